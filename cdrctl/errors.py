@@ -1,0 +1,93 @@
+"""What can go wrong, and the exit code of each: the contract that scripts and cron jobs read.
+
+    CdrctlError                1  a bug of ours, when nothing better is known
+      UsageError               2  the command line asks for something that makes no sense
+      IncompleteError          3  some of the window could not be had
+      SignInError              4  sign-in or permission
+      TemporaryError           5  rate limit, network, 5xx after all retries: run it again
+      ConfigurationError       6  the profile or the configuration file
+      ProviderError            7  the provider refused, or answered in a shape we do not know
+      OutputError              8  the output cannot be written
+      NoRecordsError           9  no records, and --fail-if-empty was given
+      LockedError             11  another run holds the lock
+
+An interrupted run ends with 130 and needs no class: it is KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+
+class CdrctlError(Exception):
+    """What happened, in the user's words; what the provider said; the next step.
+
+    Args:
+        message: One sentence about what happened.
+        said: The provider's own words, untranslated, or None.
+        hint: The next step to take, or None.
+        status: The HTTP status behind it, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, said: str | None = None, hint: str | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.said = said
+        self.hint = hint
+        self.status = status
+
+
+class UsageError(CdrctlError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class IncompleteError(CdrctlError):
+    """Some of the window could not be had."""
+
+    exit_code = 3
+
+
+class SignInError(CdrctlError):
+    """The provider does not accept the credential, or it may not read this."""
+
+    exit_code = 4
+
+
+class TemporaryError(CdrctlError):
+    """Rate limit, network or 5xx after all retries: run it again."""
+
+    exit_code = 5
+
+
+class ConfigurationError(CdrctlError):
+    """The profile or the configuration file is not usable as it stands."""
+
+    exit_code = 6
+
+
+class ProviderError(CdrctlError):
+    """The provider refused, or answered in a shape we do not know."""
+
+    exit_code = 7
+
+
+class OutputError(CdrctlError):
+    """The output cannot be written."""
+
+    exit_code = 8
+
+
+class NoRecordsError(CdrctlError):
+    """No records came and --fail-if-empty was given."""
+
+    exit_code = 9
+
+
+class LockedError(CdrctlError):
+    """Another run holds the lock."""
+
+    exit_code = 11

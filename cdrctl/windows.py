@@ -1,0 +1,421 @@
+"""Half-open windows of time in UTC: read what a person wrote, tile, halve, cut at months.
+
+Everything is computed in UTC: subtracting two datetimes of one zone counts hours of its wall clock, which is
+wrong by an hour across a clock change. A zone is used only to turn what was written into an instant.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_left
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from cdrctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_LENGTH = timedelta(hours=24)
+YEARS = range(1970, 2201)  # a year outside is a typing error
+LONGEST_TEXT = 64  # no time takes more characters
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+LENGTH = re.compile(r"([0-9]{1,9})([smhdw])")
+DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
+TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]"
+    r"([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+    r"(?: ?(Z|[+-][0-9]{2}:?([0-9]{2})))?",
+    re.IGNORECASE,
+)
+YEAR_FIRST = re.compile(r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}")
+TOO_FINE = re.compile(r"[.,][0-9]{7}")
+WEEKDAY = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)")
+ZONE_AND_SIGN = re.compile(r"(?:UTC|GMT|Z) ?[+-]", re.IGNORECASE)  # POSIX counts westwards, people eastwards
+OFFSET_AT_END = re.compile(r"[+-][0-9]{1,2}:[0-9]{2}$")  # dateutil takes one after a date for the time of day
+FORMS = (
+    "write a date (2026-11-19), a time (2026-11-19T08:00 or 2026-11-19T08:00+01:00), a month (2026-11), "
+    "a word (now, today, yesterday, monday) or how long ago (90m, 24h, 7d, 2w)"
+)
+
+Edge = Literal["since", "until"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open stretch of time [since, until), kept in UTC whatever offsets it was given in.
+
+    Raises:
+        ValueError: An end has no time zone, or `until` is not after `since`.
+    """
+
+    since: datetime
+    until: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "since", _utc(self.since))
+        object.__setattr__(self, "until", _utc(self.until))
+        if self.since >= self.until:
+            raise ValueError(f"a window ends after it begins, not [{self.since}, {self.until})")
+
+    @property
+    def duration(self) -> timedelta:
+        """How long the window is, in elapsed time; more than zero."""
+        return self.until - self.since
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether an aware instant lies in [since, until); TypeError for one without a time zone."""
+        return self.since <= instant < self.until
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone of an IANA name, of `local` (this machine's) or of `utc`, these two in any case.
+
+    Raises:
+        UsageError: There is no such zone; the hint has the nearest names.
+    """
+    if name.casefold() == "utc":
+        return UTC
+    if name.casefold() == "local":
+        return _machine_zone()
+    # `right/…` counts leap seconds, which would put every instant 27 s off.
+    # The rest is what the lookup raises for names that are unknown, no names at all, or directories.
+    if not name.startswith("right/"):
+        with suppress(KeyError, ValueError, OSError):
+            return ZoneInfo(name)
+    near = _near_zones(name)
+    raise UsageError(
+        f"There is no time zone {name[:LONGEST_TEXT]!r}.",
+        hint=f"write {_either(near)}" if near else "write a name such as Europe/Paris, or utc, or local",
+    )
+
+
+def duration(text: str) -> timedelta:
+    """Return the length of `90s`, `90m`, `24h`, `7d` or `2w`: a day is 24 hours, a week seven of them.
+
+    Raises:
+        UsageError: The text is not one whole number and one of these units.
+    """
+    match = LENGTH.fullmatch(text)
+    if match:
+        with suppress(OverflowError):
+            return timedelta(**{UNITS[match[2]]: int(match[1])})
+    raise UsageError(
+        f"{text[:LONGEST_TEXT]!r} is not a length of time.",
+        hint="write a whole number and a unit: 90s, 90m, 24h, 7d or 2w",
+    )
+
+
+def instant(text: str, *, zone: tzinfo, now: datetime, edge: Edge) -> datetime:
+    """Return the UTC instant that a person means by `text`, read in `zone` where it has no offset.
+
+    A day, month or year means its first instant there, for either edge: `--until 2026-11-19` ends where that
+    day begins. `7d` is exactly 7 times 24 hours before `now`.
+
+    Args:
+        text: What was written: see the hint of any refusal for the forms.
+        zone: The zone of times without an offset and of words such as `today`.
+        now: The present instant, aware.
+        edge: The option it came from, for the refusal.
+
+    Raises:
+        UsageError: The text has no meaning, has several, or names a local time that never was or was twice.
+    """
+    now = _utc(now)
+    if len(text) > LONGEST_TEXT or not (text.isascii() and text.isprintable()):
+        raise _refusal(edge, text, "is not a time")
+    text = text.strip()
+    if TOO_FINE.search(text):
+        raise _refusal(edge, text, "is finer than a microsecond", "write at most six digits after the second")
+    word = text.lower()
+    if word == "now":
+        return now
+    if LENGTH.fullmatch(text):
+        return _ago(text, now, edge)
+    try:
+        day = _named_day(word, now.astimezone(zone)) or _written_day(text)
+        if day:
+            _check_year(day, text, edge)
+            return _day_start(day, zone)
+        moment = _written_time(text)
+    except ValueError as error:
+        raise _refusal(edge, text, f"is not a time that exists: {error}") from None
+    if moment is None:
+        moment, whole_day = _read_freely(text, now, edge)
+        if whole_day:
+            _check_year(moment, text, edge)
+            return _day_start(moment, zone)
+    _check_year(moment, text, edge)
+    return moment.astimezone(UTC) if moment.tzinfo else _only_instant(moment, zone, text, edge)
+
+
+def window(since: str | None, until: str | None, *, zone: tzinfo, now: datetime) -> Window:
+    """Return the window from `since` (None: 24 hours before `now`) to `until` (None: `now`), in UTC.
+
+    Raises:
+        UsageError: An edge cannot be read, or the window is empty or reversed.
+    """
+    now = _utc(now)
+    start = now - DEFAULT_LENGTH if since is None else instant(since, zone=zone, now=now, edge="since")
+    end = now if until is None else instant(until, zone=zone, now=now, edge="until")
+    if start < end:
+        return Window(start, end)
+    hint = "give a --since before it: without one it is 24 hours ago" if since is None else None
+    if start == end:
+        raise UsageError(
+            f"This is an empty window: --since and --until are both {rfc3339(start)}.",
+            hint=hint or "give a later --until: the window ends just before it",
+        )
+    raise UsageError(
+        f"The window is reversed: --since {rfc3339(start)} is after --until {rfc3339(end)}.",
+        hint=hint or "exchange the two, or correct one",
+    )
+
+
+def tile(window: Window, longest: timedelta) -> Iterator[Window]:
+    """Yield adjacent windows that cover `window` exactly, oldest first, none longer than `longest`.
+
+    Raises:
+        ValueError: `longest` is not more than zero.
+    """
+    if longest <= timedelta(0):
+        raise ValueError(f"a tile is longer than nothing, not {longest}")
+    start = window.since
+    while start < window.until:
+        end = start + min(longest, window.until - start)
+        yield Window(start, end)
+        start = end
+
+
+def halve(window: Window, smallest: timedelta) -> tuple[Window, Window] | None:
+    """Return the two parts of `window`, cut near its middle, or None when it cannot be halved.
+
+    The cut is a whole multiple of `smallest` since 1970, so that a provider which counts in whole seconds can
+    be asked for either part; where none lies inside the window, there is nothing to cut.
+
+    Raises:
+        ValueError: `smallest` is not more than zero.
+    """
+    if smallest <= timedelta(0):
+        raise ValueError(f"the smallest window is longer than nothing, not {smallest}")
+    middle = window.since + window.duration / 2
+    cut = middle - (middle - EPOCH) % smallest
+    if cut <= window.since:
+        if window.until - cut <= smallest:
+            return None
+        cut += smallest
+    return Window(window.since, cut), Window(cut, window.until)
+
+
+def months(window: Window) -> Iterator[Window]:
+    """Yield adjacent windows that cover `window` exactly, oldest first, cut where a UTC month starts."""
+    inside = (start for start in month_starts(window.since, window.until) if window.since < start < window.until)
+    for since, until in pairwise((window.since, *inside, window.until)):
+        yield Window(since, until)
+
+
+def month_starts(since: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield every first instant of a UTC month from `since` to `until`, both included, oldest first.
+
+    Raises:
+        ValueError: An end has no time zone.
+    """
+    since, until = _utc(since), _utc(until)
+    for month in range(since.year * 12 + since.month - 1, until.year * 12 + until.month):
+        start = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
+        if start >= since:
+            yield start
+
+
+def rfc3339(instant: datetime) -> str:
+    """Return an aware instant as `2026-11-19T08:00:00.123Z`: UTC, milliseconds always, the rest cut off.
+
+    Raises:
+        ValueError: The instant has no time zone.
+    """
+    return _utc(instant).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _utc(instant: datetime) -> datetime:
+    """Return an aware instant in UTC; a naive one, which would pass for this machine's, is a ValueError."""
+    if instant.utcoffset() is None:
+        raise ValueError(f"an instant has a time zone, and {instant} has none")
+    return instant.astimezone(UTC)
+
+
+def _machine_zone() -> tzinfo:
+    """Return the zone that this machine's clock shows, with its history where the zone has a name."""
+    with suppress(KeyError, ValueError, OSError):
+        if "TZ" in os.environ:
+            return ZoneInfo(os.environ["TZ"])
+        return ZoneInfo(os.path.realpath("/etc/localtime").partition("zoneinfo/")[2])
+    from dateutil.tz import tzlocal  # noqa: PLC0415  a slow import, and rarely needed
+
+    return tzlocal()
+
+
+def _near_zones(name: str) -> list[str]:
+    """Return up to three zones named like `name`, as a whole or by their city."""
+    from difflib import get_close_matches  # noqa: PLC0415  only on the way to a refusal
+
+    names: dict[str, str] = {}
+    for known in sorted(available_timezones()):
+        names.setdefault(known.rpartition("/")[2].casefold(), known)
+        names[known.casefold()] = known
+    near = get_close_matches(name.casefold(), names, n=3)
+    return list(dict.fromkeys(names[key] for key in near))
+
+
+def _ago(text: str, now: datetime, edge: Edge) -> datetime:
+    """Return the instant that is a length such as `24h` before `now`."""
+    try:
+        moment = now - duration(text)
+    except (OverflowError, UsageError):
+        raise _refusal(edge, text, "is too long ago") from None
+    _check_year(moment, text, edge)
+    return moment
+
+
+def _named_day(word: str, now: datetime) -> datetime | None:
+    """Return the naive midnight of `today`, `yesterday`, `tomorrow` or the latest such weekday, else None."""
+    if word in DAYS:
+        days = DAYS[word]
+    elif word in WEEKDAYS:
+        days = -((now.weekday() - WEEKDAYS.index(word)) % 7)
+    else:
+        return None
+    return datetime(now.year, now.month, now.day) + timedelta(days=days)  # noqa: DTZ001  a calendar day
+
+
+def _written_day(text: str) -> datetime | None:
+    """Return the naive midnight of `2026`, `2026-11` or `2026-11-19`, else None; ValueError if none is."""
+    match = DAY.fullmatch(text)
+    if not match:
+        return None
+    return datetime(int(match[1]), int(match[2] or 1), int(match[3] or 1))  # noqa: DTZ001  a calendar day
+
+
+def _written_time(text: str) -> datetime | None:
+    """Return an RFC 3339 time, naive without an offset, else None; ValueError for no such time."""
+    match = TIME.fullmatch(text)
+    if not match:
+        return None
+    day, time, offset = match[1], match[2], (match[3] or "").upper()
+    # Some versions of Python read these as the next day, or as an hour more.
+    if time.startswith("24") or (match[4] or "00") > "59":
+        raise ValueError("hour must be in 0..23, and minute in 0..59")
+    return datetime.fromisoformat(f"{day}T{time}{offset}")
+
+
+def _read_freely(text: str, now: datetime, edge: Edge) -> tuple[datetime, bool]:
+    """Return what dateutil reads where it need not guess, and whether that is a day without a time."""
+    pairs, short_year = _guesses(text, now, edge)
+    readings = {}
+    whole_day = False
+    for reading, other in pairs:
+        if (reading and reading.date()) != (other and other.date()):
+            raise _refusal(edge, text, "does not say which day", "write it whole: 2026-11-19 or 2026-11-19T14:00")
+        if reading and other:
+            whole_day = reading.hour != other.hour
+            readings[reading.date().isoformat() if whole_day else reading.isoformat()] = reading
+    if not readings:
+        raise _refusal(edge, text, "cannot be read as a time")
+    if len(readings) > 1 or short_year:
+        raise _refusal(edge, text, "can be read in more than one way", f"write {_either([*readings])}")
+    [moment] = readings.values()
+    if ZONE_AND_SIGN.search(text) or (OFFSET_AT_END.search(text) and not moment.tzinfo):
+        raise _refusal(edge, text, "has an offset that can be read in two ways", "write it as in 08:00+01:00")
+    weekday = WEEKDAYS[moment.weekday()]
+    if not all(weekday.startswith(named) for named in WEEKDAY.findall(text.lower())):
+        raise _refusal(edge, text, f"is a {weekday.title()}", "correct the day of the week, or leave it out")
+    return moment, whole_day
+
+
+def _guesses(text: str, now: datetime, edge: Edge) -> tuple[list[tuple[datetime | None, datetime | None]], bool]:
+    """Return dateutil's readings, a pair for each order of day and month, and whether a century was missing.
+
+    dateutil guesses the order, the century and, from a default, all that is not written. So it is asked with
+    each order and with two defaults that differ in all they hold: it guessed where the answers differ.
+    """
+    from dateutil.parser import parser, parserinfo  # noqa: PLC0415  a slow import, and rarely needed
+
+    short_years = []
+
+    class Info(parserinfo):
+        """dateutil's own hook into years: left alone, it asks the wall clock for the century."""
+
+        def convertyear(self, year: int, century_specified: bool = False) -> int:  # noqa: FBT001, FBT002
+            if century_specified:
+                return year
+            short_years.append(year)
+            return now.year - now.year % 100 + year
+
+    def offset(name: str | None, seconds: int | None) -> tzinfo | None:
+        # Left alone, dateutil drops the names it does not know, and knows those of the machine it runs on.
+        if name and name.upper() not in {"UTC", "GMT", "Z"}:
+            why = f"has a zone, {name}, that is not the same everywhere"
+            raise _refusal(edge, text, why, "write an offset such as +01:00")
+        return None if seconds is None else timezone(timedelta(seconds=seconds))
+
+    def read(info: parserinfo, default: datetime) -> datetime | None:
+        try:
+            return parser(info).parse(text, default=default, tzinfos=offset)
+        except (ValueError, ArithmeticError):  # its ways to say no
+            return None
+
+    # Nobody who writes the year first and in full, as ISO 8601 does, puts the day before the month.
+    day_first = (False,) if YEAR_FIRST.match(text) else (False, True)
+    infos = [Info(*order) for order in product(day_first, (False, True))]
+    defaults = datetime(2000, 1, 1), datetime(2001, 2, 15, 1)  # noqa: DTZ001  no zone, to see whether one is written
+    pairs = [(read(info, defaults[0]), read(info, defaults[1])) for info in infos]
+    return pairs, bool(short_years)
+
+
+def _day_start(midnight: datetime, zone: tzinfo) -> datetime:
+    """Return the first UTC instant of the local day of `midnight`, which may be skipped or come twice."""
+    start, other = (midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if start <= other:
+        return start
+    # Skipped: the clocks went forward somewhere after `other` and not after `start`. Find the second.
+
+    def begun(second: int) -> bool:
+        return (other + timedelta(seconds=second)).astimezone(zone).replace(tzinfo=None) >= midnight
+
+    skipped = int((start - other).total_seconds())
+    return other + timedelta(seconds=bisect_left(range(skipped), True, key=begun))
+
+
+def _only_instant(local: datetime, zone: tzinfo, text: str, edge: Edge) -> datetime:
+    """Return the one UTC instant at which the clocks of `zone` show `local`, or refuse."""
+    instants = sorted({local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
+    if len(instants) == 1:
+        return instants[0]
+    shown = [instant.astimezone(zone) for instant in instants]
+    twice = shown[0].replace(tzinfo=None) == local
+    why = "comes twice, for the clocks go back" if twice else "never comes, for the clocks go forward"
+    hint = f"write {_either([instant.isoformat() for instant in shown])}"
+    raise _refusal(edge, text, f"{why}, in {zone}", hint)
+
+
+def _check_year(moment: datetime, text: str, edge: Edge) -> None:
+    """Refuse a year that is a typing error, before any arithmetic that it would overflow."""
+    if moment.year not in YEARS:
+        raise _refusal(edge, text, f"is in the year {moment.year}", f"write a year from {YEARS[0]} to {YEARS[-1]}")
+
+
+def _either(words: list[str]) -> str:
+    """Return `a`, `a or b` or `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _refusal(edge: Edge, text: str, why: str, hint: str = FORMS) -> UsageError:
+    """Return the refusal of what was written, cut to a readable length."""
+    return UsageError(f"--{edge} {text[:LONGEST_TEXT]!r} {why}.", hint=hint)

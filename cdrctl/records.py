@@ -1,0 +1,555 @@
+"""Records on their way to a writer: pages, columns, the three schemas and the common CDR.
+
+A provider describes its columns as data. Here they become a function from a page of raw records to rows whose values
+a writer can print without thinking: text, whole numbers, true or false, and strings for instants
+(`2026-11-19T08:00:00.123Z`) and money (`0.0100`). Nothing that came is lost: a value that a column cannot read passes
+through as it came, with one warning per column, and a field that no column names is kept in `extra`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from operator import itemgetter
+from typing import Any, Literal
+
+from cdrctl.errors import ProviderError, UsageError
+from cdrctl.windows import rfc3339
+
+Record = dict[str, Any]
+"""One record as the provider sent it."""
+
+Value = Any
+"""What a column gives: None, bool, int, str, or a list or object that a provider nests."""
+
+Row = list[Value]
+"""The values of one record in the order of a schema's columns."""
+
+Kind = Literal["text", "integer", "seconds", "decimal", "money", "boolean", "time", "list"]
+SchemaName = Literal["native", "common", "raw"]
+
+EXTRA = "extra"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of raw records, and what is known of all of them without being in them (such as their account)."""
+
+    records: list[Record]
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something of the window that could not be had: it is said, and the exit code becomes 3."""
+
+    what: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know that loses no record."""
+
+    text: str
+
+
+Piece = Page | Gap | Note
+"""What a fetcher yields, in the order in which it learns it."""
+
+
+# What a value says: readers take a value as it came (never None or empty) and return it typed, or raise ValueError.
+
+GREGORIAN_UNIX_OFFSET = 62_167_219_200
+"""Seconds from year 0 to 1970: 2600hz/kazoo counts from year 0 ("Gregorian seconds")."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
+_WHOLE_DECIMAL = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0*)?\s*\Z")
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
+
+
+def read_text(raw: Any) -> Value:
+    """Return text; a number becomes its digits, because ids are never numbers."""
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, int | float):
+        return str(raw)
+    raise ValueError
+
+
+def read_integer(raw: Any) -> int:
+    """Return a whole number from a number or from digits in a string."""
+    if isinstance(raw, bool):
+        raise ValueError
+    if isinstance(raw, int):
+        return raw
+    if isinstance(raw, float) and raw.is_integer():
+        return int(raw)
+    if isinstance(raw, str) and (match := _WHOLE_DECIMAL.match(raw)):
+        return int(match[1])
+    raise ValueError
+
+
+def read_decimal(raw: Any) -> str:
+    """Return a decimal number as a string, digit for digit as it came; infinity is none."""
+    if isinstance(raw, bool):
+        raise ValueError
+    if isinstance(raw, int | float) and math.isfinite(raw):
+        return format(Decimal(str(raw)), "f")
+    if isinstance(raw, str) and _DECIMAL.match(raw.strip()):
+        return raw.strip()
+    raise ValueError
+
+
+def read_boolean(raw: Any) -> bool:
+    """Return true or false from a boolean or from the words `true` and `false`."""
+    if isinstance(raw, bool):
+        return raw
+    word = raw.strip().casefold() if isinstance(raw, str) else ""
+    if word in {"true", "false"}:
+        return word == "true"
+    raise ValueError
+
+
+def read_list(raw: Any) -> Value:
+    """Return a list or an object as it came."""
+    if isinstance(raw, list | dict):
+        return raw
+    raise ValueError
+
+
+def iso_instant(raw: Any) -> datetime:
+    """Return the UTC instant of an ISO 8601 string; without an offset it is taken as UTC."""
+    if not isinstance(raw, str) or len(raw) > 40:  # noqa: PLR2004 - no time is longer; refuse before parsing
+        raise ValueError
+    moment = datetime.fromisoformat(raw.strip())
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError from None
+
+
+def unix_instant(raw: Any) -> datetime:
+    """Return the UTC instant of Unix seconds, whole or with decimals, as a number or as digits in a string."""
+    try:
+        return _EPOCH + timedelta(microseconds=int(Decimal(read_decimal(raw)) * 1_000_000))
+    except (OverflowError, InvalidOperation):
+        raise ValueError from None
+
+
+def gregorian_instant(raw: Any) -> datetime:
+    """Return the UTC instant of Gregorian seconds (counted from year 0), a number or digits in a string."""
+    try:
+        return _EPOCH + timedelta(seconds=read_integer(raw) - GREGORIAN_UNIX_OFFSET)
+    except OverflowError:
+        raise ValueError from None
+
+
+def read_iso_time(raw: Any) -> str:
+    """Return an ISO 8601 instant in the contract's form."""
+    if isinstance(raw, str) and _CANONICAL.match(raw):
+        datetime.fromisoformat(raw)
+        return raw  # already in our form, and just proven to be a time
+    return rfc3339(iso_instant(raw))
+
+
+def read_gregorian_time(raw: Any) -> str:
+    """Return Gregorian seconds as an instant in the contract's form."""
+    return rfc3339(gregorian_instant(raw))
+
+
+def read_units(raw: Any, *, per_unit: int = 10_000) -> str:
+    """Return an integer amount of small units as money: 10 000 units are 1, written with all their decimals."""
+    units = read_integer(raw)
+    whole, rest = divmod(abs(units), per_unit)  # integers: a Decimal would round at 28 digits
+    return f"{'-' if units < 0 else ''}{whole}.{rest:0{len(str(per_unit)) - 1}d}"
+
+
+_READERS: dict[Kind, Callable[[Any], Value]] = {
+    "text": read_text,
+    "integer": read_integer,
+    "seconds": read_integer,
+    "decimal": read_decimal,
+    "money": read_decimal,
+    "boolean": read_boolean,
+    "time": read_iso_time,
+    "list": read_list,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a call.
+
+    Args:
+        name: Our name, snake_case, stable for ever.
+        key: The provider's key, matched whatever its letter case; a dot reaches into an object; a leading `@` takes
+            the value from the page's context instead of the record.
+        kind: What the value is: seconds are whole, times are UTC, money and decimals are strings of digits.
+        meaning: One phrase for people.
+        read: How the wire spells it, when that differs from the kind's usual reader.
+        null_words: The words by which the provider says "nothing" in this field, besides the empty string.
+    """
+
+    name: str
+    key: str
+    kind: Kind = "text"
+    meaning: str = ""
+    read: Callable[[Any], Value] | None = None
+    null_words: frozenset[str] = frozenset()
+
+
+def pick(record: Record, key: str) -> Any:
+    """Return a record's value under a key whatever the key's letter case, or None when there is none."""
+    if key in record:
+        return record[key]
+    folded = key.casefold()
+    return next((value for name, value in record.items() if name.casefold() == folded), None)
+
+
+def fingerprint(record: Record) -> str:
+    """Return a digest of the whole record: its identity when the provider's own id is missing."""
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def snake_case(key: str) -> str:
+    """Return a provider's key as a column name: lower case, and one underscore for every run of anything else."""
+    return re.sub(r"[^0-9a-z.]+", "_", key.lower()).strip("_") or key
+
+
+# Raw records to rows
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A form in which records are written.
+
+    Args:
+        columns: The columns in order, or None for raw records, which have none.
+        rows: From a page to its rows, or to the records themselves where there are no columns.
+        unfold: Whether the last column is `extra`, whose fields JSON writers print beside the others.
+    """
+
+    columns: tuple[Column, ...] | None
+    rows: Callable[[Page], Sequence[Row] | Sequence[Record]]
+    unfold: bool = False
+
+
+_SHAPES_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the columns of one shape of record are.
+
+    Args:
+        texts: The columns of plain text.
+        values_of_texts: From a record to the values of these.
+        others: The other columns, each with its key and what it takes to read it.
+        unknown: The fields that no column names, each with the name it gets in `extra`.
+    """
+
+    texts: tuple[int, ...]
+    values_of_texts: Callable[[Record], tuple[Any, ...]]
+    others: tuple[tuple[int, str, Callable[[Any], Value], frozenset[str]], ...]
+    unknown: tuple[tuple[str, str], ...]
+
+
+def _plan(columns: Sequence[Column], shape: tuple[str, ...]) -> _Plan:
+    of_record = [(at, column.key) for at, column in enumerate(columns) if not column.key.startswith("@")]
+    exact = {key: at for at, key in of_record}
+    folded = {key.casefold(): at for at, key in of_record}
+    keys: dict[int, str] = {}
+    left: list[str] = []
+    for key in sorted(shape, key=lambda name: name not in exact):  # exact names first, then other letter case
+        at = exact.get(key, folded.get(key.casefold()))
+        if at is None or at in keys:
+            left.append(key)
+        else:
+            keys[at] = key
+    texts, others = [], []
+    for at, key in sorted(keys.items()):
+        column = columns[at]
+        read = column.read or _READERS[column.kind]
+        if read is read_text and not column.null_words:
+            texts.append(at)
+        else:
+            others.append((at, key, read, column.null_words))
+    taken = {column.name for column in columns} | {EXTRA}
+    unknown = []
+    for key in left:
+        name = next(name for name in _names_for(key) if name not in taken)
+        taken.add(name)
+        unknown.append((key, name))
+    return _Plan(tuple(texts), _values([keys[at] for at in texts]), tuple(others), tuple(unknown))
+
+
+def _values(keys: Sequence[str]) -> Callable[[Record], tuple[Any, ...]]:
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda record: tuple(record[key] for key in keys)
+
+
+def _names_for(key: str) -> Iterator[str]:
+    yield snake_case(key)
+    yield key
+    number = 2
+    while True:
+        yield f"{key}_{number}"
+        number += 1
+
+
+def _containers(columns: Sequence[Column]) -> dict[str, frozenset[str]]:
+    """Return the objects that columns reach into, in folded case, with the keys of theirs that are columns."""
+    dotted = [column.key.casefold() for column in columns if "." in column.key]
+    roots = {key.partition(".")[0] for key in dotted}
+    return {root: frozenset(key for key in dotted if key.startswith(root + ".")) for root in roots}
+
+
+def _flatten(record: Record, containers: Mapping[str, frozenset[str]]) -> Record:
+    """Return the record with the objects that columns reach into spread out under dotted keys."""
+    flat: Record = {}
+    for key, value in record.items():
+        if not (value and isinstance(value, dict) and key.casefold() in containers):
+            flat[key] = value
+            continue
+        for path, inner in _spread(key, value, containers[key.casefold()]):
+            free = path
+            while free in record or free in flat:  # somebody else is called like that
+                free += "."
+            flat[free] = inner
+    return flat
+
+
+def _spread(path: str, value: Record, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    for key, inner in value.items():
+        inner_path = f"{path}.{key}"
+        reached = inner_path.casefold() + "."
+        if inner and isinstance(inner, dict) and any(name.startswith(reached) for name in wanted):
+            yield from _spread(inner_path, inner, wanted)
+        else:
+            yield inner_path, inner
+
+
+def _unread(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[int, Any], Value]:
+    """Return the function that passes a value which its column cannot read, with one warning per column."""
+    warned: set[int] = set()
+
+    def unread(at: int, raw: Any) -> Value:
+        column = columns[at]
+        if at not in warned:
+            warned.add(at)
+            shown = repr(raw)
+            shown = shown if len(shown) <= 40 else shown[:39] + "…"  # noqa: PLR2004 - enough to recognise it
+            warn(f"column {column.name}: {shown} is not {_NOUNS[column.kind]}; such values pass as they came")
+        if flat and isinstance(raw, list | dict) and column.kind != "list":
+            return json.dumps(raw, ensure_ascii=False)
+        return raw
+
+    return unread
+
+
+def _native_rows(columns: Sequence[Column], warn: Warn, *, flat: bool = False) -> Callable[[Page], list[Row]]:
+    """Return the function that reads a page into rows of all columns and, last, the unknown fields or None.
+
+    Where `flat` is asked for, a list or an object in a column of another kind becomes JSON text.
+    """
+    empty: Row = [None] * (len(columns) + 1)
+    from_context = [(at, column.key[1:]) for at, column in enumerate(columns) if column.key.startswith("@")]
+    containers = _containers(columns)
+    plan_of = functools.lru_cache(_SHAPES_REMEMBERED)(functools.partial(_plan, columns))
+    unread = _unread(columns, warn, flat=flat)
+
+    def row(record: Record, context: Mapping[str, str]) -> Row:
+        if containers:
+            record = _flatten(record, containers)
+        plan = plan_of(tuple(record))
+        values = empty.copy()
+        for at, raw in zip(plan.texts, plan.values_of_texts(record), strict=True):
+            if raw.__class__ is str:  # nearly always, and then nothing is left to do
+                if raw:
+                    values[at] = raw
+            elif raw is not None:
+                try:
+                    values[at] = read_text(raw)
+                except ValueError:
+                    values[at] = unread(at, raw)
+        for at, key, read, null_words in plan.others:
+            raw = record[key]
+            if raw is None or raw == "" or (null_words and isinstance(raw, str) and raw in null_words):
+                continue
+            try:
+                values[at] = read(raw)
+            except (ValueError, ArithmeticError):
+                values[at] = unread(at, raw)
+        for at, name in from_context:
+            values[at] = context.get(name)
+        if plan.unknown:
+            values[-1] = {name: record[key] for key, name in plan.unknown}
+        return values
+
+    def rows(page: Page) -> list[Row]:
+        return [row(record, page.context) for record in page.records]
+
+    return rows
+
+
+_NOUNS: dict[Kind, str] = {
+    "text": "text",
+    "integer": "a whole number",
+    "seconds": "a number of seconds",
+    "decimal": "a number",
+    "money": "an amount of money",
+    "boolean": "true or false",
+    "time": "a time",
+    "list": "a list",
+}
+
+EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
+
+
+def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn) -> Schema:
+    """Return the provider's own fields, typed, under snake_case names, then `extra`; or only the fields asked for.
+
+    Raises:
+        UsageError: A field is not a column of this call.
+    """
+    everything = (*columns, EXTRA_COLUMN)
+    rows = _native_rows(columns, warn)
+    if fields is None:
+        return Schema(everything, rows, unfold=True)
+    at = _positions(everything, fields)
+    chosen = tuple(everything[position] for position in at)
+    return Schema(chosen, lambda page: [[row[position] for position in at] for row in rows(page)])
+
+
+def common(
+    columns: Sequence[Column],
+    to_common: Callable[[dict[str, Value]], dict[str, Value]],
+    fields: Sequence[str] | None,
+    warn: Warn,
+    *,
+    provider: str,
+    profile: str,
+) -> Schema:
+    """Return the common CDR, version 1: the same columns for all providers, or only the fields asked for.
+
+    `to_common` takes the typed native values by column name and returns common values by name; what it leaves out is
+    null. It sees no list or object but in columns of lists: a common CDR is flat, and what it computes with is not.
+
+    Raises:
+        UsageError: A field is not a column of the common CDR.
+    """
+    rows = _native_rows(columns, warn, flat=True)
+    names = [column.name for column in columns]
+    chosen = COMMON if fields is None else tuple(COMMON[at] for at in _positions(COMMON, fields))
+
+    def common_rows(page: Page) -> list[Row]:
+        read = (dict(zip(names, row, strict=False)) for row in rows(page))
+        values = ({**to_common(native_values), "provider": provider, "profile": profile} for native_values in read)
+        return [[one.get(column.name) for column in chosen] for one in values]
+
+    return Schema(chosen, common_rows)
+
+
+def raw() -> Schema:
+    """Return the records as the provider sent them, without columns: for JSONL and JSON only."""
+    return Schema(None, lambda page: page.records)
+
+
+def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
+    at = {column.name: position for position, column in enumerate(columns)}
+    for name in fields:
+        if name not in at:
+            near = difflib.get_close_matches(name, at, n=3)
+            raise UsageError(
+                f"there is no field {name!r} here",
+                hint=f"did you mean {' or '.join(near)}?" if near else f"the fields are: {', '.join(at)}",
+            )
+    return [at[name] for name in fields]
+
+
+def check_records(records: Any, container: str, provider: str) -> list[Record]:
+    """Return the records of a page whose container has been found, or refuse a shape we do not know.
+
+    Raises:
+        ProviderError: It is not a list, or something in it is not an object: never "no records".
+    """
+    if not isinstance(records, list):
+        raise ProviderError(
+            f"{provider} answered in a shape we do not know: {container} is not a list",
+            hint="check base_url; if it is right, the API has changed: update cdrctl",
+        )
+    if not all(isinstance(record, dict) for record in records):
+        raise ProviderError(
+            f"{provider} answered in a shape we do not know: something in {container} is not an object",
+            hint="check base_url; if it is right, the API has changed: update cdrctl",
+        )
+    return records
+
+
+# The common CDR
+
+Outcome = Literal[
+    "answered", "no_answer", "busy", "cancelled", "rejected", "failed", "voicemail", "abandoned", "unknown"
+]
+Direction = Literal["inbound", "outbound", "internal", "unknown"]
+
+COMMON: tuple[Column, ...] = (
+    Column("provider", "", "text", "which system the record comes from"),
+    Column("profile", "", "text", "which profile it was read with"),
+    Column("record_id", "", "text", "the provider's id of this record, unique per profile"),
+    Column("call_id", "", "text", "what the records of one call have in common"),
+    Column("direction", "", "text", "inbound, outbound, internal or unknown"),
+    Column("from_number", "", "text", "calling number"),
+    Column("from_name", "", "text", "calling name"),
+    Column("to_number", "", "text", "called number"),
+    Column("to_name", "", "text", "called name"),
+    Column("dialed_number", "", "text", "digits as dialled, before translation"),
+    Column("start_time", "", "time", "start of the leg"),
+    Column("answer_time", "", "time", "moment of answer; null when not answered"),
+    Column("end_time", "", "time", "end of the leg"),
+    Column("ring_seconds", "", "seconds", "seconds of ringing"),
+    Column("talk_seconds", "", "seconds", "seconds from answer to end"),
+    Column("total_seconds", "", "seconds", "seconds from start to end"),
+    Column("answered", "", "boolean", "whether this leg was answered"),
+    Column(
+        "outcome",
+        "",
+        "text",
+        "answered, no_answer, busy, cancelled, rejected, failed, voicemail, abandoned or unknown",
+    ),
+    Column("cause", "", "text", "the provider's own word for how it ended"),
+    Column("cause_q850", "", "integer", "ITU-T Q.850 cause number"),
+    Column("user", "", "text", "person or service the leg belongs to"),
+    Column("site", "", "text", "location, or account"),
+    Column("trunk", "", "text", "trunk the leg used"),
+    Column("queue", "", "text", "call queue"),
+    Column("recording_url", "", "text", "where the recording is"),
+    Column("cost", "", "money", "what the leg cost, in money"),
+    Column("currency", "", "text", "ISO 4217 code of the cost"),
+)
+
+
+def seconds_between(since: str | None, until: str | None) -> int | None:
+    """Return the whole seconds from one instant of a row to another, rounded down, or None when one is missing."""
+    if not isinstance(since, str) or not isinstance(until, str):
+        return None
+    try:
+        return int((iso_instant(until) - iso_instant(since)) // timedelta(seconds=1))
+    except ValueError:
+        return None

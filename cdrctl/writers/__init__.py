@@ -1,0 +1,121 @@
+"""Writers: one file per output format, each with one function that takes pages and prints them.
+
+A writer pulls: the next page is asked for when the one before it is written. It knows no provider, and it
+writes a page whole. Here is the list of them by name; a module is imported only when its format is asked for.
+
+A package adds a format by an entry point in the group `cdrctl.writers` whose name is the format (and the
+ending of its files) and whose value is a module like those here: it has `write`, and `TAKES_RAW = True` when
+it can write raw records.
+
+    [project.entry-points."cdrctl.writers"]
+    parquet = "cdrctl_parquet.writer"
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cdrctl.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import tzinfo
+    from importlib.metadata import EntryPoint
+    from typing import BinaryIO
+
+    from cdrctl.records import Record, Row, Schema
+
+    Pages = Iterable[Sequence[Row] | Sequence[Record]]
+    Write = Callable[[Schema, Pages, BinaryIO, "Look"], None]
+
+ENTRY_POINTS = "cdrctl.writers"
+
+_MODULES = {
+    "csv": "cdrctl.writers.csv",
+    "tsv": "cdrctl.writers.tsv",
+    "jsonl": "cdrctl.writers.jsonl",
+    "json": "cdrctl.writers.json",
+    "table": "cdrctl.writers.table",
+}
+
+FORMATS = tuple(_MODULES)
+"""The formats that are built in."""
+
+_ENDINGS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "txt": "table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How it shall look, for writers made for people.
+
+    Args:
+        width: Columns of the terminal.
+        zone: The zone in which local times are shown.
+        color: Whether the terminal shall be sent colours.
+        shown: The columns a table shows when the user did not choose; empty for all of them.
+        chosen: Whether the user chose the columns: then all of them are shown if at all possible.
+    """
+
+    width: int
+    zone: tzinfo
+    color: bool
+    shown: tuple[str, ...] = ()
+    chosen: bool = False
+
+
+def load(name: str) -> Write:
+    """Return the function that writes a format.
+
+    Raises:
+        UsageError: There is no such format.
+        ConfigurationError: It is installed, and is not a writer.
+    """
+    write: Write = _module(name).write
+    return write
+
+
+def takes_raw(name: str) -> bool:
+    """Return whether a format can write raw records, which have no columns.
+
+    Raises:
+        UsageError: There is no such format.
+        ConfigurationError: It is installed, and is not a writer.
+    """
+    return bool(getattr(_module(name), "TAKES_RAW", False))
+
+
+def format_of(path: str) -> str | None:
+    """Return the format that a file's ending stands for, with or without `.gz`, or None."""
+    _, dot, ending = path.lower().removesuffix(".gz").rpartition(".")
+    if not dot:
+        return None
+    return _ENDINGS.get(ending) or (ending if ending in _installed() else None)
+
+
+def _module(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    installed = _installed()
+    if name not in installed:
+        raise UsageError(f"there is no format {name!r}", hint=f"the formats are: {', '.join((*FORMATS, *installed))}")
+    where = installed[name].value
+    try:
+        module = installed[name].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"the writer of {name}, {where}, cannot be loaded", said=str(error), hint="reinstall its package"
+        ) from error
+    if not callable(getattr(module, "write", None)):
+        raise ConfigurationError(
+            f"the writer of {name}, {where}, has no function write", hint="tell the author of its package"
+        )
+    return module
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Return the writers that other packages bring, by name; looked up only when no built-in one answers."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - takes 20 ms that a built-in format does not need
+
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -1,0 +1,28 @@
+"""JSON: one array of all records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdrctl.writers.values import json_of, objects
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from cdrctl.records import Schema
+    from cdrctl.writers import Look, Pages
+
+TAKES_RAW = True
+
+
+def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
+    """Write one array of the objects that JSON Lines has, each on its own line; `[]` when there are none.
+
+    The array is closed at the end and not when it breaks off: half an export is not valid JSON.
+    """
+    before = b"[\n"
+    for page in pages:
+        if page:
+            out.write(before + b",\n".join(map(json_of, objects(schema, page))))
+            before = b",\n"
+    out.write(b"\n]\n" if before == b",\n" else b"[]\n")

@@ -1,0 +1,197 @@
+"""Where records go: standard output, or a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import zlib
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from cdrctl.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+
+@contextmanager
+def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
+    """Return the stream to write to, as a context: None and `-` are standard output, `.gz` compresses.
+
+    A file is written under a temporary name beside it, and gets its own name when the block ends without an
+    exception; after any exception the temporary is gone and the old file is as it was. An existing file keeps
+    its permissions, and a symlink its place: what it points to is replaced. What is no file (a pipe,
+    /dev/null, /dev/stdout) is written directly, and every write is seen at once.
+
+    Raises:
+        OutputError: The file, or standard output, cannot be opened, written, closed or renamed. An OSError of
+            the block itself is none of these and passes.
+        BrokenPipeError: The reader of standard output has gone, which is no error.
+    """
+    if path is None or path == "-":
+        yield _stream(_Stream(stdout, None))
+        return
+    with _told(path):
+        old = _what_is_at(path)
+    compress = path.lower().endswith(".gz")
+    if old is not None and _is_same(old, stdout):  # also when it is a file: /dev/stdout must not replace it
+        stream = _Stream(stdout, None, compress=compress)
+        yield _stream(stream)
+        stream.finish()
+    elif old is not None and not stat.S_ISREG(old.st_mode):
+        with _opened(path) as file:
+            stream = _Stream(file, path, compress=compress)
+            yield _stream(stream)
+            stream.finish()
+    else:
+        with _replaced(path, None if old is None else stat.S_IMODE(old.st_mode)) as file:
+            stream = _Stream(file, path, compress=compress, at_once=False)
+            yield _stream(stream)
+            stream.finish()
+
+
+def _what_is_at(path: str) -> os.stat_result | None:
+    """Return what is at a path already, with links followed, or None.
+
+    Raises:
+        OSError: It is a folder, or may not be written; renaming would not ask.
+    """
+    try:
+        old = Path(path).stat()
+    except FileNotFoundError:
+        old = None
+    if path.endswith(("/", os.sep)):  # there may be nothing yet, and it would become a file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if old is not None and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return old
+
+
+def _is_same(there: os.stat_result, stdout: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(there, os.fstat(stdout.fileno()))
+    except (OSError, ValueError):  # a stream in memory has no number, a closed one neither
+        return False
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    """Return what is no file, such as a pipe, opened for writing."""
+    with _told(path):
+        file = Path(path).open("wb")  # noqa: SIM115 - an error of the block is not one of the file
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # every write was flushed, and has said what there was to say
+            file.close()
+
+
+@contextmanager
+def _replaced(path: str, mode: int | None) -> Iterator[BinaryIO]:
+    """Return a new file that takes the target's place when the block ends, and goes when it breaks off."""
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".cdrctl-{os.urandom(8).hex()}.part")
+    file: BinaryIO | None = None
+    try:
+        with _told(path):
+            file = _create(temporary, 0o666 if mode is None else mode)
+            if mode is not None and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != mode:
+                temporary.chmod(mode)  # what the umask took
+        yield file
+        with _told(path):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            if file is not None:
+                file.close()
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    with suppress(OSError):  # not every system lets a folder be opened; the file itself is safe
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _create(path: Path, mode: int) -> BinaryIO:
+    """Return a new file that was never, not even while empty, open to more people than its mode, less the umask."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
+    return open(path, "xb", opener=opener)  # Path.open takes no opener
+
+
+class _Stream(io.RawIOBase):
+    """The stream a writer gets: it compresses and flushes, and its errors are told from all others."""
+
+    def __init__(self, file: BinaryIO, path: str | None, *, compress: bool = False, at_once: bool = True) -> None:
+        self._file = file
+        self._path = path
+        self._at_once = at_once
+        # zlib's own gzip header has no time and no file name: equal records give equal bytes
+        self._compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16) if compress else None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        with _told(self._path):
+            self._file.write(data if self._compressor is None else self._compressor.compress(data))
+            if self._at_once:
+                self._file.flush()
+        return memoryview(data).nbytes
+
+    def finish(self) -> None:
+        """Write what the compressor holds back."""
+        with _told(self._path):
+            if self._compressor is not None:
+                self._file.write(self._compressor.flush())
+            if self._at_once:
+                self._file.flush()
+
+
+def _stream(stream: _Stream) -> BinaryIO:
+    return cast("BinaryIO", stream)  # typing.BinaryIO is a class, and io's streams are not of it
+
+
+@contextmanager
+def _told(path: str | None) -> Iterator[None]:
+    """Turn what the system says about a file, or about standard output (None), into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        if path is None and isinstance(error, BrokenPipeError):
+            raise
+        what = "standard output" if path is None else path
+        reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), "name another place with -o"))
+        raise OutputError(f"cannot write {what}: {reason}", hint=hint) from error
+
+
+_REASONS = {
+    errno.EACCES: ("no permission", "change the permissions, or name another place with -o"),
+    errno.EDQUOT: ("the disk quota is used up", "make room, or name another place with -o"),
+    errno.EFBIG: (
+        "it grows beyond the largest file allowed",
+        "raise the limit (ulimit -f), or compress: -o NAME.gz",
+    ),
+    errno.EIO: ("the disk reports an error", "check the disk, or name another place with -o"),
+    errno.EISDIR: ("it is a folder", "name a file in it with -o"),
+    errno.ENAMETOOLONG: ("the name is too long", "name a shorter one with -o"),
+    errno.ENOENT: ("its folder does not exist", "create the folder, or name another place with -o"),
+    errno.ENOSPC: ("the disk is full", "make room, or name another place with -o"),
+    errno.ENOTDIR: ("what should be its folder is a file", "name another place with -o"),
+    errno.EPERM: ("no permission", "change the permissions, or name another place with -o"),
+    errno.EPIPE: ("its reader has gone", "let the reader read to the end"),
+    errno.EROFS: ("the file system is read-only", "name another place with -o"),
+}

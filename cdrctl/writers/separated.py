@@ -1,0 +1,85 @@
+"""Lines of cells with a separator between them: what CSV and TSV have in common."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cdrctl.writers.values import columns_of, text_of, utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+    from cdrctl.records import Schema
+    from cdrctl.writers import Pages
+
+
+def write_separated(
+    schema: Schema,
+    pages: Pages,
+    out: BinaryIO,
+    *,
+    separator: str,
+    special: str,
+    spell: Callable[[str], str],
+    blank: str = "",
+) -> None:
+    """Write a header, also when there are no records, and a line for every record.
+
+    The header goes out with the first page and not before it: a run that fails at once writes nothing.
+
+    Args:
+        schema: Names the columns.
+        pages: Pages of rows.
+        out: Is written to once per page.
+        separator: What stands between two cells.
+        special: What cannot stand for itself, besides the separator and the line feed.
+        spell: From a cell with such characters in it to what is written.
+        blank: What is written for a line that would be empty.
+
+    Raises:
+        UsageError: The schema has no columns.
+    """
+    names = [column.name for column in columns_of(schema)]
+    cells: list[list[str]] = [names]
+
+    for page in pages:
+        # null and text, which most values are, are not worth a call
+        cells += [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
+        if cells:
+            out.write(utf8(lines(cells, separator, special, spell, blank)))
+        cells = []
+    if cells:
+        out.write(utf8(lines(cells, separator, special, spell, blank)))
+
+
+def lines(cells: Sequence[Sequence[str]], separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:
+    """Return the cells as lines: joined first and looked at together, because most pages need no spelling."""
+    joined = [separator.join(row) for row in cells]
+    text = "\n".join(joined) + "\n"
+    separators = sum(map(len, cells)) - len(cells)
+    if (
+        separators  # a single column may give empty lines
+        and text.count(separator) == separators
+        and text.count("\n") == len(cells)
+        and not any(character in text for character in special)
+    ):
+        return text
+    unsafe = re.compile(f"[{re.escape(separator + special)}\n]").search
+
+    def line(row: Sequence[str]) -> str:
+        return separator.join([spell(cell) if unsafe(cell) else cell for cell in row])
+
+    return "".join(
+        [
+            (one if _is_plain(one, len(row), separator, special) else line(row)) + "\n" if one else blank + "\n"
+            for one, row in zip(joined, cells, strict=True)
+        ]
+    )
+
+
+def _is_plain(line: str, width: int, separator: str, special: str) -> bool:
+    return (
+        line.count(separator) == width - 1 and "\n" not in line and not any(character in line for character in special)
+    )

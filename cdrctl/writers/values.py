@@ -1,0 +1,98 @@
+"""How values look in files: what the writers have in common."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
+
+from cdrctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cdrctl.records import Column, Record, Schema
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def columns_of(schema: Schema) -> tuple[Column, ...]:
+    """Return a schema's columns.
+
+    Raises:
+        UsageError: It has none: raw records cannot be written in columns.
+    """
+    if schema.columns is None:
+        raise UsageError("raw records have no columns", hint="write them with -f jsonl or -f json")
+    return schema.columns
+
+
+def text_of(value: Any) -> str:
+    """Return a value as text: empty for null, `true`, `false`, numbers plain, the rest as compact JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return json_of(value).decode()
+
+
+def utf8(text: str) -> bytes:
+    """Return text in UTF-8, with U+FFFD for half a surrogate pair, which UTF-8 cannot say."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _LONE_SURROGATE.sub("\ufffd", text).encode()
+
+
+def json_of(value: Any) -> bytes:
+    r"""Return compact JSON in UTF-8: half a surrogate pair as `\udXXX`, infinities and NaN as strings."""
+    try:
+        return to_json(value, inf_nan_mode="strings")
+    except ValueError:  # half a surrogate pair, or nested deeper than it goes
+        return plain_json_of(value)
+
+
+def plain_json_of(value: Any) -> bytes:
+    """Return the same by the standard library: slower, and for every value."""
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # nothing but surrogates is left for it to replace
+
+
+def _finite(value: Any) -> Any:
+    """Return a copy in which infinities and NaN, which JSON does not have, are strings."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    return value
+
+
+def objects(schema: Schema, page: Sequence[Any]) -> Iterator[Record]:
+    """Yield each record of a page as an object: keys in column order, then the fields of an unfolded `extra`.
+
+    Raw records are yielded as they came.
+    """
+    if schema.columns is None:
+        yield from page  # without columns the rows are the records
+        return
+    names = [column.name for column in schema.columns]
+    if not schema.unfold:
+        for row in page:
+            yield dict(zip(names, row, strict=True))
+        return
+    names.pop()
+    for row in page:
+        *values, extra = row
+        one = dict(zip(names, values, strict=True))
+        if extra:
+            one.update(extra)
+        yield one

@@ -1,0 +1,138 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.writers import FORMATS, format_of, load, takes_raw
+
+from .examples import schema, written
+
+HEAVY = ("rich", "csv", "gzip", "json", "pydantic_core", "importlib.metadata", "cdrctl.records")
+
+
+def install(folder: Path, name: str, value: str) -> None:
+    """Leave on a folder of sys.path what installing a package with a writer leaves."""
+    info = folder / "somebodys_writer-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys-writer\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[cdrctl.writers]\n{name} = {value}\n")
+
+
+def test_the_formats_of_the_contract_are_built_in() -> None:
+    assert FORMATS == ("csv", "tsv", "jsonl", "json", "table")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_is_the_write_function_of_its_module(name: str) -> None:
+    assert load(name).__module__ == f"cdrctl.writers.{name}"
+
+
+def test_only_json_and_jsonl_take_raw_records() -> None:
+    assert [name for name in FORMATS if takes_raw(name)] == ["jsonl", "json"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("calls.csv", "csv"),
+        ("calls.tsv", "tsv"),
+        ("calls.jsonl", "jsonl"),
+        ("calls.ndjson", "jsonl"),
+        ("calls.json", "json"),
+        ("calls.txt", "table"),
+        ("calls.csv.gz", "csv"),
+        ("/folder.json/calls.CSV.GZ", "csv"),
+        ("2026.11.19.json", "json"),
+        ("calls", None),
+        ("calls.log", None),
+        ("calls.gz", None),
+        ("folder.csv/calls", None),
+        ("folder.csv\\calls", None),
+        ("csv", None),
+        ("csv.gz", None),
+        ("-", None),
+        ("", None),
+    ],
+)
+def test_an_ending_stands_for_a_format(path: str, name: str | None) -> None:
+    assert format_of(path) == name
+
+
+def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        load("xlsx")
+    assert caught.value.message == "there is no format 'xlsx'"
+    assert caught.value.hint == "the formats are: csv, tsv, jsonl, json, table"
+
+
+def test_a_writer_of_another_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "shout", "shouting_writer")
+    (tmp_path / "shouting_writer.py").write_text(
+        "TAKES_RAW = True\n"
+        "def write(schema, pages, out, look):\n"
+        "    for page in pages:\n"
+        "        out.write(str(page).upper().encode())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert written("shout", schema("a"), [[["x"]]]) == b"[['X']]"
+    assert takes_raw("shout")
+    assert format_of("calls.shout.gz") == "shout"
+    with pytest.raises(UsageError) as caught:
+        load("xlsx")
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("table, shout")
+
+
+def test_a_built_in_format_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "csv", "another_csv")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert load("csv").__module__ == "cdrctl.writers.csv"
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (None, "the writer of broken, broken_writer, cannot be loaded"),
+        ("import no_such_module_anywhere", "the writer of broken, broken_writer, cannot be loaded"),
+        ("", "the writer of broken, broken_writer, has no function write"),
+        ("write = 3", "the writer of broken, broken_writer, has no function write"),
+    ],
+)
+def test_a_broken_writer_of_another_package_is_named(
+    source: str | None, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "broken", "broken_writer")
+    if source is not None:
+        (tmp_path / "broken_writer.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_writer", raising=False)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load("broken")
+    assert caught.value.message == sentence
+    assert caught.value.hint is not None
+
+
+def test_importing_the_writers_imports_no_format() -> None:
+    """Start-up is imports: what one format needs is imported when that format is asked for."""
+    code = f"""
+import sys
+import cdrctl.writers
+assert cdrctl.writers.format_of("calls.csv.gz") == "csv"
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "json"])
+def test_only_a_table_needs_rich(name: str) -> None:
+    code = f"import sys; from cdrctl.writers import load; load({name!r}); print('rich' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,391 @@
+"""The polite client: paced, patient, signed in, and careful whom it shows the credential.
+
+ask      per request:  is this address ours? sign in, renew once on 401, turn the answer into our errors
+ └ politely  per attempt: wait for the budget, exchange, and on a passing fault wait and try again
+    └ exchange  once:        bytes out, bytes in
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, Protocol
+
+import httpx
+
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
+from cdrctl.http.pace import Clock, Manners, pacing
+from cdrctl.http.wire import Answer, Ask, BrokenExchangeError, exchange, host_of, open_client, unambiguous
+from cdrctl.records import iso_instant
+
+TRIES = 5
+LONGEST_WAIT = 300.0
+"""Seconds that a `Retry-After` may make us wait: longer ones are shortened to this."""
+FIRST_BACKOFF = 1.0
+RENEW_BEFORE = timedelta(seconds=60)
+
+Level = Literal["debug", "progress", "wait", "note", "warning"]
+Tell = Callable[[Level, str], None]
+SignIn = Callable[["Token | None", datetime], Generator[Ask, Answer, "Token"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a sign-in gives.
+
+    Args:
+        headers: The headers that carry it.
+        expires: When it ends, as a UTC instant, or None when that is not known.
+        refresh_token: What the next sign-in needs, where the provider hands out a new one each time.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    expires: datetime | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+
+    def ended(self, now: datetime) -> bool:
+        """Return whether it is over, or so nearly that the next answer may come too late."""
+        return self.expires is not None and now >= self.expires - RENEW_BEFORE
+
+    @property
+    def secrets(self) -> list[str]:
+        """The strings in it that nobody may see."""
+        values = [value.removeprefix("Bearer ") for value in self.headers.values()]
+        return [*values, *([self.refresh_token] if self.refresh_token else [])]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values, to be kept."""
+        expires = self.expires.isoformat() if self.expires else None
+        return {"headers": dict(self.headers), "expires": expires, "refresh_token": self.refresh_token}
+
+    @classmethod
+    def from_plain(cls, kept: Mapping[str, Any]) -> Token:
+        """Return the token that was kept as plain values.
+
+        Raises:
+            ConfigurationError: They are not what `plain` gave.
+        """
+        try:
+            expires = iso_instant(kept["expires"]) if kept["expires"] is not None else None
+            return cls(dict(kept["headers"]), expires, kept["refresh_token"])
+        except (KeyError, ValueError, TypeError):
+            raise ConfigurationError(
+                "the token that an earlier run kept for this profile cannot be read",
+                hint="sign in anew and put the new credential into the profile",
+            ) from None
+
+
+class TokenShelf(Protocol):
+    """Where tokens are kept between runs: whoever renews one holds the lock, and writes before anyone uses it."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lock."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return what is kept, or None."""
+
+    def save(self, token: dict[str, Any]) -> None:
+        """Keep it, durably."""
+
+
+class Client:
+    """One profile's way to its provider for one run; counts its requests.
+
+    Args:
+        title: The provider as said in messages.
+        base_url: Where the API is.
+        manners: The provider's budgets and patience.
+        sign_in: Yields the requests of a sign-in, is sent their answers, returns the token.
+        explain: From an answer to the error it means, or None.
+        trusts: Whether a URL may be sent the credential.
+        requests_per_minute: The profile's own pace; 0 for none.
+        timeout: Seconds between two pieces of an answer.
+        ca_file: The authority to trust, or None for the usual ones.
+        shelf: Where renewed tokens are kept, or None.
+        clock: Time and waiting.
+        tell: Told what a user may want to know meanwhile.
+        conceal: Told every secret that a sign-in gives, so that none is ever printed.
+        transport: In place of the network, in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        base_url: str,
+        manners: Manners,
+        sign_in: SignIn,
+        explain: Callable[[Answer], CdrctlError | None],
+        trusts: Callable[[str], bool],
+        requests_per_minute: float | None = None,
+        timeout: float = 60.0,
+        ca_file: str | None = None,
+        shelf: TokenShelf | None = None,
+        clock: Clock | None = None,
+        tell: Tell = lambda _level, _text: None,
+        conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
+        jitter: Callable[[], float] = random.random,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.title = title
+        self.base_url = base_url.rstrip("/")
+        self.requests = 0
+        self.clock = clock or Clock()
+        self.tell = tell
+        self._manners = manners
+        self._sign_in = sign_in
+        self._explain = explain
+        self._trusts = trusts
+        self._shelf = shelf
+        self._conceal = conceal
+        self._jitter = jitter
+        self._wait_for_budget = pacing(manners.budgets, requests_per_minute, self.clock)
+        self._token: Token | None = None
+        self._renew_at: datetime | None = None
+        self._pool = open_client(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+    def get(
+        self,
+        url: str,
+        params: Sequence[tuple[str, str]] = (),
+        *,
+        kind: str = "page",
+        whole: Callable[[Any], CdrctlError | None] | None = None,
+    ) -> Answer:
+        """Return the answer to a GET of a path under base_url, or of a whole URL."""
+        return self.ask(Ask("GET", self.at(url), params, kind=kind, whole=whole))
+
+    def at(self, path: str) -> str:
+        """Return the URL of a path under base_url, which begins with a slash; a whole URL stays as it is."""
+        return f"{self.base_url}{path}" if path.startswith("/") else path
+
+    def ask(self, ask: Ask, *, tries: int = TRIES) -> Answer:
+        """Return the good answer to a request, signed in, renewed once when the token has ended.
+
+        Raises:
+            ProviderError: The address is not one the credential may be shown to: nothing is sent.
+            CdrctlError: What the provider's answer means, or TemporaryError when no try was answered.
+        """
+        if not self._may_go_to(ask.url):
+            raise ProviderError(
+                f"{self.title} sent a link to another host ({host_of(ask.url) or 'none at all'}); it was not followed, "
+                "and no credential was sent there",
+                hint="check base_url; if it is right, tell us about this host",
+            )
+        token = self._token
+        if token is None or (self._renew_at is not None and self.clock.now() >= self._renew_at):
+            token = self._use(self._renewed(token))
+        answer = self._politely(ask, token.headers, tries)
+        if answer.status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2
+            token = self._use(self._renewed(token, answer))
+            answer = self._politely(ask, token.headers, tries)
+        error = self._explain(answer)
+        if error is not None:
+            raise error
+        return answer
+
+    def _may_go_to(self, url: str) -> bool:
+        try:
+            return unambiguous(url) and self._trusts(url)
+        except ValueError:  # urlsplit's word for what is no URL
+            return False
+
+    def _use(self, token: Token) -> Token:
+        """Return the token, which is used from now on and renewed shortly before its end.
+
+        One that is good for less than two minutes would else be renewed before every request, and one that ended
+        before it came, as by a wrong clock, is used until it is refused.
+        """
+        self._token, self._renew_at = token, None
+        if token.expires is not None:
+            life = token.expires - self.clock.now()
+            if life > timedelta(0):
+                self._renew_at = token.expires - min(RENEW_BEFORE, life / 2)
+        return token
+
+    def _renewed(self, ended: Token | None, refusal: Answer | None = None) -> Token:
+        """Return a token that is not the one that ended, kept on the shelf before anyone uses it."""
+        if self._shelf is None:
+            return self._signed_in(ended, refusal)
+        with self._shelf.locked():
+            kept = self._shelf.load()
+            token = Token.from_plain(kept) if kept else None
+            if token is not None:
+                self._conceal(token.secrets)
+            known = token is not None and ended is not None and token.headers == ended.headers
+            if token is not None and not known and not token.ended(self.clock.now()):
+                return token  # another run has renewed it meanwhile
+            token = self._signed_in(token or ended, refusal)
+            if token.refresh_token:
+                self._shelf.save(token.plain())
+            return token
+
+    def _signed_in(self, ended: Token | None, refusal: Answer | None) -> Token:
+        flow = self._sign_in(ended, self.clock.now())
+        try:
+            ask = next(flow)
+            while True:
+                ask = flow.send(self._politely(ask, {}, TRIES))
+        except StopIteration as done:
+            token: Token = done.value
+        except SignInError as error:
+            if error.said is None and refusal is not None:
+                error.said = said(refusal)
+            raise
+        self._conceal(token.secrets)
+        return token
+
+    def _politely(self, ask: Ask, credential: Mapping[str, str], tries: int) -> Answer:
+        """Return the first answer that is not a passing fault.
+
+        Raises:
+            TemporaryError: None came in so many tries.
+        """
+        for attempt in range(1, tries + 1):
+            wait = self._wait_for_budget(ask.kind)
+            if wait >= 1:
+                self.tell("wait", f"waiting {wait:.0f} s: that is as fast as {self.title} may be asked")
+            if wait > 0:
+                self.clock.sleep(wait)
+            self.requests += 1
+            answer: Answer | None = None
+            try:
+                answer = exchange(self._pool, ask, credential if ask.signed else {}, self.clock)
+            except BrokenExchangeError as broken:
+                error: CdrctlError = TemporaryError(
+                    f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
+                )
+            else:
+                self.tell("debug", f"{ask.method} {answer.url} -> {answer.status}")
+                fault = self._fault(ask, answer)
+                if fault is None:
+                    return answer
+                error = fault
+            if attempt == tries:
+                break
+            wait = self._backoff(attempt, answer)
+            self.tell("note", f"{error.message}; trying again in {wait:.0f} s ({attempt} of {tries - 1})")
+            self.clock.sleep(wait)
+        if tries > 1 and isinstance(error, TemporaryError):
+            error.message += f" ({tries} tries)"
+        raise error
+
+    def _fault(self, ask: Ask, answer: Answer) -> CdrctlError | None:
+        """Return what is wrong with an answer that another try may mend, or None."""
+        if answer.status in self._manners.busy:
+            busy = answer.status in {423, 429}
+            return TemporaryError(
+                f"{self.title} is being asked too fast (HTTP {answer.status})"
+                if busy
+                else f"{self.title} failed (HTTP {answer.status})",
+                said=said(answer),
+                hint="nothing is lost: run it again later",
+                status=answer.status,
+            )
+        if not answer.good:
+            return None
+        if answer.body is None:
+            what = (
+                f"something that is not whole JSON, beginning {answer.text[:60]!r}" if answer.text else "an empty body"
+            )
+            return TemporaryError(
+                f"{self.title} answered with {what}",
+                hint="if this happens every time, base_url is probably not the address of the API",
+                status=answer.status,
+            )
+        return ask.whole(answer.body) if ask.whole else None
+
+    def _backoff(self, attempt: int, answer: Answer | None) -> float:
+        asked = retry_after(answer, self.clock.now()) if answer else None
+        if asked is not None:
+            return min(asked, LONGEST_WAIT) + self._jitter()  # all who were told the same must not come back at once
+        waits = self._manners.waits
+        if answer is not None and answer.status in waits:
+            return waits[answer.status] + self._jitter()
+        return float(FIRST_BACKOFF * 2 ** (attempt - 1) * (0.75 + self._jitter() / 2))
+
+
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds that `Retry-After` asks for, given in seconds or as a date, or None.
+
+    A date is measured against the answer's own `Date`, so that a wrong clock here does no harm (RFC 9110, 10.2.3).
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    until = _http_date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (_http_date(answer.headers.get("date", "")) or now)).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+LONGEST_WORDS = 500
+
+
+def said(answer: Answer) -> str | None:
+    """Return the provider's own words in an answer, wherever providers put them, or None.
+
+    Webex: `message`, `errors[].description`, `trackingId`; OAuth: `error`, `error_description`; Kazoo: `message`,
+    `data.message`, `data.cause`; JSON-RPC: `error.message`; PortSIP: `errors[].message`; Voicenter:
+    `ERROR_DESCRIPTION`.
+    """
+    body = answer.body
+    found: list[Any] = []
+    tracking: Any = answer.headers.get("trackingid")
+    if isinstance(body, dict):
+        for name in ("message", "error_description", "error", "data", "ERROR_DESCRIPTION"):
+            value = body.get(name)
+            found += [value.get("message") or value.get("cause")] if isinstance(value, dict) else [value]
+        errors = body.get("errors")
+        for one in errors if isinstance(errors, list) else []:
+            found += [one.get("description"), one.get("message") or one.get("code")] if isinstance(one, dict) else [one]
+        tracking = tracking or body.get("trackingId")
+    else:
+        found += [body, None if answer.text.endswith("…") else answer.text[:200]]
+    words = [text for text in found if isinstance(text, str) and text and not text.isdigit()]
+    shown = " ".join(dict.fromkeys(words))
+    if len(shown) > LONGEST_WORDS:
+        shown = shown[: LONGEST_WORDS - 1] + "…"
+    if isinstance(tracking, str) and tracking:
+        shown = f"{shown} (tracking id {tracking[:LONGEST_WORDS]})".strip()
+    return shown or None
+
+
+def error_of(title: str, answer: Answer) -> CdrctlError | None:
+    """Return what a status means where the provider gives it no meaning of its own, or None for a 2xx."""
+    if answer.good:
+        return None
+    words, status = said(answer), answer.status
+    match status:
+        case 300 | 301 | 302 | 303 | 307 | 308:
+            host = host_of(answer.headers.get("location", "")) or "another page"
+            return ConfigurationError(
+                f"{title} redirects to {host}; that is not followed, because it would take the credential along",
+                hint="set base_url to where the API really is",
+                status=status,
+            )
+        case 401:
+            return SignInError(f"{title} does not accept the credential of this profile", said=words, status=status)
+        case 403:
+            return SignInError(f"{title} does not allow this profile to read that", said=words, status=status)
+        case 404:
+            return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
+        case _:
+            kind = TemporaryError if status >= 500 else ProviderError  # noqa: PLR2004
+            return kind(f"{title} refused the request (HTTP {status})", said=words, status=status)

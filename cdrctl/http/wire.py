@@ -1,0 +1,302 @@
+"""One exchange: a request as a value goes out, an answer as a value comes back, and nothing stays alive behind it."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import pydantic_core
+
+from cdrctl import __version__
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
+from cdrctl.http.pace import Clock
+
+PAGE_LIMIT = 512 * 1024 * 1024
+"""Bytes, decoded, that one answer may have: far above any real page, far below a machine's memory."""
+
+CONNECT_SECONDS = 10.0
+STALL_FACTOR = 10
+"""A body that drips must be whole within so many times the profile's timeout."""
+
+DEEPEST = 200
+"""Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request.
+
+    Args:
+        method: GET, POST, PUT …
+        url: Whole; a URL that came from the provider is sent byte for byte.
+        params: Query parameters in order.
+        headers: Beside those of the sign-in.
+        json: A body to send as JSON.
+        form: A body to send as a form.
+        kind: Which of the provider's budgets counts it.
+        whole: From a decoded 2xx body to what is wrong with it, when a broken answer can hide in valid JSON; it is
+            asked again, and the error raised when that does not mend it.
+        signed: Whether the credential goes with it.
+    """
+
+    method: str
+    url: str
+    params: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    kind: str = "page"
+    whole: Callable[[Any], CdrctlError | None] | None = None
+    signed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer.
+
+    Args:
+        status: The HTTP status.
+        headers: By name in lower case.
+        body: The decoded JSON, or None when the body is empty or no JSON.
+        text: The beginning of a body that is no JSON, printable; empty otherwise. Of what was probably meant as JSON
+            or as a form it is one character: in the beginning of those there may be half a token.
+        url: What was asked, for messages; without its query.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    text: str
+    url: str
+
+    @property
+    def good(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+
+
+class BrokenExchangeError(Exception):
+    """The exchange failed in a way that another try may mend; the text says how."""
+
+
+def host_of(url: str) -> str:
+    """Return the host and port of any text that may be a URL, as said in messages: without user name and password."""
+    return re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Return whether two URLs share scheme, host and port; one that could be read in two ways shares nothing."""
+    ours = _origin(url)
+    return ours is not None and ours == _origin(other)
+
+
+_PLAIN_URL = re.compile(r"https?://[^\x00-\x20\x7f\\@/?#]+([/?#][^\x00-\x20\x7f]*)?\Z", re.IGNORECASE)
+
+
+def unambiguous(url: str) -> bool:
+    """Return whether a text is a URL without what parsers disagree about: user names, backslashes, blanks."""
+    return _PLAIN_URL.match(url) is not None
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    if not unambiguous(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        return None
+    if port is None:
+        port = 443 if parts.scheme == "https" else 80
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
+
+
+def open_client(
+    *, base_url: str, timeout: float, ca_file: str | None, transport: httpx.BaseTransport | None = None
+) -> httpx.Client:
+    """Return the connection pool of one run.
+
+    Proxies are taken from the environment, except towards this machine itself: what runs there is ours. Cookies are
+    not kept: they would be a credential beside the one that is watched.
+
+    Raises:
+        ConfigurationError: `ca_file` is not a readable PEM file, or the environment names a proxy we cannot use.
+    """
+    limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+    headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json"}
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    if transport is not None:
+        return httpx.Client(transport=transport, timeout=limits, headers=headers, cookies=no_cookies)
+    try:
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        what = f"ca_file {ca_file}" if ca_file else "the certificates that the environment names"
+        raise ConfigurationError(
+            f"{what} cannot be used: {getattr(error, 'strerror', None) or error}",
+            hint="ca_file must be a PEM file with the certificate of the authority that signed the server's",
+        ) from None
+    ours = {"127.0.0.1", "localhost", "[::1]"}
+    if host_of(base_url).startswith("127."):
+        ours.add(host_of(base_url).partition(":")[0])
+    direct: Mapping[str, httpx.BaseTransport | None] = {f"all://{host}": None for host in ours}
+    try:
+        return httpx.Client(verify=verify, timeout=limits, headers=headers, cookies=no_cookies, mounts=direct)
+    except (ImportError, ValueError, httpx.InvalidURL):
+        raise ConfigurationError(
+            "the proxy that the environment names cannot be used",
+            hint="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are written http://HOST:PORT; SOCKS needs the package socksio",
+        ) from None
+
+
+_TARGET = re.compile(r"https?://[^/?#]+(/[\x21\x22\x24-\x7e]*)(?:#.*)?\Z", re.IGNORECASE)
+
+
+class _Exact(httpx.URL):
+    """A URL whose path and query are sent byte for byte: httpx would tidy up dots, quotes and percents."""
+
+    @property
+    def raw_path(self) -> bytes:
+        """The path and query, or what httpx makes of them where no request line can hold them as they are."""
+        return self.target or super().raw_path
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        match = _TARGET.match(url)
+        self.target = match[1].encode("ascii") if match else b""
+
+
+def _whole_url(ask: Ask) -> str:
+    """Return the URL with its parameters in their order, which httpx would sort by name."""
+    if not ask.params:
+        return ask.url
+    return f"{ask.url}{'&' if '?' in ask.url else '?'}{urlencode(ask.params)}"
+
+
+def exchange(client: httpx.Client, ask: Ask, credential: Mapping[str, str], clock: Clock) -> Answer:
+    """Return the answer to one request, its body read to the end and decoded.
+
+    The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
+    cycle that would keep its body alive until the garbage collector comes by.
+
+    Raises:
+        BrokenExchangeError: The network or the body failed; another try may mend it.
+        ConfigurationError: No try can mend it: the certificate, the address or a setting is wrong.
+        ProviderError: The answer is too large.
+    """
+    host = host_of(ask.url)
+    try:
+        url = _whole_url(ask)
+        request = client.build_request(
+            ask.method,
+            url,
+            headers={**ask.headers, **credential},
+            json=ask.json,
+            data=dict(ask.form) if ask.form is not None else None,
+        )
+        request.url = _Exact(url)
+    except (httpx.InvalidURL, ValueError, TypeError):  # a character that cannot be encoded is a ValueError
+        raise _unwritable(host) from None
+    try:
+        response = client.send(request, stream=True, follow_redirects=False)
+        try:
+            body = _read(response, host, clock)
+        finally:
+            response.close()
+    except httpx.HTTPError as error:
+        raise _failure(error, host) from None
+    except UnicodeError:  # a host name that the system's resolver cannot even write
+        raise _unwritable(host) from None
+    decoded, text = _decode(body)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, decoded, text, re.split(r"[?#]", ask.url, maxsplit=1)[0])
+
+
+def _unwritable(host: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"a request to {host} cannot be written: the address or a credential holds characters it must not",
+        hint="look for stray blanks, line ends or quotes in the profile's settings",
+    )
+
+
+def _read(response: httpx.Response, host: str, clock: Clock) -> bytearray:
+    timeout = float(response.request.extensions["timeout"]["read"] or 0)
+    latest = clock.monotonic() + STALL_FACTOR * timeout
+    buffer = bytearray()
+    for chunk in response.iter_bytes():
+        buffer += chunk
+        if len(buffer) > PAGE_LIMIT:
+            raise ProviderError(
+                f"an answer of {host} is longer than {PAGE_LIMIT // 1024**2} MiB",
+                hint="ask for a shorter window, or for smaller pages where the call has an option for that",
+            )
+        if clock.monotonic() > latest:
+            raise BrokenExchangeError(f"an answer of {host} was not whole after {STALL_FACTOR * timeout:.0f} s")
+    return buffer
+
+
+def _decode(body: bytearray) -> tuple[Any, str]:
+    """Return the value in a body and "", or None and the beginning of what is not JSON."""
+    if not body:
+        return None, ""
+    with suppress(ValueError):
+        return pydantic_core.from_json(body, cache_strings="keys"), ""
+    # Half of a surrogate pair is no Unicode, yet providers send it and the standard library reads it; also other UTFs.
+    with suppress(ValueError, RecursionError):
+        decoded = json.loads(body)
+        if _shallow(decoded):
+            return decoded, ""
+    text = body[:300].decode("utf-8", "replace")
+    text = "".join(char if char.isprintable() else " " for char in text).strip()
+    secretive = _JSON_OR_FORM.match(text)
+    return None, f"{secretive[1]}…" if secretive else text
+
+
+_JSON_OR_FORM = re.compile(r"[^\w<]{0,8}?([{\[\"]|[\w.%-]+=)")
+
+
+def _shallow(decoded: Any) -> bool:
+    """Return whether a value is no deeper than whoever writes it can follow without running out of stack."""
+    level = [decoded]
+    for _ in range(DEEPEST):
+        nested = [one for one in level if isinstance(one, dict | list)]
+        if not nested:
+            return True
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+    return False
+
+
+def _failure(error: httpx.HTTPError, host: str) -> Exception:
+    """Return what a failure of the network means, without what httpx may have put into its words."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return ConfigurationError(
+                f"the certificate of {host} is not to be trusted: {seen.verify_message}",
+                hint="if the server is yours and signs its own certificate, set ca_file in the profile to that "
+                "certificate; if not, somebody may be in between",
+            )
+        seen = seen.__cause__ or seen.__context__
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return _unwritable(host)
+    if isinstance(error, httpx.ConnectTimeout):
+        return BrokenExchangeError(f"no connection to {host} within the time allowed")
+    if isinstance(error, httpx.TimeoutException):
+        return BrokenExchangeError(f"{host} fell silent")
+    if isinstance(error, httpx.ConnectError):
+        return BrokenExchangeError(f"no connection to {host}: {_ERRNO.sub('', str(error))}")
+    if isinstance(error, httpx.ProxyError):
+        return BrokenExchangeError(f"the proxy that the environment names gives no way to {host}: {error}")
+    if isinstance(error, httpx.DecodingError):
+        return BrokenExchangeError(f"{host} sent a body whose compression is broken")
+    return BrokenExchangeError(f"the connection to {host} broke: {_ERRNO.sub('', str(error)) or 'no reason given'}")
+
+
+_ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")

@@ -1,0 +1,238 @@
+"""What passes is waited out and asked again; what stays is said at once; nothing is tried for ever."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
+from cdrctl.http import Ask, Budget, Manners
+from cdrctl.http.client import LONGEST_WAIT, TRIES, retry_after
+from tests.http.wires import NOON, RESET, SILENCE, Hands, an_answer, answering, client, ok, serving
+
+GOOD = httpx.Response(200, content=b'{"items":[1]}')
+BROKEN: dict[str, bytes] = {
+    "half JSON": ok(b'{"items":['),
+    "no JSON": ok(b"<html>busy</html>"),
+    "an empty body": ok(b""),
+    "nothing": b"",
+    "no HTTP": b"SSH-2.0-OpenSSH\r\n\r\n",
+    "less than it says": b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + b'{"items":[]}',
+    "more than it says": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + b'{"items":[]}',
+    "half a chunk": b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"items"',
+    "lying gzip": ok(b'{"items":[]}', "Content-Encoding: gzip"),
+    "half a gzip": ok(gzip.compress(b'{"items":["' + b"abc" * 99 + b'"]}')[:20], "Content-Encoding: gzip"),
+    "a torn connection": RESET,
+}
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_answer_is_asked_for_again(what: str) -> None:
+    hands = Hands()
+    with serving(BROKEN[what], BAD_GATEWAY, ok(b'{"items":[7]}')) as server:
+        acme = client(server.url, hands)
+        assert acme.get("/x").body == {"items": [7]}
+        acme.close()
+    assert (len(server.heard), acme.requests, len(hands.waits)) == (3, 3, 2)
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_stays_broken_is_temporary_and_said_in_words(what: str) -> None:
+    hands = Hands()
+    with serving(BROKEN[what]) as server:
+        acme = client(server.url, hands)
+        with pytest.raises(TemporaryError) as caught:
+            acme.get("/x")
+        acme.close()
+    assert len(server.heard) == TRIES
+    assert caught.value.message.startswith("Acme ")
+    assert caught.value.message.endswith(f"({TRIES} tries)")
+    assert "Error" not in caught.value.message
+    assert caught.value.hint
+
+
+def test_waits_double_are_bounded_and_jittered() -> None:
+    for jitter, waits in ((0.0, [0.75, 1.5, 3, 6]), (1.0, [1.25, 2.5, 5, 10])):
+        hands = Hands()
+        transport, _ = answering(httpx.Response(500))
+        with pytest.raises(TemporaryError):
+            client(hands=hands, transport=transport, jitter=lambda by=jitter: by).get("/x")
+        assert hands.waits == waits
+
+
+def test_a_silent_server_is_given_up_on() -> None:
+    with serving(SILENCE, ok()) as server:
+        acme = client(server.url, timeout=0.2)
+        assert acme.get("/x").good
+        acme.close()
+    assert len(server.heard) == 2
+
+
+def test_a_refused_connection_is_tried_again_and_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    acme = client(f"http://127.0.0.1:{port}")
+    with pytest.raises(TemporaryError) as caught:
+        acme.get("/x")
+    acme.close()
+    assert caught.value.message == (
+        f"Acme cannot be reached: no connection to 127.0.0.1:{port}: Connection refused ({TRIES} tries)"
+    )
+    assert acme.requests == TRIES
+
+
+def test_a_name_that_nobody_knows_is_temporary() -> None:
+    transport, asked = answering(httpx.ConnectError("[Errno -2] Name or service not known"))
+    with pytest.raises(TemporaryError, match=r"no connection to cdr\.example: Name or service not known"):
+        client(transport=transport).get("/x")
+    assert len(asked) == TRIES
+
+
+def test_a_name_that_no_resolver_can_write_is_the_profiles_fault() -> None:
+    base = f"http://{'a' * 70}.example"
+    acme = client(base)
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        acme.get("/x")
+    acme.close()
+    assert acme.requests == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_busy_status_is_waited_out(status: int) -> None:
+    transport, asked = answering(httpx.Response(status), GOOD)
+    assert client(transport=transport).get("/x").body == {"items": [1]}
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("status", [300, 302, 307, 400, 403, 404, 409, 410, 423, 451, 501])
+def test_any_other_status_is_tried_once(status: int) -> None:
+    transport, asked = answering(httpx.Response(status, json={"message": "their words"}), GOOD)
+    with pytest.raises(CdrctlError) as caught:
+        client(transport=transport).get("/x")
+    assert len(asked) == 1
+    assert caught.value.status == status
+
+
+def test_a_provider_names_its_own_busy_status_and_its_wait() -> None:
+    hands = Hands()
+    transport, asked = answering(httpx.Response(423), GOOD)
+    manners = Manners(busy=Manners().busy | {423}, waits={423: 60})
+    assert client(hands=hands, transport=transport, manners=manners).get("/x").good
+    assert hands.waits == [60.5]
+    assert len(asked) == 2
+
+
+def test_tries_are_paced_too() -> None:
+    hands = Hands()
+    transport, _ = answering(httpx.Response(503), GOOD)
+    told: list[tuple[str, str]] = []
+    acme = client(
+        hands=hands,
+        transport=transport,
+        manners=Manners(budgets={"page": Budget(1, 61)}),
+        tell=lambda level, text: told.append((level, text)),
+    )
+    acme.get("/x")
+    assert hands.waits == [1.0, 60.0]
+    assert ("wait", "waiting 60 s: that is as fast as Acme may be asked") in told
+    assert ("note", "Acme failed (HTTP 503); trying again in 1 s (1 of 4)") in told
+
+
+def test_fewer_tries_may_be_asked_for() -> None:
+    transport, asked = answering(httpx.Response(503, json={"message": "down"}))
+    with pytest.raises(TemporaryError) as caught:
+        client(transport=transport).ask(Ask("GET", "http://cdr.example/v1/x"), tries=1)
+    assert (len(asked), caught.value.message, caught.value.said) == (1, "Acme failed (HTTP 503)", "down")
+
+
+def test_an_answer_that_is_not_whole_is_asked_for_again_and_its_own_error_raised() -> None:
+    def whole(body: Any) -> CdrctlError | None:
+        return None if "status" in body else ProviderError("it broke off")
+
+    transport, asked = answering(GOOD, httpx.Response(200, json={"status": "success"}))
+    assert client(transport=transport).get("/x", whole=whole).body == {"status": "success"}
+    transport, asked = answering(GOOD)
+    with pytest.raises(ProviderError, match=r"^it broke off$"):
+        client(transport=transport).get("/x", whole=whole)
+    assert len(asked) == TRIES
+
+
+def test_an_interruption_passes_through() -> None:
+    def interrupt(_: httpx.Request) -> httpx.Response:
+        raise KeyboardInterrupt
+
+    hands = Hands()
+    with pytest.raises(KeyboardInterrupt):
+        client(hands=hands, transport=httpx.MockTransport(interrupt)).get("/x")
+    assert hands.waits == []
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("0000000000005", 5),
+        ("9" * 400, float("inf")),
+        ("Fri, 20 Nov 2026 12:00:30 GMT", 30),
+        ("Fri, 20 Nov 2026 13:00:30 +0100", 30),
+        ("Fri, 20 Nov 2026 12:00:30 -0000", 30),
+        ("Fri, 20 Nov 2026 11:00:00 GMT", 0),
+        ("Fri, 99999999999999999999 Nov 2026 11:00:00 GMT", None),
+        ("-5", None),
+        ("1.5", None),
+        ("\u0663", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_read(header: str, seconds: float | None) -> None:
+    assert retry_after(an_answer(503, retry_after=header), NOON) == seconds
+
+
+def test_a_date_is_measured_against_the_providers_own_clock() -> None:
+    answer = an_answer(503, retry_after="Thu, 01 Jan 2026 00:02:00 GMT", date="Thu, 01 Jan 2026 00:00:30 GMT")
+    assert retry_after(answer, NOON) == 90
+
+
+@given(st.text(), st.text())
+@settings(deadline=None)
+def test_no_retry_after_is_fatal(header: str, date: str) -> None:
+    seconds = retry_after(an_answer(503, retry_after=header, date=date), NOON)
+    assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(("asked_for", "waited"), [("7", 7.5), ("0", 0.5), ("86400", LONGEST_WAIT + 0.5), ("-1", 1.0)])
+def test_a_wait_that_is_asked_for_is_kept_within_bounds(asked_for: str, waited: float) -> None:
+    hands = Hands()
+    transport, _ = answering(httpx.Response(429, headers={"Retry-After": asked_for}), GOOD)
+    client(hands=hands, transport=transport).get("/x")
+    assert hands.waits == [waited]
+
+
+def test_half_a_secret_is_never_quoted() -> None:
+    for body in (b'{"access_token":"hush', b' \xef\xbb\xbf{"auth_token":"hush', b"access_token=hush&x=1", b'"hush'):
+        transport, _ = answering(httpx.Response(200, content=body))
+        with pytest.raises(TemporaryError) as caught:
+            client(transport=transport).get("/x")
+        assert "hush" not in caught.value.message
+        transport, _ = answering(httpx.Response(400, content=body))
+        with pytest.raises(ProviderError) as refused:
+            client(transport=transport).get("/x")
+        assert refused.value.said is None
+
+
+def test_statuses_without_a_meaning_of_the_providers_own() -> None:
+    kinds = {302: ConfigurationError, 403: SignInError, 404: ProviderError, 418: ProviderError, 501: TemporaryError}
+    for status, kind in kinds.items():
+        transport, _ = answering(httpx.Response(status, headers={"Location": "https://u:p@evil.example/x"}))
+        with pytest.raises(kind) as caught:
+            client(transport=transport).get("/x", [("code", "hush")])
+        assert "hush" not in caught.value.message
+        assert "u:p" not in caught.value.message

@@ -1,0 +1,62 @@
+"""The provider's own words are found wherever providers put them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cdrctl.http import error_of, said
+from tests.http.wires import an_answer
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"errorCode": 404, "message": "No CDRs", "trackingId": "T1"}, "No CDRs (tracking id T1)"),
+        ({"message": "no", "errors": [{"description": "bad max"}], "trackingId": "T"}, "no bad max (tracking id T)"),
+        ({"message": "no", "errors": [{"description": "no"}]}, "no"),
+        ({"error": "invalid_grant", "error_description": "it was used"}, "it was used invalid_grant"),
+        ({"data": {"message": "invalid credentials"}, "error": "401", "message": "bad"}, "bad invalid credentials"),
+        ({"data": {"cause": "timeout"}, "error": "500", "message": "datastore_fault"}, "datastore_fault timeout"),
+        ({"id": None, "error": {"code": -32001, "message": "Permission denied", "data": {}}}, "Permission denied"),
+        ({"errors": [{"code": "UNKNOWN"}, {"code": "X", "message": "bad filter"}]}, "UNKNOWN bad filter"),
+        ({"ERROR_NUMBER": 2, "ERROR_DESCRIPTION": "Authorization failed."}, "Authorization failed."),
+        ("go away", "go away"),
+        ({"data": [], "errors": {}, "message": ["x"], "error": 5, "trackingId": 7}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_words_are_found(body: Any, words: str | None) -> None:
+    assert said(an_answer(400, body)) == words
+
+
+def test_text_and_tracking_header() -> None:
+    assert said(an_answer(502, text="<h1>Bad Gateway</h1>", trackingid="T9")) == "<h1>Bad Gateway</h1> (tracking id T9)"
+
+
+def test_words_without_end_are_cut() -> None:
+    assert len(said(an_answer(400, {"message": "x" * 10_000})) or "") == 500
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["message", "error", "errors", "data", "cause", "description", "trackingId", "code"]),
+            inner,
+        )
+    ),
+)
+
+
+@given(json_values, st.integers(100, 599))
+@settings(deadline=None)
+def test_no_answer_is_fatal(body: Any, status: int) -> None:
+    words = said(an_answer(status, body))
+    assert words is None or words
+    error = error_of("Acme", an_answer(status, body, location="http://[bad"))
+    assert (error is None) == (200 <= status < 300)

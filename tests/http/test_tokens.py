@@ -1,0 +1,228 @@
+"""A token is renewed in time, once, and kept before anybody uses it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from cdrctl.errors import ConfigurationError, SignInError
+from cdrctl.http import Answer, Ask, Client, Token, said
+from cdrctl.profiles import TokenFile, token_file
+from tests.http.wires import NOON, Hands, client
+
+
+@dataclass
+class Provider:
+    """Issues tokens for a refresh token that is good for one use, and answers to the newest token only."""
+
+    life: int | None = 3600
+    refresh: str = "r0"
+    issued: int = 0
+    deaf: bool = False
+    seen: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        with self.lock:
+            if request.url.path == "/token":
+                used = parse_qs(request.read().decode())["refresh_token"][0]
+                self.seen.append(f"renew {used}")
+                if used != self.refresh:
+                    return httpx.Response(400, json={"error_description": "that one was used"})
+                self.issued += 1
+                self.refresh = f"r{self.issued}"
+                body = {"token": f"t{self.issued}", "expires_in": self.life, "refresh": self.refresh}
+                return httpx.Response(200, json=body)
+            token = request.headers.get("authorization", "").removeprefix("Bearer ")
+            self.seen.append(f"{request.url.path} {token}")
+            if self.deaf or token != f"t{self.issued}":
+                return httpx.Response(401, json={"message": "token is no good"})
+            return httpx.Response(200, json={})
+
+
+def sign_in(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+    refresh = ended.refresh_token if ended is not None and ended.refresh_token else "r0"
+    answer = yield Ask("POST", "http://cdr.example/token", form={"refresh_token": refresh}, kind="sign-in")
+    if not answer.good:
+        raise SignInError("the refresh token was not accepted", said=said(answer))
+    seconds = answer.body["expires_in"]
+    expires = None if seconds is None else now + timedelta(seconds=seconds)
+    return Token({"Authorization": f"Bearer {answer.body['token']}"}, expires, answer.body["refresh"])
+
+
+def acme(provider: Provider, hands: Hands | None = None, **given: Any) -> Client:
+    return client(hands=hands, transport=httpx.MockTransport(provider), sign_in=sign_in, **given)
+
+
+def shelf(folder: Path) -> TokenFile:
+    return token_file(folder / "profiles.toml", "acme", "r0")
+
+
+def test_a_token_is_renewed_shortly_before_its_end() -> None:
+    provider, hands = Provider(), Hands()
+    one = acme(provider, hands)
+    for hands.seconds in (0, 3539, 3540, 3541):
+        one.get("/x")
+    assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1", "renew r1", "/v1/x t2", "/v1/x t2"]
+
+
+def test_a_token_that_is_refused_is_renewed_once_and_the_same_request_sent_again() -> None:
+    provider = Provider(life=None)
+    one = acme(provider)
+    one.get("/a")
+    provider.issued, provider.refresh = 7, "r1"
+    one.get("/b")
+    assert provider.seen == ["renew r0", "/v1/a t1", "/v1/b t1", "renew r1", "/v1/b t8"]
+
+
+def test_a_second_refusal_is_said_in_the_providers_words() -> None:
+    provider = Provider(deaf=True)
+    with pytest.raises(SignInError) as caught:
+        acme(provider).get("/x")
+    assert caught.value.said == "token is no good"
+    assert provider.seen == ["renew r0", "/v1/x t1", "renew r1", "/v1/x t2"]
+
+
+def test_a_sign_in_that_cannot_renew_is_given_the_words_of_the_refusal() -> None:
+    def once(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+        yield from ()
+        if ended is not None:
+            raise SignInError("it cannot be renewed")
+        return Token({})
+
+    with pytest.raises(SignInError, match="cannot be renewed") as caught:
+        client(transport=httpx.MockTransport(Provider()), sign_in=once).get("/x")
+    assert caught.value.said == "token is no good"
+
+
+@pytest.mark.parametrize("life", [None, 0, -5, 1, 30, 61, 10**8])
+def test_no_life_of_a_token_makes_every_request_a_sign_in(life: int | None) -> None:
+    provider = Provider(life=life)
+    one = acme(provider)
+    for _ in range(3):
+        one.get("/x")
+    assert provider.seen == ["renew r0", *["/v1/x t1"] * 3]
+
+
+def test_a_short_life_is_renewed_in_its_second_half() -> None:
+    provider, hands = Provider(life=30), Hands()
+    one = acme(provider, hands)
+    for hands.seconds in (0, 14, 15):
+        one.get("/x")
+    assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1", "renew r1", "/v1/x t2"]
+
+
+def test_every_secret_is_concealed_before_anything_can_be_said(tmp_path: Path) -> None:
+    hidden: list[str] = []
+    acme(Provider(), conceal=hidden.extend, shelf=shelf(tmp_path)).get("/x")
+    assert hidden == ["t1", "r1"]
+    hidden.clear()
+    acme(Provider(issued=1), conceal=hidden.extend, shelf=shelf(tmp_path)).get("/x")
+    assert hidden == ["t1", "r1"]
+    assert "t1" not in repr(Token({"Authorization": "Bearer t1"}, None, "t1"))
+
+
+# The shelf
+
+
+def test_a_kept_token_is_used_by_the_next_run(tmp_path: Path) -> None:
+    provider = Provider()
+    acme(provider, shelf=shelf(tmp_path)).get("/x")
+    acme(provider, shelf=shelf(tmp_path)).get("/x")
+    assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1"]
+
+
+def test_a_kept_token_that_has_ended_is_renewed_with_its_own_refresh_token(tmp_path: Path) -> None:
+    provider = Provider()
+    acme(provider, shelf=shelf(tmp_path)).get("/x")
+    acme(provider, Hands(3600), shelf=shelf(tmp_path)).get("/x")
+    assert provider.seen == ["renew r0", "/v1/x t1", "renew r1", "/v1/x t2"]
+
+
+def test_what_another_run_has_renewed_meanwhile_is_used(tmp_path: Path) -> None:
+    provider = Provider()
+    ours, theirs = (acme(provider, shelf=shelf(tmp_path)) for _ in range(2))
+    ours.get("/ours")
+    theirs.get("/theirs")
+    provider.issued, provider.refresh = 1, "r1"
+    provider.deaf = True
+    with pytest.raises(SignInError):
+        theirs.get("/theirs")  # renews
+    provider.deaf = False
+    provider.seen.clear()
+    ours.get("/ours")
+    assert provider.seen == ["/v1/ours t1", "/v1/ours t2"]
+
+
+@dataclass
+class Notebook:
+    """A shelf that writes down what is done with it."""
+
+    provider: Provider
+    refuses: bool = False
+
+    def locked(self) -> Any:
+        self.provider.seen.append("lock")
+        return nullcontext()
+
+    def load(self) -> dict[str, Any] | None:
+        self.provider.seen.append("load")
+        return None
+
+    def save(self, token: dict[str, Any]) -> None:
+        self.provider.seen.append(f"save {token['refresh_token']}")
+        if self.refuses:
+            raise ConfigurationError("the disk is full")
+
+
+def test_a_token_is_kept_before_it_is_used() -> None:
+    provider = Provider()
+    acme(provider, shelf=Notebook(provider)).get("/x")
+    assert provider.seen == ["lock", "load", "renew r0", "save r1", "/v1/x t1"]
+
+
+def test_a_token_that_cannot_be_kept_is_not_used() -> None:
+    provider = Provider()
+    one = acme(provider, shelf=Notebook(provider, refuses=True))
+    with pytest.raises(ConfigurationError, match="disk is full"):
+        one.get("/x")
+    assert provider.seen == ["lock", "load", "renew r0", "save r1"]
+
+
+def test_many_runs_at_once_renew_once(tmp_path: Path) -> None:
+    provider = Provider()
+    runs = [acme(provider, shelf=shelf(tmp_path)) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda run: run.get("/x"), runs))
+    assert [line for line in provider.seen if line.startswith("renew")] == ["renew r0"]
+    assert provider.seen.count("/v1/x t1") == 6
+
+
+@pytest.mark.parametrize("expires", [None, NOON])
+def test_a_token_comes_back_from_its_plain_values(expires: datetime | None) -> None:
+    token = Token({"X": "y"}, expires, "r")
+    assert Token.from_plain(token.plain()) == token
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        {"headers": 5, "expires": None, "refresh_token": None},
+        {"headers": {}, "expires": "soon", "refresh_token": None},
+        {"headers": {}, "expires": 5, "refresh_token": None},
+    ],
+)
+def test_a_kept_token_that_is_damaged_is_said(kept: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Token.from_plain(kept)

@@ -1,0 +1,340 @@
+"""Bytes out and bytes in, on real sockets where that is what counts."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
+from cdrctl.http import Ask, same_origin, wire
+from cdrctl.http.client import TRIES
+from cdrctl.http.wire import host_of
+from tests.http.certificates import Certificate
+from tests.http.wires import Hands, answering, client, ok, serving
+
+AUTHORITY, ANOTHER = Certificate("Acme authority"), Certificate("Another authority")
+HERE = Certificate("127.0.0.1", AUTHORITY)
+ELSEWHERE = Certificate("cdr.example", AUTHORITY)
+ALONE = Certificate("127.0.0.1")
+
+
+def body_of(content: bytes, **headers: str) -> Any:
+    transport, _ = answering(httpx.Response(200, content=content, headers=headers))
+    return client(transport=transport).get("/x").body
+
+
+# Out
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/cdr_feed?endTime=2026-11-18T12:00:00.000Z&startTimeForNextFetch=2026-11-18T09:30:00.000Z&orgId=a,b==",
+        "/v1/x?a=%2c%2C%3a&b=%zz&c=100%",
+        "/v1/x?q='\"<>|^`{}\\&r=[]",
+        "/v1/a/../b/./c//d;e?",
+        "/v1/x?/?:@!$&'()*+,;=-._~",
+    ],
+)
+def test_a_providers_url_is_sent_byte_for_byte(target: str) -> None:
+    with serving() as server:
+        acme = client(server.url)
+        acme.get(server.url.removesuffix("/v1") + target + "#fragment")
+        acme.close()
+    assert server.lines == [f"GET {target} HTTP/1.1"]
+
+
+def test_what_no_request_line_may_hold_is_encoded() -> None:
+    with serving() as server:
+        acme = client(server.url)
+        acme.get("/caf\u00e9?x=\u00fc")
+        acme.close()
+    assert server.lines == ["GET /v1/caf%C3%A9?x=%C3%BC HTTP/1.1"]
+
+
+def test_parameters_are_sent_in_order_and_repeated() -> None:
+    with serving() as server:
+        acme = client(server.url)
+        acme.get("/x", [("b", "1"), ("a", "2 &"), ("b", "3")])
+        acme.get("/x?y=:", [("a", "1:2")])
+        acme.close()
+    assert server.lines == ["GET /v1/x?b=1&a=2+%26&b=3 HTTP/1.1", "GET /v1/x?y=:&a=1%3A2 HTTP/1.1"]
+
+
+def test_cookies_are_not_kept() -> None:
+    with serving(ok(b"{}", "Set-Cookie: session=hush; Path=/")) as server:
+        acme = client(server.url)
+        acme.get("/x")
+        acme.get("/x")
+        acme.close()
+    assert b"hush" not in server.heard[1]
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "caf\u00e9"])
+def test_a_credential_that_no_header_can_hold_is_said_without_showing_it(value: str) -> None:
+    with serving() as server:
+        acme = client(server.url)
+        with pytest.raises(ConfigurationError) as caught:
+            acme.ask(Ask("GET", f"{server.url}/x", headers={"X-Key": value}))
+        acme.close()
+    assert value not in str(caught.value)
+    assert (acme.requests, server.heard) == (1, [])
+
+
+# In
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_bodies_are_read(coding: str, pack: Any) -> None:
+    with serving(ok(pack(b'{"items":["x"]}'), f"Content-Encoding: {coding}")) as server:
+        acme = client(server.url)
+        assert acme.get("/x").body == {"items": ["x"]}
+        acme.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b'"\\ud83d"', "\ud83d"),
+        (b'{"a":"\\udc00x","b":1}', {"a": "\udc00x", "b": 1}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        ('{"a":"\u00e9"}'.encode("utf-16"), {"a": "\u00e9"}),
+        (b'"a\\u0000b"', "a\0b"),
+        (b"1" * 400, int("1" * 400)),
+        (b"[Infinity,-Infinity,1e400]", [float("inf"), float("-inf"), float("inf")]),
+        (b'{"a":1,"a":2}', {"a": 2}),
+        (b"[" * 150 + b"]" * 150, json.loads("[" * 150 + "]" * 150)),
+    ],
+)
+def test_odd_json_is_read(content: bytes, value: Any) -> None:
+    assert body_of(content) == value
+
+
+def test_nan_is_read() -> None:
+    nan = body_of(b'{"a":NaN}')["a"]
+    assert nan != nan  # noqa: PLR0124
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'["\\ud800",' + b"[" * 300 + b"]" * 300 + b"]",
+        b"9" * 5000,
+        b'{"a":"\x00"}',
+        b'"\xff\xfe"',
+        b"\x00",
+        "{}".encode("utf-16")[:3],
+    ],
+)
+def test_what_cannot_be_read_is_temporary_and_nothing_else(content: bytes) -> None:
+    with pytest.raises(TemporaryError):
+        body_of(content)
+
+
+@given(st.binary(max_size=40))
+@settings(deadline=None)
+def test_no_body_is_fatal(content: bytes) -> None:
+    value, text = wire._decode(bytearray(content))
+    assert text.isprintable()
+    assert value is None or text == ""
+
+
+def test_a_body_without_end_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "PAGE_LIMIT", 1024**2)
+    bomb = gzip.compress(b'"' + b"a" * 1024**2 * 3 + b'"')
+    with serving(ok(bomb, "Content-Encoding: gzip")) as server:
+        acme = client(server.url)
+        with pytest.raises(ProviderError, match="longer than 1 MiB"):
+            acme.get("/x")
+        acme.close()
+    assert len(server.heard) == 1
+
+
+def test_a_dripping_body_is_given_up_on() -> None:
+    hands = Hands()
+    drops = 0
+
+    class Drip(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            nonlocal drops
+            while True:
+                drops += 1
+                hands.seconds += 5
+                yield b" "
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Drip()))
+    with pytest.raises(TemporaryError, match="not whole after 100 s"):
+        client(hands=hands, transport=transport, timeout=10).get("/x")
+    assert drops == 21 * TRIES
+
+
+def test_a_body_is_let_go_with_its_answer() -> None:
+    page = json.dumps({"items": ["x" * 2_000_000]}).encode()
+    with serving(ok(page)) as server:
+        acme = client(server.url)
+        gc.disable()
+        tracemalloc.start()
+        try:
+            acme.get("/x")
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(50):
+                assert acme.get("/x").good
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+        acme.close()
+    assert grown < 2_000_000
+
+
+# Certificates and proxies
+
+
+@pytest.mark.parametrize(
+    ("certificate", "trusted", "words"),
+    [
+        (ALONE, None, "self-signed"),
+        (HERE, None, "unable to get local issuer"),
+        (HERE, ANOTHER, "unable to get local issuer"),
+        (ELSEWHERE, AUTHORITY, "IP address mismatch"),
+    ],
+)
+def test_a_certificate_that_is_not_to_be_trusted_is_said_at_once(
+    certificate: Certificate, trusted: Certificate | None, words: str, tmp_path: Path
+) -> None:
+    with serving(tls=certificate.server(tmp_path)) as server:
+        base = server.url.replace("http:", "https:")
+        acme = client(base, ca_file=str(trusted.pem(tmp_path)) if trusted else None)
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            acme.get("/x")
+        acme.close()
+    assert caught.value.hint is not None
+    assert "ca_file" in caught.value.hint
+    assert (acme.requests, server.heard) == (1, [])
+
+
+@pytest.mark.parametrize(("certificate", "trusted"), [(HERE, AUTHORITY), (ALONE, ALONE)])
+def test_ca_file_makes_it_work(certificate: Certificate, trusted: Certificate, tmp_path: Path) -> None:
+    with serving(tls=certificate.server(tmp_path)) as server:
+        acme = client(server.url.replace("http:", "https:"), ca_file=str(trusted.pem(tmp_path)))
+        assert acme.get("/x").good
+        acme.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not PEM"])
+def test_a_ca_file_that_is_none_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"ca\.pem cannot be used"):
+        client(ca_file=str(path))
+
+
+def test_a_proxy_is_used_for_others_and_never_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving(ok(b'{"by":"proxy"}')) as proxy, serving(ok(b'{"by":"itself"}')) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        far = client("http://cdr.example/v1")
+        assert far.get("http://cdr.example/v1/x?a=b:c,'").body == {"by": "proxy"}
+        for host in ("127.0.0.1", "localhost", "127.0.0.2"):
+            near = client(f"http://{host}:{server.port}/v1")
+            if host == "127.0.0.2":  # nobody need listen there: it is enough that the proxy is not asked
+                with pytest.raises(TemporaryError, match="no connection"):
+                    near.get("/x")
+            else:
+                assert near.get("/x").body == {"by": "itself"}
+            near.close()
+        far.close()
+    assert proxy.lines == ["GET http://cdr.example/v1/x?a=b:c,' HTTP/1.1"]
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
+def test_a_proxy_that_cannot_be_used_is_the_environments_fault(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(ConfigurationError, match="proxy"):
+        client()
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://good.example",
+        "https://good.example/",
+        "https://good.example:443/x?y#z",
+        "HTTPS://GOOD.example/x",
+        "https://good.example?x=https://evil.example",
+    ],
+)
+def test_the_same_origin_in_other_spelling(url: str) -> None:
+    assert same_origin("https://good.example/v1", url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://good.example/",
+        "https://good.example@evil.example/",
+        "https://good.example:443@evil.example/",
+        "https://user@good.example/",
+        "https://good.example.evil.example/",
+        "https://evil-good.example/",
+        "https://good.example./",
+        "https://good.example:444/",
+        "https://good.example:0/",
+        "https://good.example:x/",
+        "https://good.example:443:443/",
+        "https://evil.example\\@good.example/",
+        "https://evil.example\\.good.example/",
+        "https://good.example\t/",
+        "https://go\nod.example/",
+        " https://good.example/",
+        "https://good.example /",
+        "https://[good.example/",
+        "https://[::1/",
+        "//good.example/",
+        "good.example",
+        "/v1/x",
+        "ftp://good.example/",
+        "https:good.example",
+        "https:///good.example",
+        "",
+    ],
+)
+def test_no_trick_makes_another_origin_the_same(url: str) -> None:
+    assert not same_origin("https://good.example/v1", url)
+    assert not same_origin(url, "https://good.example/v1")
+
+
+def test_what_is_no_url_shares_no_origin_with_itself() -> None:
+    assert not same_origin("https://[::1", "https://[::1")
+    assert not same_origin("", "")
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_no_text_breaks_what_looks_for_a_host(text: str) -> None:
+    host_of(text)
+    host_of(f"https://{text}")
+    same_origin(text, f"https://{text}")
+
+
+def test_a_host_is_said_without_user_name_and_password() -> None:
+    assert host_of("https://user:hush@cdr.example:8443/x?y=@z") == "cdr.example:8443"
+    assert host_of("/relative") == ""

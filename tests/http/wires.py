@@ -1,0 +1,159 @@
+"""A clock set by hand, a client with plain settings, and a server that says what it is told on a real socket."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from cdrctl.http import Answer, Ask, Client, Clock, Manners, Token, error_of, same_origin
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@dataclass
+class Hands:
+    """A clock whose waiting moves it on; it remembers how long it waited."""
+
+    seconds: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.waits.append(seconds)
+        self.seconds += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: NOON + timedelta(seconds=self.seconds), lambda: self.seconds, self.sleep)
+
+
+def signed(ended: Token | None, now: datetime) -> Iterator[Ask]:
+    """Sign in without a request."""
+    yield from ()
+    return Token({"Authorization": "Bearer sesame"})  # type: ignore[return-value]
+
+
+def client(base_url: str = "http://cdr.example/v1", hands: Hands | None = None, **given: Any) -> Client:
+    settings: dict[str, Any] = {
+        "title": "Acme",
+        "base_url": base_url,
+        "manners": Manners(),
+        "sign_in": signed,
+        "explain": lambda answer: error_of("Acme", answer),
+        "trusts": lambda url: same_origin(base_url, url),
+        "clock": (hands or Hands()).clock,
+        "jitter": lambda: 0.5,
+        **given,
+    }
+    return Client(**settings)
+
+
+def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
+    """Return a transport that gives these answers, the last one for ever, and the list of what it was asked."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        request.read()
+        asked.append(request)
+        one = answers[min(len(asked), len(answers)) - 1]
+        if isinstance(one, Exception):
+            raise one
+        return httpx.Response(one.status_code, headers=one.headers, content=one.content)
+
+    return httpx.MockTransport(answer), asked
+
+
+def an_answer(status: int = 200, body: Any = None, text: str = "", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, named, body, text, "http://cdr.example/v1/x")
+
+
+def ok(body: bytes = b'{"items":[]}', *more: str) -> bytes:
+    """Return a good answer as it is on the wire."""
+    head = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *more]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+RESET, SILENCE = b"reset", b"silence"
+"""In place of an answer: the connection is torn down, or nothing is said."""
+
+
+@dataclass
+class Server:
+    """What listens on loopback.
+
+    Args:
+        says: The answers in order, the last one for ever; the connection is closed after each.
+        heard: The heads of the requests, byte for byte.
+    """
+
+    says: Sequence[bytes]
+    port: int = 0
+    heard: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def lines(self) -> list[str]:
+        return [head.split(b"\r\n", 1)[0].decode("latin-1") for head in self.heard]
+
+    def talk(self, connection: socket.socket) -> None:
+        received = b""
+        while b"\r\n\r\n" not in received:
+            piece = connection.recv(65536)
+            if not piece:
+                return
+            received += piece
+        self.heard.append(received)
+        said = self.says[min(len(self.heard), len(self.says)) - 1]
+        if said == RESET:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif said == SILENCE:
+            connection.recv(1)  # until the client gives up
+        else:
+            connection.sendall(said)
+
+
+@contextmanager
+def serving(*says: bytes, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Run a server on loopback."""
+    server = Server(says or (ok(),))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.port = listener.getsockname()[1]
+        ended = threading.Event()
+
+        def accept() -> None:
+            while True:
+                connection, _ = listener.accept()
+                if ended.is_set():
+                    connection.close()
+                    return
+                server.connections += 1
+                with suppress(OSError):
+                    if tls is not None:
+                        connection.settimeout(5)
+                        connection = tls.wrap_socket(connection, server_side=True)
+                    server.talk(connection)
+                connection.close()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            ended.set()
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", server.port)).close()
+            thread.join(5)

@@ -1,0 +1,131 @@
+"""The one loop: pieces from a fetcher become rows for a writer, each record once, and it is counted what happened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cdrctl.fetchers import Call
+from cdrctl.records import Gap, Note, Page, Piece, Record, Row, Schema
+from cdrctl.windows import Window, rfc3339
+
+Tell = Callable[[str, str], None]
+"""Told a level (`note`, `warning`, `progress`) and a sentence."""
+
+
+UP_TO_NOW = timedelta(seconds=60)
+"""A window that ends this close to now asks for what there is so far."""
+
+
+def reachable(window: Window, lag: timedelta, now: datetime, title: str) -> tuple[Window | None, list[Note | Gap]]:
+    """Return the part of the window whose calls the provider can have by now, or None, and what to say of the rest.
+
+    A window that reaches to now asks for what there is so far, and is told how far that is. A window that was over
+    before, and whose last minutes the provider does not have yet, is incomplete.
+    """
+    newest = (now - lag).replace(microsecond=0)
+    if window.until <= newest:
+        return window, []
+    there = Window(window.since, newest) if window.since < newest else None
+    ends = rfc3339(max(newest, window.since))
+    if window.until >= now - UP_TO_NOW:
+        text = f"{title} has the calls up to {rfc3339(newest)} by now; the next export can begin at --since {ends}"
+        return there, [Note(text)]
+    minutes = max(1, -((newest - window.until) // timedelta(minutes=1)))
+    return there, [
+        Gap(
+            f"{title} does not have the calls from {ends} to {rfc3339(window.until)} yet",
+            f"run it again in {minutes} min",
+        )
+    ]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an export has done so far: counts, and what could not be had."""
+
+    records: int = 0
+    pages: int = 0
+    duplicates: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    stopped: bool = False
+
+
+def rows(
+    pieces: Iterable[Piece],
+    call: Call,
+    schema: Schema,
+    window: Window | None,
+    tally: Tally,
+    tell: Tell,
+    limit: int | None = None,
+) -> Iterator[Sequence[Row] | Sequence[Record]]:
+    """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
+
+    A record whose start cannot be read is kept, with one warning: it may be of this window, and it is money. Gaps and
+    notes are told as they come; gaps are also kept in the tally. The pieces are closed at the end, whoever ends it.
+    """
+    seen: set[int] = set()
+    unplaced = False
+
+    def ours(record: Record, within: bytes) -> bool:
+        nonlocal unplaced
+        if window is not None and call.start is not None:
+            start = call.start(record)
+            if start is None and not unplaced:
+                unplaced = True
+                tell("warning", "a record came whose start cannot be read; such records are kept")
+            if start is not None and not window.holds(start):
+                return False
+        key = _digest(within, call.identity(record))
+        if key in seen:
+            tally.duplicates += 1
+            return False
+        seen.add(key)
+        return True
+
+    try:
+        for piece in pieces:
+            if isinstance(piece, Note):
+                tell("note", piece.text)
+            elif isinstance(piece, Gap):
+                tally.gaps.append(piece)
+                tell("warning", f"incomplete: {piece.what}" + (f" ({piece.hint})" if piece.hint else ""))
+            else:
+                tally.pages += 1
+                within = _within(piece.context)
+                records = [record for record in piece.records if ours(record, within)]
+                if limit is not None and tally.records + len(records) >= limit:
+                    records = records[: limit - tally.records]
+                    tally.stopped = True
+                tally.records += len(records)
+                tell("progress", f"{tally.records} records, {tally.pages} pages")
+                if records:
+                    yield schema.rows(Page(records, piece.context))
+                if tally.stopped:
+                    tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
+                    return
+    finally:
+        close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
+        if close is not None:
+            close()
+
+
+DIGEST_BYTES = 15
+"""Of an identity's BLAKE2b: two of a billion records share one with a probability of 4e-19.
+
+As an int it takes 48 bytes of memory, where an id and what holds it take 200.
+"""
+
+
+def _within(context: Mapping[str, str]) -> bytes:
+    """Return a page's context as bytes that no other context, whatever follows it, begins with."""
+    values = [value.encode("utf-8", "surrogatepass") for value in context.values()]
+    return b"%d;" % len(values) + b"".join(b"%d:%s" % (len(value), value) for value in values)
+
+
+def _digest(within: bytes, identity: str) -> int:
+    whole = within + identity.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest(), "little")

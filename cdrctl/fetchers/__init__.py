@@ -1,0 +1,222 @@
+"""What a provider is, as values: its settings, its calls, their columns and options; and the list of all providers.
+
+One provider is one file of this package. Adding one means that file, a line in `PROVIDERS` and an imitation in the
+sandbox: the command line, the profiles and the tests read these values and know no provider by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cdrctl.errors import CdrctlError, ConfigurationError
+from cdrctl.records import Column, Piece, Record, Value
+from cdrctl.windows import Window
+
+if TYPE_CHECKING:
+    import httpx
+
+    from cdrctl.http import Answer, Ask, Client, Clock, Manners, Tell, Token, TokenShelf
+
+PROVIDERS: Mapping[str, str] = {
+    "webex": "Webex Calling: detailed call history",
+    "kazoo": "2600Hz Kazoo: Crossbar call detail records",
+}
+"""Every provider by name, with a line about it; its file is `cdrctl/fetchers/NAME.py` and holds `PROVIDER`."""
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine itself."""
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+class Settings(BaseModel):
+    """The settings that every provider's profile has; a provider adds its own.
+
+    A field of type SecretStr is a secret: it may also be given as `x_command`, `x_file` or `x_keyring`, it is hidden
+    when typed and never shown.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    base_url: str = Field(description="where the API is")
+    ca_file: str | None = Field(None, description="PEM file of the authority that signed the server's certificate")
+    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60.0, description="seconds to wait for the next bytes of an answer"
+    )
+    timezone: str | None = Field(None, description="zone of times without an offset, when --tz is not given")
+    requests_per_minute: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="to be slower than the published limit; 0, no pacing, only on this machine itself"
+    )
+
+    @model_validator(mode="after")
+    def _address_and_pace(self) -> Settings:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("base_url must begin with https:// or http:// and name a host")
+        if parts.username or parts.password:
+            raise ValueError("base_url must not hold a user name or password")
+        if self.requests_per_minute == 0 and not is_loopback(self.base_url):
+            raise ValueError("requests_per_minute = 0 is accepted only where base_url is on this machine itself")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option or argument of one call, beside those that every call has.
+
+    Args:
+        name: With underscores, as the fetcher finds it in its options; on the command line with dashes.
+        about: One phrase for the help.
+        kind: `text`, `integer`, `duration` (given to the fetcher as a timedelta) or `flag`.
+        repeat: May be given several times; the fetcher gets a tuple.
+        argument: It is a positional argument and must be given.
+        default: What the fetcher gets when it is not given, written as on the command line.
+    """
+
+    name: str
+    about: str
+    kind: Literal["text", "integer", "duration", "flag"] = "text"
+    repeat: bool = False
+    argument: bool = False
+    default: str | None = None
+    metavar: str | None = None
+
+
+Fetch = Callable[["Client", Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a provider's API, as data around one generator.
+
+    Args:
+        name: The command's name.
+        about: One line for the help.
+        columns: The columns of `native`, in order; the same on every run, whatever came.
+        fetch: From a client, the settings, the window (None where the call has none) and the options to the pieces:
+            pages of raw records, gaps and notes. It may yield records outside the window and records twice: the loop
+            in `export` cuts on `start` and drops what `identity` has shown before.
+        identity: What makes a record this record; the page's context is added by the loop.
+        start: The start of the record's call, or None where it cannot be read; a record without a readable start is
+            kept. Left out for calls that have no window.
+        lag: How long after the end of a call the provider can be relied upon to have its record: later windows are
+            cut there.
+        common: From typed native values by column name to values of the common CDR, or None where it has no meaning.
+        default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
+        options: What this call takes beside the shared options.
+        shown: The columns a table shows when no fields are asked for.
+        example: Arguments that work after the command against the sandbox, for its help.
+    """
+
+    name: str
+    about: str
+    columns: tuple[Column, ...]
+    fetch: Fetch
+    identity: Callable[[Record], str]
+    start: Callable[[Record], datetime | None] | None = None
+    lag: timedelta = timedelta(0)
+    default_since: str = "24h"
+    common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
+    options: tuple[Option, ...] = ()
+    shown: tuple[str, ...] = ()
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Everything the rest of the program needs to know of a provider.
+
+    Args:
+        name: As typed.
+        title: As said in messages.
+        settings: The model of its profile.
+        ways: The ways to sign in by name, each with the settings it needs, the usual one first.
+        sign_in: Yields requests, is sent their answers, returns the token to use. Given the token that has ended, or
+            None at first. Raises SignInError where it cannot.
+        manners: The published budget and the ways to wait of this provider.
+        explain: From any answer to the error it means, or None when it is good.
+        trusts: Whether a URL may be sent this profile's credential.
+        check: Makes one small request and returns a sentence about what it found.
+        calls: Its calls, the main one first.
+    """
+
+    name: str
+    title: str
+    settings: type[Settings]
+    ways: Mapping[str, tuple[str, ...]]
+    sign_in: Callable[[Any, Token | None, datetime], Generator[Ask, Answer, Token]]
+    manners: Manners
+    explain: Callable[[Answer], CdrctlError | None]
+    trusts: Callable[[Any, str], bool]
+    check: Callable[[Client, Any], str]
+    calls: tuple[Call, ...]
+    keeps_tokens: bool = False
+
+    def call(self, name: str) -> Call:
+        """Return the call of this name."""
+        return next(call for call in self.calls if call.name == name)
+
+
+def connect(
+    provider: Provider,
+    settings: Settings,
+    *,
+    clock: Clock,
+    tell: Tell,
+    conceal: Callable[[Sequence[str]], None],
+    shelf: TokenShelf | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Client:
+    """Return the client of one profile for one run."""
+    from cdrctl.http import Client  # noqa: PLC0415 - httpx is loaded only when something is asked
+
+    return Client(
+        title=provider.title,
+        base_url=settings.base_url,
+        manners=provider.manners,
+        sign_in=functools.partial(provider.sign_in, settings),
+        explain=provider.explain,
+        trusts=functools.partial(provider.trusts, settings),
+        requests_per_minute=settings.requests_per_minute,
+        timeout=settings.timeout,
+        ca_file=settings.ca_file,
+        shelf=shelf,
+        clock=clock,
+        tell=tell,
+        conceal=conceal,
+        transport=transport,
+    )
+
+
+def load(name: str) -> Provider:
+    """Return the provider of this name, importing its file only now.
+
+    Raises:
+        ConfigurationError: There is no such provider.
+    """
+    if name not in PROVIDERS:
+        raise ConfigurationError(f"there is no provider {name!r}", hint=f"the providers are: {', '.join(PROVIDERS)}")
+    provider: Provider = importlib.import_module(f"cdrctl.fetchers.{name}").PROVIDER
+    return provider
+
+
+__all__ = [
+    "PROVIDERS",
+    "Call",
+    "Fetch",
+    "Option",
+    "Provider",
+    "Settings",
+    "connect",
+    "is_loopback",
+    "load",
+]

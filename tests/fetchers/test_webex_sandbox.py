@@ -1,0 +1,224 @@
+"""Webex from end to end, against the service imitated from its documents: whatever it leaves open, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cdrctl.errors import CdrctlError, ConfigurationError, SignInError, TemporaryError
+from cdrctl.export import Tally, rows
+from cdrctl.fetchers import connect
+from cdrctl.fetchers.webex import PROVIDER, WebexSettings
+from cdrctl.http import Client, Clock
+from cdrctl.records import raw
+from cdrctl.sandbox import Exchange, Sandbox, start
+from cdrctl.windows import Window
+
+from .test_webex import h
+
+NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
+"""A Friday afternoon in California, so that the last hours are busy ones."""
+
+EXCHANGE = Exchange(1)
+SMALL = {"max_floor": "1"}
+
+
+class World:
+    """A sandbox and a profile on one clock that moves only where the client waits."""
+
+    def __init__(self, sandbox: Sandbox, settings: WebexSettings, client: Client) -> None:
+        self.sandbox = sandbox
+        self.settings = settings
+        self.client = client
+        self.tally = Tally()
+
+    def ids(self, since: datetime, until: datetime, call: str = "cdrs", **options: Any) -> list[str]:
+        """Return the ids of an export, in the order of its records."""
+        given = {"location": (), "longest_call": timedelta(hours=12), "page_size": 5000} | options
+        window, found = Window(since, until), PROVIDER.call(call)
+        pieces = found.fetch(self.client, self.settings, window, given)
+        pages = rows(pieces, found, raw(), window, self.tally, lambda _level, _text: None)
+        return [dict(one)["Report ID"] for page in pages for one in page]
+
+    def truth(self, since: datetime, until: datetime, call: str = "cdrs", **options: str) -> list[str]:
+        return sorted(one["Report ID"] for one in self.sandbox.truth("webex", call, since, until, **options))
+
+
+@contextmanager
+def world(
+    switches: Mapping[str, str] | None = None, *, kind: str = "access_token", paced: bool = False
+) -> Iterator[World]:
+    moment = [NOW]
+
+    def sleep(seconds: float) -> None:
+        moment[0] += timedelta(seconds=seconds)
+
+    def monotonic() -> float:
+        return (moment[0] - NOW).total_seconds()
+
+    clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
+    given = {"webex": dict(switches or {})}
+    with start(now=clock.now, providers=["webex"], switches=given, exchange=EXCHANGE, limits=paced) as sandbox:
+        settings = WebexSettings.model_validate(
+            sandbox.credentials("webex", kind) | ({"requests_per_minute": None} if paced else {})
+        )
+        client = connect(
+            PROVIDER, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None
+        )
+        with closing(client):
+            yield World(sandbox, settings, client)
+
+
+SWITCHES: list[dict[str, str]] = [
+    {},
+    {"filter": "end"},
+    {"bounds": "closed"},
+    {"filter": "end", "bounds": "closed", "page_overlap": "on"},
+    {"empty": "200"},
+    {"link": "doc"},
+    {"empty_page": "items"},
+    {"empty_page": "no_items"},
+    {"page_overlap": "on"},
+    {"order": "descending"},
+    {"order": "shuffled", "filter": "end"},
+    {"keys": "2025"},
+    {"keys": "doc_case"},
+    {"keys": "future"},
+    {"types": "doc"},
+    {"gzip": "on"},
+    {"late": "0.3"},
+    {"link": "doc", "empty_page": "no_items", "page_overlap": "on", "order": "shuffled", "filter": "end"},
+]
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+@pytest.mark.parametrize(
+    ("call", "since", "until"), [("cdrs", h(-50, on=NOW), h(-24, on=NOW)), ("stream", h(-7, on=NOW), h(-1, on=NOW))]
+)
+def test_an_export_holds_every_record_of_the_window_once(
+    switches: dict[str, str], call: str, since: datetime, until: datetime
+) -> None:
+    with world(SMALL | switches) as there:
+        found = there.ids(since, until, call, page_size=40)
+        assert sorted(found) == there.truth(since, until, call)
+        assert len(found) > 60
+        assert there.tally.gaps == []
+        assert any("startTimeForNextFetch" in request.query for request in there.sandbox.requests)
+
+
+@pytest.mark.parametrize("switches", [{}, {"filter": "end", "bounds": "closed"}], ids=str)
+@pytest.mark.parametrize("call", ["cdrs", "stream"])
+def test_windows_tile_wherever_they_are_cut(call: str, switches: dict[str, str]) -> None:
+    """Also at the very millisecond at which a call started."""
+    since, until = h(-8, on=NOW), h(-1, on=NOW)
+    with world(switches) as there:
+        starts = sorted(one["Start time"] for one in there.sandbox.truth("webex", call, since, until))
+        whole = sorted(there.ids(since, until, call))
+        for cut in (h(-4.2345, on=NOW), datetime.fromisoformat(starts[len(starts) // 2])):
+            assert sorted(there.ids(since, cut, call) + there.ids(cut, until, call)) == whole
+
+
+def test_an_empty_window_is_empty() -> None:
+    for empty in ("404", "200"):
+        with world({"empty": empty}) as there:
+            moment = h(-30, on=NOW)
+            assert there.ids(moment, moment + timedelta(milliseconds=1), longest_call=timedelta(0)) == []
+
+
+def test_only_the_locations_asked_for_come() -> None:
+    since, until = h(-48, on=NOW), h(-30, on=NOW)
+    with world() as there:
+        found = there.ids(since, until, location=("London Office",))
+        assert sorted(found) == there.truth(since, until, locations="London Office")
+        assert 0 < len(found) < len(there.truth(since, until))
+
+
+def test_the_whole_month_that_is_kept_can_be_had_at_the_published_rate_without_one_429() -> None:
+    with world(SMALL, paced=True) as there:
+        since, until = NOW - timedelta(days=3), h(-24, on=NOW)
+        assert sorted(there.ids(since, until, page_size=30)) == there.truth(since, until)
+        assert {request.status for request in there.sandbox.requests} == {200}
+
+
+def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:
+    for call, keeps in (("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))):
+        with world(paced=True) as there:
+            there.ids(NOW - keeps, NOW - PROVIDER.call(call).lag, call)
+            assert {request.status for request in there.sandbox.requests} <= {200, 404}
+
+
+@pytest.mark.parametrize("action", ["cut", "reset", "not_json", "html", "empty", 500, 503, 429])
+def test_a_passing_fault_costs_no_record(action: Any) -> None:
+    since, until = h(-48, on=NOW), h(-24, on=NOW)
+    with world(SMALL) as there:
+        there.sandbox.fail("webex", action, nth=2, times=2)
+        assert sorted(there.ids(since, until, page_size=40)) == there.truth(since, until)
+
+
+def test_a_lasting_fault_is_temporary() -> None:
+    with world() as there:
+        there.sandbox.fail("webex", 503, times=99)
+        with pytest.raises(TemporaryError):
+            there.ids(h(-30, on=NOW), h(-29, on=NOW))
+
+
+@pytest.mark.parametrize("rotate", ["on", "off"])
+def test_a_profile_with_a_refresh_token_signs_in_and_outlives_expired_tokens(rotate: str) -> None:
+    since, until = h(-48, on=NOW), h(-24, on=NOW)
+    with world(SMALL | {"rotate": rotate}, kind="refresh_token") as there:
+        there.sandbox.fail("webex", "expire", path="cdr_feed", nth=3)
+        assert sorted(there.ids(since, until, page_size=40)) == there.truth(since, until)
+        assert [request.status for request in there.sandbox.requests].count(401) == 1
+
+
+@pytest.mark.parametrize(
+    ("switches", "kind", "words"),
+    [
+        ({"scope": "missing"}, SignInError, "may not read call history"),
+        ({"region": "451_please_use"}, ConfigurationError, "analytics-calling-eu.webexapis.com"),
+        ({"region": "451_url"}, ConfigurationError, "analytics-calling-eu.webexapis.com"),
+    ],
+)
+@pytest.mark.parametrize("shape", ["cdr", "general"])
+def test_a_refusal_is_named_with_its_tracking_id(
+    switches: dict[str, str], kind: type[CdrctlError], words: str, shape: str
+) -> None:
+    with world(switches | {"error_shape": shape}) as there:
+        with pytest.raises(kind, match=words) as caught:
+            there.ids(h(-30, on=NOW), h(-29, on=NOW))
+        assert "ROUTER_" in str(caught.value.said)
+        assert len(there.sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("host", ["cdr.elsewhere.example", "analytics-calling.webexapis.com"])
+def test_a_next_link_to_another_host_is_not_followed(host: str) -> None:
+    """Where base_url is an imitation, not even the service itself is sent its token."""
+    with world(SMALL) as there:
+        there.sandbox.fail("webex", "foreign_link", host=host)
+        with pytest.raises(CdrctlError, match="another host"):
+            there.ids(h(-48, on=NOW), h(-36, on=NOW), page_size=40)
+        assert len(there.sandbox.requests) == 1
+
+
+def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
+    with world() as there:
+        there.sandbox.fail("webex", "wrong_shape", times=99)
+        with pytest.raises(CdrctlError, match="shape we do not know"):
+            there.ids(h(-30, on=NOW), h(-29, on=NOW))
+
+
+def test_a_check_of_the_profile_finds_the_service() -> None:
+    with world() as there:
+        assert PROVIDER.check(there.client, there.settings).startswith("signed in; ")
+
+
+@pytest.mark.parametrize("call", PROVIDER.calls, ids=lambda call: call.name)
+def test_the_example_of_each_call_is_a_window_the_call_keeps(call: Any) -> None:
+    ago = {"cdrs": timedelta(days=1, hours=12), "stream": timedelta(hours=2)}[call.name]
+    assert call.example.split()[:2] == ["--since", {"cdrs": "yesterday", "stream": "2h"}[call.name]]
+    with world() as there:
+        assert there.ids(NOW - ago, NOW - call.lag, call.name)

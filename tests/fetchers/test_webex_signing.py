@@ -1,0 +1,310 @@
+"""How Webex is signed in to: which secret goes where, when a token is renewed, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing, nullcontext
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from cdrctl.errors import SignInError
+from cdrctl.fetchers.webex import PROVIDER, WebexSettings, sign_in
+from cdrctl.http import Answer, Ask, Token
+from cdrctl.windows import Window
+
+from .test_webex import DAY, NOW, TRACKING, Webex, answer, exchange, h, ids, link_to, nothing, record, words
+
+TOKEN_URL = "https://webexapis.com/v1/access_token"
+REFRESH: dict[str, Any] = {
+    "access_token": None,
+    "client_id": "C0000EXAMPLE",
+    "client_secret": SecretStr("SECRET &="),
+    "refresh_token": SecretStr("REFRESH-0"),
+}
+
+
+def granted(access: str = "ACCESS-1", **more: Any) -> httpx.Response:
+    return httpx.Response(200, json={"access_token": access, "token_type": "Bearer", **more})
+
+
+def expired() -> httpx.Response:
+    return exchange("token expired")
+
+
+class Shelf:
+    """Where tokens are kept between runs, in memory; remembers how many requests had been sent at each writing."""
+
+    def __init__(self, kept: dict[str, Any] | None = None) -> None:
+        self.kept = kept
+        self.saved: list[dict[str, Any]] = []
+
+    def locked(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def load(self) -> dict[str, Any] | None:
+        return self.kept
+
+    def save(self, token: dict[str, Any]) -> None:
+        self.kept = token
+        self.saved.append(token)
+
+
+def fetch(webex: Webex, shelf: Shelf) -> None:
+    options = {"location": (), "longest_call": timedelta(0), "page_size": 5000}
+    with closing(webex.client(shelf)) as client:
+        list(PROVIDER.call("cdrs").fetch(client, webex.settings, Window(DAY, h(12)), options))
+
+
+def sent_to(webex: Webex, host: str) -> str:
+    """Return everything of all requests to a host: headers, address and body."""
+    parts = [
+        f"{request.url} {dict(request.headers)} {request.content.decode()}"
+        for request in webex.requests
+        if request.url.host == host
+    ]
+    assert parts, f"nothing was sent to {host}"
+    return " ".join(parts)
+
+
+def talk(settings: WebexSettings, ended: Token | None, **body: Any) -> Token:
+    """Return the token of one refresh answered with a body."""
+    flow: Generator[Ask, Answer, Token] = sign_in(settings, ended, NOW)
+    next(flow)
+    with pytest.raises(StopIteration) as stopped:
+        flow.send(Answer(200, {}, body, "", TOKEN_URL))
+    token: Token = stopped.value.value
+    return token
+
+
+def test_an_access_token_is_used_as_it_is() -> None:
+    webex = Webex()
+    webex.fetch()
+    assert [request.headers["Authorization"] for request in webex.requests] == ["Bearer ACCESS"]
+
+
+def test_a_refresh_is_written_exactly_as_documented() -> None:
+    webex = Webex(granted(), **REFRESH)
+    webex.fetch()
+    request = webex.requests[0]
+    assert (request.method, str(request.url)) == ("POST", TOKEN_URL)
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.content == (
+        b"grant_type=refresh_token&client_id=C0000EXAMPLE&client_secret=SECRET+%26%3D&refresh_token=REFRESH-0"
+    )
+    assert webex.requests[1].headers["Authorization"] == "Bearer ACCESS-1"
+
+
+def test_each_secret_goes_to_its_own_host_only() -> None:
+    """The access token to the call history, the others to where a token is renewed."""
+    webex = Webex(granted(), answer(record("a", h(1)), link=link_to("2")), expired(), granted("ACCESS-2"), **REFRESH)
+    webex.fetch()
+    history, signing = sent_to(webex, "analytics-calling.webexapis.com"), sent_to(webex, "webexapis.com")
+    assert "ACCESS-1" in history
+    assert "ACCESS-2" in history
+    assert not any(secret in history for secret in ("SECRET", "REFRESH-0", "C0000EXAMPLE"))
+    assert "ACCESS-" not in signing
+    assert "Authorization" not in signing
+    assert "authorization" not in signing
+
+
+def test_another_token_url_is_used_alone() -> None:
+    webex = Webex(granted(), **REFRESH, token_url="https://login.example.net/token")
+    webex.fetch()
+    assert [request.url.host for request in webex.requests] == ["login.example.net", "analytics-calling.webexapis.com"]
+
+
+@pytest.mark.parametrize("url", ["http://webexapis.com/v1/access_token", "webexapis.com/v1/access_token", "ftp://x/y"])
+def test_a_token_url_where_others_can_read_the_secret_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="https://"):
+        WebexSettings.model_validate({"token_url": url})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/t", "http://localhost/t", "https://login.example.net/t"])
+def test_a_token_url_may_be_on_this_machine_itself(url: str) -> None:
+    assert WebexSettings.model_validate({"token_url": url}).token_url == url
+
+
+def test_the_end_of_a_token_is_counted_from_before_it_was_asked_for() -> None:
+    settings = WebexSettings(**REFRESH)
+    token = talk(settings, None, access_token="A", expires_in=1_209_600, refresh_token="REFRESH-1")
+    assert token == Token({"Authorization": "Bearer A"}, NOW + timedelta(days=14), "REFRESH-1")
+
+
+@pytest.mark.parametrize("seconds", [None, "soon", 0, -5, 10**12])
+def test_an_end_that_cannot_be_is_not_known(seconds: Any) -> None:
+    """Such a token is used until it is refused."""
+    assert talk(WebexSettings(**REFRESH), None, access_token="A", expires_in=seconds).expires is None
+
+
+def test_a_refresh_token_that_is_not_replaced_stays() -> None:
+    settings = WebexSettings(**REFRESH)
+    assert talk(settings, None, access_token="A").refresh_token == "REFRESH-0"
+    assert talk(settings, None, access_token="A", refresh_token="").refresh_token == "REFRESH-0"
+    assert talk(settings, Token({}, None, "REFRESH-7"), access_token="A").refresh_token == "REFRESH-7"
+
+
+def test_a_renewed_token_is_renewed_with_the_refresh_token_that_came_with_it() -> None:
+    """The service may end the old one at once."""
+    webex = Webex(
+        granted(refresh_token="REFRESH-1"), expired(), granted("ACCESS-2", refresh_token="REFRESH-2"), **REFRESH
+    )
+    webex.fetch()
+    forms = [dict(parse_qsl(request.content.decode())) for request in webex.requests if request.method == "POST"]
+    assert [form["refresh_token"] for form in forms] == ["REFRESH-0", "REFRESH-1"]
+
+
+def test_a_new_refresh_token_is_kept_before_the_access_token_is_used() -> None:
+    shelf = Shelf()
+    kept_when_used: list[Any] = []
+
+    def rule(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return granted(refresh_token="REFRESH-1")
+        kept_when_used.append(shelf.kept and shelf.kept["refresh_token"])
+        return nothing()
+
+    fetch(Webex(rule, **REFRESH), shelf)
+    assert kept_when_used == ["REFRESH-1"]
+
+
+def test_the_next_run_begins_with_the_kept_token_and_asks_for_no_other() -> None:
+    shelf = Shelf()
+    fetch(Webex(granted(refresh_token="REFRESH-1", expires_in=1_209_600), **REFRESH), shelf)
+    later = Webex(now=NOW + timedelta(days=13), **REFRESH)
+    fetch(later, shelf)
+    assert [request.method for request in later.requests] == ["GET"]
+    assert later.requests[0].headers["Authorization"] == "Bearer ACCESS-1"
+
+
+def test_a_token_that_is_nearly_over_is_renewed_before_it_is_refused() -> None:
+    shelf = Shelf()
+    fetch(Webex(granted(refresh_token="REFRESH-1", expires_in=1_209_600), **REFRESH), shelf)
+    later = Webex(granted("ACCESS-2"), now=NOW + timedelta(days=14, seconds=-59), **REFRESH)
+    fetch(later, shelf)
+    assert [request.method for request in later.requests] == ["POST", "GET"]
+    assert b"REFRESH-1" in later.requests[0].content
+
+
+def test_a_401_in_mid_run_renews_once_and_repeats_the_same_request() -> None:
+    webex = Webex(
+        granted(),
+        answer(record("a", h(1)), link=link_to("2")),
+        expired(),
+        granted("ACCESS-2"),
+        answer(record("b", h(2))),
+        **REFRESH,
+    )
+    assert ids(webex.fetch()) == ["a", "b"]
+    assert [request.method for request in webex.requests] == ["POST", "GET", "GET", "POST", "GET"]
+    assert webex.requests[2].url == webex.requests[4].url
+    assert webex.requests[4].headers["Authorization"] == "Bearer ACCESS-2"
+
+
+def test_a_renewed_token_that_is_refused_too_ends_the_run() -> None:
+    def rule(request: httpx.Request) -> httpx.Response:
+        return granted() if request.method == "POST" else expired()
+
+    webex = Webex(rule, **REFRESH)
+    error = webex.fails()
+    assert error.exit_code == 4
+    assert error.message == "Webex does not accept the token"
+    assert "ROUTER_" in words(error)
+    assert [request.method for request in webex.requests] == ["POST", "GET", "POST", "GET"]
+
+
+def test_an_access_token_alone_that_is_refused_cannot_be_renewed() -> None:
+    webex = Webex(expired())
+    error = webex.fails()
+    assert isinstance(error, SignInError)
+    assert error.message == "the token has expired and could not be renewed"
+    assert error.said is not None
+    assert "requires a valid access token" in error.said
+    assert TRACKING in error.said
+    assert len(webex.requests) == 1
+
+
+@pytest.mark.parametrize("missing", ["client_id", "client_secret", "refresh_token"])
+def test_a_renewal_needs_all_three_settings(missing: str) -> None:
+    webex = Webex(expired(), **REFRESH | {"access_token": SecretStr("ACCESS"), missing: None})
+    error = webex.fails()
+    assert isinstance(error, SignInError)
+    assert "client_id, client_secret and refresh_token" in words(error)
+    assert [request.method for request in webex.requests] == ["GET"]
+
+
+def test_with_both_kinds_the_access_token_is_used_until_it_is_refused() -> None:
+    webex = Webex(nothing(), expired(), granted("ACCESS-1"), **REFRESH | {"access_token": SecretStr("ACCESS")})
+    webex.fetch(h(0), h(24))
+    assert [request.headers.get("Authorization") for request in webex.requests] == [
+        *("Bearer ACCESS", "Bearer ACCESS", None, "Bearer ACCESS-1")
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_refresh_token_is_said_with_the_words_of_the_service_and_without_secrets(status: int) -> None:
+    body = {"message": "The refresh token provided is expired", "trackingId": TRACKING, "access_token": "X"}
+    webex = Webex(httpx.Response(status, json=body), **REFRESH)
+    error = webex.fails()
+    assert isinstance(error, SignInError)
+    assert error.message == "the refresh token was not accepted"
+    assert error.said == f"The refresh token provided is expired (tracking id {TRACKING})"
+    assert "client_secret" in (error.hint or "")
+    assert not any(secret in words(error) for secret in ("REFRESH-0", "SECRET"))
+    assert len(webex.requests) == 1
+
+
+@pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": 7}, []])
+def test_an_answer_without_a_token_is_no_sign_in(body: Any) -> None:
+    webex = Webex(httpx.Response(200, json=body), **REFRESH)
+    assert webex.fails().message == "the refresh token was not accepted"
+    assert len(webex.requests) == 1
+
+
+def test_a_busy_sign_in_is_waited_out() -> None:
+    webex = Webex(httpx.Response(503, json={}), granted(), **REFRESH)
+    webex.fetch()
+    assert [request.method for request in webex.requests] == ["POST", "POST", "GET"]
+
+
+# A profile's check
+
+
+def check(webex: Webex) -> str:
+    with closing(webex.client()) as client:
+        return PROVIDER.check(client, webex.settings)
+
+
+def test_a_check_asks_for_half_an_hour_once_and_says_what_it_found() -> None:
+    webex = Webex(answer(record("a", h(11, on=NOW)), link=link_to("2", 700)))
+    assert check(webex) == ("signed in; 700 records between 2026-11-20T11:24:00.000Z and 2026-11-20T11:54:00.000Z")
+    assert webex.params == [
+        {"startTime": "2026-11-20T11:24:00.000Z", "endTime": "2026-11-20T11:54:00.000Z", "max": "500"}
+    ]
+
+
+def test_a_check_counts_what_came_where_there_is_no_total() -> None:
+    assert check(Webex(answer(record("a", h(1))))).startswith("signed in; 1 record between")
+    assert check(Webex(answer(record("a", h(1)), record("b", h(1))))).startswith("signed in; 2 records")
+    assert check(Webex(nothing())).startswith("signed in; 0 records")
+    assert check(Webex(answer(body={}, link=link_to("2")))).startswith("signed in; 0 records")
+
+
+def test_a_check_of_an_organisation_elsewhere_names_its_region() -> None:
+    webex = Webex(exchange("wrong region, newer wording"), answer())
+    assert check(webex).startswith("signed in")
+    assert "analytics-calling-eu" in webex.notes[-1]
+
+
+def test_a_check_that_fails_says_why() -> None:
+    with pytest.raises(SignInError, match="may not read call history"):
+        check(Webex(exchange("missing scope or role")))
+
+
+def test_the_ways_to_sign_in_are_those_of_the_settings() -> None:
+    assert PROVIDER.ways == {"token": ("access_token",), "refresh": ("client_id", "client_secret", "refresh_token")}
+    assert PROVIDER.keeps_tokens

@@ -1,0 +1,217 @@
+"""The one loop: every record of the window once, and everything else said."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+from cdrctl.export import Tally, _digest, _within, reachable, rows
+from cdrctl.fetchers import Call
+from cdrctl.records import Gap, Note, Page, Piece, Record, iso_instant, raw
+from cdrctl.windows import Window
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = Window(NOON - timedelta(hours=24), NOON)
+
+
+def start(record: Record) -> datetime | None:
+    try:
+        return iso_instant(record.get("at"))
+    except ValueError:
+        return None
+
+
+def nothing(*_: Any) -> Iterator[Piece]:
+    yield from ()
+
+
+CALL = Call("cdrs", "", (), nothing, lambda record: str(record.get("id")), start)
+WINDOWLESS = Call("legs", "", (), nothing, lambda record: str(record.get("id")))
+
+
+def at(instant: datetime, name: str = "") -> Record:
+    return {"id": name or instant.isoformat(), "at": instant.isoformat()}
+
+
+def export(
+    pieces: Iterable[Piece], window: Window | None = DAY, limit: int | None = None, call: Call = CALL
+) -> tuple[list[Any], Tally, list[tuple[str, str]]]:
+    tally = Tally()
+    told: list[tuple[str, str]] = []
+    pages = rows(pieces, call, raw(), window, tally, lambda level, text: told.append((level, text)), limit)
+    out = [record for page in pages for record in page]
+    return out, tally, [(level, text) for level, text in told if level != "progress"]
+
+
+def test_the_window_is_half_open() -> None:
+    instants = [DAY.since - timedelta(microseconds=1), DAY.since, DAY.until - timedelta(microseconds=1), DAY.until]
+    records = [at(instant) for instant in instants]
+    out, tally, _ = export([Page(records)])
+    assert out == records[1:3]
+    assert (tally.records, tally.pages) == (2, 1)
+
+
+@given(st.lists(st.integers(-5, 65), max_size=30), st.integers(1, 59))
+@settings(deadline=None)
+def test_windows_tile(minutes: list[int], cut: int) -> None:
+    hour = Window(NOON, NOON + timedelta(minutes=60))
+    middle = NOON + timedelta(minutes=cut)
+    records = [at(NOON + timedelta(minutes=minute)) for minute in minutes]
+    whole, _, _ = export([Page(records)], hour)
+    parts = [export([Page(records)], half)[0] for half in (Window(NOON, middle), Window(middle, hour.until))]
+    assert sorted(map(str, parts[0] + parts[1])) == sorted(map(str, whole))
+
+
+def test_a_record_comes_once_within_its_context() -> None:
+    one = at(NOON - timedelta(hours=1), "1")
+    two = at(NOON - timedelta(hours=1), "2")
+    pages = [Page([one, one], {"account": "a"}), Page([one, two], {"account": "a"}), Page([one], {"account": "b"})]
+    out, tally, _ = export(pages)
+    assert out == [one, two, one]
+    assert tally.duplicates == 2
+
+
+text = st.text(st.characters(exclude_categories=()), max_size=4) | st.sampled_from(["1:a", "1;1:a", "a", "\ud83d"])
+keys = st.tuples(st.lists(text, max_size=3), text)
+
+
+@given(keys, keys)
+@example(([], "1:ab"), (["a"], "b"))
+@settings(deadline=None, max_examples=500)
+def test_no_two_identities_share_a_digest(one: tuple[list[str], str], other: tuple[list[str], str]) -> None:
+    digests = {_digest(_within(dict(enumerate(context))), name) for context, name in (one, other)}  # type: ignore[arg-type]
+    assert (len(digests) == 1) == (one == other)
+
+
+def test_what_was_seen_takes_little_memory() -> None:
+    instant = (NOON - timedelta(hours=1)).isoformat()
+    count = 20_000
+
+    def pages() -> Iterator[Piece]:
+        for page in range(count // 100):
+            yield Page([{"id": f"6f1c7f6e-2f0c-4d7b-9b7e-{page:06}{n:06}", "at": instant} for n in range(100)])
+
+    tracemalloc.start()
+    try:
+        tally = Tally()
+        held = rows(pages(), CALL, raw(), DAY, tally, lambda *_: None)
+        for _ in held:
+            if tally.records == count:
+                break
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken / count < 170  # of which the set itself takes 105
+
+
+def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:
+    records: list[Record] = [{"id": "1"}, {"id": "2", "at": "noon"}]
+    out, _, told = export([Page(records)])
+    assert out == records
+    assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
+
+
+def test_a_call_without_a_window_keeps_everything_without_a_word() -> None:
+    records: list[Record] = [{"id": "1"}, {"id": "2", "at": "2001-01-01"}]
+    assert export([Page(records)], None, call=WINDOWLESS)[::2] == (records, [])
+
+
+def test_gaps_and_notes_are_told() -> None:
+    out, tally, told = export([Note("by the way"), Gap("a second is missing", "ask them"), Gap("another")])
+    assert told == [
+        ("note", "by the way"),
+        ("warning", "incomplete: a second is missing (ask them)"),
+        ("warning", "incomplete: another"),
+    ]
+    assert [gap.what for gap in tally.gaps] == ["a second is missing", "another"]
+    assert (out, tally.pages) == ([], 0)
+
+
+@pytest.mark.parametrize(("limit", "pages_read"), [(1, 1), (2, 1), (3, 2), (4, 2), (6, 3)])
+def test_a_limit_is_exact_and_said(limit: int, pages_read: int) -> None:
+    read: list[int] = []
+
+    def pages() -> Iterator[Piece]:
+        for page in range(9):
+            read.append(page)
+            yield Page([at(NOON - timedelta(hours=1), f"{page}.{n}") for n in range(2)])
+
+    out, tally, told = export(pages(), limit=limit)
+    assert (len(out), tally.records, tally.stopped) == (limit, limit, True)
+    assert len(read) == pages_read
+    assert told == [("note", f"stopped after {limit} records, as --limit says; there may be more")]
+
+
+def test_a_limit_that_is_not_reached_is_not_said() -> None:
+    assert export([Page([at(NOON - timedelta(hours=1))])], limit=2)[2] == []
+
+
+def test_pages_are_asked_for_one_at_a_time_and_closed_when_nobody_wants_more() -> None:
+    happened: list[str] = []
+
+    def pages() -> Iterator[Piece]:
+        try:
+            for page in range(9):
+                happened.append(f"page {page}")
+                yield Page([at(NOON - timedelta(hours=1), str(page))])
+        finally:
+            happened.append("closed")
+
+    fetched = pages()  # held here too, so that only a real close ends it
+    exported = rows(fetched, CALL, raw(), DAY, Tally(), lambda *_: None)
+    assert happened == []
+    next(iter(exported))
+    assert happened == ["page 0"]
+    exported.close()  # type: ignore[attr-defined]
+    assert happened == ["page 0", "closed"]
+
+
+def test_a_limit_closes_the_fetcher() -> None:
+    closed: list[bool] = []
+
+    def pages() -> Iterator[Piece]:
+        try:
+            while True:
+                yield Page([at(NOON - timedelta(hours=1))])
+        finally:
+            closed.append(True)
+
+    fetched = pages()
+    export(fetched, limit=1)
+    assert closed == [True]
+
+
+LAG = timedelta(minutes=5)
+
+
+def test_a_window_that_is_there_is_asked_for_whole() -> None:
+    assert reachable(DAY, timedelta(0), NOON, "Acme") == (DAY, [])
+    old = Window(DAY.since, NOON - LAG)
+    assert reachable(old, LAG, NOON, "Acme") == (old, [])
+
+
+def test_a_window_up_to_now_is_noted_to_end_earlier() -> None:
+    window, said = reachable(DAY, LAG, NOON, "Acme")
+    assert window == Window(DAY.since, NOON - LAG)
+    assert said == [
+        Note(
+            "Acme has the calls up to 2026-11-20T11:55:00.000Z by now; the next export can begin at "
+            "--since 2026-11-20T11:55:00.000Z"
+        )
+    ]
+
+
+def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete() -> None:
+    window, said = reachable(Window(DAY.since, NOON - timedelta(seconds=61)), LAG, NOON, "Acme")
+    assert window == Window(DAY.since, NOON - LAG)
+    assert isinstance(said[0], Gap)
+    assert said[0].hint == "run it again in 4 min"
+
+
+def test_a_window_of_which_nothing_is_there_asks_for_nothing() -> None:
+    assert reachable(Window(NOON - timedelta(minutes=4), NOON), LAG, NOON, "Acme")[0] is None

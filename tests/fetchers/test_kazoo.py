@@ -1,0 +1,682 @@
+"""Kazoo's records as columns and as common CDRs; and what the other tests of Kazoo share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cdrctl import export, records
+from cdrctl.fetchers import connect
+from cdrctl.fetchers.kazoo import CAUSES, COLUMNS, DOCUMENT, PROVIDER, KazooSettings, identity, start
+from cdrctl.http import Clock
+from cdrctl.records import GREGORIAN_UNIX_OFFSET, Page, gregorian_instant
+from cdrctl.windows import Window
+
+DATA = Path(__file__).parents[1] / "data" / "kazoo"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+CONTEXT = {"account_id": ACCOUNT, "currency": "USD"}
+LISTING: dict[str, Any] = {
+    "user": None,
+    "account": None,
+    "descendants": False,
+    "filter": (),
+    "utc_offset": None,
+    "longest_call": timedelta(hours=24),
+    "page_size": 50,
+}
+
+
+def sample(name: str) -> Any:
+    return json.loads((DATA / name).read_text(encoding="utf-8"))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def window(since: str, until: str) -> Window:
+    return Window(at(since), at(until))
+
+
+def gregorian(text: str) -> int:
+    return int(at(text).timestamp()) + GREGORIAN_UNIX_OFFSET
+
+
+class FakeClock:
+    """Time that passes only where somebody waits."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.begun = now
+        self.waited = 0.0
+
+    def now(self) -> datetime:
+        return self.begun + timedelta(seconds=self.waited)
+
+    def sleep(self, seconds: float) -> None:
+        self.waited += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.now, lambda: self.waited, self.sleep)
+
+
+@dataclass
+class Run:
+    """What one export gave."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    contexts: list[Mapping[str, str]] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    duplicates: int = 0
+    requests: int = 0
+    waited: float = 0.0
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted(row["id"] for row in self.rows)
+
+
+def fetched(
+    settings: Mapping[str, Any],
+    call: str,
+    span: Window | None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    transport: httpx.BaseTransport | None = None,
+    now: datetime = NOON,
+    run: Run | None = None,
+    secrets: list[str] | None = None,
+) -> Run:
+    """Run one call through the loop every export goes through, without waiting."""
+    clock = FakeClock(now)
+    made = KazooSettings.model_validate(settings)
+    seen = run or Run()
+    known = PROVIDER.call(call)
+    base = LISTING if known.start else {"account": None}
+    tally = export.Tally()
+    conceal: Callable[[Sequence[str]], None] = (lambda _: None) if secrets is None else secrets.extend
+    client = connect(
+        PROVIDER,
+        made,
+        clock=clock.clock,
+        tell=lambda _level, text: seen.told.append(text),
+        conceal=conceal,
+        transport=transport,
+    )
+    with closing(client):
+        pieces = known.fetch(client, made, span, {**base, **(options or {})})
+        for rows in export.rows(pieces, known, keeping(), span, tally, lambda _level, text: seen.told.append(text)):
+            for kept in rows:
+                assert isinstance(kept, dict)
+                seen.rows.append(kept["row"])
+                seen.contexts.append(kept["context"])
+        seen.requests = client.requests
+    seen.gaps = [gap.what for gap in tally.gaps]
+    seen.duplicates = tally.duplicates
+    seen.waited = clock.waited
+    return seen
+
+
+def keeping() -> records.Schema:
+    """Return a schema that leaves records as they came and keeps what is known of their page."""
+    return records.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
+
+
+def natively(rows: Iterable[dict[str, Any]], columns: Sequence[records.Column] = COLUMNS) -> list[dict[str, Any]]:
+    """Return rows as native values by column name; a value that cannot be read is a failure."""
+
+    def no(text: str) -> None:
+        raise AssertionError(text)
+
+    schema = records.native(columns, None, no)
+    assert schema.columns is not None
+    names = [column.name for column in schema.columns]
+    made = schema.rows(Page(list(rows), CONTEXT))
+    return [dict(zip(names, row, strict=True)) for row in made]
+
+
+def commonly(record: dict[str, Any], call: str = "cdrs") -> dict[str, Any]:
+    """Return one record as a common CDR, whatever its values are."""
+    known = PROVIDER.call(call)
+    assert known.common is not None
+    schema = records.common(known.columns, known.common, None, lambda _: None, provider="kazoo", profile="lab")
+    assert schema.columns is not None
+    [row] = schema.rows(Page([record], CONTEXT))
+    return dict(zip([column.name for column in schema.columns], row, strict=True))
+
+
+ROW: dict[str, Any] = sample("recorded_crossbar50_list_page1_chunked.json")["data"][0]
+DOCUMENT_LEG: dict[str, Any] = sample("recorded_crossbar50_cdr_detail.json")["data"]
+
+
+def row_but(**changes: Any) -> dict[str, Any]:
+    return {**ROW, **changes}
+
+
+def leg_but(ccv: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    return {**DOCUMENT_LEG, **changes, "custom_channel_vars": {**DOCUMENT_LEG["custom_channel_vars"], **(ccv or {})}}
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unix", "instant"),
+    [
+        (63602540915, 1435321715, "2015-06-26T12:28:35"),
+        ("63813384000", 1646164800, "2022-03-01T20:00:00"),
+        (62167219200, 0, "1970-01-01T00:00:00"),
+    ],
+)
+def test_gregorian_seconds_count_from_year_zero(seconds: int | str, unix: int, instant: str) -> None:
+    """The vector of the documentation: 63602540915 is 2015-06-26T12:28:35Z."""
+    assert gregorian_instant(seconds) == at(instant) == datetime.fromtimestamp(unix, UTC)
+
+
+def test_a_rows_start_is_its_unix_timestamp() -> None:
+    """Not its micro timestamp, which may differ by a second and more."""
+    assert start(row_but(unix_timestamp_micro="1646164802.5")) == at("2022-03-01T20:00:00")
+
+
+def test_a_row_without_unix_timestamp_starts_at_its_timestamp() -> None:
+    """The timestamp of a row is its start."""
+    assert start({"timestamp": "63813384000", "duration_seconds": 60}) == at("2022-03-01T20:00:00")
+
+
+def test_a_documents_timestamp_is_its_end() -> None:
+    """A 5.x operator may force full documents into the listing: they are cut on their start all the same."""
+    assert start(DOCUMENT_LEG) == at("2022-03-01T20:00:00")
+    without = {key: value for key, value in DOCUMENT_LEG.items() if key != "call_direction"}
+    assert start(without) == at("2022-03-01T20:00:00")
+
+
+def test_a_document_without_length_starts_when_its_channel_was_created() -> None:
+    """The length may be missing; microseconds since 1970 are not."""
+    assert start(leg_but(duration_seconds="")) == at("2022-03-01T20:00:00")
+
+
+@pytest.mark.parametrize("stamp", ["", None, "never", [], 10**20])
+def test_a_record_without_a_readable_start_has_none(stamp: Any) -> None:
+    """The loop keeps such a record: it may be of the window."""
+    assert start({"id": "x", "timestamp": stamp}) is None
+
+
+def test_a_record_is_known_by_its_id() -> None:
+    """And one without an id by all it says."""
+    assert identity(ROW) == "202203-mar004"
+    assert identity({"_id": "202203-x", "to": "y"}) == "202203-x"
+    assert identity({"to": "a"}) != identity({"to": "b"})
+
+
+# Columns
+
+
+def test_columns_are_those_of_crossbar_in_its_order() -> None:
+    """Two columns of ours follow: the account, and the currency of the money."""
+    theirs = [column["column"] for column in sample("data_row_columns.json")["columns"]]
+    assert [column.name for column in COLUMNS] == [*theirs, "account_id", "currency"]
+
+
+@pytest.mark.parametrize("version", ["4.3", "5.0", "5.x"])
+def test_every_property_of_the_documents_schema_is_a_column(version: str) -> None:
+    """Or an object whose members are columns."""
+    names = {column.name for column in DOCUMENT}
+    reached = {name.partition(".")[0] for name in names}
+    properties = set(sample(f"schema_cdrs.{version}.json")["properties"])
+    assert properties <= names | reached
+    assert properties - names <= {"custom_channel_vars"}
+
+
+SEED_FIELDS = [
+    "app_name",
+    "app_version",
+    "billing_seconds",
+    "call_direction",
+    "call_id",
+    "callee_id_name",
+    "callee_id_number",
+    "caller_id_name",
+    "caller_id_number",
+    "channel_call_state",
+    "channel_created_time",
+    "channel_name",
+    "channel_state",
+    "custom_application_vars",
+    "custom_sip_headers",
+    "digits_dialed",
+    "disposition",
+    "duration_seconds",
+    "event_category",
+    "event_name",
+    "fax_bad_rows",
+    "fax_ecm_used",
+    "fax_result_code",
+    "fax_result_text",
+    "fax_success",
+    "fax_total_pages",
+    "fax_transfer_rate",
+    "fax_transferred_pages",
+    "from",
+    "from_tag",
+    "from_uri",
+    "hangup_cause",
+    "hangup_code",
+    "interaction_id",
+    "interaction_key",
+    "interaction_time",
+    "local_sdp",
+    "media_server",
+    "msg_id",
+    "node",
+    "other_leg_call_id",
+    "other_leg_caller_id_name",
+    "other_leg_caller_id_number",
+    "other_leg_destination_number",
+    "other_leg_direction",
+    "presence_id",
+    "remote_sdp",
+    "request",
+    "ringing_seconds",
+    "switch_hostname",
+    "switch_nodename",
+    "switch_uri",
+    "switch_url",
+    "timestamp",
+    "to",
+    "to_tag",
+    "to_uri",
+    "user_agent",
+    "fax_t38",
+]
+SEED_VARIABLES = [
+    "account_id",
+    "authorizing_id",
+    "authorizing_type",
+    "bridge_id",
+    "ecallmgr_node",
+    "fetch_id",
+    "realm",
+    "resource_id",
+    "username",
+    "reseller_billing",
+    "reseller_id",
+    "account_billing",
+    "rate",
+    "base_cost",
+    "rate_name",
+    "surcharge",
+    "rate_minimum",
+    "rate_increment",
+    "resource_type",
+    "global_resource",
+    "owner_id",
+    "media_recordings",
+    "discount_percentage",
+    "rate_nocharge_time",
+]
+
+
+def test_every_documented_field_of_a_document_is_a_column() -> None:
+    """Those of the public CDR page, and what it says of custom_channel_vars."""
+    names = {column.name for column in DOCUMENT}
+    assert set(SEED_FIELDS) <= names
+    assert {f"custom_channel_vars.{name}" for name in SEED_VARIABLES} <= names
+
+
+def test_a_row_of_5_0_is_typed() -> None:
+    """Numbers are numbers, instants are in one form, money has four decimals."""
+    [row] = natively([ROW])
+    assert row == {
+        **{name: value or None for name, value in ROW.items()},
+        "timestamp": "2022-03-01T20:00:00.000Z",
+        "iso_8601_combined": "2022-03-01T20:00:00.000Z",
+        "unix_timestamp": 1646164800,
+        "cost": "0.0100",
+        "rate": "0.01",
+        "disposition": None,
+        "media_recordings": [],
+        "inception_direction": None,
+        "reseller_cost": None,
+        "reseller_call_type": None,
+        "account_id": ACCOUNT,
+        "currency": "USD",
+        "extra": None,
+    }
+
+
+def test_seconds_of_4_2_are_strings_and_become_numbers() -> None:
+    """Up to 4.2 lengths are digits in a string, and newer columns are absent."""
+    [row] = natively(sample("constructed_list_row_42_string_seconds.json")["data"])
+    assert (row["duration_seconds"], row["billing_seconds"], row["interaction_id"]) == (60, 53, None)
+    assert row["datetime"] == "2022-03-01 20:00:00"
+
+
+def test_quotes_around_the_dates_of_3_21_are_taken_off() -> None:
+    """Up to 4.1 they are part of the value."""
+    first, second = natively(sample("doc_kazoo_3.21_list.json")["data"])
+    assert (first["rfc_1036"], first["iso_8601"]) == ("Fri, 26 Jun 2015 12:28:35 GMT", "2015-06-26")
+    assert first["timestamp"] == "2015-06-26T12:28:35.000Z"
+    assert (second["duration_seconds"], second["reseller_cost"]) == (4, "0.0000")
+
+
+def test_columns_of_5_x_that_we_do_not_know_are_kept() -> None:
+    """The list of 5.x is not published: what is more goes to `extra`, and fewer columns are null."""
+    [row] = natively(sample("constructed_list_page_5x.json")["data"])
+    assert row["extra"] == {"switch_hostname": "fs1.example"}
+    [short] = natively([{"_id": "202203-x", "to": "1@a"}])
+    assert (short["to"], short["id"], short["extra"]) == ("1@a", None, {"_id": "202203-x"})
+
+
+def test_resellers_columns_are_money_and_text() -> None:
+    """Only a reseller's token sees them."""
+    [row] = natively(sample("recorded_crossbar50_list_reseller.json")["data"])
+    assert (row["reseller_cost"], row["reseller_call_type"], row["extra"]) == ("0.0000", None, None)
+
+
+def test_a_document_is_typed_and_its_variables_are_dotted_columns() -> None:
+    """Its timestamp is its end."""
+    [leg] = natively([DOCUMENT_LEG], DOCUMENT)
+    assert leg["timestamp"] == "2022-03-01T20:01:00.000Z"
+    assert leg["interaction_time"] == "2022-03-01T20:00:00.000Z"
+    assert leg["channel_created_time"] == 1646164800123456
+    assert leg["ringing_seconds"] == 7
+    assert leg["custom_channel_vars.rate"] == "0.0100"
+    assert leg["custom_channel_vars.owner_id"] == "own1"
+    assert (leg["custom_channel_vars.realm"], leg["extra"]) == (None, None)
+
+
+def test_what_a_document_holds_beside_its_schema_is_kept() -> None:
+    """Variables nobody documented, SIP headers in and out, and fields of old releases."""
+    headers = {"in": {"X-A": "1"}, "out": {"X-B": "2"}}
+    [leg] = natively([leg_but({"odd": "x"}, custom_sip_headers=headers, custom_application_vars={"a": "b"})], DOCUMENT)
+    assert leg["custom_sip_headers"] == headers
+    assert leg["custom_application_vars"] == {"a": "b"}
+    assert leg["extra"] == {"custom_channel_vars.odd": "x"}
+    [old] = natively([sample("doc_repository_cdr_fixture_2013.json")], DOCUMENT)
+    assert old["extra"]["handling_server_name"] == "kazoo.local"
+    assert old["custom_channel_vars.realm"] == "account_realm"
+
+
+# The common CDR
+
+
+def test_a_row_as_a_common_cdr() -> None:
+    """Every line of the mapping, worked out by hand: an outbound call of 60 s answered after 7."""
+    assert commonly(ROW) == {
+        "provider": "kazoo",
+        "profile": "lab",
+        "record_id": "202203-mar004",
+        "call_id": "63813384000-m0004",
+        "direction": "outbound",
+        "from_number": "+14155550100",
+        "from_name": 'Acme, "Inc"',
+        "to_number": "+14155550199",
+        "to_name": "Zoë",
+        "dialed_number": "+14155550199",
+        "start_time": "2022-03-01T20:00:00.000Z",
+        "answer_time": "2022-03-01T20:00:07.000Z",
+        "end_time": "2022-03-01T20:01:00.000Z",
+        "ring_seconds": None,
+        "talk_seconds": 53,
+        "total_seconds": 60,
+        "answered": True,
+        "outcome": "answered",
+        "cause": "NORMAL_CLEARING",
+        "cause_q850": 16,
+        "user": "own1",
+        "site": ACCOUNT,
+        "trunk": None,
+        "queue": None,
+        "recording_url": None,
+        "cost": "0.0100",
+        "currency": "USD",
+    }
+
+
+def test_a_document_as_a_common_cdr() -> None:
+    """The same leg: it also knows how long it rang, and its cost comes out as the server's."""
+    row, leg = commonly(ROW), commonly(DOCUMENT_LEG, "cdr")
+    assert leg == {**row, "ring_seconds": 7, "site": None}
+
+
+def test_legs_as_common_cdrs() -> None:
+    """Both legs share the interaction; the second began two seconds later."""
+    a, b = (commonly(leg, "legs") for leg in sample("recorded_crossbar50_legs.json")["data"])
+    assert a["call_id"] == b["call_id"] == "63814294800-legs"
+    assert (a["start_time"], a["answer_time"]) == ("2022-03-12T09:00:00.000Z", "2022-03-12T09:00:07.000Z")
+    assert (b["start_time"], b["answer_time"]) == ("2022-03-12T09:00:02.000Z", "2022-03-12T09:00:09.000Z")
+    assert a["end_time"] == b["end_time"] == "2022-03-12T09:00:30.000Z"
+    assert (b["talk_seconds"], b["total_seconds"], b["ring_seconds"]) == (21, 28, 7)
+
+
+def test_rows_of_3_21_as_common_cdrs() -> None:
+    """No interaction, no billing tag: the call is known by its bridge and there is no cost."""
+    inward, outward = (commonly(row) for row in sample("doc_kazoo_3.21_list.json")["data"])
+    assert inward["call_id"] == "{BRIDGE_ID}"
+    assert (inward["direction"], outward["direction"]) == ("internal", "unknown")
+    assert inward["answer_time"] == "2015-06-26T12:28:36.000Z"
+    assert inward["end_time"] == "2015-06-26T12:28:43.000Z"
+    assert (inward["cost"], inward["currency"]) == (None, None)
+
+
+def test_a_document_of_2013_without_times_is_a_common_cdr() -> None:
+    """What is missing is null."""
+    leg = commonly(sample("doc_repository_cdr_fixture_2013.json"), "cdr")
+    assert (leg["start_time"], leg["end_time"], leg["answered"], leg["cost"]) == (None, None, None, None)
+    assert (leg["dialed_number"], leg["to_number"], leg["site"]) == ("*97", "*97", "account_realm")
+    assert leg["direction"] == "internal"
+
+
+def test_a_call_is_its_interaction_else_its_bridge_else_its_leg() -> None:
+    """Interactions exist since 4.3."""
+    assert commonly(row_but(interaction_id="", bridge_id="b"))["call_id"] == "b"
+    assert commonly(row_but(interaction_id=""))["call_id"] == "mar004"
+    assert commonly(leg_but({"bridge_id": "b"}, interaction_id=None), "cdr")["call_id"] == "b"
+    assert commonly(leg_but(interaction_id=None), "cdr")["call_id"] == "mar004"
+
+
+@pytest.mark.parametrize(
+    ("side", "authorizing", "dialed", "expected"),
+    [
+        ("inbound", "", "+14155550199", "inbound"),
+        ("inbound", "dev1", "+14155550199", "outbound"),
+        ("inbound", "dev1", "4155550", "outbound"),
+        ("inbound", "dev1", "415555", "internal"),
+        ("inbound", "dev1", "*97", "internal"),
+        ("inbound", "dev1", "", "internal"),
+        ("outbound", "", "1001", "outbound"),
+        ("outbound", "dev1", "1001", "unknown"),
+        ("", "", "1001", "unknown"),
+    ],
+)
+def test_direction_of_a_row(side: str, authorizing: str, dialed: str, expected: str) -> None:
+    """A leg that no device authorised is a carrier's; a leg to a device does not tell."""
+    row = row_but(direction=side, authorizing_id=authorizing, dialed_number=dialed)
+    assert commonly(row)["direction"] == expected
+
+
+@pytest.mark.parametrize(
+    ("side", "variables", "expected"),
+    [
+        ("inbound", {"resource_type": "offnet-origination"}, "inbound"),
+        ("outbound", {"resource_type": "offnet-termination"}, "outbound"),
+        ("inbound", {"resource_type": "onnet-origination"}, "internal"),
+        ("outbound", {"resource_type": "onnet-termination"}, "internal"),
+        ("inbound", {"authorizing_type": "resource"}, "inbound"),
+        ("outbound", {"authorizing_type": "resource"}, "outbound"),
+        ("inbound", {"authorizing_id": ACCOUNT}, "inbound"),
+        ("inbound", {"authorizing_type": "device"}, "outbound"),
+        ("outbound", {"authorizing_type": "device"}, "unknown"),
+    ],
+)
+def test_direction_of_a_document(side: str, variables: dict[str, str], expected: str) -> None:
+    """The resource tells; else the rule for rows, where a carrier's id and the account's own are no device's."""
+    assert commonly(leg_but(variables, call_direction=side), "cdr")["direction"] == expected
+
+
+def test_parties_fall_back_on_what_was_dialled_and_signalled() -> None:
+    """Caller: calling_from; callee: the dialled number, else the user part of the SIP To."""
+    row = row_but(caller_id_number="", calling_from="55", callee_id_number="", dialed_number="66")
+    assert (commonly(row)["from_number"], commonly(row)["to_number"]) == ("55", "66")
+    assert commonly({**row, "dialed_number": "", "to": "77@a"})["to_number"] == "77"
+    leg = leg_but(call_direction="outbound", caller_id_number="", callee_id_number="", from_uri="sip:55@a", to="77@a")
+    assert (commonly(leg, "cdr")["from_number"], commonly(leg, "cdr")["to_number"]) == ("55", "77")
+    inward = {**leg, "call_direction": "inbound", "request": "66@a"}
+    common = commonly(inward, "cdr")
+    assert (common["from_number"], common["to_number"], common["dialed_number"]) == (None, "66", "66")
+
+
+def test_what_only_documents_know() -> None:
+    """Realm and resource, and the recording where there is one."""
+    leg = commonly(leg_but({"realm": "acme.example", "resource_id": "r1"}, recording_url="https://r/1"), "cdr")
+    assert (leg["site"], leg["trunk"], leg["recording_url"]) == ("acme.example", "r1", "https://r/1")
+    assert commonly(row_but(recording_url="https://r/1"))["recording_url"] == "https://r/1"
+
+
+def test_outcomes_and_q850_numbers_are_the_published_table() -> None:
+    """Names that only FreeSWITCH has are no Q.850 causes."""
+    causes = sample("data_hangup_causes.json")["causes"]
+    assert {one["name"]: (one["q850"], one["outcome_if_unanswered"]) for one in causes} == dict(CAUSES)
+    for one in causes:
+        found = commonly(row_but(hangup_cause=one["name"], billing_seconds=0))
+        assert (found["cause"], found["cause_q850"]) == (one["name"], one["q850"])
+        assert (found["outcome"], found["answered"]) == (one["outcome_if_unanswered"], False)
+        assert commonly(row_but(hangup_cause=one["name"]))["outcome"] == "answered"
+
+
+def test_a_cause_that_nobody_knows_stays_and_means_nothing() -> None:
+    """The enum is open."""
+    found = commonly(row_but(hangup_cause="NEW_CAUSE", billing_seconds=0))
+    assert (found["cause"], found["cause_q850"], found["outcome"]) == ("NEW_CAUSE", None, "unknown")
+
+
+@pytest.mark.parametrize("tag", ["", "flat_rate", "limits_disabled"])
+def test_a_leg_that_was_not_rated_has_no_cost(tag: str) -> None:
+    """The server writes 0 for it, which would be a claim."""
+    assert (commonly(row_but(call_type=tag, cost="0"))["cost"], commonly(row_but(call_type=tag))["currency"]) == (
+        None,
+        None,
+    )
+    leg = commonly(leg_but({"account_billing": tag}), "cdr")
+    assert (leg["cost"], leg["currency"]) == (None, None)
+
+
+def test_a_rated_leg_may_cost_nothing() -> None:
+    """Zero is a price when the leg is billed per minute."""
+    assert commonly(row_but(cost="0"))["cost"] == "0.0000"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "variables", "cost"),
+    [
+        # rate in units a minute: 100 units are 0.01
+        (53, {}, "0.0100"),  # one increment of 60 s, as the recorded row says
+        (61, {}, "0.0200"),
+        (60, {"rate_minimum": 60}, "0.0100"),
+        (10, {"rate_minimum": "30", "rate": "1200"}, "0.0600"),
+        (31, {"rate_minimum": 30, "rate_increment": 6, "rate": 1200}, "0.0720"),
+        (66, {"rate_minimum": 60, "rate_increment": 6, "rate": 100}, "0.0110"),
+        (67, {"rate_minimum": 60, "rate_increment": 6, "rate": 100}, "0.0120"),
+        (61, {"rate_minimum": 60, "rate_increment": 0, "rate": 100}, "0.0200"),  # no increment means a minute
+        (10, {"rate_minimum": 60, "surcharge": 500}, "0.0600"),
+        (10, {"rate_minimum": 60, "surcharge": 500, "discount_percentage": 25}, "0.0450"),
+        (10, {"rate_minimum": 60, "rate": 333, "discount_percentage": 10}, "0.0300"),  # 33.3 is cut to 33
+        (7, {"rate_minimum": 0, "rate_increment": 1, "rate": 100}, "0.0011"),  # 11.67 units are cut
+        (5, {"rate_nocharge_time": 5, "rate_minimum": 60}, "0.0000"),
+        (6, {"rate_nocharge_time": 5, "rate_minimum": 60}, "0.0100"),
+        (0, {"rate_minimum": 60, "surcharge": 500}, "0.0000"),  # never answered
+        ("53", {"rate": "100", "rate_minimum": "60", "rate_increment": "60"}, "0.0100"),
+    ],
+)
+def test_cost_of_a_document_by_the_servers_rule(seconds: Any, variables: dict[str, Any], cost: str) -> None:
+    """`calculate_cost` of wht_util.erl and kz_currency.erl, worked out by hand."""
+    leg = commonly(leg_but(variables, billing_seconds=seconds), "cdr")
+    assert (leg["cost"], leg["currency"]) == (cost, "USD")
+
+
+@pytest.mark.parametrize("name", ["rate", "surcharge", "discount_percentage"])
+@pytest.mark.parametrize("odd", ["NaN", "free", [1], {"a": 1}, "Infinity"])
+def test_odd_billing_variables_give_no_cost(name: str, odd: Any) -> None:
+    """And do not end the export."""
+    assert commonly(leg_but({name: odd}), "cdr")["cost"] is None
+
+
+def test_a_leg_without_rate_has_no_cost() -> None:
+    """A tag alone is no price."""
+    assert commonly(leg_but({"rate": ""}), "cdr")["cost"] is None
+
+
+@pytest.mark.parametrize("total", ["", None, -5, 10**17, 10**30, "ages", [], True])
+@pytest.mark.parametrize("talk", ["", None, -5, 0, 10**17, "ages", 61])
+@pytest.mark.parametrize("call", ["cdrs", "cdr"])
+def test_lengths_that_make_no_sense_never_end_an_export(call: str, total: Any, talk: Any) -> None:
+    """They are missing, negative or absurd on rare legs (mended 2020-05)."""
+    record = row_but() if call == "cdrs" else leg_but()
+    common = commonly({**record, "duration_seconds": total, "billing_seconds": talk}, call)
+    assert common["total_seconds"] is None or common["total_seconds"] >= 0
+    assert common["talk_seconds"] is None or common["talk_seconds"] >= 0
+    assert common["answer_time"] is None or common["answer_time"] <= common["end_time"]
+
+
+def test_lengths_that_are_missing_are_null_and_the_rest_stays() -> None:
+    """A row still has its start; a document its end, and when its channel was created."""
+    row = commonly(row_but(duration_seconds="", billing_seconds=""))
+    assert (row["start_time"], row["end_time"], row["answered"]) == ("2022-03-01T20:00:00.000Z", None, None)
+    leg = commonly(leg_but(duration_seconds=-1), "cdr")
+    assert (leg["start_time"], leg["end_time"]) == ("2022-03-01T20:00:00.000Z", "2022-03-01T20:01:00.000Z")
+    assert (leg["total_seconds"], leg["talk_seconds"]) == (None, 53)
+
+
+def test_an_answer_before_the_start_is_no_answer_time() -> None:
+    """More billed than the leg lasted: the instant of the answer is not known."""
+    row = commonly(row_but(billing_seconds=61))
+    assert (row["answer_time"], row["answered"], row["talk_seconds"]) == (None, True, 61)
+
+
+@pytest.mark.parametrize("stamp", ["99999999999999999", "", "soon"])
+def test_a_start_that_makes_no_sense_is_null(stamp: str) -> None:
+    """Where the row says no better."""
+    assert commonly(row_but(unix_timestamp=stamp, timestamp=""))["start_time"] is None
+
+
+def test_a_full_document_in_a_listing_has_its_own_start() -> None:
+    """There the timestamp is the end."""
+    common = commonly(DOCUMENT_LEG)
+    assert (common["start_time"], common["end_time"]) == ("2022-03-01T20:00:00.000Z", "2022-03-01T20:01:00.000Z")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recorded_crossbar50_interaction_page.json",
+        "recorded_crossbar50_list_last_page.json",
+        "recorded_crossbar50_list_page1_unchunked.json",
+        "recorded_crossbar50_list_page2_chunked.json",
+        "constructed_list_row_42_string_seconds.json",
+    ],
+)
+def test_all_samples_are_read_without_a_warning(name: str) -> None:
+    """And as common CDRs they agree with themselves."""
+    for row in sample(name)["data"]:
+        [native] = natively([row])
+        common = commonly(row)
+        assert common["start_time"] == native["timestamp"]
+        assert common["total_seconds"] == native["duration_seconds"] == 60 or "leg" in row["id"]
+        assert native["extra"] is None
+
+
+def test_currency_is_a_setting() -> None:
+    """The code says dollars; operators may bill in something else."""
+    context = {**CONTEXT, "currency": "EUR"}
+    schema = records.native(COLUMNS, ["currency"], lambda _: None)
+    assert schema.rows(replace(Page([ROW]), context=context)) == [["EUR"]]

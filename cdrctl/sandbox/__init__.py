@@ -1,0 +1,20 @@
+"""The providers imitated on loopback, from their documents: `start()` gives a running `Sandbox`."""
+
+from cdrctl.sandbox.exchange import Call, Exchange, Leg, Party, Site, straddlers, uniform
+from cdrctl.sandbox.server import PROVIDERS, Received, Sandbox, known_switches, parse_switches, start
+
+__all__ = [
+    "PROVIDERS",
+    "Call",
+    "Exchange",
+    "Leg",
+    "Party",
+    "Received",
+    "Sandbox",
+    "Site",
+    "known_switches",
+    "parse_switches",
+    "start",
+    "straddlers",
+    "uniform",
+]

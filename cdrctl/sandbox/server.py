@@ -1,0 +1,503 @@
+"""The loopback server under which the imitated providers are mounted, and the handle tests hold it by."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http.client import responses
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.kazoo import Kazoo
+from cdrctl.sandbox.webex import Webex
+from cdrctl.sandbox.wire import Clock, Provider, Reply, Request, Setting, Switch
+
+PROVIDERS: dict[str, Callable[..., Provider]] = {"webex": Webex, "kazoo": Kazoo}
+"""Every imitated provider: a new one is one file and one line here."""
+
+ACTIONS = (
+    "cut",
+    "reset",
+    "not_json",
+    "html",
+    "empty",
+    "wrong_shape",
+    "slow",
+    "redirect",
+    "foreign_link",
+    "expire",
+)
+"""What `Sandbox.fail` can do besides answering with a status."""
+
+_NO_CONTENT = {204, 304}
+_FAULT = re.compile(r"(?P<nth>[1-9]\d*)(?:x(?P<times>[1-9]\d*))?:(?P<action>\w+)(?::(?P<detail>.+))?")
+
+EVERYWHERE: dict[str, Switch] = {
+    "fail": Switch(
+        "none",
+        (),
+        rf"{_FAULT.pattern}(;.*)?",
+        "NTH[xTIMES]:ACTION[:DETAIL], several parted by a semicolon",
+        "faults by request number, counted from when the switch is set",
+    ),
+    "expire_after": Switch("never", (), r"\d+", meaning="all tokens end after so many requests, once"),
+    "gzip": Switch("off", ("on",), meaning="bodies are compressed for clients that accept it"),
+}
+"""Switches every provider has."""
+
+
+@dataclass(slots=True)
+class Received:
+    """One request as it came and the status it got; 0 where the connection was closed without an answer."""
+
+    provider: str
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    status: int = 0
+
+
+@dataclass(slots=True)
+class _Fault:
+    provider: str
+    action: int | str
+    path: str | None
+    nth: int
+    times: int
+    details: dict[str, Any]
+    matched: int = 0
+
+    def hits(self, request: Request) -> bool:
+        """Count a request and return whether it is one of those to spoil."""
+        if self.path is not None and self.path not in request.path:
+            return False
+        self.matched += 1
+        return self.nth <= self.matched < self.nth + self.times
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What goes on the wire: a reply, and how it is broken off."""
+
+    reply: Reply
+    way: str = "whole"
+
+
+def known_switches(provider: str) -> dict[str, Switch]:
+    """Return the switches of a provider by name; raises ValueError for an unknown provider."""
+    if provider not in PROVIDERS:
+        raise ValueError(f"unknown provider {provider!r}: the sandbox has {', '.join(PROVIDERS)}")
+    own: Mapping[str, Switch] = getattr(PROVIDERS[provider], "switches", {})
+    return {**own, **EVERYWHERE}
+
+
+def checked(provider: str, name: str, value: str) -> str:
+    """Return the value if the provider's switch may have it, else raise ValueError naming what is known."""
+    switches = known_switches(provider)
+    if name not in switches:
+        raise ValueError(f"{provider} has no switch {name!r}; it has {', '.join(sorted(switches))}")
+    if not switches[name].accepts(value):
+        raise ValueError(f"{provider}.{name} cannot be {value!r}; it can be {switches[name].choices}")
+    if name == "fail" and value != "none":
+        for text in value.split(";"):
+            _read_fault(provider, text)
+    return value
+
+
+def parse_switches(texts: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return `["webex.link=doc", …]` as provider → name → value.
+
+    Raises ValueError, naming the known switches, for an unknown provider, name or value.
+    """
+    read: dict[str, dict[str, str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        provider, dot, switch = name.partition(".")
+        if not (equals and dot and switch):
+            raise ValueError(f"{text!r} is no switch; one looks like webex.link=doc")
+        read.setdefault(provider, {})[switch] = checked(provider, switch, value)
+    return read
+
+
+class _Listener(ThreadingHTTPServer):
+    """Accepts connections on loopback and remembers them, so that closing does not wait for idle clients."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    sandbox: Sandbox
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that vanish are part of the play; what went wrong with us is kept for tests."""
+
+
+class _Conversation(BaseHTTPRequestHandler):
+    """One connection: requests in, each answer out with one write."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 60
+    server: _Listener
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.sandbox._opened(self.connection)  # noqa: SLF001 - one module
+
+    def finish(self) -> None:
+        self.server.sandbox._closed(self.connection)  # noqa: SLF001 - one module
+        try:
+            super().finish()
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *args: Any) -> None:
+        """Keep quiet."""
+
+    def _serve(self) -> None:
+        try:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else b""
+            path, _, query = self.path.partition("?")
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            sent = self.server.sandbox._answered(  # noqa: SLF001 - one module
+                self.command, path, query, headers, body, self.client_address[0]
+            )
+            self._send(sent)
+        except OSError:
+            self.close_connection = True
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - http.server's names
+
+    def _send(self, sent: _Sent) -> None:
+        if sent.way == "reset":
+            # Linger of zero seconds makes closing a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            return
+        reply = sent.reply
+        lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, '')}"]
+        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        body = reply.body
+        if reply.status in _NO_CONTENT:
+            body = b""
+        elif reply.chunked:
+            lines.append("Transfer-Encoding: chunked")
+            body = _in_chunks(body)
+        else:
+            lines.append(f"Content-Length: {len(body)}")
+        if sent.way == "cut":
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        if self.close_connection:
+            lines.append("Connection: close")
+        head = "\r\n".join((*lines, "", "")).encode("latin-1")
+        self.connection.sendall(head if self.command == "HEAD" else head + body)
+
+
+def _in_chunks(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+
+
+class Sandbox:
+    """A running server with its imitated providers; a context manager that closes it.
+
+    `requests` lists everything received, oldest first. `now` is the clock of providers and of the Date header.
+    """
+
+    def __init__(
+        self, providers: Mapping[str, Provider], now: Clock, *, port: int, pause: Callable[[float], None] | None
+    ) -> None:
+        self.requests: list[Received] = []
+        self.now = now
+        self._providers = dict(providers)
+        self._switched: dict[str, dict[str, str]] = {
+            name: {switch: known.default for switch, known in EVERYWHERE.items()} for name in providers
+        }
+        self._counts = dict.fromkeys(providers, 0)
+        self._faults: list[_Fault] = []
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._pause = pause or self._ended.wait
+        self._sockets: set[socket.socket] = set()
+        self._listener = _Listener(("127.0.0.1", port), _Conversation)
+        self._listener.sandbox = self
+        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    # what tests and the command ask
+
+    @property
+    def port(self) -> int:
+        """The port listened on."""
+        return int(self._listener.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """The address of the server, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_urls(self) -> dict[str, str]:
+        """The `base_url` of every provider."""
+        return {name: f"{self.url}{provider.mount}" for name, provider in self._providers.items()}
+
+    @property
+    def profiles(self) -> dict[str, dict[str, Setting]]:
+        """Settings of every provider that work at once, unpaced."""
+        return {name: self.credentials(name) for name in self._providers}
+
+    def credentials(self, provider: str, kind: str = "") -> dict[str, Setting]:
+        """Return settings that sign in by one way.
+
+        webex: access_token (default), refresh_token. kazoo: api_key (default), password, realm, auth_token. Raises
+        ValueError for another.
+        """
+        with self._lock:
+            known: Provider = self.provider(provider)
+            return known.credentials(kind, self.base_urls[provider])
+
+    def provider(self, name: str) -> Any:
+        """Return an imitated provider, for what only it has, such as `accounts` of kazoo."""
+        if name not in self._providers:
+            raise ValueError(f"unknown provider {name!r}: this sandbox has {', '.join(self._providers)}")
+        return self._providers[name]
+
+    def truth(self, provider: str, call: str, since: datetime, until: datetime, **options: str) -> list[dict[str, Any]]:
+        """Return the wire records that began in `[since, until)`: what a perfect export of that window holds.
+
+        Independent of paging, limits and faults, under the switches now set, as far as they exist by now. Options:
+        webex `locations`; kazoo `account`, `user`.
+        """
+        with self._lock:
+            records: list[dict[str, Any]] = self.provider(provider).truth(call, since, until, **options)
+            return records
+
+    def switch(self, provider: str, name: str, value: str) -> None:
+        """Set a switch; raises ValueError, naming what is known, for an unknown one."""
+        checked(provider, name, value)
+        with self._lock:
+            if name == "fail":
+                self._faults = [fault for fault in self._faults if fault.provider != provider]
+                if value != "none":
+                    self._faults += [_read_fault(provider, text) for text in value.split(";")]
+            elif name in EVERYWHERE:
+                self._switched[provider][name] = value
+                if name == "expire_after":
+                    self._counts[provider] = 0
+            else:
+                self.provider(provider).switched[name] = value
+
+    def expire_tokens(self, provider: str) -> None:
+        """Make every access token of a provider invalid at once; refreshing and signing in go on to work."""
+        with self._lock:
+            self.provider(provider).expire_tokens()
+
+    def fail(
+        self,
+        provider: str,
+        action: int | str,
+        *,
+        path: str | None = None,
+        nth: int = 1,
+        times: int = 1,
+        **details: Any,
+    ) -> None:
+        """Spoil the nth matching request from now on, and the `times - 1` after it.
+
+        `action` is a status (details `headers`, `body`; the provider's own error shape without a body), or: `cut`
+        (half the body, then closed), `reset`, `not_json`, `html`, `empty`, `wrong_shape`, `slow` (detail `seconds`),
+        `redirect` (detail `url`), `foreign_link` (webex: the next link names detail `host`), `expire` (all tokens end
+        before the request is answered). `path` is a part of the path after the provider's mount point. Raises
+        ValueError for another action.
+        """
+        if isinstance(action, str) and action not in ACTIONS:
+            raise ValueError(f"unknown action {action!r}: a status, or {', '.join(ACTIONS)}")
+        self.provider(provider)
+        with self._lock:
+            self._faults.append(_Fault(provider, action, path, nth, times, details))
+
+    def close(self) -> None:
+        """Stop listening and end every connection."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._listener.shutdown()
+        self._listener.server_close()
+        with self._lock:
+            open_sockets = list(self._sockets)
+        for one in open_sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        self._thread.join(5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # what a connection asks
+
+    def _opened(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(connection)
+
+    def _closed(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._sockets.discard(connection)
+
+    def _answered(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, client: str) -> _Sent:
+        """Return what is sent for a request, and remember it."""
+        found = next((p for p in self._providers.values() if path.startswith(f"{p.mount}/")), None)
+        received = Received(found.name if found else "", method, path, query, headers, body)
+        slow = 0.0
+        with self._lock:
+            self.requests.append(received)
+            if found is None:
+                sent = _Sent(Reply(404, b'{"message":"Not Found"}', {"Content-Type": "application/json"}))
+            else:
+                host = headers.get("host", self.url.removeprefix("http://"))
+                base = f"http://{host}{found.mount}"
+                request = Request(method, path.removeprefix(found.mount), query, headers, body, base, client)
+                sent, slow = self._by_rules(found, request)
+            received.status = 0 if sent.way == "reset" else sent.reply.status
+            sent = self._dressed(sent, headers, found)
+        if slow:
+            self._pause(slow)
+        return sent
+
+    def _by_rules(self, provider: Provider, request: Request) -> tuple[_Sent, float]:
+        """Return the provider's answer as the faults leave it, and how long it is held back, in seconds."""
+        self._counts[provider.name] += 1
+        ends = self._switched[provider.name]["expire_after"]
+        if ends != "never" and self._counts[provider.name] == int(ends) + 1:
+            provider.expire_tokens()
+        hit = [fault for fault in self._faults if fault.provider == provider.name and fault.hits(request)]
+        slow = 0.0
+        sent: _Sent | None = None
+        for fault in hit:
+            if fault.action == "slow":
+                slow += float(fault.details.get("seconds", 1))
+            elif fault.action == "expire":
+                provider.expire_tokens()
+            elif sent is None:
+                sent = _spoiled(provider, request, fault)
+        return sent or _Sent(provider.reply(request)), slow
+
+    def _dressed(self, sent: _Sent, headers: Mapping[str, str], provider: Provider | None) -> _Sent:
+        """Add the date, and compress where that is switched on and asked for."""
+        reply = sent.reply
+        extra = {"Date": format_datetime(self.now().astimezone(UTC).replace(microsecond=0), usegmt=True)}
+        body = reply.body
+        wanted = provider is not None and self._switched[provider.name]["gzip"] == "on"
+        if wanted and body and "gzip" in headers.get("accept-encoding", ""):
+            body = gzip.compress(body, 1, mtime=0)
+            extra["Content-Encoding"] = "gzip"
+        return replace(sent, reply=replace(reply, body=body, headers={**reply.headers, **extra}))
+
+
+def _spoiled(provider: Provider, request: Request, fault: _Fault) -> _Sent:
+    """Return what one fault makes of a request."""
+    action, details = fault.action, fault.details
+    if isinstance(action, int):
+        reply = provider.error(action, request)
+        body = details.get("body")
+        if body is not None:
+            reply = Reply(action, body.encode() if isinstance(body, str) else bytes(body), reply.headers)
+        return _Sent(replace(reply, headers={**reply.headers, **details.get("headers", {})}))
+    if action in {"cut", "reset"}:
+        return _Sent(provider.reply(request), str(action))
+    if action == "not_json":
+        return _Sent(replace(provider.reply(request), status=200, body=b'{"items": [}'))
+    if action == "empty":
+        return _Sent(replace(provider.reply(request), status=200, body=b"", chunked=False))
+    if action == "html":
+        page = b"<!DOCTYPE html><html><body><h1>Gateway maintenance</h1></body></html>"
+        return _Sent(Reply(200, page, {"Content-Type": "text/html; charset=utf-8"}))
+    if action == "redirect":
+        return _Sent(Reply(302, b"", {"Location": str(details.get("url", "https://elsewhere.example/"))}))
+    if action == "foreign_link":
+        reply = provider.reply(request)
+        host = str(details.get("host", "cdr.elsewhere.example"))
+        headers = dict(reply.headers)
+        if "Link" in headers:
+            headers["Link"] = re.sub(r"https?://[^/]+", f"https://{host}", headers["Link"], count=1)
+        return _Sent(replace(reply, headers=headers))
+    return _Sent(provider.wrong_shape(request))
+
+
+def _read_fault(provider: str, text: str) -> _Fault:
+    """Return the fault a switch's text names, such as `3:503` or `2x4:slow:1.5`."""
+    read = _FAULT.fullmatch(text.strip())
+    if read is None:
+        raise ValueError(f"{text!r} is no fault; one looks like 3:503, 2x4:429:30 or 1:slow:2.5")
+    action: int | str = int(read["action"]) if read["action"].isdigit() else read["action"]
+    if isinstance(action, str) and action not in ACTIONS:
+        raise ValueError(f"unknown action {action!r}: a status, or {', '.join(ACTIONS)}")
+    detail = read["detail"]
+    details: dict[str, Any] = {}
+    if detail:
+        if isinstance(action, int):
+            details["headers"] = {"Retry-After": detail}
+        else:
+            named = {"slow": "seconds", "redirect": "url", "foreign_link": "host"}
+            details[named.get(action, "detail")] = detail
+    return _Fault(provider, action, None, int(read["nth"]), int(read["times"] or 1), details)
+
+
+def _wall_clock() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def start(
+    *,
+    port: int = 0,
+    seed: int | str = 1,
+    now: Clock | None = None,
+    providers: Sequence[str] | None = None,
+    switches: Mapping[str, Mapping[str, str]] | None = None,
+    exchange: Exchange | None = None,
+    limits: bool = False,
+    pause: Callable[[float], None] | None = None,
+) -> Sandbox:
+    """Return a running sandbox on 127.0.0.1; close it, or use it as a context manager.
+
+    `port` 0 takes a free one. `now` returns an aware datetime (default: the wall clock). `providers` are names
+    (default all), `switches` as `parse_switches` returns them. `exchange` has the calls (default `Exchange(seed)`).
+    `limits` turns the published rate limits on. `pause` waits for the fault `slow`. Raises ValueError for an unknown
+    provider or switch, OSError when the port is taken.
+    """
+    clock = now or _wall_clock
+    truth = exchange or Exchange(seed)
+    names = tuple(PROVIDERS) if providers is None else tuple(providers)
+    for provider, wanted in (switches or {}).items():
+        for name, value in wanted.items():
+            checked(provider, name, value)
+    for name in names:
+        known_switches(name)
+    made = {name: PROVIDERS[name](truth, clock, limits=limits) for name in names}
+    sandbox = Sandbox(made, clock, port=port, pause=pause)
+    try:
+        for provider, wanted in (switches or {}).items():
+            for name, value in wanted.items():
+                sandbox.switch(provider, name, value)
+    except BaseException:
+        sandbox.close()
+        raise
+    return sandbox

@@ -1,0 +1,113 @@
+"""What the server and every imitated provider say to each other: requests, replies, switches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+Setting = str | int | float
+"""A value of a profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as a provider sees it.
+
+    `path` begins after the provider's mount point and is still percent-encoded, `headers` have lower-case names,
+    `base_url` is the mount point under the host the client asked, without a slash at the end.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    base_url: str
+    client: str = "127.0.0.1"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The decoded query; of repeated names the last counts."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer; `chunked` sends the body with `Transfer-Encoding: chunked`."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """How one unknown of a provider is set.
+
+    `words` are the values it may have beside its default, `pattern` a regular expression for further ones, which
+    `form` describes to people.
+    """
+
+    default: str
+    words: tuple[str, ...] = ()
+    pattern: str = ""
+    form: str = ""
+    meaning: str = ""
+
+    def accepts(self, value: str) -> bool:
+        """Return whether the value is one of the switch."""
+        return value == self.default or value in self.words or bool(self.pattern and re.fullmatch(self.pattern, value))
+
+    @property
+    def choices(self) -> str:
+        """The values it may have, for people."""
+        further = (f"{self.form or 'a number'}",) if self.pattern else ()
+        return ", ".join((*dict.fromkeys((self.default, *self.words)), *further))
+
+
+class Provider(Protocol):
+    """What the server asks of an imitated provider."""
+
+    name: str
+    mount: str
+    calls: tuple[str, ...]
+    switches: Mapping[str, Switch]
+    switched: dict[str, str]
+
+    def reply(self, request: Request) -> Reply:
+        """Return the answer to one request; called by one thread at a time."""
+        ...
+
+    def error(self, status: int, request: Request) -> Reply:
+        """Return an answer of that status in the provider's own shape."""
+        ...
+
+    def wrong_shape(self, request: Request) -> Reply:
+        """Return a whole JSON document of success that is not what the call answers."""
+        ...
+
+    def truth(self, call: str, since: datetime, until: datetime, **options: str) -> list[dict[str, Any]]:
+        """Return the wire records of a call that began in `[since, until)`."""
+        ...
+
+    def credentials(self, kind: str, base_url: str) -> dict[str, Setting]:
+        """Return profile settings that work at once."""
+        ...
+
+    def expire_tokens(self) -> None:
+        """Make every access token now known invalid."""
+        ...
+
+
+Clock = Callable[[], datetime]
+
+
+def dumped(value: Any) -> bytes:
+    """Return compact JSON in UTF-8, keys in the order they have."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cdrctl.sandbox import Exchange, Sandbox, start
+
+from .clients import Clock, KazooClient, WebexClient
+
+EXCHANGE = Exchange(1)
+Starter = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def run(clock: Clock) -> Iterator[Starter]:
+    """Start sandboxes on the test's clock and close them afterwards."""
+    running: list[Sandbox] = []
+
+    def begin(**options: Any) -> Sandbox:
+        sandbox = start(**{"now": clock, "exchange": EXCHANGE, **options})
+        running.append(sandbox)
+        return sandbox
+
+    yield begin
+    for sandbox in running:
+        sandbox.close()
+
+
+@pytest.fixture
+def sandbox(run: Starter) -> Sandbox:
+    return run()
+
+
+@pytest.fixture
+def webex(sandbox: Sandbox) -> Iterator[WebexClient]:
+    with WebexClient(sandbox) as client:
+        yield client
+
+
+@pytest.fixture
+def kazoo(sandbox: Sandbox) -> Iterator[KazooClient]:
+    with KazooClient(sandbox) as client:
+        yield client

@@ -1,0 +1,323 @@
+"""The server, its faults, its switches and the handle tests hold it by."""
+
+from __future__ import annotations
+
+import ast
+import http.client
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import cdrctl.sandbox
+from cdrctl.sandbox import PROVIDERS, Exchange, Sandbox, known_switches, parse_switches, start, uniform
+from cdrctl.sandbox.server import ACTIONS, EVERYWHERE
+
+from .clients import Clock, KazooClient, WebexClient, at
+from .conftest import EXCHANGE, Starter
+
+EVENING = at("2026-11-18T12:00"), at("2026-11-19T00:00")
+HERE = Path(__file__).parent
+
+
+# the handle
+
+
+def test_profiles_work_at_once(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+    assert set(sandbox.profiles) == set(sandbox.base_urls) == {"webex", "kazoo"}
+    for name, profile in sandbox.profiles.items():
+        assert profile["base_url"] == sandbox.base_urls[name]
+        assert profile["requests_per_minute"] == 0
+    assert sandbox.base_urls["webex"] == f"{sandbox.url}/webex/v1"
+    assert sandbox.base_urls["kazoo"] == f"{sandbox.url}/kazoo/v2"
+    assert webex.ask(*EVENING).status_code == 200
+    assert kazoo.sign_in().status_code == 201
+
+
+def test_requests_lists_everything_received(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+    webex.ask(*EVENING, max=500)
+    kazoo.sign_in()
+    kazoo.http.get(f"{sandbox.url}/nothing/here?x=1")
+    one, two, three = sandbox.requests
+    assert (one.provider, one.method, one.path, one.status) == ("webex", "GET", "/webex/v1/cdr_feed", 200)
+    assert one.query.endswith("&max=500")
+    assert one.headers["authorization"] == f"Bearer {webex.token}"
+    assert (two.method, two.path, two.status) == ("PUT", "/kazoo/v2/api_auth", 201)
+    assert str(sandbox.credentials("kazoo")["api_key"]).encode() in two.body
+    assert (three.provider, three.path, three.query, three.status) == ("", "/nothing/here", "x=1", 404)
+
+
+def test_the_date_header_is_the_sandbox_s_own_time(webex: WebexClient, clock: Clock) -> None:
+    assert webex.ask(*EVENING).headers["Date"] == "Fri, 20 Nov 2026 12:00:00 GMT"
+    clock.move(3600)
+    assert webex.ask(*EVENING).headers["Date"] == "Fri, 20 Nov 2026 13:00:00 GMT"
+
+
+def test_without_a_clock_the_time_is_now_and_aware() -> None:
+    with start(exchange=EXCHANGE) as sandbox:
+        assert sandbox.now().utcoffset() == timedelta(0)
+
+
+def test_some_providers_may_be_left_out(run: Starter) -> None:
+    sandbox = run(providers=["kazoo"])
+    assert list(sandbox.profiles) == ["kazoo"]
+    with pytest.raises(ValueError, match="this sandbox has kazoo"):
+        sandbox.provider("webex")
+    with pytest.raises(ValueError, match="the sandbox has webex, kazoo"):
+        start(providers=["avaya"])
+
+
+def test_one_connection_serves_many_requests(sandbox: Sandbox) -> None:
+    token = sandbox.credentials("kazoo", "auth_token")
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
+    local = set()
+    for _ in range(3):
+        connection.request(
+            "GET", f"/kazoo/v2/accounts/{token['account_id']}/cdrs", headers={"X-Auth-Token": str(token["auth_token"])}
+        )
+        answer = connection.getresponse()
+        assert len(answer.read()) > 1000
+        local.add(connection.sock.getsockname())
+    connection.close()
+    assert len(local) == 1
+
+
+def test_a_client_that_vanishes_harms_nobody(sandbox: Sandbox, webex: WebexClient) -> None:
+    for half in (b"", b"GET /webex/v1/cdr", b"POST /webex/v1/access_token HTTP/1.1\r\nContent-Length: 99\r\n\r\nx"):
+        with socket.create_connection(("127.0.0.1", sandbox.port)) as gone:
+            gone.sendall(half)
+    assert webex.ask(*EVENING).status_code == 200
+
+
+def test_many_clients_at_once_get_whole_answers(sandbox: Sandbox) -> None:
+    def ask(_: int) -> int:
+        with WebexClient(sandbox) as client:
+            return len(client.ask(*EVENING).json()["items"])
+
+    with ThreadPoolExecutor(6) as pool:
+        counts = set(pool.map(ask, range(12)))
+    assert counts == {len(sandbox.truth("webex", "cdrs", *EVENING))}
+
+
+def test_closing_ends_connections_and_may_be_done_twice(clock: Clock) -> None:
+    sandbox = start(now=clock, exchange=EXCHANGE)
+    with WebexClient(sandbox) as client:
+        client.ask(*EVENING)
+        sandbox.close()
+        sandbox.close()
+        with pytest.raises(httpx.TransportError):
+            client.ask(*EVENING)
+
+
+def test_a_taken_port_is_an_error(sandbox: Sandbox) -> None:
+    with pytest.raises(OSError, match="in use"):
+        start(port=sandbox.port)
+
+
+# faults
+
+
+def test_a_status_has_the_provider_s_error_shape(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+    for status in (400, 401, 403, 404, 429, 500, 503, 504):
+        sandbox.fail("webex", status)
+        sandbox.fail("kazoo", status)
+        for page in (webex.ask(*EVENING), kazoo.get("cdrs")):
+            assert page.status_code == status
+            assert "message" in page.json()
+    assert webex.ask(*EVENING).status_code == kazoo.get("cdrs").status_code == 200
+
+
+def test_a_status_may_have_headers_and_a_body_of_its_own(sandbox: Sandbox, webex: WebexClient) -> None:
+    sandbox.fail("webex", 429, headers={"Retry-After": "7"})
+    sandbox.fail("webex", 502, body="<html>", nth=2)
+    first, second = webex.ask(*EVENING), webex.ask(*EVENING)
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "7")
+    assert (second.status_code, second.text) == (502, "<html>")
+    assert sandbox.requests[1].status == 502
+
+
+def test_faults_count_from_when_they_were_named(sandbox: Sandbox, webex: WebexClient) -> None:
+    webex.ask(*EVENING)
+    sandbox.fail("webex", 503, nth=2, times=3)
+    assert [webex.ask(*EVENING).status_code for _ in range(6)] == [200, 503, 503, 503, 200, 200]
+
+
+def test_faults_may_be_bound_to_a_path(sandbox: Sandbox, kazoo: KazooClient) -> None:
+    sandbox.fail("kazoo", 500, path="/interaction")
+    assert kazoo.get("cdrs").status_code == 200
+    assert kazoo.get("cdrs/interaction").status_code == 500
+    assert kazoo.get("cdrs/interaction").status_code == 200
+
+
+@pytest.mark.parametrize("provider", ["webex", "kazoo"])
+def test_broken_connections(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient, provider: str) -> None:
+    for action, error in (("cut", httpx.RemoteProtocolError), ("reset", httpx.TransportError)):
+        sandbox.fail(provider, action)
+        with pytest.raises(error):
+            webex.ask(*EVENING) if provider == "webex" else kazoo.get("cdrs")
+    assert [one.status for one in sandbox.requests] == [200, 0]
+    assert webex.ask(*EVENING).status_code == kazoo.get("cdrs").status_code == 200
+
+
+@pytest.mark.parametrize("provider", ["webex", "kazoo"])
+def test_bodies_that_are_not_what_they_should_be(
+    sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient, provider: str
+) -> None:
+    def ask(action: str, **details: Any) -> httpx.Response:
+        sandbox.fail(provider, action, **details)
+        return webex.ask(*EVENING) if provider == "webex" else kazoo.get("cdrs")
+
+    for action in ("not_json", "empty", "html"):
+        page = ask(action)
+        assert page.status_code == 200
+        with pytest.raises(ValueError, match="Expecting"):
+            page.json()
+    assert page.headers["Content-Type"].startswith("text/html")
+    shape = ask("wrong_shape").json()
+    assert not isinstance(shape.get("items" if provider == "webex" else "data"), list)
+    page = ask("redirect", url="https://elsewhere.example/x")
+    assert (page.status_code, page.headers["Location"]) == (302, "https://elsewhere.example/x")
+
+
+def test_a_slow_answer_waits_before_it_is_sent(run: Starter) -> None:
+    waited: list[float] = []
+    sandbox = run(pause=waited.append)
+    sandbox.fail("webex", "slow", seconds=30)
+    with WebexClient(sandbox) as client:
+        assert client.ask(*EVENING).status_code == 200
+        assert client.ask(*EVENING).status_code == 200
+    assert waited == [30.0]
+
+
+def test_a_foreign_link_names_another_host(run: Starter) -> None:
+    sandbox = run(exchange=Exchange(calls=uniform(600, *EVENING)))
+    sandbox.fail("webex", "foreign_link", host="thief.example")
+    with WebexClient(sandbox) as client:
+        link = client.ask(*EVENING, max=500).headers["Link"]
+        assert link.startswith("<https://thief.example/webex/v1/cdr_feed?")
+        assert client.ask(*EVENING, max=500).headers["Link"].startswith(f"<{sandbox.url}")
+
+
+def test_tokens_may_end_in_the_middle_of_a_run(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+    sandbox.fail("webex", "expire", nth=3)
+    assert [webex.ask(*EVENING).status_code for _ in range(4)] == [200, 200, 401, 401]
+    sandbox.switch("kazoo", "expire_after", "2")
+    assert [kazoo.get("cdrs").status_code for _ in range(3)] == [200, 200, 401]
+    kazoo.token = kazoo.sign_in().json()["auth_token"]
+    assert kazoo.get("cdrs").status_code == 200
+
+
+def test_unknown_faults_are_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="wrong_shape"):
+        sandbox.fail("webex", "explode")
+    with pytest.raises(ValueError, match="unknown provider"):
+        sandbox.fail("avaya", 500)
+
+
+# switches
+
+
+def test_switches_are_read_from_words() -> None:
+    assert parse_switches(["webex.link=doc", "kazoo.version=5.x", "webex.late=0.05"]) == {
+        "webex": {"link": "doc", "late": "0.05"},
+        "kazoo": {"version": "5.x"},
+    }
+    assert parse_switches([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("webex.color=blue", "empty_page, .*error_shape"),
+        ("webex.link=sideways", "plain, doc"),
+        ("avaya.link=doc", "webex, kazoo"),
+        ("webex.link", "looks like webex.link=doc"),
+        ("link=doc", "looks like webex.link=doc"),
+        ("kazoo.max_range=-1", "2682000, a number"),
+        ("webex.fail=1:explode", "wrong_shape"),
+        ("webex.fail=soon", "NTH"),
+    ],
+)
+def test_an_unknown_switch_is_refused_naming_those_there_are(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_switches([text])
+
+
+def test_switches_take_effect_from_the_start_or_at_run_time(run: Starter) -> None:
+    sandbox = run(switches=parse_switches(["webex.region=451_url"]))
+    with WebexClient(sandbox) as client:
+        assert client.ask(*EVENING).status_code == 451
+        sandbox.switch("webex", "region", "ok")
+        assert client.ask(*EVENING).status_code == 200
+    with pytest.raises(ValueError, match="cannot be"):
+        sandbox.switch("webex", "region", "mars")
+    with pytest.raises(ValueError, match="no switch"):
+        run(switches={"webex": {"colour": "blue"}})
+
+
+def test_switch_fail(run: Starter) -> None:
+    """Faults in words: the second and third request, and the fifth."""
+    sandbox = run(switches=parse_switches(["webex.fail=2x2:429:30;5:html"]))
+    with WebexClient(sandbox) as client:
+        pages = [client.ask(*EVENING) for _ in range(6)]
+        assert [page.status_code for page in pages] == [200, 429, 429, 200, 200, 200]
+        assert pages[1].headers["Retry-After"] == "30"
+        assert "html" in pages[4].headers["Content-Type"]
+        sandbox.switch("webex", "fail", "1x9:503")
+        assert client.ask(*EVENING).status_code == 503
+        sandbox.switch("webex", "fail", "none")
+        assert client.ask(*EVENING).status_code == 200
+        sandbox.switch("webex", "fail", "1:redirect:https://elsewhere.example/")
+        assert client.ask(*EVENING).headers["Location"] == "https://elsewhere.example/"
+    with pytest.raises(ValueError, match="unknown action"):
+        sandbox.switch("webex", "fail", "1:explode")
+    with pytest.raises(ValueError, match="no fault"):
+        sandbox.switch("webex", "fail", "1:503;soon")
+
+
+def test_switch_expire_after_counts_from_when_it_is_set(run: Starter) -> None:
+    with WebexClient(run(switches={"webex": {"expire_after": "2"}})) as client:
+        assert [client.ask(*EVENING).status_code for _ in range(3)] == [200, 200, 401]
+
+
+def test_switch_gzip(run: Starter) -> None:
+    sandbox = run(switches={"webex": {"gzip": "on"}, "kazoo": {"gzip": "on"}})
+    with WebexClient(sandbox) as webex, KazooClient(sandbox) as kazoo:
+        for page in (webex.ask(*EVENING), kazoo.get("cdrs")):
+            assert page.headers["Content-Encoding"] == "gzip"
+            assert page.json()
+        url = webex.url(*EVENING)
+        headers = {"Authorization": f"Bearer {webex.token}", "Accept-Encoding": "identity"}
+        assert "Content-Encoding" not in webex.http.get(url, headers=headers).headers
+
+
+def test_every_switch_and_every_action_has_a_test() -> None:
+    for provider in PROVIDERS:
+        text = (HERE / f"test_sandbox_{provider}.py").read_text(encoding="utf-8")
+        for name in set(known_switches(provider)) - set(EVERYWHERE) - {"version"}:
+            assert f"def test_switch_{name}" in text, (provider, name)
+    text = Path(__file__).read_text(encoding="utf-8")
+    for name in EVERYWHERE:
+        assert f"def test_switch_{name}" in text
+    for action in ACTIONS:
+        assert f'"{action}"' in text
+
+
+# the house
+
+
+def test_the_sandbox_reads_nothing_of_the_rest_of_the_program() -> None:
+    """Two readings of one document catch each other's mistakes."""
+    for file in Path(cdrctl.sandbox.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+                assert node.level == 0
+            own = [name for name in names if re.match(r"cdrctl\b", name)]
+            assert all(name.startswith("cdrctl.sandbox") for name in own), file.name

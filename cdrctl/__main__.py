@@ -1,0 +1,22 @@
+"""The console script and `python -m cdrctl`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line of this process and end it with its exit code."""
+    if sys.argv[1:] == ["--version"]:  # answered before anything is loaded
+        from cdrctl import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"cdrctl {__version__}\n")
+        return
+    from cdrctl.cli.app import main as run  # noqa: PLC0415
+    from cdrctl.cli.world import this_world  # noqa: PLC0415
+
+    sys.exit(run(sys.argv[1:], this_world()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The commands, put together; each provider's are made from its description when they are asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cdrctl import __version__
+from cdrctl.cli.options import TALK
+from cdrctl.cli.world import World
+from cdrctl.fetchers import PROVIDERS
+
+
+class Commands(TyperGroup):
+    """The top level: a provider's commands are built only when one of them is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, providers first."""
+        return [*PROVIDERS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name."""
+        if cmd_name in PROVIDERS:
+            return _provider_commands(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _provider_commands(name: str) -> Any:
+    from cdrctl.cli.exporting import export_call  # noqa: PLC0415 - start-up time: not for other commands
+    from cdrctl.cli.options import command  # noqa: PLC0415
+    from cdrctl.fetchers import load  # noqa: PLC0415
+
+    provider = load(name)
+    group = typer.Typer(name=name, help=PROVIDERS[name], no_args_is_help=True, rich_markup_mode=None)
+    for call in provider.calls:
+
+        def run(session: Any, shared: Any, own: Any, call: Any = call) -> None:
+            export_call(session, provider, call, shared, own)
+
+        arguments = f" {call.example}" if call.example else ""
+        group.command(
+            call.name,
+            help=call.about,
+            epilog=f"For example: cdrctl {name} {call.name} -p sandbox{arguments}" if call.example else None,
+        )(command(call, run))
+    built = typer.main.get_group(group)
+    built.name = name
+    return built
+
+
+app = typer.Typer(
+    name="cdrctl",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        print(f"cdrctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    ctx: typer.Context,
+    *,
+    quiet: Annotated[bool, TALK["quiet"][1]] = False,
+    verbose: Annotated[int, TALK["verbose"][1]] = 0,
+    log_format: Annotated[str, TALK["log_format"][1]] = "text",
+    config: Annotated[str | None, TALK["config"][1]] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Export call detail records from telephony providers' APIs: complete, polite, safe.
+
+    Begin with: cdrctl webex cdrs -p sandbox --since yesterday --until today
+    """
+    del version
+    world: World = ctx.obj[0]
+    ctx.obj = (world, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
+
+
+def main(arguments: list[str], world: World) -> int:
+    """Return the exit code of one command line."""
+    from cdrctl.cli import profile, sandbox  # noqa: F401, PLC0415 - they add their commands
+
+    try:
+        app(args=arguments, prog_name="cdrctl", obj=(world, {}))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0

@@ -1,0 +1,254 @@
+"""An export from the words of a command: which profile, which window, which form, where to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cdrctl import windows, writers
+from cdrctl.cli.run import Session
+from cdrctl.errors import ConfigurationError, IncompleteError, NoRecordsError, OutputError, UsageError
+from cdrctl.export import Tally, reachable, rows
+from cdrctl.fetchers import Call, Provider, Settings, connect
+from cdrctl.records import Gap, Note, Piece, Schema, common, native, raw
+from cdrctl.writers.output import output
+
+if TYPE_CHECKING:
+    from cdrctl.http import Client, Clock, TokenShelf
+
+SANDBOX = "sandbox"
+SCHEMAS = ("native", "common", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A profile that is ready to be asked."""
+
+    name: str
+    settings: Settings
+    client: Client
+
+
+def export_call(
+    session: Session, provider: Provider, call: Call, shared: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Export one call as the shared options say."""
+    started = time.monotonic()
+    form = _form(session, shared)
+    session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
+    fields = _fields(shared["fields"])
+    zone = windows.zone(shared["tz"]) if shared["tz"] else None
+    options = _options(call, own)
+    _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
+    with connected(session, provider, shared["profile"]) as profile:
+        zone = zone or windows.zone(profile.settings.timezone or "UTC")
+        now = profile.client.clock.now()
+        window: windows.Window | None = None
+        rest: list[Note | Gap] = []
+        if call.start is not None:
+            asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
+            window, rest = reachable(asked, call.lag, now, provider.title)
+        schema = _schema(
+            call,
+            provider,
+            profile.name,
+            shared["schema"],
+            fields,
+            lambda text: session.voice.tell("warning", text),
+        )
+        look = writers.Look(
+            width=session.world.width,
+            zone=zone,
+            color=session.world.stdout_is_terminal and not session.world.environ.get("NO_COLOR"),
+            shown=call.shown if shared["schema"] == "native" else _COMMON_SHOWN,
+            chosen=fields is not None,
+        )
+        tally = Tally()
+
+        def pieces() -> Iterator[Piece]:
+            yield from rest
+            if window is not None or call.start is None:
+                yield from call.fetch(profile.client, profile.settings, window, options)
+
+        with output(shared["output"], _stdout(session)) as out:
+            pages = rows(pieces(), call, schema, window, tally, session.voice.tell, shared["limit"])
+            writers.load(form)(schema, pages, out, look)
+        requests = profile.client.requests
+    session.voice.closing(
+        {
+            "records": tally.records,
+            "pages": tally.pages,
+            "requests": requests,
+            "duplicates_dropped": tally.duplicates,
+            "seconds": round(time.monotonic() - started, 1),
+        }
+    )
+    _conclude(tally, shared)
+
+
+_COMMON_SHOWN = (
+    *("start_time", "direction", "from_number", "to_number"),
+    *("user", "outcome", "talk_seconds", "cost"),
+)
+
+
+def _conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
+    """Raise what the exit code must say of an export that went to its end."""
+    if tally.gaps and not shared["allow_partial"]:
+        first = tally.gaps[0]
+        more = f" (and {len(tally.gaps) - 1} more, see above)" if len(tally.gaps) > 1 else ""
+        raise IncompleteError(
+            f"incomplete: {first.what}{more}",
+            hint=first.hint or "run it again, or accept it with --allow-partial",
+        )
+    if not tally.records and shared["fail_if_empty"]:
+        raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
+
+
+def _form(session: Session, shared: Mapping[str, Any]) -> str:
+    """Return the output format, refused before anything is asked where it cannot be."""
+    if shared["schema"] not in SCHEMAS:
+        raise UsageError(f"there is no schema {shared['schema']!r}", hint=f"the schemas are: {', '.join(SCHEMAS)}")
+    path = shared["output"]
+    to_stdout = path is None or path == "-"
+    form: str | None = shared["format"] or (None if to_stdout else writers.format_of(path))
+    wants_raw = shared["schema"] == "raw"
+    if form is None:
+        form = "table" if to_stdout and session.world.stdout_is_terminal and not wants_raw else "jsonl"
+    if wants_raw and not writers.takes_raw(form):
+        raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
+    writers.load(form)
+    return form
+
+
+def _fields(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    fields = [name.strip() for name in text.split(",") if name.strip()]
+    if not fields:
+        raise UsageError("--fields names no field", hint="write it as --fields a,b,c")
+    return fields
+
+
+def _options(call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the call's own options as its fetcher wants them."""
+    values: dict[str, Any] = {}
+    for described in call.options:
+        value = own.get(described.name)
+        if described.kind == "duration" and value is not None:
+            value = windows.duration(value)
+        elif described.repeat:
+            value = tuple(value or ())
+        values[described.name] = value
+    return values
+
+
+def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Sequence[str] | None, warn: Any) -> Schema:
+    if name == "raw":
+        if fields is not None:
+            raise UsageError(
+                "raw records are not touched: --fields cannot choose from them", hint="use --schema native"
+            )
+        return raw()
+    if name == "common":
+        if call.common is None:
+            raise UsageError(f"{provider.name} {call.name} has no calls in it: --schema common does not fit")
+        return common(call.columns, call.common, fields, warn, provider=provider.name, profile=profile)
+    return native(call.columns, fields, warn)
+
+
+def _stdout(session: Session) -> Any:
+    if session.world.stdout is None:
+        raise OutputError("standard output is closed", hint="name a file with -o")
+    return session.world.stdout
+
+
+def the_clock(session: Session) -> Clock:
+    """Return the process's clock."""
+    if session.world.clock is not None:
+        return session.world.clock
+    from cdrctl.http import Clock  # noqa: PLC0415 - loads httpx
+
+    return Clock()
+
+
+@contextmanager
+def connected(session: Session, provider: Provider, name: str | None) -> Iterator[Connected]:
+    """Return a profile ready to be asked: the sandbox's in this process, or one of the configuration."""
+    name = name or session.world.environ.get("CDRCTL_PROFILE") or None
+    clock = the_clock(session)
+    if name == SANDBOX:
+        from cdrctl import sandbox  # noqa: PLC0415 - only for its profile
+
+        with sandbox.start(now=clock.now) as running:
+            settings = provider.settings.model_validate(running.profiles[provider.name])
+            with _client(session, provider, settings, clock, None) as client:
+                yield Connected(SANDBOX, settings, client)
+        return
+    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+
+    found, warnings = profiles.read_profiles(session.config, session.world.environ)
+    for warning in warnings:
+        session.voice.tell("warning", warning)
+    profile = profiles.choose(found, provider.name, name, session.world.environ)
+    settings = profiles.settings(
+        profile,
+        provider.settings,
+        session.world.environ,
+        warn=lambda text: session.voice.tell("warning", text),
+    )
+    session.voice.conceal(profiles.secret_values(settings))
+    _check_ways(provider, profile, settings)
+    shelf = None
+    origin = getattr(settings, "refresh_token", None)
+    if provider.keeps_tokens and origin is not None:
+        shelf = profiles.token_file(session.config, profile.name, origin.get_secret_value())
+    with _client(session, provider, settings, clock, shelf) as client:
+        yield Connected(profile.name, settings, client)
+
+
+@contextmanager
+def _client(
+    session: Session, provider: Provider, settings: Settings, clock: Clock, shelf: TokenShelf | None
+) -> Iterator[Client]:
+    client = connect(
+        provider,
+        settings,
+        clock=clock,
+        tell=session.voice.tell,
+        conceal=session.voice.conceal,
+        shelf=shelf,
+        transport=session.world.transport,
+    )
+    with closing(client):
+        yield client
+
+
+def _check_ways(provider: Provider, profile: Any, settings: Settings) -> None:
+    """Refuse a profile that has not all settings of at least one way to sign in, naming what is missing."""
+    from cdrctl.profiles import environment_name  # noqa: PLC0415 - not for the sandbox
+
+    missing = {
+        way: [name for name in names if not str(getattr(settings, name) or "")] for way, names in provider.ways.items()
+    }
+    if any(not names for names in missing.values()):
+        return
+    begun = [names for way, names in missing.items() if len(names) < len(provider.ways[way])]
+    if begun:
+        names = begun[0]
+        keys = " and ".join(names)
+        variables = " and ".join(environment_name(profile.name, name) for name in names)
+        raise ConfigurationError(
+            f"profile {profile.name} has no {keys}, without which the rest of its sign-in is of no use",
+            hint=f"set {keys} in {profile.path}, or {variables}",
+        )
+    choices = ", or ".join(
+        " and ".join(f"{name} ({environment_name(profile.name, name)})" for name in names)
+        for names in provider.ways.values()
+    )
+    raise ConfigurationError(
+        f"profile {profile.name} has no credential", hint=f"set {choices} in {profile.path} or the environment"
+    )

@@ -1,0 +1,141 @@
+"""The options that every exporting command shares, and commands made from a provider's own description."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from cdrctl.cli.run import Session, session
+from cdrctl.fetchers import Call, Option
+
+PANELS = ("Window", "Output", "Profile", "Messages")
+
+
+def option(*names: str, about: str, metavar: str | None = None, **more: Any) -> Any:
+    """Return a Typer option."""
+    return typer.Option(*names, help=about, metavar=metavar, show_default=more.pop("show_default", False), **more)
+
+
+TALK = {
+    "quiet": (bool, option("-q", "--quiet", about="Only errors on stderr."), False),
+    "verbose": (int, option("-v", "--verbose", about="Each request on stderr; -vv adds tracebacks.", count=True), 0),
+    "log_format": (str, option("--log-format", about="Messages as `text` or `json`.", metavar="FORMAT"), "text"),
+    "config": (str | None, option("--config", about="Another configuration file.", metavar="FILE"), None),
+}
+
+SHARED: Mapping[str, tuple[Any, Any, Any]] = {
+    "profile": (
+        str | None,
+        option(
+            "-p",
+            "--profile",
+            about="Which profile; else CDRCTL_PROFILE, else the only one of this provider. `sandbox` needs no account.",
+            metavar="NAME",
+        ),
+        None,
+    ),
+    "since": (
+        str | None,
+        option(
+            "--since",
+            about="Calls that started at this time or later: 2026-11-19, 2026-11-19T08:00Z, yesterday, 24h. Default: "
+            "24h, or what the provider keeps.",
+            metavar="TIME",
+        ),
+        None,
+    ),
+    "until": (
+        str | None,
+        option("--until", about="Calls that started before this time. Default: now.", metavar="TIME"),
+        None,
+    ),
+    "tz": (
+        str | None,
+        option("--tz", about="Zone of times without an offset and of days. Default: UTC.", metavar="ZONE"),
+        None,
+    ),
+    "format": (
+        str | None,
+        option(
+            "-f",
+            "--format",
+            about="csv, tsv, jsonl, json or table. Default: by the ending of -o, else table on a terminal, jsonl in a "
+            "pipe.",
+            metavar="FORMAT",
+        ),
+        None,
+    ),
+    "output": (
+        str | None,
+        option(
+            "-o", "--output", about="File to write, whole or not at all; .gz compresses; - is stdout.", metavar="FILE"
+        ),
+        None,
+    ),
+    "schema": (
+        str,
+        option(
+            "--schema",
+            about="native: the provider's fields; common: one CDR for all providers; raw: untouched. Default: native.",
+            metavar="SCHEMA",
+        ),
+        "native",
+    ),
+    "fields": (str | None, option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS"), None),
+    "limit": (int | None, option("--limit", about="Stop after so many records.", metavar="N", min=1), None),
+    "allow_partial": (bool, option("--allow-partial", about="Exit 0 where 3 would be given."), False),
+    "fail_if_empty": (bool, option("--fail-if-empty", about="Exit 9 when there are no records."), False),
+    **TALK,
+}
+WINDOW_ONLY = {"since", "until"}
+
+_TYPES: Mapping[str, Any] = {"text": str, "integer": int, "duration": str, "flag": bool}
+_METAVARS = {"text": "NAME", "integer": "N", "duration": "DURATION", "flag": None}
+
+
+def parameter(name: str, kind: Any, spelling: Any, default: Any) -> inspect.Parameter:
+    """Return one parameter of a command that is made at run time."""
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, spelling]
+    )
+
+
+def _own(described: Option) -> inspect.Parameter:
+    kind = _TYPES[described.kind]
+    if described.argument:
+        spelling = typer.Argument(help=described.about, metavar=described.metavar, show_default=False)
+        return parameter(f"own_{described.name}", kind, spelling, inspect.Parameter.empty)
+    flag = f"--{described.name.replace('_', '-')}"
+    about = described.about[:1].upper() + described.about[1:] + "."
+    if described.default is not None:
+        about += f" Default: {described.default}."
+    spelling = option(flag, about=about, metavar=described.metavar or _METAVARS[described.kind])
+    if described.kind == "flag":
+        return parameter(f"own_{described.name}", bool, spelling, default=False)
+    if described.repeat:
+        return parameter(f"own_{described.name}", list[str], spelling, [])
+    default = int(described.default) if described.kind == "integer" and described.default else described.default
+    return parameter(f"own_{described.name}", kind | None, spelling, default)
+
+
+def command(call: Call, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]) -> Callable[..., None]:
+    """Return the Typer command of one call: the shared options and its own."""
+    shared = {name: spec for name, spec in SHARED.items() if call.start is not None or name not in WINDOW_ONLY}
+
+    def body(ctx: typer.Context, **given: Any) -> None:
+        own = {name.removeprefix("own_"): value for name, value in given.items() if name.startswith("own_")}
+        with session(ctx, **{name: given[name] for name in TALK}) as opened:
+            run(opened, {name: given.get(name) for name in SHARED}, own)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [
+        *(_own(described) for described in call.options),
+        *(parameter(name, *spec) for name, spec in shared.items()),
+    ]
+    body.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    body.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
+    body.__doc__ = call.about
+    return body

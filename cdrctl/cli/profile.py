@@ -1,0 +1,265 @@
+"""`cdrctl profile`: credentials and addresses, kept in one file that only its owner can read."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from cdrctl.cli.app import app
+from cdrctl.cli.options import TALK
+from cdrctl.cli.run import Session, session
+from cdrctl.errors import UsageError
+from cdrctl.fetchers import PROVIDERS, Provider, load
+
+commands = typer.Typer(
+    name="profile", help="Add, show, check and remove profiles.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(commands)
+
+Quiet = Annotated[bool, TALK["quiet"][1]]
+Verbose = Annotated[int, TALK["verbose"][1]]
+LogFormat = Annotated[str, TALK["log_format"][1]]
+Config = Annotated[str | None, TALK["config"][1]]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
+
+
+@commands.command()
+def path(
+    ctx: typer.Context,
+    *,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormat = "text",
+    config: Config = None,
+) -> None:
+    """Print where the configuration file is, or would be."""
+    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
+        put(opened, str(opened.config))
+
+
+@commands.command("list")
+def list_profiles(
+    ctx: typer.Context,
+    *,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormat = "text",
+    config: Config = None,
+) -> None:
+    """Print every profile: its name, provider and where it is kept, separated by tabs."""
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+
+    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
+        found, warnings = profiles.read_profiles(opened.config, opened.world.environ)
+        for warning in warnings:
+            opened.voice.tell("warning", warning)
+        for profile in found.values():
+            put(opened, f"{profile.name}\t{profile.provider or '-'}\t{profile.source}")
+            if profile.fault:
+                opened.voice.tell("warning", f"profile {profile.name} cannot be used: {profile.fault}")
+        put(opened, f"sandbox\t{','.join(PROVIDERS)}\tbuilt in")
+
+
+@commands.command()
+def show(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormat = "text",
+    config: Config = None,
+) -> None:
+    """Print a profile's settings; secrets are hidden."""
+    from cdrctl import profiles  # noqa: PLC0415
+
+    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
+        if name == "sandbox":
+            put(opened, "# built in: an imitation of every provider inside this program")
+            return
+        found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+        profile = profiles.choose(found, None, name, opened.world.environ)
+        shown = profiles.redacted(profile, load(profile.provider).settings, opened.world.environ)
+        put(opened, f"provider = {json.dumps(profile.provider)}")
+        for key, value in shown.items():
+            put(opened, f"{key} = {opened.voice.clean(value)}")
+
+
+@commands.command()
+def remove(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormat = "text",
+    config: Config = None,
+) -> None:
+    """Remove a profile from the configuration file."""
+    from cdrctl import profiles  # noqa: PLC0415
+
+    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
+        profiles.remove(opened.config, name)
+        opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
+
+
+@commands.command()
+def check(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The profile.", show_default=False)] = None,
+    *,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="For the sandbox: which provider.", metavar="PROVIDER")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormat = "text",
+    config: Config = None,
+) -> None:
+    """Sign in with a profile, make one small request and print what it found."""
+    from cdrctl import profiles  # noqa: PLC0415
+    from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415
+
+    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
+        if name == SANDBOX:
+            names = [provider] if provider else list(PROVIDERS)
+        else:
+            found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+            names = [profiles.choose(found, provider, name, opened.world.environ).provider]
+        for one in names:
+            described = load(one)
+            with connected(opened, described, name) as profile:
+                found_out = described.check(profile.client, profile.settings)
+            put(opened, f"{profile.name} ({described.title}): {opened.voice.clean(found_out)}")
+
+
+@commands.command()
+def add(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER")
+    ] = None,
+    way: Annotated[
+        str | None, typer.Option("--with", help="Which of the provider's ways to sign in.", metavar="WAY")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A setting that is no secret, such as base_url=https://…, or where a secret is: "
+            "api_key_command='pass show kazoo'. May be repeated.",
+            metavar="SETTING=VALUE",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    log_format: LogFormat = "text",
+    config: Config = None,
+) -> None:
+    """Add a profile: asks for what is needed, and hides secrets while they are typed.
+
+    Without a terminal the answers are read from standard input, one a line, in the order asked.
+    """
+    from cdrctl import profiles  # noqa: PLC0415
+
+    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
+        chosen = _settings_given(given or [])
+        described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))
+        settings = _complete(opened, described, chosen, way)
+        profiles.add(opened.config, name, described.name, settings)
+        opened.voice.tell("note", f"profile {name} is in {opened.config}; try it: cdrctl profile check {name}")
+
+
+def _settings_given(given: list[str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError("--set is written SETTING=VALUE", hint="for example --set account_id=0123…")
+        settings[key.strip()] = value
+    return settings
+
+
+def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
+    """Return the settings of a new profile: those given, and those asked for."""
+    from cdrctl import profiles  # noqa: PLC0415
+
+    fields = provider.settings.model_fields
+    secrets = profiles.secret_names(provider.settings)
+    if named := [name for name in given if name in secrets]:
+        raise UsageError(
+            f"{named[0]} is a secret: it would be seen in the list of processes and in the shell's history",
+            hint=f"leave it out and type it when asked, or use --set {named[0]}_command=… or --set {named[0]}_file=…",
+        )
+    allowed = set(fields) | {f"{name}_{form}" for name in secrets for form in ("command", "file", "keyring")}
+    if unknown := [name for name in given if name not in allowed]:
+        raise UsageError(
+            f"{provider.name} has no setting {unknown[0]!r}", hint=f"its settings are: {', '.join(fields)}"
+        )
+    settings: dict[str, Any] = dict(given)
+
+    def have(name: str) -> bool:
+        return any(form in settings for form in (name, f"{name}_command", f"{name}_file", f"{name}_keyring"))
+
+    for name, described in fields.items():
+        if described.is_required() and not have(name):
+            settings[name] = _asked(opened, f"{name} ({described.description})")
+    names = _way(opened, provider, way, {name for ways in provider.ways.values() for name in ways if have(name)})
+    for name in names:
+        if not have(name):
+            settings[name] = _asked(opened, f"{name} ({fields[name].description})", secret=name in secrets)
+    for name, described in fields.items():
+        if name in settings and described.annotation is not None and settings[name] == "":
+            raise UsageError(f"{name} is empty", hint="type it, or press Ctrl-C to leave")
+    return settings
+
+
+def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) -> tuple[str, ...]:
+    ways = provider.ways
+    if way is not None:
+        if way not in ways:
+            raise UsageError(f"{provider.name} has no way {way!r} to sign in", hint=f"the ways are: {', '.join(ways)}")
+        return ways[way]
+    started = [names for names in ways.values() if begun & set(names)]
+    if started:
+        return started[0]
+    if len(ways) == 1:
+        return next(iter(ways.values()))
+    first = next(iter(ways))
+    choice = _asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
+    return _way(opened, provider, choice, set())
+
+
+def _asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:
+    """Return what somebody types, or the next line of standard input; a secret is not shown while it is typed."""
+    world = opened.world
+    if not world.stdin_is_terminal:
+        line = world.stdin.readline()
+        if not line and default is None:
+            raise UsageError(f"there is no answer to: {what}", hint="give one line for each question, or use --set")
+        return line.strip() or default or ""
+    if secret:
+        return getpass.getpass(f"{what}: ", stream=world.stderr).strip()
+    if world.stderr is not None:
+        world.stderr.write(f"{what}: ")
+        world.stderr.flush()
+    line = world.stdin.readline()
+    if not line:
+        raise typer.Abort
+    return line.strip() or default or ""
+
+
+def put(opened: Session, text: str) -> None:
+    """Print one line of data."""
+    from cdrctl.writers.output import output  # noqa: PLC0415
+
+    if opened.world.stdout is None:
+        return
+    with output(None, opened.world.stdout) as out:
+        out.write(text.encode("utf-8", "replace") + b"\n")

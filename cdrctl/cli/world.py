@@ -1,0 +1,177 @@
+"""The process as values: its streams, its environment, its clock; and the one voice that speaks on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from cdrctl.errors import CdrctlError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from cdrctl.http import Clock
+
+MASK = "********"
+
+
+@dataclass(slots=True)
+class World:
+    """Everything a command takes from the process it runs in, so that a test can hand in another one.
+
+    Args:
+        environ: The environment.
+        stdin: Where answers to prompts come from.
+        stdout: Where data goes; None when the shell closed it.
+        stderr: Where messages go; None when the shell closed it.
+        stdin_is_terminal: Whether somebody types.
+        stdout_is_terminal: Whether somebody reads the data as it comes.
+        stderr_is_terminal: Whether somebody reads the messages as they come.
+        width: Columns of the terminal.
+        clock: Time and waiting.
+        transport: In place of the network, in tests.
+    """
+
+    environ: Mapping[str, str]
+    stdin: TextIO
+    stdout: BinaryIO | None
+    stderr: TextIO | None
+    stdin_is_terminal: bool
+    stdout_is_terminal: bool
+    stderr_is_terminal: bool
+    width: int
+    clock: Clock | None = None
+    transport: httpx.BaseTransport | None = None
+
+
+def this_world() -> World:
+    """Return the process we are really in."""
+
+    def terminal(stream: object) -> bool:
+        try:
+            return bool(stream is not None and stream.isatty())  # type: ignore[attr-defined]
+        except ValueError:  # closed
+            return False
+
+    return World(
+        environ=os.environ,
+        stdin=sys.stdin if sys.stdin is not None else open(os.devnull, encoding="utf-8"),  # noqa: PTH123
+        stdout=sys.stdout.buffer if sys.stdout is not None else None,
+        stderr=sys.stderr,
+        stdin_is_terminal=terminal(sys.stdin),
+        stdout_is_terminal=terminal(sys.stdout),
+        stderr_is_terminal=terminal(sys.stderr),
+        width=shutil.get_terminal_size().columns,
+    )
+
+
+@dataclass(slots=True)
+class Voice:
+    """What is said on stderr, and how: quiet, verbose, as text or as JSON; no secret and no control character passes.
+
+    Args:
+        world: Where to.
+        quiet: Only errors.
+        verbose: 1 names each request, 2 adds tracebacks.
+        as_json: One JSON object a line.
+        aside: Whether data goes elsewhere than to the terminal: then a line of progress may stand there.
+    """
+
+    world: World
+    quiet: bool = False
+    verbose: int = 0
+    as_json: bool = False
+    aside: bool = False
+    _secrets: set[str] = field(default_factory=set)
+    _progress_shown: bool = False
+
+    def conceal(self, secrets: Iterable[str]) -> None:
+        """Never let these through again."""
+        self._secrets.update(secret for secret in secrets if secret)
+
+    def clean(self, text: str) -> str:
+        """Return the text without secrets, and on one line that no terminal obeys."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return "".join(char if char.isprintable() else " " for char in text)
+
+    def tell(self, level: str, text: str) -> None:
+        """Say something that is no error: a note, a warning, progress or a wait on a terminal, or a detail for -v."""
+        if level == "progress" or (level == "wait" and self._may_overwrite()):
+            self._progress(text)
+        elif level == "wait" and not (self.verbose or self.world.stderr_is_terminal):
+            return  # a log need not hear of every wait that keeps the pace
+        elif (level == "debug" and not self.verbose) or (level != "debug" and self.quiet):
+            return
+        elif self.as_json:
+            self._line(json.dumps({"level": level, "message": self.clean(text)}))
+        else:
+            prefix = "" if level in {"debug", "wait"} else f"{level}: "
+            self._line(f"cdrctl: {prefix}{self.clean(text)}")
+
+    def closing(self, facts: Mapping[str, int | float | str]) -> None:
+        """Say the closing line: what was done, as words or as an object."""
+        if self.quiet:
+            return
+        if self.as_json:
+            self._line(json.dumps({"level": "done", **facts}))
+            return
+        said = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in facts.items())
+        self._line(f"cdrctl: {said}")
+
+    def error(self, error: CdrctlError) -> None:
+        """Say what happened, what the provider said, and the next step."""
+        said = self.clean(error.said) if error.said else None
+        hint = self.clean(error.hint) if error.hint else None
+        message = self.clean(error.message)
+        if self.as_json:
+            parts = {"level": "error", "message": message, "exit_code": error.exit_code}
+            parts.update({name: text for name, text in (("said", said), ("next", hint)) if text})
+            self._line(json.dumps(parts))
+            return
+        self._line(f"cdrctl: {message}")
+        if said:
+            self._line(f"  the provider said: {said}")
+        if hint:
+            self._line(f"  next: {hint}")
+
+    def bug(self, error: BaseException) -> None:
+        """Say that this is our fault; where it happened only with -vv, so that nothing private is printed unasked."""
+        self.error(
+            CdrctlError(
+                f"a bug of ours: {type(error).__name__}",
+                hint="please report it, with what you typed and the lines that -vv adds",
+            )
+        )
+        if self.verbose > 1:
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self._line(self.clean(line))
+
+    def _may_overwrite(self) -> bool:
+        return self.world.stderr_is_terminal and self.aside and not self.quiet and not self.as_json
+
+    def _progress(self, text: str) -> None:
+        if not self._may_overwrite():
+            return
+        self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.world.width - 1)]}")
+        self._progress_shown = True
+
+    def _line(self, text: str) -> None:
+        self._write(("\r\x1b[2K" if self._progress_shown else "") + text + "\n")
+        self._progress_shown = False
+
+    def _write(self, text: str) -> None:
+        stream = self.world.stderr
+        if stream is None:
+            return
+        try:
+            stream.write(text.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
+            stream.flush()
+        except (OSError, ValueError):  # nobody listens: the exit code still speaks
+            self.world.stderr = None

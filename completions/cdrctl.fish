@@ -1,0 +1,1 @@
+complete --command cdrctl --no-files --arguments "(env _CDRCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) cdrctl)" --condition "env _CDRCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) cdrctl"

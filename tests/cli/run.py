@@ -1,0 +1,64 @@
+"""The command line run inside the test's own process, in a world of the test's making."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cdrctl.cli.app import main
+from cdrctl.cli.world import World
+from cdrctl.http import Clock
+
+NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
+
+
+@dataclass
+class Ran:
+    """What a command did: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def still_clock(now: datetime = NOW) -> Clock:
+    """Return a clock that stands still but for those who wait."""
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    return Clock(now=lambda: now + timedelta(seconds=passed[0]), monotonic=lambda: passed[0], sleep=sleep)
+
+
+def run(
+    *arguments: str | Path,
+    environ: Mapping[str, str] | None = None,
+    stdin: str = "",
+    terminal: bool = False,
+    width: int = 80,
+) -> Ran:
+    """Return what a command line did, at 20:00 UTC of 20 November 2026."""
+    out, err = io.BytesIO(), io.StringIO()
+    world = World(
+        environ=dict(environ or {}),
+        stdin=io.StringIO(stdin),
+        stdout=out,
+        stderr=err,
+        stdin_is_terminal=False,
+        stdout_is_terminal=terminal,
+        stderr_is_terminal=terminal,
+        width=width,
+        clock=still_clock(),
+    )
+    code = main([str(argument) for argument in arguments], world)
+    return Ran(code, out.getvalue().decode(), err.getvalue())

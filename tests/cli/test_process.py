@@ -1,0 +1,198 @@
+"""The program as a process: signals, pipes, terminals and closed streams."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from cdrctl.fetchers import PROVIDERS
+
+ROOT = Path(__file__).parents[2]
+CDRCTL = [sys.executable, "-m", "cdrctl"]
+A_DAY = ["-p", "sandbox", "--since", "26h", "--until", "2h"]  # whatever the time is
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "PYTHONPATH"}}
+    return {**kept, "HOME": str(tmp_path), "LANG": "C", **more}
+
+
+def process(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
+    text = command.replace("cdrctl", " ".join(CDRCTL))
+    return subprocess.run(
+        ["bash", "-c", text],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_reader_that_leaves_ends_the_program_quietly(tmp_path: Path) -> None:
+    ran = process(tmp_path, "cdrctl -q kazoo cdrs -p sandbox --since 20d | head -1; echo ${PIPESTATUS[0]}")
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines()[1] == "0"
+
+
+def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
+    closed = process(tmp_path, "cdrctl webex cdrs -p sandbox --since 26h --until 2h >&-; echo $? >&2")
+    assert closed.stderr.splitlines()[-1] == "8"
+    assert "standard output is closed" in closed.stderr
+    deaf = process(tmp_path, "cdrctl webex cdrs -p sandbox --since 26h --until 2h 2>&- | wc -l; echo ${PIPESTATUS[0]}")
+    assert deaf.stdout.split()[1] == "0"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    ran = process(tmp_path, "cdrctl webex cdrs -p sandbox --since 26h --until 2h > /dev/full; echo $? >&2")
+    assert ran.stderr.splitlines()[-1] == "8"
+    assert "the disk is full" in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
+    target = tmp_path / "out.jsonl"
+    target.write_text("old", encoding="utf-8")
+    running = subprocess.Popen(
+        [*CDRCTL, "kazoo", "cdrs", "-p", "sandbox", "--since", "2026-01", "-o", str(target), "-v"],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "/cdrs -> 200" in line:
+            break
+    running.send_signal(number)
+    rest = running.stderr.read()
+    running.stderr.close()
+    assert running.wait(timeout=20) == 130
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert target.read_text(encoding="utf-8") == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]
+
+
+def test_in_a_terminal_of_forty_columns_the_table_fits_and_no_escape_of_a_caller_gets_through(tmp_path: Path) -> None:
+    main, child = pty.openpty()
+    running = subprocess.Popen(
+        [*CDRCTL, "webex", "cdrs", *A_DAY, "--limit", "30"],
+        env=environment(tmp_path, COLUMNS="40", LINES="20", TERM="xterm"),
+        stdin=child,
+        stdout=child,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(child)
+    shown = b""
+    while select.select([main], [], [], 30)[0]:
+        try:
+            piece = os.read(main, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    assert running.wait(timeout=20) == 0
+    os.close(main)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode("utf-8"))
+    assert "\x1b" not in text
+    assert text.count("\n") > 30
+    assert max(cell_len(line) for line in text.splitlines()) <= 40
+
+
+def test_without_a_home_and_a_locale_it_works(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [*CDRCTL, "webex", "cdrs", *A_DAY, "-f", "csv"],
+        env={name: value for name, value in environment(tmp_path).items() if name not in {"HOME", "LANG"}},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout.decode("utf-8").count("\n") > 10
+
+
+def test_the_served_sandbox_prints_profiles_that_work(tmp_path: Path) -> None:
+    config = tmp_path / "sandbox.toml"
+    with config.open("w", encoding="utf-8") as file:
+        serving = subprocess.Popen(
+            [*CDRCTL, "sandbox", "serve", "--switch", "webex.link=doc"],
+            env=environment(tmp_path),
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    config.chmod(0o600)
+    assert serving.stderr is not None
+    try:
+        assert "serving on http://127.0.0.1:" in serving.stderr.readline()
+        for provider in PROVIDERS:
+            ran = process(tmp_path, f"cdrctl profile check sandbox-{provider} --config {config}")
+            assert ran.returncode == 0, ran.stderr
+    finally:
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(timeout=20) == 130
+        serving.stderr.close()
+
+
+def test_an_unknown_switch_is_refused_naming_the_known_ones(tmp_path: Path) -> None:
+    ran = process(tmp_path, "cdrctl sandbox serve --switch webex.nonsense=1")
+    assert ran.returncode == 2
+    assert "link" in ran.stderr
+
+
+def test_the_version_is_said_without_loading_the_program(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cdrctl", "--version"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout.startswith("cdrctl ")
+    assert "typer" not in ran.stderr
+    assert "pydantic" not in ran.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completions_are_those_of_the_program(tmp_path: Path, shell: str) -> None:
+    ran = subprocess.run(
+        [*CDRCTL, "--show-completion", shell],
+        env=environment(tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    kept = (ROOT / "completions" / f"cdrctl.{shell}").read_text(encoding="utf-8")
+    assert kept == ran.stdout, f"run: cdrctl --show-completion {shell} > completions/cdrctl.{shell}"
+
+
+def test_completion_knows_providers_calls_and_options(tmp_path: Path) -> None:
+    for words, expected in (
+        ("cdrctl ka", {"kazoo"}),
+        ("cdrctl kazoo ", {"cdrs", "interactions", "legs", "cdr"}),
+        ("cdrctl webex cdrs --fo", {"--format"}),
+    ):
+        ran = subprocess.run(
+            CDRCTL,
+            env=environment(
+                tmp_path, _CDRCTL_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(len(words.split(" ")) - 1)
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert set(ran.stdout.split()) == expected

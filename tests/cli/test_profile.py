@@ -1,0 +1,109 @@
+"""`cdrctl profile`, and profiles used against a sandbox that is served."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdrctl import sandbox
+from tests.cli.run import NOW, run
+
+SECRET = "s3cr3t-t0ken-nobody-may-see"
+
+
+@pytest.fixture(name="served")
+def _served() -> Iterator[sandbox.Sandbox]:
+    with sandbox.start(now=lambda: NOW) as running:
+        yield running
+
+
+def test_adding_asks_for_what_is_needed_and_keeps_it_private(tmp_path: Path) -> None:
+    config = tmp_path / "deep" / "config.toml"
+    ran = run("profile", "add", "acme", "--config", config, stdin=f"webex\ntoken\n{SECRET}\n")
+    assert ran.code == 0, ran.err
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert SECRET in config.read_text(encoding="utf-8")
+    assert SECRET not in ran.out + ran.err
+    assert "cdrctl profile check acme" in ran.err
+    listed = run("profile", "list", "--config", config)
+    assert "acme\twebex\tfile" in listed.out
+    shown = run("profile", "show", "acme", "--config", config)
+    assert "access_token = ********" in shown.out
+    assert SECRET not in shown.out
+    assert (
+        run("profile", "add", "acme", "--provider", "webex", "--config", config, stdin=f"token\n{SECRET}\n").code == 2
+    )
+    assert run("profile", "remove", "acme", "--config", config).code == 0
+    assert "acme" not in run("profile", "list", "--config", config).out
+
+
+def test_a_secret_is_not_taken_from_the_command_line(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    ran = run("profile", "add", "a", "--provider", "webex", "--set", f"access_token={SECRET}", "--config", config)
+    assert ran.code == 2
+    assert SECRET not in ran.err
+    assert "access_token_command" in ran.err
+    assert not config.exists()
+
+
+def test_a_setting_that_does_not_exist_is_refused_when_it_is_given(tmp_path: Path) -> None:
+    ran = run("profile", "add", "a", "--provider", "kazoo", "--set", "acount_id=1", "--config", tmp_path / "c.toml")
+    assert ran.code == 2
+    assert "account_id" in ran.err
+
+
+def test_a_profile_made_of_settings_and_a_command_asks_nothing(tmp_path: Path, served: sandbox.Sandbox) -> None:
+    config = tmp_path / "config.toml"
+    good = served.profiles["kazoo"]
+    ran = run(
+        *("profile", "add", "lab", "--provider", "kazoo", "--config", config),
+        *("--set", f"base_url={good['base_url']}", "--set", f"account_id={good['account_id']}"),
+        *("--set", f"api_key_command=printf %s {good['api_key']}", "--set", "requests_per_minute=0"),
+    )
+    assert ran.code == 0, ran.err
+    checked = run("profile", "check", "lab", "--config", config)
+    assert checked.code == 0, checked.err
+    assert "signed in" in checked.out
+    exported = run("kazoo", "cdrs", "--since", "yesterday", "--until", "today", "--config", config, "-vv")
+    assert exported.code == 0, exported.err
+    assert exported.lines == run("kazoo", "cdrs", "-p", "sandbox", "--since", "yesterday", "--until", "today").lines
+    assert str(good["api_key"]) not in exported.out + exported.err + checked.out + checked.err
+
+
+def test_a_profile_may_exist_in_the_environment_alone(tmp_path: Path, served: sandbox.Sandbox) -> None:
+    environ = {f"CDRCTL_ACME_{key.upper()}": str(value) for key, value in served.profiles["webex"].items()}
+    environ |= {"CDRCTL_ACME_PROVIDER": "webex", "CDRCTL_CONFIG": str(tmp_path / "none.toml")}
+    ran = run("webex", "cdrs", "--since", "yesterday", "--until", "today", environ=environ)
+    assert ran.code == 0, ran.err
+    assert ran.lines
+    assert "acme\twebex\tenvironment" in run("profile", "list", environ=environ).out
+
+
+def test_checking_says_the_next_step_when_it_fails(tmp_path: Path, served: sandbox.Sandbox) -> None:
+    environ = {
+        "CDRCTL_CONFIG": str(tmp_path / "none.toml"),
+        "CDRCTL_A_PROVIDER": "webex",
+        "CDRCTL_A_BASE_URL": str(served.profiles["webex"]["base_url"]),
+        "CDRCTL_A_ACCESS_TOKEN": SECRET,
+        "CDRCTL_A_REQUESTS_PER_MINUTE": "0",
+    }
+    ran = run("profile", "check", "a", environ=environ)
+    assert ran.code == 4
+    assert "next:" in ran.err
+    assert SECRET not in ran.err
+
+
+def test_the_sandbox_is_built_in_for_every_provider() -> None:
+    ran = run("profile", "check", "sandbox")
+    assert ran.code == 0, ran.err
+    assert ran.out.count("signed in") == 2
+
+
+def test_without_an_answer_there_is_no_profile(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    assert run("profile", "add", "a", "--config", config, stdin="webex\ntoken\n").code == 2
+    assert run("profile", "add", "a", "--config", config, stdin="webex\ntoken\n\n").code == 2
+    assert not config.exists()

@@ -1,0 +1,90 @@
+"""The rooms and the one direction in which they know each other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cdrctl
+
+ROOT = Path(cdrctl.__file__).parent
+FILES = sorted(path for path in ROOT.rglob("*.py"))
+
+# What each room may know of the others, besides itself.
+KNOWS: dict[str, set[str]] = {
+    "errors": set(),
+    "windows": {"errors"},
+    "records": {"errors", "windows"},
+    "http": {"errors", "windows", "records"},
+    "fetchers": {"errors", "windows", "records", "http"},
+    "writers": {"errors", "windows", "records"},
+    "profiles": {"errors", "fetchers"},
+    "export": {"errors", "windows", "records", "fetchers"},
+    "sandbox": set(),
+    "cli": {"errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "sandbox"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the full names of modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative imports hide who knows whom"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_known(path: Path) -> set[str]:
+    names = [name.split(".") for name in imported(path)]
+    return {parts[1] for parts in names if parts[0] == "cdrctl" and len(parts) > 1} - {"__version__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
+    assert rooms_known(path) <= KNOWS[room(path)] | {room(path)}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "fetchers"], ids=lambda path: path.name)
+def test_a_provider_knows_no_other_provider(path: Path) -> None:
+    if path.name != "__init__.py":
+        others = {other.stem for other in path.parent.glob("*.py")} - {path.stem, "__init__"}
+        assert not {name for name in imported(path) if name.split(".")[-1] in others and "fetchers" in name}
+
+
+def test_http_is_spelt_in_one_place() -> None:
+    users = {room(path) for path in FILES if any(name.split(".")[0] == "httpx" for name in imported(path))}
+    assert users <= {"http", "fetchers", "cli"}
+    for path in FILES:
+        if room(path) in {"fetchers", "cli"}:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            outside = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+            assert "httpx" not in {name for node in outside for name in _names(node)}, f"{path} imports httpx"
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> set[str]:
+    if isinstance(node, ast.ImportFrom):
+        return {(node.module or "").split(".")[0]}
+    return {alias.name.split(".")[0] for alias in node.names}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_line_prints(path: Path) -> None:
+    if room(path) in {"cli", "__main__"}:
+        return
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nobody_imports_click_which_typer_no_longer_uses(path: Path) -> None:
+    assert "click" not in {name.split(".")[0] for name in imported(path)}

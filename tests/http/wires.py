@@ -122,8 +122,8 @@ class Server:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif said == SILENCE:
             connection.recv(1)  # until the client gives up
-        else:
-            connection.sendall(said)
+        else:  # says that it will close, or the next request may be sent into a connection that is gone
+            connection.sendall(said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
 
 
 @contextmanager

@@ -1,0 +1,323 @@
+"""One provider's call on the bench: a sandbox on loopback, a clock set by hand, and two ways to export from it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import SecretStr
+
+from cdrctl import windows
+from cdrctl.export import Tally, reachable, rows
+from cdrctl.fetchers import PROVIDERS, Call, Provider, connect, load
+from cdrctl.http import Client
+from cdrctl.records import raw
+from cdrctl.sandbox import Exchange, Received, Sandbox, known_switches, start, straddlers, uniform
+from tests.contract.facts import FACTS, Case, Facts
+from tests.support import HandClock, Ran, Record, Shell
+
+NOW = datetime(2026, 12, 1, 7, 0, 30, tzinfo=UTC)
+"""Early on the first of a month: every call's reach has the turn of the month in it."""
+
+MONTH = datetime(2026, 12, 1, tzinfo=UTC)
+PROFILE = "acme"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A provider's call with a window, which is what the suite is about."""
+
+    provider: Provider
+    call: Call
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}-{self.call.name}"
+
+    @property
+    def facts(self) -> Facts:
+        """What is peculiar to the provider."""
+        return FACTS.get(self.provider.name, Facts())
+
+    @property
+    def back(self) -> timedelta:
+        """How far back tests go."""
+        return self.facts.back.get(self.call.name, timedelta(days=1, hours=18))
+
+    @property
+    def has_page_size(self) -> bool:
+        """Whether the size of a page can be chosen."""
+        return any(option.name == "page_size" for option in self.call.options)
+
+    def cases(self) -> list[Case]:
+        """Return the ways the provider may behave under which an export must be whole."""
+        words = [
+            Case((f"{name}={word}",))
+            for name, switch in known_switches(self.provider.name).items()
+            for word in switch.words
+            if word != switch.default and f"{name}={word}" not in self.facts.refuses
+        ]
+        cases = [Case(()), *words, *self.facts.cases]
+        return [case for case in cases if not case.calls or self.call.name in case.calls]
+
+
+SUBJECTS = [
+    Subject(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls if call.start is not None
+]
+
+
+def secret_names(provider: Provider) -> list[str]:
+    """Return the settings that are secrets."""
+    fields = provider.settings.model_fields
+    return [name for name, field in fields.items() if SecretStr in _parts(field.annotation)]
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    return (annotation, *getattr(annotation, "__args__", ()))
+
+
+def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
+    """Return the sandbox's name for the credentials of a way to sign in: it is one of the way's settings."""
+    needed = provider.ways[way]
+    for kind in reversed(needed):
+        try:
+            found = sandbox.credentials(provider.name, kind)
+        except ValueError:
+            continue
+        if set(needed) <= set(found):
+            return kind
+    raise AssertionError(f"the sandbox has no credentials for {provider.name}'s way {way}: {', '.join(needed)}")
+
+
+def renews(provider: Provider, way: str) -> bool:
+    """Return whether a way to sign in can do it again: one that is nothing but a token cannot."""
+    return provider.ways[way] not in {("access_token",), ("auth_token",), ("code",)}
+
+
+WAYS = [(provider, way) for provider in map(load, PROVIDERS) for way in provider.ways]
+
+
+def counted(records: Iterable[Record]) -> Counter[str]:
+    """Return the records as a multiset."""
+    return Counter(json.dumps(record, sort_keys=True, ensure_ascii=False) for record in records)
+
+
+def said_time(instant: datetime) -> str:
+    """Return an instant as it is typed, with all its digits."""
+    return instant.isoformat()
+
+
+@dataclass(slots=True)
+class Bench:
+    """A call, its sandbox, its clock, and a shell with a profile of it."""
+
+    subject: Subject
+    sandbox: Sandbox
+    clock: HandClock
+    shell: Shell
+    page_size: int | None = 7
+    _client: Client | None = field(default=None)
+
+    @property
+    def provider(self) -> Provider:
+        """The provider."""
+        return self.subject.provider
+
+    @property
+    def call(self) -> Call:
+        """The call."""
+        return self.subject.call
+
+    # the sandbox
+
+    def switch(self, switches: Iterable[str]) -> None:
+        """Set switches of the sandbox, as `name=value`."""
+        for text in switches:
+            name, _, value = text.partition("=")
+            self.sandbox.switch(self.provider.name, name, value)
+
+    def fail(self, action: int | str, **details: Any) -> None:
+        """Spoil requests."""
+        self.sandbox.fail(self.provider.name, action, **details)
+
+    def truth(self, since: datetime, until: datetime) -> list[Record]:
+        """Return the wire records of calls that started in a window; calls start on whole milliseconds."""
+        return self.sandbox.truth(
+            self.provider.name, self.call.name, _next_millisecond(since), _next_millisecond(until)
+        )
+
+    def truths(self, since: datetime, until: datetime) -> tuple[Counter[str], Counter[str]]:
+        """Return what an export must have, and what it may: the newest records are on their way."""
+        may = counted(self.truth(since, until))
+        now = self.clock.time
+        self.clock.time = now - self.call.lag
+        must = counted(self.truth(since, until))
+        self.clock.time = now
+        return must, may
+
+    @property
+    def listing_path(self) -> str:
+        """The path that pages come from, after the provider's mount point."""
+        return _listing_path(self.subject)
+
+    def asked(self, what: Callable[[], object]) -> list[Received]:
+        """Return the requests that something made."""
+        before = len(self.sandbox.requests)
+        what()
+        return self.sandbox.requests[before:]
+
+    def alter(self, change: Callable[[Any], Any]) -> None:
+        """Change every JSON document that the provider sends from now on."""
+        provider = self.sandbox.provider(self.provider.name)
+        reply = provider.reply
+
+        def changed(request: Any) -> Any:
+            answer = reply(request)
+            try:
+                document = json.loads(answer.body)
+            except ValueError:
+                return answer
+            return replace(answer, body=json.dumps(change(document)).encode())
+
+        provider.reply = changed
+
+    # exports by the command line
+
+    def sign_in_by(self, kind: str = "", **changes: object) -> None:
+        """Write the profile anew with one of the sandbox's credentials, changed."""
+        settings = {**self.sandbox.credentials(self.provider.name, kind), **changes}
+        self.shell.profile(PROFILE, self.provider.name, settings)
+
+    def words(self, since: datetime, until: datetime, *more: str) -> list[str]:
+        """Return the command line of an export."""
+        paging = ["--page-size", str(self.page_size)] if self.subject.has_page_size and self.page_size else []
+        window = ["--since", said_time(since), "--until", said_time(until)]
+        return [self.provider.name, self.call.name, "-p", PROFILE, *window, *paging, *more]
+
+    def run(self, since: datetime, until: datetime, *more: str, **environ: str) -> Ran:
+        """Export a window."""
+        return self.shell.run(*self.words(since, until, *more), **environ)
+
+    def raw(self, since: datetime, until: datetime, *more: str) -> list[Record]:
+        """Return the raw records of a window that must be had."""
+        return self.run(since, until, "--schema", "raw", "-f", "jsonl", *more).ok().lines
+
+    # exports by the library, many of them with one client
+
+    @property
+    def client(self) -> Client:
+        """One client for all exports of a test."""
+        if self._client is None:
+            settings = self.provider.settings.model_validate(self.sandbox.credentials(self.provider.name))
+            self._client = self.connect(settings)
+        return self._client
+
+    def connect(self, settings: Any) -> Client:
+        """Return a client."""
+        return connect(
+            self.provider, settings, clock=self.clock.plain(), tell=_nobody_listens, conceal=lambda _secrets: None
+        )
+
+    def pages(
+        self, since: datetime, until: datetime, tally: Tally, *options: str, limit: int | None = None
+    ) -> Iterator[Sequence[Record]]:
+        """Yield pages of raw records of a window."""
+        provider, call = self.provider, self.call
+        settings = provider.settings.model_validate(self.sandbox.credentials(provider.name))
+        asked = windows.Window(since, until)
+        window, rest = reachable(asked, call.lag, self.clock.time, provider.title)
+        assert window == asked
+        assert rest == []
+        fetched = call.fetch(self.client, settings, window, self.options(options))
+        return rows(fetched, call, raw(), window, tally, _nobody_listens, limit)  # type: ignore[return-value]
+
+    def options(self, words: Sequence[str] = ()) -> Mapping[str, Any]:
+        """Return the call's own options as its fetcher gets them: defaults, the size of pages, and words."""
+        given = {
+            word.removeprefix("--").replace("-", "_"): value for word, value in zip(*[iter(words)] * 2, strict=True)
+        }
+        if self.subject.has_page_size and self.page_size:
+            given = {"page_size": str(self.page_size), **given}
+        values: dict[str, Any] = {}
+        for option in self.call.options:
+            text = given.get(option.name, option.default)
+            value: Any = text
+            if option.repeat:
+                value = ()
+            elif option.kind == "flag":
+                value = False
+            elif text is not None and option.kind == "duration":
+                value = windows.duration(text)
+            elif text is not None and option.kind == "integer":
+                value = int(text)
+            values[option.name] = value
+        return values
+
+    def export(self, since: datetime, until: datetime, *options: str) -> tuple[Counter[str], Tally]:
+        """Return the raw records of a window as a multiset, and what happened."""
+        tally = Tally()
+        found: Counter[str] = Counter()
+        for page in self.pages(since, until, tally, *options):
+            found.update(counted(page))
+        return found, tally
+
+    def close(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            self._client.close()
+
+
+def _next_millisecond(instant: datetime) -> datetime:
+    return instant + timedelta(microseconds=-instant.microsecond % 1000)
+
+
+@functools.cache
+def _listing_path(subject: Subject) -> str:
+    """Return what the last request of an export asked for."""
+    since, until = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+    with TemporaryDirectory() as folder, bench(subject, Path(folder), evenly(1, since, until)) as made:
+        made.export(since, until)
+        return made.sandbox.requests[-1].path.removeprefix(made.sandbox.provider(made.provider.name).mount)
+
+
+def _nobody_listens(_level: str, _text: str) -> None:
+    pass
+
+
+@contextmanager
+def bench(subject: Subject, folder: Path, exchange: Exchange, *, page_size: int | None = 7) -> Iterator[Bench]:
+    """Return a bench for a call, with a profile whose credentials are right."""
+    clock = HandClock(NOW)
+    with start(now=clock, exchange=exchange, providers=[subject.provider.name], pause=clock.sleep) as sandbox:
+        made = Bench(subject, sandbox, clock, Shell(folder, clock), page_size)
+        made.switch(subject.facts.always)
+        made.sign_in_by()
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+# Calls
+
+
+def evenly(n: int, since: datetime, until: datetime) -> Exchange:
+    """Return an exchange with exactly n calls of one leg, evenly spread over a window."""
+    return Exchange(calls=uniform(n, since, until))
+
+
+def lively(since: datetime, until: datetime) -> Exchange:
+    """Return an exchange with calls of every kind in a window and around it, some long, some over the month's turn."""
+    drawn = Exchange(5, volume=0.12).calls(since - timedelta(hours=14), until + timedelta(hours=14))
+    dense = Exchange(6, volume=0.4).calls(MONTH - timedelta(hours=2), MONTH + timedelta(hours=2))
+    over = straddlers(MONTH, 4)
+    long = uniform(2, MONTH - timedelta(hours=6), MONTH - timedelta(hours=5), talk_seconds=9 * 3600, name="long")
+    at_once = uniform(3, MONTH, MONTH + timedelta(microseconds=3), legs=3, talk_seconds=5, name="at-once")
+    return Exchange(calls=[*drawn, *dense, *over, *long, *at_once])

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import certifi
+import pytest
+
+from tests.support import loopback_only
+
+
+@pytest.fixture(autouse=True)
+def _stay_at_home() -> Iterator[None]:
+    """Let no test of this suite reach beyond this machine."""
+    with loopback_only():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one authority instead of all: reading all of them is half of what a small export takes."""
+    end = "-----END CERTIFICATE-----\n"
+    first = Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end
+    bundle = tmp_path_factory.mktemp("authorities") / "one.pem"
+    bundle.write_text(first, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(bundle))
+        yield

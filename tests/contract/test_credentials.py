@@ -1,0 +1,229 @@
+"""Wrong credentials are said in a sentence, ended ones are renewed in mid-run, and renewed ones are kept."""
+
+from __future__ import annotations
+
+import stat
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl.fetchers import PROVIDERS, Provider, load
+from cdrctl.sandbox import Received
+from tests.contract.bench import (
+    MONTH,
+    SUBJECTS,
+    WAYS,
+    Bench,
+    Subject,
+    bench,
+    counted,
+    evenly,
+    kind_of,
+    renews,
+    secret_names,
+)
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+PAGE = 5
+each_way = pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
+KEEPERS = [(provider, way) for provider, way in WAYS if provider.keeps_tokens and "refresh_token" in provider.ways[way]]
+each_keeper = pytest.mark.parametrize(
+    ("provider", "way"), KEEPERS, ids=[f"{provider.name}-{way}" for provider, way in KEEPERS]
+)
+
+
+def subject_of(provider: Provider) -> Subject:
+    """Return the provider's main call."""
+    return next(subject for subject in SUBJECTS if subject.provider.name == provider.name)
+
+
+def same_request(one: Received, other: Received) -> bool:
+    """Return whether two requests ask for the same, whatever credential they bring."""
+    return (one.method, one.path, one.query, one.body) == (other.method, other.path, other.query, other.body)
+
+
+def check_said_once(made: Bench) -> None:
+    """Check that an export ends with exit code 4, one sentence on stderr, and no file."""
+    file = made.shell.folder / "cdrs.csv"
+    ran = made.run(SINCE, UNTIL, "-o", str(file))
+    assert ran.code == 4, ran.err
+    assert ran.out == b""
+    assert not file.exists()
+    sentences = [line for line in ran.err.splitlines() if line.startswith("cdrctl: ")]
+    assert len(sentences) == 1, ran.err
+    assert made.provider.title in sentences[0] or "token" in sentences[0]
+    assert len(sentences[0]) < 160
+    assert "next: " in ran.err
+
+
+@each_way
+def test_a_wrong_credential(provider: Provider, way: str, tmp_path: Path) -> None:
+    """A wrong secret ends with exit code 4, one sentence and a next step, and is not tried again and again."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        secrets = [name for name in provider.ways[way] if name in secret_names(provider)]
+        assert secrets
+        for name in secrets:
+            before = len(made.sandbox.requests)
+            made.sign_in_by(kind_of(made.sandbox, provider, way), **{name: "not-the-right-one"})
+            check_said_once(made)
+            assert 1 <= len(made.sandbox.requests) - before <= 2
+
+
+@each_way
+def test_a_token_that_ended_before_the_run(provider: Provider, way: str, tmp_path: Path) -> None:
+    """Tokens that have ended at the provider are renewed where there is a way to, and else it is said."""
+    with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        made.sandbox.expire_tokens(provider.name)
+        if renews(provider, way):
+            assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
+        else:
+            check_said_once(made)
+
+
+@each_way
+def test_a_token_that_ends_in_mid_run(provider: Provider, way: str, tmp_path: Path) -> None:
+    """A token that ends between two pages is renewed once, the same page is asked for again, and nothing is lost."""
+    with bench(subject_of(provider), tmp_path, evenly(4 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        truth = counted(made.truth(SINCE, UNTIL))
+        kind = kind_of(made.sandbox, provider, way)
+        made.sign_in_by(kind)
+        whole = made.asked(lambda: made.raw(SINCE, UNTIL))
+        for nth in range(2, len(whole) + 1):
+            for kept in tmp_path.glob("tokens/*.json"):
+                kept.unlink()
+            made.sign_in_by(kind)
+            made.fail("expire", nth=nth)
+            if not renews(provider, way):
+                check_said_once(made)
+                return
+            requests = made.asked(lambda: _check_whole(made, truth))
+            refused = [at for at, one in enumerate(requests) if one.status == 401]
+            assert len(requests) == len(whole) + 2
+            assert len(refused) == 1
+            assert same_request(requests[refused[0]], requests[refused[0] + 2])
+            assert requests[refused[0]].headers != requests[refused[0] + 2].headers
+
+
+def _check_whole(made: Bench, truth: Any) -> None:
+    assert counted(made.raw(SINCE, UNTIL)) == truth
+
+
+@each_way
+def test_a_credential_that_is_refused_for_ever(provider: Provider, way: str, tmp_path: Path) -> None:
+    """When what was renewed is refused as well the run ends: it does not sign in for ever."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        made.fail(401, path=made.listing_path, times=100)
+        requests = made.asked(lambda: check_said_once(made))
+        assert len(requests) <= 4
+
+
+MIXED = [
+    (provider, token, way)
+    for provider in map(load, PROVIDERS)
+    for token in provider.ways
+    if not renews(provider, token)
+    for way in provider.ways
+    if renews(provider, way)
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "token", "way"), MIXED, ids=[f"{provider.name}-{token}-{way}" for provider, token, way in MIXED]
+)
+def test_a_token_beside_a_way_to_renew_it(provider: Provider, token: str, way: str, tmp_path: Path) -> None:
+    """A profile that has a token and a way to get another goes on when the token ends."""
+    with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
+        beside = made.sandbox.credentials(provider.name, kind_of(made.sandbox, provider, token))
+        made.sign_in_by(kind_of(made.sandbox, provider, way), **{name: beside[name] for name in provider.ways[token]})
+        made.fail("expire", nth=3)
+        assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
+
+
+@each_keeper
+def test_a_renewed_refresh_token_is_kept(provider: Provider, way: str, tmp_path: Path) -> None:
+    """A refresh token that the provider replaces is kept on disk for the next run, for its owner alone."""
+    with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        written = made.shell.config.read_text(encoding="utf-8")
+        first = str(made.sandbox.credentials(provider.name, "refresh_token")["refresh_token"])
+        truth = counted(made.truth(SINCE, UNTIL))
+        shown = [first]
+        for _ in range(3):
+            requests = made.asked(lambda: _check_whole(made, truth))
+            shown += [one.body.decode() for one in requests if one.method == "POST"]
+            assert all(one.status == 200 for one in requests if one.method == "POST")
+            made.sandbox.expire_tokens(provider.name)
+        assert len(shown) == 4, "every run had to renew once"
+        assert len(set(shown)) == 4, "every run used the refresh token of the one before"
+        assert made.shell.config.read_text(encoding="utf-8") == written
+        kept = list(tmp_path.glob("tokens/*.json"))
+        assert len(kept) == 1
+        assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
+        assert stat.S_IMODE(kept[0].parent.stat().st_mode) == 0o700
+
+
+@each_keeper
+def test_a_kept_access_token_is_used_again(provider: Provider, way: str, tmp_path: Path) -> None:
+    """While the kept access token lasts, the next run does not sign in."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        made.raw(SINCE, UNTIL)
+        requests = made.asked(lambda: made.raw(SINCE, UNTIL))
+        assert [one.method for one in requests] == ["GET"] * len(requests)
+
+
+@each_keeper
+def test_a_token_is_renewed_before_it_ends(provider: Provider, way: str, tmp_path: Path) -> None:
+    """A kept access token whose time is over is renewed without being refused first."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        made.raw(SINCE, UNTIL)
+        made.clock.move(days=15)
+        requests = made.asked(lambda: made.raw(SINCE + timedelta(days=15), UNTIL + timedelta(days=15)))
+        assert [one.status for one in requests if one.status == 401] == []
+        assert requests[0].method == "POST"
+
+
+@each_keeper
+def test_a_renewed_token_is_kept_even_when_the_run_fails(provider: Provider, way: str, tmp_path: Path) -> None:
+    """What a failing run has renewed is not lost: the old refresh token has ended."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        made.fail(403, path=made.listing_path)
+        assert made.run(SINCE, UNTIL).code == 4
+        made.sandbox.expire_tokens(provider.name)
+        assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
+
+
+@each_keeper
+def test_a_new_refresh_token_in_the_profile_wins(provider: Provider, way: str, tmp_path: Path) -> None:
+    """A refresh token that somebody puts into the profile is used, and not the tokens kept for the one before it."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        made.sign_in_by(kind)
+        made.raw(SINCE, UNTIL)
+        made.sign_in_by(kind)
+        requests = made.asked(lambda: made.raw(SINCE, UNTIL))
+        assert requests[0].method == "POST"
+
+
+REFUSALS = [
+    pytest.param(subject, switch, code, id=f"{subject}-{switch}")
+    for subject in SUBJECTS
+    for switch, code in subject.facts.refuses.items()
+]
+
+
+@pytest.mark.parametrize(("subject", "switch", "code"), REFUSALS)
+def test_what_cannot_be_exported(subject: Subject, switch: str, code: int, tmp_path: Path) -> None:
+    """Where the provider has a reason of its own to refuse, the exit code says of which kind."""
+    with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        made.switch([switch])
+        ran = made.run(SINCE, UNTIL, "-o", str(tmp_path / "cdrs.csv"))
+        assert ran.code == code, ran.err
+        assert "next: " in ran.err
+        assert not (tmp_path / "cdrs.csv").exists()

@@ -1,0 +1,270 @@
+"""No secret is ever printed, logged or written beside its own place, or sent to another host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus
+
+import pytest
+
+from cdrctl.fetchers import Provider
+from cdrctl.profiles import environment_name
+from tests.contract.bench import (
+    MONTH,
+    PROFILE,
+    SUBJECTS,
+    WAYS,
+    Bench,
+    Subject,
+    bench,
+    counted,
+    evenly,
+    kind_of,
+    secret_names,
+)
+from tests.support import Ran, Stranger
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+PAGE = 5
+ODD = "cAnArY-%s-\"q'\\b%%41+/=&<>"
+LOGS = [("-vv",), ("-vv", "--log-format", "json")]
+each_way = pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
+each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """Stand for another host."""
+    with Stranger() as listening:
+        yield listening
+
+
+def subject_of(provider: Provider) -> Subject:
+    """Return the provider's main call."""
+    return next(subject for subject in SUBJECTS if subject.provider.name == provider.name)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every text in a JSON document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from strings(inner)
+
+
+def sent_secrets(made: Bench) -> set[str]:
+    """Return what requests brought along as proof of who asks."""
+    found: set[str] = set()
+    for one in made.sandbox.requests:
+        for name in ("authorization", "x-auth-token"):
+            found.add(one.headers.get(name, "").removeprefix("Bearer "))
+        body = one.body.decode()
+        if body.startswith("{"):
+            found.update(text for text in strings(json.loads(body)) if len(text) > 24)
+        else:
+            found.update(value for name, value in parse_qsl(body) if name in {"client_secret", "refresh_token"})
+    return found - {""}
+
+
+def check_clean(made: Bench, ran: Ran, secrets: set[str]) -> None:
+    """Check that no secret is in what a command printed, nor in any file but those that are its place."""
+    places = {"stdout": ran.out.decode(), "stderr": ran.err}
+    for file in made.shell.folder.rglob("*"):
+        own = file == made.shell.config or (file.parent.name == "tokens" and file.suffix == ".json")
+        if file.is_file() and not own and file.parent.name != "secrets":
+            places[file.name] = file.read_bytes().decode("utf-8", "replace")
+    assert secrets
+    for secret in secrets:
+        forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)}
+        for place, text in places.items():
+            for form in forms:
+                assert form not in text, f"a secret is in {place}"
+                assert form[:14] not in text, f"the beginning of a secret is in {place}"
+
+
+def secrets_of(made: Bench, settings: dict[str, Any]) -> set[str]:
+    """Return the secrets of a profile and those that its runs have sent."""
+    own = {str(settings[name]) for name in secret_names(made.provider) if name in settings}
+    return own | sent_secrets(made)
+
+
+@each_way
+@pytest.mark.parametrize("log", LOGS, ids=["text", "json"])
+def test_good_commands_tell_no_secret(provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path) -> None:
+    """Exports, with everything said that can be said, and all that shows a profile, keep its secrets."""
+    with bench(subject_of(provider), tmp_path, evenly(2 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        settings = made.sandbox.credentials(provider.name, kind)
+        made.sign_in_by(kind)
+        for more in (("-o", str(tmp_path / "cdrs.csv")), ("-f", "jsonl", "--schema", "raw"), ("--schema", "common")):
+            check_clean(made, made.run(SINCE, UNTIL, *more, *log).ok(), secrets_of(made, settings))
+        for words in (["show", PROFILE], ["check", PROFILE], ["list"]):
+            ran = made.shell.run("profile", *words, *log).ok()
+            check_clean(made, ran, secrets_of(made, settings))
+            assert ran.out
+
+
+@each_way
+@pytest.mark.parametrize("log", LOGS, ids=["text", "json"])
+def test_refused_secrets_are_not_told(provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path) -> None:
+    """A secret that is refused is not repeated, even where the provider repeats it, whatever characters it has."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        names = [name for name in provider.ways[way] if name in secret_names(provider)]
+        for odd in names:
+            settings = {**made.sandbox.credentials(provider.name, kind), odd: ODD % odd}
+            made.sign_in_by(kind, **settings)
+            ran = made.run(SINCE, UNTIL, *log)
+            assert ran.code == 4, ran.err
+            check_clean(made, ran, secrets_of(made, settings))
+            for words in (["show", PROFILE], ["check", PROFILE]):
+                check_clean(made, made.shell.run("profile", *words, *log), secrets_of(made, settings))
+
+
+def echo(made: Bench, status: int, *, as_json: bool, padding: int = 0) -> None:
+    """Let the provider answer every request with what was in it."""
+    provider = made.sandbox.provider(made.provider.name)
+    reply = provider.reply
+
+    def echoed(request: Any) -> Any:
+        answer = reply(request)
+        if request.method != "GET":
+            return answer
+        texts = [value for name, value in request.headers.items() if name in {"authorization", "x-auth-token"}]
+        text = "x" * padding + " ".join(texts).removeprefix("Bearer ")
+        body = {"message": text, "error": text, "data": {"message": text, "cause": text}, "status": "error"}
+        headers = {**answer.headers, "trackingid": text}
+        return replace(
+            answer, status=status, body=json.dumps(body).encode() if as_json else text.encode(), headers=headers
+        )
+
+    provider.reply = echoed
+
+
+@each_way
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 451, 500])
+@pytest.mark.parametrize("log", LOGS, ids=["text", "json"])
+def test_a_provider_that_repeats_the_credential(
+    provider: Provider, way: str, status: int, log: tuple[str, ...], tmp_path: Path
+) -> None:
+    """What a provider says is shown without the credential that it says it with."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        made.sign_in_by(kind)
+        echo(made, status, as_json=True)
+        ran = made.run(SINCE, UNTIL, *log)
+        assert ran.code in {3, 4, 5, 6, 7}, ran.err
+        check_clean(made, ran, secrets_of(made, made.sandbox.credentials(provider.name, kind)))
+
+
+@each_call
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("padding", [0, 44, 184])
+def test_a_credential_that_is_cut_off_in_an_excerpt(
+    subject: Subject, status: int, padding: int, tmp_path: Path
+) -> None:
+    """Where only the beginning of an answer is shown it does not end with the beginning of a credential."""
+    with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        echo(made, status, as_json=False, padding=padding)
+        ran = made.run(SINCE, UNTIL, "-vv")
+        assert ran.code in {4, 5, 7}, ran.err
+        check_clean(made, ran, secrets_of(made, made.sandbox.credentials(subject.provider.name)))
+
+
+@each_way
+@pytest.mark.parametrize("where", ["environment", "file", "command"])
+def test_secrets_from_elsewhere(provider: Provider, way: str, where: str, tmp_path: Path) -> None:
+    """Secrets from the environment, a file or a command sign in, and are as little told as others."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        settings = made.sandbox.credentials(provider.name, kind_of(made.sandbox, provider, way))
+        environ = {}
+        written: dict[str, object] = {}
+        (tmp_path / "secrets").mkdir()
+        for name, value in settings.items():
+            file = tmp_path / "secrets" / name
+            if name not in secret_names(provider):
+                written[name] = value
+            elif where == "environment":
+                environ[environment_name(PROFILE, name)] = str(value)
+            else:
+                file.write_text(f"{value}\n", encoding="utf-8")
+                file.chmod(0o600)
+                written[f"{name}_{where}"] = str(file) if where == "file" else f"cat '{file}'"
+        made.shell.profile(PROFILE, provider.name, written)
+        ran = made.run(SINCE, UNTIL, "-vv", "-f", "jsonl", "--schema", "raw", **environ).ok()
+        assert counted(ran.lines) == counted(made.truth(SINCE, UNTIL))
+        check_clean(made, ran, secrets_of(made, settings))
+        check_clean(made, made.shell.run("profile", "show", PROFILE, **environ).ok(), secrets_of(made, settings))
+
+
+@each_way
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(
+    provider: Provider, way: str, status: int, stranger: Stranger, tmp_path: Path
+) -> None:
+    """A redirect to another host, at the sign-in or on any page, is refused, and nothing is sent there."""
+    with bench(subject_of(provider), tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        for nth in (1, 2, 3):
+            for kept in tmp_path.glob("tokens/*.json"):
+                kept.unlink()
+            made.sign_in_by(kind)
+            made.fail(status, nth=nth, headers={"Location": f"http://{stranger.host}/v1/elsewhere?a=b"})
+            ran = made.run(SINCE, UNTIL, "-vv", "-o", str(tmp_path / "cdrs.csv"))
+            assert ran.code in {4, 6, 7}, ran.err
+            assert not (tmp_path / "cdrs.csv").exists()
+        assert stranger.visits == []
+
+
+@each_call
+@pytest.mark.parametrize(
+    "form", ["http://{host}", "https://{host}", "http://{own}@{host}", "//{host}", "HTTP://{host}"]
+)
+def test_a_link_to_another_host_is_not_followed(
+    subject: Subject, form: str, stranger: Stranger, tmp_path: Path
+) -> None:
+    """Where an answer leads to another host, or to another port of the same one, nothing is sent there."""
+    with bench(subject, tmp_path, evenly(2 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        truth = counted(made.truth(SINCE, UNTIL))
+        own = made.sandbox.url
+        led = form.format(host=stranger.host, own=own.removeprefix("http://"))
+        provider = made.sandbox.provider(subject.provider.name)
+        reply = provider.reply
+        links = 0
+
+        def leading_away(request: Any) -> Any:
+            nonlocal links
+            answer = reply(request)
+            links += any(own in value for value in answer.headers.values()) or own.encode() in answer.body
+            headers = {name: value.replace(own, led) for name, value in answer.headers.items()}
+            return replace(answer, body=answer.body.replace(own.encode(), led.encode()), headers=headers)
+
+        provider.reply = leading_away
+        ran = made.run(SINCE, UNTIL, "-vv", "-f", "jsonl", "--schema", "raw")
+        if links:
+            assert ran.code in {6, 7}, ran.err
+        else:
+            assert counted(ran.ok().lines) == truth
+        assert stranger.visits == []
+        check_clean(made, ran, secrets_of(made, made.sandbox.credentials(subject.provider.name)))
+
+
+@each_call
+@pytest.mark.parametrize("action", ["foreign_link", "redirect"])
+def test_what_the_sandbox_knows_of_other_hosts(
+    subject: Subject, action: str, stranger: Stranger, tmp_path: Path
+) -> None:
+    """The provider's own idea of leading to another host is not followed either."""
+    with bench(subject, tmp_path, evenly(2 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        truth = counted(made.truth(SINCE, UNTIL))
+        details = {"host": stranger.host} if action == "foreign_link" else {"url": f"http://{stranger.host}/"}
+        made.fail(action, times=100, **details)
+        ran = made.run(SINCE, UNTIL, "-f", "jsonl", "--schema", "raw")
+        assert ran.code in {4, 6, 7} or (ran.code == 0 and counted(ran.lines) == truth), ran.err
+        assert stranger.visits == []

@@ -1,0 +1,111 @@
+"""Fields that this version does not know are kept, in every format, under every schema that has room for them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+NEW: dict[str, Any] = {
+    "Zz Sentiment score": "0.7",
+    "zz_nested": {"count": 2, "text": 'said "yes", left', "deep": [1, None, {"a": True}]},
+    "zzEmpty": "",
+    "zz-null": None,
+    "zz number": 12.5,
+    "Zz ü": "grüß\n gott\t🎧",
+}
+each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+
+def with_new_fields(document: Any) -> Any:
+    """Return a document with further fields in every record, and a value that no enumeration has."""
+    if not isinstance(document, dict):
+        return document
+    return {
+        key: [{**one, **NEW} if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
+        for key, value in document.items()
+    }
+
+
+def exported(made: Bench, form: str, *more: str) -> Any:
+    """Return an export of records with new fields."""
+    made.alter(with_new_fields)
+    return made.run(SINCE, UNTIL, "-f", form, *more).ok()
+
+
+@each_call
+def test_json_lines_have_further_keys(subject: Subject, tmp_path: Path) -> None:
+    """In JSON Lines unknown fields stand beside the others, under snake_case names, with their values untouched."""
+    with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
+        names = [column.name for column in subject.call.columns]
+        lines = exported(made, "jsonl").lines
+        assert len(lines) == 8
+        for line in lines:
+            assert list(line)[: len(names)] == names
+            further = {key: value for key, value in line.items() if key not in names}
+            assert further.pop("zz_sentiment_score") == "0.7"
+            assert further.pop("zz_nested") == NEW["zz_nested"]
+            assert sorted(map(str, further.values())) == sorted(
+                map(str, [NEW["zzEmpty"], NEW["zz-null"], NEW["zz number"], NEW["Zz ü"]])
+            )
+
+
+@each_call
+def test_csv_has_them_in_the_last_column(subject: Subject, tmp_path: Path) -> None:
+    """In CSV unknown fields are a JSON object in the last column, and the columns are as ever."""
+    with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
+        reader = csv.reader(io.StringIO(exported(made, "csv").out.decode(), newline=""))
+        header, *rows = list(reader)
+        assert header == [*(column.name for column in subject.call.columns), "extra"]
+        assert len(rows) == 8
+        for row in rows:
+            extra = json.loads(row[-1])
+            assert extra["zz_nested"] == NEW["zz_nested"]
+            assert len(extra) == len(NEW)
+
+
+@each_call
+def test_csv_without_unknown_fields_has_an_empty_last_column(subject: Subject, tmp_path: Path) -> None:
+    """The column for unknown fields is there when there are none, and empty."""
+    with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        reader = csv.DictReader(io.StringIO(made.run(SINCE, UNTIL, "-f", "csv").ok().out.decode(), newline=""))
+        assert [row["extra"] for row in reader] == [""] * 3
+
+
+@each_call
+def test_raw_records_have_them_untouched(subject: Subject, tmp_path: Path) -> None:
+    """Raw records have unknown fields under their own names."""
+    with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
+        truth = counted({**record, **NEW} for record in made.truth(SINCE, UNTIL))
+        assert counted(exported(made, "jsonl", "--schema", "raw").lines) == truth
+
+
+@each_call
+def test_values_of_another_kind_pass_as_they_came(subject: Subject, tmp_path: Path) -> None:
+    """A value that a column cannot read passes through with one warning for its column, and no record is lost."""
+    with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
+        column = next(one for one in subject.call.columns if one.kind == "seconds")
+
+        def odd(document: Any) -> Any:
+            if not isinstance(document, dict):
+                return document
+            return {
+                key: [{**one, column.key: "eight"} if isinstance(one, dict) else one for one in value]
+                if isinstance(value, list)
+                else value
+                for key, value in document.items()
+            }
+
+        made.alter(odd)
+        ran = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
+        assert [line[column.name] for line in ran.lines] == ["eight"] * 8
+        assert ran.err.count(f"column {column.name}: ") == 1
+        assert len(made.run(SINCE, UNTIL, "-f", "csv", "--schema", "common").ok().out.splitlines()) == 9

@@ -1,0 +1,139 @@
+"""An answer of a shape we do not know is an error, and never "no records"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.bench import MONTH, SUBJECTS, WAYS, Bench, Subject, bench, evenly, kind_of
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+ALWAYS = 1_000_000
+PAGE = 5
+BODIES = {
+    "an-empty-object": "{}",
+    "an-empty-list": "[]",
+    "text": '"x"',
+    "null": "null",
+    "a-number": "7",
+    "true": "true",
+    "another-object": '{"message": "maintenance", "status": "ok"}',
+    "a-list-of-text": '["x", "y"]',
+    "html": "<!DOCTYPE html><html><body><h1>Welcome to your hotel</h1></body></html>",
+    "nothing": "",
+    "blanks": "  \n",
+    "half": '{"items": [{"Report ID": "1"',
+}
+CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
+    "an-empty-object": lambda _records: {},
+    "an-object": lambda records: {"0": records[0]},
+    "one-record": lambda records: records[0],
+    "text": lambda _records: "x",
+    "empty-text": lambda _records: "",
+    "null": lambda _records: None,
+    "zero": lambda _records: 0,
+    "false": lambda _records: False,
+    "a-list-of-numbers": lambda records: list(range(len(records))),
+    "a-list-of-text": lambda _records: ["x"],
+    "a-list-of-null": lambda _records: [None],
+    "a-list-of-lists": lambda records: [records],
+    "one-stray-among-records": lambda records: [*records, 3],
+}
+each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+
+def container_of(document: Any) -> str | None:
+    """Return the key under which a document has its records, or None when it is no page."""
+    if not isinstance(document, dict):
+        return None
+    lists = [key for key, value in document.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return lists[0] if lists else None
+
+
+def check_refused(made: Bench, codes: set[int], *, new: bool = False) -> None:
+    """Check that an export fails and leaves its file as it was: unwritten, or with what it held before."""
+    folder = made.shell.folder / "out"
+    folder.mkdir()
+    path = folder / "cdrs.jsonl"
+    if not new:
+        path.write_text("as it was\n", encoding="utf-8")
+    ran = made.run(SINCE, UNTIL, "-o", str(path))
+    assert ran.code in codes, ran.err
+    assert ran.out == b""
+    assert ran.err.splitlines()[-1].startswith(("cdrctl: ", "  next: ", "  the provider said: "))
+    assert [one.name for one in folder.iterdir()] == ([] if new else ["cdrs.jsonl"])
+    assert new or path.read_text(encoding="utf-8") == "as it was\n"
+
+
+@each_call
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_body_of_another_shape(subject: Subject, body: str, nth: int, tmp_path: Path) -> None:
+    """A 200 whose body is something else, on the first page or a later one, ends the export with an error."""
+    with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        made.fail(200, body=body, path=made.listing_path, nth=nth, times=ALWAYS)
+        check_refused(made, {5, 7}, new=nth == 2)
+
+
+@each_call
+@pytest.mark.parametrize("change", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_container_of_another_type(
+    subject: Subject, change: Callable[[list[Any]], Any], first: int, tmp_path: Path
+) -> None:
+    """Where the list of records should be is something else, or something in it is no record: an error."""
+    with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        pages = 0
+
+        def changed(document: Any) -> Any:
+            nonlocal pages
+            key = container_of(document)
+            if key is None:
+                return document
+            pages += 1
+            return {**document, key: change(document[key])} if pages >= first else document
+
+        made.alter(changed)
+        check_refused(made, {5, 7})
+        assert pages >= first
+
+
+@each_call
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_container_that_is_missing(subject: Subject, first: int, tmp_path: Path) -> None:
+    """Where there is no list of records at all it is an error: a missing container is not an empty one."""
+    with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        pages = 0
+
+        def changed(document: Any) -> Any:
+            nonlocal pages
+            key = container_of(document)
+            pages += key is not None
+            return {name: value for name, value in document.items() if name != key} if pages >= first else document
+
+        made.alter(changed)
+        check_refused(made, {5, 7})
+
+
+@each_call
+@pytest.mark.parametrize("action", ["wrong_shape", "html", "not_json", "empty"])
+def test_what_the_sandbox_knows_of_wrong_answers(subject: Subject, action: str, tmp_path: Path) -> None:
+    """The provider's own idea of a wrong answer, for all requests from the first one on, is an error."""
+    with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        made.fail(action, times=ALWAYS)
+        check_refused(made, {4, 5, 7})
+
+
+@pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
+@pytest.mark.parametrize("name", ["an-empty-object", "an-empty-list", "null", "another-object", "html", "nothing"])
+def test_a_sign_in_that_answers_in_another_shape(provider: Any, way: str, name: str, tmp_path: Path) -> None:
+    """A sign-in that succeeds without giving a token is an error as well."""
+    subject = next(one for one in SUBJECTS if one.provider is provider)
+    with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        made.sign_in_by(kind_of(made.sandbox, provider, way))
+        made.fail(200, body=BODIES[name], times=ALWAYS)
+        check_refused(made, {4, 5, 7})

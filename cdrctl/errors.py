@@ -58,9 +58,13 @@ class SignInError(CdrctlError):
 
 
 class TemporaryError(CdrctlError):
-    """Rate limit, network or 5xx after all retries: run it again."""
+    """Rate limit, network or 5xx after all retries: run it again.
+
+    `wait` is how many seconds the provider wants to be left alone, where it says so in its own way.
+    """
 
     exit_code = 5
+    wait: float | None = None
 
 
 class ConfigurationError(CdrctlError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cdrctl.fetchers import Call
-from cdrctl.records import Gap, Note, Page, Piece, Record, Row, Schema
+from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema
 from cdrctl.windows import Window, rfc3339
 
 Tell = Callable[[str, str], None]
@@ -61,11 +61,13 @@ def rows(
     tally: Tally,
     tell: Tell,
     limit: int | None = None,
+    save: Callable[[File], None] | None = None,
 ) -> Iterator[Sequence[Row] | Sequence[Record]]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
 
     A record whose start cannot be read is kept, with one warning: it may be of this window, and it is money. Gaps and
-    notes are told as they come; gaps are also kept in the tally. The pieces are closed at the end, whoever ends it.
+    notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
+    yielded. The pieces are closed at the end, whoever ends it.
     """
     seen: set[int] = set()
     unplaced = False
@@ -88,11 +90,13 @@ def rows(
 
     try:
         for piece in pieces:
-            if isinstance(piece, Note):
-                tell("note", piece.text)
-            elif isinstance(piece, Gap):
-                tally.gaps.append(piece)
-                tell("warning", f"incomplete: {piece.what}" + (f" ({piece.hint})" if piece.hint else ""))
+            if isinstance(piece, Note | Gap):
+                _told(piece, tally, tell)
+            elif isinstance(piece, File):
+                if save is not None:
+                    save(piece)
+                tally.records += 1
+                yield schema.rows(Page([piece.record]))
             else:
                 tally.pages += 1
                 within = _within(piece.context)
@@ -111,6 +115,14 @@ def rows(
         close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
         if close is not None:
             close()
+
+
+def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:
+    if isinstance(piece, Note):
+        tell("note", piece.text)
+        return
+    tally.gaps.append(piece)
+    tell("warning", f"incomplete: {piece.what}" + (f" ({piece.hint})" if piece.hint else ""))
 
 
 DIGEST_BYTES = 15

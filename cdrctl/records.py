@@ -62,7 +62,22 @@ class Note:
     text: str
 
 
-Piece = Page | Gap | Note
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the provider has made: its name, safe to write, and its content as it comes.
+
+    Args:
+        name: A name of our own choosing, without any folder.
+        content: The pieces of the file; asked of the provider when they are taken.
+        record: What is known of it, to be printed once it is written.
+    """
+
+    name: str
+    content: Iterator[bytes]
+    record: Record
+
+
+Piece = Page | Gap | Note | File
 """What a fetcher yields, in the order in which it learns it."""
 
 

@@ -33,19 +33,24 @@ def _provider_commands(name: str) -> Any:
     from cdrctl.fetchers import load  # noqa: PLC0415
 
     provider = load(name)
-    group = typer.Typer(name=name, help=PROVIDERS[name], no_args_is_help=True, rich_markup_mode=None)
+    top = typer.Typer(name=name, help=PROVIDERS[name], no_args_is_help=True, rich_markup_mode=None)
+    groups = {"": top}
     for call in provider.calls:
+        if call.group not in groups:
+            about = f"{call.group.replace('-', ' ').capitalize()}."
+            groups[call.group] = typer.Typer(name=call.group, help=about, no_args_is_help=True, rich_markup_mode=None)
+            top.add_typer(groups[call.group])
 
         def run(session: Any, shared: Any, own: Any, call: Any = call) -> None:
             export_call(session, provider, call, shared, own)
 
-        arguments = f" {call.example}" if call.example else ""
-        group.command(
-            call.name,
-            help=call.about,
-            epilog=f"For example: cdrctl {name} {call.name} -p sandbox{arguments}" if call.example else None,
+        words = " ".join(
+            filter(None, (name, call.group, call.name, call.example, "" if call.offline else "-p sandbox"))
+        )
+        groups[call.group].command(
+            call.name, help=call.about, epilog=f"For example: cdrctl {words}" if call.example else None
         )(command(call, run))
-    built = typer.main.get_group(group)
+    built = typer.main.get_group(top)
     built.name = name
     return built
 

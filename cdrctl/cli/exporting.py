@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, IncompleteError, NoRecordsError, OutputError, UsageError
 from cdrctl.export import Tally, reachable, rows
 from cdrctl.fetchers import Call, Provider, Settings, connect
-from cdrctl.records import Gap, Note, Piece, Schema, common, native, raw
+from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
 from cdrctl.writers.output import output
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ SCHEMAS = ("native", "common", "raw")
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A profile that is ready to be asked."""
+    """A profile that is ready to be asked, or what stands for one where nobody is."""
 
     name: str
-    settings: Settings
-    client: Client
+    settings: Settings | None
+    client: Client | None
 
 
 def export_call(
@@ -37,15 +38,19 @@ def export_call(
 ) -> None:
     """Export one call as the shared options say."""
     started = time.monotonic()
+    target = shared["output"]
+    if call.gives_file:  # -o names the file; what is known of it goes to standard output, unless the file does
+        shared = {**shared, "output": os.devnull if target == "-" else None}
     form = _form(session, shared)
     session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
     fields = _fields(shared["fields"])
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
-    options = _options(call, own)
+    options = _options(session, call, own)
     _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
-    with connected(session, provider, shared["profile"]) as profile:
-        zone = zone or windows.zone(profile.settings.timezone or "UTC")
-        now = profile.client.clock.now()
+    nobody = Connected(shared["profile"] or "", None, None)
+    with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
+        zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
+        now = the_clock(session).now()
         window: windows.Window | None = None
         rest: list[Note | Gap] = []
         if call.start is not None:
@@ -74,9 +79,18 @@ def export_call(
                 yield from call.fetch(profile.client, profile.settings, window, options)
 
         with output(shared["output"], _stdout(session)) as out:
-            pages = rows(pieces(), call, schema, window, tally, session.voice.tell, shared["limit"])
+            pages = rows(
+                pieces(),
+                call,
+                schema,
+                window,
+                tally,
+                session.voice.tell,
+                shared["limit"],
+                save=lambda file: _save(session, file, target),
+            )
             writers.load(form)(schema, pages, out, look)
-        requests = profile.client.requests
+        requests = profile.client.requests if profile.client else 0
     session.voice.closing(
         {
             "records": tally.records,
@@ -133,17 +147,49 @@ def _fields(text: str | None) -> list[str] | None:
     return fields
 
 
-def _options(call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
+def _save(session: Session, file: File, target: str | None) -> None:
+    """Write a file that came from the provider: where -o says, else under its own name in this folder."""
+    path = target or file.name
+    if target is None and os.path.lexists(path):
+        raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
+    with output(path, _stdout(session)) as out:
+        for piece in file.content:
+            out.write(piece)
+    if target != "-":
+        session.voice.tell("note", f"the file is {path}")
+
+
+def _options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
     """Return the call's own options as its fetcher wants them."""
     values: dict[str, Any] = {}
     for described in call.options:
         value = own.get(described.name)
         if described.kind == "duration" and value is not None:
             value = windows.duration(value)
+        elif described.kind == "file":
+            value = _lines(session, str(value))
         elif described.repeat:
             value = tuple(value or ())
         values[described.name] = value
     return values
+
+
+def _lines(session: Session, path: str) -> Iterator[bytes]:
+    """Yield the lines of a file, or of standard input.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        if path == "-":
+            yield from getattr(session.world.stdin, "buffer", None) or (line.encode() for line in session.world.stdin)
+            return
+        with open(path, "rb") as file:  # noqa: PTH123 - a path as typed, /dev/stdin too
+            yield from file
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", hint="name a file, or - for standard input"
+        ) from None
 
 
 def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Sequence[str] | None, warn: Any) -> Schema:

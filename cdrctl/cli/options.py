@@ -92,8 +92,8 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
 }
 WINDOW_ONLY = {"since", "until"}
 
-_TYPES: Mapping[str, Any] = {"text": str, "integer": int, "duration": str, "flag": bool}
-_METAVARS = {"text": "NAME", "integer": "N", "duration": "DURATION", "flag": None}
+_TYPES: Mapping[str, Any] = {"text": str, "integer": int, "duration": str, "flag": bool, "file": str}
+_METAVARS = {"text": "NAME", "integer": "N", "duration": "DURATION", "flag": None, "file": "FILE"}
 
 
 def parameter(name: str, kind: Any, spelling: Any, default: Any) -> inspect.Parameter:

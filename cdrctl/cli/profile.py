@@ -133,6 +133,7 @@ def check(
         for one in names:
             described = load(one)
             with connected(opened, described, name) as profile:
+                assert profile.client is not None  # noqa: S101 - connected() has one
                 found_out = described.check(profile.client, profile.settings)
             put(opened, f"{profile.name} ({described.title}): {opened.voice.clean(found_out)}")
 

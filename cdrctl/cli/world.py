@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from cdrctl.errors import CdrctlError
@@ -71,6 +72,21 @@ def this_world() -> World:
     )
 
 
+TELLING = 8
+"""Characters of a secret's beginning that may not be shown: an excerpt may have cut off the rest."""
+
+
+def _without_beginning(text: str, secret: str) -> str:
+    """Return the text without the beginnings of a secret that are long enough to help to guess it."""
+    at = text.find(secret[:TELLING]) if len(secret) > TELLING else -1
+    while at >= 0:
+        pairs = zip(text[at:], secret, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        text = text[:at] + MASK + text[at + shared :]
+        at = text.find(secret[:TELLING], at + len(MASK))
+    return text
+
+
 @dataclass(slots=True)
 class Voice:
     """What is said on stderr, and how: quiet, verbose, as text or as JSON; no secret and no control character passes.
@@ -93,12 +109,16 @@ class Voice:
 
     def conceal(self, secrets: Iterable[str]) -> None:
         """Never let these through again."""
-        self._secrets.update(secret for secret in secrets if secret)
+        for secret in secrets:
+            spelt = (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1])
+            self._secrets.update(word for word in spelt if word)
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and on one line that no terminal obeys."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
+        for secret in self._secrets:
+            text = _without_beginning(text, secret)
         return "".join(char if char.isprintable() else " " for char in text)
 
     def tell(self, level: str, text: str) -> None:

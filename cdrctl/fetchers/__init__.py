@@ -76,7 +76,8 @@ class Option:
     Args:
         name: With underscores, as the fetcher finds it in its options; on the command line with dashes.
         about: One phrase for the help.
-        kind: `text`, `integer`, `duration` (given to the fetcher as a timedelta) or `flag`.
+        kind: `text`, `integer`, `duration` (given to the fetcher as a timedelta), `flag`, or `file` (the fetcher gets
+            its lines, as an iterator of bytes; `-` is standard input).
         repeat: May be given several times; the fetcher gets a tuple.
         argument: It is a positional argument and must be given.
         default: What the fetcher gets when it is not given, written as on the command line.
@@ -84,14 +85,15 @@ class Option:
 
     name: str
     about: str
-    kind: Literal["text", "integer", "duration", "flag"] = "text"
+    kind: Literal["text", "integer", "duration", "flag", "file"] = "text"
     repeat: bool = False
     argument: bool = False
     default: str | None = None
     metavar: str | None = None
 
 
-Fetch = Callable[["Client", Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
+Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
+"""From a client, settings, window and options to pieces; client and settings are None for a call that asks nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,9 @@ class Call:
         options: What this call takes beside the shared options.
         shown: The columns a table shows when no fields are asked for.
         example: Arguments that work after the command against the sandbox, for its help.
+        group: The command's group between provider and name, such as `reports`; empty for none.
+        offline: It asks nobody: it needs no profile.
+        gives_file: It yields a file, which -o names.
     """
 
     name: str
@@ -129,6 +134,9 @@ class Call:
     options: tuple[Option, ...] = ()
     shown: tuple[str, ...] = ()
     example: str = ""
+    group: str = ""
+    offline: bool = False
+    gives_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,8 @@ class Provider:
         manners: The published budget and the ways to wait of this provider.
         explain: From any answer to the error it means, or None when it is good.
         trusts: Whether a URL may be sent this profile's credential.
+        sign: From a request and a token to the request that carries it; None for the token's headers.
+        ended: Whether an answer says that the token has ended; None for the status 401.
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
     """
@@ -160,10 +170,12 @@ class Provider:
     check: Callable[[Client, Any], str]
     calls: tuple[Call, ...]
     keeps_tokens: bool = False
+    sign: Callable[[Ask, Token], Ask] | None = None
+    ended: Callable[[Answer], bool] | None = None
 
-    def call(self, name: str) -> Call:
+    def call(self, name: str, group: str = "") -> Call:
         """Return the call of this name."""
-        return next(call for call in self.calls if call.name == name)
+        return next(call for call in self.calls if (call.group, call.name) == (group, name))
 
 
 def connect(
@@ -177,7 +189,7 @@ def connect(
     transport: httpx.BaseTransport | None = None,
 ) -> Client:
     """Return the client of one profile for one run."""
-    from cdrctl.http import Client  # noqa: PLC0415 - httpx is loaded only when something is asked
+    from cdrctl.http import Client, sign_headers, unauthorized  # noqa: PLC0415 - httpx: only when something is asked
 
     return Client(
         title=provider.title,
@@ -186,6 +198,8 @@ def connect(
         sign_in=functools.partial(provider.sign_in, settings),
         explain=provider.explain,
         trusts=functools.partial(provider.trusts, settings),
+        sign=provider.sign or sign_headers,
+        ended=provider.ended or unauthorized,
         requests_per_minute=settings.requests_per_minute,
         timeout=settings.timeout,
         ca_file=settings.ca_file,

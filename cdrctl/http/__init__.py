@@ -1,8 +1,8 @@
 """HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
 
-from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said
+from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
 from cdrctl.http.pace import Budget, Clock, Manners
-from cdrctl.http.pagers import RepeatedKeyError, by_key, by_link
+from cdrctl.http.pagers import RepeatedKeyError, by_halving, by_key, by_link, by_offset
 from cdrctl.http.wire import Answer, Ask, same_origin
 
 __all__ = [
@@ -16,9 +16,13 @@ __all__ = [
     "Tell",
     "Token",
     "TokenShelf",
+    "by_halving",
     "by_key",
     "by_link",
+    "by_offset",
     "error_of",
     "said",
     "same_origin",
+    "sign_headers",
+    "unauthorized",
 ]

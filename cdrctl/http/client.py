@@ -8,9 +8,9 @@ ask      per request:  is this address ours? sign in, renew once on 401, turn th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
@@ -19,7 +19,7 @@ import httpx
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http.pace import Clock, Manners, pacing
-from cdrctl.http.wire import Answer, Ask, BrokenExchangeError, exchange, host_of, open_client, unambiguous
+from cdrctl.http.wire import Answer, Ask, BrokenExchangeError, exchange, host_of, open_client, pieces, unambiguous
 from cdrctl.records import iso_instant
 
 TRIES = 5
@@ -39,6 +39,7 @@ class Token:
 
     Args:
         headers: The headers that carry it.
+        fields: The fields that carry it where the provider wants it in the body.
         expires: When it ends, as a UTC instant, or None when that is not known.
         refresh_token: What the next sign-in needs, where the provider hands out a new one each time.
     """
@@ -46,6 +47,7 @@ class Token:
     headers: Mapping[str, str] = field(repr=False)
     expires: datetime | None = None
     refresh_token: str | None = field(default=None, repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def ended(self, now: datetime) -> bool:
         """Return whether it is over, or so nearly that the next answer may come too late."""
@@ -55,7 +57,7 @@ class Token:
     def secrets(self) -> list[str]:
         """The strings in it that nobody may see."""
         values = [value.removeprefix("Bearer ") for value in self.headers.values()]
-        return [*values, *([self.refresh_token] if self.refresh_token else [])]
+        return [*values, *self.fields.values(), *([self.refresh_token] if self.refresh_token else [])]
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, to be kept."""
@@ -77,6 +79,19 @@ class Token:
                 "the token that an earlier run kept for this profile cannot be read",
                 hint="sign in anew and put the new credential into the profile",
             ) from None
+
+
+Sign = Callable[[Ask, Token], Ask]
+
+
+def sign_headers(ask: Ask, token: Token) -> Ask:
+    """Return the request with the token in its headers."""
+    return replace(ask, headers={**ask.headers, **token.headers})
+
+
+def unauthorized(answer: Answer) -> bool:
+    """Return whether the status of an answer is 401 (RFC 9110, section 15.5.2)."""
+    return answer.status == 401  # noqa: PLR2004
 
 
 class TokenShelf(Protocol):
@@ -102,6 +117,8 @@ class Client:
         sign_in: Yields the requests of a sign-in, is sent their answers, returns the token.
         explain: From an answer to the error it means, or None.
         trusts: Whether a URL may be sent the credential.
+        sign: From a request and a token to the request that carries it; in its headers when left out.
+        ended: Whether an answer says that the token has ended; the status 401 when left out.
         requests_per_minute: The profile's own pace; 0 for none.
         timeout: Seconds between two pieces of an answer.
         ca_file: The authority to trust, or None for the usual ones.
@@ -121,6 +138,8 @@ class Client:
         sign_in: SignIn,
         explain: Callable[[Answer], CdrctlError | None],
         trusts: Callable[[str], bool],
+        sign: Sign = sign_headers,
+        ended: Callable[[Answer], bool] = unauthorized,
         requests_per_minute: float | None = None,
         timeout: float = 60.0,
         ca_file: str | None = None,
@@ -140,6 +159,8 @@ class Client:
         self._sign_in = sign_in
         self._explain = explain
         self._trusts = trusts
+        self._sign = sign
+        self._ended = ended
         self._shelf = shelf
         self._conceal = conceal
         self._jitter = jitter
@@ -174,23 +195,51 @@ class Client:
             ProviderError: The address is not one the credential may be shown to: nothing is sent.
             CdrctlError: What the provider's answer means, or TemporaryError when no try was answered.
         """
-        if not self._may_go_to(ask.url):
-            raise ProviderError(
-                f"{self.title} sent a link to another host ({host_of(ask.url) or 'none at all'}); it was not followed, "
-                "and no credential was sent there",
-                hint="check base_url; if it is right, tell us about this host",
-            )
+        self._check_address(ask.url)
         token = self._token
         if token is None or (self._renew_at is not None and self.clock.now() >= self._renew_at):
             token = self._use(self._renewed(token))
-        answer = self._politely(ask, token.headers, tries)
-        if answer.status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2
+        answer = self._politely(self._signed(ask, token), tries)
+        if ask.signed and self._ended(answer):
             token = self._use(self._renewed(token, answer))
-            answer = self._politely(ask, token.headers, tries)
+            answer = self._politely(self._signed(ask, token), tries)
         error = self._explain(answer)
         if error is not None:
             raise error
         return answer
+
+    def download(self, ask: Ask) -> Iterator[bytes]:
+        """Yield the body of an answer piece by piece, as it comes; it is asked once, without a credential.
+
+        Raises:
+            ProviderError: The address is not the profile's own: nothing is sent.
+            TemporaryError: The connection failed or broke off.
+            CdrctlError: What an answer that is not good means.
+        """
+        self._check_address(ask.url)
+        self.requests += 1
+        try:
+            yield from pieces(self._pool, ask, self._explain)
+        except BrokenExchangeError as broken:
+            raise TemporaryError(
+                f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
+            ) from None
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Wait, having said why."""
+        self.tell("wait", f"waiting {seconds:.0f} s: {why}")
+        self.clock.sleep(seconds)
+
+    def _signed(self, ask: Ask, token: Token) -> Ask:
+        return self._sign(ask, token) if ask.signed else ask
+
+    def _check_address(self, url: str) -> None:
+        if not self._may_go_to(url):
+            raise ProviderError(
+                f"{self.title} sent a link to another host ({host_of(url) or 'none at all'}); it was not followed, "
+                "and no credential was sent there",
+                hint="check base_url; if it is right, tell us about this host",
+            )
 
     def _may_go_to(self, url: str) -> bool:
         try:
@@ -233,7 +282,7 @@ class Client:
         try:
             ask = next(flow)
             while True:
-                ask = flow.send(self._politely(ask, {}, TRIES))
+                ask = flow.send(self._politely(ask, TRIES))
         except StopIteration as done:
             token: Token = done.value
         except SignInError as error:
@@ -243,7 +292,7 @@ class Client:
         self._conceal(token.secrets)
         return token
 
-    def _politely(self, ask: Ask, credential: Mapping[str, str], tries: int) -> Answer:
+    def _politely(self, ask: Ask, tries: int) -> Answer:
         """Return the first answer that is not a passing fault.
 
         Raises:
@@ -258,7 +307,7 @@ class Client:
             self.requests += 1
             answer: Answer | None = None
             try:
-                answer = exchange(self._pool, ask, credential if ask.signed else {}, self.clock)
+                answer = exchange(self._pool, ask, self.clock)
             except BrokenExchangeError as broken:
                 error: CdrctlError = TemporaryError(
                     f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
@@ -271,7 +320,7 @@ class Client:
                 error = fault
             if attempt == tries:
                 break
-            wait = self._backoff(attempt, answer)
+            wait = self._backoff(attempt, answer, error)
             self.tell("note", f"{error.message}; trying again in {wait:.0f} s ({attempt} of {tries - 1})")
             self.clock.sleep(wait)
         if tries > 1 and isinstance(error, TemporaryError):
@@ -292,7 +341,7 @@ class Client:
             )
         if not answer.good:
             return None
-        if answer.body is None:
+        if answer.body is None and not (ask.bodiless and not answer.text):
             what = (
                 f"something that is not whole JSON, beginning {answer.text[:60]!r}" if answer.text else "an empty body"
             )
@@ -303,7 +352,9 @@ class Client:
             )
         return ask.whole(answer.body) if ask.whole else None
 
-    def _backoff(self, attempt: int, answer: Answer | None) -> float:
+    def _backoff(self, attempt: int, answer: Answer | None, error: CdrctlError) -> float:
+        if isinstance(error, TemporaryError) and error.wait is not None:
+            return min(error.wait, LONGEST_WAIT) + self._jitter()
         asked = retry_after(answer, self.clock.now()) if answer else None
         if asked is not None:
             return min(asked, LONGEST_WAIT) + self._jitter()  # all who were told the same must not come back at once

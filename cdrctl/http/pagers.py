@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
+from datetime import timedelta
+from typing import TypeVar
 
 from cdrctl.errors import ProviderError
 from cdrctl.http.wire import Answer
+from cdrctl.windows import Window, halve
 
 
 def by_link(
@@ -56,3 +59,44 @@ def by_key(ask: Callable[[str | None], Answer], key: Callable[[Answer], str | No
             )
         seen.add(at)
         answer = ask(at)
+
+
+Rows = TypeVar("Rows", bound=Sized)
+
+
+def by_offset(ask: Callable[[int], tuple[Rows, int | None]]) -> Iterator[tuple[Rows, int | None]]:
+    """Yield pages and the total that came with each, until an empty page comes or the total is reached.
+
+    `ask` takes the rows to leave out and returns a page and the total, or None where no total came. What is left out
+    grows by the rows that came and not by those asked for: a short page is not the last. Whether the total was
+    reached is for the caller to compare, who knows what makes two rows the same.
+    """
+    offset = 0
+    while True:
+        page, total = ask(offset)
+        yield page, total
+        offset += len(page)
+        if not len(page) or (total is not None and offset >= total):
+            return
+
+
+Answered = TypeVar("Answered")
+
+
+def by_halving(
+    window: Window, ask: Callable[[Window], Answered | None], smallest: timedelta
+) -> Iterator[tuple[Window, Answered | None]]:
+    """Yield windows, oldest first, and what was answered for each; a window that is too full is asked for in halves.
+
+    `ask` returns None for a window of which more is there than an answer can hold. None is yielded for a window that
+    cannot be halved any more: what is in it is beyond reach, and the caller must say so.
+    """
+    left = [window]
+    while left:
+        window = left.pop()
+        answered = ask(window)
+        halves = halve(window, smallest) if answered is None else None
+        if halves is None:
+            yield window, answered
+        else:
+            left.extend(reversed(halves))

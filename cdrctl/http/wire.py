@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -45,6 +46,7 @@ class Ask:
         whole: From a decoded 2xx body to what is wrong with it, when a broken answer can hide in valid JSON; it is
             asked again, and the error raised when that does not mend it.
         signed: Whether the credential goes with it.
+        bodiless: Whether a good answer may have no body.
     """
 
     method: str
@@ -56,6 +58,7 @@ class Ask:
     kind: str = "page"
     whole: Callable[[Any], CdrctlError | None] | None = None
     signed: bool = True
+    bodiless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ def _whole_url(ask: Ask) -> str:
     return f"{ask.url}{'&' if '?' in ask.url else '?'}{urlencode(ask.params)}"
 
 
-def exchange(client: httpx.Client, ask: Ask, credential: Mapping[str, str], clock: Clock) -> Answer:
+def exchange(client: httpx.Client, ask: Ask, clock: Clock) -> Answer:
     """Return the answer to one request, its body read to the end and decoded.
 
     The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
@@ -191,13 +194,42 @@ def exchange(client: httpx.Client, ask: Ask, credential: Mapping[str, str], cloc
         ConfigurationError: No try can mend it: the certificate, the address or a setting is wrong.
         ProviderError: The answer is too large.
     """
+    with _sent(client, ask) as response:
+        body = _read(response, host_of(ask.url), clock)
+    return _answer(response, ask, body)
+
+
+def pieces(client: httpx.Client, ask: Ask, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
+    """Yield the body of a good answer as it comes, decompressed.
+
+    Raises:
+        BrokenExchangeError: The network failed, or the body broke off.
+        ConfigurationError: The certificate, the address or a setting is wrong.
+        CdrctlError: What `explain` makes of an answer that is not good.
+    """
+    with _sent(client, ask) as response:
+        if not 200 <= response.status_code < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
+            beginning = bytearray(b"".join(islice(response.iter_bytes(4096), 16)))
+            raise explain(_answer(response, ask, beginning)) or ProviderError(f"HTTP {response.status_code}")
+        yield from response.iter_bytes()
+
+
+def _answer(response: httpx.Response, ask: Ask, body: bytearray) -> Answer:
+    decoded, text = _decode(body)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, decoded, text, re.split(r"[?#]", ask.url, maxsplit=1)[0])
+
+
+@contextmanager
+def _sent(client: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
+    """Return the response to a request, its body not yet read; what fails meanwhile becomes an error of ours."""
     host = host_of(ask.url)
     try:
         url = _whole_url(ask)
         request = client.build_request(
             ask.method,
             url,
-            headers={**ask.headers, **credential},
+            headers=dict(ask.headers),
             json=ask.json,
             data=dict(ask.form) if ask.form is not None else None,
         )
@@ -207,16 +239,13 @@ def exchange(client: httpx.Client, ask: Ask, credential: Mapping[str, str], cloc
     try:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
-            body = _read(response, host, clock)
+            yield response
         finally:
             response.close()
     except httpx.HTTPError as error:
         raise _failure(error, host) from None
     except UnicodeError:  # a host name that the system's resolver cannot even write
         raise _unwritable(host) from None
-    decoded, text = _decode(body)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, decoded, text, re.split(r"[?#]", ask.url, maxsplit=1)[0])
 
 
 def _unwritable(host: str) -> ConfigurationError:

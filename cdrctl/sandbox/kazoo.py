@@ -583,6 +583,8 @@ class Kazoo:
             named = asked.get("bookmark")
         if named:
             start_key = _unpacked(named)
+            if descending and named.isdigit():  # plain keys have seconds only: begin at the last row of the second
+                start_key = (start_key[0], 2, "")
         months = _months_between(lo, hi) if hi >= GREGORIAN else []
         if descending:
             months.reverse()

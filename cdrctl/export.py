@@ -72,10 +72,10 @@ def rows(
     seen: set[int] = set()
     unplaced = False
 
-    def ours(record: Record, within: bytes) -> bool:
+    def ours(record: Record, context: Mapping[str, str], within: bytes) -> bool:
         nonlocal unplaced
-        if window is not None and call.start is not None:
-            start = call.start(record)
+        if window is not None and call.windowed:
+            start = call.starts(record, context)
             if start is None and not unplaced:
                 unplaced = True
                 tell("warning", "a record came whose start cannot be read; such records are kept")
@@ -100,7 +100,7 @@ def rows(
             else:
                 tally.pages += 1
                 within = _within(piece.context)
-                records = [record for record in piece.records if ours(record, within)]
+                records = [record for record in piece.records if ours(record, piece.context, within)]
                 if limit is not None and tally.records + len(records) >= limit:
                     records = records[: limit - tally.records]
                     tally.stopped = True

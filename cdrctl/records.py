@@ -210,10 +210,11 @@ class Column:
     Args:
         name: Our name, snake_case, stable for ever.
         key: The provider's key, matched whatever its letter case; a dot reaches into an object; a leading `@` takes
-            the value from the page's context instead of the record.
+            the value from the page's context instead of the record. Two columns may read the same key.
         kind: What the value is: seconds are whole, times are UTC, money and decimals are strings of digits.
         meaning: One phrase for people.
         read: How the wire spells it, when that differs from the kind's usual reader.
+        read_in: The same where the page's context is needed too, such as the zone of its times.
         null_words: The words by which the provider says "nothing" in this field, besides the empty string.
     """
 
@@ -223,6 +224,7 @@ class Column:
     meaning: str = ""
     read: Callable[[Any], Value] | None = None
     null_words: frozenset[str] = frozenset()
+    read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
 
 
 def pick(record: Record, key: str) -> Any:
@@ -274,43 +276,51 @@ class _Plan:
     Args:
         texts: The columns of plain text.
         values_of_texts: From a record to the values of these.
-        others: The other columns, each with its key and what it takes to read it.
+        others: The other columns, each with its key, what it takes to read it, and whether that is the context too.
         unknown: The fields that no column names, each with the name it gets in `extra`.
     """
 
     texts: tuple[int, ...]
     values_of_texts: Callable[[Record], tuple[Any, ...]]
-    others: tuple[tuple[int, str, Callable[[Any], Value], frozenset[str]], ...]
+    others: tuple[tuple[int, str, Callable[..., Value], frozenset[str], bool], ...]
     unknown: tuple[tuple[str, str], ...]
 
 
 def _plan(columns: Sequence[Column], shape: tuple[str, ...]) -> _Plan:
-    of_record = [(at, column.key) for at, column in enumerate(columns) if not column.key.startswith("@")]
-    exact = {key: at for at, key in of_record}
-    folded = {key.casefold(): at for at, key in of_record}
+    exact: dict[str, int] = {}
+    folded: dict[str, int] = {}
+    twins: dict[int, int] = {}  # columns that read the key of an earlier one
+    for at, column in enumerate(columns):
+        if not column.key.startswith("@"):
+            first = folded.setdefault(column.key.casefold(), at)
+            exact.setdefault(column.key, at)
+            if first != at:
+                twins[at] = first
     keys: dict[int, str] = {}
     left: list[str] = []
     for key in sorted(shape, key=lambda name: name not in exact):  # exact names first, then other letter case
-        at = exact.get(key, folded.get(key.casefold()))
-        if at is None or at in keys:
+        named = exact.get(key, folded.get(key.casefold()))
+        if named is None or named in keys:
             left.append(key)
         else:
-            keys[at] = key
+            keys[named] = key
+    keys.update({at: keys[first] for at, first in twins.items() if first in keys})
     texts, others = [], []
     for at, key in sorted(keys.items()):
         column = columns[at]
-        read = column.read or _READERS[column.kind]
+        read = column.read_in or column.read or _READERS[column.kind]
         if read is read_text and not column.null_words:
             texts.append(at)
         else:
-            others.append((at, key, read, column.null_words))
+            others.append((at, key, read, column.null_words, column.read_in is not None))
     taken = {column.name for column in columns} | {EXTRA}
     unknown = []
     for key in left:
         name = next(name for name in _names_for(key) if name not in taken)
         taken.add(name)
         unknown.append((key, name))
-    return _Plan(tuple(texts), _values([keys[at] for at in texts]), tuple(others), tuple(unknown))
+    values = _values([keys[at] for at in texts])
+    return _Plan(tuple(texts), values, tuple(others), tuple(unknown))
 
 
 def _values(keys: Sequence[str]) -> Callable[[Record], tuple[Any, ...]]:
@@ -403,12 +413,12 @@ def _native_rows(columns: Sequence[Column], warn: Warn, *, flat: bool = False) -
                     values[at] = read_text(raw)
                 except ValueError:
                     values[at] = unread(at, raw)
-        for at, key, read, null_words in plan.others:
+        for at, key, read, null_words, in_context in plan.others:
             raw = record[key]
             if raw is None or raw == "" or (null_words and isinstance(raw, str) and raw in null_words):
                 continue
             try:
-                values[at] = read(raw)
+                values[at] = read(raw, context) if in_context else read(raw)
             except (ValueError, ArithmeticError):
                 values[at] = unread(at, raw)
         for at, name in from_context:

@@ -362,3 +362,13 @@ def test_the_common_cdr_is_made_of_typed_values() -> None:
     page = Page([{"Duration": "8", "Country": {"odd": ["é"]}, "New": 1}])
     assert schema.rows(page) == [["mine", "acme", 8, '{"odd": ["é"]}', None]]
     assert not schema.unfold
+
+
+def test_two_columns_may_read_one_key_and_one_of_them_the_context() -> None:
+    columns = (
+        Column("start_time", "start", "time", read_in=lambda raw, context: f"{raw}{context['offset']}"),
+        Column("start_time_local", "start"),
+    )
+    schema = native(columns, None, lambda text: None)
+    rows = schema.rows(Page([{"START": "2026-11-20T01:00:00"}, {"start": ""}], {"offset": "+01:00"}))
+    assert rows == [["2026-11-20T01:00:00+01:00", "2026-11-20T01:00:00", None], [None, None, None]]

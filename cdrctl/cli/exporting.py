@@ -53,7 +53,7 @@ def export_call(
         now = the_clock(session).now()
         window: windows.Window | None = None
         rest: list[Note | Gap] = []
-        if call.start is not None:
+        if call.windowed:
             asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
             window, rest = reachable(asked, call.lag, now, provider.title)
         schema = _schema(
@@ -75,7 +75,7 @@ def export_call(
 
         def pieces() -> Iterator[Piece]:
             yield from rest
-            if window is not None or call.start is None:
+            if window is not None or not call.windowed:
                 yield from call.fetch(profile.client, profile.settings, window, options)
 
         with output(shared["output"], _stdout(session)) as out:

@@ -123,7 +123,7 @@ def _own(described: Option) -> inspect.Parameter:
 
 def command(call: Call, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]) -> Callable[..., None]:
     """Return the Typer command of one call: the shared options and its own."""
-    shared = {name: spec for name, spec in SHARED.items() if call.start is not None or name not in WINDOW_ONLY}
+    shared = {name: spec for name, spec in SHARED.items() if call.windowed or name not in WINDOW_ONLY}
 
     def body(ctx: typer.Context, **given: Any) -> None:
         own = {name.removeprefix("own_"): value for name, value in given.items() if name.startswith("own_")}

@@ -110,6 +110,7 @@ class Call:
         identity: What makes a record this record; the page's context is added by the loop.
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.
+        start_in: The same where the page's context is needed to read it, such as the zone of its times.
         lag: How long after the end of a call the provider can be relied upon to have its record: later windows are
             cut there.
         common: From typed native values by column name to values of the common CDR, or None where it has no meaning.
@@ -128,6 +129,7 @@ class Call:
     fetch: Fetch
     identity: Callable[[Record], str]
     start: Callable[[Record], datetime | None] | None = None
+    start_in: Callable[[Record, Mapping[str, str]], datetime | None] | None = None
     lag: timedelta = timedelta(0)
     default_since: str = "24h"
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
@@ -137,6 +139,17 @@ class Call:
     group: str = ""
     offline: bool = False
     gives_file: bool = False
+
+    @property
+    def windowed(self) -> bool:
+        """Whether it has a window on the start of the call."""
+        return self.start is not None or self.start_in is not None
+
+    def starts(self, record: Record, context: Mapping[str, str]) -> datetime | None:
+        """Return the start of a record's call, as a UTC instant, or None where it cannot be read."""
+        if self.start_in is not None:
+            return self.start_in(record, context)
+        return self.start(record) if self.start is not None else None
 
 
 @dataclass(frozen=True, slots=True)

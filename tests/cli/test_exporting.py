@@ -20,7 +20,7 @@ CLOSING = re.compile(
     r"^cdrctl: \d+ records, \d+ pages, \d+ requests, \d+ duplicates dropped, [\d.]+ seconds$", re.MULTILINE
 )
 CALLS = [(name, call) for name in PROVIDERS for call in load(name).calls]
-LISTINGS = [(name, call) for name, call in CALLS if call.start is not None]
+LISTINGS = [(name, call) for name, call in CALLS if call.windowed]
 
 
 @pytest.mark.parametrize(("provider", "call"), LISTINGS, ids=lambda value: getattr(value, "name", value))

@@ -69,7 +69,7 @@ class Subject:
 
 
 SUBJECTS = [
-    Subject(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls if call.start is not None
+    Subject(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls if call.windowed
 ]
 
 

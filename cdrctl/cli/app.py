@@ -94,7 +94,7 @@ def begin(
 
 def main(arguments: list[str], world: World) -> int:
     """Return the exit code of one command line."""
-    from cdrctl.cli import profile, sandbox  # noqa: F401, PLC0415 - they add their commands
+    from cdrctl.cli import profile, sandbox, together  # noqa: F401, PLC0415 - they add their commands
 
     try:
         app(args=arguments, prog_name="cdrctl", obj=(world, {}))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
@@ -41,21 +42,15 @@ def export_call(
     target = shared["output"]
     if call.gives_file:  # -o names the file; what is known of it goes to standard output, unless the file does
         shared = {**shared, "output": os.devnull if target == "-" else None}
-    form = _form(session, shared)
+    form = output_format(session, shared)
     session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
-    fields = _fields(shared["fields"])
+    fields = field_names(shared["fields"])
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
-    options = _options(session, call, own)
+    options = own_options(session, call, own)
     _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
         zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
-        now = the_clock(session).now()
-        window: windows.Window | None = None
-        rest: list[Note | Gap] = []
-        if call.windowed:
-            asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
-            window, rest = reachable(asked, call.lag, now, provider.title)
         schema = _schema(
             call,
             provider,
@@ -68,19 +63,14 @@ def export_call(
             width=session.world.width,
             zone=zone,
             color=session.world.stdout_is_terminal and not session.world.environ.get("NO_COLOR"),
-            shown=call.shown if shared["schema"] == "native" else _COMMON_SHOWN,
+            shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
             chosen=fields is not None,
         )
         tally = Tally()
-
-        def pieces() -> Iterator[Piece]:
-            yield from rest
-            if window is not None or not call.windowed:
-                yield from call.fetch(profile.client, profile.settings, window, options)
-
-        with output(shared["output"], _stdout(session)) as out:
+        window, pieces = fetched(session, provider, call, profile, shared, zone, options)
+        with output(shared["output"], standard_output(session)) as out:
             pages = rows(
-                pieces(),
+                pieces,
                 call,
                 schema,
                 window,
@@ -100,16 +90,41 @@ def export_call(
             "seconds": round(time.monotonic() - started, 1),
         }
     )
-    _conclude(tally, shared)
+    conclude(tally, shared)
 
 
-_COMMON_SHOWN = (
+def fetched(
+    session: Session,
+    provider: Provider,
+    call: Call,
+    profile: Connected,
+    shared: Mapping[str, Any],
+    zone: tzinfo,
+    options: Mapping[str, Any],
+) -> tuple[windows.Window | None, Iterator[Piece]]:
+    """Return the window asked for, as far as it can be had by now, and the pieces of a call in it."""
+    if not call.windowed:
+        return None, call.fetch(profile.client, profile.settings, None, options)
+    now = the_clock(session).now()
+    asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
+    window, rest = reachable(asked, call.lag, now, provider.title)
+    if window is None:
+        return None, iter(rest)
+    return window, _after(rest, call.fetch(profile.client, profile.settings, window, options))
+
+
+def _after(rest: Sequence[Note | Gap], pieces: Iterator[Piece]) -> Iterator[Piece]:
+    yield from rest
+    yield from pieces
+
+
+COMMON_SHOWN = (
     *("start_time", "direction", "from_number", "to_number"),
     *("user", "outcome", "talk_seconds", "cost"),
 )
 
 
-def _conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
+def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
     """Raise what the exit code must say of an export that went to its end."""
     if tally.gaps and not shared["allow_partial"]:
         first = tally.gaps[0]
@@ -122,7 +137,7 @@ def _conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
 
 
-def _form(session: Session, shared: Mapping[str, Any]) -> str:
+def output_format(session: Session, shared: Mapping[str, Any]) -> str:
     """Return the output format, refused before anything is asked where it cannot be."""
     if shared["schema"] not in SCHEMAS:
         raise UsageError(f"there is no schema {shared['schema']!r}", hint=f"the schemas are: {', '.join(SCHEMAS)}")
@@ -138,7 +153,8 @@ def _form(session: Session, shared: Mapping[str, Any]) -> str:
     return form
 
 
-def _fields(text: str | None) -> list[str] | None:
+def field_names(text: str | None) -> list[str] | None:
+    """Return the fields chosen, or None where nothing was."""
     if text is None:
         return None
     fields = [name.strip() for name in text.split(",") if name.strip()]
@@ -152,14 +168,14 @@ def _save(session: Session, file: File, target: str | None) -> None:
     path = target or file.name
     if target is None and os.path.lexists(path):
         raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
-    with output(path, _stdout(session)) as out:
+    with output(path, standard_output(session)) as out:
         for piece in file.content:
             out.write(piece)
     if target != "-":
         session.voice.tell("note", f"the file is {path}")
 
 
-def _options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
+def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
     """Return the call's own options as its fetcher wants them."""
     values: dict[str, Any] = {}
     for described in call.options:
@@ -206,7 +222,8 @@ def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Seq
     return native(call.columns, fields, warn)
 
 
-def _stdout(session: Session) -> Any:
+def standard_output(session: Session) -> Any:
+    """Return the stream of data."""
     if session.world.stdout is None:
         raise OutputError("standard output is closed", hint="name a file with -o")
     return session.world.stdout

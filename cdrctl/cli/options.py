@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -121,21 +121,32 @@ def _own(described: Option) -> inspect.Parameter:
     return parameter(f"own_{described.name}", kind | None, spelling, default)
 
 
+def made(
+    parameters: Sequence[inspect.Parameter], about: str, run: Callable[[Session, dict[str, Any]], None]
+) -> Callable[..., None]:
+    """Return a Typer command with these parameters, whose values it hands over to `run` in a session."""
+
+    def body(ctx: typer.Context, **given: Any) -> None:
+        with session(ctx, **{name: given[name] for name in TALK}) as opened:
+            run(opened, given)
+
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    body.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    body.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
+    body.__doc__ = about
+    return body
+
+
 def command(call: Call, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]) -> Callable[..., None]:
     """Return the Typer command of one call: the shared options and its own."""
     shared = {name: spec for name, spec in SHARED.items() if call.windowed or name not in WINDOW_ONLY}
 
-    def body(ctx: typer.Context, **given: Any) -> None:
+    def split(opened: Session, given: dict[str, Any]) -> None:
         own = {name.removeprefix("own_"): value for name, value in given.items() if name.startswith("own_")}
-        with session(ctx, **{name: given[name] for name in TALK}) as opened:
-            run(opened, {name: given.get(name) for name in SHARED}, own)
+        run(opened, {name: given.get(name) for name in SHARED}, own)
 
-    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [
         *(_own(described) for described in call.options),
         *(parameter(name, *spec) for name, spec in shared.items()),
     ]
-    body.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-    body.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
-    body.__doc__ = call.about
-    return body
+    return made(parameters, call.about, split)

@@ -72,6 +72,9 @@ def this_world() -> World:
     )
 
 
+SHORTEST = 4
+"""Characters of a secret that is worth the name: hiding shorter ones would hide every word they stand in."""
+
 TELLING = 8
 """Characters of a secret's beginning that may not be shown: an excerpt may have cut off the rest."""
 
@@ -111,7 +114,7 @@ class Voice:
         """Never let these through again."""
         for secret in secrets:
             spelt = (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1])
-            self._secrets.update(word for word in spelt if word)
+            self._secrets.update(word for word in spelt if len(word) >= SHORTEST)
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and on one line that no terminal obeys."""
@@ -132,7 +135,7 @@ class Voice:
         elif self.as_json:
             self._line(json.dumps({"level": level, "message": self.clean(text)}))
         else:
-            prefix = "" if level in {"debug", "wait"} else f"{level}: "
+            prefix = "" if level in {"debug", "wait", "result"} else f"{level}: "
             self._line(f"cdrctl: {prefix}{self.clean(text)}")
 
     def closing(self, facts: Mapping[str, int | float | str]) -> None:

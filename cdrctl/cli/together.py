@@ -1,0 +1,278 @@
+"""`cdrctl export`: the calls of several profiles in one stream, fetched side by side."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from cdrctl import windows, writers
+from cdrctl.cli.app import app
+from cdrctl.cli.exporting import (
+    COMMON_SHOWN,
+    SANDBOX,
+    Connected,
+    conclude,
+    connected,
+    fetched,
+    field_names,
+    output_format,
+    own_options,
+    standard_output,
+    the_clock,
+)
+from cdrctl.cli.options import SHARED, made, option, parameter
+from cdrctl.cli.run import Session
+from cdrctl.errors import CdrctlError, IncompleteError, UsageError
+from cdrctl.export import Tally, rows
+from cdrctl.fetchers import PROVIDERS, Provider, load
+from cdrctl.records import Row, Schema, common
+from cdrctl.writers.output import output
+
+PAGES_WAITING = 4
+"""Pages that may wait for the writer: fetching goes on meanwhile, and memory stays small."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One profile's part of the stream: how far it came, and what went wrong with it."""
+
+    name: str
+    provider: Provider | None
+    profile: Connected | None = None
+    tally: Tally = field(default_factory=Tally)
+    error: BaseException | None = None
+
+    @property
+    def title(self) -> str:
+        """The profile as said in messages."""
+        return f"{self.name} ({self.provider.name})" if self.provider else self.name
+
+
+_Waiting = tuple[Part, Sequence[Row] | None]
+
+
+def export_together(session: Session, given: dict[str, Any]) -> None:
+    """Export the main call of several profiles as one stream of common CDRs."""
+    started = time.monotonic()
+    if given["schema"] != "common":
+        raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
+    form = output_format(session, given)
+    session.voice.aside = given["output"] not in {None, "-"} or not session.world.stdout_is_terminal
+    fields = field_names(given["fields"])
+    common((), dict, fields, lambda _text: None, provider="", profile="")  # unknown fields are refused first
+    zone = windows.zone(given["tz"]) if given["tz"] else None
+    windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
+    parts = _parts(session, given)
+    look = writers.Look(
+        width=session.world.width,
+        zone=zone or windows.zone("UTC"),
+        color=session.world.stdout_is_terminal and not session.world.environ.get("NO_COLOR"),
+        shown=("provider", *COMMON_SHOWN),
+        chosen=fields is not None,
+    )
+    columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns
+    with ExitStack() as opened:
+        for part in parts:  # one after the other: a command that gives a secret may ask its owner something
+            _connect(session, part, opened)
+        with output(given["output"], standard_output(session)) as out:
+            pages = _pages(session, parts, given, fields, zone)
+            writers.load(form)(Schema(columns, lambda _page: ()), pages, out, look)
+            if all(part.error for part in parts):  # then what was there before stays
+                _report(session, parts)
+                raise _failure(parts)
+        requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
+    _report(session, parts)
+    session.voice.closing(
+        {
+            "records": sum(part.tally.records for part in parts),
+            "pages": sum(part.tally.pages for part in parts),
+            "requests": requests,
+            "duplicates_dropped": sum(part.tally.duplicates for part in parts),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+    )
+    if any(part.error for part in parts) and not given["allow_partial"]:
+        raise _failure(parts)
+    whole = Tally(records=sum(part.tally.records for part in parts))
+    whole.gaps = [gap for part in parts for gap in part.tally.gaps]
+    conclude(whole, given)
+
+
+def _parts(session: Session, given: Mapping[str, Any]) -> list[Part]:
+    """Return a part for every profile named, or for every one there is."""
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+
+    names = list(dict.fromkeys(given["profile"] or ()))
+    if bool(names) == given["all"]:
+        raise UsageError(
+            "which profiles?", hint="--all for every one that is configured, or -p NAME for each that is wanted"
+        )
+    found, warnings = profiles.read_profiles(session.config, session.world.environ)
+    for warning in warnings:
+        session.voice.tell("warning", warning)
+    parts: list[Part] = []
+    for name in names or found:
+        if name == SANDBOX:
+            parts.extend(Part(SANDBOX, load(provider)) for provider in PROVIDERS)
+            continue
+        try:
+            profile = profiles.choose(found, None, name, session.world.environ)
+            parts.append(Part(name, load(profile.provider)))
+        except CdrctlError as error:
+            if names:
+                raise
+            parts.append(Part(name, None, error=error))
+    if not parts:
+        raise UsageError("there is no profile yet", hint="cdrctl profile add NAME, or -p sandbox to try it")
+    return parts
+
+
+def _connect(session: Session, part: Part, opened: ExitStack) -> None:
+    if part.provider is None:
+        return
+    try:
+        part.profile = opened.enter_context(connected(session, part.provider, part.name))
+    except CdrctlError as error:
+        part.error = error
+
+
+def _pages(
+    session: Session, parts: Sequence[Part], given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
+) -> Iterator[Sequence[Row]]:
+    """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
+    waiting: queue.Queue[_Waiting] = queue.Queue(PAGES_WAITING)
+    enough = threading.Event()
+    running = [part for part in parts if part.profile is not None]
+
+    def hand_over(part: Part, page: Sequence[Row] | None) -> bool:
+        while not enough.is_set():
+            with suppress(queue.Full):
+                waiting.put((part, page), timeout=0.2)
+                return True
+        return False
+
+    def fetch(part: Part) -> None:
+        try:
+            for page in _rows_of(session, part, given, fields, zone):
+                if not hand_over(part, page):
+                    return
+        except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
+            part.error = error
+        hand_over(part, None)
+
+    for part in running:
+        threading.Thread(target=fetch, args=(part,), name=f"fetch {part.name}", daemon=True).start()
+    left = len(running)
+    room = given["limit"]
+    try:
+        while left:
+            _, page = waiting.get()
+            if page is None:
+                left -= 1
+                continue
+            yield page if room is None else page[:room]
+            if room is not None:
+                room -= len(page[:room])
+                if room <= 0:
+                    session.voice.tell("note", f"stopped after {given['limit']} records; there may be more")
+                    return
+    finally:
+        enough.set()
+
+
+def _rows_of(
+    session: Session, part: Part, given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
+) -> Iterator[Sequence[Row]]:
+    provider, profile = part.provider, part.profile
+    assert provider is not None  # noqa: S101 - who is running has both
+    assert profile is not None  # noqa: S101
+    call = provider.calls[0]
+    assert call.common is not None  # noqa: S101 - a provider's main call has calls in it
+
+    def tell(level: str, text: str) -> None:
+        if level != "progress":
+            session.voice.tell(level, f"{part.title}: {text}")
+
+    if profile.client is not None:
+        profile.client.tell = tell
+    zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
+    defaults = {described.name: _default(described) for described in call.options}
+    options = own_options(session, call, defaults)
+    window, pieces = fetched(session, provider, call, profile, given, zone, options)
+    schema = common(
+        call.columns,
+        call.common,
+        fields,
+        lambda text: tell("warning", text),
+        provider=provider.name,
+        profile=profile.name,
+    )
+    yield from rows(pieces, call, schema, window, part.tally, tell, given["limit"])  # type: ignore[misc]
+
+
+def _default(described: Any) -> Any:
+    if described.kind == "integer" and described.default is not None:
+        return int(described.default)
+    return False if described.kind == "flag" else described.default
+
+
+def _report(session: Session, parts: Sequence[Part]) -> None:
+    """Say one line of result for each profile."""
+    for part in parts:
+        if part.error is None:
+            gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
+            duplicates = f"{part.tally.duplicates} duplicates dropped"
+            session.voice.tell(
+                "result", f"{part.title}: {part.tally.records} records, {part.tally.pages} pages, {duplicates}{gaps}"
+            )
+        elif isinstance(part.error, CdrctlError):
+            words = "; ".join(filter(None, (part.error.message, part.error.said, part.error.hint)))
+            session.voice.tell("warning", f"{part.title}: failed: {words}")
+        else:
+            session.voice.tell("warning", f"{part.title}: failed: a bug of ours: {type(part.error).__name__}")
+
+
+def _failure(parts: Sequence[Part]) -> BaseException:
+    """Return the error that names the profiles which failed; a bug of ours is raised as itself."""
+    failed = [part for part in parts if part.error is not None]
+    bugs = [part.error for part in failed if not isinstance(part.error, CdrctlError)]
+    if bugs and bugs[0] is not None:
+        return bugs[0]
+    names = ", ".join(part.title for part in failed)
+    return IncompleteError(
+        f"incomplete: {len(failed)} of {len(parts)} profiles failed: {names}",
+        hint="see above; cdrctl profile check NAME tells what to do about each",
+    )
+
+
+app.command(
+    "export",
+    help="Export the calls of several profiles as one stream of common CDRs.",
+    epilog="For example: cdrctl export -p sandbox --since yesterday --until today -f csv",
+)(
+    made(
+        [
+            parameter("all", bool, option("--all", about="Every profile that is configured."), default=False),
+            parameter(
+                "profile",
+                list[str],
+                option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME"),
+                [],
+            ),
+            *(parameter(name, *spec) for name, spec in SHARED.items() if name not in {"profile", "schema"}),
+            parameter(
+                "schema",
+                str,
+                option("--schema", about="Only common, which is the default.", metavar="SCHEMA"),
+                "common",
+            ),
+        ],
+        "Export the calls of several profiles as one stream of common CDRs.",
+        export_together,
+    )
+)

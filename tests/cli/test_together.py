@@ -1,0 +1,102 @@
+"""`cdrctl export`: several profiles in one stream."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.fetchers import PROVIDERS
+from cdrctl.records import COMMON
+from tests.cli.run import NOW, run
+
+YESTERDAY = ("--since", "yesterday", "--until", "today")
+
+
+@pytest.fixture(name="config")
+def _config(tmp_path: Path) -> Iterator[Path]:
+    """A configuration with a profile for each provider, and one whose key is wrong."""
+    with sandbox.start(now=lambda: NOW) as running:
+        lines = []
+        for provider in PROVIDERS:
+            lines.append(f'[profiles.my-{provider}]\nprovider = "{provider}"')
+            lines.extend(f"{key} = {value!r}" for key, value in running.profiles[provider].items())
+        lines.append('[profiles.wrong]\nprovider = "webex"\naccess_token = "no-token-at-all"\nrequests_per_minute = 0')
+        lines.append(f"base_url = '{running.profiles['webex']['base_url']}'")
+        path = tmp_path / "config.toml"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        path.chmod(0o600)
+        yield path
+
+
+def test_the_sandbox_of_every_provider_comes_in_one_file(tmp_path: Path) -> None:
+    target = tmp_path / "all.csv"
+    ran = run("export", "-p", "sandbox", *YESTERDAY, "--schema", "common", "-f", "csv", "-o", target)
+    assert ran.code == 0, ran.err
+    with target.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file))
+    assert lines[0] == [column.name for column in COMMON]
+    assert {line[0] for line in lines[1:]} == set(PROVIDERS)
+    for provider in PROVIDERS:
+        assert f"sandbox ({provider}): " in ran.err
+
+
+def test_every_profile_gives_what_it_gives_alone(config: Path) -> None:
+    together = run(
+        "export", *(word for name in PROVIDERS for word in ("-p", f"my-{name}")), *YESTERDAY, "--config", config
+    )
+    assert together.code == 0, together.err
+    counts = Counter(line["profile"] for line in together.lines)
+    ids = Counter((line["profile"], line["record_id"]) for line in together.lines)
+    assert max(ids.values()) == 1
+    assert set(counts) == {f"my-{name}" for name in PROVIDERS}
+    for name in PROVIDERS:
+        assert f"my-{name} ({name}): {counts[f'my-{name}']} records" in together.err
+
+
+def test_one_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path) -> None:
+    target = tmp_path / "all.jsonl"
+    ran = run("export", "--all", *YESTERDAY, "--config", config, "-o", target)
+    assert ran.code == 3
+    assert "wrong (webex): failed: Webex does not accept the token" in ran.err
+    assert f"1 of {len(PROVIDERS) + 1} profiles failed: wrong (webex)" in ran.err
+    assert '"profile":"my-webex"' in target.read_text(encoding="utf-8")
+    assert run("export", "--all", *YESTERDAY, "--config", config, "-o", target, "--allow-partial").code == 0
+
+
+def test_where_all_fail_the_old_file_stays(config: Path, tmp_path: Path) -> None:
+    target = tmp_path / "all.jsonl"
+    target.write_text("old", encoding="utf-8")
+    ran = run("export", "-p", "wrong", *YESTERDAY, "--config", config, "-o", target)
+    assert ran.code == 3
+    assert target.read_text(encoding="utf-8") == "old"
+
+
+def test_a_limit_holds_for_the_stream(config: Path) -> None:
+    ran = run("export", "--all", *YESTERDAY, "--config", config, "--limit", "5", "--allow-partial")
+    assert ran.code == 0, ran.err
+    assert len(ran.lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "--all"),
+        (("--all", "-p", "x"), 2, "--all"),
+        (("--all",), 2, "profile add"),
+        (("-p", "nobody"), 6, "nobody"),
+        (("-p", "sandbox", "--schema", "native"), 2, "common"),
+        (("-p", "sandbox", "--fields", "duration"), 2, "duration"),
+        (("-p", "sandbox", "--since", "02/03/26"), 2, "more than one way"),
+    ],
+)
+def test_bad_input_is_said_before_anything_is_asked(
+    arguments: tuple[str, ...], code: int, words: str, tmp_path: Path
+) -> None:
+    ran = run("export", *arguments, "--config", tmp_path / "none.toml")
+    assert ran.code == code
+    assert words in ran.err

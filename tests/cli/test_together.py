@@ -62,7 +62,7 @@ def test_one_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path
     target = tmp_path / "all.jsonl"
     ran = run("export", "--all", *YESTERDAY, "--config", config, "-o", target)
     assert ran.code == 3
-    assert "wrong (webex): failed: Webex does not accept the token" in ran.err
+    assert "wrong (webex): failed: the token has expired and could not be renewed" in ran.err
     assert f"1 of {len(PROVIDERS) + 1} profiles failed: wrong (webex)" in ran.err
     assert '"profile":"my-webex"' in target.read_text(encoding="utf-8")
     assert run("export", "--all", *YESTERDAY, "--config", config, "-o", target, "--allow-partial").code == 0

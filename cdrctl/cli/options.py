@@ -137,6 +137,21 @@ def made(
     return body
 
 
+def in_session(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a Typer command from a function that takes a session and then its own options."""
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    names = [one.name for one in own]
+    talk = [parameter(name, *spec) for name, spec in TALK.items()]
+
+    def run(opened: Session, given: dict[str, Any]) -> None:
+        function(opened, **{name: given[name] for name in names})
+
+    made_command = made([*(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *talk], "", run)
+    made_command.__doc__ = function.__doc__
+    made_command.__name__ = function.__name__
+    return made_command
+
+
 def command(call: Call, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]) -> Callable[..., None]:
     """Return the Typer command of one call: the shared options and its own."""
     shared = {name: spec for name, spec in SHARED.items() if call.windowed or name not in WINDOW_ONLY}

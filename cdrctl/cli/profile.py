@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl.cli.app import app
-from cdrctl.cli.options import TALK
-from cdrctl.cli.run import Session, session
+from cdrctl.cli.options import in_session
+from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import PROVIDERS, Provider, load
 
@@ -20,127 +20,100 @@ commands = typer.Typer(
 )
 app.add_typer(commands)
 
-Quiet = Annotated[bool, TALK["quiet"][1]]
-Verbose = Annotated[int, TALK["verbose"][1]]
-LogFormat = Annotated[str, TALK["log_format"][1]]
-Config = Annotated[str | None, TALK["config"][1]]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
 
 
 @commands.command()
+@in_session
 def path(
-    ctx: typer.Context,
-    *,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
+    opened: Session,
 ) -> None:
     """Print where the configuration file is, or would be."""
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        put(opened, str(opened.config))
+    put(opened, str(opened.config))
 
 
 @commands.command("list")
+@in_session
 def list_profiles(
-    ctx: typer.Context,
-    *,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
+    opened: Session,
 ) -> None:
     """Print every profile: its name, provider and where it is kept, separated by tabs."""
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        found, warnings = profiles.read_profiles(opened.config, opened.world.environ)
-        for warning in warnings:
-            opened.voice.tell("warning", warning)
-        for profile in found.values():
-            put(opened, f"{profile.name}\t{profile.provider or '-'}\t{profile.source}")
-            if profile.fault:
-                opened.voice.tell("warning", f"profile {profile.name} cannot be used: {profile.fault}")
-        put(opened, f"sandbox\t{','.join(PROVIDERS)}\tbuilt in")
+    found, warnings = profiles.read_profiles(opened.config, opened.world.environ)
+    for warning in warnings:
+        opened.voice.tell("warning", warning)
+    for profile in found.values():
+        put(opened, f"{profile.name}\t{profile.provider or '-'}\t{profile.source}")
+        if profile.fault:
+            opened.voice.tell("warning", f"profile {profile.name} cannot be used: {profile.fault}")
+    put(opened, f"sandbox\t{','.join(PROVIDERS)}\tbuilt in")
 
 
 @commands.command()
+@in_session
 def show(
-    ctx: typer.Context,
+    opened: Session,
     name: Name,
-    *,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
 ) -> None:
     """Print a profile's settings; secrets are hidden."""
     from cdrctl import profiles  # noqa: PLC0415
 
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        if name == "sandbox":
-            put(opened, "# built in: an imitation of every provider inside this program")
-            return
-        found, _ = profiles.read_profiles(opened.config, opened.world.environ)
-        profile = profiles.choose(found, None, name, opened.world.environ)
-        shown = profiles.redacted(profile, load(profile.provider).settings, opened.world.environ)
-        put(opened, f"provider = {json.dumps(profile.provider)}")
-        for key, value in shown.items():
-            put(opened, f"{key} = {opened.voice.clean(value)}")
+    if name == "sandbox":
+        put(opened, "# built in: an imitation of every provider inside this program")
+        return
+    found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+    profile = profiles.choose(found, None, name, opened.world.environ)
+    shown = profiles.redacted(profile, load(profile.provider).settings, opened.world.environ)
+    put(opened, f"provider = {json.dumps(profile.provider)}")
+    for key, value in shown.items():
+        put(opened, f"{key} = {opened.voice.clean(value)}")
 
 
 @commands.command()
+@in_session
 def remove(
-    ctx: typer.Context,
+    opened: Session,
     name: Name,
-    *,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
 ) -> None:
     """Remove a profile from the configuration file."""
     from cdrctl import profiles  # noqa: PLC0415
 
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        profiles.remove(opened.config, name)
-        opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
+    profiles.remove(opened.config, name)
+    opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
 
 
 @commands.command()
+@in_session
 def check(
-    ctx: typer.Context,
+    opened: Session,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The profile.", show_default=False)] = None,
     *,
     provider: Annotated[
         str | None, typer.Option("--provider", help="For the sandbox: which provider.", metavar="PROVIDER")
     ] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
 ) -> None:
     """Sign in with a profile, make one small request and print what it found."""
     from cdrctl import profiles  # noqa: PLC0415
     from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415
 
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        if name == SANDBOX:
-            names = [provider] if provider else list(PROVIDERS)
-        else:
-            found, _ = profiles.read_profiles(opened.config, opened.world.environ)
-            names = [profiles.choose(found, provider, name, opened.world.environ).provider]
-        for one in names:
-            described = load(one)
-            with connected(opened, described, name) as profile:
-                assert profile.client is not None  # noqa: S101 - connected() has one
-                found_out = described.check(profile.client, profile.settings)
-            put(opened, f"{profile.name} ({described.title}): {opened.voice.clean(found_out)}")
+    if name == SANDBOX:
+        names = [provider] if provider else list(PROVIDERS)
+    else:
+        found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+        names = [profiles.choose(found, provider, name, opened.world.environ).provider]
+    for one in names:
+        described = load(one)
+        with connected(opened, described, name) as profile:
+            assert profile.client is not None  # noqa: S101 - connected() has one
+            found_out = described.check(profile.client, profile.settings)
+        put(opened, f"{profile.name} ({described.title}): {opened.voice.clean(found_out)}")
 
 
 @commands.command()
+@in_session
 def add(
-    ctx: typer.Context,
+    opened: Session,
     name: Name,
     *,
     provider: Annotated[
@@ -158,10 +131,6 @@ def add(
             metavar="SETTING=VALUE",
         ),
     ] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
 ) -> None:
     """Add a profile: asks for what is needed, and hides secrets while they are typed.
 
@@ -169,12 +138,11 @@ def add(
     """
     from cdrctl import profiles  # noqa: PLC0415
 
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        chosen = _settings_given(given or [])
-        described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))
-        settings = _complete(opened, described, chosen, way)
-        profiles.add(opened.config, name, described.name, settings)
-        opened.voice.tell("note", f"profile {name} is in {opened.config}; try it: cdrctl profile check {name}")
+    chosen = _settings_given(given or [])
+    described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))
+    settings = _complete(opened, described, chosen, way)
+    profiles.add(opened.config, name, described.name, settings)
+    opened.voice.tell("note", f"profile {name} is in {opened.config}; try it: cdrctl profile check {name}")
 
 
 def _settings_given(given: list[str]) -> dict[str, str]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from cdrctl.cli.app import app
-from cdrctl.cli.profile import Config, LogFormat, Quiet, Verbose, put
-from cdrctl.cli.run import session
+from cdrctl.cli.options import in_session
+from cdrctl.cli.profile import put
+from cdrctl.cli.run import Session
 from cdrctl.errors import OutputError, UsageError
 
 commands = typer.Typer(
@@ -24,8 +25,9 @@ def sandbox() -> None:
 
 
 @commands.command()
+@in_session
 def serve(
-    ctx: typer.Context,
+    opened: Session,
     *,
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.", min=0, max=65535)] = 0,
     seed: Annotated[int, typer.Option(help="Another seed is another telephone exchange.")] = 1,
@@ -38,10 +40,6 @@ def serve(
         ),
     ] = None,
     limits: Annotated[bool, typer.Option("--limits", help="Keep the providers' rate limits.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
-    log_format: LogFormat = "text",
-    config: Config = None,
 ) -> None:
     """Serve the sandbox until interrupted; prints the addresses as a configuration with ready profiles.
 
@@ -49,23 +47,22 @@ def serve(
     """
     from cdrctl import sandbox as imitations  # noqa: PLC0415
 
-    with session(ctx, quiet=quiet, verbose=verbose, log_format=log_format, config=config) as opened:
-        try:
-            switches = imitations.parse_switches(switch or [])
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        try:
-            running = imitations.start(port=port, seed=seed, switches=switches, limits=limits)
-        except OSError as error:
-            raise OutputError(
-                f"port {port} on 127.0.0.1 cannot be served: {error.strerror}", hint="choose another with --port"
-            ) from None
-        with running:
-            for provider, url in running.base_urls.items():
-                put(opened, f"# {provider}: {url}")
-            for provider, settings in running.profiles.items():
-                put(opened, f'\n[profiles.sandbox-{provider}]\nprovider = "{provider}"')
-                for key, value in settings.items():
-                    put(opened, f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}")
-            opened.voice.tell("note", f"serving on {running.url}; Ctrl-C ends it")
-            threading.Event().wait()
+    try:
+        switches = imitations.parse_switches(switch or [])
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    try:
+        running = imitations.start(port=port, seed=seed, switches=switches, limits=limits)
+    except OSError as error:
+        raise OutputError(
+            f"port {port} on 127.0.0.1 cannot be served: {error.strerror}", hint="choose another with --port"
+        ) from None
+    with running:
+        for provider, url in running.base_urls.items():
+            put(opened, f"# {provider}: {url}")
+        for provider, settings in running.profiles.items():
+            put(opened, f'\n[profiles.sandbox-{provider}]\nprovider = "{provider}"')
+            for key, value in settings.items():
+                put(opened, f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}")
+        opened.voice.tell("note", f"serving on {running.url}; Ctrl-C ends it")
+        threading.Event().wait()

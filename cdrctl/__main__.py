@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -10,7 +11,11 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # answered before anything is loaded
         from cdrctl import __version__  # noqa: PLC0415
 
-        sys.stdout.write(f"cdrctl {__version__}\n")
+        try:
+            sys.stdout.write(f"cdrctl {__version__}\n")
+            sys.stdout.flush()
+        except (OSError, AttributeError):
+            os._exit(8)  # it cannot be written, and Python would try again at its end
         return
     from cdrctl.cli.app import main as run  # noqa: PLC0415
     from cdrctl.cli.world import this_world  # noqa: PLC0415

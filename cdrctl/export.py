@@ -19,19 +19,34 @@ UP_TO_NOW = timedelta(seconds=60)
 """A window that ends this close to now asks for what there is so far."""
 
 
+LONG_CALL = timedelta(hours=2)
+"""Hardly a call lasts longer: a window that was over so long ago is not said to miss calls in progress."""
+
+
 def reachable(window: Window, lag: timedelta, now: datetime, title: str) -> tuple[Window | None, list[Note | Gap]]:
     """Return the part of the window whose calls the provider can have by now, or None, and what to say of the rest.
 
     A window that reaches to now asks for what there is so far, and is told how far that is. A window that was over
-    before, and whose last minutes the provider does not have yet, is incomplete.
+    before, and whose last minutes the provider does not have yet, is incomplete. A provider has a call when it has
+    ended: of a window that is only just over, calls still in progress are missing, which is said.
     """
     newest = (now - lag).replace(microsecond=0)
     if window.until <= newest:
-        return window, []
+        if newest - window.until >= LONG_CALL:
+            return window, []
+        return window, [
+            Note(
+                f"{title} has a call when it has ended: calls of this window that were in progress at "
+                f"{rfc3339(newest)} are not here; export it again later to have them too"
+            )
+        ]
     there = Window(window.since, newest) if window.since < newest else None
     ends = rfc3339(max(newest, window.since))
     if window.until >= now - UP_TO_NOW:
-        text = f"{title} has the calls up to {rfc3339(newest)} by now; the next export can begin at --since {ends}"
+        text = (
+            f"{title} has the calls that ended by {rfc3339(newest)}; those in progress then come when they end: let "
+            f"the next export begin as long before {ends} as a call may last, and drop by its id what comes twice"
+        )
         return there, [Note(text)]
     minutes = max(1, -((newest - window.until) // timedelta(minutes=1)))
     return there, [
@@ -122,7 +137,8 @@ def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:
         tell("note", piece.text)
         return
     tally.gaps.append(piece)
-    tell("warning", f"incomplete: {piece.what}" + (f" ({piece.hint})" if piece.hint else ""))
+    more = "; ".join(filter(None, (piece.said and f"the provider said: {piece.said}", piece.hint)))
+    tell("warning", f"incomplete: {piece.what}" + (f" ({more})" if more else ""))
 
 
 DIGEST_BYTES = 15

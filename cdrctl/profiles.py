@@ -713,6 +713,21 @@ def _sentence(profile: Profile, problem: ErrorDetails, places: Mapping[str, str]
 # Changing the file
 
 
+def check(path: Path, name: str, model: type[Settings], settings: Mapping[str, Any]) -> None:
+    """Refuse settings that a profile cannot have, before they are written; no secret is asked for.
+
+    Raises:
+        ConfigurationError: A setting is missing or not valid.
+    """
+    secrets = secret_names(model)
+    values = {key: value for key, value in settings.items() if key in model.model_fields}
+    for secret in secrets:
+        if any(form in settings for form in _forms(secret, secrets)):
+            values.setdefault(secret, "as yet unasked")
+    profile = Profile(name, "", {}, "file", path)
+    _validated(profile, model, values, {}, secrets)
+
+
 def add(
     path: Path,
     name: str,

@@ -53,6 +53,7 @@ class Gap:
 
     what: str
     hint: str | None = None
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

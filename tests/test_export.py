@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from cdrctl.export import Tally, _digest, _within, reachable, rows
+from cdrctl.export import LONG_CALL, Tally, _digest, _within, reachable, rows
 from cdrctl.fetchers import Call
 from cdrctl.records import Gap, Note, Page, Piece, Record, iso_instant, raw
 from cdrctl.windows import Window
@@ -190,9 +190,17 @@ LAG = timedelta(minutes=5)
 
 
 def test_a_window_that_is_there_is_asked_for_whole() -> None:
-    assert reachable(DAY, timedelta(0), NOON, "Acme") == (DAY, [])
-    old = Window(DAY.since, NOON - LAG)
+    old = Window(DAY.since, NOON - LAG - LONG_CALL)
     assert reachable(old, LAG, NOON, "Acme") == (old, [])
+
+
+def test_a_window_that_is_only_just_over_is_noted_to_miss_calls_in_progress() -> None:
+    for until in (NOON - LAG, NOON - LAG - LONG_CALL + timedelta(seconds=1)):
+        recent = Window(DAY.since, until)
+        window, said = reachable(recent, LAG, NOON, "Acme")
+        assert window == recent
+        assert [type(one) for one in said] == [Note]
+        assert "in progress at 2026-11-20T11:55:00.000Z" in said[0].text  # type: ignore[union-attr]
 
 
 def test_a_window_up_to_now_is_noted_to_end_earlier() -> None:
@@ -200,8 +208,9 @@ def test_a_window_up_to_now_is_noted_to_end_earlier() -> None:
     assert window == Window(DAY.since, NOON - LAG)
     assert said == [
         Note(
-            "Acme has the calls up to 2026-11-20T11:55:00.000Z by now; the next export can begin at "
-            "--since 2026-11-20T11:55:00.000Z"
+            "Acme has the calls that ended by 2026-11-20T11:55:00.000Z; those in progress then come when they end: "
+            "let the next export begin as long before 2026-11-20T11:55:00.000Z as a call may last, and drop by its "
+            "id what comes twice"
         )
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,9 @@ from typer.core import TyperGroup
 
 from cdrctl import __version__
 from cdrctl.cli.options import TALK
+from cdrctl.cli.run import stop_writing
 from cdrctl.cli.world import World
+from cdrctl.errors import OutputError
 from cdrctl.fetchers import PROVIDERS
 
 
@@ -96,8 +99,18 @@ def main(arguments: list[str], world: World) -> int:
     """Return the exit code of one command line."""
     from cdrctl.cli import profile, sandbox, together  # noqa: F401, PLC0415 - they add their commands
 
+    code = 0
     try:
         app(args=arguments, prog_name="cdrctl", obj=(world, {}))
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
-    return 0
+        code = end.code if isinstance(end.code, int) else 1
+    except OSError:  # what typer itself prints, such as help, could not be written
+        code = OutputError.exit_code
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # a full disk or a reader that left: the exit code stays ours
+            code = code or (OutputError.exit_code if stream is sys.stdout else 0)
+            stop_writing(stream)
+    return code

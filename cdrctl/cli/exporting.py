@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,13 +63,13 @@ def export_call(
         look = writers.Look(
             width=session.world.width,
             zone=zone,
-            color=session.world.stdout_is_terminal and not session.world.environ.get("NO_COLOR"),
+            color=colored(session),
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
             chosen=fields is not None,
         )
         tally = Tally()
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
-        with output(shared["output"], standard_output(session)) as out:
+        with output(shared["output"], standard_output(session, shared["output"])) as out:
             pages = rows(
                 pieces,
                 call,
@@ -79,18 +80,35 @@ def export_call(
                 shared["limit"],
                 save=lambda file: _save(session, file, target),
             )
-            writers.load(form)(schema, pages, out, look)
-        requests = profile.client.requests if profile.client else 0
-    session.voice.closing(
-        {
-            "records": tally.records,
-            "pages": tally.pages,
-            "requests": requests,
-            "duplicates_dropped": tally.duplicates,
-            "seconds": round(time.monotonic() - started, 1),
-        }
-    )
+            with counted(session, tally, profile, started):
+                writers.load(form)(schema, pages, out, look)
     conclude(tally, shared)
+
+
+@contextmanager
+def counted(session: Session, tally: Tally, profile: Connected, started: float) -> Iterator[None]:
+    """Say the closing line at the end of the block, also when it broke off after records had come."""
+
+    def closing_line() -> None:
+        session.voice.closing(
+            {
+                "records": tally.records,
+                "pages": tally.pages,
+                "requests": profile.client.requests if profile.client else 0,
+                "duplicates_dropped": tally.duplicates,
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
+
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except BaseException:
+        if tally.records:
+            closing_line()
+        raise
+    closing_line()
 
 
 def fetched(
@@ -108,6 +126,8 @@ def fetched(
     now = the_clock(session).now()
     asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
     window, rest = reachable(asked, call.lag, now, provider.title)
+    if shared["limit"] is not None:  # an export that stops early has no end from which another could go on
+        rest = [piece for piece in rest if isinstance(piece, Gap)]
     if window is None:
         return None, iter(rest)
     return window, _after(rest, call.fetch(profile.client, profile.settings, window, options))
@@ -131,10 +151,17 @@ def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
         more = f" (and {len(tally.gaps) - 1} more, see above)" if len(tally.gaps) > 1 else ""
         raise IncompleteError(
             f"incomplete: {first.what}{more}",
+            said=first.said,
             hint=first.hint or "run it again, or accept it with --allow-partial",
         )
     if not tally.records and shared["fail_if_empty"]:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
+
+
+def colored(session: Session) -> bool:
+    """Return whether a table may have colours (no-color.org; a dumb terminal shows escapes as they are)."""
+    environ = session.world.environ
+    return session.world.stdout_is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def output_format(session: Session, shared: Mapping[str, Any]) -> str:
@@ -168,7 +195,7 @@ def _save(session: Session, file: File, target: str | None) -> None:
     path = target or file.name
     if target is None and os.path.lexists(path):
         raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
-    with output(path, standard_output(session)) as out:
+    with output(path, standard_output(session, path)) as out:
         for piece in file.content:
             out.write(piece)
     if target != "-":
@@ -222,9 +249,11 @@ def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Seq
     return native(call.columns, fields, warn)
 
 
-def standard_output(session: Session) -> Any:
-    """Return the stream of data."""
+def standard_output(session: Session, path: str | None) -> Any:
+    """Return the stream of data, which need not be there when a file is named."""
     if session.world.stdout is None:
+        if path not in {None, "-"}:
+            return io.BytesIO()
         raise OutputError("standard output is closed", hint="name a file with -o")
     return session.world.stdout
 

@@ -141,6 +141,7 @@ def add(
     chosen = _settings_given(given or [])
     described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))
     settings = _complete(opened, described, chosen, way)
+    profiles.check(opened.config, name, described.settings, settings)
     profiles.add(opened.config, name, described.name, settings)
     opened.voice.tell("note", f"profile {name} is in {opened.config}; try it: cdrctl profile check {name}")
 
@@ -193,7 +194,7 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
     ways = provider.ways
     if way is not None:
         if way not in ways:
-            raise UsageError(f"{provider.name} has no way {way!r} to sign in", hint=f"the ways are: {', '.join(ways)}")
+            raise UsageError(f"{provider.name} has no such way to sign in", hint=f"the ways are: {', '.join(ways)}")
         return ways[way]
     started = [names for names in ways.values() if begun & set(names)]
     if started:
@@ -201,8 +202,11 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
     if len(ways) == 1:
         return next(iter(ways.values()))
     first = next(iter(ways))
-    choice = _asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
-    return _way(opened, provider, choice, set())
+    while True:
+        choice = _asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
+        if choice in ways or not opened.world.stdin_is_terminal:
+            return _way(opened, provider, choice, set())
+        opened.voice.tell("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
 
 
 def _asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:

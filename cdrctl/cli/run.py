@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -56,13 +56,15 @@ def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, c
     except CdrctlError as error:
         voice.error(error)
         if isinstance(error, OutputError):
-            _stop_writing()  # what could not be written would be tried again at the end, and change the exit code
+            stop_writing(
+                sys.stdout
+            )  # what could not be written would be tried again at the end, and change the exit code
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
-        _stop_writing()
+        stop_writing(sys.stdout)
         raise typer.Exit(0) from None
     except (KeyboardInterrupt, typer.Abort):
-        voice.tell("warning", "interrupted; a file named by -o was not touched")
+        voice.tell("warning", "interrupted; no file was touched")
         raise typer.Exit(INTERRUPTED) from None
     except (typer.Exit, SystemExit):
         raise
@@ -83,7 +85,7 @@ def _handed_over(ctx: typer.Context) -> tuple[World, dict[str, Any]]:
 
 @contextmanager
 def _termination() -> Iterator[None]:
-    """Let SIGTERM end the program as Ctrl-C does, so that no half file stays."""
+    """Let SIGTERM and a closed terminal end the program as Ctrl-C does, so that no half file stays."""
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         raise TerminatedError
@@ -91,14 +93,16 @@ def _termination() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = [signal.signal(number, end) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
-def _stop_writing() -> None:
-    """Give stdout a reader that never leaves, so that Python's own last flush says nothing."""
+def stop_writing(stream: TextIO | None) -> None:
+    """Give a stream a reader that never leaves, so that Python's own last flush neither fails nor says anything."""
     with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]

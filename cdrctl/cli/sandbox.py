@@ -43,7 +43,7 @@ def serve(
 ) -> None:
     """Serve the sandbox until interrupted; prints the addresses as a configuration with ready profiles.
 
-    For example: cdrctl sandbox serve --port 8099 > sandbox.toml
+    For example: (umask 077; cdrctl sandbox serve --port 8099 > sandbox.toml)
     """
     from cdrctl import sandbox as imitations  # noqa: PLC0415
 
@@ -66,3 +66,14 @@ def serve(
                 put(opened, f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}")
         opened.voice.tell("note", f"serving on {running.url}; Ctrl-C ends it")
         threading.Event().wait()
+
+
+@commands.command()
+@in_session
+def switches(opened: Session) -> None:
+    """Print every switch of `serve --switch`, what it can be, and what it does, separated by tabs."""
+    from cdrctl import sandbox as imitations  # noqa: PLC0415
+
+    for provider in imitations.PROVIDERS:
+        for name, known in imitations.known_switches(provider).items():
+            put(opened, f"{provider}.{name}\t{known.choices}\t{known.meaning}")

@@ -16,6 +16,7 @@ from cdrctl.cli.exporting import (
     COMMON_SHOWN,
     SANDBOX,
     Connected,
+    colored,
     conclude,
     connected,
     fetched,
@@ -71,7 +72,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     look = writers.Look(
         width=session.world.width,
         zone=zone or windows.zone("UTC"),
-        color=session.world.stdout_is_terminal and not session.world.environ.get("NO_COLOR"),
+        color=colored(session),
         shown=("provider", *COMMON_SHOWN),
         chosen=fields is not None,
     )
@@ -79,7 +80,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
             _connect(session, part, opened)
-        with output(given["output"], standard_output(session)) as out:
+        with output(given["output"], standard_output(session, given["output"])) as out:
             pages = _pages(session, parts, given, fields, zone)
             writers.load(form)(Schema(columns, lambda _page: ()), pages, out, look)
             if all(part.error for part in parts):  # then what was there before stays

@@ -11,6 +11,7 @@ drops rows. So every listing is asked month by month, and each month's edge by a
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import re
@@ -24,7 +25,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr
 
-from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.fetchers import Call, Option, Provider, Settings
 from cdrctl.http import (
     Answer,
@@ -69,6 +70,9 @@ LONGEST_RANGE = 2_682_000
 
 POISON_AT_MOST = 16
 """Unreadable records in one stretch, after which the rest of it is given up and said to be missing."""
+
+_MEND = "the operator can mend the document"
+_NARROWER = "a shorter --longest-call asks for less; the operator can allow more"
 
 LARGEST_PAGE = 3200
 
@@ -190,7 +194,7 @@ def _listing(
             # Forbidden, gone or locked concerns one account; a token that has ended concerns them all.
             if not options["descendants"] or error.status not in {403, 404, 423}:
                 raise
-            yield Gap(f"account {one} could not be read: {error.message}", error.said or error.hint)
+            yield Gap(f"account {one} could not be read: {error.message}", error.hint, error.said)
 
 
 def _part(text: str) -> str:
@@ -295,7 +299,7 @@ def _range(listing: Listing, first: int, last: int, tries: int = 5) -> Iterator[
         if not _of_data(error) or (tries > 1 and not _alive(listing, first, last)):
             raise
         if len(listing.poison) >= POISON_AT_MOST:
-            yield Gap(f"{TITLE} cannot read its records from {_said(first)} to {_said(last)}", error.said)
+            yield Gap(f"{TITLE} cannot read its records from {_said(first)} to {_said(last)}", _MEND, error.said)
             return
         overlap = _overlap(listing)
         if first == last or last - first <= 4 * overlap:
@@ -368,7 +372,8 @@ def _upwards(
             yield Gap(
                 f"{TITLE} cannot read one or more of its own records {_saved(listing)} at {_said(second)}"
                 + (f" (HTTP {error.status})" if error.status else ""),
-                f"the operator can mend the document; {TITLE} says: {error.said or 'nothing'}",
+                _MEND,
+                error.said,
             )
         if edge is not None and not listing.by_interaction:
             yield Gap(
@@ -380,7 +385,7 @@ def _upwards(
         if begin > last:
             return
         if len(listing.poison) >= POISON_AT_MOST:
-            yield Gap(f"{TITLE} cannot read its records from {_said(begin)} to {_said(last)}", error.said)
+            yield Gap(f"{TITLE} cannot read its records from {_said(begin)} to {_said(last)}", _MEND, error.said)
             return
 
 
@@ -478,7 +483,11 @@ def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
             yield from _upwards(listing, first, last, error, edge)
             break
         if narrower < 1:
-            yield Gap(f"calls in progress at {_said(edge)}, the turn of the month, could not be looked for", problem)
+            yield Gap(
+                f"calls in progress at {_said(edge)}, the turn of the month, could not be looked for",
+                _NARROWER,
+                problem,
+            )
             return
         reach = narrower
     # A call that began at the latest a second before the month's start ends a second before the limit.
@@ -486,6 +495,7 @@ def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
         what = f"lasted less than {reach} s" if listing.by_interaction else f"ended before {_said(edge + reach)}"
         yield Gap(
             f"calls in progress at {_said(edge)}, the turn of the month, were looked for only where they {what}",
+            _NARROWER,
             problem,
         )
 
@@ -528,6 +538,12 @@ def _filters(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str]]
         if not equals or not name:
             raise UsageError(f"a filter is written NAME=VALUE: {text!r}", hint="for example --filter direction=inbound")
         column = _FILTERED.get(_DOCUMENT_PATHS.get(name, name))
+        if column is None and not _in_documents(name):
+            near = difflib.get_close_matches(name, [*_FILTERED, *(column.name for column in DOCUMENT)], n=3)
+            raise UsageError(
+                f"there is no field {name!r} to filter on",
+                hint=f"did you mean {' or '.join(near)}?" if near else "cdrctl kazoo cdr shows what a document holds",
+            )
         if column is None:
             theirs.append((name, value))
         else:
@@ -538,6 +554,13 @@ def _filters(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str]]
         return all(_matches(column, _at(row, context, column, path), value) for column, path, value in ours)
 
     return keep, theirs
+
+
+def _in_documents(path: str) -> bool:
+    """Return whether a document may hold this path: a field of its own, or anything in an object of variables."""
+    return any(path == column.key for column in DOCUMENT) or path.startswith(
+        ("custom_channel_vars.", "custom_application_vars.", "custom_sip_headers.")
+    )
 
 
 def _at(row: Record, context: Mapping[str, str], column: Column, path: str) -> Any:
@@ -649,6 +672,13 @@ def explain(answer: Answer) -> CdrctlError | None:
             )
         case 404 if re.search("faulty_request|utc_offset", said_so):
             return ProviderError(f"{TITLE} does not accept a parameter", said=words, status=status)
+        case 404 if re.search("supplied id|bad.identifier", said_so) and re.search("/cdrs(/interaction)?$", answer.url):
+            return ConfigurationError(
+                "there is no such account or user",
+                said=words,
+                hint="check account_id, or --account and --user",
+                status=status,
+            )
         case 404 if re.search("supplied id|bad.identifier", said_so):
             return ProviderError(
                 "there is no CDR with that id, or no such account; the id of a CDR looks like 202611-…",
@@ -792,6 +822,30 @@ def start(record: Record) -> datetime | None:
     with suppress(ValueError):
         return unix_instant(read_integer(pick(record, "channel_created_time")) // 1_000_000)
     return None
+
+
+def interaction(record: Record) -> str:
+    """Return what is the same for all legs of an interaction; of a row without it, the key of its leg.
+
+    4.3 and 5.0 show as the earliest leg the earliest of those saved within the range: which leg it is may differ from
+    one request to the next, and the interaction is one all the same.
+    """
+    return identity(record) if _begun(record) is None else str(pick(record, "interaction_id"))
+
+
+def interaction_start(record: Record) -> datetime | None:
+    """Return the start of the interaction, which its id begins with, or of the leg shown where that makes no sense."""
+    return _begun(record) or start(record)
+
+
+def _begun(record: Record) -> datetime | None:
+    """Return the start of an interaction by its id, or None where the leg shown cannot be one of its first."""
+    match = re.match(r"([0-9]{11})-", str(pick(record, "interaction_id") or ""))
+    leg = start(record)
+    if match is None or leg is None:
+        return None
+    begun = gregorian_instant(match[1])
+    return begun if timedelta(seconds=-1) < leg - begun <= timedelta(hours=1) else None
 
 
 def read_unquoted(raw: Any) -> str:
@@ -1236,8 +1290,8 @@ PROVIDER = Provider(
             about="The earliest leg of each interaction: one row per call.",
             columns=COLUMNS,
             fetch=interactions,
-            identity=identity,
-            start=start,
+            identity=interaction,
+            start=interaction_start,
             lag=SETTLED,
             common=common,
             options=_LISTING,

@@ -62,12 +62,12 @@ class WebexSettings(Settings):
         "https://webexapis.com/v1/access_token", description="where a refresh token becomes an access token"
     )
 
-    @field_validator("token_url")
+    @field_validator("token_url", "base_url")
     @classmethod
     def _sealed(cls, url: str) -> str:
-        """Refuse to send a client secret where others can read it."""
+        """Refuse to send a secret where others can read it."""
         if not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
-            raise ValueError("token_url must begin with https://, because the client secret is sent there")
+            raise ValueError("it must begin with https://, because a secret is sent there")
         return url
 
 
@@ -485,6 +485,10 @@ def sign_in(settings: WebexSettings, ended: Token | None, now: datetime) -> Gene
     )
     body = answer.body if isinstance(answer.body, dict) else {}
     token = body.get("access_token")
+    if answer.status in {404, 405}:
+        raise ConfigurationError(
+            f"nobody renews tokens at {answer.url}", said=said(answer), hint="check token_url", status=answer.status
+        )
     if not answer.good or not isinstance(token, str) or not token:
         raise SignInError(
             "the refresh token was not accepted",

@@ -818,6 +818,13 @@ class Exchange:
         """No call lasts longer, in milliseconds."""
         return self._longest
 
+    @property
+    def first(self) -> int | None:
+        """When the earliest call began, in Unix milliseconds; None where calls are drawn for whatever day is asked."""
+        if self._given is None:
+            return None
+        return min(self._starts, default=0)
+
     def sibling(self, name: str) -> Exchange:
         """Return a smaller exchange with calls of its own; empty where the calls of this one were handed in."""
         if self._given is not None:

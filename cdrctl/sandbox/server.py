@@ -17,12 +17,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from cdrctl.sandbox.callgear import CallGear
 from cdrctl.sandbox.exchange import Exchange
 from cdrctl.sandbox.kazoo import Kazoo
+from cdrctl.sandbox.portsip import PortSIP
+from cdrctl.sandbox.voicenter import Voicenter
 from cdrctl.sandbox.webex import Webex
 from cdrctl.sandbox.wire import Clock, Provider, Reply, Request, Setting, Switch
 
-PROVIDERS: dict[str, Callable[..., Provider]] = {"webex": Webex, "kazoo": Kazoo}
+PROVIDERS: dict[str, Callable[..., Provider]] = {
+    "webex": Webex,
+    "kazoo": Kazoo,
+    "callgear": CallGear,
+    "voicenter": Voicenter,
+    "portsip": PortSIP,
+}
 """Every imitated provider: a new one is one file and one line here."""
 
 ACTIONS = (
@@ -261,8 +270,9 @@ class Sandbox:
     def credentials(self, provider: str, kind: str = "") -> dict[str, Setting]:
         """Return settings that sign in by one way.
 
-        webex: access_token (default), refresh_token. kazoo: api_key (default), password, realm, auth_token. Raises
-        ValueError for another.
+        webex: access_token (default), refresh_token. kazoo: api_key (default), password, realm, auth_token.
+        callgear: access_token (default), login, partner. voicenter: code (default), bearer. portsip: password
+        (default), access_token, standard_user. Raises ValueError for another.
         """
         with self._lock:
             known: Provider = self.provider(provider)
@@ -278,7 +288,8 @@ class Sandbox:
         """Return the wire records that began in `[since, until)`: what a perfect export of that window holds.
 
         Independent of paging, limits and faults, under the switches now set, as far as they exist by now. Options:
-        webex `locations`; kazoo `account`, `user`.
+        webex `locations`; kazoo `account`, `user`; callgear `fields`, `user_id`, `reading`; voicenter the search keys
+        and `fields`; portsip `user`.
         """
         with self._lock:
             records: list[dict[str, Any]] = self.provider(provider).truth(call, since, until, **options)
@@ -364,7 +375,10 @@ class Sandbox:
 
     def _answered(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, client: str) -> _Sent:
         """Return what is sent for a request, and remember it."""
-        found = next((p for p in self._providers.values() if path.startswith(f"{p.mount}/")), None)
+        found = next((p for p in self._providers.values() if f"{path}/".startswith(f"{p.mount.rstrip('/')}/")), None)
+        if found is None:
+            # A provider may tell addresses from the root of its host.
+            found = next((p for p in self._providers.values() if path.startswith(getattr(p, "roots", ()))), None)
         received = Received(found.name if found else "", method, path, query, headers, body)
         slow = 0.0
         with self._lock:
@@ -373,8 +387,9 @@ class Sandbox:
                 sent = _Sent(Reply(404, b'{"message":"Not Found"}', {"Content-Type": "application/json"}))
             else:
                 host = headers.get("host", self.url.removeprefix("http://"))
-                base = f"http://{host}{found.mount}"
-                request = Request(method, path.removeprefix(found.mount), query, headers, body, base, client)
+                mount = found.mount.rstrip("/")
+                base = f"http://{host}{mount}"
+                request = Request(method, path.removeprefix(mount), query, headers, body, base, client)
                 sent, slow = self._by_rules(found, request)
             received.status = 0 if sent.way == "reset" else sent.reply.status
             sent = self._dressed(sent, headers, found)

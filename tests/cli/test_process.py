@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ from cdrctl.fetchers import PROVIDERS
 ROOT = Path(__file__).parents[2]
 CDRCTL = [sys.executable, "-m", "cdrctl"]
 A_DAY = ["-p", "sandbox", "--since", "26h", "--until", "2h"]  # whatever the time is
+
+
+@pytest.fixture(autouse=True)
+def _hearing() -> Iterator[None]:
+    """Let the children hear SIGINT, which a job in the background is made to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -53,6 +62,28 @@ def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
     assert deaf.stdout.split()[1] == "0"
 
 
+def test_a_closed_stream_that_is_not_needed_does_no_harm(tmp_path: Path) -> None:
+    quiet = process(
+        tmp_path, f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -o {tmp_path / 'a.csv'} >&-; echo $? >&2"
+    )
+    assert quiet.stderr.splitlines()[-1] == "0"
+    deaf = process(
+        tmp_path, f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -o {tmp_path / 'b.csv'} 2>&-; echo $?"
+    )
+    assert deaf.stdout == "0\n"
+    assert (tmp_path / "a.csv").read_bytes().count(b"\n") > 10
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_for_messages_or_help_is_no_traceback_and_keeps_the_exit_code_ours(tmp_path: Path) -> None:
+    ran = process(
+        tmp_path, f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -o {tmp_path / 'a.csv'} 2>/dev/full; echo $?"
+    )
+    assert ran.stdout == "0\n"
+    shown = process(tmp_path, "cdrctl --help > /dev/full; echo $? >&2; cdrctl --version > /dev/full; echo $? >&2")
+    assert shown.stderr.split() == ["8", "8"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     ran = process(tmp_path, "cdrctl webex cdrs -p sandbox --since 26h --until 2h > /dev/full; echo $? >&2")
@@ -60,7 +91,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     assert "the disk is full" in ran.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
     target = tmp_path / "out.jsonl"
     target.write_text("old", encoding="utf-8")
@@ -71,13 +102,16 @@ def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number:
         text=True,
     )
     assert running.stderr is not None
-    for line in running.stderr:
-        if "/cdrs -> 200" in line:
-            break
-    running.send_signal(number)
-    rest = running.stderr.read()
-    running.stderr.close()
-    assert running.wait(timeout=20) == 130
+    try:
+        for line in running.stderr:
+            if "/cdrs -> 200" in line:
+                break
+        running.send_signal(number)
+        rest = running.stderr.read()
+        assert running.wait(timeout=20) == 130
+    finally:
+        running.kill()
+        running.stderr.close()
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert target.read_text(encoding="utf-8") == "old"
@@ -139,9 +173,10 @@ def test_the_served_sandbox_prints_profiles_that_work(tmp_path: Path) -> None:
         for provider in PROVIDERS:
             ran = process(tmp_path, f"cdrctl profile check sandbox-{provider} --config {config}")
             assert ran.returncode == 0, ran.stderr
-    finally:
         serving.send_signal(signal.SIGINT)
         assert serving.wait(timeout=20) == 130
+    finally:
+        serving.kill()
         serving.stderr.close()
 
 

@@ -49,6 +49,25 @@ def test_a_secret_is_not_taken_from_the_command_line(tmp_path: Path) -> None:
     assert not config.exists()
 
 
+def test_a_setting_that_is_not_valid_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    common = ("profile", "add", "a", "--provider", "kazoo", "--config", config, "--set", "account_id=1")
+    command = ("--set", "api_key_command=false")
+    for setting in ("base_url=127.0.0.1:8000", "base_url=foo"):
+        ran = run(*common, *command, "--set", setting)
+        assert ran.code == 6
+        assert "base_url" in ran.err
+    ran = run(*common, *command, "--set", "base_url=http://127.0.0.1/v2", "--set", "requests_per_minute=abc")
+    assert ran.code == 6
+    assert not config.exists()
+
+
+def test_what_is_pasted_at_the_wrong_question_is_not_repeated(tmp_path: Path) -> None:
+    ran = run("profile", "add", "a", "--config", tmp_path / "c.toml", stdin=f"webex\n{SECRET}\n")
+    assert ran.code == 2
+    assert SECRET not in ran.err + ran.out
+
+
 def test_a_setting_that_does_not_exist_is_refused_when_it_is_given(tmp_path: Path) -> None:
     ran = run("profile", "add", "a", "--provider", "kazoo", "--set", "acount_id=1", "--config", tmp_path / "c.toml")
     assert ran.code == 2

@@ -396,11 +396,11 @@ def test_a_probe_that_never_fits_is_a_gap() -> None:
         (failure(501, "x"), TemporaryError, "HTTP 501"),
         (httpx.Response(302, headers={"location": "https://elsewhere/"}), ConfigurationError, "redirects to elsewhere"),
         *(
-            (httpx.Response(404, json=sample(f"recorded_crossbar50_error_404_{name}.json")), ProviderError, words)
-            for name, words in (
-                ("cdr", "looks like 202611-…"),
-                ("bad_identifier", "looks like 202611-…"),
-                ("page_size", "does not accept a parameter"),
+            (httpx.Response(404, json=sample(f"recorded_crossbar50_error_404_{name}.json")), kind, words)
+            for name, kind, words in (
+                ("cdr", ConfigurationError, "no such account or user"),
+                ("bad_identifier", ConfigurationError, "no such account or user"),
+                ("page_size", ProviderError, "does not accept a parameter"),
             )
         ),
     ],
@@ -627,3 +627,24 @@ def test_a_check_says_what_it_found() -> None:
         "created_to": str(gregorian("2026-11-20T11:55")),
         "page_size": "1",
     }
+
+
+def test_an_interaction_is_one_whichever_of_its_legs_is_shown() -> None:
+    """4.3 and 5.0 show the earliest leg of those saved within the range: the paged answer and the probe differ."""
+    month = gregorian("2026-11-01")
+
+    def at_the_edge(request: httpx.Request) -> httpx.Response:
+        begun = f"{month - 60}-k1"
+        shown = {"paginate": ("202610-a", -60), None: ("202610-b", -50)}
+        key, offset = shown["paginate" if "paginate" in request.url.params else None]
+        unix = month + offset - gregorian("1970-01-01")
+        one = row(0, id=key, interaction_id=begun, unix_timestamp=str(unix))
+        begins, ends = (int(request.url.params[name]) for name in ("created_from", "created_to"))
+        return envelope([one] if begins <= month - 60 <= ends else [])
+
+    server = Server(by=at_the_edge)
+    ids = [
+        run(server, "interactions", window(since, until)).ids
+        for since, until in (("2026-10-31", "2026-10-31T23:59:05"), ("2026-10-31T23:59:05", "2026-11-01"))
+    ]
+    assert ids == [["202610-a"], []]

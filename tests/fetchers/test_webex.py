@@ -810,7 +810,6 @@ def test_a_region_named_in_a_later_window_after_a_move_is_an_error() -> None:
     [
         ELSEWHERE,
         "https://cdr.example.net/v1",
-        "http://analytics-calling.webexapis.com/v1",
         "https://evil-webexapis.com/v1",
     ],
 )

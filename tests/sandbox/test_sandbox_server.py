@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 
 
 def test_profiles_work_at_once(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
-    assert set(sandbox.profiles) == set(sandbox.base_urls) == {"webex", "kazoo"}
+    assert set(sandbox.profiles) == set(sandbox.base_urls) == set(PROVIDERS)
     for name, profile in sandbox.profiles.items():
         assert profile["base_url"] == sandbox.base_urls[name]
         assert profile["requests_per_minute"] == 0

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PROVIDERS: Mapping[str, str] = {
     "webex": "Webex Calling: detailed call history",
     "kazoo": "2600Hz Kazoo: Crossbar call detail records",
+    "callgear": "CallGear: call legs, calls and costs",
+    "portsip": "PortSIP PBX: call detail records, call logs and call reports",
+    "voicenter": "Voicenter: call log and notifications",
 }
 """Every provider by name, with a line about it; its file is `cdrctl/fetchers/NAME.py` and holds `PROVIDER`."""
 

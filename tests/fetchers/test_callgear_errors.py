@@ -1,0 +1,368 @@
+"""How CallGear is signed in to, and what is made of its errors: by their mnemonic, whatever the status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    ProviderError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
+from cdrctl.fetchers.callgear import CallGearSettings, explain, sign_in, trusts
+from cdrctl.http import Answer, Token
+
+from .test_callgear import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, failed, reply, words
+
+LOGIN = {"login": "user@example.com", "password": "PASSW0RD"}
+
+
+def granted(token: str = "T0KEN-1", seconds: int = 3600) -> Rule:
+    """Return a sign-in that is granted for so many seconds from NOW."""
+    ends = int(NOW.timestamp()) + seconds
+    return lambda body: httpx.Response(
+        200,
+        json={
+            "jsonrpc": "2.0",
+            "id": body["id"],
+            "result": {"data": {"access_token": token, "expire_at": ends, "app_id": 1103}},
+        },
+    )
+
+
+def expired(body: Wire) -> httpx.Response:
+    return as_sent("constructed_error_access_token_expired.json", body)
+
+
+def unknown(body: Wire) -> httpx.Response:
+    return as_sent("constructed_error_access_token_invalid.json", body)
+
+
+def methods(service: Service) -> list[str]:
+    return [body["method"].split(".")[-1] for body in service.asked]
+
+
+def keys(service: Service) -> list[Any]:
+    return [body["params"].get("access_token") for body in service.asked]
+
+
+# Signing in
+
+
+def test_a_key_is_used_as_it_is() -> None:
+    service = a_day(1)
+    service.ids(SINCE, UNTIL)
+    assert set(keys(service)) == {"T0KEN"}
+
+
+def test_a_login_is_written_exactly_as_documented_and_once() -> None:
+    service = a_day(1, settings=LOGIN, rules={"login.user": [granted()]})
+    service.ids(SINCE, UNTIL)
+    assert service.asked[0] == {"jsonrpc": "2.0", "id": 1, "method": "login.user", "params": LOGIN}
+    assert methods(service) == ["user", "account", "call_legs_report", "call_legs_report"]
+    assert keys(service)[1:] == ["T0KEN-1"] * 3
+    assert service.secrets == ["T0KEN-1"]
+
+
+def test_the_collected_sign_in_is_read() -> None:
+    sign = sign_in(CallGearSettings.model_validate(LOGIN), None, NOW)
+    ask = next(sign)
+    assert (ask.url, ask.kind) == (URL, "sign-in")
+    body = json.loads(as_sent("constructed_login_user_ok.json", {"id": 1}).content)
+    with pytest.raises(StopIteration) as done:
+        sign.send(Answer(200, {}, body, "", URL))
+    token: Token = done.value.value
+    assert token.fields == {"access_token": "EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE0000"}
+    assert token.expires is None, "it ended in April, which is no reason to think it over before it is refused"
+    assert "EXAMPLE" not in repr(token)
+
+
+@pytest.mark.parametrize("ending", [expired, unknown])
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_token_that_ends_in_mid_run_is_renewed_once_and_the_same_page_asked(ending: Rule, status: int) -> None:
+    def ends(body: Wire) -> httpx.Response:
+        return httpx.Response(status, content=ending(body).content)
+
+    service = a_day(5, settings=LOGIN, rules={"login.user": [granted(), granted("T0KEN-2")]})
+    service.rules["get.call_legs_report"] = [service.listing, ends]
+    assert len(service.ids(SINCE, UNTIL, page_size=3)) == 5
+    assert methods(service)[3:6] == ["call_legs_report", "user", "call_legs_report"]
+    assert service.params[1] | {"access_token": "T0KEN-2"} == service.params[2]
+    assert keys(service)[-1] == "T0KEN-2"
+    assert service.slept == []
+
+
+def test_a_key_that_ends_is_replaced_by_a_login_where_there_is_one() -> None:
+    service = a_day(1, settings={"access_token": "T0KEN", **LOGIN}, rules={"login.user": [granted()]})
+    service.rules["get.call_legs_report"] = [unknown]
+    assert len(service.ids(SINCE, UNTIL)) == 1
+    assert keys(service) == ["T0KEN", "T0KEN", None, "T0KEN-1", "T0KEN-1"]
+
+
+@pytest.mark.parametrize("ending", [expired, unknown])
+def test_a_key_alone_that_has_ended_ends_the_run(ending: Rule) -> None:
+    service = Service(rules={"*": [ending] * 9})
+    error = service.fails(SignInError)
+    assert error.exit_code == 4
+    assert error.message == "CallGear's access key is not valid (any more)"
+    assert error.hint == "make a new one in the web cabinet, or give login and password"
+    assert "xxxx" not in words(error)
+    assert len(service.asked) == 1
+
+
+def test_a_renewed_token_that_is_refused_too_ends_the_run() -> None:
+    service = Service(settings=LOGIN, rules={"get.account": [unknown] * 9, "login.user": [granted()] * 9})
+    error = service.fails(SignInError)
+    assert error.message == "CallGear's access key is not valid"
+    assert methods(service) == ["user", "account", "user", "account"]
+
+
+def test_a_login_is_renewed_before_its_hour_is_over() -> None:
+    service = a_day(4, settings=LOGIN, rules={"login.user": [granted(seconds=30), granted("T0KEN-2")]})
+    listing = service.listing
+    wait = {"minute_remaining": 0, "minute_reset": 20}
+    service.rules["get.account"] = [
+        lambda body: reply(body, [{"timezone": "Europe/Berlin"}], limits=wait),
+    ]
+    service.rules["get.call_legs_report"] = [listing]
+    assert len(service.ids(SINCE, UNTIL)) == 4
+    assert methods(service) == ["user", "account", "user", "call_legs_report", "call_legs_report"]
+
+
+@pytest.mark.parametrize("word", ["auth_error", "access_token_blocked"])
+def test_a_wrong_password_or_a_blocked_key_ends_the_run_at_once(word: str) -> None:
+    def refused(body: Wire) -> httpx.Response:
+        return failed(body, -32001, word, "Auth error", field="password", value="PASSW0RD")
+
+    service = Service(settings=LOGIN, rules={"login.user": [refused] * 9})
+    error = service.fails(SignInError)
+    assert (
+        error.message
+        == {
+            "auth_error": "wrong login or password for CallGear",
+            "access_token_blocked": "CallGear's access key is blocked",
+        }[word]
+    )
+    assert error.said == f"Auth error ({word}, field password)"
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"access_token": ""}, {"access_token": 7}])
+def test_a_sign_in_without_a_token_is_an_answer_of_another_shape(data: Any) -> None:
+    service = Service(settings=LOGIN, rules={"login.user": [lambda body: reply(body, data)] * 9})
+    assert "no access_token" in service.fails(ProviderError).message
+
+
+def test_a_busy_sign_in_is_waited_out() -> None:
+    busy: list[Rule] = [lambda _body: httpx.Response(503), lambda body: failed(body, -32603, "internal_error")]
+    service = a_day(1, settings=LOGIN, rules={"login.user": [*busy, granted()]})
+    assert len(service.ids(SINCE, UNTIL)) == 1
+    assert len(service.slept) == 2
+
+
+def test_the_key_is_sent_to_the_profiles_own_host_only() -> None:
+    settings = CallGearSettings.model_validate({"base_url": "https://dataapi.uiscom.ru/v2.0"})
+    assert trusts(settings, "https://dataapi.uiscom.ru/v2.0")
+    assert not trusts(settings, URL)
+    assert not trusts(settings, "http://dataapi.uiscom.ru/v2.0")
+
+
+# Errors by mnemonic: code, mnemonic, data, class, exit code, words.
+
+USAGE = (UsageError, 2)
+SIGN_IN = (SignInError, 4)
+TABLE: list[tuple[int, str, dict[str, Any], tuple[type[CdrctlError], int], str]] = [
+    (-32700, "parse_error", {}, (CdrctlError, 1), "did not understand the request"),
+    (-32600, "invalid_request", {}, (CdrctlError, 1), "bug of ours"),
+    (-32601, "method_not_found", {}, (CdrctlError, 1), "bug of ours"),
+    (-32099, "batch_operations_not_supported", {}, (CdrctlError, 1), "bug of ours"),
+    (-32099, "batch_opreations_not_supported", {}, (CdrctlError, 1), "bug of ours"),
+    (-32099, "notifications_not_supported", {}, (CdrctlError, 1), "bug of ours"),
+    (-32602, "filter_prohibited", {"field": "x"}, USAGE, "refuses what was asked for"),
+    (-32602, "sort_prohibited", {"field": "x"}, USAGE, "field x"),
+    (-32602, "invalid_parameter_value", {"field": "limit", "value": 70}, USAGE, "value 70"),
+    (-32602, "data_type_error", {"field": "user_id", "value": "me"}, USAGE, "value me"),
+    (-32602, "required_parameter_missed", {"field": "date_from"}, USAGE, "field date_from"),
+    (-32602, "required_parameter_missed", {"field": "user_id"}, (ConfigurationError, 6), "cdrctl callgear users"),
+    (-32602, "invalid_parameters_combination", {}, USAGE, "invalid_parameters_combination"),
+    (-32602, "error", {}, USAGE, "No."),
+    (-32602, "something_new", {}, USAGE, "something_new"),
+    (-32602, "unexpected_parameters", {"field": "limit"}, (ProviderError, 7), "does not know the field limit"),
+    (-32001, "access_token_blocked", {"field": "access_token", "value": "T0KEN"}, SIGN_IN, "blocked"),
+    (-32001, "auth_error", {}, SIGN_IN, "wrong login or password"),
+    (-32001, "something_new", {"field": "x", "value": "T0KEN"}, SIGN_IN, "does not allow"),
+    (
+        -32003,
+        "ip_not_whitelisted",
+        {"params": {"ip": "203.0.113.9"}},
+        SIGN_IN,
+        "your address 203.0.113.9 is not in CallGear's",
+    ),
+    (-32003, "ip_not_whitelisted", {}, SIGN_IN, "Rules and security settings → API"),
+    (-32003, "forbidden", {}, SIGN_IN, "this user may not call CallGear's get.call_legs_report"),
+    (-32008, "method_component_disabled", {"params": {"components": "data_api"}}, SIGN_IN, "component: data_api"),
+    (-32008, "parameter_component_disabled", {"params": {"components": ["a", "b"]}}, SIGN_IN, "a, b"),
+    (-32009, "account_inactive", {}, SIGN_IN, "the account at CallGear is disabled"),
+    (-32004, "not_found", {}, (ProviderError, 7), "refused the request"),
+    (-32007, "already_exists", {}, (ProviderError, 7), "already_exists"),
+    (-1, "", {}, (ProviderError, 7), "refused the request"),
+]
+
+
+@pytest.mark.parametrize(("code", "word", "data", "expected", "text"), TABLE)
+@pytest.mark.parametrize("status", [200, 400, 403, 500])
+def test_an_error_is_what_its_mnemonic_says_whatever_the_status(
+    code: int, word: str, data: dict[str, Any], expected: tuple[type[CdrctlError], int], text: str, status: int
+) -> None:
+    def refused(body: Wire) -> httpx.Response:
+        return failed(body, code, word, status=status, **data)
+
+    service = a_day(1, rules={"get.call_legs_report": [refused] * 9})
+    kind, exit_code = expected
+    error = service.fails(kind)
+    assert isinstance(error, kind)
+    assert error.exit_code == exit_code
+    assert text in words(error)
+    assert error.said is not None
+    assert error.said.startswith("No.")
+    assert len(service.params) == 1
+    assert service.slept == []
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_internal_error_is_waited_out_and_in_the_end_temporary(status: int) -> None:
+    def broken(body: Wire) -> httpx.Response:
+        return failed(body, -32603, "internal_error", "Internal error", status=status)
+
+    service = a_day(1, rules={"get.call_legs_report": [broken] * 2})
+    assert len(service.ids(SINCE, UNTIL)) == 1
+    assert len(service.slept) == 2
+    service = a_day(1, rules={"get.call_legs_report": [broken] * 9})
+    error = service.fails(TemporaryError)
+    assert error.message == "CallGear failed (5 tries)"
+    assert error.said == "Internal error (internal_error)"
+    assert len(service.params) == 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(429),
+        httpx.Response(500, text="<html>"),
+        httpx.Response(503, json={}),
+        httpx.Response(504, json=[]),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, text='{"jsonrpc"'),
+        httpx.Response(200),
+    ],
+)
+def test_a_passing_fault_costs_no_record_and_a_lasting_one_is_temporary(answer: httpx.Response) -> None:
+    def fault(_body: Wire) -> httpx.Response:
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    service = a_day(1, rules={"get.call_legs_report": [fault] * 3})
+    assert len(service.ids(SINCE, UNTIL)) == 1
+    assert len(service.slept) == 3
+    assert service.slept == sorted(service.slept), "each wait is longer"
+    service = a_day(1, rules={"get.call_legs_report": [fault] * 9})
+    error = service.fails(TemporaryError)
+    assert error.exit_code == 5
+    assert "(5 tries)" in error.message
+    assert len(service.params) == 5
+
+
+def test_retry_after_is_heeded_within_bounds() -> None:
+    def later(after: str) -> Rule:
+        return lambda _body: httpx.Response(429, headers={"Retry-After": after})
+
+    rules = [later("20"), later("99999"), later("Fri, 20 Nov 2026 12:06:40 GMT"), later("soon")]
+    service = a_day(1, rules={"get.call_legs_report": rules})
+    assert len(service.ids(SINCE, UNTIL)) == 1
+    first, second, third, fourth = service.slept
+    assert 20 <= first <= 21
+    assert 300 <= second <= 301
+    assert 0 <= third <= 81
+    assert 6 <= fourth <= 10
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_an_address_without_the_api_is_the_profiles_mistake(status: int) -> None:
+    error = Service(rules={"*": [lambda _body: httpx.Response(status, text="no")]}).fails(ConfigurationError)
+    assert "https://dataapi.callgear.com/v2.0" in (error.hint or "")
+    assert error.status == status
+
+
+def test_another_service_that_speaks_json_rpc_is_the_profiles_mistake() -> None:
+    settings = {"access_token": "T0KEN", "base_url": "https://rpc.example/api", "timezone": "UTC"}
+    rule: Rule = lambda body: failed(body, -32601, "method_not_found")  # noqa: E731
+    error = Service(settings=settings, rules={"*": [rule]}).fails(ConfigurationError)
+    assert "set base_url" in (error.hint or "")
+
+
+def test_the_link_to_help_is_shown_where_it_is_one() -> None:
+    for link, shown in [("https://help.callgear.com/x", True), ("javascript:x", False), ("https://a b", False)]:
+        rule: Rule = lambda body, link=link: failed(body, -32602, "error", extended_helper=link)  # type: ignore[misc]  # noqa: E731
+        error = a_day(1, rules={"get.call_legs_report": [rule]}).fails(UsageError)
+        assert (link in words(error)) == shown
+
+
+@pytest.mark.parametrize("name", ["access_token", "password", "login", "params.access_token"])
+@pytest.mark.parametrize("word", ["invalid_parameter_value", "unexpected_parameters", "data_type_error"])
+def test_a_value_that_may_be_a_secret_is_never_shown(name: str, word: str) -> None:
+    rule: Rule = lambda body: failed(body, -32602, word, field=name, value="T0KEN")  # noqa: E731
+    error = a_day(1, rules={"get.call_legs_report": [rule]}).fails()
+    assert name in words(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *({}, {"code": "x"}, {"code": [1], "data": []}, {"message": 7, "data": {"mnemonic": ["x"]}}),
+        *({"data": {"mnemonic": "limit_exceeded", "params": {"limit_type": ["day"]}}},),
+        *({"data": {"mnemonic": "limit_exceeded", "params": [], "metadata": {"limits": {"minute_reset": "x"}}}},),
+        *({"data": {"mnemonic": "unexpected_parameters", "field": ["a"], "value": {"b": 1}}},),
+        *({"data": {"mnemonic": "ip_not_whitelisted", "params": {"ip": 7}, "extended_helper": 7}},),
+    ],
+    ids=str,
+)
+def test_an_error_of_any_shape_is_an_error(error: Any) -> None:
+    assert isinstance(explain(Answer(200, {}, {"error": error}, "", URL)), CdrctlError)
+
+
+@pytest.mark.parametrize("error", ["no", 7, None, []])
+def test_an_error_that_is_no_object_is_an_answer_of_another_shape(error: Any) -> None:
+    def odd(body: Wire) -> httpx.Response:
+        return httpx.Response(200, json={"id": body["id"], "error": error})
+
+    assert Service(rules={"*": [odd] * 9}).fails(ProviderError).exit_code == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "text"),
+    [
+        ("account_inactive", SignInError, "disabled"),
+        ("forbidden", SignInError, "may not call CallGear's get.call_legs_report"),
+        ("ip_not_whitelisted", SignInError, "203.0.113.9"),
+        ("method_component_disabled", SignInError, "data_api"),
+        ("parse", CdrctlError, "did not understand"),
+    ],
+)
+def test_the_collected_errors_are_read(name: str, kind: type[CdrctlError], text: str) -> None:
+    rule: Rule = lambda body: as_sent(f"constructed_error_{name}.json", body)  # noqa: E731
+    assert text in words(a_day(1, rules={"get.call_legs_report": [rule]}).fails(kind))
+
+
+def test_each_call_says_what_right_it_needs() -> None:
+    rule: Rule = lambda body: as_sent("constructed_error_forbidden.json", body)  # noqa: E731
+    error = Service(rules={"get.financial_call_legs_report": [rule]}).fails(SignInError, "costs")
+    assert "account access: view" in (error.hint or "")
+    assert "get.financial_call_legs_report" in error.message
+    error = Service(rules={"get.customer_users": [rule]}).fails(SignInError, "users")
+    assert "user: view" in (error.hint or "")

@@ -1,0 +1,327 @@
+"""CallGear from end to end, against the service imitated from its documents: what it leaves open loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.export import Tally, rows
+from cdrctl.fetchers import connect
+from cdrctl.fetchers.callgear import PROVIDER, CallGearSettings
+from cdrctl.http import Client, Clock
+from cdrctl.records import raw
+from cdrctl.sandbox import Exchange, Sandbox, start
+from cdrctl.windows import Window
+
+NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
+TURN = datetime(2026, 10, 25, 1, tzinfo=UTC)
+EXCHANGE = Exchange(1)
+SINCE, UNTIL = datetime(2026, 11, 19, 18, tzinfo=UTC), datetime(2026, 11, 19, 20, tzinfo=UTC)
+KEYS = {"legs": "id", "calls": "id", "costs": "leg_id", "users": "id"}
+
+
+class World:
+    """A sandbox and a profile on one clock that moves only where the client waits."""
+
+    def __init__(self, sandbox: Sandbox, settings: CallGearSettings, client: Client, slept: list[float]) -> None:
+        self.sandbox = sandbox
+        self.settings = settings
+        self.client = client
+        self.slept = slept
+        self.tally = Tally()
+        self.told: list[str] = []
+
+    def records(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[dict[str, Any]]:
+        """Return the raw records of an export."""
+        given = {"filter": (), "sort": (), "page_size": 10_000, "longest_call": timedelta(hours=24), "ongoing": False}
+        found = PROVIDER.call(call)
+        window = Window(since, until) if found.windowed else None
+        pieces = found.fetch(self.client, self.settings, window, given | options)
+        pages = rows(pieces, found, raw(), window, self.tally, lambda _level, text: self.told.append(text))
+        return [dict(one) for page in pages for one in page]
+
+    def ids(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[int]:
+        return [one[KEYS[call]] for one in self.records(since, until, call, **options)]
+
+    def truth(self, since: datetime, until: datetime, call: str = "legs", **options: str) -> list[int]:
+        return sorted(one[KEYS[call]] for one in self.sandbox.truth("callgear", call, since, until, **options))
+
+
+@contextmanager
+def world(
+    switches: Mapping[str, str] | None = None, *, kind: str = "access_token", limits: bool = False, **changes: Any
+) -> Iterator[World]:
+    moment = [NOW]
+    slept: list[float] = []
+
+    def monotonic() -> float:
+        return (moment[0] - NOW).total_seconds()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        moment[0] += timedelta(seconds=seconds)
+
+    clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
+    given = {"callgear": dict(switches or {})}
+    with start(now=clock.now, providers=["callgear"], switches=given, exchange=EXCHANGE, limits=limits) as sandbox:
+        settings = CallGearSettings.model_validate(sandbox.credentials("callgear", kind) | changes)
+        client = connect(
+            PROVIDER, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None
+        )
+        with closing(client):
+            yield World(sandbox, settings, client, slept)
+
+
+SWITCHES: list[dict[str, str]] = [
+    {},
+    {"bounds": "half_open"},
+    {"window_on": "finish"},
+    {"window_on": "finish", "bounds": "half_open"},
+    {"short_page": "3"},
+    {"ties": "moving"},
+    {"names_field": "off"},
+    {"no_wav": "off"},
+    {"reasons": "caller"},
+    {"deprecated": "null"},
+    {"deprecated": "absent"},
+    {"meta": "before"},
+    {"get_account_meta": "meta_data"},
+    {"zone": "America/New_York"},
+    {"zone": "Asia/Dubai"},
+    {"deprecated_version": "on"},
+    {"error_data": "full"},
+    {"http_errors": "real"},
+    {"limits": "{}"},
+    {"zone": "America/New_York", "window_on": "finish", "short_page": "2", "names_field": "off", "ties": "moving"},
+]
+
+
+CASES = [("legs", one) for one in SWITCHES]
+CASES += [(call, one) for call in ("calls", "costs") for one in (SWITCHES[0], SWITCHES[-1])]
+CASES += [("calls", {"names_field": "off"}), ("costs", {"session_id": "string"})]
+
+
+@pytest.mark.parametrize(("call", "switches"), CASES, ids=str)
+def test_an_export_holds_every_record_of_the_window_once(call: str, switches: dict[str, str]) -> None:
+    with world(switches) as there:
+        found = there.ids(SINCE, UNTIL, call, page_size=20)
+        assert sorted(found) == there.truth(SINCE, UNTIL, call)
+        assert len(found) > 20
+        assert there.tally.gaps == []
+
+
+@pytest.mark.parametrize("double", ["both", "first", "second"])
+@pytest.mark.parametrize("by", ["start_time", "finish"])
+def test_windows_tile_around_the_hour_that_comes_twice(double: str, by: str) -> None:
+    since, until = TURN - timedelta(hours=5), TURN + timedelta(hours=5)
+    cuts = [timedelta(minutes=minutes) for minutes in (-75, -60, -30, 0, 15, 60, 90)]
+    with world({"double_hour": double, "window_on": by}) as there:
+        whole = sorted(there.ids(since, until))
+        assert whole == there.truth(since, until)
+        assert len(whole) > 20
+        for cut in cuts:
+            parts = there.ids(since, TURN + cut) + there.ids(TURN + cut, until)
+            assert sorted(parts) == whole
+        assert there.tally.gaps == []
+
+
+@pytest.mark.parametrize("call", ["legs", "calls", "costs"])
+def test_windows_tile_at_the_very_second_of_a_call(call: str) -> None:
+    with world({"bounds": "half_open"}) as there:
+        wires = there.sandbox.truth("callgear", call, SINCE, UNTIL)
+        middle = datetime.fromisoformat(wires[len(wires) // 2]["start_time"] + "+01:00").astimezone(UTC)
+        for cut in (middle, middle + timedelta(milliseconds=500), middle - timedelta(microseconds=1)):
+            parts = there.ids(SINCE, cut, call) + there.ids(cut, UNTIL, call)
+            assert sorted(parts) == there.truth(SINCE, UNTIL, call)
+
+
+def test_rows_that_come_in_while_pages_are_read_are_had_or_said() -> None:
+    with world({"grow": "1"}) as there:
+        found = there.ids(SINCE, UNTIL, page_size=40)
+        missing = set(there.truth(SINCE, UNTIL)) - set(found)
+        assert not missing or there.tally.gaps
+
+
+@pytest.mark.parametrize("kind", ["access_token", "login", "partner"])
+@pytest.mark.parametrize("http", ["200", "real"])
+def test_each_way_to_sign_in(kind: str, http: str) -> None:
+    with world({"http_errors": http}, kind=kind) as there:
+        assert sorted(there.ids(SINCE, UNTIL)) == there.truth(SINCE, UNTIL)
+
+
+@pytest.mark.parametrize("http", ["200", "real"])
+def test_a_login_that_ends_in_mid_run_is_renewed(http: str) -> None:
+    with world({"http_errors": http}, kind="login") as there:
+        before = there.ids(SINCE, UNTIL)
+        there.sandbox.expire_tokens("callgear")
+        assert there.ids(SINCE, UNTIL) == before
+    with world({"http_errors": http}) as there:
+        there.sandbox.expire_tokens("callgear")
+        with pytest.raises(SignInError, match="access key is not valid"):
+            there.ids(SINCE, UNTIL)
+        assert len(there.sandbox.requests) == 1
+
+
+def test_a_login_of_a_few_seconds_is_enough() -> None:
+    with world({"token_ttl": "30", "minute_limit": "2", "limits": "on"}, kind="login") as there:
+        assert sorted(there.ids(SINCE, UNTIL, page_size=40)) == there.truth(SINCE, UNTIL)
+
+
+@pytest.mark.parametrize("http", ["200", "real"])
+def test_points_of_a_minute_are_waited_for_without_one_refusal(http: str) -> None:
+    with world({"minute_limit": "3", "http_errors": http}, limits=True) as there:
+        assert sorted(there.ids(SINCE, UNTIL, page_size=9)) == there.truth(SINCE, UNTIL)
+        assert len(there.slept) > 2
+        assert all(0 < seconds <= 61 for seconds in there.slept)
+        assert {request.status for request in there.sandbox.requests} <= {200, 400}
+
+
+@pytest.mark.parametrize("http", ["200", "real"])
+def test_a_days_points_end_the_run_and_it_goes_on_from_where_it_says(http: str) -> None:
+    with world({"day_limit": "4", "minute_limit": "60", "http_errors": http}, limits=True) as there:
+        with pytest.raises(TemporaryError, match="daily limit of 4 requests") as caught:
+            there.ids(SINCE, UNTIL, page_size=20)
+        assert there.slept == []
+        since = datetime.fromisoformat((caught.value.hint or "").partition("--since ")[2].split()[0])
+        assert SINCE < since < UNTIL
+        there.sandbox.switch("callgear", "day_limit", "3000")
+        assert sorted(there.ids(since, UNTIL)) == there.truth(since, UNTIL)
+
+
+REFUSALS: list[tuple[str, type[CdrctlError], str]] = [
+    ("access_token_blocked", SignInError, "blocked"),
+    ("auth_error", SignInError, "wrong login"),
+    ("forbidden", ConfigurationError, "time zone could not be read"),
+    ("account_inactive", SignInError, "disabled"),
+    ("ip_not_whitelisted", SignInError, "127.0.0.1"),
+    ("method_component_disabled", SignInError, "component"),
+    ("parameter_component_disabled", SignInError, "component"),
+    ("internal_error", TemporaryError, "CallGear failed"),
+    ("parse_error", CdrctlError, "did not understand"),
+    ("method_not_found", CdrctlError, "did not understand"),
+]
+
+
+@pytest.mark.parametrize(("word", "kind", "text"), REFUSALS)
+@pytest.mark.parametrize("http", ["200", "real"])
+def test_a_refusal_is_named(word: str, kind: type[CdrctlError], text: str, http: str) -> None:
+    data = "full" if http == "real" else "sparse"
+    with (
+        world({"refuse": word, "http_errors": http, "error_data": data}) as there,
+        pytest.raises(kind, match=text),
+    ):
+        there.ids(SINCE, UNTIL)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("filter_prohibited", UsageError),
+        ("invalid_parameter_value", UsageError),
+        ("unexpected_parameters", ProviderError),
+        ("forbidden", SignInError),
+    ],
+)
+def test_a_refusal_of_the_listing_is_named(word: str, kind: type[CdrctlError]) -> None:
+    with world({"refuse": word}, timezone="Europe/Berlin") as there, pytest.raises(kind) as caught:
+        there.ids(SINCE, UNTIL)
+    assert word in (caught.value.said or "")
+
+
+@pytest.mark.parametrize(("switch", "text"), [("ip=unlisted", "allow-list"), ("account=inactive", "disabled")])
+def test_an_account_that_is_closed_is_named(switch: str, text: str) -> None:
+    name, _, value = switch.partition("=")
+    with world({name: value}) as there, pytest.raises(SignInError, match=text):
+        there.ids(SINCE, UNTIL)
+
+
+def test_a_partner_must_say_whose_records_are_meant() -> None:
+    with world(kind="partner", user_id=None) as there, pytest.raises(ConfigurationError) as caught:
+        there.ids(SINCE, UNTIL)
+    assert "user_id" in (caught.value.hint or "")
+    with world(kind="partner", user_id=2002) as there:
+        found = sorted(there.ids(SINCE, UNTIL))
+        assert found == there.truth(SINCE, UNTIL, user_id="2002")
+        assert found != there.truth(SINCE, UNTIL)
+
+
+def test_a_partners_zone_is_not_told() -> None:
+    with world(kind="partner", timezone=None) as there, pytest.raises(ConfigurationError, match="time zone"):
+        there.ids(SINCE, UNTIL)
+
+
+def test_the_users_of_a_partner() -> None:
+    with world(kind="partner") as there:
+        assert sorted(there.ids(SINCE, UNTIL, "users", page_size=2)) == [2000, 2001, 2002]
+        assert there.ids(SINCE, UNTIL, "users", filter=("customer_id=100001",)) == [2002]
+    with world() as there, pytest.raises(SignInError, match=r"get\.customer_users"):
+        there.ids(SINCE, UNTIL, "users")
+
+
+@pytest.mark.parametrize("action", ["cut", "reset", "not_json", "html", "empty", 500, 503, 429])
+def test_a_passing_fault_costs_no_record(action: Any) -> None:
+    with world() as there:
+        there.sandbox.fail("callgear", action, nth=2, times=2)
+        assert sorted(there.ids(SINCE, UNTIL, page_size=40)) == there.truth(SINCE, UNTIL)
+        assert there.slept
+
+
+def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
+    with world() as there:
+        there.sandbox.fail("callgear", "wrong_shape", times=99, nth=2)
+        with pytest.raises(ProviderError, match="shape we do not know"):
+            there.ids(SINCE, UNTIL)
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("direction=in", lambda leg: leg["direction"] == "in"),
+        ("duration>60", lambda leg: (leg["duration"] or 0) > 60),
+        ("is_operator=true", lambda leg: leg["is_operator"] is True),
+        ("employee_id=null", lambda leg: leg["employee_id"] is None),
+        ("employee_full_name~%o%", lambda leg: "o" in (leg["employee_full_name"] or "")),
+        (
+            '{"filters":[{"field":"direction","operator":"=","value":"in"},DURATION],"condition":"or"}',
+            lambda leg: leg["direction"] == "in" or leg["duration"] < 5,
+        ),
+    ],
+)
+def test_filters_are_understood(text: str, matches: Any) -> None:
+    with world() as there:
+        everything = there.sandbox.truth("callgear", "legs", SINCE, UNTIL)
+        tree = text.replace("DURATION", '{"field":"duration","operator":"<","value":5}')
+        found = sorted(there.ids(SINCE, UNTIL, filter=(tree,)))
+        assert found == sorted(leg["id"] for leg in everything if matches(leg))
+        assert 0 < len(found) < len(everything)
+
+
+def test_an_order_is_understood() -> None:
+    with world() as there:
+        lengths = [leg["duration"] for leg in there.records(SINCE, UNTIL, sort=("duration:desc",))]
+        assert lengths == sorted(lengths, reverse=True)
+        assert len(lengths) > 20
+
+
+def test_ongoing_calls_come_when_asked_for() -> None:
+    since = NOW - timedelta(hours=3)
+    with world() as there:
+        ended = set(there.ids(since, NOW, "calls"))
+        assert ended <= set(there.ids(since, NOW, "calls", ongoing=True))
+
+
+def test_a_long_window_is_had_in_months() -> None:
+    with world() as there:
+        since, until = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)
+        assert sorted(there.ids(since, until, "calls")) == there.truth(since, until, "calls")
+        assert there.tally.gaps == []
+
+
+def test_a_check_of_the_profile_finds_the_service() -> None:
+    with world() as there:
+        assert PROVIDER.check(there.client, there.settings).startswith("signed in; times are of Europe/Berlin; ")

@@ -1,0 +1,343 @@
+"""PortSIP from end to end: our fetcher against an imitation of the PBX that was made from its documents alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.fetchers.portsip import FILTERS, PROVIDER
+from cdrctl.sandbox import Exchange, Sandbox, start, uniform
+from cdrctl.windows import Window
+
+from .test_portsip import NOON, FakeClock, Run, commonly, fetched, window
+
+DAY = window("2026-11-18", "2026-11-19")
+HOUR = window("2026-11-18T09:00", "2026-11-18T10:00")
+AFTERNOON = window("2026-11-18T13:00", "2026-11-18T16:00")
+DRAWN = Exchange(7, volume=0.3)
+"""Drawn once: the same calls for all tests that hand in none."""
+WANTED: dict[str, Any] = {"type": "NORMAL", "email": "user@example.com", "range": "YESTERDAY"}
+
+
+class Box:
+    """A sandbox, and the clock by which it and the fetcher live."""
+
+    def __init__(self, calls: list[Any] | None, switches: dict[str, str], now: datetime) -> None:
+        self.clock = FakeClock(now)
+        exchange = DRAWN if calls is None else Exchange(7, calls)
+        self.sandbox: Sandbox = start(
+            now=self.clock.now, providers=["portsip"], switches={"portsip": switches}, exchange=exchange
+        )
+
+    def run(self, call: str, span: Window | None = None, kind: str = "", **options: Any) -> Run:
+        return fetched(self.sandbox.credentials("portsip", kind), call, span, clock=self.clock, **options)
+
+    def refused(self, error: type[CdrctlError], call: str, span: Window | None = None, **options: Any) -> CdrctlError:
+        with pytest.raises(error) as caught:
+            self.run(call, span, **options)
+        assert type(caught.value) is error
+        return caught.value
+
+    def truth(self, call: str, span: Window, **options: str) -> list[dict[str, Any]]:
+        return self.sandbox.truth("portsip", call, span.since, span.until, **options)
+
+    def paths(self) -> list[str]:
+        return [f"{one.method} {one.path.removeprefix('/portsip')}" for one in self.sandbox.requests]
+
+    def check(self, call: str, span: Window, **options: Any) -> Run:
+        """Check that a window is whole: every record once, untouched."""
+        run = self.run(call, span, **options)
+        assert sorted(map(str, run.rows)) == sorted(map(str, self.truth(call, span)))
+        assert run.gaps == []
+        return run
+
+
+Boxes = Callable[..., Box]
+
+
+@pytest.fixture
+def box() -> Iterator[Boxes]:
+    """Start sandboxes and close them."""
+    running: list[Box] = []
+
+    def begin(calls: list[Any] | None = None, now: datetime = NOON, **switches: str) -> Box:
+        running.append(Box(calls, switches, now))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.sandbox.close()
+
+
+# Listings
+
+
+@pytest.mark.parametrize("call", ["cdrs", "calllogs"])
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {},
+        {"version": "22.3"},
+        {"version": "22.0"},
+        {"skip": "1"},
+        {"count": "asked"},
+        {"count": "absent"},
+        {"skip": "1", "count": "absent"},
+        {"empty": "null"},
+        {"ids": "base64"},
+        {"end_reason": "doc"},
+        {"top_max": "1000"},
+        {"limits": "on", "access_limit": "20"},
+        {"limits": "on", "access_limit": "20", "throttle": "503", "retry_after": "none"},
+        {"grow": "1"},
+        {"grow": "3"},
+        {"grow": "20"},
+        {"grow": "2", "skip": "1"},
+        {"token_ttl": "2"},
+        {"expire_after": "4"},
+        {"query": "ignored"},
+    ],
+    ids=str,
+)
+def test_a_day_is_whole(box: Boxes, call: str, switches: dict[str, str]) -> None:
+    """Each record once, none missing, however the PBX behaves."""
+    size = 100 if "query" in switches else 7
+    run = box(**switches).check(call, DAY, page_size=size)
+    assert len(run.rows) > 40
+
+
+@pytest.mark.parametrize("call", ["cdrs", "calllogs"])
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 30])
+def test_around_the_size_of_a_page(box: Boxes, call: str, count: int) -> None:
+    made = box(uniform(count, HOUR.since, HOUR.until))
+    run = made.check(call, HOUR, page_size=10)
+    assert len(run.rows) == count
+    assert run.requests == 1 + max(1, -(-count // 10))
+
+
+@pytest.mark.parametrize("call", ["cdrs", "calllogs"])
+def test_windows_tile(box: Boxes, call: str) -> None:
+    """Also where a cut falls on the very start of a call."""
+    made = box()
+    starts = [datetime.fromisoformat(one["started_at"]) for one in made.truth(call, DAY)]
+    cuts = [starts[3], starts[20] + timedelta(microseconds=1), starts[-1]]
+    found: list[str] = []
+    for since, until in pairwise([DAY.since, *cuts, DAY.until]):
+        found += made.run(call, Window(since, until), window=timedelta(hours=5)).ids
+    assert sorted(found) == sorted(one["id"] for one in made.truth(call, DAY))
+
+
+def test_the_users_words(box: Boxes) -> None:
+    made = box()
+    every = made.truth("cdrs", DAY)
+    inbound = [one["id"] for one in every if one["direction"] == "INBOUND_CALL"]
+    words = ("direction eq 'INBOUND_CALL' or direction eq 'NONE'",)
+    assert made.run("cdrs", DAY, filter=words).ids == sorted(inbound) != sorted(one["id"] for one in every)
+    both = (*words, "status_code ne 0")
+    assert made.run("cdrs", DAY, filter=both).ids == sorted(
+        one["id"] for one in every if one["id"] in inbound and one["status_code"] != 0
+    )
+    assert 0 < len(made.run("cdrs", DAY, search=every[0]["caller"]).rows) < len(every)
+    callers = [one["caller"] for one in made.run("cdrs", DAY, orderby="caller desc", page_size=9).rows]
+    assert callers == sorted(callers, reverse=True)
+    assert len(callers) == len(every)
+
+
+def test_own_calls(box: Boxes) -> None:
+    """A user without a role is told what it may do, and can do it."""
+    made = box()
+    error = made.refused(SignInError, "cdrs", DAY, kind="standard_user")
+    assert "Admin or QueueManager" in error.message
+    assert "--own" in (error.hint or "")
+    run = made.run("cdrs", DAY, kind="standard_user", own=True)
+    assert 0 < len(run.rows) < len(made.truth("cdrs", DAY))
+    one = made.run("cdr", kind="standard_user", own=True, id=run.rows[0]["id"])
+    assert one.rows[0]["caller"] == run.rows[0]["caller"]
+
+
+def test_look_back(box: Boxes) -> None:
+    """Five years, since v22.5.0: a refusal is an error, and an empty answer is said to prove nothing."""
+    span = window("2021-11-01", "2021-11-03")
+    error = box(lookback="400").refused(ProviderError, "cdrs", span)
+    assert "five years" in (error.hint or "")
+    assert error.exit_code == 7
+    [gap] = box(lookback="empty").run("cdrs", span).gaps
+    assert "five years" in gap
+
+
+def test_commonly(box: Boxes) -> None:
+    """Every record has a direction and an outcome, and no length is negative."""
+    made = box(version="22.3")
+    for call in ("cdrs", "calllogs"):
+        columns = PROVIDER.call(call).columns
+        cdrs = commonly(made.run(call, DAY).rows, columns)
+        assert {one["direction"] for one in cdrs} >= {"inbound", "outbound", "internal"}
+        assert {one["outcome"] for one in cdrs} > {"answered", "no_answer"}
+        assert all(one[name] >= 0 for one in cdrs for name in one if name.endswith("_seconds"))
+        assert not {"currency", "cost"} & {name for one in cdrs for name in one}
+
+
+# One record, and the cost
+
+
+@pytest.mark.parametrize("call", ["cdrs", "calllogs"])
+@pytest.mark.parametrize("legs", ["1", "3"])
+def test_the_cost(box: Boxes, call: str, legs: str) -> None:
+    """The sum of the legs that the detail has; the rest of a record is as it was."""
+    made = box(legs=legs)
+    run = made.run(call, AFTERNOON, with_cost=True)
+    assert 1 < len(run.rows) == len(made.truth(call, AFTERNOON))
+    for row in run.rows:
+        detail = made.run(call.removesuffix("s"), id=row["id"]).rows
+        assert Decimal(str(row["cost"])) == sum(Decimal(str(leg["cost"])) for leg in detail)
+    bare = [{name: row[name] for name in row if name not in {"cost", "billed_account"}} for row in run.rows]
+    assert sorted(map(str, bare)) == sorted(map(str, made.truth(call, AFTERNOON)))
+
+
+def test_legs_are_numbered(box: Boxes) -> None:
+    made = box(legs="3")
+    details = [made.run("cdr", id=one["id"]) for one in made.truth("cdrs", AFTERNOON)]
+    several = [run for run in details if len(run.rows) > 1]
+    assert several
+    for run in several:
+        ids = [context["id"] for context in run.contexts]
+        assert [key.rpartition("#")[2] for key in ids] == [str(n) for n in range(1, len(ids) + 1)]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("errors", ["full", "{}", "empty", "new_code"])
+def test_refusals(box: Boxes, errors: str) -> None:
+    """Whatever the body of an error is."""
+    made = box(errors=errors)
+    error = made.refused(UsageError, "cdrs", DAY, filter=("bogus eq",))
+    assert "(bogus eq)" in (error.hint or "")
+    made.refused(UsageError, "cdrs", DAY, orderby="nonsense asc")
+    for call in ("cdr", "calllog", "reports show", "completed-reports show", "completed-reports download"):
+        assert "no such record" in made.refused(ProviderError, call, id="7").message
+
+
+def test_a_version_without_call_logs(box: Boxes) -> None:
+    made = box(version="16")
+    assert made.refused(ProviderError, "calllogs", DAY).message.endswith("/calllogs (needs v22.0.42)")
+    made.check("cdrs", DAY)
+
+
+# Signing in
+
+
+@pytest.mark.parametrize(
+    ("switches", "ways"),
+    [
+        ({}, ["POST /api/auth/sign_in"]),
+        ({"version": "22.0"}, ["POST /api/auth/sign_in", "POST /api/login/oauth/token"]),
+        (
+            {"version": "16", "oauth": "off"},
+            ["POST /api/auth/sign_in", "POST /api/login/oauth/token", "POST /api/login"],
+        ),
+        (
+            {"version": "16", "oauth": "off", "login_body": "empty"},
+            ["POST /api/auth/sign_in", "POST /api/login/oauth/token", "POST /api/login", "GET /api/login"],
+        ),
+    ],
+    ids=str,
+)
+def test_three_ways_to_sign_in(box: Boxes, switches: dict[str, str], ways: list[str]) -> None:
+    """And by the same again when the token ends in mid-run."""
+    made = box(**switches)
+    made.check("cdrs", DAY, page_size=25)
+    assert made.paths()[: len(ways)] == ways
+    assert made.paths()[len(ways) :] == ["GET /api/cdrs"] * 2
+    made.sandbox.switch("portsip", "expire_after", "5")
+    made.check("cdrs", DAY, page_size=5)
+
+
+def test_who_may_not(box: Boxes) -> None:
+    made = box(two_factor="on")
+    assert "code sent by mail" in made.refused(SignInError, "cdrs", DAY).message
+    wrong = {**made.sandbox.credentials("portsip"), "password": "wr0ng"}
+    with pytest.raises(SignInError, match="does not accept user") as caught:
+        fetched(wrong, "cdrs", DAY)
+    assert "wr0ng" not in str(vars(caught.value))
+
+
+# Reports
+
+
+def test_the_life_of_a_report(box: Boxes) -> None:
+    made = box()
+    [report] = made.run("reports create", name="weekly", cron="0 6 * * 1", **WANTED).rows
+    assert (report["name"], report["status"], report["cron_expr"]) == ("weekly", "SCHEDULED", "0 6 * * 1")
+    [changed] = made.run("reports update", id=report["id"], file_format="HTML", cron="0 7 * * 1").rows
+    assert (changed["format"], changed["cron_expr"], changed["range"]) == ("HTML", "0 7 * * 1", "YESTERDAY")
+    assert [one["id"] for one in made.run("reports list").rows] == [report["id"]]
+    assert made.run("reports show", id=report["id"]).rows == [changed]
+    assert made.run("reports delete", id=report["id"]).rows == [changed]
+    assert made.run("reports list").rows == []
+    assert "no such record" in made.refused(ProviderError, "reports delete", id=report["id"]).message
+
+
+def test_waiting_and_downloading(box: Boxes) -> None:
+    """The file comes without a token, and again by its id; then it can be deleted."""
+    made = box()
+    run = made.run("reports create", wait=True, **WANTED)
+    [(name, content)] = run.files
+    [finished] = run.rows
+    assert name == finished["file_name"]
+    assert len(content) == finished["file_size"]
+    blob = next(one for one in made.sandbox.requests if "/blobs/" in one.path)
+    assert "authorization" not in {key.lower() for key in blob.headers}
+    assert finished["file_url"] not in " ".join(run.told)
+    again = made.run("completed-reports download", id=finished["id"])
+    assert again.files == run.files
+    assert made.run("completed-reports list").rows == [finished]
+    assert made.run("completed-reports show", id=finished["id"]).rows == [finished]
+    assert made.run("completed-reports delete", id=finished["id"]).rows == [finished]
+    assert made.run("completed-reports list").rows == []
+
+
+def test_every_type_is_accepted(box: Boxes) -> None:
+    """What passes our checks passes those of the PBX."""
+    made = box()
+    for kind, fields in FILTERS.items():
+        lists = {"groups": "groups=Sales", "call_queues": "call_queues=8000", "ring_groups": "ring_groups=9000"}
+        given = tuple(lists[name] for name in fields if name in lists)
+        [report] = made.run("reports create", **{**WANTED, "type": kind, "filter": given}).rows
+        assert report["type"] == kind
+
+
+@pytest.mark.parametrize("name", ["traversal", "absolute", "control", "empty"])
+def test_hostile_file_names(box: Boxes, name: str) -> None:
+    run = box(file_name=name).run("reports create", name="../x", wait=True, **WANTED)
+    assert [one for one, _ in run.files] == [f"report-x-{run.rows[0]['id']}.csv"]
+
+
+@pytest.mark.parametrize("url", ["absolute", "network_path", "outside", "traversal"])
+def test_hostile_file_addresses(box: Boxes, url: str) -> None:
+    made = box(file_url=url)
+    error = made.refused(ProviderError, "reports create", wait=True, **WANTED)
+    assert "it was not followed" in error.message
+    assert not any("blobs" in path for path in made.paths())
+
+
+def test_reports_that_do_not_come(box: Boxes) -> None:
+    made = box(report="never")
+    error = made.refused(TemporaryError, "reports create", wait=True, wait_at_most=timedelta(minutes=1), **WANTED)
+    assert "not finished in the time allowed" in error.message
+    assert "gave up" in box(report="aborts").refused(ProviderError, "reports create", wait=True, **WANTED).message
+
+
+@pytest.mark.parametrize("after", ["RUNNING", "gone"])
+def test_one_name_twice(box: Boxes, after: str) -> None:
+    """The second report's file is not the first's."""
+    made = box(report_after=after)
+    first, second = (made.run("reports create", name="x", wait=True, **WANTED) for _ in range(2))
+    assert first.rows[0]["id"] != second.rows[0]["id"]
+    assert len(made.run("completed-reports list").rows) == 2

@@ -1,0 +1,241 @@
+"""Voicenter from end to end, against the service imitated from its documents: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings as tried, strategies as st
+
+from cdrctl.errors import ProviderError, SignInError
+from cdrctl.export import Tally, rows
+from cdrctl.fetchers import connect
+from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings, start as start_of
+from cdrctl.http import Client, Clock
+from cdrctl.records import Page, common, native, raw
+from cdrctl.sandbox import Exchange, Sandbox, start, uniform
+from cdrctl.windows import Window
+
+from .test_voicenter import OPTIONS
+
+NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
+NIGHT = NOW - timedelta(hours=30)
+EVENING = NOW - timedelta(hours=2)
+EXCHANGE = Exchange(1)
+BEARER = "bearer"
+"""The sandbox's name for a profile with an access token."""
+CDRS = PROVIDER.call("cdrs")
+
+
+class World:
+    """A sandbox and a profile on one clock that moves only where the client waits."""
+
+    def __init__(self, sandbox: Sandbox, settings: VoicenterSettings, client: Client, told: list[str]) -> None:
+        self.sandbox = sandbox
+        self.settings = settings
+        self.client = client
+        self.told = told
+        self.tally = Tally()
+
+    def records(self, since: datetime, until: datetime, **options: Any) -> list[dict[str, Any]]:
+        """Return the raw records of an export."""
+        window = Window(since, until)
+        pieces = CDRS.fetch(self.client, self.settings, window, {**OPTIONS, **options})
+        pages = rows(pieces, CDRS, raw(), window, self.tally, lambda _level, text: self.told.append(text))
+        return [dict(one) for page in pages for one in page]
+
+    def truth(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
+        return self.sandbox.truth("voicenter", "cdrs", since, until)
+
+
+@contextmanager
+def world(
+    switches: Mapping[str, str] | None = None,
+    *,
+    kind: str = "code",
+    exchange: Exchange = EXCHANGE,
+    paced: bool = False,
+) -> Iterator[World]:
+    moment = [NOW]
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        moment[0] += timedelta(seconds=seconds)
+
+    def monotonic() -> float:
+        return (moment[0] - NOW).total_seconds()
+
+    clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
+    given_switches = {"voicenter": dict(switches or {})}
+    with start(
+        now=clock.now, providers=["voicenter"], switches=given_switches, exchange=exchange, limits=paced
+    ) as sandbox:
+        settings = VoicenterSettings.model_validate(
+            sandbox.credentials("voicenter", kind) | ({"requests_per_minute": None} if paced else {})
+        )
+        client = connect(
+            PROVIDER,
+            settings,
+            clock=clock,
+            tell=lambda _level, text: told.append(text),
+            conceal=lambda _secrets: None,
+        )
+        with closing(client):
+            yield World(sandbox, settings, client, told)
+
+
+def counted(records: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    return Counter(json.dumps(record, sort_keys=True) for record in records)
+
+
+SWITCHES: list[dict[str, str]] = [
+    {},
+    {"cap": "5", "keys": "lower"},
+    {"cap": "5", "keys": "mixed", "numbers": "text"},
+    {"cap": "5", "over_cap": "error3", "http_errors": "real"},
+    {"cap": "4", "bounds": "half_open"},
+    {"cap": "4", "bounds": "half_open", "over_cap": "error3", "counters": "off_by_one"},
+    {"cap": "7", "generation": "seed", "types": "seed"},
+    {"cap": "7", "generation": "seed", "bounds": "half_open", "date": "blank", "numbers": "text"},
+    {"cap": "7", "precision": "minute"},
+    {"generation": "seed", "unknown_field": "error"},
+    {"unknown_field": "error", "max_days": "1"},
+    {"counters": "off_by_one", "empty": "null", "date": "no_zone", "gzip": "on"},
+    {"html": "on_format", "queue_duration": "with_wait", "http_errors": "real"},
+]
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+def test_every_record_of_a_window_comes_once(switches: dict[str, str]) -> None:
+    """However the service behaves in what its documents leave open, an export is what it has."""
+    with world(switches) as made:
+        found = made.records(NIGHT, EVENING)
+        assert counted(found) == counted(made.truth(NIGHT, EVENING))
+        assert len(found) > 100
+        assert made.tally.gaps == []
+
+
+@pytest.mark.parametrize("kind", ["code", BEARER])
+def test_both_ways_to_sign_in(kind: str) -> None:
+    with world(kind=kind) as made:
+        assert made.records(NIGHT, EVENING)
+        assert "signed in; " in PROVIDER.check(made.client, made.settings)
+        assert all("?" not in request.path for request in made.sandbox.requests)
+
+
+@pytest.mark.parametrize("http_errors", ["200", "real"])
+def test_refusals(http_errors: str) -> None:
+    """A bearer token works from an address that is not listed; a code does not; a token that is refused is named."""
+    with (
+        world({"ip": "unlisted", "http_errors": http_errors}) as made,
+        pytest.raises(SignInError, match=r"your address 127\.0\.0\.1 is not authorised"),
+    ):
+        made.records(NIGHT, EVENING)
+    with world({"ip": "unlisted", "http_errors": http_errors}, kind=BEARER) as made:
+        assert made.records(NIGHT, EVENING)
+    with (
+        world({"bearer": "refused", "http_errors": http_errors}, kind=BEARER) as made,
+        pytest.raises(SignInError, match="does not accept this code or token"),
+    ):
+        made.records(NIGHT, EVENING)
+    with world({"html": "always"}) as made, pytest.raises(ProviderError, match="a web page instead of JSON"):
+        made.records(NIGHT, EVENING)
+
+
+def test_the_published_pace_is_kept() -> None:
+    """The service never has to say that it is asked too fast; where another program asks too, its word is heeded."""
+    with world({"limits": "on", "cap": "5"}, paced=True) as made:
+        assert counted(made.records(NIGHT, EVENING)) == counted(made.truth(NIGHT, EVENING))
+        assert len(made.sandbox.requests) > 60
+        assert not [text for text in made.told if "limits requests" in text]
+    with world({"limits": "on", "cap": "5"}) as made:
+        assert counted(made.records(NIGHT, EVENING)) == counted(made.truth(NIGHT, EVENING))
+        assert "waiting 5 s: Voicenter limits requests to 30 a minute" in made.told
+
+
+@tried(max_examples=15, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 7_200_000), min_size=3, max_size=3, unique=True),
+    bounds=st.sampled_from(["closed", "half_open"]),
+    generation=st.sampled_from(["current", "seed"]),
+)
+def test_windows_tile_at_any_cut(cuts: list[int], bounds: str, generation: str) -> None:
+    calls = Exchange(calls=uniform(40, NOW - timedelta(hours=6), NOW - timedelta(hours=4)))
+    a, b, c = (NOW - timedelta(hours=6) + timedelta(milliseconds=cut) for cut in sorted(cuts))
+    with world({"cap": "6", "bounds": bounds, "generation": generation}, exchange=calls) as made:
+        found = made.records(a, b) + made.records(b, c)
+        whole = [one for one in made.truth(NOW - timedelta(hours=7), NOW) if a <= (start_of(one) or NOW) < c]
+        assert counted(found) == counted(whole)
+        assert made.tally.gaps == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 55])
+@pytest.mark.parametrize("over_cap", ["counters", "error3"])
+def test_counts_around_the_cap(count: int, over_cap: str) -> None:
+    since, until = NOW - timedelta(hours=6), NOW - timedelta(hours=4)
+    with world({"cap": "10", "over_cap": over_cap}, exchange=Exchange(calls=uniform(count, since, until))) as made:
+        assert len(made.records(since, until)) == count
+        assert made.tally.gaps == []
+
+
+def test_what_cannot_be_had_is_named() -> None:
+    """Whatever is missing started within the gaps that are told."""
+    with world({"cap": "1", "generation": "seed"}) as made:
+        found = counted(made.records(NIGHT, EVENING))
+        missing = counted(made.truth(NIGHT, EVENING)) - found
+        assert not found - counted(made.truth(NIGHT, EVENING))
+        assert missing
+        told = " ".join(gap.what for gap in made.tally.gaps)
+        for text in missing:
+            began = start_of(json.loads(text))
+            assert began is not None
+            assert f"from {began:%Y-%m-%dT%H:%M}:00.000Z" in told
+
+
+@pytest.mark.parametrize("generation", ["current", "seed"])
+def test_common_cdrs_agree_with_themselves(generation: str) -> None:
+    with world({"generation": generation}) as made:
+        found = made.records(NIGHT, EVENING)
+        assert CDRS.common is not None
+        told: list[str] = []
+        schema = common(CDRS.columns, CDRS.common, None, told.append, provider="voicenter", profile="acme")
+        assert schema.columns is not None
+        names = [column.name for column in schema.columns]
+        cdrs = [dict(zip(names, row, strict=True)) for row in schema.rows(Page(found))]
+        assert len({cdr["record_id"] for cdr in cdrs}) == len(cdrs)
+        assert {cdr["direction"] for cdr in cdrs} >= {"inbound", "outbound"}
+        for cdr in cdrs:
+            assert (cdr["outcome"] == "answered") is cdr["answered"]
+            assert (cdr["answer_time"] is not None) is cdr["answered"]
+            if cdr["answered"]:
+                assert cdr["ring_seconds"] + cdr["talk_seconds"] == cdr["total_seconds"]
+        assert [list(row)[-1] for row in native(CDRS.columns, None, told.append).rows(Page(found))] == [None] * len(
+            found
+        )
+        assert told == []
+
+
+@pytest.mark.parametrize("form", ["seed", "current"])
+def test_notifications_of_the_sandbox(form: str) -> None:
+    """What is pushed for the calls of a window is read without a warning, repeats dropped."""
+    with world({"notification": form}) as made:
+        pushed = made.sandbox.truth("voicenter", "notifications", NIGHT, EVENING)
+        call = PROVIDER.call("notifications")
+        lines = (json.dumps(one).encode() + b"\n" for one in [*pushed, *pushed[::5]])
+        told: list[str] = []
+        assert call.common is not None
+        schema = common(call.columns, call.common, None, told.append, provider="voicenter", profile="acme")
+        tally = Tally()
+        pages = rows(
+            call.fetch(None, None, None, {"file": lines}), call, schema, None, tally, lambda _l, text: told.append(text)
+        )
+        assert sum(map(len, pages)) == len(pushed) > 100
+        assert tally.duplicates == len(pushed[::5])
+        assert [text for text in told if "records, " not in text] == []
+        extras = [list(row)[-1] for row in native(call.columns, None, told.append).rows(Page(pushed))]
+        assert extras == [None] * len(pushed)

@@ -182,7 +182,7 @@ def _listing(
             client=client,
             path=_listing_path(one, options["user"], by_interaction=by_interaction),
             params=params,
-            context={"account_id": one, "currency": settings.currency},
+            context={"account_id": one, "currency": settings.currency, "user": options["user"] or ""},
             keep=keep,
             by_interaction=by_interaction,
             longest_call=int(options["longest_call"].total_seconds()),
@@ -190,7 +190,7 @@ def _listing(
         )
         try:
             yield from _account(listing, window, newest)
-        except (SignInError, ProviderError) as error:
+        except (SignInError, ProviderError, ConfigurationError) as error:
             # Forbidden, gone or locked concerns one account; a token that has ended concerns them all.
             if not options["descendants"] or error.status not in {403, 404, 423}:
                 raise
@@ -833,9 +833,12 @@ def interaction(record: Record) -> str:
     return identity(record) if _begun(record) is None else str(pick(record, "interaction_id"))
 
 
-def interaction_start(record: Record) -> datetime | None:
-    """Return the start of the interaction, which its id begins with, or of the leg shown where that makes no sense."""
-    return _begun(record) or start(record)
+def interaction_start(record: Record, context: Mapping[str, str]) -> datetime | None:
+    """Return the start of the interaction, which its id begins with, or of the leg shown where that makes no sense.
+
+    Of one user's interactions the leg shown is the user's first: there its own start counts.
+    """
+    return start(record) if context.get("user") else _begun(record) or start(record)
 
 
 def _begun(record: Record) -> datetime | None:
@@ -1291,7 +1294,7 @@ PROVIDER = Provider(
             columns=COLUMNS,
             fetch=interactions,
             identity=interaction,
-            start=interaction_start,
+            start_in=interaction_start,
             lag=SETTLED,
             common=common,
             options=_LISTING,

@@ -102,7 +102,7 @@ def fetched(
     made = KazooSettings.model_validate(settings)
     seen = run or Run()
     known = PROVIDER.call(call)
-    base = LISTING if known.start else {"account": None}
+    base = LISTING if known.windowed else {"account": None}
     tally = export.Tally()
     conceal: Callable[[Sequence[str]], None] = (lambda _: None) if secrets is None else secrets.extend
     client = connect(

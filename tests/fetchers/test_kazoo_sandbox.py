@@ -125,11 +125,11 @@ def test_a_leg_of_a_call_begun_before_the_month_and_the_window(box: Boxes, call:
     sandbox = box(older)
     span = Window(MONTH + timedelta(seconds=2), MONTH + timedelta(hours=2))
     late_user = next(row["owner_id"] for row in sandbox.truth("kazoo", "cdrs", span.since, span.until))
-    for user in (None, late_user):
+    for user in (None, late_user) if call == "cdrs" else (late_user,):  # an interaction as a whole began before
         run = export(sandbox, call, span, user=user)
         assert run.ids == truth(sandbox, call, span, **({"user": user} if user else {}))
         assert all(one.startswith("202610-") for one in run.ids)
-        assert run.ids or (call == "interactions" and user is None)
+        assert run.ids
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])

@@ -41,7 +41,9 @@ def export_call(
     """Export one call as the shared options say."""
     started = time.monotonic()
     target = shared["output"]
-    if call.gives_file:  # -o names the file; what is known of it goes to standard output, unless the file does
+    if call.gives_file is True or (
+        call.gives_file and own.get(call.gives_file)
+    ):  # -o names the file; what is known of it goes to standard output, unless the file does
         shared = {**shared, "output": os.devnull if target == "-" else None}
     form = output_format(session, shared)
     session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal

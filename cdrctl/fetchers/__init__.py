@@ -123,7 +123,7 @@ class Call:
         example: Arguments that work after the command against the sandbox, for its help.
         group: The command's group between provider and name, such as `reports`; empty for none.
         offline: It asks nobody: it needs no profile.
-        gives_file: It yields a file, which -o names.
+        gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Call:
     example: str = ""
     group: str = ""
     offline: bool = False
-    gives_file: bool = False
+    gives_file: bool | str = False
 
     @property
     def windowed(self) -> bool:

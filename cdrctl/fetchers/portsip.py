@@ -1628,7 +1628,7 @@ PROVIDER = Provider(
             ),
             shown=(*_REPORT_SHOWN, "file_name", "file_size"),
             example="--type NORMAL --email user@example.com --range YESTERDAY",
-            gives_file=True,
+            gives_file="wait",
         ),
         _report(
             name="update",

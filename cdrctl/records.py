@@ -486,7 +486,9 @@ def common(
 
     def common_rows(page: Page) -> list[Row]:
         read = (dict(zip(names, row, strict=False)) for row in rows(page))
-        values = ({**to_common(native_values), "provider": provider, "profile": profile} for native_values in read)
+        values = (
+            {**to_common(native_values), "provider": provider, "profile": profile or None} for native_values in read
+        )
         return [[one.get(column.name) for column in chosen] for one in values]
 
     return Schema(chosen, common_rows)

@@ -50,6 +50,7 @@ def export_call(
     fields = field_names(shared["fields"])
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
+    options["fields"] = tuple(fields) if fields and shared["schema"] == "native" else None
     _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:

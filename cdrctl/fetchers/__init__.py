@@ -109,7 +109,8 @@ class Call:
         columns: The columns of `native`, in order; the same on every run, whatever came.
         fetch: From a client, the settings, the window (None where the call has none) and the options to the pieces:
             pages of raw records, gaps and notes. It may yield records outside the window and records twice: the loop
-            in `export` cuts on `start` and drops what `identity` has shown before.
+            in `export` cuts on `start` and drops what `identity` has shown before. Among the options is `fields`: the
+            native columns that will be written, or None for all, for a provider that can send fewer.
         identity: What makes a record this record; the page's context is added by the loop.
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.

@@ -392,14 +392,19 @@ def _report(
     size = options["page_size"]
     if not 1 <= size <= LARGEST_PAGE:
         raise UsageError(f"--page-size {size} is not a number from 1 to {LARGEST_PAGE}")
-    tree = filter_tree(fields, options["filter"])
+    known = fields
+    tree = filter_tree(known, options["filter"])
+    chosen = set(options.get("fields") or ())
+    if chosen and "extra" not in chosen:  # only these, and what the record is known and placed by
+        needed = chosen | {"id", "call_session_id", "start_time"}
+        fields = [one for one in fields if one.name in needed]
     return Report(
         account=account,
         method=method,
         params={**account.of_customer, **({"filter": tree} if tree else {})},
         fields=[one.name for one in fields],
         fewer=[one.name for one in fields if not one.later],
-        sort=sorting(fields, options["sort"]),
+        sort=sorting(known, options["sort"]),
         page_size=size,
         identity=identity,
     )

@@ -97,7 +97,7 @@ def cdrs(
     longest: timedelta = options["longest_window"]
     if longest < MINUTE:
         raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
-    way = Way(client, settings, _search(options))
+    way = Way(client, settings, _search(options), _lists_of_fields(options.get("fields")))
     whole_minutes = Window(_minute(window.since), _minute(window.until, up=True))
     for tiled in tile(whole_minutes, longest - longest % MINUTE):
         for part, reply in by_halving(tiled, way.whole, MINUTE):
@@ -822,6 +822,23 @@ FIELDS: tuple[tuple[str, ...], ...] = (
     tuple(name for name in _ALL if name not in _NEWER_ONLY),
 )
 """The fields to ask for: all that are known; without the older ones; without the newer ones."""
+
+# Asked for whatever is written: what makes a record this record, and what tells it from another of the same key.
+_ALWAYS = frozenset(
+    {
+        *("Date", "DateEpoch", "Type", "CdrType", "CallID", "CallerNumber", "CallerExtension", "TargetNumber"),
+        *("TargetExtension", "Duration", "DialStatus", "RingTime", "RepresentativeCode"),
+    }
+)
+
+
+def _lists_of_fields(chosen: Sequence[str] | None) -> Sequence[Sequence[str]]:
+    """Return the lists of fields that may be asked for, of the columns chosen or of all."""
+    if chosen is None or "extra" in chosen or _HASH.name in chosen:
+        return FIELDS
+    wanted = {column.key for column in COLUMNS if column.name in chosen} | _ALWAYS
+    return [[name for name in fields if name in wanted] for fields in FIELDS]
+
 
 # "Call log (Version 0.1)", second table "CDR request parameters", 1 to 23.
 _FIRST_NOTIFIED: tuple[Column, ...] = (

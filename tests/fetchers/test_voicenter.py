@@ -732,3 +732,14 @@ def test_times_without_a_zone_are_utc_and_that_is_said_once() -> None:
     known = [record("a", s(5)), blank | {"DateEpoch": int(s(5).timestamp())}]
     for one in known:
         assert not any(isinstance(piece, Note) for piece in Voicenter(reply(one)).fetch())
+
+
+def test_chosen_columns_are_asked_for_with_what_a_record_is_known_by() -> None:
+    from cdrctl.fetchers.voicenter import FIELDS, _lists_of_fields  # noqa: PLC0415
+
+    asked = _lists_of_fields(("queue_name", "call_id"))
+    assert "QueueName" in asked[0]
+    assert "RecordURL" not in asked[0]
+    assert {"Date", "Type", "CdrType", "CallID"} <= set(asked[0])
+    assert _lists_of_fields(None) == FIELDS
+    assert _lists_of_fields(("extra",)) == FIELDS

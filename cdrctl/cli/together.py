@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,9 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Provider, load
 from cdrctl.records import Row, Schema, common
 from cdrctl.writers.output import output
+
+PATIENCE_SECONDS = 1.0
+"""How long each of those who are no longer needed may take to end."""
 
 PAGES_WAITING = 4
 """Pages that may wait for the writer: fetching goes on meanwhile, and memory stays small."""
@@ -159,15 +162,17 @@ def _pages(
 
     def fetch(part: Part) -> None:
         try:
-            for page in _rows_of(session, part, given, fields, zone):
-                if not hand_over(part, page):
-                    return
+            with closing(_rows_of(session, part, given, fields, zone)) as pages:
+                for page in pages:
+                    if not hand_over(part, page):
+                        return
         except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
             part.error = error
         hand_over(part, None)
 
-    for part in running:
-        threading.Thread(target=fetch, args=(part,), name=f"fetch {part.name}", daemon=True).start()
+    threads = [threading.Thread(target=fetch, args=(part,), daemon=True) for part in running]
+    for thread in threads:
+        thread.start()
     left = len(running)
     room = given["limit"]
     try:
@@ -184,11 +189,13 @@ def _pages(
                     return
     finally:
         enough.set()
+        for thread in threads:  # whoever is still being answered is not waited for
+            thread.join(PATIENCE_SECONDS)
 
 
 def _rows_of(
     session: Session, part: Part, given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
-) -> Iterator[Sequence[Row]]:
+) -> Generator[Sequence[Row], None, None]:
     provider, profile = part.provider, part.profile
     assert provider is not None  # noqa: S101 - who is running has both
     assert profile is not None  # noqa: S101

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic import SecretStr
 
@@ -56,21 +57,31 @@ class Subject:
         """Whether the size of a page can be chosen."""
         return any(option.name == "page_size" for option in self.call.options)
 
+    @property
+    def refuses(self) -> Mapping[str, int]:
+        """The switches under which nothing can be exported by this call, and their exit codes."""
+        names = {call.name for call in self.provider.calls}
+        found = {}
+        for text, code in self.facts.refuses.items():
+            call, _, switch = text.rpartition(" ")
+            assert not call or call in names
+            if call in {"", self.call.name}:
+                found[switch] = code
+        return found
+
     def cases(self) -> list[Case]:
         """Return the ways the provider may behave under which an export must be whole."""
         words = [
-            Case((f"{name}={word}",))
+            Case((f"{name}={word}", *self.facts.beside.get(f"{name}={word}", ())))
             for name, switch in known_switches(self.provider.name).items()
             for word in switch.words
-            if word != switch.default and f"{name}={word}" not in self.facts.refuses
+            if word != switch.default and f"{name}={word}" not in self.refuses and name not in self.facts.elsewhere
         ]
         cases = [Case(()), *words, *self.facts.cases]
         return [case for case in cases if not case.calls or self.call.name in case.calls]
 
 
-SUBJECTS = [
-    Subject(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls if call.windowed
-]
+SUBJECTS = [Subject(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls if call.windowed]
 
 
 def secret_names(provider: Provider) -> list[str]:
@@ -86,7 +97,8 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
     """Return the sandbox's name for the credentials of a way to sign in: it is one of the way's settings."""
     needed = provider.ways[way]
-    for kind in reversed(needed):
+    named = FACTS.get(provider.name, Facts()).kinds.get(way)
+    for kind in reversed(needed) if named is None else (named,):
         try:
             found = sandbox.credentials(provider.name, kind)
         except ValueError:
@@ -109,6 +121,38 @@ def counted(records: Iterable[Record]) -> Counter[str]:
     return Counter(json.dumps(record, sort_keys=True, ensure_ascii=False) for record in records)
 
 
+def inside(document: Any, keys: Sequence[str], change: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return a document with a change to the object that keys lead to, or as it is where there is none."""
+    if not isinstance(document, dict):
+        return document
+    if not keys:
+        return change(document)
+    return {**document, keys[0]: inside(document[keys[0]], keys[1:], change)} if keys[0] in document else document
+
+
+def container_of(document: dict[str, Any]) -> str | None:
+    """Return the key under which a document has its records, or None when it is no page."""
+    lists = [key for key, value in document.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return lists[0] if lists else None
+
+
+def proofs(value: Any, names: Collection[str]) -> Iterator[str]:
+    """Yield the texts under these names, wherever they are in a JSON document."""
+    if isinstance(value, dict):
+        yield from (inner for name, inner in value.items() if name in names and isinstance(inner, str) and inner)
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from proofs(inner, names)
+
+
+def proofs_in(body: bytes, names: Collection[str]) -> list[str]:
+    """Return what proves who asks in the body of a request, which is JSON or a form."""
+    text = body.decode()
+    if text.startswith("{"):
+        return list(proofs(json.loads(text), names))
+    return [value for name, value in parse_qsl(text) if name in names]
+
+
 def said_time(instant: datetime) -> str:
     """Return an instant as it is typed, with all its digits."""
     return instant.isoformat()
@@ -123,6 +167,7 @@ class Bench:
     clock: HandClock
     shell: Shell
     page_size: int | None = 7
+    knowing: Mapping[str, str] = field(default_factory=dict)
     _client: Client | None = field(default=None)
 
     @property
@@ -142,6 +187,23 @@ class Bench:
         for text in switches:
             name, _, value = text.partition("=")
             self.sandbox.switch(self.provider.name, name, value)
+
+    def straight(self) -> None:
+        """Let nothing be asked before the first page but a sign-in."""
+        self.switch(self.subject.facts.straight)
+        self.knowing = self.subject.facts.knowing
+        self.sign_in_by()
+
+    def paging(self, page: int, calls: int, span: timedelta) -> tuple[str, ...]:
+        """Return the options that make pages of so many calls where that is not the size of a page."""
+        name = self.subject.facts.paged_by
+        self.switch(self.subject.facts.roomy)
+        return (f"--{name.replace('_', '-')}", f"{span * page // calls // timedelta(minutes=1)}m") if name else ()
+
+    def asks(self, request: Any) -> bool:
+        """Return whether a request, as the sandbox gets it, is one for records."""
+        method, text = self.subject.facts.asks
+        return request.method == method and text in request.body
 
     def fail(self, action: int | str, **details: Any) -> None:
         """Spoil requests."""
@@ -188,11 +250,22 @@ class Bench:
 
         provider.reply = changed
 
+    def alter_pages(self, change: Callable[[dict[str, Any]], Any]) -> None:
+        """Change the object that holds the records in every JSON document that the provider sends from now on."""
+        self.alter(lambda document: inside(document, self.subject.facts.within, change))
+
+    def is_page(self, body: bytes) -> bool:
+        """Return whether an answer has records."""
+        document = json.loads(body)
+        for key in self.subject.facts.within:
+            document = document.get(key, {})
+        return container_of(document) is not None
+
     # exports by the command line
 
     def sign_in_by(self, kind: str = "", **changes: object) -> None:
         """Write the profile anew with one of the sandbox's credentials, changed."""
-        settings = {**self.sandbox.credentials(self.provider.name, kind), **changes}
+        settings = {**self.sandbox.credentials(self.provider.name, kind), **self.knowing, **changes}
         self.shell.profile(PROFILE, self.provider.name, settings)
 
     def words(self, since: datetime, until: datetime, *more: str) -> list[str]:
@@ -212,11 +285,16 @@ class Bench:
     # exports by the library, many of them with one client
 
     @property
+    def settings(self) -> Any:
+        """The settings of exports by the library."""
+        given = {**self.sandbox.credentials(self.provider.name), **self.knowing}
+        return self.provider.settings.model_validate(given)
+
+    @property
     def client(self) -> Client:
         """One client for all exports of a test."""
         if self._client is None:
-            settings = self.provider.settings.model_validate(self.sandbox.credentials(self.provider.name))
-            self._client = self.connect(settings)
+            self._client = self.connect(self.settings)
         return self._client
 
     def connect(self, settings: Any) -> Client:
@@ -230,12 +308,11 @@ class Bench:
     ) -> Iterator[Sequence[Record]]:
         """Yield pages of raw records of a window."""
         provider, call = self.provider, self.call
-        settings = provider.settings.model_validate(self.sandbox.credentials(provider.name))
         asked = windows.Window(since, until)
         window, rest = reachable(asked, call.lag, self.clock.time, provider.title)
         assert window == asked
         assert rest == []
-        fetched = call.fetch(self.client, settings, window, self.options(options))
+        fetched = call.fetch(self.client, self.settings, window, self.options(options))
         return rows(fetched, call, raw(), window, tally, _nobody_listens, limit)  # type: ignore[return-value]
 
     def options(self, words: Sequence[str] = ()) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,64 @@ class Facts:
 
     Args:
         always: Switches set in every test, so that small exports have many pages.
-        refuses: Values of switches under which nothing can be exported, as `name=value`, and the exit code of each.
+        refuses: Values of switches under which nothing can be exported, as `name=value`, and the exit code of each;
+            for one call only, as `call name=value`.
         cases: Behaviour beside the switches' own words: numbers, and switches that matter together.
         back: By call, how far back it goes where that is less than two days.
+        elsewhere: Switches that are about other calls than those with a window.
+        beside: What must be switched as well for a value of a switch, as `name=value`, to leave anything to be had.
+        kinds: By way to sign in, the sandbox's name for its credentials where that is none of its settings.
+        within: The keys that lead from an answer to the object that holds the list of records.
+        asks: The method of requests for records, and what only their bodies hold.
+        proofs: The names, in bodies, of what proves who asks.
+        statuses: Switches under which a refusal is told by the status of HTTP, where it is not always.
+        repeats: The names of what an answer repeats of its question.
+        complaint: How the provider says what is wrong, with `{}` in the place of its words.
+        straight: Switches under which the first page is all that is asked for, beside a sign-in.
+        knowing: Settings of a profile that leave nothing to be asked before the first page.
+        paged_by: The option that says how long a window is asked for at a time, where there are no pages.
+        roomy: Switches under which an answer then holds all that is asked for.
+        pace: Switches under which the published pace shows in a short export.
+        lasting: Exit codes of faults that last, where they are not 5.
+        circles: Exit codes when the same page comes for ever.
+        soon: Requests within which that must be noticed.
+        redirect: The body of redirects; None for that of the provider's errors.
+        told_by_next: Whether pages tell the way to the next one.
+        either: Outcomes of calls that may count as answered or not.
+        rings_late: Whether the ringing is measured from when it began, and not from the start of the call.
     """
 
     always: tuple[str, ...] = ()
     refuses: Mapping[str, int] = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
     back: Mapping[str, timedelta] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
+    asks: tuple[str, bytes] = ("GET", b"")
+    proofs: frozenset[str] = frozenset()
+    statuses: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
+    complaint: Mapping[str, Any] = field(default_factory=dict)
+    straight: tuple[str, ...] = ()
+    knowing: Mapping[str, str] = field(default_factory=dict)
+    paged_by: str = ""
+    roomy: tuple[str, ...] = ()
+    pace: tuple[str, ...] = ("limits=on",)
+    lasting: Mapping[str, int] = field(default_factory=dict)
+    circles: frozenset[int] = frozenset({7})
+    soon: int = 100
+    redirect: str | None = None
+    told_by_next: bool = True
+    either: frozenset[str] = frozenset()
+    rings_late: bool = False
 
 
 FACTS: Mapping[str, Facts] = {
     "webex": Facts(
         always=("max_floor=1",),
+        proofs=frozenset({"client_secret", "refresh_token"}),
         refuses={"region=451_please_use": 6, "region=451_url": 6, "scope=missing": 4},
         cases=(
             Case(("late=0.3",)),
@@ -66,6 +111,7 @@ FACTS: Mapping[str, Facts] = {
     ),
     "kazoo": Facts(
         refuses={"account=expired": 4, "fail_chunk=1": 5},
+        proofs=frozenset({"api_key", "credentials"}),
         cases=(
             *(Case((f"version={version}", "same_second=19")) for version in ("5.0", "5.x", "4.2", "4.0", "3.22")),
             *(Case((f"version={version}", "strip_empty=on")) for version in ("5.0", "4.2", "4.0")),
@@ -84,6 +130,93 @@ FACTS: Mapping[str, Facts] = {
             Case(("cut_body=4",)),
             Case(("limits=on", "token_ttl=1")),
             Case(("archived=202612",)),
+        ),
+    ),
+    # JSON-RPC over one URL; pages by offset; whether errors show in the status of HTTP is not published.
+    "callgear": Facts(
+        refuses={
+            "ip=unlisted": 4,
+            "account=inactive": 4,
+            "refuse=forbidden": 6,  # of the account's time zone, which a profile may say
+            "refuse=access_token_blocked": 4,
+            "refuse=internal_error": 5,
+        },
+        within=("result",),
+        asks=("POST", b'"get.'),
+        proofs=frozenset({"access_token", "password"}),
+        statuses=("http_errors=real",),
+        repeats=("id",),
+        complaint={
+            "jsonrpc": "2.0",
+            "id": None,
+            "error": {"code": -32602, "message": "{}", "data": {"mnemonic": "{}", "field": "{}", "value": "{}"}},
+        },
+        # The account's time zone is asked for, and a field that not all documents have is refused once.
+        straight=("no_wav=off",),
+        redirect="",  # an error in a body counts for more than the status, and no redirect has one
+        knowing={"timezone": "Europe/Berlin"},
+        pace=("limits=on", "minute_limit=10", "http_errors=real"),
+        circles=frozenset({3, 7}),
+        told_by_next=False,
+        either=frozenset({"voicemail"}),
+        cases=(
+            Case(("window_on=finish", "bounds=half_open")),
+            Case(("window_on=finish", "zone=America/New_York", "double_hour=second")),
+            Case(("short_page=2",)),
+            Case(("grow=1",)),
+            Case(("ties=moving",), said=True),
+            Case(("names_field=off", "http_errors=real", "error_data=full"), calls=("legs",)),
+            Case(("limits=on", "minute_limit=10"), calls=("legs",)),
+            Case(("lag=120",), calls=("calls",)),
+            Case(("window_on=finish",), ("--longest-call", "10h"), ("legs",)),
+            Case(("window_on=start_time",), ("--longest-call", "0s"), ("legs",)),
+        ),
+    ),
+    # Pages by offset.
+    "portsip": Facts(
+        refuses={"two_factor=on": 4, "calllogs version=16": 7},
+        elsewhere=frozenset({"report", "report_delay", "report_after", "file_name", "file_url"}),
+        proofs=frozenset({"password", "access_token", "refresh_token"}),
+        circles=frozenset({3, 7}),
+        told_by_next=False,
+        # A queue answers, and the caller hangs up before an agent takes the call.
+        either=frozenset({"abandoned"}),
+        rings_late=True,
+        cases=(
+            Case(("skip=1", "count=absent")),
+            Case(("query=ignored", "skip=1")),
+            Case(("query=ignored", "count=absent")),
+            Case(("version=22.0", "errors=empty", "login_body=empty")),
+            Case(("limits=on", "access_limit=30", "throttle=503"), calls=("cdrs",)),
+            Case(("token_ttl=60", "rotate=off"), calls=("cdrs",)),
+            Case(("top_max=1000",), ("--window", "5h"), ("calllogs",)),
+        ),
+    ),
+    # One answer is all there is of a window; a full one is asked for again in halves.
+    "voicenter": Facts(
+        always=("cap=12",),
+        refuses={"html=always": 7, "ip=unlisted": 4},
+        elsewhere=frozenset({"notification", "repeats", "bearer"}),
+        beside={"over_cap=silent": ("cap=10000",)},
+        kinds={"token": "bearer"},
+        asks=("POST", b""),
+        proofs=frozenset({"code"}),
+        complaint={"ERROR_NUMBER": 2, "ERROR_DESCRIPTION": "{}"},
+        paged_by="longest_window",
+        roomy=("cap=10000",),
+        lasting={"html": 7},
+        circles=frozenset({3}),
+        soon=200,  # an hour is halved down to minutes
+        told_by_next=False,
+        either=frozenset({"voicemail"}),
+        cases=(
+            Case(("precision=minute", "bounds=half_open")),
+            Case(("precision=minute", "over_cap=error3")),
+            Case(("generation=seed", "keys=lower", "empty=null")),
+            Case(("max_days=1",)),
+            Case(("lag=5",)),
+            Case(("limits=on",)),
+            Case(("date=no_zone", "numbers=text", "counters=off_by_one")),
         ),
     ),
 }

@@ -22,7 +22,8 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_the_first_page_costs_two_requests_at_most(subject: Subject, tmp_path: Path) -> None:
     """Who reads one record waits for one page, however many there are, and every page after it costs one request."""
     with bench(subject, tmp_path, evenly(6 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
-        pages = made.pages(SINCE, UNTIL, Tally())
+        made.straight()
+        pages = made.pages(SINCE, UNTIL, Tally(), *made.paging(PAGE, 6 * PAGE, UNTIL - SINCE))
         assert made.sandbox.requests == []
         assert next(iter(next(pages)))
         assert len(made.sandbox.requests) <= FIRST
@@ -35,7 +36,9 @@ def test_the_first_page_costs_two_requests_at_most(subject: Subject, tmp_path: P
 def test_a_limit_stops_the_asking(subject: Subject, tmp_path: Path) -> None:
     """With `--limit 1` no page is asked for but the first, and it is said that there may be more."""
     with bench(subject, tmp_path, evenly(6 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
-        ran = made.run(SINCE, UNTIL, "--limit", "1", "-f", "jsonl").ok()
+        made.straight()
+        paging = made.paging(PAGE, 6 * PAGE, UNTIL - SINCE)
+        ran = made.run(SINCE, UNTIL, "--limit", "1", "-f", "jsonl", *paging).ok()
         assert len(ran.lines) == 1
         assert "stopped after 1 records" in ran.err
         assert len(made.sandbox.requests) <= FIRST
@@ -46,7 +49,9 @@ def test_a_limit_stops_the_asking(subject: Subject, tmp_path: Path) -> None:
 def test_a_limit_counts_exactly(subject: Subject, limit: int, tmp_path: Path) -> None:
     """As many records come as the limit says, also where it falls on the edge of a page."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
-        assert len(made.run(SINCE, UNTIL, "--limit", str(limit), "-f", "jsonl").ok().lines) == limit
+        made.straight()
+        paging = made.paging(PAGE, 3 * PAGE, UNTIL - SINCE)
+        assert len(made.run(SINCE, UNTIL, "--limit", str(limit), "-f", "jsonl", *paging).ok().lines) == limit
         assert len(made.sandbox.requests) <= FIRST + (limit > PAGE)
 
 

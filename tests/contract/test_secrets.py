@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -25,6 +25,7 @@ from tests.contract.bench import (
     counted,
     evenly,
     kind_of,
+    proofs_in,
     secret_names,
 )
 from tests.support import Ran, Stranger
@@ -49,26 +50,13 @@ def subject_of(provider: Provider) -> Subject:
     return next(subject for subject in SUBJECTS if subject.provider.name == provider.name)
 
 
-def strings(value: Any) -> Iterator[str]:
-    """Yield every text in a JSON document."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from strings(inner)
-
-
 def sent_secrets(made: Bench) -> set[str]:
     """Return what requests brought along as proof of who asks."""
     found: set[str] = set()
     for one in made.sandbox.requests:
         for name in ("authorization", "x-auth-token"):
             found.add(one.headers.get(name, "").removeprefix("Bearer "))
-        body = one.body.decode()
-        if body.startswith("{"):
-            found.update(text for text in strings(json.loads(body)) if len(text) > 24)
-        else:
-            found.update(value for name, value in parse_qsl(body) if name in {"client_secret", "refresh_token"})
+        found.update(proofs_in(one.body, made.subject.facts.proofs))
     return found - {""}
 
 
@@ -127,6 +115,13 @@ def test_refused_secrets_are_not_told(provider: Provider, way: str, log: tuple[s
                 check_clean(made, made.shell.run("profile", *words, *log), secrets_of(made, settings))
 
 
+def filled(value: Any, text: str) -> Any:
+    """Return a JSON document with a text in every place for one."""
+    if isinstance(value, Mapping):
+        return {key: filled(inner, text) for key, inner in value.items()}
+    return text if value == "{}" else value
+
+
 def echo(made: Bench, status: int, *, as_json: bool, padding: int = 0) -> None:
     """Let the provider answer every request with what was in it."""
     provider = made.sandbox.provider(made.provider.name)
@@ -134,11 +129,14 @@ def echo(made: Bench, status: int, *, as_json: bool, padding: int = 0) -> None:
 
     def echoed(request: Any) -> Any:
         answer = reply(request)
-        if request.method != "GET":
+        if not made.asks(request):
             return answer
         texts = [value for name, value in request.headers.items() if name in {"authorization", "x-auth-token"}]
+        texts += proofs_in(request.body, made.subject.facts.proofs)
+        assert texts
         text = "x" * padding + " ".join(texts).removeprefix("Bearer ")
         body = {"message": text, "error": text, "data": {"message": text, "cause": text}, "status": "error"}
+        body |= filled(made.subject.facts.complaint, text)
         headers = {**answer.headers, "trackingid": text}
         return replace(
             answer, status=status, body=json.dumps(body).encode() if as_json else text.encode(), headers=headers
@@ -215,7 +213,8 @@ def test_a_redirect_is_not_followed(
             for kept in tmp_path.glob("tokens/*.json"):
                 kept.unlink()
             made.sign_in_by(kind)
-            made.fail(status, nth=nth, headers={"Location": f"http://{stranger.host}/v1/elsewhere?a=b"})
+            headers = {"Location": f"http://{stranger.host}/v1/elsewhere?a=b"}
+            made.fail(status, nth=nth, headers=headers, body=made.subject.facts.redirect)
             ran = made.run(SINCE, UNTIL, "-vv", "-o", str(tmp_path / "cdrs.csv"))
             assert ran.code in {4, 6, 7}, ran.err
             assert not (tmp_path / "cdrs.csv").exists()

@@ -25,10 +25,8 @@ NEW: dict[str, Any] = {
 each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
-def with_new_fields(document: Any) -> Any:
-    """Return a document with further fields in every record, and a value that no enumeration has."""
-    if not isinstance(document, dict):
-        return document
+def with_new_fields(document: dict[str, Any]) -> Any:
+    """Return a page with further fields in every record, and a value that no enumeration has."""
     return {
         key: [{**one, **NEW} if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
         for key, value in document.items()
@@ -37,7 +35,7 @@ def with_new_fields(document: Any) -> Any:
 
 def exported(made: Bench, form: str, *more: str) -> Any:
     """Return an export of records with new fields."""
-    made.alter(with_new_fields)
+    made.alter_pages(with_new_fields)
     return made.run(SINCE, UNTIL, "-f", form, *more).ok()
 
 
@@ -94,9 +92,7 @@ def test_values_of_another_kind_pass_as_they_came(subject: Subject, tmp_path: Pa
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         column = next(one for one in subject.call.columns if one.kind == "seconds")
 
-        def odd(document: Any) -> Any:
-            if not isinstance(document, dict):
-                return document
+        def odd(document: dict[str, Any]) -> Any:
             return {
                 key: [{**one, column.key: "eight"} if isinstance(one, dict) else one for one in value]
                 if isinstance(value, list)
@@ -104,8 +100,9 @@ def test_values_of_another_kind_pass_as_they_came(subject: Subject, tmp_path: Pa
                 for key, value in document.items()
             }
 
-        made.alter(odd)
+        made.alter_pages(odd)
         ran = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
         assert [line[column.name] for line in ran.lines] == ["eight"] * 8
         assert ran.err.count(f"column {column.name}: ") == 1
-        assert len(made.run(SINCE, UNTIL, "-f", "csv", "--schema", "common").ok().out.splitlines()) == 9
+        if subject.call.common is not None:
+            assert len(made.run(SINCE, UNTIL, "-f", "csv", "--schema", "common").ok().out.splitlines()) == 9

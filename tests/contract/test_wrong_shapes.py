@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, WAYS, Bench, Subject, bench, evenly, kind_of
+from tests.contract.bench import MONTH, SUBJECTS, WAYS, Bench, Subject, bench, container_of, evenly, kind_of
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 ALWAYS = 1_000_000
@@ -46,14 +46,6 @@ CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
 each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
-def container_of(document: Any) -> str | None:
-    """Return the key under which a document has its records, or None when it is no page."""
-    if not isinstance(document, dict):
-        return None
-    lists = [key for key, value in document.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
-    return lists[0] if lists else None
-
-
 def check_refused(made: Bench, codes: set[int], *, new: bool = False) -> None:
     """Check that an export fails and leaves its file as it was: unwritten, or with what it held before."""
     folder = made.shell.folder / "out"
@@ -75,6 +67,7 @@ def check_refused(made: Bench, codes: set[int], *, new: bool = False) -> None:
 def test_a_body_of_another_shape(subject: Subject, body: str, nth: int, tmp_path: Path) -> None:
     """A 200 whose body is something else, on the first page or a later one, ends the export with an error."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        made.straight()
         made.fail(200, body=body, path=made.listing_path, nth=nth, times=ALWAYS)
         check_refused(made, {5, 7}, new=nth == 2)
 
@@ -89,7 +82,7 @@ def test_a_container_of_another_type(
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         pages = 0
 
-        def changed(document: Any) -> Any:
+        def changed(document: dict[str, Any]) -> Any:
             nonlocal pages
             key = container_of(document)
             if key is None:
@@ -97,7 +90,8 @@ def test_a_container_of_another_type(
             pages += 1
             return {**document, key: change(document[key])} if pages >= first else document
 
-        made.alter(changed)
+        made.straight()
+        made.alter_pages(changed)
         check_refused(made, {5, 7})
         assert pages >= first
 
@@ -109,13 +103,14 @@ def test_a_container_that_is_missing(subject: Subject, first: int, tmp_path: Pat
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         pages = 0
 
-        def changed(document: Any) -> Any:
+        def changed(document: dict[str, Any]) -> Any:
             nonlocal pages
             key = container_of(document)
             pages += key is not None
             return {name: value for name, value in document.items() if name != key} if pages >= first else document
 
-        made.alter(changed)
+        made.straight()
+        made.alter_pages(changed)
         check_refused(made, {5, 7})
 
 

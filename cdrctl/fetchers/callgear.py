@@ -70,6 +70,8 @@ FARTHEST_OFFSET = 100_000
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 MANY_REQUESTS = 100
+IDLE_PAGES = 3
+"""Pages without anything new after which going on is of no use: the offset is not heeded."""
 YEARS = windows.YEARS
 
 TRIES = 5
@@ -601,18 +603,27 @@ def _reading(
     came: set[str] = set()
     totals: list[int] = []
     for again in (False, True):
-        offset = 0
+        offset, idle = 0, 0
         first_total = len(totals)
+        now: set[str] = set()
         for page, total in by_offset(functools.partial(report.page, span)):
             if total is not None:
                 totals.append(total)
             if divisible and total is not None and total > FARTHEST_OFFSET:
                 return False
-            came.update(map(report.identity, page))
+            ids = set(map(report.identity, page))
+            idle = idle + 1 if ids <= now else 0
+            now |= ids
+            came |= ids
             yield Page(page, report.context)
             offset += len(page)
             if window is not None:
                 _follow(report, page, window)
+            if page and idle >= IDLE_PAGES:
+                if total is None:
+                    yield Gap(f"{TITLE} sends the same records for {name} again and again", "run it again later")
+                    return True
+                break
             more = len(page) > 0 and (total is None or offset < total)
             if more and offset > FARTHEST_OFFSET:
                 if divisible:

@@ -266,7 +266,7 @@ class Reading:
     Args:
         ids: What makes records the same.
         counts: The total that each page named.
-        idle: How many pages in a row, up to now, had nothing new.
+        idle: How many pages with records in a row, up to now, had nothing new.
         repeats: Whether a record came twice, as it does when a call lands behind us.
     """
 
@@ -299,7 +299,7 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[list[Reco
         records, count = listing.page(where, skip)
         before = len(reading.ids)
         reading.ids.update(map(identity, records))
-        reading.idle = reading.idle + 1 if len(reading.ids) == before else 0
+        reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
         reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
         reading.counts.append(count)
         return records, count if count is not None and len(reading.ids) >= count else None
@@ -327,8 +327,10 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
         if not helped:
             break
         listing.client.tell("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
-    count = reading.counts[-1] or 0
-    if len(came) < count:
+    count = reading.counts[-1]
+    if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
+        yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")
+    elif count is not None and len(came) < count:
         yield Gap(
             f"{TITLE} has {count} records for {_name(listing, window)} and sent {len(came)}", "run it again later"
         )

@@ -17,7 +17,7 @@ from cdrctl.errors import ConfigurationError, IncompleteError, NoRecordsError, O
 from cdrctl.export import Tally, reachable, rows
 from cdrctl.fetchers import Call, Provider, Settings, connect
 from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
-from cdrctl.writers.output import output
+from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
     from cdrctl.http import Client, Clock, TokenShelf
@@ -45,6 +45,8 @@ def export_call(
         call.gives_file and own.get(call.gives_file)
     ):  # -o names the file; what is known of it goes to standard output, unless the file does
         shared = {**shared, "output": os.devnull if target == "-" else None}
+        if target not in {None, "-"}:
+            check(target)
     form = output_format(session, shared)
     session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
     fields = field_names(shared["fields"])

@@ -36,7 +36,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Option, Provider, Settings
-from cdrctl.http import Answer, Ask, Client, Manners, Token, by_offset, error_of, same_origin
+from cdrctl.http import Answer, Ask, Client, Manners, Token, beginning, by_offset, error_of, same_origin
 from cdrctl.http.client import retry_after
 from cdrctl.records import (
     Column,
@@ -936,7 +936,7 @@ def _words(error: Mapping[str, Any]) -> str:
         value = data.get("value")
         if isinstance(value, str | int | float) and not _secretive(error):
             facts.append(f"value {str(value)[:100]}")
-    words = str(error.get("message") or "")[:500]
+    words = beginning(str(error.get("message") or ""), 500)
     words += f" ({', '.join(facts)})" if facts else ""
     link = data.get("extended_helper")
     if isinstance(link, str) and re.fullmatch(r"https?://[!-~]{1,300}", link):
@@ -1103,7 +1103,7 @@ def _sign_in_error(word: str, words: str, params: Mapping[str, Any]) -> SignInEr
     if word.endswith("component_disabled"):
         given = params.get("components")
         names = ", ".join(map(str, given)) if isinstance(given, list) else str(given or "")
-        message += f": {names[:200]}" if names else ""
+        message += f": {beginning(names, 200)}" if names else ""
         hint = "have it switched on in the web cabinet or by the provider's support"
     kind = ForbiddenError if word == "forbidden" else SignInError
     return kind(message, said=words or None, hint=hint)

@@ -35,6 +35,7 @@ from cdrctl.http import (
     Manners,
     RepeatedKeyError,
     Token,
+    beginning,
     by_key,
     error_of,
     same_origin,
@@ -698,7 +699,7 @@ def explain(answer: Answer) -> CdrctlError | None:
 
 def _words(answer: Answer) -> str | None:
     """Return Crossbar's own words in an answer, or the beginning of what is no JSON."""
-    return _words_of(answer.body) if isinstance(answer.body, dict) else answer.text[:200] or None
+    return _words_of(answer.body) if isinstance(answer.body, dict) else beginning(answer.text, 200) or None
 
 
 def _words_of(body: Mapping[str, Any]) -> str | None:

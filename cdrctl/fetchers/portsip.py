@@ -26,7 +26,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.fetchers import Call, Option, Provider, Settings
-from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_offset, error_of, said, same_origin
+from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, beginning, by_offset, error_of, said, same_origin
 from cdrctl.records import (
     Column,
     File,
@@ -150,6 +150,17 @@ class Listing:
         )
 
 
+def _check_brackets(text: str) -> None:
+    """Refuse a filter that would reach out of the brackets it is put in, beside the window's own."""
+    depth = 0
+    for part in re.sub(r"'(?:[^']|'')*'", "", text):
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        if depth < 0:
+            break
+    if depth or "'" in re.sub(r"'(?:[^']|'')*'", "", text):
+        raise UsageError(f"--filter {text!r}: a bracket or a quote has no partner", hint="for example caller eq '100'")
+
+
 def cdrs(
     client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
 ) -> Iterator[Piece]:
@@ -193,6 +204,8 @@ def _asked(client: Client, path: str, options: Mapping[str, Any]) -> Listing:
     if not 1 <= options["page_size"] <= LARGEST_PAGE:
         raise UsageError(f"--page-size {options['page_size']} is not a number from 1 to {LARGEST_PAGE}")
     filters = [text.strip() for text in options["filter"]]
+    for text in filters:
+        _check_brackets(text)
     if not all(filters):
         raise UsageError("--filter is empty", hint="for example --filter \"direction eq 'INBOUND_CALL'\"")
     words = {"--filter": " and ".join(filters), "--search": options["search"], "--orderby": options["orderby"]}
@@ -706,7 +719,8 @@ def _file(client: Client, settings: PortsipSettings, record: Record) -> File:
             raise TemporaryError(f"the file broke off after {received} of {size} bytes", hint="run it again")
 
     words = (pick(record, name) for name in ("file_name", "name", "id", "format"))
-    return File(safe_name(*(word if isinstance(word, str) else "" for word in words)), content(), record)
+    shown = {key: value for key, value in record.items() if key.casefold() != "file_url"}  # it opens the file: a secret
+    return File(safe_name(*(word if isinstance(word, str) else "" for word in words)), content(), shown)
 
 
 # A name that any file system takes (Microsoft, "Naming Files, Paths, and Namespaces"; POSIX.1-2017, 3.170).
@@ -1164,7 +1178,9 @@ def _words(answer: Answer) -> str | None:
     words = said(answer)
     errors = answer.body.get("errors") if isinstance(answer.body, dict) else None
     details = [one.get("detail") for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
-    shown = " ".join(json.dumps(detail, ensure_ascii=False)[:200] for detail in details if detail not in (None, "", {}))
+    shown = " ".join(
+        beginning(json.dumps(detail, ensure_ascii=False), 200) for detail in details if detail not in (None, "", {})
+    )
     return " ".join(filter(None, (words, shown))) or None
 
 

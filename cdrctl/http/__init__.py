@@ -3,7 +3,7 @@
 from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
 from cdrctl.http.pace import Budget, Clock, Manners
 from cdrctl.http.pagers import RepeatedKeyError, by_halving, by_key, by_link, by_offset
-from cdrctl.http.wire import Answer, Ask, same_origin
+from cdrctl.http.wire import Answer, Ask, beginning, same_origin
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "Tell",
     "Token",
     "TokenShelf",
+    "beginning",
     "by_halving",
     "by_key",
     "by_link",

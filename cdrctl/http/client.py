@@ -19,7 +19,17 @@ import httpx
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http.pace import Clock, Manners, pacing
-from cdrctl.http.wire import Answer, Ask, BrokenExchangeError, exchange, host_of, open_client, pieces, unambiguous
+from cdrctl.http.wire import (
+    Answer,
+    Ask,
+    BrokenExchangeError,
+    beginning,
+    exchange,
+    host_of,
+    open_client,
+    pieces,
+    unambiguous,
+)
 from cdrctl.records import iso_instant
 
 TRIES = 5
@@ -343,7 +353,9 @@ class Client:
             return None
         if answer.body is None and not (ask.bodiless and not answer.text):
             what = (
-                f"something that is not whole JSON, beginning {answer.text[:60]!r}" if answer.text else "an empty body"
+                f"something that is not whole JSON, beginning {beginning(answer.text, 60)!r}"
+                if answer.text
+                else "an empty body"
             )
             return TemporaryError(
                 f"{self.title} answered with {what}",
@@ -408,11 +420,11 @@ def said(answer: Answer) -> str | None:
             found += [one.get("description"), one.get("message") or one.get("code")] if isinstance(one, dict) else [one]
         tracking = tracking or body.get("trackingId")
     else:
-        found += [body, None if answer.text.endswith("…") else answer.text[:200]]
+        found += [body, None if answer.text.endswith("…") else beginning(answer.text, 200)]
     words = [text for text in found if isinstance(text, str) and text and not text.isdigit()]
     shown = " ".join(dict.fromkeys(words))
     if len(shown) > LONGEST_WORDS:
-        shown = shown[: LONGEST_WORDS - 1] + "…"
+        shown = beginning(shown, LONGEST_WORDS - 1) + "…"
     if isinstance(tracking, str) and tracking:
         shown = f"{shown} (tracking id {tracking[:LONGEST_WORDS]})".strip()
     return shown or None

@@ -27,6 +27,9 @@ CONNECT_SECONDS = 10.0
 STALL_FACTOR = 10
 """A body that drips must be whole within so many times the profile's timeout."""
 
+EXCERPT = 300
+"""Characters of a body that is no JSON that are kept for messages."""
+
 DEEPEST = 200
 """Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
 
@@ -271,6 +274,16 @@ def _read(response: httpx.Response, host: str, clock: Clock) -> bytearray:
     return buffer
 
 
+_CUT_OFF = re.compile(r"[^\s<>\"'=:,;&]+\Z")
+
+
+def beginning(text: str, length: int) -> str:
+    """Return the beginning of a text, without a word that the cut would halve: it may be a secret, no longer known."""
+    if len(text) <= length:
+        return text
+    return _CUT_OFF.sub("", text[:length])
+
+
 def _decode(body: bytearray) -> tuple[Any, str]:
     """Return the value in a body and "", or None and the beginning of what is not JSON."""
     if not body:
@@ -282,7 +295,7 @@ def _decode(body: bytearray) -> tuple[Any, str]:
         decoded = json.loads(body)
         if _shallow(decoded):
             return decoded, ""
-    text = body[:300].decode("utf-8", "replace")
+    text = beginning(body[: 4 * EXCERPT].decode("utf-8", "replace"), EXCERPT)
     text = "".join(char if char.isprintable() else " " for char in text).strip()
     secretive = _JSON_OR_FORM.match(text)
     return None, f"{secretive[1]}…" if secretive else text

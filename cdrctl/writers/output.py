@@ -55,6 +55,23 @@ def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
             stream.finish()
 
 
+def check(path: str) -> None:
+    """Refuse a path at which nothing could be written, before what it is for is begun.
+
+    Raises:
+        OutputError: The folder is not there or may not be written, or the path is a folder.
+    """
+    with _told(path):
+        old = _what_is_at(path)
+        if old is not None and stat.S_ISDIR(old.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder = Path(os.path.realpath(path)).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _what_is_at(path: str) -> os.stat_result | None:
     """Return what is at a path already, with links followed, or None.
 

@@ -1075,7 +1075,7 @@ def test_a_download_brings_no_token() -> None:
     server = Server(GOOD, httpx.Response(200, json=FILE), httpx.Response(200, content=b"a,b\n"))
     done = run(server, "completed-reports download", id="101", settings=USER)
     assert done.files == [("report.csv", b"a,b\n")]
-    assert done.rows == [FILE]
+    assert done.rows == [{key: value for key, value in FILE.items() if key != "file_url"}], "it opens the file"
     assert str(server.asked[2].url) == "https://pbx.example.net:8887/api/blobs/SECRET-BLOB"
     assert "Authorization" not in server.asked[2].headers
     assert "SECRET-BLOB" not in " ".join(done.told)
@@ -1266,3 +1266,12 @@ def test_waiting_ends() -> None:
     maker = Maker(FakeClock(), status="ABORTED")
     error = refused(Server(by=maker), ProviderError, "reports create", wait=True, **WANTED)
     assert "gave up the report" in error.message
+
+
+@pytest.mark.parametrize("text", ["caller eq '100') or (caller eq '101'", "(caller eq '1'", "caller eq '1"])
+def test_a_filter_that_reaches_out_of_its_brackets_is_refused(text: str) -> None:
+    from cdrctl.fetchers.portsip import _check_brackets  # noqa: PLC0415
+
+    with pytest.raises(UsageError, match="has no partner"):
+        _check_brackets(text)
+    _check_brackets("startswith(caller,'(1''') and (callee eq ')' or duration gt 3)")

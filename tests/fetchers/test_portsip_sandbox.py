@@ -294,7 +294,9 @@ def test_waiting_and_downloading(box: Boxes) -> None:
     assert len(content) == finished["file_size"]
     blob = next(one for one in made.sandbox.requests if "/blobs/" in one.path)
     assert "authorization" not in {key.lower() for key in blob.headers}
-    assert finished["file_url"] not in " ".join(run.told)
+    assert "file_url" not in finished, "it opens the file to whoever has it"
+    assert blob.path not in " ".join(run.told)
+    [finished] = made.run("completed-reports show", id=finished["id"]).rows
     again = made.run("completed-reports download", id=finished["id"])
     assert again.files == run.files
     assert made.run("completed-reports list").rows == [finished]

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from cdrctl.errors import OutputError
-from cdrctl.writers.output import output
+from cdrctl.writers.output import check, output
 
 NO_STDOUT = io.BytesIO()
 
@@ -32,7 +32,7 @@ def names(folder: Path) -> list[str]:
 
 
 def run(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    program = f"import sys\nfrom cdrctl.writers.output import output\n{code}"
+    program = f"import sys\nfrom cdrctl.writers.output import check, output\n{code}"
     return subprocess.run([sys.executable, "-c", program, *arguments], check=False, stderr=subprocess.PIPE, **options)
 
 
@@ -468,3 +468,11 @@ except OutputError as error:
     assert (done.stdout.decode(), done.stderr) == (sentence, b"")
     assert names(tmp_path) == [name]
     assert path.read_bytes() == b"old"
+
+
+def test_what_cannot_be_written_can_be_known_beforehand(tmp_path: Path) -> None:
+    check(str(tmp_path / "new.csv"))
+    for path in (tmp_path / "nowhere" / "new.csv", tmp_path):
+        with pytest.raises(OutputError):
+            check(str(path))
+    assert list(tmp_path.iterdir()) == []

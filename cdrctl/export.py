@@ -155,5 +155,14 @@ def _within(context: Mapping[str, str]) -> bytes:
 
 
 def _digest(within: bytes, identity: str) -> int:
+    return int.from_bytes(_key(within, identity), "little")
+
+
+def _key(within: bytes, identity: str) -> bytes:
     whole = within + identity.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest(), "little")
+    return hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest()
+
+
+def identity_key(context: Mapping[str, str], identity: str) -> bytes:
+    """Return a digest of a record's identity within its page's context: what makes it one record from run to run."""
+    return _key(_within(context), identity)

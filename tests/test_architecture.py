@@ -23,8 +23,9 @@ KNOWS: dict[str, set[str]] = {
     "writers": {"errors", "windows", "records"},
     "profiles": {"errors", "fetchers"},
     "export": {"errors", "windows", "records", "fetchers"},
+    "archive": {"errors", "windows", "records", "fetchers", "writers", "export"},
     "sandbox": set(),
-    "cli": {"errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "sandbox"},
+    "cli": {"errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "archive", "sandbox"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -64,7 +64,7 @@ def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, c
         stop_writing(sys.stdout)
         raise typer.Exit(0) from None
     except (KeyboardInterrupt, typer.Abort):
-        voice.tell("warning", "interrupted; no file was touched")
+        voice.tell("warning", f"interrupted; {voice.stays}")
         raise typer.Exit(INTERRUPTED) from None
     except (typer.Exit, SystemExit):
         raise

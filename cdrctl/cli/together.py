@@ -30,7 +30,7 @@ from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, IncompleteError, UsageError
 from cdrctl.export import Tally, rows
-from cdrctl.fetchers import PROVIDERS, Provider, load
+from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import Row, Schema, common
 from cdrctl.writers.output import output
 
@@ -71,7 +71,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     common((), dict, fields, lambda _text: None, provider="", profile="")  # unknown fields are refused first
     zone = windows.zone(given["tz"]) if given["tz"] else None
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
-    parts = _parts(session, given)
+    parts = named_parts(session, given["profile"], every=given["all"])
     look = writers.Look(
         width=session.world.width,
         zone=zone or windows.zone("UTC"),
@@ -82,7 +82,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
-            _connect(session, part, opened)
+            connect_part(session, part, opened)
         with output(given["output"], standard_output(session, given["output"])) as out:
             pages = _pages(session, parts, given, fields, zone)
             writers.load(form)(Schema(columns, lambda _page: ()), pages, out, look)
@@ -107,14 +107,18 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     conclude(whole, given)
 
 
-def _parts(session: Session, given: Mapping[str, Any]) -> list[Part]:
-    """Return a part for every profile named, or for every one there is."""
+def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, how: str = "-p NAME") -> list[Part]:
+    """Return a part for every profile named, or for every one there is.
+
+    Raises:
+        UsageError: None is named, or there is none.
+    """
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
-    names = list(dict.fromkeys(given["profile"] or ()))
-    if bool(names) == given["all"]:
+    names = list(dict.fromkeys(names or ()))
+    if bool(names) == every:
         raise UsageError(
-            "which profiles?", hint="--all for every one that is configured, or -p NAME for each that is wanted"
+            "which profiles?", hint=f"--all for every one that is configured, or {how} for each that is wanted"
         )
     found, warnings = profiles.read_profiles(session.config, session.world.environ)
     for warning in warnings:
@@ -136,7 +140,8 @@ def _parts(session: Session, given: Mapping[str, Any]) -> list[Part]:
     return parts
 
 
-def _connect(session: Session, part: Part, opened: ExitStack) -> None:
+def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
+    """Make a part's profile ready to be asked; what goes wrong is kept in the part."""
     if part.provider is None:
         return
     try:
@@ -209,8 +214,7 @@ def _rows_of(
     if profile.client is not None:
         profile.client.tell = tell
     zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
-    defaults = {described.name: _default(described) for described in call.options}
-    options = own_options(session, call, defaults)
+    options = usual_options(session, call)
     window, pieces = fetched(session, provider, call, profile, given, zone, options)
     schema = common(
         call.columns,
@@ -221,6 +225,11 @@ def _rows_of(
         profile=profile.name,
     )
     yield from rows(pieces, call, schema, window, part.tally, tell, given["limit"])  # type: ignore[misc]
+
+
+def usual_options(session: Session, call: Call) -> dict[str, Any]:
+    """Return a call's own options as its fetcher wants them when none is given."""
+    return own_options(session, call, {described.name: _default(described) for described in call.options})
 
 
 def _default(described: Any) -> Any:

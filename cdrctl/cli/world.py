@@ -100,6 +100,7 @@ class Voice:
         verbose: 1 names each request, 2 adds tracebacks.
         as_json: One JSON object a line.
         aside: Whether data goes elsewhere than to the terminal: then a line of progress may stand there.
+        stays: What an interrupted run leaves behind.
     """
 
     world: World
@@ -107,6 +108,7 @@ class Voice:
     verbose: int = 0
     as_json: bool = False
     aside: bool = False
+    stays: str = "no file was touched"
     _secrets: set[str] = field(default_factory=set)
     _progress_shown: bool = False
 
@@ -138,15 +140,15 @@ class Voice:
             prefix = "" if level in {"debug", "wait", "result"} else f"{level}: "
             self._line(f"cdrctl: {prefix}{self.clean(text)}")
 
-    def closing(self, facts: Mapping[str, int | float | str]) -> None:
-        """Say the closing line: what was done, as words or as an object."""
+    def closing(self, facts: Mapping[str, int | float | str], about: Mapping[str, str] | None = None) -> None:
+        """Say the closing line, or that of one part: what was done, as words or as an object."""
         if self.quiet:
             return
         if self.as_json:
-            self._line(json.dumps({"level": "done", **facts}))
+            self._line(json.dumps({"level": "result" if about else "done", **(about or {}), **facts}))
             return
         said = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in facts.items())
-        self._line(f"cdrctl: {said}")
+        self._line(f"cdrctl: {' '.join((about or {}).values())}{': ' if about else ''}{self.clean(said)}")
 
     def error(self, error: CdrctlError) -> None:
         """Say what happened, what the provider said, and the next step."""

@@ -124,6 +124,12 @@ class Call:
         example: Arguments that work after the command against the sandbox, for its help.
         group: The command's group between provider and name, such as `reports`; empty for none.
         offline: It asks nobody: it needs no profile.
+        lookback: How long after the start of a call its record may still come or change, as far as is known: an
+            archive reads it again until then.
+        retention: How long the provider keeps a record after the start of its call; None where no limit is known.
+        longest: The longest window that one request may ask for; None where one request may ask for all.
+        margin: How much more than the window is asked for, so that it is complete.
+        first: The kind of the first request of a window, as the provider's budgets name it.
         gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
     """
 
@@ -143,6 +149,11 @@ class Call:
     group: str = ""
     offline: bool = False
     gives_file: bool | str = False
+    lookback: timedelta = timedelta(hours=24)
+    retention: timedelta | None = None
+    longest: timedelta | None = None
+    margin: timedelta = timedelta(0)
+    first: str = "page"
 
     @property
     def windowed(self) -> bool:

@@ -1600,6 +1600,7 @@ PROVIDER = Provider(
             identity=identity,
             start_in=start,
             lag=SETTLED,
+            longest=LONGEST_WINDOW,
             common=common_leg,
             options=_LISTING,
             shown=(
@@ -1616,6 +1617,7 @@ PROVIDER = Provider(
             identity=identity,
             start_in=start,
             lag=SETTLED,
+            longest=LONGEST_WINDOW,
             common=common_call,
             options=(
                 *_LISTING,
@@ -1635,6 +1637,7 @@ PROVIDER = Provider(
             identity=fingerprint,
             start_in=start,
             lag=SETTLED,
+            longest=LONGEST_WINDOW,
             options=_LISTING,
             shown=(
                 *("start_time", "leg_id", "direction", "calling_phone_number", "called_phone_number"),

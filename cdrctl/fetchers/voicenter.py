@@ -1091,6 +1091,7 @@ PROVIDER = Provider(
             identity=identity,
             start=start,
             lag=SETTLED,
+            longest=DAY,
             common=common,
             options=(
                 Option("phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER"),

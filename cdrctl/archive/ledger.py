@@ -1,0 +1,197 @@
+"""The ledger: an SQLite database in the archive that says of every stretch of time whether it is there, and since when.
+
+A line is written when its records are durable on disk, never before. Everything in it can be made again from the files
+and their indexes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cdrctl.archive.intervals import Reading
+from cdrctl.errors import LockedError, OutputError
+from cdrctl.windows import Window, rfc3339
+
+NAME = "ledger.sqlite3"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS calls (
+    profile TEXT NOT NULL, call TEXT NOT NULL, provider TEXT NOT NULL, begins TEXT NOT NULL,
+    PRIMARY KEY (profile, call)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS intervals (
+    profile TEXT NOT NULL, call TEXT NOT NULL, day TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('planned', 'done', 'failed')), read_at TEXT, records INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (profile, call, day, since)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    profile TEXT NOT NULL, call TEXT NOT NULL, day TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+    records INTEGER NOT NULL, bytes INTEGER NOT NULL, written_at TEXT NOT NULL,
+    PRIMARY KEY (profile, call, day)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A day's file as the ledger knows it; the path is from the archive's folder."""
+
+    profile: str
+    call: str
+    day: str
+    path: str
+    sha256: str
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A call that the archive keeps: whose, from which provider, and from when on."""
+
+    profile: str
+    call: str
+    provider: str
+    begins: datetime
+
+
+class Ledger:
+    """The database, open; its methods may be called from several threads.
+
+    Every change is one transaction that is on disk when the method returns.
+    """
+
+    def __init__(self, folder: Path, *, new: bool = False, name: str = NAME) -> None:
+        path = folder / name
+        if not new and not path.exists():
+            raise OutputError(f"{path} is not there", hint="make it again from the files: cdrctl verify --rebuild")
+        self._turn = threading.Lock()
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_TABLES)
+        except (sqlite3.Error, OSError) as error:
+            raise _unusable(path, error) from error
+        self._path = path
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._turn:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise _unusable(self._path, error) from error
+
+    def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[str, ...]]:
+        with self._turn:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise _unusable(self._path, error) from error
+
+    def kept(self) -> list[Kept]:
+        """Return the calls that the archive keeps, by profile and call."""
+        rows = self._rows("SELECT profile, call, provider, begins FROM calls ORDER BY profile, call")
+        return [
+            Kept(profile, call, provider, datetime.fromisoformat(begins)) for profile, call, provider, begins in rows
+        ]
+
+    def keep(self, kept: Kept) -> None:
+        """Keep a call from an instant on; one kept already begins at the earlier of the two."""
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO calls VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET begins = min(begins, excluded.begins), provider = excluded.provider",
+                (kept.profile, kept.call, kept.provider, rfc3339(kept.begins)),
+            )
+
+    def readings(self, profile: str, call: str) -> dict[str, list[Reading]]:
+        """Return all readings of a call by day, oldest first."""
+        rows = self._rows(
+            "SELECT day, since, until, state, read_at, records, error FROM intervals "
+            "WHERE profile = ? AND call = ? ORDER BY day, since",
+            (profile, call),
+        )
+        result: dict[str, list[Reading]] = {}
+        for day, since, until, state, read_at, records, error in rows:
+            window = Window(datetime.fromisoformat(since), datetime.fromisoformat(until))
+            at = datetime.fromisoformat(read_at) if read_at else None
+            result.setdefault(day, []).append(Reading(window, state, at, int(records), error))  # type: ignore[arg-type]
+        return result
+
+    def files(self) -> list[Filed]:
+        """Return every file that the archive has."""
+        query = "SELECT profile, call, day, path, sha256, records, bytes FROM files ORDER BY profile, call, day"
+        return [Filed(*row) for row in self._rows(query)]  # type: ignore[arg-type]
+
+    def write(
+        self, profile: str, call: str, day: str, readings: Iterable[Reading], filed: Filed | None, now: datetime
+    ) -> None:
+        """Write what is known of a day, and of its file where that was written, in place of what was known."""
+        with self._change() as db:
+            db.execute("DELETE FROM intervals WHERE profile = ? AND call = ? AND day = ?", (profile, call, day))
+            db.executemany(
+                "INSERT INTO intervals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(profile, call, day, rfc3339(one.window.since), rfc3339(one.window.until), one.state),
+                        *(one.read_at and rfc3339(one.read_at), one.records, one.error),
+                    )
+                    for one in readings
+                ],
+            )
+            if filed is not None:
+                db.execute(
+                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (profile, call, day, filed.path, filed.sha256, filed.records, filed.bytes, rfc3339(now)),
+                )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the archive's lock, which ends with the process that holds it.
+
+    Raises:
+        LockedError: Another run holds it.
+        OutputError: The lock cannot be written.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - start-up time
+
+    lock = FileLock(folder / "ledger.lock", timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LockedError(
+            f"another run is writing the archive in {folder}", hint="run it again when the other has ended"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"the archive in {folder} cannot be locked: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unusable(path: Path, error: Exception) -> OutputError:
+    return OutputError(
+        f"the ledger {path} cannot be used: {error}",
+        hint="make room or mend the permissions; if it is damaged, make it again: cdrctl verify --rebuild",
+    )

@@ -1,0 +1,411 @@
+"""Bring a call up to date in an archive, a day at a time: each day is durable before the next is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from cdrctl.archive.intervals import Reading, added, day_start, days, done, joined, overlap, settled, whole_day, without
+from cdrctl.archive.ledger import Filed, Kept, Ledger
+from cdrctl.archive.store import (
+    UNKNOWN,
+    UNPLACED,
+    Archive,
+    Counts,
+    DayFile,
+    Entry,
+    load,
+    merged,
+    milliseconds,
+    save,
+    told,
+)
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    IncompleteError,
+    LockedError,
+    OutputError,
+    SignInError,
+    TemporaryError,
+)
+from cdrctl.export import Tally, Tell, identity_key, rows
+from cdrctl.fetchers import Call
+from cdrctl.records import Page, Row, Schema, native
+from cdrctl.windows import Window, rfc3339
+from cdrctl.writers.csv import quoted
+from cdrctl.writers.separated import lines
+from cdrctl.writers.values import json_of, objects, text_of, utf8
+
+EDGE = timedelta(minutes=5)
+"""How far to stay from the edge of what a provider keeps: it moves on while a day is being read."""
+
+BEYOND = "the provider does not keep it any more"
+
+GIVES_UP_AFTER = 3
+"""Days in a row that fail for a passing reason, after which the rest is left for the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whom to ask for what: a call of a profile, ready to be asked.
+
+    Args:
+        profile: The profile's name.
+        provider: The provider's name.
+        call: The call.
+        fetch: From a window to the pieces of it.
+        tell: Told what happens meanwhile.
+    """
+
+    profile: str
+    provider: str
+    call: Call
+    fetch: Callable[[Window], Iterator[Any]]
+    tell: Tell
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did for one call of one profile, in records, and what went wrong by day."""
+
+    days: int = 0
+    fetched: int = 0
+    new: int = 0
+    late: int = 0
+    changed: int = 0
+    gone: int = 0
+    duplicate: int = 0
+    pages: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    lost: list[Window] = field(default_factory=list)
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day's part of a run: what of it is to be read."""
+
+    name: str
+    window: Window
+
+
+def reachable_until(call: Call, now: datetime) -> datetime:
+    """Return the instant up to which the provider can have the calls by now, in whole seconds."""
+    return (now - call.lag).replace(microsecond=0)
+
+
+def kept_since(call: Call, now: datetime) -> datetime | None:
+    """Return the instant from which on the provider still has the calls, with a margin; None where it keeps all."""
+    if call.retention is None:
+        return None
+    return (now - call.retention + EDGE).replace(microsecond=0) + timedelta(seconds=1)
+
+
+def wanted(
+    begins: datetime,
+    until: datetime,
+    oldest: datetime | None,
+    known: Mapping[str, Sequence[Reading]],
+    archive: Archive,
+    lookback: timedelta,
+    *,
+    only_holes: bool = False,
+) -> tuple[list[Day], list[Window]]:
+    """Return what is to be read, a window for each day, oldest first, and what is missing and cannot be had any more.
+
+    Args:
+        begins: From when on the archive keeps the call.
+        until: How far the provider can be asked by now.
+        oldest: From when on it still has the calls.
+        known: The readings so far, by day.
+        archive: Whose days count.
+        lookback: How long after a call its record may still come or change.
+        only_holes: Leave alone what has been read with success, however soon.
+    """
+    if begins >= until:
+        return [], []
+    parts, lost = [], []
+    for day, whole in days(Window(begins, until), archive.zone):
+        readings = known.get(day.isoformat(), ())
+        missing = without([whole], done(readings))
+        open_parts = missing if only_holes else without([whole], settled(readings, lookback))
+        if oldest is not None:
+            gone = Window(min(begins, oldest) - timedelta(days=1), oldest)
+            lost += [past for part in missing if (past := overlap(part, gone)) is not None]
+            open_parts = without(open_parts, [gone])
+        if open_parts:
+            parts.append(Day(day.isoformat(), Window(open_parts[0].since, open_parts[-1].until)))
+    return parts, joined(lost)
+
+
+def from_when(
+    archive: Archive, call: Call, now: datetime, lookback: timedelta, since: datetime | None, before: datetime | None
+) -> datetime:
+    """Return from when on an archive keeps a call: as asked for or as it was, or else from what may still change on."""
+    oldest = kept_since(call, now)
+    wanted_from = (None if before is not None else now - lookback) if since is None else since
+    named = [] if before is None else [before]
+    if wanted_from is not None:
+        first = kept_from(archive, wanted_from)
+        at_edge = oldest is not None and first < oldest <= wanted_from + 2 * EDGE  # "30d" means what there is
+        named.append(oldest if at_edge and oldest is not None else first)
+    if since is None and before is None and oldest is not None:
+        return max(*named, oldest)
+    return min(named)
+
+
+def kept_from(archive: Archive, since: datetime) -> datetime:
+    """Return the first instant of the archive's day that an instant lies in: an archive keeps whole days."""
+    return day_start(since.astimezone(archive.zone).date(), archive.zone)
+
+
+def sync(
+    archive: Archive,
+    ledger: Ledger,
+    source: Source,
+    now: Callable[[], datetime],
+    *,
+    since: datetime | None = None,
+    lookback: timedelta | None = None,
+    shrink: bool = False,
+    only_holes: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    outcome: Outcome | None = None,
+) -> Outcome:
+    """Read what is missing or may have changed of a call, day by day, and return what that did.
+
+    A day that fails is written down as failed and does not stop the others, unless what failed will fail for all.
+
+    Raises:
+        OutputError: The archive cannot be written.
+    """
+    outcome = Outcome() if outcome is None else outcome
+    call, at = source.call, now()
+    lookback = call.lookback if lookback is None else lookback
+    kept = next((one for one in ledger.kept() if (one.profile, one.call) == (source.profile, call.name)), None)
+    if kept is not None and kept.provider not in {source.provider, ""}:
+        raise ConfigurationError(
+            f"the archive's {source.profile} is of {kept.provider}, and the profile is now of {source.provider}",
+            hint="give the profile another name, or begin another archive",
+        )
+    until, oldest = reachable_until(call, at), kept_since(call, at)
+    begins = from_when(archive, call, at, lookback, since, None if kept is None else kept.begins)
+    ledger.keep(Kept(source.profile, call.name, source.provider, begins))
+    _forget_missing_files(archive, ledger, source, at)
+    known = ledger.readings(source.profile, call.name)
+    plan, lost = wanted(begins, until, oldest, known, archive, lookback, only_holes=only_holes)
+    outcome.lost = _newly_lost(archive, ledger, source, lost, known, at)
+    for day in plan:  # so that what is never reached shows as missing, not as unknown
+        old = known.get(day.name, [])
+        new = added(old, Reading(day.window, "planned"))
+        if new != old:
+            ledger.write(source.profile, call.name, day.name, new, None, at)
+            known[day.name] = new
+    in_a_row, last = 0, None
+    for number, day in enumerate(plan):
+        if stop():
+            return outcome
+        _say_progress(source, outcome, number, len(plan), at, now())
+        try:
+            _read_day(archive, ledger, source, day, known.get(day.name, []), now, outcome, shrink=shrink, oldest=oldest)
+            in_a_row = 0
+        except (OutputError, LockedError):
+            raise
+        except CdrctlError as error:
+            words = "; ".join(filter(None, (error.message, error.said and f"the provider said: {error.said}")))
+            outcome.failed[day.name] = words
+            last = error
+            readings = added(known.get(day.name, []), Reading(day.window, "failed", now(), 0, words))
+            ledger.write(source.profile, call.name, day.name, readings, None, now())
+            source.tell("warning", f"{day.name} failed: {words}")
+            in_a_row = in_a_row + 1 if isinstance(error, TemporaryError) else 0
+            if isinstance(error, SignInError | ConfigurationError) or in_a_row >= GIVES_UP_AFTER:
+                outcome.error = error
+                return outcome
+    if last is not None and not outcome.days:
+        outcome.error = last
+    return outcome
+
+
+def _newly_lost(
+    archive: Archive,
+    ledger: Ledger,
+    source: Source,
+    lost: Sequence[Window],
+    known: dict[str, list[Reading]],
+    now: datetime,
+) -> list[Window]:
+    """Write down what the provider no longer keeps, and return what of it was not written down before."""
+    told_before = [one.window for readings in known.values() for one in readings if one.error == BEYOND]
+    new = without(lost, told_before)
+    for window in new:
+        for day, part in days(window, archive.zone):
+            readings = added(known.get(day.isoformat(), []), Reading(part, "failed", None, 0, BEYOND))
+            known[day.isoformat()] = readings
+            ledger.write(source.profile, source.call.name, day.isoformat(), readings, None, now)
+        source.tell(
+            "warning",
+            f"from {rfc3339(window.since)} to {rfc3339(window.until)} the provider keeps no calls any more: "
+            "they can no longer be read",
+        )
+    return new
+
+
+def _forget_missing_files(archive: Archive, ledger: Ledger, source: Source, now: datetime) -> None:
+    """Take back what the ledger says of days whose file is gone: they are read again, whole."""
+    for filed in ledger.files():
+        if (filed.profile, filed.call) == (source.profile, source.call.name) and not (
+            archive.folder / filed.path
+        ).exists():
+            readings = ledger.readings(filed.profile, filed.call).get(filed.day, [])
+            if any(one.state == "done" for one in readings):
+                source.tell("warning", f"{filed.path} is gone: its day is read again")
+                planned = [replace(one, state="planned", read_at=None, records=0) for one in readings]
+                ledger.write(filed.profile, filed.call, filed.day, planned, None, now)
+
+
+def _say_progress(source: Source, outcome: Outcome, number: int, total: int, begun: datetime, now: datetime) -> None:
+    if number:
+        ends = now + (now - begun) / number * (total - number)
+        source.tell("progress", f"day {number + 1} of {total}, {outcome.fetched} records, until about {ends:%H:%M} UTC")
+    else:
+        source.tell("progress", f"day 1 of {total}")
+
+
+def _read_day(
+    archive: Archive,
+    ledger: Ledger,
+    source: Source,
+    day: Day,
+    known: Sequence[Reading],
+    now: Callable[[], datetime],
+    outcome: Outcome,
+    *,
+    shrink: bool,
+    oldest: datetime | None,
+) -> None:
+    path = archive.path(source.profile, source.call.name, day.name)
+    old, window = _old_file(archive, path, day, source.call, now(), oldest)
+    if old is None:
+        known = []
+    read_at = now().replace(microsecond=0)
+    header, entries, tally = _fetched(archive, source, window)
+    placed = [entry for entry in entries if entry.start != UNPLACED]
+    whole = not tally.gaps
+    with told(path):
+        _add_unplaced(archive, ledger, source, [one for one in entries if one.start == UNPLACED], header, now())
+        result, counts = merged(old.entries if old else [], placed, window, done(known), whole=whole, shrink=shrink)
+        if not whole:
+            error = tally.gaps[0].what
+        elif counts.kept:
+            error = (
+                f"{counts.kept} records that the archive has are no longer at the provider; they are kept "
+                "(--allow-shrink lets them go)"
+            )
+        else:
+            error = ""
+        state = Reading(window, "failed" if error else "done", read_at, len(placed), error)
+        readings = added(known, state)
+        if old is not None or not error or result:
+            sha256, size = save(path, header, result, readings, old)
+            relative = path.relative_to(archive.folder).as_posix()
+            filed = Filed(source.profile, source.call.name, day.name, relative, sha256, len(result), size)
+        else:
+            filed = None
+    ledger.write(source.profile, source.call.name, day.name, readings, filed, now())
+    outcome.days += 1
+    outcome.fetched += tally.records
+    outcome.pages += tally.pages
+    outcome.duplicate += tally.duplicates
+    outcome.new += counts.new
+    outcome.late += counts.late
+    outcome.changed += counts.changed
+    outcome.gone += counts.gone
+    if error:
+        outcome.failed[day.name] = error
+        if whole:
+            source.tell("warning", f"{day.name}: {error}")
+    source.tell("day", f"{day.name}: {_words(tally.records, counts)}")
+
+
+def _words(fetched: int, counts: Counts) -> str:
+    facts = {"new": counts.new, "late": counts.late, "changed": counts.changed, "gone": counts.gone}
+    return ", ".join([f"{fetched} fetched", *(f"{value} {name}" for name, value in facts.items() if value)])
+
+
+def _old_file(
+    archive: Archive, path: Path, day: Day, call: Call, now: datetime, oldest: datetime | None
+) -> tuple[DayFile | None, Window]:
+    """Return the day's file and the window to read: the whole day where the file is not there, or not as we left it."""
+    try:
+        old = load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise IncompleteError(f"{path} cannot be read: {error}", hint="move it away and run it again") from None
+    if old is not None:
+        return old, day.window
+    whole = _whole(day, archive)
+    window = Window(whole.since, min(whole.until, reachable_until(call, now)))
+    if oldest is not None and window.since < oldest:
+        if path.exists():
+            raise IncompleteError(
+                f"{path} was changed by another hand, and the provider no longer has the whole day",
+                hint="restore it with the hidden index beside it",
+            )
+        return None, day.window
+    if path.exists():
+        return None, window
+    return None, day.window
+
+
+def _whole(day: Day, archive: Archive) -> Window:
+    return whole_day(datetime.fromisoformat(day.name).date(), archive.zone)
+
+
+def _fetched(archive: Archive, source: Source, window: Window) -> tuple[bytes, list[Entry], Tally]:
+    """Return the first line of the file, if it has one, and what the provider has of a window."""
+    call, tally = source.call, Tally()
+    schema = native(call.columns, None, lambda text: source.tell("warning", text))
+    spell = _csv_lines if archive.form.startswith("csv") else _json_lines
+
+    def entries(page: Page) -> list[Entry]:
+        starts = (call.starts(record, page.context) for record in page.records)
+        keys = (identity_key(page.context, call.identity(record)) for record in page.records)
+        spelt = spell(schema, cast("Sequence[Row]", schema.rows(page)))
+        return [
+            Entry(UNPLACED if start is None else milliseconds(start), key, line)
+            for start, key, line in zip(starts, keys, spelt, strict=True)
+        ]
+
+    as_entries = Schema(None, cast("Any", entries))
+    names = [[column.name for column in schema.columns or ()]]
+    header = utf8(lines(names, ",", '"\r', quoted, '""')) if spell is _csv_lines else b""
+    pages = rows(source.fetch(window), call, as_entries, window, tally, source.tell)
+    return header, [cast("Entry", entry) for page in pages for entry in page], tally
+
+
+def _json_lines(schema: Schema, page: Sequence[Row]) -> list[bytes]:
+    return [json_of(one) + b"\n" for one in objects(schema, page)]
+
+
+def _csv_lines(_schema: Schema, page: Sequence[Row]) -> list[bytes]:
+    cells = ([text_of(value) for value in row] for row in page)
+    return [utf8(lines([row], ",", '"\r', quoted, '""')) for row in cells]
+
+
+def _add_unplaced(
+    archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], header: bytes, now: datetime
+) -> None:
+    """Keep records whose start cannot be read in a file of their own, where every reading that finds them looks."""
+    if not entries:
+        return
+    path = archive.path(source.profile, source.call.name, UNKNOWN)
+    old = load(path)
+    result, _ = merged(old.entries if old else [], entries, None, [], whole=False, shrink=False)
+    sha256, size = save(path, header, result, [], old)
+    relative = path.relative_to(archive.folder).as_posix()
+    filed = Filed(source.profile, source.call.name, UNKNOWN, relative, sha256, len(result), size)
+    ledger.write(source.profile, source.call.name, UNKNOWN, [], filed, now)

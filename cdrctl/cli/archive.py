@@ -1,0 +1,568 @@
+"""`cdrctl sync`, `fill`, `coverage`, `verify` and `plan`: the nightly archive from the words of a command."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cdrctl import windows
+from cdrctl.cli.app import app
+from cdrctl.cli.exporting import SANDBOX, colored, standard_output, the_clock
+from cdrctl.cli.options import in_session
+from cdrctl.cli.run import Session
+from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
+from cdrctl.errors import CdrctlError, IncompleteError, OutputError, UsageError
+from cdrctl.fetchers import PROVIDERS, Call, load
+
+if TYPE_CHECKING:
+    from cdrctl.archive.calendar import Covered
+    from cdrctl.archive.ledger import Kept, Ledger
+    from cdrctl.archive.store import Archive
+    from cdrctl.archive.sync import Outcome
+
+POLL_SECONDS = 0.2
+NAMED = 5
+"""Days that a message names at most."""
+
+Into = Annotated[str, typer.Option("--into", help="The archive's folder.", metavar="DIR", show_default=False)]
+Profiles = Annotated[
+    list[str] | None, typer.Argument(help="Which profiles; else --all.", metavar="[PROFILE]...", show_default=False)
+]
+Every = Annotated[bool, typer.Option("--all", help="Every profile that is configured.", show_default=False)]
+Calls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--call", help="Which call; may be repeated. Default: the main one.", metavar="CALL", show_default=False
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="Keep the calls from this day on: backfills.", metavar="TIME", show_default=False),
+]
+Lookback = Annotated[
+    str | None,
+    typer.Option(
+        "--lookback",
+        help="Read again what was read so soon after a call. Default: what its provider needs.",
+        metavar="DURATION",
+        show_default=False,
+    ),
+]
+Shrink = Annotated[
+    bool,
+    typer.Option("--allow-shrink", help="Let records go that the provider no longer has.", show_default=False),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--tz", help="Zone of the archive's days; chosen once. Default: UTC.", metavar="ZONE", show_default=False
+    ),
+]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "-f",
+        "--format",
+        help="jsonl, jsonl.gz, csv or csv.gz; chosen once. Default: jsonl.",
+        metavar="FORMAT",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(slots=True)
+class Job:
+    """One call of one profile in a run: under which name it is kept, and what became of it."""
+
+    part: Part
+    name: str
+    call: Call
+    outcome: Any
+    error: BaseException | None = None
+    requests: int = 0
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What it is of, as said in messages."""
+        provider = self.part.provider.name if self.part.provider else ""
+        return {"profile": self.name, "provider": provider, "call": self.call.name}
+
+
+@app.command(epilog="For example: cdrctl sync sandbox --into archive")
+@in_session
+def sync(
+    opened: Session,
+    profile: Profiles = None,
+    *,
+    every: Every = False,
+    into: Into,
+    call: Calls = None,
+    since: Since = None,
+    lookback: Lookback = None,
+    allow_shrink: Shrink = False,
+    tz: Zone = None,
+    form: Form = None,
+) -> None:
+    """Bring an archive up to date: the one line of a crontab.
+
+    Reads what is missing and what may have changed since it was read, a day at a time, and writes each day's file
+    whole. Running it twice changes nothing.
+    """
+    _run(opened, profile, every, into, call, since, lookback, tz, form, shrink=allow_shrink, only_holes=False)
+
+
+@app.command(epilog="For example: cdrctl fill sandbox --into archive")
+@in_session
+def fill(
+    opened: Session,
+    profile: Profiles = None,
+    *,
+    every: Every = False,
+    into: Into,
+    call: Calls = None,
+    allow_shrink: Shrink = False,
+) -> None:
+    """Read only what is missing in an archive, and nothing that was read before."""
+    from cdrctl.archive.store import opened as archive_in  # noqa: PLC0415 - start-up time
+
+    archive_in(Path(into))
+    _run(opened, profile, every, into, call, None, None, None, None, shrink=allow_shrink, only_holes=True)
+
+
+def _run(
+    session: Session,
+    names: Sequence[str] | None,
+    every: bool,  # noqa: FBT001
+    into: str,
+    calls: Sequence[str] | None,
+    since: str | None,
+    lookback: str | None,
+    tz: str | None,
+    form: str | None,
+    *,
+    shrink: bool,
+    only_holes: bool,
+) -> None:
+    from cdrctl.archive import store  # noqa: PLC0415 - start-up time
+    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415
+
+    started = time.monotonic()
+    folder = Path(into)
+    back = windows.duration(lookback) if lookback is not None else None
+    zone = windows.zone(tz) if tz else None
+    clock = the_clock(session)
+    if since is not None:
+        windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now(), edge="since")
+    parts = named_parts(session, names, every=every, how="PROFILE")
+    jobs = _jobs(parts, calls)
+    session.voice.aside = True
+    session.voice.stays = "what was finished stays; run it again to go on"
+    with ExitStack() as stack:
+        with store.told(folder):
+            store.make_folder(folder)
+        stack.enter_context(locked(folder))
+        archive = store.begun(folder, tz, form)
+        begins = None
+        if since is not None:
+            begins = windows.instant(since, zone=archive.zone, now=clock.now(), edge="since")
+        book = Ledger(folder, new=not any(folder.glob(f"*/*/date=*/cdrs.{archive.form}")))
+        stack.callback(book.close)
+        for part in parts:
+            connect_part(session, part, stack)
+        _side_by_side(session, archive, book, jobs, begins, back, shrink=shrink, only_holes=only_holes)
+    for job in jobs:
+        _report(session, job)
+    facts = _facts([job.outcome for job in jobs])
+    requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
+    session.voice.closing({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
+    _conclude(parts, jobs)
+
+
+def _jobs(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
+    """Return what is to be read: of every profile the calls named that its provider has, or its main one."""
+    from cdrctl.archive.sync import Outcome  # noqa: PLC0415 - start-up time
+
+    jobs: list[Job] = []
+    for part in parts:
+        if part.provider is None:
+            continue
+        name = f"{part.name}-{part.provider.name}" if part.name == SANDBOX else part.name
+        kept = {call.name: call for call in part.provider.calls if call.windowed and not call.group}
+        for one in calls or [part.provider.calls[0].name]:
+            if one in kept:
+                jobs.append(Job(part, name, kept[one], Outcome()))
+            elif len({other.provider.name for other in parts if other.provider}) == 1:
+                raise UsageError(
+                    f"{part.provider.title} has no call {one!r} that an archive can keep",
+                    hint=f"its calls are: {', '.join(kept)}",
+                )
+    if calls and not jobs:
+        raise UsageError(f"none of these profiles has a call {', '.join(calls)}", hint="see cdrctl PROVIDER --help")
+    return jobs
+
+
+def _side_by_side(
+    session: Session,
+    archive: Archive,
+    book: Ledger,
+    jobs: Sequence[Job],
+    since: datetime | None,
+    lookback: timedelta | None,
+    *,
+    shrink: bool,
+    only_holes: bool,
+) -> None:
+    """Read all profiles at the same time, the calls of each one after the other."""
+    from cdrctl.archive import sync as syncing  # noqa: PLC0415 - start-up time
+
+    enough = threading.Event()
+    now = the_clock(session).now
+
+    def run(job: Job) -> None:
+        part, call = job.part, job.call
+        assert part.profile is not None  # noqa: S101 - it was connected
+        assert part.provider is not None  # noqa: S101
+        tell = _teller(session, f"{job.name} {call.name}")
+        client, settings = part.profile.client, part.profile.settings
+        if client is not None:
+            client.tell = tell
+        options = {**usual_options(session, call), "fields": None}
+
+        def fetch(window: windows.Window) -> Iterator[Any]:
+            return call.fetch(client, settings, window, options)
+
+        try:
+            syncing.sync(
+                archive,
+                book,
+                syncing.Source(job.name, part.provider.name, call, fetch, tell),
+                now,
+                since=since,
+                lookback=lookback,
+                shrink=shrink,
+                only_holes=only_holes,
+                stop=enough.is_set,
+                outcome=job.outcome,
+            )
+        except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
+            job.error = error
+        job.error = job.error or job.outcome.error
+
+    def one_after_the_other(own: Sequence[Job]) -> None:
+        for job in own:
+            if not enough.is_set():
+                run(job)
+
+    threads = []
+    for part in {id(job.part): job.part for job in jobs if job.part.profile is not None}.values():
+        own = [job for job in jobs if job.part is part]
+        threads.append(threading.Thread(target=one_after_the_other, args=(own,), daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(POLL_SECONDS)
+    finally:
+        enough.set()
+
+
+def _teller(session: Session, about: str) -> Callable[[str, str], None]:
+    """Return how a job says things: each line begins with what it is of; on a terminal a day is no line of its own."""
+
+    def tell(level: str, text: str) -> None:
+        if level == "day":
+            level = "debug" if session.world.stderr_is_terminal else "result"
+        if level == "progress" and text.endswith(" pages"):
+            return  # within a day; the days are counted
+        session.voice.tell(level, f"{about}: {text}")
+
+    return tell
+
+
+def _facts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    names = ("days", "fetched", "new", "late", "changed", "gone", "duplicate")
+    return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
+
+
+def _report(session: Session, job: Job) -> None:
+    error = job.part.error or job.error
+    if isinstance(error, CdrctlError):
+        words = "; ".join(filter(None, (error.message, error.said, error.hint)))
+        session.voice.tell("warning", f"{' '.join(job.about.values())}: failed: {words}")
+    elif error is not None:
+        session.voice.tell("warning", f"{' '.join(job.about.values())}: failed: a bug of ours: {type(error).__name__}")
+    facts: dict[str, Any] = _facts([job.outcome])
+    if job.outcome.failed:
+        facts["failed days"] = len(job.outcome.failed)
+    session.voice.closing(facts, job.about)
+
+
+def _conclude(parts: Sequence[Part], jobs: Sequence[Job]) -> None:
+    """Raise what the exit code must say."""
+    errors = [error for error in [*(part.error for part in parts), *(job.error for job in jobs)] if error is not None]
+    for error in errors:
+        if not isinstance(error, CdrctlError) or isinstance(error, OutputError):
+            raise error
+    failed = [f"{job.name} {day}" for job in jobs for day in job.outcome.failed]
+    lost = [f"{job.name}" for job in jobs if job.outcome.lost]
+    if errors and not any(job.outcome.days for job in jobs) and len({type(error) for error in errors}) == 1:
+        raise errors[0]
+    if errors or failed or lost:
+        broken = [part.title for part in parts if part.error] + [job.name for job in jobs if job.error]
+        what = [f"failed: {', '.join(dict.fromkeys(broken))}"] if broken else []
+        if failed:
+            what.append(f"days that could not be had: {', '.join(failed[:NAMED])}{' …' if len(failed) > NAMED else ''}")
+        what += [f"beyond what the provider keeps: {', '.join(lost)}"] if lost else []
+        raise IncompleteError(
+            f"the archive is incomplete: {'; '.join(what)}",
+            hint="run it again; cdrctl coverage shows what is missing" if not lost else "cdrctl coverage shows it",
+        )
+
+
+SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
+_COLORS = {"complete": "32", "open": "33", "hole": "31;1", "beyond": "35"}
+
+
+@app.command(epilog="For example: cdrctl coverage --into archive")
+@in_session
+def coverage(
+    opened: Session,
+    profile: Profiles = None,
+    *,
+    into: Into,
+) -> None:
+    """Show which days an archive has: a calendar on a terminal, JSON in a pipe.
+
+    A day is complete, still open (not over, or read so soon that records may still come), a hole, or a hole beyond
+    what the provider keeps.
+    """
+    found = [
+        (kept, list(days)) for kept, days in _covered(opened, Path(into)) if not profile or kept.profile in profile
+    ]
+    for name in profile or ():
+        if name not in {kept.profile for kept, _ in found}:
+            raise UsageError(f"the archive has no profile {name!r}", hint="cdrctl coverage --into DIR shows all")
+    out = standard_output(opened, None)
+    if opened.world.stdout_is_terminal:
+        text = _calendar(found, color=colored(opened))
+    else:
+        lines = [json.dumps({**_about(kept), **_plain(day)}) for kept, days in found for day in days]
+        text = "[" + ",".join(f"\n{line}" for line in lines) + "\n]\n" if lines else "[]\n"
+    _write(out, text)
+
+
+def _write(out: Any, text: str) -> None:
+    try:
+        out.write(text.encode())
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write standard output: {error.strerror}") from None
+
+
+def _about(kept: Kept) -> dict[str, str]:
+    return {"profile": kept.profile, "provider": kept.provider, "call": kept.call}
+
+
+def _plain(day: Covered) -> dict[str, Any]:
+    missing = [{"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in day.missing]
+    plain = {"day": day.day, "state": day.state, "records": day.records, "missing": missing}
+    return {**plain, "error": day.error} if day.error else plain
+
+
+def _covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
+    from cdrctl.archive import calendar, store  # noqa: PLC0415
+    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415
+
+    archive = store.opened(folder)
+    book = Ledger(folder)
+    now = the_clock(session).now()
+    files = book.files()
+    try:
+        for kept in book.kept():
+            call = _call_of(session, kept)
+            if call is not None:
+                known = book.readings(kept.profile, kept.call)
+                yield kept, calendar.coverage(archive, call, kept, known, files, now)
+    finally:
+        book.close()
+
+
+def _call_of(session: Session, kept: Kept) -> Call | None:
+    if kept.provider in PROVIDERS:
+        with suppress(StopIteration):
+            return load(kept.provider).call(kept.call)
+    session.voice.tell(
+        "warning", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
+    )
+    return None
+
+
+def _calendar(found: Sequence[tuple[Kept, Sequence[Covered]]], *, color: bool) -> str:
+    """Return a line for each month, a sign for each day."""
+    lines: list[str] = []
+    for kept, covered in found:
+        states = {day.day: day.state for day in covered}
+        records = sum(day.records for day in covered)
+        lines.append(f"{kept.profile} {kept.call} ({kept.provider}): {records} records")
+        lines.append("        " + "".join(str(day % 10) for day in range(1, 32)))
+        for month in sorted({day[:7] for day in states}):
+            signs = []
+            for day in range(1, 32):
+                state = states.get(f"{month}-{day:02}")
+                sign = SIGNS[state] if state else " "
+                signs.append(f"\x1b[{_COLORS[state]}m{sign}\x1b[0m" if state and color else sign)
+            lines.append(f"{month} {''.join(signs)}".rstrip())
+        counts = [f"{list(states.values()).count(state)} {state}" for state in SIGNS]  # type: ignore[arg-type]
+        lines.append("        " + ", ".join(one for one in counts if not one.startswith("0 ")))
+        lines.append("")
+    if lines:
+        lines.append("# complete  o still open  X hole")
+        lines.append("- beyond what the provider keeps")
+    else:
+        lines.append("the archive keeps no calls yet")
+    return "\n".join(lines) + "\n"
+
+
+@app.command(epilog="For example: cdrctl verify --into archive")
+@in_session
+def verify(
+    opened: Session,
+    *,
+    into: Into,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the ledger again from the files.", show_default=False)
+    ] = False,
+) -> None:
+    """Check an archive's files against its ledger; exit code 3 when they differ.
+
+    Each difference is a line on standard output: the file, a tab, what is wrong with it.
+    """
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl.archive import store  # noqa: PLC0415
+    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415
+    from cdrctl.archive.verify import differences, rebuild_ledger  # noqa: PLC0415
+
+    started = time.monotonic()
+    archive = store.opened(Path(into))
+    with locked(archive.folder):
+        odd = []
+        if rebuild:
+            found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+            providers = {name: one.provider for name, one in found.items()}
+            providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
+            with store.told(archive.folder):
+                odd = rebuild_ledger(archive, providers, the_clock(opened).now())
+        book = Ledger(archive.folder)
+        try:
+            files = book.files()
+            odd = odd or list(differences(archive, files))
+        finally:
+            book.close()
+    _write(standard_output(opened, None), "".join(f"{one.path}\t{one.what}\n" for one in odd))
+    opened.voice.closing(
+        {
+            "files": len(files),
+            "records": sum(one.records for one in files),
+            "differences": len(odd),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+    )
+    if odd:
+        raise IncompleteError(
+            f"{len(odd)} files of the archive are not as they were written",
+            hint="restore them, or move them away and run cdrctl sync; cdrctl verify --rebuild takes them as they are",
+        )
+
+
+@app.command(epilog="For example: cdrctl plan sandbox --since 30d")
+@in_session
+def plan(
+    opened: Session,
+    profile: Profiles = None,
+    *,
+    every: Every = False,
+    into: Annotated[
+        str | None,
+        typer.Option("--into", help="The archive's folder, if there is one.", metavar="DIR", show_default=False),
+    ] = None,
+    call: Calls = None,
+    since: Since = None,
+    lookback: Lookback = None,
+    tz: Zone = None,
+) -> None:
+    """Say what a sync would ask: windows, requests and time, without asking anything.
+
+    Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
+    """
+    from cdrctl.archive import calendar, store  # noqa: PLC0415
+    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415
+    from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted  # noqa: PLC0415
+
+    back = windows.duration(lookback) if lookback is not None else None
+    folder = Path(into) if into else None
+    there = folder is not None and (folder / "archive.toml").exists()
+    archive = store.opened(folder) if folder and there else store.Archive(folder or Path(), tz or "UTC", "jsonl")
+    now = the_clock(opened).now()
+    begins = windows.instant(since, zone=archive.zone, now=now, edge="since") if since else None
+    parts = named_parts(opened, profile, every=every, how="PROFILE")
+    for part in parts:
+        if part.error is not None:
+            raise part.error
+    book = Ledger(archive.folder) if there else None
+    kept = {(one.profile, one.call): one.begins for one in book.kept()} if book else {}
+    found = []
+    for job in _jobs(parts, call):
+        assert job.part.provider is not None  # noqa: S101 - a job has one
+        known = book.readings(job.name, job.call.name) if book else {}
+        ago = job.call.lookback if back is None else back
+        start = from_when(archive, job.call, now, ago, begins, kept.get((job.name, job.call.name)))
+        until, oldest = reachable_until(job.call, now), kept_since(job.call, now)
+        days, lost = wanted(start, until, oldest, known, archive, ago)
+        pace = 0 if job.part.name == SANDBOX else None
+        asked = calendar.plan(job.part.provider, job.call, days, pace)
+        found.append(
+            {
+                **job.about,
+                "since": windows.rfc3339(days[0].window.since) if days else None,
+                "until": windows.rfc3339(days[-1].window.until) if days else None,
+                "windows": asked.windows,
+                "requests_at_least": asked.requests,
+                "seconds_at_least": round(asked.seconds),
+                "beyond_retention": [
+                    {"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in lost
+                ],
+            }
+        )
+    if book:
+        book.close()
+    if opened.world.stdout_is_terminal:
+        text = "".join(_planned(one) for one in found)
+    else:
+        text = "[" + ",".join(f"\n{json.dumps(one)}" for one in found) + "\n]\n" if found else "[]\n"
+    _write(standard_output(opened, None), text)
+
+
+def _planned(one: Mapping[str, Any]) -> str:
+    head = f"{one['profile']} {one['call']} ({one['provider']})"
+    if not one["windows"]:
+        return f"{head}: nothing to read\n"
+    length = str(timedelta(seconds=one["seconds_at_least"]))
+    text = (
+        f"{head}: {one['windows']} windows from {one['since']} to {one['until']}, "
+        f"at least {one['requests_at_least']} requests, at least {length} under the published limits\n"
+    )
+    for gone in one["beyond_retention"]:
+        text += f"  no longer kept by the provider: {gone['since']} to {gone['until']}\n"
+    return text

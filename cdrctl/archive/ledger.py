@@ -72,6 +72,8 @@ class Ledger:
         if not new and not path.exists():
             raise OutputError(f"{path} is not there", hint="make it again from the files: cdrctl verify --rebuild")
         self._turn = threading.Lock()
+        self._writing = threading.Lock()
+        self._closed = False
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
             path.chmod(0o600)
@@ -83,8 +85,22 @@ class Ledger:
         self._path = path
 
     def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        """Close the database, when what is just being written is written."""
+        with self._writing, self._turn:
+            self._closed = True
+            self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the right to write a day's file: a run that ends waits for it, and gives it to nobody afterwards.
+
+        Raises:
+            LockedError: The run has ended, and with it the hold of the archive's lock.
+        """
+        with self._writing:
+            if self._closed:
+                raise LockedError("the run has ended")
+            yield
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:

@@ -291,32 +291,20 @@ def _read_day(
     path = archive.path(source.profile, source.call.name, day.name)
     old, window = _old_file(archive, path, day, source.call, now(), oldest)
     if old is None:
-        known = []
+        known = [one for one in known if one.state != "done"]
     read_at = now().replace(microsecond=0)
     header, entries, tally = _fetched(archive, source, window)
-    placed = [entry for entry in entries if entry.start != UNPLACED]
-    whole = not tally.gaps
-    with told(path):
-        _add_unplaced(archive, ledger, source, [one for one in entries if one.start == UNPLACED], header, now())
-        result, counts = merged(old.entries if old else [], placed, window, done(known), whole=whole, shrink=shrink)
-        if not whole:
-            error = tally.gaps[0].what
-        elif counts.kept:
-            error = (
-                f"{counts.kept} records that the archive has are no longer at the provider; they are kept "
-                "(--allow-shrink lets them go)"
-            )
-        else:
-            error = ""
-        state = Reading(window, "failed" if error else "done", read_at, len(placed), error)
-        readings = added(known, state)
-        if old is not None or not error or result:
-            sha256, size = save(path, header, result, readings, old)
-            relative = path.relative_to(archive.folder).as_posix()
-            filed = Filed(source.profile, source.call.name, day.name, relative, sha256, len(result), size)
-        else:
-            filed = None
-    ledger.write(source.profile, source.call.name, day.name, readings, filed, now())
+    with ledger.writing(), told(path):
+        counts, error = _stored(
+            archive,
+            ledger,
+            source,
+            day.name,
+            Fetched(window, read_at, header, entries, tally),
+            old,
+            known,
+            shrink=shrink,
+        )
     outcome.days += 1
     outcome.fetched += tally.records
     outcome.pages += tally.pages
@@ -327,9 +315,69 @@ def _read_day(
     outcome.gone += counts.gone
     if error:
         outcome.failed[day.name] = error
-        if whole:
+        if not tally.gaps:  # a gap has been told
             source.tell("warning", f"{day.name}: {error}")
     source.tell("day", f"{day.name}: {_words(tally.records, counts)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the provider gave of a window: its records, the header of their file, and what could not be had."""
+
+    window: Window
+    read_at: datetime
+    header: bytes
+    entries: list[Entry]
+    tally: Tally
+
+
+def _stored(
+    archive: Archive,
+    ledger: Ledger,
+    source: Source,
+    day: str,
+    came: Fetched,
+    old: DayFile | None,
+    known: Sequence[Reading],
+    *,
+    shrink: bool,
+) -> tuple[Counts, str]:
+    """Write a day's file and then its line in the ledger; return what became of its records, and why it is not done."""
+    _add_unplaced(archive, ledger, source, [one for one in came.entries if one.start == UNPLACED], came)
+    placed = [entry for entry in came.entries if entry.start != UNPLACED]
+    whole = not came.tally.gaps
+    before = old.entries if old else []
+    result, counts = merged(before, placed, came.window, done(known), whole=whole, shrink=shrink)
+    error = ""
+    if not whole:
+        error = came.tally.gaps[0].what
+    elif counts.kept:
+        error = (
+            f"{counts.kept} records that the archive has are no longer at the provider; they are kept "
+            "(--allow-shrink lets them go)"
+        )
+    reading = Reading(came.window, "failed" if error else "done", came.read_at, len(placed), error)
+    readings = added(known, reading)
+    filed = None
+    if old is not None or result or not error:  # a day without calls has a file, which says so
+        filed = _saved(archive, source, day, came.header, result, readings, old)
+    ledger.write(source.profile, source.call.name, day, readings, filed, came.read_at)
+    return counts, error
+
+
+def _saved(
+    archive: Archive,
+    source: Source,
+    day: str,
+    header: bytes,
+    entries: Sequence[Entry],
+    readings: Sequence[Reading],
+    old: DayFile | None,
+) -> Filed:
+    path = archive.path(source.profile, source.call.name, day)
+    sha256, size = save(path, header, entries, readings, old)
+    relative = path.relative_to(archive.folder).as_posix()
+    return Filed(source.profile, source.call.name, day, relative, sha256, len(entries), size)
 
 
 def _words(fetched: int, counts: Counts) -> str:
@@ -396,16 +444,11 @@ def _csv_lines(_schema: Schema, page: Sequence[Row]) -> list[bytes]:
     return [utf8(lines([row], ",", '"\r', quoted, '""')) for row in cells]
 
 
-def _add_unplaced(
-    archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], header: bytes, now: datetime
-) -> None:
+def _add_unplaced(archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], came: Fetched) -> None:
     """Keep records whose start cannot be read in a file of their own, where every reading that finds them looks."""
     if not entries:
         return
-    path = archive.path(source.profile, source.call.name, UNKNOWN)
-    old = load(path)
+    old = load(archive.path(source.profile, source.call.name, UNKNOWN))
     result, _ = merged(old.entries if old else [], entries, None, [], whole=False, shrink=False)
-    sha256, size = save(path, header, result, [], old)
-    relative = path.relative_to(archive.folder).as_posix()
-    filed = Filed(source.profile, source.call.name, UNKNOWN, relative, sha256, len(result), size)
-    ledger.write(source.profile, source.call.name, UNKNOWN, [], filed, now)
+    filed = _saved(archive, source, UNKNOWN, came.header, result, [], old)
+    ledger.write(source.profile, source.call.name, UNKNOWN, [], filed, came.read_at)

@@ -278,8 +278,13 @@ def _side_by_side(
 
 def _teller(session: Session, about: str) -> Callable[[str, str], None]:
     """Return how a job says things: each line begins with what it is of; on a terminal a day is no line of its own."""
+    said: set[str] = set()
 
     def tell(level: str, text: str) -> None:
+        if level in {"note", "warning"}:
+            if text in said:  # as it may be for every day
+                return
+            said.add(text)
         if level == "day":
             level = "debug" if session.world.stderr_is_terminal else "result"
         if level == "progress" and text.endswith(" pages"):

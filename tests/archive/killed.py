@@ -1,0 +1,104 @@
+"""Runs a command again and again, each time killed at another operation on files or the ledger: for the crash tests.
+
+    python -m tests.archive.killed CONFIG NOW N,N,N… ARGUMENT…
+
+Every run is a process of its own that kills itself, as nobody can catch, before or after its nth operation. For each a
+line is printed: `killed`, or the exit code of a run that ended before. With `trace` in place of the numbers it runs
+once, unharmed, and prints its operations, a line each.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cdrctl.cli.app import main
+from cdrctl.cli.world import World
+from cdrctl.http import Clock
+
+OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod")
+
+
+def watched(step: Callable[[str, str], None]) -> None:
+    """Let every operation of this process on files and on the ledger take a step before and after it."""
+    names: dict[int, str] = {}
+
+    def wrapped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def operation(*arguments: Any, **more: Any) -> Any:
+            first = arguments[0]
+            about = names.get(first, str(first)) if isinstance(first, int) else os.fspath(first)
+            about += f"\t{os.fspath(arguments[1])}" if name in {"replace", "rename"} else ""
+            step(f"before {name}", str(about))
+            result = real(*arguments, **more)
+            if name == "open":
+                names[result] = str(first)
+            step(name, str(about))
+            return result
+
+        return operation
+
+    for name in OPERATIONS:
+        setattr(os, name, wrapped(name, getattr(os, name)))
+
+    class Connection(sqlite3.Connection):
+        def execute(self, sql: str, *rest: Any) -> Any:
+            step("before sql", sql)
+            result = super().execute(sql, *rest)
+            step("sql", sql)
+            return result
+
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *arguments, **more: connect(*arguments, **more, factory=Connection)  # type: ignore[assignment]
+
+
+def run(config: str, now: datetime, arguments: list[str]) -> int:
+    """Return the exit code of a command by a clock that stands still."""
+    world = World(
+        environ={"CDRCTL_CONFIG": config},
+        stdin=io.StringIO(),
+        stdout=io.BytesIO(),
+        stderr=io.StringIO(),
+        stdin_is_terminal=False,
+        stdout_is_terminal=False,
+        stderr_is_terminal=False,
+        width=80,
+        clock=Clock(now=lambda: now, monotonic=lambda: 0.0, sleep=lambda _seconds: None),
+    )
+    return main(arguments, world)
+
+
+def killed_at(number: int, config: str, now: datetime, arguments: list[str]) -> str:
+    """Return how a run ended that was to be killed at an operation."""
+    child = os.fork()
+    if child == 0:
+        left = number
+
+        def step(_name: str, _about: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        watched(step)
+        os._exit(run(config, now, arguments))
+    _, status = os.waitpid(child, 0)
+    return "killed" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
+
+
+if __name__ == "__main__":
+    where, at, numbers, *words = sys.argv[1:]
+    if numbers == "trace":
+        watched(lambda name, about: print(f"{name}\t{about}") if not name.startswith("before") else None)
+        code = run(where, datetime.fromisoformat(at), words)
+        print(f"ended\t{code}")
+    else:
+        for one in numbers.split(","):
+            print(killed_at(int(one), where, datetime.fromisoformat(at), words), flush=True)
+    assert Path(where).exists()

@@ -1,0 +1,168 @@
+"""Whatever kills a run, and whenever: the next one ends with exactly the provider's records, none twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.archive.ledger import Ledger, locked
+from cdrctl.sandbox import Sandbox
+from tests.support import HandClock, Shell
+
+ROOT = Path(__file__).parent.parent.parent
+NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)
+SYNC = ("sync", "acme", "--into", "archive", "--since", "2026-11-10")
+
+
+@pytest.fixture
+def provider() -> Iterator[Sandbox]:
+    with sandbox.start(now=lambda: NOW) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(tmp_path: Path, provider: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(tmp_path, HandClock(NOW))
+    shell.profile("acme", "voicenter", {**provider.credentials("voicenter"), "requests_per_minute": 0})
+    return shell
+
+
+def child(shell: Shell, numbers: str, *arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in processes that are killed at these operations."""
+    words = [sys.executable, "-m", "tests.archive.killed", str(shell.config), NOW.isoformat(), numbers, *arguments]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(words, env=environ, cwd=shell.folder, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload,no-any-return]
+
+
+def records(folder: Path) -> dict[str, Counter[str]]:
+    """Return the records of an archive by day, and how often each is there."""
+    return {
+        path.parent.name: Counter(path.read_text(encoding="utf-8").splitlines())
+        for path in sorted(folder.glob("*/*/date=*/cdrs.jsonl"))
+    }
+
+
+def truth(shell: Shell) -> dict[str, Counter[str]]:
+    """Return what an archive has that nobody disturbed."""
+    shell.run("sync", "acme", "--into", "whole", "--since", "2026-11-10").ok()
+    whole = records(shell.folder / "whole")
+    assert sum(len(day) for day in whole.values()) > 100
+    return whole
+
+
+def assert_whole(shell: Shell) -> None:
+    """Run once more, undisturbed, and find everything as it should be."""
+    shell.run(*SYNC).ok()
+    assert records(shell.folder / "archive") == truth(shell)
+    assert shell.run("verify", "--into", "archive").ok().out == b""
+    assert not list(shell.folder.glob("archive/*/*/*/.cdrctl-*"))
+
+
+@pytest.mark.parametrize("seed", range(22))
+def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_mend(shell: Shell, seed: int) -> None:
+    rng = random.Random(seed)
+    numbers = [rng.randint(1, 32) for _ in range(11)] + [rng.randint(30, 100) for _ in range(4)]
+    rng.shuffle(numbers)
+    ends = child(shell, ",".join(map(str, numbers)), *SYNC).stdout.split()
+    assert ends.count("killed") >= 10, ends  # 22 times
+    assert set(ends) <= {"killed", "0"}
+    assert_whole(shell)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rebuild_killed_at_any_operation_can_be_done_again(shell: Shell, seed: int) -> None:
+    shell.run(*SYNC).ok()
+    rng = random.Random(seed)
+    numbers = ",".join(str(rng.randint(1, 40)) for _ in range(5))
+    ends = child(shell, numbers, "verify", "--rebuild", "--into", "archive").stdout.split()
+    assert "killed" in ends
+    shell.run("verify", "--rebuild", "--into", "archive").ok()
+    assert_whole(shell)
+
+
+def test_what_is_called_done_was_made_durable_before(shell: Shell) -> None:
+    lines = child(shell, "trace", *SYNC).stdout.splitlines()
+    trace = [tuple(line.split("\t")) for line in lines]
+    assert trace[-1] == ("ended", "0")
+    files = [at for at, one in enumerate(trace) if one[0] == "replace" and one[2].endswith("cdrs.jsonl")]
+    assert len(files) == 3
+    for at in files:
+        _, temporary, path = trace[at]
+        folder = str(Path(path).parent)
+        synced = [i for i, one in enumerate(trace) if one == ("fsync", temporary)]
+        assert synced, "the file is synced before it gets its name"
+        assert synced[0] < at
+        indexed = [i for i, one in enumerate(trace) if one[0] == "replace" and one[-1].endswith(".index")]
+        assert any(i < at and Path(trace[i][2]).parent == Path(folder) for i in indexed)
+        after = trace[at:]
+        begun = next(i for i, one in enumerate(after) if one == ("sql", "BEGIN IMMEDIATE"))
+        assert ("fsync", folder) in after[:begun], "its folder is synced before the ledger calls it done"
+    made = [one[1] for one in trace if one[0] == "mkdir"]
+    for folder in made:
+        assert ("fsync", str(Path(folder).parent)) in trace[trace.index(("mkdir", folder)) :]
+
+
+def test_the_ledger_waits_for_the_disk(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, new=True)
+    assert ledger._db.execute("PRAGMA synchronous").fetchone() == (2,)  # noqa: SLF001 - FULL, by the database itself
+    assert ledger._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)  # noqa: SLF001
+    ledger.close()
+
+
+@pytest.mark.parametrize("largest", [2_000, 20_000, 60_000])
+def test_a_disk_that_is_full_is_said_and_leaves_no_half_file(shell: Shell, largest: int) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+    ran = child(shell, "1000000", *SYNC, preexec_fn=limit)
+    assert ran.stdout.split() == ["8"]
+    whole = truth(shell)
+    for day, lines in records(shell.folder / "archive").items():
+        assert lines == whole[day]
+    assert_whole(shell)
+
+
+def test_the_second_of_two_runs_says_so(shell: Shell) -> None:
+    shell.run(*SYNC).ok()
+    with locked(shell.folder / "archive"):
+        ran = shell.run(*SYNC)
+    assert ran.code == 11
+    assert "another run" in ran.err
+    assert_whole(shell)
+
+
+def test_a_lock_of_a_dead_process_is_no_obstacle(shell: Shell) -> None:
+    assert child(shell, "90", *SYNC).stdout.split() == ["killed"]
+    assert (shell.folder / "archive" / "ledger.lock").exists()
+    assert_whole(shell)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_does(shell: Shell, provider: Sandbox, number: signal.Signals) -> None:
+    provider.fail("voicenter", "slow", nth=2, seconds=30)
+    words = [sys.executable, "-m", "cdrctl", *SYNC]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "CDRCTL_CONFIG": str(shell.config)}
+    running = subprocess.Popen(words, env=environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    assert "2026-11-10" in running.stderr.readline()
+    running.send_signal(number)
+    _, said = running.communicate(timeout=10)
+    assert running.returncode == 130, said
+    assert "what was finished stays" in said
+    assert len(records(shell.folder / "archive")) == 1
+    provider.switch("voicenter", "fail", "none")
+    before = len(provider.requests)
+    assert_whole(shell)
+    assert len(provider.requests) > before

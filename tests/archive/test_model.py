@@ -1,0 +1,239 @@
+"""Any sequence of syncs, failures, late and changing records, backfills and mishaps ends in the provider's records."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cdrctl.archive.calendar import coverage
+from cdrctl.archive.intervals import whole_day
+from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.store import UNKNOWN, begun
+from cdrctl.archive.sync import Outcome, Source, sync
+from cdrctl.archive.verify import differences, rebuild_ledger
+from cdrctl.errors import ProviderError, SignInError, TemporaryError
+from cdrctl.fetchers import Call
+from cdrctl.records import Column, Gap, Page, Record
+from cdrctl.windows import Window, rfc3339
+
+BEGIN = datetime(2026, 10, 24, 5, 0, tzinfo=UTC)  # the day after has 25 hours in the archive's zone
+LOOKBACK = timedelta(hours=12)
+LAG = timedelta(minutes=5)
+
+
+def _start(record: Record) -> datetime | None:
+    return datetime.fromisoformat(record["at"]) if record["at"] else None
+
+
+CALL = Call(
+    name="cdrs",
+    about="",
+    columns=(Column("id", "id"), Column("start_time", "at", "time"), Column("word", "word")),
+    fetch=lambda *_: iter(()),
+    identity=lambda record: str(record["id"]),
+    start=_start,
+    lag=LAG,
+    lookback=LOOKBACK,
+)
+
+
+class Archiving(RuleBasedStateMachine):
+    """The provider is a dictionary that changes; the archive is on a real disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.archive = begun(self.folder / "archive", "Europe/Paris", "jsonl")
+        self.ledger = Ledger(self.archive.folder, new=True)
+        self.now = BEGIN
+        self.count = 0
+        self.there: dict[str, Record] = {}  # what the provider shows
+        self.later: list[tuple[datetime, Record]] = []  # what it will show from then on
+        self.fault: str | None = None
+        self.fault_at = 0
+        self.asked = 0
+        self.begins: datetime | None = None
+        self.lost = False
+
+    def teardown(self) -> None:
+        self.fault = None
+        self.time_passes(hours=200)
+        self.synced()
+        self.as_the_provider_has_it()
+        before = self.files()
+        outcome = self.synced()
+        assert (outcome.new, outcome.late, outcome.changed, outcome.gone) == (0, 0, 0, 0)
+        assert self.files() == before, "running twice changes nothing"
+        kept = self.ledger.kept()[0]
+        days = list(
+            coverage(self.archive, CALL, kept, self.ledger.readings("acme", "cdrs"), self.ledger.files(), self.now)
+        )
+        assert {day.state for day in days[:-2]} <= {"complete"}
+        assert {day.state for day in days[-2:]} <= {"complete", "open"}
+        self.ledger.close()
+        shutil.rmtree(self.folder)
+
+    def files(self) -> dict[Path, tuple[bytes, int]]:
+        paths = self.archive.folder.glob("*/*/*/cdrs.jsonl")
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
+    def fetch(self, window: Window) -> Iterator[Any]:
+        self.asked += 1
+        yield Page([])
+        hit = self.fault is not None and self.asked % 3 == self.fault_at
+        if hit and self.fault in {"temporary", "refused", "signed out"}:
+            kind = {"temporary": TemporaryError, "refused": ProviderError, "signed out": SignInError}[self.fault]
+            raise kind("it does not work")
+        if hit and self.fault == "empty" and self.has_some_of(window):
+            return  # of a window that was always empty nobody could know better
+        wide = Window(window.since - timedelta(hours=1), window.until + timedelta(hours=1))
+        found = [one for one in self.there.values() if (at := _start(one)) is None or wide.holds(at)]
+        if hit and self.fault == "gap":
+            found = found[: len(found) // 2]
+        yield Page(found)
+        yield Page(found[-2:])  # as pages that overlap do
+        if hit and self.fault == "gap":
+            yield Gap("half of it")
+
+    def has_some_of(self, window: Window) -> bool:
+        """Whether the archive has a record of a window, so that an empty answer cannot be right."""
+        return any(
+            window.holds(datetime.fromisoformat(json.loads(line)["start_time"]))
+            for path in self.files()
+            if UNKNOWN not in path.parent.name
+            for line in path.read_text(encoding="utf-8").splitlines()
+        )
+
+    def synced(self, **how: Any) -> Outcome:
+        source = Source("acme", "test", CALL, self.fetch, lambda _level, _text: None)
+        outcome = sync(self.archive, self.ledger, source, lambda: self.now, **how)
+        self.begins = self.ledger.kept()[0].begins
+        return outcome
+
+    def as_the_provider_has_it(self) -> None:
+        assert self.begins is not None
+        kept: dict[str, list[Any]] = {}
+        for path in self.archive.folder.glob("*/*/*/cdrs.jsonl"):
+            day = path.parent.name.removeprefix("date=")
+            for line in path.read_text(encoding="utf-8").splitlines():
+                one = json.loads(line)
+                kept.setdefault(one["id"], []).append((day, one["start_time"], one["word"]))
+        truth = {}
+        for one in self.there.values():
+            at = _start(one)
+            if at is None:
+                truth[one["id"]] = [(UNKNOWN, None, one["word"])]
+            elif self.begins <= at < self.now - LAG:
+                day = at.astimezone(self.archive.zone).date().isoformat()
+                truth[one["id"]] = [(day, rfc3339(at), one["word"])]
+        assert kept == truth
+        assert list(differences(self.archive, self.ledger.files())) == []
+
+    @rule(hours=st.integers(1, 40))
+    def time_passes(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+        for when, record in list(self.later):
+            if when <= self.now:
+                self.there[record["id"]] = record
+                self.later.remove((when, record))
+
+    @rule(
+        ago=st.integers(0, 60 * 30),
+        late=st.integers(0, 11 * 60),
+        changes=st.booleans(),
+        n=st.integers(1, 4),
+    )
+    def calls_happen(self, ago: int, late: int, changes: bool, n: int) -> None:  # noqa: FBT001
+        for step in range(n):
+            self.count += 1
+            at = self.now + timedelta(minutes=ago + step, milliseconds=step)
+            record = {"id": f"r{self.count}", "at": at.isoformat(), "word": 'first\n,"'}
+            self.later.append((at + timedelta(minutes=late), record))
+            if changes:
+                after = at + timedelta(minutes=max(late, 11 * 60))
+                self.later.append((after, {**record, "word": "second"}))
+
+    @rule()
+    def a_call_without_a_start_happens(self) -> None:
+        self.count += 1
+        self.there[f"r{self.count}"] = {"id": f"r{self.count}", "at": "", "word": "when?"}
+
+    @rule(data=st.data())
+    def a_record_gets_another_id(self, data: st.DataObject) -> None:
+        young = [
+            one["id"] for one in self.there.values() if (at := _start(one)) and at > self.now - timedelta(hours=10)
+        ]
+        if young:
+            old = self.there.pop(data.draw(st.sampled_from(sorted(young))))
+            self.later = [(when, one) for when, one in self.later if one["id"] != old["id"]]
+            self.count += 1
+            self.there[f"r{self.count}"] = {**old, "id": f"r{self.count}"}
+
+    @precondition(lambda self: self.begins is None)
+    @rule(days=st.integers(1, 3))
+    def old_calls_are_there(self, days: int) -> None:
+        self.count += 1
+        at = self.now - timedelta(days=days, minutes=3)
+        self.there[f"r{self.count}"] = {"id": f"r{self.count}", "at": at.isoformat(), "word": "old"}
+
+    @rule(kind=st.sampled_from([None, "temporary", "refused", "signed out", "gap", "empty"]), at=st.integers(0, 2))
+    def the_provider_fails(self, kind: str | None, at: int) -> None:
+        self.fault, self.fault_at = kind, at
+
+    @rule()
+    def sync(self) -> None:
+        self.synced()
+
+    @rule(days=st.integers(1, 5))
+    def backfill(self, days: int) -> None:
+        self.synced(since=self.now - timedelta(days=days))
+
+    @precondition(lambda self: self.begins is not None)
+    @rule()
+    def fill(self) -> None:
+        self.synced(only_holes=True)
+
+    @precondition(lambda self: self.begins is not None)
+    @rule()
+    def the_ledger_is_made_again(self) -> None:
+        readings = self.ledger.readings("acme", "cdrs")
+        self.ledger.close()
+        rebuild_ledger(self.archive, {"acme": "test"}, self.now)
+        self.ledger = Ledger(self.archive.folder)
+        again = self.ledger.readings("acme", "cdrs")
+        for day, known in again.items():
+            assert [one for one in known if one.state == "done"] == [
+                one for one in readings[day] if one.state == "done"
+            ]
+
+    @precondition(lambda self: self.begins is not None)
+    @rule(data=st.data())
+    def a_file_is_deleted(self, data: st.DataObject) -> None:
+        files = sorted(path for path in self.files() if "unknown" not in path.parent.name)
+        if files:
+            data.draw(st.sampled_from(files)).unlink()
+
+    @invariant()
+    def nothing_is_there_twice(self) -> None:
+        for path in self.archive.folder.glob("*/*/*/cdrs.jsonl"):
+            ids = [json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()]
+            assert len(ids) == len(set(ids))
+            day = path.parent.name.removeprefix("date=")
+            if day != UNKNOWN:
+                whole = whole_day(datetime.fromisoformat(day).date(), self.archive.zone)
+                starts = [json.loads(line)["start_time"] for line in path.read_text(encoding="utf-8").splitlines()]
+                assert all(whole.holds(datetime.fromisoformat(start)) for start in starts)
+                assert starts == sorted(starts)
+
+
+TestArchiving = Archiving.TestCase
+TestArchiving.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

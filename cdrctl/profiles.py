@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 from cdrctl.errors import ConfigurationError, TemporaryError, UsageError
 from cdrctl.fetchers import PROVIDERS, Settings
@@ -51,6 +51,9 @@ PREFIX = "CDRCTL_"
 SERVICE = "cdrctl"
 COMMAND_SECONDS = 60.0
 LOCK_SECONDS = 60.0
+PACE_LOCK_SECONDS = 5.0
+PACE_KEPT_SECONDS = 7 * 86_400
+PACE_ROUNDS = 20_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FORMS = ("_command", "_file", "_keyring")
@@ -982,22 +985,27 @@ def _held(lock: Path, busy: str, seconds: float) -> Iterator[None]:
         held.release()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Replace a file, or make it, so that it is whole or as before at any instant, and its owner's alone."""
+def _replace(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Replace a file, or make it, so that it is whole or as before at any instant, and its owner's alone.
+
+    One that is not lasting may be lost, or found empty, where the machine stops; it is written much faster.
+    """
     target = _target(path)
     # mkstemp makes the file with mode 0600, whatever the umask.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".new", dir=target.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).replace(target)
     except BaseException:
         with suppress(OSError):
             Path(temporary).unlink()
         raise
-    _sync_folder(target.parent)
+    if lasting:
+        _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -1123,6 +1131,82 @@ def token_file(config: Path, profile: str, origin: str) -> TokenFile:
     folder = config.parent / "tokens"
     digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()
     return TokenFile(folder / f"{profile}.json", folder / f"{profile}.lock", digest)
+
+
+# The shared pace
+
+
+@dataclass(frozen=True, slots=True)
+class PaceFile:
+    """Where all runs on this host that use one credential share when they ask its provider.
+
+    Args:
+        path: The file, with no secret in it or in its name: its mode is 0600, that of its folder 0700.
+        lock: The file whose lock is held while this one or another of the folder is read and written.
+    """
+
+    path: Path
+    lock: Path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock.
+
+        Raises:
+            TemporaryError: Another run has held it all the time.
+            ConfigurationError: The folder cannot be written.
+        """
+        with ExitStack() as stack:
+            with _told(self.path):
+                _need_home(self.path)
+                _make_folder(self.path.parent)
+                busy = "another run keeps the lock of the shared pace"
+                stack.enter_context(_held(self.lock, busy, PACE_LOCK_SECONDS))
+            yield
+
+    def load(self) -> object:
+        """Return what was saved, or None when there is nothing that can be read: it is not worth an error."""
+        with suppress(OSError, ValueError, RecursionError):
+            return json.loads(self.path.read_bytes())
+        return None
+
+    def save(self, kept: Mapping[str, Any]) -> None:
+        """Keep this instead of what was kept before; a new file takes the place of those that nobody needs any more.
+
+        Raises:
+            ConfigurationError: It cannot be written.
+        """
+        with _told(self.path):
+            new = not self.path.exists()
+            _replace(self.path, json.dumps(kept).encode(), lasting=False)
+            if new:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Delete what nobody has written for long: a token that is good for hours would else leave a file for ever."""
+        newest = self.path.stat().st_mtime
+        for each in self.path.parent.iterdir():
+            with suppress(OSError):
+                if each != self.lock and each.stat().st_mtime < newest - PACE_KEPT_SECONDS:
+                    each.unlink()
+
+
+def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
+    """Return where the pace of a profile's credential is shared: `pace/DIGEST.json` beside the configuration.
+
+    The digest is of the provider, its host and the secrets as the profile has them, so that it stays the same when a
+    token is renewed. It takes long to make on purpose: a password shall not be found by trying.
+
+    Args:
+        config: The configuration file.
+        provider: The provider's name.
+        settings: The profile's settings.
+    """
+    host = urlsplit(settings.base_url).hostname or ""
+    secrets = json.dumps(secret_values(settings)).encode()
+    digest = hashlib.pbkdf2_hmac("sha256", secrets, f"{provider} {host}".encode(), PACE_ROUNDS, 16).hex()
+    folder = config.parent / "pace"
+    return PaceFile(folder / f"{digest}.json", folder / "lock")
 
 
 # Words

@@ -20,7 +20,7 @@ from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
-    from cdrctl.http import Client, Clock, TokenShelf
+    from cdrctl.http import Client, Clock, PaceShelf, TokenShelf
 
 SANDBOX = "sandbox"
 SCHEMAS = ("native", "common", "raw")
@@ -282,7 +282,7 @@ def connected(session: Session, provider: Provider, name: str | None) -> Iterato
 
         with sandbox.start(now=clock.now) as running:
             settings = provider.settings.model_validate(running.profiles[provider.name])
-            with _client(session, provider, settings, clock, None) as client:
+            with _client(session, provider, settings, clock) as client:
                 yield Connected(SANDBOX, settings, client)
         return
     from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
@@ -303,13 +303,19 @@ def connected(session: Session, provider: Provider, name: str | None) -> Iterato
     origin = getattr(settings, "refresh_token", None)
     if provider.keeps_tokens and origin is not None:
         shelf = profiles.token_file(session.config, profile.name, origin.get_secret_value())
-    with _client(session, provider, settings, clock, shelf) as client:
+    pace_shelf = profiles.pace_file(session.config, provider.name, settings)
+    with _client(session, provider, settings, clock, shelf, pace_shelf) as client:
         yield Connected(profile.name, settings, client)
 
 
 @contextmanager
 def _client(
-    session: Session, provider: Provider, settings: Settings, clock: Clock, shelf: TokenShelf | None
+    session: Session,
+    provider: Provider,
+    settings: Settings,
+    clock: Clock,
+    shelf: TokenShelf | None = None,
+    pace_shelf: PaceShelf | None = None,
 ) -> Iterator[Client]:
     client = connect(
         provider,
@@ -318,6 +324,7 @@ def _client(
         tell=session.voice.tell,
         conceal=session.voice.conceal,
         shelf=shelf,
+        pace_shelf=pace_shelf,
         transport=session.world.transport,
     )
     with closing(client):

@@ -23,7 +23,7 @@ from cdrctl.windows import Window
 if TYPE_CHECKING:
     import httpx
 
-    from cdrctl.http import Answer, Ask, Client, Clock, Manners, Tell, Token, TokenShelf
+    from cdrctl.http import Answer, Ask, Client, Clock, Manners, PaceShelf, Tell, Token, TokenShelf
 
 PROVIDERS: Mapping[str, str] = {
     "webex": "Webex Calling: detailed call history",
@@ -214,6 +214,7 @@ def connect(
     tell: Tell,
     conceal: Callable[[Sequence[str]], None],
     shelf: TokenShelf | None = None,
+    pace_shelf: PaceShelf | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Client:
     """Return the client of one profile for one run."""
@@ -232,6 +233,7 @@ def connect(
         timeout=settings.timeout,
         ca_file=settings.ca_file,
         shelf=shelf,
+        pace_shelf=pace_shelf,
         clock=clock,
         tell=tell,
         conceal=conceal,

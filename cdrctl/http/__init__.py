@@ -1,7 +1,7 @@
 """HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
 
 from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
-from cdrctl.http.pace import Budget, Clock, Manners
+from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf
 from cdrctl.http.pagers import RepeatedKeyError, by_halving, by_key, by_link, by_offset
 from cdrctl.http.wire import Answer, Ask, beginning, same_origin
 
@@ -12,6 +12,7 @@ __all__ = [
     "Client",
     "Clock",
     "Manners",
+    "PaceShelf",
     "RepeatedKeyError",
     "Tell",
     "Token",

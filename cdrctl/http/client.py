@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 import httpx
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
-from cdrctl.http.pace import Clock, Manners, pacing
+from cdrctl.http.pace import Clock, Manners, Pace, PaceShelf
 from cdrctl.http.wire import (
     Answer,
     Ask,
@@ -133,6 +133,7 @@ class Client:
         timeout: Seconds between two pieces of an answer.
         ca_file: The authority to trust, or None for the usual ones.
         shelf: Where renewed tokens are kept, or None.
+        pace_shelf: Where the pace is shared with others who use the same credential, or None.
         clock: Time and waiting.
         tell: Told what a user may want to know meanwhile.
         conceal: Told every secret that a sign-in gives, so that none is ever printed.
@@ -154,6 +155,7 @@ class Client:
         timeout: float = 60.0,
         ca_file: str | None = None,
         shelf: TokenShelf | None = None,
+        pace_shelf: PaceShelf | None = None,
         clock: Clock | None = None,
         tell: Tell = lambda _level, _text: None,
         conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
@@ -174,7 +176,9 @@ class Client:
         self._shelf = shelf
         self._conceal = conceal
         self._jitter = jitter
-        self._wait_for_budget = pacing(manners.budgets, requests_per_minute, self.clock)
+        self._pace = Pace(
+            manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
+        )
         self._token: Token | None = None
         self._renew_at: datetime | None = None
         self._pool = open_client(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
@@ -309,11 +313,7 @@ class Client:
             TemporaryError: None came in so many tries.
         """
         for attempt in range(1, tries + 1):
-            wait = self._wait_for_budget(ask.kind)
-            if wait >= 1:
-                self.tell("wait", f"waiting {wait:.0f} s: that is as fast as {self.title} may be asked")
-            if wait > 0:
-                self.clock.sleep(wait)
+            self._wait_for_budget(ask.kind)
             self.requests += 1
             answer: Answer | None = None
             try:
@@ -336,6 +336,18 @@ class Client:
         if tries > 1 and isinstance(error, TemporaryError):
             error.message += f" ({tries} tries)"
         raise error
+
+    def _wait_for_budget(self, kind: str) -> None:
+        """Wait until a request of this kind may be sent; whoever is interrupted meanwhile lets others have the turn."""
+        wait = self._pace.reserve(kind)
+        try:
+            if wait >= 1:
+                self.tell("wait", f"waiting {wait:.0f} s: that is as fast as {self.title} may be asked")
+            if wait > 0:
+                self.clock.sleep(wait)
+        except BaseException:
+            self._pace.give_back()
+            raise
 
     def _fault(self, ask: Ask, answer: Answer) -> CdrctlError | None:
         """Return what is wrong with an answer that another try may mend, or None."""

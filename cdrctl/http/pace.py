@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any, Protocol
+
+from cdrctl.errors import CdrctlError
 
 
 def _utc_now() -> datetime:
@@ -50,27 +56,158 @@ class Manners:
     waits: Mapping[int, float] = field(default_factory=dict)
 
 
-def pacing(budgets: Mapping[str, Budget], requests_per_minute: float | None, clock: Clock) -> Callable[[str], float]:
-    """Return a function from a kind of request to the seconds to wait before it may be sent, and counts it as sent.
+WAITING = 60
+"""Spans of the longest budget that a reservation is believed to lie ahead: so many may wait for one request a span.
 
-    `requests_per_minute` slows every request down further; 0 switches pacing off.
+It bounds what a crowd of runs that were killed while they waited, or a damaged file, can make the next one wait.
+"""
+
+Sent = dict[str, list[int]]
+"""By kind of request, in order, when each was sent or will be, in microseconds."""
+
+_SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class PaceShelf(Protocol):
+    """Where everybody on this host who asks with the same credential reads and writes when requests are sent.
+
+    Each of these may raise a CdrctlError: then the pace is kept without the others.
     """
-    if requests_per_minute == 0:
-        return lambda _kind: 0.0
-    spans = [(kind, budget) for kind, budget in budgets.items()]
-    if requests_per_minute is not None:
-        spans.append((EVERY, Budget(1, 60 / requests_per_minute)))
-    sent: list[deque[float]] = [deque(maxlen=budget.requests) for _, budget in spans]
 
-    def wait(kind: str) -> float:
-        now = clock.monotonic()
-        at = now
-        counted = [(times, budget) for times, (of, budget) in zip(sent, spans, strict=True) if of in (kind, EVERY)]
-        for times, budget in counted:
-            if len(times) == budget.requests:
-                at = max(at, times[0] + budget.seconds)
-        for times, _ in counted:
-            times.append(at)
-        return at - now
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lock."""
 
-    return wait
+    def load(self) -> object:
+        """Return what is kept, or None when there is nothing that can be read."""
+
+    def save(self, kept: Mapping[str, Any]) -> None:
+        """Keep it."""
+
+
+class Pace:
+    """When the requests of one profile may be sent, so that they and those of its neighbours keep every budget.
+
+    A request that must wait reserves its instant: whoever comes next, in this process or another, waits behind it, and
+    nobody waits with the lock held. Instants that are shared are of the wall clock, because a clock that never jumps
+    begins anew with every boot. Where the wall clock was set back since they were written, no time has passed since
+    then as far as is known, and they are moved back with it; set forward, it hastens only the requests of others: this
+    profile's own are counted by the other clock as well.
+
+    Args:
+        budgets: By kind of request, what is published.
+        requests_per_minute: Slows every request of this profile down further, counting those of its neighbours; 0
+            switches pacing off.
+        clock: Both clocks.
+        shelf: Where the instants are shared, or None to keep them here.
+        tell: Told once when they cannot be shared.
+    """
+
+    def __init__(
+        self,
+        budgets: Mapping[str, Budget],
+        requests_per_minute: float | None,
+        clock: Clock,
+        shelf: PaceShelf | None = None,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        paced = dict(budgets).items() if requests_per_minute != 0 else ()
+        self._spans = [(kind, budget.requests, _microseconds(budget.seconds)) for kind, budget in paced]
+        if requests_per_minute:
+            self._spans.append((EVERY, 1, _microseconds(60 / requests_per_minute)))
+        self._longest = max((span for _, _, span in self._spans), default=0)
+        self._clock = clock
+        self._shelf = shelf
+        self._tell = tell
+        self._alone = False
+        self._own: Sent = {}
+        self._reserved: tuple[str, int] | None = None
+
+    def reserve(self, kind: str) -> float:
+        """Return the seconds to wait before a request of this kind may be sent, which is counted as sent then."""
+        if all(counted not in (kind, EVERY) for counted, _, _ in self._spans):
+            return 0.0
+        now, wait = self._earliest(kind)
+        if self._shelf is not None:
+            self._reserved = None
+            try:
+                now, wait = self._share(kind, self._shelf)
+            except CdrctlError as error:
+                if not self._alone:
+                    self._tell(f"the pace is kept without regard to other runs: {error.message}")
+                self._alone = True
+        self._note(self._own, kind, now + wait, now)
+        return wait / _SECOND
+
+    def give_back(self) -> None:
+        """Let others have the instant that was reserved last: nothing will be sent then."""
+        if self._shelf is None or self._reserved is None:
+            return
+        kind, at = self._reserved
+        self._reserved = None
+        with suppress(CdrctlError), self._shelf.locked():
+            now = self._wall()
+            sent = self._believed(self._shelf.load(), now)
+            if at in sent.get(kind, ()):
+                sent[kind].remove(at)
+                self._shelf.save({"written": now, "sent": sent})
+
+    def _earliest(self, kind: str) -> tuple[int, int]:
+        """Return now and how long to wait, both by the clock that never jumps, as far as this profile knows."""
+        now = int(self._clock.monotonic() * _SECOND)
+        return now, self._slot(kind, now, self._own) - now
+
+    def _share(self, kind: str, shelf: PaceShelf) -> tuple[int, int]:
+        """Return the same as far as everybody knows, having reserved it."""
+        with shelf.locked():
+            now, wait = self._earliest(kind)
+            wall = self._wall()
+            sent = self._believed(shelf.load(), wall)
+            at = self._slot(kind, wall + wait, sent)
+            self._note(sent, kind, at, wall)
+            shelf.save({"written": wall, "sent": sent})
+        self._reserved = kind, at
+        return now, at - wall
+
+    def _slot(self, kind: str, earliest: int, sent: Sent) -> int:
+        """Return the first instant at which one more request of this kind keeps all budgets, reserved ones too."""
+        at, before = earliest, None
+        counted = [
+            (requests, span, sorted(chain.from_iterable(sent.values())) if of == EVERY else sent.get(kind, []))
+            for of, requests, span in self._spans
+            if of in (kind, EVERY)
+        ]
+        while at != before:
+            before = at
+            for requests, span, times in counted:
+                # So many requests, from first to last, leave no room for another from a span before to a span after.
+                for first, last in zip(times, times[requests - 1 :], strict=False):
+                    if last - span < at < first + span:
+                        at = first + span
+        return at
+
+    def _note(self, sent: Sent, kind: str, at: int, now: int) -> None:
+        """Add an instant, and drop those that are too old to count; for a slower profile this one takes their place."""
+        insort(sent.setdefault(kind, []), at)
+        for times in sent.values():
+            del times[: bisect_right(times, now - self._longest)]
+
+    def _believed(self, kept: object, now: int) -> Sent:
+        """Return what others have written, as far as it can be; what is damaged begins anew."""
+        if not isinstance(kept, dict) or not isinstance(kept.get("sent"), dict):
+            return {}
+        lists, written = kept["sent"], kept.get("written")
+        if not isinstance(written, int) or not all(isinstance(times, list) for times in lists.values()):
+            return {}
+        if not all(isinstance(at, int) for at in chain.from_iterable(lists.values())):
+            return {}
+        back = max(0, written - now)
+        last = now + WAITING * self._longest
+        return {kind: sorted(at - back for at in times if at - back <= last) for kind, times in lists.items()}
+
+    def _wall(self) -> int:
+        return (self._clock.now() - _EPOCH) // timedelta(microseconds=1)
+
+
+def _microseconds(seconds: float) -> int:
+    return math.ceil(seconds * _SECOND)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.http import Budget
-from cdrctl.http.pace import EVERY, pacing
+from cdrctl.http.pace import EVERY, Pace
 from tests.http.wires import Hands
 
 kinds = st.sampled_from(["window", "page", "sign-in"])
@@ -21,11 +21,11 @@ def sent(
 ) -> list[tuple[str, float]]:
     """Return when each request went out, each so many seconds after the one before had been answered."""
     hands = Hands()
-    wait = pacing(budgets, per_minute, hands.clock)
+    pace = Pace(budgets, per_minute, hands.clock)
     out = []
     for kind, later in sequence:
         hands.seconds += later
-        hands.seconds += wait(kind)
+        hands.seconds += pace.reserve(kind)
         out.append((kind, hands.seconds))
     return out
 

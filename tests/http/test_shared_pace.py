@@ -1,0 +1,505 @@
+"""All who ask with one credential on one host keep one budget, whatever happens to a file, a lock or a clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings as examples, strategies as st
+
+from cdrctl import profiles
+from cdrctl.fetchers import load
+from cdrctl.http import Budget, Clock, Manners
+from cdrctl.http.pace import EVERY, WAITING, Pace
+from cdrctl.profiles import PaceFile, pace_file
+from tests.http.wires import NOON, Hands, answering, client
+
+ROOT = Path(__file__).parents[2]
+SECRET = "hush-hush-4711"
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
+ONE_A_MINUTE = {"window": Budget(1, 60)}
+
+
+def shelf(folder: Path, provider: str = "webex", **settings: Any) -> PaceFile:
+    """Return the shelf of a profile; nothing is told of it but its settings."""
+    given = settings or {"access_token": SECRET}
+    return pace_file(folder / "config.toml", provider, load(provider).settings(**given))
+
+
+@dataclass
+class Host:
+    """The two clocks of a host; what is started on it has them both."""
+
+    folder: Path
+    seconds: float = 0.0
+    set_by: float = 0.0
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: NOON + timedelta(seconds=self.seconds + self.set_by), lambda: self.seconds)
+
+    def run(
+        self,
+        budgets: Mapping[str, Budget] = ONE_A_MINUTE,
+        requests_per_minute: float | None = None,
+        at: PaceFile | None = None,
+    ) -> Pace:
+        """Start a run."""
+        return Pace(budgets, requests_per_minute, self.clock, at or shelf(self.folder), self.said.append)
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def crowded(budget: Budget, times: list[float]) -> bool:
+    """Return whether a span holds more requests than the budget."""
+    times = sorted(times)
+    pairs = zip(times, times[budget.requests :], strict=False)
+    return any(round(last - first, 6) < budget.seconds for first, last in pairs)
+
+
+# One queue
+
+
+def test_runs_one_after_the_other_keep_the_budget_together(host: Host) -> None:
+    assert host.run().reserve("window") == 0
+    host.seconds = 10
+    assert host.run().reserve("window") == 50
+
+
+def test_whoever_comes_later_waits_behind_all_who_wait(host: Host) -> None:
+    assert [host.run().reserve("window") for _ in range(4)] == [0, 60, 120, 180]
+    host.seconds = 130
+    assert host.run().reserve("window") == 110
+
+
+def test_kinds_wait_only_for_their_own_and_pass_those_who_wait(host: Host) -> None:
+    both = {"window": Budget(1, 60), EVERY: Budget(2, 10)}
+    kinds = ["window", "window", "page", "page", "page"]
+    assert [host.run(both).reserve(kind) for kind in kinds] == [0, 60, 0, 10, 10]
+
+
+def test_a_reservation_that_lies_ahead_leaves_no_more_room_than_there_is(host: Host) -> None:
+    both = {"window": Budget(1, 60), EVERY: Budget(1, 10)}
+    assert [host.run(both).reserve("window") for _ in range(2)] == [0, 60]
+    host.seconds = 51  # nine seconds before the second
+    assert host.run(both).reserve("page") == 19
+
+
+def test_an_instant_that_one_budget_moves_is_looked_at_by_all_again(host: Host) -> None:
+    both = {EVERY: Budget(1, 10), "window": Budget(1, 60)}
+    assert host.run(both).reserve("window") == 0
+    assert host.run(both, 1).reserve("page") == 60
+    host.seconds = 20
+    assert host.run(both).reserve("window") == 50
+
+
+def test_instants_stay_until_they_are_of_no_account(host: Host) -> None:
+    budget = {"page": Budget(2, 60)}
+    waits = []
+    for host.seconds in (0, 40, 50, 101, 119, 160):
+        waits.append(host.run(budget).reserve("page"))
+    assert waits == [0, 0, 10, 0, 1, 1]
+
+
+def test_a_long_export_leaves_a_small_file(host: Host) -> None:
+    run = host.run({EVERY: Budget(5, 1)})
+    for _ in range(300):
+        host.seconds += run.reserve("page")
+    assert len(json.loads(shelf(host.folder).path.read_bytes())["sent"]["page"]) <= 8
+
+
+scripts = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from(["window", "page", "sign-in"]), st.integers(0, 30), st.booleans()),
+        max_size=10,
+    ),
+    min_size=2,
+    max_size=3,
+)
+published = st.dictionaries(
+    st.sampled_from(["window", "page", EVERY]), st.builds(Budget, st.integers(1, 4), st.integers(1, 60)), min_size=1
+)
+
+
+@given(published, scripts, st.lists(st.sampled_from([None, 1, 30]), min_size=3, max_size=3))
+@examples(deadline=None)
+def test_no_span_holds_more_than_its_budget_whoever_asks_when(
+    budgets: dict[str, Budget], scripts: list[list[tuple[str, int, bool]]], own: list[float | None]
+) -> None:
+    """Up to three runs ask as they like, wait as they are told, and begin anew with nothing but the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        host, out = Host(Path(folder)), []
+        at = shelf(host.folder)
+        runs = [host.run(budgets, pace, at) for pace in own]
+        free = [0.0] * len(scripts)
+        left = [list(script) for script in scripts]
+        while any(left):
+            host.seconds, who = min((free[who], who) for who, script in enumerate(left) if script)
+            kind, later, anew = left[who].pop(0)
+            if anew:
+                runs[who] = host.run(budgets, own[who], at)
+            sent = host.seconds + runs[who].reserve(kind)
+            out.append((kind, sent))
+            free[who] = sent + later
+        assert host.said == []
+    for counted, budget in budgets.items():
+        assert not crowded(budget, [sent for kind, sent in out if counted in (kind, EVERY)])
+
+
+def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, datetime\n"
+        "from cdrctl.http.pace import Budget, Clock, Pace\n"
+        "from cdrctl.profiles import PaceFile\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "noon = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)\n"
+        "clock = Clock(lambda: noon, lambda: 0.0)\n"
+        "pace = Pace({'page': Budget(5, 10)}, None, clock, PaceFile(folder / 'a.json', folder / 'lock'))\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "for _ in range(25): print(pace.reserve('page'))\n"
+    )
+    racing = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for each in racing:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    for each in racing:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    out: list[float] = []
+    for each in racing:
+        said, _ = each.communicate()
+        assert each.returncode == 0
+        out += map(float, said.split())
+    assert sorted(out) == [float(n // 5 * 10) for n in range(75)]
+
+
+def test_nobody_waits_with_the_lock_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    transport, asked = answering(httpx.Response(200, json={}))
+    at, waits, others = shelf(tmp_path), [], Host(tmp_path)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        others.run().reserve("window")
+
+    clock = Clock(lambda: NOON, lambda: 0.0, sleep)
+    one = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=at, transport=transport)
+    for _ in range(2):
+        one.get("/x", kind="window")
+    assert waits == [60]
+    assert others.said == []
+    assert len(asked) == 2
+
+
+# Whose queue
+
+
+def test_profiles_with_one_credential_share_a_queue(host: Host) -> None:
+    one = shelf(host.folder, access_token=SECRET)
+    other = shelf(host.folder, access_token=SECRET, timeout=5, timezone="Asia/Tokyo", requests_per_minute=30)
+    assert [host.run(at=at).reserve("window") for at in (one, other)] == [0, 60]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"access_token": "another-token"},
+        {"access_token": SECRET, "base_url": "https://analytics-calling-eu.webexapis.com/v1"},
+        {"client_id": "c", "client_secret": "s", "refresh_token": SECRET},
+    ],
+)
+def test_another_token_or_host_has_its_own_queue(host: Host, other: dict[str, Any]) -> None:
+    assert host.run().reserve("window") == 0
+    assert host.run(at=shelf(host.folder, **other)).reserve("window") == 0
+
+
+def test_another_provider_has_its_own_queue(tmp_path: Path) -> None:
+    where = {"access_token": SECRET, "base_url": "https://one.example/api"}
+    assert shelf(tmp_path, "voicenter", **where) != shelf(tmp_path, "portsip", **where)
+
+
+def test_the_ways_to_one_host_are_one_queue(tmp_path: Path) -> None:
+    plain = {"access_token": SECRET, "base_url": "http://PBX.example:8885/api"}
+    sealed = {"access_token": SECRET, "base_url": "https://pbx.example:8887/api/"}
+    assert shelf(tmp_path, "portsip", **plain) == shelf(tmp_path, "portsip", **sealed)
+
+
+def test_neither_the_file_nor_its_name_tells_the_secret(host: Host) -> None:
+    at = shelf(host.folder)
+    host.run().reserve("window")
+    assert at.path.parent == host.folder / "pace"
+    assert SECRET not in at.path.name + at.path.read_text(encoding="utf-8") + repr(at)
+    assert sorted(each.name for each in at.path.parent.iterdir()) == sorted([at.path.name, "lock"])
+
+
+# A profile's own pace
+
+
+def test_a_profiles_own_pace_counts_its_neighbours_and_binds_only_itself(host: Host) -> None:
+    quick, slow = {EVERY: Budget(5, 1)}, 1
+    assert host.run(quick).reserve("page") == 0
+    assert host.run(quick, slow).reserve("page") == 60
+    host.seconds = 30  # long after the first counts for the quick ones
+    assert host.run(quick).reserve("page") == 0
+    host.seconds = 59
+    assert host.run(quick, slow).reserve("page") == 61
+
+
+def test_a_pace_that_is_no_whole_number_is_rounded_to_the_slower_side(host: Host) -> None:
+    assert 60 <= [host.run({}, 7).reserve("page") for _ in range(8)][-1] < 60.001
+
+
+@pytest.mark.parametrize(
+    ("budgets", "own", "kind"), [(ONE_A_MINUTE, 0, "window"), ({}, None, "window"), (ONE_A_MINUTE, None, "sign-in")]
+)
+def test_what_is_not_paced_touches_no_file(
+    host: Host, budgets: dict[str, Budget], own: float | None, kind: str
+) -> None:
+    run = host.run(budgets, own)
+    assert [run.reserve(kind) for _ in range(3)] == [0, 0, 0]
+    run.give_back()
+    assert list(host.folder.iterdir()) == []
+
+
+# Clocks that jump
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_queue_is(host: Host) -> None:
+    for _ in range(3):
+        host.run().reserve("window")
+    host.set_by = -86_400
+    assert host.run().reserve("window") == 180
+    host.seconds = 100
+    assert host.run().reserve("window") == 140
+
+
+def test_a_clock_that_was_set_forward_hastens_no_run_that_has_asked_before(host: Host) -> None:
+    run = host.run()
+    run.reserve("window")
+    host.seconds, host.set_by = 10, 86_400
+    assert run.reserve("window") == 50
+
+
+def test_the_clock_of_a_new_boot_is_no_matter(host: Host) -> None:
+    host.seconds = 10**6
+    host.run().reserve("window")
+    host.seconds, host.set_by = 5, 10**6
+    assert host.run().reserve("window") == 55
+
+
+def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -> None:
+    at = shelf(host.folder)
+    noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    for spans, wait in ((WAITING, 60), (WAITING + 1, 0)):
+        first = [noon + n * 60_000_000 for n in range(1, WAITING)] if spans == WAITING else []
+        ahead = {"written": noon, "sent": {"window": [*first, noon + spans * 60_000_000]}}
+        with at.locked():
+            at.save(ahead)
+        assert host.run().reserve("window") == 0
+        assert host.run().reserve("window") == (WAITING + 1) * 60 if first else wait + 60
+    assert max(json.loads(at.path.read_bytes())["sent"]["window"]) <= noon + WAITING * 60_000_000
+
+
+# Files and locks that are no help
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"sent": {"window": [1]}}',
+        b'{"written": null, "sent": {}}',
+        b'{"written": 1, "sent": []}',
+        b'{"written": 1, "sent": {"window": 1}}',
+        b'{"written": 1, "sent": {"window": ["1"]}}',
+        b'{"written": 1, "sent": {"window": [null]}}',
+        b'{"written": 1, "sent": {"window": [NaN, Infinity, 1e400]}}',
+        b'{"written": 1, "sent": {"window": [' + b"9" * 5000 + b"]}}",
+    ],
+)
+def test_a_damaged_file_begins_anew(host: Host, content: bytes) -> None:
+    at = shelf(host.folder)
+    at.path.parent.mkdir()
+    at.path.write_bytes(content)
+    assert [host.run().reserve("window") for _ in range(2)] == [0, 60]
+    assert host.said == []
+
+
+def test_instants_in_no_order_are_put_in_order(host: Host) -> None:
+    at = shelf(host.folder)
+    noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    with at.locked():
+        at.save({"written": noon, "sent": {"page": [noon + 50_000_000, noon]}})
+    assert host.run({"page": Budget(2, 60)}).reserve("page") == 60
+
+
+@pytest.mark.parametrize("config", ["file/config.toml", "~/config.toml"], ids=["no folder", "no home"])
+def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    transport, asked = answering(httpx.Response(200, json={}))
+    hands, said = Hands(), []
+    at = shelf(Path(config).parent)
+    one = client(
+        hands=hands,
+        manners=Manners(ONE_A_MINUTE),
+        pace_shelf=at,
+        tell=lambda level, text: said.append((level, text)),
+        transport=transport,
+    )
+    for _ in range(3):
+        one.get("/x", kind="window")
+    assert hands.waits == [60, 60]
+    assert [level for level, text in said if "without regard to other runs" in text] == ["debug"]
+    assert {level for level, _ in said} == {"debug", "wait"}
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert len(asked) == 3
+
+
+def test_a_folder_in_place_of_the_file(host: Host) -> None:
+    shelf(host.folder).path.mkdir(parents=True)
+    run = host.run()
+    assert [run.reserve("window") for _ in range(3)] == [0, 60, 120]
+    assert len(host.said) == 1
+
+
+def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    run = host.run()
+    with shelf(host.folder).locked():
+        assert [run.reserve("window") for _ in range(2)] == [0, 60]
+    assert len(host.said) == 1
+    host.seconds = 60
+    assert run.reserve("window") == 60  # what it knows still counts, and the others hear of it again
+    host.seconds = 61
+    assert host.run().reserve("window") == 119
+    assert len(host.said) == 1
+
+
+def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    at = shelf(host.folder)
+    at.path.parent.mkdir()
+    code = (
+        "import os, sys, pathlib\n"
+        "from cdrctl.profiles import PaceFile\n"
+        "with PaceFile(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])).locked():\n"
+        "    os._exit(9)\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(at.path), str(at.lock)], cwd=ROOT, check=False)
+    assert died.returncode == 9
+    assert at.lock.exists()
+    host.run().reserve("window")
+    assert host.said == []
+    assert at.path.exists()
+
+
+def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) -> None:
+    transport, asked = answering(httpx.Response(200, json={}))
+
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    clock = Clock(lambda: NOON, lambda: 0.0, stop)
+    host = Host(tmp_path)
+    assert host.run().reserve("window") == 0
+    for _ in range(3):
+        impatient = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
+        with pytest.raises(KeyboardInterrupt):
+            impatient.get("/x", kind="window")
+    assert asked == []
+    assert host.run().reserve("window") == 60
+
+
+def test_only_what_was_not_sent_is_given_back(host: Host) -> None:
+    one, other = host.run(), host.run()
+    assert [one.reserve("window"), other.reserve("window")] == [0, 60]
+    other.give_back()
+    assert host.run().reserve("window") == 60
+    other.give_back()
+    assert host.run().reserve("window") == 120
+
+
+def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    run, other = host.run(), host.run()
+    assert [run.reserve("window"), other.reserve("window")] == [0, 60]
+    with shelf(host.folder).locked():
+        assert run.reserve("window") == 60
+        other.give_back()  # in vain, and nobody is told
+    run.give_back()
+    assert len(host.said) == 1
+    assert host.run().reserve("window") == 120
+
+
+@POSIX
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_files_are_their_owners_alone(host: Host, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        host.run().reserve("window")
+    finally:
+        os.umask(before)
+    at = shelf(host.folder)
+    assert stat.S_IMODE(at.path.parent.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (at.path, at.lock)] == [0o600, 0o600]
+
+
+def test_no_request_waits_for_the_disk(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sync(_descriptor: int) -> None:
+        raise AssertionError("waited for the disk")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    host.run().reserve("window")
+
+
+def test_files_that_nobody_needs_any_more_go_when_a_new_one_comes(host: Host) -> None:
+    old, young, new = (shelf(host.folder, access_token=token) for token in ("old", "young", "new"))
+    for at in (old, young):
+        host.run(at=at).reserve("window")
+    now = old.path.stat().st_mtime
+    for path, days in ((old.path, 8), (young.path, 6), (old.lock, 800)):
+        os.utime(path, (now - days * 86_400,) * 2)
+    host.run(at=young).reserve("window")
+    assert old.path.exists()  # nothing is looked for as long as there is nothing new
+    os.utime(young.path, (now - 6 * 86_400,) * 2)
+    odd = new.path.with_name("odd")
+    odd.mkdir()
+    os.utime(odd, (0, 0))
+    host.run(at=new).reserve("window")
+    assert {each.name for each in new.path.parent.iterdir()} == {young.path.name, new.path.name, "lock", "odd"}
+    assert host.said == []
+    assert host.run(at=young).reserve("window") == 120

@@ -58,6 +58,12 @@ def watched(step: Callable[[str, str], None]) -> None:
     sqlite3.connect = lambda *arguments, **more: connect(*arguments, **more, factory=Connection)  # type: ignore[assignment]
 
 
+def said(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def run(config: str, now: datetime, arguments: list[str]) -> int:
     """Return the exit code of a command by a clock that stands still."""
     world = World(
@@ -95,10 +101,10 @@ def killed_at(number: int, config: str, now: datetime, arguments: list[str]) -> 
 if __name__ == "__main__":
     where, at, numbers, *words = sys.argv[1:]
     if numbers == "trace":
-        watched(lambda name, about: print(f"{name}\t{about}") if not name.startswith("before") else None)
+        watched(lambda name, about: said(f"{name}\t{about}") if not name.startswith("before") else None)
         code = run(where, datetime.fromisoformat(at), words)
-        print(f"ended\t{code}")
+        said(f"ended\t{code}")
     else:
         for one in numbers.split(","):
-            print(killed_at(int(one), where, datetime.fromisoformat(at), words), flush=True)
+            said(killed_at(int(one), where, datetime.fromisoformat(at), words))
     assert Path(where).exists()

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cdrctl.archive.calendar import coverage
@@ -127,7 +126,7 @@ class Archiving(RuleBasedStateMachine):
             for line in path.read_text(encoding="utf-8").splitlines():
                 one = json.loads(line)
                 kept.setdefault(one["id"], []).append((day, one["start_time"], one["word"]))
-        truth = {}
+        truth: dict[str, list[Any]] = {}
         for one in self.there.values():
             at = _start(one)
             if at is None:

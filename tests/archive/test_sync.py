@@ -1,0 +1,344 @@
+"""One call into its day files: what is read, what is kept, what is said to be missing."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl.archive.calendar import coverage, plan
+from cdrctl.archive.intervals import Reading
+from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, begun, opened
+from cdrctl.archive.sync import GIVES_UP_AFTER, Day, Outcome, Source, sync
+from cdrctl.archive.verify import differences, rebuild_ledger
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.fetchers import Call, load
+from cdrctl.records import Column, Gap, Page, Record
+from cdrctl.windows import Window, rfc3339
+
+NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)
+CALL = Call(
+    name="cdrs",
+    about="",
+    columns=(Column("id", "id"), Column("start_time", "at", "time"), Column("word", "word")),
+    fetch=lambda *_: iter(()),
+    identity=lambda record: str(record["id"]),
+    start=lambda record: datetime.fromisoformat(record["at"]) if record["at"] else None,
+    lag=timedelta(minutes=5),
+    lookback=timedelta(hours=24),
+)
+
+
+@dataclass
+class Bench:
+    """An archive, a provider whose records are a list, and what was asked and said."""
+
+    archive: Archive
+    ledger: Ledger
+    now: datetime = NOW
+    call: Call = CALL
+    records: list[Record] = field(default_factory=list)
+    asked: list[Window] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    fault: Callable[[Window], CdrctlError | Gap | None] = lambda _window: None
+
+    def fetch(self, window: Window) -> Iterator[Any]:
+        self.asked.append(window)
+        fault = self.fault(window)
+        if isinstance(fault, CdrctlError):
+            raise fault
+        yield Page(list(self.records))
+        if fault is not None:
+            yield fault
+
+    def sync(self, **how: Any) -> Outcome:
+        self.asked.clear()
+        tell = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731
+        source = Source("acme", "test", self.call, self.fetch, tell)
+        return sync(self.archive, self.ledger, source, lambda: self.now, **how)
+
+    def path(self, day: str) -> Path:
+        return self.archive.path("acme", "cdrs", day)
+
+    def kept(self) -> dict[str, list[str]]:
+        """Return the ids kept by day."""
+        return {
+            path.parent.name.removeprefix("date="): [json.loads(line)["id"] for line in path.read_text().splitlines()]
+            for path in sorted(self.archive.folder.glob("acme/cdrs/*/cdrs.jsonl"))
+        }
+
+    def states(self) -> list[str]:
+        known, files = self.ledger.readings("acme", "cdrs"), self.ledger.files()
+        kept = self.ledger.kept()[0]
+        return [day.state for day in coverage(self.archive, self.call, kept, known, files, self.now)]
+
+
+def call(name: str, at: str, word: str = "") -> Record:
+    return {"id": name, "at": at, "word": word}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(begun(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
+    made.records = [
+        call("a", "2026-11-11T08:00:00Z"),
+        call("b", "2026-11-11T09:00:00Z"),
+        call("c", "2026-11-12T01:00Z"),
+    ]
+    yield made
+    made.ledger.close()
+
+
+def test_the_first_run_begins_with_what_may_still_change(bench: Bench) -> None:
+    outcome = bench.sync()
+    assert bench.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["c"]}
+    assert (outcome.days, outcome.fetched, outcome.new, outcome.late) == (2, 3, 3, 0)
+    until = NOW - timedelta(minutes=5)
+    midnight = datetime(2026, 11, 12, tzinfo=UTC)
+    assert bench.asked == [Window(midnight - timedelta(days=1), midnight), Window(midnight, until)]
+
+
+def test_a_late_record_goes_into_its_day_and_is_counted(bench: Bench) -> None:
+    bench.sync()
+    bench.records += [call("late", "2026-11-11T07:00:00Z"), call("new", "2026-11-12T03:00:00Z")]
+    bench.records[1]["word"] = "changed"
+    bench.now += timedelta(hours=1)
+    outcome = bench.sync()
+    assert (outcome.new, outcome.late, outcome.changed, outcome.gone) == (1, 1, 1, 0)
+    assert bench.kept() == {"2026-11-11": ["late", "a", "b"], "2026-11-12": ["c", "new"]}
+
+
+def test_what_is_settled_is_not_asked_for_again(bench: Bench) -> None:
+    bench.sync()
+    bench.now += timedelta(hours=36)
+    bench.sync()
+    bench.sync()
+    settled = bench.now - timedelta(hours=24)
+    assert min(window.since for window in bench.asked) == settled
+    bench.sync(lookback=timedelta(hours=1))
+    assert min(window.since for window in bench.asked) == bench.now - timedelta(hours=1)
+
+
+def test_a_backfill_reads_only_what_was_never_read(bench: Bench) -> None:
+    bench.sync()
+    bench.now += timedelta(days=2)
+    bench.sync()
+    bench.now += timedelta(minutes=1)
+    bench.sync(since=bench.now - timedelta(days=5))
+    begins = [rfc3339(window.since)[:16] for window in bench.asked[:3]]
+    assert begins == ["2026-11-09T00:00", "2026-11-10T00:00", "2026-11-13T02:30"]
+
+
+def test_running_twice_touches_no_file(bench: Bench) -> None:
+    bench.sync()
+    before = {path: path.stat() for path in bench.archive.folder.glob("acme/*/*/cdrs.jsonl")}
+    bench.sync()
+    after = {path: path.stat() for path in bench.archive.folder.glob("acme/*/*/cdrs.jsonl")}
+    assert {path: (one.st_ino, one.st_mtime_ns) for path, one in after.items()} == {
+        path: (one.st_ino, one.st_mtime_ns) for path, one in before.items()
+    }
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_records_that_the_provider_no_longer_has_are_kept_until_one_says_so(bench: Bench, left: int) -> None:
+    bench.sync()
+    everything = list(bench.records)
+    bench.records = [*everything[:left], everything[2]]
+    outcome = bench.sync()
+    assert bench.kept()["2026-11-11"] == ["a", "b"]
+    assert list(outcome.failed) == ["2026-11-11"]
+    assert bench.states()[0] == "open", "what was read before still counts"
+    assert any("--allow-shrink" in text for text in bench.said)
+    assert bench.sync(shrink=True).gone == 2 - left
+    assert bench.kept()["2026-11-11"] == ["a"][:left]
+
+
+def test_a_record_that_comes_under_another_identity_takes_its_place(bench: Bench) -> None:
+    bench.sync()
+    bench.records[0] = call("A", "2026-11-11T08:00:00Z")
+    outcome = bench.sync()
+    assert (outcome.late, outcome.gone, outcome.failed) == (1, 1, {})
+    assert bench.kept()["2026-11-11"] == ["A", "b"]
+
+
+def test_what_came_before_a_gap_is_kept_and_the_day_read_again(bench: Bench) -> None:
+    bench.fault = lambda window: Gap("a part is missing") if window.until.day == 12 and window.until.hour == 0 else None
+    outcome = bench.sync()
+    assert outcome.failed == {"2026-11-11": "a part is missing"}
+    assert bench.kept()["2026-11-11"] == ["a", "b"]
+    assert bench.states() == ["hole", "open"]
+    bench.fault = lambda _window: None
+    bench.now += timedelta(minutes=10)
+    bench.sync(only_holes=True)
+    assert [window.since.day for window in bench.asked] == [11, 12]
+    assert bench.asked[1].since == NOW - timedelta(minutes=5)
+    assert bench.states() == ["open", "open"]
+
+
+def test_a_day_that_fails_does_not_stop_the_others(bench: Bench) -> None:
+    bench.fault = lambda window: ProviderError("no", said="never") if window.since.day == 10 else None
+    outcome = bench.sync(since=NOW - timedelta(days=3))
+    assert outcome.failed == {"2026-11-10": "no; the provider said: never"}
+    assert outcome.error is None
+    assert outcome.days == 3
+
+
+@pytest.mark.parametrize(("error", "tries"), [(SignInError("no"), 1), (TemporaryError("no"), GIVES_UP_AFTER)])
+def test_what_fails_for_every_day_is_not_tried_for_every_day(bench: Bench, error: CdrctlError, tries: int) -> None:
+    bench.fault = lambda _window: error
+    outcome = bench.sync(since=NOW - timedelta(days=9))
+    assert outcome.error is error
+    assert len(bench.asked) == tries
+    assert set(bench.states()) == {"hole"}
+
+
+def test_a_day_whose_file_is_gone_is_read_again_whole(bench: Bench) -> None:
+    bench.sync()
+    bench.now += timedelta(days=3)
+    bench.sync()
+    bench.path("2026-11-11").unlink()
+    bench.sync()
+    assert bench.asked[0] == Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
+    assert bench.kept()["2026-11-11"] == ["a", "b"]
+
+
+def test_a_day_whose_file_somebody_changed_is_read_again_whole(bench: Bench) -> None:
+    bench.sync()
+    with bench.path("2026-11-11").open("a") as file:
+        file.write("{}\n")
+    bench.now += timedelta(hours=12)
+    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["is not what was written"]
+    bench.sync()
+    assert bench.asked[0].since == datetime(2026, 11, 11, tzinfo=UTC)
+    assert bench.kept()["2026-11-11"] == ["a", "b"]
+    assert list(differences(bench.archive, bench.ledger.files())) == []
+
+
+def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) -> None:
+    bench.call = replace(CALL, retention=timedelta(days=3))
+    outcome = bench.sync(since=NOW - timedelta(days=6))
+    assert [(window.since.day, window.until.day) for window in outcome.lost] == [(6, 9)]
+    assert bench.states() == ["beyond"] * 4 + ["complete", "open", "open"]
+    assert bench.sync().lost == []
+    assert all(window.since > NOW - timedelta(days=3) for window in bench.asked)
+
+
+def test_as_far_back_as_it_is_kept_is_no_loss(bench: Bench) -> None:
+    bench.call = replace(CALL, retention=timedelta(days=3))
+    assert bench.sync(since=NOW - timedelta(days=3)).lost == []
+
+
+def test_records_without_a_start_are_kept_once_in_a_file_of_their_own(bench: Bench) -> None:
+    bench.records.append(call("when", ""))
+    bench.sync()
+    bench.sync(since=NOW - timedelta(days=3))
+    assert bench.kept()[UNKNOWN] == ["when"]
+    assert sum(ids.count("when") for ids in bench.kept().values()) == 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_can_be_added_to(tmp_path: Path, form: str) -> None:
+    archive = begun(tmp_path / "archive", "Europe/Paris", form)
+    assert opened(tmp_path / "archive") == archive
+    bench = Bench(archive, Ledger(archive.folder, new=True))
+    nasty = 'a "quoted", name\nof \u202etwo lines\r\n'
+    bench.records = [call("a", "2026-11-11T08:00:00Z", nasty), call("b", "2026-11-11T23:30:00Z", "=1")]
+    bench.sync()
+    bench.records.insert(1, call("c", "2026-11-11T08:30:00Z", "né"))
+    assert bench.sync().late == 1
+    content = bench.path("2026-11-11").read_bytes()
+    text = (gzip.decompress(content) if form.endswith(".gz") else content).decode()
+    if form.startswith("csv"):
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    else:
+        rows = [json.loads(line) for line in text.splitlines()]
+    assert [(row["id"], row["word"]) for row in rows] == [("a", nasty), ("c", "né")]
+    assert len(bench.path("2026-11-12").read_bytes()) > 0, "half past eleven in London is the next day in Paris"
+    bench.ledger.close()
+
+
+def test_a_day_without_calls_has_a_file_that_says_so(bench: Bench) -> None:
+    bench.records.clear()
+    bench.sync()
+    assert bench.kept() == {"2026-11-11": [], "2026-11-12": []}
+
+
+def test_the_ledger_can_be_made_again(bench: Bench) -> None:
+    bench.sync(since=NOW - timedelta(days=3))
+    before, files = bench.ledger.readings("acme", "cdrs"), bench.ledger.files()
+    bench.ledger.close()
+    assert rebuild_ledger(bench.archive, {"acme": "test"}, NOW) == []
+    bench.ledger = Ledger(bench.archive.folder)
+    assert bench.ledger.readings("acme", "cdrs") == before
+    assert bench.ledger.files() == files
+    assert bench.ledger.kept()[0].provider == "test"
+
+
+def test_a_profile_that_changed_its_provider_does_not_get_into_the_others_files(bench: Bench) -> None:
+    bench.sync()
+    source = Source("acme", "other", CALL, bench.fetch, lambda _level, _text: None)
+    with pytest.raises(ConfigurationError, match="is of test"):
+        sync(bench.archive, bench.ledger, source, lambda: NOW)
+
+
+def test_verify_names_what_differs(bench: Bench) -> None:
+    bench.sync(since=NOW - timedelta(days=3))
+    bench.path("2026-11-11").write_text("{}\n")
+    bench.path("2026-11-10").unlink()
+    next(bench.path("2026-11-09").parent.glob(".cdrs.*.index")).unlink()
+    bench.path("2026-11-01").parent.mkdir()
+    bench.path("2026-11-01").write_text("")
+    found = {one.path.split("=")[1][:10]: one.what for one in differences(bench.archive, bench.ledger.files())}
+    assert found == {
+        "2026-11-11": "is not what was written",
+        "2026-11-10": "is missing",
+        "2026-11-09": "has lost the hidden index beside it",
+        "2026-11-01": "is not in the ledger",
+    }
+
+
+@pytest.mark.parametrize(("zone", "form"), [("Europe/Paris", None), (None, "csv")])
+def test_zone_and_format_are_chosen_once(tmp_path: Path, zone: str | None, form: str | None) -> None:
+    begun(tmp_path / "archive", None, None)
+    assert begun(tmp_path / "archive", "UTC", "jsonl") == begun(tmp_path / "archive", None, None)
+    with pytest.raises(UsageError, match="the archive in"):
+        begun(tmp_path / "archive", zone, form)
+
+
+def test_a_folder_with_other_things_is_no_archive(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(UsageError, match="holiday"):
+        begun(tmp_path, None, None)
+    with pytest.raises(UsageError, match="no archive"):
+        opened(tmp_path)
+
+
+def test_a_plan_counts_the_windows_that_a_provider_wants() -> None:
+    webex = load("webex")
+    day = Window(datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 11, tzinfo=UTC))
+    planned = plan(webex, webex.call("cdrs"), [Day("2026-11-10", day)] * 10, None)
+    assert (planned.windows, planned.requests, planned.seconds) == (10, 30, 29 * 61)
+    assert plan(webex, webex.call("cdrs"), [Day("2026-11-10", day)], 0).seconds == 0
+    assert plan(webex, webex.call("cdrs"), [], None).requests == 0
+
+
+def test_every_call_of_an_archive_says_how_long_it_may_change() -> None:
+    for name in ("webex", "kazoo", "callgear", "portsip", "voicenter"):
+        for one in load(name).calls:
+            if one.windowed:
+                assert one.lookback > timedelta(0)
+                assert one.retention is None or one.lookback <= one.retention
+
+
+def test_a_reading_of_nothing_is_told_from_none(bench: Bench) -> None:
+    bench.sync()
+    assert all(isinstance(one, Reading) for day in bench.ledger.readings("acme", "cdrs").values() for one in day)

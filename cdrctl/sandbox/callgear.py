@@ -17,8 +17,8 @@ from functools import cmp_to_key
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from cdrctl.sandbox.exchange import DAY, HOUR, PEOPLE, SECOND, Call, Exchange, Leg, Party, digest, milliseconds
-from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.exchange import DAY, HOUR, PEOPLE, SECOND, Call, Exchange, Leg, Party, delay, digest, milliseconds
+from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Record = dict[str, Any]
 
@@ -426,6 +426,8 @@ SWITCHES: dict[str, Switch] = {
     "ip": Switch("listed", ("unlisted",), meaning="is the caller's address in the allow-list"),
     "account": Switch("active", ("inactive",), meaning="whether the account is disabled"),
     "deprecated_version": Switch("off", ("on",), meaning="metadata says that the version is deprecated"),
+    "late": LATE,
+    "changed": CHANGED,
     "lag": Switch("0", (), r"\d+", meaning="seconds from the end of a call until its rows are there"),
     "error_data": Switch("sparse", ("full",), meaning="are members of error.data that say nothing left out or null"),
     "session_id": Switch("number", ("string",), meaning="type of call_session_id in the financial report"),
@@ -1031,7 +1033,7 @@ class CallGear:
         name = _REPORTS[method][0]
         since = lo if name == "calls" else lo - exchange.longest
         for call in exchange.calls_between(since, hi):
-            seen = call.end + lag
+            seen = call.end + lag + delay(self.switched["late"], "late", call.id)
             if name == "calls":
                 yield _Row(call.start // SECOND, call.end // SECOND, seen, _number("call", call.id), call)
                 continue
@@ -1102,6 +1104,13 @@ class CallGear:
 
     def _record(self, method: str, row: _Row) -> Record:
         """Return one record with every field it has on the wire."""
+        record = self._whole(method, row)
+        wait = delay(self.switched["changed"], "changed", str(row.id))
+        if wait and milliseconds(self.now()) < row.end * SECOND + wait:
+            record |= {name: empty for name, empty in (("call_records", []), ("total_charge", 0)) if name in record}
+        return record
+
+    def _whole(self, method: str, row: _Row) -> Record:
         if method == "get.calls_report":
             return self._call(row)
         if row.leg is None:

@@ -57,6 +57,17 @@ def uuid_text(version: int, *parts: object) -> str:
     return f"{h[:8]}-{h[8:12]}-{version}{h[13:16]}-{'89ab'[int(h[16], 16) % 4]}{h[17:20]}-{h[20:]}"
 
 
+def delay(share: str, what: str, key: str) -> int:
+    """Return a delay in milliseconds: none for most, 10 minutes to 20 hours for a share of the keys, such as `0.05`."""
+    part = float(share)
+    if not part:
+        return 0
+    drawn = int(digest(what, key)[:12], 16)
+    if drawn % 10_000 >= part * 10_000:
+        return 0
+    return 10 * MINUTE + drawn // 10_000 % (20 * HOUR)
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place of the customer: `zone` is an IANA name, `trunk` empty where calls use the provider's own carrier."""

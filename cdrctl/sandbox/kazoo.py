@@ -28,11 +28,12 @@ from cdrctl.sandbox.exchange import (
     Exchange,
     Leg,
     Party,
+    delay,
     digest,
     instant,
     milliseconds,
 )
-from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 GREGORIAN = 62_167_219_200
 """Gregorian seconds of 1 January 1970, 00:00 UTC."""
@@ -120,6 +121,8 @@ SWITCHES: dict[str, Switch] = {
     "account": Switch("ok", ("expired",), meaning="the account is locked (423)"),
     "reseller": Switch("off", ("on",), meaning="reseller columns"),
     "memory_limit": Switch("off", (), r"\d+", meaning="rows an unpaged answer may hold (416)"),
+    "late": replace(LATE, meaning="share of documents that are saved seconds to minutes late"),
+    "changed": CHANGED,
     "late_save": Switch("0", (), r"\d+", meaning="seconds a document is saved later than usual"),
     "same_second": Switch("0", (), r"\d+", meaning="so many documents in a row are saved in one second"),
     "archived": Switch("none", (), r"\d{6}", "YYYYMM", "month the operator took away"),
@@ -709,7 +712,7 @@ class Kazoo:
         now = self._gregorian_now()
         documents = self._filed(listing.account, month, interaction=listing.interaction).documents
         visible = bisect_right(documents, now, key=lambda one: one.saved)
-        names = ("version", "straddle", "late_save", "same_second", "archived")
+        names = ("version", "straddle", "late", "late_save", "same_second", "archived")
         name = (listing.account.id, month, listing.owner, listing.interaction, *(self.switched[n] for n in names))
         known = self._views.get(name)
         if known and known[0] == visible:
@@ -833,17 +836,17 @@ class Kazoo:
         named = re.fullmatch(r"\d{4}(0[1-9]|1[0-2])", month) and month >= "197001"
         if not named or month == self.switched["archived"]:
             return _Month()
-        settings = (self.switched["late_save"], self.switched["same_second"])
+        settings = (self.switched["late_save"], self.switched["same_second"], self.switched["late"])
         name = (account.id, month, *settings)
         known = self._months.get(name)
         if known is not None:
             return known
         first = datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC)
         until = datetime(first.year + first.month // 12, first.month % 12 + 1, 1, tzinfo=UTC)
-        late, bulk = map(int, settings)
+        late, bulk = map(int, settings[:2])
         documents = []
         for call in account.exchange.calls(first, until):
-            documents += _documents(call, account, late)
+            documents += _documents(call, account, late, self.switched["late"])
         documents.sort(key=lambda one: (one.saved, one.id))
         if bulk:
             documents = _in_bulks(documents, bulk)
@@ -866,6 +869,11 @@ class Kazoo:
         if stored.id == self.switched["poison"]:
             del doc["call_direction"]
         return doc
+
+    def _unrated(self, stored: _Stored) -> bool:
+        """Return whether the call of a document is still to be rated."""
+        wait = delay(self.switched["changed"], "changed", stored.id) // SECOND
+        return wait > 0 and self._gregorian_now() < stored.saved + wait
 
     def _row(self, stored: _Stored, asked: dict[str, str], *, interaction: bool) -> Doc:
         """Return the row Crossbar makes of a document: cb_cdrs.erl; its timestamp is the start of the leg."""
@@ -899,7 +907,7 @@ class Kazoo:
             "direction": doc["call_direction"],
             "request": doc["request"],
             "authorizing_id": ccv.get("authorizing_id", ""),
-            "cost": str(_cost(doc, "account_billing")),
+            "cost": "0" if self._unrated(stored) else str(_cost(doc, "account_billing")),
             "dialed_number": (doc["request"] if inward else doc["to"]).partition("@")[0],
             "calling_from": doc["caller_id_number"] if inward else doc["from_uri"].partition("@")[0],
             "datetime": f"{shown:%Y-%m-%d}{'_' if version == '5.0' else ' '}{shown:%H:%M:%S}",
@@ -1109,7 +1117,7 @@ def _leg_key(interaction: str, stored: _Stored) -> str:
 # Documents out of the exchange's legs.
 
 
-def _documents(call: Call, account: Account, late: int) -> list[_Stored]:
+def _documents(call: Call, account: Account, late: int, share: str) -> list[_Stored]:
     """Return the documents of one interaction: a leg per telephone or carrier, none for queues and menus."""
     began = call.start // SECOND + GREGORIAN
     key = digest("interaction", call.id)[:8]
@@ -1121,7 +1129,7 @@ def _documents(call: Call, account: Account, late: int) -> list[_Stored]:
     for leg in call.legs:
         if leg.party.kind != "outside" and not leg.party.is_user:
             continue
-        saved = leg.end // SECOND + GREGORIAN + 1 + late
+        saved = leg.end // SECOND + GREGORIAN + 1 + late + delay(share, "late", leg.id) // (60 * SECOND)
         owner = _OWNERS[leg.party.id][0] if leg.party.kind == "person" else ""
         begun = leg.start // SECOND + GREGORIAN
         name = f"{month}-{call_ids[leg.id]}"

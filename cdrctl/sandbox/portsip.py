@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
@@ -31,11 +31,12 @@ from cdrctl.sandbox.exchange import (
     Exchange,
     Leg,
     Party,
+    delay,
     digest,
     instant,
     milliseconds,
 )
-from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Row = dict[str, Any]
 
@@ -134,6 +135,8 @@ _NEVER_RANG = {"unallocated", "unavailable", "rejected"}
 _LEG_BITS, _CALL_MASK, _LOW_BITS = 6, 0x3FFF, 22
 
 SWITCHES: dict[str, Switch] = {
+    "late": LATE,
+    "changed": CHANGED,
     "version": Switch("22.2", ("22.3", "22.0", "16"), meaning="release imitated; 22.0 and 16 have no /auth"),
     "query": Switch("honoured", ("ignored",), meaning="filter, search and orderby of /cdrs and /calllogs"),
     "skip": Switch("0", ("1",), meaning="number of the first item"),
@@ -1181,7 +1184,7 @@ class PortSIP:
         low = max(span[0], self._oldest(), begun * _MILLI)
         # Whatever has ended by now has begun by now: a window without an end is one until the next midnight.
         high = min(span[1], (now // DAY + 1) * DAY * _MILLI)
-        key = kind, user, low, high
+        key = kind, user, low, high, self.switched["late"]
         if self._kept[0] != key:
             stored = self._stored(kind, low, high, user) if low < high else []
             self._kept = key, max((one.seen for one in stored), default=0), stored
@@ -1196,9 +1199,16 @@ class PortSIP:
             nth = nth + 1 if call.start == begun else 0
             begun = call.start
             if not user or _is_of(call, user):
-                found += [one for one in _records(kind, call, nth) if low <= one.start < high]
+                found += [one for one in self._late(_records(kind, call, nth)) if low <= one.start < high]
         found.sort(key=lambda one: (one.start, one.number))
         return found
+
+    def _late(self, records: list[_Stored]) -> list[_Stored]:
+        """Return the records, a share of them later than usual."""
+        share = self.switched["late"]
+        if not float(share):
+            return records
+        return [replace(one, seen=one.seen + delay(share, "late", str(one.number))) for one in records]
 
     # one record
 
@@ -1223,7 +1233,7 @@ class PortSIP:
         reach = self.exchange.longest
         calls = self.exchange.calls_between(at, at + 1)
         nth = number >> (_LEG_BITS + 2) & _CALL_MASK
-        records = _records(kind, calls[nth], nth) if nth < len(calls) else []
+        records = self._late(_records(kind, calls[nth], nth)) if nth < len(calls) else []
         found = next((one for one in records if one.number == number), None)
         now = milliseconds(self.now())
         if found is None or found.seen > now or at < self._oldest() // _MILLI - reach:
@@ -1336,6 +1346,9 @@ class PortSIP:
             row["session_id"] = self._id(one.session)
         values = self._of_leg(one.call, one.leg) if one.leg else self._of_call(one.call)
         row |= values
+        wait = delay(self.switched["changed"], "changed", str(one.number))
+        if wait and milliseconds(self.now()) < one.seen + wait:
+            row["end_reason"] = ""
         if self.switched["version"] == "16":
             del row["service_number"], row["user_data"]
         if self.switched["empty"] == "null":

@@ -30,11 +30,12 @@ from cdrctl.sandbox.exchange import (
     Leg,
     Party,
     Site,
+    delay,
     digest,
     instant,
     milliseconds,
 )
-from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Doc = dict[str, Any]
 
@@ -206,6 +207,8 @@ SWITCHES: dict[str, Switch] = {
     "queue_duration": Switch("talk", ("with_wait",), meaning="does the duration of queue calls include waiting"),
     "counters": Switch("true", ("off_by_one",), meaning="off_by_one counts one record more than there is"),
     "empty": Switch("list", ("null",), meaning="CDR_LIST where nothing was found"),
+    "late": LATE,
+    "changed": CHANGED,
     "lag": Switch("0", (), r"\d+", meaning="minutes from the end of a call to its record"),
     "ip": Switch("listed", ("unlisted",), meaning="is the caller's address authorised (error 4 for a code)"),
     "bearer": Switch("accepted", ("refused",), meaning="is a bearer token accepted"),
@@ -833,14 +836,14 @@ class Voicenter:
 
     def _between(self, lo: int, hi: int, lag: int = 0) -> list[_Cdr]:
         """Return the records whose second of start is in `[lo, hi)` Unix milliseconds, `lag` after their end."""
-        now = milliseconds(self.now())
+        now, late = milliseconds(self.now()), self.switched["late"]
         calls = self.exchange.calls_between(lo - self.exchange.longest - SECOND, hi + SECOND)
         found = [
             one
             for call in calls
             if call.end + SECOND >= lo
             for one in _records_of(call)
-            if lo <= one.second * SECOND < hi and one.end + lag <= now
+            if lo <= one.second * SECOND < hi and one.end + lag + delay(late, "late", f"{one.id} {one.type}") <= now
         ]
         found.sort(key=lambda one: (one.start, one.id, one.type))
         return found
@@ -942,6 +945,9 @@ class Voicenter:
     def _written(self, one: _Cdr, wanted: Sequence[str]) -> Doc:
         """Return a record as the switches say it stands on the wire."""
         made = self._made(one)
+        wait = delay(self.switched["changed"], "changed", f"{one.id} {one.type}")
+        if wait and milliseconds(self.now()) < one.end + wait:
+            made["RecordURL"] = ""
         record = self._numbered({name: made[name] for name in wanted})
         keys = self.switched["keys"]
         if keys == "lower" or (keys == "mixed" and one.draw % 2):

@@ -27,12 +27,13 @@ from cdrctl.sandbox.exchange import (
     Exchange,
     Leg,
     Site,
+    delay,
     digest,
     instant,
     milliseconds,
     uuid_text,
 )
-from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 KEYS = (
     "Answer time",
@@ -186,7 +187,8 @@ SWITCHES: dict[str, Switch] = {
     "shared_limit": Switch("on", ("off",), meaning="feed and stream share one request budget"),
     "limits": Switch("off", ("on",), meaning="1 first and 10 next pages a minute"),
     "region": Switch("ok", ("451_please_use", "451_url"), meaning="the organisation's data is elsewhere"),
-    "late": Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that come minutes to hours late"),
+    "late": LATE,
+    "changed": CHANGED,
     "rotate": Switch("on", ("off",), meaning="a refresh gives a new refresh token and ends the old one"),
     "keys": Switch("2026", ("2025", "doc_case", "future"), meaning="key set and letter case of records"),
     "types": Switch("wire", ("doc",), meaning="doc: Ring duration is a number"),
@@ -530,23 +532,13 @@ class Webex:
         return kept
 
     def _kept(self, leg: Leg, call: str) -> _Kept:
-        delay = self._delay(leg)
-        inserted = leg.end + _INSERTED_AFTER + delay
+        late = delay(self.switched["late"], "late", leg.id)
+        inserted = leg.end + _INSERTED_AFTER + late
         key = leg.end if self.switched["filter"] == "end" else leg.start
-        seen = leg.end + _FEED_LAG + delay
+        seen = leg.end + _FEED_LAG + late
         if call == "stream":
             key = seen = inserted
         return _Kept(key, leg.start, seen, leg.id, leg.site.name if leg.site else "", leg)
-
-    def _delay(self, leg: Leg) -> int:
-        """Return how late a record is: nothing for most, 10 minutes to 20 hours for the share that is late."""
-        share = float(self.switched["late"])
-        if not share:
-            return 0
-        drawn = int(digest("late", leg.id)[:12], 16)
-        if drawn % 10_000 >= share * 10_000:
-            return 0
-        return 10 * MINUTE + drawn // 10_000 % (20 * HOUR)
 
     def _ordered(self, page: list[_Kept]) -> list[dict[str, Any]]:
         records = [self._record(one.leg) for one in page]
@@ -561,6 +553,9 @@ class Webex:
     def _record(self, leg: Leg) -> dict[str, Any]:
         """Return one record as the switches say it stands on the wire."""
         record = self._made(leg)
+        changes = delay(self.switched["changed"], "changed", leg.id)
+        if changes and milliseconds(self.now()) < leg.end + changes:
+            record["Releasing party"] = "Unknown"
         keys, types = self.switched["keys"], self.switched["types"]
         if types == "doc":
             record["Ring duration"] = int(record["Ring duration"])

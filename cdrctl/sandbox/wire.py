@@ -71,6 +71,12 @@ class Switch:
         return ", ".join((*dict.fromkeys((self.default, *self.words)), *further))
 
 
+LATE = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that come minutes to hours late")
+CHANGED = Switch(
+    "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that change minutes to hours after the call"
+)
+
+
 class Provider(Protocol):
     """What the server asks of an imitated provider."""
 

@@ -29,8 +29,8 @@ def clock() -> HandClock:
 def providers(clock: HandClock) -> Iterator[Sandbox]:
     with sandbox.start(now=clock) as running:
         for name in PROVIDERS:
-            running.switch(name, "late", "10:36000")
-            running.switch(name, "changed", "10:36000")
+            running.switch(name, "late", "0.1")
+            running.switch(name, "changed", "0.1")
         yield running
 
 

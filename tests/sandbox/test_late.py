@@ -1,0 +1,66 @@
+"""Records that come late, and records that change: the same two switches at every provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.fetchers import PROVIDERS, load
+from cdrctl.sandbox import Sandbox
+from tests.support import HandClock, Record, Shell
+
+EVENING = datetime(2026, 11, 12, 23, 30, tzinfo=UTC)
+WINDOW = ("--since", "2026-11-12T17:00Z", "--until", "2026-11-12T21:00Z")
+CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if call.windowed]
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(EVENING)
+
+
+@pytest.fixture
+def providers(clock: HandClock) -> Iterator[Sandbox]:
+    with sandbox.start(now=clock) as running:
+        yield running
+
+
+def records(providers: Sandbox, clock: HandClock, folder: Path, provider: str, call: str) -> list[Record]:
+    """Return what an export of the window has."""
+    shell = Shell(folder, clock)
+    shell.profile("acme", provider, {**providers.credentials(provider), "requests_per_minute": 0})
+    return shell.run(provider, call, *WINDOW).ok().lines
+
+
+@pytest.mark.parametrize(("provider", "call"), CALLS)
+def test_records_come_late(providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str) -> None:
+    usual = records(providers, clock, tmp_path, provider, call)
+    providers.switch(provider, "late", "1")
+    clock.time = datetime(2026, 11, 12, 21, 10, tzinfo=UTC)
+    some = records(providers, clock, tmp_path, provider, call)
+    assert len(some) < len(usual)
+    if call != "interactions":  # the leg shown is the earliest that is there
+        assert all(one in usual for one in some)
+    if call == "stream":  # it has what came in the last twelve hours, and not what came before
+        return
+    clock.time = datetime(2026, 11, 13, 20, 0, tzinfo=UTC)
+    assert sorted(map(str, records(providers, clock, tmp_path, provider, call))) == sorted(map(str, usual))
+
+
+@pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "interactions"])  # they cost nothing
+def test_a_share_of_the_records_changes(
+    providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
+) -> None:
+    usual = records(providers, clock, tmp_path, provider, call)
+    providers.switch(provider, "changed", "1")
+    early = records(providers, clock, tmp_path, provider, call)
+    assert len(early) == len(usual)
+    differ = [(one, other) for one, other in zip(early, usual, strict=True) if one != other]
+    assert differ
+    assert len(differ) < len(usual)
+    for one, other in differ:
+        assert len([name for name in one if one[name] != other[name]]) == 1, "and nothing that says which record it is"

@@ -1,0 +1,244 @@
+"""The archive's commands: what they say, what they end with, what they leave alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.archive.ledger import locked
+from cdrctl.cli.app import main
+from cdrctl.cli.world import World
+from cdrctl.fetchers import PROVIDERS
+from cdrctl.sandbox import Sandbox
+from tests.support import HandClock, Shell
+
+NOW = datetime(2026, 11, 12, 5, 0, tzinfo=UTC)
+INTO = ("--into", "archive")
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(NOW)
+
+
+@pytest.fixture
+def providers(clock: HandClock) -> Iterator[Sandbox]:
+    with sandbox.start(now=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(tmp_path: Path, clock: HandClock, providers: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(tmp_path, clock)
+    configure(shell, providers, *PROVIDERS)
+    return shell
+
+
+def configure(shell: Shell, providers: Sandbox, *names: str, **more: str) -> None:
+    lines: list[str] = []
+    for name in names:
+        settings = {"provider": name, **providers.credentials(name), "requests_per_minute": 0, **more}
+        lines += [f"[profiles.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
+    shell.config.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    shell.config.chmod(0o600)
+
+
+def test_every_profile_has_a_line_of_its_own(shell: Shell) -> None:
+    ran = shell.run("sync", "--all", *INTO).ok()
+    assert ran.out == b""
+    for name in PROVIDERS:
+        assert any(
+            line.startswith(f"cdrctl: {name} {name} ") and " fetched, " in line and " 0 late, 0 changed" in line
+            for line in ran.err.splitlines()
+        ), name
+    assert ran.err.splitlines()[-1].startswith("cdrctl: 10 days, ")
+    again = shell.run("--log-format", "json", "sync", "--all", *INTO).ok()
+    lines = [json.loads(line) for line in again.err.splitlines()]
+    webex = next(line for line in lines if line.get("profile") == "webex")
+    assert webex["level"] == "result"
+    assert (webex["new"], webex["late"], webex["changed"], webex["duplicate"]) == (0, 0, 0, 0)
+    assert webex["fetched"] > 0
+    assert lines[-1]["level"] == "done"
+
+
+def test_quiet_is_quiet(shell: Shell) -> None:
+    assert shell.run("sync", "webex", *INTO, "-q").ok().err == ""
+
+
+def test_one_that_fails_stops_no_other(shell: Shell, providers: Sandbox) -> None:
+    providers.fail("kazoo", 404, times=1000)
+    ran = shell.run("sync", "--all", *INTO)
+    assert ran.code == 3
+    assert "kazoo" in ran.err.splitlines()[-2]
+    days = json.loads(shell.run("coverage", *INTO).ok().out)
+    assert {day["state"] for day in days if day["profile"] == "kazoo"} == {"hole"}
+    assert {day["state"] for day in days if day["profile"] != "kazoo"} == {"open"}
+    assert any("error" in day for day in days if day["profile"] == "kazoo")
+    providers.switch("kazoo", "fail", "none")
+    before = len(providers.requests)
+    shell.run("fill", "--all", *INTO).ok()
+    asked = {one.path.split("/")[1] for one in providers.requests[before:]}
+    assert asked == {"kazoo"}, "only what is missing is asked for"
+    assert not any(day["state"] == "hole" for day in json.loads(shell.run("coverage", *INTO).ok().out))
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, 5), (403, 4)])
+def test_one_that_fails_alone_ends_with_its_own_exit_code(
+    shell: Shell, providers: Sandbox, status: int, code: int
+) -> None:
+    providers.fail("webex", status, times=1000)
+    assert shell.run("sync", "webex", *INTO).code == code
+
+
+def test_a_wrong_token(shell: Shell, providers: Sandbox) -> None:
+    configure(shell, providers, "webex", access_token="wrong-token-of-mine")
+    ran = shell.run("sync", "--all", *INTO)
+    assert ran.code == 4
+    assert "wrong-token" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sync", *INTO), "which profiles?"),
+        (("sync", "nobody", *INTO), "nobody"),
+        (("sync", "webex", *INTO, "--call", "legs"), "cdrs, stream"),
+        (("sync", "webex", *INTO, "--since", "02/03/26"), "--since"),
+        (("sync", "webex", *INTO, "--lookback", "soon"), "length of time"),
+        (("sync", "webex", *INTO, "--tz", "Europe/Pari"), "Europe/Paris"),
+        (("sync", "webex", *INTO, "--format", "xlsx"), "jsonl.gz"),
+        (("coverage", *INTO), "no archive"),
+        (("verify", *INTO), "no archive"),
+        (("fill", "webex", *INTO), "no archive"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(
+    shell: Shell, providers: Sandbox, words: tuple[str, ...], said: str
+) -> None:
+    ran = shell.run(*words)
+    assert ran.code in {2, 6}
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert providers.requests == []
+
+
+def test_zone_and_format_stay_what_they_were(shell: Shell) -> None:
+    shell.run("sync", "webex", *INTO, "--tz", "Europe/Paris", "-f", "csv.gz").ok()
+    assert shell.run("sync", "webex", *INTO).ok().code == 0
+    assert shell.run("sync", "webex", *INTO, "--tz", "UTC").code == 2
+    assert shell.run("sync", "webex", *INTO, "-f", "jsonl").code == 2
+    assert list(shell.folder.glob("archive/webex/cdrs/date=*/cdrs.csv.gz"))
+
+
+def test_another_run_is_said(shell: Shell) -> None:
+    shell.run("sync", "webex", *INTO).ok()
+    with locked(shell.folder / "archive"):
+        for words in (("sync", "webex"), ("fill", "webex"), ("verify",)):
+            assert shell.run(*words, *INTO).code == 11
+
+
+def test_what_cannot_be_written_is_said(shell: Shell) -> None:
+    (shell.folder / "archive").write_text("a file")
+    ran = shell.run("sync", "webex", *INTO)
+    assert ran.code == 8
+    assert "archive" in ran.err
+
+
+def test_other_calls_are_kept_beside_the_main_one(shell: Shell) -> None:
+    shell.run("sync", "--all", *INTO, "--call", "stream", "--call", "interactions").ok()
+    kept = {(day["profile"], day["call"]) for day in json.loads(shell.run("coverage", *INTO).ok().out)}
+    assert kept == {("webex", "stream"), ("kazoo", "interactions")}
+
+
+def test_a_plan_asks_nothing(shell: Shell, providers: Sandbox) -> None:
+    plans = {one["profile"]: one for one in json.loads(shell.run("plan", "--all", "--since", "40d").ok().out)}
+    assert providers.requests == []
+    webex = plans["webex"]
+    assert webex["windows"] == 31
+    assert webex["seconds_at_least"] > 3600
+    assert len(webex["beyond_retention"]) == 1
+    assert plans["kazoo"]["beyond_retention"] == []
+    shell.run("sync", "webex", *INTO).ok()
+    before = len(providers.requests)
+    (one,) = json.loads(shell.run("plan", "webex", *INTO, "--lookback", "1h").ok().out)
+    assert one["windows"] == 1
+    assert len(providers.requests) == before
+
+
+def test_all_that_is_made_is_private(shell: Shell) -> None:
+    before = os.umask(0)
+    try:
+        shell.run("sync", "webex", *INTO).ok()
+    finally:
+        os.umask(before)
+    for path in [shell.folder / "archive", *shell.folder.glob("archive/**/*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_a_lost_ledger_is_made_again_and_nothing_is_asked_for_again(shell: Shell, providers: Sandbox) -> None:
+    shell.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
+    before = shell.run("coverage", *INTO).ok().out
+    for path in shell.folder.glob("archive/ledger.sqlite3*"):
+        path.unlink()
+    ran = shell.run("sync", "--all", *INTO)
+    assert ran.code == 8
+    assert "--rebuild" in ran.err
+    shell.run("verify", "--rebuild", *INTO).ok()
+    assert shell.run("coverage", *INTO).ok().out == before
+    asked = len(providers.requests)
+    shell.run("fill", "--all", *INTO).ok()
+    assert len(providers.requests) == asked
+
+
+def test_verify_names_what_differs(shell: Shell) -> None:
+    shell.run("sync", "webex", *INTO).ok()
+    path = next(shell.folder.glob("archive/webex/cdrs/*/cdrs.jsonl"))
+    path.write_bytes(path.read_bytes()[:-10])
+    ran = shell.run("verify", *INTO)
+    assert ran.code == 3
+    assert ran.out.decode() == f"{path.relative_to(shell.folder / 'archive')}\tis not what was written\n"
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_the_calendar_fits_a_narrow_terminal(shell: Shell, color: bool) -> None:  # noqa: FBT001
+    shell.run("sync", "webex", *INTO, "--since", "2026-10-20")
+    out = io.BytesIO()
+    world = World(
+        environ={"CDRCTL_CONFIG": str(shell.config), **({} if color else {"NO_COLOR": "1"})},
+        stdin=io.StringIO(),
+        stdout=out,
+        stderr=io.StringIO(),
+        stdin_is_terminal=True,
+        stdout_is_terminal=True,
+        stderr_is_terminal=True,
+        width=40,
+        clock=shell.clock.plain(),
+    )
+    assert main(["coverage", *INTO], world) == 0
+    text = out.getvalue().decode()
+    assert ("\x1b[32m" in text) == color
+    if not color:
+        assert all(len(line) <= 40 for line in text.splitlines())
+        assert "2026-11 ##########oo" in text
+        assert "1 beyond" not in text
+        assert text.startswith("webex cdrs (webex): ")
+
+
+def test_what_is_done_is_not_asked_for_again(shell: Shell, providers: Sandbox, clock: HandClock) -> None:
+    shell.run("sync", "voicenter", *INTO, "--since", "2026-11-01").ok()
+    whole = len(providers.requests)
+    clock.move(minutes=1)
+    shell.run("sync", "voicenter", *INTO, "--since", "2026-11-01").ok()
+    assert len(providers.requests) - whole <= 3
+    clock.move(days=1)
+    shell.run("sync", "voicenter", *INTO).ok()
+    assert len(providers.requests) - whole <= 6

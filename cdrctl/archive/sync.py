@@ -271,7 +271,7 @@ def _forget_missing_files(archive: Archive, ledger: Ledger, source: Source, now:
 def _say_progress(source: Source, outcome: Outcome, number: int, total: int, begun: datetime, now: datetime) -> None:
     if number:
         ends = now + (now - begun) / number * (total - number)
-        source.tell("progress", f"day {number + 1} of {total}, {outcome.fetched} records, until about {ends:%H:%M} UTC")
+        source.tell("progress", f"day {number + 1} of {total}, until about {ends:%H:%M} UTC, {outcome.fetched} records")
     else:
         source.tell("progress", f"day 1 of {total}")
 

@@ -107,6 +107,18 @@ def test_the_first_run_begins_with_what_may_still_change(bench: Bench) -> None:
     assert bench.asked == [Window(midnight - timedelta(days=1), midnight), Window(midnight, until)]
 
 
+def test_the_end_is_foretold_from_what_the_days_so_far_took(bench: Bench) -> None:
+    def slow(_window: Window) -> None:
+        bench.now += timedelta(minutes=3)
+
+    bench.fault = slow
+    bench.sync(since=NOW - timedelta(days=9))
+    said = [text for text in bench.said if "of 10" in text]
+    assert said[0] == "progress: day 1 of 10"
+    assert said[1].startswith("progress: day 2 of 10, until about 03:00 UTC, ")
+    assert said[9].startswith("progress: day 10 of 10, until about 03:00 UTC, ")
+
+
 def test_a_late_record_goes_into_its_day_and_is_counted(bench: Bench) -> None:
     bench.sync()
     bench.records += [call("late", "2026-11-11T07:00:00Z"), call("new", "2026-11-12T03:00:00Z")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,24 @@ def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_men
     ends = child(shell, ",".join(map(str, numbers)), *SYNC).stdout.split()
     assert ends.count("killed") >= 10, ends  # 22 times
     assert set(ends) <= {"killed", "0"}
+    assert_whole(shell)
+
+
+CALLS_OF_THE_SYSTEM = "openat,write,pwrite64,fsync,fdatasync,rename,unlink,mkdir,ftruncate"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace to kill at real system calls")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_killed_at_any_system_call_leaves_nothing_that_the_next_does_not_mend(shell: Shell, seed: int) -> None:
+    rng = random.Random(100 + seed)  # noqa: S311 - not for secrets
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.archive.killed", str(shell.config), NOW.isoformat(), "1000000", *SYNC]
+    for kind in CALLS_OF_THE_SYSTEM.split(","):
+        inject = f"inject={kind}:signal=SIGKILL:when={rng.randint(1, 400 if kind == 'openat' else 30)}"
+        words = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={kind}", "-e", inject, *command]
+        ran = subprocess.run(words, env=environ, cwd=shell.folder, capture_output=True, text=True, check=False)
+        if "PTRACE" in ran.stderr or "ptrace" in ran.stderr:
+            pytest.skip(f"strace may not trace here: {ran.stderr[:100]}")
     assert_whole(shell)
 
 

@@ -7,6 +7,7 @@
       TemporaryError           5  rate limit, network, 5xx after all retries: run it again
       ConfigurationError       6  the profile or the configuration file
       ProviderError            7  the provider refused, or answered in a shape we do not know
+        DriftError             7  records do not fit the columns known, and --strict was given
       OutputError              8  the output cannot be written
       NoRecordsError           9  no records, and --fail-if-empty was given
       LockedError             11  another run holds the lock
@@ -77,6 +78,10 @@ class ProviderError(CdrctlError):
     """The provider refused, or answered in a shape we do not know."""
 
     exit_code = 7
+
+
+class DriftError(ProviderError):
+    """Records do not fit the columns known, and --strict was given."""
 
 
 class OutputError(CdrctlError):

@@ -57,6 +57,32 @@ def reachable(window: Window, lag: timedelta, now: datetime, title: str) -> tupl
     ]
 
 
+A_ZONE = timedelta(hours=26)
+"""Clocks that differ by more are not set to the wrong zone: then it is `Date` that cannot be relied upon."""
+
+
+def by_their_clock(
+    pieces: Iterator[Piece], window: Window, ahead: Callable[[], timedelta | None], now: datetime, title: str
+) -> Iterator[Piece]:
+    """Yield the pieces of a window and, where it ends after the provider's own present, what cannot have been in it.
+
+    `ahead` says, once answers came, how far the clock that gave `now` is ahead of the provider's. A clock that is
+    ahead by hours lets a nightly export ask for hours that have not happened, and the next one never asks again.
+    """
+    yield from pieces
+    by = ahead()
+    if by is None or not UP_TO_NOW < by < A_ZONE or window.until <= now - by:
+        return
+    end = rfc3339((now - by).replace(microsecond=0))
+    if window.until >= now - UP_TO_NOW:
+        yield Note(f"by the clock of {title} it is {end}: the calls after that are to come")
+    else:
+        yield Gap(
+            f"by the clock of {title} it is {end}: the calls from then to {rfc3339(window.until)} are to come",
+            "set this machine's clock right, and run it again",
+        )
+
+
 @dataclass(slots=True)
 class Tally:
     """What an export has done so far: counts, and what could not be had."""

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -226,6 +226,7 @@ class Column:
     read: Callable[[Any], Value] | None = None
     null_words: frozenset[str] = frozenset()
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
+    example: str = ""
 
 
 def pick(record: Record, key: str) -> Any:
@@ -250,6 +251,7 @@ def snake_case(key: str) -> str:
 # Raw records to rows
 
 Warn = Callable[[str], None]
+"""Told how records differ from what their columns say; it may raise, and then the page they are on is not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,21 @@ class Schema:
     rows: Callable[[Page], Sequence[Row] | Sequence[Record]]
     unfold: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a call's records beside their columns, so that a change can be told from what is usual.
+
+    Args:
+        free: The objects in a record, in folded case, whose fields are the customer's own: there no field is unknown.
+        always: The columns that every record has a value in, as far as is documented.
+    """
+
+    free: frozenset[str] = frozenset()
+    always: frozenset[str] = frozenset()
+
+
+NOTHING_KNOWN = Known()
 
 _SHAPES_REMEMBERED = 256
 
@@ -389,7 +406,60 @@ def _unread(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[i
     return unread
 
 
-def _native_rows(columns: Sequence[Column], warn: Warn, *, flat: bool = False) -> Callable[[Page], list[Row]]:
+def _plans(columns: Sequence[Column], look: Callable[[_Plan], None]) -> Callable[[tuple[str, ...]], _Plan]:
+    """Return the function that plans a shape of record, and has each new shape looked at."""
+
+    @functools.lru_cache(_SHAPES_REMEMBERED)
+    def plan_of(shape: tuple[str, ...]) -> _Plan:
+        plan = _plan(columns, shape)
+        look(plan)
+        return plan
+
+    return plan_of
+
+
+def _unknown(free: Collection[str], warn: Warn) -> Callable[[_Plan], None]:
+    """Return the function that looks at a shape of record for fields that no column names, with one warning for all.
+
+    Fields of the objects in `free` are the customer's own, and no news.
+    """
+    told = False
+
+    def look(plan: _Plan) -> None:
+        nonlocal told
+        names = [key for key, _ in plan.unknown if key.partition(".")[0].casefold() not in free]
+        if names and not told:
+            told = True
+            shown = ", ".join(repr(name)[1:-1][:60] for name in names[:NAMED])
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            warn(f"fields came that this version does not know: {shown}{more}; they are kept, and there may be others")
+
+    return look
+
+
+NAMED = 5
+"""Unknown fields that a warning names at most."""
+
+
+def _absent(columns: Sequence[Column], always: Collection[str], warn: Warn) -> Callable[[Sequence[Row]], None]:
+    """Return the function that looks for columns without a value where there always is one; one warning per column."""
+    left = [at for at, column in enumerate(columns) if column.name in always]
+
+    def look(rows: Sequence[Row]) -> None:
+        for at in [at for at in left if any(row[at] is None for row in rows)]:
+            left.remove(at)
+            warn(f"column {columns[at].name}: a record came without it, which has not been so; such records are kept")
+
+    return look
+
+
+def _native_rows(
+    columns: Sequence[Column],
+    warn: Warn,
+    *,
+    flat: bool = False,
+    known: Known,
+) -> Callable[[Page], list[Row]]:
     """Return the function that reads a page into rows of all columns and, last, the unknown fields or None.
 
     Where `flat` is asked for, a list or an object in a column of another kind becomes JSON text.
@@ -397,8 +467,9 @@ def _native_rows(columns: Sequence[Column], warn: Warn, *, flat: bool = False) -
     empty: Row = [None] * (len(columns) + 1)
     from_context = [(at, column.key[1:]) for at, column in enumerate(columns) if column.key.startswith("@")]
     containers = _containers(columns)
-    plan_of = functools.lru_cache(_SHAPES_REMEMBERED)(functools.partial(_plan, columns))
     unread = _unread(columns, warn, flat=flat)
+    plan_of = _plans(columns, _unknown(known.free, warn))
+    look_for_absent = _absent(columns, known.always, warn)
 
     def row(record: Record, context: Mapping[str, str]) -> Row:
         if containers:
@@ -429,7 +500,9 @@ def _native_rows(columns: Sequence[Column], warn: Warn, *, flat: bool = False) -
         return values
 
     def rows(page: Page) -> list[Row]:
-        return [row(record, page.context) for record in page.records]
+        found = [row(record, page.context) for record in page.records]
+        look_for_absent(found)
+        return found
 
     return rows
 
@@ -448,17 +521,18 @@ _NOUNS: dict[Kind, str] = {
 EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
 
 
-def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn) -> Schema:
+def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Known = NOTHING_KNOWN) -> Schema:
     """Return the provider's own fields, typed, under snake_case names, then `extra`; or only the fields asked for.
 
     Raises:
         UsageError: A field is not a column of this call.
     """
     everything = (*columns, EXTRA_COLUMN)
-    rows = _native_rows(columns, warn)
     if fields is None:
-        return Schema(everything, rows, unfold=True)
+        return Schema(everything, _native_rows(columns, warn, known=known), unfold=True)
     at = _positions(everything, fields)
+    known = Known(known.free, known.always & set(fields))  # others may not have been asked for
+    rows = _native_rows(columns, warn, known=known)
     chosen = tuple(everything[position] for position in at)
     return Schema(chosen, lambda page: [[row[position] for position in at] for row in rows(page)])
 
@@ -471,6 +545,7 @@ def common(
     *,
     provider: str,
     profile: str,
+    known: Known = NOTHING_KNOWN,
 ) -> Schema:
     """Return the common CDR, version 1: the same columns for all providers, or only the fields asked for.
 
@@ -480,7 +555,7 @@ def common(
     Raises:
         UsageError: A field is not a column of the common CDR.
     """
-    rows = _native_rows(columns, warn, flat=True)
+    rows = _native_rows(columns, warn, flat=True, known=known)
     names = [column.name for column in columns]
     chosen = COMMON if fields is None else tuple(COMMON[at] for at in _positions(COMMON, fields))
 

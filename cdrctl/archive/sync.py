@@ -416,7 +416,7 @@ def _whole(day: Day, archive: Archive) -> Window:
 def _fetched(archive: Archive, source: Source, window: Window) -> tuple[bytes, list[Entry], Tally]:
     """Return the first line of the file, if it has one, and what the provider has of a window."""
     call, tally = source.call, Tally()
-    schema = native(call.columns, None, lambda text: source.tell("warning", text))
+    schema = native(call.columns, None, lambda text: source.tell("warning", text), call.known)
     spell = _csv_lines if archive.form.startswith("csv") else _json_lines
 
     def entries(page: Page) -> list[Entry]:

@@ -97,7 +97,7 @@ def begin(
 
 def main(arguments: list[str], world: World) -> int:
     """Return the exit code of one command line."""
-    from cdrctl.cli import archive, profile, sandbox, together  # noqa: F401, PLC0415 - they add their commands
+    from cdrctl.cli import archive, fields, profile, sandbox, together  # noqa: F401, PLC0415 - they add their commands
 
     code = 0
     try:

@@ -16,7 +16,7 @@ import typer
 
 from cdrctl import windows
 from cdrctl.cli.app import app
-from cdrctl.cli.exporting import SANDBOX, colored, standard_output, the_clock
+from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, standard_output, the_clock
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
@@ -232,13 +232,13 @@ def _side_by_side(
         assert part.profile is not None  # noqa: S101 - it was connected
         assert part.provider is not None  # noqa: S101
         tell = _teller(session, f"{job.name} {call.name}")
-        client, settings = part.profile.client, part.profile.settings
-        if client is not None:
-            client.tell = tell
+        profile, title = part.profile, part.provider.title
+        if profile.client is not None:
+            profile.client.tell = tell
         options = {**usual_options(session, call), "fields": None}
 
         def fetch(window: windows.Window) -> Iterator[Any]:
-            return call.fetch(client, settings, window, options)
+            return fetch_window(call, profile, window, options, now(), title)
 
         try:
             syncing.sync(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.run import Session
-from cdrctl.errors import ConfigurationError, IncompleteError, NoRecordsError, OutputError, UsageError
-from cdrctl.export import Tally, reachable, rows
+from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
+from cdrctl.export import Tally, by_their_clock, reachable, rows
 from cdrctl.fetchers import Call, Provider, Settings, connect
 from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
 from cdrctl.writers.output import check, output
@@ -63,7 +63,7 @@ def export_call(
             profile.name,
             shared["schema"],
             fields,
-            lambda text: session.voice.tell("warning", text),
+            drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
         )
         look = writers.Look(
             width=session.world.width,
@@ -71,6 +71,7 @@ def export_call(
             color=colored(session),
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
             chosen=fields is not None,
+            for_spreadsheets=shared["spreadsheet_safe"],
         )
         tally = Tally()
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
@@ -135,7 +136,16 @@ def fetched(
         rest = [piece for piece in rest if isinstance(piece, Gap)]
     if window is None:
         return None, iter(rest)
-    return window, _after(rest, call.fetch(profile.client, profile.settings, window, options))
+    return window, _after(rest, fetch_window(call, profile, window, options, now, provider.title))
+
+
+def fetch_window(
+    call: Call, profile: Connected, window: windows.Window, options: Mapping[str, Any], now: datetime, title: str
+) -> Iterator[Piece]:
+    """Return the pieces of a window, and what the provider's clock says of its end."""
+    pieces = call.fetch(profile.client, profile.settings, window, options)
+    client = profile.client
+    return by_their_clock(pieces, window, lambda: client.ahead, now, title) if client is not None else pieces
 
 
 def _after(rest: Sequence[Note | Gap], pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -177,12 +187,32 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
     to_stdout = path is None or path == "-"
     form: str | None = shared["format"] or (None if to_stdout else writers.format_of(path))
     wants_raw = shared["schema"] == "raw"
+    if wants_raw and shared["strict"]:
+        raise UsageError(
+            "raw records are not read: --strict has nothing to hold them against", hint="use --schema native"
+        )
     if form is None:
         form = "table" if to_stdout and session.world.stdout_is_terminal and not wants_raw else "jsonl"
     if wants_raw and not writers.takes_raw(form):
         raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
+    if shared["spreadsheet_safe"] and form not in {"csv", "tsv"}:
+        raise UsageError(f"--spreadsheet-safe is for csv and tsv, not for {form}", hint="use -f csv, or leave it out")
     writers.load(form)
     return form
+
+
+def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[str], None]:
+    """Return what is told how records differ from their columns: it warns, or ends the export with --strict."""
+    if not shared["strict"]:
+        return lambda text: session.voice.tell("warning", text)
+
+    def refuse(text: str) -> None:
+        raise DriftError(
+            f"the records do not fit the columns known: {text.partition(';')[0]}",
+            hint=f"cdrctl fields {about} lists the columns; without --strict nothing is lost and this is a warning",
+        )
+
+    return refuse
 
 
 def field_names(text: str | None) -> list[str] | None:
@@ -250,8 +280,10 @@ def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Seq
     if name == "common":
         if call.common is None:
             raise UsageError(f"{provider.name} {call.name} has no calls in it: --schema common does not fit")
-        return common(call.columns, call.common, fields, warn, provider=provider.name, profile=profile)
-    return native(call.columns, fields, warn)
+        return common(
+            call.columns, call.common, fields, warn, provider=provider.name, profile=profile, known=call.known
+        )
+    return native(call.columns, fields, warn, call.known)
 
 
 def standard_output(session: Session, path: str | None) -> Any:

@@ -86,6 +86,19 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
     ),
     "fields": (str | None, option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS"), None),
     "limit": (int | None, option("--limit", about="Stop after so many records.", metavar="N", min=1), None),
+    "spreadsheet_safe": (
+        bool,
+        option(
+            "--spreadsheet-safe",
+            about="csv and tsv: an apostrophe before text that a spreadsheet would take for a formula, +49… too.",
+        ),
+        False,
+    ),
+    "strict": (
+        bool,
+        option("--strict", about="Exit 7 when records do not fit the columns known (see cdrctl fields)."),
+        False,
+    ),
     "allow_partial": (bool, option("--allow-partial", about="Exit 0 where 3 would be given."), False),
     "fail_if_empty": (bool, option("--fail-if-empty", about="Exit 9 when there are no records."), False),
     **TALK,

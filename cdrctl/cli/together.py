@@ -19,6 +19,7 @@ from cdrctl.cli.exporting import (
     colored,
     conclude,
     connected,
+    drift,
     fetched,
     field_names,
     output_format,
@@ -28,7 +29,7 @@ from cdrctl.cli.exporting import (
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
-from cdrctl.errors import CdrctlError, IncompleteError, UsageError
+from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import Row, Schema, common
@@ -78,6 +79,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         color=colored(session),
         shown=("provider", *COMMON_SHOWN),
         chosen=fields is not None,
+        for_spreadsheets=given["spreadsheet_safe"],
     )
     columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns
     with ExitStack() as opened:
@@ -220,9 +222,12 @@ def _rows_of(
         call.columns,
         call.common,
         fields,
-        lambda text: tell("warning", text),
+        drift(session, given, f"{provider.name} {call.name}")
+        if given["strict"]
+        else lambda text: tell("warning", text),
         provider=provider.name,
         profile=profile.name,
+        known=call.known,
     )
     yield from rows(pieces, call, schema, window, part.tally, tell, given["limit"])  # type: ignore[misc]
 
@@ -260,6 +265,9 @@ def _failure(parts: Sequence[Part]) -> BaseException:
     bugs = [part.error for part in failed if not isinstance(part.error, CdrctlError)]
     if bugs and bugs[0] is not None:
         return bugs[0]
+    for part in failed:
+        if isinstance(part.error, DriftError):
+            return DriftError(f"{part.title}: {part.error.message}", hint=part.error.hint)
     names = ", ".join(part.title for part in failed)
     return IncompleteError(
         f"incomplete: {len(failed)} of {len(parts)} profiles failed: {names}",

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError
-from cdrctl.records import Column, Piece, Record, Value
+from cdrctl.records import NOTHING_KNOWN, Column, Known, Piece, Record, Value
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class Settings(BaseModel):
     ca_file: str | None = Field(None, description="PEM file of the authority that signed the server's certificate")
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
         60.0, description="seconds to wait for the next bytes of an answer"
+    )
+    largest_page_mb: Annotated[int, Field(ge=1, le=65536)] = Field(
+        256, description="MiB that one answer may have, decompressed: longer ones are refused"
     )
     timezone: str | None = Field(None, description="zone of times without an offset, when --tz is not given")
     requests_per_minute: Annotated[float, Field(ge=0)] | None = Field(
@@ -130,6 +133,7 @@ class Call:
         longest: The longest window that one request may ask for; None where one request may ask for all.
         margin: How much more than the window is asked for, so that it is complete.
         first: The kind of the first request of a window, as the provider's budgets name it.
+        known: What is known of its records beside their columns.
         gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
     """
 
@@ -154,6 +158,7 @@ class Call:
     longest: timedelta | None = None
     margin: timedelta = timedelta(0)
     first: str = "page"
+    known: Known = NOTHING_KNOWN
 
     @property
     def windowed(self) -> bool:
@@ -231,6 +236,7 @@ def connect(
         ended=provider.ended or unauthorized,
         requests_per_minute=settings.requests_per_minute,
         timeout=settings.timeout,
+        largest=settings.largest_page_mb * 1024 * 1024,
         ca_file=settings.ca_file,
         shelf=shelf,
         pace_shelf=pace_shelf,

@@ -30,6 +30,7 @@ from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_link, er
 from cdrctl.records import (
     Column,
     Gap,
+    Known,
     Note,
     Page,
     Piece,
@@ -899,6 +900,7 @@ PROVIDER = Provider(
             name="cdrs",
             about="Call history of a period (cdr_feed): up to 30 days back, one record per leg and party.",
             columns=COLUMNS,
+            known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -918,6 +920,7 @@ PROVIDER = Provider(
             name="stream",
             about="Newest call history (cdr_stream): up to 12 hours back, late records included.",
             columns=COLUMNS,
+            known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
             fetch=stream,
             identity=identity,
             start=start,

@@ -20,6 +20,7 @@ import httpx
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http.pace import Clock, Manners, Pace, PaceShelf
 from cdrctl.http.wire import (
+    MEBIBYTE,
     Answer,
     Ask,
     BrokenExchangeError,
@@ -37,6 +38,12 @@ LONGEST_WAIT = 300.0
 """Seconds that a `Retry-After` may make us wait: longer ones are shortened to this."""
 FIRST_BACKOFF = 1.0
 RENEW_BEFORE = timedelta(seconds=60)
+
+LARGEST = 256 * MEBIBYTE
+"""Bytes that one answer may have when nothing is said: far above any real page, far below a machine's memory."""
+
+CLOCKS_MAY_DIFFER = timedelta(minutes=2)
+"""As far as a clock may be off before it is said."""
 
 Level = Literal["debug", "progress", "wait", "note", "warning"]
 Tell = Callable[[Level, str], None]
@@ -118,7 +125,7 @@ class TokenShelf(Protocol):
 
 
 class Client:
-    """One profile's way to its provider for one run; counts its requests.
+    """One profile's way to its provider for one run; counts its requests, and compares the clocks (`ahead`).
 
     Args:
         title: The provider as said in messages.
@@ -131,6 +138,7 @@ class Client:
         ended: Whether an answer says that the token has ended; the status 401 when left out.
         requests_per_minute: The profile's own pace; 0 for none.
         timeout: Seconds between two pieces of an answer.
+        largest: Bytes that one answer may have, decompressed.
         ca_file: The authority to trust, or None for the usual ones.
         shelf: Where renewed tokens are kept, or None.
         pace_shelf: Where the pace is shared with others who use the same credential, or None.
@@ -153,6 +161,7 @@ class Client:
         ended: Callable[[Answer], bool] = unauthorized,
         requests_per_minute: float | None = None,
         timeout: float = 60.0,
+        largest: int = LARGEST,
         ca_file: str | None = None,
         shelf: TokenShelf | None = None,
         pace_shelf: PaceShelf | None = None,
@@ -176,6 +185,8 @@ class Client:
         self._shelf = shelf
         self._conceal = conceal
         self._jitter = jitter
+        self._largest = largest
+        self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
         self._pace = Pace(
             manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
         )
@@ -316,14 +327,16 @@ class Client:
             self._wait_for_budget(ask.kind)
             self.requests += 1
             answer: Answer | None = None
+            sent = self.clock.now()
             try:
-                answer = exchange(self._pool, ask, self.clock)
+                answer = exchange(self._pool, ask, self._largest)
             except BrokenExchangeError as broken:
                 error: CdrctlError = TemporaryError(
                     f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
                 )
             else:
                 self.tell("debug", f"{ask.method} {answer.url} -> {answer.status}")
+                self._compare_clocks(answer, sent)
                 fault = self._fault(ask, answer)
                 if fault is None:
                     return answer
@@ -376,6 +389,24 @@ class Client:
             )
         return ask.whole(answer.body) if ask.whole else None
 
+    def _compare_clocks(self, answer: Answer, sent: datetime) -> None:
+        """Notice, once, that this machine's clock is not the provider's: windows up to now depend on it.
+
+        `Date` is when an answer was made (RFC 9110, section 6.6.1): not before it was asked for, not after it came. One
+        that a cache kept has an `Age`.
+        """
+        theirs = _http_date(answer.headers.get("date", ""))
+        if self.ahead is not None or theirs is None or "age" in answer.headers:
+            return
+        self.ahead = max(sent - theirs, timedelta(0)) + min(self.clock.now() - theirs, timedelta(0))
+        if abs(self.ahead) >= CLOCKS_MAY_DIFFER:
+            side = "ahead of" if self.ahead > timedelta(0) else "behind"
+            self.tell(
+                "warning",
+                f"this machine's clock is {_span(abs(self.ahead))} {side} {self.title}'s, whose answer says "
+                f"{theirs.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: now, today and 24h are counted from the wrong instant",
+            )
+
     def _backoff(self, attempt: int, answer: Answer | None, error: CdrctlError) -> float:
         if isinstance(error, TemporaryError) and error.wait is not None:
             return min(error.wait, LONGEST_WAIT) + self._jitter()
@@ -386,6 +417,14 @@ class Client:
         if answer is not None and answer.status in waits:
             return waits[answer.status] + self._jitter()
         return float(FIRST_BACKOFF * 2 ** (attempt - 1) * (0.75 + self._jitter() / 2))
+
+
+def _span(difference: timedelta) -> str:
+    """Return a length of time as people say it: `3 h 2 min`, `12 days 4 h`."""
+    days, rest = divmod(int(difference.total_seconds()) // 60, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [(days, "days"), (hours, "h"), (minutes, "min")]
+    return " ".join([f"{n} {unit}" for n, unit in parts if n][:2])
 
 
 def retry_after(answer: Answer, now: datetime) -> float | None:

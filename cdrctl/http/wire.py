@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import islice
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -18,14 +21,15 @@ import pydantic_core
 
 from cdrctl import __version__
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
-from cdrctl.http.pace import Clock
 
-PAGE_LIMIT = 512 * 1024 * 1024
-"""Bytes, decoded, that one answer may have: far above any real page, far below a machine's memory."""
+MEBIBYTE = 1024 * 1024
 
 CONNECT_SECONDS = 10.0
 STALL_FACTOR = 10
-"""A body that drips must be whole within so many times the profile's timeout."""
+"""An answer, from looking up the host's name to the body's last byte, may take so many times the profile's timeout."""
+
+AT_ONCE = 256 * 1024
+"""Bytes that are decompressed at a time, so that the bound on an answer is noticed before memory is."""
 
 EXCERPT = 300
 """Characters of a body that is no JSON that are kept for messages."""
@@ -137,7 +141,7 @@ def open_client(
         ConfigurationError: `ca_file` is not a readable PEM file, or the environment names a proxy we cannot use.
     """
     limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
-    headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json"}
+    headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     if transport is not None:
         return httpx.Client(transport=transport, timeout=limits, headers=headers, cookies=no_cookies)
@@ -186,19 +190,61 @@ def _whole_url(ask: Ask) -> str:
     return f"{ask.url}{'&' if '?' in ask.url else '?'}{urlencode(ask.params)}"
 
 
-def exchange(client: httpx.Client, ask: Ask, clock: Clock) -> Answer:
-    """Return the answer to one request, its body read to the end and decoded.
+def exchange(client: httpx.Client, ask: Ask, largest: int) -> Answer:
+    """Return the answer to one request, its body read to the end and decoded; `largest` is in bytes, decompressed.
+
+    The exchange is made in a thread that nobody waits for when it takes too long, or when the user ends the program:
+    the system's resolver cannot be interrupted, and the network's own timeouts begin anew with every byte that drips.
+
+    Raises:
+        BrokenExchangeError: The network or the body failed, or it took too long; another try may mend it.
+        ConfigurationError: No try can mend it: the certificate, the address or a setting is wrong.
+        ProviderError: The answer is too large, or compressed in a way that was not asked for.
+    """
+    box: SimpleQueue[Answer | BaseException] = SimpleQueue()
+    given_up = threading.Event()
+
+    def work() -> None:
+        try:
+            box.put(_exchanged(client, ask, largest, given_up))
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+            box.put(error)
+
+    seconds = STALL_FACTOR * float(client.timeout.read or 0)
+    try:
+        threading.Thread(target=work, name="cdrctl-exchange", daemon=True).start()
+        came = _taken(box, seconds)
+    finally:
+        given_up.set()
+    if came is None:
+        raise BrokenExchangeError(f"an answer of {host_of(ask.url)} was not whole after {seconds:g} s")
+    if isinstance(came, Answer):
+        return came
+    raise came
+
+
+INTERRUPTIBLE = 0.5
+"""Seconds of one wait: not every system lets Ctrl-C end a longer one."""
+
+
+def _taken(box: SimpleQueue[Answer | BaseException], seconds: float) -> Answer | BaseException | None:
+    """Return what is put into the box within so many seconds, or None."""
+    left = seconds
+    while left > 0:
+        with suppress(Empty):
+            return box.get(timeout=min(left, INTERRUPTIBLE))
+        left -= INTERRUPTIBLE
+    return None
+
+
+def _exchanged(client: httpx.Client, ask: Ask, largest: int, given_up: threading.Event) -> Answer:
+    """Return the answer to one request.
 
     The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
     cycle that would keep its body alive until the garbage collector comes by.
-
-    Raises:
-        BrokenExchangeError: The network or the body failed; another try may mend it.
-        ConfigurationError: No try can mend it: the certificate, the address or a setting is wrong.
-        ProviderError: The answer is too large.
     """
     with _sent(client, ask) as response:
-        body = _read(response, host_of(ask.url), clock)
+        body = _read(response, host_of(ask.url), largest, given_up)
     return _answer(response, ask, body)
 
 
@@ -211,10 +257,11 @@ def pieces(client: httpx.Client, ask: Ask, explain: Callable[[Answer], CdrctlErr
         CdrctlError: What `explain` makes of an answer that is not good.
     """
     with _sent(client, ask) as response:
+        body = _body(response, host_of(ask.url))
         if not 200 <= response.status_code < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
-            beginning = bytearray(b"".join(islice(response.iter_bytes(4096), 16)))
-            raise explain(_answer(response, ask, beginning)) or ProviderError(f"HTTP {response.status_code}")
-        yield from response.iter_bytes()
+            words = bytearray(b"".join(islice(body, 4)))
+            raise explain(_answer(response, ask, words)) or ProviderError(f"HTTP {response.status_code}")
+        yield from body
 
 
 def _answer(response: httpx.Response, ask: Ask, body: bytearray) -> Answer:
@@ -258,20 +305,64 @@ def _unwritable(host: str) -> ConfigurationError:
     )
 
 
-def _read(response: httpx.Response, host: str, clock: Clock) -> bytearray:
-    timeout = float(response.request.extensions["timeout"]["read"] or 0)
-    latest = clock.monotonic() + STALL_FACTOR * timeout
+def _read(response: httpx.Response, host: str, largest: int, given_up: threading.Event) -> bytearray:
     buffer = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in _body(response, host):
         buffer += chunk
-        if len(buffer) > PAGE_LIMIT:
+        if len(buffer) > largest:
             raise ProviderError(
-                f"an answer of {host} is longer than {PAGE_LIMIT // 1024**2} MiB",
-                hint="ask for a shorter window, or for smaller pages where the call has an option for that",
+                f"an answer of {host} is longer than {largest // MEBIBYTE} MiB",
+                hint="ask for a shorter window, or for smaller pages where the call has an option for that; if answers "
+                "really are so long, raise largest_page_mb in the profile",
             )
-        if clock.monotonic() > latest:
-            raise BrokenExchangeError(f"an answer of {host} was not whole after {STALL_FACTOR * timeout:.0f} s")
+        if given_up.is_set():
+            break
     return buffer
+
+
+def _body(response: httpx.Response, host: str) -> Iterator[bytes]:
+    """Yield the body of a response as it comes, decompressed.
+
+    Raises:
+        BrokenExchangeError: It is not compressed as it says, or breaks off.
+        ProviderError: It is compressed in a way that was not asked for: some of them make gigabytes of a few bytes.
+    """
+    chunks = cast("httpx.SyncByteStream", response.stream)
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        yield from chunks
+    elif coding in {"gzip", "x-gzip", "deflate"}:
+        try:
+            yield from _inflated(chunks)
+        except zlib.error:
+            raise BrokenExchangeError(f"{host} sent a body whose compression is broken") from None
+    else:
+        raise ProviderError(
+            f"{host} sent a body compressed in a way that was not asked for ({coding[:40]})",
+            hint="a proxy in between may do this; if not, tell the provider: cdrctl accepts gzip",
+        )
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip or zlib made smaller, a bounded piece at a time; several members follow each other (RFC 1952).
+
+    Raises:
+        zlib.error: It is neither, or its end is missing.
+    """
+    inflater = None
+    for chunk in chunks:
+        left = chunk
+        while left:
+            if inflater is None:
+                inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # whichever of the two it is
+            while piece := inflater.decompress(left, AT_ONCE):
+                yield piece
+                left = inflater.unconsumed_tail
+            left = b""
+            if inflater.eof:
+                left, inflater = inflater.unused_data, None
+    if inflater is not None:
+        raise zlib.error("the end is missing")
 
 
 _CUT_OFF = re.compile(r"[^\s<>\"'=:,;&]+\Z")

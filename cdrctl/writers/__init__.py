@@ -48,7 +48,7 @@ _ENDINGS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "js
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How it shall look, for writers made for people.
+    """How it shall look, for those who look at it.
 
     Args:
         width: Columns of the terminal.
@@ -56,6 +56,7 @@ class Look:
         color: Whether the terminal shall be sent colours.
         shown: The columns a table shows when the user did not choose; empty for all of them.
         chosen: Whether the user chose the columns: then all of them are shown if at all possible.
+        for_spreadsheets: Whether no cell may be taken for a formula.
     """
 
     width: int
@@ -63,6 +64,7 @@ class Look:
     color: bool
     shown: tuple[str, ...] = ()
     chosen: bool = False
+    for_spreadsheets: bool = False
 
 
 def load(name: str) -> Write:

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from cdrctl.writers import Look, Pages
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
     """Write CSV: empty for null, `true` and `false`, numbers plain, lists and objects as compact JSON.
 
-    A value is written as it is, also when a spreadsheet takes it for a formula: `+49…` is a telephone number.
+    A value is written as it is, also when a spreadsheet takes it for a formula, because `+49…` is a telephone number;
+    unless it is asked for that none is: then an apostrophe stands before such text.
     A line with nothing but one empty value is `""`, because readers skip blank lines.
 
     Raises:
         UsageError: The schema has no columns.
     """
-    write_separated(schema, pages, out, separator=",", special='"\r', spell=quoted, blank='""')
+    write_separated(
+        schema, pages, out, separator=",", special='"\r', spell=quoted, blank='""', safe=look.for_spreadsheets
+    )
 
 
 def quoted(cell: str) -> str:

@@ -24,6 +24,7 @@ def write_separated(
     special: str,
     spell: Callable[[str], str],
     blank: str = "",
+    safe: bool = False,
 ) -> None:
     """Write a header, also when there are no records, and a line for every record.
 
@@ -37,6 +38,7 @@ def write_separated(
         special: What cannot stand for itself, besides the separator and the line feed.
         spell: From a cell with such characters in it to what is written.
         blank: What is written for a line that would be empty.
+        safe: Whether an apostrophe is put before text that a spreadsheet would take for a formula.
 
     Raises:
         UsageError: The schema has no columns.
@@ -47,11 +49,25 @@ def write_separated(
     for page in pages:
         # null and text, which most values are, are not worth a call
         cells += [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
+        if safe:
+            cells = [[harmless(cell) for cell in row] for row in cells]
         if cells:
             out.write(utf8(lines(cells, separator, special, spell, blank)))
         cells = []
     if cells:
         out.write(utf8(lines(cells, separator, special, spell, blank)))
+
+
+_FORMULA = re.compile(r"(?!-[0-9]+(\.[0-9]+)?\Z)(\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+
+
+def harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe makes text of what follows.
+
+    Blanks in front do not help, because some programs drop them, and the wide forms of the signs count as well (OWASP,
+    "CSV Injection"). A negative number stays one.
+    """
+    return "'" + cell if _FORMULA.match(cell) else cell
 
 
 def lines(cells: Sequence[Sequence[str]], separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\"})
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
     r"""Write TSV: empty for null, `true` and `false`, numbers plain, lists and objects as compact JSON.
 
     A reader undoes `\t` `\n` `\r` `\\` and has the values back. One empty value alone is a blank line.
@@ -27,7 +27,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
     Raises:
         UsageError: The schema has no columns.
     """
-    write_separated(schema, pages, out, separator="\t", special="\r\\", spell=escaped)
+    write_separated(schema, pages, out, separator="\t", special="\r\\", spell=escaped, safe=look.for_spreadsheets)
 
 
 def escaped(cell: str) -> str:

@@ -175,6 +175,7 @@ def test_a_run_that_is_told_to_end_does(shell: Shell, provider: Sandbox, number:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "CDRCTL_CONFIG": str(shell.config)}
     running = subprocess.Popen(words, env=environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
+    assert "ahead of Voicenter's" in running.stderr.readline(), "the provider's clock is the test's"
     assert "2026-11-10" in running.stderr.readline()
     running.send_signal(number)
     _, said = running.communicate(timeout=10)

@@ -48,8 +48,8 @@ def sample(name: str) -> Any:
     return json.loads((DATA / name).read_text(encoding="utf-8"))
 
 
-def warned(_text: str) -> None:
-    raise AssertionError(_text)
+def warned(text: str) -> None:
+    assert "does not know" in text, text
 
 
 def natives(records: Sequence[dict[str, Any]], call: str = "cdrs", **context: str) -> list[dict[str, Any]]:

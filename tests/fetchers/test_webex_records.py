@@ -164,7 +164,10 @@ def test_keys_and_values_of_the_future_survive() -> None:
     assert rows[0]["extra"] == {"sentiment_score": "0.7", "agent": {"id": 1}}
     assert rows[0]["call_type"] == "SIP_HOLOGRAM"
     assert [row["ring_duration"] for row in rows] == ["long", "longer"]
-    assert len(warnings) == 1
+    assert [text.partition(":")[0] for text in warnings] == [
+        "fields came that this version does not know",
+        "column ring_duration",
+    ]
 
 
 def test_a_record_of_2025_lacks_the_newer_columns_only() -> None:

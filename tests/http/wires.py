@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -124,6 +124,36 @@ class Server:
             connection.recv(1)  # until the client gives up
         else:  # says that it will close, or the next request may be sent into a connection that is gone
             connection.sendall(said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+
+
+@contextmanager
+def talking(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Run a server on loopback that lets a function talk on each connection; return its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = threading.Event()
+
+        def one(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                talk(connection)
+
+        def accept() -> None:
+            while True:
+                connection, _ = listener.accept()
+                if ended.is_set():
+                    connection.close()
+                    return
+                threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            ended.set()
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+            thread.join(5)
 
 
 @contextmanager

@@ -1,0 +1,93 @@
+"""`cdrctl fields`: the columns of a call, with what is known of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cdrctl import windows, writers
+from cdrctl.cli.app import app
+from cdrctl.cli.exporting import colored, standard_output
+from cdrctl.cli.options import in_session
+from cdrctl.cli.run import Session
+from cdrctl.errors import UsageError
+from cdrctl.fetchers import Call, Provider, load
+from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
+from cdrctl.writers.output import output
+
+ABOUT: tuple[Column, ...] = (
+    Column("field", "", "text"),
+    Column("type", "", "text"),
+    Column("meaning", "", "text"),
+    Column("example", "", "text"),
+    Column("key", "", "text"),
+    Column("always", "", "boolean"),
+)
+
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "-f",
+        "--format",
+        help="csv, tsv, jsonl, json or table. Default: table on a terminal, tsv in a pipe.",
+        metavar="FORMAT",
+        show_default=False,
+    ),
+]
+
+
+@app.command(epilog="For example: cdrctl fields webex cdrs")
+@in_session
+def fields(
+    opened: Session,
+    provider: Annotated[str, typer.Argument(help="Which provider.", metavar="PROVIDER", show_default=False)],
+    call: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which of its calls, as it is typed. Default: the main one.", show_default=False),
+    ] = None,
+    *,
+    schema: Annotated[
+        str, typer.Option("--schema", help="native or common. Default: native.", metavar="SCHEMA", show_default=False)
+    ] = "native",
+    form: Form = None,
+    target: Annotated[
+        str | None, typer.Option("-o", "--output", help="File to write.", metavar="FILE", show_default=False)
+    ] = None,
+) -> None:
+    """List the columns of a call: name, type, meaning, an example, and the provider's own key.
+
+    `always` is true where every record has a value, as far as is documented; --strict relies on it.
+    """
+    described = load(provider)
+    found = _call(described, call or [described.calls[0].name])
+    if schema not in {"native", "common"}:
+        raise UsageError(f"there is no schema {schema!r} with columns", hint="the schemas are: native, common")
+    if schema == "common" and found.common is None:
+        raise UsageError(f"{provider} {found.name} has no calls in it: --schema common does not fit")
+    columns = (*found.columns, EXTRA_COLUMN) if schema == "native" else COMMON
+    to_stdout = target in {None, "-"}
+    if form is None and target is not None and not to_stdout:
+        form = writers.format_of(target)
+    form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "tsv")
+    write = writers.load(form)
+    look = writers.Look(
+        width=opened.world.width,
+        zone=windows.zone("UTC"),
+        color=colored(opened),
+        shown=("field", "type", "meaning", "example"),
+    )
+    rows: list[list[Any]] = [
+        [one.name, one.kind, one.meaning, one.example or None, one.key or None, one.name in found.known.always]
+        for one in columns
+    ]
+    with output(target, standard_output(opened, target)) as out:
+        write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
+
+
+def _call(provider: Provider, words: list[str]) -> Call:
+    for call in provider.calls:
+        if list(filter(None, (call.group, call.name))) == words:
+            return call
+    known = ", ".join(" ".join(filter(None, (call.group, call.name))) for call in provider.calls)
+    raise UsageError(f"{provider.name} has no call {' '.join(words)!r}", hint=f"its calls are: {known}")

@@ -226,7 +226,6 @@ class Column:
     read: Callable[[Any], Value] | None = None
     null_words: frozenset[str] = frozenset()
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
-    example: str = ""
 
 
 def pick(record: Record, key: str) -> Any:

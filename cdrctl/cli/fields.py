@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from importlib.resources import files
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +23,7 @@ ABOUT: tuple[Column, ...] = (
     Column("field", "", "text"),
     Column("type", "", "text"),
     Column("meaning", "", "text"),
-    Column("example", "", "text"),
+    Column("example", "", "list"),
     Column("key", "", "text"),
     Column("always", "", "boolean"),
 )
@@ -77,12 +80,20 @@ def fields(
         color=colored(opened),
         shown=("field", "type", "meaning", "example"),
     )
+    shown = examples("common" if schema == "common" else provider)
     rows: list[list[Any]] = [
-        [one.name, one.kind, one.meaning, one.example or None, one.key or None, one.name in found.known.always]
+        [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in found.known.always]
         for one in columns
     ]
     with output(target, standard_output(opened, target)) as out:
         write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
+
+
+def examples(provider: str) -> Mapping[str, Any]:
+    """Return an example of every column of a provider, or of the common CDR, by the column's name."""
+    text = files("cdrctl.fetchers").joinpath("examples.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = json.loads(text)
+    return found.get(provider, {})
 
 
 def _call(provider: Provider, words: list[str]) -> Call:

@@ -98,6 +98,8 @@ class Option:
     metavar: str | None = None
 
 
+_CENTURY = range(2000, 2100)
+
 Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
 """From a client, settings, window and options to pieces; client and settings are None for a call that asks nobody."""
 
@@ -166,10 +168,13 @@ class Call:
         return self.start is not None or self.start_in is not None
 
     def starts(self, record: Record, context: Mapping[str, str]) -> datetime | None:
-        """Return the start of a record's call, as a UTC instant, or None where it cannot be read."""
-        if self.start_in is not None:
-            return self.start_in(record, context)
-        return self.start(record) if self.start is not None else None
+        """Return the start of a record's call, as a UTC instant, or None where it cannot be read.
+
+        A time in which no call of today can have started is none: it is another unit, or another field, than it was,
+        and whoever believed it would drop every record as one of another window.
+        """
+        found = self.start_in(record, context) if self.start_in is not None else self.start and self.start(record)
+        return found if found is not None and found.year in _CENTURY else None
 
 
 @dataclass(frozen=True, slots=True)

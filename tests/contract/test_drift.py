@@ -1,0 +1,196 @@
+"""Records that no longer look as documented: nothing is lost, each change is said once, --strict ends with 7."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl.cli.options import SHARED
+from cdrctl.records import pick
+from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
+from tests.support import Ran
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+CALLS = 8
+each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+Change = Callable[[dict[str, Any], str], dict[str, Any]]
+
+
+def key_in(record: dict[str, Any], key: str) -> str:
+    """Return a key as the record spells it."""
+    return next(name for name in record if name.casefold() == key.casefold())
+
+
+def new(record: dict[str, Any], _key: str) -> dict[str, Any]:
+    return {**record, "zz_new": "1", "zz_newer": {"a": [None]}}
+
+
+def missing(record: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != key}
+
+
+def null(record: dict[str, Any], key: str) -> dict[str, Any]:
+    return {**record, key: None}
+
+
+def renamed(record: dict[str, Any], key: str) -> dict[str, Any]:
+    return {("zz_" + name if name == key else name): value for name, value in record.items()}
+
+
+# By name: the change, and the beginnings of the warnings it is worth; {} is the column's name.
+KINDS: dict[str, tuple[Change, list[str]]] = {
+    "new": (new, ["fields came that this version does not know: zz_new, zz_newer"]),
+    "missing": (missing, ["column {}: a record came without it"]),
+    "null": (null, ["column {}: a record came without it"]),
+    "renamed": (
+        renamed,
+        ["fields came that this version does not know: zz_", "column {}: a record came without it"],
+    ),
+}
+STRANGE: dict[str, Any] = {
+    "nested": {"a": [1, {"b": None}]},
+    "listed": ["x", 2],
+    "boolean": True,
+    "huge": "x" * 100_000,
+    "huge-number": 10**400,
+    "not-a-number": float("nan"),
+    "surrogate": "a\ud800b",
+    "nul": "a\0b",
+    "escapes": "\x1b[31m\u202eevil\r\n",
+    "decimal": 1.5,
+    "negative": -1,
+    "text": "hello",
+    "number-as-text": "12",
+}
+
+
+def steady(subject: Subject) -> Any:
+    """Return the column that changes: one that every record has, and that does not say when the call was."""
+    names = sorted(subject.call.known.always)
+    plain = [column for column in subject.call.columns if column.name in names and column.kind == "text"]
+    return plain[0]
+
+
+def schemas(subject: Subject) -> list[str]:
+    """Return the schemas of a call that have columns."""
+    return ["native", "common"] if subject.call.common else ["native"]
+
+
+def changed(made: Bench, change: Change, key: str, *, nth: int = 2) -> None:
+    """Change some of the records of every page that comes."""
+
+    def page(document: dict[str, Any]) -> Any:
+        container = container_of(document)
+        if container is None:
+            return document
+        records = [
+            change(one, key_in(one, key)) if at % nth == 0 and isinstance(one, dict) and pick(one, key) else one
+            for at, one in enumerate(document[container])
+        ]
+        return {**document, container: records}
+
+    made.alter_pages(page)
+
+
+def warnings(ran: Ran) -> list[str]:
+    """Return the warnings about records."""
+    found = [line.removeprefix("cdrctl: warning: ") for line in ran.err.splitlines() if ": warning: " in line]
+    return [line for line in found if line.startswith(("column ", "fields ", "a record "))]
+
+
+@each_call
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_is_said_once_and_loses_nothing(subject: Subject, kind: str, tmp_path: Path) -> None:
+    """A field that is new, gone, empty or renamed: every record comes, and each kind is one warning."""
+    change, expected = KINDS[kind]
+    column = steady(subject)
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=5) as made:
+        made.straight()
+        before = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
+        assert warnings(before) == []
+        changed(made, change, column.key)
+        ran = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
+        assert len(ran.lines) == len(before.lines)
+        for schema in schemas(subject):
+            told = warnings(made.run(SINCE, UNTIL, "-f", "csv", "--schema", schema).ok())
+            assert len(told) == len(expected), told
+            for text, begins in zip(sorted(told, reverse=True), expected, strict=True):
+                assert text.startswith(begins.format(column.name))
+
+
+@each_call
+@pytest.mark.parametrize("kind", KINDS)
+def test_strict_ends_with_7_and_leaves_the_file_as_it_was(subject: Subject, kind: str, tmp_path: Path) -> None:
+    """With --strict a change ends the export; without a change it changes nothing."""
+    column = steady(subject)
+    target = tmp_path / "cdrs.csv"
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=5) as made:
+        made.straight()
+        assert made.run(SINCE, UNTIL, "--strict", "-o", str(target)).ok().code == 0
+        before = target.read_bytes()
+        changed(made, KINDS[kind][0], column.key)
+        ran = made.run(SINCE, UNTIL, "--strict", "-o", str(target))
+        assert ran.code == 7, ran.err
+        assert "do not fit the columns known" in ran.err
+        assert f"cdrctl fields {subject.provider.name} {subject.call.name}" in ran.err
+        assert target.read_bytes() == before
+        for schema in schemas(subject):
+            assert made.run(SINCE, UNTIL, "--strict", "--schema", schema).code == 7
+
+
+@each_call
+@pytest.mark.parametrize("strange", STRANGE)
+def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, tmp_path: Path) -> None:
+    """Whatever stands in a field, in every field at once: every record comes in every format, and can be read back."""
+    value = STRANGE[strange]
+    kept = subject.call.known.always
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=5) as made:
+        made.straight()
+        plain = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
+        spared = {column.key.casefold() for column in subject.call.columns if column.name in kept}
+
+        def page(document: dict[str, Any]) -> Any:
+            container = container_of(document)
+            if container is None:
+                return document
+            return {
+                **document,
+                container: [
+                    {name: inner if name.casefold() in spared else value for name, inner in one.items()}
+                    for one in document[container]
+                ],
+            }
+
+        made.alter_pages(page)
+        lines = made.run(SINCE, UNTIL, "-f", "jsonl").ok().lines
+        assert len(lines) == len(plain.lines)
+        for schema in schemas(subject):
+            ran = made.run(SINCE, UNTIL, "-f", "csv", "--schema", schema).ok()
+            csv.field_size_limit(10**9)
+            rows = list(csv.reader(io.StringIO(ran.out.decode(), newline="")))
+            assert len(rows) == len(lines) + 1
+            assert {len(row) for row in rows} == {len(rows[0])}
+            told = warnings(ran)
+            assert len(set(told)) == len(told)
+            assert "\x1b" not in ran.err
+            assert len(json.loads(made.run(SINCE, UNTIL, "-f", "json", "--schema", schema).ok().out)) == len(lines)
+        table = made.run(SINCE, UNTIL, "-f", "table").ok().out.decode()
+        assert "\x1b" not in table
+        assert "\u202e" not in table
+        assert "\0" not in table
+
+
+@each_call
+def test_strict_cannot_hold_raw_records_against_anything(subject: Subject, tmp_path: Path) -> None:
+    with bench(subject, tmp_path, evenly(1, SINCE, UNTIL)) as made:
+        assert made.run(SINCE, UNTIL, "--strict", "--schema", "raw").code == 2
+        assert made.sandbox.requests == []
+    assert "strict" in SHARED

@@ -1,8 +1,8 @@
 """What .ci/licences and .ci/release know of the packages that cdrctl runs on, read from the lock and pyproject.toml.
 
-    supply.py requirements      the locked runtime packages of every system, with hashes, for pip
-    supply.py licences          docs/licences.md, from the metadata of those packages, which must be installed
-    supply.py sbom VERSION      the CycloneDX bill of materials of that version, as above
+* supply.py requirements: the locked runtime packages of every system, with hashes, for pip
+* supply.py licences: docs/licences.md, from the metadata of those packages, which must be installed
+* supply.py sbom VERSION: the CycloneDX bill of materials of that version, as above
 """
 
 from __future__ import annotations
@@ -108,11 +108,11 @@ def runtime() -> dict[str, list[Locked]]:
 def licence_of(name: str) -> str:
     """Return the SPDX expression of an installed package, or end."""
     about = metadata.metadata(name)
-    if expression := about.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in about:
+        return about["License-Expression"]
     if name in BY_HAND:
         return BY_HAND[name]
-    if spdx := SPDX.get(str(about.get("License", "")).strip()):
+    if spdx := SPDX.get("".join(about.get_all("License", [])).strip()):
         return spdx
     named = {line for line in about.get_all("Classifier", []) if line.startswith("License ::")}
     if len(named) == 1 and (spdx := CLASSIFIERS.get(named.pop())):
@@ -147,10 +147,11 @@ def licences() -> str:
         "",
         "# Licences of what cdrctl runs on",
         "",
-        "Everything that `pip install cdrctl` brings, on any system, and what each is for. The version ranges are those of",
-        "`pyproject.toml`; the licences are SPDX expressions, as the versions in `.ci/lock.txt` name them. Nothing here has",
-        "stronger copyleft than MPL-2.0, whose terms concern changes to the package's own files. A test holds this list",
-        "against what is installed. [SECURITY.md](SECURITY.md) says how the packages are locked and audited.",
+        "Everything that `pip install cdrctl` brings, on any system, and what each is for. The version ranges are",
+        "those of `pyproject.toml`; the licences are SPDX expressions, as the versions in `.ci/lock.txt` name them.",
+        "Nothing here has stronger copyleft than MPL-2.0, whose terms concern changes to the package's own files. A",
+        "test holds this list against what is installed. [SECURITY.md](SECURITY.md) says how the packages are locked",
+        "and audited.",
         "",
         *rows_of(ALWAYS, parts[ALWAYS]),
         "",

@@ -62,7 +62,12 @@ A_ZONE = timedelta(hours=26)
 
 
 def by_their_clock(
-    pieces: Iterator[Piece], window: Window, ahead: Callable[[], timedelta | None], now: datetime, title: str
+    pieces: Iterator[Piece],
+    window: Window,
+    lag: timedelta,
+    ahead: Callable[[], timedelta | None],
+    now: datetime,
+    title: str,
 ) -> Iterator[Piece]:
     """Yield the pieces of a window and, where it ends after the provider's own present, what cannot have been in it.
 
@@ -74,7 +79,7 @@ def by_their_clock(
     if by is None or not UP_TO_NOW < by < A_ZONE or window.until <= now - by:
         return
     end = rfc3339((now - by).replace(microsecond=0))
-    if window.until >= now - UP_TO_NOW:
+    if window.until >= now - lag - UP_TO_NOW:  # it was asked for up to now
         yield Note(f"by the clock of {title} it is {end}: the calls after that are to come")
     else:
         yield Gap(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_LENGTH = timedelta(hours=24)
 YEARS = range(1970, 2201)  # a year outside is a typing error
+LONGEST_LENGTH = timedelta(days=36_525)  # a century: nothing that is counted from now overflows
 LONGEST_TEXT = 64  # no time takes more characters
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -107,7 +108,9 @@ def duration(text: str) -> timedelta:
     match = LENGTH.fullmatch(text)
     if match:
         with suppress(OverflowError):
-            return timedelta(**{UNITS[match[2]]: int(match[1])})
+            length = timedelta(**{UNITS[match[2]]: int(match[1])})
+            if length <= LONGEST_LENGTH:
+                return length
     raise UsageError(
         f"{text[:LONGEST_TEXT]!r} is not a length of time.",
         hint="write a whole number and a unit: 90s, 90m, 24h, 7d or 2w",

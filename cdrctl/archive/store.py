@@ -98,7 +98,7 @@ def opened(folder: Path) -> Archive:
         raise UsageError(
             f"there is no archive in {folder}", hint="begin one with: cdrctl sync PROFILE --into DIR"
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise UsageError(
             f"{path} cannot be read: {error}", hint='it has two lines: zone = "UTC" and format = "jsonl"'
         ) from None
@@ -199,7 +199,7 @@ def digest(content: bytes) -> str:
 
 
 def load(path: Path) -> DayFile | None:
-    """Return a day's file, or None when there is none, or when its index is not there.
+    """Return a day's file, or None when there is none, or when its index is not there or does not fit it.
 
     Raises:
         OSError: It cannot be read.
@@ -209,29 +209,43 @@ def load(path: Path) -> DayFile | None:
     except FileNotFoundError:
         return None
     sha256 = digest(content)
-    try:
-        index = _index_path(path, sha256).read_bytes()
-    except FileNotFoundError:
+    index = _index(path, sha256)
+    if index is None:
         return None
-    text = gzip.decompress(content) if path.name.endswith(".gz") else content
-    head, _, packed = index.partition(b"\n")
-    described = json.loads(head)
-    header, at = text[: described["header"]], described["header"]
+    beginning, readings, lines = index
+    try:
+        text = gzip.decompress(content) if path.name.endswith(".gz") else content
+    except (EOFError, zlib.error) as error:
+        raise OSError(str(error)) from None
+    at = beginning
     entries = []
-    for start, length, key in _ENTRY.iter_unpack(packed):
+    for start, length, key in lines:
         entries.append(Entry(start, key, text[at : at + length]))
         at += length
-    return DayFile(entries, [_read(one) for one in described["readings"]], sha256, header)
+    if at != len(text):  # lines without an entry would be lost in the next merge
+        return None
+    return DayFile(entries, readings, sha256, text[:beginning])
+
+
+def _index(path: Path, sha256: str) -> tuple[int, list[Reading], list[tuple[int, int, bytes]]] | None:
+    """Return the length of the header, the readings and the lines of an index; None where it is gone or damaged."""
+    try:
+        head, _, packed = _index_path(path, sha256).read_bytes().partition(b"\n")
+        described = json.loads(head)
+        readings = [_read(one) for one in described["readings"]]
+        return int(described["header"]), readings, [*_ENTRY.iter_unpack(packed)]
+    except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, struct.error):
+        return None
 
 
 def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
     """Return the digest, the number of records and the readings of a day's file, or None without a fitting index."""
     sha256 = digest(path.read_bytes())
-    try:
-        head, _, packed = _index_path(path, sha256).read_bytes().partition(b"\n")
-    except FileNotFoundError:
+    index = _index(path, sha256)
+    if index is None:
         return None
-    return sha256, len(packed) // _ENTRY.size, [_read(one) for one in json.loads(head)["readings"]]
+    _, readings, lines = index
+    return sha256, len(lines), readings
 
 
 def save(

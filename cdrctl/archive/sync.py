@@ -346,6 +346,8 @@ def _stored(
     _add_unplaced(archive, ledger, source, [one for one in came.entries if one.start == UNPLACED], came)
     placed = [entry for entry in came.entries if entry.start != UNPLACED]
     whole = not came.tally.gaps
+    if not whole:
+        _check_known(archive.path(source.profile, source.call.name, day), old)
     before = old.entries if old else []
     result, counts = merged(before, placed, came.window, done(known), whole=whole, shrink=shrink)
     error = ""
@@ -444,11 +446,22 @@ def _csv_lines(_schema: Schema, page: Sequence[Row]) -> list[bytes]:
     return [utf8(lines([row], ",", '"\r', quoted, '""')) for row in cells]
 
 
+def _check_known(path: Path, old: DayFile | None) -> None:
+    """Refuse to put a part of the records in the place of a file whose lines are not known any more."""
+    if old is None and path.exists():
+        raise IncompleteError(
+            f"{path} was changed by another hand, and what came cannot take its place",
+            hint="restore it with the hidden index beside it, or move it away, and run it again",
+        )
+
+
 def _add_unplaced(archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], came: Fetched) -> None:
     """Keep records whose start cannot be read in a file of their own, where every reading that finds them looks."""
     if not entries:
         return
-    old = load(archive.path(source.profile, source.call.name, UNKNOWN))
+    path = archive.path(source.profile, source.call.name, UNKNOWN)
+    old = load(path)
+    _check_known(path, old)
     result, _ = merged(old.entries if old else [], entries, None, [], whole=False, shrink=False)
     filed = _saved(archive, source, UNKNOWN, came.header, result, [], old)
     ledger.write(source.profile, source.call.name, UNKNOWN, [], filed, came.read_at)

@@ -145,7 +145,7 @@ def fetch_window(
     """Return the pieces of a window, and what the provider's clock says of its end."""
     pieces = call.fetch(profile.client, profile.settings, window, options)
     client = profile.client
-    return by_their_clock(pieces, window, lambda: client.ahead, now, title) if client is not None else pieces
+    return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
 
 
 def _after(rest: Sequence[Note | Gap], pieces: Iterator[Piece]) -> Iterator[Piece]:

@@ -234,7 +234,11 @@ def _metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _whole_number(values: Any, name: str) -> int | None:
     value = values.get(name) if isinstance(values, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < NO_NUMBER else None
+
+
+NO_NUMBER = 10**9
+"""As many seconds, or records, are a broken answer: no time can be so far away."""
 
 
 def _minute(reset: int | None) -> float:
@@ -766,7 +770,7 @@ def _check_tree(fields: Sequence[Field], tree: Any, depth: int) -> None:
         raise UsageError(f"--filter: {json.dumps(tree)[:60]} is no filter", hint=_FILTER_HINT)
     if "filters" in tree:
         parts = tree["filters"]
-        if tree.get("condition") not in {"and", "or"} or not isinstance(parts, list) or not parts:
+        if tree.get("condition") not in ("and", "or") or not isinstance(parts, list) or not parts:
             raise UsageError(
                 'a filter of filters has a list of them and a condition, "and" or "or"',
                 hint='{"filters":[{"field":"direction","operator":"=","value":"in"}],"condition":"and"}',

@@ -117,6 +117,7 @@ class Listing:
     page_size: int
     longest_range: int = LONGEST_RANGE
     poison: set[int] = field(default_factory=set)
+    miscounted: bool = False
 
     def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = 5) -> Answer:
         """Return an answer for the range of Gregorian seconds, both ends included.
@@ -137,8 +138,14 @@ class Listing:
         return self.ask(first, last, params, tries)
 
     def page(self, answer: Answer) -> Page:
-        """Return the rows of an answer that the user wants."""
-        return Page([row for row in _data(answer) if self.keep(row, self.context)], self.context)
+        """Return the rows of an answer that the user wants; whatever the request, it counts the rows that came."""
+        rows = _data(answer)
+        with suppress(ValueError):
+            counted = read_integer(answer.body.get("page_size"))
+            if counted > len(rows) and not self.miscounted:
+                self.miscounted = True
+                self.client.tell("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
+        return Page([row for row in rows if self.keep(row, self.context)], self.context)
 
 
 def cdrs(client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
@@ -203,7 +210,7 @@ def _part(text: str) -> str:
     """Return an id as a part of a path; one of dots alone would lead to another path."""
     if not text.strip(" ."):
         raise UsageError(f"{text!r} is no id")
-    return quote(text, safe="")
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def _listing_path(account: str, user: str | None, *, by_interaction: bool) -> str:
@@ -613,7 +620,7 @@ class TooLargeError(ProviderError):
 
 def _whole(body: Any) -> CdrctlError | None:
     """Return what is wrong with a 2xx body: `status` is the last thing written, so an answer without it broke off."""
-    if not isinstance(body, dict) or ("data" not in body and body.get("status") in {None, "success"}):
+    if not isinstance(body, dict) or ("data" not in body and body.get("status") in (None, "success")):
         return ProviderError(
             f"{TITLE} answered in a shape we do not know: there is no data in it",
             hint="check base_url; it should end in /v2",

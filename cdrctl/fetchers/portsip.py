@@ -400,11 +400,11 @@ def _cost(legs: Sequence[Record]) -> Record:
     names = ("cost", "billed_account")
     if len(legs) == 1:
         return {name: legs[0][name] for name in names if name in legs[0]}
-    costs = [leg["cost"] for leg in legs if leg.get("cost") not in {None, ""}]
+    costs = [leg["cost"] for leg in legs if leg.get("cost") not in (None, "")]
     accounts = [leg["billed_account"] for leg in legs if leg.get("billed_account")]
     try:
         total = format(sum((Decimal(read_decimal(cost)) for cost in costs), Decimal(0)), "f") if costs else None
-    except ValueError:
+    except (ValueError, ArithmeticError):
         raise ProviderError(f"{TITLE} answered in a shape we do not know: a cost is no number") from None
     return {"cost": total, "billed_account": accounts[0] if accounts else None}
 
@@ -443,7 +443,7 @@ def _part(text: str) -> str:
     """Return an id as a part of a path; one of dots alone would lead to another path."""
     if not text.strip(" ."):
         raise UsageError(f"{text!r} is no id")
-    return quote(text, safe="")
+    return quote(text, safe="", errors="surrogatepass")
 
 
 def _quoted(text: str) -> str:
@@ -458,7 +458,7 @@ def _said(moment: datetime) -> str:
 
 def _url(client: Client, path: str, params: Sequence[tuple[str, str]]) -> str:
     """Return the URL of a listing, blanks as %20: a plus is a blank in forms only."""
-    return f"{client.at(path)}?{urlencode(params, quote_via=quote, safe=':')}"
+    return f"{client.at(path)}?{urlencode(params, quote_via=quote, safe=':', errors='surrogatepass')}"
 
 
 # Call reports
@@ -1096,7 +1096,7 @@ def _items(answer: Answer) -> list[Record]:
 def _count(answer: Answer) -> int | None:
     with suppress(ValueError):
         count = read_integer(pick(answer.body, "count"))
-        return count if count >= 0 else None
+        return count if 0 <= count < 10**12 else None  # no PBX has more
     return None
 
 

@@ -10,6 +10,7 @@ windows are halved until they fit.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -19,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from pydantic import Field, SecretStr
 
@@ -214,6 +215,13 @@ class Way:
         """
         search = {"fromdate": _wire(since), "todate": _wire(until), **self.search}
         reply = read_reply(self._answer(search), self.client)
+        starts = [at for at in map(start, reply.records) if at is not None]
+        if starts and not any(map(functools.partial(_touches, since, until), reply.records)):
+            self.client.tell(  # it may be an answer that a cache in between has kept: nothing else would show it
+                "warning",
+                f"{TITLE} was asked for {rfc3339(since)} to {rfc3339(until)} and answered with nothing but calls from "
+                f"{rfc3339(min(starts))} to {rfc3339(max(starts))}",
+            )
         self._learn(reply, since, until)
         return reply
 
@@ -406,14 +414,17 @@ def _identity_criteria(text: str | None) -> str | None:
     raise UsageError(f"--identity {text!r} is not known", hint=f"it is one of {', '.join(IDENTITIES)}")
 
 
+_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
+
+
 def _number(option: str, text: str) -> int:
-    if not (text.isascii() and text.strip().isdigit()):
+    if not _NUMBER.fullmatch(text):
         raise UsageError(f"--{option} {text!r} is not a number", hint=f"Voicenter knows a {option} by its number")
     return int(text)
 
 
 def _type_number(text: str) -> int:
-    if text.isascii() and text.strip().isdigit():
+    if _NUMBER.fullmatch(text):
         return int(text)
     numbers = {fold(name): number for number, name in TYPES.items()}
     if fold(text) not in numbers:
@@ -522,7 +533,8 @@ def read_reply(answer: Answer, client: Client) -> Reply:
         return NOTHING
     records = check_records(held[0] if held else None, "CDR_LIST", TITLE)
     if returned is not None and returned != len(records):
-        client.tell("debug", f"{TITLE} counts {returned} records in an answer of {len(records)}")
+        level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
+        client.tell(level, f"{TITLE} counts {returned} records in an answer that holds {len(records)}")
     short = hits is not None and returned is not None and returned < hits
     return Reply(records, hits, short or len(records) >= MOST_RECORDS)
 
@@ -742,6 +754,18 @@ def start(record: Record) -> datetime | None:
     with suppress(ValueError):
         return iso_instant(pick(record, "Date"))
     return None
+
+
+def _touches(since: datetime, until: datetime, record: Record) -> bool:
+    """Return whether a call may have been in progress within a window, to the minute; unknown starts may."""
+    at = start(record)
+    if at is None:
+        return True
+    seconds = 0
+    for name in ("Duration", "RingTime"):
+        with suppress(ValueError):
+            seconds += min(max(read_integer(pick(record, name)), 0), DAY // SECOND)
+    return at - MINUTE <= until and since <= at + timedelta(seconds=seconds) + MINUTE
 
 
 _ZONE = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*\Z", re.IGNORECASE)

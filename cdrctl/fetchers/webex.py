@@ -346,7 +346,7 @@ def _refused(history: History, asked: Window, error: CdrctlError, client: Client
 # Reading answers
 
 _LINK = re.compile(r"<([^<>]+)>\s*;([^<]*)")
-_NEXT = re.compile(r"(?:^|[;\s])rel\s*=\s*[\"']?\s*(?:[\w-]+\s+)*next(?![\w-])", re.IGNORECASE)
+_NEXT = re.compile(r"(?:^|[;\s])rel\s*=[\s\"']*(?:[\w-]+\s+)*next(?![\w-])", re.IGNORECASE)
 _TOTAL = re.compile(r"[?&]totalCount=([0-9]{1,18})(?![^&])")
 _REGION = re.compile(r"(?:[\w-]+\.)+webexapis\.com(?!\.?[\w-])", re.IGNORECASE | re.ASCII)
 
@@ -438,7 +438,7 @@ def explain(answer: Answer) -> CdrctlError | None:
 def _region(answer: Answer) -> str | None:
     """Return the first host of the service, other than the one asked, that stands anywhere in the body of a 451."""
     body = answer.text if answer.body is None else json.dumps(answer.body)
-    hosts = (found.lower() for found in _REGION.findall(body))
+    hosts = (found.lower() for found in _REGION.findall(body[:20_000]))  # its time grows with the square
     return next((host for host in hosts if host != urlsplit(answer.url).hostname), None)
 
 

@@ -90,7 +90,9 @@ class Token:
         """
         try:
             expires = iso_instant(kept["expires"]) if kept["expires"] is not None else None
-            return cls(dict(kept["headers"]), expires, kept["refresh_token"])
+            headers = dict(kept["headers"])
+            "".join([*headers, *headers.values(), kept["refresh_token"] or ""])  # a TypeError where one is no text
+            return cls(headers, expires, kept["refresh_token"])
         except (KeyError, ValueError, TypeError):
             raise ConfigurationError(
                 "the token that an earlier run kept for this profile cannot be read",
@@ -378,9 +380,13 @@ class Client:
             return None
         if answer.body is None and not (ask.bodiless and not answer.text):
             what = (
-                f"something that is not whole JSON, beginning {beginning(answer.text, 60)!r}"
-                if answer.text
-                else "an empty body"
+                "null"
+                if answer.text == "null"
+                else (
+                    f"something that is not whole JSON, beginning {beginning(answer.text, 60)!r}"
+                    if answer.text
+                    else "an empty body"
+                )
             )
             return TemporaryError(
                 f"{self.title} answered with {what}",

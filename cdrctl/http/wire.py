@@ -376,11 +376,12 @@ def beginning(text: str, length: int) -> str:
 
 
 def _decode(body: bytearray) -> tuple[Any, str]:
-    """Return the value in a body and "", or None and the beginning of what is not JSON."""
+    """Return the value in a body and "", or None and the beginning of what is not JSON, or is `null`."""
     if not body:
         return None, ""
     with suppress(ValueError):
-        return pydantic_core.from_json(body, cache_strings="keys"), ""
+        decoded = pydantic_core.from_json(body, cache_strings="keys")
+        return decoded, "" if decoded is not None else "null"
     # Half of a surrogate pair is no Unicode, yet providers send it and the standard library reads it; also other UTFs.
     with suppress(ValueError, RecursionError):
         decoded = json.loads(body)

@@ -76,6 +76,7 @@ class Certificate:
 
     name: str
     issuer: Certificate | None = None
+    ends: str = "491231235959Z"
 
     def __post_init__(self) -> None:
         self.secret = secrets.randbelow(N - 1) + 1
@@ -113,7 +114,7 @@ class Certificate:
             integer(secrets.randbits(64)),
             ECDSA_SHA256,
             by._name(),
-            der(0x30, der(0x17, b"200101000000Z"), der(0x17, b"491231235959Z")),
+            der(0x30, der(0x17, b"200101000000Z"), der(0x17, self.ends.encode())),
             self._name(),
             der(0x30, EC_KEY, der(3, b"\x00", self.point)),
             der(0xA3, der(0x30, *extensions)),

@@ -1,0 +1,122 @@
+"""Whatever has happened to an archive's files: no crash, and no record that was there is lost."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cdrctl.archive import store
+from cdrctl.archive.intervals import Reading
+from cdrctl.archive.verify import differences, rebuild_ledger
+from cdrctl.errors import CdrctlError
+from cdrctl.records import Gap
+from cdrctl.windows import Window
+from tests.archive.test_sync import NOW, Bench, bench, call
+from tests.fuzz.anything import dumped, values
+
+__all__ = ["bench"]
+
+unhurried = settings(derandomize=True, deadline=None)
+READING = Reading(Window(NOW - timedelta(hours=1), NOW), "done", NOW, 2)
+LINES = [store.Entry(5, b"k" * 15, b"one\n"), store.Entry(7, b"l" * 15, b"three\n")]
+
+
+def saved(folder: Path, form: str = "jsonl") -> tuple[Path, Path]:
+    """Return the paths of a day's file and of its index."""
+    path = folder / f"cdrs.{form}"
+    store.save(path, b"", LINES, [READING], None)
+    return path, next(folder.glob(".cdrs.*.index"))
+
+
+@settings(unhurried, max_examples=100)
+@given(
+    at=st.integers(0, 10**6),
+    gone=st.integers(0, 60),
+    instead=st.binary(max_size=4),
+    form=st.sampled_from(("jsonl", "jsonl.gz")),
+)
+def test_an_index_with_other_bytes_is_none_or_has_all_lines(at: int, gone: int, instead: bytes, form: str) -> None:
+    with TemporaryDirectory() as folder:
+        path, index = saved(Path(folder), form)
+        content = index.read_bytes()
+        at %= len(content) + 1
+        index.write_bytes(content[:at] + instead + content[at + gone :])
+        day = store.load(path)
+        assert day is None or day.header + b"".join(entry.line for entry in day.entries) == b"one\nthree\n"
+        store.readings_of(path)
+
+
+@settings(unhurried, max_examples=100)
+@given(told=values(("header", "readings")), reading=st.dictionaries(st.sampled_from(("since", "read_at")), values()))
+def test_an_index_of_any_json_is_none_or_has_all_lines(told: Any, reading: dict[str, Any]) -> None:
+    with TemporaryDirectory() as folder:
+        path, index = saved(Path(folder))
+        _, _, packed = index.read_bytes().partition(b"\n")
+        plain = {**store._plain(READING), **reading}
+        for head in (told, {"header": told, "readings": []}, {"header": 0, "readings": [plain]}):
+            index.write_bytes(dumped(head) + b"\n" + packed)
+            day = store.load(path)
+            assert day is None or day.header + b"".join(entry.line for entry in day.entries) == b"one\nthree\n"
+            store.readings_of(path)
+
+
+@pytest.mark.parametrize("cut", [27, 54])
+def test_an_index_cut_between_two_lines_does_not_fit(tmp_path: Path, cut: int) -> None:
+    """It was believed: the lines that it does not know were lost in the next merge."""
+    path, index = saved(tmp_path)
+    index.write_bytes(index.read_bytes()[:-cut])
+    assert store.load(path) is None
+
+
+@settings(unhurried, max_examples=100)
+@given(text=st.binary(max_size=30) | st.sampled_from((b"a=" + b"[" * 3000, b'zone="\\u0000"\nformat="csv"', b"zone=1")))
+def test_any_description_of_an_archive_is_read_or_refused(text: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "archive.toml").write_bytes(text)
+        with suppress(CdrctlError):
+            store.opened(Path(folder))
+
+
+def test_a_damaged_index_is_told_and_its_day_read_again(bench: Bench) -> None:
+    """Verifying, rebuilding and syncing ended in a traceback."""
+    bench.sync()
+    index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
+    index.write_bytes(b"{}\n")
+    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == [
+        "has lost the hidden index beside it"
+    ]
+    assert [one.path for one in rebuild_ledger(bench.archive, {}, NOW)] == ["acme/cdrs/date=2026-11-11/cdrs.jsonl"]
+    bench.now += timedelta(hours=1)
+    bench.sync()
+    assert bench.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["c"]}
+
+
+def test_a_part_of_a_day_does_not_take_the_place_of_a_whole_one(bench: Bench) -> None:
+    """Without its index a file's lines cannot be merged with what came; they were dropped."""
+    bench.sync()
+    next(bench.path("2026-11-11").parent.glob(".cdrs.*.index")).unlink()
+    bench.records = bench.records[1:]
+    bench.fault = lambda window: Gap("a part is missing") if window.since.day == 11 else None
+    bench.now += timedelta(hours=1)
+    outcome = bench.sync()
+    assert bench.kept()["2026-11-11"] == ["a", "b"]
+    assert "another hand" in outcome.failed["2026-11-11"]
+
+
+def test_records_without_a_start_are_kept_when_their_index_is_gone(bench: Bench) -> None:
+    """They were replaced by those that came last."""
+    bench.records = [call("when", "")]
+    bench.sync()
+    assert bench.kept()[store.UNKNOWN] == ["when"]
+    next(bench.path(store.UNKNOWN).parent.glob(".cdrs.*.index")).unlink()
+    bench.records = [call("whence", "")]
+    bench.now += timedelta(hours=1)
+    outcome = bench.sync()
+    assert bench.kept()[store.UNKNOWN] == ["when"]
+    assert all("another hand" in why for why in outcome.failed.values())

@@ -1,0 +1,105 @@
+"""Whatever is in a configuration file and in the environment: profiles and settings, or a refusal."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings, strategies as st
+
+from cdrctl import profiles
+from cdrctl.errors import CdrctlError
+from cdrctl.fetchers import PROVIDERS, load
+from tests.fuzz.anything import ODD_NUMBERS, texts
+
+unhurried = settings(derandomize=True, deadline=None)
+
+LINES = (
+    *("[profiles.a]", "[profiles.b]", "[profiles.'a b']", "[profiles]", "[[profiles.a]]", "[profiles.a.b]", "x = ["),
+    *("provider = 'webex'", "provider = 1", "provider = ['kazoo']", "base_url = 'http://['", "access_token = 't'"),
+    *(
+        "timeout = 1e400",
+        "timeout = nan",
+        "requests_per_minute = 0",
+        "profiles = 1",
+        "a.b.c = 1",
+        "{",
+        "'''",
+        '"""',
+        "=",
+    ),
+    *("x = 1979-05-27T07:32:00Z", 'x = "\\ud800"', "\x00", "\r", "\ufeff", "# c", "profiles.a.provider = 'webex'", "é"),
+    *('[profiles.""]', '[profiles."\\n"]', "password = 5", "x = " + "[" * 3000, "user_id = 99999999999999999999"),
+)
+NAMES = ("base_url", "access_token", "timeout", "timezone", "ca_file", "account_id", "user_id", "app_host", "token_url")
+ADDRESSES = (
+    "http://[::1",
+    "https://h/api",
+    "//",
+    "http://a b/api",
+    "https://h:99999/api",
+    "http://\u2100/api",
+    "https://",
+)
+VALUES = st.one_of(
+    texts(), st.sampled_from(ADDRESSES), st.sampled_from(ODD_NUMBERS).filter(lambda one: abs(one) < 10**20)
+)
+
+
+def anyhow(name: str, provider: str, given_values: dict[str, object]) -> str:
+    """Return a profile as it stands in a file."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given_values.items()]
+    return "\n".join([f"[profiles.{name}]", f"provider = {provider!r}", *lines])
+
+
+FILES = st.one_of(
+    st.builds("\n".join, st.lists(st.sampled_from(LINES), max_size=8)),
+    st.builds(
+        anyhow, st.just("a"), st.sampled_from(sorted(PROVIDERS)), st.dictionaries(st.sampled_from(NAMES), VALUES)
+    ),
+).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+VARIABLES = st.dictionaries(
+    st.sampled_from([f"CDRCTL_A_{name.upper()}" for name in NAMES] + ["CDRCTL_PROFILE", "CDRCTL_A_PROVIDER"]),
+    st.sampled_from(ADDRESSES) | st.text(max_size=5),
+    max_size=3,
+)
+
+
+@settings(unhurried, max_examples=150)
+@given(content=FILES | st.binary(max_size=40), environ=VARIABLES)
+def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, str]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        path.write_bytes(content)
+        try:
+            found, _ = profiles.read_profiles(path, environ)
+        except CdrctlError:
+            return
+        for name in (*found, None):
+            with suppress(CdrctlError):
+                profile = profiles.choose(found, None, name, environ)
+                provider = load(profile.provider)
+                profiles.redacted(profile, provider.settings, environ)
+                made = profiles.settings(profile, provider.settings, environ, warn=lambda _text: None)
+                assert provider.trusts(made, "https://another.example/") is False
+
+
+@settings(unhurried, max_examples=80)
+@given(content=FILES, name=st.sampled_from(("b", "é", "", "a b", "a")), secret=texts())
+def test_a_profile_that_is_added_and_removed_leaves_the_file_as_it_was(content: bytes, name: str, secret: str) -> None:
+    """Or it is refused, and then nothing is changed either."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        path.write_bytes(content)
+        try:
+            profiles.add(path, name, "webex", {"access_token": secret})
+        except CdrctlError:
+            assert path.read_bytes() == content
+            return
+        found, _ = profiles.read_profiles(path, {})
+        assert name in found
+        profiles.remove(path, name)
+        assert name not in profiles.read_profiles(path, {})[0]

@@ -1,0 +1,241 @@
+"""Whatever a provider answers: pieces, or one of our errors, and never for ever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
+from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, webex
+from cdrctl.http.client import Token, error_of, said
+from cdrctl.http.wire import Answer, _decode
+from cdrctl.records import Page
+from tests.fuzz.anything import (
+    PROFILES,
+    Outcome,
+    Sent,
+    answers,
+    dumped,
+    given_options,
+    run,
+    spoilt,
+    texts,
+    values,
+    words_of,
+)
+
+DATA = Path(__file__).parents[1] / "data"
+LONGEST_DOCUMENT = 6000
+
+unhurried = settings(
+    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def documents(provider: str) -> list[Any]:
+    """Return what this provider is known to answer; in CallGear's, the number of the question is the one asked."""
+    found = []
+    for path in sorted((DATA / provider).glob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        if len(text) > LONGEST_DOCUMENT or path.name.startswith(("data_", "schema_", "openapi")):
+            continue
+        document = json.loads(text)
+        if isinstance(document, dict):
+            found.append({**document, "id": "@me"} if "jsonrpc" in document else document)
+    return found
+
+
+DOCUMENTS = {name: documents(name) for name in PROVIDERS}
+CALLS = {name: [call for call in load(name).calls if not call.offline] for name in PROVIDERS}
+
+
+def words(provider: Provider) -> tuple[str, ...]:
+    return words_of(provider.sign_in.__module__)
+
+
+def fetched(name: str, call: str, *bodies: Any, options: Mapping[str, Any] | None = None) -> Outcome:
+    provider = load(name)
+    one = next(each for each in provider.calls if each.name == call)
+    sent = [Sent(200, dumped(body)) for body in bodies]
+    return run(provider, one, sent, profile=PROFILES[name][0], options=given_options(one, options or {}))
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@settings(unhurried, max_examples=100)
+@given(data=st.data())
+def test_any_answers_give_pieces_or_an_error_of_ours(name: str, data: st.DataObject) -> None:
+    """Of what came every record has an identity, and a start in UTC or none."""
+    provider = load(name)
+    call: Call = data.draw(st.sampled_from(CALLS[name]), label="call")
+    whole = spoilt(DOCUMENTS[name], words(provider)).map(lambda document: Sent(200, dumped(document)))
+    sent = data.draw(st.lists(whole | answers(DOCUMENTS[name], words(provider)), min_size=1, max_size=4), label="sent")
+    profile = data.draw(st.sampled_from(PROFILES[name]), label="profile")
+    try:
+        outcome = run(provider, call, sent, profile=profile, options=given_options(call, {}))
+    except CdrctlError:
+        return
+    for piece in outcome.pieces:
+        for record in piece.records if isinstance(piece, Page) else ():
+            assert call.identity(record)
+            start = call.starts(record, piece.context)  # type: ignore[union-attr]
+            assert start is None or start.utcoffset() == timedelta(0)
+
+
+@settings(unhurried, max_examples=150)
+@given(status=st.integers(100, 999), body=values(("message", "error", "errors", "data", "detail")), link=st.text())
+def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
+    """What is wrong is said by an error of ours, or nothing is."""
+    decoded, text = _decode(bytearray(dumped(body)))
+    headers = {"location": link, "trackingid": link, "link": link, "set-cookie": link}
+    answer = Answer(status, headers, decoded, text, "https://host.example/v2/accounts/a/cdrs")
+    assert said(answer) != ""
+    explains: list[Callable[[Answer], CdrctlError | None]] = [load(name).explain for name in PROVIDERS]
+    explains.append(partial(error_of, "Acme"))
+    for explain in explains:
+        error = explain(answer)
+        assert error is None or isinstance(error, CdrctlError)
+    webex.next_link(answer)
+
+
+@settings(unhurried, max_examples=200)
+@given(body=st.binary(max_size=60) | values().map(dumped), other=st.sampled_from(("utf-8", "utf-16", "utf-32")))
+def test_any_bytes_are_json_or_text(body: bytes, other: str) -> None:
+    """A body is a value or the printable beginning of a text, and never both."""
+    for one in (body, body.decode("latin-1").encode(other)):
+        value, text = _decode(bytearray(one))
+        assert value is None or text == ""
+        assert text.isprintable()
+
+
+@settings(unhurried, max_examples=100)
+@given(headers=st.dictionaries(texts(), values(), max_size=2) | values(), refresh_token=values(), expires=values())
+def test_any_token_that_was_kept_is_one_or_refused(headers: Any, refresh_token: Any, expires: Any) -> None:
+    """One that is read consists of texts."""
+    try:
+        token = Token.from_plain({"headers": headers, "expires": expires, "refresh_token": refresh_token})
+    except ConfigurationError:
+        return
+    assert all(isinstance(secret, str) for secret in token.secrets)
+
+
+# What was found
+
+
+def test_a_time_of_a_million_digits_is_refused_at_once() -> None:
+    """It took half a minute, and above a million digits it ended the run."""
+    for digits in (10**5, 10**6 + 5):
+        row = {"unix_timestamp": "9" * digits}
+        assert kazoo.start(row) is None
+        assert voicenter.start({"DateEpoch": "9" * digits}) is None
+
+
+def test_a_time_of_hundreds_of_digits_is_no_time() -> None:
+    """A whole number that no float can hold ended the run."""
+    assert kazoo.start({"unix_timestamp": 10**400}) is None
+    assert voicenter.start({"DateEpoch": 10**400}) is None
+    assert voicenter.notification_identity({"ivruniqueid": "a", "time": 10**400})
+
+
+@pytest.mark.parametrize("status", [[], {}])
+def test_a_kazoo_status_may_be_of_any_type(status: Any) -> None:
+    with pytest.raises(CdrctlError):
+        fetched("kazoo", "cdrs", {"status": status})
+
+
+def test_a_kazoo_descendant_may_have_half_a_character_in_its_id() -> None:
+    """It goes into a path, which took nothing that is not Unicode."""
+    descendants = {"data": [{"id": "\ud800"}], "status": "success"}
+    nothing = {"data": [], "status": "success"}
+    fetched("kazoo", "cdrs", descendants, nothing, options={"descendants": True})
+
+
+@pytest.mark.parametrize("digits", [20, 400])
+@pytest.mark.parametrize("kind", ["day", "minute"])
+def test_the_reset_of_a_callgear_limit_may_be_ages_away(kind: str, digits: int) -> None:
+    limits = {f"{kind}_reset": 10**digits}
+    data = {"mnemonic": "limit_exceeded", "params": {"limit_type": kind}, "metadata": {"limits": limits}}
+    with pytest.raises(TemporaryError):
+        fetched("callgear", "legs", {"jsonrpc": "2.0", "id": 1, "error": {"code": -32029, "data": data}})
+
+
+@pytest.mark.parametrize("condition", [[], {}])
+def test_the_condition_of_a_callgear_filter_may_be_of_any_type(condition: Any) -> None:
+    with pytest.raises(UsageError):
+        callgear.filter_tree(callgear.LEGS, [json.dumps({"filters": [{}], "condition": condition})])
+
+
+def test_the_cost_of_a_leg_may_be_of_any_type() -> None:
+    costs: tuple[Any, ...] = ([], {}, "9" * 1_000_005)
+    for cost in costs:
+        with pytest.raises(ProviderError):
+            portsip._cost([{"cost": cost}, {}])
+
+
+def test_a_count_that_no_pbx_has_is_none() -> None:
+    outcome = fetched("portsip", "cdrs", {"items": [], "count": 10**400}, options={"with_cost": True})
+    assert any("once more for every record" in str(piece) for piece in outcome.pieces)
+
+
+@pytest.mark.parametrize("name", ["cdr", "show"])
+def test_an_id_that_is_no_unicode_is_asked_for(name: str) -> None:
+    """A shell hands over bytes that are no UTF-8 as halves of surrogate pairs."""
+    for provider in ("kazoo", "portsip"):
+        for call in CALLS[provider]:
+            if call.name == name:
+                with pytest.raises(CdrctlError):
+                    fetched(provider, name, [], options={"id": "\udcff"})
+
+
+def test_words_that_are_no_unicode_are_asked_for() -> None:
+    outcome = fetched("portsip", "cdrs", {"items": [], "count": 0}, options={"search": "\udcff"})
+    assert outcome.asked
+
+
+def test_a_queue_of_thousands_of_digits_is_no_queue() -> None:
+    with pytest.raises(UsageError):
+        voicenter._search({"queue": ["9" * 5000]})
+    with pytest.raises(UsageError):
+        voicenter._search({"type": ["9" * 5000]})
+
+
+@pytest.mark.parametrize(
+    ("name", "call"), [("webex", "cdrs"), ("callgear", "legs"), ("kazoo", "cdrs"), ("kazoo", "interactions")]
+)
+def test_a_longest_call_of_millennia_is_refused(name: str, call: str) -> None:
+    with pytest.raises(UsageError):
+        fetched(name, call, {}, options={"longest_call": "9999999d"})
+
+
+def test_a_link_of_blanks_is_read_at_once() -> None:
+    """Its time grew with the square of its length: a header may have 100 000 characters."""
+    began = datetime.now(UTC)
+    assert webex.next_link(Answer(200, {"link": "<x>; rel=" + " " * 90_000}, None, "", "")) is None
+    assert datetime.now(UTC) - began < timedelta(seconds=5)
+
+
+def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
+    """Its time grew with the square of the body's length."""
+    began = datetime.now(UTC)
+    answer = Answer(451, {}, {"message": "a" * 10**6}, "", "https://analytics-calling.webexapis.com/v1/cdr_feed")
+    assert isinstance(webex.explain(answer), CdrctlError)
+    assert datetime.now(UTC) - began < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<https://a/b>; rel="next"',
+        '<<https://a/b>;rel="next">',
+        "<https://a/b>;REL = ' prev  next'",
+        "<https://a/b>; rel=next",
+    ],
+)
+def test_the_ways_to_write_a_next_link_are_still_read(link: str) -> None:
+    assert webex.next_link(Answer(200, {"link": link}, None, "", "")) == "https://a/b"

@@ -1,0 +1,512 @@
+"""Every fault of a network or a provider that we know of, as data: what it does, and what the user gets."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.reliability.proxy import Reply, Spoil, Wire, passed_on
+
+MEBIBYTE = 1024 * 1024
+BOUND_MIB = 2
+"""The largest answer that profiles of these tests allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault.
+
+    Args:
+        name: What happens, in the words of the table.
+        spoil: Does it.
+        said: What is said about it when it lasts, in part, by every provider.
+        lasts: The exit code when it lasts; 0 where it does no harm.
+        passes: Whether everything comes when it passes; an answer that is wrong for good ends the run at once.
+        by: Exit codes of single providers, where they differ.
+        said_by: What single providers say, where that differs.
+        slow: Whether it takes a profile with a short timeout to notice it.
+    """
+
+    name: str
+    spoil: Spoil
+    said: str = ""
+    lasts: int = 5
+    passes: bool = True
+    by: Mapping[str, int] = field(default_factory=dict)
+    said_by: Mapping[str, str] = field(default_factory=dict)
+    slow: bool = False
+
+    def code(self, provider: str) -> int:
+        """Return the exit code of a provider when the fault lasts."""
+        return self.by.get(provider, self.lasts)
+
+    def words(self, provider: str) -> str:
+        """Return what is said of a provider when the fault lasts."""
+        return self.said_by.get(provider, self.said)
+
+
+# Connections
+
+
+def reset_at_once(wire: Wire, _reply: Reply) -> None:
+    wire.reset()
+
+
+def closed_at_once(_wire: Wire, _reply: Reply) -> None:
+    return
+
+
+def reset_in_head(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head()[:20])
+    wire.reset()
+
+
+def reset_in_body(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head() + reply.body[: len(reply.body) // 2])
+    wire.reset()
+
+
+def closed_in_body(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head() + reply.body[: len(reply.body) // 2])
+
+
+def closed_after_keeping(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head().replace(b"Connection: close\r\n", b"") + reply.body)
+
+
+def another_protocol(wire: Wire, _reply: Reply) -> None:
+    wire.send(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+
+def head_without_end(wire: Wire, _reply: Reply) -> None:
+    wire.send(b"HTTP/1.1 200 OK\r\n")
+    for n in range(100_000):
+        wire.send(b"X-%d: %s\r\n" % (n, b"a" * 100))
+
+
+# Lengths
+
+
+def length_too_long(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head(length=len(reply.body) + 1000) + reply.body)
+
+
+def length_too_short(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head(length=len(reply.body) - 20) + reply.body)
+
+
+def length_of_nonsense(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head().replace(b"Content-Length: ", b"Content-Length: x") + reply.body)
+
+
+def chunk_of_nonsense(wire: Wire, reply: Reply) -> None:
+    head = reply.head().replace(b"Content-Length", b"X-Length").replace(b"\r\n\r\n", b"\r\n")
+    wire.send(head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + reply.body)
+
+
+def chunks_without_last(wire: Wire, reply: Reply) -> None:
+    head = reply.head().replace(b"Content-Length", b"X-Length").replace(b"\r\n\r\n", b"\r\n")
+    wire.send(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(reply.body), reply.body))
+
+
+# Bodies
+
+
+def body(change: Callable[[bytes], bytes], content_type: str | None = None) -> Spoil:
+    """Return the fault that sends another body, whole."""
+
+    def spoil(wire: Wire, reply: Reply) -> None:
+        passed_on(wire, reply.with_body(change(reply.body), content_type))
+
+    return spoil
+
+
+def document(value: Any) -> Spoil:
+    """Return the fault that sends another document."""
+    return body(lambda _: json.dumps(value).encode())
+
+
+PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to the hotel's network</h1></body></html>"
+
+
+def coded(coding: str, pack: Callable[[bytes], bytes]) -> Spoil:
+    """Return the fault that says a body is compressed, and sends what `pack` makes of it."""
+
+    def spoil(wire: Wire, reply: Reply) -> None:
+        made = reply.with_body(pack(reply.body))
+        wire.send(made.head(f"Content-Encoding: {coding}") + made.body)
+
+    return spoil
+
+
+def bomb(_body: bytes) -> bytes:
+    """Return a thousandth of a body that is far too long."""
+    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    blank = b" " * MEBIBYTE
+    return b"".join([*(packer.compress(blank) for _ in range(20 * BOUND_MIB)), packer.flush()])
+
+
+def body_without_end(wire: Wire, reply: Reply) -> None:
+    head = reply.head().replace(b"Content-Length", b"X-Length").replace(b"\r\n\r\n", b"\r\n")
+    wire.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+    blank = b" " * 65536
+    for _ in range(20 * BOUND_MIB * 16):
+        wire.send(b"%x\r\n%b\r\n" % (len(blank), blank))
+
+
+def length_without_bound(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head(length=10**15))
+    blank = b" " * 65536
+    for _ in range(20 * BOUND_MIB * 16):
+        wire.send(blank)
+
+
+# Stalls
+
+
+def silence(wire: Wire, _reply: Reply) -> None:
+    wire.stall()
+
+
+def silence_in_body(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head() + reply.body[: len(reply.body) // 2])
+    wire.stall()
+
+
+def dripping_head(wire: Wire, _reply: Reply) -> None:
+    wire.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    wire.drip(b"a")
+
+
+def dripping_body(wire: Wire, reply: Reply) -> None:
+    wire.send(reply.head(length=10**6))
+    wire.drip(b" ")
+
+
+# Answers
+
+
+def status(code: int, *headers: tuple[str, str], content: bytes = b"") -> Spoil:
+    """Return the fault that answers with a status."""
+
+    def spoil(wire: Wire, _reply: Reply) -> None:
+        passed_on(wire, Reply(code, [("Content-Type", "text/plain"), *headers], content))
+
+    return spoil
+
+
+def redirected(to: Callable[[Wire, str], str]) -> Spoil:
+    """Return the fault that redirects to what a function makes of the request's target."""
+
+    def spoil(wire: Wire, _reply: Reply) -> None:
+        target = wire.asked.split(b" ", 2)[1].decode("latin-1")
+        passed_on(wire, Reply(302, [("Location", to(wire, target))], b""))
+
+    return spoil
+
+
+def loop(wire: Wire, target: str) -> str:
+    host = next(line for line in wire.asked.split(b"\r\n") if line.lower().startswith(b"host:"))
+    return f"http://{host.partition(b':')[2].strip().decode()}{target}"
+
+
+LATER = ("Retry-After", "20")
+BODY_OF_ITSELF = "the API's error is in its body, which is read before the status"
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("the connection is reset before the answer", reset_at_once, "broke"),
+    Fault("the connection is closed before the answer", closed_at_once, "broke"),
+    Fault("the connection is reset within the head", reset_in_head, "broke"),
+    Fault("the connection is reset within the body", reset_in_body, "broke"),
+    Fault("the connection is closed within the body", closed_in_body, "broke"),
+    Fault("a connection that was to be kept is closed after the answer", closed_after_keeping, lasts=0),
+    Fault("something that is no HTTP answers", another_protocol, "broke"),
+    Fault("a head without end", head_without_end, "broke"),
+    Fault("Content-Length says more than comes", length_too_long, "broke"),
+    Fault("Content-Length says less than comes", length_too_short, "not whole JSON"),
+    Fault("Content-Length is no number", length_of_nonsense, "broke"),
+    Fault("a chunk's size is no number", chunk_of_nonsense, "broke"),
+    Fault("the last chunk is missing", chunks_without_last, "broke"),
+    Fault("an empty body with 200", body(lambda _: b""), "an empty body"),
+    Fault("half a JSON document", body(lambda text: text[: len(text) // 2]), "not whole JSON"),
+    Fault("a JSON document with something after it", body(lambda text: text + b" {}"), "not whole JSON"),
+    Fault("something that is no JSON", body(lambda _: b"OK"), "not whole JSON"),
+    Fault(
+        "an HTML page with 200",
+        body(lambda _: PAGE, "text/html"),
+        "not whole JSON",
+        by={"voicenter": 7},
+        said_by={"voicenter": "a web page"},
+    ),
+    Fault("a JSON object of another shape", document({"unexpected": True}), "", lasts=7, passes=False),
+    Fault("a JSON list where an object is due", document([]), "", lasts=7, passes=False),
+    Fault("null where an object is due", document(None), "answered with null"),
+    Fault("gzip that is none", coded("gzip", lambda text: text), "compression is broken"),
+    Fault("gzip without its end", coded("gzip", lambda text: gzip.compress(text)[:-6]), "compression is broken"),
+    Fault(
+        "gzip with a wrong checksum",
+        coded("gzip", lambda text: gzip.compress(text)[:-8] + b"\0" * 8),
+        "compression is broken",
+    ),
+    Fault("gzip as it should be", coded("gzip", gzip.compress), lasts=0),
+    Fault(
+        "a compression that was not asked for", coded("br", lambda text: text), "not asked for", lasts=7, passes=False
+    ),
+    Fault(
+        "gzip within gzip",
+        coded("gzip, gzip", lambda text: gzip.compress(gzip.compress(text))),
+        "not asked for",
+        lasts=7,
+        passes=False,
+    ),
+    Fault("a gzip bomb", coded("gzip", bomb), "largest_page_mb", lasts=7, passes=False),
+    Fault("a body without end", body_without_end, "largest_page_mb", lasts=7, passes=False),
+    Fault("a length of a petabyte", length_without_bound, "largest_page_mb", lasts=7, passes=False),
+    Fault("no answer for longer than `timeout`", silence, "fell silent", slow=True),
+    Fault("no more of a body for longer than `timeout`", silence_in_body, "fell silent", slow=True),
+    Fault("a head that drips, ten times as long as `timeout`", dripping_head, "not whole after", slow=True),
+    Fault("a body that drips, ten times as long as `timeout`", dripping_body, "not whole after", slow=True),
+    Fault("429 without `Retry-After`", status(429), "asked too fast"),
+    Fault("429 with `Retry-After` in seconds", status(429, LATER), "asked too fast"),
+    Fault(
+        "429 with `Retry-After` as a date",
+        status(429, ("Retry-After", "Fri, 01 Jan 2038 00:00:00 GMT")),
+        "asked too fast",
+    ),
+    Fault("429 with an absurd `Retry-After`", status(429, ("Retry-After", "9" * 30)), "asked too fast"),
+    Fault("500", status(500), "HTTP 500"),
+    Fault("502 with an HTML page", status(502, content=PAGE), "HTTP 502"),
+    Fault("503 with `Retry-After`", status(503, LATER), "HTTP 503"),
+    Fault("504", status(504), "HTTP 504"),
+    Fault(
+        "a redirect to another host",
+        redirected(lambda _w, _t: "https://elsewhere.example/"),
+        "elsewhere.example",
+        lasts=6,
+        passes=False,
+    ),
+    Fault(
+        "a redirect to http", redirected(lambda _w, t: f"http://cdr.example{t}"), "cdr.example", lasts=6, passes=False
+    ),
+    Fault("a redirect to itself", redirected(loop), "redirects to", lasts=6, passes=False),
+)
+
+
+# Pages
+
+
+@dataclass(frozen=True, slots=True)
+class PageFault:
+    """A provider that pages wrongly, from its second page of records on.
+
+    Args:
+        name: What happens.
+        change: From a page as it came and the pages before it to the page that is sent.
+        times: How many pages are hit.
+        codes: The exit code of each provider; a provider that has no such thing is left out. 0 where everything comes
+            all the same.
+        unseen: The providers whose API has nothing that this could be noticed by.
+        warned: The providers of which it is only said in a warning: what it is noticed by is not always true.
+        empty_too: Whether pages without records are hit as well.
+    """
+
+    name: str
+    change: Callable[[Document, Sequence[Document]], Document]
+    codes: Mapping[str, int]
+    times: int = 1
+    unseen: frozenset[str] = frozenset()
+    warned: frozenset[str] = frozenset()
+    empty_too: bool = False
+
+    @property
+    def about(self) -> AbstractSet[str]:
+        """The providers that have such a thing."""
+        return {*self.codes, *self.unseen, *self.warned}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A page: its document, its headers, and how to reach the records in it."""
+
+    value: dict[str, Any]
+    headers: Sequence[tuple[str, str]]
+    within: tuple[str, ...]
+
+    @property
+    def container(self) -> str | None:
+        """The name of the list of records."""
+        holder = self.holder
+        return next((name for name, one in holder.items() if isinstance(one, list) and one), None)
+
+    @property
+    def holder(self) -> dict[str, Any]:
+        """The object that has the list of records."""
+        holder = self.value
+        for name in self.within:
+            holder = holder.get(name, {})
+        return holder
+
+    def having(self, **changes: Any) -> Document:
+        """Return it with changes to the object that has the records."""
+        return replace(self, value=_inside(self.value, self.within, changes))
+
+
+def _inside(value: dict[str, Any], within: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    if not within:
+        return {**value, **changes}
+    return {**value, within[0]: _inside(value[within[0]], within[1:], changes)}
+
+
+def records(page: Document) -> list[Any]:
+    """Return the records of a page."""
+    found: list[Any] = page.holder[page.container or ""]
+    return found
+
+
+def page_before(page: Document, before: Sequence[Document]) -> Document:
+    """Send the page before again, in the envelope of this request."""
+    last = before[-1]
+    kept = {name: page.value[name] for name in ("id",) if name in page.value}
+    return replace(last, value={**last.value, **kept})
+
+
+def without_records(page: Document, _before: Sequence[Document]) -> Document:
+    return page.having(**{page.container or "": []})
+
+
+def one_lost(page: Document, before: Sequence[Document]) -> Document:
+    """Send the last record of the page before again, and not this page's own last one."""
+    return page.having(**{page.container or "": [records(before[-1])[-1], *records(page)[:-1]]})
+
+
+def cursor_again(page: Document, before: Sequence[Document]) -> Document:
+    """Send this page's records with the way to the next page that the page before named."""
+    names = {"next_start_key"}
+    link = [(name, value) for name, value in before[-1].headers if name.lower() == "link"]
+    headers = [(name, value) for name, value in page.headers if name.lower() != "link"] + link
+    changes = {name: before[-1].value[name] for name in names if name in before[-1].value}
+    return replace(page.having(**changes), headers=headers)
+
+
+def more_in_total(page: Document, _before: Sequence[Document]) -> Document:
+    if "metadata" in page.holder:
+        inner = page.holder["metadata"]
+        return page.having(metadata={**inner, "total_items": inner["total_items"] + 3})
+    return page.having(count=page.holder["count"] + 3)
+
+
+def link_elsewhere(page: Document, _before: Sequence[Document]) -> Document:
+    led = [
+        (n, re.sub(r"http://[^/]+", "https://elsewhere.example", v) if n.lower() == "link" else v)
+        for n, v in page.headers
+    ]
+    return replace(page, headers=led)
+
+
+def codes(**given: int) -> Mapping[str, int]:
+    """Return exit codes by provider."""
+    return given
+
+
+PAGE_FAULTS: tuple[PageFault, ...] = (
+    PageFault(
+        "a page comes twice, the second time in place of the next one",
+        page_before,
+        codes(webex=7, kazoo=0, callgear=0, portsip=0),
+        unseen=frozenset({"voicenter"}),
+    ),
+    PageFault(
+        "the same page comes for ever",
+        page_before,
+        codes(webex=7, kazoo=7, callgear=3, portsip=3),
+        times=1_000_000,
+        warned=frozenset({"voicenter"}),
+    ),
+    PageFault(
+        "a page has lost its records",
+        without_records,
+        codes(webex=0, callgear=0, portsip=0),
+        warned=frozenset({"kazoo", "voicenter"}),
+    ),
+    PageFault(
+        "a page is shifted: one record comes twice, and one not at all",
+        one_lost,
+        codes(webex=0, callgear=0, portsip=0),
+        unseen=frozenset({"kazoo", "voicenter"}),
+    ),
+    PageFault("the way to the next page was gone before", cursor_again, codes(webex=7, kazoo=0)),
+    PageFault(
+        "a total that is not reached", more_in_total, codes(callgear=3, portsip=3), times=1_000_000, empty_too=True
+    ),
+    PageFault("a link to another host", link_elsewhere, codes(webex=7)),
+)
+
+# The way there, which each test lays out by itself
+
+
+@dataclass(frozen=True, slots=True)
+class WayFault:
+    """A fault on the way to the provider, or of this machine.
+
+    Args:
+        name: What happens.
+        test: The test that shows it, in `tests/reliability/test_ways.py`.
+        code: The exit code.
+        outcome: What the user gets.
+    """
+
+    name: str
+    test: str
+    code: int
+    outcome: str
+
+
+WAY_FAULTS: tuple[WayFault, ...] = (
+    WayFault("nobody listens at the address", "test_nobody_listens", 5, "no connection to HOST: Connection refused"),
+    WayFault(
+        "no answer to the attempt to connect",
+        "test_nobody_takes_the_call",
+        5,
+        "no connection to HOST within the time allowed",
+    ),
+    WayFault("the host's name is not found", "test_a_name_that_is_not_found", 5, "no connection to HOST: …"),
+    WayFault(
+        "the name server does not answer",
+        "test_a_name_server_that_does_not_answer",
+        5,
+        "not whole after ten times `timeout`; Ctrl-C is heard at once",
+    ),
+    WayFault(
+        "a certificate for another name",
+        "test_certificates",
+        6,
+        "the certificate of HOST is not to be trusted: …; `ca_file` is named",
+    ),
+    WayFault("a certificate that has expired", "test_certificates", 6, "the same"),
+    WayFault("a certificate that signed itself", "test_certificates", 6, "the same"),
+    WayFault("a certificate of an authority of the house, with `ca_file`", "test_certificates", 0, "everything comes"),
+    WayFault(
+        "https where the server speaks http",
+        "test_https_to_a_server_of_http",
+        5,
+        "the connection to HOST broke, or none was made",
+    ),
+    WayFault("http where the server speaks https", "test_http_to_a_server_of_https", 5, "the connection to HOST broke"),
+    WayFault(
+        "a clock that is hours ahead, or behind",
+        "test_a_wrong_clock_is_said",
+        0,
+        "a warning with the difference, found out from `Date`; where Webex refuses a window in its future, 7 after it",
+    ),
+    WayFault(
+        "a clock that is hours ahead, and a window that ends after the provider's present",
+        "test_a_window_after_the_providers_present_is_incomplete",
+        3,
+        "incomplete: by the clock of PROVIDER it is …; Webex refuses it (7)",
+    ),
+)

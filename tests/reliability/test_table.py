@@ -1,0 +1,194 @@
+"""Every fault against every provider, on real sockets: nothing is lost, nothing is half, and something is said."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.reliability.faults import BOUND_MIB, FAULTS, PAGE_FAULTS, WAY_FAULTS, Document, Fault, PageFault
+from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+PAGE, CALLS = 5, 15
+MAIN = [subject for subject in SUBJECTS if subject.call is subject.provider.calls[0]]
+each_provider = pytest.mark.parametrize("subject", MAIN, ids=lambda subject: subject.provider.name)
+each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+
+SHORT = {True: 0.08, False: 20.0}
+"""Seconds that a profile waits for bytes, where that is what is tried and where it is not."""
+
+
+@contextmanager
+def through(subject: Subject, tmp_path: Path, *, tls: Any = None, **settings: object) -> Iterator[tuple[Bench, Proxy]]:
+    """Return a bench whose profile leads through a proxy."""
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=PAGE) as made:
+        made.straight()
+        with between(made.sandbox.url, tls=tls) as proxy:
+            own = made.sandbox.credentials(subject.provider.name)
+            led = {
+                name: str(value).replace(made.sandbox.url, proxy.url)
+                for name, value in own.items()
+                if str(value).startswith(made.sandbox.url)
+            }
+            changes: dict[str, Any] = {"largest_page_mb": BOUND_MIB, **led, **settings}
+            made.sign_in_by(**changes)
+            yield made, proxy
+
+
+def raw(made: Bench) -> Any:
+    return made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl")
+
+
+@each_provider
+@each_fault
+def test_a_fault_that_passes(subject: Subject, fault: Fault, tmp_path: Path) -> None:
+    """Everything comes, whichever request was hit; or, where the answer is wrong for good, nothing and an exit code."""
+    for nth in (1, 2):
+        with through(subject, tmp_path, timeout=0.4 if fault.slow else 20.0) as (made, proxy):
+            truth = counted(made.truth(SINCE, UNTIL))
+            proxy.fault(fault.spoil, nth=nth, times=1 if fault.slow else 2)
+            ran = raw(made)
+            assert proxy.spoiled, ran.err
+            if fault.passes or fault.code(subject.provider.name) == 0:
+                assert ran.code in {0, *({7} & {fault.code(subject.provider.name)})}, ran.err
+            if ran.code == 0:
+                assert counted(ran.lines) == truth
+            else:
+                assert counted(ran.lines) <= truth
+
+
+@each_provider
+@each_fault
+def test_a_fault_that_lasts(subject: Subject, fault: Fault, tmp_path: Path) -> None:
+    """The run ends with its exit code and says why; a file stays as it was, and no half one is left."""
+    name = subject.provider.name
+    target = tmp_path / "out" / "cdrs.csv"
+    target.parent.mkdir()
+    target.write_text("as it was\n", encoding="utf-8")
+    with through(subject, tmp_path, timeout=SHORT[fault.slow]) as (made, proxy):
+        proxy.fault(fault.spoil, nth=2)
+        ran = made.run(SINCE, UNTIL, "-o", str(target), "-vv")
+        assert proxy.spoiled, ran.err
+        assert ran.code == fault.code(name), ran.err
+        assert fault.words(name) in ran.err
+        assert "Traceback" not in ran.err
+        assert all(wait <= 301 for wait in made.clock.waits)
+        assert proxy.requests < 60
+        if ran.code:
+            assert target.read_text(encoding="utf-8") == "as it was\n"
+            assert "next: " in ran.err
+        else:
+            assert target.read_text(encoding="utf-8").count("\n") > CALLS
+        assert [one.name for one in target.parent.iterdir()] == ["cdrs.csv"]
+
+
+def paging(made: Bench, proxy: Proxy, fault: PageFault) -> None:
+    """Let the provider page wrongly from its second page on."""
+    pages: list[Document] = []
+    left = fault.times
+
+    def spoil(wire: Wire, reply: Reply) -> None:
+        nonlocal left
+        try:
+            page = Document(json.loads(reply.body), reply.headers, made.subject.facts.within)
+        except ValueError:
+            passed_on(wire, reply)
+            return
+        hit = page.container or (fault.empty_too and pages)
+        if not isinstance(page.value, dict) or not hit or made.provider.name not in fault.about:
+            passed_on(wire, reply)
+            return
+        sent = fault.change(page, pages) if pages and left > 0 else page
+        left -= bool(pages)
+        pages.append(sent)
+        passed_on(wire, replace(reply, headers=sent.headers, body=json.dumps(sent.value).encode()))
+
+    proxy.fault(spoil)
+
+
+@each_provider
+@pytest.mark.parametrize("fault", PAGE_FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_pages_that_come_wrongly(subject: Subject, fault: PageFault, tmp_path: Path) -> None:
+    """What is missing is said by the exit code, wherever the API has anything that it could be noticed by."""
+    name = subject.provider.name
+    with through(subject, tmp_path) as (made, proxy):
+        truth = counted(made.truth(SINCE, UNTIL))
+        pace = made.paging(PAGE, CALLS, UNTIL - SINCE)
+        paging(made, proxy, fault)
+        ran = made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl", *pace)
+        got = counted(ran.lines)
+        assert got <= truth
+        if name in fault.codes:
+            assert ran.code == fault.codes[name], ran.err
+            assert got == truth or ran.code
+        elif name in fault.warned:
+            assert ": warning: " in ran.err
+        elif name not in fault.unseen:
+            assert got == truth, "this provider has no such thing"
+            assert ran.code == 0
+
+
+PROVIDERS = [subject.provider.name for subject in MAIN]
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+
+def cell(code: int) -> str:
+    return "all" if code == 0 else f"**{code}**"
+
+
+def tables() -> str:
+    """Return the tables of the document, with their counts."""
+    lines = [
+        "| fault | when it passes | " + " | ".join(PROVIDERS) + " | what is said when it lasts |",
+        "|---|---|" + "---|" * (len(PROVIDERS) + 1),
+    ]
+    for fault in FAULTS:
+        words = (
+            " / ".join(dict.fromkeys(filter(None, (fault.said, *fault.said_by.values())))) or "a shape we do not know"
+        )
+        lines.append(
+            f"| {fault.name} | {'all' if fault.passes else 'the same'} | "
+            + " | ".join(cell(fault.code(name)) for name in PROVIDERS)
+            + f" | {'nothing' if not fault.lasts else words} |"
+        )
+    lines += ["", "| fault | " + " | ".join(PROVIDERS) + " |", "|---|" + "---|" * len(PROVIDERS)]
+    for paged in PAGE_FAULTS:
+        cells = []
+        for name in PROVIDERS:
+            unseen = "unseen" if name in paged.unseen else "warning" if name in paged.warned else "-"
+            cells.append(cell(paged.codes[name]) if name in paged.codes else unseen)
+        lines.append(f"| {paged.name} | " + " | ".join(cells) + " |")
+    lines += ["", "| fault | exit code | what the user gets | test |", "|---|---|---|---|"]
+    lines += [f"| {way.name} | {way.code} | {way.outcome} | `{way.test}` |" for way in WAY_FAULTS]
+    runs = len(PROVIDERS) * (3 * len(FAULTS) + len(PAGE_FAULTS))
+    mended = sum(fault.passes for fault in FAULTS)
+    summary = (
+        f"That is {len(FAULTS)} faults of answers, {len(PAGE_FAULTS)} of pages and {len(WAY_FAULTS)} of the way, "
+        f"against {len(PROVIDERS)} providers: {runs} runs through the proxy, beside those of the way. {mended} of the "
+        f"{len(FAULTS)} lose nothing when they pass; of those that last, none left half a file or changed an old one. "
+        "Records lost without a word: none, but where the table says *unseen*."
+    )
+    return "\n".join([*lines, "", summary])
+
+
+def test_the_document_has_the_tables() -> None:
+    """docs/reliability.md is made from what is tested here; to make it anew, see its first lines."""
+    begin, end = "<!-- tables -->", "<!-- end of tables -->"
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    made = f"{before}{begin}\n\n{tables()}\n\n{end}{after}"
+    if os.environ.get("CDRCTL_WRITE_TABLES"):
+        DOCUMENT.write_text(made, encoding="utf-8")
+    assert text == made, "run: CDRCTL_WRITE_TABLES=1 pytest tests/reliability/test_table.py -k tables"
+    ways = (Path(__file__).parent / "test_ways.py").read_text(encoding="utf-8")
+    assert all(f"def {way.test}(" in ways for way in WAY_FAULTS)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from cdrctl.export import LONG_CALL, Tally, _digest, _within, reachable, rows
+from cdrctl.export import LONG_CALL, Tally, _digest, _within, by_their_clock, reachable, rows
 from cdrctl.fetchers import Call
 from cdrctl.records import Gap, Note, Page, Piece, Record, iso_instant, raw
 from cdrctl.windows import Window
@@ -224,3 +224,38 @@ def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete() -> None:
 
 def test_a_window_of_which_nothing_is_there_asks_for_nothing() -> None:
     assert reachable(Window(NOON - timedelta(minutes=4), NOON), LAG, NOON, "Acme")[0] is None
+
+
+# The provider's clock
+
+
+@pytest.mark.parametrize(
+    ("until", "ahead", "expected"),
+    [
+        (timedelta(0), None, None),  # no answer said what time it is there
+        (timedelta(0), timedelta(0), None),
+        (timedelta(0), timedelta(seconds=60), None),  # as much as clocks and networks may differ
+        (timedelta(0), timedelta(hours=3), Note),  # the export was up to now
+        (-timedelta(minutes=6), timedelta(hours=3), Note),  # the same, of a provider whose calls come so late
+        (-timedelta(minutes=7), timedelta(hours=3), Gap),
+        (-timedelta(hours=2), timedelta(hours=3), Gap),
+        (-timedelta(hours=3), timedelta(hours=3), None),  # it was over there as well
+        (-timedelta(hours=3) + timedelta(seconds=1), timedelta(hours=3), Gap),
+        (-timedelta(hours=1), -timedelta(hours=3), None),  # what a slow clock asks for is over everywhere
+        (-timedelta(hours=1), timedelta(hours=26), None),  # no zone is so wrong: their `Date` is
+        (-timedelta(hours=1), timedelta(hours=25, minutes=59), Gap),
+    ],
+)
+def test_a_window_that_ends_after_the_providers_present(
+    until: timedelta, ahead: timedelta | None, expected: type[Note | Gap] | None
+) -> None:
+    window = Window(NOON - timedelta(days=1), NOON + until)
+    page = Page([at(NOON - timedelta(hours=20))])
+    first, *rest = by_their_clock(iter([page]), window, timedelta(minutes=5), lambda: ahead, NOON, "Webex")
+    assert first is page
+    assert [type(piece) for piece in rest] == ([expected] if expected else [])
+    for piece in rest:
+        assert isinstance(piece, Note | Gap)
+        said = piece.text if isinstance(piece, Note) else piece.what
+        assert ahead is not None
+        assert f"by the clock of Webex it is {(NOON - ahead):%Y-%m-%dT%H:%M:%S.000Z}" in said

@@ -184,9 +184,11 @@ def _pages(
     room = given["limit"]
     try:
         while left:
-            _, page = waiting.get()
+            part, page = waiting.get()
             if page is None:
                 left -= 1
+                if isinstance(part.error, DriftError) and not given["allow_partial"]:
+                    raise DriftError(f"{part.title}: {part.error.message}", hint=part.error.hint)
                 continue
             yield page if room is None else page[:room]
             if room is not None:
@@ -265,9 +267,6 @@ def _failure(parts: Sequence[Part]) -> BaseException:
     bugs = [part.error for part in failed if not isinstance(part.error, CdrctlError)]
     if bugs and bugs[0] is not None:
         return bugs[0]
-    for part in failed:
-        if isinstance(part.error, DriftError):
-            return DriftError(f"{part.title}: {part.error.message}", hint=part.error.hint)
     names = ", ".join(part.title for part in failed)
     return IncompleteError(
         f"incomplete: {len(failed)} of {len(parts)} profiles failed: {names}",

@@ -14,7 +14,7 @@ import pytest
 
 from cdrctl.cli.options import SHARED
 from cdrctl.records import pick
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
+from tests.contract.bench import MONTH, PROFILE, SUBJECTS, Bench, Subject, bench, container_of, evenly, said_time
 from tests.support import Ran
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
@@ -186,6 +186,23 @@ def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, 
         assert "\x1b" not in table
         assert "\u202e" not in table
         assert "\0" not in table
+
+
+@pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.call is one.provider.calls[0]], ids=str)
+def test_strict_ends_an_export_of_several_profiles_too(subject: Subject, tmp_path: Path) -> None:
+    """Its file stays as it was."""
+    target = tmp_path / "cdrs.csv"
+    target.write_text("as it was", encoding="utf-8")
+    words = ["export", "-p", PROFILE, "--since", said_time(SINCE), "--until", said_time(UNTIL), "-o", str(target)]
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
+        made.straight()
+        changed(made, new, steady(subject).key)
+        assert made.shell.run(*words).ok().code == 0
+        target.write_text("as it was", encoding="utf-8")
+        ran = made.shell.run(*words, "--strict")
+        assert ran.code == 7, ran.err
+        assert f"{PROFILE} ({subject.provider.name}): the records do not fit" in ran.err
+        assert target.read_text(encoding="utf-8") == "as it was"
 
 
 @each_call

@@ -1,0 +1,88 @@
+"""Windows up to now depend on this machine's clock: one that is not the provider's is found out, and said once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from tests.http.wires import NOON, Hands, answering, client
+
+
+def http_date(instant: datetime) -> str:
+    """Return an instant as `Date` has it."""
+    return format_datetime(instant.astimezone(UTC), usegmt=True)
+
+
+def dated(date: str, **headers: str) -> httpx.Response:
+    """Return an answer that was made then."""
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(200, headers={"Date": date, **more}, content=b"{}")
+
+
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [
+        (timedelta(seconds=119), None),
+        (-timedelta(seconds=119), None),
+        (timedelta(minutes=2), "2 min ahead of Acme's, whose answer says 2026-11-20T11:58:00Z"),
+        (-timedelta(minutes=2), "2 min behind Acme's, whose answer says 2026-11-20T12:02:00Z"),
+        (timedelta(hours=3, minutes=2), "3 h 2 min ahead of"),
+        (timedelta(days=12, hours=4, minutes=7), "12 days 4 h ahead of"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_said_once(off: timedelta, words: str | None) -> None:
+    """Every request has an answer with that date; the first one is enough."""
+    told: list[tuple[str, str]] = []
+    transport, _ = answering(dated(http_date(NOON - off)))
+    acme = client(transport=transport, tell=lambda level, text: told.append((level, text)))
+    for _ in range(3):
+        acme.get("/x")
+    assert acme.ahead == off
+    if words is None:
+        assert [text for level, text in told if level != "debug"] == []
+    else:
+        ((level, text),) = [one for one in told if one[0] != "debug"]
+        assert level == "warning"
+        assert f"this machine's clock is {words}" in text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, content=b"{}"),
+        dated("yesterday"),
+        dated("Fri, 20 Nov 2026 25:00:00 GMT"),
+        dated(http_date(NOON - timedelta(hours=5)), age="18000"),
+    ],
+    ids=["no-date", "no-such-date", "no-such-hour", "out-of-a-cache"],
+)
+def test_what_says_nothing_of_the_time_is_not_believed(answer: httpx.Response) -> None:
+    told: list[str] = []
+    transport, _ = answering(answer)
+    acme = client(transport=transport, tell=lambda level, text: told.append(text) if level == "warning" else None)
+    acme.get("/x")
+    assert acme.ahead is None
+    assert told == []
+
+
+def test_a_slow_answer_is_no_wrong_clock() -> None:
+    """An answer may have been made at any instant between question and arrival."""
+    hands = Hands()
+    told: list[str] = []
+
+    def slow(_request: httpx.Request) -> httpx.Response:
+        made = hands.clock.now()
+        hands.seconds += 600
+        return dated(http_date(made + timedelta(seconds=300)))
+
+    acme = client(
+        hands=hands,
+        transport=httpx.MockTransport(slow),
+        tell=lambda level, text: told.append(text) if level == "warning" else None,
+    )
+    acme.get("/x")
+    assert acme.ahead == timedelta(0)
+    assert told == []

@@ -125,7 +125,9 @@ def loopback_only() -> Iterator[None]:
         return to
 
     def found(host: Any, *rest: Any, **more: Any) -> Any:
-        check(host.decode() if isinstance(host, bytes) else host)
+        name = host.decode() if isinstance(host, bytes) else host
+        str(name).encode("idna")  # as the real one: a name that cannot be written is no name that was wanted
+        check(name)
         return look_up(host, *rest, **more)
 
     with (

@@ -9,14 +9,6 @@ import pytest
 import typer.main
 
 from cdrctl.cli import app
-from tests.support import loopback_only
-
-
-@pytest.fixture(autouse=True)
-def _stay_at_home() -> Iterator[None]:
-    """Let no test of this suite reach beyond this machine."""
-    with loopback_only():
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -486,7 +486,7 @@ def test_the_counters_are_compared_with_each_other_as_numbers_or_text() -> None:
     assert len(voicenter.requests) == 3
 
 
-def test_counters_that_disagree_with_the_list_are_noted_for_whoever_looks() -> None:
+def test_a_count_of_more_records_than_came_is_said() -> None:
     """The documentation's own sample counts two records and shows one."""
     voicenter = Voicenter(httpx.Response(200, json=sample("doc_cdr_ok.json")))
     since = datetime(2024, 6, 10, 9, tzinfo=UTC)
@@ -494,7 +494,7 @@ def test_counters_that_disagree_with_the_list_are_noted_for_whoever_looks() -> N
     assert found == ["202406101204550233243ghff3189e5c"]
     assert tally.gaps == []
     assert len(voicenter.requests) == 1
-    assert ("debug", "Voicenter counts 2 records in an answer of 1") in voicenter.told
+    assert ("warning", "Voicenter counts 2 records in an answer that holds 1") in voicenter.told
 
 
 def test_a_range_that_is_refused_is_halved_while_it_is_longer_than_a_day() -> None:

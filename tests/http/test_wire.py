@@ -191,6 +191,7 @@ def test_a_bomb_is_noticed_before_it_takes_the_memory() -> None:
         gzip.compress(b'{"items":[]}') + b"rest",
         gzip.compress(b'{"items":[]}')[:-8] + b"\0" * 8,
     ],
+    ids=["not-packed", "no-checksum", "no-last-byte", "the-half", "with-a-rest", "another-checksum"],
 )
 def test_a_compressed_body_that_is_not_whole_is_not_believed(content: bytes) -> None:
     with pytest.raises(TemporaryError, match="compression is broken"):

@@ -14,13 +14,25 @@ def main() -> None:
         try:
             sys.stdout.write(f"cdrctl {__version__}\n")
             sys.stdout.flush()
+        except BrokenPipeError:
+            os._exit(0)  # its reader has gone, which is no error
         except (OSError, AttributeError):
             os._exit(8)  # it cannot be written, and Python would try again at its end
         return
-    from cdrctl.cli.app import main as run  # noqa: PLC0415
-    from cdrctl.cli.world import this_world  # noqa: PLC0415
+    from cdrctl.cli import signals  # noqa: PLC0415
 
-    sys.exit(run(sys.argv[1:], this_world()))
+    try:
+        signals.heed()
+        from cdrctl.cli.app import main as run  # noqa: PLC0415
+        from cdrctl.cli.world import this_world  # noqa: PLC0415
+
+        code = run(sys.argv[1:], this_world())
+    except KeyboardInterrupt:  # before or after there was anything to clear up
+        code = signals.INTERRUPTED
+    signals.ignore()
+    if code == signals.INTERRUPTED:
+        os._exit(code)  # threads that are still being answered, or that wait for a reader, are not waited for
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             content = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # as where HOME is /dev/null
         return "", []
     except (OSError, ValueError) as error:
         raise ConfigurationError(
@@ -308,7 +308,7 @@ def choose(
         ConfigurationError: There is none, there are several, it is of another provider, or it has a fault.
     """
     said_by = "-p"
-    if not name:
+    if name is None:
         name, said_by = environ.get("CDRCTL_PROFILE") or None, "CDRCTL_PROFILE"
     if name is None:
         return _usable(_only(profiles, provider))
@@ -421,7 +421,7 @@ def settings(
                         value,
                         about,
                         folder=profile.path.parent,
-                        environ=environ,
+                        environ=_for_commands(profile, secrets, environ),
                         warn=warn,
                         run=run or run_in_shell,
                         keyring=keyring or ask_keyring,
@@ -550,6 +550,20 @@ def _secret(
     if form.endswith("_command"):
         return _from_command(value, about, environ, run)
     return _from_file(folder / _expanded(value, environ), about, warn)
+
+
+def _for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what a command that gives one secret need not know.
+
+    That is this profile's other secrets and all settings of other profiles.
+    """
+    mine = _prefix(profile.name)
+    kept = {}
+    for variable, value in environ.items():
+        owner = max((each for each in (mine, *profile.prefixes) if variable.startswith(each)), key=len, default=None)
+        if owner is None or (owner == mine and variable.removeprefix(mine).lower() not in secrets):
+            kept[variable] = value
+    return kept
 
 
 def run_in_shell(

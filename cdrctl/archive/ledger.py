@@ -75,8 +75,9 @@ class Ledger:
         self._writing = threading.Lock()
         self._closed = False
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+            path.touch(mode=0o600)  # SQLite would make it readable for others, and chmod come a moment later
             path.chmod(0o600)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_TABLES)

@@ -15,6 +15,8 @@ from cdrctl.cli.world import World
 from cdrctl.errors import OutputError
 from cdrctl.fetchers import PROVIDERS
 
+NARROW = 52
+
 
 class Commands(TyperGroup):
     """The top level: a provider's commands are built only when one of them is named."""
@@ -99,14 +101,22 @@ def main(arguments: list[str], world: World) -> int:
     """Return the exit code of one command line."""
     from cdrctl.cli import archive, fields, profile, sandbox, together  # noqa: F401, PLC0415 - they add their commands
 
-    code = 0
+    code, streams = 0, (sys.stdout, sys.stderr)
     try:
-        app(args=arguments, prog_name="cdrctl", obj=(world, {}))
+        # Left to itself typer takes a terminal to have fifty columns at least.
+        narrow = {"terminal_width": world.width - 2} if world.width < NARROW else {}
+        app(args=arguments, prog_name="cdrctl", obj=(world, {}), **narrow)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except OSError:  # what typer itself prints, such as help, could not be written
         code = OutputError.exit_code
-    for stream in (sys.stdout, sys.stderr):
+    if sys.stdout is not streams[0]:  # typer's way to say that the reader of its help has left, which is no error
+        sys.stdout, sys.stderr = streams
+        stop_writing(sys.stdout)
+        code = 0
+    if world.stderr is None:  # nobody reads it, or it has failed: nothing more goes there
+        stop_writing(sys.stderr)
+    for stream in streams:
         try:
             if stream is not None:
                 stream.flush()

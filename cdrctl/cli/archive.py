@@ -475,7 +475,7 @@ def verify(
             odd = odd or list(differences(archive, files))
         finally:
             book.close()
-    _write(standard_output(opened, None), "".join(f"{one.path}\t{one.what}\n" for one in odd))
+    _write(standard_output(opened, None), "".join(f"{opened.voice.clean(one.path)}\t{one.what}\n" for one in odd))
     opened.voice.closing(
         {
             "files": len(files),

@@ -21,6 +21,7 @@ from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
     from cdrctl.http import Client, Clock, PaceShelf, TokenShelf
+    from cdrctl.profiles import Profile
 
 SANDBOX = "sandbox"
 SCHEMAS = ("native", "common", "raw")
@@ -110,7 +111,9 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
         yield
     except BrokenPipeError:
         raise
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            session.voice.hush()
         if tally.records:
             closing_line()
         raise
@@ -305,9 +308,12 @@ def the_clock(session: Session) -> Clock:
 
 
 @contextmanager
-def connected(session: Session, provider: Provider, name: str | None) -> Iterator[Connected]:
-    """Return a profile ready to be asked: the sandbox's in this process, or one of the configuration."""
-    name = name or session.world.environ.get("CDRCTL_PROFILE") or None
+def connected(
+    session: Session, provider: Provider, name: str | None, profile: Profile | None = None
+) -> Iterator[Connected]:
+    """Return a profile ready to be asked: the sandbox's in this process, one read before, or one of the file."""
+    if name is None:  # an empty one is none that anybody has, and must not become another's
+        name = session.world.environ.get("CDRCTL_PROFILE") or None
     clock = the_clock(session)
     if name == SANDBOX:
         from cdrctl import sandbox  # noqa: PLC0415 - only for its profile
@@ -319,17 +325,18 @@ def connected(session: Session, provider: Provider, name: str | None) -> Iterato
         return
     from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
 
-    found, warnings = profiles.read_profiles(session.config, session.world.environ)
-    for warning in warnings:
-        session.voice.tell("warning", warning)
-    profile = profiles.choose(found, provider.name, name, session.world.environ)
+    if profile is None:
+        found, warnings = profiles.read_profiles(session.config, session.world.environ)
+        for warning in warnings:
+            session.voice.tell("warning", warning)
+        profile = profiles.choose(found, provider.name, name, session.world.environ)
     settings = profiles.settings(
         profile,
         provider.settings,
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
     )
-    session.voice.conceal(profiles.secret_values(settings))
+    session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
     shelf = None
     origin = getattr(settings, "refresh_token", None)

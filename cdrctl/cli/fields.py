@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from cdrctl.cli.exporting import colored, standard_output
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
-from cdrctl.fetchers import Call, Provider, load
+from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
 from cdrctl.writers.output import output
 
@@ -62,6 +62,8 @@ def fields(
 
     `always` is true where every record has a value, as far as is documented; --strict relies on it.
     """
+    if provider not in PROVIDERS:
+        raise UsageError(f"there is no provider {provider!r}", hint=f"the providers are: {', '.join(PROVIDERS)}")
     described = load(provider)
     found = _call(described, call or [described.calls[0].name])
     if schema not in {"native", "common"}:
@@ -81,9 +83,9 @@ def fields(
         shown=("field", "type", "meaning", "example"),
     )
     shown = examples("common" if schema == "common" else provider)
+    always = found.known.always if schema == "native" else _always_common(provider, found)
     rows: list[list[Any]] = [
-        [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in found.known.always]
-        for one in columns
+        [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
     with output(target, standard_output(opened, target)) as out:
         write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
@@ -94,6 +96,15 @@ def examples(provider: str) -> Mapping[str, Any]:
     text = files("cdrctl.fetchers").joinpath("examples.json").read_text(encoding="utf-8")
     found: dict[str, dict[str, Any]] = json.loads(text)
     return found.get(provider, {})
+
+
+def _always_common(provider: str, call: Call) -> Collection[str]:
+    """Return the columns of the common CDR that follow from those native ones which every record has a value in."""
+    assert call.common is not None  # noqa: S101 - refused before
+    shown = examples(provider)
+    known = call.known.always
+    least = {column.name: shown.get(column.name) if column.name in known else None for column in call.columns}
+    return {"provider", *(name for name, value in call.common(least).items() if value is not None)}
 
 
 def _call(provider: Provider, words: list[str]) -> Call:

@@ -44,7 +44,7 @@ def list_profiles(
     for warning in warnings:
         opened.voice.tell("warning", warning)
     for profile in found.values():
-        put(opened, f"{profile.name}\t{profile.provider or '-'}\t{profile.source}")
+        put(opened, f"{opened.voice.clean(profile.name)}\t{profile.provider or '-'}\t{profile.source}")
         if profile.fault:
             opened.voice.tell("warning", f"profile {profile.name} cannot be used: {profile.fault}")
     put(opened, f"sandbox\t{','.join(PROVIDERS)}\tbuilt in")
@@ -67,7 +67,7 @@ def show(
     shown = profiles.redacted(profile, load(profile.provider).settings, opened.world.environ)
     put(opened, f"provider = {json.dumps(profile.provider)}")
     for key, value in shown.items():
-        put(opened, f"{key} = {opened.voice.clean(value)}")
+        put(opened, opened.voice.clean(f"{key} = {value}"))
 
 
 @commands.command()

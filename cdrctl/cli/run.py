@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
+from urllib.parse import unquote
 
 import typer
 
+from cdrctl.cli import signals
+from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.cli.world import Voice, World
 from cdrctl.errors import CdrctlError, OutputError, UsageError
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ class Session:
     world: World
     voice: Voice
     config: Path
-
-
-class TerminatedError(KeyboardInterrupt):
-    """The process was told to end."""
 
 
 @contextmanager
@@ -47,12 +42,12 @@ def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, c
         verbose=verbose or before.get("verbose", 0),
         as_json=(log_format if log_format != "text" else before.get("log_format", "text")) == "json",
     )
+    voice.conceal(_proxy_secrets(world.environ))
     try:
         from cdrctl.profiles import config_path  # noqa: PLC0415 - not needed for --help
 
         _check_format({log_format, before.get("log_format", "text")})
-        with _termination():
-            yield Session(world, voice, config_path(world.environ, config or before.get("config")))
+        yield Session(world, voice, config_path(world.environ, config or before.get("config")))
     except CdrctlError as error:
         voice.error(error)
         if isinstance(error, OutputError):
@@ -63,14 +58,23 @@ def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, c
     except BrokenPipeError:
         stop_writing(sys.stdout)
         raise typer.Exit(0) from None
-    except (KeyboardInterrupt, typer.Abort):
-        voice.tell("warning", f"interrupted; {voice.stays}")
-        raise typer.Exit(INTERRUPTED) from None
     except (typer.Exit, SystemExit):
         raise
-    except Exception as error:  # noqa: BLE001 - the one place where our own bugs are said
-        voice.bug(error)
-        raise typer.Exit(CdrctlError.exit_code) from None
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place where our own bugs are said
+        if not _is_interruption(error):
+            voice.bug(error)
+            raise typer.Exit(CdrctlError.exit_code) from None
+        signals.notice()
+        voice.hush()
+        voice.tell("warning", f"interrupted; {voice.stays}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is at the bottom of an error: Python itself makes others of it, as in a class's body."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | typer.Abort):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _check_format(names: set[str]) -> None:
@@ -83,23 +87,14 @@ def _handed_over(ctx: typer.Context) -> tuple[World, dict[str, Any]]:
     return world, before
 
 
-@contextmanager
-def _termination() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the program as Ctrl-C does, so that no half file stays."""
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise TerminatedError
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = [signal.signal(number, end) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+def _proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the passwords of the proxies that the environment names, as written, as meant and as sent."""
+    for name, url in environ.items():
+        if not name.lower().endswith("_proxy") or "@" not in url:
+            continue
+        user, _, password = url.rpartition("@")[0].rpartition("//")[2].partition(":")
+        yield from (password, unquote(password))
+        yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
 
 
 def stop_writing(stream: TextIO | None) -> None:

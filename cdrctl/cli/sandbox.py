@@ -13,6 +13,9 @@ from cdrctl.cli.profile import put
 from cdrctl.cli.run import Session
 from cdrctl.errors import OutputError, UsageError
 
+POLL_SECONDS = 0.5
+"""How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
+
 commands = typer.Typer(
     name="sandbox", help="The providers imitated on this machine.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -65,7 +68,8 @@ def serve(
             for key, value in settings.items():
                 put(opened, f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}")
         opened.voice.tell("note", f"serving on {running.url}; Ctrl-C ends it")
-        threading.Event().wait()
+        while not threading.Event().wait(POLL_SECONDS):
+            continue
 
 
 @commands.command()

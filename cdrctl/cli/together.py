@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.app import app
@@ -35,8 +35,14 @@ from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import Row, Schema, common
 from cdrctl.writers.output import output
 
-PATIENCE_SECONDS = 1.0
-"""How long each of those who are no longer needed may take to end."""
+if TYPE_CHECKING:
+    from cdrctl.profiles import Profile
+
+PATIENCE_SECONDS = 0.5
+"""How long all who are no longer needed may take to end."""
+
+POLL_SECONDS = 0.2
+"""How long one wait for a page takes: a signal that another thread gets wakes nobody out of a longer one."""
 
 PAGES_WAITING = 4
 """Pages that may wait for the writer: fetching goes on meanwhile, and memory stays small."""
@@ -48,6 +54,7 @@ class Part:
 
     name: str
     provider: Provider | None
+    written: Profile | None = None
     profile: Connected | None = None
     tally: Tally = field(default_factory=Tally)
     error: BaseException | None = None
@@ -132,7 +139,7 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
             continue
         try:
             profile = profiles.choose(found, None, name, session.world.environ)
-            parts.append(Part(name, load(profile.provider)))
+            parts.append(Part(name, load(profile.provider), profile))
         except CdrctlError as error:
             if names:
                 raise
@@ -147,7 +154,7 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
     if part.provider is None:
         return
     try:
-        part.profile = opened.enter_context(connected(session, part.provider, part.name))
+        part.profile = opened.enter_context(connected(session, part.provider, part.name, part.written))
     except CdrctlError as error:
         part.error = error
 
@@ -184,7 +191,7 @@ def _pages(
     room = given["limit"]
     try:
         while left:
-            part, page = waiting.get()
+            part, page = _next(waiting)
             if page is None:
                 left -= 1
                 if isinstance(part.error, DriftError) and not given["allow_partial"]:
@@ -198,8 +205,16 @@ def _pages(
                     return
     finally:
         enough.set()
+        patience = time.monotonic() + PATIENCE_SECONDS
         for thread in threads:  # whoever is still being answered is not waited for
-            thread.join(PATIENCE_SECONDS)
+            thread.join(max(0.0, patience - time.monotonic()))
+
+
+def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
+    """Return the next page that comes, and whose it is."""
+    while True:
+        with suppress(queue.Empty):
+            return waiting.get(timeout=POLL_SECONDS)
 
 
 def _rows_of(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import shutil
+import select
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
@@ -60,6 +61,8 @@ def this_world() -> World:
         except ValueError:  # closed
             return False
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # help is text, and its locale may not have every character of it
+        sys.stdout.reconfigure(errors="replace")
     return World(
         environ=os.environ,
         stdin=sys.stdin if sys.stdin is not None else open(os.devnull, encoding="utf-8"),  # noqa: PTH123
@@ -68,8 +71,26 @@ def this_world() -> World:
         stdin_is_terminal=terminal(sys.stdin),
         stdout_is_terminal=terminal(sys.stdout),
         stderr_is_terminal=terminal(sys.stderr),
-        width=shutil.get_terminal_size().columns,
+        width=_width(),
     )
+
+
+USUAL_WIDTH = 80
+
+
+def _width() -> int:
+    """Return the columns of the terminal: as the user says, of the data's, else of the messages'."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isascii() and said.isdigit() and int(said) > 0:
+        return int(said)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            columns = os.get_terminal_size(stream.fileno()).columns if stream is not None else 0
+        except (OSError, ValueError):  # no terminal, or closed
+            continue
+        if columns > 0:
+            return columns
+    return USUAL_WIDTH
 
 
 SHORTEST = 4
@@ -176,9 +197,21 @@ class Voice:
         )
         if self.verbose > 1:
             for line in "".join(traceback.format_exception(error)).splitlines():
-                self._line(self.clean(line))
+                said = self.clean(line)
+                self._line(json.dumps({"level": "debug", "message": said}) if self.as_json else said)
+
+    def hush(self) -> None:
+        """Say nothing more where that would mean to wait: who ends the program does not wait for a reader."""
+        try:
+            ready = self.world.stderr is None or select.select([], [self.world.stderr], [], 0)[1]
+        except (OSError, ValueError):  # a stream in memory, or a system that cannot tell
+            return
+        if not ready:
+            self.world.stderr = None
 
     def _may_overwrite(self) -> bool:
+        if self.world.environ.get("TERM") == "dumb":  # it shows escapes as they are
+            return False
         return self.world.stderr_is_terminal and self.aside and not self.quiet and not self.as_json
 
     def _progress(self, text: str) -> None:

@@ -93,6 +93,10 @@ class KazooSettings(Settings):
     credential_hash: Literal["md5", "sha"] = Field("md5", description="how the password is hashed: md5 or sha")
     currency: str = Field("USD", description="currency of the operator's rates", pattern=r"^[A-Z]{3}$")
 
+    def disguised(self) -> list[str]:
+        """Return the digest with which one signs in without the password."""
+        return [_credentials(self)["credentials"]] if self.username and self.password else []
+
 
 # Asking
 
@@ -221,7 +225,7 @@ def _listing_path(account: str, user: str | None, *, by_interaction: bool) -> st
 def _descendants(client: Client, account: str) -> Iterator[str]:
     for answer in _pages_of(client, f"/accounts/{_part(account)}/descendants"):
         for row in _data(answer):
-            if not isinstance(row.get("id"), str):
+            if not isinstance(row.get("id"), str) or not row["id"].strip(" ."):
                 raise ProviderError(f"{TITLE} answered in a shape we do not know: a descendant has no id")
             yield row["id"]
 
@@ -973,8 +977,13 @@ DOCUMENT: tuple[Column, ...] = (
         about="of the leg bridged to this one",
     ),
     *_texts("from", "from_uri", "from_tag", "to", "to_uri", "to_tag", "request", about="SIP"),
-    *_texts("presence_id", "user_agent", "digits_dialed", "recording_url", "local_sdp", "remote_sdp"),
-    *_texts("e164_origination", "e164_destination", "did_classifier"),
+    Column("presence_id", "presence_id", "text", "id under which presence is told (SIP NOTIFY)"),
+    Column("user_agent", "user_agent", "text", "SIP User-Agent"),
+    Column("digits_dialed", "digits_dialed", "text", "DTMF tones heard on this leg"),
+    Column("recording_url", "recording_url", "text", "where the recording was stored"),
+    *_texts("local_sdp", "remote_sdp", about="SDP negotiated by this side, or by the other"),
+    *_texts("e164_origination", "e164_destination", about="number in E.164 form"),
+    Column("did_classifier", "did_classifier", "text", "class of the number"),
     Column("is_conference", "is_conference", "boolean", "whether the leg went into a conference"),
     *_texts("media_server", "switch_hostname", "switch_nodename", "switch_uri", "switch_url", about="media switch"),
     *_texts("channel_name", "channel_state", "channel_call_state", about="channel of the media switch"),
@@ -985,13 +994,18 @@ DOCUMENT: tuple[Column, ...] = (
         about="fax",
     ),
     *_texts("app_name", "app_version", "node", "msg_id", "event_category", "event_name", about="Kazoo"),
-    *_texts(
-        *("account_id", "owner_id", "authorizing_id", "authorizing_type", "bridge_id", "realm", "username"),
-        *("resource_id", "resource_type"),
-        prefix="custom_channel_vars.",
+    *_texts("account_id", "owner_id", prefix="custom_channel_vars.", about="account, or user, the leg belongs to"),
+    *_texts("authorizing_id", "authorizing_type", prefix="custom_channel_vars.", about="what authorised the leg"),
+    *_texts("bridge_id", prefix="custom_channel_vars.", about="usually the call_id of the A leg"),
+    *_texts("realm", "username", prefix="custom_channel_vars.", about="SIP account that authorised the leg"),
+    *_texts("resource_id", "resource_type", prefix="custom_channel_vars.", about="resource used, such as a carrier"),
+    Column(
+        "custom_channel_vars.global_resource",
+        "custom_channel_vars.global_resource",
+        "boolean",
+        "whether the resource is one of the whole site",
     ),
-    Column("custom_channel_vars.global_resource", "custom_channel_vars.global_resource", "boolean"),
-    *_texts("ecallmgr_node", "fetch_id", prefix="custom_channel_vars."),
+    *_texts("ecallmgr_node", "fetch_id", prefix="custom_channel_vars.", about="Kazoo"),
     Column("custom_channel_vars.media_recordings", "custom_channel_vars.media_recordings", "list", "recording ids"),
     *_texts(
         *("account_billing", "reseller_billing", "reseller_id", "rate_name"),

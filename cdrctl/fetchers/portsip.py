@@ -586,7 +586,7 @@ def _created(client: Client, body: Record) -> str:
             error.hint = look
         raise
     key = answer.body.get("id") if isinstance(answer.body, dict) else None
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str) or not key.strip(" ."):
         raise ProviderError(f"{TITLE} answered in a shape we do not know: a new report without id", hint=look)
     return key
 

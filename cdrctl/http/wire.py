@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import ssl
 import threading
@@ -146,7 +148,7 @@ def open_client(
     if transport is not None:
         return httpx.Client(transport=transport, timeout=limits, headers=headers, cookies=no_cookies)
     try:
-        verify = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else _usual_authorities(_named_authorities())
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         what = f"ca_file {ca_file}" if ca_file else "the certificates that the environment names"
         raise ConfigurationError(
@@ -164,6 +166,17 @@ def open_client(
             "the proxy that the environment names cannot be used",
             hint="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are written http://HOST:PORT; SOCKS needs the package socksio",
         ) from None
+
+
+def _named_authorities() -> tuple[str | None, str | None]:
+    """Return what the environment names in place of the usual authorities."""
+    return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+
+
+@functools.lru_cache(maxsize=1)
+def _usual_authorities(_named: tuple[str | None, str | None]) -> ssl.SSLContext:
+    """Return what checks certificates: made once, for it takes more time and memory than all else of a client."""
+    return httpx.create_ssl_context()
 
 
 _TARGET = re.compile(r"https?://[^/?#]+(/[\x21\x22\x24-\x7e]*)(?:#.*)?\Z", re.IGNORECASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import stat
 import zlib
 from contextlib import contextmanager, suppress
@@ -155,6 +156,7 @@ class _Stream(io.RawIOBase):
     def __init__(self, file: BinaryIO, path: str | None, *, compress: bool = False, at_once: bool = True) -> None:
         self._file = file
         self._path = path
+        self._pipe = _pipe_number(file) if at_once and not compress else None
         self._at_once = at_once
         # zlib's own gzip header has no time and no file name: equal records give equal bytes
         self._compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16) if compress else None
@@ -164,9 +166,13 @@ class _Stream(io.RawIOBase):
 
     def write(self, data: Buffer, /) -> int:
         with _told(self._path):
-            self._file.write(data if self._compressor is None else self._compressor.compress(data))
-            if self._at_once:
+            if self._pipe is not None:
                 self._file.flush()
+                _write_lines(self._pipe, bytes(data))
+            else:
+                self._file.write(data if self._compressor is None else self._compressor.compress(data))
+                if self._at_once:
+                    self._file.flush()
         return memoryview(data).nbytes
 
     def finish(self) -> None:
@@ -176,6 +182,30 @@ class _Stream(io.RawIOBase):
                 self._file.write(self._compressor.flush())
             if self._at_once:
                 self._file.flush()
+
+
+AT_ONCE = getattr(select, "PIPE_BUF", 512)
+"""Bytes that a pipe takes as a whole or not at all."""
+
+
+def _pipe_number(file: BinaryIO) -> int | None:
+    """Return the number of a stream that is a pipe, or None."""
+    try:
+        number = file.fileno()
+        return number if stat.S_ISFIFO(os.fstat(number).st_mode) else None
+    except (OSError, ValueError):  # a stream in memory has no number, a closed one neither
+        return None
+
+
+def _write_lines(number: int, data: bytes) -> None:
+    """Write to a pipe so that its reader has whole lines whenever this is interrupted, and no buffer holds any back.
+
+    A line that is longer than what a pipe takes as a whole is the exception.
+    """
+    at = 0
+    while at < len(data):
+        end = data.rfind(b"\n", at, at + AT_ONCE) + 1 or data.find(b"\n", at + AT_ONCE) + 1 or len(data)
+        at += os.write(number, data[at:end])
 
 
 def _stream(stream: _Stream) -> BinaryIO:

@@ -44,13 +44,12 @@ def write_separated(
         UsageError: The schema has no columns.
     """
     names = [column.name for column in columns_of(schema)]
-    cells: list[list[str]] = [names]
+    cells: list[list[str]] = [[harmless(name, separator) for name in names] if safe else names]
 
     for page in pages:
         # null and text, which most values are, are not worth a call
-        cells += [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
-        if safe:
-            cells = [[harmless(cell) for cell in row] for row in cells]
+        found = [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
+        cells += [[harmless(cell, separator) for cell in row] for row in found] if safe else found
         if cells:
             out.write(utf8(lines(cells, separator, special, spell, blank)))
         cells = []
@@ -58,16 +57,34 @@ def write_separated(
         out.write(utf8(lines(cells, separator, special, spell, blank)))
 
 
-_FORMULA = re.compile(r"(?!-[0-9]+(\.[0-9]+)?\Z)(\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+_UNSEEN = r"\s\"\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_NUMBER = r"-[0-9]+(?:\.[0-9]+)?"
+
+_FORMULA = re.compile(rf"(?!{_NUMBER}\Z)(?:[{_UNSEEN}]*[{_SIGNS}]|[\t\r\n])")
+_FORMULA_OR_QUOTE = re.compile(rf"{_FORMULA.pattern}|\"")
 
 
-def harmless(cell: str) -> str:
+def _within(others: str) -> re.Pattern[str]:
+    """Return what finds the places in a cell where a program with other separators would begin one with a sign."""
+    number = rf" *{_NUMBER}(?:[\s,;\]}}]|\Z)"
+    return re.compile(rf"(?<=[{others}])(?!{number})(?=(?:(?![{others}])[{_UNSEEN}])*[{_SIGNS}])")
+
+
+_WITHIN = {",": _within(r";\t\r\n"), "\t": _within(",;")}
+
+
+def harmless(cell: str, separator: str = ",") -> str:
     """Return a cell that no spreadsheet takes for a formula: an apostrophe makes text of what follows.
 
-    Blanks in front do not help, because some programs drop them, and the wide forms of the signs count as well (OWASP,
-    "CSV Injection"). A negative number stays one.
+    Blanks, quotes and what cannot be seen in front do not help, because some programs drop them, and the wide forms of
+    the signs count as well (OWASP, "CSV Injection"). A negative number stays one. A program that is set to another
+    separator, as Excel is to the semicolon in much of Europe, begins cells where ours do not: there an apostrophe
+    stands too. TSV has no quoting, and a spreadsheet would read a quote in front as one that takes in the next cells.
     """
-    return "'" + cell if _FORMULA.match(cell) else cell
+    begins = _FORMULA if separator == "," else _FORMULA_OR_QUOTE
+    cell = _WITHIN[separator].sub("'", cell)
+    return "'" + cell if begins.match(cell) else cell
 
 
 def lines(cells: Sequence[Sequence[str]], separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:

@@ -1,0 +1,62 @@
+"""What ends the program from outside: Ctrl-C, SIGTERM and a closed terminal, all in the same way and in good order."""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+import time
+from types import FrameType
+
+INTERRUPTED = 130
+"""The exit code."""
+
+ENDING_SECONDS = 1.0
+"""How long the program may take to end: what else comes meanwhile would only disturb it."""
+
+AGAIN_SECONDS = 2.0
+"""After how long one comes again that nobody noticed: it may have come where Python drops exceptions."""
+
+_noticed = threading.Event()
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def heed() -> None:
+    """Let these signals raise KeyboardInterrupt; what the program was told to ignore, as nohup does, stays ignored.
+
+    Those that follow soon after one are not heeded: a second Ctrl-C must not break off the clearing up. Later ones
+    are, and the first one comes again by itself until it is noticed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    _noticed.clear()
+    heeded = float("-inf")
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal heeded
+        now = time.monotonic()
+        if now - heeded >= ENDING_SECONDS and not _noticed.is_set():
+            heeded = now
+            threading.Thread(target=again, args=(number,), daemon=True).start()
+            raise KeyboardInterrupt
+
+    def again(number: int) -> None:
+        if not _noticed.wait(AGAIN_SECONDS):
+            _thread.interrupt_main(signal.Signals(number))
+
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def notice() -> None:
+    """Say that the program is on its way to its end: no signal comes again."""
+    _noticed.set()
+
+
+def ignore() -> None:
+    """Let these signals do nothing: all is done, and the exit code is to be that of the work."""
+    notice()
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,170 @@
+"""The program as real processes in a folder of its own, against a provider in the test's process."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cdrctl import sandbox
+from cdrctl.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+CDRCTL = [sys.executable, "-m", "cdrctl"]
+A_DAY = ("--since", "26h", "--until", "2h")  # whatever the time is
+PATIENCE = 30
+"""Seconds until a test gives up on a process that does not do what it should."""
+
+
+@dataclass(slots=True)
+class Host:
+    """A machine with a home, a configuration and an environment, on which commands are run.
+
+    Args:
+        folder: The home, and where commands are run.
+        environ: The whole environment.
+    """
+
+    folder: Path
+    environ: dict[str, str]
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / ".config" / "cdrctl" / "config.toml"
+
+    def configure(self, profiles: Mapping[str, Mapping[str, object]]) -> None:
+        """Write the configuration anew."""
+        self.config.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lines = []
+        for name, settings in profiles.items():
+            lines += [f"[profiles.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
+        self.config.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        self.config.chmod(0o600)
+
+    def meddle(self, code: str) -> None:
+        """Run code in every Python of this host before anything else: what goes wrong with other people's programs."""
+        (self.folder / "meddling").mkdir(exist_ok=True)
+        (self.folder / "meddling" / "sitecustomize.py").write_text(code, encoding="utf-8")
+        self.environ["PYTHONPATH"] = os.pathsep.join([str(self.folder / "meddling"), str(ROOT)])
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a command; it is killed with `ended`."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
+        environ = {**self.environ, **options.pop("environ", {})}
+        return subprocess.Popen([*CDRCTL, *words], cwd=self.folder, env=environ, **options)
+
+    def run(self, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end."""
+        options = {"stdin": None if "input" in options else subprocess.DEVNULL, "timeout": PATIENCE, **options}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        environ = {**self.environ, **options.pop("environ", {})}
+        words = (*options.pop("before", ()), *CDRCTL, *words)
+        return subprocess.run(words, cwd=self.folder, env=environ, check=False, **options)
+
+    def shell(self, text: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run a line of bash in which `cdrctl` is the program."""
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": PATIENCE, **options}
+        words = ["bash", "-c", text.replace("cdrctl", " ".join(CDRCTL))]
+        return subprocess.run(words, cwd=self.folder, env=self.environ, check=False, **options)
+
+    def left_over(self) -> list[str]:
+        """Return the names of files that are only for a while."""
+        temporary = (".part", ".new", ".probe", ".tmp")
+        return [str(one.relative_to(self.folder)) for one in self.folder.rglob("*") if one.name.endswith(temporary)]
+
+
+def a_host(folder: Path) -> Host:
+    """Return a host whose environment has nothing of the one that the tests run in."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C", "PYTHONPATH": str(ROOT)}
+    return Host(folder, environ)
+
+
+@contextmanager
+def hearing() -> Iterator[None]:
+    """Let the children hear SIGINT, which a job in the background is made to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Return a process as a context that does not outlive its test."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def heard(process: subprocess.Popen[bytes], words: bytes) -> bytes:
+    """Return what a process said on stderr until it said these words."""
+    assert process.stderr is not None
+    said = b""
+    while words not in said:
+        assert select.select([process.stderr], [], [], PATIENCE)[0], said
+        piece = os.read(process.stderr.fileno(), 65_536)
+        assert piece, said
+        said += piece
+    return said
+
+
+@dataclass(slots=True)
+class Stalling:
+    """Providers whose `slow` answers wait until they are let go.
+
+    Args:
+        sandbox: The providers.
+        reached: How many answers are being held back.
+        let_go: Set when they may go.
+    """
+
+    sandbox: Sandbox
+    reached: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def stall(self, *providers: str, nth: int = 1) -> None:
+        """Hold back the nth answer of these from now on, and all after it."""
+        for provider in providers:
+            self.sandbox.fail(provider, "slow", nth=nth, times=1_000_000)
+
+    def wait(self, answers: int = 1) -> None:
+        """Wait until so many are held back."""
+        for _ in range(answers):
+            assert self.reached.acquire(timeout=PATIENCE)
+
+    def settings(self, provider: str, kind: str = "", **more: object) -> dict[str, object]:
+        """Return the settings of a profile that signs in."""
+        return {"provider": provider, **self.sandbox.credentials(provider, kind), **more}
+
+
+@contextmanager
+def stalling() -> Iterator[Stalling]:
+    """Return providers that can hold their answers back."""
+    held: list[Stalling] = []
+
+    def pause(_seconds: float) -> None:
+        held[0].reached.release()
+        held[0].let_go.wait(PATIENCE)
+
+    with sandbox.start(pause=pause) as running:
+        held.append(Stalling(running))
+        try:
+            yield held[0]
+        finally:
+            held[0].let_go.set()

@@ -1,0 +1,585 @@
+"""A careless host: signals at any moment, pipes nobody reads, full disks, no home, odd locales and narrow terminals."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import resource
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from cdrctl.fetchers import PROVIDERS
+from tests.cli.process import A_DAY, PATIENCE, ROOT, Host, Stalling, a_host, ended, heard, hearing, stalling
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+SOON = 5
+"""Seconds within which a process must end; it takes less than one where nothing else is going on."""
+
+REPORT = "portsip reports create --type NORMAL --range YESTERDAY --email me@example.com --file-format CSV --wait"
+SOME = ("-p", "sandbox", *A_DAY)
+
+
+@pytest.fixture(autouse=True)
+def _hearing() -> Iterator[None]:
+    with hearing():
+        yield
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return a_host(tmp_path)
+
+
+@pytest.fixture
+def provider() -> Iterator[Stalling]:
+    with stalling() as running:
+        yield running
+
+
+# Signals
+
+
+def stalled(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+    provider.stall("kazoo", nth=2)
+    running = host.start("kazoo", "cdrs", *A_DAY, "-o", "old.csv")
+    provider.wait()
+    return running
+
+
+def told_to_come_later(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+    provider.sandbox.fail("webex", 429, times=100, headers={"Retry-After": "290"})
+    running = host.start("webex", "cdrs", *A_DAY, "-o", "old.csv")
+    heard(running, b"trying again in 29")
+    return running
+
+
+def waiting_for_a_turn(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+    paced = {key: value for key, value in provider.settings("webex").items() if key != "requests_per_minute"}
+    host.configure({"webex": paced})
+    running = host.start("webex", "cdrs", "--since", "29d", "-o", "old.csv", "-v")
+    heard(running, b"that is as fast as Webex may be asked")
+    return running
+
+
+def syncing(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+    provider.stall(*PROVIDERS, nth=2)
+    running = host.start("sync", "--all", "--into", "archive")
+    provider.wait(len(PROVIDERS))
+    return running
+
+
+def side_by_side(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+    """Twice as many profiles as there are providers: they must not be waited for one after the other."""
+    twice = {f"{name}-{n}": provider.settings(name) for name in PROVIDERS for n in (1, 2)}
+    host.configure(twice)
+    provider.stall(*PROVIDERS)
+    running = host.start("export", "--all", *A_DAY, "-o", "old.csv")
+    provider.wait(len(twice))
+    return running
+
+
+def reporting(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+    provider.sandbox.switch("portsip", "report_delay", "100000")
+    running = host.start(*REPORT.split(), "-o", "old.csv", "-v")
+    heard(running, b"is making the report")
+    return running
+
+
+def serving(host: Host, _provider: Stalling | None = None) -> subprocess.Popen[bytes]:
+    running = host.start("sandbox", "serve")
+    heard(running, b"serving on")
+    return running
+
+
+MOMENTS = [serving, stalled, told_to_come_later, waiting_for_a_turn, syncing, side_by_side, reporting]
+"""What a command may be at when it is told to end."""
+
+
+@pytest.mark.parametrize("signals", [[INT], [TERM], [INT, INT, TERM, HUP]], ids=["ctrl-c", "term", "all-at-once"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_ends_it_soon_and_nothing_half_is_left(
+    host: Host,
+    provider: Stalling,
+    moment: Callable[[Host, Stalling], subprocess.Popen[bytes]],
+    signals: Sequence[signal.Signals],
+) -> None:
+    old = host.folder / "old.csv"
+    old.write_text("old", encoding="utf-8")
+    host.configure({name: provider.settings(name) for name in PROVIDERS})
+    with ended(moment(host, provider)) as running:
+        for number in signals:
+            running.send_signal(number)
+        _, said = running.communicate(timeout=SOON)
+    assert running.returncode == 130, said
+    assert b"interrupted" in said
+    assert b"Traceback" not in said
+    assert old.read_text(encoding="utf-8") == "old"
+    assert host.left_over() == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_whoever_ends_it_while_nobody_reads_finds_whole_lines(host: Host, form: str) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(reading, 1031, 4096)  # F_SETPIPE_SZ: so little that the first page of records fills it
+    with ended(host.start("webex", "cdrs", *SOME, "-f", form, stdout=writing)) as running:
+        os.close(writing)
+        assert select.select([reading], [], [], PATIENCE)[0]
+        running.send_signal(INT)
+        _, said = running.communicate(timeout=SOON)
+    with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
+        came = pipe.read()
+    assert running.returncode == 130, said
+    assert b"Traceback" not in said
+    assert came.endswith(b"\n")
+    lines = came.decode().splitlines()
+    if form == "jsonl":
+        assert all(isinstance(json.loads(line), dict) for line in lines)
+    else:
+        assert len({len(row) for row in csv.reader(io.StringIO(came.decode()))}) == 1
+    assert lines
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc here")
+@pytest.mark.parametrize("moment", [serving, stalled, syncing, side_by_side])
+def test_a_signal_counts_whichever_thread_gets_it(
+    host: Host, provider: Stalling, moment: Callable[[Host, Stalling], subprocess.Popen[bytes]]
+) -> None:
+    host.configure({name: provider.settings(name) for name in PROVIDERS})
+    with ended(moment(host, provider)) as running:
+        threads = [int(one.name) for one in Path(f"/proc/{running.pid}/task").iterdir()]
+        os.kill(max(threads), TERM)
+        assert running.wait(SOON) == 130
+
+
+AT_THE_END = """
+import atexit, os, signal, threading
+
+atexit.register({act})
+"""
+
+
+def test_who_ends_it_waits_for_nobody_else_and_what_is_done_is_not_undone(host: Host) -> None:
+    """Python's own end waits for locks that a thread may hold which waits for a reader, and for whoever registered."""
+    host.meddle(AT_THE_END.format(act="lambda: os.kill(os.getpid(), signal.SIGINT)"))
+    done = host.run("profile", "list")
+    assert (done.returncode, done.stderr) == (0, b"")
+    host.meddle(AT_THE_END.format(act="threading.Event().wait"))
+    with ended(serving(host)) as running:
+        running.send_signal(INT)
+        assert running.wait(SOON) == 130
+
+
+def fill(pipe: int) -> None:
+    """Write to a pipe until it is full."""
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, bytes(1024))
+    os.set_blocking(pipe, True)
+
+
+def test_whoever_ends_it_while_nobody_reads_its_messages_does_not_wait(host: Host, provider: Stalling) -> None:
+    host.configure({"webex": provider.settings("webex")})
+    provider.stall("webex", nth=2)
+    reading, writing = os.pipe()
+    with ended(host.start("webex", "cdrs", *A_DAY, "-f", "csv", stderr=writing)) as running:
+        provider.wait()
+        fill(writing)
+        running.send_signal(INT)
+        assert running.wait(SOON) == 130
+    os.close(reading)
+    os.close(writing)
+
+
+IN_THE_MIDST = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_rest):
+        if name == {name!r}:
+            {act}
+
+sys.meta_path.insert(0, Finder())
+"""
+AS_PYTHON_DOES = """try:
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            except KeyboardInterrupt as error:
+                raise RuntimeError("Error calling __set_name__") from error"""
+
+
+@pytest.mark.parametrize("number", [INT, TERM])
+@pytest.mark.parametrize("module", ["typer", "cdrctl.fetchers.webex", "httpx", "cdrctl.sandbox"])
+def test_while_it_is_being_loaded_it_can_be_ended_too(host: Host, module: str, number: signal.Signals) -> None:
+    host.meddle(IN_THE_MIDST.format(name=module, act=f"os.kill(os.getpid(), {int(number)})"))
+    ran = host.run("webex", "cdrs", *SOME, "-o", "new.csv")
+    assert ran.returncode == 130, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert not (host.folder / "new.csv").exists()
+
+
+def test_an_interruption_that_python_makes_another_error_of_is_no_bug_of_ours(host: Host) -> None:
+    host.meddle(IN_THE_MIDST.format(name="cdrctl.sandbox", act=AS_PYTHON_DOES))
+    ran = host.run("webex", "cdrs", *SOME)
+    assert ran.returncode == 130, ran.stderr
+    assert b"bug" not in ran.stderr
+
+
+def test_what_was_told_to_ignore_signals_does_as_nohup_wants(host: Host, provider: Stalling) -> None:
+    host.configure({"webex": provider.settings("webex")})
+    provider.stall("webex")
+
+    def deaf() -> None:
+        for number in (INT, TERM, HUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    with ended(host.start("webex", "cdrs", *A_DAY, "-o", "new.csv", preexec_fn=deaf)) as running:
+        provider.wait()
+        for number in (INT, TERM, HUP):
+            running.send_signal(number)
+        provider.let_go.set()
+        _, said = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, said
+    assert (host.folder / "new.csv").read_bytes().count(b"\n") > 10
+
+
+# Pipes and streams
+
+TALKATIVE = [
+    "--help",
+    "--version",
+    "webex cdrs --help",
+    "profile list",
+    "fields webex cdrs",
+    "sandbox switches",
+    f"-q webex cdrs {' '.join(SOME)} -f table",
+    f"-q export {' '.join(SOME)} -f csv",
+    "plan sandbox",
+]
+
+
+@pytest.mark.parametrize("words", TALKATIVE)
+def test_a_reader_that_has_left_is_no_error(host: Host, words: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = host.run(*words.split(), stdout=writing)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [*TALKATIVE[:6], "plan sandbox"])
+def test_a_full_disk_for_any_data_is_said_by_the_exit_code(host: Host, words: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = host.run(*words.split(), stdout=full)
+    assert ran.returncode == 8, ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (f"cdrctl webex cdrs {' '.join(SOME)} -o new.csv <&-", 0),
+        (f"cdrctl webex cdrs {' '.join(SOME)} -o new.csv <&- >&- 2>&-", 0),
+        (f"cdrctl webex cdrs {' '.join(SOME)} <&- >&- 2>&-", 8),
+        ("cdrctl sync sandbox --into archive <&- >&- 2>&-", 0),
+        ("cdrctl profile add acme --provider webex <&-", 2),
+        ("cdrctl voicenter notifications - -o new.csv <&-", 0),
+        ("cdrctl --help >&-", 0),
+        ("cdrctl profile list >&-", 0),
+        ("cdrctl fields webex cdrs >&-", 8),
+    ],
+)
+def test_closed_streams_never_end_in_a_traceback(host: Host, line: str, code: int) -> None:
+    ran = host.shell(line)
+    assert ran.returncode == code, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert host.left_over() == []
+
+
+# Disks and folders
+
+
+def small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("words", ["webex cdrs -f csv", "export -f jsonl", "kazoo cdrs -f json"])
+def test_a_full_disk_keeps_the_old_file(host: Host, words: str) -> None:
+    (host.folder / "old").write_text("old", encoding="utf-8")
+    ran = host.run(*words.split(), *SOME, "-o", "old", preexec_fn=small_files)
+    assert ran.returncode == 8, ran.stderr
+    assert (host.folder / "old").read_text(encoding="utf-8") == "old"
+    assert host.left_over() == []
+
+
+def test_a_full_disk_keeps_the_old_report(host: Host, provider: Stalling) -> None:
+    host.configure({"portsip": provider.settings("portsip")})
+    provider.sandbox.switch("portsip", "report_delay", "0")
+    (host.folder / "old").write_text("old", encoding="utf-8")
+    ran = host.run(*REPORT.split(), "-o", "old", preexec_fn=small_files)
+    assert ran.returncode == 8, ran.stderr
+    assert (host.folder / "old").read_text(encoding="utf-8") == "old"
+    assert host.left_over() == []
+
+
+def test_a_full_disk_keeps_the_old_configuration(host: Host) -> None:
+    host.configure({"one": {"provider": "voicenter", "code": "12345678"}})
+    before = host.config.read_bytes()
+    ran = host.run("profile", "add", "two", "--provider", "webex", input=b"token\nabcdefgh\n", preexec_fn=small_files)
+    assert ran.returncode == 6, ran.stderr
+    assert host.config.read_bytes() == before
+    assert host.left_over() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (f"webex cdrs {' '.join(SOME)} -o file/new.csv", 8),
+        (f"webex cdrs {' '.join(SOME)} -o /sys/new.csv", 8),
+        ("sync sandbox --into file/archive", 8),
+        ("sync sandbox --into /sys/archive", 8),
+        ("profile add acme --provider webex --with token --config file/config.toml", 6),
+        ("profile add acme --provider webex --with token --config /sys/config.toml", 6),
+    ],
+)
+def test_where_nothing_can_be_made_that_is_said(host: Host, words: str, code: int) -> None:
+    (host.folder / "file").touch()
+    ran = host.run(*words.split(), input=b"abcdefgh\n")
+    assert ran.returncode == code, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert b"next: " in ran.stderr
+
+
+# Homes
+
+HOMES = {"missing": "{}/missing", "no folder": "/dev/null", "a file": "{}/file"}
+
+
+@pytest.mark.parametrize("home", HOMES.values(), ids=HOMES)
+def test_a_profile_of_the_environment_needs_no_home(host: Host, provider: Stalling, home: str) -> None:
+    (host.folder / "file").touch()
+    settings = provider.settings("voicenter")
+    host.environ |= {f"CDRCTL_ACME_{key.upper()}": str(value) for key, value in settings.items()}
+    host.environ["HOME"] = home.format(host.folder)
+    ran = host.run("voicenter", "cdrs", *A_DAY)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count(b"\n") > 10
+    assert b"acme" in host.run("profile", "list").stdout
+
+
+@pytest.mark.parametrize("home", HOMES.values(), ids=HOMES)
+def test_the_sandbox_leaves_nothing_in_a_home(host: Host, home: str) -> None:
+    (host.folder / "file").touch()
+    host.environ["HOME"] = home.format(host.folder)
+    assert host.run("export", *SOME).returncode == 0
+    assert [one.name for one in host.folder.iterdir()] == ["file"]
+
+
+def test_where_renewed_tokens_could_not_be_kept_none_is_renewed(host: Host, provider: Stalling) -> None:
+    settings = provider.settings("webex", "refresh_token")
+    host.environ |= {f"CDRCTL_ACME_{key.upper()}": str(value) for key, value in settings.items()}
+    host.environ["HOME"] = "/dev/null"
+    ran = host.run("webex", "cdrs", *A_DAY)
+    assert ran.returncode == 6, ran.stderr
+    assert b"/dev/null/.config/cdrctl/tokens" in ran.stderr
+    assert provider.sandbox.requests == []
+
+
+# Words and places
+
+LOCALES = {
+    "C": {"LC_ALL": "C"},
+    "no such": {"LC_ALL": "xx_YY"},
+    "ASCII": {"PYTHONIOENCODING": "ascii"},
+    "Latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "strict POSIX": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+NAME = "שלום 🎉 Zoë"
+
+
+@pytest.mark.parametrize(
+    ("form", "locale"),
+    [*(("csv", one) for one in LOCALES.values()), ("jsonl", LOCALES["ASCII"]), ("table", LOCALES["ASCII"])],
+    ids=[*LOCALES, "ASCII-jsonl", "ASCII-table"],
+)
+def test_names_are_utf_8_whatever_the_locale(host: Host, form: str, locale: dict[str, str]) -> None:
+    host.environ |= locale
+    call = {"caller": "0720000001", "ivruniqueid": "1", "time": 1795000000, "representative_name": NAME}
+    (host.folder / "captured.json").write_text(json.dumps(call, ensure_ascii=False), encoding="utf-8")
+    words = ("voicenter", "notifications", "captured.json", "-f", form, "--fields", "representative_name")
+    piped = host.run(*words)
+    assert piped.returncode == 0, piped.stderr
+    assert NAME in piped.stdout.decode()
+    saved = host.run(*words, "-o", NAME)
+    assert saved.returncode == 0, saved.stderr
+    assert (host.folder / NAME).read_bytes() == piped.stdout
+
+
+@pytest.mark.parametrize("locale", LOCALES.values(), ids=LOCALES)
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["-p", NAME, *A_DAY], 6), ([*SOME, "-o", f"{NAME}/x"], 8), (["--help"], 0), ([f"--{NAME}"], 2)],
+    ids=["profile", "folder", "help", "option"],
+)
+def test_no_locale_breaks_a_message(host: Host, words: list[str], code: int, locale: dict[str, str]) -> None:
+    ran = host.run("webex", "cdrs", *words, environ=locale)
+    assert ran.returncode == code, ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("zone", ["Nonsense/Zone", "UTC-99", "🎉"])
+def test_the_zone_of_the_machine_changes_nothing(host: Host, zone: str) -> None:
+    words = ("webex", "cdrs", "-p", "sandbox", "--since", "yesterday", "--until", "today", "-f", "table")
+    assert host.run(*words, environ={"TZ": zone}).stdout == host.run(*words, environ={"TZ": "UTC"}).stdout
+
+
+# Terminals
+
+
+def on_a_terminal(host: Host, *words: str, columns: int = 40, stdout: int | None = None, **environ: str) -> str:
+    """Return what a command shows on a terminal: everything, or, with another stdout, its messages."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, columns, 0, 0))
+    everywhere = theirs if stdout is None else stdout
+    with ended(host.start(*words, stdin=theirs, stdout=everywhere, stderr=theirs, environ=environ)) as running:
+        os.close(theirs)
+        shown = b""
+        while select.select([ours], [], [], PATIENCE)[0]:
+            try:
+                shown += os.read(ours, 65_536)
+            except OSError:  # the other end is closed
+                break
+        running.wait(PATIENCE)
+    os.close(ours)
+    return shown.decode()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--help",
+        "webex cdrs --help",
+        "profile add --help",
+        f"webex cdrs {' '.join(SOME)} --limit 20",
+        f"export {' '.join(SOME)} --limit 20",
+    ],
+)
+def test_what_is_to_be_looked_at_fits_a_narrow_terminal(host: Host, words: str) -> None:
+    shown = on_a_terminal(host, "-q", *words.split(), TERM="xterm")
+    lines = re.sub(r"\x1b\[[0-9;]*[mK]", "", shown).splitlines()
+    assert len(lines) > 10
+    assert "\x1b" not in "".join(lines)
+    assert max(map(cell_len, lines)) <= 40
+
+
+def test_progress_fits_the_terminal_of_the_messages(host: Host) -> None:
+    with Path(os.devnull).open("wb") as away:
+        shown = on_a_terminal(host, "webex", "cdrs", *SOME, columns=8, stdout=away.fileno(), TERM="xterm")
+    progress = re.findall(r"\r\x1b\[2K([^\r\n]*)(?=\r\x1b)", shown)
+    assert progress
+    assert {len(line) for line in progress} == {7}
+
+
+@pytest.mark.parametrize("columns", ["40", "0", "-1", "wide", "٤٠"])
+def test_columns_are_what_the_user_says_or_what_there_are(host: Host, columns: str) -> None:
+    shown = on_a_terminal(host, "-q", "webex", "cdrs", *SOME, "--limit", "5", columns=40, COLUMNS=columns, TERM="xterm")
+    assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 40
+
+
+def test_a_dumb_terminal_gets_no_escapes(host: Host) -> None:
+    assert "\x1b" not in on_a_terminal(host, "webex", "cdrs", *SOME, "--limit", "5", TERM="dumb")
+    with Path(os.devnull).open("wb") as away:
+        shown = on_a_terminal(host, "webex", "cdrs", *SOME, stdout=away.fileno(), TERM="dumb")
+    assert "records" in shown
+    assert "\x1b" not in shown
+
+
+def test_who_wants_no_colour_gets_none(host: Host) -> None:
+    words = ("-q", "webex", "cdrs", *SOME, "--limit", "5")
+    assert "\x1b[" in on_a_terminal(host, *words, TERM="xterm-256color")
+    assert "\x1b" not in on_a_terminal(host, *words, TERM="xterm-256color", NO_COLOR="1")
+
+
+# Many profiles
+
+MANY = 1024
+
+
+@pytest.fixture
+def crowded(host: Host, provider: Stalling) -> Host:
+    """A host with so many profiles that whatever is done for each of them every time would be noticed."""
+    host.configure({f"tenant-{n:04}": provider.settings("voicenter") for n in range(MANY)})
+    return host
+
+
+def test_one_of_very_many_profiles_is_used_changed_and_removed(crowded: Host) -> None:
+    used = crowded.run("voicenter", "cdrs", "-p", "tenant-0512", *A_DAY)
+    assert used.returncode == 0, used.stderr
+    which = crowded.run("voicenter", "cdrs")
+    assert (which.returncode, len(which.stderr) < 1000) == (6, True)
+    assert crowded.run("profile", "remove", "tenant-0512").returncode == 0
+    assert crowded.run("profile", "list").stdout.count(b"tenant-") == MANY - 1
+
+
+def test_very_many_profiles_are_exported_side_by_side(crowded: Host) -> None:
+    """Each has its own client; the file and the certificates, which are the same for all of them, are read once."""
+    crowded.config.chmod(0o644)
+    few = [word for n in range(200) for word in ("-p", f"tenant-{n:04}")]
+    words = ("export", *few, "--since", "3h", "--until", "150m", "--limit", "1")
+    with (crowded.folder / "said").open("wb+") as said, ended(crowded.start(*words, stderr=said)) as running:
+        running.wait(PATIENCE)
+        said.seek(0)
+        messages = said.read()
+    assert running.returncode == 0, messages
+    assert messages.count(b"can be read or changed by others") == 1
+
+
+SWALLOWED = """
+import os, signal, threading
+from cdrctl.cli import signals
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+signals.heed()
+try:
+    finalized = Finalized()
+    del finalized
+    print("swallowed", flush=True)
+    while True:
+        threading.Event().wait(0.1)
+except KeyboardInterrupt:
+    print("heard", flush=True)
+"""
+
+
+def test_a_signal_that_python_drops_comes_again(tmp_path: Path) -> None:
+    """What is raised while an object is finalized is dropped by Python: the user pressed Ctrl-C all the same."""
+    ran = subprocess.run(
+        [sys.executable, "-c", SWALLOWED],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.stdout.split() == ["swallowed", "heard"], ran.stderr

@@ -33,7 +33,7 @@ Form = Annotated[
     typer.Option(
         "-f",
         "--format",
-        help="csv, tsv, jsonl, json or table. Default: table on a terminal, tsv in a pipe.",
+        help="csv, tsv, jsonl, json or table. Default: table on a terminal, jsonl in a pipe.",
         metavar="FORMAT",
         show_default=False,
     ),
@@ -74,7 +74,7 @@ def fields(
     to_stdout = target in {None, "-"}
     if form is None and target is not None and not to_stdout:
         form = writers.format_of(target)
-    form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "tsv")
+    form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "jsonl")
     write = writers.load(form)
     look = writers.Look(
         width=opened.world.width,

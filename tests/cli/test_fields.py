@@ -202,10 +202,8 @@ def test_without_a_call_it_is_the_main_one() -> None:
         assert ran.lines == told(provider, provider.calls[0])
 
 
-def test_in_a_pipe_it_is_tsv() -> None:
-    lines = run("fields", "webex").out.splitlines()
-    assert lines[0].split("\t") == ABOUT
-    assert {line.count("\t") for line in lines} == {len(ABOUT) - 1}
+def test_in_a_pipe_it_is_json_lines_as_everywhere() -> None:
+    assert {tuple(line) for line in run("fields", "webex").lines} == {tuple(ABOUT)}
 
 
 def test_every_format_says_the_same() -> None:

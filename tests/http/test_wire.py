@@ -230,7 +230,7 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
         nonlocal drops
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + (b"" if head else b"Content-Length: 1000\r\n\r\n"))
-        for _ in range(200):
+        for _ in range(1000):
             connection.sendall(b"a")
             drops += 1
             if ended.wait(0.01):
@@ -238,8 +238,8 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
 
     ended = threading.Event()
     with talking(drip) as url:
-        acme = client(url, timeout=0.02)
-        with pytest.raises(TemporaryError, match=r"not whole after 0\.2 s"):
+        acme = client(url, timeout=0.2)
+        with pytest.raises(TemporaryError, match=r"not whole after 2 s"):
             acme.ask(Ask("GET", f"{url}/x"), tries=1)
         ended.set()
         acme.close()

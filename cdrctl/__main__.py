@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""Python's own 700 is for programs that make cycles: a page of records is 5 000 objects without any."""
 
 
 def main() -> None:
@@ -19,6 +23,7 @@ def main() -> None:
         except (OSError, AttributeError):
             os._exit(8)  # it cannot be written, and Python would try again at its end
         return
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     from cdrctl.cli import signals  # noqa: PLC0415
 
     try:

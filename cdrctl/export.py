@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
-from cdrctl.fetchers import Call
-from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema
+from cdrctl.fetchers import CENTURY, Call, identities
+from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet
+from cdrctl.seen import Seen, Span
 from cdrctl.windows import Window, rfc3339
 
 Tell = Callable[[str, str], None]
@@ -115,24 +118,29 @@ def rows(
     notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
     yielded. The pieces are closed at the end, whoever ends it.
     """
-    seen: set[int] = set()
+    seen = Seen()
     unplaced = False
 
-    def ours(record: Record, context: Mapping[str, str], within: bytes) -> bool:
+    def ours(page: Page) -> Sequence[Record]:
+        """Return those of a page's records that are of the window and have not come before."""
         nonlocal unplaced
-        if window is not None and call.windowed:
-            start = call.starts(record, context)
-            if start is None and not unplaced:
+        records, starts = page.records, _starts(page, call) if window is not None and call.windowed else []
+        if starts:
+            span = _span(starts)
+            if not unplaced and None in starts:
                 unplaced = True
                 tell("warning", "a record came whose start cannot be read; such records are kept")
-            if start is not None and not window.holds(start):
-                return False
-        key = _digest(within, call.identity(record))
-        if key in seen:
-            tally.duplicates += 1
-            return False
-        seen.add(key)
-        return True
+            if window is not None and not (span and window.holds(span[0]) and window.holds(span[1])):
+                at = [at for at, start in enumerate(starts) if start is None or window.holds(start)]
+                records, span = _only(records, at), _span([starts[one] for one in at])
+        else:
+            span = None
+        keys = keys_of(page.context, identities(records, call.identity))
+        fresh = seen.fresh(keys, span)
+        if fresh is None:
+            return records
+        tally.duplicates += len(keys) - len(fresh)
+        return _only(records, fresh)
 
     try:
         for piece in pieces:
@@ -145,8 +153,7 @@ def rows(
                 yield schema.rows(Page([piece.record]))
             else:
                 tally.pages += 1
-                within = _within(piece.context)
-                records = [record for record in piece.records if ours(record, piece.context, within)]
+                records = ours(piece)
                 if limit is not None and tally.records + len(records) >= limit:
                     records = records[: limit - tally.records]
                     tally.stopped = True
@@ -173,20 +180,50 @@ def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:
 
 
 DIGEST_BYTES = 15
-"""Of an identity's BLAKE2b: two of a billion records share one with a probability of 4e-19.
+"""Of an identity's BLAKE2b: two of a billion records share one with a probability of 4e-19."""
 
-As an int it takes 48 bytes of memory, where an id and what holds it take 200.
-"""
+
+def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:
+    return records.only(at) if isinstance(records, Sheet) else [records[one] for one in at]
+
+
+def _starts(page: Page, call: Call) -> Sequence[datetime | None]:
+    if isinstance(page.records, Sheet):
+        with suppress(ValueError):  # then each is looked at
+            starts = page.records.starts
+            if min(starts).year in CENTURY and max(starts).year in CENTURY:
+                return starts
+    return [call.starts(record, page.context) for record in page.records]
+
+
+def _span(starts: Sequence[datetime | None]) -> Span | None:
+    """Return the first and the last start, or None where not all are known."""
+    if not starts or None in starts:
+        return None
+    known = cast("Sequence[datetime]", starts)
+    return min(known), max(known)
+
+
+def keys_of(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
+    """Return identities within a page's context: no two of different contexts are equal, and none is long."""
+    if found and (max(map(len, found)) > LONGEST_IDENTITY or min(found) < "\1"):
+        found = [_DIGEST + _key(b"", one).hex() if len(one) > LONGEST_IDENTITY or one < "\1" else one for one in found]
+    if not context:
+        return found
+    within = "\0" + "".join(f"{len(value)}:{value}" for value in context.values()) + ";"
+    return [within + one for one in found]
+
+
+LONGEST_IDENTITY = 100
+"""Characters of an identity that are kept as they are; of longer ones a digest is."""
+
+_DIGEST = "\0#"
 
 
 def _within(context: Mapping[str, str]) -> bytes:
     """Return a page's context as bytes that no other context, whatever follows it, begins with."""
     values = [value.encode("utf-8", "surrogatepass") for value in context.values()]
     return b"%d;" % len(values) + b"".join(b"%d:%s" % (len(value), value) for value in values)
-
-
-def _digest(within: bytes, identity: str) -> int:
-    return int.from_bytes(_key(within, identity), "little")
 
 
 def _key(within: bytes, identity: str) -> bytes:

@@ -14,12 +14,13 @@ import hashlib
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from cdrctl.errors import ProviderError, UsageError
 from cdrctl.windows import rfc3339
@@ -43,7 +44,7 @@ EXTRA = "extra"
 class Page:
     """A page of raw records, and what is known of all of them without being in them (such as their account)."""
 
-    records: list[Record]
+    records: Sequence[Record]
     context: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,6 +81,117 @@ class File:
 
 Piece = Page | Gap | Note | File
 """What a fetcher yields, in the order in which it learns it."""
+
+
+ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT"})()
+"""What a sheet has where a record has no such field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The fields by which the records of a call can be read column by column, by the provider's keys.
+
+    Args:
+        identity: What alone makes a record this record, where it is there.
+        start: The start of its call, in ISO 8601, where it is there.
+        others: What else is looked at before records become rows.
+    """
+
+    identity: str
+    start: str
+    others: tuple[str, ...] = ()
+
+
+def _utc_instants(raw: Sequence[str]) -> list[datetime]:
+    try:
+        found = list(map(datetime.fromisoformat, raw))
+    except TypeError:
+        raise ValueError from None
+    if {moment.tzinfo for moment in found} - {UTC}:  # of another zone, or of none
+        raise ValueError
+    return found
+
+
+class Sheet(Sequence[Record]):
+    """Records as columns, each as long as there are records.
+
+    Args:
+        marks: Which of its columns say what makes a record this record, and when its call started.
+        columns: By the provider's key. In a column of text nothing is said of fields that were missing: they are empty.
+        texts: The keys of columns that hold nothing but text.
+        further: The keys that no column of the call names; a record without one has ABSENT there.
+        raws: The records as they came, where those are wanted.
+    """
+
+    __slots__ = ("_starts", "columns", "further", "length", "marks", "raws", "texts")
+
+    def __init__(
+        self,
+        marks: Marks,
+        columns: Mapping[str, Sequence[Any]],
+        texts: frozenset[str],
+        further: Sequence[str],
+        length: int,
+        raws: Sequence[bytes] | None = None,
+    ) -> None:
+        self.marks = marks
+        self.columns = columns
+        self.texts = texts
+        self.further = further
+        self._starts: Sequence[datetime] | None = None
+        self.length = length
+        self.raws = raws
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, at: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sheet: ...
+
+    def __getitem__(self, at: int | slice) -> Record | Sheet:
+        if isinstance(at, slice):
+            return self.only(range(*at.indices(self.length)))
+        if self.raws is not None:
+            record: Record = json.loads(self.raws[at])
+            return record
+        return {key: column[at] for key, column in self.columns.items() if column[at] is not ABSENT}
+
+    def __iter__(self) -> Iterator[Record]:
+        return map(self.__getitem__, range(self.length))
+
+    def only(self, positions: Sequence[int]) -> Sheet:
+        """Return the sheet of the records at these positions."""
+        columns = {key: [column[at] for at in positions] for key, column in self.columns.items()}
+        raws = [self.raws[at] for at in positions] if self.raws is not None else None
+        return Sheet(self.marks, columns, self.texts, self.further, len(positions), raws)
+
+    @property
+    def identities(self) -> Sequence[str]:
+        """What makes each record this record; never empty."""
+        return self.columns[self.marks.identity]
+
+    @property
+    def starts(self) -> Sequence[datetime]:
+        """The start of each record's call, in UTC.
+
+        Raises:
+            ValueError: Not all of them can be read: each must be looked at.
+        """
+        if self._starts is None:
+            self._starts = _utc_instants(self.columns[self.marks.start])
+        return self._starts
+
+    def span(self, key: str) -> tuple[datetime, datetime] | None:
+        """Return the first and the last instant of a column, in UTC, or None where it has none.
+
+        Raises:
+            ValueError: Not all of them can be read: each must be looked at.
+        """
+        found = self.starts if key == self.marks.start else _utc_instants([*filter(None, self.columns[key])])
+        return (min(found), max(found)) if found else None
 
 
 # What a value says: readers take a value as it came (never None or empty) and return it typed, or raise ValueError.
@@ -229,6 +341,11 @@ class Column:
     read: Callable[[Any], Value] | None = None
     null_words: frozenset[str] = frozenset()
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
+
+
+def is_text(column: Column) -> bool:
+    """Return whether a column gives text as it came."""
+    return column.kind == "text" and column.read in {None, read_text} and column.read_in is None
 
 
 def pick(record: Record, key: str) -> Any:
@@ -443,12 +560,15 @@ NAMED = 5
 """Unknown fields that a warning names at most."""
 
 
-def _absent(columns: Sequence[Column], always: Collection[str], warn: Warn) -> Callable[[Sequence[Row]], None]:
-    """Return the function that looks for columns without a value where there always is one; one warning per column."""
+def _absent(columns: Sequence[Column], always: Collection[str], warn: Warn) -> Callable[[Callable[[int], bool]], None]:
+    """Return the function that looks for columns without a value where there always is one; one warning per column.
+
+    It is told how to find out whether any row of a page has no value in a column.
+    """
     left = [at for at, column in enumerate(columns) if column.name in always]
 
-    def look(rows: Sequence[Row]) -> None:
-        for at in [at for at in left if any(row[at] is None for row in rows)]:
+    def look(is_missing: Callable[[int], bool]) -> None:
+        for at in [at for at in left if is_missing(at)]:
             left.remove(at)
             warn(f"column {columns[at].name}: a record came without it, which has not been so; such records are kept")
 
@@ -461,17 +581,39 @@ def _native_rows(
     *,
     flat: bool = False,
     known: Known,
-) -> Callable[[Page], list[Row]]:
+) -> Callable[[Page], Sequence[Row]]:
     """Return the function that reads a page into rows of all columns and, last, the unknown fields or None.
 
     Where `flat` is asked for, a list or an object in a column of another kind becomes JSON text.
     """
-    empty: Row = [None] * (len(columns) + 1)
-    from_context = [(at, column.key[1:]) for at, column in enumerate(columns) if column.key.startswith("@")]
-    containers = _containers(columns)
     unread = _unread(columns, warn, flat=flat)
     plan_of = _plans(columns, _unknown(known.free, warn))
     look_for_absent = _absent(columns, known.always, warn)
+    plain = _plain_rows(columns, plan_of, unread)
+    of_sheet = _sheet_rows(columns, plan_of, unread)
+    containers = _containers(columns)
+
+    def rows(page: Page) -> Sequence[Row]:
+        if isinstance(page.records, Sheet) and not containers:
+            table = of_sheet(page.records, page.context)
+            look_for_absent(table.lacks)
+            return table
+        found = plain(page)
+        look_for_absent(lambda at: any(row[at] is None for row in found))
+        return found
+
+    return rows
+
+
+def _plain_rows(
+    columns: Sequence[Column],
+    plan_of: Callable[[tuple[str, ...]], _Plan],
+    unread: Callable[[int, Any], Value],
+) -> Callable[[Page], list[Row]]:
+    """Return the function that reads a page record by record."""
+    empty: Row = [None] * (len(columns) + 1)
+    from_context = [(at, column.key[1:]) for at, column in enumerate(columns) if column.key.startswith("@")]
+    containers = _containers(columns)
 
     def row(record: Record, context: Mapping[str, str]) -> Row:
         if containers:
@@ -501,12 +643,167 @@ def _native_rows(
             values[-1] = {name: record[key] for key, name in plan.unknown}
         return values
 
-    def rows(page: Page) -> list[Row]:
-        found = [row(record, page.context) for record in page.records]
-        look_for_absent(found)
-        return found
+    return lambda page: [row(record, page.context) for record in page.records]
 
-    return rows
+
+class Table(Sequence[Row]):
+    """Rows as columns, each as long as there are rows.
+
+    Args:
+        columns: In the order of the schema's columns.
+        texts: Which of them hold nothing but text, and the empty text where a row has None.
+        length: How many rows.
+    """
+
+    __slots__ = ("columns", "length", "texts")
+
+    def __init__(self, columns: Sequence[Sequence[Value]], texts: Sequence[bool], length: int) -> None:
+        self.columns = columns
+        self.texts = texts
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Table: ...
+
+    def __getitem__(self, at: int | slice) -> Row | Table:
+        if isinstance(at, slice):
+            return Table([column[at] for column in self.columns], self.texts, len(range(*at.indices(self.length))))
+        return [
+            (column[at] or None) if text else column[at] for column, text in zip(self.columns, self.texts, strict=True)
+        ]
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(list, zip(*self.values(), strict=True))
+
+    def values(self) -> list[Sequence[Value]]:
+        """Return the columns, with None where there is no text."""
+        return [
+            [value or None for value in column] if text else column
+            for column, text in zip(self.columns, self.texts, strict=True)
+        ]
+
+    def lacks(self, at: int) -> bool:
+        """Return whether a row has no value in a column."""
+        return ("" if self.texts[at] else None) in self.columns[at]
+
+    def chosen(self, at: Sequence[int]) -> Table:
+        """Return some of the columns."""
+        return Table([self.columns[one] for one in at], [self.texts[one] for one in at], self.length)
+
+
+class _Remembered(dict[str, Value]):
+    """What a column makes of texts, so that each is read once: most columns of a call history say few things."""
+
+    def __init__(self, read: Callable[[str], Value]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, raw: str) -> Value:
+        if len(self) > _TEXTS_REMEMBERED:
+            self.clear()
+        value = self[raw] = self._read(raw)
+        return value
+
+
+_TEXTS_REMEMBERED = 4096
+
+
+def _sheet_rows(
+    columns: Sequence[Column],
+    plan_of: Callable[[tuple[str, ...]], _Plan],
+    unread: Callable[[int, Any], Value],
+) -> Callable[[Sheet, Mapping[str, str]], Table]:
+    """Return the function that reads a sheet into a table of all columns and, last, the unknown fields or None."""
+    remembered: dict[int, _Remembered] = {}
+    one = _read_one(columns, unread)
+
+    def cells(at: int, sheet: Sheet, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
+        column = columns[at]
+        if column.key.startswith("@"):
+            return [context.get(column.key[1:])] * len(sheet), False
+        raw = sheet.columns[column.key]
+        if is_text(column) and column.key in sheet.texts:
+            return _without(raw, column.null_words), True
+        kinds = set(map(type, raw))
+        usual = column.read is None and column.read_in is None
+        if kinds == {str} and usual and column.kind == "time":
+            instants = _instants_as_they_are(_without(raw, column.null_words))
+            if instants is not None:
+                return instants, True
+        elif kinds == {str} and column.read_in is None and column.kind != "time":
+            if at not in remembered:
+                remembered[at] = _Remembered(lambda value: one(at, value, {}))
+            return list(map(remembered[at].__getitem__, raw)), False
+        elif kinds == {int} and usual and column.kind in {"integer", "seconds"}:
+            return raw, False
+        return [one(at, value, context) for value in raw], False
+
+    def table(sheet: Sheet, context: Mapping[str, str]) -> Table:
+        found, texts = map(list, zip(*(cells(at, sheet, context) for at in range(len(columns))), strict=True))
+        return Table([*found, _unknown_of(sheet, plan_of)], [*texts, False], len(sheet))
+
+    return table
+
+
+def _read_one(
+    columns: Sequence[Column], unread: Callable[[int, Any], Value]
+) -> Callable[[int, Any, Mapping[str, str]], Value]:
+    """Return the function that reads a value of a column, in a context."""
+
+    def one(at: int, raw: Any, context: Mapping[str, str]) -> Value:
+        column = columns[at]
+        if raw is None or raw is ABSENT or raw == "" or (isinstance(raw, str) and raw in column.null_words):
+            return None
+        try:
+            if column.read_in is not None:
+                return column.read_in(raw, context)
+            return (column.read or _READERS[column.kind])(raw)
+        except (ValueError, ArithmeticError):
+            return unread(at, raw)
+
+    return one
+
+
+def _without(raw: Sequence[str], words: frozenset[str]) -> Sequence[str]:
+    """Return texts, empty in the place of these words."""
+    return raw if not words or words.isdisjoint(raw) else ["" if value in words else value for value in raw]
+
+
+def _unknown_of(sheet: Sheet, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
+    """Return for each record of a sheet the fields that no column names, or None."""
+    if not sheet.further:
+        return [None] * len(sheet)
+    named = [key for key in sheet.columns if key not in sheet.further]
+    further = [(key, sheet.columns[key]) for key in sheet.further]
+
+    def unknown(at: int) -> Record | None:
+        came = {key: column[at] for key, column in further if column[at] is not ABSENT}
+        return {name: came[key] for key, name in plan_of((*named, *came)).unknown} if came else None
+
+    return [unknown(at) for at in range(len(sheet))]
+
+
+_AS_IT_IS = re.compile(r"(?:(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}[0-9]*Z)?\n)*")
+_LENGTH = len("2026-11-19T08:00:00.123Z")
+
+
+def _instants_as_they_are(raw: Sequence[str]) -> Sequence[str] | None:
+    """Return instants in the contract's form where all are written so, but for digits to be cut off; else None."""
+    if _AS_IT_IS.fullmatch("\n".join([*raw, ""])) is None:
+        return None
+    try:
+        deque(map(datetime.fromisoformat, filter(None, raw)), maxlen=0)  # proof that they are times
+    except ValueError:
+        return None
+    if max(map(len, raw)) > _LENGTH:
+        return [value and value[: _LENGTH - 1] + "Z" for value in raw]
+    return raw
 
 
 _NOUNS: dict[Kind, str] = {
@@ -536,7 +833,12 @@ def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, 
     known = Known(known.free, known.always & set(fields))  # others may not have been asked for
     rows = _native_rows(columns, warn, known=known)
     chosen = tuple(everything[position] for position in at)
-    return Schema(chosen, lambda page: [[row[position] for position in at] for row in rows(page)])
+
+    def chosen_rows(page: Page) -> Sequence[Row]:
+        found = rows(page)
+        return found.chosen(at) if isinstance(found, Table) else [[row[position] for position in at] for row in found]
+
+    return Schema(chosen, chosen_rows)
 
 
 def common(

@@ -139,15 +139,28 @@ def fetched(
         rest = [piece for piece in rest if isinstance(piece, Gap)]
     if window is None:
         return None, iter(rest)
-    return window, _after(rest, fetch_window(call, profile, window, options, now, provider.title))
+    return window, _after(
+        rest, fetch_window(call, profile, window, options, now, provider.title, raw=shared["schema"] == "raw")
+    )
 
 
 def fetch_window(
-    call: Call, profile: Connected, window: windows.Window, options: Mapping[str, Any], now: datetime, title: str
+    call: Call,
+    profile: Connected,
+    window: windows.Window,
+    options: Mapping[str, Any],
+    now: datetime,
+    title: str,
+    *,
+    raw: bool = False,
 ) -> Iterator[Piece]:
     """Return the pieces of a window, and what the provider's clock says of its end."""
-    pieces = call.fetch(profile.client, profile.settings, window, options)
     client = profile.client
+    if client is not None and call.marks is not None:
+        from cdrctl.sheet import Reader  # noqa: PLC0415 - only where something is asked
+
+        client.read = Reader(call.columns, call.marks, raw=raw)
+    pieces = call.fetch(client, profile.settings, window, options)
     return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +18,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError
-from cdrctl.records import NOTHING_KNOWN, Column, Known, Piece, Record, Value
+from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Sheet, Value
+from cdrctl.seen import Span
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ class Option:
     metavar: str | None = None
 
 
-_CENTURY = range(2000, 2100)
+CENTURY = range(2000, 2100)
 
 Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
 """From a client, settings, window and options to pieces; client and settings are None for a call that asks nobody."""
@@ -140,6 +142,7 @@ class Call:
         margin: How much more than the window is asked for, so that it is complete.
         first: The kind of the first request of a window, as the provider's budgets name it.
         known: What is known of its records beside their columns.
+        marks: The fields by which its records can be read column by column, where that is possible.
         gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
     """
 
@@ -165,6 +168,7 @@ class Call:
     margin: timedelta = timedelta(0)
     first: str = "page"
     known: Known = NOTHING_KNOWN
+    marks: Marks | None = None
 
     @property
     def windowed(self) -> bool:
@@ -178,7 +182,20 @@ class Call:
         and whoever believed it would drop every record as one of another window.
         """
         found = self.start_in(record, context) if self.start_in is not None else self.start and self.start(record)
-        return found if found is not None and found.year in _CENTURY else None
+        return found if found is not None and found.year in CENTURY else None
+
+
+def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:
+    """Return what makes each record this record."""
+    return records.identities if isinstance(records, Sheet) else list(map(identity, records))
+
+
+def span_of(records: Sequence[Record]) -> Span | None:
+    """Return the first and the last start of the calls of a page, where they can be had at a glance."""
+    if isinstance(records, Sheet) and len(records):
+        with suppress(ValueError):
+            return records.span(records.marks.start)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,17 +25,19 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider, Settings
+from cdrctl.fetchers import Call, Option, Provider, Settings, identities, span_of
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, beginning, by_offset, error_of, said, same_origin
 from cdrctl.records import (
     Column,
     File,
     Gap,
     Known,
+    Marks,
     Note,
     Page,
     Piece,
     Record,
+    Sheet,
     Value,
     check_records,
     fingerprint,
@@ -45,6 +47,7 @@ from cdrctl.records import (
     read_integer,
     seconds_between,
 )
+from cdrctl.seen import Seen
 from cdrctl.windows import Window, halve, instant, rfc3339, tile
 
 TITLE = "PortSIP"
@@ -116,7 +119,7 @@ class Listing:
             parts.append(f"started_at lt {_quoted(_said(window.until))}")
         return " and ".join(parts)
 
-    def page(self, where: str, skip: int, *, size: int | None = None) -> tuple[list[Record], int | None]:
+    def page(self, where: str, skip: int, *, size: int | None = None) -> tuple[Sequence[Record], int | None]:
         """Return a page and the total that came with it.
 
         Raises:
@@ -128,7 +131,7 @@ class Listing:
             params += [("top", str(size or self.size)), ("skip", str(skip)), ("count", "true")]
             url = _url(self.client, self.path, [(name, value) for name, value in params if value])
             try:
-                answer = self.client.ask(Ask("GET", url), tries=self.tries)
+                answer = self.client.ask(Ask("GET", url, records=("items",)), tries=self.tries)
             except ProviderError as error:
                 if error.status != 400:  # noqa: PLR2004 - RFC 9110, section 15.5.1
                     raise
@@ -284,7 +287,7 @@ class Reading:
         repeats: Whether a record came twice, as it does when a call lands behind us.
     """
 
-    ids: set[str] = field(default_factory=set)
+    ids: Seen = field(default_factory=Seen)
     counts: list[int | None] = field(default_factory=list)
     idle: int = 0
     repeats: bool = False
@@ -301,7 +304,7 @@ class Reading:
         return len(self.ids) >= counts[-1] and counts == sorted(counts)
 
 
-def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[list[Record]]:
+def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[Record]]:
     """Yield the pages of one reading, until as many records came as there are, or an empty page.
 
     Whether `skip` counts from 0 or from 1 is said in two ways: from 1, every page begins with the last record of the
@@ -309,10 +312,10 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[list[Reco
     that does not look at `skip` sends the first page for ever.
     """
 
-    def ask(skip: int) -> tuple[list[Record], int | None]:
+    def ask(skip: int) -> tuple[Sequence[Record], int | None]:
         records, count = listing.page(where, skip)
         before = len(reading.ids)
-        reading.ids.update(map(identity, records))
+        reading.ids.fresh(identities(records, identity), span_of(records))
         reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
         reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
         reading.counts.append(count)
@@ -326,22 +329,25 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[list[Reco
 
 def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
     """Yield the pages of a window, or of everything, and again, as long as that helps, when some are missing."""
-    came: set[str] = set()
+    came: Seen | None = None  # in all readings
     for _ in range(READINGS):
         reading = Reading()
+        before = len(came) if came is not None else 0
         for records in _pages(listing, listing.where(window), reading):
-            if window is not None and not all(_obeys(record, window) for record in records):
+            if window is not None and not _obey(records, window):
                 listing.honours = False
                 return
+            if came is not None:
+                came.fresh(identities(records, identity), span_of(records))
             yield Page(records)
-        helped = not came or not reading.ids <= came
-        came |= reading.ids
+        came = came or reading.ids
+        helped = not before or len(came) > before
         if reading.whole:
             return
         if not helped:
             break
         listing.client.tell("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
-    count = reading.counts[-1]
+    count, came = reading.counts[-1], came or Seen()
     if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
         yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")
     elif count is not None and len(came) < count:
@@ -356,9 +362,14 @@ def _name(listing: Listing, window: Window | None) -> str:
     return f"{rfc3339(window.since)} to {rfc3339(window.until)}"
 
 
-def _obeys(record: Record, window: Window) -> bool:
-    began = start(record)
-    return began is None or window.since - ASTRAY <= began < window.until + ASTRAY
+def _obey(records: Sequence[Record], window: Window) -> bool:
+    """Return whether all of the records that say when they started are of the window, more or less."""
+    first, last = window.since - ASTRAY, window.until + ASTRAY
+    if isinstance(records, Sheet):
+        with suppress(ValueError):
+            span = records.span("started_at")
+            return span is None or (first <= span[0] and span[1] < last)
+    return all(began is None or first <= began < last for began in map(start, records))
 
 
 def _costed(client: Client, path: str, window: Window, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -1088,9 +1099,10 @@ def _cron_values(text: str, written: str, name: str, least: int, greatest: int, 
 # Reading answers
 
 
-def _items(answer: Answer) -> list[Record]:
+def _items(answer: Answer) -> Sequence[Record]:
     body = answer.body if isinstance(answer.body, dict) else {}
-    return check_records(body.get("items"), "items", TITLE)
+    items = body.get("items")
+    return items if isinstance(items, Sheet) else check_records(items, "items", TITLE)
 
 
 def _count(answer: Answer) -> int | None:
@@ -1328,7 +1340,7 @@ def check(client: Client, settings: PortsipSettings) -> str:
     window = Window(until - timedelta(hours=24), until)
     listing = Listing(client, "/cdrs", orders=["started_at asc"])
     records, count = listing.page(listing.where(window), 0, size=1)
-    if count is None or not all(_obeys(record, window) for record in records):
+    if count is None or not _obey(records, window):
         return f"signed in; there are {'calls' if records else 'no calls'}"
     between = f"between {rfc3339(window.since)} and {rfc3339(window.until)}"
     return f"signed in; {'1 call' if count == 1 else f'{count} calls'} {between}"
@@ -1575,6 +1587,7 @@ PROVIDER = Provider(
             about="Calls of the tenant, or of the signed-in user: one record per call.",
             columns=CDRS,
             known=Known(always=frozenset({"id", "started_at"})),
+            marks=Marks("id", "started_at"),
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -1591,6 +1604,7 @@ PROVIDER = Provider(
             about="Call logs of the tenant (since v22.0.42): the logs of one call share their session_id.",
             columns=CALLLOGS,
             known=Known(always=frozenset({"id", "started_at"})),
+            marks=Marks("id", "started_at"),
             fetch=calllogs,
             identity=identity,
             start=start,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,16 +26,18 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Option, Provider, Settings, is_loopback
+from cdrctl.fetchers import Call, Option, Provider, Settings, identities, is_loopback, span_of
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.records import (
     Column,
     Gap,
     Known,
+    Marks,
     Note,
     Page,
     Piece,
     Record,
+    Sheet,
     Value,
     check_records,
     fingerprint,
@@ -42,6 +45,7 @@ from cdrctl.records import (
     pick,
     seconds_between,
 )
+from cdrctl.seen import Seen
 from cdrctl.windows import Window, rfc3339, tile
 
 TITLE = "Webex"
@@ -220,14 +224,19 @@ def _location_lists(locations: tuple[str, ...]) -> list[str]:
     return [",".join(names[at : at + LOCATIONS_AT_ONCE]) for at in range(0, len(names), LOCATIONS_AT_ONCE)] or [""]
 
 
-def _window_is_on(records: list[Record], asked: Window) -> set[str]:
+def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
     """Return what these records prove the window they came in to be on: `start`, `end`, contradicting, both, or none.
 
     A call that began clearly before the window came because of its end; one that both ended and was reported clearly
     after it came because of its start. A late report alone proves nothing.
     """
     earliest, latest = asked.since - PROOF, asked.until + PROOF
-    proven = set()
+    proven: set[str] = set()
+    if isinstance(records, Sheet):  # most pages prove nothing
+        with suppress(ValueError):
+            starts, ends = records.span("Start time"), records.span("Release time")
+            if (starts is None or starts[0] >= earliest) and (ends is None or ends[1] <= latest):
+                return proven
     for record in records:
         began, ended = _instant(record, "Start time"), _instant(record, "Release time")
         if began is not None and began < earliest:
@@ -269,7 +278,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
     How long a next link lives is not published, so a page that cannot be had is no more than a reason to begin anew.
     """
     name = f"{rfc3339(asked.since)} to {rfc3339(asked.until)}"
-    came: set[str] = set()  # in all attempts: whatever came has been handed on
+    came = Seen()  # in all attempts: whatever came has been handed on
     total = 0
     again = True
     while True:
@@ -279,7 +288,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 link = next_link(answer)
                 total = max(total, _total(link))
                 records = _records(answer, more=link is not None or 0 < total <= len(came))
-                came.update(map(identity, records))
+                came.fresh(identities(records, identity), span_of(records))
                 pages += 1
                 tracking = answer.headers.get("trackingid", tracking)
                 yield Page(records)
@@ -315,12 +324,15 @@ def _answers(history: History, client: Client, way: Way, asked: Window, location
 
     def first() -> Answer:
         try:
-            return client.get(way.url + history.path, params, kind="window")
+            return client.get(way.url + history.path, params, kind="window", records=_ITEMS)
         except WrongRegionError as wrong:
             way.move(wrong, client)
-            return client.get(way.url + history.path, params, kind="window")
+            return client.get(way.url + history.path, params, kind="window", records=_ITEMS)
 
-    return by_link(first, lambda url: client.get(url, kind="page"), next_link)
+    return by_link(first, lambda url: client.get(url, kind="page", records=_ITEMS), next_link)
+
+
+_ITEMS = ("items",)
 
 
 def _whole_ms(instant: datetime, *, up: bool = False) -> datetime:
@@ -368,13 +380,14 @@ def _total(link: str | None) -> int:
     return int(count[1]) if count else 0
 
 
-def _records(answer: Answer, *, more: bool) -> list[Record]:
+def _records(answer: Answer, *, more: bool) -> Sequence[Record]:
     """Return the records of a page; a page without `items` is an empty one only where others make the window whole."""
     if answer.status == 404:  # noqa: PLR2004 - explain() lets only "No CDRs" through
         return []
     if not isinstance(answer.body, dict) or ("items" not in answer.body and not more):
         return check_records(None, "items", TITLE)
-    return check_records(answer.body.get("items", []), "items", TITLE)
+    items = answer.body.get("items", [])
+    return items if isinstance(items, Sheet) else check_records(items, "items", TITLE)
 
 
 class WrongRegionError(ConfigurationError):
@@ -538,6 +551,8 @@ def start(record: Record) -> datetime | None:
     """Return the start of the call; of a record without one, the time of its report."""
     return _instant(record, "Start time") or _instant(record, "Report time")
 
+
+MARKS = Marks("Report ID", "Start time", ("Release time", "Report time"))
 
 # Keys in the wire order of a record of September 2026; meanings from help.webex.com nmug598.
 COLUMNS: tuple[Column, ...] = (
@@ -901,6 +916,7 @@ PROVIDER = Provider(
             about="Call history of a period (cdr_feed): up to 30 days back, one record per leg and party.",
             columns=COLUMNS,
             known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
+            marks=MARKS,
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -921,6 +937,7 @@ PROVIDER = Provider(
             about="Newest call history (cdr_stream): up to 12 hours back, late records included.",
             columns=COLUMNS,
             known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
+            marks=MARKS,
             fetch=stream,
             identity=identity,
             start=start,

@@ -24,6 +24,7 @@ from cdrctl.http.wire import (
     Answer,
     Ask,
     BrokenExchangeError,
+    Read,
     beginning,
     exchange,
     host_of,
@@ -188,6 +189,7 @@ class Client:
         self._conceal = conceal
         self._jitter = jitter
         self._largest = largest
+        self.read: Read | None = None  # what reads answers with records in them faster than others
         self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
         self._pace = Pace(
             manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
@@ -207,9 +209,10 @@ class Client:
         *,
         kind: str = "page",
         whole: Callable[[Any], CdrctlError | None] | None = None,
+        records: tuple[str, ...] = (),
     ) -> Answer:
         """Return the answer to a GET of a path under base_url, or of a whole URL."""
-        return self.ask(Ask("GET", self.at(url), params, kind=kind, whole=whole))
+        return self.ask(Ask("GET", self.at(url), params, kind=kind, whole=whole, records=records))
 
     def at(self, path: str) -> str:
         """Return the URL of a path under base_url, which begins with a slash; a whole URL stays as it is."""
@@ -331,7 +334,7 @@ class Client:
             answer: Answer | None = None
             sent = self.clock.now()
             try:
-                answer = exchange(self._pool, ask, self._largest)
+                answer = exchange(self._pool, ask, self._largest, self.read)
             except BrokenExchangeError as broken:
                 error: CdrctlError = TemporaryError(
                     f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"

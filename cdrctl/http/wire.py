@@ -56,6 +56,7 @@ class Ask:
             asked again, and the error raised when that does not mend it.
         signed: Whether the credential goes with it.
         bodiless: Whether a good answer may have no body.
+        records: The keys that lead to the list of records in a good answer, for whoever reads it faster than others.
     """
 
     method: str
@@ -68,6 +69,11 @@ class Ask:
     whole: Callable[[Any], CdrctlError | None] | None = None
     signed: bool = True
     bodiless: bool = False
+    records: tuple[str, ...] = ()
+
+
+Read = Callable[[bytearray, Sequence[str]], Any]
+"""From a body and where its list of records is to the body decoded, or None where it is to be decoded as any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +209,10 @@ def _whole_url(ask: Ask) -> str:
     return f"{ask.url}{'&' if '?' in ask.url else '?'}{urlencode(ask.params)}"
 
 
-def exchange(client: httpx.Client, ask: Ask, largest: int) -> Answer:
+def exchange(client: httpx.Client, ask: Ask, largest: int, read: Read | None = None) -> Answer:
     """Return the answer to one request, its body read to the end and decoded; `largest` is in bytes, decompressed.
+
+    `read` decodes what has records in it, where it can.
 
     The exchange is made in a thread that nobody waits for when it takes too long, or when the user ends the program:
     the system's resolver cannot be interrupted, and the network's own timeouts begin anew with every byte that drips.
@@ -219,7 +227,7 @@ def exchange(client: httpx.Client, ask: Ask, largest: int) -> Answer:
 
     def work() -> None:
         try:
-            box.put(_exchanged(client, ask, largest, given_up))
+            box.put(_exchanged(client, ask, largest, given_up, read))
         except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
             box.put(error)
 
@@ -250,7 +258,7 @@ def _taken(box: SimpleQueue[Answer | BaseException], seconds: float) -> Answer |
     return None
 
 
-def _exchanged(client: httpx.Client, ask: Ask, largest: int, given_up: threading.Event) -> Answer:
+def _exchanged(client: httpx.Client, ask: Ask, largest: int, given_up: threading.Event, read: Read | None) -> Answer:
     """Return the answer to one request.
 
     The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
@@ -258,7 +266,7 @@ def _exchanged(client: httpx.Client, ask: Ask, largest: int, given_up: threading
     """
     with _sent(client, ask) as response:
         body = _read(response, host_of(ask.url), largest, given_up)
-    return _answer(response, ask, body)
+    return _answer(response, ask, body, read)
 
 
 def pieces(client: httpx.Client, ask: Ask, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
@@ -277,8 +285,10 @@ def pieces(client: httpx.Client, ask: Ask, explain: Callable[[Answer], CdrctlErr
         yield from body
 
 
-def _answer(response: httpx.Response, ask: Ask, body: bytearray) -> Answer:
-    decoded, text = _decode(body)
+def _answer(response: httpx.Response, ask: Ask, body: bytearray, read: Read | None = None) -> Answer:
+    good = 200 <= response.status_code < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+    decoded = read(body, ask.records) if read is not None and ask.records and good else None
+    decoded, text = (decoded, "") if decoded is not None else _decode(body)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status_code, headers, decoded, text, re.split(r"[?#]", ask.url, maxsplit=1)[0])
 

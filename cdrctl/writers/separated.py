@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cdrctl.records import Table
 from cdrctl.writers.values import columns_of, text_of, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
-    from cdrctl.records import Schema
+    from cdrctl.records import Schema, Value
     from cdrctl.writers import Pages
 
 
@@ -47,6 +48,13 @@ def write_separated(
     cells: list[list[str]] = [[harmless(name, separator) for name in names] if safe else names]
 
     for page in pages:
+        if isinstance(page, Table) and not safe:
+            if cells:
+                out.write(utf8(lines(cells, separator, special, spell, blank)))
+                cells = []
+            if page:
+                out.write(utf8(lines_of(page, separator, special, spell, blank)))
+            continue
         # null and text, which most values are, are not worth a call
         found = [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
         cells += [[harmless(cell, separator) for cell in row] for row in found] if safe else found
@@ -55,6 +63,33 @@ def write_separated(
         cells = []
     if cells:
         out.write(utf8(lines(cells, separator, special, spell, blank)))
+
+
+def lines_of(table: Table, separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:
+    """Return the rows of a table as lines: what needs spelling is looked for in whole columns, and most need none."""
+    special = f"{separator}{special}\n"
+    unsafe = re.compile(f"[{re.escape(special)}]").search
+    texts: list[Sequence[str]] = []
+    for column, text in zip(table.columns, table.texts, strict=True):
+        cells = column if text else _texts_of(column)
+        joined = "".join(cells)
+        if any(character in joined for character in special):
+            cells = [spell(cell) if unsafe(cell) else cell for cell in cells]
+        texts.append(cells)
+    if len(texts) == 1:
+        texts = [[cell or blank for cell in texts[0]]]
+    return "\n".join([*map(separator.join, zip(*texts, strict=True)), ""])
+
+
+def _texts_of(column: Sequence[Value]) -> list[str]:
+    """Return values as text; equal ones are spelt once, unless they are of kinds that Python takes for each other."""
+    if set(map(type, column)) <= _EASILY_TOLD:
+        spelt = {value: text_of(value) for value in set(column)}
+        return list(map(spelt.__getitem__, column))
+    return list(map(text_of, column))
+
+
+_EASILY_TOLD = {type(None), str, int}  # 1, True and 1.0 are equal: no two of them may be here
 
 
 _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"

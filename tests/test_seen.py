@@ -1,0 +1,70 @@
+"""A set that never forgets, held against Python's own."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cdrctl import seen
+from cdrctl.seen import Seen, Span
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+names = st.text(st.characters(exclude_categories=()), min_size=1, max_size=3) | st.integers(0, 40).map(str)
+
+
+def span_of(name: str) -> Span:
+    """Return when the call of a record started: it does not change from page to page."""
+    at = NOON + timedelta(minutes=sum(map(ord, name)) % 50)
+    return at, at
+
+
+def spanning(page: list[str]) -> Span | None:
+    spans = [span_of(name) for name in page]
+    return (min(one[0] for one in spans), max(one[1] for one in spans)) if spans else None
+
+
+@given(st.lists(st.tuples(st.lists(names, max_size=12), st.booleans()), max_size=30), st.integers(1, 9))
+@settings(deadline=None, max_examples=300)
+def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seen, "NEAR", near)
+        ours, theirs = Seen(), set()
+        for page, knows in pages:
+            expected = []
+            for at, name in enumerate(page):
+                if name not in theirs:
+                    theirs.add(name)
+                    expected.append(at)
+            fresh = ours.fresh(page, spanning(page) if knows else None)
+            assert (list(range(len(page))) if fresh is None else fresh) == expected
+            assert (fresh is None) == (len(expected) == len(page))
+            assert len(ours) == len(theirs)
+
+
+def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or an export of a million records would read its file again for each of its pages."""
+    monkeypatch.setattr(seen, "NEAR", 10)
+    ours = Seen()
+    for page in range(50):
+        at = NOON + timedelta(seconds=page)
+        assert ours.fresh([f"{page}-{n}" for n in range(10)], (at, at)) is None
+    assert ours._file is not None
+    ours._file.close()  # whoever reads it now fails
+    later = NOON + timedelta(hours=1)
+    assert ours.fresh(["x"], (later, later)) is None
+
+
+def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(seen, "NEAR", 3)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    ours = Seen()
+    for _ in range(2):
+        for n in range(20):
+            ours.fresh([f"{n}"])
+    assert len(ours) == 20
+    assert ours.fresh([f"{n}" for n in range(20)]) == []

@@ -1,0 +1,236 @@
+"""Pages read by column give what pages read record by record give: the same rows, warnings and bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from cdrctl import writers
+from cdrctl.fetchers import Call, load
+from cdrctl.records import Page, Record, Schema, Sheet, Table, common, native, raw
+from cdrctl.sheet import MOST_LESSONS, Reader
+
+CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.marks is not None]
+LOOK = writers.Look(width=100, zone=UTC, color=False)
+
+texts = st.one_of(
+    st.sampled_from(
+        ["", "NA", "na", "true", "false", "12", "-3", "1.5", "a,b", 'q"q', "x\ny", "\r", "\t", "=1", "é", "林"]
+    ),
+    st.sampled_from(
+        [
+            "2026-11-19T08:00:00.123Z",
+            "2026-11-19T08:00:00.1234567Z",
+            "2026-11-19T08:00:00Z",
+            "2026-11-19T08:00:00.123+02:00",
+            "2026-13-19T08:00:00.123Z",
+            "2026-11-19T24:00:00.000Z",
+            "2026-11-19 08:00",
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+)
+values = st.one_of(
+    texts,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from("ab"), texts, max_size=2),
+)
+
+
+def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
+    """Return pages of records that are nearly alike, with odd values, fields that lack and fields that are new."""
+    assert call.marks is not None
+    identity = call.marks.identity
+    keys = [column.key for column in call.columns]
+    nothing = dict.fromkeys(keys, "")
+    usual = st.dictionaries(st.sampled_from(keys), texts, max_size=8)
+    odd = st.dictionaries(st.sampled_from([*keys[::7], "Brand new"]), values, max_size=2)
+    lacking = st.lists(st.sampled_from(keys), max_size=2)
+    one = st.tuples(usual, odd, lacking, st.integers(0, 999)).map(
+        lambda parts: {
+            **{key: value for key, value in {**nothing, **parts[0], **parts[1]}.items() if key not in parts[2]},
+            identity: f"id-{parts[3]}",
+        }
+    )
+    return st.lists(one, min_size=1, max_size=5)
+
+
+def read(call: Call, records: Sequence[Record], *, raws: bool = False, reader: Reader | None = None) -> Any:
+    assert call.marks is not None
+    body = json.dumps({"count": len(records), "items": records}, ensure_ascii=False).encode()
+    return (reader or Reader(call.columns, call.marks, raw=raws))(bytearray(body), ("items",))
+
+
+def written(schema: Schema, pages: Sequence[Sequence[Record]], form: str) -> bytes:
+    out = io.BytesIO()
+    writers.load(form)(schema, (schema.rows(Page(page)) for page in pages), out, LOOK)
+    return out.getvalue()
+
+
+def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
+    chosen = [call.columns[at].name for at in (0, 5, 3)]
+    return {
+        "native": lambda: native(call.columns, None, told.append, call.known),
+        "some": lambda: native(call.columns, [*chosen, "extra"], told.append, call.known),
+        "common": lambda: common(
+            call.columns, call.common or dict, None, told.append, provider="p", profile="q", known=call.known
+        ),
+    }
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+@pytest.mark.parametrize("kind", ["native", "some", "common"])
+@given(data=st.data())
+@settings(deadline=None, max_examples=30)
+def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.DataObject) -> None:
+    """In every format, byte for byte where bytes are the contract's, and with the same warnings."""
+    assert call.marks is not None
+    pages = data.draw(st.lists(records_of(call), min_size=1, max_size=3))
+    reader = Reader(call.columns, call.marks, raw=False)
+    sheets = []
+    for page in pages:
+        body = read(call, page, reader=reader)
+        sheets.append(page if body is None else body["items"])
+        assert body is None or (isinstance(body["items"], Sheet) and body["count"] == len(page))
+    for form in ("csv", "tsv", "json", "jsonl"):
+        slow: list[str] = []
+        fast: list[str] = []
+        expected = written(schemas(call, slow)[kind](), pages, form)
+        got = written(schemas(call, fast)[kind](), sheets, form)
+        if form == "jsonl":  # escapes may be spelt in several ways
+            assert [json.loads(line) for line in got.splitlines()] == [
+                json.loads(line) for line in expected.splitlines()
+            ]
+            assert got.count(b"\n") == expected.count(b"\n")
+        else:
+            assert got == expected
+        assert sorted(fast) == sorted(slow)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -> None:
+    """But for fields that are missing, or null, which say as little as empty ones."""
+    page = data.draw(records_of(call))
+    body = read(call, page)
+    if body is None:
+        return
+    sheet = body["items"]
+    assert call.marks is not None
+    assert list(sheet.identities) == [one[call.marks.identity] for one in page]
+    said = [{key: value for key, value in one.items() if value not in ("", None)} for one in sheet]
+    assert said == [{key: value for key, value in one.items() if value not in ("", None)} for one in page]
+    assert list(sheet[1:]) == list(sheet)[1:]
+    assert sheet[-1] == list(sheet)[-1]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_raw_records_are_as_they_came(call: Call, data: st.DataObject) -> None:
+    page = data.draw(records_of(call))
+    body = read(call, page, raws=True)
+    assert body is not None
+    sheet = body["items"]
+    lines = written(raw(), [sheet], "jsonl").split(b"\n")
+    assert lines == [*(json.dumps(one, ensure_ascii=False).encode() for one in page), b""]
+    assert json.loads(written(raw(), [sheet], "json")) == page
+    assert list(sheet) == page
+
+
+WEBEX = load("webex").calls[0]
+ALIKE = {column.key: "" for column in WEBEX.columns}
+
+
+def alike(**more: Any) -> Record:
+    return {**ALIKE, "Report ID": "1", "Start time": "2026-11-19T08:00:00.123Z", **more}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"items": []}',
+        b'{"items": {}}',
+        b'{"items": null}',
+        b'{"items": [1]}',
+        b"[]",
+        b"",
+        b'{"other": []}',
+        b'{"items": [{}]}',
+        b'{"items": [{"Report ID": ""}]}',
+        b'{"items": [{"Report ID": null}]}',
+        b'{"items": [{"Report ID": 7}]}',
+        b'{"items": [{"report id": "1"}]}',
+        b'{"items": [{"Report ID": "1", "report id": "2"}]}',
+        b'{"items": [{"Report ID": "1"}',
+        b'{"items": [{"Report ID": "1"}]} x',
+        b'{"items": [{"Report ID": "1"}], "x": NaN}',
+        b'{"items": [{"Report ID": "\xff"}]}',
+        b'{"items": [{"Report ID": "1", "User": "\\ud800"}]}',
+        b'{"items": [{"Report ID": "1", "User": 1e999}]}',
+    ],
+)
+def test_what_is_no_sheet_is_left_to_others(body: bytes) -> None:
+    assert WEBEX.marks is not None
+    assert Reader(WEBEX.columns, WEBEX.marks, raw=False)(bytearray(body), ("items",)) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"items": [{"Report ID": "1"},\n{"Report ID": "2"}]}',
+        b'{"items": [{"Report ID": "1", "User": "\xff"}]}',
+        b'{"items": [{"Report ID": "1", "User": 01}]}',
+        b'{"items": [{"User": "x"}]}',
+    ],
+)
+def test_what_cannot_be_a_raw_line_is_left_to_others(body: bytes) -> None:
+    assert WEBEX.marks is not None
+    assert Reader(WEBEX.columns, WEBEX.marks, raw=True)(bytearray(body), ("items",)) is None
+
+
+@pytest.mark.parametrize("blanks", ["", " ", "\n  "])
+def test_an_envelope_with_nothing_else_in_it_is_not_looked_at_twice(blanks: str) -> None:
+    assert WEBEX.marks is not None
+    reader = Reader(WEBEX.columns, WEBEX.marks, raw=False)
+    text = f'{blanks}{{{blanks}"items"{blanks}:{blanks}{json.dumps([alike()])}{blanks}}}{blanks}'
+    body = reader(bytearray(text.encode()), ("items",))
+    assert list(body) == ["items"]
+    assert len(body["items"]) == 1
+    more = json.dumps({"items": [alike()], "more": [{"a": 1}]})
+    assert reader(bytearray(more.encode()), ("items",))["more"] == [{"a": 1}]
+
+
+def test_new_fields_and_other_kinds_are_learnt_and_pages_stay_sheets() -> None:
+    assert WEBEX.marks is not None
+    reader = Reader(WEBEX.columns, WEBEX.marks, raw=False)
+    for page in ([alike()], [alike(), alike(New=1)], [alike(User=7)], [alike()], [alike(New="x")]):
+        assert isinstance(read(WEBEX, page, reader=reader)["items"], Sheet)
+
+
+def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
+    assert WEBEX.marks is not None
+    reader = Reader(WEBEX.columns, WEBEX.marks, raw=False)
+    found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader=reader) for page in range(MOST_LESSONS + 3)]
+    assert [one is not None for one in found] == [True] * MOST_LESSONS + [False] * 3
+
+
+def test_most_pages_are_tables() -> None:
+    """What the other tests compare is really read by column."""
+    body = read(WEBEX, [alike(Duration=3), alike(Duration=4)])
+    table = native(WEBEX.columns, None, lambda _: None, WEBEX.known).rows(Page(body["items"]))
+    assert isinstance(table, Table)
+    assert [row[13] for row in table] == [3, 4]
+    assert table[0] == next(iter(table))
+    assert [list(row) for row in table[1:]] == [list(table)[1]]

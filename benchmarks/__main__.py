@@ -1,0 +1,288 @@
+"""`python -m benchmarks`: run cdrctl and its peers in turn, and print one Markdown table.
+
+Pages are made beforehand, by a server that is a process of its own. Every program is run as often as the others, in
+turn, so that whatever else the machine does falls on all of them. What each wrote is counted and its ids are compared
+with those that were sent: a program that failed has no figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from benchmarks import groups as plan, report
+from benchmarks.groups import Group, Row, Server
+from benchmarks.measure import ROOT, Measured, run
+
+PEERS = Path(__file__).parent / "peers"
+PROGRAMS = ("bash", "curl", "jq")
+PACKAGES = ("httpx", "pydantic", "typer", "orjson", "wxc-sdk", "dlt", "polars", "duckdb")
+PATHS = {"webex": "/v1", "portsip": "/api"}
+VERSIONS = """\
+import importlib.metadata, json, sys
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+class FailedError(Exception):
+    """A program did not do what it was measured at."""
+
+
+def tell(text: str) -> None:
+    """Say on stderr what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True)
+class Bench:
+    """Where everything is, and what there is to compare.
+
+    Args:
+        folder: A temporary folder: home, configuration and output of every program.
+        cdrctl: The words that start it.
+        day: The day on which the calls began: one that every provider still has, whole.
+        environ: The environment of every program.
+        versions: Of the programs and packages that are there.
+    """
+
+    folder: Path
+    cdrctl: list[str]
+    day: date
+    environ: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    _options: str | None = None
+    _sent: dict[tuple[str, int, int], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.environ = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "LC_ALL": "C.UTF-8",
+        }
+        self.versions = json.loads(self.said(sys.executable, "-c", VERSIONS, *PACKAGES))
+        for name in PROGRAMS:
+            if shutil.which(name):
+                version = re.search(r"\d[\d.]+", self.said(name, "--version"))
+                self.versions[name] = version[0] if version else ""
+
+    def said(self, *command: str) -> str:
+        """Return what a helper prints."""
+        done = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise FailedError(f"{shlex.join(command[:4])} … ended with {done.returncode}")
+        return done.stdout.strip()
+
+    def missing(self, row: Row) -> str | None:
+        """Return the first thing that a row needs and that is not there."""
+        for name in row.needs:
+            if name.startswith("--"):
+                if self._options is None:
+                    self._options = self.said(*self.cdrctl, "portsip", "cdrs", "--help")
+                if name not in self._options:
+                    return f"cdrctl has no {name} yet"
+            elif name not in self.versions:
+                return f"{name} is not installed"
+        return None
+
+    @contextmanager
+    def serving(self, server: Server) -> Iterator[int]:
+        """Run a server of made-up pages, and yield its port."""
+        words = [server.provider, str(server.count), str(server.size), str(server.latency), self.day.isoformat()]
+        command = [sys.executable, "-m", "benchmarks.server", *words]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, env=self.environ, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdin  # noqa: S101 - it is a pipe
+            assert process.stdout  # noqa: S101 - as above
+            port = process.stdout.readline()
+            if not port:
+                raise FailedError("the server did not start")
+            self._configure(server.provider, int(port))
+            yield int(port)
+            process.stdin.close()
+
+    def _configure(self, provider: str, port: int) -> None:
+        """Write cdrctl's configuration for a server: one profile, without a pace."""
+        config = self.folder / f"{port}.toml"
+        settings = {
+            "provider": provider,
+            "base_url": f"http://127.0.0.1:{port}{PATHS[provider]}",
+            "access_token": "t",
+        }
+        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+        config.write_text("\n".join(["[profiles.bench]", *lines, "requests_per_minute = 0", ""]), encoding="utf-8")
+        config.chmod(0o600)
+
+    def sent(self, server: Server) -> str:
+        """Return the number and the sum of the ids that a server sends."""
+        key = (server.provider, server.count, server.size)
+        if key not in self._sent:
+            self._sent[key] = self.said(sys.executable, "-m", "benchmarks.checks", *map(str, key))
+        return self._sent[key]
+
+    def words(self, row: Row, server: Server, port: int) -> list[str]:
+        """Return the words of a row's command."""
+        known = {
+            "python": sys.executable,
+            "peers": str(PEERS),
+            "base": f"http://127.0.0.1:{port}{PATHS[server.provider]}",
+            "since": f"{self.day}T00:00:00Z",
+            "until": f"{self.day}T12:00:00Z",
+            "day": str(self.day),
+            "count": str(server.count),
+            "out": str(self.folder / "out"),
+            "folder": str(self.folder / "many"),
+            "local": str(self.folder / "local.jsonl"),
+        }
+        found: list[str] = []
+        for word in shlex.split(row.command):
+            found += self.cdrctl if word == "{cdrctl}" else [word.format_map(known)]
+        return found
+
+    def once(self, row: Row, server: Server, port: int) -> Measured:
+        """Run a program once, look at what it wrote, and return what it took."""
+        output, errors, many = (self.folder / name for name in ("out", "err", "many"))
+        for path in (output, many):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        apart = "{out}" in row.command or "{folder}" in row.command
+        into = Path(os.devnull) if row.discard else self.folder / "said" if apart else output
+        environ = {**self.environ, **row.environ, "CDRCTL_CONFIG": str(self.folder / f"{port}.toml")}
+        measured = run(self.words(row, server, port), environ, into, errors, first=row.first)
+        if measured.code:
+            told = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise FailedError(f"exit code {measured.code}: {told[-1] if told else 'nothing said'}")
+        self._look_at(row, server, output, many, errors)
+        return measured
+
+    def _look_at(self, row: Row, server: Server, output: Path, many: Path, errors: Path) -> None:
+        """Raise where what a program wrote is not what was sent."""
+        if row.form:
+            where = (str(many), row.form, row.files) if row.files else (str(output), row.form)
+            came, wanted = self.said(sys.executable, "-m", "benchmarks.checks", *where), self.sent(server)
+            if came != wanted:
+                raise FailedError(f"{came.split()[0]} records, or other ones, of {wanted.split()[0]}")
+        if row.says and row.says not in output.read_text(encoding="utf-8"):
+            raise FailedError(f"its output has no {row.says!r}")
+        if row.discard:
+            counted = re.search(r"(\d+) records?, ", errors.read_text(encoding="utf-8"))
+            if not counted or int(counted[1]) != server.count:
+                raise FailedError(f"it counted {counted and counted[1]} of {server.count}")
+
+    def measure(self, group: Group, runs: int) -> dict[str, list[Measured] | str]:
+        """Run the programs of a group in turn, and return what each run of each took."""
+        found: dict[str, list[Measured] | str] = {}
+        for row in group.rows:
+            lack = self.missing(row)
+            found[row.name] = f"skipped: {lack}" if lack else []
+        rounds = 1 if group.once or runs == 1 else runs * group.often
+        warm = group.often > 1 and rounds > 1
+        with self.serving(group.server) as port:
+            if any("{local}" in row.command and found[row.name] == [] for row in group.rows):
+                self._local(group.server, port)
+            for number in range(rounds + warm):
+                tell(f"{group.title}: round {number + 1} of {rounds + warm}")
+                for row in group.rows:
+                    self._turn(row, group, port, found, counts=not (warm and number == 0))
+        if group.base == plan.WAITING:
+            seconds = -(-group.server.count // group.server.size) * group.server.latency / 1000
+            found[plan.WAITING] = [Measured(0, seconds, 0, 0, 0)]
+        return found
+
+    def _turn(self, row: Row, group: Group, port: int, found: dict[str, list[Measured] | str], *, counts: bool) -> None:
+        """Give a program its turn, unless it is not there or has failed."""
+        before = found[row.name]
+        if isinstance(before, str):
+            return
+        try:
+            if row.server is None:
+                measured = self.once(row, group.server, port)
+            else:
+                with self.serving(row.server) as another:
+                    measured = self.once(row, row.server, another)
+        except FailedError as error:
+            tell(f"{row.name} failed: {error}")
+            found[row.name] = f"failed: {error}".replace("|", "\\|")
+            return
+        tell(f"  {row.name}: {measured.cpu:.3f} s CPU, {measured.wall:.3f} s, {measured.peak:.1f} MB")
+        if counts:
+            before.append(measured)
+
+    def _local(self, server: Server, port: int) -> None:
+        """Make the local file that some peers read."""
+        script = Row("", f"{{python}} {{peers}}/script.py {plan.WINDOW} jsonl", "jsonl")
+        self.once(script, server, port)
+        (self.folder / "out").rename(self.folder / "local.jsonl")
+
+    def about(self, runs: int) -> str:
+        """Return a line about the machine and the versions of everything, without the machine's name."""
+        model = platform.processor() or platform.machine()
+        about = Path("/proc/cpuinfo")
+        if about.is_file():
+            named = re.search(r"^model name\s*: (.+)", about.read_text(encoding="utf-8"), re.MULTILINE)
+            model = named[1] if named else model
+        versions = {"Python": platform.python_version(), **self.versions}
+        listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+        machine = f"{model}, {os.cpu_count()} cores, {platform.system()}"
+        return f"{self.said(*self.cdrctl, '--version')} on {machine}; medians of {runs} runs; {listed}."
+
+
+def options(words: list[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
+    keys = [group.key for group in plan.groups(1)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--records", type=int, default=100_000, metavar="N", help="of each export (100000)")
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="of each program, in turn (5)")
+    parser.add_argument("--only", nargs="+", choices=keys, metavar="NAME", help=f"of {', '.join(keys)}")
+    parser.add_argument(
+        "--memory", action="store_true", help="growth too, which is slow; more than 1000000 --records join"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the table, in a file too")
+    parser.add_argument("--cdrctl", metavar="COMMAND", help="another cdrctl than this checkout's")
+    return parser.parse_args(words)
+
+
+def main() -> int:
+    """Measure, print the table, and return 1 where a program failed."""
+    asked = options()
+    cdrctl = shlex.split(asked.cdrctl) if asked.cdrctl else [sys.executable, "-m", "cdrctl"]
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        bench = Bench(Path(folder), cdrctl, day)
+        table = [report.HEADER]
+        for group in plan.groups(asked.records):
+            wanted = group.key in asked.only if asked.only else True
+            if group.key == "memory":
+                wanted = asked.memory or bool(asked.only and wanted)
+            if wanted:
+                results = bench.measure(group, asked.runs)
+                failed = failed or any(isinstance(one, str) and one.startswith("failed") for one in results.values())
+                table += report.lines(group, results)
+        text = "\n".join([*table, "", bench.about(asked.runs), ""])
+    print(text, end="")
+    if asked.output:
+        asked.output.write_text(text, encoding="utf-8")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

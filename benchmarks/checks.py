@@ -1,0 +1,81 @@
+"""What makes two programs' records the same: how many there are, and the sum of the digests of their ids.
+
+`python -m benchmarks.checks PROVIDER RECORDS PAGE_SIZE` prints both of what the server sends, and `python -m
+benchmarks.checks FILE FORMAT` or `FOLDER FORMAT PATTERN` of what a program wrote. A program that dropped a record, or
+wrote one twice, shows.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ID_COLUMNS = ("report_id", "reportid", "id")
+"""The ids' columns, as they are called when all are in small letters without blanks."""
+
+
+def identity(provider: str, page: str, at: int) -> str:
+    """Return the id of a record by its page's number and its place in it."""
+    return f"{page}-{at:04x}-39e1-bed9-{at:012x}" if provider == "webex" else f"1{page}{at:010d}"
+
+
+def sent(provider: str, count: int, size: int) -> Iterator[str]:
+    """Yield the ids of all records that the server sends."""
+    return (identity(provider, f"{number // size:08d}", number % size) for number in range(count))
+
+
+def _id_column(names: Iterable[str]) -> str:
+    """Return which of these columns has the ids.
+
+    Raises:
+        ValueError: None does.
+    """
+    called = {name.casefold().replace(" ", "_"): name for name in names}
+    for name in ID_COLUMNS:
+        if name in called:
+            return called[name]
+    raise ValueError(f"no ids among {', '.join(called)}")
+
+
+def written(path: Path, form: str) -> Iterator[str]:
+    """Yield the ids of the records in a file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        if form == "csv":
+            lines = csv.reader(file)
+            header = next(lines, [])
+            place = header.index(_id_column(header)) if header else 0
+            yield from (line[place] for line in lines)
+            return
+        column = None
+        for line in file:
+            record = json.loads(line)
+            column = column or _id_column(record)
+            yield str(record[column])
+
+
+def summed(ids: Iterable[str]) -> str:
+    """Return the number of ids and the sum of their digests, in whichever order they come."""
+    count = total = 0
+    for one in ids:
+        count += 1
+        total += int.from_bytes(hashlib.blake2b(one.encode(), digest_size=16).digest(), "big")
+    return f"{count} {total % (1 << 128):032x}"
+
+
+def main() -> None:
+    """Print the number and the sum."""
+    what, *rest = sys.argv[1:]
+    if what in {"webex", "portsip"}:
+        print(summed(sent(what, int(rest[0]), int(rest[1]))))
+    else:
+        folder, pattern = Path(what), rest[1:]
+        files = sorted(folder.glob(pattern[0])) if pattern else [folder]
+        print(summed(one for path in files for one in written(path, rest[0])))
+
+
+if __name__ == "__main__":
+    main()

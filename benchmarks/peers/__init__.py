@@ -1,0 +1,1 @@
+"""The programs that cdrctl is measured against. Each is run as a file, in a process of its own."""

@@ -1,0 +1,139 @@
+"""The benchmarks: what their server sends is what they say, and every program that is there exports the same of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks import checks, groups, report, server
+from benchmarks.measure import Measured, median
+
+ROOT = Path(__file__).parents[1]
+DAY = date(2026, 11, 20)
+WINDOW = "startTime=2026-11-20T00:00:00.000Z&endTime=2026-11-20T12:00:00.000Z"
+
+
+def followed(pages: server.Pages, target: str) -> list[list[dict[str, Any]]]:
+    """Return the records of each page, from link to link."""
+    found = []
+    while target:
+        headers, body = server.webex(pages, target, "127.0.0.1:1")
+        found.append(json.loads(body)["items"])
+        link = re.match(r'Link: <(.+)>; rel="next"\r\n$', headers)
+        url = urlsplit(link[1]) if link else None
+        target = f"{url.path}?{url.query}" if url else ""
+    return found
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(210, [50, 50, 50, 50, 10]), (200, [50] * 4), (7, [7])])
+def test_pages_of_webex_are_what_they_should_be(count: int, sizes: list[int]) -> None:
+    pages = followed(server.pages("webex", count, 50, DAY), f"/v1/cdr_feed?{WINDOW}&max=5000")
+    assert [len(page) for page in pages] == sizes
+    records = [record for page in pages for record in page]
+    ids = [record["Report ID"] for record in records]
+    assert ids == list(checks.sent("webex", count, 50))
+    assert len(set(ids)) == count
+    starts = [record["Start time"] for record in records]
+    assert starts == sorted(starts)
+    assert all(datetime.fromisoformat(start).date() == DAY for start in starts)
+    assert {len(record) for record in records} == {87}
+
+
+@pytest.mark.parametrize("count", [310, 300])
+def test_pages_of_portsip_are_what_they_should_be(count: int) -> None:
+    pages = server.pages("portsip", count, 100, DAY)
+    bodies = [json.loads(server.portsip(pages, f"/api/cdrs?top=100&skip={skip}", "")[1]) for skip in range(0, 500, 100)]
+    assert {body["count"] for body in bodies} == {count}
+    records = [record for body in bodies for record in body["items"]]
+    assert [record["id"] for record in records] == list(checks.sent("portsip", count, 100))
+    starts = [record["started_at"] for record in records]
+    assert starts == sorted(set(starts))
+
+
+def test_the_windows_of_a_day_tile_its_pages() -> None:
+    """Whoever asks for parts of the day side by side gets every record once."""
+    pages = server.pages("portsip", 1010, 100, DAY)
+    midnight = datetime(2026, 11, 20, tzinfo=UTC)
+    found: list[str] = []
+    for hour in range(-3, 15, 3):
+        since, until = midnight + timedelta(hours=hour), midnight + timedelta(hours=hour + 3)
+        words = f"started_at ge '{since:%Y-%m-%dT%H:%MZ}' and started_at lt '{until:%Y-%m-%dT%H:%MZ}'".replace(
+            " ", "%20"
+        )
+        skip, count = 0, 1
+        while skip < count:
+            body = json.loads(server.portsip(pages, f"/api/cdrs?filter={words}&top=30&skip={skip}", "")[1])
+            assert all(since <= datetime.fromisoformat(record["started_at"]) < until for record in body["items"])
+            found += [record["id"] for record in body["items"]]
+            skip, count = skip + len(body["items"]), body["count"]
+    assert found == list(checks.sent("portsip", 1010, 100))
+
+
+def test_a_page_that_is_made_when_it_is_asked_for_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    beforehand = server.pages("webex", 120, 50, DAY)
+    monkeypatch.setattr(server, "CACHED", 0)
+    later = server.pages("webex", 120, 50, DAY)
+    assert [beforehand.body(page) for page in range(3)] == [later.body(page) for page in range(3)]
+
+
+def test_another_set_of_ids_has_another_sum() -> None:
+    sums = {checks.summed(ids) for ids in (["a", "b"], ["b", "a"], ["a", "a"], ["a"], ["a", "b", "b"])}
+    assert len(sums) == 4
+
+
+def test_every_goal_names_a_row_of_its_group_and_every_name_is_there_once() -> None:
+    for group in groups.groups(100_000):
+        names = [row.name for row in group.rows]
+        assert len(set(names)) == len(names)
+        assert {goal.of for row in group.rows for goal in row.goals} <= {"", groups.WAITING, *names}
+        assert group.base in {"", groups.WAITING, *names}
+
+
+def test_growth_is_measured_up_to_what_is_asked_for() -> None:
+    def sizes(records: int) -> list[int]:
+        rows = next(group for group in groups.groups(records) if group.key == "memory").rows
+        return sorted({row.server.count for row in rows if row.server})
+
+    assert sizes(100_000) == [10_000, 100_000, 1_000_000]
+    assert sizes(10_000_000) == [10_000, 100_000, 1_000_000, 10_000_000]
+    assert sizes(200) == [20, 200]
+
+
+def test_a_row_is_held_against_its_goals() -> None:
+    def took(seconds: float) -> list[Measured]:
+        return [Measured(seconds, seconds, 50, 0, 0)] * 3
+
+    group = next(group for group in groups.groups(100_000) if group.key == "webex-csv")
+    results: dict[str, list[Measured] | str]
+    results = {groups.SCRIPT: took(4), "cdrctl, native": took(2), "wxc_sdk": took(9), "dlt": "skipped: not there"}
+    line = report.line(group.rows[1], group, results).replace("\N{MULTIPLICATION SIGN}", "x")
+    assert line.endswith("| 0.50 | 0.50 | ≤ 0.6 x the script: 0.50 ✓; ≥ 5 x as fast as wxc_sdk: 4.5 ✗ |")
+    assert report.line(group.rows[4], group, results).endswith("| skipped: not there |")
+    assert median([3, 1, 2]) == 2
+    assert median([4, 1, 2, 3]) == 2.5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="what a process took is asked of POSIX")
+def test_the_whole_command_goes_through_and_every_program_exports_the_same(tmp_path: Path) -> None:
+    """The command itself compares every program's records with those sent; no time is looked at."""
+    words = ["--records", "200", "--runs", "1", "--memory", "--output", str(tmp_path / "table.md")]
+    command = [sys.executable, "-m", "benchmarks", *words]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == ran.stdout
+    lines = ran.stdout.splitlines()
+    figures = [line.split(" | ")[0].removeprefix("| ") for line in lines if re.match(r"\| .* \| +\d+\.\d+ \| ", line)]
+    cdrctl = [row.name for group in groups.groups(200) for row in group.rows if "{cdrctl}" in row.command]
+    assert set(cdrctl) - {"cdrctl --jobs 4"} <= set(figures)
+    assert "failed" not in ran.stdout
+    assert all("is not installed" in line or "has no --" in line for line in lines if "skipped" in line)

@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from urllib.parse import quote, quote_plus, urlsplit
 
+from cdrctl import PROVIDERS
 from cdrctl.errors import ConfigurationError, TemporaryError, UsageError
-from cdrctl.fetchers import PROVIDERS, Settings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+    from cdrctl.fetchers.settings import Settings
 
 Run = Callable[[str, Mapping[str, str]], "subprocess.CompletedProcess[bytes]"]
 """Runs a command line with an environment; raises OSError, ValueError or subprocess.TimeoutExpired."""
@@ -39,7 +41,7 @@ Run = Callable[[str, Mapping[str, str]], "subprocess.CompletedProcess[bytes]"]
 Keyring = Callable[[str, str], str | None]
 """From a service and a user to the password the keyring holds, or None."""
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound="Settings")
 
 SANDBOX = "sandbox"
 """The name of the profile that is built in."""

@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from cdrctl import profiles
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError, UsageError
-from cdrctl.fetchers import Settings
+from cdrctl.fetchers.settings import Settings
 from cdrctl.profiles import (
     HIDDEN,
     Profile,

@@ -15,11 +15,12 @@ from cdrctl import windows, writers
 from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
 from cdrctl.export import Tally, by_their_clock, reachable, rows
-from cdrctl.fetchers import Call, Provider, Settings, connect
+from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
+    from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Client, Clock, PaceShelf, TokenShelf
     from cdrctl.profiles import Profile
 

@@ -12,11 +12,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from cdrctl import PROVIDERS
 from cdrctl.errors import CdrctlError, ConfigurationError
 from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Sheet, Value
 from cdrctl.seen import Span
@@ -25,60 +23,8 @@ from cdrctl.windows import Window
 if TYPE_CHECKING:
     import httpx
 
+    from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Answer, Ask, Client, Clock, Manners, PaceShelf, Tell, Token, TokenShelf
-
-PROVIDERS: Mapping[str, str] = {
-    "webex": "Webex Calling: detailed call history",
-    "kazoo": "2600Hz Kazoo: Crossbar call detail records",
-    "callgear": "CallGear: call legs, calls and costs",
-    "portsip": "PortSIP PBX: call detail records, call logs and call reports",
-    "voicenter": "Voicenter: call log and notifications",
-}
-"""Every provider by name, with a line about it; its file is `cdrctl/fetchers/NAME.py` and holds `PROVIDER`."""
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine itself."""
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
-class Settings(BaseModel):
-    """The settings that every provider's profile has; a provider adds its own.
-
-    A field of type SecretStr is a secret: it may also be given as `x_command`, `x_file` or `x_keyring`, it is hidden
-    when typed and never shown.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    base_url: str = Field(description="where the API is")
-    ca_file: str | None = Field(None, description="PEM file of the authority that signed the server's certificate")
-    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
-        60.0, description="seconds to wait for the next bytes of an answer"
-    )
-    largest_page_mb: Annotated[int, Field(ge=1, le=65536)] = Field(
-        256, description="MiB that one answer may have, decompressed: longer ones are refused"
-    )
-    timezone: str | None = Field(None, description="zone of times without an offset, when --tz is not given")
-    requests_per_minute: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="to be slower than the published limit; 0, no pacing, only on this machine itself"
-    )
-
-    @model_validator(mode="after")
-    def _address_and_pace(self) -> Settings:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("base_url must begin with https:// or http:// and name a host")
-        if parts.username or parts.password:
-            raise ValueError("base_url must not hold a user name or password")
-        if self.requests_per_minute == 0 and not is_loopback(self.base_url):
-            raise ValueError("requests_per_minute = 0 is accepted only where base_url is on this machine itself")
-        return self
-
-    def disguised(self) -> list[str]:
-        """Return what is as good as a secret and made of one, such as its digest; a provider says its own."""
-        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +237,6 @@ __all__ = [
     "Fetch",
     "Option",
     "Provider",
-    "Settings",
     "connect",
-    "is_loopback",
     "load",
 ]

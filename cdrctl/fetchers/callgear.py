@@ -35,7 +35,8 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Option, Provider, Settings
+from cdrctl.fetchers import Call, Option, Provider
+from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Client, Manners, Token, beginning, by_offset, error_of, same_origin
 from cdrctl.http.client import retry_after
 from cdrctl.records import (

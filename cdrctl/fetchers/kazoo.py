@@ -26,7 +26,8 @@ from urllib.parse import quote, unquote
 from pydantic import Field, SecretStr
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider, Settings
+from cdrctl.fetchers import Call, Option, Provider
+from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     Answer,
     Ask,

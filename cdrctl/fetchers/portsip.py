@@ -25,7 +25,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider, Settings, identities, span_of
+from cdrctl.fetchers import Call, Option, Provider, identities, span_of
+from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, beginning, by_offset, error_of, said, same_origin
 from cdrctl.records import (
     Column,

@@ -25,7 +25,8 @@ from typing import Any, Literal, NoReturn
 from pydantic import Field, SecretStr
 
 from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider, Settings
+from cdrctl.fetchers import Call, Option, Provider
+from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, said, same_origin
 from cdrctl.records import (
     Column,

@@ -26,7 +26,8 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Option, Provider, Settings, identities, is_loopback, span_of
+from cdrctl.fetchers import Call, Option, Provider, identities, span_of
+from cdrctl.fetchers.settings import Settings, is_loopback
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.records import (
     Column,

@@ -12,10 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, Literal, Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http.pace import Clock, Manners, Pace, PaceShelf
@@ -33,6 +30,9 @@ from cdrctl.http.wire import (
     unambiguous,
 )
 from cdrctl.records import iso_instant
+
+if TYPE_CHECKING:
+    import httpx
 
 TRIES = 5
 LONGEST_WAIT = 300.0
@@ -451,6 +451,8 @@ def retry_after(answer: Answer, now: datetime) -> float | None:
 
 
 def _http_date(text: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - start-up time: httpx loads it too
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

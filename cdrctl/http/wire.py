@@ -6,23 +6,25 @@ import functools
 import json
 import os
 import re
-import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode, urlsplit
 
-import httpx
 import pydantic_core
 
 from cdrctl import __version__
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
 
 MEBIBYTE = 1024 * 1024
 
@@ -148,6 +150,11 @@ def open_client(
     Raises:
         ConfigurationError: `ca_file` is not a readable PEM file, or the environment names a proxy we cannot use.
     """
+    import ssl  # noqa: PLC0415 - start-up time: with httpx, only when something is asked
+    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415
+
+    import httpx  # noqa: PLC0415
+
     limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
     headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
@@ -182,24 +189,31 @@ def _named_authorities() -> tuple[str | None, str | None]:
 @functools.lru_cache(maxsize=1)
 def _usual_authorities(_named: tuple[str | None, str | None]) -> ssl.SSLContext:
     """Return what checks certificates: made once, for it takes more time and memory than all else of a client."""
+    import httpx  # noqa: PLC0415
+
     return httpx.create_ssl_context()
 
 
 _TARGET = re.compile(r"https?://[^/?#]+(/[\x21\x22\x24-\x7e]*)(?:#.*)?\Z", re.IGNORECASE)
 
 
-class _Exact(httpx.URL):
-    """A URL whose path and query are sent byte for byte: httpx would tidy up dots, quotes and percents."""
+@functools.cache
+def _exact() -> type[httpx.URL]:
+    """Return the class of URLs whose path and query are sent byte for byte: httpx would tidy up dots and percents."""
+    import httpx  # noqa: PLC0415
 
-    @property
-    def raw_path(self) -> bytes:
-        """The path and query, or what httpx makes of them where no request line can hold them as they are."""
-        return self.target or super().raw_path
+    class Exact(httpx.URL):
+        @property
+        def raw_path(self) -> bytes:
+            """The path and query, or what httpx makes of them where no request line can hold them as they are."""
+            return self.target or super().raw_path
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        match = _TARGET.match(url)
-        self.target = match[1].encode("ascii") if match else b""
+        def __init__(self, url: str) -> None:
+            super().__init__(url)
+            match = _TARGET.match(url)
+            self.target = match[1].encode("ascii") if match else b""
+
+    return Exact
 
 
 def _whole_url(ask: Ask) -> str:
@@ -296,6 +310,8 @@ def _answer(response: httpx.Response, ask: Ask, body: bytearray, read: Read | No
 @contextmanager
 def _sent(client: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
     """Return the response to a request, its body not yet read; what fails meanwhile becomes an error of ours."""
+    import httpx  # noqa: PLC0415
+
     host = host_of(ask.url)
     try:
         url = _whole_url(ask)
@@ -306,7 +322,7 @@ def _sent(client: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
             json=ask.json,
             data=dict(ask.form) if ask.form is not None else None,
         )
-        request.url = _Exact(url)
+        request.url = _exact()(url)
     except (httpx.InvalidURL, ValueError, TypeError):  # a character that cannot be encoded is a ValueError
         raise _unwritable(host) from None
     try:
@@ -432,6 +448,10 @@ def _shallow(decoded: Any) -> bool:
 
 def _failure(error: httpx.HTTPError, host: str) -> Exception:
     """Return what a failure of the network means, without what httpx may have put into its words."""
+    import ssl  # noqa: PLC0415
+
+    import httpx  # noqa: PLC0415
+
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError):

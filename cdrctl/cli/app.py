@@ -2,39 +2,76 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from cdrctl import __version__
+from cdrctl import PROVIDERS, __version__
 from cdrctl.cli.options import TALK
 from cdrctl.cli.run import stop_writing
 from cdrctl.cli.world import World
 from cdrctl.errors import OutputError
-from cdrctl.fetchers import PROVIDERS
 
 NARROW = 52
 
+COMMANDS = {
+    "export": ("together", "Export the calls of several profiles as one stream of common CDRs."),
+    "sync": ("archive", "Bring an archive up to date: the one line of a crontab."),
+    "fill": ("archive", "Read only what is missing in an archive, and nothing that was read before."),
+    "coverage": ("archive", "Show which days an archive has: a calendar on a terminal, JSON in a pipe."),
+    "verify": ("archive", "Check an archive's files against its ledger; exit code 3 when they differ."),
+    "plan": ("archive", "Say what a sync would ask: windows, requests and time, without asking anything."),
+    "fields": ("fields", "List the columns of a call: name, type, meaning, an example, and the provider's own key."),
+    "profile": ("profile", "Add, show, check and remove profiles."),
+    "sandbox": ("sandbox", "The providers imitated on this machine."),
+}
+"""Every command that is no provider's: its file in `cdrctl/cli/`, and its line in the list of commands.
+
+They stand here so that the list can be shown, and one command run, without loading the others.
+"""
+
 
 class Commands(TyperGroup):
-    """The top level: a provider's commands are built only when one of them is named."""
+    """The top level: the commands it lists are no more than names and lines; the one that is named is loaded."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: _listed(name, about) for name, (_, about) in COMMANDS.items()}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, providers first."""
         return [*PROVIDERS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command by its name."""
+        """Return what stands for a command in a list."""
         if cmd_name in PROVIDERS:
-            return _provider_commands(cmd_name)
+            return _listed(cmd_name, PROVIDERS[cmd_name])
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is named, loaded, and the words after it."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and loaded(str(name)), rest
+
+
+def _listed(name: str, about: str) -> Any:
+    return TyperCommand(name, help=about, rich_markup_mode=None)
+
+
+def loaded(name: str) -> Any:
+    """Return a command of the top level, importing its file only now."""
+    if name in PROVIDERS:
+        return _provider_commands(name)
+    module = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}")
+    group = typer.main.get_group(module.commands)
+    return group.commands.get(name, group)  # its file has it among others, or is all of it
 
 
 def _provider_commands(name: str) -> Any:
-    from cdrctl.cli.exporting import export_call  # noqa: PLC0415 - start-up time: not for other commands
-    from cdrctl.cli.options import command  # noqa: PLC0415
+    from cdrctl.cli.options import command  # noqa: PLC0415 - start-up time: not for other commands
     from cdrctl.fetchers import load  # noqa: PLC0415
 
     provider = load(name)
@@ -47,6 +84,8 @@ def _provider_commands(name: str) -> Any:
             top.add_typer(groups[call.group])
 
         def run(session: Any, shared: Any, own: Any, call: Any = call) -> None:
+            from cdrctl.cli.exporting import export_call  # noqa: PLC0415 - not for --help
+
             export_call(session, provider, call, shared, own)
 
         words = " ".join(
@@ -99,8 +138,6 @@ def begin(
 
 def main(arguments: list[str], world: World) -> int:
     """Return the exit code of one command line."""
-    from cdrctl.cli import archive, fields, profile, sandbox, together  # noqa: F401, PLC0415 - they add their commands
-
     code, streams = 0, (sys.stdout, sys.stderr)
     try:
         # Left to itself typer takes a terminal to have fifty columns at least.

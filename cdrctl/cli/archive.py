@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cdrctl import windows
-from cdrctl.cli.app import app
 from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, standard_output, the_clock
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from cdrctl.archive.ledger import Kept, Ledger
     from cdrctl.archive.store import Archive
     from cdrctl.archive.sync import Outcome
+
+commands = typer.Typer(rich_markup_mode=None)
 
 POLL_SECONDS = 0.2
 NAMED = 5
@@ -97,7 +98,7 @@ class Job:
         return {"profile": self.name, "provider": provider, "call": self.call.name}
 
 
-@app.command(epilog="For example: cdrctl sync sandbox --into archive")
+@commands.command(epilog="For example: cdrctl sync sandbox --into archive")
 @in_session
 def sync(
     opened: Session,
@@ -120,7 +121,7 @@ def sync(
     _run(opened, profile, every, into, call, since, lookback, tz, form, shrink=allow_shrink, only_holes=False)
 
 
-@app.command(epilog="For example: cdrctl fill sandbox --into archive")
+@commands.command(epilog="For example: cdrctl fill sandbox --into archive")
 @in_session
 def fill(
     opened: Session,
@@ -338,7 +339,7 @@ SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
 _COLORS = {"complete": "32", "open": "33", "hole": "31;1", "beyond": "35"}
 
 
-@app.command(epilog="For example: cdrctl coverage --into archive")
+@commands.command(epilog="For example: cdrctl coverage --into archive")
 @in_session
 def coverage(
     opened: Session,
@@ -440,7 +441,7 @@ def _calendar(found: Sequence[tuple[Kept, Sequence[Covered]]], *, color: bool) -
     return "\n".join(lines) + "\n"
 
 
-@app.command(epilog="For example: cdrctl verify --into archive")
+@commands.command(epilog="For example: cdrctl verify --into archive")
 @in_session
 def verify(
     opened: Session,
@@ -491,7 +492,7 @@ def verify(
         )
 
 
-@app.command(epilog="For example: cdrctl plan sandbox --since 30d")
+@commands.command(epilog="For example: cdrctl plan sandbox --since 30d")
 @in_session
 def plan(
     opened: Session,

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl import windows, writers
-from cdrctl.cli.app import app
 from cdrctl.cli.exporting import colored, standard_output
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
@@ -18,6 +17,8 @@ from cdrctl.errors import UsageError
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
 from cdrctl.writers.output import output
+
+commands = typer.Typer(rich_markup_mode=None)
 
 ABOUT: tuple[Column, ...] = (
     Column("field", "", "text"),
@@ -40,7 +41,7 @@ Form = Annotated[
 ]
 
 
-@app.command(epilog="For example: cdrctl fields webex cdrs")
+@commands.command(epilog="For example: cdrctl fields webex cdrs")
 @in_session
 def fields(
     opened: Session,

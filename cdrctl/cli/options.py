@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cdrctl.cli.run import Session, session
-from cdrctl.fetchers import Call, Option
+
+if TYPE_CHECKING:
+    from cdrctl.fetchers import Call, Option
 
 PANELS = ("Window", "Output", "Profile", "Messages")
 

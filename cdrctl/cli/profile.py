@@ -5,20 +5,21 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cdrctl.cli.app import app
+from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
-from cdrctl.fetchers import PROVIDERS, Provider, load
+
+if TYPE_CHECKING:
+    from cdrctl.fetchers import Provider
 
 commands = typer.Typer(
     name="profile", help="Add, show, check and remove profiles.", no_args_is_help=True, rich_markup_mode=None
 )
-app.add_typer(commands)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
 
@@ -58,6 +59,7 @@ def show(
 ) -> None:
     """Print a profile's settings; secrets are hidden."""
     from cdrctl import profiles  # noqa: PLC0415
+    from cdrctl.fetchers import load  # noqa: PLC0415
 
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
@@ -96,6 +98,7 @@ def check(
     """Sign in with a profile, make one small request and print what it found."""
     from cdrctl import profiles  # noqa: PLC0415
     from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415
+    from cdrctl.fetchers import load  # noqa: PLC0415
 
     if name == SANDBOX:
         names = [provider] if provider else list(PROVIDERS)
@@ -137,6 +140,7 @@ def add(
     Without a terminal the answers are read from standard input, one a line, in the order asked.
     """
     from cdrctl import profiles  # noqa: PLC0415
+    from cdrctl.fetchers import load  # noqa: PLC0415
 
     chosen = _settings_given(given or [])
     described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))

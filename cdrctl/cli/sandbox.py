@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cdrctl.cli.app import app
 from cdrctl.cli.options import in_session
 from cdrctl.cli.profile import put
 from cdrctl.cli.run import Session
@@ -19,7 +18,6 @@ POLL_SECONDS = 0.5
 commands = typer.Typer(
     name="sandbox", help="The providers imitated on this machine.", no_args_is_help=True, rich_markup_mode=None
 )
-app.add_typer(commands)
 
 
 @commands.callback()

@@ -10,8 +10,9 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from cdrctl import windows, writers
-from cdrctl.cli.app import app
 from cdrctl.cli.exporting import (
     COMMON_SHOWN,
     SANDBOX,
@@ -289,7 +290,8 @@ def _failure(parts: Sequence[Part]) -> BaseException:
     )
 
 
-app.command(
+commands = typer.Typer(rich_markup_mode=None)
+commands.command(
     "export",
     help="Export the calls of several profiles as one stream of common CDRs.",
     epilog="For example: cdrctl export -p sandbox --since yesterday --until today -f csv",

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cdrctl import PROVIDERS, __version__
-from cdrctl.cli.options import TALK
+from cdrctl.cli.options import TALK, spared
 from cdrctl.cli.run import stop_writing
 from cdrctl.cli.world import World
 from cdrctl.errors import OutputError
@@ -39,6 +39,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        spared(self)
         self.commands = {name: _listed(name, about) for name, (_, about) in COMMANDS.items()}
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -66,7 +67,7 @@ def loaded(name: str) -> Any:
     if name in PROVIDERS:
         return _provider_commands(name)
     module = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}")
-    group = typer.main.get_group(module.commands)
+    group = spared(typer.main.get_group(module.commands))
     return group.commands.get(name, group)  # its file has it among others, or is all of it
 
 
@@ -94,7 +95,7 @@ def _provider_commands(name: str) -> Any:
         groups[call.group].command(
             call.name, help=call.about, epilog=f"For example: cdrctl {words}" if call.example else None
         )(command(call, run))
-    built = typer.main.get_group(top)
+    built = spared(typer.main.get_group(top))
     built.name = name
     return built
 

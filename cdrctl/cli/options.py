@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,6 +108,9 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
 }
 WINDOW_ONLY = {"since", "until"}
 
+DIGITS = 18
+"""Digits of a number that is read here: longer ones are typer's to refuse."""
+
 _TYPES: Mapping[str, Any] = {"text": str, "integer": int, "duration": str, "flag": bool, "file": str}
 _METAVARS = {"text": "NAME", "integer": "N", "duration": "DURATION", "flag": None, "file": "FILE"}
 
@@ -134,6 +138,52 @@ def _own(described: Option) -> inspect.Parameter:
         return parameter(f"own_{described.name}", list[str], spelling, [])
     default = int(described.default) if described.kind == "integer" and described.default else described.default
     return parameter(f"own_{described.name}", kind | None, spelling, default)
+
+
+def spared(command: Any) -> Any:
+    """Return a built command, or a group of them, whose plain words are values without loading pydantic.
+
+    Typer reads every option with pydantic, those that were not given too: that takes longer than many a command. What
+    is no plain word is still typer's to read, and to refuse.
+    """
+    command.get_params = functools.partial(_read_plainly, command.get_params)
+    for inner in getattr(command, "commands", {}).values():
+        spared(inner)
+    return command
+
+
+def _read_plainly(usual: Callable[[Any], list[Any]], ctx: Any) -> list[Any]:
+    described = usual(ctx)
+    for one in described:
+        if not isinstance(one.process_value, functools.partial):
+            one.process_value = functools.partial(_value, one, one.process_value)
+    return described
+
+
+def _value(described: Any, usual: Callable[[Any, Any], Any], ctx: Any, given: Any) -> Any:
+    """Return an option's or argument's value, by typer where it is not plain."""
+    wanted = getattr(described, "type_descriptor", None)  # typer has it since it reads with pydantic
+    if wanted is None:
+        return usual(ctx, given)
+    if given is None and not described.required:
+        nothing = () if described.multiple or described.nargs == -1 else None
+        return described.callback(ctx, described, nothing) if described.callback else nothing
+    if described.callback is None:
+        kind, several = wanted.annotation, isinstance(given, list | tuple)
+        if kind is str and isinstance(given, str):
+            return given
+        if (
+            kind == list[str]
+            and several
+            and all(isinstance(one, str) for one in given)
+            and (given or not described.required)
+        ):
+            return list(given)
+        if kind is int and not several and len(str(given)) <= DIGITS and str(given).isascii() and str(given).isdigit():
+            bounds, number = wanted.parameter_info, int(given)
+            if (bounds.min is None or bounds.min <= number) and (bounds.max is None or number <= bounds.max):
+                return number
+    return usual(ctx, given)
 
 
 def made(

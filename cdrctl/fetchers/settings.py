@@ -21,7 +21,7 @@ class Settings(BaseModel):
     when typed and never shown.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
     base_url: str = Field(description="where the API is")
     ca_file: str | None = Field(None, description="PEM file of the authority that signed the server's certificate")

@@ -10,19 +10,32 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 """Python's own 700 is for programs that make cycles: a page of records is 5 000 objects without any."""
 
 
+def _say(text: str) -> None:
+    """Print what was answered before anything was loaded."""
+    try:
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(0)  # its reader has gone, which is no error
+    except (OSError, AttributeError):
+        os._exit(8)  # it cannot be written, and Python would try again at its end
+
+
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
     if sys.argv[1:] == ["--version"]:  # answered before anything is loaded
         from cdrctl import __version__  # noqa: PLC0415
 
-        try:
-            sys.stdout.write(f"cdrctl {__version__}\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os._exit(0)  # its reader has gone, which is no error
-        except (OSError, AttributeError):
-            os._exit(8)  # it cannot be written, and Python would try again at its end
+        _say(f"cdrctl {__version__}\n")
         return
+    if os.environ.get("_CDRCTL_COMPLETE"):  # a shell asks while somebody types: he waits for it at every word
+        from cdrctl.cli.completion import answer  # noqa: PLC0415
+
+        answered = answer(os.environ)
+        if answered is not None:
+            _say(answered[0])
+            sys.exit(answered[1])
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     from cdrctl.cli import signals  # noqa: PLC0415
 

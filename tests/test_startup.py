@@ -1,0 +1,148 @@
+"""Starting is importing: what each command may not load, told in modules and not in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from cdrctl import PROVIDERS, sandbox
+from cdrctl.cli.completion import FILE
+from tests.cli.completion import described
+
+ROOT = Path(__file__).parents[1]
+
+NEVER = {
+    *("rich", "pygments", "markdown_it"),  # for tables alone
+    *("dateutil", "keyring", "tomlkit", "sqlite3", "platformdirs", "cdrctl.sandbox", "cdrctl.archive"),
+    *("asyncio", "anyio._core", "anyio._backends", "multiprocessing", "concurrent.futures"),  # httpcore looks for anyio
+}
+"""What none of these commands needs."""
+
+ASKING = {"httpx", "httpcore", "h11", "ssl", "http.client", "http.cookiejar", "certifi", "email.utils"}
+READING = {"pydantic", "cdrctl.fetchers", "cdrctl.records", "cdrctl.windows", "cdrctl.http"}
+EXPORTING = {"cdrctl.cli.exporting", "cdrctl.export", "cdrctl.profiles", "cdrctl.writers", "filelock"}
+OTHERS = {f"cdrctl.cli.{name}" for name in ("archive", "fields", "profile", "sandbox", "together")}
+OTHER_PROVIDERS = {f"cdrctl.fetchers.{name}" for name in PROVIDERS if name != "webex"}
+PARSING = {"typer", "pydantic_core", "inspect", "pathlib", "subprocess", "cdrctl.cli.app"}
+
+
+def loaded(folder: Path, *words: str, **environ: str) -> tuple[set[str], str]:
+    """Return the modules that a command loaded, and what it printed."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "PYTHONPATH"}}
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cdrctl", *words],
+        env={**kept, "HOME": str(folder), **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    lines = [line for line in ran.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}, ran.stdout
+
+
+def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
+    """Return the modules that are unwanted, or within what is."""
+    return {name for name in modules if any(name == one or name.startswith(f"{one}.") for one in unwanted)}
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted", "printed"),
+    [
+        (["--version"], PARSING | READING | ASKING | EXPORTING | OTHERS | {"json", "re", "cdrctl.cli"}, "cdrctl "),
+        (["--help"], READING | ASKING | EXPORTING | OTHERS | {"pydantic_core"}, "Usage: "),
+        (["webex", "--help"], ASKING | EXPORTING | OTHERS | OTHER_PROVIDERS, "Usage: "),
+        (["webex", "cdrs", "--help"], ASKING | EXPORTING | OTHERS | OTHER_PROVIDERS, "Usage: "),
+        (["profile", "--help"], READING | ASKING | EXPORTING | {"pydantic_core"}, "Usage: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_help_loads_only_what_it_is_about(tmp_path: Path, words: list[str], unwanted: set[str], printed: str) -> None:
+    modules, out = loaded(tmp_path, *words)
+    assert out.startswith(printed)
+    assert among(modules, NEVER | unwanted) == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("cdrctl we", "webex"), ("cdrctl portsip reports ", "list"), ("cdrctl webex cdrs -q --fo", "--format")],
+)
+def test_completion_loads_nothing_but_its_file(tmp_path: Path, shell: str, words: str, expected: str) -> None:
+    modules, out = loaded(tmp_path, **asked(shell, words))
+    assert expected in out
+    assert among(modules, NEVER | PARSING | READING | ASKING | EXPORTING | OTHERS) == set()
+
+
+def asked(shell: str, words: str) -> dict[str, str]:
+    """Return the environment in which a shell asks."""
+    if shell == "bash":
+        return {
+            "_CDRCTL_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }
+    return {
+        "_CDRCTL_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+
+
+def test_completion_is_that_of_the_commands() -> None:
+    assert Path(FILE).read_text(encoding="utf-8") == described(), "run: python -m tests.cli.completion"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("cdrctl ", "cdrctl p", "cdrctl -", "cdrctl x", "cdrctl nope ", "cdrctl -vq we", "cdrctl --config f we"),
+        *("cdrctl webex ", "cdrctl webex cdrs ", "cdrctl webex cdrs -", "cdrctl webex cdrs --since ", "cdrctl"),
+        *("cdrctl webex cdrs --since 24h -q --", "cdrctl portsip cdrs -vv -", "cdrctl webex cdrs --since --"),
+        *("cdrctl webex cdrs -- -", "cdrctl webex cdrs --format=csv --f", "cdrctl sync a 'b c' --call x --c"),
+        *("cdrctl -q --log-format json profile check x --p", "cdrctl webex cdrs --help -", "cdrctl -fcsv -"),
+    ],
+)
+def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) -> None:
+    """The same words, and the same is said of them; typer has the two names of the help in any order."""
+    environ = {**asked(shell, words), "TERMINAL_WIDTH": "1000"}  # within which it breaks what is said
+    from_file = loaded(tmp_path, **environ)[1]
+    for name in {"COMP_WORDS", "_TYPER_COMPLETE_ARGS"} & set(environ):
+        environ[name] = environ[name].replace("cdrctl", '"cdrctl"', 1)  # quotes are typer's to read
+    by_typer = loaded(tmp_path, **environ)[1]
+    one, other = re.compile(r'("?--help\b.*)\n("?-h\b.*?)(\)\)\'|)$'), r"\2\n\1\3"
+    assert one.sub(other, from_file) == one.sub(other, by_typer)
+
+
+def test_listing_profiles_loads_no_provider(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[profiles.acme]\nprovider = "webex"\naccess_token = "hush"\n', encoding="utf-8")
+    config.chmod(0o600)
+    modules, out = loaded(tmp_path, "--config", str(config), "profile", "list")
+    assert out.startswith("acme\twebex\t")
+    unwanted = READING | ASKING | (OTHERS - {"cdrctl.cli.profile"}) | {"cdrctl.cli.exporting", "cdrctl.export"}
+    assert among(modules, NEVER | unwanted) == set()
+
+
+def test_an_export_into_a_pipe_loads_its_own_provider_alone(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    with sandbox.start() as running:
+        settings = {"provider": "webex", **running.credentials("webex", "access_token"), "requests_per_minute": 0}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        config.write_text("\n".join(["[profiles.acme]", *lines, ""]), encoding="utf-8")
+        config.chmod(0o600)
+        words = ("--config", str(config), "webex", "cdrs", "-p", "acme", "--since", "26h", "--until", "2h")
+        modules, out = loaded(tmp_path, *words, "--limit", "1", "-f", "jsonl")
+    assert json.loads(out)["start_time"]
+    writers = {f"cdrctl.writers.{name}" for name in ("csv", "tsv", "json", "table", "separated")}
+    assert among(modules, NEVER | OTHERS | OTHER_PROVIDERS | writers | {"typer._adapters", "typer.rich_utils"}) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, c
 
     The same options before the command count too; those after it win.
     """
+    if not gc.isenabled():  # the start is over: from here on garbage comes, and what was loaded need not be looked at
+        gc.freeze()
+        gc.enable()
     world, before = _handed_over(ctx)
     voice = Voice(
         world,

@@ -9,11 +9,15 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 from cdrctl import PROVIDERS, sandbox
+from cdrctl.cli import app, together
 from cdrctl.cli.completion import FILE
+from cdrctl.cli.options import spared
 from tests.cli.completion import described
 
 ROOT = Path(__file__).parents[1]
@@ -122,6 +126,33 @@ def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) 
     by_typer = loaded(tmp_path, **environ)[1]
     one, other = re.compile(r'("?--help\b.*)\n("?-h\b.*?)(\)\)\'|)$'), r"\2\n\1\3"
     assert one.sub(other, from_file) == one.sub(other, by_typer)
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_what_stands_for_a_command_in_the_list_is_its_own_line(name: str) -> None:
+    listed, itself = app._listed(name, app.COMMANDS[name][1]), app.loaded(name)
+    for width in range(20, 120):
+        assert listed.get_short_help_str(width) == itself.get_short_help_str(width)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([], ["--limit", "3"], ["-p", "a", "-p", "", "-q", "-vv", "--since", "x", "--strict"], ["--limit", "007"]),
+        *(["--limit", "0"], ["--limit", "x"], ["--limit", " 3"], ["--limit", "9" * 30], ["--limit", "\u0663"]),
+        *(["--limit", ""], ["--limit", "-1"], ["--limit", "3.0"], ["--limit", "1_0"], ["--nope"], ["--since"]),
+    ],
+)
+def test_plain_words_are_the_values_that_typer_makes_of_them(words: list[str]) -> None:
+    def made(command: Any) -> object:
+        try:
+            return {name: (value, type(value)) for name, value in command.make_context("x", list(words)).params.items()}
+        except Exception as error:  # noqa: BLE001 - of typer's own, whichever it is
+            return type(error), str(error)
+
+    theirs = typer.main.get_group(together.commands).commands["export"]
+    ours = spared(typer.main.get_group(together.commands).commands["export"])
+    assert made(ours) == made(theirs)
 
 
 def test_listing_profiles_loads_no_provider(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def rows(
     def ours(page: Page) -> Sequence[Record]:
         """Return those of a page's records that are of the window and have not come before."""
         nonlocal unplaced
-        records, starts = page.records, _starts(page, call) if window is not None and call.windowed else []
+        records, starts = page.records, starts_of(page, call) if window is not None and call.windowed else []
         if starts:
             span = _span(starts)
             if not unplaced and None in starts:
@@ -187,7 +187,8 @@ def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:
     return records.only(at) if isinstance(records, Sheet) else [records[one] for one in at]
 
 
-def _starts(page: Page, call: Call) -> Sequence[datetime | None]:
+def starts_of(page: Page, call: Call) -> Sequence[datetime | None]:
+    """Return the start of each record's call, in UTC, or None where it cannot be read."""
     if isinstance(page.records, Sheet):
         with suppress(ValueError):  # then each is looked at
             starts = page.records.starts

@@ -32,8 +32,8 @@ from cdrctl.errors import (
     SignInError,
     TemporaryError,
 )
-from cdrctl.export import Tally, Tell, identity_key, rows
-from cdrctl.fetchers import Call
+from cdrctl.export import Tally, Tell, identity_key, rows, starts_of
+from cdrctl.fetchers import Call, identities
 from cdrctl.records import Page, Row, Schema, native
 from cdrctl.windows import Window, rfc3339
 from cdrctl.writers.csv import quoted
@@ -422,8 +422,8 @@ def _fetched(archive: Archive, source: Source, window: Window) -> tuple[bytes, l
     spell = _csv_lines if archive.form.startswith("csv") else _json_lines
 
     def entries(page: Page) -> list[Entry]:
-        starts = (call.starts(record, page.context) for record in page.records)
-        keys = (identity_key(page.context, call.identity(record)) for record in page.records)
+        starts = starts_of(page, call)
+        keys = (identity_key(page.context, one) for one in identities(page.records, call.identity))
         spelt = spell(schema, cast("Sequence[Row]", schema.rows(page)))
         return [
             Entry(UNPLACED if start is None else milliseconds(start), key, line)

@@ -140,6 +140,7 @@ def test_the_ledger_waits_for_the_disk(tmp_path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.usefixtures("no_half_bytecode")
 @pytest.mark.parametrize("largest", [2_000, 20_000, 60_000])
 def test_a_disk_that_is_full_is_said_and_leaves_no_half_file(shell: Shell, largest: int) -> None:
     def limit() -> None:

@@ -86,7 +86,8 @@ class Host:
 def a_host(folder: Path) -> Host:
     """Return a host whose environment has nothing of the one that the tests run in."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C", "PYTHONPATH": str(ROOT)}
-    return Host(folder, environ)
+    # Where a file may not grow, Python would leave half a compiled one beside ours, and believe it from then on.
+    return Host(folder, {**environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 @contextmanager

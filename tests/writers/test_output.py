@@ -441,6 +441,7 @@ def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.usefixtures("no_half_bytecode")
 @pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz"])
 @pytest.mark.parametrize("size", [5_000, 50_000])
 def test_a_file_that_may_not_grow_leaves_the_old_one_and_no_temporary(size: int, name: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -178,8 +178,9 @@ def files_with(folder: Path, secrets: Iterable[str]) -> set[str]:
     for path in folder.rglob("*"):
         place = path.name == "config.toml" or (path.parent.name == "tokens" and path.suffix == ".json")
         if path.is_file() and not place:
-            content = path.read_bytes() + str(path).encode()
-            found |= {path.name for form in looked_for if form in content}
+            with suppress(FileNotFoundError):  # a temporary one may have been renamed meanwhile
+                content = path.read_bytes() + str(path).encode()
+                found |= {path.name for form in looked_for if form in content}
     return found
 
 
@@ -198,6 +199,10 @@ def settings_of_all(running: Stalling) -> tuple[dict[str, dict[str, object]], se
         profiles[f"{provider.name}-{way}"] = settings
         secrets |= {str(settings[name]) for name in secret_names(provider) if name in settings}
     return profiles, secrets
+
+
+A_NEW_TOKEN = re.compile(r"\.webex-refresh\.json\.\w+\.new")
+"""What a renewed token is in for an instant, private and beside the file that it takes the place of."""
 
 
 @pytest.mark.parametrize(
@@ -221,7 +226,7 @@ def test_no_file_has_a_secret_while_it_runs_or_afterwards(host: Host, running: S
         while_it_runs = files_with(host.folder, secrets | sent_by(running))
         running.let_go.set()
         assert run.wait(PATIENCE) in {0, 3}, (host.folder / "said").read_bytes()
-    assert while_it_runs == set()
+    assert {name for name in while_it_runs if not A_NEW_TOKEN.fullmatch(name)} == set()
     assert files_with(host.folder, secrets | sent_by(running)) == set()
     assert len(list(host.folder.rglob("*"))) > 5
 

@@ -36,6 +36,8 @@ def main() -> None:
         if answered is not None:
             _say(answered[0])
             sys.exit(answered[1])
+    # pydantic would read the metadata of every package there is, and load plugins that see the settings of profiles.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()  # what is loaded stays: to look for garbage among it takes a tenth of the start
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     from cdrctl.cli import signals  # noqa: PLC0415

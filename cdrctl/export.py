@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from cdrctl.fetchers import CENTURY, Call, identities
-from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet
+from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet, at_a_glance, in_parts
 from cdrctl.seen import Seen, Span
 from cdrctl.windows import Window, rfc3339
 
@@ -122,7 +122,7 @@ def rows(
     unplaced = False
 
     def ours(page: Page) -> Sequence[Record]:
-        """Return those of a page's records that are of the window and have not come before."""
+        """Return those of a part's records that are of the window and have not come before."""
         nonlocal unplaced
         records, starts = page.records, starts_of(page, call) if window is not None and call.windowed else []
         if starts:
@@ -153,17 +153,17 @@ def rows(
                 yield schema.rows(Page([piece.record]))
             else:
                 tally.pages += 1
-                records = ours(piece)
-                if limit is not None and tally.records + len(records) >= limit:
-                    records = records[: limit - tally.records]
-                    tally.stopped = True
-                tally.records += len(records)
-                tell("progress", f"{tally.records} records, {tally.pages} pages")
-                if records:
-                    yield schema.rows(Page(records, piece.context))
-                if tally.stopped:
-                    tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
-                    return
+                for part in in_parts(piece.records):
+                    records = ours(Page(part, piece.context))
+                    tally.stopped = limit is not None and tally.records + len(records) >= limit
+                    records = records[: limit - tally.records] if limit is not None else records
+                    tally.records += len(records)
+                    tell("progress", f"{tally.records} records, {tally.pages} pages")
+                    if records:
+                        yield schema.rows(Page(records, piece.context))
+                    if tally.stopped:
+                        tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
+                        return
     finally:
         close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
         if close is not None:
@@ -189,9 +189,10 @@ def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:
 
 def starts_of(page: Page, call: Call) -> Sequence[datetime | None]:
     """Return the start of each record's call, in UTC, or None where it cannot be read."""
-    if isinstance(page.records, Sheet):
+    sheet = at_a_glance(page.records)
+    if sheet is not None:
         with suppress(ValueError):  # then each is looked at
-            starts = page.records.starts
+            starts = sheet.starts
             if min(starts).year in CENTURY and max(starts).year in CENTURY:
                 return starts
     return [call.starts(record, page.context) for record in page.records]

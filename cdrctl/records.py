@@ -19,11 +19,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from operator import itemgetter
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cdrctl.errors import ProviderError, UsageError
 from cdrctl.windows import rfc3339
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 Record = dict[str, Any]
 """One record as the provider sent it."""
@@ -132,7 +136,7 @@ class Sheet(Sequence[Record]):
         texts: frozenset[str],
         further: Sequence[str],
         length: int,
-        raws: Sequence[bytes] | None = None,
+        raws: Sequence[Buffer] | None = None,
     ) -> None:
         self.marks = marks
         self.columns = columns
@@ -155,7 +159,7 @@ class Sheet(Sequence[Record]):
         if isinstance(at, slice):
             return self.only(range(*at.indices(self.length)))
         if self.raws is not None:
-            record: Record = json.loads(self.raws[at])
+            record: Record = json.loads(bytes(self.raws[at]))
             return record
         return {key: column[at] for key, column in self.columns.items() if column[at] is not ABSENT}
 
@@ -192,6 +196,51 @@ class Sheet(Sequence[Record]):
         """
         found = self.starts if key == self.marks.start else _utc_instants([*filter(None, self.columns[key])])
         return (min(found), max(found)) if found else None
+
+
+class Sheaf(Sequence[Record]):
+    """The records of a large page, which become sheets a few at a time.
+
+    Args:
+        marked: What can be had of all of them at a glance: a sheet of nothing but the fields that are marks.
+        sheets: Makes the records, in order: sheets, or plain records where no sheet can be made of them.
+    """
+
+    __slots__ = ("marked", "sheets")
+
+    def __init__(self, marked: Sheet, sheets: Callable[[], Iterator[Sequence[Record]]]) -> None:
+        self.marked = marked
+        self.sheets = sheets
+
+    def __len__(self) -> int:
+        return len(self.marked)
+
+    @overload
+    def __getitem__(self, at: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Record]: ...
+
+    def __getitem__(self, at: int | slice) -> Record | Sequence[Record]:
+        return [*self][at]
+
+    def __iter__(self) -> Iterator[Record]:
+        return chain.from_iterable(self.sheets())
+
+
+def at_a_glance(records: Sequence[Record]) -> Sheet | None:
+    """Return the marked fields of records as columns, where they can be had without a look at each record."""
+    if isinstance(records, Sheaf):
+        return records.marked
+    return records if isinstance(records, Sheet) else None
+
+
+def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Yield the records of a page as many at a time as are best read together."""
+    if isinstance(records, Sheaf):
+        yield from records.sheets()
+    else:
+        yield records
 
 
 # What a value says: readers take a value as it came (never None or empty) and return it typed, or raise ValueError.

@@ -14,6 +14,9 @@ from typing import IO
 NEAR = 20_000
 """Identities that are kept in memory, twice: a page that comes again, or one that is shifted, comes soon."""
 
+_WITHOUT_REFERENCES = 2
+"""The version of marshal's format that does not look for equal objects, of which there are none here."""
+
 Span = tuple[datetime, datetime]
 """The first and the last start of calls."""
 
@@ -103,7 +106,10 @@ class Seen:
         with suppress(OSError):
             if self._file is None:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as there is somebody to ask
-            hashes, kept = array("q", map(hash, self._old)).tobytes(), marshal.dumps(list(self._old))
+            hashes, kept = (
+                array("q", map(hash, self._old)).tobytes(),
+                marshal.dumps(list(self._old), 2),
+            )  # a later version looks for equal ones, which there are none of
             at = self._file.seek(0, 2)
             self._file.write(hashes)
             self._file.write(kept)

@@ -1,62 +1,99 @@
 """Pages read column by column: many times as fast as record by record, wherever all records of a page are alike.
 
 A sheet is a page of records that were never made into objects. It is a sequence of records like any other page, which
-makes a record of the one that is looked at; whoever can work with a whole column at a time asks for that instead. What
-does not fit a sheet is read as it always was: a sheet is never more than a faster way to the same rows.
+makes a record of the one that is looked at; whoever can work with a whole column at a time asks for that instead. A
+large page becomes a sheaf: sheets of a few hundred records, each made when the one before has been written. What is
+read then stays in the processor's caches, which halves the time, and a page costs hardly more memory than its body.
+What does not fit a sheet is read as it always was: a sheet is never more than a faster way to the same rows.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pydantic_core
 
-from cdrctl.records import ABSENT, Column, Marks, Sheet, is_text
-
-Decode = Callable[[bytes], Any]
+from cdrctl.errors import ProviderError
+from cdrctl.http.wire import decode
+from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, Any]])
 
+_BETWEEN = re.compile(rb"(?<=\})\s*,(?=\s*\{)")
 _END = re.compile(rb"\]\s*\}\s*\Z")
 _TAIL = 20
 """Bytes at the end of a body in which its last brackets are."""
+
+LARGE = 1024 * 1024
+
+FEW = 250
+"""With more records at a time, what is made of them falls out of the processor's caches before it is used."""
+
+_PIECE = 65_536
 
 MOST_LESSONS = 8
 """How often the shape of records may turn out to be another one before sheets are given up."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What records look like, as far as they have been seen.
+
+    Args:
+        texts: The keys that have had nothing but text in them.
+        further: The keys that no column names.
+        decode: From an array of records to one struct for each.
+        lessons: How often it turned out to be another one.
+    """
+
+    texts: frozenset[str]
+    further: tuple[str, ...]
+    decode: Callable[[Any], list[Any]]
+    lessons: int = 0
+
+
 class Reader:
     """Reads the bodies of one call's answers; it learns what its records look like.
+
+    Several threads may use it: what it has learnt is one value that is replaced as a whole.
 
     Args:
         columns: The columns of the call.
         marks: The fields that are looked at before records become rows.
         raw: Whether the records are wanted as they came.
+        large: Bytes of records from which on they are read a few at a time.
+        few: Records of a sheet of a sheaf, about.
     """
 
-    def __init__(self, columns: Sequence[Column], marks: Marks, *, raw: bool) -> None:
+    def __init__(
+        self, columns: Sequence[Column], marks: Marks, *, raw: bool, large: int = LARGE, few: int = FEW
+    ) -> None:
         self._marks = marks
         self._raw = raw
+        self._large = large
+        self._few = few
         plain = {column.key: column for column in columns if not column.key.startswith("@") and "." not in column.key}
-        self._texts = {name for name, column in plain.items() if is_text(column)} | {marks.identity}
-        self._known = [*plain] if not raw else [marks.identity, marks.start, *marks.others]
+        self._marked = (marks.identity, marks.start, *marks.others)
+        self._known = (*plain,)
         self._folded = {name.casefold() for name in self._known}
-        self._further: list[str] = []
-        self._lessons = 0
-        self._decode = self._decoder()
+        self._decode_marks = _decoder(self._marked, frozenset({marks.identity}))
+        texts = frozenset(name for name, column in plain.items() if is_text(column)) | {marks.identity}
+        self._shape = _Shape(texts, (), _decoder(self._known, texts, ()))
 
     def __call__(self, body: bytearray, path: Sequence[str]) -> Any:
-        """Return a decoded body whose list of records, to be found under the path, is a sheet; or None.
+        """Return a decoded body whose list of records, to be found under the path, is a sheet or a sheaf; or None.
 
         None says nothing about the body: it is to be decoded as any other.
         """
-        if self._lessons > MOST_LESSONS:
+        if self._shape.lessons > MOST_LESSONS:
             return None
         try:
             return self._opened(body, path)
@@ -65,7 +102,7 @@ class Reader:
 
     def _opened(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
         if not path:
-            return self._uncut(raw) if self._raw else self._sheet(raw)
+            return self._records(memoryview(raw))
         if isinstance(raw, bytearray) and len(path) == 1:
             only = self._only_records(raw, path[0])
             if only is not None:
@@ -77,7 +114,7 @@ class Reader:
             for name, value in envelope.items()
         }
 
-    def _only_records(self, raw: bytearray, key: str) -> Sheet | None:
+    def _only_records(self, raw: bytearray, key: str) -> Sheet | Sheaf | None:
         """Return the records of a body that holds nothing else, without a look at the whole of it, or None."""
         start = re.match(rb'\s*\{\s*"%s"\s*:\s*(?=\[)' % re.escape(key.encode()), raw)
         tail = max(0, len(raw) - _TAIL)
@@ -85,22 +122,80 @@ class Reader:
         if start is None or end is None:
             return None
         with suppress(msgspec.DecodeError):  # there is more than that in it
-            sheet: Sheet = self._opened(raw[start.end() : end.start() + 1], ())
-            return sheet
+            return self._records(memoryview(raw)[start.end() : end.start() + 1])
         return None
 
-    def _sheet(self, raw: Any) -> Sheet:
-        try:
-            structs = self._decode(raw)
-        except msgspec.ValidationError:
-            self._learn(raw)
-            structs = self._decode(raw)
-        return Sheet(self._marks, self._columns(structs), frozenset(self._texts), tuple(self._further), len(structs))
+    def _records(self, array: memoryview) -> Sheet | Sheaf:
+        if not self._raw and len(array) <= self._large:
+            return self._sheet(array)
+        if self._raw:
+            _check_lines(array)
+        columns = self._columns(self._marked, self._decode_marks(array))
+        marked = Sheet(self._marks, columns, frozenset(), (), len(columns[self._marks.identity]))
+        if len(array) <= self._large:
+            return next(self._uncut(array, marked))
+        if self._raw:
+            return Sheaf(marked, lambda: self._uncut(array, marked))
+        writable = array if not array.readonly else memoryview(bytearray(array))
+        return Sheaf(marked, lambda: self._sheets(writable, len(array) * self._few // len(marked)))
 
-    def _columns(self, structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    def _sheets(self, array: memoryview, step: int) -> Iterator[Sequence[Record]]:
+        """Yield the records of an array a few at a time, about `step` bytes.
+
+        It is cut at what looks like the end of a record, and is lent brackets there. Only an array that is whole can be
+        decoded: where the cut was within a text or a list, all from there on is cut with more care.
+        """
+        at = 0
+        while at < len(array):
+            cut = _BETWEEN.search(array, at + step)
+            end = cut.end() if cut is not None else len(array)
+            try:
+                yield self._lent(array, at, end)
+            except (ValueError, KeyError):
+                yield from self._carefully(b"[" + bytes(array[at + 1 :]))
+                return
+            at = end - 1 if cut is not None else end
+
+    def _lent(self, array: memoryview, at: int, end: int) -> Sheet:
+        """Return the sheet of a part of an array from one of its commas, or its beginning, to another, or its end."""
+        first, last = array[at], array[end - 1]
+        array[at], array[end - 1] = b"[]"
+        try:
+            return self._sheet(array[at:end])
+        finally:
+            array[at], array[end - 1] = first, last
+
+    def _carefully(self, array: bytes) -> Iterator[Sequence[Record]]:
+        """Yield the records of an array a few at a time; those of which no sheet can be made are plain ones."""
+        raws = _RAW.decode(array)
+        for at in range(0, len(raws), self._few):
+            few = b"[%b]" % b",".join(raws[at : at + self._few])
+            try:
+                yield self._sheet(few)
+            except (ValueError, KeyError):
+                yield _plain(few)
+
+    def _uncut(self, array: memoryview, marked: Sheet) -> Iterator[Sheet]:
+        """Yield the records as they came."""
+        raws = _RAW.decode(array)
+        step = self._few if len(array) > self._large else len(raws)
+        for at in range(0, len(raws), step):
+            few = marked[at : at + step]
+            yield Sheet(self._marks, few.columns, frozenset(), (), len(few), raws[at : at + step])
+
+    def _sheet(self, array: memoryview | bytes) -> Sheet:
+        shape = self._shape
+        try:
+            structs = shape.decode(array)
+        except msgspec.ValidationError:
+            shape = self._shape = self._learnt(shape, array)
+            structs = shape.decode(array)
+        columns = self._columns((*self._known, *shape.further), structs)
+        return Sheet(self._marks, columns, shape.texts, shape.further, len(structs))
+
+    def _columns(self, keys: Sequence[str], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
         if not structs:
             raise ValueError("no records")
-        keys = [*self._known, *self._further]
         columns: dict[str, Sequence[Any]] = dict(
             zip(keys, zip(*map(msgspec.structs.astuple, structs), strict=True), strict=True)
         )
@@ -108,37 +203,56 @@ class Reader:
             raise ValueError("a record without the field that makes it this record")
         return columns
 
-    def _uncut(self, raw: Any) -> Sheet:
-        whole = bytes(raw)
-        if b"\n" in whole or b"\r" in whole:
-            raise ValueError("records of several lines")
-        whole.decode()  # what is not looked at might be anything
-        raws = [bytes(one) for one in _RAW.decode(whole)]
-        structs = self._decode(whole)
-        return Sheet(self._marks, self._columns(structs), frozenset(), (), len(raws), raws)
-
-    def _decoder(self) -> Callable[[Any], list[Any]]:
-        fields: list[Any] = [
-            (f"f{at}", str, "") if key in self._texts else (f"f{at}", Any, None) for at, key in enumerate(self._known)
-        ]
-        fields += [(f"g{at}", Any, ABSENT) for at in range(len(self._further))]
-        names = {field[0]: key for field, key in zip(fields, [*self._known, *self._further], strict=True)}
-        record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=not self._raw, gc=False)
-        return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
-
-    def _learn(self, raw: Any) -> None:
-        """Make room for fields that nobody knew, and for values that are no text."""
-        records = _OBJECTS.decode(raw)
-        self._lessons += 1
-        if self._lessons > MOST_LESSONS:
+    def _learnt(self, shape: _Shape, array: memoryview | bytes) -> _Shape:
+        """Return a shape with room for fields that nobody knew, and for values that are no text."""
+        records = _OBJECTS.decode(array)
+        if shape.lessons >= MOST_LESSONS:
+            self._shape = _Shape(shape.texts, shape.further, shape.decode, MOST_LESSONS + 1)
             raise ValueError("no two pages are alike")
+        texts, further = set(shape.texts), [*shape.further]
         for record in records:
             for key, value in record.items():
-                if key in self._texts:
+                if key in texts:
                     if type(value) is not str and key != self._marks.identity:
-                        self._texts.remove(key)
-                elif key not in self._known and key not in self._further:
+                        texts.remove(key)
+                elif key not in self._known and key not in further:
                     if key.casefold() in self._folded:  # a column that is spelt in another way than it was
                         raise ValueError(key)
-                    self._further.append(key)
-        self._decode = self._decoder()
+                    further.append(key)
+        decode = _decoder(self._known, frozenset(texts), further)
+        return _Shape(frozenset(texts), tuple(further), decode, shape.lessons + 1)
+
+
+def _decoder(
+    known: Sequence[str], texts: frozenset[str], further: Sequence[str] | None = None
+) -> Callable[[Any], list[Any]]:
+    """Return what decodes an array of records; other fields are an error, or are skipped where further is None."""
+    fields: list[Any] = [(f"f{at}", str, "") if key in texts else (f"f{at}", Any, None) for at, key in enumerate(known)]
+    fields += [(f"g{at}", Any, ABSENT) for at in range(len(further or ()))]
+    names = {field[0]: key for field, key in zip(fields, [*known, *(further or ())], strict=True)}
+    record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=further is not None, gc=False)
+    return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above
+
+
+def _check_lines(array: memoryview) -> None:
+    """Refuse what cannot be written as it is: where it has line ends, or is not UTF-8, as what is skipped may be.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for at in range(0, len(array), _PIECE):
+        text = decoder.decode(array[at : at + _PIECE], final=at + _PIECE >= len(array))
+        if "\n" in text or "\r" in text:
+            raise ValueError("records of several lines")
+
+
+def _plain(array: bytes) -> list[Record]:
+    records, _ = decode(array)
+    if records is None:
+        raise ProviderError(
+            "a page holds records that cannot be read, because they are no UTF-8",
+            hint="run it again; if it stays, tell the provider's support",
+        )
+    found: list[Record] = records
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl import writers
+from cdrctl.errors import ProviderError
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Page, Record, Schema, Sheet, Table, common, native, raw
+from cdrctl.records import Page, Record, Schema, Sheaf, Sheet, Table, at_a_glance, common, in_parts, native, raw
 from cdrctl.sheet import MOST_LESSONS, Reader
 
 CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.marks is not None]
@@ -21,7 +23,26 @@ LOOK = writers.Look(width=100, zone=UTC, color=False)
 
 texts = st.one_of(
     st.sampled_from(
-        ["", "NA", "na", "true", "false", "12", "-3", "1.5", "a,b", 'q"q', "x\ny", "\r", "\t", "=1", "é", "林"]
+        [
+            "",
+            "NA",
+            "na",
+            "true",
+            "false",
+            "12",
+            "-3",
+            "1.5",
+            "a,b",
+            'q"q',
+            "x\ny",
+            "\r",
+            "\t",
+            "=1",
+            "é",
+            "林",
+            "},{",
+            '"}, {"',
+        ]
     ),
     st.sampled_from(
         [
@@ -44,6 +65,7 @@ values = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.sampled_from("ab"), texts, max_size=2),
+    st.lists(st.dictionaries(st.sampled_from("ab"), texts, max_size=2), max_size=3),
 )
 
 
@@ -65,16 +87,28 @@ def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
     return st.lists(one, min_size=1, max_size=5)
 
 
-def read(call: Call, records: Sequence[Record], *, raws: bool = False, reader: Reader | None = None) -> Any:
+def reader_of(call: Call, *, raws: bool = False, few: int | None = None) -> Reader:
+    """Return a reader; with `few`, one that takes every page for a large one."""
     assert call.marks is not None
-    body = json.dumps({"count": len(records), "items": records}, ensure_ascii=False).encode()
-    return (reader or Reader(call.columns, call.marks, raw=raws))(bytearray(body), ("items",))
+    if few is None:
+        return Reader(call.columns, call.marks, raw=raws)
+    return Reader(call.columns, call.marks, raw=raws, large=0, few=few)
+
+
+def read(call: Call, records: Sequence[Record], reader: Reader | None = None, separators: Any = None) -> Any:
+    body = json.dumps({"count": len(records), "items": records}, ensure_ascii=False, separators=separators).encode()
+    return (reader or reader_of(call))(bytearray(body), ("items",))
 
 
 def written(schema: Schema, pages: Sequence[Sequence[Record]], form: str) -> bytes:
     out = io.BytesIO()
-    writers.load(form)(schema, (schema.rows(Page(page)) for page in pages), out, LOOK)
+    parts = (part for page in pages for part in in_parts(page))
+    writers.load(form)(schema, (schema.rows(Page(part)) for part in parts), out, LOOK)
     return out.getvalue()
+
+
+fews = st.sampled_from([None, 1, 2, 3])
+separators = st.sampled_from([None, (",", ":"), (" , ", " : "), (",\n ", ":\t")])
 
 
 def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
@@ -96,12 +130,13 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
     """In every format, byte for byte where bytes are the contract's, and with the same warnings."""
     assert call.marks is not None
     pages = data.draw(st.lists(records_of(call), min_size=1, max_size=3))
-    reader = Reader(call.columns, call.marks, raw=False)
+    few = data.draw(fews)
+    reader = reader_of(call, few=few)
     sheets = []
     for page in pages:
-        body = read(call, page, reader=reader)
+        body = read(call, page, reader, data.draw(separators))
         sheets.append(page if body is None else body["items"])
-        assert body is None or (isinstance(body["items"], Sheet) and body["count"] == len(page))
+        assert body is None or (isinstance(body["items"], Sheaf if few else Sheet) and body["count"] == len(page))
     for form in ("csv", "tsv", "json", "jsonl"):
         slow: list[str] = []
         fast: list[str] = []
@@ -123,12 +158,15 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
 def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -> None:
     """But for fields that are missing, or null, which say as little as empty ones."""
     page = data.draw(records_of(call))
-    body = read(call, page)
+    body = read(call, page, reader_of(call, few=data.draw(fews)), data.draw(separators))
     if body is None:
         return
     sheet = body["items"]
     assert call.marks is not None
-    assert list(sheet.identities) == [one[call.marks.identity] for one in page]
+    glance = at_a_glance(sheet)
+    assert glance is not None
+    assert list(glance.identities) == [one[call.marks.identity] for one in page]
+    assert len(sheet) == len(page)
     said = [{key: value for key, value in one.items() if value not in ("", None)} for one in sheet]
     assert said == [{key: value for key, value in one.items() if value not in ("", None)} for one in page]
     assert list(sheet[1:]) == list(sheet)[1:]
@@ -140,7 +178,7 @@ def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
 @settings(deadline=None, max_examples=40)
 def test_raw_records_are_as_they_came(call: Call, data: st.DataObject) -> None:
     page = data.draw(records_of(call))
-    body = read(call, page, raws=True)
+    body = read(call, page, reader_of(call, raws=True, few=data.draw(fews)))
     assert body is not None
     sheet = body["items"]
     lines = written(raw(), [sheet], "jsonl").split(b"\n")
@@ -214,15 +252,15 @@ def test_an_envelope_with_nothing_else_in_it_is_not_looked_at_twice(blanks: str)
 
 def test_new_fields_and_other_kinds_are_learnt_and_pages_stay_sheets() -> None:
     assert WEBEX.marks is not None
-    reader = Reader(WEBEX.columns, WEBEX.marks, raw=False)
+    reader = reader_of(WEBEX)
     for page in ([alike()], [alike(), alike(New=1)], [alike(User=7)], [alike()], [alike(New="x")]):
-        assert isinstance(read(WEBEX, page, reader=reader)["items"], Sheet)
+        assert isinstance(read(WEBEX, page, reader)["items"], Sheet)
 
 
 def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
     assert WEBEX.marks is not None
-    reader = Reader(WEBEX.columns, WEBEX.marks, raw=False)
-    found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader=reader) for page in range(MOST_LESSONS + 3)]
+    reader = reader_of(WEBEX)
+    found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader) for page in range(MOST_LESSONS + 3)]
     assert [one is not None for one in found] == [True] * MOST_LESSONS + [False] * 3
 
 
@@ -234,3 +272,53 @@ def test_most_pages_are_tables() -> None:
     assert [row[13] for row in table] == [3, 4]
     assert table[0] == next(iter(table))
     assert [list(row) for row in table[1:]] == [list(table)[1]]
+
+
+def sheaf_of(text: str | bytes, few: int) -> Sheaf:
+    body = text.encode() if isinstance(text, str) else text
+    sheaf = reader_of(WEBEX, few=few)(bytearray(b'{"items": [' + body + b"]}"), ("items",))["items"]
+    assert isinstance(sheaf, Sheaf)
+    return sheaf
+
+
+def test_a_large_page_is_read_a_few_records_at_a_time_and_more_than_once() -> None:
+    sheaf = sheaf_of(", ".join(json.dumps(alike(**{"Report ID": f"{at}"})) for at in range(10)), few=3)
+    for _ in range(2):
+        parts = [*sheaf.sheets()]
+        assert all(isinstance(part, Sheet) for part in parts)
+        assert [len(part) for part in parts] == [4, 3, 3]  # about as many
+        assert [one["Report ID"] for part in parts for one in part] == [f"{at}" for at in range(10)]
+    assert sheaf[4]["Report ID"] == "4"
+    assert [one["Report ID"] for one in sheaf[8:]] == ["8", "9"]
+
+
+@pytest.mark.parametrize("odd", ["}, {", [{}, {}, {"a": "}, {"}]])
+def test_a_cut_in_the_wrong_place_loses_nothing(odd: Any) -> None:
+    records = [alike(**{"Report ID": f"{at}", "User": odd if at % 2 else "x"}) for at in range(9)]
+    for few in (1, 2, 3, 4):
+        assert [one["User"] for one in sheaf_of(", ".join(map(json.dumps, records)), few)] == ["x", odd] * 4 + ["x"]
+
+
+def test_what_no_sheet_can_be_made_of_is_plain_and_the_rest_is_not() -> None:
+    records = [json.dumps(alike(**{"Report ID": f"{at}", "User": "x"})) for at in range(6)]
+    records[0] = records[0].replace('"x"', "1e999")
+    parts = [*sheaf_of(",".join(records), few=2).sheets()]
+    assert [type(part) for part in parts] == [list, Sheet, Sheet]
+    assert [one["User"] for part in parts for one in part] == [float("inf"), *"xxxxx"]
+
+
+def test_what_nobody_can_read_is_an_error_when_it_is_come_to() -> None:
+    records = [b'{"Report ID": "%d"}' % at for at in range(5)]
+    sheets = sheaf_of(b", ".join([*records, b'{"Report ID": "5", "User": "\xff"}']), few=1).sheets()
+    assert next(sheets)[0]["Report ID"] == "0"
+    with pytest.raises(ProviderError, match="cannot be read"):
+        list(sheets)
+
+
+def test_several_threads_may_read() -> None:
+    """What one has learnt holds for all, and nobody sees half of it."""
+    reader = reader_of(WEBEX)
+    pages = [[alike(**{f"New {at % 3}": at})] for at in range(60)]
+    with ThreadPoolExecutor(8) as threads:
+        found = [*threads.map(lambda page: read(WEBEX, page, reader), pages)]
+    assert [one is None or [*one["items"]] == page for one, page in zip(found, pages, strict=True)] == [True] * 60

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdrctl import PROVIDERS
 from cdrctl.errors import CdrctlError, ConfigurationError
-from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Sheet, Value
+from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Value, at_a_glance
 from cdrctl.seen import Span
 from cdrctl.windows import Window
 
@@ -133,14 +133,16 @@ class Call:
 
 def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:
     """Return what makes each record this record."""
-    return records.identities if isinstance(records, Sheet) else list(map(identity, records))
+    sheet = at_a_glance(records)
+    return sheet.identities if sheet is not None else list(map(identity, records))
 
 
 def span_of(records: Sequence[Record]) -> Span | None:
     """Return the first and the last start of the calls of a page, where they can be had at a glance."""
-    if isinstance(records, Sheet) and len(records):
+    sheet = at_a_glance(records)
+    if sheet is not None and len(sheet):
         with suppress(ValueError):
-            return records.span(records.marks.start)
+            return sheet.span(sheet.marks.start)
     return None
 
 

@@ -38,8 +38,8 @@ from cdrctl.records import (
     Page,
     Piece,
     Record,
-    Sheet,
     Value,
+    at_a_glance,
     check_records,
     fingerprint,
     iso_instant,
@@ -366,9 +366,10 @@ def _name(listing: Listing, window: Window | None) -> str:
 def _obey(records: Sequence[Record], window: Window) -> bool:
     """Return whether all of the records that say when they started are of the window, more or less."""
     first, last = window.since - ASTRAY, window.until + ASTRAY
-    if isinstance(records, Sheet):
+    sheet = at_a_glance(records)
+    if sheet is not None:
         with suppress(ValueError):
-            span = records.span("started_at")
+            span = sheet.span("started_at")
             return span is None or (first <= span[0] and span[1] < last)
     return all(began is None or first <= began < last for began in map(start, records))
 
@@ -1102,8 +1103,8 @@ def _cron_values(text: str, written: str, name: str, least: int, greatest: int, 
 
 def _items(answer: Answer) -> Sequence[Record]:
     body = answer.body if isinstance(answer.body, dict) else {}
-    items = body.get("items")
-    return items if isinstance(items, Sheet) else check_records(items, "items", TITLE)
+    items: Any = body.get("items")
+    return items if at_a_glance(items) is not None else check_records(items, "items", TITLE)
 
 
 def _count(answer: Answer) -> int | None:

@@ -38,8 +38,8 @@ from cdrctl.records import (
     Page,
     Piece,
     Record,
-    Sheet,
     Value,
+    at_a_glance,
     check_records,
     fingerprint,
     iso_instant,
@@ -233,9 +233,10 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
     """
     earliest, latest = asked.since - PROOF, asked.until + PROOF
     proven: set[str] = set()
-    if isinstance(records, Sheet):  # most pages prove nothing
+    sheet = at_a_glance(records)
+    if sheet is not None:  # most pages prove nothing
         with suppress(ValueError):
-            starts, ends = records.span("Start time"), records.span("Release time")
+            starts, ends = sheet.span("Start time"), sheet.span("Release time")
             if (starts is None or starts[0] >= earliest) and (ends is None or ends[1] <= latest):
                 return proven
     for record in records:
@@ -293,6 +294,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 pages += 1
                 tracking = answer.headers.get("trackingid", tracking)
                 yield Page(records)
+                del answer, records  # they make room for the next
         except (TemporaryError, ProviderError, ConfigurationError) as error:
             passing = isinstance(error, TemporaryError)
             if passing and error.status == 504 and way.size > SMALLEST_PAGE:  # noqa: PLR2004 - as its text advises
@@ -388,7 +390,7 @@ def _records(answer: Answer, *, more: bool) -> Sequence[Record]:
     if not isinstance(answer.body, dict) or ("items" not in answer.body and not more):
         return check_records(None, "items", TITLE)
     items = answer.body.get("items", [])
-    return items if isinstance(items, Sheet) else check_records(items, "items", TITLE)
+    return items if at_a_glance(items) is not None else check_records(items, "items", TITLE)
 
 
 class WrongRegionError(ConfigurationError):

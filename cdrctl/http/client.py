@@ -21,11 +21,11 @@ from cdrctl.http.wire import (
     Answer,
     Ask,
     BrokenExchangeError,
+    Connections,
     Read,
     beginning,
     exchange,
     host_of,
-    open_client,
     pieces,
     unambiguous,
 )
@@ -196,7 +196,7 @@ class Client:
         )
         self._token: Token | None = None
         self._renew_at: datetime | None = None
-        self._pool = open_client(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
+        self._pool = Connections(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
 
     def close(self) -> None:
         """Close the connections."""
@@ -404,8 +404,10 @@ class Client:
         `Date` is when an answer was made (RFC 9110, section 6.6.1): not before it was asked for, not after it came. One
         that a cache kept has an `Age`.
         """
+        if self.ahead is not None or "age" in answer.headers:
+            return
         theirs = _http_date(answer.headers.get("date", ""))
-        if self.ahead is not None or theirs is None or "age" in answer.headers:
+        if theirs is None:
             return
         self.ahead = max(sent - theirs, timedelta(0)) + min(self.clock.now() - theirs, timedelta(0))
         if abs(self.ahead) >= CLOCKS_MAY_DIFFER:

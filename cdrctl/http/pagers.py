@@ -24,6 +24,7 @@ def by_link(
     while True:
         yield answer
         url = link(answer)
+        del answer  # a page that has been read makes room for the next
         if url is None:
             return
         if url in seen:

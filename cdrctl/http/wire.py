@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -127,10 +128,17 @@ def unambiguous(url: str) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    if not unambiguous(url):
-        return None
+    return _origin_of(_BEFORE_PATH.split(url, maxsplit=1)[0]) if unambiguous(url) else None
+
+
+_BEFORE_PATH = re.compile(r"(?<![:/])[/?#]")
+
+
+@functools.lru_cache(64)
+def _origin_of(beginning: str) -> tuple[str, str, int] | None:
+    """Return what the beginning of a URL, up to its path, says: scheme, host and port."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(beginning)
         port = parts.port
     except ValueError:  # a port that is no number, or half an IPv6 address
         return None
@@ -139,41 +147,97 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
-def open_client(
-    *, base_url: str, timeout: float, ca_file: str | None, transport: httpx.BaseTransport | None = None
-) -> httpx.Client:
-    """Return the connection pool of one run.
+def _load_httpx() -> None:
+    """Load httpx without its own command line: rich and pygments would take as long as all the rest of it."""
+    if "httpx" not in sys.modules:
+        sys.modules["httpx._main"] = None  # type: ignore[assignment] # so Python is told that there is no such module
+        try:
+            import httpx  # noqa: F401, PLC0415 - start-up time: only when something is asked
+        finally:
+            del sys.modules["httpx._main"]
 
-    Proxies are taken from the environment, except towards this machine itself: what runs there is ours. Cookies are
-    not kept: they would be a credential beside the one that is watched.
+
+class Connections:
+    """The connections of one run: to each origin by the proxy that the environment names, or directly.
+
+    To this machine itself no proxy is asked: what runs there is ours. Cookies are not kept: they would be a credential
+    beside the one that is watched. It is made of httpx's transports, and not an httpx client, which would spend as much
+    on cookies and redirects as a small answer takes.
+
+    Args:
+        base_url: Where most requests go.
+        timeout: Seconds between two pieces of an answer.
+        ca_file: The authority to trust, or None for the usual ones.
+        transport: In place of the network, in tests.
 
     Raises:
         ConfigurationError: `ca_file` is not a readable PEM file, or the environment names a proxy we cannot use.
     """
-    import ssl  # noqa: PLC0415 - start-up time: with httpx, only when something is asked
-    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415
 
-    import httpx  # noqa: PLC0415
+    def __init__(
+        self, *, base_url: str, timeout: float, ca_file: str | None, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        _load_httpx()
+        import httpx  # noqa: PLC0415 - as above
 
-    limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
-    headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
-    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    if transport is not None:
-        return httpx.Client(transport=transport, timeout=limits, headers=headers, cookies=no_cookies)
+        self.timeout = timeout
+        self.headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
+        self.seconds = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)).as_dict()
+        self.given = transport
+        self._transports: dict[tuple[str, str, int | None], httpx.BaseTransport] = {}
+        self._verify = _verified(ca_file) if transport is None else None
+        self._ours = {"127.0.0.1", "localhost", "::1"}
+        host = urlsplit(base_url).hostname or ""
+        if host.startswith("127."):
+            self._ours.add(host)
+        self.transport(httpx.URL(base_url))
+
+    def transport(self, url: httpx.URL) -> httpx.BaseTransport:
+        """Return what sends the requests to a URL."""
+        if self.given is not None:
+            return self.given
+        origin = url.scheme, url.host, url.port
+        found = self._transports.get(origin)
+        if found is None:
+            proxy = None if url.host in self._ours else _proxy_to(url)
+            found = self._transports.setdefault(origin, _transport(self._verify, proxy))
+        return found
+
+    def close(self) -> None:
+        """Close them all."""
+        for transport in self._transports.values() if self.given is None else [self.given]:
+            transport.close()
+
+
+def _verified(ca_file: str | None) -> ssl.SSLContext:
+    import ssl  # noqa: PLC0415 - start-up time: only when something is asked
+
     try:
-        verify = ssl.create_default_context(cafile=ca_file) if ca_file else _usual_authorities(_named_authorities())
+        return ssl.create_default_context(cafile=ca_file) if ca_file else _usual_authorities(_named_authorities())
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         what = f"ca_file {ca_file}" if ca_file else "the certificates that the environment names"
         raise ConfigurationError(
             f"{what} cannot be used: {getattr(error, 'strerror', None) or error}",
             hint="ca_file must be a PEM file with the certificate of the authority that signed the server's",
         ) from None
-    ours = {"127.0.0.1", "localhost", "[::1]"}
-    if host_of(base_url).startswith("127."):
-        ours.add(host_of(base_url).partition(":")[0])
-    direct: Mapping[str, httpx.BaseTransport | None] = {f"all://{host}": None for host in ours}
+
+
+def _proxy_to(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names for a URL, or None."""
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - start-up time
+
+    named = getproxies()
+    proxy = named.get(url.scheme) or named.get("all")
+    if not proxy or proxy_bypass(url.host if url.port is None else f"{url.host}:{url.port}"):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _transport(verify: ssl.SSLContext | None, proxy: str | None) -> httpx.BaseTransport:
+    import httpx  # noqa: PLC0415 - only where something is asked
+
     try:
-        return httpx.Client(verify=verify, timeout=limits, headers=headers, cookies=no_cookies, mounts=direct)
+        return httpx.HTTPTransport(verify=verify or True, proxy=proxy, trust_env=False)
     except (ImportError, ValueError, httpx.InvalidURL):
         raise ConfigurationError(
             "the proxy that the environment names cannot be used",
@@ -189,31 +253,52 @@ def _named_authorities() -> tuple[str | None, str | None]:
 @functools.lru_cache(maxsize=1)
 def _usual_authorities(_named: tuple[str | None, str | None]) -> ssl.SSLContext:
     """Return what checks certificates: made once, for it takes more time and memory than all else of a client."""
-    import httpx  # noqa: PLC0415
+    import httpx  # noqa: PLC0415 - only where something is asked
 
     return httpx.create_ssl_context()
 
 
-_TARGET = re.compile(r"https?://[^/?#]+(/[\x21\x22\x24-\x7e]*)(?:#.*)?\Z", re.IGNORECASE)
+_TARGET = re.compile(r"(https?://[^/?#]+)(/[\x21\x22\x24-\x7e]*)(?:#.*)?\Z", re.IGNORECASE)
+_LONGEST_URL = 65_536
 
 
 @functools.cache
-def _exact() -> type[httpx.URL]:
-    """Return the class of URLs whose path and query are sent byte for byte: httpx would tidy up dots and percents."""
-    import httpx  # noqa: PLC0415
+def _exact() -> Callable[[str | httpx.URL, str], httpx.URL]:
+    """Return what makes URLs whose path and query are sent byte for byte: httpx would tidy up dots and percents."""
+    import httpx  # noqa: PLC0415 - only where something is asked
 
     class Exact(httpx.URL):
+        def __init__(self, url: str | httpx.URL, target: str) -> None:
+            super().__init__(url)
+            self.target = target.encode("ascii")
+
         @property
         def raw_path(self) -> bytes:
-            """The path and query, or what httpx makes of them where no request line can hold them as they are."""
-            return self.target or super().raw_path
-
-        def __init__(self, url: str) -> None:
-            super().__init__(url)
-            match = _TARGET.match(url)
-            self.target = match[1].encode("ascii") if match else b""
+            """The path and query."""
+            return self.target
 
     return Exact
+
+
+@functools.lru_cache(64)
+def _root(origin: str) -> httpx.URL:
+    import httpx  # noqa: PLC0415 - only where something is asked
+
+    return httpx.URL(origin)
+
+
+def _url(text: str, *, whole: bool) -> httpx.URL:
+    """Return a URL that is sent byte for byte, or what httpx makes of it where no request line can hold it as it is.
+
+    Unless the `whole` of it may be looked at, nothing but the origin is taken apart: the rest takes httpx longer than
+    to read a small answer.
+    """
+    import httpx  # noqa: PLC0415 - only where something is asked
+
+    match = _TARGET.match(text)
+    if match is None or len(text) > _LONGEST_URL:
+        return httpx.URL(text)
+    return _exact()(httpx.URL(text) if whole else _root(match[1]), match[2])
 
 
 def _whole_url(ask: Ask) -> str:
@@ -223,7 +308,7 @@ def _whole_url(ask: Ask) -> str:
     return f"{ask.url}{'&' if '?' in ask.url else '?'}{urlencode(ask.params)}"
 
 
-def exchange(client: httpx.Client, ask: Ask, largest: int, read: Read | None = None) -> Answer:
+def exchange(connections: Connections, ask: Ask, largest: int, read: Read | None = None) -> Answer:
     """Return the answer to one request, its body read to the end and decoded; `largest` is in bytes, decompressed.
 
     `read` decodes what has records in it, where it can.
@@ -236,26 +321,53 @@ def exchange(client: httpx.Client, ask: Ask, largest: int, read: Read | None = N
         ConfigurationError: No try can mend it: the certificate, the address or a setting is wrong.
         ProviderError: The answer is too large, or compressed in a way that was not asked for.
     """
-    box: SimpleQueue[Answer | BaseException] = SimpleQueue()
     given_up = threading.Event()
-
-    def work() -> None:
-        try:
-            box.put(_exchanged(client, ask, largest, given_up, read))
-        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
-            box.put(error)
-
-    seconds = STALL_FACTOR * float(client.timeout.read or 0)
+    seconds = STALL_FACTOR * connections.timeout
+    lane = _lane()
+    came = None
     try:
-        threading.Thread(target=work, name="cdrctl-exchange", daemon=True).start()
-        came = _taken(box, seconds)
+        lane.work.put(lambda: _exchanged(connections, ask, largest, given_up, read))
+        came = _taken(lane.done, seconds)
     finally:
         given_up.set()
+        if came is None:  # whenever its thread comes back, there may be nobody left who waits for what it brings
+            lane.work.put(None)
     if came is None:
         raise BrokenExchangeError(f"an answer of {host_of(ask.url)} was not whole after {seconds:g} s")
+    _idle.append(lane)
     if isinstance(came, Answer):
         return came
     raise came
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """A thread that makes one exchange after the other, and ends when it is given None."""
+
+    work: SimpleQueue[Callable[[], Answer] | None] = field(default_factory=SimpleQueue)
+    done: SimpleQueue[Answer | BaseException] = field(default_factory=SimpleQueue)
+
+    def run(self) -> None:
+        while (work := self.work.get()) is not None:
+            try:
+                came: Answer | BaseException = work()
+            except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+                came = error
+            del work  # what was asked is not kept while nothing is
+            self.done.put(came)
+            del came
+
+
+_idle: list[_Lane] = []
+"""Lanes that wait for work: to start a thread for each exchange takes as long as to read a small answer."""
+
+
+def _lane() -> _Lane:
+    with suppress(IndexError):
+        return _idle.pop()
+    lane = _Lane()
+    threading.Thread(target=lane.run, name="cdrctl-exchange", daemon=True).start()
+    return lane
 
 
 INTERRUPTIBLE = 0.5
@@ -272,18 +384,21 @@ def _taken(box: SimpleQueue[Answer | BaseException], seconds: float) -> Answer |
     return None
 
 
-def _exchanged(client: httpx.Client, ask: Ask, largest: int, given_up: threading.Event, read: Read | None) -> Answer:
+def _exchanged(
+    connections: Connections, ask: Ask, largest: int, given_up: threading.Event, read: Read | None
+) -> Answer:
     """Return the answer to one request.
 
     The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
     cycle that would keep its body alive until the garbage collector comes by.
     """
-    with _sent(client, ask) as response:
-        body = _read(response, host_of(ask.url), largest, given_up)
-    return _answer(response, ask, body, read)
+    with _sent(connections, ask) as response:
+        headers = _headers(response)
+        body = _read(response, headers, host_of(ask.url), largest, given_up)
+    return _answer(response.status_code, headers, ask, body, read)
 
 
-def pieces(client: httpx.Client, ask: Ask, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
+def pieces(connections: Connections, ask: Ask, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
     """Yield the body of a good answer as it comes, decompressed.
 
     Raises:
@@ -291,42 +406,61 @@ def pieces(client: httpx.Client, ask: Ask, explain: Callable[[Answer], CdrctlErr
         ConfigurationError: The certificate, the address or a setting is wrong.
         CdrctlError: What `explain` makes of an answer that is not good.
     """
-    with _sent(client, ask) as response:
-        body = _body(response, host_of(ask.url))
+    with _sent(connections, ask) as response:
+        headers = _headers(response)
+        body = _body(response, headers, host_of(ask.url))
         if not 200 <= response.status_code < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
             words = bytearray(b"".join(islice(body, 4)))
-            raise explain(_answer(response, ask, words)) or ProviderError(f"HTTP {response.status_code}")
+            raise explain(_answer(response.status_code, headers, ask, words)) or ProviderError(
+                f"HTTP {response.status_code}"
+            )
         yield from body
 
 
-def _answer(response: httpx.Response, ask: Ask, body: bytearray, read: Read | None = None) -> Answer:
-    good = 200 <= response.status_code < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+def _answer(status: int, headers: Mapping[str, str], ask: Ask, body: bytearray, read: Read | None = None) -> Answer:
+    good = 200 <= status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
     decoded = read(body, ask.records) if read is not None and ask.records and good else None
-    decoded, text = (decoded, "") if decoded is not None else _decode(body)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, decoded, text, re.split(r"[?#]", ask.url, maxsplit=1)[0])
+    decoded, text = (decoded, "") if decoded is not None else decode(body)
+    return Answer(status, headers, decoded, text, _BEFORE_QUERY.split(ask.url, maxsplit=1)[0])
+
+
+_BEFORE_QUERY = re.compile(r"[?#]")
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    """Return the headers by name in lower case; the values of equal names follow each other (RFC 9110, section 5.3)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in response.headers.raw:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 @contextmanager
-def _sent(client: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
+def _sent(connections: Connections, ask: Ask) -> Iterator[httpx.Response]:
     """Return the response to a request, its body not yet read; what fails meanwhile becomes an error of ours."""
-    import httpx  # noqa: PLC0415
+    import httpx  # noqa: PLC0415 - only where something is asked
 
     host = host_of(ask.url)
     try:
-        url = _whole_url(ask)
-        request = client.build_request(
+        url = _url(_whole_url(ask), whole=connections.given is not None)
+        request = httpx.Request(
             ask.method,
             url,
-            headers=dict(ask.headers),
+            headers=_merged(connections.headers, ask.headers),
             json=ask.json,
             data=dict(ask.form) if ask.form is not None else None,
+            extensions={"timeout": connections.seconds},
         )
-        request.url = _exact()(url)
+        request.url = url
     except (httpx.InvalidURL, ValueError, TypeError):  # a character that cannot be encoded is a ValueError
         raise _unwritable(host) from None
     try:
-        response = client.send(request, stream=True, follow_redirects=False)
+        response = connections.transport(url).handle_request(request)
         try:
             yield response
         finally:
@@ -337,6 +471,12 @@ def _sent(client: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
         raise _unwritable(host) from None
 
 
+def _merged(usual: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Return the usual headers and a request's own, which take their place."""
+    given = {name.lower() for name in own}
+    return {**{name: value for name, value in usual.items() if name.lower() not in given}, **own}
+
+
 def _unwritable(host: str) -> ConfigurationError:
     return ConfigurationError(
         f"a request to {host} cannot be written: the address or a credential holds characters it must not",
@@ -344,9 +484,11 @@ def _unwritable(host: str) -> ConfigurationError:
     )
 
 
-def _read(response: httpx.Response, host: str, largest: int, given_up: threading.Event) -> bytearray:
+def _read(
+    response: httpx.Response, headers: Mapping[str, str], host: str, largest: int, given_up: threading.Event
+) -> bytearray:
     buffer = bytearray()
-    for chunk in _body(response, host):
+    for chunk in _body(response, headers, host):
         buffer += chunk
         if len(buffer) > largest:
             raise ProviderError(
@@ -355,11 +497,11 @@ def _read(response: httpx.Response, host: str, largest: int, given_up: threading
                 "really are so long, raise largest_page_mb in the profile",
             )
         if given_up.is_set():
-            break
+            raise BrokenExchangeError("nobody waits for it any more")
     return buffer
 
 
-def _body(response: httpx.Response, host: str) -> Iterator[bytes]:
+def _body(response: httpx.Response, headers: Mapping[str, str], host: str) -> Iterator[bytes]:
     """Yield the body of a response as it comes, decompressed.
 
     Raises:
@@ -367,7 +509,7 @@ def _body(response: httpx.Response, host: str) -> Iterator[bytes]:
         ProviderError: It is compressed in a way that was not asked for: some of them make gigabytes of a few bytes.
     """
     chunks = cast("httpx.SyncByteStream", response.stream)
-    coding = response.headers.get("content-encoding", "").strip().lower()
+    coding = headers.get("content-encoding", "").strip().lower()
     if coding in {"", "identity"}:
         yield from chunks
     elif coding in {"gzip", "x-gzip", "deflate"}:
@@ -414,7 +556,7 @@ def beginning(text: str, length: int) -> str:
     return _CUT_OFF.sub("", text[:length])
 
 
-def _decode(body: bytearray) -> tuple[Any, str]:
+def decode(body: bytearray | bytes) -> tuple[Any, str]:
     """Return the value in a body and "", or None and the beginning of what is not JSON, or is `null`."""
     if not body:
         return None, ""
@@ -448,9 +590,9 @@ def _shallow(decoded: Any) -> bool:
 
 def _failure(error: httpx.HTTPError, host: str) -> Exception:
     """Return what a failure of the network means, without what httpx may have put into its words."""
-    import ssl  # noqa: PLC0415
+    import ssl  # noqa: PLC0415 - only where something is asked
 
-    import httpx  # noqa: PLC0415
+    import httpx  # noqa: PLC0415 - only where something is asked
 
     seen: BaseException | None = error
     while seen is not None:

@@ -310,7 +310,7 @@ def test_the_traceback_of_a_bug_has_no_secret(
         made.sign_in_by(kind)
         made.run(SINCE, UNTIL).ok()
         secrets = secrets_of(made, made.sandbox.credentials(provider.name, kind))
-        monkeypatch.setattr(httpx.Client, "build_request", broken_request)
+        monkeypatch.setattr(httpx, "Request", broken_request)
         ran = made.run(SINCE, UNTIL, *log)
         assert ran.code == 1
         assert "OthersBugError" in ran.err

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, webex
 from cdrctl.http.client import Token, error_of, said
-from cdrctl.http.wire import Answer, _decode
+from cdrctl.http.wire import Answer, decode
 from cdrctl.records import Page
 from tests.fuzz.anything import (
     PROFILES,
@@ -92,7 +92,7 @@ def test_any_answers_give_pieces_or_an_error_of_ours(name: str, data: st.DataObj
 @given(status=st.integers(100, 999), body=values(("message", "error", "errors", "data", "detail")), link=st.text())
 def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
     """What is wrong is said by an error of ours, or nothing is."""
-    decoded, text = _decode(bytearray(dumped(body)))
+    decoded, text = decode(bytearray(dumped(body)))
     headers = {"location": link, "trackingid": link, "link": link, "set-cookie": link}
     answer = Answer(status, headers, decoded, text, "https://host.example/v2/accounts/a/cdrs")
     assert said(answer) != ""
@@ -109,7 +109,7 @@ def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
 def test_any_bytes_are_json_or_text(body: bytes, other: str) -> None:
     """A body is a value or the printable beginning of a text, and never both."""
     for one in (body, body.decode("latin-1").encode(other)):
-        value, text = _decode(bytearray(one))
+        value, text = decode(bytearray(one))
         assert value is None or text == ""
         assert text.isprintable()
 

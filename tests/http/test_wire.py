@@ -10,6 +10,9 @@ import socket
 import threading
 import tracemalloc
 import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +149,7 @@ def test_what_cannot_be_read_is_temporary_and_nothing_else(content: bytes) -> No
 @given(st.binary(max_size=40))
 @settings(deadline=None)
 def test_no_body_is_fatal(content: bytes) -> None:
-    value, text = wire._decode(bytearray(content))
+    value, text = wire.decode(bytearray(content))
     assert text.isprintable()
     assert value is None or text == ""
 
@@ -352,6 +355,33 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(monkeypatch: pyte
     assert proxy.lines == ["GET http://cdr.example/v1/x?a=b:c,' HTTP/1.1"]
 
 
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "asked"),
+    [
+        ("http://cdr.example/v1/x", "", True),
+        ("http://cdr.example/v1/x", "example.org,localhost", True),
+        ("http://cdr.example/v1/x", "cdr.example", False),
+        ("http://cdr.example:8080/v1/x", "cdr.example", False),
+        ("http://cdr.example/v1/x", ".example", False),
+        ("http://cdr.example/v1/x", "*", False),
+    ],
+)
+def test_who_is_asked_without_a_proxy_is_named_by_the_environment(
+    url: str,
+    no_proxy: str,
+    asked: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("no_proxy", no_proxy)
+    for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    assert wire._proxy_to(httpx.URL(url)) == ("http://proxy.example:3128" if asked else None)
+    monkeypatch.delenv("http_proxy")
+    assert wire._proxy_to(httpx.URL(url)) is None
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
 def test_a_proxy_that_cannot_be_used_is_the_environments_fault(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
@@ -433,9 +463,102 @@ def test_a_host_is_said_without_user_name_and_password() -> None:
 
 def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
     """They take 1.6 MB and a tenth of a second, and some users have a thousand profiles."""
-    clients = [wire.open_client(base_url="https://cdr.example", timeout=1, ca_file=None) for _ in range(3)]
+    clients = [wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None) for _ in range(3)]
     before = wire._usual_authorities.cache_info().misses
-    clients.append(wire.open_client(base_url="https://cdr.example", timeout=1, ca_file=None))
+    clients.append(wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None))
     assert wire._usual_authorities.cache_info().misses == before
     for one in clients:
         one.close()
+
+
+def test_exchanges_that_follow_each_other_share_a_thread_and_a_connection() -> None:
+    threads: set[int] = set()
+    with serving_on(lambda: threads.add(len(exchanging()))) as (url, connections):
+        one = client(url)
+        for _ in range(5):
+            assert one.get("/x").good
+        one.close()
+    assert len(connections) == 1
+    assert len(threads) == 1
+
+
+def test_exchanges_at_the_same_time_have_threads_of_their_own() -> None:
+    both = threading.Barrier(2)
+    with serving_on(lambda: both.wait(timeout=10)) as (url, connections):
+        one = client(url)
+        with ThreadPoolExecutor(2) as threads:
+            assert [answer.good for answer in threads.map(one.get, ["/x", "/y"])] == [True, True]
+        one.close()
+    assert len(connections) == 2
+
+
+def test_a_thread_that_was_given_up_on_brings_nobody_anything() -> None:
+    """What comes too late is not taken for the answer to the next request."""
+    late = threading.Event()
+    with serving_on(lambda: late.wait(timeout=10), once=True) as (url, _):
+        connections = wire.Connections(base_url=url, timeout=0.02, ca_file=None)
+        connections.seconds["read"] = 10.0  # it is our own limit that is meant, and not the network's
+        with pytest.raises(wire.BrokenExchangeError, match="not whole"):
+            wire.exchange(connections, Ask("GET", f"{url}/late"), 1000)
+        late.set()
+        connections.timeout = 1.0
+        assert wire.exchange(connections, Ask("GET", f"{url}/next"), 1000).body == {"at": "/v1/next"}
+        connections.close()
+
+
+def exchanging() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "cdrctl-exchange"]
+
+
+@contextmanager
+def serving_on(before: Callable[[], object], *, once: bool = False) -> Iterator[tuple[str, list[socket.socket]]]:
+    """Run a server that keeps its connections open and says what was asked for, after something has been done."""
+    connections: list[socket.socket] = []
+    waits = [before] if once else None
+
+    def talk(connection: socket.socket) -> None:
+        connections.append(connection)
+        heard = b""
+        while True:
+            while b"\r\n\r\n" not in heard:
+                piece = connection.recv(65536)
+                if not piece:
+                    return
+                heard += piece
+            head, heard = heard.split(b"\r\n\r\n", 1)
+            if waits is None:
+                before()
+            elif waits:
+                waits.pop()()
+            connection.sendall(ok(b'{"at":"%s"}' % head.split(b" ")[1]))
+
+    with talking(talk) as url:
+        yield url, connections
+
+
+def test_a_header_may_come_several_times_and_need_not_be_ascii() -> None:
+    said = ok(b"{}", "X-One: a", "x-one: b", "X-Two: \xe9").decode("utf-8").encode("latin-1")
+    with serving(said, ok(b"{}", "X-Two: é")) as server:
+        one = client(server.url)
+        first, second = one.get("/x").headers, one.get("/x").headers
+        one.close()
+    assert (first["x-one"], first["x-two"], second["x-two"]) == ("a, b", "é", "é")
+
+
+def test_a_header_of_a_request_takes_the_place_of_the_usual_one() -> None:
+    with serving(ok()) as server:
+        one = client(server.url)
+        one.ask(Ask("GET", f"{server.url}/x", headers={"accept": "text/csv"}))
+        one.close()
+    assert [line for line in server.heard[0].lower().split(b"\r\n") if line.startswith(b"accept:")] == [
+        b"accept: text/csv"
+    ]
+
+
+def test_a_url_too_long_for_anybody_is_not_sent() -> None:
+    with serving(ok()) as server:
+        one = client(server.url)
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            one.get("/" + "x" * 70_000)
+        one.close()
+    assert server.heard == []

@@ -37,7 +37,8 @@ LARGE = 1024 * 1024
 FEW = 250
 """With more records at a time, what is made of them falls out of the processor's caches before it is used."""
 
-_PIECE = 65_536
+_PIECE = 16_384
+"""Bytes that are made text at a time: the system does not take larger pieces of memory back so easily."""
 
 MOST_LESSONS = 8
 """How often the shape of records may turn out to be another one before sheets are given up."""
@@ -240,11 +241,13 @@ def _check_lines(array: memoryview) -> None:
     Raises:
         ValueError: It cannot.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for at in range(0, len(array), _PIECE):
-        text = decoder.decode(array[at : at + _PIECE], final=at + _PIECE >= len(array))
+    at = 0
+    while at < len(array):
+        piece = array[at : at + _PIECE]
+        text, read = codecs.utf_8_decode(piece, "strict", at + len(piece) == len(array))
         if "\n" in text or "\r" in text:
             raise ValueError("records of several lines")
+        at += read
 
 
 def _plain(array: bytes) -> list[Record]:

@@ -487,10 +487,12 @@ def _unwritable(host: str) -> ConfigurationError:
 def _read(
     response: httpx.Response, headers: Mapping[str, str], host: str, largest: int, given_up: threading.Event
 ) -> bytearray:
-    buffer = bytearray()
+    buffer = bytearray(_length(headers, largest))  # a buffer that grows leaves as much again behind it
+    filled = 0
     for chunk in _body(response, headers, host):
-        buffer += chunk
-        if len(buffer) > largest:
+        buffer[filled : filled + len(chunk)] = chunk
+        filled += len(chunk)
+        if filled > largest:
             raise ProviderError(
                 f"an answer of {host} is longer than {largest // MEBIBYTE} MiB",
                 hint="ask for a shorter window, or for smaller pages where the call has an option for that; if answers "
@@ -498,7 +500,18 @@ def _read(
             )
         if given_up.is_set():
             raise BrokenExchangeError("nobody waits for it any more")
+    del buffer[filled:]
     return buffer
+
+
+def _length(headers: Mapping[str, str], largest: int) -> int:
+    """Return how long a body is that says so and is not compressed, as far as that is to be believed."""
+    text = headers.get("content-length", "")
+    plain = "content-encoding" not in headers and text.isascii() and text.isdigit()
+    return min(int(text), largest, LENGTH_BELIEVED) if plain else 0
+
+
+LENGTH_BELIEVED = 32 * MEBIBYTE
 
 
 def _body(response: httpx.Response, headers: Mapping[str, str], host: str) -> Iterator[bytes]:

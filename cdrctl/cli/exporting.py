@@ -356,7 +356,8 @@ def connected(
     origin = getattr(settings, "refresh_token", None)
     if provider.keeps_tokens and origin is not None:
         shelf = profiles.token_file(session.config, profile.name, origin.get_secret_value())
-    pace_shelf = profiles.pace_file(session.config, provider.name, settings)
+    paced = settings.requests_per_minute != 0
+    pace_shelf = profiles.pace_file(session.config, provider.name, settings) if paced else None
     with _client(session, provider, settings, clock, shelf, pace_shelf) as client:
         yield Connected(profile.name, settings, client)
 

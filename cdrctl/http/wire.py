@@ -185,7 +185,7 @@ class Connections:
         self.seconds = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)).as_dict()
         self.given = transport
         self._transports: dict[tuple[str, str, int | None], httpx.BaseTransport] = {}
-        self._verify = _verified(ca_file) if transport is None else None
+        self._ca_file = ca_file
         self._ours = {"127.0.0.1", "localhost", "::1"}
         host = urlsplit(base_url).hostname or ""
         if host.startswith("127."):
@@ -200,7 +200,9 @@ class Connections:
         found = self._transports.get(origin)
         if found is None:
             proxy = None if url.host in self._ours else _proxy_to(url)
-            found = self._transports.setdefault(origin, _transport(self._verify, proxy))
+            encrypted = url.scheme == "https" or proxy is not None or self._ca_file is not None
+            verified = _verified(self._ca_file, encrypted=encrypted)
+            found = self._transports.setdefault(origin, _transport(verified, proxy))
         return found
 
     def close(self) -> None:
@@ -209,9 +211,12 @@ class Connections:
             transport.close()
 
 
-def _verified(ca_file: str | None) -> ssl.SSLContext:
+def _verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
+    """Return what checks certificates; where nothing is encrypted it trusts none, which takes no time."""
     import ssl  # noqa: PLC0415 - start-up time: only when something is asked
 
+    if not encrypted:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         return ssl.create_default_context(cafile=ca_file) if ca_file else _usual_authorities(_named_authorities())
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
@@ -233,11 +238,11 @@ def _proxy_to(url: httpx.URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _transport(verify: ssl.SSLContext | None, proxy: str | None) -> httpx.BaseTransport:
+def _transport(verify: ssl.SSLContext, proxy: str | None) -> httpx.BaseTransport:
     import httpx  # noqa: PLC0415 - only where something is asked
 
     try:
-        return httpx.HTTPTransport(verify=verify or True, proxy=proxy, trust_env=False)
+        return httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
     except (ImportError, ValueError, httpx.InvalidURL):
         raise ConfigurationError(
             "the proxy that the environment names cannot be used",

@@ -8,6 +8,7 @@ import gzip
 import json
 import signal
 import socket
+import ssl
 import threading
 import tracemalloc
 import zlib
@@ -484,6 +485,14 @@ def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
     assert wire._usual_authorities.cache_info().misses == before
     for one in clients:
         one.close()
+
+
+def test_where_nothing_is_encrypted_no_certificate_is_trusted() -> None:
+    """It takes as long to read them as all else of a small export."""
+    context = wire._verified(None, encrypted=False)
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.cert_store_stats()["x509"] == 0
 
 
 def test_exchanges_that_follow_each_other_share_a_thread_and_a_connection() -> None:

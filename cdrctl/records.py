@@ -838,21 +838,28 @@ def _unknown_of(sheet: Sheet, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Se
     return [unknown(at) for at in range(len(sheet))]
 
 
-_AS_IT_IS = re.compile(r"(?:(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}[0-9]*Z)?\n)*")
+_DIGITS = str.maketrans("", "", "0123456789")
+_WITHOUT_DIGITS = "--T::.Z"
 _LENGTH = len("2026-11-19T08:00:00.123Z")
 
 
 def _instants_as_they_are(raw: Sequence[str]) -> Sequence[str] | None:
-    """Return instants in the contract's form where all are written so, but for digits to be cut off; else None."""
-    if _AS_IT_IS.fullmatch("\n".join([*raw, ""])) is None:
+    """Return instants in the contract's form where all are written so, but for digits to be cut off; else None.
+
+    What Python takes for a time, has these signs in this order and is so long is written so: nothing else fits.
+    """
+    given = [value for value in raw if value]
+    joined = "".join(given)
+    if joined.translate(_DIGITS) != _WITHOUT_DIGITS * len(given) or "T24" in joined:
+        return None
+    lengths = set(map(len, given))
+    if lengths and min(lengths) < _LENGTH:
         return None
     try:
-        deque(map(datetime.fromisoformat, filter(None, raw)), maxlen=0)  # proof that they are times
+        deque(map(datetime.fromisoformat, given), maxlen=0)  # proof that they are times
     except ValueError:
         return None
-    if max(map(len, raw)) > _LENGTH:
-        return [value and value[: _LENGTH - 1] + "Z" for value in raw]
-    return raw
+    return raw if lengths <= {_LENGTH} else [value and value[: _LENGTH - 1] + "Z" for value in raw]
 
 
 _NOUNS: dict[Kind, str] = {

@@ -23,7 +23,7 @@ base, since, until, form = sys.argv[1:]
 class Mount(HTTPAdapter):
     """Takes requests for the service's address to the server."""
 
-    def send(self, request: requests.PreparedRequest, **rest: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **rest: Any) -> requests.Response:  # type: ignore[override]  # passed on as it came
         """Send it to the server."""
         request.url = (request.url or "").replace(f"{SERVICE}v1", base, 1)
         return super().send(request, **rest)

@@ -73,7 +73,7 @@ def loaded(name: str) -> Any:
 
 def _provider_commands(name: str) -> Any:
     from cdrctl.cli.options import command  # noqa: PLC0415 - start-up time: not for other commands
-    from cdrctl.fetchers import load  # noqa: PLC0415
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
 
     provider = load(name)
     top = typer.Typer(name=name, help=PROVIDERS[name], no_args_is_help=True, rich_markup_mode=None)

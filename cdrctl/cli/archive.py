@@ -154,7 +154,7 @@ def _run(
     only_holes: bool,
 ) -> None:
     from cdrctl.archive import store  # noqa: PLC0415 - start-up time
-    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415
+    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415 - as above
 
     started = time.monotonic()
     folder = Path(into)
@@ -388,8 +388,8 @@ def _plain(day: Covered) -> dict[str, Any]:
 
 
 def _covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
-    from cdrctl.archive import calendar, store  # noqa: PLC0415
-    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415
+    from cdrctl.archive import calendar, store  # noqa: PLC0415 - start-up time
+    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415 - as above
 
     archive = store.opened(folder)
     book = Ledger(folder)
@@ -456,9 +456,9 @@ def verify(
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.archive import store  # noqa: PLC0415
-    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415
-    from cdrctl.archive.verify import differences, rebuild_ledger  # noqa: PLC0415
+    from cdrctl.archive import store  # noqa: PLC0415 - as above
+    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415 - as above
+    from cdrctl.archive.verify import differences, rebuild_ledger  # noqa: PLC0415 - as above
 
     started = time.monotonic()
     archive = store.opened(Path(into))
@@ -512,9 +512,9 @@ def plan(
 
     Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
     """
-    from cdrctl.archive import calendar, store  # noqa: PLC0415
-    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415
-    from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted  # noqa: PLC0415
+    from cdrctl.archive import calendar, store  # noqa: PLC0415 - start-up time
+    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415 - as above
+    from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted  # noqa: PLC0415 - as above
 
     back = windows.duration(lookback) if lookback is not None else None
     folder = Path(into) if into else None

@@ -58,8 +58,8 @@ def show(
     name: Name,
 ) -> None:
     """Print a profile's settings; secrets are hidden."""
-    from cdrctl import profiles  # noqa: PLC0415
-    from cdrctl.fetchers import load  # noqa: PLC0415
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
 
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
@@ -79,7 +79,7 @@ def remove(
     name: Name,
 ) -> None:
     """Remove a profile from the configuration file."""
-    from cdrctl import profiles  # noqa: PLC0415
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
     profiles.remove(opened.config, name)
     opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
@@ -96,9 +96,9 @@ def check(
     ] = None,
 ) -> None:
     """Sign in with a profile, make one small request and print what it found."""
-    from cdrctl import profiles  # noqa: PLC0415
-    from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415
-    from cdrctl.fetchers import load  # noqa: PLC0415
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415 - as above
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
 
     if name == SANDBOX:
         names = [provider] if provider else list(PROVIDERS)
@@ -139,8 +139,8 @@ def add(
 
     Without a terminal the answers are read from standard input, one a line, in the order asked.
     """
-    from cdrctl import profiles  # noqa: PLC0415
-    from cdrctl.fetchers import load  # noqa: PLC0415
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
 
     chosen = _settings_given(given or [])
     described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))
@@ -162,7 +162,7 @@ def _settings_given(given: list[str]) -> dict[str, str]:
 
 def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
     """Return the settings of a new profile: those given, and those asked for."""
-    from cdrctl import profiles  # noqa: PLC0415
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
     fields = provider.settings.model_fields
     secrets = profiles.secret_names(provider.settings)
@@ -234,7 +234,7 @@ def _asked(opened: Session, what: str, *, secret: bool = False, default: str | N
 
 def put(opened: Session, text: str) -> None:
     """Print one line of data."""
-    from cdrctl.writers.output import output  # noqa: PLC0415
+    from cdrctl.writers.output import output  # noqa: PLC0415 - start-up time
 
     if opened.world.stdout is None:
         return

@@ -46,7 +46,7 @@ def serve(
 
     For example: (umask 077; cdrctl sandbox serve --port 8099 > sandbox.toml)
     """
-    from cdrctl import sandbox as imitations  # noqa: PLC0415
+    from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
 
     try:
         switches = imitations.parse_switches(switch or [])
@@ -74,7 +74,7 @@ def serve(
 @in_session
 def switches(opened: Session) -> None:
     """Print every switch of `serve --switch`, what it can be, and what it does, separated by tabs."""
-    from cdrctl import sandbox as imitations  # noqa: PLC0415
+    from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
 
     for provider in imitations.PROVIDERS:
         for name, known in imitations.known_switches(provider).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from cdrctl.export import LONG_CALL, Tally, by_their_clock, keys_of, reachable, rows
-from cdrctl.fetchers import Call
-from cdrctl.records import Gap, Note, Page, Piece, Record, iso_instant, raw
+from cdrctl.fetchers import Call, load
+from cdrctl.records import Gap, Note, Page, Piece, Record, Sheet, iso_instant, raw
+from cdrctl.sheet import Reader
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -83,11 +85,19 @@ keys = st.tuples(st.lists(text, max_size=3), text)
 
 
 @given(keys, keys)
-@example(([], "1:ab"), (["a"], "b"))
+@example(([], "1:a;b"), (["a"], "b"))
+@example(([], "\x001:a;b"), (["a"], "b"))
+@example((["a", "b"], "c"), (["ab"], "c"))
 @settings(deadline=None, max_examples=500)
 def test_no_two_identities_share_a_key(one: tuple[list[str], str], other: tuple[list[str], str]) -> None:
     keys = {keys_of(dict(zip("abc", context, strict=False)), [name])[0] for context, name in (one, other)}
     assert (len(keys) == 1) == (one == other)
+
+
+@pytest.mark.parametrize("beside", [[], ["short"]], ids=["alone", "beside-another"])
+def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> None:
+    (digest,) = keys_of({}, ["x" * 101])
+    assert keys_of({}, [digest, *beside])[0] != digest
 
 
 @pytest.mark.parametrize("size", [1, 100, 5000])
@@ -125,6 +135,20 @@ def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:
     records: list[Record] = [{"id": "1"}, {"id": "2", "at": "noon"}]
     out, _, told = export([Page(records)])
     assert out == records
+    assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
+
+
+@pytest.mark.parametrize("odd", ["1970-01-21T18:00:00.000Z", "2126-11-20T08:00:00.000Z", "noon", ""])
+def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well(odd: str) -> None:
+    """Whoever believed one of another unit than it was would drop records as those of another window."""
+    webex = load("webex").calls[0]
+    assert webex.marks is not None
+    usual = (NOON - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    body = {"items": [{"Report ID": str(n), "Start time": text} for n, text in enumerate([usual, odd])]}
+    read = Reader(webex.columns, webex.marks, raw=False)(bytearray(json.dumps(body).encode()), ("items",))
+    assert isinstance(read["items"], Sheet)
+    out, _, told = export([Page(read["items"])], call=webex)
+    assert [record["Report ID"] for record in out] == ["0", "1"]
     assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
 
 
@@ -234,8 +258,27 @@ def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete() -> None:
     assert said[0].hint == "run it again in 4 min"
 
 
-def test_a_window_of_which_nothing_is_there_asks_for_nothing() -> None:
-    assert reachable(Window(NOON - timedelta(minutes=4), NOON), LAG, NOON, "Acme")[0] is None
+def test_a_window_that_ends_a_minute_ago_is_one_up_to_now() -> None:
+    window, said = reachable(Window(DAY.since, NOON - timedelta(seconds=60)), LAG, NOON, "Acme")
+    assert window == Window(DAY.since, NOON - LAG)
+    assert [type(one) for one in said] == [Note]
+
+
+def test_it_is_cut_at_a_whole_second() -> None:
+    """Providers take windows in seconds: what is said and what is asked for must be the same."""
+    window, _ = reachable(Window(DAY.since, NOON), LAG, NOON + timedelta(milliseconds=400), "Acme")
+    assert window == Window(DAY.since, NOON - LAG)
+
+
+@pytest.mark.parametrize("minutes", [4, 5])
+def test_a_window_of_which_nothing_is_there_asks_for_nothing(minutes: int) -> None:
+    since, until = NOON - timedelta(minutes=minutes), NOON - timedelta(minutes=2)
+    window, said = reachable(Window(since, until), LAG, NOON, "Acme")
+    assert window is None
+    assert isinstance(said[0], Gap)
+    assert said[0].what == (
+        f"Acme does not have the calls from 2026-11-20T11:{60 - minutes}:00.000Z to 2026-11-20T11:58:00.000Z yet"
+    )
 
 
 # The provider's clock

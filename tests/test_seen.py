@@ -68,3 +68,31 @@ def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pyte
             ours.fresh([f"{n}"])
     assert len(ours) == 20
     assert ours.fresh([f"{n}" for n in range(20)]) == []
+
+
+@pytest.mark.parametrize("at", [NOON, NOON + timedelta(minutes=9)], ids=["first", "last"])
+def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
+    """A second holds many calls: a page may end, and the next begin, in the midst of one."""
+    monkeypatch.setattr(seen, "NEAR", 2)
+    ours = Seen()
+    ours.fresh(["a", "b"], (NOON, NOON + timedelta(minutes=9)))
+    for page in range(3):
+        later = NOON + timedelta(hours=1 + page)
+        ours.fresh([f"{page}-1", f"{page}-2"], (later, later))
+    assert ours.fresh(["a", "c"], (at, at)) == [1]
+
+
+def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(seen, "NEAR", 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    ours = Seen()
+    for page in range(9):
+        if page == 3:
+            monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        at = NOON + timedelta(hours=page)
+        assert ours.fresh([f"{page}-1", f"{page}-2"], (at, at)) is None
+    for page in range(9):
+        at = NOON + timedelta(hours=page)
+        assert ours.fresh([f"{page}-1", f"{page}-2"], (at, at)) == []

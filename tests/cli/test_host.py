@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from cdrctl.cli import signals
 from cdrctl.fetchers import PROVIDERS
 from tests.cli.process import A_DAY, PATIENCE, ROOT, Host, Stalling, a_host, ended, heard, hearing, stalling
 
@@ -583,3 +584,18 @@ def test_a_signal_that_python_drops_comes_again(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.stdout.split() == ["swallowed", "heard"], ran.stderr
+
+
+def test_a_signal_that_comes_when_the_end_was_noticed_disturbs_nothing() -> None:
+    before = {number: signal.getsignal(number) for number in (INT, TERM, HUP)}
+    try:
+        signals.heed()
+        signals.notice()
+        signal.raise_signal(TERM)
+        signals.heed()  # as when it is run once more in one process
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(TERM)
+        signals.notice()
+    finally:
+        for number, heard_by in before.items():
+            signal.signal(number, heard_by)

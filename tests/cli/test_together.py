@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,17 @@ def test_one_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path
     assert run("export", "--all", *YESTERDAY, "--config", config, "-o", target, "--allow-partial").code == 0
 
 
+def test_one_that_cannot_be_used_stops_no_other_unless_it_was_named(config: Path) -> None:
+    with config.open("a", encoding="utf-8") as file:
+        file.write('\n[profiles.odd]\nprovider = "nobody"\n')
+    ran = run("export", "--all", *YESTERDAY, "--config", config)
+    assert ran.code == 3
+    assert "odd: failed: " in ran.err
+    assert {line["profile"] for line in ran.lines} == {f"my-{name}" for name in PROVIDERS}
+    named = run("export", "-p", "odd", "-p", "my-webex", *YESTERDAY, "--config", config)
+    assert (named.code, named.out) == (6, "")
+
+
 def test_where_all_fail_the_old_file_stays(config: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.jsonl"
     target.write_text("old", encoding="utf-8")
@@ -80,6 +92,22 @@ def test_a_limit_holds_for_the_stream(config: Path) -> None:
     ran = run("export", "--all", *YESTERDAY, "--config", config, "--limit", "5", "--allow-partial")
     assert ran.code == 0, ran.err
     assert len(ran.lines) == 5
+
+
+def test_a_limit_that_no_profile_reaches_alone_is_exact(config: Path) -> None:
+    words = ("export", *(word for name in PROVIDERS for word in ("-p", f"my-{name}")), *YESTERDAY, "--config", config)
+    count = len(run(*words).lines)
+    ran = run(*words, "--limit", str(count - 1))
+    assert ran.code == 0, ran.err
+    assert len(ran.lines) == count - 1
+
+
+def test_nobody_goes_on_fetching_when_there_is_enough(config: Path) -> None:
+    before = threading.enumerate()
+    run("export", "--all", *YESTERDAY, "--config", config, "--limit", "1", "--allow-partial")
+    for thread in set(threading.enumerate()).difference(before):
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

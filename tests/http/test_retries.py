@@ -163,6 +163,30 @@ def test_an_answer_that_is_not_whole_is_asked_for_again_and_its_own_error_raised
     assert len(asked) == TRIES
 
 
+def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
+    for named, waited in ((7.0, 7.5), (86400.0, LONGEST_WAIT + 0.5)):
+        hands = Hands()
+        fault = TemporaryError("not yet")
+        fault.wait = named
+        errors: list[CdrctlError | None] = [fault, None]
+        transport, _ = answering(GOOD)
+        client(hands=hands, transport=transport).get("/x", whole=lambda _, left=errors: left.pop(0))
+        assert hands.waits == [waited]
+
+
+@pytest.mark.parametrize(("body", "what"), [(b"null", "null"), (b"", "an empty body")])
+def test_what_came_in_place_of_an_answer_is_named(body: bytes, what: str) -> None:
+    transport, _ = answering(httpx.Response(200, content=body))
+    with pytest.raises(TemporaryError, match=f"^Acme answered with {what}$"):
+        client(transport=transport).get("/x")
+
+
+def test_an_answer_that_may_have_no_body_may_not_have_half_of_one() -> None:
+    transport, asked = answering(httpx.Response(200, content=b'{"items":['), httpx.Response(204))
+    assert client(transport=transport).ask(Ask("DELETE", "http://cdr.example/v1/x", bodiless=True)).status == 204
+    assert len(asked) == 2
+
+
 def test_an_interruption_passes_through() -> None:
     def interrupt(_: httpx.Request) -> httpx.Response:
         raise KeyboardInterrupt

@@ -105,6 +105,23 @@ def test_a_sign_in_that_cannot_renew_is_given_the_words_of_the_refusal() -> None
     assert caught.value.said == "token is no good"
 
 
+def test_a_sign_in_that_has_words_of_its_own_keeps_them() -> None:
+    provider = Provider(life=None)
+    one = acme(provider)
+    one.get("/x")
+    provider.issued, provider.refresh = 7, "another"
+    with pytest.raises(SignInError) as caught:
+        one.get("/x")
+    assert caught.value.said == "that one was used"
+
+
+def test_a_refusal_of_what_carries_no_token_renews_none() -> None:
+    provider = Provider()
+    with pytest.raises(SignInError):
+        acme(provider).ask(Ask("GET", "http://cdr.example/v1/public", signed=False))
+    assert provider.seen == ["renew r0", "/v1/public "]
+
+
 @pytest.mark.parametrize("life", [None, 0, -5, 1, 30, 61, 10**8])
 def test_no_life_of_a_token_makes_every_request_a_sign_in(life: int | None) -> None:
     provider = Provider(life=life)
@@ -189,6 +206,16 @@ def test_a_token_is_kept_before_it_is_used() -> None:
     provider = Provider()
     acme(provider, shelf=Notebook(provider)).get("/x")
     assert provider.seen == ["lock", "load", "renew r0", "save r1", "/v1/x t1"]
+
+
+def test_a_token_that_the_next_run_could_not_renew_is_not_kept() -> None:
+    def without_refresh(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+        token = yield from sign_in(ended, now)
+        return Token(token.headers, token.expires)
+
+    provider = Provider()
+    client(transport=httpx.MockTransport(provider), sign_in=without_refresh, shelf=Notebook(provider)).get("/x")
+    assert provider.seen == ["lock", "load", "renew r0", "/v1/x t1"]
 
 
 def test_a_token_that_cannot_be_kept_is_not_used() -> None:

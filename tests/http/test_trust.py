@@ -48,6 +48,15 @@ def test_a_foreign_link_is_refused_before_anything_is_sent(url: str) -> None:
     assert (asked, acme.requests, signed_in) == ([], 0, False)
 
 
+def test_a_foreign_download_is_refused_before_anything_is_sent() -> None:
+    transport, asked = answering(GOOD)
+    acme = client(transport=transport)
+    with pytest.raises(ProviderError, match="link to another host"):
+        next(acme.download(Ask("GET", "https://evil.example/report.csv")))
+    assert (asked, acme.requests) == ([], 0)
+    assert b"".join(acme.download(Ask("GET", "http://cdr.example/v1/report.csv"))) == b"{}"
+
+
 def test_what_only_looks_like_a_trusted_region_is_refused() -> None:
     """A provider may trust a whole domain; what parsers disagree about never gets as far as that."""
     transport, asked = answering(GOOD)

@@ -99,7 +99,9 @@ def test_a_credential_that_no_header_can_hold_is_said_without_showing_it(value: 
 # In
 
 
-@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), (" GZip ", gzip.compress), ("deflate", zlib.compress)]
+)
 def test_compressed_bodies_are_read(coding: str, pack: Any) -> None:
     with serving(ok(pack(b'{"items":["x"]}'), f"Content-Encoding: {coding}")) as server:
         acme = client(server.url)
@@ -183,6 +185,31 @@ def test_a_length_that_is_not_true_takes_no_memory(length: str) -> None:
     assert peak < 40 * MEBIBYTE
 
 
+def test_a_body_of_just_the_largest_size_is_read() -> None:
+    body = b'"' + b"a" * (MEBIBYTE - 2) + b'"'
+    with serving(ok(body), ok(body + b" ")) as server:
+        acme = client(server.url, largest=MEBIBYTE)
+        assert len(acme.get("/x").body) == MEBIBYTE - 2
+        with pytest.raises(ProviderError, match="longer than 1 MiB"):
+            acme.get("/x")
+        acme.close()
+
+
+def test_an_error_in_place_of_a_download_is_not_read_for_ever() -> None:
+    taken = 0
+
+    def words() -> Iterator[bytes]:
+        nonlocal taken
+        while taken < 1000:
+            taken += 1
+            yield b"no such report "
+
+    acme = client(transport=httpx.MockTransport(lambda _: httpx.Response(404, content=words())))
+    with pytest.raises(ProviderError):
+        next(acme.download(Ask("GET", "http://cdr.example/v1/report.csv")))
+    assert taken < 10
+
+
 def test_a_bomb_is_noticed_before_it_takes_the_memory() -> None:
     """A thousandth of what a body becomes is all that a bomb has to send: it must be let out a piece at a time."""
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
@@ -263,6 +290,38 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
         ended.set()
         acme.close()
     assert drops > 3
+
+
+def test_what_was_given_up_on_is_read_no_further() -> None:
+    left = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        try:
+            while not left.wait(0.01):
+                connection.sendall(b"a")
+        except OSError:  # nobody is there any more
+            left.set()
+
+    with talking(drip) as url:
+        acme = client(url, timeout=0.05)
+        with pytest.raises(TemporaryError, match="not whole"):
+            acme.ask(Ask("GET", f"{url}/x"), tries=1)
+        assert left.wait(5)
+        acme.close()
+
+
+def test_the_end_of_the_program_waits_for_no_exchange() -> None:
+    """One that was given up on may still hang in the system's resolver."""
+    waited_for: list[bool] = []
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        waited_for.append(not threading.current_thread().daemon)
+        return httpx.Response(200, content=b"{}")
+
+    client(transport=httpx.MockTransport(answer)).get("/x")
+    assert waited_for == [False]
 
 
 def test_who_interrupts_a_name_that_is_being_looked_up_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,3 +645,13 @@ def test_a_url_too_long_for_anybody_is_not_sent() -> None:
             one.get("/" + "x" * 70_000)
         one.close()
     assert server.heard == []
+
+
+def test_certificates_that_the_environment_names_later_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wire.open_client(base_url="https://cdr.example", timeout=1, ca_file=None).close()
+    (tmp_path / "ca.pem").write_bytes(b"not PEM")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(ConfigurationError, match="the certificates that the environment names cannot be used"):
+        wire.open_client(base_url="https://cdr.example", timeout=1, ca_file=None)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
+from cdrctl.cli.together import Part, _failure
+from cdrctl.errors import IncompleteError, SignInError
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.records import COMMON
 from tests.cli.run import NOW, run
@@ -86,6 +88,27 @@ def test_where_all_fail_the_old_file_stays(config: Path, tmp_path: Path) -> None
     ran = run("export", "-p", "wrong", *YESTERDAY, "--config", config, "-o", target)
     assert ran.code == 3
     assert target.read_text(encoding="utf-8") == "old"
+
+
+def test_a_bug_of_ours_in_one_of_them_is_raised_as_itself() -> None:
+    bug = ZeroDivisionError()
+    failed = Part("one", None, error=SignInError("no")), Part("two", None, error=bug), Part("three", None)
+    assert _failure(failed) is bug
+    assert isinstance(_failure(failed[::2]), IncompleteError)
+
+
+def test_one_that_is_named_twice_comes_once(config: Path) -> None:
+    once = run("export", "-p", "my-webex", *YESTERDAY, "--config", config)
+    twice = run("export", "-p", "my-webex", "-p", "my-webex", *YESTERDAY, "--config", config)
+    assert len(twice.lines) == len(once.lines) > 0
+
+
+def test_they_do_not_overwrite_each_others_progress(config: Path, tmp_path: Path) -> None:
+    words = ("-p", "my-webex", "-p", "my-kazoo", *YESTERDAY, "--config", config, "-o", tmp_path / "all.csv")
+    ran = run("export", *words, terminal=True)
+    assert ran.code == 0
+    assert "my-kazoo (kazoo): " in ran.err
+    assert "\x1b" not in ran.err
 
 
 def test_a_limit_holds_for_the_stream(config: Path) -> None:

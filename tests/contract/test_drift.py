@@ -203,6 +203,10 @@ def test_strict_ends_an_export_of_several_profiles_too(subject: Subject, tmp_pat
         assert ran.code == 7, ran.err
         assert f"{PROFILE} ({subject.provider.name}): the records do not fit" in ran.err
         assert target.read_text(encoding="utf-8") == "as it was"
+        ran = made.shell.run(*words, "--strict", "--allow-partial")  # then it is one profile that failed
+        assert ran.code == 3, ran.err
+        assert f"{PROFILE} ({subject.provider.name}): failed: the records do not fit" in ran.err
+        assert target.read_text(encoding="utf-8") == "as it was"
 
 
 @each_call

@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import typer.main
 
 from cdrctl import PROVIDERS, sandbox
 from cdrctl.cli import app, together
-from cdrctl.cli.completion import FILE
+from cdrctl.cli.completion import FILE, answer
 from cdrctl.cli.options import spared
 from tests.cli.completion import described
 
@@ -115,6 +115,7 @@ def test_completion_is_that_of_the_commands() -> None:
         *("cdrctl webex cdrs --since 24h -q --", "cdrctl portsip cdrs -vv -", "cdrctl webex cdrs --since --"),
         *("cdrctl webex cdrs -- -", "cdrctl webex cdrs --format=csv --f", "cdrctl sync a 'b c' --call x --c"),
         *("cdrctl -q --log-format json profile check x --p", "cdrctl webex cdrs --help -", "cdrctl -fcsv -"),
+        *("cdrctl -q webex cdrs --q", "cdrctl export -p a -q --"),
     ],
 )
 def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) -> None:
@@ -126,6 +127,45 @@ def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) 
     by_typer = loaded(tmp_path, **environ)[1]
     one, other = re.compile(r'("?--help\b.*)\n("?-h\b.*?)(\)\)\'|)$'), r"\2\n\1\3"
     assert one.sub(other, from_file) == one.sub(other, by_typer)
+
+
+PLAIN = {"_CDRCTL_COMPLETE": "complete_bash", "COMP_WORDS": "cdrctl webex ", "COMP_CWORD": "2"}
+
+
+def test_what_is_plain_is_answered_from_the_file() -> None:
+    assert answer(PLAIN) == ("cdrs\nstream\n", 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"COMP_WORDS": f"cdrctl webex {odd} "} for odd in ("é", "'x'", '"x"', "\\x", "--format=csv")),
+        *({"COMP_CWORD": odd} for odd in ("", "x", "-1", "0")),
+        {"COMP_WORDS": ""},
+        {"COMP_WORDS": "cdrctl nope webex ", "COMP_CWORD": "3"},
+        {"COMP_WORDS": "cdrctl --install-completion ", "COMP_CWORD": "2"},
+        {"COMP_WORDS": "cdrctl webex cdrs --since -", "COMP_CWORD": "4"},
+        {"_CDRCTL_COMPLETE": "complete_powershell", "_TYPER_COMPLETE_ARGS": "cdrctl webex "},
+        {"_CDRCTL_COMPLETE": "source_bash"},
+        {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+    ],
+    ids=ascii,
+)
+def test_what_is_not_plain_is_left_to_typer(odd: dict[str, str]) -> None:
+    assert answer({**PLAIN, **odd}) is None
+
+
+@pytest.mark.parametrize(
+    ("items", "action", "answered"),
+    [
+        ("cdrctl webex ", "is-args", ("", 0)),
+        ("cdrctl webex cdrs ", "is-args", ("", 1)),
+        ("cdrctl webex cdrs ", "get-args", ("\n", 0)),
+    ],
+)
+def test_fish_asks_first_whether_there_is_anything(items: str, action: str, answered: tuple[str, int]) -> None:
+    environ = {"_TYPER_COMPLETE_ARGS": items, "_TYPER_COMPLETE_FISH_ACTION": action}
+    assert answer({"_CDRCTL_COMPLETE": "complete_fish", **environ}) == answered
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)
@@ -140,19 +180,49 @@ def test_what_stands_for_a_command_in_the_list_is_its_own_line(name: str) -> Non
     [
         *([], ["--limit", "3"], ["-p", "a", "-p", "", "-q", "-vv", "--since", "x", "--strict"], ["--limit", "007"]),
         *(["--limit", "0"], ["--limit", "x"], ["--limit", " 3"], ["--limit", "9" * 30], ["--limit", "\u0663"]),
+        ["--limit", "9" * 5000],  # more digits than Python reads
         *(["--limit", ""], ["--limit", "-1"], ["--limit", "3.0"], ["--limit", "1_0"], ["--nope"], ["--since"]),
     ],
 )
 def test_plain_words_are_the_values_that_typer_makes_of_them(words: list[str]) -> None:
-    def made(command: Any) -> object:
-        try:
-            return {name: (value, type(value)) for name, value in command.make_context("x", list(words)).params.items()}
-        except Exception as error:  # noqa: BLE001 - of typer's own, whichever it is
-            return type(error), str(error)
-
     theirs = typer.main.get_group(together.commands).commands["export"]
-    ours = spared(typer.main.get_group(together.commands).commands["export"])
-    assert made(ours) == made(theirs)
+    ours = spared(typer.main.get_group(together.commands)).commands["export"]
+    assert values_of(ours, words) == values_of(theirs, words)
+
+
+def values_of(command: Any, words: list[str]) -> object:
+    """Return what a command makes of words: the values and their types, or the error."""
+    try:
+        return {name: (value, type(value)) for name, value in command.make_context("x", list(words)).params.items()}
+    except Exception as error:  # noqa: BLE001 - of typer's own, whichever it is
+        return type(error), str(error)
+
+
+def of_every_kind(
+    _word: Annotated[str, typer.Argument()],
+    _more: Annotated[list[str], typer.Argument()],
+    _port: Annotated[int, typer.Option("--port", min=1, max=9)] = 3,
+    _loud: Annotated[str | None, typer.Option("--loud", callback=lambda given: (given or "nothing").upper())] = None,
+    _several: Annotated[list[str] | None, typer.Option("--several")] = None,
+    _count: Annotated[int | None, typer.Option("--count", callback=lambda given: (given or 0) + 1)] = None,
+) -> None:
+    """Take parameters such as a command of ours may have one day."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([], ["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "--port", "1"], ["a", "b", "--port", "9"]),
+        *(["a", "b", "--port", "10"], ["a", "b", "--port", "0"], ["a", "", "--loud", "x"], ["a", "b", "--count", "7"]),
+        ["a", "b", "--several", "c", "--several", "d"],
+    ],
+)
+def test_what_is_required_bounded_or_called_back_stays_typers(words: list[str]) -> None:
+    made = typer.Typer()
+    made.command()(of_every_kind)
+    theirs, ours = typer.main.get_command(made), spared(typer.main.get_command(made))
+    assert values_of(ours, words) == values_of(theirs, words)
+    assert isinstance(values_of(ours, ["a", "b"]), dict)
 
 
 def test_listing_profiles_loads_no_provider(tmp_path: Path) -> None:

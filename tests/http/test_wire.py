@@ -650,8 +650,8 @@ def test_a_url_too_long_for_anybody_is_not_sent() -> None:
 def test_certificates_that_the_environment_names_later_are_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wire.open_client(base_url="https://cdr.example", timeout=1, ca_file=None).close()
+    wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None).close()
     (tmp_path / "ca.pem").write_bytes(b"not PEM")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with pytest.raises(ConfigurationError, match="the certificates that the environment names cannot be used"):
-        wire.open_client(base_url="https://cdr.example", timeout=1, ca_file=None)
+        wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None)

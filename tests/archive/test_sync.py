@@ -20,7 +20,15 @@ from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, begun, opened
 from cdrctl.archive.sync import GIVES_UP_AFTER, Day, Outcome, Source, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    OutputError,
+    ProviderError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
 from cdrctl.fetchers import Call, load
 from cdrctl.records import Column, Gap, Page, Record
 from cdrctl.windows import Window, rfc3339
@@ -324,6 +332,77 @@ def test_zone_and_format_are_chosen_once(tmp_path: Path, zone: str | None, form:
     assert begun(tmp_path / "archive", "UTC", "jsonl") == begun(tmp_path / "archive", None, None)
     with pytest.raises(UsageError, match="the archive in"):
         begun(tmp_path / "archive", zone, form)
+
+
+def test_a_zone_that_is_none_begins_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Mars"):
+        begun(tmp_path / "archive", "Mars/Olympus", None)
+    assert not (tmp_path / "archive").exists()
+
+
+@pytest.mark.parametrize(("zone", "form"), [("Mars/Olympus", "jsonl"), ("UTC", "xlsx")])
+def test_an_archive_that_is_described_wrongly_is_not_opened(tmp_path: Path, zone: str, form: str) -> None:
+    (tmp_path / "archive.toml").write_text(f'zone = "{zone}"\nformat = "{form}"\n')
+    with pytest.raises(UsageError, match="Mars|xlsx"):
+        opened(tmp_path)
+
+
+def test_a_ledger_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    """An empty one would say that nothing was ever read."""
+    with pytest.raises(OutputError, match="is not there"):
+        Ledger(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_others_could_read_becomes_its_owners_alone(bench: Bench) -> None:
+    path = bench.archive.folder / "ledger.sqlite3"
+    path.chmod(0o644)
+    Ledger(bench.archive.folder).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_days_file_keeps_the_mode_that_its_owner_gave_it(bench: Bench) -> None:
+    bench.sync()
+    assert bench.path("2026-11-11").stat().st_mode & 0o777 == 0o600
+    bench.path("2026-11-11").chmod(0o640)
+    bench.records.append(call("late", "2026-11-11T07:00:00Z"))
+    bench.sync()
+    assert bench.kept()["2026-11-11"] == ["late", "a", "b"]
+    assert bench.path("2026-11-11").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"7",
+        b"\xff",
+        b'{"readings": [], "header": Infinity}',
+        b'{"readings": [], "header": null}',
+        b'{"readings": [], "header": "x"}',
+        b'{"readings": [{}], "header": 0}',
+        b'{"readings": 7, "header": 0}',
+        b"[" * 200_000,
+        b'{"readings": [], "header": 0}\nhalf an entry',
+    ],
+    ids=lambda head: ascii(head[:50]),
+)
+def test_an_index_that_is_damaged_is_none(bench: Bench, head: bytes) -> None:
+    bench.sync()
+    next(bench.path("2026-11-11").parent.glob(".cdrs.*.index")).write_bytes(head + b"\n")
+    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == [
+        "has lost the hidden index beside it"
+    ]
+
+
+def test_a_gap_takes_no_record_away_whatever_may_go(bench: Bench) -> None:
+    bench.sync()
+    bench.fault = lambda _window: Gap("a part is missing")
+    bench.records = [call("x", "2026-11-11T10:00:00Z"), call("y", "2026-11-11T11:00:00Z")]
+    assert bench.sync(shrink=True).gone == 0
+    assert bench.kept()["2026-11-11"] == ["a", "b", "x", "y"]
 
 
 def test_a_folder_with_other_things_is_no_archive(tmp_path: Path) -> None:

@@ -227,6 +227,10 @@ def test_on_a_terminal_it_is_a_table_that_fits(width: int) -> None:
     assert len(lines) > len(load("webex").calls[0].columns)
 
 
+def test_a_dash_is_the_terminal_as_well() -> None:
+    assert run("fields", "webex", "-o", "-", terminal=True).out == run("fields", "webex", terminal=True).out
+
+
 def test_the_ending_of_a_file_decides_else(tmp_path: Path) -> None:
     target = tmp_path / "fields.csv"
     ran = run("fields", "webex", "-o", target)

@@ -477,3 +477,46 @@ def test_what_cannot_be_written_can_be_known_beforehand(tmp_path: Path) -> None:
         with pytest.raises(OutputError):
             check(str(path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_somebody_guessed_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / f".cdrctl-{bytes(8).hex()}.part").symlink_to("theirs")
+    with pytest.raises(OutputError), output(str(tmp_path / "calls.csv"), NO_STDOUT) as out:
+        out.write(b"ours")
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize(("name", "why"), [("no/calls.csv", "its folder does not exist"), ("", "it is a folder")])
+def test_a_path_is_checked_before_anything_is_begun(tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(OutputError, match=why):
+        check(str(tmp_path / name))
+    check(str(tmp_path / "calls.csv"))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_device_is_said_and_said_once() -> None:
+    """What could not be written is still in the file's buffer when it is closed."""
+    with pytest.raises(OutputError, match="the disk is full"), output("/dev/full", NO_STDOUT) as out:
+        out.write(b"a")
+
+
+def test_what_was_written_to_a_pipe_before_comes_before() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
+        with open(writing, "wb") as stdout:  # noqa: PTH123 - as above
+            stdout.write(b"before\n")
+            with output(None, stdout) as out:
+                out.write(b"after\n")
+        assert pipe.read() == b"before\nafter\n"
+
+
+def test_a_standard_output_that_is_closed_is_no_file(tmp_path: Path) -> None:
+    stdout = (tmp_path / "stdout").open("wb")
+    stdout.close()
+    (tmp_path / "calls.csv").write_bytes(b"old")
+    with output(str(tmp_path / "calls.csv"), stdout) as out:
+        out.write(b"new")
+    assert (tmp_path / "calls.csv").read_bytes() == b"new"

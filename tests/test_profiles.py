@@ -25,6 +25,8 @@ from cdrctl.fetchers.settings import Settings
 from cdrctl.profiles import (
     HIDDEN,
     Profile,
+    _for_commands,
+    _scrubbed,
     add,
     choose,
     config_path,
@@ -1297,3 +1299,18 @@ def test_the_seed_would_be_seen() -> None:
         except ValidationError:
             raise ConfigurationError("hidden") from None
     assert SECRET in everything(caught.value)
+
+
+def test_a_command_is_given_what_it_may_need_and_no_secret_of_others(tmp_path: Path) -> None:
+    """CDRCTL_ACME_LAB_… begins as what is acme's, and is acme-lab's."""
+    prefixes = ("CDRCTL_ACME_", "CDRCTL_ACME_LAB_", "CDRCTL_OTHER_")
+    acme = Profile("acme", "kazoo", {}, "file", tmp_path / "config.toml", prefixes=prefixes)
+    kept = {"PATH": "/bin", "CDRCTL_CONFIG": "c.toml", "CDRCTL_ACME_BASE_URL": "http://acme.example"}
+    others = {"CDRCTL_ACME_PASSWORD": "hush", "CDRCTL_ACME_LAB_BASE_URL": "x", "CDRCTL_OTHER_BASE_URL": "y"}
+    assert _for_commands(acme, {"api_key", "password"}, {**kept, **others}) == kept
+
+
+def test_a_secret_of_a_letter_or_two_is_not_looked_for_in_messages() -> None:
+    assert (
+        _scrubbed("a bad pass and a passphrase", ["a", "ba", "pass", "passphrase"]) == "a bad ******** and a ********"
+    )

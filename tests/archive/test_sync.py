@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,13 +17,14 @@ import pytest
 
 from cdrctl.archive.calendar import coverage, plan
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, begun, opened
-from cdrctl.archive.sync import GIVES_UP_AFTER, Day, Outcome, Source, sync
+from cdrctl.archive.ledger import Kept, Ledger, locked
+from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, Entry, begun, digest, merged, milliseconds, opened
+from cdrctl.archive.sync import GIVES_UP_AFTER, Day, Outcome, Source, kept_since, sync, wanted
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
+    LockedError,
     OutputError,
     ProviderError,
     SignInError,
@@ -212,13 +214,31 @@ def test_a_day_that_fails_does_not_stop_the_others(bench: Bench) -> None:
     assert outcome.days == 3
 
 
-@pytest.mark.parametrize(("error", "tries"), [(SignInError("no"), 1), (TemporaryError("no"), GIVES_UP_AFTER)])
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(SignInError("no"), 1), (ConfigurationError("no"), 1), (TemporaryError("no"), GIVES_UP_AFTER)],
+)
 def test_what_fails_for_every_day_is_not_tried_for_every_day(bench: Bench, error: CdrctlError, tries: int) -> None:
     bench.fault = lambda _window: error
     outcome = bench.sync(since=NOW - timedelta(days=9))
     assert outcome.error is error
     assert len(bench.asked) == tries
     assert set(bench.states()) == {"hole"}
+
+
+@pytest.mark.parametrize("between", [None, ProviderError("never")])
+def test_what_fails_for_a_passing_reason_now_and_then_ends_no_run(bench: Bench, between: CdrctlError | None) -> None:
+    bench.fault = lambda window: between if window.since.day % 2 else TemporaryError("not now")
+    bench.sync(since=NOW - timedelta(days=9))
+    assert len(bench.asked) == 10
+
+
+def test_a_gap_is_told_once_and_makes_no_file_where_nothing_came(bench: Bench) -> None:
+    bench.fault = lambda _window: Gap("a part is missing")
+    bench.records.clear()
+    bench.sync()
+    assert [one for one in bench.said if "a part is missing" in one] == ["warning: incomplete: a part is missing"] * 2
+    assert bench.kept() == {}
 
 
 def test_a_day_whose_file_is_gone_is_read_again_whole(bench: Bench) -> None:
@@ -237,10 +257,69 @@ def test_a_day_whose_file_somebody_changed_is_read_again_whole(bench: Bench) -> 
         file.write("{}\n")
     bench.now += timedelta(hours=12)
     assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["is not what was written"]
-    bench.sync()
+    outcome = bench.sync()
+    assert (outcome.new, outcome.late) == (2, 0), "nothing of it is known any more"
     assert bench.asked[0].since == datetime(2026, 11, 11, tzinfo=UTC)
     assert bench.kept()["2026-11-11"] == ["a", "b"]
     assert list(differences(bench.archive, bench.ledger.files())) == []
+
+
+@pytest.mark.parametrize("fault", [None, Gap("a part is missing")])
+def test_a_file_that_somebody_changed_gives_way_to_nothing_less(bench: Bench, fault: Gap | None) -> None:
+    """A part of the records, or of the day, would take the place of what may be all of it."""
+    bench.records.append(call("when", ""))
+    bench.sync()
+    for day in ("2026-11-11", UNKNOWN):
+        with bench.path(day).open("a") as file:
+            file.write("{}\n")
+    changed = {day: bench.path(day).read_bytes() for day in ("2026-11-11", UNKNOWN)}
+    if fault is None:
+        bench.call = replace(CALL, retention=timedelta(hours=20))
+        bench.records.pop()
+    bench.fault = lambda _window: fault
+    outcome = bench.sync()
+    assert "was changed by another hand" in outcome.failed["2026-11-11"]
+    assert {day: bench.path(day).read_bytes() for day in changed} == changed
+
+
+def test_a_record_without_a_start_takes_no_changed_files_place(bench: Bench) -> None:
+    bench.records = [call("when", "")]
+    bench.sync()
+    bench.path(UNKNOWN).write_text("{}\n")
+    assert "was changed by another hand" in str(bench.sync().failed)
+    assert bench.path(UNKNOWN).read_text() == "{}\n"
+
+
+def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path) -> None:
+    bench = Bench(begun(tmp_path / "archive", None, "jsonl.gz"), Ledger(tmp_path / "archive", new=True))
+    bench.records = [call("a", "2026-11-11T08:00:00Z"), call("c", "2026-11-12T01:00Z")]
+    bench.sync()
+    path = bench.path("2026-11-11")
+    broken = path.read_bytes()[:-4]
+    path.write_bytes(broken)
+    index = next(path.parent.glob(".cdrs.*.index"))
+    index.rename(index.with_name(f".cdrs.{digest(broken)}.index"))
+    outcome = bench.sync()
+    assert list(outcome.failed) == ["2026-11-11"]
+    assert "cannot be read" in outcome.failed["2026-11-11"]
+    assert outcome.days == 1
+    bench.ledger.close()
+
+
+def test_a_record_at_the_end_of_a_window_is_none_of_it() -> None:
+    day = Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
+    old = [Entry(milliseconds(at), name, b"x\n") for at, name in ((day.since, b"first"), (day.until, b"next"))]
+    result, counts = merged(old, [], day, [], whole=True, shrink=True)
+    assert ([entry.key for entry in result], counts.gone) == ([b"next"], 1)
+
+
+def test_what_is_kept_and_wanted_at_the_edges(bench: Bench) -> None:
+    """A provider's edge moves on while a day is read: it is stayed away from."""
+    assert kept_since(replace(CALL, retention=timedelta(days=3)), NOW) == (
+        NOW - timedelta(days=3) + timedelta(minutes=5, seconds=1)
+    )
+    assert wanted(NOW, NOW, None, {}, bench.archive, CALL.lookback) == ([], [])
+    assert list(coverage(bench.archive, CALL, Kept("acme", "cdrs", "test", NOW), {}, [], NOW)) == []
 
 
 def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) -> None:
@@ -294,13 +373,63 @@ def test_a_day_without_calls_has_a_file_that_says_so(bench: Bench) -> None:
 
 def test_the_ledger_can_be_made_again(bench: Bench) -> None:
     bench.sync(since=NOW - timedelta(days=3))
-    before, files = bench.ledger.readings("acme", "cdrs"), bench.ledger.files()
+    before, files, kept = bench.ledger.readings("acme", "cdrs"), bench.ledger.files(), bench.ledger.kept()
     bench.ledger.close()
     assert rebuild_ledger(bench.archive, {"acme": "test"}, NOW) == []
     bench.ledger = Ledger(bench.archive.folder)
     assert bench.ledger.readings("acme", "cdrs") == before
     assert bench.ledger.files() == files
+    assert bench.ledger.kept() == kept
+
+
+def test_a_ledger_that_was_made_again_without_the_profile_goes_on(bench: Bench) -> None:
+    bench.sync()
+    bench.ledger.close()
+    assert rebuild_ledger(bench.archive, {}, NOW) == []
+    bench.ledger = Ledger(bench.archive.folder)
+    assert bench.ledger.kept()[0].provider == ""
+    bench.sync()
     assert bench.ledger.kept()[0].provider == "test"
+
+
+def test_a_call_that_is_kept_already_begins_no_later(bench: Bench) -> None:
+    for days_ago, begins in ((3, 3), (1, 3), (5, 5)):
+        bench.ledger.keep(Kept("acme", "cdrs", "test", NOW - timedelta(days=days_ago)))
+        assert bench.ledger.kept()[0].begins == NOW - timedelta(days=begins)
+
+
+def test_a_line_that_the_ledger_cannot_take_leaves_it_as_it_was(bench: Bench) -> None:
+    bench.sync()
+    before = bench.ledger.readings("acme", "cdrs")
+    reading = before["2026-11-11"][0]
+    with pytest.raises(OutputError, match="cannot be used"):
+        bench.ledger.write("acme", "cdrs", "2026-11-11", [reading, reading], None, NOW)
+    assert bench.ledger.readings("acme", "cdrs") == before
+    bench.ledger.write("acme", "cdrs", "2026-11-11", [reading], None, NOW)
+
+
+def test_the_lock_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with locked(tmp_path), pytest.raises(LockedError), locked(tmp_path):
+            pass
+        assert (tmp_path / "ledger.lock").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_verify_counts_and_names_what_cannot_be_read(bench: Bench) -> None:
+    bench.sync()
+    index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
+    head, end, entries = index.read_bytes().partition(b"\n")
+    index.write_bytes(head + end + entries[: len(entries) // 2])
+    bench.path("2026-11-12").unlink()
+    bench.path("2026-11-12").mkdir()
+    found = {one.path.split("=")[1][:10]: one.what for one in differences(bench.archive, bench.ledger.files())}
+    assert found == {
+        "2026-11-11": "has 1 records, and the ledger has 2",
+        "2026-11-12": "cannot be read: Is a directory",
+    }
 
 
 def test_a_profile_that_changed_its_provider_does_not_get_into_the_others_files(bench: Bench) -> None:
@@ -343,7 +472,7 @@ def test_a_zone_that_is_none_begins_no_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("zone", "form"), [("Mars/Olympus", "jsonl"), ("UTC", "xlsx")])
 def test_an_archive_that_is_described_wrongly_is_not_opened(tmp_path: Path, zone: str, form: str) -> None:
     (tmp_path / "archive.toml").write_text(f'zone = "{zone}"\nformat = "{form}"\n')
-    with pytest.raises(UsageError, match="Mars|xlsx"):
+    with pytest.raises(UsageError, match=r"Mars|xlsx"):
         opened(tmp_path)
 
 

@@ -305,7 +305,7 @@ def test_what_was_given_up_on_is_read_no_further() -> None:
             left.set()
 
     with talking(drip) as url:
-        acme = client(url, timeout=0.05)
+        acme = client(url, timeout=0.2)
         with pytest.raises(TemporaryError, match="not whole"):
             acme.ask(Ask("GET", f"{url}/x"), tries=1)
         assert left.wait(5)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -168,9 +170,9 @@ def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
         hands = Hands()
         fault = TemporaryError("not yet")
         fault.wait = named
-        errors: list[CdrctlError | None] = [fault, None]
+        errors: Iterator[CdrctlError | None] = iter([fault, None])
         transport, _ = answering(GOOD)
-        client(hands=hands, transport=transport).get("/x", whole=lambda _, left=errors: left.pop(0))
+        client(hands=hands, transport=transport).get("/x", whole=functools.partial(lambda left, _: next(left), errors))
         assert hands.waits == [waited]
 
 

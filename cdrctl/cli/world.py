@@ -7,6 +7,7 @@ import json
 import os
 import select
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -132,12 +133,14 @@ class Voice:
     stays: str = "no file was touched"
     _secrets: set[str] = field(default_factory=set)
     _progress_shown: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def conceal(self, secrets: Iterable[str]) -> None:
         """Never let these through again."""
         for secret in secrets:
             spelt = (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1])
-            self._secrets.update(word for word in spelt if len(word) >= SHORTEST)
+            with self._lock:  # another set each time: one that another thread looks through must not grow
+                self._secrets = self._secrets.union(word for word in spelt if len(word) >= SHORTEST)
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and on one line that no terminal obeys."""
@@ -217,19 +220,21 @@ class Voice:
     def _progress(self, text: str) -> None:
         if not self._may_overwrite():
             return
-        self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.world.width - 1)]}")
-        self._progress_shown = True
+        self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.world.width - 1)]}", progress=True)
 
     def _line(self, text: str) -> None:
-        self._write(("\r\x1b[2K" if self._progress_shown else "") + text + "\n")
-        self._progress_shown = False
+        self._write(text + "\n", progress=False)
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, progress: bool) -> None:
+        """Write a whole line, or one of progress that the next one overwrites, whoever else speaks meanwhile."""
         stream = self.world.stderr
-        if stream is None:
+        if stream is None:  # looked at without the lock, which a thread may hold whose reader does not read
             return
-        try:
-            stream.write(text.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
-            stream.flush()
-        except (OSError, ValueError):  # nobody listens: the exit code still speaks
-            self.world.stderr = None
+        with self._lock:
+            whole = "\r\x1b[2K" + text if self._progress_shown and not progress else text
+            self._progress_shown = progress
+            try:
+                stream.write(whole.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
+                stream.flush()
+            except (OSError, ValueError):  # nobody listens: the exit code still speaks
+                self.world.stderr = None

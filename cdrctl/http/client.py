@@ -8,6 +8,7 @@ ask      per request:  is this address ours? sign in, renew once on 401, turn th
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -127,8 +128,18 @@ class TokenShelf(Protocol):
         """Keep it, durably."""
 
 
+class ClosedError(Exception):
+    """The client was closed meanwhile: who asks in another thread is to end."""
+
+
+def _silent(_level: Level, _text: str) -> None:
+    """Say nothing."""
+
+
 class Client:
     """One profile's way to its provider for one run; counts its requests, and compares the clocks (`ahead`).
+
+    Several threads may ask at once: they keep one budget and have one token, which one of them renews.
 
     Args:
         title: The provider as said in messages.
@@ -169,7 +180,7 @@ class Client:
         shelf: TokenShelf | None = None,
         pace_shelf: PaceShelf | None = None,
         clock: Clock | None = None,
-        tell: Tell = lambda _level, _text: None,
+        tell: Tell = _silent,
         conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
         jitter: Callable[[], float] = random.random,
         transport: httpx.BaseTransport | None = None,
@@ -196,10 +207,17 @@ class Client:
         )
         self._token: Token | None = None
         self._renew_at: datetime | None = None
+        self._refused: SignInError | None = None
+        self._signing = threading.Lock()  # one thread signs in, which may take long, and the others wait for its token
+        self._counting = threading.Lock()
+        self._closed = False
         self._pool = Connections(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; what other threads still ask or say ends here, and their turns are given back."""
+        self._closed = True
+        self.tell = _silent
+        self._pace.give_back()
         self._pool.close()
 
     def get(
@@ -226,12 +244,10 @@ class Client:
             CdrctlError: What the provider's answer means, or TemporaryError when no try was answered.
         """
         self._check_address(ask.url)
-        token = self._token
-        if token is None or (self._renew_at is not None and self.clock.now() >= self._renew_at):
-            token = self._use(self._renewed(token))
+        token = self._current()
         answer = self._politely(self._signed(ask, token), tries)
         if ask.signed and self._ended(answer):
-            token = self._use(self._renewed(token, answer))
+            token = self._instead(token, answer)
             answer = self._politely(self._signed(ask, token), tries)
         error = self._explain(answer)
         if error is not None:
@@ -247,7 +263,7 @@ class Client:
             CdrctlError: What an answer that is not good means.
         """
         self._check_address(ask.url)
-        self.requests += 1
+        self._count()
         try:
             yield from pieces(self._pool, ask, self._explain)
         except BrokenExchangeError as broken:
@@ -276,6 +292,25 @@ class Client:
             return unambiguous(url) and self._trusts(url)
         except ValueError:  # urlsplit's word for what is no URL
             return False
+
+    def _count(self) -> None:
+        with self._counting:
+            self.requests += 1
+
+    def _current(self) -> Token:
+        """Return the token to use, which is a new one where there was none, or where it is about to end."""
+        with self._signing:
+            token = self._token
+            if token is None or (self._renew_at is not None and self.clock.now() >= self._renew_at):
+                token = self._use(self._renewed(token))
+            return token
+
+    def _instead(self, ended: Token, refusal: Answer) -> Token:
+        """Return another token than the one that was refused: the one that another thread has got meanwhile, or new."""
+        with self._signing:
+            if self._token is not None and self._token is not ended:
+                return self._token
+            return self._use(self._renewed(ended, refusal))
 
     def _use(self, token: Token) -> Token:
         """Return the token, which is used from now on and renewed shortly before its end.
@@ -308,6 +343,8 @@ class Client:
             return token
 
     def _signed_in(self, ended: Token | None, refusal: Answer | None) -> Token:
+        if self._refused is not None:  # what was wrong for one thread is wrong for all: no account is locked for that
+            raise self._refused
         flow = self._sign_in(ended, self.clock.now())
         try:
             ask = next(flow)
@@ -318,6 +355,7 @@ class Client:
         except SignInError as error:
             if error.said is None and refusal is not None:
                 error.said = said(refusal)
+            self._refused = error
             raise
         self._conceal(token.secrets)
         return token
@@ -330,7 +368,7 @@ class Client:
         """
         for attempt in range(1, tries + 1):
             self._wait_for_budget(ask.kind)
-            self.requests += 1
+            self._count()
             answer: Answer | None = None
             sent = self.clock.now()
             try:
@@ -356,16 +394,24 @@ class Client:
         raise error
 
     def _wait_for_budget(self, kind: str) -> None:
-        """Wait until a request of this kind may be sent; whoever is interrupted meanwhile lets others have the turn."""
-        wait = self._pace.reserve(kind)
+        """Wait until a request of this kind may be sent; whoever is interrupted meanwhile lets others have the turn.
+
+        Raises:
+            ClosedError: The client was closed, before or meanwhile.
+        """
+        turn = self._pace.reserve(kind)
         try:
-            if wait >= 1:
-                self.tell("wait", f"waiting {wait:.0f} s: that is as fast as {self.title} may be asked")
-            if wait > 0:
-                self.clock.sleep(wait)
+            if not self._closed:
+                if turn.wait >= 1:
+                    self.tell("wait", f"waiting {turn.wait:.0f} s: that is as fast as {self.title} may be asked")
+                if turn.wait > 0:
+                    self.clock.sleep(turn.wait)
         except BaseException:
-            self._pace.give_back()
+            self._pace.give_back(turn)
             raise
+        if self._closed or not self._pace.take(turn):
+            self._pace.give_back(turn)
+            raise ClosedError
 
     def _fault(self, ask: Ask, answer: Answer) -> CdrctlError | None:
         """Return what is wrong with an answer that another try may mend, or None."""
@@ -404,12 +450,13 @@ class Client:
         `Date` is when an answer was made (RFC 9110, section 6.6.1): not before it was asked for, not after it came. One
         that a cache kept has an `Age`.
         """
-        if self.ahead is not None or "age" in answer.headers:
+        theirs = _http_date(answer.headers.get("date", "")) if self.ahead is None else None
+        if theirs is None or "age" in answer.headers:
             return
-        theirs = _http_date(answer.headers.get("date", ""))
-        if theirs is None:
-            return
-        self.ahead = max(sent - theirs, timedelta(0)) + min(self.clock.now() - theirs, timedelta(0))
+        with self._counting:
+            if self.ahead is not None:
+                return
+            self.ahead = max(sent - theirs, timedelta(0)) + min(self.clock.now() - theirs, timedelta(0))
         if abs(self.ahead) >= CLOCKS_MAY_DIFFER:
             side = "ahead of" if self.ahead > timedelta(0) else "behind"
             self.tell(

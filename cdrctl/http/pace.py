@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
@@ -65,8 +66,26 @@ It bounds what a crowd of runs that were killed while they waited, or a damaged 
 Sent = dict[str, list[int]]
 """By kind of request, in order, when each was sent or will be, in microseconds."""
 
+GIVING_BACK_SECONDS = 1.0
+"""Who ends waits no longer for a thread that reads or writes the shared instants."""
+
 _SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """When one request may be sent.
+
+    Args:
+        kind: Of the request.
+        wait: Seconds until then, counted from when the turn was reserved.
+        at: The instant that everybody on this host knows of, in microseconds, or None where it is not shared.
+    """
+
+    kind: str
+    wait: float = 0.0
+    at: int | None = None
 
 
 class PaceShelf(Protocol):
@@ -92,7 +111,7 @@ class Pace:
     nobody waits with the lock held. Instants that are shared are of the wall clock, because a clock that never jumps
     begins anew with every boot. Where the wall clock was set back since they were written, no time has passed since
     then as far as is known, and they are moved back with it; set forward, it hastens only the requests of others: this
-    profile's own are counted by the other clock as well.
+    profile's own are counted by the other clock as well. Several threads may ask: each gets turns of its own.
 
     Args:
         budgets: By kind of request, what is published.
@@ -121,44 +140,64 @@ class Pace:
         self._tell = tell
         self._alone = False
         self._own: Sent = {}
-        self._reserved: tuple[str, int] | None = None
+        self._lock = threading.Lock()
+        self._waiting: set[Turn] = set()
 
-    def reserve(self, kind: str) -> float:
-        """Return the seconds to wait before a request of this kind may be sent, which is counted as sent then."""
+    def reserve(self, kind: str) -> Turn:
+        """Return the turn of a request of this kind, which is counted as sent then."""
         if all(counted not in (kind, EVERY) for counted, _, _ in self._spans):
-            return 0.0
-        now, wait = self._earliest(kind)
-        if self._shelf is not None:
-            self._reserved = None
-            try:
-                now, wait = self._share(kind, self._shelf)
-            except CdrctlError as error:
-                if not self._alone:
-                    self._tell(f"the pace is kept without regard to other runs: {error.message}")
-                self._alone = True
-        self._note(self._own, kind, now + wait, now)
-        return wait / _SECOND
+            return Turn(kind)
+        with self._lock:
+            now, wait = self._earliest(kind)
+            at = None
+            if self._shelf is not None:
+                try:
+                    now, wait, at = self._share(kind, self._shelf)
+                except CdrctlError as error:
+                    if not self._alone:
+                        self._tell(f"the pace is kept without regard to other runs: {error.message}")
+                    self._alone = True
+            self._note(self._own, kind, now + wait, now)
+            turn = Turn(kind, wait / _SECOND, at)
+            if at is not None:
+                self._waiting.add(turn)
+        return turn
 
-    def give_back(self) -> None:
-        """Let others have the instant that was reserved last: nothing will be sent then."""
-        if self._shelf is None or self._reserved is None:
+    def take(self, turn: Turn) -> bool:
+        """Return whether the request of a turn may be sent, which is sent now: not if the turn was given back."""
+        if turn.at is None:
+            return True
+        with self._lock:
+            taken = turn in self._waiting
+            self._waiting.discard(turn)
+        return taken
+
+    def give_back(self, *turns: Turn) -> None:
+        """Let others have these turns, or all that were not taken: nothing will be sent then."""
+        if self._shelf is None or not self._lock.acquire(timeout=GIVING_BACK_SECONDS):
             return
-        kind, at = self._reserved
-        self._reserved = None
-        with suppress(CdrctlError), self._shelf.locked():
-            now = self._wall()
-            sent = self._believed(self._shelf.load(), now)
-            if at in sent.get(kind, ()):
-                sent[kind].remove(at)
+        try:
+            unused = self._waiting.intersection(turns) if turns else set(self._waiting)
+            self._waiting -= unused
+            if not unused:
+                return
+            with suppress(CdrctlError), self._shelf.locked():
+                now = self._wall()
+                sent = self._believed(self._shelf.load(), now)
+                for turn in unused:
+                    if turn.at is not None and turn.at in sent.get(turn.kind, ()):
+                        sent[turn.kind].remove(turn.at)
                 self._shelf.save({"written": now, "sent": sent})
+        finally:
+            self._lock.release()
 
     def _earliest(self, kind: str) -> tuple[int, int]:
         """Return now and how long to wait, both by the clock that never jumps, as far as this profile knows."""
         now = int(self._clock.monotonic() * _SECOND)
         return now, self._slot(kind, now, self._own) - now
 
-    def _share(self, kind: str, shelf: PaceShelf) -> tuple[int, int]:
-        """Return the same as far as everybody knows, having reserved it."""
+    def _share(self, kind: str, shelf: PaceShelf) -> tuple[int, int, int]:
+        """Return the same as far as everybody knows, and the instant by the wall clock, having reserved it."""
         with shelf.locked():
             now, wait = self._earliest(kind)
             wall = self._wall()
@@ -166,8 +205,7 @@ class Pace:
             at = self._slot(kind, wall + wait, sent)
             self._note(sent, kind, at, wall)
             shelf.save({"written": wall, "sent": sent})
-        self._reserved = kind, at
-        return now, at - wall
+        return now, at - wall, at
 
     def _slot(self, kind: str, earliest: int, sent: Sent) -> int:
         """Return the first instant at which one more request of this kind keeps all budgets, reserved ones too."""

@@ -25,7 +25,7 @@ def sent(
     out = []
     for kind, later in sequence:
         hands.seconds += later
-        hands.seconds += pace.reserve(kind)
+        hands.seconds += pace.reserve(kind).wait
         out.append((kind, hands.seconds))
     return out
 

@@ -76,50 +76,50 @@ def crowded(budget: Budget, times: list[float]) -> bool:
 
 
 def test_runs_one_after_the_other_keep_the_budget_together(host: Host) -> None:
-    assert host.run().reserve("window") == 0
+    assert host.run().reserve("window").wait == 0
     host.seconds = 10
-    assert host.run().reserve("window") == 50
+    assert host.run().reserve("window").wait == 50
 
 
 def test_whoever_comes_later_waits_behind_all_who_wait(host: Host) -> None:
-    assert [host.run().reserve("window") for _ in range(4)] == [0, 60, 120, 180]
+    assert [host.run().reserve("window").wait for _ in range(4)] == [0, 60, 120, 180]
     host.seconds = 130
-    assert host.run().reserve("window") == 110
+    assert host.run().reserve("window").wait == 110
 
 
 def test_kinds_wait_only_for_their_own_and_pass_those_who_wait(host: Host) -> None:
     both = {"window": Budget(1, 60), EVERY: Budget(2, 10)}
     kinds = ["window", "window", "page", "page", "page"]
-    assert [host.run(both).reserve(kind) for kind in kinds] == [0, 60, 0, 10, 10]
+    assert [host.run(both).reserve(kind).wait for kind in kinds] == [0, 60, 0, 10, 10]
 
 
 def test_a_reservation_that_lies_ahead_leaves_no_more_room_than_there_is(host: Host) -> None:
     both = {"window": Budget(1, 60), EVERY: Budget(1, 10)}
-    assert [host.run(both).reserve("window") for _ in range(2)] == [0, 60]
+    assert [host.run(both).reserve("window").wait for _ in range(2)] == [0, 60]
     host.seconds = 51  # nine seconds before the second
-    assert host.run(both).reserve("page") == 19
+    assert host.run(both).reserve("page").wait == 19
 
 
 def test_an_instant_that_one_budget_moves_is_looked_at_by_all_again(host: Host) -> None:
     both = {EVERY: Budget(1, 10), "window": Budget(1, 60)}
-    assert host.run(both).reserve("window") == 0
-    assert host.run(both, 1).reserve("page") == 60
+    assert host.run(both).reserve("window").wait == 0
+    assert host.run(both, 1).reserve("page").wait == 60
     host.seconds = 20
-    assert host.run(both).reserve("window") == 50
+    assert host.run(both).reserve("window").wait == 50
 
 
 def test_instants_stay_until_they_are_of_no_account(host: Host) -> None:
     budget = {"page": Budget(2, 60)}
     waits = []
     for host.seconds in (0, 40, 50, 101, 119, 160):
-        waits.append(host.run(budget).reserve("page"))
+        waits.append(host.run(budget).reserve("page").wait)
     assert waits == [0, 0, 10, 0, 1, 1]
 
 
 def test_a_long_export_leaves_a_small_file(host: Host) -> None:
     run = host.run({EVERY: Budget(5, 1)})
     for _ in range(300):
-        host.seconds += run.reserve("page")
+        host.seconds += run.reserve("page").wait
     assert len(json.loads(shelf(host.folder).path.read_bytes())["sent"]["page"]) <= 8
 
 
@@ -153,7 +153,7 @@ def test_no_span_holds_more_than_its_budget_whoever_asks_when(
             kind, later, anew = left[who].pop(0)
             if anew:
                 runs[who] = host.run(budgets, own[who], at)
-            sent = host.seconds + runs[who].reserve(kind)
+            sent = host.seconds + runs[who].reserve(kind).wait
             out.append((kind, sent))
             free[who] = sent + later
         assert host.said == []
@@ -172,7 +172,7 @@ def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
         "pace = Pace({'page': Budget(5, 10)}, None, clock, PaceFile(folder / 'a.json', folder / 'lock'))\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
-        "for _ in range(25): print(pace.reserve('page'))\n"
+        "for _ in range(25): print(pace.reserve('page').wait)\n"
     )
     racing = [
         subprocess.Popen(
@@ -223,7 +223,7 @@ def test_nobody_waits_with_the_lock_held(tmp_path: Path, monkeypatch: pytest.Mon
 def test_profiles_with_one_credential_share_a_queue(host: Host) -> None:
     one = shelf(host.folder, access_token=SECRET)
     other = shelf(host.folder, access_token=SECRET, timeout=5, timezone="Asia/Tokyo", requests_per_minute=30)
-    assert [host.run(at=at).reserve("window") for at in (one, other)] == [0, 60]
+    assert [host.run(at=at).reserve("window").wait for at in (one, other)] == [0, 60]
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_profiles_with_one_credential_share_a_queue(host: Host) -> None:
     ],
 )
 def test_another_token_or_host_has_its_own_queue(host: Host, other: dict[str, Any]) -> None:
-    assert host.run().reserve("window") == 0
-    assert host.run(at=shelf(host.folder, **other)).reserve("window") == 0
+    assert host.run().reserve("window").wait == 0
+    assert host.run(at=shelf(host.folder, **other)).reserve("window").wait == 0
 
 
 def test_another_provider_has_its_own_queue(tmp_path: Path) -> None:
@@ -263,16 +263,16 @@ def test_neither_the_file_nor_its_name_tells_the_secret(host: Host) -> None:
 
 def test_a_profiles_own_pace_counts_its_neighbours_and_binds_only_itself(host: Host) -> None:
     quick, slow = {EVERY: Budget(5, 1)}, 1
-    assert host.run(quick).reserve("page") == 0
-    assert host.run(quick, slow).reserve("page") == 60
+    assert host.run(quick).reserve("page").wait == 0
+    assert host.run(quick, slow).reserve("page").wait == 60
     host.seconds = 30  # long after the first counts for the quick ones
-    assert host.run(quick).reserve("page") == 0
+    assert host.run(quick).reserve("page").wait == 0
     host.seconds = 59
-    assert host.run(quick, slow).reserve("page") == 61
+    assert host.run(quick, slow).reserve("page").wait == 61
 
 
 def test_a_pace_that_is_no_whole_number_is_rounded_to_the_slower_side(host: Host) -> None:
-    assert 60 <= [host.run({}, 7).reserve("page") for _ in range(8)][-1] < 60.001
+    assert 60 <= [host.run({}, 7).reserve("page").wait for _ in range(8)][-1] < 60.001
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_what_is_not_paced_touches_no_file(
     host: Host, budgets: dict[str, Budget], own: float | None, kind: str
 ) -> None:
     run = host.run(budgets, own)
-    assert [run.reserve(kind) for _ in range(3)] == [0, 0, 0]
+    assert [run.reserve(kind).wait for _ in range(3)] == [0, 0, 0]
     run.give_back()
     assert list(host.folder.iterdir()) == []
 
@@ -294,23 +294,23 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_queue_is(ho
     for _ in range(3):
         host.run().reserve("window")
     host.set_by = -86_400
-    assert host.run().reserve("window") == 180
+    assert host.run().reserve("window").wait == 180
     host.seconds = 100
-    assert host.run().reserve("window") == 140
+    assert host.run().reserve("window").wait == 140
 
 
 def test_a_clock_that_was_set_forward_hastens_no_run_that_has_asked_before(host: Host) -> None:
     run = host.run()
     run.reserve("window")
     host.seconds, host.set_by = 10, 86_400
-    assert run.reserve("window") == 50
+    assert run.reserve("window").wait == 50
 
 
 def test_the_clock_of_a_new_boot_is_no_matter(host: Host) -> None:
     host.seconds = 10**6
     host.run().reserve("window")
     host.seconds, host.set_by = 5, 10**6
-    assert host.run().reserve("window") == 55
+    assert host.run().reserve("window").wait == 55
 
 
 def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -> None:
@@ -321,8 +321,8 @@ def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -
         ahead = {"written": noon, "sent": {"window": [*first, noon + spans * 60_000_000]}}
         with at.locked():
             at.save(ahead)
-        assert host.run().reserve("window") == 0
-        assert host.run().reserve("window") == (WAITING + 1) * 60 if first else wait + 60
+        assert host.run().reserve("window").wait == 0
+        assert host.run().reserve("window").wait == (WAITING + 1) * 60 if first else wait + 60
     assert max(json.loads(at.path.read_bytes())["sent"]["window"]) <= noon + WAITING * 60_000_000
 
 
@@ -352,7 +352,7 @@ def test_a_damaged_file_begins_anew(host: Host, content: bytes) -> None:
     at = shelf(host.folder)
     at.path.parent.mkdir()
     at.path.write_bytes(content)
-    assert [host.run().reserve("window") for _ in range(2)] == [0, 60]
+    assert [host.run().reserve("window").wait for _ in range(2)] == [0, 60]
     assert host.said == []
 
 
@@ -361,7 +361,7 @@ def test_instants_in_no_order_are_put_in_order(host: Host) -> None:
     noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     with at.locked():
         at.save({"written": noon, "sent": {"page": [noon + 50_000_000, noon]}})
-    assert host.run({"page": Budget(2, 60)}).reserve("page") == 60
+    assert host.run({"page": Budget(2, 60)}).reserve("page").wait == 60
 
 
 @pytest.mark.parametrize("config", ["file/config.toml", "~/config.toml"], ids=["no folder", "no home"])
@@ -392,7 +392,7 @@ def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
 def test_a_folder_in_place_of_the_file(host: Host) -> None:
     shelf(host.folder).path.mkdir(parents=True)
     run = host.run()
-    assert [run.reserve("window") for _ in range(3)] == [0, 60, 120]
+    assert [run.reserve("window").wait for _ in range(3)] == [0, 60, 120]
     assert len(host.said) == 1
 
 
@@ -400,12 +400,12 @@ def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkey
     monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
     run = host.run()
     with shelf(host.folder).locked():
-        assert [run.reserve("window") for _ in range(2)] == [0, 60]
+        assert [run.reserve("window").wait for _ in range(2)] == [0, 60]
     assert len(host.said) == 1
     host.seconds = 60
-    assert run.reserve("window") == 60  # what it knows still counts, and the others hear of it again
+    assert run.reserve("window").wait == 60  # what it knows still counts, and the others hear of it again
     host.seconds = 61
-    assert host.run().reserve("window") == 119
+    assert host.run().reserve("window").wait == 119
     assert len(host.said) == 1
 
 
@@ -435,34 +435,36 @@ def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) ->
 
     clock = Clock(lambda: NOON, lambda: 0.0, stop)
     host = Host(tmp_path)
-    assert host.run().reserve("window") == 0
+    assert host.run().reserve("window").wait == 0
     for _ in range(3):
         impatient = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
         with pytest.raises(KeyboardInterrupt):
             impatient.get("/x", kind="window")
     assert asked == []
-    assert host.run().reserve("window") == 60
+    assert host.run().reserve("window").wait == 60
 
 
 def test_only_what_was_not_sent_is_given_back(host: Host) -> None:
     one, other = host.run(), host.run()
-    assert [one.reserve("window"), other.reserve("window")] == [0, 60]
+    assert [one.reserve("window").wait, other.reserve("window").wait] == [0, 60]
     other.give_back()
-    assert host.run().reserve("window") == 60
+    assert host.run().reserve("window").wait == 60
     other.give_back()
-    assert host.run().reserve("window") == 120
+    assert host.run().reserve("window").wait == 120
 
 
 def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
     run, other = host.run(), host.run()
-    assert [run.reserve("window"), other.reserve("window")] == [0, 60]
+    first = run.reserve("window")
+    assert run.take(first)
+    assert [first.wait, other.reserve("window").wait] == [0, 60]
     with shelf(host.folder).locked():
-        assert run.reserve("window") == 60
+        assert run.reserve("window").wait == 60
         other.give_back()  # in vain, and nobody is told
     run.give_back()
     assert len(host.said) == 1
-    assert host.run().reserve("window") == 120
+    assert host.run().reserve("window").wait == 120
 
 
 @POSIX
@@ -502,4 +504,4 @@ def test_files_that_nobody_needs_any_more_go_when_a_new_one_comes(host: Host) ->
     host.run(at=new).reserve("window")
     assert {each.name for each in new.path.parent.iterdir()} == {young.path.name, new.path.name, "lock", "odd"}
     assert host.said == []
-    assert host.run(at=young).reserve("window") == 120
+    assert host.run(at=young).reserve("window").wait == 120

@@ -1,0 +1,96 @@
+"""Several threads speak on stderr: whole lines, and no secret among them."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from cdrctl.cli.world import MASK, Voice, World
+
+LONG = 20
+"""Seconds after which a test that waits for another thread has failed."""
+
+
+class Busy(io.StringIO):
+    """A stream that notices when two write at the same time, or between a line and its flush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing = 0
+        self.most = 0
+
+    def write(self, text: str) -> int:
+        self.writing += 1
+        for char in text:
+            self.most = max(self.most, self.writing)
+            super().write(char)
+        return len(text)
+
+    def flush(self) -> None:
+        self.writing -= 1
+
+
+def world(stderr: io.StringIO, *, terminal: bool = False) -> World:
+    return World({}, io.StringIO(), io.BytesIO(), stderr, False, False, terminal, 80)
+
+
+@pytest.fixture(autouse=True)
+def _hasty() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_lines_of_several_threads_are_whole(terminal: bool) -> None:  # noqa: FBT001 - a case
+    stream = Busy()
+    voice = Voice(world(stream, terminal=terminal), aside=True)
+    begin = threading.Barrier(4)
+
+    def speak(name: str) -> None:
+        begin.wait(LONG)
+        for n in range(100):
+            voice.tell("progress", f"{name * 30} so far")
+            voice.tell("note", f"{name * 30} {n}")
+
+    threads = [threading.Thread(target=speak, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    assert stream.most == 1
+    lines = [line.rpartition("\x1b[2K")[2] for line in stream.getvalue().split("\n")]
+    spoken = sorted(line for line in lines if line and "so far" not in line)
+    assert spoken == sorted(f"cdrctl: note: {name * 30} {n}" for name in "abcd" for n in range(100))
+
+
+def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
+    stream = io.StringIO()
+    voice = Voice(world(stream))
+    begin = threading.Barrier(4)
+    raised: list[BaseException] = []
+
+    def learn(name: str) -> None:
+        begin.wait(LONG)
+        try:
+            for n in range(200):
+                voice.conceal([f"secret-{name}-{n:04}"])
+                voice.tell("note", f"said secret-{name}-{n:04}")
+        except BaseException as error:  # noqa: BLE001 - a thread's own error would be lost
+            raised.append(error)
+
+    threads = [threading.Thread(target=learn, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    assert raised == []
+    voice.tell("note", " ".join(f"secret-{name}-{n:04}" for name in "abcd" for n in range(200)))
+    assert "secret-" not in stream.getvalue()
+    assert MASK in stream.getvalue()

@@ -1,0 +1,233 @@
+"""Several threads ask with one client: one budget, one token, every request counted, and an end to all of them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cdrctl.errors import SignInError
+from cdrctl.http import Answer, Ask, Budget, Clock, Manners, Token
+from cdrctl.http.client import ClosedError
+from cdrctl.http.pace import Pace, Turn
+from tests.http.test_shared_pace import ONE_A_MINUTE, Host, shelf
+from tests.http.wires import NOON, Hands, answering, client
+
+LONG = 20
+"""Seconds after which a test that waits for another thread has failed."""
+
+THREADS = 8
+
+
+@pytest.fixture(name="hasty")
+def _hasty() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def together(what: Callable[[], object], threads: int = THREADS) -> list[BaseException]:
+    """Do something in several threads, begun at the same time, and return what they raised."""
+    begin, raised = threading.Barrier(threads), list[BaseException]()
+
+    def one() -> None:
+        begin.wait(LONG)
+        try:
+            what()
+        except BaseException as error:  # noqa: BLE001 - a thread's own error would be lost
+            raised.append(error)
+
+    running = [threading.Thread(target=one) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(LONG)
+    return raised
+
+
+# The budget
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.usefixtures("hasty")
+def test_threads_that_race_keep_the_budget_together(shared: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+    clock = Clock(lambda: NOON, lambda: 0.0)
+    pace = Pace({"page": Budget(5, 10)}, None, clock, shelf(tmp_path) if shared else None)
+    turns: list[Turn] = []
+    each = 10 if shared else 60
+    assert together(lambda: turns.extend(pace.reserve("page") for _ in range(each))) == []
+    assert sorted(turn.wait for turn in turns) == [float(n // 5 * 10) for n in range(THREADS * each)]
+
+
+def test_each_thread_gives_back_its_own_turn(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    run = host.run()
+    first, second, third = (run.reserve("window") for _ in range(3))
+    assert run.take(first)
+    assert (second.wait, third.wait) == (60, 120)
+    run.give_back(second)
+    assert host.run().reserve("window").wait == 60
+    assert run.take(third)
+    assert not run.take(second)
+
+
+def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -> None:
+    """A thread that waits for its turn cannot be interrupted: others need not wait behind it all the same."""
+    transport, asked = answering(httpx.Response(200, json={}))
+    waiting, woken = threading.Semaphore(0), threading.Event()
+
+    def sleep(_seconds: float) -> None:
+        waiting.release()
+        woken.wait(LONG)
+
+    host = Host(tmp_path)
+    assert host.run().reserve("window").wait == 0
+    clock = Clock(lambda: NOON, lambda: 0.0, sleep)
+    acme = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            acme.get("/x", kind="window")
+        except ClosedError as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert waiting.acquire(timeout=LONG)
+    assert host.run().reserve("window").wait == 240
+    acme.close()
+    assert host.run().reserve("window").wait == 60
+    woken.set()
+    for thread in threads:
+        thread.join(LONG)
+    assert len(raised) == 3
+    assert asked == []
+    assert host.run().reserve("window").wait == 120, "what was given back is not given back again"
+
+
+def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
+    transport, asked = answering(httpx.Response(200, json={}))
+    host = Host(tmp_path)
+    acme = client(manners=Manners(ONE_A_MINUTE), clock=host.clock, pace_shelf=shelf(tmp_path), transport=transport)
+    acme.get("/x", kind="window")
+    acme.close()
+    assert len(asked) == 1
+    assert host.run().reserve("window").wait == 60
+
+
+def test_a_closed_client_asks_and_says_nothing_more() -> None:
+    transport, asked = answering(httpx.Response(200, json={}))
+    told: list[str] = []
+    acme = client(transport=transport, tell=lambda _level, text: told.append(text))
+    acme.close()
+    with pytest.raises(ClosedError):
+        acme.get("/x")
+    acme.tell("warning", "too late")
+    assert asked == []
+    assert told == []
+
+
+def test_who_waits_to_try_again_ends_with_the_client() -> None:
+    transport, asked = answering(httpx.Response(503))
+    hands = Hands()
+
+    def sleep(_seconds: float) -> None:
+        acme.close()
+
+    acme = client(transport=transport, clock=Clock(hands.clock.now, hands.clock.monotonic, sleep))
+    with pytest.raises(ClosedError):
+        acme.get("/x")
+    assert len(asked) == 1
+
+
+# The token
+
+
+class Provider:
+    """Issues tokens, and answers to the newest only; requests with an older one come in together."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.issued = 0
+        self.signing = 0
+        self.most = 0
+        self.refuses = refuses
+        self.old = threading.Barrier(THREADS)
+        self.lock = threading.Lock()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/token":
+            with self.lock:
+                self.issued += 1
+                number = self.issued
+            return httpx.Response(403 if self.refuses else 200, json={"token": f"t{number}"})
+        if request.headers["authorization"] == "t1" and request.url.path == "/v1/ended":
+            self.old.wait(LONG)
+            return httpx.Response(401, json={})
+        return httpx.Response(200, json={})
+
+    def sign_in(self, _ended: Token | None, _now: datetime) -> Generator[Ask, Answer, Token]:
+        with self.lock:
+            self.signing += 1
+            self.most = max(self.most, self.signing)
+        answer = yield Ask("POST", "http://cdr.example/token", kind="sign-in")
+        with self.lock:
+            self.signing -= 1
+        if not answer.good:
+            raise SignInError("no")
+        return Token({"Authorization": answer.body["token"]})
+
+
+def test_one_thread_signs_in_and_all_use_its_token() -> None:
+    provider = Provider()
+    acme = client(transport=httpx.MockTransport(provider), sign_in=provider.sign_in)
+    assert together(lambda: acme.get("/x")) == []
+    assert (provider.issued, provider.most) == (1, 1)
+
+
+def test_a_token_that_ends_for_many_threads_is_renewed_once() -> None:
+    provider = Provider()
+    acme = client(transport=httpx.MockTransport(provider), sign_in=provider.sign_in)
+    acme.get("/x")
+    assert together(lambda: acme.get("/ended")) == []
+    assert (provider.issued, provider.most) == (2, 1)
+    assert acme.requests == 2 + 1 + 2 * THREADS
+
+
+def test_a_sign_in_that_was_refused_is_not_tried_by_every_thread() -> None:
+    """So many wrong passwords in a row lock an account."""
+    provider = Provider(refuses=True)
+    acme = client(transport=httpx.MockTransport(provider), sign_in=provider.sign_in)
+    raised = together(lambda: acme.get("/x"))
+    assert [type(error) for error in raised] == [SignInError] * THREADS
+    assert provider.issued == 1
+
+
+# What is said
+
+
+def test_a_clock_that_is_wrong_is_said_once_by_many_threads() -> None:
+    date = format_datetime((NOON - timedelta(hours=3)), usegmt=True)
+    told: list[str] = []
+    arrived = threading.Barrier(THREADS)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        arrived.wait(LONG)
+        return httpx.Response(200, headers={"Date": date}, content=b"{}")
+
+    acme = client(
+        transport=httpx.MockTransport(answer),
+        tell=lambda level, text: told.append(text) if level == "warning" else None,
+    )
+    assert together(lambda: acme.get("/x")) == []
+    assert len(told) == 1

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
 from typing import cast
 
-from cdrctl.fetchers import CENTURY, Call, identities
+from cdrctl.fetchers import CENTURY, Call, Claim, identities
 from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet, at_a_glance, in_parts
 from cdrctl.seen import Seen, Span
-from cdrctl.windows import Window, rfc3339
+from cdrctl.windows import Window, cut, rfc3339
 
 Tell = Callable[[str, str], None]
 """Told a level (`note`, `warning`, `progress`) and a sentence."""
@@ -91,6 +95,132 @@ def by_their_clock(
         )
 
 
+# Asking ahead, and in parts
+
+
+PARTS_OF_A_JOB = 6
+"""So many parts of a window for each that may be asked for at once: calls are not spread evenly over a day."""
+
+
+def parts(window: Window, call: Call, shortest: timedelta, jobs: int, now: datetime) -> list[Window]:
+    """Return adjacent windows that cover a window, oldest first, to be asked for at the same time.
+
+    What may be older than the provider keeps is one part: whether anything of it is there shows in the whole of it.
+    """
+    kept = now - call.retention + timedelta(days=1) if call.retention is not None else window.since
+    if window.since >= kept:
+        return [*cut(window, call.longest, shortest, PARTS_OF_A_JOB * jobs)]
+    if window.until <= kept:
+        return [window]
+    newer = cut(Window(kept, window.until), call.longest, shortest, PARTS_OF_A_JOB * jobs)
+    return [Window(window.since, kept), *newer]
+
+
+def claims() -> Claim:
+    """Return what says of each thing that is done once in an export whether nobody has done it yet, in any thread."""
+    claimed: dict[str, object] = {}
+
+    def claim(what: str) -> bool:
+        mine = object()
+        return claimed.setdefault(what, mine) is mine
+
+    return claim
+
+
+def said_once(pieces: Generator[Piece, None, None]) -> Iterator[Piece]:
+    """Yield the pieces without notes and gaps that have come before: of parts, several say the same."""
+    said: set[tuple[type[Note | Gap], str]] = set()
+    with closing(pieces):
+        for piece in pieces:
+            if isinstance(piece, Note | Gap):
+                text = type(piece), piece.text if isinstance(piece, Note) else piece.what
+                if text in said:
+                    continue
+                said.add(text)
+            yield piece
+
+
+LISTEN_SECONDS = 0.5
+"""How long one wait for a piece takes: a signal that another thread gets wakes nobody out of a longer one."""
+
+PATIENCE_SECONDS = 0.5
+"""How long all threads may take to end when nobody wants more of them: one may be in the middle of a request."""
+
+
+def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> Generator[Piece, None, None]:
+    """Yield the pieces of all fetches, up to `jobs` of which run at the same time, each in a thread.
+
+    Each is at most one piece ahead: while a piece is written the next one is asked for, and never a second one, so
+    that little is asked for in vain and memory holds a page or two for each. With one job pieces come in order, with
+    several as they come. What goes wrong in a thread is raised here, after the pieces that came before it. Pieces are
+    not looked at by whoever yielded them afterwards; so a file, whose content comes later, must not be among them.
+    """
+    left = deque(fetches)
+    wanted: SimpleQueue[bool] = SimpleQueue()  # whether one more is, which whoever has one waits for
+    came: SimpleQueue[Piece | BaseException | None] = SimpleQueue()
+
+    def work() -> None:
+        end: BaseException | None = None
+        try:
+            while left:
+                with suppress(IndexError):  # another thread was faster
+                    if not _handed_over(left.popleft(), wanted, came):
+                        return
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+            end = error
+        if wanted.get():
+            came.put(end)
+
+    threads = [threading.Thread(target=work, name="cdrctl-fetch", daemon=True) for _ in range(min(jobs, len(left)))]
+    running = len(threads)
+    try:
+        for thread in threads:
+            thread.start()
+        while running:
+            wanted.put(True)  # before it is waited for: whoever has it then need not wait, and asks for the next
+            piece = _next(came)
+            if piece is None:
+                running -= 1
+            elif isinstance(piece, BaseException):
+                raise piece
+            else:
+                yield piece
+            del piece
+    finally:
+        left.clear()
+        with suppress(Empty):
+            wanted.get_nowait()
+        for _ in threads:
+            wanted.put(False)
+        patience = time.monotonic() + PATIENCE_SECONDS
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, patience - time.monotonic()))
+
+
+def _handed_over(
+    fetch: Callable[[], Iterator[Piece]],
+    wanted: SimpleQueue[bool],
+    came: SimpleQueue[Piece | BaseException | None],
+) -> bool:
+    """Hand the pieces of a fetch over, each when it is wanted, and return whether all were."""
+    pieces = fetch()
+    with closing(pieces) if isinstance(pieces, Generator) else nullcontext():
+        for piece in pieces:
+            if not wanted.get():
+                return False
+            came.put(piece)
+            del piece
+    return True
+
+
+def _next(came: SimpleQueue[Piece | BaseException | None]) -> Piece | BaseException | None:
+    """Return the next that comes, in steps in which Ctrl-C is heard."""
+    while True:
+        with suppress(Empty):
+            return came.get(timeout=LISTEN_SECONDS)
+
+
 @dataclass(slots=True)
 class Tally:
     """What an export has done so far: counts, and what could not be had."""
@@ -111,7 +241,7 @@ def rows(
     tell: Tell,
     limit: int | None = None,
     save: Callable[[File], None] | None = None,
-) -> Iterator[Sequence[Row] | Sequence[Record]]:
+) -> Generator[Sequence[Row] | Sequence[Record], None, None]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
 
     A record whose start cannot be read is kept, with one warning: it may be of this window, and it is money. Gaps and

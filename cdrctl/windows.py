@@ -25,6 +25,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_LENGTH = timedelta(hours=24)
 YEARS = range(1970, 2201)  # a year outside is a typing error
 LONGEST_LENGTH = timedelta(days=36_525)  # a century: nothing that is counted from now overflows
+MINUTE = timedelta(minutes=1)
 LONGEST_TEXT = 64  # no time takes more characters
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -196,6 +197,26 @@ def tile(window: Window, longest: timedelta) -> Iterator[Window]:
         end = start + min(longest, window.until - start)
         yield Window(start, end)
         start = end
+
+
+def cut(window: Window, longest: timedelta | None, shortest: timedelta, pieces: int) -> Iterator[Window]:
+    """Yield adjacent windows that cover `window` exactly, oldest first: its tiles, or so many pieces if those are few.
+
+    A tile is cut evenly and into nothing shorter than `shortest`, give or take a minute: cuts are on whole ones.
+
+    Raises:
+        ValueError: `longest` is not more than zero, or `shortest` is less than a minute.
+    """
+    if shortest < MINUTE:
+        raise ValueError(f"a piece is no shorter than a minute, not {shortest}")
+    tiles = [*tile(window, longest)] if longest is not None else [window]
+    edges: set[datetime] = set()
+    for one in tiles:
+        parts = max(1, min(-(-pieces // len(tiles)), one.duration // shortest))
+        edges.update(one.since + one.duration * part / parts for part in range(parts))
+    inner = {edge.replace(second=0, microsecond=0) for edge in edges}
+    for since, until in pairwise([window.since, *sorted(edge for edge in inner if edge > window.since), window.until]):
+        yield Window(since, until)
 
 
 def halve(window: Window, smallest: timedelta) -> tuple[Window, Window] | None:

@@ -203,7 +203,7 @@ def test_pages_are_asked_for_one_at_a_time_and_closed_when_nobody_wants_more() -
     assert happened == []
     next(iter(exported))
     assert happened == ["page 0"]
-    exported.close()  # type: ignore[attr-defined]
+    exported.close()
     assert happened == ["page 0", "closed"]
 
 

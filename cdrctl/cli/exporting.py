@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cdrctl import windows, writers
 from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
-from cdrctl.export import Tally, by_their_clock, reachable, rows
+from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
 from cdrctl.writers.output import check, output
@@ -88,7 +89,7 @@ def export_call(
                 shared["limit"],
                 save=lambda file: _save(session, file, target),
             )
-            with counted(session, tally, profile, started):
+            with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
                 writers.load(form)(schema, pages, out, look)
     conclude(tally, shared)
 
@@ -136,12 +137,22 @@ def fetched(
     now = the_clock(session).now()
     asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
     window, rest = reachable(asked, call.lag, now, provider.title)
+    jobs: int | None = shared.get("jobs")  # None where several profiles are asked at the same time anyway
+    shortest = call.apart(options)
+    why = shortest if isinstance(shortest, str) else ""
     if shared["limit"] is not None:  # an export that stops early has no end from which another could go on
         rest = [piece for piece in rest if isinstance(piece, Gap)]
+        why = "with --limit nothing is asked for that may not be needed"
+    if why and jobs is not None and jobs > 1:
+        rest = [*rest, Note(f"{provider.title} is asked for one thing after the other in spite of --jobs: {why}")]
+        jobs = 1
+    if shared["limit"] is not None:
+        jobs = None
     if window is None:
         return None, iter(rest)
     return window, _after(
-        rest, fetch_window(call, profile, window, options, now, provider.title, raw=shared["schema"] == "raw")
+        rest,
+        fetch_window(call, profile, window, options, now, provider.title, raw=shared["schema"] == "raw", jobs=jobs),
     )
 
 
@@ -154,14 +165,28 @@ def fetch_window(
     title: str,
     *,
     raw: bool = False,
+    jobs: int | None = None,
 ) -> Iterator[Piece]:
-    """Return the pieces of a window, and what the provider's clock says of its end."""
+    """Return the pieces of a window, and what the provider's clock says of its end.
+
+    With `jobs` the next piece is asked for while one is written, and so many parts of the window at the same time.
+    """
     client = profile.client
     if client is not None and call.marks is not None:
         from cdrctl.sheet import Reader  # noqa: PLC0415 - only where something is asked
 
         client.read = Reader(call.columns, call.marks, raw=raw)
-    pieces = call.fetch(client, profile.settings, window, options)
+    fetch = functools.partial(call.fetch, client, profile.settings)
+    shortest = call.apart(options)
+    pieces: Iterator[Piece]
+    if jobs is None:
+        pieces = fetch(window, options)
+    elif jobs == 1 or isinstance(shortest, str):
+        pieces = at_once([functools.partial(fetch, window, options)])
+    else:
+        shared = {**options, "claim": claims()}
+        cuts = parts(window, call, shortest, jobs, now)
+        pieces = said_once(at_once([functools.partial(fetch, part, shared) for part in cuts], jobs))
     return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
 
 

@@ -89,6 +89,18 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
     ),
     "fields": (str | None, option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS"), None),
     "limit": (int | None, option("--limit", about="Stop after so many records.", metavar="N", min=1), None),
+    "jobs": (
+        int,
+        option(
+            "--jobs",
+            about="Ask for so many parts of the window at once, where the provider allows it; records come in no "
+            "order. Default: 1.",
+            metavar="N",
+            min=1,
+            max=16,
+        ),
+        1,
+    ),
     "spreadsheet_safe": (
         bool,
         option(
@@ -106,7 +118,7 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
     "fail_if_empty": (bool, option("--fail-if-empty", about="Exit 9 when there are no records."), False),
     **TALK,
 }
-WINDOW_ONLY = {"since", "until"}
+WINDOW_ONLY = {"since", "until", "jobs"}
 
 DIGITS = 18
 """Digits of a number that is read here: longer ones are typer's to refuse."""

@@ -305,7 +305,7 @@ commands.command(
                 option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME"),
                 [],
             ),
-            *(parameter(name, *spec) for name, spec in SHARED.items() if name not in {"profile", "schema"}),
+            *(parameter(name, *spec) for name, spec in SHARED.items() if name not in {"profile", "schema", "jobs"}),
             parameter(
                 "schema",
                 str,

@@ -50,6 +50,15 @@ class Option:
     metavar: str | None = None
 
 
+Claim = Callable[[str], bool]
+"""From what is done once in an export to whether nobody has done it yet: then it is for whoever asked."""
+
+
+def always(_what: str) -> bool:
+    """Return that it is for whoever asked: there is nobody else."""
+    return True
+
+
 CENTURY = range(2000, 2100)
 
 Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
@@ -67,7 +76,8 @@ class Call:
         fetch: From a client, the settings, the window (None where the call has none) and the options to the pieces:
             pages of raw records, gaps and notes. It may yield records outside the window and records twice: the loop
             in `export` cuts on `start` and drops what `identity` has shown before. Among the options is `fields`: the
-            native columns that will be written, or None for all, for a provider that can send fewer.
+            native columns that will be written, or None for all, for a provider that can send fewer. Where a window is
+            asked for in parts there is `claim`: it returns whether this part is the first to do what is done once.
         identity: What makes a record this record; the page's context is added by the loop.
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.
@@ -89,6 +99,8 @@ class Call:
         first: The kind of the first request of a window, as the provider's budgets name it.
         known: What is known of its records beside their columns.
         marks: The fields by which its records can be read column by column, where that is possible.
+        apart: From the options to the shortest part of a window that is worth asking for by itself, beside others at
+            the same time, or to the reason why parts must be asked for one after the other.
         gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
     """
 
@@ -115,6 +127,7 @@ class Call:
     first: str = "page"
     known: Known = NOTHING_KNOWN
     marks: Marks | None = None
+    apart: Callable[[Mapping[str, Any]], timedelta | str] = lambda _options: "it is not known to take more"
 
     @property
     def windowed(self) -> bool:

@@ -1584,6 +1584,12 @@ _LISTING = (
     _PAGE_SIZE,
 )
 
+
+def _apart(_options: Mapping[str, Any]) -> timedelta | str:
+    """Return why: points are counted from answer to answer, and who has none left is told where to go on."""
+    return "each answer says how much more may be asked for, and a day's limit is met where another run can go on"
+
+
 PROVIDER = Provider(
     name="callgear",
     title=TITLE,
@@ -1608,6 +1614,7 @@ PROVIDER = Provider(
             start_in=start,
             lag=SETTLED,
             longest=LONGEST_WINDOW,
+            apart=_apart,
             common=common_leg,
             options=_LISTING,
             shown=(
@@ -1626,6 +1633,7 @@ PROVIDER = Provider(
             start_in=start,
             lag=SETTLED,
             longest=LONGEST_WINDOW,
+            apart=_apart,
             common=common_call,
             options=(
                 *_LISTING,
@@ -1647,6 +1655,7 @@ PROVIDER = Provider(
             start_in=start,
             lag=SETTLED,
             longest=LONGEST_WINDOW,
+            apart=_apart,
             options=_LISTING,
             shown=(
                 *("start_time", "leg_id", "direction", "calling_phone_number", "called_phone_number"),

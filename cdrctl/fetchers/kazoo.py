@@ -26,7 +26,7 @@ from urllib.parse import quote, unquote
 from pydantic import Field, SecretStr
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider
+from cdrctl.fetchers import Call, Claim, Option, Provider, always
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     Answer,
@@ -110,6 +110,7 @@ class Listing:
         longest_call: Seconds after its start in which a call's end is looked for.
         longest_range: Seconds that one request may span; the site says so when it is less than usual.
         poison: Seconds whose records the server cannot read.
+        claim: Says whether it is for this listing, and not for that of another part of the window, to tell something.
     """
 
     client: Client
@@ -123,6 +124,7 @@ class Listing:
     longest_range: int = LONGEST_RANGE
     poison: set[int] = field(default_factory=set)
     miscounted: bool = False
+    claim: Claim = always
 
     def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = 5) -> Answer:
         """Return an answer for the range of Gregorian seconds, both ends included.
@@ -149,7 +151,8 @@ class Listing:
             counted = read_integer(answer.body.get("page_size"))
             if counted > len(rows) and not self.miscounted:
                 self.miscounted = True
-                self.client.tell("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
+                if self.claim(f"miscounted {self.path}"):
+                    self.client.tell("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
         return Page([row for row in rows if self.keep(row, self.context)], self.context)
 
 
@@ -201,6 +204,7 @@ def _listing(
             by_interaction=by_interaction,
             longest_call=int(options["longest_call"].total_seconds()),
             page_size=options["page_size"],
+            claim=options.get("claim", always),
         )
         try:
             yield from _account(listing, window, newest)
@@ -1281,6 +1285,14 @@ _LISTING = (
     ),
     Option("page_size", "rows asked for at a time", kind="integer", default="50"),
 )
+
+
+def _apart(options: Mapping[str, Any]) -> timedelta | str:
+    """Return the shortest part that is worth a listing: each is read for as much longer as a call may last."""
+    longest: timedelta = options["longest_call"]
+    return max(timedelta(days=1), 7 * longest)
+
+
 _ID = Option("id", "", argument=True, metavar="ID")
 
 PROVIDER = Provider(
@@ -1308,6 +1320,7 @@ PROVIDER = Provider(
             identity=identity,
             start=start,
             lag=SETTLED,
+            apart=_apart,
             common=common,
             options=_LISTING,
             shown=_SHOWN,
@@ -1322,6 +1335,7 @@ PROVIDER = Provider(
             identity=interaction,
             start_in=interaction_start,
             lag=SETTLED,
+            apart=_apart,
             common=common,
             options=_LISTING,
             shown=_SHOWN,

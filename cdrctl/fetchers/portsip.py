@@ -25,7 +25,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider, identities, span_of
+from cdrctl.fetchers import Call, Claim, Option, Provider, always, identities, span_of
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, beginning, by_offset, error_of, said, same_origin
 from cdrctl.records import (
@@ -100,6 +100,7 @@ class Listing:
         given: The user's own words in the request, for messages.
         honours: Whether the PBX heeds `filter`, as far as is known.
         tries: How often a request is tried; fewer times once the PBX has been too slow.
+        claim: Says whether it is for this listing, and not for that of another part, to read everything there is.
     """
 
     client: Client
@@ -111,6 +112,7 @@ class Listing:
     given: str = ""
     honours: bool = True
     tries: int = 5
+    claim: Claim = always
 
     def where(self, window: Window | None) -> str:
         """Return the filter for the calls of a window: its start included, its end not, and what the user wants."""
@@ -221,6 +223,7 @@ def _asked(client: Client, path: str, options: Mapping[str, Any]) -> Listing:
         search=options["search"],
         size=options["page_size"],
         given=" or ".join(f"{name} {text!r}" for name, text in words.items() if text),
+        claim=options.get("claim", always),
     )
 
 
@@ -239,6 +242,8 @@ def _windows(listing: Listing, window: Window, longest: timedelta) -> Iterator[P
                     f"this PBX does not look at the filter of {listing.path}: {listing.given} cannot be asked of it",
                     hint="leave it out and filter the output, for example with jq or awk",
                 )
+            if not listing.claim("everything"):
+                return  # it comes with another part of the window
             yield Note(f"this PBX does not look at the filter of {listing.path}: all calls are read, the window's kept")
             yield from _reading(listing, None)
             return
@@ -1542,6 +1547,15 @@ _CALLS = (
     Option("with_cost", "ask for the cost of every record, which takes a request each", kind="flag"),
     Option("window", "how much is asked for at a time; less is easier on a slow PBX", kind="duration", default="24h"),
 )
+
+
+def _apart(options: Mapping[str, Any]) -> timedelta | str:
+    """Return the shortest part that is worth a listing: the requests of an hour are its pages, and hardly more."""
+    if options["with_cost"]:
+        return "with --with-cost the records are counted before their costs are asked for"
+    return timedelta(hours=1)
+
+
 _OWN = Option("own", "the signed-in user's own calls: needs no role", kind="flag")
 _ID = Option("id", "id of the record", argument=True, metavar="ID")
 _REPORT_OPTIONS = (
@@ -1596,6 +1610,7 @@ PROVIDER = Provider(
             lag=SETTLED,
             retention=LOOK_BACK,
             longest=timedelta(hours=24),
+            apart=_apart,
             common=common,
             options=(*_CALLS, _OWN),
             shown=_SHOWN,
@@ -1613,6 +1628,7 @@ PROVIDER = Provider(
             lag=SETTLED,
             retention=LOOK_BACK,
             longest=timedelta(hours=24),
+            apart=_apart,
             common=common,
             options=_CALLS,
             shown=_SHOWN,

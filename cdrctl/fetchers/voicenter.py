@@ -25,7 +25,7 @@ from typing import Any, Literal, NoReturn
 from pydantic import Field, SecretStr
 
 from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Option, Provider
+from cdrctl.fetchers import Call, Claim, Option, Provider, always
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, said, same_origin
 from cdrctl.records import (
@@ -100,7 +100,8 @@ def cdrs(
     longest: timedelta = options["longest_window"]
     if longest < MINUTE:
         raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
-    way = Way(client, settings, _search(options), _lists_of_fields(options.get("fields")))
+    fields = _lists_of_fields(options.get("fields"))
+    way = Way(client, settings, _search(options), fields, claim=options.get("claim", always))
     whole_minutes = Window(_minute(window.since), _minute(window.until, up=True))
     for tiled in tile(whole_minutes, longest - longest % MINUTE):
         for part, reply in by_halving(tiled, way.whole, MINUTE):
@@ -142,6 +143,7 @@ class Way:
         closed: Whether it is known that the last second of a window belongs to it.
         partial: What came in the last answer that was full.
         zone_said: Whether the user was told of times without a zone.
+        claim: Says whether it is for this way, and not for that of another part of the window, to tell what was learnt.
     """
 
     client: Client
@@ -153,6 +155,7 @@ class Way:
     closed: bool = False
     partial: Reply = NOTHING
     zone_said: bool = False
+    claim: Claim = always
 
     def whole(self, window: Window) -> Reply | None:
         """Return all records of a window, or None when an answer cannot hold them.
@@ -251,7 +254,7 @@ class Way:
                     raise first from None
                 self.fields = self.fields[1:]
                 continue
-            if first is not None:
+            if first is not None and self.claim("fields"):
                 missing = ", ".join(name for name in FIELDS[0] if name not in self.fields[0])
                 self.client.tell("note", f"{TITLE} does not know all fields here: asking without {missing}")
             self.proven = True
@@ -1119,6 +1122,7 @@ PROVIDER = Provider(
             start=start,
             lag=SETTLED,
             longest=DAY,
+            apart=lambda options: max(MINUTE, options["longest_window"]),  # one request, and less would be more of them
             common=common,
             options=(
                 Option("phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER"),

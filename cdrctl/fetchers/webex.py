@@ -896,6 +896,12 @@ _OPTIONS = (
     Option("page_size", "records asked for at a time, 500 to 5000", kind="integer", default=str(LARGEST_PAGE)),
 )
 
+
+def _apart(_options: Mapping[str, Any]) -> timedelta | str:
+    """Return why: one window a minute is allowed, and calls may be filed under their end, windows later."""
+    return "it may be asked for one window a minute, and what one window shows decides how far to ask beyond the last"
+
+
 PROVIDER = Provider(
     name="webex",
     title=TITLE,
@@ -928,6 +934,7 @@ PROVIDER = Provider(
             lookback=timedelta(hours=24),
             retention=FEED.keeps,
             longest=FEED.longest,
+            apart=_apart,
             margin=FEED.longest,
             first="window",
             common=common,
@@ -948,6 +955,7 @@ PROVIDER = Provider(
             lookback=STREAM.keeps,
             retention=STREAM.keeps,
             longest=STREAM.longest,
+            apart=_apart,
             first="window",
             default_since="12h",
             common=common,

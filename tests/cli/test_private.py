@@ -156,7 +156,10 @@ def test_renewed_tokens_are_replaced_whole_or_not_at_all(host: Host, running: St
     with hearing():
         ran = host.run("webex", "cdrs", *A_DAY)
     assert ran.returncode == code, ran.stderr
-    assert kept.read_bytes() == before
+    if end == "told":  # who renews is not broken off in the middle: the token from before is used up
+        assert json.loads(kept.read_bytes()).keys() == json.loads(before).keys()
+    else:
+        assert kept.read_bytes() == before
     if end != "killed":
         assert sorted(one.name for one in kept.parent.iterdir()) == ["acme.json", "acme.lock"]
     else:

@@ -212,7 +212,8 @@ def cut(window: Window, longest: timedelta | None, shortest: timedelta, pieces: 
     tiles = [*tile(window, longest)] if longest is not None else [window]
     edges: set[datetime] = set()
     for one in tiles:
-        parts = max(1, min(-(-pieces // len(tiles)), one.duration // shortest))
+        share = -(-(pieces * one.duration) // window.duration)
+        parts = max(1, min(share, one.duration // shortest))
         edges.update(one.since + one.duration * part / parts for part in range(parts))
     inner = {edge.replace(second=0, microsecond=0) for edge in edges}
     for since, until in pairwise([window.since, *sorted(edge for edge in inner if edge > window.since), window.until]):

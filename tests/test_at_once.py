@@ -199,7 +199,8 @@ def test_who_stops_early_closes_what_is_fetched_in_its_own_thread() -> None:
         finally:
             happened.append(("closed", threading.get_ident()))
 
-    pages = at_once([pieces, pieces])
+    held = [pieces(), pieces()]  # here too, so that only a real close ends them
+    pages = at_once([lambda: held[0], lambda: held[1]])
     assert names([next(pages)]) == ["0"]
     pages.close()
     said = [what for what, _ in happened]
@@ -231,15 +232,59 @@ def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyP
     assert closed.wait(LONG)
 
 
-def test_ctrl_c_is_heard_while_nothing_comes() -> None:
-    answered = threading.Event()
+def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "PATIENCE_SECONDS", 0.0)
+    asked, answered = threading.Event(), threading.Event()
+    begun: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def last() -> Iterator[Piece]:
+        threads.append(threading.current_thread())
+        yield page("a")
+        asked.set()
+        answered.wait(LONG)
+
+    def never() -> Iterator[Piece]:  # pragma: no cover - nobody wants it
+        begun.append("begun")
+        yield page("b")
+
+    pages = at_once([last, never])
+    next(pages)
+    assert asked.wait(LONG)
+    pages.close()
+    answered.set()
+    threads[0].join(LONG)
+    assert not threads[0].is_alive()
+    assert begun == []
+
+
+def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "PATIENCE_SECONDS", 0.0)
+    answered, closed = threading.Event(), threading.Event()
+    asked: list[str] = []
+    waits = threading.Semaphore(0)
     main = threading.main_thread().ident
+
+    class Noticed(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - the queue's
+            if threading.get_ident() == main:
+                waits.release()
+            return super().get(block, timeout)
+
+    monkeypatch.setattr(export, "SimpleQueue", Noticed)
     assert main == threading.get_ident()
 
     def pieces() -> Iterator[Piece]:
-        yield page("a")
-        signal.pthread_kill(main, signal.SIGINT)
-        answered.wait(LONG)
+        try:
+            assert waits.acquire(timeout=LONG)
+            yield page("a")
+            assert waits.acquire(timeout=LONG)  # for the second
+            signal.pthread_kill(main, signal.SIGINT)
+            answered.wait(LONG)
+            yield page("b")
+            asked.append("c")  # pragma: no cover - nobody wants it
+        finally:
+            closed.set()
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     pages = at_once([pieces])
@@ -250,6 +295,8 @@ def test_ctrl_c_is_heard_while_nothing_comes() -> None:
         signal.signal(signal.SIGINT, before)
     assert not answered.is_set()
     answered.set()
+    assert closed.wait(LONG)
+    assert asked == []
 
 
 def test_a_signal_that_wakes_nobody_is_heard_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +339,8 @@ def test_who_wants_no_more_of_what_is_said_once_ends_the_threads() -> None:
             closed.set()
 
     call = Call("cdrs", "", (), lambda *_: iter(()), lambda record: str(record["id"]))
-    fetched = said_once(at_once([pieces]))
+    held = at_once([pieces])  # here too, so that only a real close ends it
+    fetched = said_once(held)
     with closing(rows(fetched, call, raw(), None, Tally(), lambda *_: None)) as out:
         next(out)
     assert closed.is_set()

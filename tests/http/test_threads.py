@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -25,13 +25,21 @@ LONG = 20
 THREADS = 8
 
 
-@pytest.fixture(name="hasty")
-def _hasty() -> Iterator[None]:
-    """Let threads take turns as often as can be."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+class Meeting:
+    """Where two threads meet that are in the same place at the same time; one that is alone goes on, once and for all.
+
+    Args:
+        met: Whether two met.
+    """
+
+    def __init__(self) -> None:
+        self.met = False
+        self._both = threading.Barrier(2)
+
+    def __call__(self) -> None:
+        with suppress(threading.BrokenBarrierError):
+            self._both.wait(0.2)
+            self.met = True
 
 
 def together(what: Callable[[], object], threads: int = THREADS) -> list[BaseException]:
@@ -57,14 +65,20 @@ def together(what: Callable[[], object], threads: int = THREADS) -> list[BaseExc
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.usefixtures("hasty")
 def test_threads_that_race_keep_the_budget_together(shared: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
-    clock = Clock(lambda: NOON, lambda: 0.0)
+    meeting = Meeting()
+
+    def monotonic() -> float:
+        meeting()
+        return 0.0
+
+    clock = Clock(lambda: NOON, monotonic)
     pace = Pace({"page": Budget(5, 10)}, None, clock, shelf(tmp_path) if shared else None)
     turns: list[Turn] = []
     each = 10 if shared else 60
     assert together(lambda: turns.extend(pace.reserve("page") for _ in range(each))) == []
     assert sorted(turn.wait for turn in turns) == [float(n // 5 * 10) for n in range(THREADS * each)]
+    assert not meeting.met
 
 
 def test_each_thread_gives_back_its_own_turn(tmp_path: Path) -> None:
@@ -219,14 +233,22 @@ def test_a_sign_in_that_was_refused_is_not_tried_by_every_thread() -> None:
 def test_a_clock_that_is_wrong_is_said_once_by_many_threads() -> None:
     date = format_datetime((NOON - timedelta(hours=3)), usegmt=True)
     told: list[str] = []
-    arrived = threading.Barrier(THREADS)
+    arrived, meeting = threading.Barrier(THREADS), Meeting()
+    answered = threading.Event()
 
     def answer(_request: httpx.Request) -> httpx.Response:
         arrived.wait(LONG)
+        answered.set()
         return httpx.Response(200, headers={"Date": date}, content=b"{}")
+
+    def now() -> datetime:
+        if answered.is_set():
+            meeting()
+        return NOON
 
     acme = client(
         transport=httpx.MockTransport(answer),
+        clock=Clock(now, lambda: 0.0),
         tell=lambda level, text: told.append(text) if level == "warning" else None,
     )
     assert together(lambda: acme.get("/x")) == []

@@ -162,10 +162,9 @@ def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> 
     def work() -> None:
         end: BaseException | None = None
         try:
-            while left:
-                with suppress(IndexError):  # another thread was faster
-                    if not _handed_over(left.popleft(), wanted, came):
-                        return
+            while (fetch := _first(left)) is not None:
+                if not _handed_over(fetch, wanted, came):
+                    return
         except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
             end = error
         if wanted.get():
@@ -198,8 +197,18 @@ def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> 
                 thread.join(max(0.0, patience - time.monotonic()))
 
 
+_Fetch = Callable[[], Iterator[Piece]]
+
+
+def _first(left: deque[_Fetch]) -> _Fetch | None:
+    """Return what is the turn of whoever asks, or None: several threads ask."""
+    with suppress(IndexError):
+        return left.popleft()
+    return None
+
+
 def _handed_over(
-    fetch: Callable[[], Iterator[Piece]],
+    fetch: _Fetch,
     wanted: SimpleQueue[bool],
     came: SimpleQueue[Piece | BaseException | None],
 ) -> bool:

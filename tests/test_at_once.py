@@ -142,7 +142,7 @@ class BrokenError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("error", [BrokenError, IndexError, KeyboardInterrupt, SystemExit])
 def test_an_error_is_raised_after_what_came_before_it(error: type[BaseException]) -> None:
     after: list[str] = []
 

@@ -137,23 +137,24 @@ def fetched(
     now = the_clock(session).now()
     asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
     window, rest = reachable(asked, call.lag, now, provider.title)
-    jobs: int | None = shared.get("jobs")  # None where several profiles are asked at the same time anyway
-    shortest = call.apart(options)
-    why = shortest if isinstance(shortest, str) else ""
+    jobs = shared.get("jobs", 0)  # none where several profiles are asked at the same time anyway
     if shared["limit"] is not None:  # an export that stops early has no end from which another could go on
         rest = [piece for piece in rest if isinstance(piece, Gap)]
-        why = "with --limit nothing is asked for that may not be needed"
-    if why and jobs is not None and jobs > 1:
-        rest = [*rest, Note(f"{provider.title} is asked for one thing after the other in spite of --jobs: {why}")]
-        jobs = 1
-    if shared["limit"] is not None:
-        jobs = None
     if window is None:
         return None, iter(rest)
-    return window, _after(
-        rest,
-        fetch_window(call, profile, window, options, now, provider.title, raw=shared["schema"] == "raw", jobs=jobs),
-    )
+    ahead = [window] if jobs and shared["limit"] is None else []
+    if jobs > 1:
+        shortest = call.apart(options)
+        why = shortest if isinstance(shortest, str) else "so short a window is not worth more requests"
+        if not ahead:
+            why = "with --limit nothing is asked for that may not be needed"
+        elif not isinstance(shortest, str):
+            ahead = parts(window, call, shortest, jobs, now)
+        if len(ahead) <= 1:
+            rest = [*rest, Note(f"{provider.title} is asked for one thing after the other in spite of --jobs: {why}")]
+    uncut = shared["schema"] == "raw"
+    pieces = fetch_window(call, profile, window, options, now, provider.title, raw=uncut, ahead=ahead, jobs=jobs)
+    return window, _after(rest, pieces)
 
 
 def fetch_window(
@@ -165,11 +166,13 @@ def fetch_window(
     title: str,
     *,
     raw: bool = False,
-    jobs: int | None = None,
+    ahead: Sequence[windows.Window] = (),
+    jobs: int = 1,
 ) -> Iterator[Piece]:
     """Return the pieces of a window, and what the provider's clock says of its end.
 
-    With `jobs` the next piece is asked for while one is written, and so many parts of the window at the same time.
+    With `ahead`, the window itself or its parts, the next piece is asked for while one is written, and so many parts at
+    the same time as there are jobs.
     """
     client = profile.client
     if client is not None and call.marks is not None:
@@ -177,16 +180,14 @@ def fetch_window(
 
         client.read = Reader(call.columns, call.marks, raw=raw)
     fetch = functools.partial(call.fetch, client, profile.settings)
-    shortest = call.apart(options)
     pieces: Iterator[Piece]
-    if jobs is None:
+    if not ahead:
         pieces = fetch(window, options)
-    elif jobs == 1 or isinstance(shortest, str):
+    elif len(ahead) == 1:
         pieces = at_once([functools.partial(fetch, window, options)])
     else:
         shared = {**options, "claim": claims()}
-        cuts = parts(window, call, shortest, jobs, now)
-        pieces = said_once(at_once([functools.partial(fetch, part, shared) for part in cuts], jobs))
+        pieces = said_once(at_once([functools.partial(fetch, part, shared) for part in ahead], jobs))
     return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
 
 

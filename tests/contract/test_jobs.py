@@ -199,6 +199,17 @@ def test_what_cannot_be_asked_for_at_once_is_asked_for_in_turn_and_it_is_said_wh
         assert "--jobs" not in made.run(since, until, "--jobs", "1").ok().err
 
 
+@each_apart
+def test_a_window_that_is_not_worth_parts_is_asked_for_whole_and_that_is_said(subject: Subject, tmp_path: Path) -> None:
+    since, until = MONTH - timedelta(minutes=90), MONTH
+    with bench(subject, tmp_path, evenly(4, since, until)) as made:
+        asked = len(made.asked(lambda: made.run(since, until)))
+        ran = made.run(since, until, *JOBS, "-f", "jsonl").ok()
+        assert len(ran.lines) == 4
+        assert "in spite of --jobs: so short a window" in ran.err
+        assert f" {asked} requests, " in ran.err
+
+
 def test_costs_are_asked_for_in_turn(tmp_path: Path) -> None:
     subject = next(one for one in APART if str(one) == "portsip-cdrs")
     since, until = MONTH - timedelta(hours=3), MONTH

@@ -26,6 +26,7 @@ from cdrctl.profiles import (
     HIDDEN,
     Profile,
     _for_commands,
+    _same,
     _scrubbed,
     add,
     choose,
@@ -1314,3 +1315,9 @@ def test_a_secret_of_a_letter_or_two_is_not_looked_for_in_messages() -> None:
     assert (
         _scrubbed("a bad pass and a passphrase", ["a", "ba", "pass", "passphrase"]) == "a bad ******** and a ********"
     )
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ({"a": [1]}, {"a": [True]}), ([], {})])
+def test_values_that_python_takes_for_each_other_are_not_the_same_in_a_file(one: object, other: object) -> None:
+    assert not _same(one, other)
+    assert _same(one, one)

@@ -275,7 +275,7 @@ def test_a_file_that_somebody_changed_gives_way_to_nothing_less(bench: Bench, fa
     changed = {day: bench.path(day).read_bytes() for day in ("2026-11-11", UNKNOWN)}
     if fault is None:
         bench.call = replace(CALL, retention=timedelta(hours=20))
-        bench.records.pop()
+    bench.records.pop()
     bench.fault = lambda _window: fault
     outcome = bench.sync()
     assert "was changed by another hand" in outcome.failed["2026-11-11"]
@@ -290,12 +290,14 @@ def test_a_record_without_a_start_takes_no_changed_files_place(bench: Bench) -> 
     assert bench.path(UNKNOWN).read_text() == "{}\n"
 
 
-def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole: bool) -> None:
     bench = Bench(begun(tmp_path / "archive", None, "jsonl.gz"), Ledger(tmp_path / "archive", new=True))
     bench.records = [call("a", "2026-11-11T08:00:00Z"), call("c", "2026-11-12T01:00Z")]
     bench.sync()
     path = bench.path("2026-11-11")
-    broken = path.read_bytes()[:-4]
+    content = path.read_bytes()
+    broken = content[:10] + b"\xff" * 9 + content[19:] if whole else content[:-4]
     path.write_bytes(broken)
     index = next(path.parent.glob(".cdrs.*.index"))
     index.rename(index.with_name(f".cdrs.{digest(broken)}.index"))

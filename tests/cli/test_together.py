@@ -97,6 +97,14 @@ def test_a_bug_of_ours_in_one_of_them_is_raised_as_itself() -> None:
     assert isinstance(_failure(failed[::2]), IncompleteError)
 
 
+def test_what_one_of_them_does_not_have_yet_is_incomplete(config: Path) -> None:
+    words = ("export", "-p", "my-webex", "--since", "2026-11-20T12:00Z", "--until", "2026-11-20T19:57Z")
+    ran = run(*words, "--config", config)
+    assert ran.code == 3
+    assert "0 duplicates dropped, 1 gaps" in ran.err
+    assert run(*words, "--config", config, "--allow-partial").code == 0
+
+
 def test_one_that_is_named_twice_comes_once(config: Path) -> None:
     once = run("export", "-p", "my-webex", *YESTERDAY, "--config", config)
     twice = run("export", "-p", "my-webex", "-p", "my-webex", *YESTERDAY, "--config", config)

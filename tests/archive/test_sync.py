@@ -18,7 +18,18 @@ import pytest
 from cdrctl.archive.calendar import coverage, plan
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import Kept, Ledger, locked
-from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, Entry, begun, digest, merged, milliseconds, opened
+from cdrctl.archive.store import (
+    FORMATS,
+    UNKNOWN,
+    Archive,
+    Entry,
+    begun,
+    digest,
+    merged,
+    milliseconds,
+    opened,
+    readings_of,
+)
 from cdrctl.archive.sync import GIVES_UP_AFTER, Day, Outcome, Source, kept_since, sync, wanted
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import (
@@ -382,6 +393,47 @@ def test_the_ledger_can_be_made_again(bench: Bench) -> None:
     assert bench.ledger.readings("acme", "cdrs") == before
     assert bench.ledger.files() == files
     assert bench.ledger.kept() == kept
+
+
+def test_what_a_killed_run_left_of_a_ledger_gets_into_none(bench: Bench) -> None:
+    bench.sync()
+    kept = bench.ledger.kept()
+    bench.ledger.close()
+    half = Ledger(bench.archive.folder, new=True, name="ledger.sqlite3.new")
+    half.keep(Kept("ghost", "cdrs", "test", NOW))
+    half.close()
+    (bench.archive.folder / "ledger.sqlite3-wal").write_bytes(b"of the old one")
+    assert rebuild_ledger(bench.archive, {"acme": "test"}, NOW) == []
+    assert not (bench.archive.folder / "ledger.sqlite3-wal").exists()
+    bench.ledger = Ledger(bench.archive.folder)
+    assert bench.ledger.kept() == kept
+
+
+def test_an_index_says_what_was_read_also_where_nothing_new_came(bench: Bench) -> None:
+    bench.sync()
+    bench.now += timedelta(hours=1)
+    bench.records[0]["word"] = "changed"
+    bench.sync()
+    bench.now += timedelta(hours=1)
+    bench.sync()
+    for day, known in bench.ledger.readings("acme", "cdrs").items():
+        found = readings_of(bench.path(day))
+        assert found is not None
+        assert found[2] == known
+        assert len(list(bench.path(day).parent.glob(".cdrs.*.index"))) == 1
+
+
+def test_nothing_is_written_when_the_run_has_ended(bench: Bench) -> None:
+    bench.ledger.close()
+    with pytest.raises(LockedError), bench.ledger.writing():
+        pass
+
+
+def test_an_archive_that_cannot_be_written_ends_the_run(bench: Bench) -> None:
+    (bench.archive.folder / "acme").symlink_to("nowhere")
+    with pytest.raises(OutputError):
+        bench.sync()
+    assert len(bench.asked) == 1
 
 
 def test_a_ledger_that_was_made_again_without_the_profile_goes_on(bench: Bench) -> None:

@@ -126,15 +126,9 @@ def test_a_limit_holds_for_the_stream(config: Path) -> None:
 
 
 def test_a_limit_that_no_profile_reaches_alone_is_exact(config: Path) -> None:
-    words: tuple[str | Path, ...] = (
-        "export",
-        *(word for name in PROVIDERS for word in ("-p", f"my-{name}")),
-        *YESTERDAY,
-        "--config",
-        config,
-    )
-    count = len(run(*words).lines)
-    ran = run(*words, "--limit", str(count - 1))
+    names = [word for name in PROVIDERS for word in ("-p", f"my-{name}")]
+    count = len(run("export", *names, *YESTERDAY, "--config", config).lines)
+    ran = run("export", *names, *YESTERDAY, "--config", config, "--limit", str(count - 1))
     assert ran.code == 0, ran.err
     assert len(ran.lines) == count - 1
 

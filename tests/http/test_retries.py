@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -165,6 +165,10 @@ def test_an_answer_that_is_not_whole_is_asked_for_again_and_its_own_error_raised
     assert len(asked) == TRIES
 
 
+def next_of(errors: Iterator[CdrctlError | None], _body: object) -> CdrctlError | None:
+    return next(errors)
+
+
 def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
     for named, waited in ((7.0, 7.5), (86400.0, LONGEST_WAIT + 0.5)):
         hands = Hands()
@@ -172,7 +176,7 @@ def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
         fault.wait = named
         errors: Iterator[CdrctlError | None] = iter([fault, None])
         transport, _ = answering(GOOD)
-        client(hands=hands, transport=transport).get("/x", whole=functools.partial(lambda left, _: next(left), errors))
+        client(hands=hands, transport=transport).get("/x", whole=partial(next_of, errors))
         assert hands.waits == [waited]
 
 

@@ -105,17 +105,13 @@ class Seen:
         """Write the older ones to the file; where there is no room for it, they stay in memory."""
         with suppress(OSError):
             if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as there is somebody to ask
-            hashes, kept = (
-                array("q", map(hash, self._old)).tobytes(),
-                marshal.dumps(list(self._old), 2),
-            )  # a later version looks for equal ones, which there are none of
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as there is who asks
+            hashes = array("q", map(hash, self._old)).tobytes()
+            kept = marshal.dumps(list(self._old), _WITHOUT_REFERENCES)
             at = self._file.seek(0, 2)
-            self._file.write(hashes)
-            self._file.write(kept)
-            self._file.flush()
-            self._far.append(_Far(self._spans[1], at, len(hashes), len(kept)))
-            return
+            if self._file.write(hashes + kept) == len(hashes) + len(kept):  # a disk that gets full takes a part
+                self._far.append(_Far(self._spans[1], at, len(hashes), len(kept)))
+                return
         self._new |= self._old
         self._spans[0] = _both(self._spans[0], self._spans[1])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,3 +98,25 @@ def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
     for page in range(9):
         at = NOON + timedelta(hours=page)
         assert ours.fresh([f"{page}-1", f"{page}-2"], (at, at)) == []
+
+
+FULL = """
+import resource, signal
+from cdrctl import seen
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+seen.NEAR = 50
+came = seen.Seen()
+for new in (True, False):
+    for page in range(30):
+        fresh = came.fresh([f"{page}-{number}" for number in range(10)])
+        assert (fresh is None) == new and (new or fresh == []), (new, page, fresh)
+assert 0 < len(came._far) < 5, "some of it was to fit"
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the size of files cannot be limited")
+def test_where_the_disk_gets_full_nothing_is_forgotten() -> None:
+    ran = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -45,7 +45,6 @@ def write_separated(
         UsageError: The schema has no columns.
     """
     names = [column.name for column in columns_of(schema)]
-    lines_of = by_column(separator, special, spell, blank)
     cells: list[list[str]] = [[harmless(name, separator) for name in names] if safe else names]
 
     for page in pages:
@@ -54,7 +53,7 @@ def write_separated(
                 out.write(utf8(lines(cells, separator, special, spell, blank)))
                 cells = []
             if page:
-                out.write(utf8(lines_of(page)))
+                out.write(utf8(lines_of(page, separator, special, spell, blank)))
             continue
         # null and text, which most values are, are not worth a call
         found = [["" if v is None else v if type(v) is str else text_of(v) for v in row] for row in page]
@@ -66,46 +65,22 @@ def write_separated(
         out.write(utf8(lines(cells, separator, special, spell, blank)))
 
 
-def by_column(separator: str, special: str, spell: Callable[[str], str], blank: str) -> Callable[[Table], str]:
-    """Return what makes lines of tables.
-
-    What cannot stand for itself is looked for in all lines together, and only where it is found in each column. Columns
-    in which it was found once are looked at first from then on: names have commas in them, and numbers never.
-    """
-    specials = f"{separator}{special}\n"
-    unsafe = re.compile(f"[{re.escape(specials)}]").search
-    suspected: set[int] = set()
-
-    def lines(table: Table) -> str:
-        columns = [
-            column if text else _texts_of(column) for column, text in zip(table.columns, table.texts, strict=True)
-        ]
-        expected = dict.fromkeys(specials, 0) | {"\n": len(table)}
-        expected[separator] += len(table) * (len(columns) - 1)
-        for at in suspected:
-            joined = "".join(columns[at])
-            if any(character in joined for character in specials):
-                columns[at] = [spell(cell) if unsafe(cell) else cell for cell in columns[at]]
-                joined = "".join(columns[at])
-                for character in specials:
-                    expected[character] += joined.count(character)
-        if len(columns) > 1:
-            found = "\n".join([*map(separator.join, zip(*columns, strict=True)), ""])
-            if all(
-                found.count(character) == count if count else character not in found
-                for character, count in expected.items()
-            ):
-                return found
-        for at in set(range(len(columns))) - suspected:
-            joined = "".join(columns[at])
-            if any(character in joined for character in specials):
-                columns[at] = [spell(cell) if unsafe(cell) else cell for cell in columns[at]]
-                suspected.add(at)
-        if len(columns) == 1:
-            columns = [[cell or blank for cell in columns[0]]]
-        return "\n".join([*map(separator.join, zip(*columns, strict=True)), ""])
-
-    return lines
+def lines_of(table: Table, separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:
+    """Return the rows of a table as lines: what needs spelling is looked for in whole columns, and most need none."""
+    special = f"{separator}{special}\n"
+    unsafe = re.compile(f"[{re.escape(special)}]").search
+    texts: list[Sequence[str]] = []
+    for column, text in zip(table.columns, table.texts, strict=True):
+        cells = column if text else _texts_of(column)
+        joined = "".join(cells)
+        for character in special:
+            if character in joined:
+                cells = [spell(cell) if unsafe(cell) else cell for cell in cells]
+                break
+        texts.append(cells)
+    if len(texts) == 1:
+        texts = [[cell or blank for cell in texts[0]]]
+    return "\n".join([*map(separator.join, zip(*texts, strict=True)), ""])
 
 
 def _texts_of(column: Sequence[Value]) -> Sequence[str]:

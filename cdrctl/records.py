@@ -695,6 +695,14 @@ def _plain_rows(
     return lambda page: [row(record, page.context) for record in page.records]
 
 
+def _or_none(texts: Sequence[str]) -> Sequence[Value]:
+    """Return texts, with None where there is none: most columns of a page are full, or empty."""
+    empty = texts.count("")
+    if empty in {0, len(texts)}:
+        return [None] * len(texts) if empty else texts
+    return [text or None for text in texts]
+
+
 class Table(Sequence[Row]):
     """Rows as columns, each as long as there are rows.
 
@@ -732,10 +740,7 @@ class Table(Sequence[Row]):
 
     def values(self) -> list[Sequence[Value]]:
         """Return the columns, with None where there is no text."""
-        return [
-            [value or None for value in column] if text else column
-            for column, text in zip(self.columns, self.texts, strict=True)
-        ]
+        return [_or_none(column) if text else column for column, text in zip(self.columns, self.texts, strict=True)]
 
     def lacks(self, at: int) -> bool:
         """Return whether a row has no value in a column."""

@@ -10,6 +10,7 @@ What does not fit a sheet is read as it always was: a sheet is never more than a
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +21,6 @@ import msgspec
 import pydantic_core
 
 from cdrctl.errors import ProviderError
-from cdrctl.http.wire import decode
 from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -251,11 +251,11 @@ def _check_lines(array: memoryview) -> None:
 
 
 def _plain(array: bytes) -> list[Record]:
-    records, _ = decode(array)
-    if records is None:
+    try:
+        records: list[Record] = json.loads(array)
+    except (ValueError, RecursionError):
         raise ProviderError(
             "a page holds records that cannot be read, because they are no UTF-8",
             hint="run it again; if it stays, tell the provider's support",
-        )
-    found: list[Record] = records
-    return found
+        ) from None
+    return records

@@ -18,7 +18,7 @@ KNOWS: dict[str, set[str]] = {
     "errors": set(),
     "windows": {"errors"},
     "records": {"errors", "windows"},
-    "sheet": {"records"},
+    "sheet": {"errors", "records"},
     "seen": set(),
     "http": {"errors", "windows", "records"},
     "fetchers": {"errors", "windows", "records", "seen", "http"},

@@ -476,7 +476,13 @@ def _said(moment: datetime) -> str:
 
 def _url(client: Client, path: str, params: Sequence[tuple[str, str]]) -> str:
     """Return the URL of a listing, blanks as %20: a plus is a blank in forms only."""
-    return f"{client.at(path)}?{urlencode(params, quote_via=quote, safe=':', errors='surrogatepass')}"
+    return f"{client.at(path)}?{'&'.join(map(_parameter, params))}"
+
+
+@functools.lru_cache(64)
+def _parameter(named: tuple[str, str]) -> str:
+    """Return one parameter as it is sent: a long filter is the same on every page."""
+    return urlencode([named], quote_via=quote, safe=":", errors="surrogatepass")
 
 
 # Call reports

@@ -246,8 +246,9 @@ class Client:
         self._check_address(ask.url)
         token = self._current()
         answer = self._politely(self._signed(ask, token), tries)
-        if ask.signed and self._ended(answer):
-            token = self._instead(token, answer)
+        ours = False
+        while ask.signed and not ours and self._ended(answer):
+            token, ours = self._instead(token, answer)
             answer = self._politely(self._signed(ask, token), tries)
         error = self._explain(answer)
         if error is not None:
@@ -305,12 +306,15 @@ class Client:
                 token = self._use(self._renewed(token))
             return token
 
-    def _instead(self, ended: Token, refusal: Answer) -> Token:
-        """Return another token than the one that was refused: the one that another thread has got meanwhile, or new."""
+    def _instead(self, ended: Token, refusal: Answer) -> tuple[Token, bool]:
+        """Return another token than the one that was refused, and whether it is new.
+
+        The one that another thread has got meanwhile may have ended as well.
+        """
         with self._signing:
             if self._token is not None and self._token is not ended:
-                return self._token
-            return self._use(self._renewed(ended, refusal))
+                return self._token, False
+            return self._use(self._renewed(ended, refusal)), True
 
     def _use(self, token: Token) -> Token:
         """Return the token, which is used from now on and renewed shortly before its end.
@@ -500,6 +504,8 @@ def retry_after(answer: Answer, now: datetime) -> float | None:
 
 
 def _http_date(text: str) -> datetime | None:
+    if not text:
+        return None
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - start-up time: httpx loads it too
 
     try:

@@ -86,17 +86,18 @@ def lines_of(table: Table, separator: str, special: str, spell: Callable[[str], 
 def _texts_of(column: Sequence[Value]) -> Sequence[str]:
     """Return values as text; equal ones are spelt once, unless they are of kinds that Python takes for each other."""
     kinds = set(map(type, column))
-    if kinds <= _FEW_VALUES:
-        return list(map(_TEXTS_OF_FEW.__getitem__, column))
-    if kinds <= _EASILY_TOLD:
+    if kinds <= _TEXT_OR_NOTHING:
+        return [value or "" for value in column]
+    if kinds == {int}:
+        return list(map(str, column))
+    if any(kinds <= these for these in _EASILY_TOLD):
         spelt = {value: text_of(value) for value in set(column)}
         return list(map(spelt.__getitem__, column))
     return list(map(text_of, column))
 
 
-_FEW_VALUES = {type(None), bool}
-_TEXTS_OF_FEW = {value: text_of(value) for value in (None, True, False)}
-_EASILY_TOLD = {type(None), str, int}  # 1, True and 1.0 are equal: no two of them may be here
+_TEXT_OR_NOTHING = {type(None), str}
+_EASILY_TOLD = ({type(None), str, int}, {type(None), str, bool})  # 1, True and 1.0 are equal: no two may be here
 
 
 _SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"

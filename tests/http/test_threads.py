@@ -218,6 +218,31 @@ def test_a_token_that_ends_for_many_threads_is_renewed_once() -> None:
     assert acme.requests == 2 + 1 + 2 * THREADS
 
 
+def test_a_token_of_another_thread_may_have_ended_as_well() -> None:
+    """Then a new one is got; whose own new one is refused gives up."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["authorization"])
+        if asked[-1] == "t1":
+            with acme._signing:  # what another thread does meanwhile
+                acme._use(Token({"Authorization": "theirs"}))
+        return httpx.Response(200 if asked[-1] == "t2" and request.url.path == "/v1/x" else 401, json={})
+
+    numbers = iter("123")
+
+    def sign_in(_ended: Token | None, _now: datetime) -> Generator[Ask, Answer, Token]:
+        yield from ()
+        return Token({"Authorization": f"t{next(numbers)}"})
+
+    acme = client(transport=httpx.MockTransport(answer), sign_in=sign_in)
+    assert acme.get("/x").good
+    assert asked == ["t1", "theirs", "t2"]
+    with pytest.raises(SignInError):
+        acme.get("/y")
+    assert asked[3:] == ["t2", "t3"]
+
+
 def test_a_sign_in_that_was_refused_is_not_tried_by_every_thread() -> None:
     """So many wrong passwords in a row lock an account."""
     provider = Provider(refuses=True)

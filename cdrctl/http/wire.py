@@ -331,7 +331,7 @@ def exchange(connections: Connections, ask: Ask, largest: int, read: Read | None
     lane = _lane()
     came = None
     try:
-        lane.work.put(lambda: _exchanged(connections, ask, largest, given_up, read))
+        lane.work.put(lambda: _exchanged(connections, ask, largest, given_up, read, lane.bodies))
         came = _taken(lane.done, seconds)
     finally:
         given_up.set()
@@ -347,10 +347,17 @@ def exchange(connections: Connections, ask: Ask, largest: int, read: Read | None
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
-    """A thread that makes one exchange after the other, and ends when it is given None."""
+    """A thread that makes one exchange after the other, and ends when it is given None.
+
+    Args:
+        work: What it is to do.
+        done: What came of it.
+        bodies: The last large bodies, into which others may be read once nobody looks at them any more.
+    """
 
     work: SimpleQueue[Callable[[], Answer] | None] = field(default_factory=SimpleQueue)
     done: SimpleQueue[Answer | BaseException] = field(default_factory=SimpleQueue)
+    bodies: list[bytearray] = field(default_factory=list)
 
     def run(self) -> None:
         while (work := self.work.get()) is not None:
@@ -390,7 +397,12 @@ def _taken(box: SimpleQueue[Answer | BaseException], seconds: float) -> Answer |
 
 
 def _exchanged(
-    connections: Connections, ask: Ask, largest: int, given_up: threading.Event, read: Read | None
+    connections: Connections,
+    ask: Ask,
+    largest: int,
+    given_up: threading.Event,
+    read: Read | None,
+    bodies: list[bytearray],
 ) -> Answer:
     """Return the answer to one request.
 
@@ -399,7 +411,8 @@ def _exchanged(
     """
     with _sent(connections, ask) as response:
         headers = _headers(response)
-        body = _read(response, headers, host_of(ask.url), largest, given_up)
+        buffer = _buffer(_length(headers, largest), bodies)
+        body = _read(response, headers, host_of(ask.url), largest, given_up, buffer)
     return _answer(response.status_code, headers, ask, body, read)
 
 
@@ -490,9 +503,14 @@ def _unwritable(host: str) -> ConfigurationError:
 
 
 def _read(
-    response: httpx.Response, headers: Mapping[str, str], host: str, largest: int, given_up: threading.Event
+    response: httpx.Response,
+    headers: Mapping[str, str],
+    host: str,
+    largest: int,
+    given_up: threading.Event,
+    buffer: bytearray,
 ) -> bytearray:
-    buffer = bytearray(_length(headers, largest))  # a buffer that grows leaves as much again behind it
+    """Return the buffer with nothing but the body in it."""
     filled = 0
     for chunk in _body(response, headers, host):
         buffer[filled : filled + len(chunk)] = chunk
@@ -517,6 +535,28 @@ def _length(headers: Mapping[str, str], largest: int) -> int:
 
 
 LENGTH_BELIEVED = 32 * MEBIBYTE
+BODIES_KEPT = 2
+"""One is written while the next is read."""
+
+
+def _buffer(length: int, bodies: list[bytearray]) -> bytearray:
+    """Return a buffer of this length; a large one is that of an earlier body, unless somebody still looks at it.
+
+    A buffer that grows leaves as much again behind it, and a new one for each page leaves holes between them.
+    """
+    if length < MEBIBYTE:
+        return bytearray(length)
+    for buffer in bodies:
+        with suppress(BufferError):  # a view of it is left, and what is looked at keeps its size
+            if length < len(buffer):
+                del buffer[length:]
+            else:
+                buffer.extend(bytes(length - len(buffer) + 1))
+                del buffer[length:]
+            return buffer
+    bodies.append(bytearray(length))
+    del bodies[:-BODIES_KEPT]
+    return bodies[-1]
 
 
 def _body(response: httpx.Response, headers: Mapping[str, str], host: str) -> Iterator[bytes]:

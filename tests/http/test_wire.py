@@ -655,3 +655,38 @@ def test_certificates_that_the_environment_names_later_are_read(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with pytest.raises(ConfigurationError, match="the certificates that the environment names cannot be used"):
         wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None)
+
+
+def test_a_body_is_read_into_an_earlier_one_that_nobody_looks_at() -> None:
+    bodies: list[bytearray] = []
+    first = wire._buffer(2 * MEBIBYTE, bodies)
+    assert wire._buffer(2 * MEBIBYTE, bodies) is first
+    assert wire._buffer(MEBIBYTE + 7, bodies) is first
+    assert len(first) == MEBIBYTE + 7
+    assert wire._buffer(3 * MEBIBYTE, bodies) is first
+    assert len(first) == 3 * MEBIBYTE
+    assert wire._buffer(100, bodies) is not first
+    view = memoryview(first)[5:10]
+    second = wire._buffer(3 * MEBIBYTE, bodies)
+    assert second is not first
+    other = memoryview(second)
+    third = wire._buffer(3 * MEBIBYTE, bodies)
+    assert third is not first
+    assert third is not second
+    assert bodies == [second, third]
+    view.release()
+    other.release()
+    assert wire._buffer(2 * MEBIBYTE, bodies) is second
+
+
+def test_what_is_still_looked_at_stays_as_it_came() -> None:
+    said = [json.dumps(letter * 2 * MEBIBYTE).encode() for letter in "abcd"]
+    with serving(*map(ok, said)) as server:
+        one = client(server.url)
+        one.read = lambda body, _: memoryview(body)
+        views = [one.get("/x", records=("items",)).body for _ in said[:3]]
+        assert [bytes(view) for view in views] == said[:3]
+        views[1].release()
+        views[1] = one.get("/x", records=("items",)).body
+        assert [bytes(view) for view in views] == [said[0], said[3], said[2]]
+        one.close()

@@ -349,7 +349,7 @@ def keys_of(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
     """Return identities within a page's context as text: no two of different contexts are equal, and none is long.
 
     They are for the memory of one run: most stay as they came, because a digest of each takes ten times as long. What
-    archives keep from run to run is `identity_key`.
+    archives keep from run to run is `identity_keys`.
     """
     if found and (max(map(len, found)) > LONGEST_IDENTITY or min(found) < "\1"):
         found = [_DIGEST + _key(b"", one).hex() if len(one) > LONGEST_IDENTITY or one < "\1" else one for one in found]
@@ -376,10 +376,11 @@ def _key(within: bytes, identity: str) -> bytes:
     return hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest()
 
 
-def identity_key(context: Mapping[str, str], identity: str) -> bytes:
-    """Return a digest of a record's identity within its page's context: what makes it one record from run to run.
+def identity_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]:
+    """Return digests of identities within their page's context: what makes records the same from run to run.
 
-    Archives keep it in their indexes, where each must have the same few bytes and stay what it is in later versions.
+    Archives keep them in their indexes, where each must have the same few bytes and stay what it is in later versions.
     The memory of one run has `keys_of`, which may change at any time.
     """
-    return _key(_within(context), identity)
+    within = _within(context)
+    return [_key(within, identity) for identity in found]

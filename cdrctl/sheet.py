@@ -37,6 +37,10 @@ LARGE = 1024 * 1024
 FEW = 250
 """With more records at a time, what is made of them falls out of the processor's caches before it is used."""
 
+_KEPT = 1024 * 1024
+"""Bytes that glibc keeps for the next part once it has seen such a piece freed; else it gives back what each part took,
+and the system makes it anew."""
+
 _PIECE = 16_384
 """Bytes that are made text at a time: the system does not take larger pieces of memory back so easily."""
 
@@ -77,6 +81,7 @@ class Reader:
     def __init__(
         self, columns: Sequence[Column], marks: Marks, *, raw: bool, large: int = LARGE, few: int = FEW
     ) -> None:
+        bytes(_KEPT)  # is freed at once
         self._marks = marks
         self._raw = raw
         self._large = large

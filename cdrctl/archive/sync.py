@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,10 +33,11 @@ from cdrctl.errors import (
     SignInError,
     TemporaryError,
 )
-from cdrctl.export import Tally, Tell, identity_key, rows, starts_of
+from cdrctl.export import Tally, Tell, identity_keys, rows, starts_of
 from cdrctl.fetchers import Call, identities
-from cdrctl.records import Page, Row, Schema, native
+from cdrctl.records import Page, Row, Schema, Table, native
 from cdrctl.windows import Window, rfc3339
+from cdrctl.writers import jsonl
 from cdrctl.writers.csv import quoted
 from cdrctl.writers.separated import lines
 from cdrctl.writers.values import json_of, objects, text_of, utf8
@@ -419,12 +421,13 @@ def _fetched(archive: Archive, source: Source, window: Window) -> tuple[bytes, l
     """Return the first line of the file, if it has one, and what the provider has of a window."""
     call, tally = source.call, Tally()
     schema = native(call.columns, None, lambda text: source.tell("warning", text), call.known)
-    spell = _csv_lines if archive.form.startswith("csv") else _json_lines
+    in_csv = archive.form.startswith("csv")
+    spell = _csv_lines if in_csv else _json_lines(schema)
 
     def entries(page: Page) -> list[Entry]:
         starts = starts_of(page, call)
-        keys = (identity_key(page.context, one) for one in identities(page.records, call.identity))
-        spelt = spell(schema, cast("Sequence[Row]", schema.rows(page)))
+        keys = identity_keys(page.context, identities(page.records, call.identity))
+        spelt = spell(cast("Sequence[Row]", schema.rows(page)))
         return [
             Entry(UNPLACED if start is None else milliseconds(start), key, line)
             for start, key, line in zip(starts, keys, spelt, strict=True)
@@ -432,16 +435,38 @@ def _fetched(archive: Archive, source: Source, window: Window) -> tuple[bytes, l
 
     as_entries = Schema(None, cast("Any", entries))
     names = [[column.name for column in schema.columns or ()]]
-    header = utf8(lines(names, ",", '"\r', quoted, '""')) if spell is _csv_lines else b""
+    header = utf8(lines(names, ",", '"\r', quoted, '""')) if in_csv else b""
     pages = rows(source.fetch(window), call, as_entries, window, tally, source.tell)
     return header, [cast("Entry", entry) for page in pages for entry in page], tally
 
 
-def _json_lines(schema: Schema, page: Sequence[Row]) -> list[bytes]:
-    return [json_of(one) + b"\n" for one in objects(schema, page)]
+def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
+    """Return what spells records, always in the same way: a record of which another line comes has changed."""
+    encode = jsonl.encoder(schema)
+
+    def spelt(page: Sequence[Row]) -> list[bytes]:
+        if not (isinstance(page, Table) and jsonl.plain(schema, page) and _spelt_in_one_way(page)):
+            return [json_of(one) + b"\n" for one in objects(schema, page)]
+        found = [line + b"\n" for line in encode(page).split(b"\n")[:-1]]
+        odd = [at for at, line in enumerate(found) if b"\\" in line and _RARE_ESCAPE.search(line)]
+        for at, one in zip(odd, objects(schema, [page[at] for at in odd]), strict=True):
+            found[at] = json_of(one) + b"\n"
+        return found
+
+    return spelt
 
 
-def _csv_lines(_schema: Schema, page: Sequence[Row]) -> list[bytes]:
+_RARE_ESCAPE = re.compile(rb'\\[^"\\nrt]')
+"""What may be spelt in several ways."""
+
+
+def _spelt_in_one_way(table: Table) -> bool:
+    """Return whether there are no numbers in a table but whole ones: others may be spelt in several ways."""
+    columns = zip(table.columns, table.texts, strict=True)
+    return all(text or set(map(type, column)) <= {str, int, bool, type(None)} for column, text in columns)
+
+
+def _csv_lines(page: Sequence[Row]) -> list[bytes]:
     cells = ([text_of(value) for value in row] for row in page)
     return [utf8(lines([row], ",", '"\r', quoted, '""')) for row in cells]
 

@@ -26,19 +26,19 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
     for page in pages:
         if isinstance(page, Sheet) and page.raws is not None:
             out.write(b"\n".join([*page.raws, b""]))
-        elif isinstance(page, Table) and _plain(schema, page):
-            lines = lines or _encoder(schema)
+        elif isinstance(page, Table) and plain(schema, page):
+            lines = lines or encoder(schema)
             out.write(lines(page))
         elif page:
             out.write(b"\n".join([*map(json_of, objects(schema, page)), b""]))
 
 
-def _plain(schema: Schema, table: Table) -> bool:
+def plain(schema: Schema, table: Table) -> bool:
     """Return whether a table has nothing to unfold."""
     return not schema.unfold or not any(table.columns[-1])
 
 
-def _encoder(schema: Schema) -> Callable[[Table], bytes]:
+def encoder(schema: Schema) -> Callable[[Table], bytes]:
     """Return the function that makes lines of a table that has nothing to unfold."""
     import msgspec  # noqa: PLC0415 - only where there is a table
 

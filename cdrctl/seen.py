@@ -106,11 +106,12 @@ class Seen:
         with suppress(OSError):
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as there is who asks
-            hashes = array("q", map(hash, self._old)).tobytes()
+            hashes = array("q", map(hash, self._old))
             kept = marshal.dumps(list(self._old), _WITHOUT_REFERENCES)
-            at = self._file.seek(0, 2)
-            if self._file.write(hashes + kept) == len(hashes) + len(kept):  # a disk that gets full takes a part
-                self._far.append(_Far(self._spans[1], at, len(hashes), len(kept)))
+            at, size = self._file.seek(0, 2), len(hashes) * hashes.itemsize
+            # A disk that gets full takes a part.
+            if self._file.write(hashes) == size and self._file.write(kept) == len(kept):
+                self._far.append(_Far(self._spans[1], at, size, len(kept)))
                 return
         self._new |= self._old
         self._spans[0] = _both(self._spans[0], self._spans[1])

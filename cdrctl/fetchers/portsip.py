@@ -288,7 +288,7 @@ class Reading:
 
     Args:
         ids: What makes records the same.
-        counts: The total that each page named.
+        counts: The totals that pages named, one after the other where they differ.
         idle: How many pages with records in a row, up to now, had nothing new.
         repeats: Whether a record came twice, as it does when a call lands behind us.
     """
@@ -324,7 +324,8 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[
         reading.ids.fresh(identities(records, identity), span_of(records))
         reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
         reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
-        reading.counts.append(count)
+        if reading.counts[-1:] != [count]:
+            reading.counts.append(count)
         return records, count if count is not None and len(reading.ids) >= count else None
 
     for records, _ in by_offset(ask):

@@ -295,7 +295,7 @@ def rows(
                 for part in in_parts(piece.records):
                     records = ours(Page(part, piece.context))
                     tally.stopped = limit is not None and tally.records + len(records) >= limit
-                    records = records[: limit - tally.records] if limit is not None else records
+                    records = records[: limit - tally.records] if limit is not None and tally.stopped else records
                     tally.records += len(records)
                     tell("progress", f"{tally.records} records, {tally.pages} pages")
                     if records:

@@ -16,6 +16,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -106,6 +107,37 @@ class Marks:
     others: tuple[str, ...] = ()
 
 
+DEEPEST = 200
+"""Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
+
+
+def shallow(decoded: Any) -> bool:
+    """Return whether a value is no deeper than whoever writes it can follow without running out of stack."""
+    level = [decoded]
+    for _ in range(DEEPEST):
+        nested = [one for one in level if isinstance(one, dict | list)]
+        if not nested:
+            return True
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+    return False
+
+
+def plainly(text: bytes) -> Any:
+    """Return what whole JSON says, by the standard library.
+
+    Raises:
+        ProviderError: It is nested deeper than whoever writes it can follow, or is no UTF-8.
+    """
+    with suppress(ValueError, RecursionError):
+        decoded = json.loads(text)
+        if shallow(decoded):
+            return decoded
+    raise ProviderError(
+        "a page holds records that cannot be read: they are nested too deep, or no UTF-8",
+        hint="run it again; if it stays, tell the provider's support",
+    )
+
+
 def _utc_instants(raw: Sequence[str]) -> list[datetime]:
     try:
         found = list(map(datetime.fromisoformat, raw))
@@ -159,7 +191,7 @@ class Sheet(Sequence[Record]):
         if isinstance(at, slice):
             return self.only(range(*at.indices(self.length)))
         if self.raws is not None:
-            record: Record = json.loads(bytes(self.raws[at]))
+            record: Record = plainly(bytes(self.raws[at]))
             return record
         return {key: column[at] for key, column in self.columns.items() if column[at] is not ABSENT}
 

@@ -10,7 +10,6 @@ What does not fit a sheet is read as it always was: a sheet is never more than a
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -20,8 +19,7 @@ from typing import Any
 import msgspec
 import pydantic_core
 
-from cdrctl.errors import ProviderError
-from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text
+from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text, plainly, shallow
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
@@ -36,6 +34,11 @@ LARGE = 1024 * 1024
 
 FEW = 250
 """With more records at a time, what is made of them falls out of the processor's caches before it is used."""
+
+_NO_SHEET = (ValueError, KeyError, RecursionError)
+"""What says that something is not to be read as a sheet; msgspec's errors are ValueErrors, as UTF-8 that is none is."""
+
+_CONTAINERS = {list, dict}
 
 _KEPT = 1024 * 1024
 """Bytes that glibc keeps for the next part once it has seen such a piece freed; else it gives back what each part took,
@@ -103,7 +106,7 @@ class Reader:
             return None
         try:
             return self._opened(body, path)
-        except (ValueError, KeyError):  # msgspec's errors are ValueErrors, and so is UTF-8 that is none
+        except _NO_SHEET:
             return None
 
     def _opened(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
@@ -156,10 +159,11 @@ class Reader:
             cut = _BETWEEN.search(array, at + step)
             end = cut.end() if cut is not None else len(array)
             try:
-                yield self._lent(array, at, end)
-            except (ValueError, KeyError):
+                sheet = self._lent(array, at, end)
+            except _NO_SHEET:
                 yield from self._carefully(b"[" + bytes(array[at + 1 :]))
                 return
+            yield sheet
             at = end - 1 if cut is not None else end
 
     def _lent(self, array: memoryview, at: int, end: int) -> Sheet:
@@ -176,10 +180,12 @@ class Reader:
         raws = _RAW.decode(array)
         for at in range(0, len(raws), self._few):
             few = b"[%b]" % b",".join(raws[at : at + self._few])
+            records: Sequence[Record]
             try:
-                yield self._sheet(few)
-            except (ValueError, KeyError):
-                yield _plain(few)
+                records = self._sheet(few)
+            except _NO_SHEET:
+                records = plainly(few)
+            yield records
 
     def _uncut(self, array: memoryview, marked: Sheet) -> Iterator[Sheet]:
         """Yield the records as they came."""
@@ -197,6 +203,9 @@ class Reader:
             shape = self._shape = self._learnt(shape, array)
             structs = shape.decode(array)
         columns = self._columns((*self._known, *shape.further), structs)
+        for key, values in columns.items():
+            if key not in shape.texts and not _CONTAINERS.isdisjoint(map(type, values)) and not shallow([*values]):
+                raise ValueError("deeper than whoever writes it can follow")
         return Sheet(self._marks, columns, shape.texts, shape.further, len(structs))
 
     def _columns(self, keys: Sequence[str], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -253,14 +262,3 @@ def _check_lines(array: memoryview) -> None:
         if "\n" in text or "\r" in text:
             raise ValueError("records of several lines")
         at += read
-
-
-def _plain(array: bytes) -> list[Record]:
-    try:
-        records: list[Record] = json.loads(array)
-    except (ValueError, RecursionError):
-        raise ProviderError(
-            "a page holds records that cannot be read, because they are no UTF-8",
-            hint="run it again; if it stays, tell the provider's support",
-        ) from None
-    return records

@@ -16,7 +16,20 @@ from cdrctl import writers
 from cdrctl.archive import sync
 from cdrctl.errors import ProviderError
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Page, Record, Schema, Sheaf, Sheet, Table, at_a_glance, common, in_parts, native, raw
+from cdrctl.records import (
+    DEEPEST,
+    Page,
+    Record,
+    Schema,
+    Sheaf,
+    Sheet,
+    Table,
+    at_a_glance,
+    common,
+    in_parts,
+    native,
+    raw,
+)
 from cdrctl.sheet import MOST_LESSONS, Reader
 
 CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.marks is not None]
@@ -328,6 +341,21 @@ def test_what_nobody_can_read_is_an_error_when_it_is_come_to() -> None:
     assert next(sheets)[0]["Report ID"] == "0"
     with pytest.raises(ProviderError, match="cannot be read"):
         list(sheets)
+
+
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 500, 5_000, 200_000])
+def test_what_is_nested_deeper_than_can_be_written_is_no_sheet(depth: int) -> None:
+    body = b'{"items": [{"Report ID": "1", "User": ' + b"[" * depth + b"]" * depth + b"}]}"
+    assert reader_of(WEBEX)(bytearray(body), ("items",)) is None
+    for few, raws in ((1, False), (1, True), (None, True)):
+        found = reader_of(WEBEX, raws=raws, few=few)(bytearray(body), ("items",))
+        if found is not None:
+            with pytest.raises(ProviderError, match="too deep"):
+                [*found["items"]]
+    deep = DEEPEST - 3  # the page's object and list, the record: the rest is the field's
+    deepest = b'{"items": [{"Report ID": "1", "User": ' + b"[" * deep + b"]" * deep + b"}]}"
+    rows = [*reader_of(WEBEX)(bytearray(deepest), ("items",))["items"]]
+    assert rows[0]["User"] == json.loads(b"[" * deep + b"]" * deep)
 
 
 def test_several_threads_may_read() -> None:

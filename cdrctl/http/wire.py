@@ -21,6 +21,7 @@ import pydantic_core
 
 from cdrctl import __version__
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
+from cdrctl.records import shallow
 
 if TYPE_CHECKING:
     import ssl
@@ -38,9 +39,6 @@ AT_ONCE = 256 * 1024
 
 EXCERPT = 300
 """Characters of a body that is no JSON that are kept for messages."""
-
-DEEPEST = 200
-"""Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +188,10 @@ class Connections:
         host = urlsplit(base_url).hostname or ""
         if host.startswith("127."):
             self._ours.add(host)
-        self.transport(httpx.URL(base_url))
+        try:
+            self.transport(httpx.URL(base_url))
+        except (httpx.InvalidURL, UnicodeError):  # the latter for a name that is no name of a host
+            raise _unwritable(host_of(base_url)) from None
 
     def transport(self, url: httpx.URL) -> httpx.BaseTransport:
         """Return what sends the requests to a URL."""
@@ -624,7 +625,7 @@ def decode(body: bytearray | bytes) -> tuple[Any, str]:
     # Half of a surrogate pair is no Unicode, yet providers send it and the standard library reads it; also other UTFs.
     with suppress(ValueError, RecursionError):
         decoded = json.loads(body)
-        if _shallow(decoded):
+        if shallow(decoded):
             return decoded, ""
     text = beginning(body[: 4 * EXCERPT].decode("utf-8", "replace"), EXCERPT)
     text = "".join(char if char.isprintable() else " " for char in text).strip()
@@ -633,17 +634,6 @@ def decode(body: bytearray | bytes) -> tuple[Any, str]:
 
 
 _JSON_OR_FORM = re.compile(r"[^\w<]{0,8}?([{\[\"]|[\w.%-]+=)")
-
-
-def _shallow(decoded: Any) -> bool:
-    """Return whether a value is no deeper than whoever writes it can follow without running out of stack."""
-    level = [decoded]
-    for _ in range(DEEPEST):
-        nested = [one for one in level if isinstance(one, dict | list)]
-        if not nested:
-            return True
-        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
-    return False
 
 
 def _failure(error: httpx.HTTPError, host: str) -> Exception:

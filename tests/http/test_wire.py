@@ -6,9 +6,12 @@ import contextlib
 import gc
 import gzip
 import json
+import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import tracemalloc
 import zlib
@@ -401,6 +404,12 @@ def test_ca_file_makes_it_work(certificate: Certificate, trusted: Certificate, t
         acme.close()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:abc", "xn--a", "a" * 300 + ".example:x"])
+def test_an_address_that_is_none_is_said_before_anything_is_asked(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"a request to {host} cannot be written"):
+        client(f"http://{host}/v1")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"not PEM"])
 def test_a_ca_file_that_is_none_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
@@ -544,6 +553,18 @@ def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
     assert wire._usual_authorities.cache_info().misses == before
     for one in clients:
         one.close()
+
+
+def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
+    """Where click is installed it would be, and rich and pygments with it."""
+    (tmp_path / "click.py").write_text("raise RuntimeError('it is loaded')")
+    code = "import sys; from cdrctl.http import wire; wire._load_httpx(); print('httpx._main' in sys.modules)"
+    search = os.pathsep.join([str(tmp_path), str(Path(wire.__file__).parents[2])])
+    environ = {**os.environ, "PYTHONPATH": search}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.stdout, ran.stderr) == ("False\n", "")
 
 
 def test_where_nothing_is_encrypted_no_certificate_is_trusted() -> None:

@@ -11,7 +11,7 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import cast
+from typing import Any, cast
 
 from cdrctl.fetchers import CENTURY, Call, Claim, identities
 from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet, at_a_glance, in_parts
@@ -237,6 +237,7 @@ class Tally:
     records: int = 0
     pages: int = 0
     duplicates: int = 0
+    left_out: int = 0
     gaps: list[Gap] = field(default_factory=list)
     stopped: bool = False
 
@@ -250,8 +251,11 @@ def rows(
     tell: Tell,
     limit: int | None = None,
     save: Callable[[File], None] | None = None,
+    keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
 ) -> Generator[Sequence[Row] | Sequence[Record], None, None]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
+
+    Of a page of rows `keep` says which are wanted; the limit is one of those.
 
     A record whose start cannot be read is kept, with one warning: it may be of this window, and it is money. Gaps and
     notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
@@ -293,13 +297,10 @@ def rows(
             else:
                 tally.pages += 1
                 for part in in_parts(piece.records):
-                    records = ours(Page(part, piece.context))
-                    tally.stopped = limit is not None and tally.records + len(records) >= limit
-                    records = records[: limit - tally.records] if limit is not None and tally.stopped else records
-                    tally.records += len(records)
+                    page = _wanted(Page(ours(Page(part, piece.context)), piece.context), schema, tally, limit, keep)
                     tell("progress", f"{tally.records} records, {tally.pages} pages")
-                    if records:
-                        yield schema.rows(Page(records, piece.context))
+                    if page:
+                        yield page
                     if tally.stopped:
                         tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
                         return
@@ -307,6 +308,25 @@ def rows(
         close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
         if close is not None:
             close()
+
+
+def _wanted(
+    page: Page,
+    schema: Schema,
+    tally: Tally,
+    limit: int | None,
+    keep: Callable[[Sequence[Any]], Sequence[Any]] | None,
+) -> Sequence[Any]:
+    """Return the rows of a page that are to be written, and count them."""
+    found: Sequence[Any] = page.records
+    if keep is not None and found:
+        found = keep(schema.rows(page))
+        tally.left_out += len(page.records) - len(found)
+    tally.stopped = limit is not None and tally.records + len(found) >= limit
+    if limit is not None and tally.stopped:
+        found = found[: limit - tally.records]
+    tally.records += len(found)
+    return schema.rows(Page(found, page.context)) if keep is None and found else found
 
 
 def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:

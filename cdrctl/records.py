@@ -40,6 +40,9 @@ Row = list[Value]
 """The values of one record in the order of a schema's columns."""
 
 Kind = Literal["text", "integer", "seconds", "decimal", "money", "boolean", "time", "list"]
+NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
+"""The kinds whose values are numbers, or strings of digits."""
+
 SchemaName = Literal["native", "common", "raw"]
 
 EXTRA = "extra"

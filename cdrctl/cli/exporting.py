@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
+from cdrctl.cli.choice import choice, has_header
 from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
 from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
@@ -52,11 +53,13 @@ def export_call(
             check(target)
     form = output_format(session, shared)
     session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
-    fields = field_names(shared["fields"])
+    chosen = choice(shared, field_names(shared["fields"]))
+    fields, header = chosen.needed, has_header(shared, form)
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
-    options["fields"] = tuple(fields) if fields and shared["schema"] == "native" else None
-    _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
+    options["fields"] = fields if shared["schema"] == "native" else None
+    asked = _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)
+    chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
         zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
@@ -73,10 +76,14 @@ def export_call(
             zone=zone,
             color=colored(session),
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
-            chosen=fields is not None,
+            chosen=chosen.fields is not None,
             for_spreadsheets=shared["spreadsheet_safe"],
+            header=header,
+            template=shared["template"] or "",
         )
         tally = Tally()
+        tell = session.voice.tell
+        keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
         with output(shared["output"], standard_output(session, shared["output"])) as out:
             pages = rows(
@@ -85,12 +92,14 @@ def export_call(
                 schema,
                 window,
                 tally,
-                session.voice.tell,
-                shared["limit"],
+                tell,
+                chosen.stops_at,
                 save=lambda file: _save(session, file, target),
+                keep=keep,
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
-                writers.load(form)(schema, pages, out, look)
+                arranged = chosen.arranged(pages, schema, tally, tell)
+                writers.load(form)(chosen.written(schema), arranged, out, look)
     conclude(tally, shared)
 
 
@@ -102,6 +111,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
         session.voice.closing(
             {
                 "records": tally.records,
+                **({"left_out_by_where": tally.left_out} if tally.left_out else {}),
                 "pages": tally.pages,
                 "requests": profile.client.requests if profile.client else 0,
                 "duplicates_dropped": tally.duplicates,
@@ -138,11 +148,13 @@ def fetched(
     asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
     window, rest = reachable(asked, call.lag, now, provider.title)
     jobs = shared.get("jobs", 0)  # none where several profiles are asked at the same time anyway
-    if shared["limit"] is not None:  # an export that stops early has no end from which another could go on
+    if (
+        shared["limit"] is not None and shared["sort"] is None
+    ):  # an export that stops early has no end from which another could go on
         rest = [piece for piece in rest if isinstance(piece, Gap)]
     if window is None:
         return None, iter(rest)
-    ahead = [window] if jobs and shared["limit"] is None else []
+    ahead = [window] if jobs and (shared["limit"] is None or shared["sort"] is not None) else []
     if jobs > 1:
         shortest = call.apart(options)
         why = shortest if isinstance(shortest, str) else "so short a window is not worth more requests"
@@ -228,6 +240,12 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
         raise UsageError(f"there is no schema {shared['schema']!r}", hint=f"the schemas are: {', '.join(SCHEMAS)}")
     path = shared["output"]
     to_stdout = path is None or path == "-"
+    if shared["template"] is not None:
+        if shared["format"] is not None:
+            raise UsageError("--template is a format of its own", hint="leave -f out")
+        return writers.TEMPLATE
+    if shared["format"] == writers.TEMPLATE:
+        raise UsageError("what shall a line look like?", hint="write it as --template '{start_time} {from_number}'")
     form: str | None = shared["format"] or (None if to_stdout else writers.format_of(path))
     wants_raw = shared["schema"] == "raw"
     if wants_raw and shared["strict"]:

@@ -88,7 +88,41 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         "native",
     ),
     "fields": (str | None, option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS"), None),
+    "where": (
+        str | None,
+        option(
+            "--where",
+            about="Only records for which this holds: 'talk_seconds>60 and direction=inbound' (cdrctl help where).",
+            metavar="CONDITION",
+        ),
+        None,
+    ),
+    "sort": (
+        str | None,
+        option(
+            "--sort",
+            about="In the order of these fields: start_time,-talk_seconds; - for the most first.",
+            metavar="FIELDS",
+        ),
+        None,
+    ),
     "limit": (int | None, option("--limit", about="Stop after so many records.", metavar="N", min=1), None),
+    "template": (
+        str | None,
+        option(
+            "--template",
+            about="A line for each record instead of a format: '{start_time} {from_number:>16}'.",
+            metavar="TEXT",
+        ),
+        None,
+    ),
+    "header": (
+        bool | None,
+        option(
+            "--header/--no-header", about="Whether the first line of csv, tsv, table or --template names the fields."
+        ),
+        None,
+    ),
     "jobs": (
         int,
         option(
@@ -157,6 +191,8 @@ def spared(command: Any) -> Any:
 
     Typer reads every option with pydantic, those that were not given too: that takes longer than many a command. What
     is no plain word is still typer's to read, and to refuse.
+
+    What is not typed may be in the environment, under `variable_of` the option.
     """
     command.get_params = functools.partial(_read_plainly, command.get_params)
     for inner in getattr(command, "commands", {}).values():
@@ -169,7 +205,33 @@ def _read_plainly(usual: Callable[[Any], list[Any]], ctx: Any) -> list[Any]:
     for one in described:
         if not isinstance(one.process_value, functools.partial):
             one.process_value = functools.partial(_value, one, one.process_value)
+            if variable := variable_of(one, top=ctx.parent is None):
+                one.value_from_envvar = functools.partial(_from_environment, one, variable)
     return described
+
+
+def variable_of(described: Any, *, top: bool) -> str | None:
+    """Return the variable of the environment that an option may be given in: `CDRCTL_PAGE_SIZE` for `--page-size`.
+
+    None for arguments, for what acts at once (`--help`), and for `--profile` and `--config`, whose variables are read
+    where profiles are. What is said about messages holds for all commands, and counts before the command (`top`).
+    """
+    if described.param_type_name != "option" or described.is_eager or described.name in {"help", "profile", "config"}:
+        return None
+    if not top and described.name in TALK:
+        return None
+    longest: str = max(described.opts, key=len)
+    return "CDRCTL_" + longest.lstrip("-").replace("-", "_").upper()
+
+
+def _from_environment(described: Any, variable: str, ctx: Any) -> Any:
+    """Return what the environment has for an option, or None; of one that may be repeated each line is a value."""
+    handed_over = ctx.find_root().obj
+    given = handed_over[0].environ.get(variable) if handed_over else None
+    if not given:
+        return None
+    described.get_error_hint = lambda: variable  # what is wrong with it is said of where it is
+    return [line for line in given.splitlines() if line.strip()] if described.multiple else given
 
 
 def _value(described: Any, usual: Callable[[Any, Any], Any], ctx: Any, given: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cdrctl import windows, writers
+from cdrctl.cli.choice import Choice, choice, has_header
 from cdrctl.cli.exporting import (
     COMMON_SHOWN,
     SANDBOX,
@@ -33,7 +34,7 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import Row, Schema, common
+from cdrctl.records import Row, common
 from cdrctl.writers.output import output
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
     form = output_format(session, given)
     session.voice.aside = given["output"] not in {None, "-"} or not session.world.stdout_is_terminal
-    fields = field_names(given["fields"])
-    common((), dict, fields, lambda _text: None, provider="", profile="")  # unknown fields are refused first
+    chosen, header = choice(given, field_names(given["fields"])), has_header(given, form)
+    asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
+    chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     zone = windows.zone(given["tz"]) if given["tz"] else None
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
     parts = named_parts(session, given["profile"], every=given["all"])
@@ -86,24 +88,29 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         zone=zone or windows.zone("UTC"),
         color=colored(session),
         shown=("provider", *COMMON_SHOWN),
-        chosen=fields is not None,
+        chosen=chosen.fields is not None,
         for_spreadsheets=given["spreadsheet_safe"],
+        header=header,
+        template=given["template"] or "",
     )
-    columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
             connect_part(session, part, opened)
         with output(given["output"], standard_output(session, given["output"])) as out:
-            pages = _pages(session, parts, given, fields, zone)
-            writers.load(form)(Schema(columns, lambda _page: ()), pages, out, look)
+            whole = Tally()
+            pages = _counted(_pages(session, parts, given, chosen, zone), whole)
+            arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
+            writers.load(form)(chosen.written(asked), arranged, out, look)
             if all(part.error for part in parts):  # then what was there before stays
                 _report(session, parts)
                 raise _failure(parts)
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts)
+    left_out = sum(part.tally.left_out for part in parts)
     session.voice.closing(
         {
-            "records": sum(part.tally.records for part in parts),
+            "records": whole.records,
+            **({"left_out_by_where": left_out} if left_out else {}),
             "pages": sum(part.tally.pages for part in parts),
             "requests": requests,
             "duplicates_dropped": sum(part.tally.duplicates for part in parts),
@@ -112,7 +119,6 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     )
     if any(part.error for part in parts) and not given["allow_partial"]:
         raise _failure(parts)
-    whole = Tally(records=sum(part.tally.records for part in parts))
     whole.gaps = [gap for part in parts for gap in part.tally.gaps]
     conclude(whole, given)
 
@@ -125,7 +131,8 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
     """
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
-    names = list(dict.fromkeys(names or ()))
+    usual = session.world.environ.get("CDRCTL_PROFILE")
+    names = list(dict.fromkeys(names or ([usual] if usual and not every else ())))
     if bool(names) == every:
         raise UsageError(
             "which profiles?", hint=f"--all for every one that is configured, or {how} for each that is wanted"
@@ -161,7 +168,7 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
 
 
 def _pages(
-    session: Session, parts: Sequence[Part], given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
+    session: Session, parts: Sequence[Part], given: Mapping[str, Any], chosen: Choice, zone: Any
 ) -> Iterator[Sequence[Row]]:
     """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
     waiting: queue.Queue[_Waiting] = queue.Queue(PAGES_WAITING)
@@ -177,7 +184,7 @@ def _pages(
 
     def fetch(part: Part) -> None:
         try:
-            with closing(_rows_of(session, part, given, fields, zone)) as pages:
+            with closing(_rows_of(session, part, given, chosen, zone)) as pages:
                 for page in pages:
                     if not hand_over(part, page):
                         return
@@ -189,7 +196,7 @@ def _pages(
     for thread in threads:
         thread.start()
     left = len(running)
-    room = given["limit"]
+    room = chosen.stops_at
     try:
         while left:
             part, page = _next(waiting)
@@ -211,6 +218,13 @@ def _pages(
             thread.join(max(0.0, patience - time.monotonic()))
 
 
+def _counted(pages: Iterator[Sequence[Row]], whole: Tally) -> Iterator[Sequence[Row]]:
+    """Yield pages, and count their records."""
+    for page in pages:
+        whole.records += len(page)
+        yield page
+
+
 def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
     """Return the next page that comes, and whose it is."""
     while True:
@@ -219,7 +233,7 @@ def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
 
 
 def _rows_of(
-    session: Session, part: Part, given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
+    session: Session, part: Part, given: Mapping[str, Any], chosen: Choice, zone: Any
 ) -> Generator[Sequence[Row], None, None]:
     provider, profile = part.provider, part.profile
     assert provider is not None  # noqa: S101 - who is running has both
@@ -239,7 +253,7 @@ def _rows_of(
     schema = common(
         call.columns,
         call.common,
-        fields,
+        chosen.needed,
         drift(session, given, f"{provider.name} {call.name}")
         if given["strict"]
         else lambda text: tell("warning", text),
@@ -247,7 +261,8 @@ def _rows_of(
         profile=profile.name,
         known=call.known,
     )
-    yield from rows(pieces, call, schema, window, part.tally, tell, given["limit"])  # type: ignore[misc]
+    keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
+    yield from rows(pieces, call, schema, window, part.tally, tell, chosen.stops_at, keep=keep)  # type: ignore[misc]
 
 
 def usual_options(session: Session, call: Call) -> dict[str, Any]:

@@ -38,10 +38,17 @@ _MODULES = {
     "jsonl": "cdrctl.writers.jsonl",
     "json": "cdrctl.writers.json",
     "table": "cdrctl.writers.table",
+    "template": "cdrctl.writers.template",
 }
 
-FORMATS = tuple(_MODULES)
+TEMPLATE = "template"
+"""The format of `--template`, which has no other name."""
+
+FORMATS = tuple(name for name in _MODULES if name != TEMPLATE)
 """The formats that are built in."""
+
+HEADED = frozenset({"csv", "tsv", "table", TEMPLATE})
+"""Those of them that can have a line with the names of the columns."""
 
 _ENDINGS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "txt": "table"}
 
@@ -57,6 +64,8 @@ class Look:
         shown: The columns a table shows when the user did not choose; empty for all of them.
         chosen: Whether the user chose the columns: then all of them are shown if at all possible.
         for_spreadsheets: Whether no cell may be taken for a formula.
+        header: Whether the first line names the columns, in formats that have such a line.
+        template: How a record is written, where the format is `template`.
     """
 
     width: int
@@ -65,6 +74,8 @@ class Look:
     shown: tuple[str, ...] = ()
     chosen: bool = False
     for_spreadsheets: bool = False
+    header: bool = True
+    template: str = ""
 
 
 def load(name: str) -> Write:

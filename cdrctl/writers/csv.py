@@ -24,7 +24,15 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
         UsageError: The schema has no columns.
     """
     write_separated(
-        schema, pages, out, separator=",", special='"\r', spell=quoted, blank='""', safe=look.for_spreadsheets
+        schema,
+        pages,
+        out,
+        separator=",",
+        special='"\r',
+        spell=quoted,
+        blank='""',
+        safe=look.for_spreadsheets,
+        header=look.header,
     )
 
 

@@ -26,6 +26,7 @@ def write_separated(
     spell: Callable[[str], str],
     blank: str = "",
     safe: bool = False,
+    header: bool = True,
 ) -> None:
     """Write a header, also when there are no records, and a line for every record.
 
@@ -40,12 +41,15 @@ def write_separated(
         spell: From a cell with such characters in it to what is written.
         blank: What is written for a line that would be empty.
         safe: Whether an apostrophe is put before text that a spreadsheet would take for a formula.
+        header: Whether there is a header.
 
     Raises:
         UsageError: The schema has no columns.
     """
     names = [column.name for column in columns_of(schema)]
-    cells: list[list[str]] = [[harmless(name, separator) for name in names] if safe else names]
+    cells: list[list[str]] = []
+    if header:
+        cells.append([harmless(name, separator) for name in names] if safe else names)
 
     for page in pages:
         if isinstance(page, Table) and not safe:

@@ -75,11 +75,11 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
             least = [_least(width, columns[i], look) for width, i in zip(natural, at, strict=True)]
             widths = fit(natural, least, room)
             at = at[: len(widths)]
-        table = _table([columns[i] for i in at], widths, header=first)
+        table = _table([columns[i] for i in at], widths, header=first and look.header)
         for line in texts:
             table.add_row(*map(Text, line[: len(widths)]))
         with console.capture() as captured:
-            if first and any(columns[i].kind == "time" for i in at):
+            if first and look.header and any(columns[i].kind == "time" for i in at):
                 console.print(Text(f"times in {look.zone}", "dim"))
             console.print(table)
         out.write(_trimmed(captured.get()))

@@ -27,7 +27,16 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
     Raises:
         UsageError: The schema has no columns.
     """
-    write_separated(schema, pages, out, separator="\t", special="\r\\", spell=escaped, safe=look.for_spreadsheets)
+    write_separated(
+        schema,
+        pages,
+        out,
+        separator="\t",
+        special="\r\\",
+        spell=escaped,
+        safe=look.for_spreadsheets,
+        header=look.header,
+    )
 
 
 def escaped(cell: str) -> str:

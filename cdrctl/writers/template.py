@@ -1,0 +1,105 @@
+"""Lines of the user's own making, one for each record: `{start_time} {from_number}`."""
+
+from __future__ import annotations
+
+import functools
+import re
+from string import Formatter
+from typing import TYPE_CHECKING, Any
+from unicodedata import category
+
+from cdrctl.errors import UsageError
+from cdrctl.writers.values import objects, text_of, utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
+
+    from cdrctl.records import Record, Schema
+    from cdrctl.writers import Look, Pages
+
+TAKES_RAW = True
+
+_SPEC = re.compile(r"[<>^]?\d{0,3}(?:\.\d{1,3})?")
+_TYPED = {"t": "\t", "n": "\n", "\\": "\\"}
+_EXAMPLE = "write it as --template '{start_time} {from_number}'; a brace that is meant is {{ or }}"
+
+
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+    r"""Write a line for each record as the template says: `{field}`, `{field:>20}`, `{field:.10}`.
+
+    Values are as in CSV, empty for null; what would end the line or move a terminal's cursor is written as in JSON,
+    `\n` or `\u001b`, so that a record is one line. With a header the names of the fields stand in the first line.
+
+    Raises:
+        UsageError: The template cannot be read, or names a field that is no column.
+    """
+    parts = read(look.template)
+    cell: Callable[[Any, str], Any]
+    if schema.columns is None:
+        from cdrctl.conditions import reach  # noqa: PLC0415 - not for others
+
+        cell = reach
+    else:
+        names = {column.name for column in schema.columns}
+        if unknown := [name for _, name, _ in parts if name is not None and name not in names]:
+            raise UsageError(f"there is no field {unknown[0]!r} here", hint="cdrctl fields lists them")
+        cell = dict.get
+    if look.header:
+        out.write(utf8(_line(parts, lambda name: name)))
+    for page in pages:
+        lines = [_line(parts, functools.partial(_spelt, cell, one)) for one in objects(schema, page)]
+        out.write(utf8("".join(lines)))
+
+
+def _spelt(cell: Callable[[Record, str], Any], one: Record, name: str) -> str:
+    return text_of(cell(one, name))
+
+
+def read(template: str) -> list[tuple[str, str | None, str]]:
+    r"""Return the parts of a template: the text before a field, the field or None, and how wide it shall be.
+
+    `\t`, `\n` and `\\` in the text are what they are in a shell's printf.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        found = [*Formatter().parse(template)]
+    except ValueError as error:
+        raise UsageError(f"--template cannot be read: {error}", hint=_EXAMPLE) from None
+    parts: list[tuple[str, str | None, str]] = []
+    for text, name, spec, conversion in found:
+        if name is not None and (not name.strip() or conversion is not None or not _SPEC.fullmatch(spec or "")):
+            raise UsageError(f"--template cannot be read at {{{name}}}", hint=_EXAMPLE)
+        typed = re.sub(r"\\([tn\\])", lambda match: _TYPED[match[1]], text)
+        parts.append((typed, None if name is None else name.strip(), spec or ""))
+    return parts
+
+
+def fields_of(template: str) -> Iterator[str]:
+    """Yield the fields that a template names.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    yield from dict.fromkeys(name for _, name, _ in read(template) if name is not None)
+
+
+def _line(parts: Sequence[tuple[str, str | None, str]], value: Callable[[str], str]) -> str:
+    return "".join([text + (format(_plain(value(name)), spec) if name else "") for text, name, spec in parts]) + "\n"
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else "".join([one if one.isprintable() else _escaped(one) for one in text])
+
+
+def _escaped(one: str) -> str:
+    if one in _JOINERS or category(one) == "Zs":
+        return one
+    return _SHORT.get(one) or (f"\\u{ord(one):04x}" if ord(one) <= _BASIC else f"\\U{ord(one):08x}")
+
+
+_JOINERS = frozenset("\u200c\u200d")
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_BASIC = 0xFFFF

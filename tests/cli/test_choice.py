@@ -1,0 +1,251 @@
+"""`--where`, `--sort`, `--template`, `--header` and options from the environment, as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from cdrctl import PROVIDERS
+from cdrctl.cli.app import app, loaded
+from cdrctl.cli.options import variable_of
+from cdrctl.fetchers import load
+from cdrctl.profiles import secret_names
+from tests.cli.run import Ran, run
+
+YESTERDAY = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-20")
+
+
+def rows(ran: Ran) -> list[dict[str, str]]:
+    assert ran.code == 0, ran.err
+    return [*csv.DictReader(io.StringIO(ran.out))]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_condition_gives_the_records_of_which_it_holds(provider: str) -> None:
+    name = load(provider).calls[0].name
+    whole = run(provider, name, *YESTERDAY, "--schema", "common").lines
+    wanted = [one for one in whole if (one["talk_seconds"] or 0) > 60 and one["direction"] == "inbound"]
+    where = ("--where", "talk_seconds>60 and direction=inbound")
+    ran = run(provider, name, *YESTERDAY, "--schema", "common", *where)
+    assert ran.lines == wanted
+    assert wanted
+    assert f"cdrctl: {len(wanted)} records, {len(whole) - len(wanted)} left out by where, " in ran.err
+
+
+def test_the_fields_that_are_looked_at_need_not_be_written() -> None:
+    common = ("webex", "cdrs", *YESTERDAY, "--where", "duration>300", "--sort=-duration", "-f", "csv")
+    few = rows(run(*common, "--fields", "start_time"))
+    assert [*few[0]] == ["start_time"]
+    both = rows(run(*common, "--fields", "start_time,duration"))
+    assert [row["start_time"] for row in both] == [row["start_time"] for row in few]
+    assert [int(row["duration"]) for row in both] == sorted((int(row["duration"]) for row in both), reverse=True)
+
+
+@pytest.mark.parametrize("provider", ["callgear", "voicenter"])
+def test_a_provider_that_sends_chosen_fields_is_asked_for_those_that_are_looked_at_too(provider: str) -> None:
+    call = load(provider).calls[0].name
+    ran = run(
+        provider,
+        call,
+        *YESTERDAY,
+        "--fields",
+        "start_time" if provider == "callgear" else "date",
+        "--where",
+        "duration>0",
+        "--sort",
+        "duration",
+    )
+    assert ran.code == 0
+    assert ran.lines
+    assert all(len(line) == 1 for line in ran.lines)
+
+
+def test_a_limit_counts_the_records_of_which_it_holds_and_after_sorting_the_first_of_all() -> None:
+    where = ("--where", "talk_seconds>0", "--schema", "common")
+    whole = run("kazoo", "cdrs", *YESTERDAY, *where).lines
+    some = run("kazoo", "cdrs", *YESTERDAY, *where, "--limit", "5")
+    assert some.lines == whole[:5]
+    assert "stopped after 5 records" in some.err
+    longest = run("kazoo", "cdrs", *YESTERDAY, *where, "--limit", "5", "--sort=-talk_seconds,record_id")
+    by_talk = sorted(whole, key=lambda one: (-one["talk_seconds"], one["record_id"]))
+    assert longest.lines == by_talk[:5]
+    assert f"the first 5 of {len(whole)} records in this order, as --limit says" in longest.err
+    assert "cdrctl: 5 records, " in longest.err
+
+
+def test_raw_records_stay_as_they_came_and_a_field_that_none_has_is_said() -> None:
+    whole = run("webex", "cdrs", *YESTERDAY, "--schema", "raw").out.splitlines()
+    some = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--where", "`Call type` = SIP_INBOUND")
+    assert some.out.splitlines() == [line for line in whole if '"Call type":"SIP_INBOUND"' in line]
+    assert "warning" not in some.err
+    none = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--where", "nothing = 1", "--sort", "no")
+    assert none.out == ""
+    assert none.err.count("no record that came has 'nothing'") == none.err.count("no record that came has 'no'") == 1
+
+
+def test_no_record_that_fits_is_none() -> None:
+    ran = run("kazoo", "cdrs", *YESTERDAY, "--where", "billing_seconds > 1000h", "--fail-if-empty")
+    assert ran.code == 9
+
+
+def test_of_several_profiles_all_records_are_looked_at_and_sorted() -> None:
+    ran = run("export", *YESTERDAY, "--where", "talk_seconds>10m", "--sort", "start_time,record_id")
+    lines = ran.lines
+    assert len({one["provider"] for one in lines}) > 2
+    assert lines == sorted(lines, key=lambda one: (one["start_time"], one["record_id"]))
+    assert all(one["talk_seconds"] > 600 for one in lines)
+    first = run("export", *YESTERDAY, "--where", "talk_seconds>10m", "--sort", "start_time,record_id", "--limit", "3")
+    assert first.lines == lines[:3]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--where", "duratoin>5"), "there is no field 'duratoin' here"),
+        (("--where", "duration>"), "--where cannot be read at its end"),
+        (("--where", "start_time>02/03/26"), "--where: start_time is a time"),
+        (("--sort", "duratoin"), "there is no field 'duratoin' here"),
+        (("--sort", ","), "--sort names no field"),
+        (("--template", "{duratoin}"), "there is no field 'duratoin' here"),
+        (("--template", "{"), "--template cannot be read"),
+        (("--template", "{start_time.year!r}"), "--template cannot be read"),
+        (("--template", "{start_time:{duration}}"), "--template cannot be read"),
+        (("--template", "nothing"), "--template names no field"),
+        (("--template", "{duration}", "-f", "csv"), "--template is a format of its own"),
+        (("--template", "{duration}", "--fields", "duration"), "--template names its own fields"),
+        (("-f", "template"), "what shall a line look like?"),
+        (("-f", "jsonl", "--no-header"), "jsonl has no header"),
+        (("-f", "json", "--header"), "json has no header"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(words: tuple[str, ...], said: str) -> None:
+    for command in (("webex", "cdrs"), ("export",)):
+        if command == ("export",):
+            words = tuple(word.replace("duration", "talk_seconds") for word in words)
+        ran = run(*command, "-p", "sandbox", *words)
+        assert ran.code == 2
+        assert said.replace("duration", "talk_seconds") in ran.err or said in ran.err
+        assert "requests" not in ran.err
+
+
+def test_a_line_is_as_the_template_says() -> None:
+    fields = ("timestamp", "caller_id_number", "billing_seconds", "caller_id_name")
+    whole = rows(run("kazoo", "cdrs", *YESTERDAY, "-f", "csv", "--fields", ",".join(fields)))
+    template = r"{timestamp} {caller_id_number:>16}|{billing_seconds:<6}|{caller_id_name:.3}\t{{x}}"
+    lines = run("kazoo", "cdrs", *YESTERDAY, "--template", template).out.splitlines()
+    values = [[row[name] for name in fields] for row in whole]
+    assert lines == [f"{one} {number:>16}|{seconds:<6}|{name:.3}\t{{x}}" for one, number, seconds, name in values]
+    headed = run("kazoo", "cdrs", *YESTERDAY, "--template", "{caller_id_number:>20}!", "--header", "--limit", "1")
+    assert headed.out.splitlines()[0] == "    caller_id_number!"
+
+
+def test_raw_records_fit_a_template_by_their_own_keys() -> None:
+    ran = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--template", "{Call type}", "--limit", "3")
+    whole = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--limit", "3").lines
+    assert ran.out.splitlines() == [one["Call type"] for one in whole]
+
+
+def test_a_template_goes_to_a_file_whatever_its_ending(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    assert run("webex", "cdrs", *YESTERDAY, "--template", "{duration}", "-o", target).code == 0
+    assert all(line.isdigit() for line in target.read_text().split())
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "table"])
+def test_the_header_can_be_left_out(form: str) -> None:
+    shared = ("webex", "cdrs", *YESTERDAY, "-f", form, "--fields", "start_time,duration")
+    whole, without = run(*shared).out.splitlines(), run(*shared, "--no-header").out.splitlines()
+    assert without == whole[-len(without) :]
+    assert len(without) == len(whole) - (3 if form == "table" else 1)
+    assert run(*shared, "--header").out.splitlines() == whole
+
+
+# Options from the environment
+
+
+def options() -> dict[str, str]:
+    """Return every variable that an option may be given in, with the words of a command that has it."""
+    found: dict[str, str] = {}
+
+    def walk(command: Any, words: tuple[str, ...]) -> None:
+        context = command.context_class(command, info_name="cdrctl")
+        for one in command.get_params(context):
+            if variable := variable_of(one, top=not words):
+                found[variable] = " ".join(words)
+        names = command.list_commands(context) if hasattr(command, "list_commands") else ()
+        for name in names:
+            walk(command.get_command(context, name) if words else loaded(name), (*words, name))
+
+    walk(typer.main.get_command(app), ())
+    return found
+
+
+def test_no_options_variable_is_that_of_a_profiles_setting() -> None:
+    settings = {
+        f"_{name}{form}".upper()
+        for provider in PROVIDERS
+        for name in load(provider).settings.model_fields
+        for form in ("", "_COMMAND", "_FILE", "_KEYRING")
+        if not form or name in secret_names(load(provider).settings)
+    } | {"_PROVIDER"}
+    variables = options()
+    assert {"CDRCTL_SINCE", "CDRCTL_QUIET", "CDRCTL_INTO", "CDRCTL_PAGE_SIZE"} <= {*variables}
+    clashes = {one for one in variables for end in settings if one.endswith(end) and one != f"CDRCTL{end}"}
+    assert not clashes
+
+
+def test_every_option_may_be_in_the_environment_and_what_is_typed_wins() -> None:
+    environ = {
+        "CDRCTL_SINCE": "2026-11-19",
+        "CDRCTL_UNTIL": "2026-11-20",
+        "CDRCTL_PROFILE": "sandbox",
+        "CDRCTL_FORMAT": "csv",
+        "CDRCTL_FIELDS": "start_time,duration",
+        "CDRCTL_LIMIT": "3",
+        "CDRCTL_HEADER": "0",
+    }
+    ran = run("webex", "cdrs", environ=environ)
+    assert (
+        ran.out
+        == run(
+            "webex", "cdrs", *YESTERDAY, "-f", "csv", "--fields", "start_time,duration", "--limit", "3", "--no-header"
+        ).out
+    )
+    assert (
+        run("webex", "cdrs", "--limit", "5", "-f", "jsonl", "--header", environ={**environ, "CDRCTL_HEADER": ""}).code
+        == 2
+    )
+    assert run("webex", "cdrs", "--limit", "5", environ=environ).out.count("\n") == 5
+    assert run("webex", "cdrs", "-q", environ={**environ, "CDRCTL_LIMIT": ""}).out.count("\n") > 200
+
+
+def test_an_option_that_may_be_repeated_has_a_value_a_line() -> None:
+    typed = run("callgear", "legs", *YESTERDAY, "--filter", "duration > 60", "--filter", "direction=in")
+    ran = run("callgear", "legs", *YESTERDAY, environ={"CDRCTL_FILTER": "duration > 60\n\ndirection=in\n"})
+    assert ran.out == typed.out
+    assert ran.lines
+
+
+def test_flags_and_counts_may_be_in_the_environment() -> None:
+    assert run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_QUIET": "1"}).err == ""
+    assert "debug" not in run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_QUIET": "no"}).err
+    assert "GET http" in run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_VERBOSE": "1"}).err
+    assert run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_LOG_FORMAT": "json"}).err.startswith("{")
+    said = run("--log-format", "text", "webex", "cdrs", *YESTERDAY, environ={"CDRCTL_LOG_FORMAT": "json"})
+    assert said.err.startswith("cdrctl: ")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("CDRCTL_LIMIT", "many"), ("CDRCTL_QUIET", "perhaps")])
+def test_a_variable_that_cannot_be_read_is_named(capfd: pytest.CaptureFixture[str], variable: str, value: str) -> None:
+    assert run("webex", "cdrs", *YESTERDAY, environ={variable: value}).code == 2
+    assert variable in capfd.readouterr().err
+
+
+def test_the_usual_profile_is_exported_where_none_is_named() -> None:
+    ran = run("export", *YESTERDAY[2:], "--limit", "2", environ={"CDRCTL_PROFILE": "sandbox"})
+    assert len(ran.lines) == 2

@@ -1,0 +1,124 @@
+"""`--sort`: by what values mean, null last, in memory that does not grow with what is sorted."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from cdrctl import sorting
+from cdrctl.errors import OutputError, UsageError
+from cdrctl.records import Column
+from cdrctl.sorting import Order
+
+COLUMNS = (
+    Column("name", "n", "text"),
+    Column("talk_seconds", "t", "seconds"),
+    Column("cost", "c", "money"),
+    Column("start_time", "s", "time"),
+    Column("answered", "a", "boolean"),
+)
+
+
+def arranged(rows: list[Any], by: str, limit: int | None = None, pages: int = 3) -> list[Any]:
+    key = sorting.key_of_rows(sorting.read(by), COLUMNS)
+    size = max(1, len(rows) // pages)
+    cut = (rows[at : at + size] for at in range(0, len(rows), size))
+    return [row for page in sorting.in_order(cut, key, limit) for row in page]
+
+
+def column(values: list[Any], name: str) -> list[list[Any]]:
+    at = [one.name for one in COLUMNS].index(name)
+    return [[*[None] * at, value, *[None] * (len(COLUMNS) - at - 1)] for value in values]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("name", ["10", "9", "a", None]),
+        ("talk_seconds", [9, 10, 100, None]),
+        ("cost", ["9.5", "10.25", "100.0", None]),
+        ("start_time", ["2026-11-19T08:00:00Z", "2026-11-19T08:00:00.001Z", "2026-11-19T08:00:01.000Z", None]),
+        ("answered", [False, True, None, None]),
+        ("talk_seconds", [1, 2, "soon", None]),
+    ],
+)
+def test_values_are_in_the_order_of_what_they_mean_and_null_is_last_both_ways(name: str, values: list[Any]) -> None:
+    rows = column(values, name)
+    assert arranged(rows[::-1], name) == rows
+    known = [row for row in rows if [*filter(lambda one: one not in {None, "soon"}, row)]]
+    rest = rows[len(known) :]
+    assert arranged(rows, f"-{name}") == [*known[::-1], *rest]
+
+
+def test_the_first_field_counts_most_and_equal_ones_stay_as_they_came() -> None:
+    rows = [["b", 1, "1", None, None], ["a", 1, "2", None, None], ["c", 2, "3", None, None], ["a", 1, "4", None, None]]
+    assert [row[2] for row in arranged(rows, "-talk_seconds,name")] == ["3", "2", "4", "1"]
+
+
+def test_what_is_sorted_by_is_read_or_refused() -> None:
+    assert sorting.read("a, -b ,- c") == (Order("a"), Order("b", descending=True), Order("c", descending=True))
+    for text in ("", " , ", "-"):
+        with pytest.raises(UsageError, match="names no field"):
+            sorting.read(text)
+    with pytest.raises(UsageError, match="twice"):
+        sorting.read("a,-a")
+    with pytest.raises(UsageError) as caught:
+        sorting.key_of_rows(sorting.read("naem"), COLUMNS)
+    assert caught.value.hint == "did you mean name?"
+
+
+def test_raw_records_are_sorted_by_what_came() -> None:
+    values = [{"a": {"b": 2}}, {"a": {"b": 10}}, {"a": {"b": "1"}}, {"a": None}]
+    for by, wanted in (("a.b", values), ("-a.b", [values[2], values[1], values[0], values[3]])):
+        key = sorting.key_of_records(sorting.read(by))
+        assert [row for page in sorting.in_order([values[::-1]], key) for row in page] == wanted
+
+
+VALUES = st.one_of(st.none(), st.integers(-20, 20))
+
+
+@given(st.lists(st.tuples(VALUES, st.text(max_size=3)), max_size=60), st.one_of(st.none(), st.integers(1, 70)))
+def test_more_than_memory_holds_is_sorted_as_if_it_were_held(rows: list[tuple[Any, str]], limit: int | None) -> None:
+    whole = [[text, number, None, None, None] for number, text in rows]
+    wanted = sorted(whole, key=lambda row: (row[1] is None, -Decimal(row[1] or 0), row[0]))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sorting, "IN_MEMORY", 8)
+        patched.setattr(sorting, "TOGETHER", 3)
+        patched.setattr(sorting, "PAGE", 7)
+        assert arranged(whole, "-talk_seconds,name", limit) == wanted[:limit]
+
+
+def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 0
+
+    def held() -> int:
+        return sum(type(one) is list and one[-1:] == ["held"] for one in gc.get_objects())
+
+    def pages() -> Iterator[list[Any]]:
+        nonlocal most
+        for at in range(1000):
+            yield [[str(at), at % 7, None, None, "held"]]
+            most = max(most, held()) if not at % 50 else most
+
+    monkeypatch.setattr(sorting, "IN_MEMORY", 20)
+    monkeypatch.setattr(sorting, "PAGE", 10)
+    for limit in (None, 5):
+        key, count = sorting.key_of_rows(sorting.read("talk_seconds"), COLUMNS), 0
+        for page in sorting.in_order(pages(), key, limit):
+            count += len(page)
+        assert count == (limit or 1000)
+        assert most <= 40
+
+
+def test_a_disk_that_cannot_hold_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match=r"--sort cannot keep the records meanwhile in .*none") as caught:
+        arranged(column([1], "talk_seconds"), "talk_seconds")
+    assert "TMPDIR" in str(caught.value.hint)

@@ -63,6 +63,9 @@ WAITING = 60
 It bounds what a crowd of runs that were killed while they waited, or a damaged file, can make the next one wait.
 """
 
+LONGEST_SPAN = 3600 * 1_000_000
+"""Microseconds of a span that is believed to be another profile's."""
+
 Sent = dict[str, list[int]]
 """By kind of request, in order, when each was sent or will be, in microseconds."""
 
@@ -163,6 +166,14 @@ class Pace:
                 self._waiting.add(turn)
         return turn
 
+    def least(self, counts: Mapping[str, float]) -> float:
+        """Return the seconds that so many more requests of each kind take at least."""
+        whole = sum(counts.values())
+        return max(
+            (span / _SECOND * (whole if of == EVERY else counts.get(of, 0)) / few for of, few, span in self._spans),
+            default=0.0,
+        )
+
     def take(self, turn: Turn) -> bool:
         """Return whether the request of a turn may be sent, which is sent now: not if the turn was given back."""
         if turn.at is None:
@@ -182,12 +193,12 @@ class Pace:
             if not unused:
                 return
             with suppress(CdrctlError), self._shelf.locked():
-                now = self._wall()
-                sent = self._believed(self._shelf.load(), now)
+                now, kept = self._wall(), self._shelf.load()
+                sent = self._believed(kept, now)
                 for turn in unused:
                     if turn.at is not None and turn.at in sent.get(turn.kind, ()):
                         sent[turn.kind].remove(turn.at)
-                self._shelf.save({"written": now, "sent": sent})
+                self._shelf.save({"written": now, "sent": sent, "longest": self._longest_of(kept)})
         finally:
             self._lock.release()
 
@@ -200,11 +211,11 @@ class Pace:
         """Return the same as far as everybody knows, and the instant by the wall clock, having reserved it."""
         with shelf.locked():
             now, wait = self._earliest(kind)
-            wall = self._wall()
-            sent = self._believed(shelf.load(), wall)
+            wall, kept = self._wall(), shelf.load()
+            sent = self._believed(kept, wall)
             at = self._slot(kind, wall + wait, sent)
             self._note(sent, kind, at, wall)
-            shelf.save({"written": wall, "sent": sent})
+            shelf.save({"written": wall, "sent": sent, "longest": self._longest_of(kept)})
         return now, at - wall, at
 
     def _slot(self, kind: str, earliest: int, sent: Sent) -> int:
@@ -240,8 +251,13 @@ class Pace:
         if not all(isinstance(at, int) for at in chain.from_iterable(lists.values())):
             return {}
         back = max(0, written - now)
-        last = now + WAITING * self._longest
+        last = now + WAITING * self._longest_of(kept)
         return {kind: sorted(at - back for at in times if at - back <= last) for kind, times in lists.items()}
+
+    def _longest_of(self, kept: object) -> int:
+        """Return the longest span of all who share: a profile that is slower has turns further ahead than this one."""
+        theirs = kept.get("longest") if isinstance(kept, dict) else None
+        return max(self._longest, min(theirs, LONGEST_SPAN) if isinstance(theirs, int) else 0)
 
     def _wall(self) -> int:
         return (self._clock.now() - _EPOCH) // timedelta(microseconds=1)

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings as examples, strategies as st
+from hypothesis import example, given, settings as examples, strategies as st
 
 from cdrctl import profiles
 from cdrctl.fetchers import load
@@ -137,6 +137,11 @@ published = st.dictionaries(
 
 
 @given(published, scripts, st.lists(st.sampled_from([None, 1, 30]), min_size=3, max_size=3))
+@example(  # a run that is faster by itself must leave the turns of slower ones where they are
+    {"page": Budget(1, 1)},
+    [[("window", 1, False), ("page", 0, False)]] * 2 + [[("window", 0, False), ("page", 0, False)]],
+    [1, None, 1],
+)
 @examples(deadline=None)
 def test_no_span_holds_more_than_its_budget_whoever_asks_when(
     budgets: dict[str, Budget], scripts: list[list[tuple[str, int, bool]]], own: list[float | None]

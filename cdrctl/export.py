@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 from cdrctl.fetchers import CENTURY, Call, Claim, identities
-from cdrctl.records import File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet, at_a_glance, in_parts
+from cdrctl.records import Done, File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet, at_a_glance, in_parts
 from cdrctl.seen import Seen, Span
 from cdrctl.windows import Window, cut, rfc3339
 
@@ -232,12 +232,14 @@ def _next(came: SimpleQueue[Piece | BaseException | None]) -> Piece | BaseExcept
 
 @dataclass(slots=True)
 class Tally:
-    """What an export has done so far: counts, and what could not be had."""
+    """What an export has done so far: counts, how much of its window has been read, and what could not be had."""
 
     records: int = 0
     pages: int = 0
     duplicates: int = 0
     left_out: int = 0
+    windows: int = 0
+    read: timedelta = timedelta(0)
     gaps: list[Gap] = field(default_factory=list)
     stopped: bool = False
 
@@ -252,20 +254,52 @@ def rows(
     limit: int | None = None,
     save: Callable[[File], None] | None = None,
     keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+    moved: Callable[[Done | None], None] = lambda _done: None,
 ) -> Generator[Sequence[Row] | Sequence[Record], None, None]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
 
-    Of a page of rows `keep` says which are wanted; the limit is one of those.
+    Of a page of rows `keep` says which are wanted; the limit is one of those. `moved` is called whenever the tally has
+    changed, with the window that has been read where it was the end of one.
 
     A record whose start cannot be read is kept, with one warning: it may be of this window, and it is money. Gaps and
     notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
     yielded. The pieces are closed at the end, whoever ends it.
     """
+    ours = _ours(call, window, tally, tell)
+    try:
+        for piece in pieces:
+            if isinstance(piece, Note | Gap):
+                _told(piece, tally, tell)
+            elif isinstance(piece, Done):
+                _counted(piece, window, tally)
+                moved(piece)
+            elif isinstance(piece, File):
+                if save is not None:
+                    save(piece)
+                tally.records += 1
+                yield schema.rows(Page([piece.record]))
+            else:
+                tally.pages += 1
+                for part in in_parts(piece.records):
+                    page = _wanted(Page(ours(Page(part, piece.context)), piece.context), schema, tally, limit, keep)
+                    moved(None)
+                    if page:
+                        yield page
+                    if tally.stopped:
+                        tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
+                        return
+    finally:
+        close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
+        if close is not None:
+            close()
+
+
+def _ours(call: Call, window: Window | None, tally: Tally, tell: Tell) -> Callable[[Page], Sequence[Record]]:
+    """Return what gives those records of a page that are of the window and have not come before."""
     seen = Seen()
     unplaced = False
 
     def ours(page: Page) -> Sequence[Record]:
-        """Return those of a part's records that are of the window and have not come before."""
         nonlocal unplaced
         records, starts = page.records, starts_of(page, call) if window is not None and call.windowed else []
         if starts:
@@ -285,29 +319,7 @@ def rows(
         tally.duplicates += len(keys) - len(fresh)
         return _only(records, fresh)
 
-    try:
-        for piece in pieces:
-            if isinstance(piece, Note | Gap):
-                _told(piece, tally, tell)
-            elif isinstance(piece, File):
-                if save is not None:
-                    save(piece)
-                tally.records += 1
-                yield schema.rows(Page([piece.record]))
-            else:
-                tally.pages += 1
-                for part in in_parts(piece.records):
-                    page = _wanted(Page(ours(Page(part, piece.context)), piece.context), schema, tally, limit, keep)
-                    tell("progress", f"{tally.records} records, {tally.pages} pages")
-                    if page:
-                        yield page
-                    if tally.stopped:
-                        tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
-                        return
-    finally:
-        close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
-        if close is not None:
-            close()
+    return ours
 
 
 def _wanted(
@@ -327,6 +339,14 @@ def _wanted(
         found = found[: limit - tally.records]
     tally.records += len(found)
     return schema.rows(Page(found, page.context)) if keep is None and found else found
+
+
+def _counted(done: Done, window: Window | None, tally: Tally) -> None:
+    """Count how much more of the window has been read; what is asked for around it is none of it."""
+    if window is not None:
+        since, until = max(window.since, done.window.since), min(window.until, done.window.until)
+        tally.read += max(timedelta(0), until - since)
+        tally.windows += since < until
 
 
 def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:

@@ -25,7 +25,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cdrctl.errors import ProviderError, UsageError
-from cdrctl.windows import rfc3339
+from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -73,6 +73,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A window of which nothing more will come: how far an export is can be told from it, and from nothing else."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file that the provider has made: its name, safe to write, and its content as it comes.
 
@@ -87,7 +94,7 @@ class File:
     record: Record
 
 
-Piece = Page | Gap | Note | File
+Piece = Page | Gap | Note | Done | File
 """What a fetcher yields, in the order in which it learns it."""
 
 

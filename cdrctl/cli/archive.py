@@ -288,8 +288,6 @@ def _teller(session: Session, about: str) -> Callable[[str, str], None]:
             said.add(text)
         if level == "day":
             level = "debug" if session.world.stderr_is_terminal else "result"
-        if level == "progress" and text.endswith(" pages"):
-            return  # within a day; the days are counted
         session.voice.tell(level, f"{about}: {text}")
 
     return tell

@@ -8,20 +8,32 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cdrctl import windows, writers
 from cdrctl.cli.choice import choice, has_header
+from cdrctl.cli.progress import progress
 from cdrctl.cli.run import Session
-from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    DriftError,
+    IncompleteError,
+    NoRecordsError,
+    OutputError,
+    UsageError,
+)
 from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
+from cdrctl.http import MASK
 from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
+    import httpx
+
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Client, Clock, PaceShelf, TokenShelf
     from cdrctl.profiles import Profile
@@ -52,7 +64,7 @@ def export_call(
         if target not in {None, "-"}:
             check(target)
     form = output_format(session, shared)
-    session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
+    say_aside(session, shared["output"])
     chosen = choice(shared, field_names(shared["fields"]))
     fields, header = chosen.needed, has_header(shared, form)
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
@@ -60,6 +72,9 @@ def export_call(
     options["fields"] = fields if shared["schema"] == "native" else None
     asked = _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
+    if shared["dry_run"]:
+        rehearse(session, provider, call, shared, zone, options)
+        return
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
         zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
@@ -96,11 +111,49 @@ def export_call(
                 chosen.stops_at,
                 save=lambda file: _save(session, file, target),
                 keep=keep,
+                moved=progress(tally, window, profile.client, the_clock(session), tell),
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
                 arranged = chosen.arranged(pages, schema, tally, tell)
                 writers.load(form)(chosen.written(schema), arranged, out, look)
     conclude(tally, shared)
+
+
+def rehearse(
+    session: Session,
+    provider: Provider,
+    call: Call,
+    shared: Mapping[str, Any],
+    zone: tzinfo | None,
+    options: Mapping[str, Any],
+    profile: Profile | None = None,
+) -> None:
+    """Print the requests of an export as lines for curl, sending none.
+
+    Each is answered with nothing: what is asked only of answers with records in them is not among them.
+    """
+    tell = session.voice.tell
+    if call.offline:
+        tell("note", f"cdrctl {provider.name} {call.name} asks nobody")
+        return
+    with output(None, standard_output(session, None)) as out:
+
+        def put(line: str) -> None:
+            out.write(f"{line}\n".encode("utf-8", "replace"))
+
+        name = profile.name if profile is not None else shared["profile"]
+        with connected(session, provider, name, profile, rehearse=put) as opened:
+            assert opened.client is not None  # noqa: S101 - connected() has one
+            zone = zone or windows.zone((opened.settings and opened.settings.timezone) or "UTC")
+            try:
+                _, pieces = fetched(session, provider, call, opened, shared, zone, options)
+                for piece in pieces:
+                    if isinstance(piece, Note) and not opened.client.requests:  # later ones are of no real answer
+                        tell("note", piece.text)
+            except CdrctlError as error:
+                if isinstance(error, UsageError) or not opened.client.requests:
+                    raise
+    tell("note", "nothing was sent; what else is asked depends on the answers: pages that follow, for example")
 
 
 @contextmanager
@@ -232,6 +285,14 @@ def colored(session: Session) -> bool:
     """Return whether a table may have colours (no-color.org; a dumb terminal shows escapes as they are)."""
     environ = session.world.environ
     return session.world.stdout_is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def say_aside(session: Session, target: str | None) -> None:
+    """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
+    to_stdout = target in {None, "-"}
+    session.voice.aside = not to_stdout or not session.world.stdout_is_terminal
+    left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
+    session.voice.stays = f"{left}: run it again"
 
 
 def output_format(session: Session, shared: Mapping[str, Any]) -> str:
@@ -367,9 +428,17 @@ def the_clock(session: Session) -> Clock:
 
 @contextmanager
 def connected(
-    session: Session, provider: Provider, name: str | None, profile: Profile | None = None
+    session: Session,
+    provider: Provider,
+    name: str | None,
+    profile: Profile | None = None,
+    rehearse: Callable[[str], None] | None = None,
 ) -> Iterator[Connected]:
-    """Return a profile ready to be asked: the sandbox's in this process, one read before, or one of the file."""
+    """Return a profile ready to be asked: the sandbox's in this process, one read before, or one of the file.
+
+    With `rehearse`, which is given each request as a line for curl, nothing is sent: no secret is read, and no command
+    that would give one is run.
+    """
     if name is None:  # an empty one is none that anybody has, and must not become another's
         name = session.world.environ.get("CDRCTL_PROFILE") or None
     clock = the_clock(session)
@@ -378,7 +447,9 @@ def connected(
 
         with sandbox.start(now=clock.now) as running:
             settings = provider.settings.model_validate(running.profiles[provider.name])
-            with _client(session, provider, settings, clock) as client:
+            if rehearse is not None:
+                settings = _masked(settings)
+            with _client(session, provider, settings, clock, rehearse=rehearse) as client:
                 yield Connected(SANDBOX, settings, client)
         return
     from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
@@ -393,7 +464,13 @@ def connected(
         provider.settings,
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
+        hidden=None if rehearse is None else MASK,
     )
+    if rehearse is not None:
+        _check_ways(provider, profile, settings)
+        with _client(session, provider, settings, clock, rehearse=rehearse) as client:
+            yield Connected(profile.name, settings, client)
+        return
     session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
     shelf = None
@@ -406,6 +483,15 @@ def connected(
         yield Connected(profile.name, settings, client)
 
 
+def _masked(settings: Settings) -> Settings:
+    from pydantic import SecretStr  # noqa: PLC0415 - start-up time
+
+    from cdrctl.profiles import secret_names  # noqa: PLC0415 - not for the sandbox otherwise
+
+    given = [name for name in secret_names(type(settings)) if getattr(settings, name) is not None]
+    return settings.model_copy(update=dict.fromkeys(given, SecretStr(MASK)))
+
+
 @contextmanager
 def _client(
     session: Session,
@@ -414,7 +500,14 @@ def _client(
     clock: Clock,
     shelf: TokenShelf | None = None,
     pace_shelf: PaceShelf | None = None,
+    rehearse: Callable[[str], None] | None = None,
 ) -> Iterator[Client]:
+    transport = session.world.transport
+    if rehearse is not None:
+        from cdrctl.http.rehearsal import Rehearsal  # noqa: PLC0415 - loads httpx
+
+        transport = cast("httpx.BaseTransport", Rehearsal(rehearse, provider.nothing))
+        clock = replace(clock, sleep=lambda _seconds: None)
     client = connect(
         provider,
         settings,
@@ -423,7 +516,7 @@ def _client(
         conceal=session.voice.conceal,
         shelf=shelf,
         pace_shelf=pace_shelf,
-        transport=session.world.transport,
+        transport=transport,
     )
     with closing(client):
         yield client

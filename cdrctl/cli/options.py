@@ -148,6 +148,11 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         option("--strict", about="Exit 7 when records do not fit the columns known (see cdrctl fields)."),
         False,
     ),
+    "dry_run": (
+        bool,
+        option("--dry-run", about="Send nothing: print the requests as lines for curl, with masks for secrets."),
+        False,
+    ),
     "allow_partial": (bool, option("--allow-partial", about="Exit 0 where 3 would be given."), False),
     "fail_if_empty": (bool, option("--fail-if-empty", about="Exit 9 when there are no records."), False),
     **TALK,

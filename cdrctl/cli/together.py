@@ -26,6 +26,8 @@ from cdrctl.cli.exporting import (
     field_names,
     output_format,
     own_options,
+    rehearse,
+    say_aside,
     standard_output,
     the_clock,
 )
@@ -76,13 +78,20 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     if given["schema"] != "common":
         raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
     form = output_format(session, given)
-    session.voice.aside = given["output"] not in {None, "-"} or not session.world.stdout_is_terminal
+    say_aside(session, given["output"])
     chosen, header = choice(given, field_names(given["fields"])), has_header(given, form)
     asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     zone = windows.zone(given["tz"]) if given["tz"] else None
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
     parts = named_parts(session, given["profile"], every=given["all"])
+    if given["dry_run"]:
+        for part in parts:
+            if part.provider is not None:
+                call, named = part.provider.calls[0], {**given, "profile": part.name}
+                options = usual_options(session, call)
+                rehearse(session, part.provider, call, named, zone, options, part.written)
+        return
     look = writers.Look(
         width=session.world.width,
         zone=zone or windows.zone("UTC"),
@@ -195,7 +204,7 @@ def _pages(
     threads = [threading.Thread(target=fetch, args=(part,), daemon=True) for part in running]
     for thread in threads:
         thread.start()
-    left = len(running)
+    left, written = len(running), 0
     room = chosen.stops_at
     try:
         while left:
@@ -206,6 +215,8 @@ def _pages(
                     raise DriftError(f"{part.title}: {part.error.message}", hint=part.error.hint)
                 continue
             yield page if room is None else page[:room]
+            written += len(page)
+            session.voice.tell("progress", f"{written} records, {len(running) - left} of {len(running)} profiles done")
             if room is not None:
                 room -= len(page[:room])
                 if room <= 0:

@@ -175,6 +175,8 @@ class Provider:
         trusts: Whether a URL may be sent this profile's credential.
         sign: From a request and a token to the request that carries it; None for the token's headers.
         ended: Whether an answer says that the token has ended; None for the status 401.
+        nothing: From the path and the body of a request to what the API answers where it has nothing, and to a token of
+            masks where a sign-in is asked for: what a run is rehearsed with.
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
     """
@@ -187,6 +189,7 @@ class Provider:
     manners: Manners
     explain: Callable[[Answer], CdrctlError | None]
     trusts: Callable[[Any, str], bool]
+    nothing: Callable[[str, Any], Any]
     check: Callable[[Client, Any], str]
     calls: tuple[Call, ...]
     keeps_tokens: bool = False

@@ -30,6 +30,7 @@ from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, said, same_origin
 from cdrctl.records import (
     Column,
+    Done,
     Gap,
     Known,
     Note,
@@ -106,6 +107,7 @@ def cdrs(
     for tiled in tile(whole_minutes, longest - longest % MINUTE):
         for part, reply in by_halving(tiled, way.whole, MINUTE):
             yield from way.pieces(reply) if reply is not None else _by_seconds(way, part, window)
+            yield Done(part)
 
 
 def _minute(instant: datetime, *, up: bool = False) -> datetime:
@@ -579,6 +581,11 @@ def sign(ask: Ask, token: Token) -> Ask:
 def ended(_answer: Answer) -> bool:
     """Return that no answer means that a new token is to be had: `explain` says what it does mean."""
     return False
+
+
+def nothing(_path: str, _body: Any) -> Any:
+    """Return the answer of a window without calls."""
+    return {"ERROR_NUMBER": 0, "ERROR_DESCRIPTION": "OK", "TOTAL_HITS": 0, "RETURN_HITS": 0, "CDR_LIST": []}
 
 
 def check(client: Client, settings: VoicenterSettings) -> str:
@@ -1110,6 +1117,7 @@ PROVIDER = Provider(
     trusts=trusts,
     sign=sign,
     ended=ended,
+    nothing=nothing,
     check=check,
     calls=(
         Call(

@@ -28,9 +28,10 @@ from cdrctl.errors import (
 )
 from cdrctl.fetchers import Call, Option, Provider, identities, span_of
 from cdrctl.fetchers.settings import Settings, is_loopback
-from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
+from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.records import (
     Column,
+    Done,
     Gap,
     Known,
     Marks,
@@ -177,6 +178,7 @@ def _history(
                 if history is FEED and isinstance(piece, Page) and not proven:
                     proven = _window_is_on(piece.records, asked)
                 yield piece
+        yield Done(asked)
 
 
 def _pace(settings: WebexSettings) -> timedelta:
@@ -521,6 +523,11 @@ def sign_in(settings: WebexSettings, ended: Token | None, now: datetime) -> Gene
 
 def _bearer(token: str, expires: datetime | None = None, refresh_token: str | None = None) -> Token:
     return Token({"Authorization": f"Bearer {token}"}, expires, refresh_token)
+
+
+def nothing(path: str, _body: Any) -> Any:
+    """Return the answer of a day without calls, or a token of masks."""
+    return {"access_token": MASK, "expires_in": 3600} if path.endswith("/access_token") else {"items": []}
 
 
 def check(client: Client, settings: WebexSettings) -> str:
@@ -918,6 +925,7 @@ PROVIDER = Provider(
     ),
     explain=explain,
     trusts=trusts,
+    nothing=nothing,
     check=check,
     calls=(
         Call(

@@ -3,9 +3,10 @@
 from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
 from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf
 from cdrctl.http.pagers import RepeatedKeyError, by_halving, by_key, by_link, by_offset
-from cdrctl.http.wire import Answer, Ask, beginning, same_origin
+from cdrctl.http.wire import MASK, Answer, Ask, beginning, same_origin
 
 __all__ = [
+    "MASK",
     "Answer",
     "Ask",
     "Budget",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,8 @@ TRIES = 5
 LONGEST_WAIT = 300.0
 """Seconds that a `Retry-After` may make us wait: longer ones are shortened to this."""
 FIRST_BACKOFF = 1.0
+LONG_WAIT = 30.0
+"""Seconds of a wait whose end is said, too."""
 RENEW_BEFORE = timedelta(seconds=60)
 
 LARGEST = 256 * MEBIBYTE
@@ -187,7 +190,7 @@ class Client:
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/")
-        self.requests = 0
+        self.kinds: Counter[str] = Counter()  # how many requests of each kind were sent
         self.clock = clock or Clock()
         self.tell = tell
         self._manners = manners
@@ -212,6 +215,15 @@ class Client:
         self._counting = threading.Lock()
         self._closed = False
         self._pool = Connections(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self.kinds.total()
+
+    def least(self, share: float) -> float:
+        """Return the seconds that so many times the requests so far take at least, as fast as may be asked."""
+        return self._pace.least({kind: count * share for kind, count in self.kinds.items()})
 
     def close(self) -> None:
         """Close the connections; what other threads still ask or say ends here, and their turns are given back."""
@@ -264,7 +276,7 @@ class Client:
             CdrctlError: What an answer that is not good means.
         """
         self._check_address(ask.url)
-        self._count()
+        self._count(ask.kind)
         try:
             yield from pieces(self._pool, ask, self._explain)
         except BrokenExchangeError as broken:
@@ -274,7 +286,7 @@ class Client:
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait, having said why."""
-        self.tell("wait", f"waiting {seconds:.0f} s: {why}")
+        self.tell("wait", f"waiting {seconds:.0f} s{self._until(seconds)}: {why}")
         self.clock.sleep(seconds)
 
     def _signed(self, ask: Ask, token: Token) -> Ask:
@@ -294,9 +306,13 @@ class Client:
         except ValueError:  # urlsplit's word for what is no URL
             return False
 
-    def _count(self) -> None:
+    def _count(self, kind: str) -> None:
         with self._counting:
-            self.requests += 1
+            self.kinds[kind] += 1
+
+    def _until(self, seconds: float) -> str:
+        """Return when a wait ends, for those that are long enough to ask."""
+        return f", until {self.clock.now() + timedelta(seconds=seconds):%H:%M:%S} UTC" if seconds >= LONG_WAIT else ""
 
     def _current(self) -> Token:
         """Return the token to use, which is a new one where there was none, or where it is about to end."""
@@ -372,7 +388,7 @@ class Client:
         """
         for attempt in range(1, tries + 1):
             self._wait_for_budget(ask.kind)
-            self._count()
+            self._count(ask.kind)
             answer: Answer | None = None
             sent = self.clock.now()
             try:
@@ -391,7 +407,8 @@ class Client:
             if attempt == tries:
                 break
             wait = self._backoff(attempt, answer, error)
-            self.tell("note", f"{error.message}; trying again in {wait:.0f} s ({attempt} of {tries - 1})")
+            ends = self._until(wait)
+            self.tell("note", f"{error.message}; trying again in {wait:.0f} s{ends} ({attempt} of {tries - 1})")
             self.clock.sleep(wait)
         if tries > 1 and isinstance(error, TemporaryError):
             error.message += f" ({tries} tries)"
@@ -407,7 +424,8 @@ class Client:
         try:
             if not self._closed:
                 if turn.wait >= 1:
-                    self.tell("wait", f"waiting {turn.wait:.0f} s: that is as fast as {self.title} may be asked")
+                    ends = self._until(turn.wait)
+                    self.tell("wait", f"waiting {turn.wait:.0f} s{ends}: that is as fast as {self.title} may be asked")
                 if turn.wait > 0:
                     self.clock.sleep(turn.wait)
         except BaseException:

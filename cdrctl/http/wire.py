@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     import httpx
 
+MASK = "********"
+"""Stands where a secret would, in requests that are never sent."""
+
 MEBIBYTE = 1024 * 1024
 
 CONNECT_SECONDS = 10.0

@@ -173,7 +173,7 @@ def options() -> dict[str, str]:
     found: dict[str, str] = {}
 
     def walk(command: Any, words: tuple[str, ...]) -> None:
-        context = command.context_class(command, info_name="cdrctl")
+        context = command.context_class(command, info_name="cdrctl", help_option_names=["-h", "--help"])
         for one in command.get_params(context):
             if variable := variable_of(one, top=not words):
                 found[variable] = " ".join(words)

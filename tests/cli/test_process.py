@@ -112,7 +112,7 @@ def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number:
     finally:
         running.kill()
         running.stderr.close()
-    assert "interrupted" in rest
+    assert f"interrupted; {target} is as it was: run it again" in rest
     assert "Traceback" not in rest
     assert target.read_text(encoding="utf-8") == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]

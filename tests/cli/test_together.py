@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -111,12 +112,15 @@ def test_one_that_is_named_twice_comes_once(config: Path) -> None:
     assert len(twice.lines) == len(once.lines) > 0
 
 
-def test_they_do_not_overwrite_each_others_progress(config: Path, tmp_path: Path) -> None:
+def test_their_progress_is_one_line(config: Path, tmp_path: Path) -> None:
     words = ("-p", "my-webex", "-p", "my-kazoo", *YESTERDAY, "--config", config, "-o", tmp_path / "all.csv")
     ran = run("export", *words, terminal=True)
     assert ran.code == 0
     assert "my-kazoo (kazoo): " in ran.err
-    assert "\x1b" not in ran.err
+    shown = re.findall(r"\r\x1b\[2K([^\r\n]+)(?=\r)", ran.err)
+    assert shown
+    assert all(re.fullmatch(r"\d+ records, [012] of 2 profiles done", one) for one in shown)
+    assert [int(one.split()[0]) for one in shown] == sorted(int(one.split()[0]) for one in shown)
 
 
 def test_a_limit_holds_for_the_stream(config: Path) -> None:

@@ -20,7 +20,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import Call, connect
 from cdrctl.fetchers.callgear import CALLS, COSTS, LEGS, PROVIDER, CallGearSettings, filter_tree, sorting
 from cdrctl.http import Client, Clock
-from cdrctl.records import Gap, Note, Page, Piece, raw
+from cdrctl.records import Done, Gap, Note, Page, Piece, raw
 from cdrctl.windows import Window, rfc3339
 
 DATA = Path(__file__).parents[1] / "data" / "callgear"
@@ -994,9 +994,9 @@ def test_a_check_reads_the_zone_and_counts_the_legs_of_a_day() -> None:
     assert (service.params[0]["limit"], service.params[0]["date_from"]) == (1, "2026-11-19 13:00:00")
 
 
-def test_what_is_yielded_are_pages_notes_and_gaps() -> None:
+def test_what_is_yielded_are_pages_notes_gaps_and_how_far_it_is() -> None:
     service = a_day(2)
-    assert {type(piece) for piece in service.pieces(SINCE, UNTIL)} <= {Page, Note, Gap}
+    assert {type(piece) for piece in service.pieces(SINCE, UNTIL)} <= {Page, Note, Gap, Done}
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

@@ -20,7 +20,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import COLUMNS, PROVIDER, WebexSettings, trusts
 from cdrctl.http import Client, Clock, TokenShelf
-from cdrctl.records import Gap, Note, Page, Piece, raw
+from cdrctl.records import Done, Gap, Note, Page, Piece, raw
 from cdrctl.windows import Window
 
 DATA = Path(__file__).parents[1] / "data" / "webex"
@@ -138,7 +138,7 @@ class Webex:
             yield from PROVIDER.call(call).fetch(client, self.settings, window, given)
 
     def fetch(self, *args: Any, **options: Any) -> list[Piece]:
-        return list(self.pieces(*args, **options))
+        return [piece for piece in self.pieces(*args, **options) if not isinstance(piece, Done)]
 
     def fails(self, *args: Any, **options: Any) -> CdrctlError:
         with pytest.raises(CdrctlError) as caught:

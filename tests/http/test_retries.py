@@ -142,7 +142,7 @@ def test_tries_are_paced_too() -> None:
     )
     acme.get("/x")
     assert hands.waits == [1.0, 60.0]
-    assert ("wait", "waiting 60 s: that is as fast as Acme may be asked") in told
+    assert ("wait", "waiting 60 s, until 12:01:01 UTC: that is as fast as Acme may be asked") in told
     assert ("note", "Acme failed (HTTP 503); trying again in 1 s (1 of 4)") in told
 
 

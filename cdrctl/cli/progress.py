@@ -1,0 +1,73 @@
+"""How far an export is: a line that is overwritten on a terminal, and with -v a line for every window in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cdrctl.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from cdrctl.export import Tally, Tell
+    from cdrctl.http import Client, Clock
+    from cdrctl.records import Done
+
+SHOWN_EVERY = 0.1
+"""Seconds between two lines of progress: nobody reads faster."""
+
+WORTH_SAYING = 5.0
+"""Seconds left that are worth a guess."""
+
+
+def progress(
+    tally: Tally, window: Window | None, client: Client | None, clock: Clock, tell: Tell
+) -> Callable[[Done | None], None]:
+    """Return what is called whenever the tally has changed, and tells how far the export is.
+
+    The remaining time is the longer of two: what is left at the speed so far, and what is left at the pace the provider
+    allows, for a budget may be used up quickly at first. It is only said once a part of the window has been read.
+    """
+    started = clock.monotonic()
+    shown, records, pages = -SHOWN_EVERY, 0, 0
+
+    def moved(done: Done | None) -> None:
+        nonlocal shown, records, pages
+        now = clock.monotonic()
+        if done is not None:
+            counts = f"{_some(tally.records - records, 'record')}, {_some(tally.pages - pages, 'page')}"
+            tell("debug", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
+            records, pages = tally.records, tally.pages
+        elif now - shown < SHOWN_EVERY:
+            return
+        shown = now
+        tell("progress", ", ".join([*_said(tally), *_left(tally, window, client, now - started)]))
+
+    return moved
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'s'[: count != 1]}"
+
+
+def _said(tally: Tally) -> list[str]:
+    windows = [_some(tally.windows, "window")] if tally.windows else []
+    return [_some(tally.records, "record"), _some(tally.pages, "page"), *windows]
+
+
+def _left(tally: Tally, window: Window | None, client: Client | None, elapsed: float) -> list[str]:
+    """Return how much of the window has been read, and how long the rest takes, as far as they can be told."""
+    if window is None or not timedelta(0) < tally.read < window.duration:
+        return []  # nothing is known yet, or it is about to end, or there are several accounts with a window each
+    done = tally.read / window.duration
+    rest = (1 - done) / done
+    seconds = max(elapsed * rest, client.least(rest) if client is not None else 0)
+    return [f"{done:.0%}", *([f"about {spoken(seconds)} left"] if seconds >= WORTH_SAYING else [])]
+
+
+def spoken(seconds: float) -> str:
+    """Return a length as people say it, not more exactly than it is known."""
+    minutes = round(seconds / 60)
+    if seconds < 90:  # noqa: PLR2004 - up to there seconds are what one would say
+        return f"{round(seconds / 5) * 5 or 1} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004 - as above

@@ -1,0 +1,134 @@
+"""`--dry-run`: what would be asked, as lines that curl can send, and nothing else happens."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl import PROVIDERS, sandbox
+from cdrctl.fetchers import Call, load
+from cdrctl.http.wire import MASK
+from cdrctl.profiles import secret_names
+from tests.cli.run import NOW, run
+
+YESTERDAY = ("--since", "2026-11-19", "--until", "2026-11-20")
+CALLS = [(name, call) for name in PROVIDERS for call in load(name).calls]
+
+
+@pytest.fixture(name="served", scope="module")
+def _served() -> Iterator[sandbox.Sandbox]:
+    with sandbox.start(now=lambda: NOW) as running:
+        yield running
+
+
+def words(provider: str, call: Call, tmp_path: Path) -> list[str]:
+    """Return a command of a call, with what it must be given."""
+    given = shlex.split(call.example) or ["7" for described in call.options if described.argument]
+    if call.name == "update":
+        given += ["--name", "new"]
+    if call.offline:
+        captured = tmp_path / "captured"
+        captured.write_text("{}\n", encoding="utf-8")
+        given = [str(captured)]
+    return [provider, *([call.group] if call.group else []), call.name, *given]
+
+
+def configured(path: Path, profiles: Mapping[str, Mapping[str, Any]]) -> Path:
+    def spelt(value: Any) -> str:
+        return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+    text = "".join(
+        f'[profiles.{name}]\nprovider = "{name}"\n' + "".join(f"{key} = {spelt(value)}\n" for key, value in one.items())
+        for name, one in profiles.items()
+    )
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda one: one if isinstance(one, str) else one.name)
+def test_nothing_is_sent_no_secret_is_read_and_no_file_written(provider: str, call: Call, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, sandbox.start(now=lambda: NOW) as running:
+        given = dict(running.profiles[provider])
+        secrets = secret_names(load(provider).settings) & {*given}
+        settings: dict[str, Any] = {key: value for key, value in given.items() if key not in secrets}
+        touched = tmp_path / "touched"
+        settings |= {f"{name}_command": f"touch {touched}; echo secret" for name in secrets}
+        port = str(given["base_url"]).split(":")[2].split("/")[0]
+        settings = {
+            key: value.replace(f":{port}", f":{listening.getsockname()[1]}") if isinstance(value, str) else value
+            for key, value in settings.items()
+        }
+        config = configured(tmp_path / "config.toml", {provider: settings})
+        target = tmp_path / "target.csv"
+        ran = run(*words(provider, call, tmp_path), "--config", config, "--dry-run", "-o", target)
+        assert ran.code == 0, ran.err
+        listening.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert not touched.exists()
+    assert not target.exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"config.toml", "captured"}
+    lines = ran.out.splitlines()
+    assert call.offline or lines
+    assert all(line.startswith("curl -sS ") for line in lines)
+    assert call.offline or any(MASK in line for line in lines)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_curl_can_send_the_lines_once_the_secret_stands_in_them(
+    provider: str, served: sandbox.Sandbox, tmp_path: Path
+) -> None:
+    described = load(provider)
+    given = served.profiles[provider]
+    secret = next(str(given[name]) for name in sorted(secret_names(described.settings) & {*given}))
+    config = configured(tmp_path / "config.toml", {provider: given})
+    ran = run(provider, described.calls[0].name, *YESTERDAY, "--config", config, "--dry-run")
+    assert ran.code == 0
+    assert secret not in ran.out + ran.err
+    before = len(served.requests)
+    for line in ran.out.splitlines():
+        signing = any(word in line for word in ("_auth", "/sign_in"))
+        if not signing and ("x-auth-token" in line or (provider == "portsip")):
+            continue  # its token comes from the answer to the one before
+        sent = subprocess.run(["sh", "-c", line.replace(MASK, secret)], capture_output=True, check=True, timeout=60)
+        assert sent.stdout.startswith(b"{")
+    answers = served.requests[before:]
+    assert answers
+    assert {one.status for one in answers} <= {200, 201}
+
+
+def test_of_several_profiles_each_is_rehearsed() -> None:
+    ran = run("export", "-p", "sandbox", *YESTERDAY, "--dry-run")
+    assert ran.code == 0
+    assert all(f"/{name}/" in ran.out for name in PROVIDERS)
+    assert all(line.startswith("curl ") for line in ran.out.splitlines())
+
+
+def test_windows_are_asked_for_one_by_one() -> None:
+    days = ("-p", "sandbox", "--since", "2026-11-10", "--until", "2026-11-20")
+    assert run("voicenter", "cdrs", *days, "--dry-run").out.count("todate") == 10
+
+
+def test_the_digest_of_a_mask_is_not_shown_as_if_it_worked(served: sandbox.Sandbox, tmp_path: Path) -> None:
+    kazoo = {key: value for key, value in served.profiles["kazoo"].items() if key in {"base_url", "account_id"}}
+    config = configured(
+        tmp_path / "config.toml", {"kazoo": {**kazoo, "username": "u", "password": "p4ssw0rd", "account_name": "n"}}
+    )
+    ran = run("kazoo", "cdrs", *YESTERDAY, "--config", config, "--dry-run")
+    assert '"credentials":"********"' in ran.out
+
+
+def test_what_makes_no_sense_is_refused_all_the_same(tmp_path: Path) -> None:
+    assert run("webex", "cdrs", "-p", "sandbox", "--since", "2025", "--dry-run").code == 2
+    assert run("webex", "cdrs", "-p", "nobody", "--config", tmp_path / "none", "--dry-run").code == 6
+    bare = configured(tmp_path / "config.toml", {"kazoo": {"base_url": "http://127.0.0.1:1/v2", "account_id": "1"}})
+    assert "has no credential" in run("kazoo", "cdrs", "--config", bare, "--dry-run").err

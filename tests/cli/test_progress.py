@@ -1,0 +1,142 @@
+"""How far an export is: what is said of windows, of records and of the time that is left is true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cdrctl import PROVIDERS
+from cdrctl.cli.progress import progress, spoken
+from cdrctl.export import Tally
+from cdrctl.fetchers import connect, load
+from cdrctl.http import Client, Clock
+from cdrctl.records import Done
+from cdrctl.sandbox import start
+from cdrctl.windows import Window
+from tests.cli.run import NOW, run, still_clock
+
+LINE = re.compile(r"cdrctl: (\S+Z) to (\S+Z): (\d+) records?, (\d+) pages?$", re.MULTILINE)
+CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if call.windowed and not call.group]
+
+
+@pytest.mark.parametrize(("provider", "call"), CALLS)
+def test_with_v_a_log_has_a_line_for_every_window_and_they_cover_what_was_asked_for(provider: str, call: str) -> None:
+    since, until = (datetime(2026, 11, 20, 10, tzinfo=UTC), datetime(2026, 11, 20, 15, tzinfo=UTC))
+    if call != "stream":
+        since -= timedelta(days=3)
+    window = ("--since", since.isoformat(), "--until", until.isoformat())
+    ran = run(provider, call, "-p", "sandbox", *window, "-v", "-f", "csv", "-o", "/dev/null", environ={})
+    assert ran.code == 0, ran.err
+    found = [(Window(*map(datetime.fromisoformat, one[:2])), int(one[2]), int(one[3])) for one in LINE.findall(ran.err)]
+    assert found
+    covered = timedelta(0)
+    for read, _, _ in found:
+        covered += max(timedelta(0), min(read.until, until) - max(read.since, since))
+    assert covered == until - since
+    closing = re.search(r"(\d+) records, (\d+) pages", ran.err.splitlines()[-1])
+    assert closing is not None
+    assert sum(records for _, records, _ in found) == int(closing[1])
+    assert LINE.findall(run(provider, call, "-p", "sandbox", *window).err) == []
+
+
+class Hands:
+    """A clock that somebody turns, and what was told."""
+
+    def __init__(self) -> None:
+        self.passed = 100.0
+        self.told: list[tuple[str, str]] = []
+        self.clock = Clock(lambda: NOW, lambda: self.passed, lambda _seconds: None)
+
+    def tell(self, level: str, text: str) -> None:
+        self.told.append((level, text))
+
+    @property
+    def last(self) -> str:
+        return next(text for level, text in reversed(self.told) if level == "progress")
+
+
+def webex(clock: Clock) -> Client:
+    provider = load("webex")
+    with start(now=still_clock().now) as running:
+        settings = provider.settings.model_validate({**running.profiles["webex"], "requests_per_minute": None})
+    return connect(provider, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None)
+
+
+def ten_days() -> tuple[Window, Callable[[int], Done]]:
+    day = timedelta(days=1)
+    return Window(NOW - 10 * day, NOW), lambda at: Done(Window(NOW - (10 - at) * day, NOW - (9 - at) * day))
+
+
+def test_what_is_left_is_said_from_the_speed_so_far() -> None:
+    hands, tally = Hands(), Tally()
+    window, day = ten_days()
+    moved = progress(tally, window, None, hands.clock, hands.tell)
+    tally.records, tally.pages = 5, 1
+    moved(None)
+    assert hands.last == "5 records, 1 page"
+    hands.passed += 60
+    tally.records, tally.pages, tally.windows, tally.read = 1001, 7, 1, timedelta(days=1)
+    moved(day(0))
+    assert hands.last == "1001 records, 7 pages, 1 window, 10%, about 9 min left"
+    assert hands.told[-2] == ("debug", "2026-11-10T20:00:00.000Z to 2026-11-11T20:00:00.000Z: 1001 records, 7 pages")
+    tally.windows, tally.read, tally.records = 9, timedelta(days=9), 1002
+    moved(day(8))
+    assert hands.last == "1002 records, 7 pages, 9 windows, 90%, about 5 s left"
+    assert hands.told[-2][1].endswith(": 1 record, 0 pages")
+    tally.windows, tally.read = 10, timedelta(days=10)
+    moved(day(9))
+    assert hands.last == "1002 records, 7 pages, 10 windows"
+
+
+def test_a_budget_that_was_used_up_quickly_is_not_taken_for_speed() -> None:
+    """One window a minute may be asked for; the first came in a second."""
+    hands, tally = Hands(), Tally()
+    window, day = ten_days()
+    client = webex(hands.clock)
+    client.kinds.update({"window": 2, "page": 10})
+    moved = progress(tally, window, client, hands.clock, hands.tell)
+    hands.passed += 1
+    tally.windows, tally.read = 2, timedelta(days=2)
+    moved(day(1))
+    assert hands.last.endswith("20%, about 8 min left")
+    client.close()
+
+
+def test_no_more_is_said_than_ten_times_a_second() -> None:
+    hands, tally = Hands(), Tally()
+    moved = progress(tally, None, None, hands.clock, hands.tell)
+    for _ in range(50):
+        tally.records += 1
+        moved(None)
+        hands.passed += 0.01
+    assert 5 <= len(hands.told) <= 6
+
+
+def test_of_several_accounts_no_share_is_said_that_would_be_wrong() -> None:
+    hands, tally = Hands(), Tally()
+    window, day = ten_days()
+    moved = progress(tally, window, None, hands.clock, hands.tell)
+    hands.passed += 60
+    tally.windows, tally.read = 11, timedelta(days=11)
+    moved(day(0))
+    assert hands.last == "0 records, 0 pages, 11 windows"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (2, "1 s"),
+        (6, "5 s"),
+        (42, "40 s"),
+        (89, "90 s"),
+        (90, "2 min"),
+        (3600, "60 min"),
+        (5400, "1 h 30 min"),
+        (36000, "10 h 00 min"),
+    ],
+)
+def test_a_length_is_said_as_people_do(seconds: float, said: str) -> None:
+    assert spoken(seconds) == said

@@ -345,8 +345,6 @@ class _Readers:
             ValueError: It is none of its kind: it passed as it came.
         """
         if kind in NUMBERS:
-            if isinstance(value, bool | dict | list):
-                raise ValueError(value)
             try:
                 return _number(str(value))
             except InvalidOperation:

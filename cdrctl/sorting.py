@@ -131,9 +131,7 @@ def _meaning(value: Value, kind: str | None) -> tuple[Any, ...]:
         ValueError: It is none of its kind; also as InvalidOperation.
     """
     if kind in NUMBERS or (kind is None and isinstance(value, int | float)):
-        if isinstance(value, dict | list):
-            raise ValueError(value)
-        number = Decimal(str(value) if not isinstance(value, bool) else int(value))
+        number = Decimal(str(value))
         if not number.is_finite():
             raise ValueError(value)
         return (number,) if kind else (0, number)

@@ -39,6 +39,7 @@ class Option:
         repeat: May be given several times; the fetcher gets a tuple.
         argument: It is a positional argument and must be given.
         default: What the fetcher gets when it is not given, written as on the command line.
+        values: The values it may have, or how they begin where they end with `=`: for completion, and not refused here.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Option:
     argument: bool = False
     default: str | None = None
     metavar: str | None = None
+    values: tuple[str, ...] = ()
 
 
 Claim = Callable[[str], bool]

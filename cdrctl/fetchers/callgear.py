@@ -1573,19 +1573,31 @@ def _outcome_of_call(call: dict[str, Value], *, answered: bool, talked: bool) ->
 
 # What the rest of the program is told
 
-_FILTER = Option(
-    "filter",
-    "only records that match: field=value, !=, <, <=, >, >=, field~like%, or a JSON object; all must match",
-    repeat=True,
-    metavar="EXPRESSION",
-)
-_SORT = Option("sort", "order to ask for, field or field:desc; by start without it", repeat=True, metavar="FIELD")
+
+def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
+    """Return the options by which a listing of these fields is narrowed and ordered."""
+    return (
+        Option(
+            "filter",
+            "only records that match: field=value, !=, <, <=, >, >=, field~like%, or a JSON object; all must match",
+            repeat=True,
+            metavar="EXPRESSION",
+            values=tuple(f"{one.name}=" for one in fields if "F" in one.marks),
+        ),
+        Option(
+            "sort",
+            "order to ask for, field or field:desc; by start without it",
+            repeat=True,
+            metavar="FIELD",
+            values=tuple(one.name + how for one in fields if "S" in one.marks for how in ("", ":desc")),
+        ),
+    )
+
+
 _PAGE_SIZE = Option(
     "page_size", f"records asked for at a time, 1 to {LARGEST_PAGE}", kind="integer", default=str(LARGEST_PAGE)
 )
 _LISTING = (
-    _FILTER,
-    _SORT,
     Option(
         "longest_call",
         "how long a call may last: so long after the window one question makes sure that nothing is selected by its "
@@ -1629,7 +1641,7 @@ PROVIDER = Provider(
             longest=LONGEST_WINDOW,
             apart=_apart,
             common=common_leg,
-            options=_LISTING,
+            options=(*_asking(LEGS), *_LISTING),
             shown=(
                 *("start_time", "direction", "calling_phone_number", "called_phone_number"),
                 *("employee_full_name", "duration", "total_duration", "finish_reason"),
@@ -1649,6 +1661,7 @@ PROVIDER = Provider(
             apart=_apart,
             common=common_call,
             options=(
+                *_asking(CALLS),
                 *_LISTING,
                 Option("ongoing", "calls that have not ended too; what is known of them changes", kind="flag"),
             ),
@@ -1669,7 +1682,7 @@ PROVIDER = Provider(
             lag=SETTLED,
             longest=LONGEST_WINDOW,
             apart=_apart,
-            options=_LISTING,
+            options=(*_asking(COSTS), *_LISTING),
             shown=(
                 *("start_time", "leg_id", "direction", "calling_phone_number", "called_phone_number"),
                 *("chargeable_duration", "cost_per_minute", "total_charge"),
@@ -1682,7 +1695,7 @@ PROVIDER = Provider(
             columns=USER_COLUMNS,
             fetch=users,
             identity=identity,
-            options=(_FILTER, _SORT, _PAGE_SIZE),
+            options=(*_asking(USERS), _PAGE_SIZE),
         ),
     ),
 )

@@ -1287,7 +1287,13 @@ _LISTING = (
     Option("user", "only legs of this user", metavar="ID"),
     _ACCOUNT,
     Option("descendants", "the account's sub-accounts as well", kind="flag"),
-    Option("filter", "only rows whose field has this value; may be repeated", repeat=True, metavar="FIELD=VALUE"),
+    Option(
+        "filter",
+        "only rows whose field has this value; may be repeated",
+        repeat=True,
+        metavar="FIELD=VALUE",
+        values=tuple(f"{name}=" for name in _FILTERED),
+    ),
     Option("utc_offset", "seconds to move the column datetime by, as Kazoo does it", kind="integer"),
     Option(
         "longest_call",

@@ -1590,8 +1590,8 @@ _ID = Option("id", "id of the record", argument=True, metavar="ID")
 _REPORT_OPTIONS = (
     Option("name", "name of the report", metavar="NAME"),
     Option("email", "where the PBX mails the file", metavar="ADDRESS"),
-    Option("file_format", "CSV or HTML", metavar="FORMAT"),
-    Option("range", f"which days: {', '.join(RANGES)}", metavar="RANGE"),
+    Option("file_format", "CSV or HTML", metavar="FORMAT", values=FORMATS),
+    Option("range", f"which days: {', '.join(RANGES)}", metavar="RANGE", values=RANGES),
     Option("started_at", "begin of a CUSTOM range, such as 2026-11-18T00:00:00Z", metavar="TIME"),
     Option("ended_at", "end of a CUSTOM range", metavar="TIME"),
     Option("cron", "when it is made, again and again: minute hour day month weekday", metavar="CRON"),
@@ -1600,6 +1600,7 @@ _REPORT_OPTIONS = (
         "which calls, queues or groups: a JSON object, or KEY=VALUE, which may be repeated",
         repeat=True,
         metavar="FILTER",
+        values=tuple(dict.fromkeys(f"{name}=" for fields in FILTERS.values() for name in fields)),
     ),
 )
 _REPORT_SHOWN = ("id", "name", "type", "cron_expr", "status")
@@ -1708,7 +1709,7 @@ PROVIDER = Provider(
             columns=MADE,
             fetch=create_report,
             options=(
-                Option("type", f"what is reported: {', '.join(FILTERS)}", metavar="TYPE"),
+                Option("type", f"what is reported: {', '.join(FILTERS)}", metavar="TYPE", values=tuple(FILTERS)),
                 *_with_default(_REPORT_OPTIONS, "file_format", "CSV"),
                 Option("wait", "wait until it is finished, and write its file", kind="flag"),
                 Option("wait_at_most", "how long", kind="duration", default="10m"),

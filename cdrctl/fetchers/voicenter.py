@@ -1135,9 +1135,19 @@ PROVIDER = Provider(
             options=(
                 Option("phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER"),
                 Option("extension", "only calls of this extension, by its SIP code; may be repeated", repeat=True),
-                Option("identity", "whose calls: Account, Hierarchical, Department or User", metavar="WHOSE"),
+                Option(
+                    "identity",
+                    "whose calls: Account, Hierarchical, Department or User",
+                    metavar="WHOSE",
+                    values=IDENTITIES,
+                ),
                 Option("call_id", "only the records of this call", metavar="ID"),
-                Option("type", "only this type of call, by number or name; may be repeated", repeat=True),
+                Option(
+                    "type",
+                    "only this type of call, by number or name; may be repeated",
+                    repeat=True,
+                    values=tuple(TYPES.values()),
+                ),
                 Option("queue", "only calls of this queue, by its number; may be repeated", repeat=True, metavar="N"),
                 Option("campaign", "only calls of this campaign, by number; may be repeated", repeat=True, metavar="N"),
                 Option(

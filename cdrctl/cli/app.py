@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from typing import Annotated, Any
@@ -34,6 +35,10 @@ They stand here so that the list can be shown, and one command run, without load
 """
 
 
+SCRIPTS = {"install_completion": "installed", "show_completion": "shown"}
+"""Typer's options about completion: the function in `cdrctl/cli/scripts.py` that does it with our scripts."""
+
+
 class Commands(TyperGroup):
     """The top level: the commands it lists are no more than names and lines; the one that is named is loaded."""
 
@@ -41,6 +46,14 @@ class Commands(TyperGroup):
         super().__init__(**settings)
         spared(self)
         self.commands = {name: _listed(name, about) for name, (_, about) in COMMANDS.items()}
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options; those about completion give our scripts."""
+        described = super().get_params(ctx)
+        for one in described:
+            if one.name in SCRIPTS and not isinstance(one.callback, functools.partial):
+                one.callback = functools.partial(_script, one.callback)
+        return described
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, providers first."""
@@ -56,6 +69,13 @@ class Commands(TyperGroup):
         """Return the command that is named, loaded, and the words after it."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and loaded(str(name)), rest
+
+
+def _script(usual: Any, ctx: Any, option: Any, value: Any) -> Any:
+    from cdrctl.cli import scripts  # noqa: PLC0415 - not for other commands
+
+    given = value and not ctx.resilient_parsing
+    return getattr(scripts, SCRIPTS[option.name])(usual, ctx, option, value) if given else value
 
 
 def _listed(name: str, about: str) -> Any:

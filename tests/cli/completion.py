@@ -1,34 +1,128 @@
-"""The file that completion is answered from, made of the commands: python -m tests.cli.completion."""
+"""The files that completion is answered from, made of the commands: python -m tests.cli.completion."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
+from cdrctl import PROVIDERS
 from cdrctl.cli.app import app, loaded
-from cdrctl.cli.completion import FILE
+from cdrctl.cli.completion import FILE, KNOWN
+from cdrctl.fetchers import Call, load
+from cdrctl.profiles import secret_names
+from cdrctl.records import COMMON, EXTRA_COLUMN
+from cdrctl.sandbox import known_switches
+from cdrctl.sandbox.server import PROVIDERS as IMITATED
+from cdrctl.writers import FORMATS
+
+Value = str | list[Any] | None
+"""A kind of value that `cdrctl.cli.completion` knows, the values themselves, or nothing known."""
+
+ABOUT_FORMATS = {
+    "csv": "comma-separated values",
+    "tsv": "tab-separated values",
+    "jsonl": "a JSON object on each line",
+    "json": "one JSON list",
+    "table": "for people",
+}
+SCHEMAS = {
+    "native": "the provider's fields",
+    "common": "one CDR for all providers",
+    "raw": "records untouched: jsonl and json only",
+}
+TIMES = [
+    ["now", "this moment"],
+    ["today", "its midnight"],
+    ["yesterday", "its midnight"],
+    *([day, "the last one's midnight"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")),
+    *([day, "the last one's midnight"] for day in ("saturday", "sunday")),
+    *(["24h", "so many hours ago"], ["7d", "so many days ago"], ["2w", "so many weeks ago"]),
+]
+KEPT = [
+    *(["jsonl", "a JSON object on each line"], ["jsonl.gz", "the same, compressed"]),
+    *(["csv", "comma-separated values"], ["csv.gz", "the same, compressed"]),
+]
+VALUES: Mapping[str, Value] = {
+    "--profile": "profile",
+    "export --profile": "profiles",
+    "--since": TIMES,
+    "--until": TIMES,
+    "--tz": "zone",
+    "--format": "format",
+    "sync --format": KEPT,
+    "fill --format": KEPT,
+    "plan --format": KEPT,
+    "--output": "file",
+    "--config": "file",
+    "--into": "folder",
+    "--schema": [[name, about] for name, about in SCHEMAS.items()],
+    "fields --schema": [[name, SCHEMAS[name]] for name in ("native", "common")],
+    "export --schema": [["common", SCHEMAS["common"]]],
+    "--fields": "columns",
+    "--sort": "columns",
+    "--where": "first column",
+    "portsip --orderby": "first column",
+    "--log-format": [["text", "for people"], ["json", "an object on each line"]],
+    "--call": "kept call",
+    "--provider": "provider",
+    "--with": "way",
+    "profile add --set": "setting",
+    "sandbox serve --switch": "switch",
+}
+"""What is known of the values of an option: by its name, or by the beginning of a command and its name.
+
+An option that no command has any more, or not yet, is none of its business.
+"""
+
+ARGUMENTS: Mapping[str, Value] = {
+    "profile": "profiles",
+    "profiles": "profiles",
+    "provider": "provider",
+    "fields call": "call",
+    "profile show name": "profiles",
+    "profile check name": "profiles",
+    "profile login name": "own profile",
+    "profile remove name": "kept profile",
+    "help words": "command",
+    "help topic": "command",
+    "help topics": "command",
+    "help command": "command",
+    "help commands": "command",
+}
+"""The same of arguments."""
 
 
 def described() -> str:
-    """Return the text of the file."""
+    """Return the text of the file with the commands."""
     options: list[dict[str, Any]] = []
 
-    def place(command: Any, about: str = "") -> dict[str, Any]:
+    def place(command: Any, path: list[str], about: str = "") -> dict[str, Any]:
         """Return what may stand after a command."""
         context = command.context_class(command, info_name="cdrctl", help_option_names=["-h", "--help"])
         here = []
+        arguments: list[Value] = []
+        goes_on = False
+        call = _call(path)
         for one in command.get_params(context):
-            if one.param_type_name != "option" or one.hidden:
+            if one.param_type_name != "option":
+                arguments.append(_value(ARGUMENTS, path, one.name.removeprefix("own_"), one, call))
+                goes_on = one.nargs == -1
                 continue
+            if one.hidden:
+                continue
+            names = sorted([*one.opts, *one.secondary_opts], key=len)  # typer has those of the help in any order
+            takes_value = not (one.is_flag or one.count)
             option = {
-                "names": sorted([*one.opts, *one.secondary_opts], key=len),  # typer has those of the help in any order
+                "names": names,
                 "about": " ".join((one.help or "").split()),
-                "takes_value": not (one.is_flag or one.count),
+                "takes_value": takes_value,
                 "repeats": one.multiple,
                 "acts": one.callback is not None and "--help" not in one.opts,
+                "value": _value(VALUES, path, names[-1], one, call) if takes_value else None,
             }
             if option not in options:
                 options.append(option)
@@ -39,13 +133,92 @@ def described() -> str:
             inner = {name: loaded(name) for name in listed}
         else:
             listed = inner
-        commands = {name: place(one, listed[name].get_short_help_str()) for name, one in inner.items()}
-        return {"about": about, "options": here, "commands": commands}
+        return {
+            "about": about,
+            "options": here,
+            "arguments": [] if inner else arguments,
+            "goes_on": goes_on and not inner,
+            "columns": "common" if path == ["export"] else " ".join(path) if call else "",
+            "commands": {
+                name: place(one, [*path, name], listed[name].get_short_help_str()) for name, one in inner.items()
+            },
+        }
 
-    top = place(typer.main.get_command(app))
-    tops = ",\n".join(f"{json.dumps(name)}: {_line(one)}" for name, one in top["commands"].items())
-    head = '{"options": [\n' + ",\n".join(map(_line, options)) + "\n],\n"
-    return head + f'"top": {{"options": {top["options"]}, "commands": {{\n{tops}\n}}}}}}\n'
+    top = place(typer.main.get_command(app), [])
+    lines = [f'"options": {_list(options)}']
+    lines += [f'"{name}": {_line(value)}' for name, value in _of_providers().items()]
+    tops = ",\n".join(f"{json.dumps(name)}: {_line(one)}" for name, one in top.pop("commands").items())
+    lines += [f'"top": {{{_line(top)[1:-1]}, "commands": {{\n{tops}\n}}}}']
+    return "{" + ",\n".join(lines) + "}\n"
+
+
+def _call(path: list[str]) -> Call | None:
+    """Return the call that a command asks for."""
+    if not path or path[0] not in PROVIDERS:
+        return None
+    return next((one for one in load(path[0]).calls if [*filter(None, (one.group, one.name))] == path[1:]), None)
+
+
+def _value(table: Mapping[str, Value], path: list[str], name: str, parameter: Any, call: Call | None) -> Value:
+    """Return what is known of the values of an option or argument: of the call's own first, else from the table."""
+    own = parameter.name.removeprefix("own_") if parameter.name.startswith("own_") else None
+    for one in call.options if call and own else ():
+        if one.name == own and (one.values or one.kind == "file"):
+            return "file" if one.kind == "file" else list(one.values)
+    if call and name == "--schema":
+        return [[one, about] for one, about in SCHEMAS.items() if one != "common" or call.common]
+    for length in range(len(path), -1, -1):
+        if (key := " ".join([*path[:length], name])) in table:
+            return table[key]
+    return {"FILE": "file", "DIR": "folder"}.get(parameter.metavar or "")
+
+
+def _of_providers() -> dict[str, Any]:
+    providers = [load(name) for name in PROVIDERS]
+    return {
+        "formats": [[name, ABOUT_FORMATS.get(name, "")] for name in FORMATS],
+        "providers": [one.name for one in providers],
+        "archived": {one.name: [c.name for c in one.calls if c.windowed and not c.group] for one in providers},
+        "ways": {one.name: {name: list(needs) for name, needs in one.ways.items()} for one in providers},
+        "settings": {one.name: _settings(one.settings) for one in providers},
+    }
+
+
+def _settings(model: Any) -> dict[str, str]:
+    """Return what `profile add --set` may set, and what it is."""
+    secrets = secret_names(model)
+    found = {}
+    for name, described in model.model_fields.items():
+        if name in secrets:
+            found[f"{name}_command"] = f"a command that prints it: {described.description}"
+            found[f"{name}_file"] = f"a file that holds it: {described.description}"
+        else:
+            found[name] = described.description or ""
+    return found
+
+
+def known() -> dict[str, str]:
+    """Return the texts of the files with columns, and with the sandbox's switches, by name."""
+    texts = {"common": _line([[one.name, one.meaning] for one in COMMON])}
+    for name in PROVIDERS:
+        columns: list[list[str]] = []
+        calls = {}
+        for call in load(name).calls:
+            here = [[one.name, one.meaning] for one in (*call.columns, EXTRA_COLUMN)]
+            columns += [one for one in here if one not in columns]
+            calls[" ".join(filter(None, (call.group, call.name)))] = [columns.index(one) for one in here]
+        texts[name] = f'{{"columns": {_list(columns)},\n"calls": {_line(calls)}}}'
+    switches = {
+        f"{provider}.{name}": [one.meaning, list(dict.fromkeys((one.default, *one.words)))]
+        for provider in IMITATED
+        for name, one in known_switches(provider).items()
+    }
+    texts["sandbox"] = "{" + ",\n".join(f"{json.dumps(name)}: {_line(one)}" for name, one in switches.items()) + "}"
+    return {name: f"{text}\n" for name, text in texts.items()}
+
+
+def _list(values: list[Any]) -> str:
+    return "[\n" + ",\n".join(map(_line, values)) + "\n]"
 
 
 def _line(value: Any) -> str:
@@ -54,3 +227,9 @@ def _line(value: Any) -> str:
 
 if __name__ == "__main__":
     Path(FILE).write_text(described(), encoding="utf-8")
+    Path(KNOWN).mkdir(exist_ok=True)
+    for name, text in known().items():
+        Path(KNOWN, f"{name}.json").write_text(text, encoding="utf-8")
+    for shell in ("bash", "zsh", "fish"):
+        script = Path(KNOWN, f"cdrctl.{shell}").read_bytes()
+        Path(FILE).parents[2].joinpath("completions", f"cdrctl.{shell}").write_bytes(script)

@@ -1,0 +1,49 @@
+"""What `--install-completion` installs and `--show-completion` shows: our scripts, at the places that typer knows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from cdrctl.cli.completion import KNOWN
+
+Callback = Callable[[Any, Any, Any], Any]
+
+INSTALLED = {
+    "bash": Path(".bash_completions", "cdrctl.sh"),
+    "zsh": Path(".zfunc", "_cdrctl"),
+    "fish": Path(".config", "fish", "completions", "cdrctl.fish"),
+}
+"""Where typer puts its script, within the home."""
+
+
+def ours(script: str) -> str:
+    """Return our script for the shell that one of typer's is for; the same where we have none."""
+    for shell in INSTALLED:
+        if f"_CDRCTL_COMPLETE=complete_{shell}" in script:
+            return Path(KNOWN, f"cdrctl.{shell}").read_text(encoding="utf-8")
+    return script
+
+
+def shown(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
+    """Show the script for a shell, which typer finds out; ends the program as typer does."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            return usual(ctx, option, value)
+    finally:
+        print(ours(said.getvalue()), end="")
+
+
+def installed(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
+    """Have typer install its script, and put ours in its place; ends the program as typer does."""
+    try:
+        return usual(ctx, option, value)
+    finally:
+        for place in INSTALLED.values() if value else ():
+            path = Path.home() / place
+            if path.is_file() and (theirs := path.read_text(encoding="utf-8")) != ours(theirs):
+                path.write_text(ours(theirs), encoding="utf-8")

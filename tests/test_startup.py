@@ -87,6 +87,33 @@ def test_completion_loads_nothing_but_its_file(tmp_path: Path, shell: str, words
     assert among(modules, NEVER | PARSING | READING | ASKING | EXPORTING | OTHERS) == set()
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("words", "expected", "needed"),
+    [
+        ("cdrctl we", "webex", set()),
+        ("cdrctl webex cdrs --for", "--format", set()),
+        ("cdrctl webex cdrs -f js", "jsonl", set()),
+        ("cdrctl webex cdrs --fields start_time,answer_t", "answer_time", set()),
+        ("cdrctl portsip reports create --type NOR", "NORMAL", set()),
+        ("cdrctl sandbox serve --switch webex.li", "webex.link=", set()),
+        ("cdrctl webex cdrs --tz Europe/Berl", "Europe/Berlin", {"zoneinfo"}),
+        ("cdrctl webex cdrs -p sand", "sandbox", {"tomllib", "platformdirs", "pathlib"}),
+        ("cdrctl webex cdrs --config none -p sand", "sandbox", {"tomllib"}),
+    ],
+)
+def test_completion_of_values_loads_what_it_reads_them_with(
+    tmp_path: Path, shell: str, words: str, expected: str, needed: set[str]
+) -> None:
+    line = words if shell == "bash" else words.replace(" ", "\x1f")
+    modules, out = loaded(tmp_path, _CDRCTL_COMPLETE=f"ask_{shell}", _CDRCTL_LINE=line)
+    begun = words.rpartition(" ")[2].rpartition(",")[2]
+    assert f"+{expected.removeprefix(begun)}\n" in out if shell == "bash" else expected in out
+    everything = NEVER | PARSING | READING | ASKING | EXPORTING | OTHERS | {"zoneinfo", "tomllib", "dataclasses"}
+    assert among(modules, everything - needed) == set()
+    assert needed <= modules
+
+
 def asked(shell: str, words: str) -> dict[str, str]:
     """Return the environment in which a shell asks."""
     if shell == "bash":
@@ -140,7 +167,7 @@ def test_what_is_plain_is_answered_from_the_file() -> None:
     "odd",
     [
         *({"COMP_WORDS": f"cdrctl webex {odd} "} for odd in ("é", "'x'", '"x"', "\\x", "--format=csv")),
-        *({"COMP_CWORD": odd} for odd in ("", "x", "-1", "0")),
+        *({"COMP_CWORD": odd} for odd in ("", "x", "-1", "0", "²")),
         {"COMP_WORDS": ""},
         {"COMP_WORDS": "cdrctl nope webex ", "COMP_CWORD": "3"},
         {"COMP_WORDS": "cdrctl --install-completion ", "COMP_CWORD": "2"},

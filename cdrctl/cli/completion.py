@@ -285,9 +285,10 @@ def _profiles_own(known: Any, line: Line, _begun: str, kept: str, environ: Mappi
 
 
 def _profiles_kept(_known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the profiles of the file, also those that cannot be used."""
-    tables = _tables(line, environ) or {}
-    return Answer([(name, _provider_of(table) or "cannot be used") for name, table in tables.items()], kept)
+    """Return the profiles of the file, also those that cannot be used: unless they would be taken for options."""
+    tables = (_tables(line, environ) or {}).items()
+    shown = [(name, table) for name, table in tables if line.ended or not name.startswith("-")]
+    return Answer([(name, _provider_of(table) or "cannot be used") for name, table in shown], kept)
 
 
 def _said(found: Iterable[tuple[str, str]]) -> list[Item]:
@@ -335,7 +336,7 @@ def _kept_calls(known: Any, line: Line, _begun: str, kept: str, environ: Mapping
 def _ways(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
     provider = line.values.get("--provider", [""])[-1]
     ways = [known["ways"][provider]] if provider in known["ways"] else known["ways"].values()
-    return Answer([(name, ", ".join(needs)) for each in ways for name, needs in each.items()], kept)
+    return Answer(list({name: ", ".join(needs) for each in ways for name, needs in each.items()}.items()), kept)
 
 
 def _settings(known: Any, line: Line, begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
@@ -345,7 +346,8 @@ def _settings(known: Any, line: Line, begun: str, kept: str, _environ: Mapping[s
         name, _, _ = begun.partition("=")
         return Answer(kept=f"{kept}{name}=", files="files") if name.endswith("_file") else Answer()
     named = [known["settings"][provider]] if provider in known["settings"] else known["settings"].values()
-    return Answer([(f"{name}=", about) for each in named for name, about in each.items()], kept, goes_on=True)
+    found = {f"{name}=": about for each in named for name, about in each.items()}
+    return Answer(list(found.items()), kept, goes_on=True)
 
 
 def _switches(_known: Any, _line: Line, begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
@@ -553,12 +555,12 @@ def _words(environ: Mapping[str, str]) -> list[str]:
     return words
 
 
-def _clean(items: Iterable[Item]) -> list[Item]:
-    """Return the items that can be shown and typed: none whose word would move a cursor, or be taken for an option."""
+def _clean(found: Answer) -> list[Item]:
+    """Return the items that can be shown: none whose word would move a cursor, or be two lines."""
     return [
         (word, "".join(sign if sign.isprintable() else " " for sign in about))
-        for word, about in items
-        if word and word.isprintable()
+        for word, about in found.items
+        if word and word.isprintable() and found.kept.isprintable()
     ]
 
 
@@ -576,7 +578,7 @@ def _for_bash(environ: Mapping[str, str]) -> str:
         return "words\n"
     found = completed(typed.words, environ)
     begun = typed.words[-1].removeprefix(found.kept)
-    rests = [word[len(begun) :] for word, _ in _clean(found.items) if word.startswith(begun)]
+    rests = [word[len(begun) :] for word, _ in _clean(found) if word.startswith(begun)]
     kind = found.files or ("goes_on" if found.goes_on else "words")
     return "\n".join([kind, *(f"+{_quoted(rest, typed.quote)}" for rest in rests), ""])
 
@@ -585,14 +587,14 @@ def _for_zsh(environ: Mapping[str, str]) -> str:
     """Return one line of what it is, and how long what is kept; then word, what is shown of it, and what it means."""
     found = completed(_words(environ), environ)
     kind = found.files or ("goes_on" if found.goes_on else "words")
-    lines = [f"{found.kept}{word}\t{word}\t{about}" for word, about in _clean(found.items)]
+    lines = [f"{found.kept}{word}\t{word}\t{about}" for word, about in _clean(found)]
     return "\n".join([f"{kind} {len(found.kept)}", *lines, ""])
 
 
 def _for_fish(environ: Mapping[str, str]) -> str:
     """Return the same as for zsh, without what is shown: fish shows the word."""
     found = completed(_words(environ), environ)
-    lines = [f"{found.kept}{word}\t{about}" for word, about in _clean(found.items)]
+    lines = [f"{found.kept}{word}\t{about}" for word, about in _clean(found)]
     return "\n".join([f"{found.files or 'words'} {len(found.kept)}", *lines, ""])
 
 

@@ -1,0 +1,186 @@
+"""Completion in real shells, as somebody types: what becomes of the line, and what is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shells import TAB, Terminal, machine, missing, terminal
+
+SHELLS = ("bash", "zsh", "fish")
+
+ODD = (
+    "$(touch ran)",
+    "`touch ran`",
+    "; touch ran;",
+    'it\'s: "a" !b \\c',
+    "x&touch ran|y>z<w",
+    "*?[a]{b,c}~#%=é",
+    " blank ",
+)
+"""Names that a file may have, and a profile may not: to remove one, its name must be typed."""
+
+QUOTES = 'it\'s: "a" !b \\c'
+
+UNSEEN = ("a\nb", "a\x1b[2Jb", "a\tb", "\u202eab", "-q")
+"""Names that cannot be shown, or would be options."""
+
+CONFIG = """[profiles.acme]
+provider = "webex"
+access_token_command = "touch ran"
+[profiles.lab]
+provider = "kazoo"
+"""
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """Return one shell for all lines: each begins on an empty one."""
+    if why := missing(request.param):
+        pytest.skip(why)
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / ".config" / "cdrctl").mkdir(parents=True)
+    (folder / "out dir").mkdir()
+    (folder / "notes.csv").touch()
+    environ = machine(folder, CDRCTL_CONFIG=str(folder / "config.toml"))
+    configure(folder, CONFIG)
+    with terminal(request.param, folder, environ) as opened:
+        yield opened
+    assert not (folder / "ran").exists()
+
+
+def configure(folder: Path, text: str) -> None:
+    (folder / "config.toml").write_text(text, encoding="utf-8")
+
+
+def test_lines_are_completed(shell: Terminal) -> None:
+    """One test of many lines: to start a shell takes longer than to complete a line."""
+    comma = "" if shell.shell in {"bash", "zsh"} else " "  # fish leaves no word without a blank
+    for begun, whole in (
+        ("cdrctl web", "cdrctl webex "),
+        ("cdrctl webex cdrs --fo", "cdrctl webex cdrs --format "),
+        ("cdrctl webex cdrs -p a", "cdrctl webex cdrs -p acme "),
+        ("cdrctl kazoo cdrs --profile=l", "cdrctl kazoo cdrs --profile=lab "),
+        ("cdrctl webex cdrs -f c", "cdrctl webex cdrs -f csv "),
+        ("cdrctl webex cdrs --format=c", "cdrctl webex cdrs --format=csv "),
+        ("cdrctl webex cdrs -fc", "cdrctl webex cdrs -fcsv "),
+        ("cdrctl webex cdrs --tz Europe/Berl", "cdrctl webex cdrs --tz Europe/Berlin "),
+        ("cdrctl webex cdrs --tz=Europe/Berl", "cdrctl webex cdrs --tz=Europe/Berlin "),
+        ("cdrctl webex cdrs --since yes", "cdrctl webex cdrs --since yesterday "),
+        ("cdrctl webex cdrs --since 2026-11-19T08:0", "cdrctl webex cdrs --since 2026-11-19T08:0"),
+        ("cdrctl webex cdrs --fields start_time,answer_t", f"cdrctl webex cdrs --fields start_time,answer_time{comma}"),
+        ("cdrctl webex cdrs --schema common --fields=q", f"cdrctl webex cdrs --schema common --fields=queue{comma}"),
+        ("cdrctl callgear legs --sort duration:", "cdrctl callgear legs --sort duration:desc "),
+        ("cdrctl portsip reports create --type=NOR", "cdrctl portsip reports create --type=NORMAL "),
+        ("cdrctl sandbox serve --switch webex.lin", "cdrctl sandbox serve --switch webex.link="),
+        ("cdrctl sandbox serve --switch webex.link=do", "cdrctl sandbox serve --switch webex.link=doc "),
+        ("cdrctl voicenter cdrs --type Inc", "cdrctl voicenter cdrs --type Incoming\\ Call "),
+        ("cdrctl voicenter cdrs --type 'Inc", "cdrctl voicenter cdrs --type 'Incoming Call' "),
+        ('cdrctl voicenter cdrs --type "Inc', 'cdrctl voicenter cdrs --type "Incoming Call" '),
+        ("cdrctl fields portsip reports lis", "cdrctl fields portsip reports list "),
+        ("cdrctl webex cdrs -o no", "cdrctl webex cdrs -o notes.csv "),
+        ("cdrctl webex cdrs --output=no", "cdrctl webex cdrs --output=notes.csv "),
+        ("cdrctl voicenter notifications no", "cdrctl voicenter notifications notes.csv "),
+        ("cdrctl sync --into ou", "cdrctl sync --into out\\ dir/"),
+        ("cdrctl webex cdrs > no", "cdrctl webex cdrs > notes.csv "),
+        ("cdrctl webex cdrs --location no", "cdrctl webex cdrs --location no"),
+        ("CDRCTL_PROFILE=x cdrctl web", "CDRCTL_PROFILE=x cdrctl webex "),
+        ("./bin/cdrctl web", "./bin/cdrctl webex "),
+        ("~/bin/cdrctl web", "~/bin/cdrctl webex "),
+    ):
+        assert shell.line(begun + TAB) == whole
+
+
+def test_what_is_meant_is_shown_in_zsh_and_fish(shell: Terminal) -> None:
+    shell.line("cdrctl webex cdrs --fields answer" + TAB + TAB)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shell.shown)
+    assert "answer_indicator" in shown
+    assert ("moment of answer" in shown) == (shell.shell != "bash")
+
+
+def test_names_are_typed_so_that_the_shell_reads_them_as_they_are(shell: Terminal) -> None:
+    try:
+        for odd in ODD:
+            configure(shell.folder, f"[profiles.{json.dumps(odd)}]\n")
+            line = shell.line("cdrctl profile remove " + TAB)
+            assert read(shell, line) == ["profile", "remove", odd], line
+        configure(shell.folder, f"[profiles.{json.dumps(QUOTES)}]\n")
+        for begun in ("", "it", "'", "'it", '"it', "it\\'s"):
+            line = shell.line(f"cdrctl profile remove {begun}{TAB}")
+            if shell.shell == "zsh" and '"' in begun:  # interactive zsh itself takes \\! for ! within these
+                line = line.replace("\\!", "!")
+            assert read(shell, line) == ["profile", "remove", QUOTES], line
+    finally:
+        configure(shell.folder, CONFIG)
+
+
+def read(shell: Terminal, line: str) -> list[str]:
+    """Return the words that a command is given by a line, in a shell that reads it."""
+    define = {
+        "fish": "function cdrctl; printf '%s\\0' $argv; end\n",
+        "zsh": "cdrctl() { printf '%s\\0' \"$@\" }\n",
+        "bash": "cdrctl() { printf '%s\\0' \"$@\"; }\n",
+    }
+    ran = subprocess.run(
+        [shell.shell, "--no-config" if shell.shell == "fish" else "-f", "-c", define[shell.shell] + line],
+        cwd=shell.folder,
+        env={"HOME": str(shell.folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    )
+    return ran.stdout.split("\0")[:-1]
+
+
+def test_what_cannot_be_shown_is_not(shell: Terminal) -> None:
+    text = "".join(f"[profiles.{json.dumps(name)}]\n" for name in UNSEEN)
+    configure(shell.folder, text)
+    try:
+        assert shell.line("cdrctl profile remove " + TAB) == "cdrctl profile remove "
+        assert "[2J" not in shell.shown.replace("\x1b[2J", "", 0 if shell.shell == "bash" else 1)
+        configure(shell.folder, text + "[profiles.fine]\n")
+        assert shell.line("cdrctl profile remove " + TAB) == "cdrctl profile remove fine "
+    finally:
+        configure(shell.folder, CONFIG)
+
+
+@pytest.mark.parametrize("broken", ["[profiles", "profiles = 1", "\x00"])
+def test_a_broken_configuration_says_nothing(shell: Terminal, broken: str) -> None:
+    configure(shell.folder, broken)
+    try:
+        assert shell.line("cdrctl webex cdrs -p acm" + TAB) == "cdrctl webex cdrs -p acm"
+        assert not re.search("Traceback|Error|TOML", shell.shown)
+    finally:
+        configure(shell.folder, CONFIG)
+
+
+def test_who_loses_the_question_runs_nothing(shell: Terminal) -> None:
+    """A wrapper that clears the environment gets words of its own alone: none, so that it shows help."""
+    wrapper = shell.folder / "lost" / "cdrctl"
+    wrapper.parent.mkdir(exist_ok=True)
+    given = shell.folder / "given"
+    wrapper.write_text(f'#!/bin/sh\necho "$#" >> {shlex.quote(str(given))}\n', encoding="utf-8")
+    wrapper.chmod(0o755)
+    given.unlink(missing_ok=True)
+    shell.line("./lost/cdrctl profile remove " + TAB)
+    assert set(given.read_text(encoding="utf-8").split()) == {"0"}
+
+
+@pytest.mark.skipif(missing("fish") is not None, reason=str(missing("fish")))
+def test_fish_says_what_it_would_offer(tmp_path: Path) -> None:
+    environ = machine(tmp_path)
+    told = f"source {tmp_path}/completions/cdrctl.fish; complete -C 'cdrctl webex cdrs --schema '"
+    ran = subprocess.run(
+        ["fish", "--no-config", "-c", told], env=environ, capture_output=True, check=True, text=True, timeout=60
+    )
+    lines = ran.stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["native", "common", "raw"]
+    assert lines[1].split("\t")[1] == "one CDR for all providers"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from cdrctl import PROVIDERS
 from cdrctl.cli import completion
@@ -288,7 +288,8 @@ def test_a_broken_configuration_has_no_profiles(tmp_path: Path, text: str) -> No
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Any) -> None:
     make(tmp_path / "config.toml")
-    assert words(f"{CDRS} -p ", {"CDRCTL_CONFIG": str(tmp_path / "config.toml")}) == ["sandbox"]
+    there = {"CDRCTL_CONFIG": str(tmp_path / "config.toml"), "CDRCTL_OPS_PROVIDER": "webex"}
+    assert words(f"{CDRS} -p ", there) == ["sandbox"]
 
 
 def test_no_secret_is_had_and_no_command_is_run(tmp_path: Path) -> None:
@@ -353,6 +354,9 @@ def test_what_the_shell_opens_is_a_file(line: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12), st.sampled_from(["", "'", '"']))
+@example('$(x)`y`"z" !\\ ;&|<>(){}[]*?~#\'', "")
+@example('$(x)`y`"z" !\\ ;&|<>(){}[]*?~#\'', "'")
+@example('$(x)`y`"z" !\\ ;&|<>(){}[]*?~#\'', '"')
 @settings(max_examples=30, deadline=None)
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_what_bash_is_told_is_read_as_it_was_meant(text: str, quote: str) -> None:
@@ -381,6 +385,12 @@ def test_what_would_move_a_cursor_is_not_said(tmp_path: Path, shell: str) -> Non
     assert "fine" in said
     assert len(said.splitlines()) == 2
     assert not set(said) & set("\x1b\x07\u202e\u009b")
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_word_that_is_two_lines_is_not_gone_on_with(shell: str) -> None:
+    line = SEPARATOR.join(["cdrctl", *CDRS.split(), "--fields", "a\n$(touch ran),"])
+    assert len(asked(shell, line).splitlines()) == 1
 
 
 @pytest.mark.parametrize("way", ["ask_", "ask_tcsh", "ask_bash", "ask"])

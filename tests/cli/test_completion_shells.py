@@ -98,6 +98,13 @@ def test_lines_are_completed(shell: Terminal) -> None:
         assert shell.line(begun + TAB) == whole
 
 
+def test_a_word_may_be_begun_in_quotes(shell: Terminal) -> None:
+    """Each shell closes quotes in its own way, or leaves that to who types."""
+    for begun in ("--fields 'start_time,", '--fields "start_time,', "'--fields=start_time,", "--fields=start\\_time,"):
+        line = shell.line(f"cdrctl webex 'cdrs' {begun}answer_t{TAB}")
+        assert line.rstrip("\"' ").replace("\\", "").endswith("start_time,answer_time")
+
+
 def test_what_is_meant_is_shown_in_zsh_and_fish(shell: Terminal) -> None:
     shell.line("cdrctl webex cdrs --fields answer" + TAB + TAB)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shell.shown)

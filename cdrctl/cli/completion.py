@@ -267,7 +267,9 @@ def _of_call(line: Line) -> list[Item]:
 
 
 def _profiles_here(known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the profiles of the command's provider, and the one that is built in."""
+    """Return the profiles of the command's provider, and the one that is built in; all where it has none."""
+    if line.path[0] not in known["providers"]:
+        return _profiles_all(known, line, "", kept, environ)
     found = _profiles(known, line, environ)
     return Answer([*_said([one for one in found if one[1] == line.path[0]]), _built_in(line.path[0])], kept)
 
@@ -309,8 +311,9 @@ def _calls(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[str
 
 
 def _commands(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the commands that may be asked about."""
-    return _below(known["top"], line.given, kept)
+    """Return the commands, and the topics, that may be asked about."""
+    topics = [] if line.given else [(name, "a topic") for name in known["topics"]]
+    return Answer([*_below(known["top"], line.given, kept).items, *topics], kept)
 
 
 def _below(place: Any, words: Iterable[str], kept: str) -> Answer:

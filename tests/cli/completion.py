@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,6 @@ KEPT = [
 ]
 VALUES: Mapping[str, Value] = {
     "--profile": "profile",
-    "export --profile": "profiles",
     "--since": TIMES,
     "--until": TIMES,
     "--tz": "zone",
@@ -70,7 +70,7 @@ VALUES: Mapping[str, Value] = {
     "--call": "kept call",
     "--provider": "provider",
     "--with": "way",
-    "profile add --set": "setting",
+    "--set": "setting",
     "sandbox serve --switch": "switch",
 }
 """What is known of the values of an option: by its name, or by the beginning of a command and its name.
@@ -87,11 +87,9 @@ ARGUMENTS: Mapping[str, Value] = {
     "profile check name": "profiles",
     "profile login name": "own profile",
     "profile remove name": "kept profile",
-    "help words": "command",
-    "help topic": "command",
-    "help topics": "command",
+    "doctor names": "profiles",
+    "help what": "command",
     "help command": "command",
-    "help commands": "command",
 }
 """The same of arguments."""
 
@@ -180,8 +178,17 @@ def _of_providers() -> dict[str, Any]:
         "providers": [one.name for one in providers],
         "archived": {one.name: [c.name for c in one.calls if c.windowed and not c.group] for one in providers},
         "ways": {one.name: {name: list(needs) for name, needs in one.ways.items()} for one in providers},
+        "topics": _topics(),
         "settings": {one.name: _settings(one.settings) for one in providers},
     }
+
+
+def _topics() -> list[str]:
+    """Return what `cdrctl help` explains beside commands, if it does."""
+    try:
+        return list(importlib.import_module("cdrctl.cli.topics").TOPICS)
+    except ModuleNotFoundError:
+        return []
 
 
 def _settings(model: Any) -> dict[str, str]:

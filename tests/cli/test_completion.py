@@ -196,6 +196,20 @@ def test_files_are_left_to_the_shell(text: str, kind: str, kept: str) -> None:
     assert at(text) == Answer(kept=kept, files=kind)
 
 
+def test_help_may_be_asked_of_commands_and_topics() -> None:
+    """By a command that is made by other hands: here only what it would be told."""
+    read = completion._read(completion.FILE)
+    line = completion.Line({})
+    first = completion._values({**read, "topics": ["times"]}, line, "command", "", "", {})
+    assert {"webex", "profile", "times"} <= {word for word, _ in first.items}
+    line.given = ["portsip", "reports"]
+    assert ("list", "Call reports that run or are to come.") in completion._values(
+        {**read, "topics": ["times"]}, line, "command", "", "", {}
+    ).items
+    line.given = ["nope"]
+    assert completion._values(read, line, "command", "", "", {}).items == []
+
+
 # Zones and formats of this machine
 
 

@@ -366,7 +366,7 @@ def _zones(_known: Any, _line: Line, _begun: str, kept: str, _environ: Mapping[s
     import zoneinfo  # noqa: PLC0415 - for zones alone
 
     names = {name for root in zoneinfo.TZPATH for name in _zones_in(root, "")} or set(_packaged_zones())
-    return Answer([(name, "") for name in sorted(names)], kept)
+    return Answer([("local", "this machine's zone"), *((name, "") for name in sorted(names))], kept)
 
 
 def _zones_in(folder: str, before: str) -> Iterator[str]:

@@ -413,7 +413,7 @@ def _report(
         params={**account.of_customer, **({"filter": tree} if tree else {})},
         fields=[one.name for one in fields],
         fewer=[one.name for one in fields if not one.later],
-        sort=sorting(known, options["sort"]),
+        sort=sorting(known, options["orderby"]),
         page_size=size,
         identity=identity,
     )
@@ -870,8 +870,10 @@ def sorting(fields: Sequence[Field], texts: Sequence[str]) -> list[dict[str, str
     for text in texts:
         name, _, direction = text.strip().partition(":")
         if direction not in {"", "asc", "desc"}:
-            raise UsageError(f"--sort {text!r} cannot be read", hint="write --sort duration or --sort duration:desc")
-        order.append({"field": _allowed(fields, name, "S", "--sort").name, "order": direction or "asc"})
+            raise UsageError(
+                f"--orderby {text!r} cannot be read", hint="write --orderby duration or --orderby duration:desc"
+            )
+        order.append({"field": _allowed(fields, name, "S", "--orderby").name, "order": direction or "asc"})
     last = next((one.name for one in (*_named(fields, "start_time"), *_named(fields, "customer_id"))), None)
     if last is not None and not any(one["field"] == last for one in order):
         order.append({"field": last, "order": "asc"})
@@ -1166,7 +1168,7 @@ def nothing(_path: str, body: Any) -> Any:
 def check(client: Client, settings: CallGearSettings) -> str:
     """Return what two small questions found: the zone of the account, and how many legs it has of the last day."""
     account = Account(client, settings)
-    options = {"page_size": 1, "filter": (), "sort": ()}
+    options = {"page_size": 1, "filter": (), "orderby": ()}
     report = _report(account, "get.call_legs_report", LEGS, identity, options)
     name, report.zone = _zone_of(account)
     until = client.clock.now().replace(microsecond=0)
@@ -1585,7 +1587,7 @@ def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
             values=tuple(f"{one.name}=" for one in fields if "F" in one.marks),
         ),
         Option(
-            "sort",
+            "orderby",
             "order to ask for, field or field:desc; by start without it",
             repeat=True,
             metavar="FIELD",

@@ -12,7 +12,7 @@ import typer.main
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import app, loaded
-from cdrctl.cli.options import variable_of
+from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
 from cdrctl.profiles import secret_names
 from tests.cli.run import Ran, run
@@ -249,3 +249,8 @@ def test_a_variable_that_cannot_be_read_is_named(capfd: pytest.CaptureFixture[st
 def test_the_usual_profile_is_exported_where_none_is_named() -> None:
     ran = run("export", *YESTERDAY[2:], "--limit", "2", environ={"CDRCTL_PROFILE": "sandbox"})
     assert len(ran.lines) == 2
+
+
+def test_no_call_has_an_option_of_its_own_under_a_shared_name() -> None:
+    own = {option.name for name in PROVIDERS for call in load(name).calls for option in call.options}
+    assert not own & ({*SHARED} | {"output", "help"})

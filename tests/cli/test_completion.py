@@ -98,7 +98,7 @@ def test_the_scripts_of_the_package_are_those_for_people(shell: str) -> None:
         ("voicenter cdrs --type ", {"Incoming Call"}, set()),
         ("voicenter cdrs --identity ", {"Account", "User"}, set()),
         ("kazoo cdrs --filter ", {"direction=", "owner_id="}, {"direction"}),
-        ("callgear legs --sort ", {"start_time", "start_time:desc"}, set()),
+        ("callgear legs --orderby ", {"start_time", "start_time:desc"}, set()),
         ("callgear legs --filter ", {"direction="}, {"start_time="}),
         ("profile add x --provider ", set(PROVIDERS), {"sandbox"}),
         ("profile add x --provider kazoo --with ", {"key", "password", "token"}, {"login", "code"}),

@@ -77,7 +77,7 @@ def test_lines_are_completed(shell: Terminal) -> None:
         ("cdrctl webex cdrs --since 2026-11-19T08:0", "cdrctl webex cdrs --since 2026-11-19T08:0"),
         ("cdrctl webex cdrs --fields start_time,answer_t", f"cdrctl webex cdrs --fields start_time,answer_time{comma}"),
         ("cdrctl webex cdrs --schema common --fields=q", f"cdrctl webex cdrs --schema common --fields=queue{comma}"),
-        ("cdrctl callgear legs --sort duration:", "cdrctl callgear legs --sort duration:desc "),
+        ("cdrctl callgear legs --orderby duration:", "cdrctl callgear legs --orderby duration:desc "),
         ("cdrctl portsip reports create --type=NOR", "cdrctl portsip reports create --type=NORMAL "),
         ("cdrctl sandbox serve --switch webex.lin", "cdrctl sandbox serve --switch webex.link="),
         ("cdrctl sandbox serve --switch webex.link=do", "cdrctl sandbox serve --switch webex.link=doc "),

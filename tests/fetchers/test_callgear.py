@@ -181,7 +181,13 @@ class Service:
         return CallGearSettings.model_validate(self.settings)
 
     def pieces(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> Iterator[Piece]:
-        chosen = {"filter": (), "sort": (), "page_size": 10_000, "longest_call": timedelta(hours=24), "ongoing": False}
+        chosen = {
+            "filter": (),
+            "orderby": (),
+            "page_size": 10_000,
+            "longest_call": timedelta(hours=24),
+            "ongoing": False,
+        }
         window = Window(since, until) if PROVIDER.call(call).start_in else None
         with closing(self.client()) as client:
             yield from PROVIDER.call(call).fetch(client, self.profile, window, chosen | options)
@@ -954,7 +960,7 @@ def test_an_order_ends_by_start_so_that_pages_fit_together() -> None:
     ]
     assert sorting(COSTS, ("start_time:desc",)) == [{"field": "start_time", "order": "desc"}]
     service = a_day(3)
-    service.ids(SINCE, UNTIL, sort=("duration:desc",))
+    service.ids(SINCE, UNTIL, orderby=("duration:desc",))
     assert service.params[0]["sort"] == [{"field": "duration", "order": "desc"}, by_start]
     assert service.params[1]["sort"] == [by_start], "the question for the earliest is never sorted otherwise"
 
@@ -965,7 +971,7 @@ def test_an_order_ends_by_start_so_that_pages_fit_together() -> None:
 )
 def test_an_order_the_service_would_refuse_is_refused_before_a_question(text: str, said: str) -> None:
     service = Service()
-    assert said in service.fails(UsageError, sort=(text,)).message
+    assert said in service.fails(UsageError, orderby=(text,)).message
     assert service.asked == []
 
 

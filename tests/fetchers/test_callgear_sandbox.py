@@ -38,7 +38,13 @@ class World:
 
     def records(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[dict[str, Any]]:
         """Return the raw records of an export."""
-        given = {"filter": (), "sort": (), "page_size": 10_000, "longest_call": timedelta(hours=24), "ongoing": False}
+        given = {
+            "filter": (),
+            "orderby": (),
+            "page_size": 10_000,
+            "longest_call": timedelta(hours=24),
+            "ongoing": False,
+        }
         found = PROVIDER.call(call)
         window = Window(since, until) if found.windowed else None
         pieces = found.fetch(self.client, self.settings, window, given | options)
@@ -303,7 +309,7 @@ def test_filters_are_understood(text: str, matches: Any) -> None:
 
 def test_an_order_is_understood() -> None:
     with world() as there:
-        lengths = [leg["duration"] for leg in there.records(SINCE, UNTIL, sort=("duration:desc",))]
+        lengths = [leg["duration"] for leg in there.records(SINCE, UNTIL, orderby=("duration:desc",))]
         assert lengths == sorted(lengths, reverse=True)
         assert len(lengths) > 20
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Annotated
 
@@ -65,6 +66,10 @@ def serve(
             put(opened, f'\n[profiles.sandbox-{provider}]\nprovider = "{provider}"')
             for key, value in settings.items():
                 put(opened, f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}")
+        put(opened, "\n# For `cdrctl profile login sandbox-login`, take away the # below.")  # it must sign in first
+        put(opened, '# [profiles.sandbox-login]\n# provider = "webex"')
+        for key, value in running.credentials("webex", "login").items():
+            put(opened, f"# {key} = {json.dumps(value)}")
         opened.voice.tell("note", f"serving on {running.url}; Ctrl-C ends it")
         while not threading.Event().wait(POLL_SECONDS):
             continue

@@ -270,7 +270,7 @@ class Sandbox:
     def credentials(self, provider: str, kind: str = "") -> dict[str, Setting]:
         """Return settings that sign in by one way.
 
-        webex: access_token (default), refresh_token. kazoo: api_key (default), password, realm, auth_token.
+        webex: access_token (default), refresh_token, login. kazoo: api_key (default), password, realm, auth_token.
         callgear: access_token (default), login, partner. voicenter: code (default), bearer. portsip: password
         (default), access_token, standard_user. Raises ValueError for another.
         """

@@ -2,11 +2,15 @@
 
 Sources: developer.webex.com, "Reports: Detailed Call History" and "Reports: Live Stream Detailed Call History"; the
 Cisco OpenAPI description published as GitHub api-evangelist/webex; developer.webex.com blog, "Understanding the Webex
-Calling CDR APIs" (17 December 2025). What nobody publishes is a switch.
+Calling CDR APIs" (17 December 2025). What nobody publishes is a switch. Signing in: "Integrations & Authorization", and
+RFC 6749, section 4.1, with RFC 7636 for what that page leaves to them.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import random
 import re
 from bisect import bisect_left
@@ -16,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, urlencode
 from zoneinfo import ZoneInfo
 
 from cdrctl.sandbox.exchange import (
@@ -161,6 +165,11 @@ CLIENT_ID = "C0000EXAMPLE"
 CLIENT_SECRET = "EXAMPLE-WEBEX-SECRET"
 ACCESS_LIFE = 1_209_600
 REFRESH_LIFE = 7_776_000
+CODE_LIFE = 300
+"""Seconds that a code lives: not published, RFC 6749 recommends at most ten minutes."""
+
+REDIRECT_URI = "http://127.0.0.1:8765/callback"
+"""What is registered with the sandbox's integration; the switch of this name registers another instead."""
 
 EMPTY_WINDOW = "No CDRs for requested time range and filters"
 _NO_TOKEN = "The request requires a valid access token set in the Authorization request header."
@@ -195,6 +204,9 @@ SWITCHES: dict[str, Switch] = {
     "error_shape": Switch("cdr", ("general",), meaning="body of errors"),
     "next_ttl": Switch("none", (), r"\d+", meaning="seconds a next link lives"),
     "scope": Switch("ok", ("missing",), meaning="whether the token may read call history (403)"),
+    "redirect_uri": Switch(
+        REDIRECT_URI, (), r"https?://\S+", "a URI", meaning="the redirect URI registered with the integration"
+    ),
     "max_floor": Switch("500", (), r"[1-9]\d*", meaning="a smaller max is raised to this"),
 }
 
@@ -236,6 +248,17 @@ def _local_id(leg_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Code:
+    """What a code was given for, and when it ends."""
+
+    redirect_uri: str
+    scope: str
+    challenge: str
+    method: str
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """One record of the organisation: `key` is what the window is laid on, `seen` when a request may find it."""
 
@@ -248,7 +271,7 @@ class _Kept:
 
 
 class Webex:
-    """`GET /v1/cdr_feed`, `GET /v1/cdr_stream` and `POST /v1/access_token` for one organisation.
+    """`GET /v1/cdr_feed`, `GET /v1/cdr_stream`, `/v1/authorize` and `POST /v1/access_token` for one organisation.
 
     Windows, limits and token lives are measured by `now`. Records are those of `exchange`: one per leg of a person,
     place, queue, hunt group, attendant or voice mail box, none for the far side of a trunk.
@@ -266,7 +289,9 @@ class Webex:
         self.switched["limits"] = "on" if limits else "off"
         self._tokens: dict[str, int | None] = {ACCESS_TOKEN: None}
         self._refresh = REFRESH_TOKEN
-        self._refreshed = 0
+        self._refreshes: dict[str, int | None] = {REFRESH_TOKEN: None}
+        self._codes: dict[str, _Code] = {}
+        self._granted = 0
         self._spent: dict[str, deque[int]] = {}
         self._links: dict[str, int] = {}
         self._answers = 0
@@ -276,14 +301,19 @@ class Webex:
     # what the server asks
 
     def credentials(self, kind: str, base_url: str) -> dict[str, Setting]:
-        """Return profile settings: kind `access_token` (default) or `refresh_token`."""
+        """Return profile settings: kind `access_token` (default), `refresh_token`, or `login` for the browser."""
+        client: dict[str, Setting] = {
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "token_url": f"{base_url}/access_token",
+        }
         own: dict[str, dict[str, Setting]] = {
             "access_token": {"access_token": ACCESS_TOKEN},
-            "refresh_token": {
-                "client_id": CLIENT_ID,
-                "client_secret": CLIENT_SECRET,
-                "refresh_token": self._refresh,
-                "token_url": f"{base_url}/access_token",
+            "refresh_token": {**client, "refresh_token": self._refresh},
+            "login": {
+                **client,
+                "authorize_url": f"{base_url}/authorize",
+                "redirect_uri": self.switched["redirect_uri"],
             },
         }
         if not kind:
@@ -295,6 +325,10 @@ class Webex:
     def expire_tokens(self) -> None:
         """Make every access token invalid; the refresh token stays."""
         self._tokens.clear()
+
+    def expire_refresh_tokens(self) -> None:
+        """Make every refresh token invalid: somebody has to sign in anew."""
+        self._refreshes.clear()
 
     def truth(self, call: str, since: datetime, until: datetime, **options: str) -> list[dict[str, Any]]:
         """Return the records whose `Start time` is in `[since, until)`, as they stand on the wire, by that time.
@@ -319,6 +353,8 @@ class Webex:
         self._answers += 1
         if request.path == "/access_token":
             return self._token(request)
+        if request.path == "/authorize":
+            return self._authorize(request)
         if request.path not in {"/cdr_feed", "/cdr_stream"}:
             return self._error(404, _NOWHERE)
         if request.method != "GET":
@@ -342,29 +378,105 @@ class Webex:
 
     # sign-in
 
+    def _authorize(self, request: Request) -> Reply:
+        """Ask whoever signs in, or send the browser back: developer.webex.com, "Requesting authorization".
+
+        Where the browser could be sent to a stranger nothing is sent back (RFC 6749, section 4.1.2.1).
+        """
+        if request.method not in {"GET", "POST"}:
+            return self._page_of(405, "Method not allowed")
+        text = request.query if request.method == "GET" else request.body.decode("utf-8", "replace")
+        asked = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
+        if asked.get("client_id") != CLIENT_ID:
+            return self._page_of(400, "There is no integration with this client_id.")
+        if asked.get("redirect_uri") != self.switched["redirect_uri"]:
+            return self._page_of(400, "The redirect_uri is not one of those registered with the integration.")
+        method = asked.get("code_challenge_method", "plain")
+        if asked.get("response_type") != "code":
+            return self._back(asked, error="unsupported_response_type")
+        if not asked.get("scope") or set(asked["scope"].split()) - {SCOPE, "spark:kms"}:
+            return self._back(asked, error="invalid_scope", error_description="The requested scope is invalid.")
+        if asked.get("code_challenge") and method not in {"S256", "plain"}:
+            return self._back(asked, error="invalid_request", error_description="Transform algorithm not supported.")
+        if request.method == "GET":
+            return self._question(asked)
+        if asked.get("decision") != "accept":
+            return self._back(asked, error="access_denied", error_description="The resource owner denied the request.")
+        code = f"EXAMPLE-WEBEX-CODE-{digest('code', self._answers)[:24]}"
+        ends = milliseconds(self.now()) + CODE_LIFE * SECOND
+        challenge = asked.get("code_challenge", "")
+        self._codes[code] = _Code(asked["redirect_uri"], asked["scope"], challenge, method, ends)
+        return self._back(asked, code=code)
+
+    def _question(self, asked: Mapping[str, str]) -> Reply:
+        """Return the page that asks for consent: a form that has what was asked for in it."""
+        fields = "".join(
+            f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
+            for name, value in asked.items()
+        )
+        scopes = "".join(f"<li>{html.escape(scope)}</li>" for scope in asked["scope"].split())
+        return self._page_of(
+            200,
+            "The sandbox's integration wants to:",
+            f'<ul>{scopes}</ul><form method="post">{fields}'
+            '<button id="accept" name="decision" value="accept">Accept</button> '
+            '<button id="deny" name="decision" value="deny">Deny</button></form>',
+        )
+
+    def _back(self, asked: Mapping[str, str], **answer: str) -> Reply:
+        """Send the browser to the redirect URI with an answer and the state that was asked with."""
+        state = {"state": asked["state"]} if "state" in asked else {}
+        uri = asked["redirect_uri"]
+        headers = {"Location": f"{uri}{'&' if '?' in uri else '?'}{urlencode({**answer, **state})}"}
+        return Reply(302, b"", {**headers, "Cache-Control": "no-store", "trackingid": self._tracking()})
+
+    def _page_of(self, status: int, heading: str, more: str = "") -> Reply:
+        text = f"<!DOCTYPE html><title>Webex (sandbox)</title><h1>{heading}</h1>{more}"
+        headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
+        return Reply(status, text.encode(), {**headers, "trackingid": self._tracking()})
+
     def _token(self, request: Request) -> Reply:
-        """Answer a refresh: developer.webex.com, "Integrations", using the refresh token."""
+        """Answer a refresh, or give the tokens for a code: developer.webex.com, "Integrations & Authorization"."""
         if request.method != "POST":
             return self._error(405, "Method not allowed")
         form = {name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
-        if form.get("grant_type") != "refresh_token":
+        if form.get("grant_type") not in {"refresh_token", "authorization_code"}:
             return self._general(400, "The requested grant type is not supported.")
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
             return self._general(401, "The client credentials are not valid.")
-        if form.get("refresh_token") != self._refresh:
+        now = milliseconds(self.now())
+        if form["grant_type"] == "authorization_code":
+            code = self._codes.pop(form.get("code", ""), None)  # good for one use, also where that fails
+            if code is None or code.ends <= now or code.redirect_uri != form.get("redirect_uri"):
+                return self._general(400, "The authorization code is expired, used, or of another redirect_uri.")
+            if code.challenge and code.challenge != _challenge(form.get("code_verifier", ""), code.method):
+                return self._general(400, "The code_verifier does not match the code_challenge.")
+            self._granted += 1
+            return self._grant(f"EXAMPLE-WEBEX-REFRESH-{self._granted}", code.scope)
+        refresh = form.get("refresh_token", "")
+        ends = self._refreshes.get(refresh, 0)
+        if ends is not None and ends <= now:
             return self._general(400, "The refresh token provided is expired, revoked, malformed, or invalid.")
-        self._refreshed += 1
-        token = f"EXAMPLE-WEBEX-ACCESS-{self._refreshed}-{digest('access', self._refreshed)[:16]}"
-        self._tokens[token] = milliseconds(self.now()) + ACCESS_LIFE * SECOND
-        if self.switched["rotate"] == "on":
-            self._refresh = f"EXAMPLE-WEBEX-REFRESH-{self._refreshed}"
+        self._granted += 1
+        fresh = f"EXAMPLE-WEBEX-REFRESH-{self._granted}" if self.switched["rotate"] == "on" else refresh
+        if refresh == self._refresh:
+            self._refresh = fresh
+        del self._refreshes[refresh]
+        return self._grant(fresh, SCOPE)
+
+    def _grant(self, refresh: str, scope: str) -> Reply:
+        """Return a new access token and this refresh token, which is good from now on."""
+        now = milliseconds(self.now())
+        token = f"EXAMPLE-WEBEX-ACCESS-{self._granted}-{digest('access', self._granted)[:16]}"
+        self._tokens[token] = now + ACCESS_LIFE * SECOND
+        self._refreshes[refresh] = now + REFRESH_LIFE * SECOND
         body = {
             "access_token": token,
             "expires_in": ACCESS_LIFE,
-            "refresh_token": self._refresh,
+            "refresh_token": refresh,
             "refresh_token_expires_in": REFRESH_LIFE,
             "token_type": "Bearer",
-            "scope": SCOPE,
+            "scope": scope,
         }
         return self._answer(200, dumped(body))
 
@@ -719,3 +831,10 @@ class Webex:
 
 def _locations(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def _challenge(verifier: str, method: str) -> str:
+    """Return the code challenge of a verifier (RFC 7636, section 4.6)."""
+    if method == "plain":
+        return verifier
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

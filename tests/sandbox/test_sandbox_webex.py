@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -351,6 +352,146 @@ def test_expired_tokens_are_renewed_by_refresh_only(webex: WebexClient, sandbox:
     assert webex.ask(*EVENING).status_code == 401
     webex.token = refresh(webex, sandbox).json()["access_token"]
     assert webex.ask(*EVENING).status_code == 200
+
+
+REDIRECT = "http://127.0.0.1:8765/callback"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636, appendix B
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+def asked(**changed: str) -> dict[str, str]:
+    """Return the parameters of an authorization request; one that is changed to nothing is left out."""
+    usual = {
+        "response_type": "code",
+        "client_id": "C0000EXAMPLE",
+        "redirect_uri": REDIRECT,
+        "scope": "spark-admin:calling_cdr_read",
+        "state": 'st&te"<',
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return {name: value for name, value in {**usual, **changed}.items() if value}
+
+
+def sent_back(answer: httpx.Response) -> dict[str, str]:
+    """Return what the browser is sent to the redirect URI with."""
+    assert answer.status_code == 302, answer.text
+    address, _, query = answer.headers["Location"].partition("?")
+    assert address == REDIRECT
+    return dict(parse_qsl(query))
+
+
+def accepted(webex: WebexClient, **changed: str) -> str:
+    """Return the code that somebody gives who accepts."""
+    back = sent_back(webex.http.post(f"{webex.base_url}/authorize", data={**asked(**changed), "decision": "accept"}))
+    assert back["state"] == 'st&te"<'
+    return back["code"]
+
+
+def used(webex: WebexClient, code: str, **changed: str) -> httpx.Response:
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": "C0000EXAMPLE",
+        "client_secret": "EXAMPLE-WEBEX-SECRET",
+        "redirect_uri": REDIRECT,
+        "code": code,
+        "code_verifier": VERIFIER,
+    }
+    return webex.http.post(f"{webex.base_url}/access_token", data={**form, **changed})
+
+
+def test_the_authorization_page_asks_and_has_what_was_asked_in_it_escaped(webex: WebexClient) -> None:
+    page = webex.http.get(f"{webex.base_url}/authorize", params=asked())
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert 'value="st&amp;te&quot;&lt;"' in page.text
+    for button in ("accept", "deny"):
+        assert f'name="decision" value="{button}"' in page.text
+
+
+def test_a_code_gives_tokens_once(webex: WebexClient) -> None:
+    code = accepted(webex)
+    answer = used(webex, code)
+    assert answer.status_code == 200
+    assert shape(answer.json()) == shape(EXCHANGES["token refresh"]["response"]["body"])
+    webex.token = answer.json()["access_token"]
+    assert webex.ask(*EVENING).status_code == 200
+    assert used(webex, code).status_code == 400
+
+
+def test_a_refresh_token_of_a_sign_in_leaves_those_of_others_alone(webex: WebexClient, sandbox: Sandbox) -> None:
+    mine = used(webex, accepted(webex)).json()["refresh_token"]
+    assert refresh(webex, sandbox).status_code == 200
+    assert refresh(webex, sandbox, refresh_token=mine).status_code == 200
+    sandbox.provider("webex").expire_refresh_tokens()
+    assert refresh(webex, sandbox).status_code == 400
+
+
+def test_a_refresh_token_ends_after_ninety_days(webex: WebexClient, sandbox: Sandbox, clock: Clock) -> None:
+    granted = used(webex, accepted(webex)).json()
+    clock.move(granted["refresh_token_expires_in"] + 1)
+    assert refresh(webex, sandbox, refresh_token=granted["refresh_token"]).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"code_verifier": VERIFIER[::-1]},
+        {"code_verifier": CHALLENGE},
+        {"redirect_uri": f"{REDIRECT}/"},
+        {"client_secret": "wrong"},
+        {"code": "another"},
+    ],
+)
+def test_a_code_is_good_only_for_who_asked_for_it(webex: WebexClient, changed: dict[str, str]) -> None:
+    answer = used(webex, **{"code": accepted(webex), **changed})
+    assert answer.status_code == (401 if "client_secret" in changed else 400)
+
+
+def test_a_code_ends_soon(webex: WebexClient, clock: Clock) -> None:
+    code = accepted(webex)
+    clock.move(301)
+    assert used(webex, code).status_code == 400
+
+
+def test_pkce_may_be_plain_or_left_out(webex: WebexClient) -> None:
+    code = accepted(webex, code_challenge=VERIFIER, code_challenge_method="")
+    assert used(webex, code).status_code == 200
+    assert used(webex, accepted(webex, code_challenge="")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"scope": ""}, "invalid_scope"),
+        ({"scope": "spark:all"}, "invalid_scope"),
+        ({"code_challenge_method": "S512"}, "invalid_request"),
+        ({"decision": "deny"}, "access_denied"),
+    ],
+)
+def test_a_sign_in_that_is_refused_sends_the_browser_back_with_why(
+    webex: WebexClient, changed: dict[str, str], error: str
+) -> None:
+    form = {"decision": "accept", **asked(**changed)}
+    back = sent_back(webex.http.post(f"{webex.base_url}/authorize", data=form))
+    assert (back["error"], back["state"]) == (error, 'st&te"<')
+
+
+@pytest.mark.parametrize("changed", [{"client_id": "other"}, {"redirect_uri": "http://127.0.0.1:8766/callback"}])
+def test_the_browser_is_sent_to_no_stranger(webex: WebexClient, changed: dict[str, str]) -> None:
+    page = webex.http.get(f"{webex.base_url}/authorize", params=asked(**changed))
+    assert page.status_code == 400
+    assert "Location" not in page.headers
+    assert webex.http.put(f"{webex.base_url}/authorize").status_code == 405
+
+
+def test_switch_redirect_uri_registers_another(webex: WebexClient, sandbox: Sandbox) -> None:
+    sandbox.switch("webex", "redirect_uri", "https://apps.example.com/back")
+    assert sandbox.credentials("webex", "login")["redirect_uri"] == "https://apps.example.com/back"
+    assert webex.http.get(f"{webex.base_url}/authorize", params=asked()).status_code == 400
+    page = webex.http.get(f"{webex.base_url}/authorize", params=asked(redirect_uri="https://apps.example.com/back"))
+    assert page.status_code == 200
 
 
 def test_unknown_paths_and_verbs(webex: WebexClient) -> None:

@@ -1,0 +1,160 @@
+"""A sign-in in the browser as values: the page it begins on, the code it ends with, and PKCE between the two.
+
+RFC 6749, section 4.1 (the code); RFC 7636 (the proof that who asked for a code is who uses it); RFC 8252, sections 7.3
+and 8 (programs that are called back on loopback). Nothing here shows a code, a verifier or a state, nor keeps one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from cdrctl.errors import SignInError
+
+LOOPBACK = "127.0.0.1"
+HTTP_PORT = 80
+FIELDS = 20
+"""More parameters than any answer has."""
+LONGEST_WORDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sign-in, from the page it begins on to the code it ends with.
+
+    Args:
+        redirect_uri: Where the browser is sent back to, exactly as it is registered.
+        state: What it must bring back, so that nobody else's answer is taken for ours.
+        verifier: What proves, when the code is used, that the sign-in was ours. It never goes to the browser.
+    """
+
+    redirect_uri: str
+    state: str = field(repr=False)
+    verifier: str = field(repr=False)
+
+    @property
+    def challenge(self) -> str:
+        """The SHA-256 of the verifier, as the page is told it (RFC 7636, section 4.2)."""
+        return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).decode().rstrip("=")
+
+
+def begin(redirect_uri: str) -> Attempt:
+    """Return a new attempt; its secrets have 256 bits each (RFC 7636, section 7.1)."""
+    return Attempt(redirect_uri, secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+
+
+def page(authorize_url: str, client_id: str, scope: str, attempt: Attempt) -> str:
+    """Return the URL of the page on which a person lets the program in (RFC 6749, section 4.1.1)."""
+    asked = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": attempt.redirect_uri,
+        "scope": scope,
+        "state": attempt.state,
+        "code_challenge": attempt.challenge,
+        "code_challenge_method": "S256",
+    }
+    return f"{authorize_url}{'&' if '?' in authorize_url else '?'}{urlencode(asked, quote_via=quote, safe='')}"
+
+
+def checked(redirect_uri: str) -> str:
+    """Return a redirect URI that is safe to be sent a code to.
+
+    Raises:
+        ValueError: It is neither https nor plain http on this machine, or has parts it should not have.
+    """
+    parts = urlsplit(redirect_uri)
+    port = parts.port  # a ValueError of its own where that is no number
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("a redirect URI has no user name, no ? and no # in it")
+    if parts.scheme == "http" and parts.hostname in {LOOPBACK, "localhost"} and port != 0:
+        return redirect_uri
+    if parts.scheme == "https" and parts.hostname:
+        return redirect_uri
+    raise ValueError(f"a redirect URI begins with http://{LOOPBACK}:PORT/, http://localhost:PORT/ or https://")
+
+
+def port_of(redirect_uri: str) -> int | None:
+    """Return the port on loopback that a redirect URI leads to, or None where it leads somewhere else."""
+    parts = urlsplit(redirect_uri)
+    if parts.scheme != "http":
+        return None
+    return HTTP_PORT if parts.port is None else parts.port
+
+
+def with_port(redirect_uri: str, port: int) -> str:
+    """Return a redirect URI that leads to another port."""
+    parts = urlsplit(redirect_uri)
+    return parts._replace(netloc=f"{parts.hostname}:{port}").geturl()
+
+
+class StrangerError(Exception):
+    """An answer that is not for this attempt: somebody else's, or one of an earlier sign-in."""
+
+
+def code_in(query: str, attempt: Attempt) -> str:
+    """Return the code in the query that a browser came back with (RFC 6749, sections 4.1.2 and 10.12).
+
+    Raises:
+        StrangerError: Its state is not that of the attempt. Whatever else it says is not believed.
+        SignInError: It says, for this attempt, that there is no code: the sign-in was denied, or refused.
+    """
+    try:
+        values = parse_qs(query, keep_blank_values=True, max_num_fields=FIELDS)
+    except ValueError:
+        raise StrangerError from None
+    states = values.get("state", [])
+    if len(states) != 1 or not hmac.compare_digest(states[0].encode(), attempt.state.encode()):
+        raise StrangerError
+    if "error" in values:
+        raise _refusal(values["error"][0], " ".join(values.get("error_description", [])), attempt)
+    codes = values.get("code", [])
+    if len(codes) != 1 or not codes[0]:
+        raise SignInError("the browser came back without a code", hint="run it again")
+    return codes[0]
+
+
+def _refusal(error: str, description: str, attempt: Attempt) -> SignInError:
+    """Return what an error that the browser brought back means (RFC 6749, section 4.1.2.1)."""
+    said = " ".join(filter(None, (error[:LONGEST_WORDS], description[:LONGEST_WORDS])))
+    match error:
+        case "access_denied":
+            return SignInError(
+                "the sign-in was denied in the browser", said=said, hint="run it again, and accept it there"
+            )
+        case "invalid_scope":
+            hint = "select the scope for the integration where it is registered, then run it again"
+        case "server_error" | "temporarily_unavailable":
+            hint = "run it again later"
+        case _:
+            hint = f"check client_id, and that {attempt.redirect_uri} is registered with the integration"
+    return SignInError("the sign-in was refused", said=said, hint=hint)
+
+
+def pasted(text: str, attempt: Attempt) -> str:
+    """Return the code in what somebody pasted: the whole address that the browser ended on, or the code alone.
+
+    Raises:
+        ValueError: It is neither; the text of the error says why, and repeats nothing of it.
+        StrangerError: The address is that of another sign-in.
+        SignInError: The address says that there is no code.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("nothing was pasted")
+    if text.startswith(("http://", "https://")):
+        address, _, query = text.partition("?")
+        if address != attempt.redirect_uri:
+            raise ValueError(
+                f"that is not the address that the browser ended on: it begins with {attempt.redirect_uri}"
+            )
+        return code_in(query.partition("#")[0], attempt)
+    if "=" in text.rstrip("=") and "state=" in text:
+        return code_in(text.lstrip("?"), attempt)
+    if any(char.isspace() or not char.isprintable() for char in text):
+        raise ValueError("that is no code: it has blanks in it")
+    return text

@@ -1048,8 +1048,8 @@ class TokenFile:
     Args:
         path: The file: its mode is 0600, that of its folder 0700.
         lock: The file whose lock a run holds from before it loads until after it has saved.
-        origin: The SHA-256 of the refresh token in the profile. Tokens kept for another are not loaded: the user
-            has put a new one into the profile since.
+        origin: The SHA-256 of the refresh token in the profile, or of the client id where somebody signed in with a
+            browser. Tokens kept for another are not loaded: the user has put a new one into the profile since.
     """
 
     path: Path
@@ -1114,7 +1114,8 @@ class TokenFile:
             return tokens if kept["origin"] == self.origin else None
         raise ConfigurationError(
             f"the renewed tokens in {self.path} cannot be read: {problem}",
-            hint=f"sign in anew, put the new refresh token into the profile and delete {self.path}",
+            hint=f"delete {self.path} and sign in anew: `cdrctl profile login {self.path.stem}`, or put a new refresh "
+            "token into the profile",
         )
 
     def save(self, tokens: Mapping[str, Any]) -> None:
@@ -1141,7 +1142,7 @@ def token_file(config: Path, profile: str, origin: str) -> TokenFile:
     Args:
         config: The configuration file.
         profile: The profile's name.
-        origin: The refresh token in the profile; only its SHA-256 is kept.
+        origin: The refresh token in the profile, or its client id where it has none; only the SHA-256 is kept.
 
     Raises:
         ConfigurationError: The name cannot be a profile's.

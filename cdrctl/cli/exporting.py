@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -23,6 +24,7 @@ from cdrctl.errors import (
     IncompleteError,
     NoRecordsError,
     OutputError,
+    SignInError,
     UsageError,
 )
 from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     import httpx
 
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Client, Clock, PaceShelf, TokenShelf
-    from cdrctl.profiles import Profile
+    from cdrctl.http import Answer, Ask, Client, Clock, PaceShelf, Token, TokenShelf
+    from cdrctl.profiles import Profile, TokenFile
 
 SANDBOX = "sandbox"
 SCHEMAS = ("native", "common", "raw")
@@ -473,13 +475,11 @@ def connected(
         return
     session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
-    shelf = None
-    origin = getattr(settings, "refresh_token", None)
-    if provider.keeps_tokens and origin is not None:
-        shelf = profiles.token_file(session.config, profile.name, origin.get_secret_value())
+    shelf = token_shelf(session, provider, profile, settings)
     paced = settings.requests_per_minute != 0
     pace_shelf = profiles.pace_file(session.config, provider.name, settings) if paced else None
-    with _client(session, provider, settings, clock, shelf, pace_shelf) as client:
+    named = dataclasses.replace(provider, sign_in=functools.partial(_signing_in, provider.sign_in, profile.name))
+    with _client(session, named, settings, clock, shelf, pace_shelf) as client:
         yield Connected(profile.name, settings, client)
 
 
@@ -490,6 +490,36 @@ def _masked(settings: Settings) -> Settings:
 
     given = [name for name in secret_names(type(settings)) if getattr(settings, name) is not None]
     return settings.model_copy(update=dict.fromkeys(given, SecretStr(MASK)))
+
+
+def token_shelf(session: Session, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:
+    """Return where the tokens are kept that a profile renews, or was given in the browser; None where it has none."""
+    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+
+    if not provider.keeps_tokens:
+        return None
+    if settings.refresh_token is not None:
+        return profiles.token_file(session.config, profile.name, settings.refresh_token.get_secret_value())
+    if provider.login is None or not all(getattr(settings, name) for name in provider.ways[provider.login.way]):
+        return None
+    shelf = profiles.token_file(session.config, profile.name, settings.client_id)
+    return shelf if settings.access_token is None or shelf.path.exists() else None
+
+
+def _signing_in(
+    sign_in: Callable[[Any, Token | None, datetime], Generator[Ask, Answer, Token]],
+    name: str,
+    settings: Settings,
+    ended: Token | None,
+    now: datetime,
+) -> Generator[Ask, Answer, Token]:
+    """Sign in; where the next step after a failure is one for the profile NAME, say which that is."""
+    try:
+        return (yield from sign_in(settings, ended, now))
+    except SignInError as error:
+        if error.hint:
+            error.hint = error.hint.replace(" NAME", f" {name}")
+        raise
 
 
 @contextmanager

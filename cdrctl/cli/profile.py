@@ -147,7 +147,87 @@ def add(
     settings = _complete(opened, described, chosen, way)
     profiles.check(opened.config, name, described.settings, settings)
     profiles.add(opened.config, name, described.name, settings)
-    opened.voice.tell("note", f"profile {name} is in {opened.config}; try it: cdrctl profile check {name}")
+    step = "try it: cdrctl profile check"
+    if described.login is not None and not any(key.startswith(("access_token", "refresh_token")) for key in settings):
+        step = "sign in with a browser: cdrctl profile login"
+    opened.voice.tell("note", f"profile {name} is in {opened.config}; {step} {name}")
+
+
+@commands.command()
+@in_session
+def login(
+    opened: Session,
+    name: Name,
+    *,
+    paste: Annotated[
+        bool,
+        typer.Option("--paste", help="Type in the address that the browser ended on: for a machine without a browser."),
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and wait until a browser has been there.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Another port than the redirect URI's, which must be registered.", min=1, max=65535),
+    ] = None,
+    redirect_uri: Annotated[
+        str | None,
+        typer.Option("--redirect-uri", help="As it is registered; else the profile's.", metavar="URI"),
+    ] = None,
+    wait: Annotated[str, typer.Option(help="How long to wait for the browser.", metavar="DURATION")] = "5m",
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Make the profile first, with this setting.", metavar="SETTING=VALUE"),
+    ] = None,
+) -> None:
+    """Sign in with a browser (Webex), and keep the token for all later runs.
+
+    A profile that does not exist is made first.
+    """
+    from cdrctl import profiles, windows  # noqa: PLC0415 - start-up time
+    from cdrctl.cli.login import How, sign_in  # noqa: PLC0415 - as above
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+
+    if port is not None and redirect_uri is not None:
+        raise UsageError("--port and --redirect-uri say the same thing twice", hint="leave one of them out")
+    if paste and no_browser:
+        raise UsageError("--paste opens no browser anyway", hint="leave --no-browser out")
+    how = How(paste, no_browser, port, redirect_uri, windows.duration(wait).total_seconds())
+    if name == "sandbox":
+        raise UsageError(
+            "the profile sandbox is built in and needs no sign-in",
+            hint="`cdrctl sandbox serve` prints a profile with which the sign-in can be tried",
+        )
+    found, warnings = profiles.read_profiles(opened.config, opened.world.environ)
+    for warning in warnings:
+        opened.voice.tell("warning", warning)
+    if name in found and given:
+        raise UsageError(f"there is a profile {name} already: --set is for a new one", hint="leave --set out")
+    if name not in found and (given or opened.world.stdin_is_terminal):
+        _begin(opened, found, name, _settings_given(given or []))
+        found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+    profile = profiles.choose(found, None, name, opened.world.environ)
+    put(opened, sign_in(opened, load(profile.provider), profile, how, _asked))
+
+
+def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[str, str]) -> None:
+    """Make a profile that is to sign in with a browser; on a terminal, ask whether that is meant."""
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+
+    described = next(one for one in map(load, PROVIDERS) if one.login is not None)
+    assert described.login is not None  # noqa: S101 - looked for above
+    if not given:
+        there = f" (there are: {', '.join(found)})" if found else ""
+        answer = _asked(
+            opened, f"there is no profile {name}{there}; make it, for {described.title}? [y/N]", default="n"
+        )
+        if answer.lower() not in {"y", "yes"}:
+            raise UsageError(f"there is no profile {name}", hint="`cdrctl profile list` lists the profiles")
+    settings = _complete(opened, described, given, described.login.way)
+    profiles.check(opened.config, name, described.settings, settings)
+    profiles.add(opened.config, name, described.name, settings)
+    opened.voice.tell("note", f"profile {name} is in {opened.config}")
 
 
 def _settings_given(given: list[str]) -> dict[str, str]:
@@ -222,7 +302,10 @@ def _asked(opened: Session, what: str, *, secret: bool = False, default: str | N
             raise UsageError(f"there is no answer to: {what}", hint="give one line for each question, or use --set")
         return line.strip() or default or ""
     if secret:
-        return getpass.getpass(f"{what}: ", stream=world.stderr).strip()
+        try:
+            return getpass.getpass(f"{what}: ", stream=world.stderr).strip()
+        except EOFError:
+            raise typer.Abort from None
     if world.stderr is not None:
         world.stderr.write(f"{what}: ")
         world.stderr.flush()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Answer, Ask, Client, Clock, Manners, PaceShelf, Tell, Token, TokenShelf
+    from cdrctl.http.oauth import Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,24 @@ def span_of(records: Sequence[Record]) -> Span | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """How a person signs in with a browser, where a provider has that: OAuth's authorization code with PKCE.
+
+    Its way to sign in needs the settings `client_id` and `client_secret`; the profile also has `redirect_uri`.
+
+    Args:
+        way: Its name among the provider's ways to sign in.
+        page: From the settings and an attempt to the URL of the page on which the person lets the program in.
+        exchange: From the settings, the attempt, its code and the present instant; yields requests, is sent their
+            answers, returns the token. Raises SignInError where there is none.
+    """
+
+    way: str
+    page: Callable[[Any, Attempt], str]
+    exchange: Callable[[Any, Attempt, str, datetime], Generator[Ask, Answer, Token]]
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """Everything the rest of the program needs to know of a provider.
 
@@ -171,7 +190,7 @@ class Provider:
         settings: The model of its profile.
         ways: The ways to sign in by name, each with the settings it needs, the usual one first.
         sign_in: Yields requests, is sent their answers, returns the token to use. Given the token that has ended, or
-            None at first. Raises SignInError where it cannot.
+            None at first. Raises SignInError where it cannot; in its hint, the profile is NAME.
         manners: The published budget and the ways to wait of this provider.
         explain: From any answer to the error it means, or None when it is good.
         trusts: Whether a URL may be sent this profile's credential.
@@ -181,6 +200,7 @@ class Provider:
             masks where a sign-in is asked for: what a run is rehearsed with.
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
+        login: How a person signs in with a browser, or None.
     """
 
     name: str
@@ -197,6 +217,7 @@ class Provider:
     keeps_tokens: bool = False
     sign: Callable[[Ask, Token], Ask] | None = None
     ended: Callable[[Answer], bool] | None = None
+    login: Login | None = None
 
     def call(self, name: str, group: str = "") -> Call:
         """Return the call of this name."""

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -26,7 +26,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Option, Provider, identities, span_of
+from cdrctl.fetchers import Call, Login, Option, Provider, identities, span_of
 from cdrctl.fetchers.settings import Settings, is_loopback
 from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.records import (
@@ -50,8 +50,13 @@ from cdrctl.records import (
 from cdrctl.seen import Seen
 from cdrctl.windows import Window, rfc3339, tile
 
+if TYPE_CHECKING:
+    from cdrctl.http.oauth import Attempt
+
 TITLE = "Webex"
 DOMAIN = ".webexapis.com"
+SCOPE = "spark-admin:calling_cdr_read"
+"""What a token needs to read call history ("Reports: Detailed Call History")."""
 
 
 class WebexSettings(Settings):
@@ -68,12 +73,26 @@ class WebexSettings(Settings):
     token_url: str = Field(
         "https://webexapis.com/v1/access_token", description="where a refresh token becomes an access token"
     )
+    authorize_url: str | None = Field(
+        None, description="where one signs in with a browser; /authorize beside token_url when left out"
+    )
+    redirect_uri: str = Field(
+        "http://127.0.0.1:8765/callback",
+        description="where the browser is sent back to, exactly as it is registered with the integration",
+    )
 
-    @field_validator("token_url", "base_url")
+    @field_validator("redirect_uri")
     @classmethod
-    def _sealed(cls, url: str) -> str:
+    def _registered(cls, uri: str) -> str:
+        from cdrctl.http.oauth import checked  # noqa: PLC0415 - start-up time: where it is not the usual one
+
+        return checked(uri)
+
+    @field_validator("token_url", "base_url", "authorize_url")
+    @classmethod
+    def _sealed(cls, url: str | None) -> str | None:
         """Refuse to send a secret where others can read it."""
-        if not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
+        if url is not None and not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
             raise ValueError("it must begin with https://, because a secret is sent there")
         return url
 
@@ -485,40 +504,59 @@ def sign_in(settings: WebexSettings, ended: Token | None, now: datetime) -> Gene
     """
     if ended is None and settings.access_token is not None:
         return _bearer(settings.access_token.get_secret_value())
-    if settings.refresh_token is None or settings.client_secret is None or settings.client_id is None:
+    form = _client_form(settings)
+    refresh_token = ended.refresh_token if ended else None
+    if not refresh_token and settings.refresh_token is not None:
+        refresh_token = settings.refresh_token.get_secret_value()
+    if form is None or not refresh_token:
         raise SignInError(
-            "the token has expired and could not be renewed",
-            hint="get a new access token, or set client_id, client_secret and refresh_token to have it renewed",
+            "the token has expired and could not be renewed" if ended else "nobody has signed in with this profile yet",
+            hint="get a new access token, or set client_id, client_secret and refresh_token to have it renewed"
+            if form is None
+            else "sign in with a browser: cdrctl profile login NAME",
         )
-    refresh_token = (ended.refresh_token if ended else None) or settings.refresh_token.get_secret_value()
     answer = yield Ask(
         "POST",
         settings.token_url,
-        form={
-            "grant_type": "refresh_token",
-            "client_id": settings.client_id,
-            "client_secret": settings.client_secret.get_secret_value(),
-            "refresh_token": refresh_token,
-        },
+        form={"grant_type": "refresh_token", **form, "refresh_token": refresh_token},
         kind="sign-in",
     )
-    body = answer.body if isinstance(answer.body, dict) else {}
-    token = body.get("access_token")
-    if answer.status in {404, 405}:
-        raise ConfigurationError(
-            f"nobody renews tokens at {answer.url}", said=said(answer), hint="check token_url", status=answer.status
-        )
-    if not answer.good or not isinstance(token, str) or not token:
+    token = _token(answer)
+    if token is None:
         raise SignInError(
             "the refresh token was not accepted",
             said=said(answer),
-            hint="sign in anew and put the new refresh token into the profile; check client_id and client_secret",
+            hint="sign in anew: cdrctl profile login NAME, or put a new refresh token into the profile; check also "
+            "client_id and client_secret",
             status=answer.status,
         )
+    return _granted(token, now, refresh_token)
+
+
+def _client_form(settings: WebexSettings) -> dict[str, str] | None:
+    """Return what says which integration or service app asks, or None where the profile does not know."""
+    if settings.client_secret is None or settings.client_id is None:
+        return None
+    return {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
+
+
+def _token(answer: Answer) -> dict[str, Any] | None:
+    """Return the answer that has an access token in it, or None where it has none."""
+    if answer.status in {404, 405}:
+        raise ConfigurationError(
+            f"nobody gives tokens at {answer.url}", said=said(answer), hint="check token_url", status=answer.status
+        )
+    body = answer.body if isinstance(answer.body, dict) else {}
+    token = body.get("access_token")
+    return body if answer.good and isinstance(token, str) and token else None
+
+
+def _granted(body: Mapping[str, Any], now: datetime, refresh_token: str | None) -> Token:
+    """Return the token in an answer; its refresh token is the one given where the answer brings no other."""
     seconds = body.get("expires_in")
     expires = now + timedelta(seconds=seconds) if isinstance(seconds, int) and 0 < seconds < 10**9 else None
     fresh = body.get("refresh_token")
-    return _bearer(token, expires, fresh if isinstance(fresh, str) and fresh else refresh_token)
+    return _bearer(body["access_token"], expires, fresh if isinstance(fresh, str) and fresh else refresh_token)
 
 
 def _bearer(token: str, expires: datetime | None = None, refresh_token: str | None = None) -> Token:
@@ -528,6 +566,66 @@ def _bearer(token: str, expires: datetime | None = None, refresh_token: str | No
 def nothing(path: str, _body: Any) -> Any:
     """Return the answer of a day without calls, or a token of masks."""
     return {"access_token": MASK, "expires_in": 3600} if path.endswith("/access_token") else {"items": []}
+
+
+def page(settings: WebexSettings, attempt: Attempt) -> str:
+    """Return the URL of the page on which an administrator signs in and accepts.
+
+    developer.webex.com, "Integrations & Authorization": the page, its parameters, that PKCE is supported, and that
+    redirect_uri must be one of those registered. Not said there, and relied upon: the method S256, which other clients
+    send with success; plain http on loopback, which the vendor's own sample registers; that the scope must be named
+    although the integration has it registered, which others found out.
+    """
+    from cdrctl.http import oauth  # noqa: PLC0415 - start-up time
+
+    authorize_url = settings.authorize_url or re.sub(r"[^/]*\Z", "authorize", settings.token_url.partition("?")[0])
+    return oauth.page(authorize_url, settings.client_id or "", SCOPE, attempt)
+
+
+def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime) -> Generator[Ask, Answer, Token]:
+    """Return the token that a code is good for.
+
+    developer.webex.com, "Integrations & Authorization: Getting an access token". The secret and the verifier are both
+    sent: whoever has only one of them gets nothing. How errors are said is not published; their status is taken as in
+    RFC 6749, section 5.2, and their words are handed on.
+    """
+    answer = yield Ask(
+        "POST",
+        settings.token_url,
+        form={
+            "grant_type": "authorization_code",
+            **(_client_form(settings) or {}),
+            "code": code,
+            "redirect_uri": attempt.redirect_uri,
+            "code_verifier": attempt.verifier,
+        },
+        kind="sign-in",
+    )
+    body = _token(answer)
+    if body is None:
+        unknown = answer.status in {401, 403}
+        raise SignInError(
+            "client_id or client_secret was not accepted" if unknown else "the sign-in in the browser was not accepted",
+            said=said(answer),
+            hint="compare both with the integration's at developer.webex.com, My Webex Apps"
+            if unknown
+            else "run it again: a code is good for one use and for some minutes; check client_id, client_secret, and "
+            f"that {attempt.redirect_uri} is registered with the integration",
+            status=answer.status,
+        )
+    scope = body.get("scope")
+    if isinstance(scope, str) and SCOPE not in scope.split():
+        raise SignInError(
+            f"the token was given without the scope {SCOPE}",
+            hint="select it for the integration at developer.webex.com, My Webex Apps, and sign in again",
+        )
+    token = _granted(body, now, None)
+    if not token.refresh_token:
+        raise SignInError(
+            f"{TITLE} gave no refresh token, without which the sign-in would soon end",
+            hint="check that token_url is where Webex gives tokens",
+        )
+    return token
 
 
 def check(client: Client, settings: WebexSettings) -> str:
@@ -915,6 +1013,7 @@ PROVIDER = Provider(
     settings=WebexSettings,
     ways={
         "token": ("access_token",),
+        "browser": ("client_id", "client_secret"),
         "refresh": ("client_id", "client_secret", "refresh_token"),
     },
     sign_in=sign_in,
@@ -973,4 +1072,5 @@ PROVIDER = Provider(
         ),
     ),
     keeps_tokens=True,
+    login=Login("browser", page, exchange),
 )

@@ -233,7 +233,8 @@ def test_a_renewal_needs_all_three_settings(missing: str) -> None:
     webex = Webex(expired(), **REFRESH | {"access_token": SecretStr("ACCESS"), missing: None})
     error = webex.fails()
     assert isinstance(error, SignInError)
-    assert "client_id, client_secret and refresh_token" in words(error)
+    step = "cdrctl profile login NAME" if missing == "refresh_token" else "client_id, client_secret and refresh_token"
+    assert step in words(error)
     assert [request.method for request in webex.requests] == ["GET"]
 
 
@@ -306,5 +307,9 @@ def test_a_check_that_fails_says_why() -> None:
 
 
 def test_the_ways_to_sign_in_are_those_of_the_settings() -> None:
-    assert PROVIDER.ways == {"token": ("access_token",), "refresh": ("client_id", "client_secret", "refresh_token")}
+    assert PROVIDER.ways == {
+        "token": ("access_token",),
+        "browser": ("client_id", "client_secret"),
+        "refresh": ("client_id", "client_secret", "refresh_token"),
+    }
     assert PROVIDER.keeps_tokens

@@ -578,8 +578,8 @@ def page(settings: WebexSettings, attempt: Attempt) -> str:
     """
     from cdrctl.http import oauth  # noqa: PLC0415 - start-up time
 
-    authorize_url = settings.authorize_url or re.sub(r"[^/]*\Z", "authorize", settings.token_url.partition("?")[0])
-    return oauth.page(authorize_url, settings.client_id or "", SCOPE, attempt)
+    beside = settings.token_url.partition("?")[0].rpartition("/")[0]
+    return oauth.page(settings.authorize_url or f"{beside}/authorize", settings.client_id or "", SCOPE, attempt)
 
 
 def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime) -> Generator[Ask, Answer, Token]:

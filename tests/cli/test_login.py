@@ -18,6 +18,7 @@ import pytest
 
 from cdrctl.cli.login import has_browser
 from cdrctl.fetchers import PROVIDERS
+from cdrctl.sandbox.wire import Reply, Request
 from tests.cli.process import CDRCTL, PATIENCE, ended, heard, hearing
 from tests.cli.signing import PROFILE, Office, a_browser, an_office, decided, page_in, page_of, parameters, visited
 
@@ -218,6 +219,27 @@ def test_a_code_that_was_used_before_is_not_accepted_and_not_shown(office: Offic
     assert office.uri.encode() in err
     assert used.encode() not in err
     assert office.tokens.read_bytes() == kept, "a sign-in that fails leaves an earlier one as it was"
+
+
+def test_what_the_service_repeats_of_a_request_is_not_shown(office: Office) -> None:
+    imitated = office.webex.provider("webex")
+    reply = imitated.reply
+
+    def repeating(request: Request) -> Reply:
+        if request.path != "/access_token":
+            return reply(request)  # type: ignore[no-any-return]
+        form = " ".join(parameters(f"?{request.body.decode()}").values())
+        return Reply(400, json.dumps({"message": f"bad: {form}"}).encode(), {"Content-Type": "application/json"})
+
+    imitated.reply = repeating
+    with ended(office.login("--no-browser", "-vv")) as running:
+        visited(decided(page_of(running)))
+        code, _, err = finished(running)
+    assert code == 4
+    assert b"bad: authorization_code" in err
+    for name in ("code", "code_verifier", "client_secret"):
+        sent = next(one.body.decode() for one in office.webex.requests if b"authorization_code" in one.body)
+        assert parameters(f"?{sent}")[name].encode() not in err
 
 
 def test_a_redirect_uri_that_is_not_registered_never_comes_back(office: Office) -> None:
@@ -512,20 +534,21 @@ class Terminal:
     """A program on a terminal of its own, and everything that appeared on it."""
 
     def __init__(self, office: Office, *words: str) -> None:
-        self.seen = b""
+        self.seen, self.typed = b"", 0
         self.pid, self.screen = pty.fork()
         if self.pid == 0:
             os.chdir(office.host.folder)
             os.execvpe(CDRCTL[0], [*CDRCTL, *words], {**office.host.environ, "COLUMNS": "80"})  # noqa: S606
 
     def sees(self, words: bytes) -> bytes:
-        """Wait until these words have appeared, and return everything up to now."""
-        while words not in self.seen:
+        """Wait until these words have appeared since something was typed, and return everything up to now."""
+        while words not in self.seen[self.typed :]:
             assert select.select([self.screen], [], [], PATIENCE)[0], self.seen
             self.seen += os.read(self.screen, 65536)
         return self.seen.replace(b"\r\n", b"\n")
 
     def types(self, text: str) -> None:
+        self.typed = len(self.seen)
         os.write(self.screen, text.encode() + b"\n")
 
     def ends(self) -> int:
@@ -547,7 +570,7 @@ def test_on_a_terminal_what_is_pasted_is_not_shown_and_may_be_pasted_again(offic
     address = decided(page_in(terminal.sees(b"not shown): ")))
     terminal.types(f"{office.uri}?code=somebodys-code&state=another")
     terminal.sees(b"that address is of another sign-in")
-    terminal.sees(b"not shown): ")
+    terminal.sees(b"not shown): ")  # once more
     terminal.types(address)
     assert terminal.ends() == 0, terminal.seen
     assert b"acme (Webex): signed in" in terminal.seen

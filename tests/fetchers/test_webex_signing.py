@@ -12,9 +12,10 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from cdrctl.errors import SignInError
-from cdrctl.fetchers.webex import PROVIDER, WebexSettings, sign_in
+from cdrctl.errors import CdrctlError, ConfigurationError, SignInError
+from cdrctl.fetchers.webex import PROVIDER, SCOPE, WebexSettings, sign_in
 from cdrctl.http import Answer, Ask, Token
+from cdrctl.http.oauth import Attempt
 from cdrctl.windows import Window
 
 from .test_webex import DAY, NOW, TRACKING, Webex, answer, exchange, h, ids, link_to, nothing, record, words
@@ -118,10 +119,17 @@ def test_another_token_url_is_used_alone() -> None:
     assert [request.url.host for request in webex.requests] == ["login.example.net", "analytics-calling.webexapis.com"]
 
 
-@pytest.mark.parametrize("url", ["http://webexapis.com/v1/access_token", "webexapis.com/v1/access_token", "ftp://x/y"])
-def test_a_token_url_where_others_can_read_the_secret_is_refused(url: str) -> None:
+@pytest.mark.parametrize("name", ["token_url", "authorize_url"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://webexapis.com/v1/access_token", "webexapis.com/v1/access_token", "ftp://x/y"),
+        *("http://127.0.0.1.example.net/t", "http://127.example.net/t", "http://localhost.example.net/t"),
+    ],
+)
+def test_a_token_url_where_others_can_read_the_secret_is_refused(name: str, url: str) -> None:
     with pytest.raises(ValidationError, match="https://"):
-        WebexSettings.model_validate({"token_url": url})
+        WebexSettings.model_validate({name: url})
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/t", "http://localhost/t", "https://login.example.net/t"])
@@ -270,6 +278,82 @@ def test_a_busy_sign_in_is_waited_out() -> None:
     webex = Webex(httpx.Response(503, json={}), granted(), **REFRESH)
     webex.fetch()
     assert [request.method for request in webex.requests] == ["POST", "POST", "GET"]
+
+
+# In a browser
+
+assert PROVIDER.login is not None
+PROVIDER_LOGIN = PROVIDER.login
+CLIENT = {name: value for name, value in REFRESH.items() if name.startswith("client_")}
+ATTEMPT = Attempt("http://127.0.0.1:8765/callback", "STATE", "VERIFIER")
+
+
+def exchanged(status: int, body: Any) -> Token:
+    """Return the token that a code is exchanged for, where this is the answer."""
+    flow = PROVIDER_LOGIN.exchange(WebexSettings(**CLIENT), ATTEMPT, "CODE", NOW)
+    ask = next(flow)
+    assert (ask.method, ask.url, ask.kind) == ("POST", TOKEN_URL, "sign-in")
+    assert ask.form == {
+        "grant_type": "authorization_code",
+        "client_id": "C0000EXAMPLE",
+        "client_secret": "SECRET &=",
+        "code": "CODE",
+        "redirect_uri": ATTEMPT.redirect_uri,
+        "code_verifier": "VERIFIER",
+    }
+    with pytest.raises(StopIteration) as stopped:
+        flow.send(Answer(status, {}, body, "", TOKEN_URL))
+    token: Token = stopped.value.value
+    return token
+
+
+def test_a_code_becomes_a_token_that_can_be_renewed() -> None:
+    body = {"access_token": "A", "expires_in": 1_209_600, "refresh_token": "R", "scope": "spark:kms " + SCOPE}
+    assert exchanged(200, body) == Token({"Authorization": "Bearer A"}, NOW + timedelta(days=14), "R")
+    assert exchanged(200, {**body, "scope": None}).refresh_token == "R"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message"),
+    [
+        (401, {"message": "no"}, SignInError, "client_id or client_secret was not accepted"),
+        (400, {"message": "no"}, SignInError, "the sign-in in the browser was not accepted"),
+        (200, {}, SignInError, "the sign-in in the browser was not accepted"),
+        (200, [], SignInError, "the sign-in in the browser was not accepted"),
+        (404, {}, ConfigurationError, "nobody gives tokens at"),
+        (200, {"access_token": "A", "refresh_token": "R", "scope": "spark:all"}, SignInError, f"the scope {SCOPE}"),
+        (200, {"access_token": "A", "refresh_token": "R", "scope": SCOPE + "s"}, SignInError, f"the scope {SCOPE}"),
+        (200, {"access_token": "A", "scope": SCOPE}, SignInError, "no refresh token"),
+    ],
+)
+def test_an_exchange_that_fails_says_why_and_the_next_step(
+    status: int, body: Any, kind: type[CdrctlError], message: str
+) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        exchanged(status, body)
+    assert caught.value.hint
+    assert not any(secret in words(caught.value) for secret in ("CODE", "VERIFIER", "SECRET", "STATE"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "page"),
+    [
+        ({}, "https://webexapis.com/v1/authorize?"),
+        (
+            {"token_url": "https://webexapis.example.gov/v1/access_token?x=/y"},
+            "https://webexapis.example.gov/v1/authorize?",
+        ),
+        ({"authorize_url": "https://login.example.net/in"}, "https://login.example.net/in?"),
+    ],
+)
+def test_the_page_is_beside_the_address_of_tokens_unless_it_is_named(changed: dict[str, str], page: str) -> None:
+    assert PROVIDER_LOGIN.page(WebexSettings.model_validate({**CLIENT, **changed}), ATTEMPT).startswith(page)
+
+
+@pytest.mark.parametrize("uri", ["http://example.com/callback", "callback", "http://127.0.0.1:8765/callback?x=1"])
+def test_a_redirect_uri_that_would_give_the_code_away_is_refused(uri: str) -> None:
+    with pytest.raises(ValidationError):
+        WebexSettings.model_validate({"redirect_uri": uri})
 
 
 # A profile's check

@@ -62,7 +62,7 @@ def test_who_signs_in_exports_from_then_on(office: Office) -> None:
     secrets = office.secrets()
     assert len(secrets) >= 5
     for secret in secrets:
-        assert secret.encode() not in out + err + exported.stderr
+        assert secret[-12:].encode() not in out + err + exported.stderr
     assert office.host.left_over() == []
 
 
@@ -239,7 +239,7 @@ def test_what_the_service_repeats_of_a_request_is_not_shown(office: Office) -> N
     assert b"bad: authorization_code" in err
     for name in ("code", "code_verifier", "client_secret"):
         sent = next(one.body.decode() for one in office.webex.requests if b"authorization_code" in one.body)
-        assert parameters(f"?{sent}")[name].encode() not in err
+        assert parameters(f"?{sent}")[name][-12:].encode() not in err  # all of the sandbox's begin alike
 
 
 def test_a_redirect_uri_that_is_not_registered_never_comes_back(office: Office) -> None:

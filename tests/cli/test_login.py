@@ -10,7 +10,9 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -530,52 +532,76 @@ def test_nothing_to_read_is_no_answer(office: Office) -> None:
 # On a terminal
 
 
+WITH_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes of standard input the terminal that Ctrl-C comes from and that passwords are read from."""
+
+
 class Terminal:
     """A program on a terminal of its own, and everything that appeared on it."""
 
-    def __init__(self, office: Office, *words: str) -> None:
+    def __init__(self, running: subprocess.Popen[bytes], screen: int) -> None:
+        self.running, self.screen = running, screen
         self.seen, self.typed = b"", 0
-        self.pid, self.screen = pty.fork()
-        if self.pid == 0:
-            os.chdir(office.host.folder)
-            os.execvpe(CDRCTL[0], [*CDRCTL, *words], {**office.host.environ, "COLUMNS": "80"})  # noqa: S606
 
     def sees(self, words: bytes) -> bytes:
         """Wait until these words have appeared since something was typed, and return everything up to now."""
         while words not in self.seen[self.typed :]:
-            assert select.select([self.screen], [], [], PATIENCE)[0], self.seen
-            self.seen += os.read(self.screen, 65536)
+            assert self.reads(), self.seen
         return self.seen.replace(b"\r\n", b"\n")
 
     def types(self, text: str) -> None:
         self.typed = len(self.seen)
         os.write(self.screen, text.encode() + b"\n")
 
+    def reads(self) -> bool:
+        """Read some more, and return whether there was any."""
+        assert select.select([self.screen], [], [], PATIENCE)[0], self.seen
+        try:
+            more = os.read(self.screen, 65536)
+        except OSError:  # how a terminal ends
+            return False
+        self.seen += more
+        return bool(more)
+
     def ends(self) -> int:
         """Return the exit code."""
-        while select.select([self.screen], [], [], PATIENCE)[0]:
-            try:
-                more = os.read(self.screen, 65536)
-            except OSError:  # how a terminal ends
-                break
-            if not more:
-                break
-            self.seen += more
-        os.close(self.screen)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        while self.reads():
+            continue
+        return self.running.wait(PATIENCE)
+
+
+@contextmanager
+def on_a_terminal(office: Office, *words: str) -> Iterator[Terminal]:
+    ours, theirs = pty.openpty()
+    prepared = [sys.executable, "-c", WITH_A_TERMINAL, *CDRCTL, "profile", "login", *words]
+    environ = {**office.host.environ, "COLUMNS": "80"}
+    started = subprocess.Popen(
+        prepared, cwd=office.host.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    try:
+        with ended(started) as running:
+            os.close(theirs)
+            yield Terminal(running, ours)
+    finally:
+        os.close(ours)
 
 
 def test_on_a_terminal_what_is_pasted_is_not_shown_and_may_be_pasted_again(office: Office) -> None:
-    terminal = Terminal(office, "profile", "login", PROFILE)
-    address = decided(page_in(terminal.sees(b"not shown): ")))
-    terminal.types(f"{office.uri}?code=somebodys-code&state=another")
-    terminal.sees(b"that address is of another sign-in")
-    terminal.sees(b"not shown): ")  # once more
-    terminal.types(address)
-    assert terminal.ends() == 0, terminal.seen
+    with on_a_terminal(office, PROFILE) as terminal:
+        address = decided(page_in(terminal.sees(b"not shown): ")))
+        terminal.types(f"{office.uri}?code=somebodys-code&state=another")
+        terminal.sees(b"that address is of another sign-in")
+        terminal.sees(b"not shown): ")  # once more
+        terminal.types(address)
+        assert terminal.ends() == 0, terminal.seen
     assert b"acme (Webex): signed in" in terminal.seen
     for hidden in (parameters(address)["code"], "somebodys-code"):
-        assert hidden.encode() not in terminal.seen
+        assert hidden[-12:].encode() not in terminal.seen
     assert office.export().returncode == 0
 
 
@@ -584,34 +610,51 @@ def test_on_a_terminal_a_new_profile_is_offered(office: Office) -> None:
     office.host.config.unlink()
     for name in ("base_url", "token_url", "authorize_url", "redirect_uri", "requests_per_minute"):
         office.host.environ[f"CDRCTL_ACME_{name.upper()}"] = str(settings[name])
-    terminal = Terminal(office, "profile", "login", PROFILE, "--paste")
-    terminal.sees(b"make it, for Webex? [y/N]: ")
-    terminal.types("y")
-    terminal.sees(b"client_id (")
-    terminal.types("C0000EXAMPLE")
-    terminal.sees(b"client_secret (")
-    terminal.types("EXAMPLE-WEBEX-SECRET")
-    terminal.types(decided(page_in(terminal.sees(b"not shown): "))))
-    assert terminal.ends() == 0, terminal.seen
+    with on_a_terminal(office, PROFILE, "--paste") as terminal:
+        terminal.sees(b"make it, for Webex? [y/N]: ")
+        terminal.types("y")
+        terminal.sees(b"client_id (")
+        terminal.types("C0000EXAMPLE")
+        terminal.sees(b"client_secret (")
+        terminal.types("EXAMPLE-WEBEX-SECRET")
+        terminal.types(decided(page_in(terminal.sees(b"not shown): "))))
+        assert terminal.ends() == 0, terminal.seen
     assert b"EXAMPLE-WEBEX-SECRET" not in terminal.seen
     assert office.export().returncode == 0
 
 
 def test_on_a_terminal_a_mistyped_name_makes_no_profile(office: Office) -> None:
     written = office.host.config.read_bytes()
-    terminal = Terminal(office, "profile", "login", "acmee")
-    terminal.sees(b"(there are: acme); make it, for Webex? [y/N]: ")
-    terminal.types("")
-    assert terminal.ends() == 2
+    with on_a_terminal(office, "acmee") as terminal:
+        terminal.sees(b"(there are: acme); make it, for Webex? [y/N]: ")
+        terminal.types("")
+        assert terminal.ends() == 2
     assert office.host.config.read_bytes() == written
 
 
-def test_on_a_terminal_ctrl_c_ends_the_prompt(office: Office) -> None:
-    terminal = Terminal(office, "profile", "login", PROFILE, "--paste")
-    terminal.sees(b"not shown): ")
-    os.write(terminal.screen, b"\x03")
-    assert terminal.ends() == 130, terminal.seen
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+def test_on_a_terminal_the_prompt_can_be_left(office: Office, key: bytes) -> None:
+    with on_a_terminal(office, PROFILE, "--paste") as terminal:
+        terminal.sees(b"not shown): ")
+        os.write(terminal.screen, key)
+        assert terminal.ends() == 130, terminal.seen
+    assert b"interrupted; nothing was kept" in terminal.seen
     assert not office.tokens.exists()
+
+
+def test_what_the_sandbox_prints_for_the_sign_in_works_as_printed(office: Office) -> None:
+    registered = ("--switch", f"webex.redirect_uri={office.uri}")
+    with ended(office.host.start("sandbox", "serve", *registered, stdout=subprocess.PIPE)) as serving:
+        heard(serving, b"serving on")
+        assert serving.stdout is not None
+        printed = os.read(serving.stdout.fileno(), 65536).decode()
+        lines = printed.partition("take away the # below.\n")[2].splitlines()
+        assert all(line.startswith("# ") for line in lines)
+        office.host.config.write_text("\n".join(line[2:] for line in lines), encoding="utf-8")
+        with ended(office.host.start("profile", "login", "sandbox-login", "--no-browser")) as running:
+            visited(decided(page_of(running)))
+            code, _, err = finished(running)
+    assert code == 0, err
 
 
 def test_the_address_is_one_line_that_can_be_copied(office: Office) -> None:

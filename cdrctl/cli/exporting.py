@@ -498,12 +498,14 @@ def token_shelf(session: Session, provider: Provider, profile: Profile, settings
 
     if not provider.keeps_tokens:
         return None
-    if settings.refresh_token is not None:
-        return profiles.token_file(session.config, profile.name, settings.refresh_token.get_secret_value())
+    refresh_token = getattr(settings, "refresh_token", None)
+    if refresh_token is not None:
+        return profiles.token_file(session.config, profile.name, refresh_token.get_secret_value())
     if provider.login is None or not all(getattr(settings, name) for name in provider.ways[provider.login.way]):
         return None
     shelf = profiles.token_file(session.config, profile.name, settings.client_id)
-    return shelf if settings.access_token is None or shelf.path.exists() else None
+    # Whoever has an access token and never signed in has nothing to renew, and need not be able to write.
+    return shelf if getattr(settings, "access_token", None) is None or shelf.path.exists() else None
 
 
 def _signing_in(

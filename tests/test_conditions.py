@@ -204,6 +204,7 @@ def test_a_misspelt_field_gets_the_near_one() -> None:
         ("missing = x", False),
         ("Answered", True),
         ("Flag and Flag = true", True),
+        ("Flag = 1", False),
         ("tags = b", True),
         ("inner ~ code", True),
     ],

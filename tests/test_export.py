@@ -13,7 +13,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from cdrctl.export import LONG_CALL, Tally, by_their_clock, keys_of, reachable, rows
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Gap, Note, Page, Piece, Record, Sheet, iso_instant, raw
+from cdrctl.records import Done, Gap, Note, Page, Piece, Record, Sheet, iso_instant, raw
 from cdrctl.sheet import Reader
 from cdrctl.windows import Window
 
@@ -314,3 +314,15 @@ def test_a_window_that_ends_after_the_providers_present(
         said = piece.text if isinstance(piece, Note) else piece.what
         assert ahead is not None
         assert f"by the clock of Webex it is {(NOON - ahead):%Y-%m-%dT%H:%M:%S.000Z}" in said
+
+
+def test_what_is_read_around_the_window_is_none_of_it() -> None:
+    tally = Tally()
+    moved: list[Done | None] = []
+    hour = timedelta(hours=1)
+    around = [Window(DAY.since - hour, DAY.since + hour), Window(DAY.since + hour, DAY.until + hour)]
+    beyond = Window(DAY.until, DAY.until + hour)
+    pieces: list[Piece] = [*map(Done, around), Done(beyond)]
+    assert [*rows(pieces, CALL, raw(), DAY, tally, lambda *_: None, moved=moved.append)] == []
+    assert moved == pieces
+    assert (tally.read, tally.windows) == (DAY.duration, 2)

@@ -6,14 +6,15 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl import writers
+from cdrctl import conditions, writers
 from cdrctl.archive import sync
+from cdrctl.cli.choice import Choice
 from cdrctl.errors import ProviderError
 from cdrctl.fetchers import Call, load
 from cdrctl.records import (
@@ -356,6 +357,17 @@ def test_what_is_nested_deeper_than_can_be_written_is_no_sheet(depth: int) -> No
     deepest = b'{"items": [{"Report ID": "1", "User": ' + b"[" * deep + b"]" * deep + b"}]}"
     rows = [*reader_of(WEBEX)(bytearray(deepest), ("items",))["items"]]
     assert rows[0]["User"] == json.loads(b"[" * deep + b"]" * deep)
+
+
+def test_raw_records_of_which_a_condition_holds_are_the_bytes_that_came() -> None:
+    body = b'{"items": [{"Report ID" : "1", "Rate": 1.10}, {"Report ID":"2", "Rate": 2.50}, {"Report ID":"3"}]}'
+    sheet = reader_of(WEBEX, raws=True)(bytearray(body), ("items",))["items"]
+    condition = Choice(None, conditions.read("Rate>1.2 or `Report ID`=1"), (), None)
+    keep = condition.keep(raw(), zone=UTC, now=datetime(2026, 11, 20, tzinfo=UTC), warn=lambda _: None)
+    assert keep is not None
+    out = io.BytesIO()
+    writers.load("jsonl")(raw(), [keep(part) for part in in_parts(sheet)], out, LOOK)
+    assert out.getvalue() == b'{"Report ID" : "1", "Rate": 1.10}\n{"Report ID":"2", "Rate": 2.50}\n'
 
 
 def test_several_threads_may_read() -> None:

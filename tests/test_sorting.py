@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
@@ -47,12 +48,16 @@ def column(values: list[Any], name: str) -> list[list[Any]]:
         ("start_time", ["2026-11-19T08:00:00Z", "2026-11-19T08:00:00.001Z", "2026-11-19T08:00:01.000Z", None]),
         ("answered", [False, True, None, None]),
         ("talk_seconds", [1, 2, "soon", None]),
+        ("talk_seconds", [1, 2, "NaN", None]),
+        ("talk_seconds", [1, 2, True, None]),
+        ("answered", [False, True, "1", None]),
     ],
 )
 def test_values_are_in_the_order_of_what_they_mean_and_null_is_last_both_ways(name: str, values: list[Any]) -> None:
     rows = column(values, name)
     assert arranged(rows[::-1], name) == rows
-    known = [row for row in rows if [*filter(lambda one: one not in {None, "soon"}, row)]]
+    plain = [value for value in values if value is not None and type(value) is type(values[0]) and value != "soon"]
+    known = rows[: len(plain)]
     rest = rows[len(known) :]
     assert arranged(rows, f"-{name}") == [*known[::-1], *rest]
 
@@ -109,12 +114,35 @@ def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(sorting, "IN_MEMORY", 20)
     monkeypatch.setattr(sorting, "PAGE", 10)
-    for limit in (None, 5):
+    for limit in (None, 5, 900):
         key, count = sorting.key_of_rows(sorting.read("talk_seconds"), COLUMNS), 0
         for page in sorting.in_order(pages(), key, limit):
             count += len(page)
         assert count == (limit or 1000)
         assert most <= 40
+
+
+class HalfFull(io.RawIOBase):
+    """A file on a disk that takes a few bytes at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = io.BytesIO()
+
+    def write(self, piece: Any) -> int:
+        return self.kept.write(bytes(piece[:7]))
+
+    def seek(self, at: int, whence: int = 0) -> int:
+        return self.kept.seek(at, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        return self.kept.read(size)
+
+
+def test_a_disk_that_takes_a_part_is_given_the_rest() -> None:
+    file: Any = HalfFull()
+    runs = [sorting._put_away(file, [["x" * 50, at]]) for at in range(3)]
+    assert [[*sorting._taken_back(file, *run)] for run in runs] == [[["x" * 50, at]] for at in range(3)]
 
 
 def test_a_disk_that_cannot_hold_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

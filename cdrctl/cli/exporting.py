@@ -35,6 +35,7 @@ from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
     import httpx
+    from pydantic import SecretStr
 
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Answer, Ask, Client, Clock, PaceShelf, Token, TokenShelf
@@ -470,6 +471,8 @@ def connected(
     )
     if rehearse is not None:
         _check_ways(provider, profile, settings)
+        if token_shelf(session, provider, profile, settings) is not None:  # what a browser gave stands there
+            settings = settings.model_copy(update={"refresh_token": _mask()})
         with _client(session, provider, settings, clock, rehearse=rehearse) as client:
             yield Connected(profile.name, settings, client)
         return
@@ -483,13 +486,17 @@ def connected(
         yield Connected(profile.name, settings, client)
 
 
-def _masked(settings: Settings) -> Settings:
+def _mask() -> SecretStr:
     from pydantic import SecretStr  # noqa: PLC0415 - start-up time
 
+    return SecretStr(MASK)
+
+
+def _masked(settings: Settings) -> Settings:
     from cdrctl.profiles import secret_names  # noqa: PLC0415 - not for the sandbox otherwise
 
     given = [name for name in secret_names(type(settings)) if getattr(settings, name) is not None]
-    return settings.model_copy(update=dict.fromkeys(given, SecretStr(MASK)))
+    return settings.model_copy(update=dict.fromkeys(given, _mask()))
 
 
 def token_shelf(session: Session, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:

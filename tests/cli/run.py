@@ -62,3 +62,18 @@ def run(
     )
     code = main([str(argument) for argument in arguments], world)
     return Ran(code, out.getvalue().decode(), err.getvalue())
+
+
+def configured(path: Path, profiles: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Return a configuration file with these profiles, each of the provider of its name."""
+
+    def spelt(value: Any) -> str:
+        return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+    text = "".join(
+        f'[profiles.{name}]\nprovider = "{name}"\n' + "".join(f"{key} = {spelt(value)}\n" for key, value in one.items())
+        for name, one in profiles.items()
+    )
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import typer.main
 
-from cdrctl import PROVIDERS
+from cdrctl import PROVIDERS, sandbox
 from cdrctl.cli.app import app, loaded
 from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
 from cdrctl.profiles import secret_names
-from tests.cli.run import Ran, run
+from tests.cli.run import NOW, Ran, configured, run
 
 YESTERDAY = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-20")
 
@@ -254,3 +254,16 @@ def test_the_usual_profile_is_exported_where_none_is_named() -> None:
 def test_no_call_has_an_option_of_its_own_under_a_shared_name() -> None:
     own = {option.name for name in PROVIDERS for call in load(name).calls for option in call.options}
     assert not own & ({*SHARED} | {"output", "help"})
+
+
+def test_all_profiles_are_all_whichever_is_the_usual_one(tmp_path: Path) -> None:
+    with sandbox.start(now=lambda: NOW) as served:
+        config = configured(tmp_path / "config.toml", {name: served.profiles[name] for name in ("kazoo", "portsip")})
+        ran = run("export", "--all", *YESTERDAY[2:], "--config", config, environ={"CDRCTL_PROFILE": "kazoo"})
+    assert ran.code == 0, ran.err
+    assert {one["provider"] for one in ran.lines} == {"kazoo", "portsip"}
+
+
+def test_a_field_that_nobody_knows_yet_can_be_looked_at_beside_chosen_ones() -> None:
+    ran = run("kazoo", "cdrs", *YESTERDAY, "--fields", "id", "--where", "extra.brand_new is null", "--limit", "2")
+    assert [[*one] for one in ran.lines] == [["id"], ["id"]]

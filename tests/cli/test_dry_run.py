@@ -6,7 +6,7 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cdrctl import PROVIDERS, sandbox
 from cdrctl.fetchers import Call, load
 from cdrctl.http.wire import MASK
 from cdrctl.profiles import secret_names
-from tests.cli.run import NOW, run
+from tests.cli.run import NOW, configured, run
 
 YESTERDAY = ("--since", "2026-11-19", "--until", "2026-11-20")
 CALLS = [(name, call) for name in PROVIDERS for call in load(name).calls]
@@ -38,19 +38,6 @@ def words(provider: str, call: Call, tmp_path: Path) -> list[str]:
         captured.write_text("{}\n", encoding="utf-8")
         given = [str(captured)]
     return [provider, *([call.group] if call.group else []), call.name, *given]
-
-
-def configured(path: Path, profiles: Mapping[str, Mapping[str, Any]]) -> Path:
-    def spelt(value: Any) -> str:
-        return f'"{value}"' if isinstance(value, str) else str(value).lower()
-
-    text = "".join(
-        f'[profiles.{name}]\nprovider = "{name}"\n' + "".join(f"{key} = {spelt(value)}\n" for key, value in one.items())
-        for name, one in profiles.items()
-    )
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)
-    return path
 
 
 @pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda one: one if isinstance(one, str) else one.name)
@@ -132,3 +119,12 @@ def test_what_makes_no_sense_is_refused_all_the_same(tmp_path: Path) -> None:
     assert run("webex", "cdrs", "-p", "nobody", "--config", tmp_path / "none", "--dry-run").code == 6
     bare = configured(tmp_path / "config.toml", {"kazoo": {"base_url": "http://127.0.0.1:1/v2", "account_id": "1"}})
     assert "has no credential" in run("kazoo", "cdrs", "--config", bare, "--dry-run").err
+
+
+def test_a_profile_that_signs_in_with_a_browser_is_rehearsed_without_its_token(tmp_path: Path) -> None:
+    config = configured(tmp_path / "config.toml", {"webex": {"client_id": "C1", "client_secret": "s3cr3t"}})
+    ran = run("webex", "cdrs", *YESTERDAY, "--config", config, "--dry-run")
+    assert ran.code == 0, ran.err
+    assert "client_secret=********&refresh_token=********" in ran.out
+    assert "s3cr3t" not in ran.out
+    assert [*tmp_path.iterdir()] == [config]

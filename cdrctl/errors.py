@@ -17,6 +17,8 @@ An interrupted run ends with 130 and needs no class: it is KeyboardInterrupt.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class CdrctlError(Exception):
     """What happened, in the user's words; what the provider said; the next step.
@@ -100,3 +102,18 @@ class LockedError(CdrctlError):
     """Another run holds the lock."""
 
     exit_code = 11
+
+
+LIKE = 0.1
+"""How much less like a word than the nearest one another may be, to be named as well: 1 would be all of it."""
+
+
+def near(word: str, names: Iterable[str]) -> str:
+    """Return `did you mean x? `, to stand before what else is known, or nothing where none is like this word."""
+    from difflib import SequenceMatcher, get_close_matches  # noqa: PLC0415 - only on the way to a refusal
+
+    known = {name.casefold(): name for name in names}
+    found = get_close_matches(word.casefold(), known)
+    likeness = [SequenceMatcher(None, one, word.casefold()).ratio() for one in found]
+    close = [known[one] for one, like in zip(found, likeness, strict=True) if like > likeness[0] - LIKE]
+    return f"did you mean {' or '.join(close)}? " if close else ""

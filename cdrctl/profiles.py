@@ -318,7 +318,8 @@ def choose(
         there = _listed(profiles)
         raise ConfigurationError(
             f"there is no profile {_shown(name)} ({said_by})",
-            hint=f"{_near(name, profiles)}the profiles are: {there}" if profiles else _to_begin(provider),
+            hint=_near(name, [*profiles, SANDBOX])
+            + (f"the profiles are: {there}" if profiles else _to_begin(provider)),
         )
     profile = _usable(profiles[name])
     if provider is not None and profile.provider != provider:

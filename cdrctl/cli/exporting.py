@@ -26,6 +26,7 @@ from cdrctl.errors import (
     OutputError,
     SignInError,
     UsageError,
+    near,
 )
 from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
@@ -301,7 +302,10 @@ def say_aside(session: Session, target: str | None) -> None:
 def output_format(session: Session, shared: Mapping[str, Any]) -> str:
     """Return the output format, refused before anything is asked where it cannot be."""
     if shared["schema"] not in SCHEMAS:
-        raise UsageError(f"there is no schema {shared['schema']!r}", hint=f"the schemas are: {', '.join(SCHEMAS)}")
+        raise UsageError(
+            f"there is no schema {shared['schema']!r}",
+            hint=f"{near(shared['schema'], SCHEMAS)}the schemas are: {', '.join(SCHEMAS)}",
+        )
     path = shared["output"]
     to_stdout = path is None or path == "-"
     if shared["template"] is not None:

@@ -17,7 +17,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.errors import ConfigurationError, UsageError, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -112,7 +112,8 @@ def _module(name: str) -> Any:
         return importlib.import_module(_MODULES[name])
     installed = _installed()
     if name not in installed:
-        raise UsageError(f"there is no format {name!r}", hint=f"the formats are: {', '.join((*FORMATS, *installed))}")
+        known = (*FORMATS, *installed)
+        raise UsageError(f"there is no format {name!r}", hint=f"{near(name, known)}the formats are: {', '.join(known)}")
     where = installed[name].value
     try:
         module = installed[name].load()

@@ -67,6 +67,7 @@ def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
         (["webex", "--help"], ASKING | EXPORTING | OTHERS | OTHER_PROVIDERS, "Usage: "),
         (["webex", "cdrs", "--help"], ASKING | EXPORTING | OTHERS | OTHER_PROVIDERS, "Usage: "),
         (["profile", "--help"], READING | ASKING | EXPORTING | {"pydantic_core"}, "Usage: "),
+        (["help", "times"], READING | ASKING | EXPORTING | OTHERS | {"pydantic_core"}, "How times"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +13,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from cdrctl import PROVIDERS, __version__
 from cdrctl.cli.options import TALK, spared
+from cdrctl.cli.page import helped
 from cdrctl.cli.run import stop_writing
 from cdrctl.cli.world import World
-from cdrctl.errors import OutputError
-
-NARROW = 52
+from cdrctl.errors import CdrctlError, OutputError
 
 COMMANDS = {
     "export": ("together", "Export the calls of several profiles as one stream of common CDRs."),
@@ -28,10 +28,23 @@ COMMANDS = {
     "fields": ("fields", "List the columns of a call: name, type, meaning, an example, and the provider's own key."),
     "profile": ("profile", "Add, show, check and remove profiles."),
     "sandbox": ("sandbox", "The providers imitated on this machine."),
+    "help": ("help", "Show the help of a command, or of a topic such as times or exit-codes."),
 }
 """Every command that is no provider's: its file in `cdrctl/cli/`, and its line in the list of commands.
 
 They stand here so that the list can be shown, and one command run, without loading the others.
+"""
+
+TITLES = {
+    "Providers": tuple(PROVIDERS),
+    "Several profiles, and archives": ("export", "sync", "fill", "coverage", "verify", "plan"),
+    "To begin, and when it does not work": ("init", "profile", "doctor", "fields", "sandbox", "help"),
+}
+"""The groups of commands in the help; a command that is in none of them stands in a last one."""
+
+EXAMPLES = """
+cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv
+cdrctl export -p sandbox --since 24h -f table --fields provider,start_time,outcome
 """
 
 
@@ -44,7 +57,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        spared(self)
+        helped(spared(self))
         self.commands = {name: _listed(name, about) for name, (_, about) in COMMANDS.items()}
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -64,6 +77,14 @@ class Commands(TyperGroup):
         if cmd_name in PROVIDERS:
             return _listed(cmd_name, PROVIDERS[cmd_name])
         return super().get_command(ctx, cmd_name)
+
+    def titled(self, ctx: Any) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the names of all commands in the groups of the help, each with its title."""
+        there = self.list_commands(ctx)
+        for title, names in TITLES.items():
+            yield title, [name for name in names if name in there]
+        if rest := [name for name in there if not any(name in names for names in TITLES.values())]:
+            yield "More commands", rest
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named, loaded, and the words after it."""
@@ -87,7 +108,7 @@ def loaded(name: str) -> Any:
     if name in PROVIDERS:
         return _provider_commands(name)
     module = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}")
-    group = spared(typer.main.get_group(module.commands))
+    group = helped(spared(typer.main.get_group(module.commands)))
     return group.commands.get(name, group)  # its file has it among others, or is all of it
 
 
@@ -100,7 +121,8 @@ def _provider_commands(name: str) -> Any:
     groups = {"": top}
     for call in provider.calls:
         if call.group not in groups:
-            about = f"{call.group.replace('-', ' ').capitalize()}."
+            names = ", ".join(other.name for other in provider.calls if other.group == call.group)
+            about = f"{call.group.replace('-', ' ').capitalize()}: {names}."
             groups[call.group] = typer.Typer(name=call.group, help=about, no_args_is_help=True, rich_markup_mode=None)
             top.add_typer(groups[call.group])
 
@@ -109,13 +131,9 @@ def _provider_commands(name: str) -> Any:
 
             export_call(session, provider, call, shared, own)
 
-        words = " ".join(
-            filter(None, (name, call.group, call.name, call.example, "" if call.offline else "-p sandbox"))
-        )
-        groups[call.group].command(
-            call.name, help=call.about, epilog=f"For example: cdrctl {words}" if call.example else None
-        )(command(call, run))
-    built = spared(typer.main.get_group(top))
+        epilog = "\n".join(call.examples)
+        groups[call.group].command(call.name, help=call.about, epilog=epilog)(command(call, provider.title, run))
+    built = helped(spared(typer.main.get_group(top)))
     built.name = name
     return built
 
@@ -136,13 +154,13 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=EXAMPLES)
 def begin(
     ctx: typer.Context,
     *,
     quiet: Annotated[bool, TALK["quiet"][1]] = False,
     verbose: Annotated[int, TALK["verbose"][1]] = 0,
-    log_format: Annotated[str, TALK["log_format"][1]] = "text",
+    log_format: Annotated[str | None, TALK["log_format"][1]] = None,
     config: Annotated[str | None, TALK["config"][1]] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
@@ -150,24 +168,35 @@ def begin(
 ) -> None:
     """Export call detail records from telephony providers' APIs: complete, polite, safe.
 
-    Begin with: cdrctl webex cdrs -p sandbox --since yesterday --until today
+    `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, formats, profiles,
+    environment.
     """
     del version
     world: World = ctx.obj[0]
     ctx.obj = (world, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
 
 
+_Refusal: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for a command line that it refuses; it has no public name."""
+
+
 def main(arguments: list[str], world: World) -> int:
     """Return the exit code of one command line."""
     code, streams = 0, (sys.stdout, sys.stderr)
     try:
-        # Left to itself typer takes a terminal to have fifty columns at least.
-        narrow = {"terminal_width": world.width - 2} if world.width < NARROW else {}
-        app(args=arguments, prog_name="cdrctl", obj=(world, {}), **narrow)
+        # Left to itself typer takes a terminal to have fifty columns at least, and exits at what it refuses.
+        ended = app(
+            args=arguments, prog_name="cdrctl", obj=(world, {}), standalone_mode=False, terminal_width=world.width
+        )
+        code = ended if isinstance(ended, int) else 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except OSError:  # what typer itself prints, such as help, could not be written
         code = OutputError.exit_code
+    except (CdrctlError, _Refusal) as error:
+        from cdrctl.cli.refusals import say  # noqa: PLC0415 - only for a command line that makes no sense
+
+        code = say(error, arguments, world)
     if sys.stdout is not streams[0]:  # typer's way to say that the reader of its help has left, which is no error
         sys.stdout, sys.stderr = streams
         stop_writing(sys.stdout)

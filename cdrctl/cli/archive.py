@@ -19,7 +19,7 @@ from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, standard_output
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
-from cdrctl.errors import CdrctlError, IncompleteError, OutputError, UsageError
+from cdrctl.errors import CdrctlError, IncompleteError, OutputError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
 
 if TYPE_CHECKING:
@@ -34,20 +34,35 @@ POLL_SECONDS = 0.2
 NAMED = 5
 """Days that a message names at most."""
 
-Into = Annotated[str, typer.Option("--into", help="The archive's folder.", metavar="DIR", show_default=False)]
+Into = Annotated[
+    str,
+    typer.Option("--into", help="The archive's folder.", metavar="DIR", show_default=False, rich_help_panel="Archive"),
+]
 Profiles = Annotated[
     list[str] | None, typer.Argument(help="Which profiles; else --all.", metavar="[PROFILE]...", show_default=False)
 ]
-Every = Annotated[bool, typer.Option("--all", help="Every profile that is configured.", show_default=False)]
+Every = Annotated[
+    bool, typer.Option("--all", help="Every profile that is configured.", show_default=False, rich_help_panel="Profile")
+]
 Calls = Annotated[
     list[str] | None,
     typer.Option(
-        "--call", help="Which call; may be repeated. Default: the main one.", metavar="CALL", show_default=False
+        "--call",
+        help="Which call; may be repeated. Default: the main one.",
+        metavar="CALL",
+        show_default=False,
+        rich_help_panel="Which records",
     ),
 ]
 Since = Annotated[
     str | None,
-    typer.Option("--since", help="Keep the calls from this day on: backfills.", metavar="TIME", show_default=False),
+    typer.Option(
+        "--since",
+        help="Keep the calls from this day on: backfills.",
+        metavar="TIME",
+        show_default=False,
+        rich_help_panel="Window",
+    ),
 ]
 Lookback = Annotated[
     str | None,
@@ -56,16 +71,26 @@ Lookback = Annotated[
         help="Read again what was read so soon after a call. Default: what its provider needs.",
         metavar="DURATION",
         show_default=False,
+        rich_help_panel="Archive",
     ),
 ]
 Shrink = Annotated[
     bool,
-    typer.Option("--allow-shrink", help="Let records go that the provider no longer has.", show_default=False),
+    typer.Option(
+        "--allow-shrink",
+        help="Let records go that the provider no longer has.",
+        show_default=False,
+        rich_help_panel="Archive",
+    ),
 ]
 Zone = Annotated[
     str | None,
     typer.Option(
-        "--tz", help="Zone of the archive's days; chosen once. Default: UTC.", metavar="ZONE", show_default=False
+        "--tz",
+        help="Zone of the archive's days; chosen once. Default: UTC.",
+        metavar="ZONE",
+        show_default=False,
+        rich_help_panel="Archive",
     ),
 ]
 Form = Annotated[
@@ -76,6 +101,7 @@ Form = Annotated[
         help="jsonl, jsonl.gz, csv or csv.gz; chosen once. Default: jsonl.",
         metavar="FORMAT",
         show_default=False,
+        rich_help_panel="Archive",
     ),
 ]
 
@@ -98,7 +124,9 @@ class Job:
         return {"profile": self.name, "provider": provider, "call": self.call.name}
 
 
-@commands.command(epilog="For example: cdrctl sync sandbox --into archive")
+@commands.command(
+    epilog="cdrctl sync sandbox --into archive\ncdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz"
+)
 @in_session
 def sync(
     opened: Session,
@@ -121,7 +149,10 @@ def sync(
     _run(opened, profile, every, into, call, since, lookback, tz, form, shrink=allow_shrink, only_holes=False)
 
 
-@commands.command(epilog="For example: cdrctl fill sandbox --into archive")
+@commands.command(
+    epilog="cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive\n"
+    "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs"
+)
 @in_session
 def fill(
     opened: Session,
@@ -204,10 +235,14 @@ def _jobs(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
             elif len({other.provider.name for other in parts if other.provider}) == 1:
                 raise UsageError(
                     f"{part.provider.title} has no call {one!r} that an archive can keep",
-                    hint=f"its calls are: {', '.join(kept)}",
+                    hint=f"{near(one, kept)}its calls are: {', '.join(kept)}",
                 )
     if calls and not jobs:
-        raise UsageError(f"none of these profiles has a call {', '.join(calls)}", hint="see cdrctl PROVIDER --help")
+        every = {call.name for part in parts if part.provider for call in part.provider.calls if call.windowed}
+        raise UsageError(
+            f"none of these profiles has a call {', '.join(calls)}",
+            hint=f"{near(calls[0], sorted(every))}their calls are: {', '.join(sorted(every))}",
+        )
     return jobs
 
 
@@ -337,7 +372,10 @@ SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
 _COLORS = {"complete": "32", "open": "33", "hole": "31;1", "beyond": "35"}
 
 
-@commands.command(epilog="For example: cdrctl coverage --into archive")
+@commands.command(
+    epilog="cdrctl sync sandbox --into archive && cdrctl coverage --into archive\n"
+    "cdrctl sync sandbox --into archive && cdrctl coverage --into archive | jq -r '.[] | .day + \" \" + .state'"
+)
 @in_session
 def coverage(
     opened: Session,
@@ -355,7 +393,10 @@ def coverage(
     ]
     for name in profile or ():
         if name not in {kept.profile for kept, _ in found}:
-            raise UsageError(f"the archive has no profile {name!r}", hint="cdrctl coverage --into DIR shows all")
+            there = [kept.profile for kept, _ in found]
+            raise UsageError(
+                f"the archive has no profile {name!r}", hint=f"{near(name, there)}cdrctl coverage --into DIR shows all"
+            )
     out = standard_output(opened, None)
     if opened.world.stdout_is_terminal:
         text = _calendar(found, color=colored(opened))
@@ -439,14 +480,20 @@ def _calendar(found: Sequence[tuple[Kept, Sequence[Covered]]], *, color: bool) -
     return "\n".join(lines) + "\n"
 
 
-@commands.command(epilog="For example: cdrctl verify --into archive")
+@commands.command(
+    epilog="cdrctl sync sandbox --into archive && cdrctl verify --into archive\n"
+    "cdrctl sync sandbox --into archive && cdrctl verify --into archive --rebuild"
+)
 @in_session
 def verify(
     opened: Session,
     *,
     into: Into,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the ledger again from the files.", show_default=False)
+        bool,
+        typer.Option(
+            "--rebuild", help="Make the ledger again from the files.", show_default=False, rich_help_panel="Archive"
+        ),
     ] = False,
 ) -> None:
     """Check an archive's files against its ledger; exit code 3 when they differ.
@@ -490,7 +537,9 @@ def verify(
         )
 
 
-@commands.command(epilog="For example: cdrctl plan sandbox --since 30d")
+@commands.command(
+    epilog="cdrctl plan sandbox --since 30d\ncdrctl plan sandbox --since 7d | jq 'map(.requests_at_least) | add'"
+)
 @in_session
 def plan(
     opened: Session,
@@ -499,7 +548,13 @@ def plan(
     every: Every = False,
     into: Annotated[
         str | None,
-        typer.Option("--into", help="The archive's folder, if there is one.", metavar="DIR", show_default=False),
+        typer.Option(
+            "--into",
+            help="The archive's folder, if there is one.",
+            metavar="DIR",
+            show_default=False,
+            rich_help_panel="Archive",
+        ),
     ] = None,
     call: Calls = None,
     since: Since = None,

@@ -13,7 +13,7 @@ from cdrctl import windows, writers
 from cdrctl.cli.exporting import colored, standard_output
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
-from cdrctl.errors import UsageError
+from cdrctl.errors import UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
 from cdrctl.writers.output import output
@@ -37,11 +37,14 @@ Form = Annotated[
         help="csv, tsv, jsonl, json or table. Default: table on a terminal, jsonl in a pipe.",
         metavar="FORMAT",
         show_default=False,
+        rich_help_panel="Output",
     ),
 ]
 
 
-@commands.command(epilog="For example: cdrctl fields webex cdrs")
+@commands.command(
+    epilog="cdrctl fields webex cdrs -f table\ncdrctl fields portsip reports show --schema native | jq -r .field"
+)
 @in_session
 def fields(
     opened: Session,
@@ -52,11 +55,21 @@ def fields(
     ] = None,
     *,
     schema: Annotated[
-        str, typer.Option("--schema", help="native or common. Default: native.", metavar="SCHEMA", show_default=False)
+        str,
+        typer.Option(
+            "--schema",
+            help="native or common. Default: native.",
+            metavar="SCHEMA",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
     ] = "native",
     form: Form = None,
     target: Annotated[
-        str | None, typer.Option("-o", "--output", help="File to write.", metavar="FILE", show_default=False)
+        str | None,
+        typer.Option(
+            "-o", "--output", help="File to write.", metavar="FILE", show_default=False, rich_help_panel="Output"
+        ),
     ] = None,
 ) -> None:
     """List the columns of a call: name, type, meaning, an example, and the provider's own key.
@@ -64,11 +77,17 @@ def fields(
     `always` is true where every record has a value, as far as is documented; --strict relies on it.
     """
     if provider not in PROVIDERS:
-        raise UsageError(f"there is no provider {provider!r}", hint=f"the providers are: {', '.join(PROVIDERS)}")
+        raise UsageError(
+            f"there is no provider {provider!r}",
+            hint=f"{near(provider, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+        )
     described = load(provider)
     found = _call(described, call or [described.calls[0].name])
     if schema not in {"native", "common"}:
-        raise UsageError(f"there is no schema {schema!r} with columns", hint="the schemas are: native, common")
+        raise UsageError(
+            f"there is no schema {schema!r} with columns",
+            hint=f"{near(schema, ('native', 'common'))}the schemas are: native, common",
+        )
     if schema == "common" and found.common is None:
         raise UsageError(f"{provider} {found.name} has no calls in it: --schema common does not fit")
     columns = (*found.columns, EXTRA_COLUMN) if schema == "native" else COMMON
@@ -112,5 +131,8 @@ def _call(provider: Provider, words: list[str]) -> Call:
     for call in provider.calls:
         if list(filter(None, (call.group, call.name))) == words:
             return call
-    known = ", ".join(" ".join(filter(None, (call.group, call.name))) for call in provider.calls)
-    raise UsageError(f"{provider.name} has no call {' '.join(words)!r}", hint=f"its calls are: {known}")
+    known = [" ".join(filter(None, (call.group, call.name))) for call in provider.calls]
+    typed = " ".join(words)
+    raise UsageError(
+        f"{provider.name} has no call {typed!r}", hint=f"{near(typed, known)}its calls are: {', '.join(known)}"
+    )

@@ -14,19 +14,41 @@ from cdrctl.cli.run import Session, session
 if TYPE_CHECKING:
     from cdrctl.fetchers import Call, Option
 
-PANELS = ("Window", "Output", "Profile", "Messages")
+PANELS = ("Window", "Which records", "Output", "Profile", "Messages")
+"""The groups of shared options in a page of help, in order; a command's own options stand before them."""
+
+LAST = PANELS[-1]
+"""The group that every command has."""
 
 
-def option(*names: str, about: str, metavar: str | None = None, **more: Any) -> Any:
-    """Return a Typer option."""
-    return typer.Option(*names, help=about, metavar=metavar, show_default=more.pop("show_default", False), **more)
+def option(*names: str, about: str, metavar: str | None = None, panel: str | None = None, **more: Any) -> Any:
+    """Return a Typer option; the panel is its group in the help."""
+    shown = more.pop("show_default", False)
+    return typer.Option(*names, help=about, metavar=metavar, show_default=shown, rich_help_panel=panel, **more)
 
 
 TALK = {
-    "quiet": (bool, option("-q", "--quiet", about="Only errors on stderr."), False),
-    "verbose": (int, option("-v", "--verbose", about="Each request on stderr; -vv adds tracebacks.", count=True), 0),
-    "log_format": (str, option("--log-format", about="Messages as `text` or `json`.", metavar="FORMAT"), "text"),
-    "config": (str | None, option("--config", about="Another configuration file.", metavar="FILE"), None),
+    "quiet": (bool, option("-q", "--quiet", about="Only errors on stderr.", panel="Messages"), False),
+    "verbose": (
+        int,
+        option("-v", "--verbose", about="Each request on stderr; -vv adds tracebacks.", count=True, panel="Messages"),
+        0,
+    ),
+    "log_format": (
+        str | None,
+        option(
+            "--log-format",
+            about="Messages as `text` or `json`; else CDRCTL_LOG_FORMAT, else text.",
+            metavar="FORMAT",
+            panel="Messages",
+        ),
+        None,
+    ),
+    "config": (
+        str | None,
+        option("--config", about="Another configuration file.", metavar="FILE", panel="Profile"),
+        None,
+    ),
 }
 
 SHARED: Mapping[str, tuple[Any, Any, Any]] = {
@@ -37,6 +59,7 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
             "--profile",
             about="Which profile; else CDRCTL_PROFILE, else the only one of this provider. `sandbox` needs no account.",
             metavar="NAME",
+            panel="Profile",
         ),
         None,
     ),
@@ -47,17 +70,20 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
             about="Calls that started at this time or later: 2026-11-19, 2026-11-19T08:00Z, yesterday, 24h. Default: "
             "24h, or what the provider keeps.",
             metavar="TIME",
+            panel="Window",
         ),
         None,
     ),
     "until": (
         str | None,
-        option("--until", about="Calls that started before this time. Default: now.", metavar="TIME"),
+        option("--until", about="Calls that started before this time. Default: now.", metavar="TIME", panel="Window"),
         None,
     ),
     "tz": (
         str | None,
-        option("--tz", about="Zone of times without an offset and of days. Default: UTC.", metavar="ZONE"),
+        option(
+            "--tz", about="Zone of times without an offset and of days. Default: UTC.", metavar="ZONE", panel="Window"
+        ),
         None,
     ),
     "format": (
@@ -68,13 +94,18 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
             about="csv, tsv, jsonl, json or table. Default: by the ending of -o, else table on a terminal, jsonl in a "
             "pipe.",
             metavar="FORMAT",
+            panel="Output",
         ),
         None,
     ),
     "output": (
         str | None,
         option(
-            "-o", "--output", about="File to write, whole or not at all; .gz compresses; - is stdout.", metavar="FILE"
+            "-o",
+            "--output",
+            about="File to write, whole or not at all; .gz compresses; - is stdout.",
+            metavar="FILE",
+            panel="Output",
         ),
         None,
     ),
@@ -84,16 +115,22 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
             "--schema",
             about="native: the provider's fields; common: one CDR for all providers; raw: untouched. Default: native.",
             metavar="SCHEMA",
+            panel="Output",
         ),
         "native",
     ),
-    "fields": (str | None, option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS"), None),
+    "fields": (
+        str | None,
+        option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS", panel="Output"),
+        None,
+    ),
     "where": (
         str | None,
         option(
             "--where",
             about="Only records for which this holds: 'talk_seconds>60 and direction=inbound' (cdrctl help where).",
             metavar="CONDITION",
+            panel="Which records",
         ),
         None,
     ),
@@ -103,24 +140,32 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
             "--sort",
             about="In the order of these fields: start_time,-talk_seconds; - for the most first.",
             metavar="FIELDS",
+            panel="Which records",
         ),
         None,
     ),
-    "limit": (int | None, option("--limit", about="Stop after so many records.", metavar="N", min=1), None),
     "template": (
         str | None,
         option(
             "--template",
             about="A line for each record instead of a format: '{start_time} {from_number:>16}'.",
             metavar="TEXT",
+            panel="Output",
         ),
         None,
     ),
     "header": (
         bool | None,
         option(
-            "--header/--no-header", about="Whether the first line of csv, tsv, table or --template names the fields."
+            "--header/--no-header",
+            about="Whether the first line of csv, tsv, table or --template names the fields.",
+            panel="Output",
         ),
+        None,
+    ),
+    "limit": (
+        int | None,
+        option("--limit", about="Stop after so many records.", metavar="N", min=1, panel="Which records"),
         None,
     ),
     "jobs": (
@@ -132,6 +177,7 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
             metavar="N",
             min=1,
             max=16,
+            panel="Window",
         ),
         1,
     ),
@@ -140,21 +186,38 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         option(
             "--spreadsheet-safe",
             about="csv and tsv: an apostrophe before text that a spreadsheet would take for a formula, +49… too.",
+            panel="Output",
         ),
         False,
     ),
     "strict": (
         bool,
-        option("--strict", about="Exit 7 when records do not fit the columns known (see cdrctl fields)."),
+        option(
+            "--strict",
+            about="Exit 7 when records do not fit the columns known (see cdrctl fields).",
+            panel="Which records",
+        ),
+        False,
+    ),
+    "allow_partial": (
+        bool,
+        option("--allow-partial", about="Exit 0 where 3 would be given.", panel="Which records"),
+        False,
+    ),
+    "fail_if_empty": (
+        bool,
+        option("--fail-if-empty", about="Exit 9 when there are no records.", panel="Which records"),
         False,
     ),
     "dry_run": (
         bool,
-        option("--dry-run", about="Send nothing: print the requests as lines for curl, with masks for secrets."),
+        option(
+            "--dry-run",
+            about="Send nothing: print the requests as lines for curl, with masks for secrets.",
+            panel="Output",
+        ),
         False,
     ),
-    "allow_partial": (bool, option("--allow-partial", about="Exit 0 where 3 would be given."), False),
-    "fail_if_empty": (bool, option("--fail-if-empty", about="Exit 9 when there are no records."), False),
     **TALK,
 }
 WINDOW_ONLY = {"since", "until", "jobs"}
@@ -173,16 +236,16 @@ def parameter(name: str, kind: Any, spelling: Any, default: Any) -> inspect.Para
     )
 
 
-def _own(described: Option) -> inspect.Parameter:
+def _own(described: Option, panel: str) -> inspect.Parameter:
     kind = _TYPES[described.kind]
+    about = described.about[:1].upper() + described.about[1:] + "."
     if described.argument:
-        spelling = typer.Argument(help=described.about, metavar=described.metavar, show_default=False)
+        spelling = typer.Argument(help=about, metavar=described.metavar or described.name.upper(), show_default=False)
         return parameter(f"own_{described.name}", kind, spelling, inspect.Parameter.empty)
     flag = f"--{described.name.replace('_', '-')}"
-    about = described.about[:1].upper() + described.about[1:] + "."
     if described.default is not None:
         about += f" Default: {described.default}."
-    spelling = option(flag, about=about, metavar=described.metavar or _METAVARS[described.kind])
+    spelling = option(flag, about=about, metavar=described.metavar or _METAVARS[described.kind], panel=panel)
     if described.kind == "flag":
         return parameter(f"own_{described.name}", bool, spelling, default=False)
     if described.repeat:
@@ -296,8 +359,10 @@ def in_session(function: Callable[..., None]) -> Callable[..., None]:
     return made_command
 
 
-def command(call: Call, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]) -> Callable[..., None]:
-    """Return the Typer command of one call: the shared options and its own."""
+def command(
+    call: Call, title: str, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]
+) -> Callable[..., None]:
+    """Return the Typer command of one call: its own options, under its provider's title, and the shared ones."""
     shared = {name: spec for name, spec in SHARED.items() if call.windowed or name not in WINDOW_ONLY}
 
     def split(opened: Session, given: dict[str, Any]) -> None:
@@ -305,7 +370,7 @@ def command(call: Call, run: Callable[[Session, Mapping[str, Any], Mapping[str, 
         run(opened, {name: given.get(name) for name in SHARED}, own)
 
     parameters = [
-        *(_own(described) for described in call.options),
+        *(_own(described, title) for described in call.options),
         *(parameter(name, *spec) for name, spec in shared.items()),
     ]
     return made(parameters, call.about, split)

@@ -12,7 +12,7 @@ import typer
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
-from cdrctl.errors import UsageError
+from cdrctl.errors import UsageError, near
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
@@ -24,7 +24,7 @@ commands = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
 
 
-@commands.command()
+@commands.command(epilog="cdrctl profile path\nCDRCTL_CONFIG=work.toml cdrctl profile path")
 @in_session
 def path(
     opened: Session,
@@ -33,7 +33,7 @@ def path(
     put(opened, str(opened.config))
 
 
-@commands.command("list")
+@commands.command("list", epilog="cdrctl profile list\ncdrctl profile list | cut -f1")
 @in_session
 def list_profiles(
     opened: Session,
@@ -51,7 +51,7 @@ def list_profiles(
     put(opened, f"sandbox\t{','.join(PROVIDERS)}\tbuilt in")
 
 
-@commands.command()
+@commands.command(epilog="cdrctl profile show sandbox\nCDRCTL_ACME_PROVIDER=webex cdrctl profile show acme")
 @in_session
 def show(
     opened: Session,
@@ -72,7 +72,11 @@ def show(
         put(opened, opened.voice.clean(f"{key} = {value}"))
 
 
-@commands.command()
+@commands.command(
+    epilog="cdrctl profile add acme --provider webex --set access_token_file=token && cdrctl profile remove acme\n"
+    "export CDRCTL_CONFIG=lab.toml; cdrctl profile add lab --provider webex --set access_token_file=token; "
+    "cdrctl profile remove lab"
+)
 @in_session
 def remove(
     opened: Session,
@@ -85,7 +89,7 @@ def remove(
     opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
 
 
-@commands.command()
+@commands.command(epilog="cdrctl profile check sandbox\ncdrctl profile check sandbox --provider kazoo")
 @in_session
 def check(
     opened: Session,
@@ -113,7 +117,11 @@ def check(
         put(opened, f"{profile.name} ({described.title}): {opened.voice.clean(found_out)}")
 
 
-@commands.command()
+@commands.command(
+    epilog="cdrctl profile add acme --provider webex\n"
+    "cdrctl profile add office --provider portsip --set base_url=https://pbx.example.net/api "
+    "--set username=reports --set password_command='pass show pbx'"
+)
 @in_session
 def add(
     opened: Session,
@@ -143,7 +151,13 @@ def add(
     from cdrctl.fetchers import load  # noqa: PLC0415 - as above
 
     chosen = _settings_given(given or [])
-    described = load(provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})"))
+    named = provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})")
+    if named not in PROVIDERS:
+        raise UsageError(
+            f"there is no provider {named!r}",
+            hint=f"{near(named, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+        )
+    described = load(named)
     settings = _complete(opened, described, chosen, way)
     profiles.check(opened.config, name, described.settings, settings)
     profiles.add(opened.config, name, described.name, settings)
@@ -254,7 +268,8 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
     allowed = set(fields) | {f"{name}_{form}" for name in secrets for form in ("command", "file", "keyring")}
     if unknown := [name for name in given if name not in allowed]:
         raise UsageError(
-            f"{provider.name} has no setting {unknown[0]!r}", hint=f"its settings are: {', '.join(fields)}"
+            f"{provider.name} has no setting {unknown[0]!r}",
+            hint=f"{near(unknown[0], allowed)}its settings are: {', '.join(fields)}",
         )
     settings: dict[str, Any] = dict(given)
 
@@ -278,7 +293,9 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
     ways = provider.ways
     if way is not None:
         if way not in ways:
-            raise UsageError(f"{provider.name} has no such way to sign in", hint=f"the ways are: {', '.join(ways)}")
+            raise UsageError(
+                f"{provider.name} has no such way to sign in", hint=f"{near(way, ways)}the ways are: {', '.join(ways)}"
+            )
         return ways[way]
     started = [names for names in ways.values() if begun & set(names)]
     if started:

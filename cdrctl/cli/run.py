@@ -18,7 +18,12 @@ import typer
 from cdrctl.cli import signals
 from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.cli.world import Voice, World
-from cdrctl.errors import CdrctlError, OutputError, UsageError
+from cdrctl.errors import CdrctlError, OutputError, UsageError, near
+
+LOG_FORMAT = "CDRCTL_LOG_FORMAT"
+"""The variable that says how messages are written where --log-format does not."""
+
+LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,9 @@ class Session:
 
 
 @contextmanager
-def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, config: str | None) -> Iterator[Session]:
+def session(
+    ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str | None, config: str | None
+) -> Iterator[Session]:
     """Return what a command needs, as a context that ends the program with the contract's exit code.
 
     The same options before the command count too; those after it win.
@@ -40,17 +47,18 @@ def session(ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str, c
         gc.freeze()
         gc.enable()
     world, before = _handed_over(ctx)
+    form = log_format or before.get("log_format") or world.environ.get(LOG_FORMAT) or "text"
     voice = Voice(
         world,
         quiet=quiet or before.get("quiet", False),
         verbose=verbose or before.get("verbose", 0),
-        as_json=(log_format if log_format != "text" else before.get("log_format", "text")) == "json",
+        as_json=form == "json",
     )
     voice.conceal(_proxy_secrets(world.environ))
     try:
         from cdrctl.profiles import config_path  # noqa: PLC0415 - not needed for --help
 
-        _check_format({log_format, before.get("log_format", "text")})
+        _check_format(form)
         yield Session(world, voice, config_path(world.environ, config or before.get("config")))
     except CdrctlError as error:
         voice.error(error)
@@ -81,9 +89,12 @@ def _is_interruption(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _check_format(names: set[str]) -> None:
-    for name in names - {"text", "json"}:
-        raise UsageError(f"--log-format is text or json, not {name!r}")
+def _check_format(form: str) -> None:
+    if form not in LOG_FORMATS:
+        raise UsageError(
+            f"--log-format is text or json, not {form!r}",
+            hint=f"{near(form, LOG_FORMATS)}where the option is not given, {LOG_FORMAT} is read",
+        )
 
 
 def _handed_over(ctx: typer.Context) -> tuple[World, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from cdrctl.cli.options import in_session
 from cdrctl.cli.profile import put
 from cdrctl.cli.run import Session
-from cdrctl.errors import OutputError, UsageError
+from cdrctl.errors import OutputError, UsageError, near
 
 POLL_SECONDS = 0.5
 """How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
@@ -26,7 +27,9 @@ def sandbox() -> None:
     """The providers imitated on this machine, for trying things out without an account."""
 
 
-@commands.command()
+@commands.command(
+    epilog="cdrctl sandbox serve\n(umask 077; cdrctl sandbox serve --switch webex.link=doc > sandbox.toml)"
+)
 @in_session
 def serve(
     opened: Session,
@@ -45,14 +48,14 @@ def serve(
 ) -> None:
     """Serve the sandbox until interrupted; prints the addresses as a configuration with ready profiles.
 
-    For example: (umask 077; cdrctl sandbox serve --port 8099 > sandbox.toml)
+    What it prints can be named with --config, in another terminal. `cdrctl sandbox switches` lists the switches.
     """
     from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
 
     try:
         switches = imitations.parse_switches(switch or [])
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(str(error), hint=f"{_near_switch(switch or [])}cdrctl sandbox switches lists them") from None
     try:
         running = imitations.start(port=port, seed=seed, switches=switches, limits=limits)
     except OSError as error:
@@ -75,7 +78,16 @@ def serve(
             continue
 
 
-@commands.command()
+def _near_switch(given: Sequence[str]) -> str:
+    """Return which switch may have been meant by the first that there is not."""
+    from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
+
+    known = [f"{one}.{name}" for one in imitations.PROVIDERS for name in imitations.known_switches(one)]
+    names = [text.partition("=")[0] for text in given]
+    return next((near(name, known) for name in names if name not in known), "")
+
+
+@commands.command(epilog="cdrctl sandbox switches\ncdrctl sandbox switches | grep ^webex | cut -f1,2")
 @in_session
 def switches(opened: Session) -> None:
     """Print every switch of `serve --switch`, what it can be, and what it does, separated by tabs."""

@@ -320,22 +320,25 @@ commands = typer.Typer(rich_markup_mode=None)
 commands.command(
     "export",
     help="Export the calls of several profiles as one stream of common CDRs.",
-    epilog="For example: cdrctl export -p sandbox --since yesterday --until today -f csv",
+    epilog="cdrctl export -p sandbox --since yesterday --until today -o calls.csv\n"
+    "cdrctl export -p sandbox --since 24h | jq -r .outcome | sort | uniq -c",
 )(
     made(
         [
-            parameter("all", bool, option("--all", about="Every profile that is configured."), default=False),
+            parameter(
+                "all", bool, option("--all", about="Every profile that is configured.", panel="Profile"), default=False
+            ),
             parameter(
                 "profile",
                 list[str],
-                option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME"),
+                option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile"),
                 [],
             ),
             *(parameter(name, *spec) for name, spec in SHARED.items() if name not in {"profile", "schema", "jobs"}),
             parameter(
                 "schema",
                 str,
-                option("--schema", about="Only common, which is the default.", metavar="SCHEMA"),
+                option("--schema", about="Only common, which is the default.", metavar="SCHEMA", panel="Output"),
                 "common",
             ),
         ],

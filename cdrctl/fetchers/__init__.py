@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdrctl import PROVIDERS
-from cdrctl.errors import CdrctlError, ConfigurationError
+from cdrctl.errors import CdrctlError, ConfigurationError, near
 from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Value, at_a_glance
 from cdrctl.seen import Span
 from cdrctl.windows import Window
@@ -91,7 +91,7 @@ class Call:
         default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
         options: What this call takes beside the shared options.
         shown: The columns a table shows when no fields are asked for.
-        example: Arguments that work after the command against the sandbox, for its help.
+        examples: Two command lines for its help, as they are typed, which work against the sandbox.
         group: The command's group between provider and name, such as `reports`; empty for none.
         offline: It asks nobody: it needs no profile.
         lookback: How long after the start of a call its record may still come or change, as far as is known: an
@@ -119,7 +119,7 @@ class Call:
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
     options: tuple[Option, ...] = ()
     shown: tuple[str, ...] = ()
-    example: str = ""
+    examples: tuple[str, ...] = ()
     group: str = ""
     offline: bool = False
     gives_file: bool | str = False
@@ -267,7 +267,10 @@ def load(name: str) -> Provider:
         ConfigurationError: There is no such provider.
     """
     if name not in PROVIDERS:
-        raise ConfigurationError(f"there is no provider {name!r}", hint=f"the providers are: {', '.join(PROVIDERS)}")
+        raise ConfigurationError(
+            f"there is no provider {name!r}",
+            hint=f"{near(name, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+        )
     provider: Provider = importlib.import_module(f"cdrctl.fetchers.{name}").PROVIDER
     return provider
 

@@ -1648,7 +1648,13 @@ PROVIDER = Provider(
                 *("start_time", "direction", "calling_phone_number", "called_phone_number"),
                 *("employee_full_name", "duration", "total_duration", "finish_reason"),
             ),
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl callgear legs -p sandbox --since yesterday --until today -o legs.csv",
+                (
+                    "cdrctl callgear legs -p sandbox --since yesterday --until today --filter 'duration>60' --filter "
+                    "direction=in"
+                ),
+            ),
         ),
         Call(
             name="calls",
@@ -1671,7 +1677,10 @@ PROVIDER = Provider(
                 *("start_time", "direction", "contact_phone_number", "virtual_phone_number"),
                 *("last_answered_employee_full_name", "talk_duration", "total_duration", "finish_reason"),
             ),
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl callgear calls -p sandbox --since yesterday --until today --schema common -o calls.csv",
+                "cdrctl callgear calls -p sandbox --since 24h | jq -r 'select(.is_lost) .start_time'",
+            ),
         ),
         Call(
             name="costs",
@@ -1689,7 +1698,13 @@ PROVIDER = Provider(
                 *("start_time", "leg_id", "direction", "calling_phone_number", "called_phone_number"),
                 *("chargeable_duration", "cost_per_minute", "total_charge"),
             ),
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl callgear costs -p sandbox --since yesterday --until today -o costs.csv",
+                (
+                    "cdrctl callgear costs -p sandbox --since yesterday --until today | jq -r .total_charge | awk '{ "
+                    "sum += $1 } END { print sum }'"
+                ),
+            ),
         ),
         Call(
             name="users",
@@ -1698,6 +1713,10 @@ PROVIDER = Provider(
             fetch=users,
             identity=identity,
             options=(*_asking(USERS), _PAGE_SIZE),
+            examples=(
+                "cdrctl callgear users -p sandbox -f table",
+                "cdrctl callgear users -p sandbox | jq -r .id",
+            ),
         ),
     ),
 )

@@ -1343,7 +1343,13 @@ PROVIDER = Provider(
             common=common,
             options=_LISTING,
             shown=_SHOWN,
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --schema common -o legs.csv",
+                (
+                    "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --filter direction=inbound -f tsv "
+                    "--fields caller_id_number | sort | uniq -c"
+                ),
+            ),
         ),
         Call(
             name="interactions",
@@ -1358,7 +1364,10 @@ PROVIDER = Provider(
             common=common,
             options=_LISTING,
             shown=_SHOWN,
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl kazoo interactions -p sandbox --since yesterday --until today -o calls.jsonl",
+                "cdrctl kazoo interactions -p sandbox --since 7d --tz Europe/Berlin | jq -s length",
+            ),
         ),
         Call(
             name="legs",
@@ -1370,7 +1379,10 @@ PROVIDER = Provider(
             common=common_document,
             options=(replace(_ID, about="interaction id, or the id of one of its CDRs"), _ACCOUNT),
             shown=_DOCUMENT_SHOWN,
-            example="63962351927-c41244fd",  # of the sandbox's exchange on 19 November 2026
+            examples=(
+                "cdrctl kazoo legs -p sandbox 63962351927-c41244fd",
+                "cdrctl kazoo legs -p sandbox 63962351927-c41244fd --schema common -f table",
+            ),
         ),
         Call(
             name="cdr",
@@ -1382,7 +1394,10 @@ PROVIDER = Provider(
             common=common_document,
             options=(replace(_ID, about="id of the CDR, such as 202611-…"), _ACCOUNT),
             shown=_DOCUMENT_SHOWN,
-            example="202611-5a75675ac70995f51f67@10.26.0.242",
+            examples=(
+                "cdrctl kazoo cdr -p sandbox 202611-5a75675ac70995f51f67@10.26.0.242",
+                "cdrctl kazoo cdr -p sandbox -f json 202611-5a75675ac70995f51f67@10.26.0.242",
+            ),
         ),
     ),
 )

@@ -1611,6 +1611,12 @@ def _with_default(options: Sequence[Option], name: str, default: str) -> tuple[O
     return tuple(replace(one, default=default) if one.name == name else one for one in options)
 
 
+def _listed(group: str, then: str, *, name: str | None = None) -> str:
+    """Return an example with a report that a listing names: its id is the PBX's own."""
+    which = f"'select(.name == \"{name}\") .id'" if name else ".id"
+    return f"cdrctl portsip {group} list -p sandbox | jq -r {which} | xargs -rn1 cdrctl portsip {group} {then}"
+
+
 _report = functools.partial(Call, identity=identity, group="reports")
 _completed = functools.partial(Call, identity=identity, group="completed-reports", columns=FINISHED)
 
@@ -1645,7 +1651,10 @@ PROVIDER = Provider(
             common=common,
             options=(*_CALLS, _OWN),
             shown=_SHOWN,
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl portsip cdrs -p sandbox --since yesterday --until today --with-cost -o calls.csv",
+                "cdrctl portsip cdrs -p sandbox --since 24h --filter \"startswith(callee,'2')\" -f table",
+            ),
         ),
         Call(
             name="calllogs",
@@ -1663,7 +1672,10 @@ PROVIDER = Provider(
             common=common,
             options=_CALLS,
             shown=_SHOWN,
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl portsip calllogs -p sandbox --since yesterday --until today --schema common -o logs.csv",
+                "cdrctl portsip calllogs -p sandbox --since 24h --search 2007 | jq -r .session_id | uniq",
+            ),
         ),
         Call(
             name="cdr",
@@ -1674,7 +1686,10 @@ PROVIDER = Provider(
             common=common_leg,
             options=(_ID, _OWN),
             shown=(*_SHOWN, "cost"),
-            example="1175612102920896513",  # of the sandbox's exchange on 19 November 2026
+            examples=(
+                "cdrctl portsip cdr -p sandbox 1175612102920896513",
+                "cdrctl portsip cdr -p sandbox 1175612102920896513 | jq -r .cost",
+            ),
         ),
         Call(
             name="calllog",
@@ -1685,7 +1700,10 @@ PROVIDER = Provider(
             common=common,
             options=(_ID,),
             shown=(*_SHOWN, "cost"),
-            example="1175598640098443266",
+            examples=(
+                "cdrctl portsip calllog -p sandbox 1175598640098443266",
+                "cdrctl portsip calllog -p sandbox 1175598640098443266 --schema common -f json",
+            ),
         ),
         _report(
             name="list",
@@ -1694,6 +1712,10 @@ PROVIDER = Provider(
             fetch=reports,
             options=_QUERY,
             shown=_REPORT_SHOWN,
+            examples=(
+                "cdrctl portsip reports list -p sandbox -f table",
+                "cdrctl portsip reports list -p sandbox --fields id,name,cron_expr -f tsv",
+            ),
         ),
         _report(
             name="show",
@@ -1702,6 +1724,7 @@ PROVIDER = Provider(
             fetch=show_report,
             options=(_ID,),
             shown=_REPORT_SHOWN,
+            examples=(_listed("reports", "show -p sandbox"), _listed("reports", "show -p sandbox -f json")),
         ),
         _report(
             name="create",
@@ -1715,8 +1738,17 @@ PROVIDER = Provider(
                 Option("wait_at_most", "how long", kind="duration", default="10m"),
             ),
             shown=(*_REPORT_SHOWN, "file_name", "file_size"),
-            example="--type NORMAL --email user@example.com --range YESTERDAY",
             gives_file="wait",
+            examples=(
+                (
+                    "cdrctl portsip reports create -p sandbox --type NORMAL --email user@example.com --range YESTERDAY "
+                    "--wait -o report.csv"
+                ),
+                (
+                    "cdrctl portsip reports create -p sandbox --type NORMAL --email user@example.com --range YESTERDAY "
+                    "--cron '0 6 * * *'"
+                ),
+            ),
         ),
         _report(
             name="update",
@@ -1725,6 +1757,10 @@ PROVIDER = Provider(
             fetch=update_report,
             options=(_ID, *_REPORT_OPTIONS),
             shown=_REPORT_SHOWN,
+            examples=(
+                _listed("reports", "update -p sandbox --email user@example.com", name="daily"),
+                _listed("reports", "update -p sandbox --cron '0 6 * * 1'", name="weekly"),
+            ),
         ),
         _report(
             name="delete",
@@ -1733,6 +1769,10 @@ PROVIDER = Provider(
             fetch=delete_report,
             options=(_ID,),
             shown=_REPORT_SHOWN,
+            examples=(
+                _listed("reports", "delete -p sandbox", name="old"),
+                _listed("reports", "delete -p sandbox", name="test"),
+            ),
         ),
         _completed(
             name="list",
@@ -1740,6 +1780,10 @@ PROVIDER = Provider(
             fetch=completed_reports,
             options=_QUERY,
             shown=_FINISHED_SHOWN,
+            examples=(
+                "cdrctl portsip completed-reports list -p sandbox -f table",
+                "cdrctl portsip completed-reports list -p sandbox | jq -r .file_name",
+            ),
         ),
         _completed(
             name="show",
@@ -1747,6 +1791,10 @@ PROVIDER = Provider(
             fetch=show_completed,
             options=(_ID,),
             shown=_FINISHED_SHOWN,
+            examples=(
+                _listed("completed-reports", "show -p sandbox"),
+                _listed("completed-reports", "show -p sandbox -f json"),
+            ),
         ),
         _completed(
             name="download",
@@ -1755,6 +1803,10 @@ PROVIDER = Provider(
             options=(_ID,),
             shown=_FINISHED_SHOWN,
             gives_file=True,
+            examples=(
+                _listed("completed-reports", "download -p sandbox"),
+                _listed("completed-reports", "download -p sandbox", name="daily"),
+            ),
         ),
         _completed(
             name="delete",
@@ -1762,6 +1814,10 @@ PROVIDER = Provider(
             fetch=delete_completed,
             options=(_ID,),
             shown=_FINISHED_SHOWN,
+            examples=(
+                _listed("completed-reports", "delete -p sandbox", name="old"),
+                _listed("completed-reports", "delete -p sandbox", name="test"),
+            ),
         ),
     ),
 )

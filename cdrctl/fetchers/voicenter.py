@@ -1158,7 +1158,10 @@ PROVIDER = Provider(
                 ),
             ),
             shown=("date", "type", "caller_number", "target_number", "representative_name", "dial_status", "duration"),
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl voicenter cdrs -p sandbox --since yesterday --until today --schema common -o calls.csv",
+                "cdrctl voicenter cdrs -p sandbox --since 24h --extension SIPSIP7 | jq -s 'map(.duration) | add'",
+            ),
         ),
         Call(
             name="notifications",
@@ -1169,8 +1172,11 @@ PROVIDER = Provider(
             common=common_notification,
             options=(Option("file", "where they are; - is standard input", kind="file", argument=True),),
             shown=("time", "type", "caller", "target", "representative_name", "status", "duration"),
-            example="notifications.jsonl",
             offline=True,
+            examples=(
+                'echo \'{"caller": "0720000001"}\' | cdrctl voicenter notifications -',
+                'echo \'{"caller": "0720000001"}\' > a.json && cdrctl voicenter notifications a.json --schema common',
+            ),
         ),
     ),
 )

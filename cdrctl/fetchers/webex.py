@@ -1047,7 +1047,10 @@ PROVIDER = Provider(
             common=common,
             options=_OPTIONS,
             shown=_SHOWN,
-            example="--since yesterday --until today",
+            examples=(
+                "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
+                "cdrctl webex cdrs -p sandbox --since 2h | jq -r 'select(.answered | not) .user'",
+            ),
         ),
         Call(
             name="stream",
@@ -1068,7 +1071,10 @@ PROVIDER = Provider(
             common=common,
             options=_OPTIONS,
             shown=_SHOWN,
-            example="--since 2h",
+            examples=(
+                "cdrctl webex stream -p sandbox --since 2h -f table",
+                "cdrctl webex stream -p sandbox --since 2h --schema common -o newest.csv.gz",
+            ),
         ),
     ),
     keeps_tokens=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import socket
 import subprocess
@@ -30,9 +29,11 @@ def _served() -> Iterator[sandbox.Sandbox]:
 
 def words(provider: str, call: Call, tmp_path: Path) -> list[str]:
     """Return a command of a call, with what it must be given."""
-    given = shlex.split(call.example) or ["7" for described in call.options if described.argument]
+    given = ["7" for described in call.options if described.argument]
     if call.name == "update":
         given += ["--name", "new"]
+    if call.name == "create":
+        given += ["--type", "NORMAL", "--range", "YESTERDAY", "--email", "me@example.com", "--file-format", "CSV"]
     if call.offline:
         captured = tmp_path / "captured"
         captured.write_text("{}\n", encoding="utf-8")

@@ -6,7 +6,6 @@ import csv
 import gzip
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -257,29 +256,6 @@ def test_an_unusable_output_keeps_what_was_there(tmp_path: Path) -> None:
     assert run("webex", "cdrs", "-p", "sandbox", "--since", "45d", "-o", target).code == 2
     assert target.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
-
-
-@pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda value: getattr(value, "name", value))
-def test_the_example_in_each_commands_help_works(
-    provider: str,
-    call: object,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    words = [word for word in (getattr(call, "group", ""), getattr(call, "name", "")) if word]
-    assert run(provider, *words, "--help").code == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    match = re.search(r"For example: cdrctl (.*)$", shown)
-    monkeypatch.chdir(tmp_path)
-    Path("notifications.jsonl").write_text(NOTIFICATION, encoding="utf-8")
-    if match:
-        ran = run(*shlex.split(match.group(1)))
-        assert ran.code == 0, ran.err
-    else:
-        assert words[-1] in {"list", "update", "delete", "show", "download", "users"}, (
-            "it has no example that could work"
-        )
 
 
 def test_one_leg_and_one_interaction_are_found_by_the_ids_that_the_listings_give() -> None:

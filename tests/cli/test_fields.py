@@ -34,6 +34,11 @@ def words(call: Call) -> list[str]:
     return [*filter(None, (call.group, call.name))]
 
 
+def after_the_command(call: Call) -> list[str]:
+    """Return what a call's first example has beside the profile."""
+    return call.examples[0].split()[2 + len(words(call)) + len(["-p", "sandbox"]) :]
+
+
 def name(one: Any) -> str:
     return "-".join(words(one)) if isinstance(one, Call) else getattr(one, "name", repr(one))
 
@@ -137,7 +142,7 @@ class Office:
             return [self._made("completed-reports"), *saved]
         if call.windowed:
             return ["--since", "2026-11-20T14:00Z", "--until", "2026-11-20T16:00Z"]
-        return call.example.split() if call.options and call.options[0].argument else []
+        return after_the_command(call) if call.options and call.options[0].argument else []
 
     def _made(self, group: str) -> str:
         """Return the id of a new report, or of its file."""

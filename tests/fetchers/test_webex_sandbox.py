@@ -219,6 +219,6 @@ def test_a_check_of_the_profile_finds_the_service() -> None:
 @pytest.mark.parametrize("call", PROVIDER.calls, ids=lambda call: call.name)
 def test_the_example_of_each_call_is_a_window_the_call_keeps(call: Any) -> None:
     ago = {"cdrs": timedelta(days=1, hours=12), "stream": timedelta(hours=2)}[call.name]
-    assert call.example.split()[:2] == ["--since", {"cdrs": "yesterday", "stream": "2h"}[call.name]]
+    assert f" --since {'yesterday' if call.name == 'cdrs' else '2h'} " in call.examples[0]
     with world() as there:
         assert there.ids(NOW - ago, NOW - call.lag, call.name)

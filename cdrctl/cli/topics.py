@@ -1,0 +1,267 @@
+"""What commands have in common, explained by `cdrctl help TOPIC`, in the manual and in the README: texts as data.
+
+Tests hold each of them against the code: the exit codes against the errors, the formats against the writers, and every
+time that is given as an example is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Rows = tuple[tuple[str, str], ...]
+"""Words and what is said of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What is said of one subject.
+
+    Args:
+        about: One line about it.
+        examples: Two command lines that work as they stand.
+        parts: Paragraphs and tables, in order.
+    """
+
+    about: str
+    examples: tuple[str, str]
+    parts: tuple[str | Rows, ...]
+
+
+EXIT_CODES: Rows = (
+    ("0", "done, also when there were no records"),
+    ("1", "a bug of ours"),
+    ("2", "usage"),
+    ("3", "incomplete: some of the window could not be had (`--allow-partial` makes it 0)"),
+    ("4", "sign-in or permission"),
+    ("5", "temporary: rate limit, network, 5xx after all retries; run it again"),
+    ("6", "configuration"),
+    ("7", "the provider refused, or answered in a shape we do not know"),
+    ("8", "the output cannot be written"),
+    ("9", "no records, and `--fail-if-empty` was given"),
+    ("11", "another run holds the lock"),
+    ("130", "interrupted"),
+)
+
+FORMATS: Rows = (
+    ("csv", "UTF-8 with commas, RFC 4180 quoting, one header even for no records (.csv)"),
+    ("tsv", "the same with tabs and without quotes: a tab or a line end within a value is written as a space (.tsv)"),
+    ("jsonl", "one JSON object a line, in the order of the columns (.jsonl, .ndjson)"),
+    ("json", "one JSON array (.json)"),
+    ("table", "for people: fits the terminal, shows times in the zone of --tz and names it (.txt)"),
+)
+
+SCHEMAS: Rows = (
+    ("native", "the default: the provider's own fields, with snake_case names and types"),
+    ("common", "the same 27 columns for every provider: one form of CDR, version 1"),
+    ("raw", "the records as the provider sent them, untouched; for jsonl and json only"),
+)
+
+TIMES: Rows = (
+    ("now", "2026-11-20T20:00:00Z"),
+    ("today", "2026-11-20T00:00:00Z"),
+    ("yesterday", "2026-11-19T00:00:00Z"),
+    ("monday", "2026-11-16T00:00:00Z"),
+    ("90m", "2026-11-20T18:30:00Z"),
+    ("24h", "2026-11-19T20:00:00Z"),
+    ("7d", "2026-11-13T20:00:00Z"),
+    ("2w", "2026-11-06T20:00:00Z"),
+    ("2026-11-19", "2026-11-19T00:00:00Z"),
+    ("2026-11", "2026-11-01T00:00:00Z"),
+    ("2026-11-19T08:00", "2026-11-19T08:00:00Z"),
+    ("2026-11-19 08:00:30", "2026-11-19T08:00:30Z"),
+    ("2026-11-19T08:00+01:00", "2026-11-19T07:00:00Z"),
+    ("19 Nov 2026", "2026-11-19T00:00:00Z"),
+)
+"""What is written, and the instant that it means at 20:00 UTC of Friday, 20 November 2026."""
+
+TIMES_IN_BERLIN: Rows = (
+    ("yesterday", "2026-11-18T23:00:00Z"),
+    ("2026-11-19T08:00", "2026-11-19T07:00:00Z"),
+    ("2026-11-19T08:00Z", "2026-11-19T08:00:00Z"),
+    ("24h", "2026-11-19T20:00:00Z"),
+)
+"""The same with `--tz Europe/Berlin`."""
+
+TIMES_REFUSED: Rows = (
+    ("02/03/26", "the day or the month may come first"),
+    ("10:30", "it does not say which day"),
+    ("2026-11-19 08:00 CET", "names of zones are not the same everywhere; offsets are"),
+)
+"""What can be read in more than one way."""
+
+ENVIRONMENT: Rows = (
+    ("CDRCTL_PROFILE", "the profile to use where -p names none"),
+    ("CDRCTL_CONFIG", "the configuration file where --config names none"),
+    ("CDRCTL_LOG_FORMAT", "`text` or `json`, where --log-format says nothing"),
+    (
+        "CDRCTL_<PROFILE>_<SETTING>",
+        "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; it wins over the file",
+    ),
+    ("CDRCTL_<PROFILE>_PROVIDER", "makes a profile that is in no file"),
+    ("NO_COLOR", "no colours in a table, whatever its value; TERM=dumb does the same"),
+    ("COLUMNS", "the width to fit help and tables to"),
+    ("TZ", "the zone that --tz local means"),
+    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxies, in either case, as for other programs"),
+)
+
+TOPICS = {
+    "exit-codes": Topic(
+        "What each exit code means, and what to do about it.",
+        (
+            "cdrctl webex cdrs -p sandbox --since 24h -q -o calls.csv; echo $?",
+            "cdrctl webex cdrs -p sandbox --since 24h -o calls.csv || [ $? -eq 3 ]",
+        ),
+        (
+            "A script can rely on these; they do not change.",
+            EXIT_CODES,
+            (
+                "5 and 11 pass: run the same command again, later. 3 means that the output is there and not whole: "
+                "the message on stderr says what is missing; where a provider has the newest calls only after some "
+                "minutes, run it again then. After 4 and 6, `cdrctl profile check NAME` says what is wrong with a "
+                "profile. 7 is the provider's, and its own words are in the message."
+            ),
+            (
+                "A reader that leaves, as `head` does, is no error: the exit code is 0. With --log-format json the "
+                "last line on stderr is an object that holds the exit code of an error."
+            ),
+        ),
+    ),
+    "times": Topic(
+        "How times, days and zones are written in --since and --until.",
+        (
+            "cdrctl webex cdrs -p sandbox --since yesterday --until today -o day.csv",
+            "cdrctl kazoo cdrs -p sandbox --since 24h --until 90m --tz Europe/Berlin -f table",
+        ),
+        (
+            "On Friday, 20 November 2026, at 20:00 UTC, these mean:",
+            TIMES,
+            (
+                "A day, a month or a word such as `monday` (the latest one) means its first instant, for --until as "
+                "well: `--since 2026-10 --until 2026-11` is October, whole. 90m, 24h, 7d and 2w are so long ago, a "
+                "day always being 24 hours of them."
+            ),
+            (
+                "Times without an offset, and days, are in the zone of --tz, else in the profile's `timezone`, else "
+                "in UTC. A zone is a name such as Europe/Berlin, or `utc`, or `local` for this machine's. A local day "
+                "has 23 or 25 hours when the clocks change. With --tz Europe/Berlin, at the same moment:"
+            ),
+            TIMES_IN_BERLIN,
+            "Other dates are read where they have one meaning only. What could mean two things is refused:",
+            TIMES_REFUSED,
+            "Durations, as for --longest-call, are a whole number and a unit: 90s, 90m, 24h, 7d or 2w.",
+        ),
+    ),
+    "windows": Topic(
+        "Which calls are between --since and --until, and why windows fit together.",
+        (
+            "cdrctl portsip cdrs -p sandbox --since yesterday --until today -o day.csv",
+            "cdrctl portsip cdrs -p sandbox --since 48h --until 24h --jobs 4 -o day.csv.gz",
+        ),
+        (
+            (
+                "A window is half-open: a call is in it when it started at --since or later, and before --until. It "
+                "is the start of the call that counts, whatever the provider itself selects by. The default is the "
+                "last 24 hours, or what the provider keeps where that is less."
+            ),
+            (
+                "Windows tile: exporting [a,b) and then [b,c) gives exactly the records of [a,c), none twice and none "
+                "missing. To that end more is asked for than the window, and cut here."
+            ),
+            (
+                "A provider has a call some minutes after it has ended. A window that reaches to now is cut there, "
+                "and a note says so; a window that is over, and whose last minutes are not there yet, is incomplete: "
+                "exit code 3. A call in progress comes when it ends: let exports overlap by as much as a call may "
+                "last and drop by `record_id` what comes twice, or let `cdrctl sync` do that."
+            ),
+            "What the provider no longer keeps is refused before anything is asked.",
+        ),
+    ),
+    "schemas": Topic(
+        "Which columns records have: native, common or raw.",
+        (
+            "cdrctl fields webex cdrs -f table",
+            "cdrctl kazoo cdrs -p sandbox --since 24h --schema common -o calls.csv",
+        ),
+        (
+            SCHEMAS,
+            (
+                "`cdrctl fields PROVIDER CALL` lists the columns of a call, each with its type, its meaning, an "
+                "example and the provider's own key; with --schema common those of the common CDR. The columns of a "
+                "call are the same on every run, whatever came; --fields a,b,c chooses some of them, in this order."
+            ),
+            (
+                "What the provider sends beside the columns known is kept: as further keys in JSON, in a last column "
+                "`extra` in csv and tsv, and a warning names it. With --strict it ends the export with exit code 7."
+            ),
+            (
+                "What a provider does not give is null, never 0. In the common CDR `direction` is inbound, outbound, "
+                "internal or unknown, and `outcome` is answered, no_answer, busy, cancelled, rejected, failed, "
+                "voicemail, abandoned or unknown; `call_id` joins the legs of one call."
+            ),
+        ),
+    ),
+    "formats": Topic(
+        "How records are written: csv, tsv, jsonl, json or table, and more by packages.",
+        (
+            "cdrctl webex cdrs -p sandbox --since 24h -o calls.csv.gz",
+            "cdrctl webex cdrs -p sandbox --since 24h | jq -r .calling_number",
+        ),
+        (
+            FORMATS,
+            (
+                "Without -f the ending of -o FILE decides, else a terminal gets a table and a pipe gets jsonl. A file "
+                "is written under another name and renamed when it is whole; .gz after the ending compresses it; `-o "
+                "-` is stdout. Only data goes to stdout."
+            ),
+            (
+                "Values are the same everywhere: times are 2026-11-19T08:00:00.123Z, durations are whole seconds, "
+                "money is a decimal text, ids are text, never numbers. Nothing is null in JSON and empty in csv and "
+                "tsv. For a file that a spreadsheet opens, --spreadsheet-safe puts an apostrophe before what it would "
+                "run."
+            ),
+            "A package adds a format by an entry point of the group `cdrctl.writers`.",
+        ),
+    ),
+    "profiles": Topic(
+        "Where credentials are kept, and which profile a command uses.",
+        (
+            "cdrctl profile add acme --provider webex --set access_token_command='pass show webex'",
+            "CDRCTL_LAB_PROVIDER=kazoo cdrctl profile list",
+        ),
+        (
+            (
+                "A profile is a name, a provider and the settings to sign in with, in one TOML file that only you may "
+                "read: `cdrctl profile path` says where it is. `cdrctl profile add NAME` asks for what is needed and "
+                "hides secrets while you type; `cdrctl profile check NAME` makes one small request with it."
+            ),
+            (
+                "A command uses the profile that -p names, else CDRCTL_PROFILE, else the only one of its provider. `-p "
+                "sandbox` is built in and needs no account."
+            ),
+            "Any secret `x` may be given otherwise than by itself:",
+            (
+                ("x_command", "a command whose standard output is the secret, such as `pass show kazoo/lab`"),
+                ("x_file", "a file whose content is the secret"),
+                ("x_keyring", "`true`: the system's keyring has it (pip install 'cdrctl[keyring]')"),
+                ("CDRCTL_<PROFILE>_X", "a variable of the environment, which wins over the file"),
+            ),
+            "No secret is taken from the command line, printed, logged, or sent to another host than the profile's.",
+        ),
+    ),
+    "environment": Topic(
+        "Which variables of the environment are read.",
+        (
+            "CDRCTL_PROFILE=sandbox cdrctl webex cdrs --since 24h -o calls.csv",
+            "CDRCTL_ACME_PROVIDER=webex CDRCTL_ACME_ACCESS_TOKEN_FILE=token cdrctl profile show acme",
+        ),
+        (
+            ENVIRONMENT,
+            (
+                "In a variable's name the profile's is in capitals, with _ for every character that is no letter or "
+                "digit. An option of the command line wins over a variable, and a variable over the configuration "
+                "file."
+            ),
+        ),
+    ),
+}
+"""The topics by name, in the order of the list."""

@@ -1,0 +1,133 @@
+"""The manual: made of the same values as the help, nothing for formatters to complain of, installed by the wheel."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from cdrctl import PROVIDERS
+from cdrctl.cli.app import COMMANDS
+from cdrctl.cli.topics import EXIT_CODES, TOPICS
+from tests.cli.man import FOLDER, LONGEST_LINE, _inner, _plain, _text, pages
+
+ROOT = Path(__file__).parents[2]
+PAGES = pages()
+SHARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+
+each = pytest.mark.parametrize("name", PAGES)
+
+
+def formatted(name: str) -> str:
+    """Return a page as it is read at eighty columns."""
+    if shutil.which("groff") is None:
+        pytest.skip("needs groff")
+    ran = subprocess.run(
+        ["groff", "-ww", "-man", "-Tutf8", "-rLL=80n", FOLDER / name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stderr == ""
+    return re.sub(r"\x1b\[[0-9;]*m|.\x08", "", ran.stdout)
+
+
+def test_the_pages_are_those_of_the_help() -> None:
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
+    assert there == PAGES, "run: python -m tests.cli.man"
+
+
+def test_there_is_a_page_for_the_program_and_for_each_of_its_commands() -> None:
+    assert set(PAGES) == {"cdrctl.1", *(f"cdrctl-{name}.1" for name in (*PROVIDERS, *COMMANDS))}
+
+
+@each
+def test_a_page_is_plain_ascii_in_short_lines(name: str) -> None:
+    lines = PAGES[name].splitlines()
+    assert PAGES[name].isascii()
+    assert [line for line in lines if len(line) > LONGEST_LINE + len(r"\&") and not line.startswith("  ")] == []
+    known = {".TH", ".SH", ".SS", ".PP", ".TP", ".EX", ".EE", ".br", ".nh", ".ad", ".BR"}
+    assert {line.split(" ")[0] for line in lines if line.startswith((".", "'"))} <= known
+
+
+@each
+def test_a_page_is_formatted_without_a_warning_and_fits_eighty_columns(name: str) -> None:
+    shown = formatted(name)
+    assert max(map(len, shown.splitlines())) <= 80
+    titles = re.findall(r"^([A-Z][A-Z ]+)$", shown, re.MULTILINE)
+    assert titles[:4] == ["NAME", "SYNOPSIS", "EXAMPLES", "DESCRIPTION"]
+    assert titles[-1] == "SEE ALSO"
+    assert {"OPTIONS", "EXIT STATUS"} <= set(titles)
+
+
+@each
+def test_a_page_has_nothing_that_mandoc_complains_of(name: str) -> None:
+    if shutil.which("mandoc") is None:
+        pytest.skip("needs mandoc")
+    assert subprocess.run(["mandoc", "-T", "lint", FOLDER / name], capture_output=True, check=False).stdout == b""
+
+
+def test_the_programs_page_explains_every_topic_and_exit_code() -> None:
+    shown = formatted("cdrctl.1")
+    for name in TOPICS:
+        assert f"\n{'EXIT STATUS' if name == 'exit-codes' else name.upper()}\n" in shown
+    for code, said in EXIT_CODES:
+        assert re.search(rf"^ +{code} +{re.escape(said.split()[0])}", shown, re.MULTILINE)
+
+
+def test_an_option_of_some_commands_says_of_which_it_is_not() -> None:
+    shown = " ".join(formatted("cdrctl-kazoo.1").split())
+    assert "--until TIME Calls that started before this time. Default: now. Not of: legs, cdr." in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "roff"),
+    [
+        (".gz compresses", r"\&.gz compresses"),
+        ("'x'", r"\&\(aqx\(aq"),
+        ("a\\b", r"a\eb"),
+        ("--since", r"\-\-since"),
+        ("+49…", r"+49\[u2026]"),
+    ],
+)
+def test_no_character_has_a_meaning_of_its_own(written: str, roff: str) -> None:
+    assert _plain(written) == roff
+    assert list(_text(written)) == [roff]
+
+
+def test_what_is_between_backticks_is_bold() -> None:
+    assert list(_text("Write `-o -` so.")) == [r"Write \fB\-o \-\fR so."]
+    assert _inner("a`b") == r"a\(gab"
+
+
+def test_pages_and_completions_are_installed_where_they_are_looked_for() -> None:
+    shared = SHARED["wheel"]["shared-data"]
+    assert shared == {
+        "docs/man": "share/man/man1",
+        "completions/cdrctl.bash": "share/bash-completion/completions/cdrctl",
+        "completions/cdrctl.fish": "share/fish/vendor_completions.d/cdrctl.fish",
+        "completions/cdrctl.zsh": "share/zsh/site-functions/_cdrctl",
+    }
+    assert all((ROOT / source).exists() for source in shared)
+    assert {Path(source).parts[0] for source in shared} <= set(SHARED["sdist"]["include"])
+
+
+@pytest.mark.skipif(find_spec("hatchling") is None, reason="needs hatchling")
+def test_the_wheel_has_them(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    names = {name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {f"share/man/man1/{name}" for name in PAGES} <= names
+    assert {
+        "share/bash-completion/completions/cdrctl",
+        "share/fish/vendor_completions.d/cdrctl.fish",
+        "share/zsh/site-functions/_cdrctl",
+    } <= names

@@ -8,7 +8,6 @@ through as it came, with one warning per column, and a field that no column name
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import json
@@ -24,7 +23,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from cdrctl.errors import ProviderError, UsageError
+from cdrctl.errors import ProviderError, UsageError, near
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
@@ -985,10 +984,8 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
     at = {column.name: position for position, column in enumerate(columns)}
     for name in fields:
         if name not in at:
-            near = difflib.get_close_matches(name, at, n=3)
             raise UsageError(
-                f"there is no field {name!r} here",
-                hint=f"did you mean {' or '.join(near)}?" if near else f"the fields are: {', '.join(at)}",
+                f"there is no field {name!r} here", hint=near(name, at).rstrip() or f"the fields are: {', '.join(at)}"
             )
     return [at[name] for name in fields]
 

@@ -15,6 +15,7 @@ from cdrctl import PROVIDERS, __version__
 from cdrctl.cli.options import TALK, spared
 from cdrctl.cli.page import helped
 from cdrctl.cli.run import stop_writing
+from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.cli.world import World
 from cdrctl.errors import CdrctlError, OutputError
 
@@ -191,6 +192,8 @@ def main(arguments: list[str], world: World) -> int:
         code = ended if isinstance(ended, int) else 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except typer.Abort:  # somebody left where something was asked
+        code = INTERRUPTED
     except OSError:  # what typer itself prints, such as help, could not be written
         code = OutputError.exit_code
     except (CdrctlError, _Refusal) as error:

@@ -44,7 +44,7 @@ EXIT_CODES: Rows = (
 
 FORMATS: Rows = (
     ("csv", "UTF-8 with commas, RFC 4180 quoting, one header even for no records (.csv)"),
-    ("tsv", "the same with tabs and without quotes: a tab or a line end within a value is written as a space (.tsv)"),
+    ("tsv", r"the same with tabs and no quotes: a value's own tabs, line ends and \ are \t, \n, \r and \\ (.tsv)"),
     ("jsonl", "one JSON object a line, in the order of the columns (.jsonl, .ndjson)"),
     ("json", "one JSON array (.json)"),
     ("table", "for people: fits the terminal, shows times in the zone of --tz and names it (.txt)"),
@@ -98,7 +98,7 @@ ENVIRONMENT: Rows = (
         "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; it wins over the file",
     ),
     ("CDRCTL_<PROFILE>_PROVIDER", "makes a profile that is in no file"),
-    ("NO_COLOR", "no colours in a table, whatever its value; TERM=dumb does the same"),
+    ("NO_COLOR", "no colours in a table, if it is not empty; TERM=dumb does the same"),
     ("COLUMNS", "the width to fit help and tables to"),
     ("TZ", "the zone that --tz local means"),
     ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxies, in either case, as for other programs"),
@@ -137,8 +137,8 @@ TOPICS = {
             TIMES,
             (
                 "A day, a month or a word such as `monday` (the latest one) means its first instant, for --until as "
-                "well: `--since 2026-10 --until 2026-11` is October, whole. 90m, 24h, 7d and 2w are so long ago, a "
-                "day always being 24 hours of them."
+                "well: `--since 2026-10 --until 2026-11` is October, whole. 90m, 24h, 7d and 2w are that long ago, "
+                "where a day is always 24 hours."
             ),
             (
                 "Times without an offset, and days, are in the zone of --tz, else in the profile's `timezone`, else "
@@ -215,9 +215,9 @@ TOPICS = {
             ),
             (
                 "Values are the same everywhere: times are 2026-11-19T08:00:00.123Z, durations are whole seconds, "
-                "money is a decimal text, ids are text, never numbers. Nothing is null in JSON and empty in csv and "
-                "tsv. For a file that a spreadsheet opens, --spreadsheet-safe puts an apostrophe before what it would "
-                "run."
+                "money is a decimal text, ids are text, never numbers. What is not there is null in JSON and empty in "
+                "csv and tsv. For a file that a spreadsheet opens, --spreadsheet-safe puts an apostrophe before what "
+                "it would run."
             ),
             "A package adds a format by an entry point of the group `cdrctl.writers`.",
         ),

@@ -110,7 +110,7 @@ def test_every_example_works_as_it_is_printed(tmp_path: Path, words: tuple[str, 
     if "sandbox serve" in example:
         serves(host, example)
         return
-    works(host, example, FAILS.get(" ".join(words), 0), TYPED.get(" ".join(words), TYPED["profile add"]))
+    works(host, example, FAILS.get(" ".join(words), 0), TYPED.get(" ".join(words), b""))
 
 
 def serves(host: Host, example: str) -> None:
@@ -222,6 +222,14 @@ def test_the_page_of_a_call_exactly(capsys: pytest.CaptureFixture[str], asked: l
     assert shown.startswith(BEGINNING)
     assert re.findall(r"^(\w.*):$", shown, re.MULTILINE) == ["Examples", "Webex", *PANELS]
     assert shown.endswith("\n  -h, --help                   Show this help.\n")
+
+
+@each
+def test_h_shows_the_page_of_every_command(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    for asked in ([*words, "-h"], [*words, "--help"], ["help", *words]):
+        ran = run(*asked, width=80)
+        assert (ran.code, ran.err) == (0, "")
+        assert capsys.readouterr().out == text(page(*words), 80)
 
 
 @each

@@ -266,6 +266,7 @@ TALKATIVE = [
     "--help",
     "--version",
     "webex cdrs --help",
+    "help times",
     "profile list",
     "fields webex cdrs",
     "sandbox switches",
@@ -284,7 +285,7 @@ def test_a_reader_that_has_left_is_no_error(host: Host, words: str) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("words", [*TALKATIVE[:6], "plan sandbox"])
+@pytest.mark.parametrize("words", [*TALKATIVE[:7], "plan sandbox"])
 def test_a_full_disk_for_any_data_is_said_by_the_exit_code(host: Host, words: str) -> None:
     with Path("/dev/full").open("wb") as full:
         ran = host.run(*words.split(), stdout=full)

@@ -295,7 +295,7 @@ def test_fields_are_chosen_in_their_order() -> None:
 def test_a_field_that_is_none_is_refused_with_its_like() -> None:
     with pytest.raises(UsageError, match="'contry'") as caught:
         native(COLUMNS, ["contry"], lambda _: None)
-    assert caught.value.hint == "did you mean country or account?"
+    assert caught.value.hint == "did you mean country?"
     with pytest.raises(UsageError) as caught:
         common(COLUMNS, dict, ["zzz"], lambda _: None, provider="p", profile="q")
     assert (caught.value.hint or "").startswith("the fields are: provider, profile, record_id")

@@ -17,7 +17,6 @@ and `not` turn the answer around.
 
 from __future__ import annotations
 
-import difflib
 import json
 import operator
 import re
@@ -30,7 +29,7 @@ from typing import Any, NoReturn
 
 from cdrctl import windows
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, NUMBERS, Column, Record, Value, iso_instant, pick
+from cdrctl.records import EXTRA, NUMBERS, Column, Record, Value, iso_instant, no_field, pick
 
 EXAMPLE = "for example: --where 'talk_seconds>60 and direction=inbound'"
 
@@ -147,11 +146,7 @@ def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, no
         if first == EXTRA in at and key:
             extra = at[EXTRA]
             return lambda row: (row[extra] or {}).get(key), None
-        near = difflib.get_close_matches(field, at, n=3)
-        raise UsageError(
-            f"there is no field {field!r} here",
-            hint=f"did you mean {' or '.join(near)}?" if near else f"the fields are: {', '.join(at)}",
-        )
+        raise no_field(field, at)
 
     return _bound(condition, found, _Readers(zone, now), warn)
 

@@ -984,10 +984,15 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
     at = {column.name: position for position, column in enumerate(columns)}
     for name in fields:
         if name not in at:
-            raise UsageError(
-                f"there is no field {name!r} here", hint=near(name, at).rstrip() or f"the fields are: {', '.join(at)}"
-            )
+            raise no_field(name, at)
     return [at[name] for name in fields]
+
+
+def no_field(name: str, known: Collection[str]) -> UsageError:
+    """Return the refusal of a field that is no column, with the near one or all there are."""
+    return UsageError(
+        f"there is no field {name!r} here", hint=near(name, known).rstrip() or f"the fields are: {', '.join(known)}"
+    )
 
 
 def check_records(records: Any, container: str, provider: str) -> list[Record]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 import json
 import marshal
@@ -18,7 +17,7 @@ from typing import IO, Any
 
 from cdrctl.conditions import reach
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.records import NUMBERS, Column, Record, Row, Value, iso_instant
+from cdrctl.records import NUMBERS, Column, Record, Row, Value, iso_instant, no_field
 
 IN_MEMORY = 10_000
 """Rows that are held at a time; one of Webex's has some 6 kB."""
@@ -88,11 +87,7 @@ def key_of_rows(orders: Sequence[Order], columns: Sequence[Column]) -> Key:
     parts: list[Callable[[Row], tuple[Any, ...]]] = []
     for order in orders:
         if order.field not in at:
-            near = difflib.get_close_matches(order.field, at, n=3)
-            raise UsageError(
-                f"there is no field {order.field!r} here",
-                hint=f"did you mean {' or '.join(near)}?" if near else f"the fields are: {', '.join(at)}",
-            )
+            raise no_field(order.field, at)
         take = operator.itemgetter(at[order.field])
         parts.append(_part(take, columns[at[order.field]].kind, descending=order.descending))
     return lambda row: tuple([part(row) for part in parts])

@@ -56,6 +56,15 @@ SCHEMAS: Rows = (
     ("raw", "the records as the provider sent them, untouched; for jsonl and json only"),
 )
 
+OPERATORS: Rows = (
+    ("=, !=", "the same, or not; numbers as numbers, times as instants; of a list, one element is enough"),
+    ("<, <=, >, >=", "less and more; text as text, but numbers where the value is one"),
+    ("~, !~", "a regular expression (as in Python) is found in it, or is not"),
+    ("in (a, b), not in (a, b)", "one of these, or none"),
+    ("is null, is not null", "there is no value, or there is one"),
+    ("answered, not answered", "a field of true and false needs no operator"),
+)
+
 TIMES: Rows = (
     ("now", "2026-11-20T20:00:00Z"),
     ("today", "2026-11-20T00:00:00Z"),
@@ -93,6 +102,13 @@ ENVIRONMENT: Rows = (
     ("CDRCTL_PROFILE", "the profile to use where -p names none"),
     ("CDRCTL_CONFIG", "the configuration file where --config names none"),
     ("CDRCTL_LOG_FORMAT", "`text` or `json`, where --log-format says nothing"),
+    (
+        "CDRCTL_<OPTION>",
+        (
+            "any other option by its long name, such as CDRCTL_SINCE=24h, CDRCTL_PAGE_SIZE=100 or, for one without a "
+            "value, CDRCTL_QUIET=1; of one that may be repeated each line is a value"
+        ),
+    ),
     (
         "CDRCTL_<PROFILE>_<SETTING>",
         "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; it wins over the file",
@@ -200,6 +216,35 @@ TOPICS = {
             ),
         ),
     ),
+    "where": Topic(
+        "Which records: --where with conditions, --sort and --limit.",
+        (
+            "cdrctl webex cdrs -p sandbox --since 24h --schema common --where 'talk_seconds>60 and direction=inbound'",
+            "cdrctl kazoo cdrs -p sandbox --since 24h --sort=-billing_seconds,timestamp --limit 10 -f table",
+        ),
+        (
+            (
+                "A condition compares fields of the schema with values: `talk_seconds > 60 and (direction = inbound "
+                "or to_number ~ '^\\+49')`. It joins comparisons by `and`, `or` and `not`, with brackets where needed."
+            ),
+            OPERATORS,
+            (
+                "A value is a word, or anything in quotes. For a length it is seconds, 2m or 1:30; for a time all that "
+                "--since takes (cdrctl help times). A field with blanks, as raw records have them, stands in "
+                "backquotes; a dot reaches into an object, and `extra.KEY` is a field that this version does not know."
+            ),
+            (
+                "Nothing is equal to null but null, and no other comparison with it holds: `cost < 1` leaves out what "
+                "has no cost, `not cost < 1` keeps it. What a provider sent as something else than the column's kind "
+                "equals nothing, and a warning says so."
+            ),
+            (
+                "Every record of the window is still asked for; the closing line counts those that were left out. "
+                "--sort a,-b sorts by a and then by b backwards, null last, whatever the size; --limit N then gives "
+                "the first N of the whole."
+            ),
+        ),
+    ),
     "formats": Topic(
         "How records are written: csv, tsv, jsonl, json or table, and more by packages.",
         (
@@ -218,6 +263,11 @@ TOPICS = {
                 "money is a decimal text, ids are text, never numbers. What is not there is null in JSON and empty in "
                 "csv and tsv. For a file that a spreadsheet opens, --spreadsheet-safe puts an apostrophe before what "
                 "it would run."
+            ),
+            (
+                "--template '{start_time} {from_number:>16}' is a format of your own: a line for each record, with the "
+                "values as in csv, `{field:>16}` for a width and `{field:.8}` for the beginning, \\t for a tab and {{ "
+                "}} for braces. --no-header leaves out the line with the names in csv, tsv and table."
             ),
             "A package adds a format by an entry point of the group `cdrctl.writers`.",
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from cdrctl.errors import UsageError
+from cdrctl.records import no_field
 from cdrctl.writers.values import objects, text_of, utf8
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
 
         cell = reach
     else:
-        names = {column.name for column in schema.columns}
+        names = [column.name for column in schema.columns]
         if unknown := [name for _, name, _ in parts if name is not None and name not in names]:
-            raise UsageError(f"there is no field {unknown[0]!r} here", hint="cdrctl fields lists them")
+            raise no_field(unknown[0], names)
         cell = dict.get
     if look.header:
         out.write(utf8(_line(parts, lambda name: name)))

@@ -7,17 +7,18 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.run import Session
+from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
 from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
-from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
+from cdrctl.records import COMMON, File, Gap, Note, Piece, Row, Schema, common, native, outcomes, raw
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
@@ -55,30 +56,35 @@ def export_call(
     fields = field_names(shared["fields"])
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
-    options["fields"] = tuple(fields) if fields and shared["schema"] == "native" else None
+    color = form == "table" and colored(session, shared["output"])
+    whole = color and shared["schema"] == "native" and not set(call.ending).isdisjoint(fields or ())
+    options["fields"] = tuple(fields) if fields and shared["schema"] == "native" and not whole else None
     _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
-        zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
+        said = profile.settings and profile.settings.timezone
+        own_zone = zone or (windows.zone(said) if said else None)
+        zone = own_zone or windows.zone("UTC")
         schema = _schema(
             call,
             provider,
             profile.name,
             shared["schema"],
-            fields,
+            None if whole else fields,  # what a whole record says of its outcome, its ending may not say alone
             drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
         )
         look = writers.Look(
             width=session.world.width,
-            zone=zone,
-            color=colored(session),
+            color=color,
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
-            chosen=fields is not None,
+            chosen=None if fields is None else tuple(fields),
             for_spreadsheets=shared["spreadsheet_safe"],
+            **local(form, own_zone),
+            **endings(call if shared["schema"] == "native" else None, None if whole else fields),
         )
         tally = Tally()
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
-        with output(shared["output"], standard_output(session, shared["output"])) as out:
+        with data(session, shared, form) as out:
             pages = rows(
                 pieces,
                 call,
@@ -111,7 +117,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
 
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderLeftError):
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
@@ -197,9 +203,56 @@ def _after(rest: Sequence[Note | Gap], pieces: Iterator[Piece]) -> Iterator[Piec
 
 
 COMMON_SHOWN = (
-    *("start_time", "direction", "from_number", "to_number"),
-    *("user", "outcome", "talk_seconds", "cost"),
+    *("start_time", "from_number", "to_number", "talk_seconds", "outcome", "direction", "user", "cost", "currency"),
+    *("ring_seconds", "cause", "queue", "from_name", "to_name", "site", "trunk"),
 )
+
+
+def local(form: str, said: tzinfo | None) -> dict[str, Any]:
+    """Return the zone of a table's times: the one that was said, else that of the machine.
+
+    What is typed without a zone is in UTC, on every machine: so the table says it where it shows another one.
+    """
+    if said is not None or form != "table":
+        return {"zone": said or windows.zone("UTC")}
+    here = windows.zone("local")
+    if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
+        return {"zone": windows.zone("UTC")}
+    return {"zone": here, "beside": "; --since and --until are in UTC unless --tz says otherwise"}
+
+
+def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
+    """Return what a table colours: the ending of a whole native record, or the outcome of a common one."""
+    if call is not None:
+        if call.common is None or fields is not None:
+            return {}
+        return {"outcome": outcomes(call.columns, call.common), "ending": call.ending}
+    names = [column.name for column in COMMON] if fields is None else fields
+    if "outcome" not in names:
+        return {}
+    at = names.index("outcome")
+
+    def outcome(row: Row) -> object:
+        return row[at]
+
+    return {"outcome": outcome}
+
+
+@contextmanager
+def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any]:
+    """Return the stream that is written to: a file, standard output, or a pager on a terminal.
+
+    A table is paged; other forms are with --pager.
+    """
+    path = shared["output"]
+    stream = standard_output(session, path)
+    wanted = form == "table" if shared["pager"] is None else shared["pager"]
+    with ExitStack() as opened:
+        if wanted and path in {None, "-"} and session.world.stdout_is_terminal:
+            from cdrctl.cli.pager import paged  # noqa: PLC0415 - only on a terminal
+
+            stream = opened.enter_context(paged(session, stream))
+        yield opened.enter_context(output(path, stream))
 
 
 def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
@@ -216,10 +269,17 @@ def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
 
 
-def colored(session: Session) -> bool:
-    """Return whether a table may have colours (no-color.org; a dumb terminal shows escapes as they are)."""
+def colored(session: Session, path: str | None = None) -> bool:
+    """Return whether a table may have colours (no-color.org, force-color.org; a dumb terminal shows escapes as text).
+
+    A file has none, whatever standard output is.
+    """
     environ = session.world.environ
-    return session.world.stdout_is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    if environ.get("NO_COLOR") or path not in {None, "-"}:
+        return False
+    if any(environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return session.world.stdout_is_terminal and environ.get("TERM") != "dumb"
 
 
 def output_format(session: Session, shared: Mapping[str, Any]) -> str:

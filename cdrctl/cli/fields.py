@@ -10,13 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl import windows, writers
-from cdrctl.cli.exporting import colored, standard_output
-from cdrctl.cli.options import in_session
+from cdrctl.cli.exporting import colored, data
+from cdrctl.cli.options import SHARED, in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
-from cdrctl.writers.output import output
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -58,6 +57,7 @@ def fields(
     target: Annotated[
         str | None, typer.Option("-o", "--output", help="File to write.", metavar="FILE", show_default=False)
     ] = None,
+    pager: Annotated[bool | None, SHARED["pager"][1]] = None,
 ) -> None:
     """List the columns of a call: name, type, meaning, an example, and the provider's own key.
 
@@ -80,7 +80,7 @@ def fields(
     look = writers.Look(
         width=opened.world.width,
         zone=windows.zone("UTC"),
-        color=colored(opened),
+        color=form == "table" and colored(opened, target),
         shown=("field", "type", "meaning", "example"),
     )
     shown = examples("common" if schema == "common" else provider)
@@ -88,7 +88,7 @@ def fields(
     rows: list[list[Any]] = [
         [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
-    with output(target, standard_output(opened, target)) as out:
+    with data(opened, {"output": target, "pager": pager}, form) as out:
         write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
 
 

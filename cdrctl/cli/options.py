@@ -88,6 +88,15 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         "native",
     ),
     "fields": (str | None, option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS"), None),
+    "pager": (
+        bool | None,
+        option(
+            "--pager/--no-pager",
+            about="Page what does not fit on the terminal, by CDRCTL_PAGER, PAGER or less; or do not. Default: tables "
+            "only.",
+        ),
+        None,
+    ),
     "limit": (int | None, option("--limit", about="Stop after so many records.", metavar="N", min=1), None),
     "jobs": (
         int,

@@ -17,6 +17,11 @@ ENDING_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
 """After how long one comes again that nobody noticed: it may have come where Python drops exceptions."""
 
+
+class ReaderLeftError(KeyboardInterrupt):
+    """The pager has ended while there was more to come: like Ctrl-C it gets through whatever is going on."""
+
+
 _noticed = threading.Event()
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]

@@ -20,12 +20,14 @@ from cdrctl.cli.exporting import (
     colored,
     conclude,
     connected,
+    data,
     drift,
+    endings,
     fetched,
     field_names,
+    local,
     output_format,
     own_options,
-    standard_output,
     the_clock,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
@@ -34,7 +36,6 @@ from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import Row, Schema, common
-from cdrctl.writers.output import output
 
 if TYPE_CHECKING:
     from cdrctl.profiles import Profile
@@ -47,6 +48,9 @@ POLL_SECONDS = 0.2
 
 PAGES_WAITING = 4
 """Pages that may wait for the writer: fetching goes on meanwhile, and memory stays small."""
+
+
+TOGETHER_SHOWN = (*COMMON_SHOWN[:1], "provider", *COMMON_SHOWN[1:], "profile")
 
 
 @dataclass(slots=True)
@@ -83,17 +87,18 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     parts = named_parts(session, given["profile"], every=given["all"])
     look = writers.Look(
         width=session.world.width,
-        zone=zone or windows.zone("UTC"),
-        color=colored(session),
-        shown=("provider", *COMMON_SHOWN),
-        chosen=fields is not None,
+        color=form == "table" and colored(session, given["output"]),
+        shown=TOGETHER_SHOWN,
+        chosen=None if fields is None else tuple(fields),
         for_spreadsheets=given["spreadsheet_safe"],
+        **local(form, zone),
+        **endings(None, fields),
     )
     columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
             connect_part(session, part, opened)
-        with output(given["output"], standard_output(session, given["output"])) as out:
+        with data(session, given, form) as out:
             pages = _pages(session, parts, given, fields, zone)
             writers.load(form)(Schema(columns, lambda _page: ()), pages, out, look)
             if all(part.error for part in parts):  # then what was there before stays

@@ -1535,9 +1535,11 @@ BUDGET = Budget(5, 1)
 """The gateway allows 1000 requests a minute in v16.0, more later, to all who ask: a third of that is polite."""
 
 _SHOWN = (
-    *("started_at", "direction", "caller", "callee", "callee_display_name"),
-    *("duration", "end_reason", "status_code"),
+    *("started_at", "caller", "callee", "duration", "status_code", "direction", "end_reason"),
+    *("callee_display_name", "caller_display_name", "trunk", "answered_at", "service_number", "outbound_caller_id"),
 )
+_WITH_COST_SHOWN = (*_SHOWN[:6], "cost", *_SHOWN[6:])
+_ENDING = ("status_code", "end_reason")
 _QUERY = (
     Option(
         "filter",
@@ -1621,6 +1623,7 @@ PROVIDER = Provider(
             common=common,
             options=(*_CALLS, _OWN),
             shown=_SHOWN,
+            ending=_ENDING,
             example="--since yesterday --until today",
         ),
         Call(
@@ -1639,6 +1642,7 @@ PROVIDER = Provider(
             common=common,
             options=_CALLS,
             shown=_SHOWN,
+            ending=_ENDING,
             example="--since yesterday --until today",
         ),
         Call(
@@ -1649,7 +1653,8 @@ PROVIDER = Provider(
             identity=identity,
             common=common_leg,
             options=(_ID, _OWN),
-            shown=(*_SHOWN, "cost"),
+            shown=_WITH_COST_SHOWN,
+            ending=_ENDING,
             example="1175612102920896513",  # of the sandbox's exchange on 19 November 2026
         ),
         Call(
@@ -1660,7 +1665,8 @@ PROVIDER = Provider(
             identity=identity,
             common=common,
             options=(_ID,),
-            shown=(*_SHOWN, "cost"),
+            shown=_WITH_COST_SHOWN,
+            ending=_ENDING,
             example="1175598640098443266",
         ),
         _report(

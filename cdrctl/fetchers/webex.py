@@ -876,15 +876,11 @@ def _outcome(leg: dict[str, Value]) -> str:
 # What the rest of the program is told
 
 _SHOWN = (
-    "start_time",
-    "direction",
-    "calling_number",
-    "called_number",
-    "user",
-    "answered",
-    "duration",
-    "call_outcome_reason",
+    *("start_time", "calling_number", "called_number", "duration", "call_outcome_reason", "direction", "user"),
+    *("answered", "ring_duration", "location", "call_type", "releasing_party", "dialed_digits", "user_type"),
+    *("queue_type", "redirecting_number", "inbound_trunk", "outbound_trunk"),
 )
+_ENDING = ("call_outcome_reason", "call_outcome", "answered")
 _OPTIONS = (
     Option("location", "only this location, by its name in Control Hub; may be repeated", repeat=True),
     Option(
@@ -940,6 +936,7 @@ PROVIDER = Provider(
             common=common,
             options=_OPTIONS,
             shown=_SHOWN,
+            ending=_ENDING,
             example="--since yesterday --until today",
         ),
         Call(
@@ -961,6 +958,7 @@ PROVIDER = Provider(
             common=common,
             options=_OPTIONS,
             shown=_SHOWN,
+            ending=_ENDING,
             example="--since 2h",
         ),
     ),

@@ -54,8 +54,11 @@ class Look:
         width: Columns of the terminal.
         zone: The zone in which local times are shown.
         color: Whether the terminal shall be sent colours.
-        shown: The columns a table shows when the user did not choose; empty for all of them.
-        chosen: Whether the user chose the columns: then all of them are shown if at all possible.
+        shown: The columns a table shows when the user did not choose, the first ones first; empty for all of them.
+        chosen: The columns that the user chose, or None: they are shown in this order if at all possible.
+        beside: What is said beside the name of the zone.
+        outcome: From a row to its outcome, one of those of the common CDR; None where nothing has one.
+        ending: The columns that say in words how a call ended: with colours they have that of the outcome.
         for_spreadsheets: Whether no cell may be taken for a formula.
     """
 
@@ -63,7 +66,10 @@ class Look:
     zone: tzinfo
     color: bool
     shown: tuple[str, ...] = ()
-    chosen: bool = False
+    chosen: tuple[str, ...] | None = None
+    beside: str = ""
+    outcome: Callable[[Row], object] | None = None
+    ending: tuple[str, ...] = ("outcome",)
     for_spreadsheets: bool = False
 
 

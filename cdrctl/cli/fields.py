@@ -28,6 +28,11 @@ ABOUT: tuple[Column, ...] = (
     Column("always", "", "boolean"),
 )
 
+SHOWN = ("field", "type", "meaning", "example")
+
+WIDE = 100
+"""Columns of a terminal in which examples leave enough room for what a field means."""
+
 Form = Annotated[
     str | None,
     typer.Option(
@@ -81,7 +86,9 @@ def fields(
         width=opened.world.width,
         zone=windows.zone("UTC"),
         color=form == "table" and colored(opened, target),
-        shown=("field", "type", "meaning", "example"),
+        shown=SHOWN if opened.world.width >= WIDE else SHOWN[:3],
+        whole=("field",),
+        more="",
     )
     shown = examples("common" if schema == "common" else provider)
     always = found.known.always if schema == "native" else _always_common(provider, found)

@@ -126,7 +126,7 @@ class _Pager(io.RawIOBase):
         self._process = process
 
         def look(_number: int, _frame: object) -> None:
-            if process.poll() is not None:
+            if process.poll() is not None and not signals.interrupted():  # what came first decides
                 raise signals.ReaderLeftError
 
         self.hear(look)

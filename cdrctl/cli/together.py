@@ -187,7 +187,8 @@ def _pages(
                     if not hand_over(part, page):
                         return
         except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
-            part.error = error
+            if not enough.is_set():  # else nobody waits for it any more, and its client has been closed
+                part.error = error
         hand_over(part, None)
 
     threads = [threading.Thread(target=fetch, args=(part,), daemon=True) for part in running]

@@ -56,6 +56,8 @@ class Look:
         color: Whether the terminal shall be sent colours.
         shown: The columns a table shows when the user did not choose, the first ones first; empty for all of them.
         chosen: The columns that the user chose, or None: they are shown in this order if at all possible.
+        whole: Columns that are never squeezed, whatever their kind.
+        more: How to see more columns than the usual ones, in a table.
         beside: What is said beside the name of the zone.
         outcome: From a row to its outcome, one of those of the common CDR; None where nothing has one.
         ending: The columns that say in words how a call ended: with colours they have that of the outcome.
@@ -67,6 +69,8 @@ class Look:
     color: bool
     shown: tuple[str, ...] = ()
     chosen: tuple[str, ...] | None = None
+    whole: tuple[str, ...] = ()
+    more: str = "--fields"
     beside: str = ""
     outcome: Callable[[Row], object] | None = None
     ending: tuple[str, ...] = ("outcome",)

@@ -139,8 +139,9 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
         out.write(b"no records\n")
     elif len(laid) < wanted:
         more = wanted - len(laid)
-        way = "--fields" if look.chosen is None else "a wider terminal"
-        out.write(_aside(f"{_CUT} and {more} more column{'s'[: more > 1]}: {way}, or -f csv", look, room).encode())
+        ways = filter(None, (look.more if look.chosen is None else "a wider terminal", "-f csv"))
+        text = f"{_CUT} and {more} more column{'s'[: more > 1]}: {', or '.join(ways)}"
+        out.write(_aside(text, look, room).encode())
 
 
 def shown(value: Any, column: Column, zone: tzinfo) -> str:
@@ -220,13 +221,13 @@ def _laid_out(laid: Sequence[_Laid], look: Look, room: int) -> list[_Laid]:
     parts = [max(map(cell_len, _PART.findall(name)), default=0) for name in names]
     sizes = list(zip(laid, values, parts, strict=True))
     if look.chosen is not None:
-        least = [_least(*one, _SQUEEZED) for one in sizes]
+        least = [_least(*one, _SQUEEZED, look) for one in sizes]
         found = fitting(least, room, in_order=True)
     else:
-        least = [max(part, _least(one, value, part, _COMFORTABLE)) for one, value, part in sizes]
+        least = [max(part, _least(one, value, part, _COMFORTABLE, look)) for one, value, part in sizes]
         found = fitting(least, room)
         if len(found) < _ENOUGH:
-            least = [max(part, _least(one, value, part, _READABLE)) for one, value, part in sizes]
+            least = [max(part, _least(one, value, part, _READABLE, look)) for one, value, part in sizes]
             found = [i for i in fitting(least, room) if i < _ENOUGH]
     widths = fit(
         [max(values[i], cell_len(names[i])) for i in found],
@@ -242,9 +243,9 @@ def _laid_out(laid: Sequence[_Laid], look: Look, room: int) -> list[_Laid]:
     return shown_at
 
 
-def _least(one: _Laid, value: int, part: int, readable: int) -> int:
+def _least(one: _Laid, value: int, part: int, readable: int, look: Look) -> int:
     """Return how far a column may be squeezed: half a number or half a time says nothing, half a name much."""
-    if one.is_number or one.column.kind == "time":
+    if one.is_number or one.column.kind == "time" or one.column.name in look.whole:
         return value
     numbers = [len(text) for text in one.texts if _TELEPHONE.fullmatch(text)]
     return max(min(max(value, part), readable), *numbers, 0)

@@ -16,7 +16,7 @@ import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -79,12 +79,14 @@ class Screen:
 
 
 @contextmanager
-def terminal(host: Host, *, width: int = 80, height: int = 24, **environ: str) -> Iterator[Screen]:
+def terminal(
+    host: Host, *, width: int = 80, height: int = 24, environ: Mapping[str, str] | None = None
+) -> Iterator[Screen]:
     """Return a terminal with a shell at its prompt, as a context that leaves no process behind."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
     screen = Screen(f"cdrctl-{os.getpid()}-{next(NUMBERS)}", host)
-    variables = {**host.environ, "LANG": "C.UTF-8", "TERM": "screen-256color", "PS1": f"{PROMPT} ", **environ}
+    variables = {**host.environ, "LANG": "C.UTF-8", "TERM": "screen-256color", "PS1": f"{PROMPT} ", **(environ or {})}
     shell = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "bash", "--norc", "--noprofile"]
     try:
         screen.tmux(

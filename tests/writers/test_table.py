@@ -346,6 +346,14 @@ def test_colours_change_no_width_and_no_word() -> None:
     assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
 
 
+def test_a_column_that_must_stay_whole_does() -> None:
+    row = ["a_name_to_be_typed", "and a long explanation"]
+    look = replace(LOOK, width=30, shown=("name", "text"), whole=("name",))
+    assert written("table", schema("name", "text"), [[row]], look).decode().splitlines()[-1] == (
+        "a_name_to_be_typed  and a lon…"
+    )
+
+
 def test_the_last_column_has_the_room_that_is_left() -> None:
     form = schema("id", "name")
     pages = [[["1", "Ada"]], [["2", "A much longer name than the first"]]]

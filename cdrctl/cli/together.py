@@ -187,8 +187,8 @@ def _pages(
                     if not hand_over(part, page):
                         return
         except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
-            if not enough.is_set():  # else nobody waits for it any more, and its client has been closed
-                part.error = error
+            # Where there is enough nobody waits for it any more, and its client is being closed.
+            part.error = None if enough.is_set() else error
         hand_over(part, None)
 
     threads = [threading.Thread(target=fetch, args=(part,), daemon=True) for part in running]

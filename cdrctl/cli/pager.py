@@ -73,8 +73,12 @@ def _command(session: Session) -> str | None:
     if command in {"", "cat"}:
         return None
     program = _program(command)
-    if program is not None and shutil.which(program, path=environ.get("PATH", os.defpath)):
-        return command
+    if program is not None:
+        if set("$`") & set(program):  # only a shell can tell
+            return command
+        where = os.path.expanduser(program)  # noqa: PTH111 - a word of a command line
+        if shutil.which(where, path=environ.get("PATH", os.defpath)):
+            return command
     if command != USUAL:
         session.voice.tell("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
     return None

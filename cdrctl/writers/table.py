@@ -54,6 +54,9 @@ _RULE = "─"
 _TELEPHONE = re.compile(r"\+?[0-9*#]{5,15}")
 """Half a telephone number is another one: no column is squeezed below those in it."""
 
+_LONG_NUMBER = len("+441632960122")
+"""Telephone numbers of a page to come may be as long as this: where there is room for it, their column has it."""
+
 _PART = re.compile(r"[^_.]*[_.]|[^_.]+")
 """What stays on one line of a column's name."""
 
@@ -229,8 +232,9 @@ def _laid_out(laid: Sequence[_Laid], look: Look, room: int) -> list[_Laid]:
         if len(found) < _ENOUGH:
             least = [max(part, _least(one, value, part, _READABLE, look)) for one, value, part in sizes]
             found = [i for i in fitting(least, room) if i < _ENOUGH]
+    usual = [_LONG_NUMBER if any(map(_TELEPHONE.fullmatch, one.texts)) else 0 for one in laid]
     widths = fit(
-        [max(values[i], cell_len(names[i])) for i in found],
+        [max(values[i], usual[i], cell_len(names[i])) for i in found],
         [max(values[i], parts[i]) for i in found],
         [least[i] for i in found],
         room,

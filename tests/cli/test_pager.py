@@ -105,9 +105,13 @@ def test_the_list_of_fields_is_paged(host: Host) -> None:
         ({"CDRCTL_PAGER": "sed s/^/1:/", "PAGER": "sed s/^/2:/"}, "^1:times in UTC"),
         ({"PAGER": "sed s/^/2:/"}, "^2:times in UTC"),
         ({"PAGER": "A=3 sed s/^/3:/ | cat"}, "^3:times in UTC"),
+        ({"PAGER": "~/four"}, "^4:times in UTC"),
+        ({"PAGER": "$HOME/four"}, "^4:times in UTC"),
     ],
 )
 def test_the_pager_is_the_users(host: Host, environ: dict[str, str], expected: str) -> None:
+    (host.folder / "four").write_text("#!/bin/sh\nsed s/^/4:/\n", encoding="utf-8")
+    (host.folder / "four").chmod(0o755)
     with terminal(host, environ=environ) as screen:
         screen.type(f"cdrctl {FEW}; echo code=$?")
         screen.shows("^code=0$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from rich.cells import cell_len
@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from cdrctl.cli.exporting import COMMON_SHOWN
 from cdrctl.cli.together import TOGETHER_SHOWN
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.records import COMMON
+from cdrctl.records import COMMON, Outcome, outcomes
 from tests.cli.run import run
 
 FOLDER = Path(__file__).parents[1] / "data" / "tables"
@@ -180,6 +180,14 @@ def test_the_ending_of_a_call_has_the_colour_of_its_outcome(provider: str, call:
             TONES[outcome] for outcome in outcomes if outcome in TONES
         ]
         assert plain(ran.out) == run(*words, *more, "-f", "table", "-q", width=200).out
+
+
+@pytest.mark.parametrize("value", [{"a": [1]}, [{"a": 1}], "odd", None])
+def test_a_record_that_is_odd_all_over_has_an_outcome_too(value: object) -> None:
+    for _, call in CALLS:
+        if call.common is not None:
+            row = [*(value for _ in call.columns), None]
+            assert outcomes(call.columns, call.common)(row) in get_args(Outcome)
 
 
 def test_an_outcome_of_the_common_cdr_is_coloured_where_it_is_shown() -> None:

@@ -354,6 +354,14 @@ def test_a_column_that_must_stay_whole_does() -> None:
     )
 
 
+def test_a_column_of_telephone_numbers_has_room_for_longer_ones() -> None:
+    pages = [[["12025550101", "x"]], [["+441632960122", "y"]]]
+    lines = written("table", schema("number", "name"), pages).decode().splitlines()
+    assert lines[2:] == ["12025550101    x", "+441632960122  y"]
+    narrow = written("table", schema("number", "name"), [[["12025550101", "x" * 9]]], replace(LOOK, width=22)).decode()
+    assert narrow.splitlines()[-1] == f"12025550101  {'x' * 9}"
+
+
 def test_the_last_column_has_the_room_that_is_left() -> None:
     form = schema("id", "name")
     pages = [[["1", "Ada"]], [["2", "A much longer name than the first"]]]

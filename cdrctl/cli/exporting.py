@@ -79,7 +79,7 @@ def export_call(
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
             chosen=None if fields is None else tuple(fields),
             for_spreadsheets=shared["spreadsheet_safe"],
-            **local(form, own_zone),
+            **local(form, own_zone, "UTC unless --tz says otherwise" if call.windowed else None),
             **endings(call if shared["schema"] == "native" else None, None if whole else fields),
         )
         tally = Tally()
@@ -208,17 +208,17 @@ COMMON_SHOWN = (
 )
 
 
-def local(form: str, said: tzinfo | None) -> dict[str, Any]:
+def local(form: str, said: tzinfo | None, typed: str | None) -> dict[str, Any]:
     """Return the zone of a table's times: the one that was said, else that of the machine.
 
-    What is typed without a zone is in UTC, on every machine: so the table says it where it shows another one.
+    What is typed without a zone is in the same one on every machine: so the table says which where it shows another.
     """
     if said is not None or form != "table":
         return {"zone": said or windows.zone("UTC")}
     here = windows.zone("local")
     if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
         return {"zone": windows.zone("UTC")}
-    return {"zone": here, "beside": "; --since and --until are in UTC unless --tz says otherwise"}
+    return {"zone": here, "beside": f"; --since and --until are in {typed}" if typed else ""}
 
 
 def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:

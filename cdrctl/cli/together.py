@@ -91,7 +91,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         shown=TOGETHER_SHOWN,
         chosen=None if fields is None else tuple(fields),
         for_spreadsheets=given["spreadsheet_safe"],
-        **local(form, zone),
+        **local(form, zone, "each profile's zone, or UTC"),
         **endings(None, fields),
     )
     columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns

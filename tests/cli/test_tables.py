@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -14,7 +15,8 @@ from cdrctl.cli.exporting import COMMON_SHOWN
 from cdrctl.cli.together import TOGETHER_SHOWN
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records import COMMON, Outcome, outcomes
-from tests.cli.run import run
+from cdrctl.sandbox import start
+from tests.cli.run import NOW, run
 
 FOLDER = Path(__file__).parents[1] / "data" / "tables"
 WINDOW = ("-p", "sandbox", "--since", "2026-11-19T16:00Z", "--until", "2026-11-19T19:00Z", "--limit", "8")
@@ -106,15 +108,29 @@ def test_times_are_those_of_the_machine_unless_a_zone_is_named(
     monkeypatch.setenv("TZ", machine)
     for command in (("voicenter", "cdrs"), ("export",)):
         lines = run(*command, *WINDOW, "-f", "table", *words).out.splitlines()
-        assert lines[: len(head)] == head
+        profiles = head[0].replace("UTC unless --tz says otherwise", "each profile's zone, or UTC")
+        assert lines[0] == (head[0] if command[0] == "voicenter" else profiles)
         assert first in "\n".join(lines)
+
+
+def test_where_nothing_is_typed_nothing_is_said_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    captured = tmp_path / "captured.json"
+    captured.write_text('{"time": 1795082400, "caller": "1", "ivruniqueid": "x"}', encoding="utf-8")
+    shown = run("voicenter", "notifications", captured, "-f", "table").out
+    assert shown.splitlines()[0] == "times in Asia/Kolkata"
 
 
 def test_a_profiles_zone_is_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
-    captured = tmp_path / "captured.json"
-    captured.write_text('{"time": 1795082400, "caller": "1", "ivruniqueid": "x"}', encoding="utf-8")
-    assert "times in Asia/Kolkata" in run("voicenter", "notifications", captured, "-f", "table").out
+    with start(now=lambda: NOW) as running:
+        settings = {"provider": "webex", **running.credentials("webex"), "timezone": "America/New_York"}
+        config = tmp_path / "config.toml"
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        config.write_text("\n".join(["[profiles.acme]", *lines, ""]), encoding="utf-8")
+        config.chmod(0o600)
+        ran = run("webex", "cdrs", "--config", config, *WINDOW[2:], "-f", "table")
+    assert ran.out.splitlines()[0] == "times in America/New_York", ran.err
 
 
 def test_other_formats_know_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -975,6 +975,21 @@ def common(
     return Schema(chosen, common_rows)
 
 
+def outcomes(
+    columns: Sequence[Column], to_common: Callable[[dict[str, Value]], dict[str, Value]]
+) -> Callable[[Row], Value]:
+    """Return the function from a whole native row to the outcome that it has in the common CDR."""
+
+    def outcome(row: Row) -> Value:
+        values = {
+            column.name: str(value) if isinstance(value, list | dict) and column.kind != "list" else value
+            for column, value in zip(columns, row, strict=False)
+        }
+        return to_common(values).get("outcome")
+
+    return outcome
+
+
 def raw() -> Schema:
     """Return the records as the provider sent them, without columns: for JSONL and JSON only."""
     return Schema(None, lambda page: page.records)

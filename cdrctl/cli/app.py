@@ -169,7 +169,7 @@ def begin(
 ) -> None:
     """Export call detail records from telephony providers' APIs: complete, polite, safe.
 
-    `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, where, schemas, formats,
+    `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, where, formats,
     profiles, environment.
     """
     del version

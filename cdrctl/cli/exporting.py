@@ -8,7 +8,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from cdrctl import windows, writers
 from cdrctl.cli.choice import choice, has_header
 from cdrctl.cli.progress import progress
 from cdrctl.cli.run import Session
+from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
@@ -31,7 +32,7 @@ from cdrctl.errors import (
 from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.http import MASK
-from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
+from cdrctl.records import COMMON, File, Gap, Note, Piece, Row, Schema, common, native, outcomes, raw
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
@@ -70,41 +71,48 @@ def export_call(
     form = output_format(session, shared)
     say_aside(session, shared["output"])
     chosen = choice(shared, field_names(shared["fields"]))
-    fields, header = chosen.needed, has_header(shared, form)
+    header = has_header(shared, form)
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
-    options["fields"] = fields if shared["schema"] == "native" else None
-    asked = _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)
+    color = form == "table" and colored(session, shared["output"])
+    whole = color and shared["schema"] == "native" and not set(call.ending).isdisjoint(chosen.fields or ())
+    # What a whole record says of its outcome, its ending may not say alone.
+    kept = replace(chosen, fields=None) if whole else chosen
+    options["fields"] = kept.needed if shared["schema"] == "native" else None
+    asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["dry_run"]:
         rehearse(session, provider, call, shared, zone, options)
         return
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
-        zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
+        said = profile.settings and profile.settings.timezone
+        own_zone = zone or (windows.zone(said) if said else None)
+        zone = own_zone or windows.zone("UTC")
         schema = _schema(
             call,
             provider,
             profile.name,
             shared["schema"],
-            fields,
+            kept.needed,
             drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
         )
         look = writers.Look(
             width=session.world.width,
-            zone=zone,
-            color=colored(session),
+            color=color,
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
-            chosen=chosen.fields is not None,
+            chosen=chosen.fields,
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
             template=shared["template"] or "",
+            **local(form, own_zone, "UTC unless --tz says otherwise" if call.windowed else None),
+            **endings(call if shared["schema"] == "native" else None, kept.fields),
         )
         tally = Tally()
         tell = session.voice.tell
         keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
-        with output(shared["output"], standard_output(session, shared["output"])) as out:
+        with data(session, shared, form) as out:
             pages = rows(
                 pieces,
                 call,
@@ -118,8 +126,8 @@ def export_call(
                 moved=progress(tally, window, profile.client, the_clock(session), tell),
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
-                arranged = chosen.arranged(pages, schema, tally, tell)
-                writers.load(form)(chosen.written(schema), arranged, out, look)
+                arranged = kept.arranged(pages, schema, tally, tell)
+                writers.load(form)(kept.written(schema), arranged, out, look)
     conclude(tally, shared)
 
 
@@ -178,7 +186,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
 
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderLeftError):
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
@@ -266,9 +274,56 @@ def _after(rest: Sequence[Note | Gap], pieces: Iterator[Piece]) -> Iterator[Piec
 
 
 COMMON_SHOWN = (
-    *("start_time", "direction", "from_number", "to_number"),
-    *("user", "outcome", "talk_seconds", "cost"),
+    *("start_time", "from_number", "to_number", "talk_seconds", "outcome", "direction", "user", "cost", "currency"),
+    *("ring_seconds", "cause", "queue", "from_name", "to_name", "site", "trunk"),
 )
+
+
+def local(form: str, said: tzinfo | None, typed: str | None) -> dict[str, Any]:
+    """Return the zone of a table's times: the one that was said, else that of the machine.
+
+    What is typed without a zone is in the same one on every machine: so the table says which where it shows another.
+    """
+    if said is not None or form != "table":
+        return {"zone": said or windows.zone("UTC")}
+    here = windows.zone("local")
+    if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
+        return {"zone": windows.zone("UTC")}
+    return {"zone": here, "beside": f"; --since and --until are in {typed}" if typed else ""}
+
+
+def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
+    """Return what a table colours: the ending of a whole native record, or the outcome of a common one."""
+    if call is not None:
+        if call.common is None or fields is not None:
+            return {}
+        return {"outcome": outcomes(call.columns, call.common), "ending": call.ending}
+    names = [column.name for column in COMMON] if fields is None else fields
+    if "outcome" not in names:
+        return {}
+    at = names.index("outcome")
+
+    def outcome(row: Row) -> object:
+        return row[at]
+
+    return {"outcome": outcome}
+
+
+@contextmanager
+def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any]:
+    """Return the stream that is written to: a file, standard output, or a pager on a terminal.
+
+    A table is paged; other forms are with --pager.
+    """
+    path = shared["output"]
+    stream = standard_output(session, path)
+    wanted = form == "table" if shared["pager"] is None else shared["pager"]
+    with ExitStack() as opened:
+        if wanted and path in {None, "-"} and session.world.stdout_is_terminal:
+            from cdrctl.cli.pager import paged  # noqa: PLC0415 - only on a terminal
+
+            stream = opened.enter_context(paged(session, stream))
+        yield opened.enter_context(output(path, stream))
 
 
 def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
@@ -285,10 +340,17 @@ def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
 
 
-def colored(session: Session) -> bool:
-    """Return whether a table may have colours (no-color.org; a dumb terminal shows escapes as they are)."""
+def colored(session: Session, path: str | None = None) -> bool:
+    """Return whether a table may have colours (no-color.org, force-color.org; a dumb terminal shows escapes as text).
+
+    A file has none, whatever standard output is.
+    """
     environ = session.world.environ
-    return session.world.stdout_is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    if environ.get("NO_COLOR") or path not in {None, "-"}:
+        return False
+    if any(environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return session.world.stdout_is_terminal and environ.get("TERM") != "dumb"
 
 
 def say_aside(session: Session, target: str | None) -> None:

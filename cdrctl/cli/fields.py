@@ -10,13 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl import windows, writers
-from cdrctl.cli.exporting import colored, standard_output
-from cdrctl.cli.options import in_session
+from cdrctl.cli.exporting import colored, data
+from cdrctl.cli.options import SHARED, in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
-from cdrctl.writers.output import output
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -28,6 +27,11 @@ ABOUT: tuple[Column, ...] = (
     Column("key", "", "text"),
     Column("always", "", "boolean"),
 )
+
+SHOWN = ("field", "type", "meaning", "example")
+
+WIDE = 100
+"""Columns of a terminal in which examples leave enough room for what a field means."""
 
 Form = Annotated[
     str | None,
@@ -71,6 +75,7 @@ def fields(
             "-o", "--output", help="File to write.", metavar="FILE", show_default=False, rich_help_panel="Output"
         ),
     ] = None,
+    pager: Annotated[bool | None, SHARED["pager"][1]] = None,
 ) -> None:
     """List the columns of a call: name, type, meaning, an example, and the provider's own key.
 
@@ -99,15 +104,17 @@ def fields(
     look = writers.Look(
         width=opened.world.width,
         zone=windows.zone("UTC"),
-        color=colored(opened),
-        shown=("field", "type", "meaning", "example"),
+        color=form == "table" and colored(opened, target),
+        shown=SHOWN if opened.world.width >= WIDE else SHOWN[:3],
+        whole=("field",),
+        more="",
     )
     shown = examples("common" if schema == "common" else provider)
     always = found.known.always if schema == "native" else _always_common(provider, found)
     rows: list[list[Any]] = [
         [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
-    with output(target, standard_output(opened, target)) as out:
+    with data(opened, {"output": target, "pager": pager}, form) as out:
         write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
 
 

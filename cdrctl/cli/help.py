@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Show the help of a command, or of a topic such as times or exit-codes.
 
-    The topics are: exit-codes, times, windows, where, schemas, formats, profiles, environment.
+    The topics are: exit-codes, times, windows, schemas, where, formats, profiles, environment.
     """
     words, width = what or [], ctx.obj[0].width
     if len(words) == 1 and words[0] in TOPICS:

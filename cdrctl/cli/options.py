@@ -163,6 +163,16 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         ),
         None,
     ),
+    "pager": (
+        bool | None,
+        option(
+            "--pager/--no-pager",
+            about="Page what does not fit on the terminal, by CDRCTL_PAGER, PAGER or less; or do not. Default: tables "
+            "only.",
+            panel="Output",
+        ),
+        None,
+    ),
     "limit": (
         int | None,
         option("--limit", about="Stop after so many records.", metavar="N", min=1, panel="Which records"),
@@ -278,13 +288,17 @@ def _read_plainly(usual: Callable[[Any], list[Any]], ctx: Any) -> list[Any]:
     return described
 
 
+_READ_ELSEWHERE = frozenset({"help", "profile", "config", "pager"})
+
+
 def variable_of(described: Any, *, top: bool) -> str | None:
     """Return the variable of the environment that an option may be given in: `CDRCTL_PAGE_SIZE` for `--page-size`.
 
-    None for arguments, for what acts at once (`--help`), and for `--profile` and `--config`, whose variables are read
-    where profiles are. What is said about messages holds for all commands, and counts before the command (`top`).
+    None for arguments, for what acts at once (`--help`), for `--profile` and `--config`, whose variables are read where
+    profiles are, and for `--pager`, whose variable is a command. What is said about messages holds for all commands,
+    and counts before the command (`top`).
     """
-    if described.param_type_name != "option" or described.is_eager or described.name in {"help", "profile", "config"}:
+    if described.param_type_name != "option" or described.is_eager or described.name in _READ_ELSEWHERE:
         return None
     if not top and described.name in TALK:
         return None
@@ -298,7 +312,7 @@ def _from_environment(described: Any, variable: str, ctx: Any) -> Any:
     given = handed_over[0].environ.get(variable) if handed_over else None
     if not given:
         return None
-    described.get_error_hint = lambda: variable  # what is wrong with it is said of where it is
+    described.taken_from = variable  # what is wrong with it is said of where it is
     return [line for line in given.splitlines() if line.strip()] if described.multiple else given
 
 

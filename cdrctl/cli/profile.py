@@ -167,7 +167,7 @@ def add(
     opened.voice.tell("note", f"profile {name} is in {opened.config}; {step} {name}")
 
 
-@commands.command()
+@commands.command(epilog="cdrctl profile login acme\ncdrctl profile login acme --paste")
 @in_session
 def login(
     opened: Session,

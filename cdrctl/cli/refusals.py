@@ -129,6 +129,8 @@ def _elsewhere(name: str) -> Iterator[str]:
 def _of_a_value(error: Any, param: Any, see: str) -> CdrctlError:
     """Return the refusal of a value that is missing, or that cannot be read as what it should be."""
     what = max(param.opts, key=len) if param.param_type_name == "option" else (param.metavar or param.name.upper())
+    if (variable := getattr(param, "taken_from", None)) is not None:
+        what = f"{variable}, which stands for {what}"
     if not hasattr(error, "param_type"):  # then it is there, and wrong
         bounds = [param.min, param.max]
         if param.type_descriptor.annotation in (int, int | None):

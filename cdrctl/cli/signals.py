@@ -17,6 +17,12 @@ ENDING_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
 """After how long one comes again that nobody noticed: it may have come where Python drops exceptions."""
 
+
+class ReaderLeftError(KeyboardInterrupt):
+    """The pager has ended while there was more to come: like Ctrl-C it gets through whatever is going on."""
+
+
+_heard = threading.Event()
 _noticed = threading.Event()
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -30,6 +36,7 @@ def heed() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    _heard.clear()
     _noticed.clear()
     heeded = float("-inf")
 
@@ -38,6 +45,7 @@ def heed() -> None:
         now = time.monotonic()
         if now - heeded >= ENDING_SECONDS and not _noticed.is_set():
             heeded = now
+            _heard.set()
             threading.Thread(target=again, args=(number,), daemon=True).start()
             raise KeyboardInterrupt
 
@@ -48,6 +56,11 @@ def heed() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)
+
+
+def interrupted() -> bool:
+    """Return whether one of these signals has come that was heeded."""
+    return _heard.is_set()
 
 
 def notice() -> None:

@@ -21,14 +21,16 @@ from cdrctl.cli.exporting import (
     colored,
     conclude,
     connected,
+    data,
     drift,
+    endings,
     fetched,
     field_names,
+    local,
     output_format,
     own_options,
     rehearse,
     say_aside,
-    standard_output,
     the_clock,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
@@ -37,7 +39,6 @@ from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import Row, common
-from cdrctl.writers.output import output
 
 if TYPE_CHECKING:
     from cdrctl.profiles import Profile
@@ -50,6 +51,9 @@ POLL_SECONDS = 0.2
 
 PAGES_WAITING = 4
 """Pages that may wait for the writer: fetching goes on meanwhile, and memory stays small."""
+
+
+TOGETHER_SHOWN = (*COMMON_SHOWN[:1], "provider", *COMMON_SHOWN[1:], "profile")
 
 
 @dataclass(slots=True)
@@ -94,18 +98,19 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         return
     look = writers.Look(
         width=session.world.width,
-        zone=zone or windows.zone("UTC"),
-        color=colored(session),
-        shown=("provider", *COMMON_SHOWN),
-        chosen=chosen.fields is not None,
+        color=form == "table" and colored(session, given["output"]),
+        shown=TOGETHER_SHOWN,
+        chosen=chosen.fields,
         for_spreadsheets=given["spreadsheet_safe"],
         header=header,
         template=given["template"] or "",
+        **local(form, zone, "each profile's zone, or UTC"),
+        **endings(None, chosen.fields),
     )
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
             connect_part(session, part, opened)
-        with output(given["output"], standard_output(session, given["output"])) as out:
+        with data(session, given, form) as out:
             whole = Tally()
             pages = _counted(_pages(session, parts, given, chosen, zone), whole)
             arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
@@ -198,7 +203,8 @@ def _pages(
                     if not hand_over(part, page):
                         return
         except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
-            part.error = error
+            # Where there is enough nobody waits for it any more, and its client is being closed.
+            part.error = None if enough.is_set() else error
         hand_over(part, None)
 
     threads = [threading.Thread(target=fetch, args=(part,), daemon=True) for part in running]

@@ -114,6 +114,8 @@ ENVIRONMENT: Rows = (
         "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; it wins over the file",
     ),
     ("CDRCTL_<PROFILE>_PROVIDER", "makes a profile that is in no file"),
+    ("CDRCTL_PAGER, PAGER", "the pager for what does not fit on the terminal; else less; empty or `cat` for none"),
+    ("FORCE_COLOR, CLICOLOR_FORCE", "colours in a table that goes into a pipe, if it is neither empty nor 0"),
     ("NO_COLOR", "no colours in a table, if it is not empty; TERM=dumb does the same"),
     ("COLUMNS", "the width to fit help and tables to"),
     ("TZ", "the zone that --tz local means"),

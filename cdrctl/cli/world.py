@@ -133,6 +133,7 @@ class Voice:
     stays: str = "no file was touched"
     _secrets: set[str] = field(default_factory=set)
     _progress_shown: bool = False
+    _held: list[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def conceal(self, secrets: Iterable[str]) -> None:
@@ -212,6 +213,18 @@ class Voice:
         if not ready:
             self.world.stderr = None
 
+    def hold(self) -> None:
+        """Keep what is said on a terminal until `release`: somebody else has the screen."""
+        with self._lock:
+            self._held = [] if self.world.stderr_is_terminal else None
+
+    def release(self) -> None:
+        """Say what was kept."""
+        with self._lock:
+            held, self._held = self._held, None
+        if held:
+            self._write("".join(held), progress=False)
+
     def _may_overwrite(self) -> bool:
         if self.world.environ.get("TERM") == "dumb":  # it shows escapes as they are
             return False
@@ -231,6 +244,9 @@ class Voice:
         if stream is None:  # looked at without the lock, which a thread may hold whose reader does not read
             return
         with self._lock:
+            if self._held is not None:
+                self._held.append("" if progress else text)
+                return
             whole = "\r\x1b[2K" + text if self._progress_shown and not progress else text
             self._progress_shown = progress
             try:

@@ -90,7 +90,8 @@ class Call:
         common: From typed native values by column name to values of the common CDR, or None where it has no meaning.
         default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
         options: What this call takes beside the shared options.
-        shown: The columns a table shows when no fields are asked for.
+        shown: The columns a table shows when no fields are asked for, as far as they have room: the first ones first.
+        ending: The columns that say how a call ended, which a table colours by the outcome that `common` gives.
         examples: Two command lines for its help, as they are typed, which work against the sandbox.
         group: The command's group between provider and name, such as `reports`; empty for none.
         offline: It asks nobody: it needs no profile.
@@ -119,6 +120,7 @@ class Call:
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
     options: tuple[Option, ...] = ()
     shown: tuple[str, ...] = ()
+    ending: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     group: str = ""
     offline: bool = False

@@ -1645,9 +1645,11 @@ PROVIDER = Provider(
             common=common_leg,
             options=(*_asking(LEGS), *_LISTING),
             shown=(
-                *("start_time", "direction", "calling_phone_number", "called_phone_number"),
-                *("employee_full_name", "duration", "total_duration", "finish_reason"),
+                *("start_time", "calling_phone_number", "called_phone_number", "duration", "is_talked", "direction"),
+                *("finish_reason", "employee_full_name", "total_duration", "release_cause_code"),
+                *("employee_phone_number", "virtual_phone_number", "scenario_name", "contact_full_name"),
             ),
+            ending=("finish_reason", "is_talked", "is_failed"),
             examples=(
                 "cdrctl callgear legs -p sandbox --since yesterday --until today -o legs.csv",
                 (
@@ -1674,9 +1676,11 @@ PROVIDER = Provider(
                 Option("ongoing", "calls that have not ended too; what is known of them changes", kind="flag"),
             ),
             shown=(
-                *("start_time", "direction", "contact_phone_number", "virtual_phone_number"),
-                *("last_answered_employee_full_name", "talk_duration", "total_duration", "finish_reason"),
+                *("start_time", "contact_phone_number", "virtual_phone_number", "talk_duration", "is_lost"),
+                *("direction", "finish_reason", "last_answered_employee_full_name", "total_duration", "wait_duration"),
+                *("operator_phone_number", "scenario_name", "contact_full_name", "campaign_name"),
             ),
+            ending=("is_lost", "finish_reason"),
             examples=(
                 "cdrctl callgear calls -p sandbox --since yesterday --until today --schema common -o calls.csv",
                 "cdrctl callgear calls -p sandbox --since 24h | jq -r 'select(.is_lost) .start_time'",
@@ -1695,8 +1699,9 @@ PROVIDER = Provider(
             apart=_apart,
             options=(*_asking(COSTS), *_LISTING),
             shown=(
-                *("start_time", "leg_id", "direction", "calling_phone_number", "called_phone_number"),
-                *("chargeable_duration", "cost_per_minute", "total_charge"),
+                *("start_time", "calling_phone_number", "called_phone_number"),
+                *("chargeable_duration", "total_charge", "direction", "cost_per_minute", "duration", "direction_type"),
+                *("bonuses_charge", "source", "leg_id"),
             ),
             examples=(
                 "cdrctl callgear costs -p sandbox --since yesterday --until today -o costs.csv",
@@ -1713,6 +1718,7 @@ PROVIDER = Provider(
             fetch=users,
             identity=identity,
             options=(*_asking(USERS), _PAGE_SIZE),
+            shown=("id", "login", "name", "customer_id", "description"),
             examples=(
                 "cdrctl callgear users -p sandbox -f table",
                 "cdrctl callgear users -p sandbox | jq -r .id",

@@ -1275,13 +1275,14 @@ def _cost(seconds: Value, ccv: Mapping[str, Value]) -> str | None:
 # What the rest of the program is told
 
 _SHOWN = (
-    *("timestamp", "direction", "caller_id_number", "callee_id_number"),
-    *("duration_seconds", "billing_seconds", "hangup_cause", "cost"),
+    *("timestamp", "caller_id_number", "callee_id_number", "billing_seconds", "hangup_cause", "direction", "cost"),
+    *("callee_id_name", "caller_id_name", "duration_seconds", "dialed_number", "call_type", "rate_name"),
 )
 _DOCUMENT_SHOWN = (
-    *("timestamp", "call_direction", "caller_id_number", "callee_id_number"),
-    *("duration_seconds", "ringing_seconds", "billing_seconds", "hangup_cause"),
+    *("timestamp", "caller_id_number", "callee_id_number", "billing_seconds", "hangup_cause", "call_direction"),
+    *("callee_id_name", "caller_id_name", "ringing_seconds", "duration_seconds", "hangup_code", "disposition"),
 )
+_ENDING = ("hangup_cause",)
 _ACCOUNT = Option("account", "another account than the profile's: one below it", metavar="ID")
 _LISTING = (
     Option("user", "only legs of this user", metavar="ID"),
@@ -1343,6 +1344,7 @@ PROVIDER = Provider(
             common=common,
             options=_LISTING,
             shown=_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --schema common -o legs.csv",
                 (
@@ -1364,6 +1366,7 @@ PROVIDER = Provider(
             common=common,
             options=_LISTING,
             shown=_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl kazoo interactions -p sandbox --since yesterday --until today -o calls.jsonl",
                 "cdrctl kazoo interactions -p sandbox --since 7d --tz Europe/Berlin | jq -s length",
@@ -1379,6 +1382,7 @@ PROVIDER = Provider(
             common=common_document,
             options=(replace(_ID, about="interaction id, or the id of one of its CDRs"), _ACCOUNT),
             shown=_DOCUMENT_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl kazoo legs -p sandbox 63962351927-c41244fd",
                 "cdrctl kazoo legs -p sandbox 63962351927-c41244fd --schema common -f table",
@@ -1394,6 +1398,7 @@ PROVIDER = Provider(
             common=common_document,
             options=(replace(_ID, about="id of the CDR, such as 202611-…"), _ACCOUNT),
             shown=_DOCUMENT_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl kazoo cdr -p sandbox 202611-5a75675ac70995f51f67@10.26.0.242",
                 "cdrctl kazoo cdr -p sandbox -f json 202611-5a75675ac70995f51f67@10.26.0.242",

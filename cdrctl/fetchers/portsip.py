@@ -1557,9 +1557,11 @@ BUDGET = Budget(5, 1)
 """The gateway allows 1000 requests a minute in v16.0, more later, to all who ask: a third of that is polite."""
 
 _SHOWN = (
-    *("started_at", "direction", "caller", "callee", "callee_display_name"),
-    *("duration", "end_reason", "status_code"),
+    *("started_at", "caller", "callee", "duration", "status_code", "direction", "end_reason"),
+    *("callee_display_name", "caller_display_name", "trunk", "answered_at", "service_number", "outbound_caller_id"),
 )
+_WITH_COST_SHOWN = (*_SHOWN[:6], "cost", *_SHOWN[6:])
+_ENDING = ("status_code", "end_reason")
 _QUERY = (
     Option(
         "filter",
@@ -1651,6 +1653,7 @@ PROVIDER = Provider(
             common=common,
             options=(*_CALLS, _OWN),
             shown=_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl portsip cdrs -p sandbox --since yesterday --until today --with-cost -o calls.csv",
                 "cdrctl portsip cdrs -p sandbox --since 24h --filter \"startswith(callee,'2')\" -f table",
@@ -1672,6 +1675,7 @@ PROVIDER = Provider(
             common=common,
             options=_CALLS,
             shown=_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl portsip calllogs -p sandbox --since yesterday --until today --schema common -o logs.csv",
                 "cdrctl portsip calllogs -p sandbox --since 24h --search 2007 | jq -r .session_id | uniq",
@@ -1685,7 +1689,8 @@ PROVIDER = Provider(
             identity=identity,
             common=common_leg,
             options=(_ID, _OWN),
-            shown=(*_SHOWN, "cost"),
+            shown=_WITH_COST_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl portsip cdr -p sandbox 1175612102920896513",
                 "cdrctl portsip cdr -p sandbox 1175612102920896513 | jq -r .cost",
@@ -1699,7 +1704,8 @@ PROVIDER = Provider(
             identity=identity,
             common=common,
             options=(_ID,),
-            shown=(*_SHOWN, "cost"),
+            shown=_WITH_COST_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl portsip calllog -p sandbox 1175598640098443266",
                 "cdrctl portsip calllog -p sandbox 1175598640098443266 --schema common -f json",

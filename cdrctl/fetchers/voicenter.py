@@ -1157,7 +1157,11 @@ PROVIDER = Provider(
                     default="1d",
                 ),
             ),
-            shown=("date", "type", "caller_number", "target_number", "representative_name", "dial_status", "duration"),
+            shown=(
+                *("date", "caller_number", "target_number", "duration", "dial_status", "type"),
+                *("representative_name", "queue_name", "price", "ring_time", "did", "department_name"),
+            ),
+            ending=("dial_status", "dial_status2"),
             examples=(
                 "cdrctl voicenter cdrs -p sandbox --since yesterday --until today --schema common -o calls.csv",
                 "cdrctl voicenter cdrs -p sandbox --since 24h --extension SIPSIP7 | jq -s 'map(.duration) | add'",
@@ -1171,7 +1175,11 @@ PROVIDER = Provider(
             identity=notification_identity,
             common=common_notification,
             options=(Option("file", "where they are; - is standard input", kind="file", argument=True),),
-            shown=("time", "type", "caller", "target", "representative_name", "status", "duration"),
+            shown=(
+                *("time", "caller", "target", "duration", "status", "type", "representative_name", "queuename"),
+                *("price", "dialtime", "seconds_waiting_in_queue", "did", "department_name"),
+            ),
+            ending=("status",),
             offline=True,
             examples=(
                 'echo \'{"caller": "0720000001"}\' | cdrctl voicenter notifications -',

@@ -981,15 +981,11 @@ def _outcome(leg: dict[str, Value]) -> str:
 # What the rest of the program is told
 
 _SHOWN = (
-    "start_time",
-    "direction",
-    "calling_number",
-    "called_number",
-    "user",
-    "answered",
-    "duration",
-    "call_outcome_reason",
+    *("start_time", "calling_number", "called_number", "duration", "call_outcome_reason", "direction", "user"),
+    *("answered", "ring_duration", "location", "call_type", "releasing_party", "dialed_digits", "user_type"),
+    *("queue_type", "redirecting_number", "inbound_trunk", "outbound_trunk"),
 )
+_ENDING = ("call_outcome_reason", "call_outcome", "answered")
 _OPTIONS = (
     Option("location", "only this location, by its name in Control Hub; may be repeated", repeat=True),
     Option(
@@ -1047,6 +1043,7 @@ PROVIDER = Provider(
             common=common,
             options=_OPTIONS,
             shown=_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
                 "cdrctl webex cdrs -p sandbox --since 2h | jq -r 'select(.answered | not) .user'",
@@ -1071,6 +1068,7 @@ PROVIDER = Provider(
             common=common,
             options=_OPTIONS,
             shown=_SHOWN,
+            ending=_ENDING,
             examples=(
                 "cdrctl webex stream -p sandbox --since 2h -f table",
                 "cdrctl webex stream -p sandbox --since 2h --schema common -o newest.csv.gz",

@@ -61,8 +61,13 @@ class Look:
         width: Columns of the terminal.
         zone: The zone in which local times are shown.
         color: Whether the terminal shall be sent colours.
-        shown: The columns a table shows when the user did not choose; empty for all of them.
-        chosen: Whether the user chose the columns: then all of them are shown if at all possible.
+        shown: The columns a table shows when the user did not choose, the first ones first; empty for all of them.
+        chosen: The columns that the user chose, or None: they are shown in this order if at all possible.
+        whole: Columns that are never squeezed, whatever their kind.
+        more: How to see more columns than the usual ones, in a table.
+        beside: What is said beside the name of the zone.
+        outcome: From a row to its outcome, one of those of the common CDR; None where nothing has one.
+        ending: The columns that say in words how a call ended: with colours they have that of the outcome.
         for_spreadsheets: Whether no cell may be taken for a formula.
         header: Whether the first line names the columns, in formats that have such a line.
         template: How a record is written, where the format is `template`.
@@ -72,7 +77,12 @@ class Look:
     zone: tzinfo
     color: bool
     shown: tuple[str, ...] = ()
-    chosen: bool = False
+    chosen: tuple[str, ...] | None = None
+    whole: tuple[str, ...] = ()
+    more: str = "--fields"
+    beside: str = ""
+    outcome: Callable[[Row], object] | None = None
+    ending: tuple[str, ...] = ("outcome",)
     for_spreadsheets: bool = False
     header: bool = True
     template: str = ""

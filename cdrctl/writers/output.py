@@ -168,7 +168,7 @@ class _Stream(io.RawIOBase):
         with _told(self._path):
             if self._pipe is not None:
                 self._file.flush()
-                _write_lines(self._pipe, bytes(data))
+                write_lines(self._pipe, bytes(data))
             else:
                 self._file.write(data if self._compressor is None else self._compressor.compress(data))
                 if self._at_once:
@@ -197,7 +197,7 @@ def _pipe_number(file: BinaryIO) -> int | None:
         return None
 
 
-def _write_lines(number: int, data: bytes) -> None:
+def write_lines(number: int, data: bytes) -> None:
     """Write to a pipe so that its reader has whole lines whenever this is interrupted, and no buffer holds any back.
 
     A line that is longer than what a pipe takes as a whole is the exception.

@@ -117,3 +117,20 @@ def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> Non
         thread.join(LONG)
     voice.tell("note", "secret-a secret-b")
     assert stream.getvalue() == f"cdrctl: note: {MASK} {MASK}\n"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa: FBT001 - a case
+    """What is said meanwhile on a terminal comes afterwards, in order; a log has it at once."""
+    stream = io.StringIO()
+    voice = Voice(world(stream, terminal=terminal), aside=True)
+    voice.hold()
+    voice.tell("warning", "one")
+    voice.tell("progress", "so far")
+    voice.closing({"records": 2})
+    assert bool(stream.getvalue()) != terminal
+    voice.release()
+    said = "cdrctl: warning: one\ncdrctl: 2 records\n"
+    assert stream.getvalue() == said
+    voice.tell("note", "three")
+    assert stream.getvalue() == f"{said}cdrctl: note: three\n"

@@ -1,16 +1,18 @@
 import re
 import unicodedata
 from dataclasses import replace
-from typing import Any
+from datetime import timedelta, timezone
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.tz import tzlocal
 from hypothesis import given, strategies as st
 from rich.cells import cell_len
 
-from cdrctl.records import Kind
+from cdrctl.records import Kind, Outcome
 from cdrctl.writers import Look
-from cdrctl.writers.table import fit
+from cdrctl.writers.table import fit, fitting
 
 from .examples import BERLIN, LOOK, nasty_text, schema, unhurried, values, written
 
@@ -48,8 +50,8 @@ def test_a_table_of_80_columns() -> None:
     assert table(replace(LOOK, zone=BERLIN)) == (
         "times in Europe/Berlin\n"
         "start_time           name          duration  answered   cost  legs     extra\n" + RULE * 80 + "\n"
-        '2026-07-19 10:00:00  Ada Lovelace        61  yes        1.25  ["a",1]  -\n'
-        '2026-11-20 00:30:00  田中太郎             7  no        10.00  -        {"new":1}\n'
+        '2026-07-19 10:00:00  Ada Lovelace      1:01  yes        1.25  ["a",1]  -\n'
+        '2026-11-20 00:30:00  田中太郎          0:07  no        10.00  -        {"new":1}\n'
         "-                    -                    -  -             -  -        -\n"
     )
 
@@ -61,24 +63,26 @@ def test_a_table_of_200_columns_is_no_wider_than_it_needs() -> None:
 def test_a_table_of_40_columns_leaves_out_what_does_not_fit_and_counts_it() -> None:
     assert table(replace(LOOK, width=40)) == (
         "times in UTC\n"
-        "start_time           name\n" + RULE * 33 + "\n"
-        "2026-07-19 08:00:00  Ada Lovelace\n"
-        "2026-11-19 23:30:00  田中太郎\n"
-        "-                    -\n"
-        "… and 5 more columns: --fields, or -f\n"
+        "start_time           name       duration\n" + RULE * 40 + "\n"
+        "2026-07-19 08:00:00  Ada Love…      1:01\n"
+        "2026-11-19 23:30:00  田中太郎       0:07\n"
+        "-                    -                 -\n"
+        "… and 4 more columns: --fields, or -f\n"
         "csv\n"
     )
 
 
-def test_columns_that_the_user_chose_are_squeezed_before_one_is_left_out() -> None:
-    assert table(replace(LOOK, width=40, chosen=True)) == (
+CHOSEN = tuple(column.name for column in FORM.columns or ())
+
+
+def test_text_that_the_user_chose_is_squeezed_before_a_column_is_left_out() -> None:
+    assert table(replace(LOOK, width=52, chosen=CHOSEN)) == (
         "times in UTC\n"
-        "start…  name     durati…  answer…   cost\n" + RULE * 40 + "\n"
-        "2026-…  Ada Lo…       61  yes       1.25\n"
-        "2026-…  田中太…        7  no       10.00\n"
-        "-       -              -  -            -\n"
-        "… and 2 more columns: a wider terminal,\n"
-        "or -f csv\n"
+        "start_time           name    durati…  answer…   cost\n" + RULE * 52 + "\n"
+        "2026-07-19 08:00:00  Ada L…     1:01  yes       1.25\n"
+        "2026-11-19 23:30:00  田中 …     0:07  no       10.00\n"
+        "-                    -             -  -            -\n"
+        "… and 2 more columns: a wider terminal, or -f csv\n"
     )
 
 
@@ -86,7 +90,9 @@ def test_only_the_usual_columns_are_shown_unless_the_user_chose() -> None:
     usual = replace(LOOK, shown=("cost", "no_such_column", "name"))
     assert table(usual).splitlines()[0].split() == ["cost", "name"]
     assert table(usual).splitlines()[-1] == "… and 5 more columns: --fields, or -f csv"
-    assert table(replace(usual, chosen=True)) == table()
+    assert table(replace(usual, chosen=CHOSEN)) == table()
+    assert table(replace(usual, chosen=("name", "legs"))).splitlines()[0].split() == ["name", "legs"]
+    assert "more" not in table(replace(usual, chosen=("name", "legs")))
 
 
 def test_all_columns_are_shown_when_none_of_the_usual_is_there() -> None:
@@ -102,7 +108,7 @@ def test_one_column_left_out_is_one_column() -> None:
 def test_later_pages_line_up_with_the_first_and_have_no_header() -> None:
     form = schema("name", "duration", kinds=KINDS)
     text = written("table", form, [[], [["Ada", 5]], [], [["A much longer name", 123456789], ["B", None]]]).decode()
-    assert text == ("name  duration\n" + RULE * 14 + "\nAda          5\nA m…  1234567…\nB            -\n")
+    assert text == ("name  duration\n" + RULE * 14 + "\nAda       0:05\nA m…         …\nB            -\n")
 
 
 def test_the_zone_is_named_once() -> None:
@@ -112,7 +118,7 @@ def test_the_zone_is_named_once() -> None:
 def test_a_long_name_of_a_zone_is_folded() -> None:
     long = ZoneInfo("America/Argentina/ComodRivadavia")
     lines = table(replace(LOOK, zone=long, width=20)).splitlines()
-    assert lines[:3] == ["times in", "America/Argentina/Co", "modRivadavia"]
+    assert lines[:3] == ["times in America/Arg", "entina/ComodRivadavi", "a"]
 
 
 @pytest.mark.parametrize("pages", [[], [[]], [[], []]])
@@ -200,14 +206,15 @@ lines_of_names = st.lists(st.lists(st.one_of(values, nasty_text), min_size=7, ma
 @given(
     pages=st.lists(lines_of_names, max_size=3),
     width=st.integers(20, 200),
-    chosen=st.booleans(),
+    chosen=st.one_of(st.none(), st.lists(st.sampled_from(CHOSEN), min_size=1).map(tuple)),
     color=st.booleans(),
 )
 def test_no_line_is_wider_than_the_terminal_and_no_value_controls_it(
-    pages: list[list[list[Any]]], width: int, *, chosen: bool, color: bool
+    pages: list[list[list[Any]]], width: int, chosen: tuple[str, ...] | None, *, color: bool
 ) -> None:
-    text = table(Look(width, BERLIN, color, chosen=chosen), pages)
-    plain = re.sub(r"\x1b\[[12]?m|\x1b\[0m", "", text) if color else text
+    look = Look(width, BERLIN, color, chosen=chosen, outcome=lambda row: row[1], ending=("name", "legs", "cost"))
+    text = table(look, pages)
+    plain = re.sub(r"\x1b\[([012]|3[123])m", "", text) if color else text
     lines = plain.split("\n")
     assert lines.pop() == ""
     assert [line for line in lines if cell_len(line) > width] == []
@@ -219,23 +226,154 @@ def test_no_line_is_wider_than_the_terminal_and_no_value_controls_it(
         assert len(lines) >= rule + 1 + rows
 
 
-column_widths = st.integers(1, 300).flatmap(lambda width: st.tuples(st.just(width), st.integers(1, width)))
+column_widths = st.integers(1, 300).flatmap(
+    lambda width: st.tuples(st.just(width), st.integers(1, width)).flatmap(
+        lambda sizes: st.tuples(*map(st.just, sizes), st.integers(1, sizes[1]))
+    )
+)
 
 
 @unhurried
-@given(st.lists(column_widths, min_size=1, max_size=40), st.integers(20, 200))
-def test_widths_fit_and_leave_out_no_column_that_has_room(columns: list[tuple[int, int]], room: int) -> None:
-    natural = [width for width, _ in columns]
-    least = [small for _, small in columns]
-    widths = fit(natural, least, room)
+@given(st.lists(column_widths, min_size=1, max_size=40), st.integers(20, 200), st.booleans())
+def test_widths_fit_and_leave_out_no_column_that_has_room(
+    columns: list[tuple[int, int, int]],
+    room: int,
+    in_order: bool,  # noqa: FBT001 - a case
+) -> None:
+    found = fitting([least for _, _, least in columns], room, in_order=in_order)
+    natural, folded, least = map(list, zip(*(columns[i] for i in found), strict=True))
+    widths = fit(natural, folded, least, room)
     assert sum(widths) + 2 * (len(widths) - 1) <= room
-    assert len(widths) == 1 or all(small <= width for width, small in zip(widths, least, strict=False))
-    one_more = least[: len(widths) + 1]
-    assert len(widths) == len(natural) or sum(one_more) + 2 * (len(one_more) - 1) > room
+    assert len(widths) == 1 or all(small <= width for width, small in zip(widths, least, strict=True))
     if sum(natural) + 2 * (len(natural) - 1) <= room:
         assert widths == natural
+    elif sum(folded) + 2 * (len(folded) - 1) <= room:
+        assert all(small <= width for width, small in zip(widths, folded, strict=True))
+    assert found[0] == 0
+    left = [i for i in range(len(columns)) if i not in found]
+    if left and (in_order or left[0] >= 7):
+        assert found == list(range(left[0]))
+    for i in left[:1] if in_order else [one for one in left if one < 7]:
+        before = [columns[one][2] for one in found if one < i]
+        assert sum(before) + 2 * len(before) + columns[i][2] > room
 
 
-def test_the_widest_column_is_squeezed_first() -> None:
-    assert fit([10, 60, 30], [6, 6, 6], 50) == [10, 18, 18]
-    assert fit([10, 60, 30], [6, 40, 6], 60) == [8, 40, 8]
+def test_names_are_folded_first_and_the_widest_is_squeezed_first() -> None:
+    assert fit([10, 60, 30], [10, 60, 30], [6, 6, 6], 50) == [10, 18, 18]
+    assert fit([10, 60, 30], [10, 60, 30], [6, 40, 6], 60) == [8, 40, 8]
+    assert fit([10, 30, 40], [10, 10, 40], [6, 6, 6], 70) == [10, 16, 40]
+    assert fit([10, 30, 40], [10, 10, 40], [6, 6, 6], 60) == [10, 10, 36]
+
+
+def test_a_narrow_terminal_shows_first_what_says_most() -> None:
+    """Of the first seven columns one may be skipped; what comes after them has its turn when all of them are there."""
+    assert fitting([10, 50, 5, 5, 5, 5, 5, 1], 40) == [0, 2, 3, 4, 5]
+    assert fitting([10, 90, 1, 1, 1, 1, 1, 1], 40) == [0, 2, 3, 4, 5, 6]
+    assert fitting([1, 1, 1, 1, 1, 1, 1, 90, 1], 40) == [0, 1, 2, 3, 4, 5, 6]
+    assert fitting([10, 50, 5], 40, in_order=True) == [0]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *((0, "0:00"), (7, "0:07"), (59, "0:59"), (60, "1:00"), (243, "4:03"), (3599, "59:59"), (3600, "1:00:00")),
+        *((3723, "1:02:03"), (360_000, "100:00:00"), (-5, "-0:05"), (-3723, "-1:02:03"), (None, "-")),
+        *(("soon\x1b", "soon·"), (1.5, "1.5"), (True, "yes"), (10**30, f"{10**30 // 3600}:46:40")),
+    ],
+)
+def test_seconds_are_minutes_or_hours(value: Any, shown: str) -> None:
+    assert written("table", schema("duration", kinds=KINDS), [[[value]]]).decode().splitlines()[-1].strip() == shown
+
+
+def test_names_of_columns_are_folded_where_their_values_are_short() -> None:
+    kinds: dict[str, Kind] = {"billing_seconds": "seconds", "custom_channel_vars.rate": "money"}
+    form = schema("caller_id_number", "billing_seconds", "custom_channel_vars.rate", "x", kinds=kinds)
+    rows = [["2007", 61, "0.25", "y"], ["+12025550101", 7, "10.00", "z"]]
+    assert written("table", form, [rows], replace(LOOK, width=40)).decode() == (
+        "                              custom_\n"
+        "caller_id_      billing_     channel_\n"
+        "number           seconds    vars.rate  x\n" + RULE * 40 + "\n"
+        "2007                1:01         0.25  y\n"
+        "+12025550101        0:07        10.00  z\n"
+    )
+
+
+def test_no_telephone_number_is_cut_and_no_number_is_shown_by_half() -> None:
+    form = schema("a_name", "number", "cost", kinds={"cost": "money"})
+    rows = [["A rather long name", "+441632960122", "1234567.89"], ["B", "anonymous", "1"]]
+    for chosen in (None, ("a_name", "number", "cost")):
+        shown = written("table", form, [rows], replace(LOOK, width=36, chosen=chosen)).decode().splitlines()
+        assert shown[-2:] == ["A rather…  +441632960122  1234567.89", "B          anonymous               1"]
+
+
+ENDED = schema("name", "ending", "outcome")
+
+
+def colors(*outcomes: object, **more: Any) -> list[str]:
+    look = replace(LOOK, color=True, outcome=lambda row: row[-1], ending=("ending",), **more)
+    rows = [["Ada", f"so {at}", outcome] for at, outcome in enumerate(outcomes)]
+    return written("table", ENDED, [rows], look).decode().splitlines()[-len(outcomes) :]
+
+
+def test_how_a_call_ended_has_the_colour_of_its_outcome() -> None:
+    assert colors("answered", "no_answer", "failed", "unknown", None, {"odd": 1}) == [
+        "Ada   \x1b[32mso 0\x1b[0m    answered",
+        "Ada   \x1b[33mso 1\x1b[0m    no_answer",
+        "Ada   \x1b[31mso 2\x1b[0m    failed",
+        "Ada   so 3    unknown",
+        "Ada   so 4    -",
+        'Ada   so 5    {"odd":1}',
+    ]
+
+
+def test_every_outcome_of_the_common_cdr_has_a_colour_but_unknown() -> None:
+    for outcome in get_args(Outcome):
+        assert ("\x1b[3" in colors(outcome)[0]) == (outcome != "unknown")
+
+
+def test_nobody_is_asked_for_an_outcome_where_there_are_no_colours() -> None:
+    def never(_row: object) -> str:
+        raise AssertionError
+
+    assert "\x1b" not in table(replace(LOOK, outcome=never, ending=("name",)))
+
+
+def test_colours_change_no_width_and_no_word() -> None:
+    look = replace(LOOK, width=30, outcome=lambda row: row[-1], ending=("ending", "name"))
+    rows = [["  田中太郎と友達たち  ", "a rather long ending of a call", "failed"], ["", " ", "answered"]]
+    plain, colored = (written("table", ENDED, [rows], replace(look, color=color)).decode() for color in (False, True))
+    stripped = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
+
+
+def test_a_column_that_must_stay_whole_does() -> None:
+    row = ["a_name_to_be_typed", "and a long explanation"]
+    look = replace(LOOK, width=30, shown=("name", "text"), whole=("name",))
+    assert written("table", schema("name", "text"), [[row]], look).decode().splitlines()[-1] == (
+        "a_name_to_be_typed  and a lon…"
+    )
+
+
+def test_a_column_of_telephone_numbers_has_room_for_longer_ones() -> None:
+    pages = [[["12025550101", "x"]], [["+441632960122", "y"]]]
+    lines = written("table", schema("number", "name"), pages).decode().splitlines()
+    assert lines[2:] == ["12025550101    x", "+441632960122  y"]
+    narrow = written("table", schema("number", "name"), [[["12025550101", "x" * 9]]], replace(LOOK, width=22)).decode()
+    assert narrow.splitlines()[-1] == f"12025550101  {'x' * 9}"
+
+
+def test_the_last_column_has_the_room_that_is_left() -> None:
+    form = schema("id", "name")
+    pages = [[["1", "Ada"]], [["2", "A much longer name than the first"]]]
+    assert written("table", form, pages).decode() == (
+        "id  name\n" + RULE * 8 + "\n1   Ada\n2   A much longer name than the first\n"
+    )
+
+
+def test_what_is_said_beside_the_zone_stands_there() -> None:
+    assert table(replace(LOOK, beside="; so far")).startswith("times in UTC; so far\n")
+
+
+def test_the_zone_of_a_machine_without_a_name_of_one_is_said_to_be_that() -> None:
+    assert table(replace(LOOK, zone=tzlocal())).startswith("times in the zone of this machine\n")
+    assert table(replace(LOOK, zone=timezone(timedelta(hours=2)))).startswith("times in UTC+02:00\n")

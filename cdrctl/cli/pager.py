@@ -1,0 +1,163 @@
+"""Long output on a terminal goes through a pager, as git's does."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from cdrctl.cli import signals
+from cdrctl.cli.run import Session
+from cdrctl.writers.output import write_lines
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+USUAL = "less"
+
+FOR_THE_PAGER = {"LESS": "FRX", "LV": "-c"}
+"""Where they are not set: what fits on the screen is just printed, colours pass, and the text stays when it ends."""
+
+_SHELLS = frozenset("|&;<>()$`\\\"'*?[]#~=%\n")
+"""Characters that mean something to a shell."""
+
+
+@contextmanager
+def paged(session: Session, stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Return what to write to: the stream, or a pager on it that starts when there is something to show.
+
+    There is a pager where the stream is a terminal that can do more than print, and whose keys are ours to hear: not in
+    the background. CDRCTL_PAGER, else PAGER, else less, is the command line; empty and `cat` are none. Messages are
+    held until it has ended.
+
+    Raises:
+        BrokenPipeError: Its reader quit before the end, which is no error; nothing more is waited for.
+    """
+    command = _command(session) if _is_screen(session, stream) else None
+    if command is None:
+        yield stream
+        return
+    pager = _Pager(session, stream, command)
+    try:
+        yield cast("BinaryIO", pager)
+        pager.hear(None)
+    except signals.ReaderLeftError:
+        signals.notice()
+        raise BrokenPipeError from None
+    finally:
+        pager.end()
+
+
+def _is_screen(session: Session, stream: BinaryIO) -> bool:
+    if session.world.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return os.isatty(stream.fileno()) and os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except AttributeError:  # a system without process groups
+        return True
+    except (OSError, ValueError):  # a stream in memory, or another's terminal
+        return False
+
+
+def _command(session: Session) -> str | None:
+    """Return the command line of the pager, or None where there is none."""
+    environ = session.world.environ
+    command = next((environ[name] for name in ("CDRCTL_PAGER", "PAGER") if name in environ), USUAL).strip()
+    if command in {"", "cat"}:
+        return None
+    program = _program(command)
+    if program is not None:
+        if set("$`") & set(program):  # only a shell can tell
+            return command
+        where = os.path.expanduser(program)  # noqa: PTH111 - a word of a command line
+        if shutil.which(where, path=environ.get("PATH", os.defpath)):
+            return command
+    if command != USUAL:
+        session.voice.tell("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
+    return None
+
+
+def _program(command: str) -> str | None:
+    """Return the program that a command line of a shell runs first, or None where that cannot be seen."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    return next((word for word in words if not word.partition("=")[0].isidentifier() or "=" not in word), None)
+
+
+class _Pager(io.RawIOBase):
+    """A stream to a pager that is started by the first write."""
+
+    def __init__(self, session: Session, stream: BinaryIO, command: str) -> None:
+        self._session = session
+        self._stream = stream
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._before: Any = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        if self._process is None:
+            self._start()
+        assert self._process is not None  # noqa: S101 - it has been started
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
+        write_lines(self._process.stdin.fileno(), bytes(data))  # nothing is held back that its end would wait for
+        return memoryview(data).nbytes
+
+    def _start(self) -> None:
+        self._stream.flush()
+        self._session.voice.hold()
+        environ = {name: it for name, it in self._session.world.environ.items() if not name.startswith("CDRCTL_")}
+        is_shells = bool(_SHELLS & set(self._command))  # else no shell stands between, which Ctrl-C would end
+        process = subprocess.Popen(  # noqa: S603 - the user's own command line, as every program runs it
+            self._command if is_shells else self._command.split(),
+            shell=is_shells,
+            stdin=subprocess.PIPE,
+            stdout=self._stream.fileno(),
+            bufsize=0,
+            env={**FOR_THE_PAGER, **environ},
+        )
+        self._process = process
+
+        def look(_number: int, _frame: object) -> None:
+            if process.poll() is not None and not signals.interrupted():  # what came first decides
+                raise signals.ReaderLeftError
+
+        self.hear(look)
+
+    def hear(self, what: Any) -> None:
+        """Have this called when a child ends, whoever waits for what meanwhile; None for nothing any more."""
+        number = getattr(signal, "SIGCHLD", None)
+        if self._process is None or number is None or threading.current_thread() is not threading.main_thread():
+            return
+        if what is not None:
+            self._before = signal.signal(number, what)
+        elif self._before is not None:
+            before, self._before = self._before, None
+            signal.signal(number, before)
+
+    def end(self) -> None:
+        """Let the pager have the end of its input, wait for whoever reads, then say what was held.
+
+        From here on Ctrl-C is the pager's: the program must not end before it and leave it without its terminal.
+        """
+        process = self._process
+        if process is None:
+            return
+        signals.notice()
+        self.hear(None)
+        assert process.stdin is not None  # noqa: S101 - a pipe
+        with suppress(OSError):
+            process.stdin.close()
+        process.wait()
+        self._session.voice.release()

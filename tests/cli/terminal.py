@@ -1,0 +1,107 @@
+"""The program in a real terminal: tmux keeps the screen, types keys, and shows what somebody would see.
+
+    with terminal(host, width=80) as screen:
+        screen.type("cdrctl webex cdrs -p sandbox")
+        screen.shows("records")
+
+A test that wants one is skipped where tmux is not installed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cli.process import CDRCTL, PATIENCE, Host
+
+NUMBERS = itertools.count()
+PROMPT = "$>"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A terminal in which a shell waits for lines; `cdrctl` is the program.
+
+    Args:
+        socket: The name of its tmux server, which is nobody else's.
+        host: Whose home and environment it has.
+    """
+
+    socket: str
+    host: Host
+
+    def tmux(self, *words: str) -> str:
+        """Return what a tmux command said."""
+        ran = subprocess.run(
+            ["tmux", "-L", self.socket, "-f", "/dev/null", *words],
+            env={**self.host.environ, "TMUX_TMPDIR": str(self.host.folder), "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        return ran.stdout
+
+    def type(self, line: str) -> None:
+        """Type a line and press enter."""
+        self.tmux("send-keys", "-t", "0", "-l", line)
+        self.press("Enter")
+
+    def press(self, *keys: str) -> None:
+        """Press keys by tmux's names: q, Space, C-c, Enter, Tab."""
+        self.tmux("send-keys", "-t", "0", *keys)
+
+    def text(self, *, colors: bool = False, past: bool = False) -> str:
+        """Return what is on the screen, and what has left it at the top where `past` is asked for."""
+        words = ["-e"] * colors + ["-S", "-"] * past
+        return self.tmux("capture-pane", "-p", "-t", "0", *words)
+
+    def shows(self, words: str, **how: bool) -> str:
+        """Return the screen as soon as it shows what this regular expression finds."""
+        until = time.monotonic() + PATIENCE
+        while not re.search(words, shown := self.text(**how), re.MULTILINE):
+            assert time.monotonic() < until, f"no {words!r} on the screen:\n{shown}"
+        return shown
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the terminal another size."""
+        self.tmux("resize-window", "-t", "0", "-x", str(width), "-y", str(height))
+
+
+@contextmanager
+def terminal(
+    host: Host, *, width: int = 80, height: int = 24, environ: Mapping[str, str] | None = None
+) -> Iterator[Screen]:
+    """Return a terminal with a shell at its prompt, as a context that leaves no process behind."""
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    screen = Screen(f"cdrctl-{os.getpid()}-{next(NUMBERS)}", host)
+    variables = {**host.environ, "LANG": "C.UTF-8", "TERM": "screen-256color", "PS1": f"{PROMPT} ", **(environ or {})}
+    shell = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "bash", "--norc", "--noprofile"]
+    try:
+        screen.tmux(
+            *("new-session", "-d", "-x", str(width), "-y", str(height), "-c", str(host.folder)),
+            *("exec " + shlex.join(shell),),
+        )
+        screen.shows(re.escape(PROMPT))
+        screen.type(f'cdrctl() {{ {shlex.join(CDRCTL)} "$@"; }}; clear')
+        screen.shows(rf"\A{re.escape(PROMPT)}\s*\Z")
+        yield screen
+    finally:
+        subprocess.run(
+            ["tmux", "-L", screen.socket, "kill-server"],
+            env={**host.environ, "TMUX_TMPDIR": str(host.folder)},
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )

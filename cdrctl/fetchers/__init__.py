@@ -10,7 +10,7 @@ import functools
 import importlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -160,6 +160,23 @@ def span_of(records: Sequence[Record]) -> Span | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    """Where the credential of one way to sign in is found, for somebody who has never looked for it.
+
+    Args:
+        title: The credential as people call it, and how long it is good for.
+        steps: What to do in the vendor's own console, in order, a sentence each.
+        rights: What it must be allowed to do to read calls.
+        asks: Settings beside those of the way that are worth a question; of several in one tuple one is enough.
+    """
+
+    title: str
+    steps: tuple[str, ...]
+    rights: str = ""
+    asks: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """Everything the rest of the program needs to know of a provider.
 
@@ -177,6 +194,9 @@ class Provider:
         ended: Whether an answer says that the token has ended; None for the status 401.
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
+        console: By way to sign in, where its credential is found.
+        admits: How this machine's address gets into the allow-list; empty where there is none.
+        keeps: What is known of how long it keeps records, where no call has a limit that is published.
     """
 
     name: str
@@ -192,6 +212,9 @@ class Provider:
     keeps_tokens: bool = False
     sign: Callable[[Ask, Token], Ask] | None = None
     ended: Callable[[Answer], bool] | None = None
+    console: Mapping[str, Console] = field(default_factory=dict)
+    admits: str = ""
+    keeps: str = ""
 
     def call(self, name: str, group: str = "") -> Call:
         """Return the call of this name."""
@@ -249,6 +272,7 @@ def load(name: str) -> Provider:
 __all__ = [
     "PROVIDERS",
     "Call",
+    "Console",
     "Fetch",
     "Option",
     "Provider",

@@ -971,9 +971,18 @@ PROVIDER = Provider(
         ),
     ),
     keeps_tokens=True,
-    # developer.webex.com, "Using Webex Service Apps", "Getting Started: Your Personal Access Token", "Reports: Detailed
-    # Call History"; help.webex.com fs78p5 for the role.
+    # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
+    # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
     console={
+        "browser": Console(
+            "a sign-in in the browser, by an integration of your own: renewed for good",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Integration, with that scope.",
+                "Its redirect URI is http://127.0.0.1:8765/callback.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+            ),
+            _NEEDS,
+        ),
         "token": Console(
             "an access token: good for 12 hours, to try it",
             (

@@ -376,6 +376,17 @@ def connected(
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
     )
+    with ready(session, provider, profile, settings, clock) as one:
+        yield one
+
+
+@contextmanager
+def ready(
+    session: Session, provider: Provider, profile: Profile, settings: Settings, clock: Clock
+) -> Iterator[Connected]:
+    """Return a profile ready to be asked whose settings have been read."""
+    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+
     session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
     shelf = None

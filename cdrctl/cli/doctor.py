@@ -87,7 +87,7 @@ def doctor(
     opened: Session,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Which profiles. Default: all.", show_default=False),
+        typer.Argument(metavar="NAME", help="Which profiles. Default: all.", show_default=False),
     ] = None,
     *,
     chosen: Annotated[

@@ -75,10 +75,19 @@ class Finding:
     provider: str | None = None
 
 
+NEXT = {
+    "configuration": "correct the file",
+    "settings": "correct it in the configuration file",
+    "secrets": "correct where the secret comes from; cdrctl profile show NAME shows it",
+}
+AT_LEAST = "cdrctl doctor -v shows each request; ask the provider what its words mean"
+"""The next step after an error that says none."""
+
+
 def failed(check: str, error: CdrctlError) -> Finding:
     """Return the finding that an error is."""
     said = f" (the provider said: {error.said})" if error.said else ""
-    return Finding(check, "fail", f"{error.message}{said}", error.hint, error.exit_code)
+    return Finding(check, "fail", f"{error.message}{said}", error.hint or NEXT.get(check, AT_LEAST), error.exit_code)
 
 
 @commands.command(epilog="For example: cdrctl doctor sandbox")
@@ -153,7 +162,7 @@ def print_as_text(opened: Session, findings: Iterable[Finding]) -> None:
     colors = colored(opened)
     titles = {name: title.partition(":")[0] for name, title in PROVIDERS.items()}
     shown: tuple[str | None, str | None] | None = None
-    for finding in findings:
+    for finding in _gathered(findings):
         if shown != (finding.profile, finding.provider):
             if shown is not None:
                 put(opened, "")
@@ -162,6 +171,28 @@ def print_as_text(opened: Session, findings: Iterable[Finding]) -> None:
             put(opened, f"{finding.profile}{of}" if finding.profile else "this machine")
         for line in as_text(finding, opened.world.width, colors=colors):
             put(opened, line)
+
+
+def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings as they come, those that were skipped one after the other for one reason as one."""
+    waiting: list[Finding] = []
+
+    def together() -> Iterator[Finding]:
+        names = ", ".join(one.check for one in waiting)
+        if len(waiting) > 1:
+            yield replace(waiting[0], check="", what=f"{names}: {waiting[0].what}")
+        else:
+            yield from waiting
+        waiting.clear()
+
+    for finding in findings:
+        if waiting and replace(waiting[0], check=finding.check) != finding:
+            yield from together()
+        if finding.result == "skipped":
+            waiting.append(finding)
+        else:
+            yield finding
+    yield from together()
 
 
 _COLORS = {"ok": "32", "warn": "33", "fail": "31;1", "skipped": "2"}
@@ -174,7 +205,7 @@ def as_text(finding: Finding, width: int, *, colors: bool = False) -> Iterator[s
     word = f"\x1b[{_COLORS[finding.result]}m{word}\x1b[0m" if colors else word
     head = f"  {word}{finding.check}"
     if width < NARROW:
-        yield head
+        yield head.rstrip()
         yield from _wrapped(finding.what, width, "    ")
     else:
         first, *rest = _wrapped(finding.what, width, " " * _LEFT) or [""]
@@ -346,14 +377,15 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
         return
     if missing := lacks(provider, settings):
         what = f"profile {name} has no {missing} to sign in with"
-        seen = f"cdrctl profile show {name} shows what is set"
-        yield Finding("settings", "fail", what, seen, ConfigurationError.exit_code)
+        step = f"set it in {profile.path}, [profiles.{name}]; cdrctl init shows where it is found"
+        yield Finding("settings", "fail", what, step, ConfigurationError.exit_code)
         return
     yield Finding("settings", "ok", f"{provider.title}, {settings.base_url}")
     try:
         settings = profiles.settings(profile, provider.settings, environ, warn=warned.append)
     except ConfigurationError as error:
-        yield failed("secrets", error)
+        found = failed("secrets", error)
+        yield replace(found, next=found.next and found.next.replace("NAME", name))
         yield _retention(provider, the_clock(opened).now())
         return
     opened.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])

@@ -65,6 +65,7 @@ class Made:
         assert ran.code == code, ran.out
         failed = [line for line in ran.lines if line["result"] == "fail"]
         assert [line["check"] for line in failed[:1]] == ([check] if code else [])
+        assert all(line["next"] for line in failed)
         ours = [line for line in ran.lines if line["check"] == check]
         return max(ours, key=lambda line: ["skipped", "ok", "warn", "fail"].index(line["result"]))
 
@@ -201,8 +202,8 @@ def test_nothing_is_left_in_the_folders(made: Made) -> None:
     [
         ({"acces_token": "x"}, "acces_token", "did you mean access_token"),
         ({"timeout": "soon"}, "timeout", "cdrctl profile show acme"),
-        ({"access_token": None}, "profile acme has no access_token", "cdrctl profile show acme"),
-        ({"access_token": None, "client_id": "x"}, "has no client_secret and refresh_token", "cdrctl profile show"),
+        ({"access_token": None}, "profile acme has no access_token", "cdrctl init shows where it is found"),
+        ({"access_token": None, "client_id": "x"}, "has no client_secret and refresh_token", "[profiles.acme]"),
         ({"provider": "webx"}, "there is no provider webx", "did you mean webex"),
     ],
 )
@@ -225,7 +226,7 @@ def test_settings_are_looked_at_before_a_secret_is_asked_for(made: Made, tmp_pat
     [
         ({"access_token_command": "exit 3"}, "access_token_command", "run the command by hand and see"),
         ({"access_token_command": "no-such-program"}, "ended with 127", "is the program installed"),
-        ({"access_token_file": "none"}, "cannot be read", ""),
+        ({"access_token_file": "none"}, "cannot be read", "cdrctl profile show acme shows it"),
         ({"access_token_keyring": True}, "access_token_keyring", "keyring"),
     ],
 )
@@ -236,7 +237,7 @@ def test_secrets_that_cannot_be_had(
     made.profile("webex", access_token=None, **more)
     found = made.found("secrets", 6)
     assert what in found["what"]
-    assert step in (found["next"] or "")
+    assert step in found["next"]
     assert made.served.requests == []
 
 
@@ -583,6 +584,14 @@ def test_on_a_terminal_it_is_text_that_fits(made: Made, width: int) -> None:
     assert "\x1b" not in ran.out
     assert ran.err.startswith("cdrctl: ")
     assert ran.err.endswith("1 warnings, 1 failed\n")
+
+
+def test_what_is_skipped_for_one_reason_is_one_line(made: Made) -> None:
+    made.profile("webex", access_token=SECRET)
+    made.served.fail("webex", 503, times=100)
+    out = " ".join(made.run("-f", "text").out.split())
+    assert "skipped sign-in, allow-list, rights, pace: answer failed ok retention" in out
+    assert "skipped tls base_url begins with http://" in out
 
 
 def test_a_terminal_may_have_colours(made: Made) -> None:

@@ -395,7 +395,6 @@ def _secret(opened: Session, key: str, store: str) -> tuple[str, str]:
             raise UsageError("there is no such file", hint="make it first: one line, readable by you alone (chmod 600)")
     else:
         answer = _asked(opened, f"{key} (it is not shown)", secret=True)
-        opened.voice.conceal([answer])
     if not answer:
         raise UsageError(f"{key} is empty", hint="type it, or press Ctrl-C to leave")
     return (key if store == TYPED else f"{key}_{store}"), answer

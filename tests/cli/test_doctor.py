@@ -241,6 +241,11 @@ def test_secrets_that_cannot_be_had(
     assert made.served.requests == []
 
 
+def test_a_command_that_fails_shows_no_other_secret(made: Made) -> None:
+    made.profile("kazoo", api_key=None, username="me", password=SECRET, api_key_command=f"echo {SECRET} >&2; exit 3")
+    assert "ended with 3: ****" in made.found("secrets", 6)["what"]
+
+
 def test_a_secret_is_asked_for_once(made: Made, tmp_path: Path) -> None:
     token = made.served.credentials("webex")["access_token"]
     command = f"echo x >> {tmp_path}/asked; echo {token}"
@@ -312,6 +317,19 @@ def test_an_address_that_is_dead_gives_way_to_the_next(made: Made) -> None:
         assert reach.connected("pbx.example", port, ["127.0.0.2", "127.0.0.1"])[0] == "127.0.0.1"
 
 
+def test_an_address_that_swallows_everything_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "STEP", 0.2)
+    with socket.socket() as busy, socket.socket() as first, socket.socket() as second:
+        busy.bind(("127.0.0.2", 0))
+        busy.listen(0)
+        port = busy.getsockname()[1]
+        for one in (first, second):
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.2", port))
+        with socket.create_server(("127.0.0.1", port)):
+            assert reach.connected("pbx.example", port, ["127.0.0.2", "127.0.0.1"], 1)[0] == "127.0.0.1"
+
+
 @contextmanager
 def encrypted(folder: Path, shown: Certificate) -> Iterator[str]:
     with serving(ok(b'{"items":[]}', "Date: Fri, 20 Nov 2026 20:00:00 GMT"), tls=shown.server(folder)) as server:
@@ -336,6 +354,13 @@ def test_certificates_that_are_not_to_be_trusted(
         found = made.found("tls", 6)
     assert what in found["what"].replace("self signed", "self-signed")
     assert step in found["next"]
+
+
+def test_a_certificate_is_held_against_the_name_and_not_the_address(made: Made, tmp_path: Path) -> None:
+    with encrypted(tmp_path, Certificate("127.0.0.1", AUTHORITY)) as url:
+        named = url.replace("127.0.0.1", "localhost")
+        made.profile("webex", base_url=named, ca_file=str(AUTHORITY.pem(tmp_path)))
+        assert "certificate is not valid for 'localhost'" in made.found("tls", 6)["what"]
 
 
 def test_a_certificate_of_ones_own_authority(made: Made, tmp_path: Path) -> None:

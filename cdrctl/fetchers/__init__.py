@@ -50,6 +50,23 @@ class Option:
     metavar: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where the credential of one way to sign in is found, for somebody who has never looked for it.
+
+    Args:
+        title: The credential as people call it, and how long it is good for.
+        steps: What to do in the vendor's own console, in order, a sentence each.
+        rights: What it must be allowed to do to read calls.
+        asks: Settings beside those of the way that are worth a question; of several in one tuple one is enough.
+    """
+
+    title: str
+    steps: tuple[str, ...]
+    rights: str = ""
+    asks: tuple[tuple[str, ...], ...] = ()
+
+
 Claim = Callable[[str], bool]
 """From what is done once in an export to whether nobody has done it yet: then it is for whoever asked."""
 
@@ -160,23 +177,6 @@ def span_of(records: Sequence[Record]) -> Span | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
-    """Where the credential of one way to sign in is found, for somebody who has never looked for it.
-
-    Args:
-        title: The credential as people call it, and how long it is good for.
-        steps: What to do in the vendor's own console, in order, a sentence each.
-        rights: What it must be allowed to do to read calls.
-        asks: Settings beside those of the way that are worth a question; of several in one tuple one is enough.
-    """
-
-    title: str
-    steps: tuple[str, ...]
-    rights: str = ""
-    asks: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Provider:
     """Everything the rest of the program needs to know of a provider.
 
@@ -187,6 +187,9 @@ class Provider:
         ways: The ways to sign in by name, each with the settings it needs, the usual one first.
         sign_in: Yields requests, is sent their answers, returns the token to use. Given the token that has ended, or
             None at first. Raises SignInError where it cannot.
+        console: By way to sign in, where its credential is found.
+        admits: How this machine's address gets into the allow-list; empty where there is none.
+        keeps: What is known of how long it keeps records, where no call has a limit that is published.
         manners: The published budget and the ways to wait of this provider.
         explain: From any answer to the error it means, or None when it is good.
         trusts: Whether a URL may be sent this profile's credential.
@@ -194,9 +197,6 @@ class Provider:
         ended: Whether an answer says that the token has ended; None for the status 401.
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
-        console: By way to sign in, where its credential is found.
-        admits: How this machine's address gets into the allow-list; empty where there is none.
-        keeps: What is known of how long it keeps records, where no call has a limit that is published.
     """
 
     name: str
@@ -209,12 +209,12 @@ class Provider:
     trusts: Callable[[Any, str], bool]
     check: Callable[[Client, Any], str]
     calls: tuple[Call, ...]
-    keeps_tokens: bool = False
-    sign: Callable[[Ask, Token], Ask] | None = None
-    ended: Callable[[Answer], bool] | None = None
     console: Mapping[str, Console] = field(default_factory=dict)
     admits: str = ""
     keeps: str = ""
+    keeps_tokens: bool = False
+    sign: Callable[[Ask, Token], Ask] | None = None
+    ended: Callable[[Answer], bool] | None = None
 
     def call(self, name: str, group: str = "") -> Call:
         """Return the call of this name."""

@@ -1618,6 +1618,27 @@ PROVIDER = Provider(
     check=check,
     sign=sign,
     ended=ended,
+    # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
+    console={
+        "key": Console(
+            "an access key: permanent, or until the day you give it",
+            (
+                "In the web cabinet (app.callgear.com) make an access key for a user: it needs the component Data API.",
+                f"The API is closed by default. Take this machine's address and {_ADMITS}.",
+            ),
+            _NEEDS,
+        ),
+        "login": Console(
+            "a user's login and password",
+            (
+                "Take a user of the web cabinet (app.callgear.com) who may use the Data API.",
+                f"The API is closed by default. Take this machine's address and {_ADMITS}.",
+            ),
+            _NEEDS,
+        ),
+    },
+    admits=_ADMITS,
+    keeps="no limit is published",
     calls=(
         Call(
             name="legs",
@@ -1687,25 +1708,4 @@ PROVIDER = Provider(
             options=(_FILTER, _SORT, _PAGE_SIZE),
         ),
     ),
-    # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
-    console={
-        "key": Console(
-            "an access key: permanent, or until the day you give it",
-            (
-                "In the web cabinet (app.callgear.com) make an access key for a user: it needs the component Data API.",
-                f"The API is closed by default. Take this machine's address and {_ADMITS}.",
-            ),
-            _NEEDS,
-        ),
-        "login": Console(
-            "a user's login and password",
-            (
-                "Take a user of the web cabinet (app.callgear.com) who may use the Data API.",
-                f"The API is closed by default. Take this machine's address and {_ADMITS}.",
-            ),
-            _NEEDS,
-        ),
-    },
-    admits=_ADMITS,
-    keeps="no limit is published",
 )

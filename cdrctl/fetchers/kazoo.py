@@ -1321,6 +1321,33 @@ PROVIDER = Provider(
     explain=explain,
     trusts=trusts,
     check=check,
+    # docs.2600hz.com, "Account API Authentication", "User Authentication".
+    console={
+        "key": Console(
+            "the account's API key: good until it is changed",
+            (
+                "Ask the operator for it, or, signed in, read GET /v2/accounts/ACCOUNT_ID/api_key: 64 characters.",
+                _WHOSE,
+            ),
+            _NEEDS,
+        ),
+        "password": Console(
+            "a user's name and password, as in the web interface",
+            (
+                "Take a user without a second factor: a program cannot give one.",
+                "The server wants the account's name too, or its realm: the web interface asks for the same name.",
+                _WHOSE,
+            ),
+            _NEEDS,
+            asks=(("account_name", "account_realm"),),
+        ),
+        "token": Console(
+            "a token from another sign-in: good for an hour",
+            ("It is auth_token in the answer to PUT /v2/api_auth or /v2/user_auth.", _WHOSE),
+            _NEEDS,
+        ),
+    },
+    keeps="no limit is published; an operator may delete old months, and then there are no calls and no error",
     calls=(
         Call(
             name="cdrs",
@@ -1377,31 +1404,4 @@ PROVIDER = Provider(
             example="202611-5a75675ac70995f51f67@10.26.0.242",
         ),
     ),
-    # docs.2600hz.com, "Account API Authentication", "User Authentication".
-    console={
-        "key": Console(
-            "the account's API key: good until it is changed",
-            (
-                "Ask the operator for it, or, signed in, read GET /v2/accounts/ACCOUNT_ID/api_key: 64 characters.",
-                _WHOSE,
-            ),
-            _NEEDS,
-        ),
-        "password": Console(
-            "a user's name and password, as in the web interface",
-            (
-                "Take a user without a second factor: a program cannot give one.",
-                "The server wants the account's name too, or its realm: the web interface asks for the same name.",
-                _WHOSE,
-            ),
-            _NEEDS,
-            asks=(("account_name", "account_realm"),),
-        ),
-        "token": Console(
-            "a token from another sign-in: good for an hour",
-            ("It is auth_token in the answer to PUT /v2/api_auth or /v2/user_auth.", _WHOSE),
-            _NEEDS,
-        ),
-    },
-    keeps="no limit is published; an operator may delete old months, and then there are no calls and no error",
 )

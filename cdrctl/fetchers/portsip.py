@@ -1614,6 +1614,24 @@ PROVIDER = Provider(
     explain=explain,
     trusts=trusts,
     check=check,
+    # REST guide, "Authentication", "Accessing CDRs and recordings".
+    console={
+        "password": Console(
+            "a user's name and password, as in the web portal",
+            (
+                "Take a user of the tenant without two-factor sign-in: a program cannot read the code that is mailed.",
+                "The domain is the tenant's SIP domain; the system administrator has none.",
+                "base_url is the PBX's address with port 8887 and /api, such as https://pbx.example.net:8887/api.",
+            ),
+            _NEEDS,
+            asks=(("domain",),),
+        ),
+        "token": Console(
+            "a token from another sign-in: good for half an hour or an hour",
+            ("It is access_token in the answer to POST /api/auth/sign_in, or /api/login/oauth/token before v22.2.11.",),
+            _NEEDS,
+        ),
+    },
     calls=(
         Call(
             name="cdrs",
@@ -1750,22 +1768,4 @@ PROVIDER = Provider(
             shown=_FINISHED_SHOWN,
         ),
     ),
-    # REST guide, "Authentication", "Accessing CDRs and recordings".
-    console={
-        "password": Console(
-            "a user's name and password, as in the web portal",
-            (
-                "Take a user of the tenant without two-factor sign-in: a program cannot read the code that is mailed.",
-                "The domain is the tenant's SIP domain; the system administrator has none.",
-                "base_url is the PBX's address with port 8887 and /api, such as https://pbx.example.net:8887/api.",
-            ),
-            _NEEDS,
-            asks=(("domain",),),
-        ),
-        "token": Console(
-            "a token from another sign-in: good for half an hour or an hour",
-            ("It is access_token in the answer to POST /api/auth/sign_in, or /api/login/oauth/token before v22.2.11.",),
-            _NEEDS,
-        ),
-    },
 )

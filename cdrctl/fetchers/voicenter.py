@@ -1112,6 +1112,23 @@ PROVIDER = Provider(
     sign=sign,
     ended=ended,
     check=check,
+    # www.voicenter.com, API pages "Authentication" and "Call Log".
+    console={
+        "code": Console(
+            "the organisation's code, for addresses that are authorised",
+            (
+                "Voicenter provides the code: it is in their back office.",
+                "In CPanel, API Settings, Authorized IPs, add the address of this machine.",
+            ),
+            "A code reads the calls of the whole account.",
+        ),
+        "token": Console(
+            "a bearer token, from any address",
+            ("Make one in Voicenter's back office; how long it is good for is not published.",),
+        ),
+    },
+    admits=_ADMITS,
+    keeps="no limit is published",
     calls=(
         Call(
             name="cdrs",
@@ -1156,21 +1173,4 @@ PROVIDER = Provider(
             offline=True,
         ),
     ),
-    # www.voicenter.com, API pages "Authentication" and "Call Log".
-    console={
-        "code": Console(
-            "the organisation's code, for addresses that are authorised",
-            (
-                "Voicenter provides the code: it is in their back office.",
-                "In CPanel, API Settings, Authorized IPs, add the address of this machine.",
-            ),
-            "A code reads the calls of the whole account.",
-        ),
-        "token": Console(
-            "a bearer token, from any address",
-            ("Make one in Voicenter's back office; how long it is good for is not published.",),
-        ),
-    },
-    admits=_ADMITS,
-    keeps="no limit is published",
 )

@@ -925,6 +925,37 @@ PROVIDER = Provider(
     explain=explain,
     trusts=trusts,
     check=check,
+    # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
+    # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
+    console={
+        "browser": Console(
+            "a sign-in in the browser, by an integration of your own: renewed for good",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Integration, with that scope.",
+                "Its redirect URI is http://127.0.0.1:8765/callback.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+            ),
+            _NEEDS,
+        ),
+        "token": Console(
+            "an access token: good for 12 hours, to try it",
+            (
+                "Sign in at developer.webex.com as an administrator of your organisation.",
+                "Its documentation, under Getting Started, shows your personal access token, to copy.",
+            ),
+            _NEEDS,
+        ),
+        "refresh": Console(
+            "a service app's refresh token: renewed for good, for every night",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Service App, with that scope.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+                "A full administrator authorises it in Control Hub (admin.webex.com): Management, Apps, Service Apps.",
+                "Back at the app's page choose your organisation, and get its access and refresh token.",
+            ),
+            _NEEDS,
+        ),
+    },
     calls=(
         Call(
             name="cdrs",
@@ -971,35 +1002,4 @@ PROVIDER = Provider(
         ),
     ),
     keeps_tokens=True,
-    # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
-    # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
-    console={
-        "browser": Console(
-            "a sign-in in the browser, by an integration of your own: renewed for good",
-            (
-                "At developer.webex.com: My Webex Apps, Create a New App, Integration, with that scope.",
-                "Its redirect URI is http://127.0.0.1:8765/callback.",
-                "Keep the client id and the client secret that it shows: the secret is shown once.",
-            ),
-            _NEEDS,
-        ),
-        "token": Console(
-            "an access token: good for 12 hours, to try it",
-            (
-                "Sign in at developer.webex.com as an administrator of your organisation.",
-                "Its documentation, under Getting Started, shows your personal access token, to copy.",
-            ),
-            _NEEDS,
-        ),
-        "refresh": Console(
-            "a service app's refresh token: renewed for good, for every night",
-            (
-                "At developer.webex.com: My Webex Apps, Create a New App, Service App, with that scope.",
-                "Keep the client id and the client secret that it shows: the secret is shown once.",
-                "A full administrator authorises it in Control Hub (admin.webex.com): Management, Apps, Service Apps.",
-                "Back at the app's page choose your organisation, and get its access and refresh token.",
-            ),
-            _NEEDS,
-        ),
-    },
 )

@@ -21,9 +21,9 @@ from cdrctl.cli import doctor
 from cdrctl.errors import TemporaryError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.http import reach
+from tests.cli.conversation import at_a_terminal
 from tests.cli.process import a_host
 from tests.cli.run import NOW, Ran, run
-from tests.cli.terminal import at_a_terminal
 from tests.http.certificates import Certificate
 from tests.http.wires import ok, serving, talking
 

@@ -15,9 +15,9 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.cli import begin
 from cdrctl.fetchers import PROVIDERS, load
+from tests.cli.conversation import Terminal, at_a_terminal
 from tests.cli.process import Host, a_host, hearing
 from tests.cli.run import NOW, run
-from tests.cli.terminal import Terminal, at_a_terminal
 
 KINDS = {
     ("webex", "token"): "access_token",

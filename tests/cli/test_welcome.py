@@ -11,8 +11,8 @@ import typer.main
 
 from cdrctl.cli import app, welcome
 from cdrctl.fetchers import PROVIDERS
+from tests.cli.conversation import at_a_terminal
 from tests.cli.process import a_host
-from tests.cli.terminal import at_a_terminal
 
 
 def test_it_fits_a_usual_screen_and_is_no_error(tmp_path: Path) -> None:

@@ -187,12 +187,12 @@ class Provider:
         ways: The ways to sign in by name, each with the settings it needs, the usual one first.
         sign_in: Yields requests, is sent their answers, returns the token to use. Given the token that has ended, or
             None at first. Raises SignInError where it cannot.
-        console: By way to sign in, where its credential is found.
-        admits: How this machine's address gets into the allow-list; empty where there is none.
-        keeps: What is known of how long it keeps records, where no call has a limit that is published.
         manners: The published budget and the ways to wait of this provider.
         explain: From any answer to the error it means, or None when it is good.
         trusts: Whether a URL may be sent this profile's credential.
+        console: By way to sign in, where its credential is found.
+        admits: How this machine's address gets into the allow-list; empty where there is none.
+        keeps: What is known of how long it keeps records, where no call has a limit that is published.
         sign: From a request and a token to the request that carries it; None for the token's headers.
         ended: Whether an answer says that the token has ended; None for the status 401.
         check: Makes one small request and returns a sentence about what it found.

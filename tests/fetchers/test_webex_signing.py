@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from cdrctl.errors import RightsError, SignInError
+from cdrctl.errors import SignInError
 from cdrctl.fetchers.webex import PROVIDER, WebexSettings, sign_in
 from cdrctl.http import Answer, Ask, Token
 from cdrctl.windows import Window
@@ -301,7 +301,7 @@ def test_a_check_of_an_organisation_elsewhere_names_its_region() -> None:
 
 
 def test_a_check_that_fails_says_why() -> None:
-    with pytest.raises(RightsError, match="may not read call history"):
+    with pytest.raises(SignInError, match="may not read call history"):
         check(Webex(exchange("missing scope or role")))
 
 

@@ -203,7 +203,7 @@ def test_nothing_is_left_in_the_folders(made: Made) -> None:
         ({"acces_token": "x"}, "acces_token", "did you mean access_token"),
         ({"timeout": "soon"}, "timeout", "cdrctl profile show acme"),
         ({"access_token": None}, "profile acme has no access_token", "cdrctl init shows where it is found"),
-        ({"access_token": None, "client_id": "x"}, "has no client_secret and refresh_token", "[profiles.acme]"),
+        ({"access_token": None, "client_id": "x"}, "profile acme has no client_secret", "[profiles.acme]"),
         ({"provider": "webx"}, "there is no provider webx", "did you mean webex"),
     ],
 )

@@ -36,6 +36,11 @@ def main() -> None:
         if answered is not None:
             _say(answered[0])
             sys.exit(answered[1])
+    if not sys.argv[1:] and not os.environ.get("_CDRCTL_COMPLETE"):  # a shell asks without words too
+        from cdrctl.cli.welcome import columns, screen  # noqa: PLC0415 - nothing else is loaded for it
+
+        _say(screen(columns()))
+        return
     # pydantic would read the metadata of every package there is, and load plugins that see the settings of profiles.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()  # what is loaded stays: to look for garbage among it takes a tenth of the start

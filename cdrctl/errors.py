@@ -4,6 +4,8 @@
       UsageError               2  the command line asks for something that makes no sense
       IncompleteError          3  some of the window could not be had
       SignInError              4  sign-in or permission
+        RightsError            4  the credential is good, and may not read this
+        AddressError           4  this machine's address is not in the provider's allow-list
       TemporaryError           5  rate limit, network, 5xx after all retries: run it again
       ConfigurationError       6  the profile or the configuration file
       ProviderError            7  the provider refused, or answered in a shape we do not know
@@ -58,6 +60,14 @@ class SignInError(CdrctlError):
     """The provider does not accept the credential, or it may not read this."""
 
     exit_code = 4
+
+
+class RightsError(SignInError):
+    """The credential is good, and may not read this: a scope, a role or a licence is missing."""
+
+
+class AddressError(SignInError):
+    """The provider answers addresses in its allow-list only, and this machine's is not among them."""
 
 
 class TemporaryError(CdrctlError):

@@ -49,6 +49,9 @@ SANDBOX = "sandbox"
 HIDDEN = "********"
 """What stands for a secret, whatever its length."""
 
+UNASKED = "as yet unasked"
+"""What stands for a secret that nobody was asked for."""
+
 PREFIX = "CDRCTL_"
 SERVICE = "cdrctl"
 COMMAND_SECONDS = 60.0
@@ -376,6 +379,7 @@ def settings(
     run: Run | None = None,
     keyring: Keyring | None = None,
     hidden: str | None = None,
+    asked: bool = True,
 ) -> S:
     """Return a profile's settings, validated, with every secret that is configured.
 
@@ -390,6 +394,7 @@ def settings(
         run: Runs a command; through the shell when left out.
         keyring: Asks the keyring; the optional package when left out.
         hidden: Stands in place of every secret, none of which is read then.
+        asked: Whether commands, files and the keyring are asked for secrets; else something stands for each.
 
     Raises:
         ConfigurationError: A setting is unknown, missing, given twice or not valid; a secret cannot be had.
@@ -421,7 +426,9 @@ def settings(
                 value = hidden
             elif name in secrets:
                 about = f"profile {profile.name}: {places[name]}"
-                if forms[0] != name:
+                if forms[0] != name and not asked:
+                    value = UNASKED
+                elif forms[0] != name:
                     value = _secret(
                         f"{profile.name}/{name}",
                         forms[0],
@@ -673,6 +680,26 @@ def ask_keyring(service: str, user: str) -> str | None:
     raise ConfigurationError(f"the keyring cannot be asked ({problem})", hint="see `python -m keyring diagnose`")
 
 
+def tell_keyring(service: str, user: str, password: str) -> None:
+    """Give the keyring a password to hold.
+
+    Raises:
+        ConfigurationError: The optional package is not installed, or it has no keyring that takes it.
+    """
+    try:
+        import keyring  # noqa: PLC0415 - an optional dependency, and slow to import
+    except ImportError:
+        raise ConfigurationError("the package keyring is not installed", hint="pip install 'cdrctl[keyring]'") from None
+    try:
+        keyring.set_password(service, user, password)
+    except Exception as error:  # noqa: BLE001 - a backend is anybody's code and raises anything
+        problem = type(error).__name__
+    else:
+        return
+    # Outside the handler: the exception may hold the password.
+    raise ConfigurationError(f"the keyring does not take it ({problem})", hint="see `python -m keyring diagnose`")
+
+
 def _from_keyring(user: str, about: str, ask: Keyring) -> str:
     try:
         password = ask(SERVICE, user)
@@ -747,7 +774,7 @@ def check(path: Path, name: str, model: type[Settings], settings: Mapping[str, A
     values = {key: value for key, value in settings.items() if key in model.model_fields}
     for secret in secrets:
         if any(form in settings for form in _forms(secret, secrets)):
-            values.setdefault(secret, "as yet unasked")
+            values.setdefault(secret, UNASKED)
     profile = Profile(name, "", {}, "file", path)
     _validated(profile, model, values, {}, secrets)
 
@@ -759,18 +786,19 @@ def add(
     settings: Mapping[str, str | float | bool],
     *,
     seconds: float = LOCK_SECONDS,
+    instead: bool = False,
 ) -> None:
     """Write a new profile at the end of the file, making the file when there is none.
 
-    What stands in the file stays as it is, comments and order too. The file's mode becomes 0600.
+    What stands in the file stays as it is, comments and order too. The file's mode becomes 0600. With `instead` it
+    takes the place of the profile of this name, if there is one; tokens that were renewed for that one stay.
 
     Raises:
         UsageError: The name cannot be a profile's, or there is one of this name; there is no such provider.
         ConfigurationError: The file cannot be used as it stands, or cannot be written.
         TemporaryError: Another run has been changing the file all the time.
     """
-    if fault := _name_fault(name):
-        raise UsageError(f"{_shown(name)} cannot be a profile's name: {fault}", hint="choose another name")
+    _refuse_name(path, name, ())
     if odd := [key for key, value in settings.items() if re.search(r"[\ud800-\udfff]", str(value))]:
         raise UsageError(f"{odd[0]} is not text: it has bytes that are not UTF-8", hint="type it anew")
     if provider not in PROVIDERS:
@@ -782,22 +810,40 @@ def add(
         text, _ = _text(path)
         document = _parsed(path, text)
         tables = _tables(path, document, [])
-        if name in tables:
-            raise UsageError(
-                f"there is a profile {name} in {path} already", hint=f"`cdrctl profile remove {name}` first"
-            )
-        for other in tables:
-            if _prefix(other) == _prefix(name):
-                raise UsageError(
-                    f"profiles {_shown(other)} and {name} would have the same environment variables ({_prefix(name)}…)",
-                    hint="choose another name",
-                )
+        _refuse_name(path, name, [each for each in tables if each != name] if instead else tables)
         wanted = {
             "provider": provider,
             **{key: value for key, value in settings.items() if key != "provider"},
         }
         expected = {**document, "profiles": {**tables, name: wanted}}
-        _rewrite(path, _added(text, name, wanted), expected)
+        without = _removed(text, name) if name in tables else iter([text])
+        _rewrite(path, (whole for left in without for whole in _added(left, name, wanted)), expected)
+
+
+def check_name(path: Path, name: str) -> None:
+    """Refuse a name that no new profile of the file can have.
+
+    Raises:
+        UsageError: It cannot be a profile's name, or there is one of this name.
+        ConfigurationError: The file cannot be used as it stands.
+    """
+    text, _ = _text(path)
+    _refuse_name(path, name, _tables(path, _parsed(path, text), []))
+
+
+def _refuse_name(path: Path, name: str, others: Iterable[str]) -> None:
+    if fault := _name_fault(name):
+        raise UsageError(f"{_shown(name)} cannot be a profile's name: {fault}", hint="choose another name")
+    for other in others:
+        if other == name:
+            raise UsageError(
+                f"there is a profile {name} in {path} already", hint=f"`cdrctl profile remove {name}` first"
+            )
+        if _prefix(other) == _prefix(name):
+            raise UsageError(
+                f"profiles {_shown(other)} and {name} would have the same environment variables ({_prefix(name)}…)",
+                hint="choose another name",
+            )
 
 
 def remove(path: Path, name: str, *, seconds: float = LOCK_SECONDS) -> None:

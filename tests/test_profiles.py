@@ -29,6 +29,7 @@ from cdrctl.profiles import (
     _same,
     _scrubbed,
     add,
+    check_name,
     choose,
     config_path,
     environment_name,
@@ -836,6 +837,83 @@ def test_a_profile_can_be_added_however_the_others_are_written(tmp_path: Path, t
         remove(path, name)
     remove(path, "new")
     assert tomllib.loads(path.read_bytes().decode()).get("profiles", {}) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        COMMENTED,
+        "[profiles.acme]\nprovider = 'webex'\naccess_token = 'x'",
+        "[profiles]\nacme.provider = 'webex' # dotted\nacme.timeout = 3\n",
+        "profiles = {acme = {provider = 'webex'}, other = {provider = 'kazoo'}}\n",
+    ],
+)
+def test_a_profile_takes_the_place_of_another(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    tokens = token_file(path, "acme", "origin")
+    with tokens.locked():
+        tokens.save({"access": SECRET})
+    with refused(UsageError, "there is a profile acme"):
+        add(path, "acme", "kazoo", {"account_id": "1"})
+    add(path, "acme", "kazoo", {"account_id": "1"}, instead=True)
+    after = tomllib.loads(path.read_text(encoding="utf-8"))["profiles"]
+    before = tomllib.loads(text)["profiles"]
+    assert after == {**before, "acme": {"provider": "kazoo", "account_id": "1"}}
+    assert tokens.load() == {"access": SECRET}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 or os.name == "nt"
+    add(path, "other.one", "kazoo", {"account_id": "2"}, instead=True)
+    assert "other.one" in tomllib.loads(path.read_text(encoding="utf-8"))["profiles"]
+    with refused(UsageError, "same environment variables"):
+        add(path, "Acme", "kazoo", {"account_id": "2"}, instead=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("acme", "there is a profile acme"),
+        ("ACME", "same environment variables"),
+        ("a b", "cannot be a profile's name"),
+    ],
+)
+def test_a_name_is_looked_at_before_anything_else_is_asked(tmp_path: Path, name: str, words: str) -> None:
+    path = written(tmp_path, COMMENTED)
+    with refused(UsageError, words):
+        check_name(path, name)
+    check_name(path, "another")
+    check_name(tmp_path / "none" / "config.toml", "acme")
+    assert not (tmp_path / "none").exists()
+
+
+def test_settings_can_be_looked_at_without_asking_for_secrets(tmp_path: Path) -> None:
+    def asked(*_: object) -> Any:
+        raise AssertionError
+
+    for form, value in (("command", "x"), ("file", "not there"), ("keyring", True)):
+        profile = the(tmp_path, {"account_id": "a", f"api_key_{form}": value})
+        found = settings(profile, Account, {}, warn=asked, run=asked, keyring=asked, asked=False)
+        assert key(found) == profiles.UNASKED
+        with refused(ConfigurationError, "retries"):
+            profile = the(tmp_path, {"account_id": "a", f"api_key_{form}": value, "retries": "x"})
+            settings(profile, Account, {}, warn=asked, run=asked, keyring=asked, asked=False)
+
+
+def test_a_secret_is_given_to_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[tuple[str, str, str]] = []
+    module: Any = types.ModuleType("keyring")
+    module.set_password = lambda *given: held.append(given)
+    monkeypatch.setitem(sys.modules, "keyring", module)
+    profiles.tell_keyring("cdrctl", "acme/api_key", SECRET)
+    assert held == [("cdrctl", "acme/api_key", SECRET)]
+
+    def broken(*given: str) -> None:
+        raise RuntimeError(given)
+
+    module.set_password = broken
+    with refused(ConfigurationError, "does not take it (RuntimeError)", "keyring diagnose"):
+        profiles.tell_keyring("cdrctl", "acme/api_key", SECRET)
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with refused(ConfigurationError, "pip install 'cdrctl[keyring]'"):
+        profiles.tell_keyring("cdrctl", "acme/api_key", SECRET)
 
 
 def test_a_profile_is_removed_with_its_comments_and_no_others(tmp_path: Path) -> None:

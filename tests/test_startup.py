@@ -32,7 +32,7 @@ NEVER = {
 ASKING = {"httpx", "httpcore", "h11", "ssl", "http.client", "http.cookiejar", "certifi", "email.utils"}
 READING = {"pydantic", "cdrctl.fetchers", "cdrctl.records", "cdrctl.windows", "cdrctl.http"}
 EXPORTING = {"cdrctl.cli.exporting", "cdrctl.export", "cdrctl.profiles", "cdrctl.writers", "filelock"}
-OTHERS = {f"cdrctl.cli.{name}" for name in ("archive", "fields", "profile", "sandbox", "together")}
+OTHERS = {f"cdrctl.cli.{name}" for name in ("archive", "begin", "doctor", "fields", "profile", "sandbox", "together")}
 OTHER_PROVIDERS = {f"cdrctl.fetchers.{name}" for name in PROVIDERS if name != "webex"}
 PARSING = {"typer", "pydantic_core", "inspect", "pathlib", "subprocess", "cdrctl.cli.app"}
 
@@ -63,9 +63,12 @@ def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
     ("words", "unwanted", "printed"),
     [
         (["--version"], PARSING | READING | ASKING | EXPORTING | OTHERS | {"json", "re", "cdrctl.cli"}, "cdrctl "),
+        ([], PARSING | READING | ASKING | EXPORTING | OTHERS | {"json", "re", "textwrap"}, "cdrctl "),
         (["--help"], READING | ASKING | EXPORTING | OTHERS | {"pydantic_core"}, "Usage: "),
         (["webex", "--help"], ASKING | EXPORTING | OTHERS | OTHER_PROVIDERS, "Usage: "),
         (["webex", "cdrs", "--help"], ASKING | EXPORTING | OTHERS | OTHER_PROVIDERS, "Usage: "),
+        (["init", "--help"], ASKING | EXPORTING | {"pydantic_core", "cdrctl.fetchers", "cdrctl.http"}, "Usage: "),
+        (["doctor", "--help"], ASKING | EXPORTING | {"pydantic_core", "cdrctl.fetchers", "cdrctl.http"}, "Usage: "),
         (["profile", "--help"], READING | ASKING | EXPORTING | {"pydantic_core"}, "Usage: "),
         (["help", "times"], READING | ASKING | EXPORTING | OTHERS | {"pydantic_core"}, "How times"),
     ],

@@ -26,6 +26,8 @@ COMMANDS = {
     "coverage": ("archive", "Show which days an archive has: a calendar on a terminal, JSON in a pipe."),
     "verify": ("archive", "Check an archive's files against its ledger; exit code 3 when they differ."),
     "plan": ("archive", "Say what a sync would ask: windows, requests and time, without asking anything."),
+    "init": ("begin", "Make a profile step by step, with a check that it works: begin here."),
+    "doctor": ("doctor", "Check all that exports need, from the settings to the rights, and say what to do."),
     "fields": ("fields", "List the columns of a call: name, type, meaning, an example, and the provider's own key."),
     "profile": ("profile", "Add, show, check and remove profiles."),
     "sandbox": ("sandbox", "The providers imitated on this machine."),

@@ -542,6 +542,17 @@ def connected(
         with _client(session, provider, settings, clock, rehearse=rehearse) as client:
             yield Connected(profile.name, settings, client)
         return
+    with ready(session, provider, profile, settings, clock) as one:
+        yield one
+
+
+@contextmanager
+def ready(
+    session: Session, provider: Provider, profile: Profile, settings: Settings, clock: Clock
+) -> Iterator[Connected]:
+    """Return a profile ready to be asked whose settings have been read."""
+    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+
     session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
     shelf = token_shelf(session, provider, profile, settings)

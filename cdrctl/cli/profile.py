@@ -254,8 +254,12 @@ def _settings_given(given: list[str]) -> dict[str, str]:
     return settings
 
 
-def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
-    """Return the settings of a new profile: those given, and those asked for."""
+def _refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
+    """Refuse what no profile of this provider can be given on a command line.
+
+    Raises:
+        UsageError: One is a secret, or no setting at all.
+    """
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
     fields = provider.settings.model_fields
@@ -271,6 +275,15 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
             f"{provider.name} has no setting {unknown[0]!r}",
             hint=f"{near(unknown[0], allowed)}its settings are: {', '.join(fields)}",
         )
+
+
+def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
+    """Return the settings of a new profile: those given, and those asked for."""
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+
+    fields = provider.settings.model_fields
+    secrets = profiles.secret_names(provider.settings)
+    _refuse_given(provider, given)
     settings: dict[str, Any] = dict(given)
 
     def have(name: str) -> bool:
@@ -328,6 +341,8 @@ def _asked(opened: Session, what: str, *, secret: bool = False, default: str | N
         world.stderr.flush()
     line = world.stdin.readline()
     if not line:
+        if world.stderr is not None:
+            world.stderr.write("\n")
         raise typer.Abort
     return line.strip() or default or ""
 

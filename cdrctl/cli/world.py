@@ -165,6 +165,17 @@ class Voice:
             prefix = "" if level in {"debug", "wait", "result"} else f"{level}: "
             self._line(f"cdrctl: {prefix}{self.clean(text)}")
 
+    def show(self, text: str) -> None:
+        """Say something to who is asked questions: as it is, line by line, without a word before it."""
+        if self.quiet:
+            return
+        for line in text.split("\n"):
+            clean = self.clean(line).rstrip()
+            if not self.as_json:
+                self._line(clean)
+            elif clean:
+                self._line(json.dumps({"level": "note", "message": clean.strip()}))
+
     def closing(self, facts: Mapping[str, int | float | str], about: Mapping[str, str] | None = None) -> None:
         """Say the closing line, or that of one part: what was done, as words or as an object."""
         if self.quiet:

@@ -10,7 +10,7 @@ import functools
 import importlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +51,23 @@ class Option:
     default: str | None = None
     metavar: str | None = None
     values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where the credential of one way to sign in is found, for somebody who has never looked for it.
+
+    Args:
+        title: The credential as people call it, and how long it is good for.
+        steps: What to do in the vendor's own console, in order, a sentence each.
+        rights: What it must be allowed to do to read calls.
+        asks: Settings beside those of the way that are worth a question; of several in one tuple one is enough.
+    """
+
+    title: str
+    steps: tuple[str, ...]
+    rights: str = ""
+    asks: tuple[tuple[str, ...], ...] = ()
 
 
 Claim = Callable[[str], bool]
@@ -196,6 +213,9 @@ class Provider:
         manners: The published budget and the ways to wait of this provider.
         explain: From any answer to the error it means, or None when it is good.
         trusts: Whether a URL may be sent this profile's credential.
+        console: By way to sign in, where its credential is found.
+        admits: How this machine's address gets into the allow-list; empty where there is none.
+        keeps: What is known of how long it keeps records, where no call has a limit that is published.
         sign: From a request and a token to the request that carries it; None for the token's headers.
         ended: Whether an answer says that the token has ended; None for the status 401.
         nothing: From the path and the body of a request to what the API answers where it has nothing, and to a token of
@@ -216,6 +236,9 @@ class Provider:
     nothing: Callable[[str, Any], Any]
     check: Callable[[Client, Any], str]
     calls: tuple[Call, ...]
+    console: Mapping[str, Console] = field(default_factory=dict)
+    admits: str = ""
+    keeps: str = ""
     keeps_tokens: bool = False
     sign: Callable[[Ask, Token], Ask] | None = None
     ended: Callable[[Answer], bool] | None = None
@@ -280,6 +303,7 @@ def load(name: str) -> Provider:
 __all__ = [
     "PROVIDERS",
     "Call",
+    "Console",
     "Fetch",
     "Option",
     "Provider",

@@ -28,14 +28,16 @@ from pydantic import Field as Setting, SecretStr, field_validator
 
 from cdrctl import windows
 from cdrctl.errors import (
+    AddressError,
     CdrctlError,
     ConfigurationError,
     ProviderError,
+    RightsError,
     SignInError,
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Option, Provider
+from cdrctl.fetchers import Call, Console, Option, Provider
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import MASK, Answer, Ask, Client, Manners, Token, beginning, by_offset, error_of, same_origin
 from cdrctl.http.client import retry_after
@@ -918,7 +920,7 @@ class DayLimitError(TemporaryError):
     reset: float | None = None
 
 
-class ForbiddenError(SignInError):
+class ForbiddenError(RightsError):
     """This user may not call this method."""
 
 
@@ -1089,6 +1091,7 @@ def _length(seconds: int) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004 - of an hour
 
 
+_ADMITS = "add it under Administrator → Account → Rules and security settings → API (partners: in the customer's)"
 _NEW_KEY = "make a new one in the web cabinet, or give login and password"
 _SIGN_IN: Mapping[str, tuple[str, str | None]] = {
     "access_token_expired": (f"{TITLE}'s access key is not valid any more", _NEW_KEY),
@@ -1098,11 +1101,19 @@ _SIGN_IN: Mapping[str, tuple[str, str | None]] = {
     "forbidden": (f"this user may not call this method of {TITLE}", "give it the right in the web cabinet"),
     "ip_not_whitelisted": (
         f"your address is not in {TITLE}'s allow-list",
-        "add it under Administrator → Account → Rules and security settings → API (partners: in the customer's)",
+        _ADMITS,
     ),
     "account_inactive": (f"the account at {TITLE} is disabled", "ask the provider's support"),
     "method_component_disabled": (f"the account at {TITLE} lacks a component", None),
     "parameter_component_disabled": (f"the account at {TITLE} lacks a component", None),
+}
+
+
+_KINDS: Mapping[str, type[SignInError]] = {
+    "forbidden": ForbiddenError,
+    "ip_not_whitelisted": AddressError,
+    "method_component_disabled": RightsError,
+    "parameter_component_disabled": RightsError,
 }
 
 
@@ -1115,8 +1126,7 @@ def _sign_in_error(word: str, words: str, params: Mapping[str, Any]) -> SignInEr
         names = ", ".join(map(str, given)) if isinstance(given, list) else str(given or "")
         message += f": {beginning(names, 200)}" if names else ""
         hint = "have it switched on in the web cabinet or by the provider's support"
-    kind = ForbiddenError if word == "forbidden" else SignInError
-    return kind(message, said=words or None, hint=hint)
+    return _KINDS.get(word, SignInError)(message, said=words or None, hint=hint)
 
 
 def trusts(settings: CallGearSettings, url: str) -> bool:
@@ -1616,6 +1626,11 @@ def _apart(_options: Mapping[str, Any]) -> timedelta | str:
     return "each answer says how much more may be asked for, and a day's limit is met where another run can go on"
 
 
+_NEEDS = (
+    'The user\'s rights in the web cabinet count; `callgear costs` needs "account access: view" and `callgear users` '
+    '"user: view".'
+)
+
 PROVIDER = Provider(
     name="callgear",
     title=TITLE,
@@ -1630,6 +1645,27 @@ PROVIDER = Provider(
     check=check,
     sign=sign,
     ended=ended,
+    # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
+    console={
+        "key": Console(
+            "an access key: permanent, or until the day you give it",
+            (
+                "In the web cabinet (app.callgear.com) make an access key for a user: it needs the component Data API.",
+                f"The API is closed by default. Take this machine's address and {_ADMITS}.",
+            ),
+            _NEEDS,
+        ),
+        "login": Console(
+            "a user's login and password",
+            (
+                "Take a user of the web cabinet (app.callgear.com) who may use the Data API.",
+                f"The API is closed by default. Take this machine's address and {_ADMITS}.",
+            ),
+            _NEEDS,
+        ),
+    },
+    admits=_ADMITS,
+    keeps="no limit is published",
     calls=(
         Call(
             name="legs",

@@ -25,8 +25,16 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr
 
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Claim, Option, Provider, always
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    ProviderError,
+    RightsError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
+from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     MASK,
@@ -685,7 +693,7 @@ def explain(answer: Answer) -> CdrctlError | None:
                 status=status,
             )
         case 403:
-            return SignInError(
+            return RightsError(
                 f"this key may not read {account}",
                 said=words,
                 hint="account_id, or --account, must be the key's own account or one below it",
@@ -1314,6 +1322,9 @@ def _apart(options: Mapping[str, Any]) -> timedelta | str:
 
 _ID = Option("id", "", argument=True, metavar="ID")
 
+_NEEDS = "It may read its own account and those below it: account_id must be one of them."
+_WHOSE = "The account id is 32 hexadecimal digits; the operator knows it, and every sign-in answers with it."
+
 PROVIDER = Provider(
     name="kazoo",
     title=TITLE,
@@ -1330,6 +1341,33 @@ PROVIDER = Provider(
     trusts=trusts,
     nothing=nothing,
     check=check,
+    # docs.2600hz.com, "Account API Authentication", "User Authentication".
+    console={
+        "key": Console(
+            "the account's API key: good until it is changed",
+            (
+                "Ask the operator for it, or, signed in, read GET /v2/accounts/ACCOUNT_ID/api_key: 64 characters.",
+                _WHOSE,
+            ),
+            _NEEDS,
+        ),
+        "password": Console(
+            "a user's name and password, as in the web interface",
+            (
+                "Take a user without a second factor: a program cannot give one.",
+                "The server wants the account's name too, or its realm: the web interface asks for the same name.",
+                _WHOSE,
+            ),
+            _NEEDS,
+            asks=(("account_name", "account_realm"),),
+        ),
+        "token": Console(
+            "a token from another sign-in: good for an hour",
+            ("It is auth_token in the answer to PUT /v2/api_auth or /v2/user_auth.", _WHOSE),
+            _NEEDS,
+        ),
+    },
+    keeps="no limit is published; an operator may delete old months, and then there are no calls and no error",
     calls=(
         Call(
             name="cdrs",

@@ -24,8 +24,16 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Claim, Option, Provider, always, identities, span_of
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    ProviderError,
+    RightsError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
+from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always, identities, span_of
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     MASK,
@@ -1197,17 +1205,17 @@ def explain(answer: Answer) -> CdrctlError | None:
     return error
 
 
-def _forbidden(place: str, words: str | None) -> SignInError:
+def _forbidden(place: str, words: str | None) -> RightsError:
     if "report" in place:
-        return SignInError(
+        return RightsError(
             "this user may not use the tenant's call reports",
             said=words,
             hint="it needs the role Admin or QueueManager",
             status=403,
         )
     if place == "user/cdrs":
-        return SignInError("this user may not read its own calls", said=words, hint="check its role", status=403)
-    return SignInError(
+        return RightsError("this user may not read its own calls", said=words, hint="check its role", status=403)
+    return RightsError(
         "this user may not read the tenant's calls: it needs the role Admin or QueueManager",
         said=words,
         hint="ask the administrator for the role; `cdrctl portsip cdrs --own` reads the user's own calls",
@@ -1622,6 +1630,8 @@ def _listed(group: str, then: str, *, name: str | None = None) -> str:
 _report = functools.partial(Call, identity=identity, group="reports")
 _completed = functools.partial(Call, identity=identity, group="completed-reports", columns=FINISHED)
 
+_NEEDS = "The role Admin or QueueManager reads the tenant's calls; other users read their own (`portsip cdrs --own`)."
+
 PROVIDER = Provider(
     name="portsip",
     title=TITLE,
@@ -1636,6 +1646,24 @@ PROVIDER = Provider(
     trusts=trusts,
     nothing=nothing,
     check=check,
+    # REST guide, "Authentication", "Accessing CDRs and recordings".
+    console={
+        "password": Console(
+            "a user's name and password, as in the web portal",
+            (
+                "Take a user of the tenant without two-factor sign-in: a program cannot read the code that is mailed.",
+                "The domain is the tenant's SIP domain; the system administrator has none.",
+                "base_url is the PBX's address with port 8887 and /api, such as https://pbx.example.net:8887/api.",
+            ),
+            _NEEDS,
+            asks=(("domain",),),
+        ),
+        "token": Console(
+            "a token from another sign-in: good for half an hour or an hour",
+            ("It is access_token in the answer to POST /api/auth/sign_in, or /api/login/oauth/token before v22.2.11.",),
+            _NEEDS,
+        ),
+    },
     calls=(
         Call(
             name="cdrs",

@@ -24,8 +24,8 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import Field, SecretStr
 
-from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers import Call, Claim, Option, Provider, always
+from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, said, same_origin
 from cdrctl.records import (
@@ -493,10 +493,10 @@ def explain(answer: Answer) -> CdrctlError | None:
             return FullError(f"{TITLE} has more calls than it gives in one answer", said=words, status=status)
         case 4:
             address = re.search(r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b|[0-9a-f]*:[0-9a-f:]+", words or "")
-            return SignInError(
+            return AddressError(
                 f"your address {address[0]} is not authorised" if address else "your IP address is not authorised",
                 said=words,
-                hint="add it in CPanel → API Settings → Authorized IPs, or use a bearer token (access_token)",
+                hint=_ADMITS,
                 status=status,
             )
         case 5:
@@ -505,6 +505,7 @@ def explain(answer: Answer) -> CdrctlError | None:
             return RefusedError(f"{TITLE} refused the request (error {number})", said=words, status=status)
 
 
+_ADMITS = "add it in CPanel → API Settings → Authorized IPs, or use a bearer token (access_token)"
 _CREDENTIALS = (
     "check code, or access_token: make a new one in Voicenter's back office; how long a bearer token is good for is "
     "not published"
@@ -1119,6 +1120,23 @@ PROVIDER = Provider(
     ended=ended,
     nothing=nothing,
     check=check,
+    # www.voicenter.com, API pages "Authentication" and "Call Log".
+    console={
+        "code": Console(
+            "the organisation's code, for addresses that are authorised",
+            (
+                "Voicenter provides the code: it is in their back office.",
+                "In CPanel, API Settings, Authorized IPs, add the address of this machine.",
+            ),
+            "A code reads the calls of the whole account.",
+        ),
+        "token": Console(
+            "a bearer token, from any address",
+            ("Make one in Voicenter's back office; how long it is good for is not published.",),
+        ),
+    },
+    admits=_ADMITS,
+    keeps="no limit is published",
     calls=(
         Call(
             name="cdrs",

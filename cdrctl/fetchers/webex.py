@@ -22,11 +22,12 @@ from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
     ProviderError,
+    RightsError,
     SignInError,
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Login, Option, Provider, identities, span_of
+from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
 from cdrctl.fetchers.settings import Settings, is_loopback
 from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.records import (
@@ -449,7 +450,7 @@ def explain(answer: Answer) -> CdrctlError | None:
                 status=401,
             )
         case 403:
-            return SignInError(
+            return RightsError(
                 "the token may not read call history",
                 said=words,
                 hint="it needs scope spark-admin:calling_cdr_read, and its user a custom administrator role with "
@@ -1003,6 +1004,11 @@ def _apart(_options: Mapping[str, Any]) -> timedelta | str:
     return "it may be asked for one window a minute, and what one window shows decides how far to ask beyond the last"
 
 
+_NEEDS = (
+    "Scope spark-admin:calling_cdr_read; and its administrator needs a custom role with "
+    '"Webex Calling Detailed Call History API access".'
+)
+
 PROVIDER = Provider(
     name="webex",
     title=TITLE,
@@ -1022,6 +1028,37 @@ PROVIDER = Provider(
     trusts=trusts,
     nothing=nothing,
     check=check,
+    # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
+    # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
+    console={
+        "browser": Console(
+            "a sign-in in the browser, by an integration of your own: renewed for good",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Integration, with that scope.",
+                "Its redirect URI is http://127.0.0.1:8765/callback.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+            ),
+            _NEEDS,
+        ),
+        "token": Console(
+            "an access token: good for 12 hours, to try it",
+            (
+                "Sign in at developer.webex.com as an administrator of your organisation.",
+                "Its documentation, under Getting Started, shows your personal access token, to copy.",
+            ),
+            _NEEDS,
+        ),
+        "refresh": Console(
+            "a service app's refresh token: renewed for good, for every night",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Service App, with that scope.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+                "A full administrator authorises it in Control Hub (admin.webex.com): Management, Apps, Service Apps.",
+                "Back at the app's page choose your organisation, and get its access and refresh token.",
+            ),
+            _NEEDS,
+        ),
+    },
     calls=(
         Call(
             name="cdrs",

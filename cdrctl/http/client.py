@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.http.pace import Clock, Manners, Pace, PaceShelf
 from cdrctl.http.wire import (
     MEBIBYTE,
@@ -204,6 +204,7 @@ class Client:
         self._jitter = jitter
         self._largest = largest
         self.read: Read | None = None  # what reads answers with records in them faster than others
+        self.tries = TRIES  # of one request at most: who only looks whether it works does not wait until it does
         self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
         self._pace = Pace(
             manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
@@ -386,6 +387,7 @@ class Client:
         Raises:
             TemporaryError: None came in so many tries.
         """
+        tries = min(tries, self.tries)
         for attempt in range(1, tries + 1):
             self._wait_for_budget(ask.kind)
             self._count(ask.kind)
@@ -581,7 +583,7 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
         case 401:
             return SignInError(f"{title} does not accept the credential of this profile", said=words, status=status)
         case 403:
-            return SignInError(f"{title} does not allow this profile to read that", said=words, status=status)
+            return RightsError(f"{title} does not allow this profile to read that", said=words, status=status)
         case 404:
             return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
         case _:

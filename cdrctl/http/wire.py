@@ -203,10 +203,10 @@ class Connections:
         origin = url.scheme, url.host, url.port
         found = self._transports.get(origin)
         if found is None:
-            proxy = None if url.host in self._ours else _proxy_to(url)
+            proxy = None if url.host in self._ours else proxy_to(url)
             encrypted = url.scheme == "https" or proxy is not None or self._ca_file is not None
-            verified = _verified(self._ca_file, encrypted=encrypted)
-            found = self._transports.setdefault(origin, _transport(verified, proxy))
+            checks = verified(self._ca_file, encrypted=encrypted)
+            found = self._transports.setdefault(origin, _transport(checks, proxy))
         return found
 
     def close(self) -> None:
@@ -215,7 +215,7 @@ class Connections:
             transport.close()
 
 
-def _verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
+def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
     """Return what checks certificates; where nothing is encrypted it trusts none, which takes no time."""
     import ssl  # noqa: PLC0415 - start-up time: only when something is asked
 
@@ -231,7 +231,7 @@ def _verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
         ) from None
 
 
-def _proxy_to(url: httpx.URL) -> str | None:
+def proxy_to(url: httpx.URL) -> str | None:
     """Return the proxy that the environment names for a URL, or None."""
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - start-up time
 

@@ -78,8 +78,8 @@ each_topic = pytest.mark.parametrize("topic", TOPICS)
 FAILS = {"callgear users": 4, "profile login": 6}
 """Examples that end otherwise than with 0: only partners have customers, and a sign-in takes a profile and a person."""
 
-TYPED = {"profile add": b"token\nnot-a-secret\n"}
-"""What is typed into the examples that ask."""
+TYPED = {"profile add": b"token\nnot-a-secret\n", "init 0": b"6\n"}
+"""What is typed into the examples that ask, or into one of the two."""
 
 SERVES = "sandbox serve"
 
@@ -110,7 +110,12 @@ def test_every_example_works_as_it_is_printed(tmp_path: Path, words: tuple[str, 
     if "sandbox serve" in example:
         serves(host, example)
         return
-    works(host, example, FAILS.get(" ".join(words), 0), TYPED.get(" ".join(words), b""))
+    works(
+        host,
+        example,
+        FAILS.get(" ".join(words), 0),
+        TYPED.get(f"{' '.join(words)} {at}", TYPED.get(" ".join(words), b"")),
+    )
 
 
 def serves(host: Host, example: str) -> None:

@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from cdrctl.errors import (
+    AddressError,
     CdrctlError,
     ConfigurationError,
     ProviderError,
+    RightsError,
     SignInError,
     TemporaryError,
     UsageError,
@@ -348,9 +350,9 @@ def test_an_error_that_is_no_object_is_an_answer_of_another_shape(error: Any) ->
     ("name", "kind", "text"),
     [
         ("account_inactive", SignInError, "disabled"),
-        ("forbidden", SignInError, "may not call CallGear's get.call_legs_report"),
-        ("ip_not_whitelisted", SignInError, "203.0.113.9"),
-        ("method_component_disabled", SignInError, "data_api"),
+        ("forbidden", RightsError, "may not call CallGear's get.call_legs_report"),
+        ("ip_not_whitelisted", AddressError, "203.0.113.9"),
+        ("method_component_disabled", RightsError, "data_api"),
         ("parse", CdrctlError, "did not understand"),
     ],
 )

@@ -10,7 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    ProviderError,
+    RightsError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.kazoo import PROVIDER, KazooSettings
 from cdrctl.windows import Window
@@ -384,7 +392,7 @@ def test_a_probe_that_never_fits_is_a_gap() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (constructed(403), SignInError, f"this key may not read account {ACCOUNT}"),
+        (constructed(403), RightsError, f"this key may not read account {ACCOUNT}"),
         (constructed(423), SignInError, f"account {ACCOUNT} is disabled or expired"),
         (constructed(416), ProviderError, "larger than the server allows"),
         (constructed(405), ProviderError, "HTTP 405"),
@@ -392,7 +400,7 @@ def test_a_probe_that_never_fits_is_a_gap() -> None:
         (failure(404, "not_found"), ProviderError, "there is nothing at"),
         (failure(404, "utc_offset must be a number"), ProviderError, "does not accept a parameter"),
         (failure(404, "no such", http=200), ProviderError, "there is nothing at"),
-        (failure(403, "forbidden", http=200), SignInError, "may not read account"),
+        (failure(403, "forbidden", http=200), RightsError, "may not read account"),
         (failure(501, "x"), TemporaryError, "HTTP 501"),
         (httpx.Response(302, headers={"location": "https://elsewhere/"}), ConfigurationError, "redirects to elsewhere"),
         *(

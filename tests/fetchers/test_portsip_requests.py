@@ -15,7 +15,15 @@ import httpx
 import pytest
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    ProviderError,
+    RightsError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.portsip import CLIENT_ID, FILTERS, PROVIDER, PortsipSettings, cron, safe_name
 from cdrctl.windows import Window
@@ -520,12 +528,12 @@ def test_a_call_without_legs_is_no_record() -> None:
             "cdrs",
             {},
             ERRORS[4],
-            SignInError,
+            RightsError,
             "may not read the tenant's calls: it needs the role Admin|unknown error|--own",
         ),
-        ("cdrs", {"own": True}, ERRORS[4], SignInError, "may not read its own calls||"),
-        ("reports list", {}, ERRORS[4], SignInError, "call reports|unknown error|Admin or QueueManager"),
-        ("completed-reports show", {"id": "7"}, ERRORS[4], SignInError, "call reports||"),
+        ("cdrs", {"own": True}, ERRORS[4], RightsError, "may not read its own calls||"),
+        ("reports list", {}, ERRORS[4], RightsError, "call reports|unknown error|Admin or QueueManager"),
+        ("completed-reports show", {"id": "7"}, ERRORS[4], RightsError, "call reports||"),
         ("calllogs", {}, ERRORS[5], ProviderError, "this PBX does not know /calllogs (needs v22.0.42)|not found|cdrs"),
         ("calllog", {"id": "7"}, ERRORS[5], ProviderError, "no such record in /calllogs (call logs need v22.0.42)||"),
         ("cdr", {"id": "7"}, ERRORS[5], ProviderError, "no such record in /cdrs|not found|column id"),

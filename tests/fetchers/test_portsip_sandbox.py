@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import CdrctlError, ProviderError, RightsError, SignInError, TemporaryError, UsageError
 from cdrctl.fetchers.portsip import FILTERS, PROVIDER
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
@@ -152,7 +152,7 @@ def test_the_users_words(box: Boxes) -> None:
 def test_own_calls(box: Boxes) -> None:
     """A user without a role is told what it may do, and can do it."""
     made = box()
-    error = made.refused(SignInError, "cdrs", DAY, kind="standard_user")
+    error = made.refused(RightsError, "cdrs", DAY, kind="standard_user")
     assert "Admin or QueueManager" in error.message
     assert "--own" in (error.hint or "")
     run = made.run("cdrs", DAY, kind="standard_user", own=True)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings as tried, strategies as st
 from pydantic import SecretStr
 
-from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import COLUMNS, PROVIDER, VoicenterSettings
@@ -588,8 +588,8 @@ def test_being_too_fast_is_waited_out(status: int) -> None:
     ("body", "kind", "message", "hint"),
     [
         ("constructed_error_2.json", SignInError, "does not accept this code or token", "make a new one"),
-        ("constructed_error_4.json", SignInError, "your address 203.0.113.9 is not authorised", "Authorized IPs"),
-        ("constructed_error_number_as_string.json", SignInError, "your address 203.0.113.9", "bearer token"),
+        ("constructed_error_4.json", AddressError, "your address 203.0.113.9 is not authorised", "Authorized IPs"),
+        ("constructed_error_number_as_string.json", AddressError, "your address 203.0.113.9", "bearer token"),
         ("constructed_error_5.json", ProviderError, "refuses the range 2026-11-18T00:00:00.000Z to", "--since"),
     ],
 )

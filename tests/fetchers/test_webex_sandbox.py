@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cdrctl.errors import CdrctlError, ConfigurationError, SignInError, TemporaryError
+from cdrctl.errors import CdrctlError, ConfigurationError, RightsError, TemporaryError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import PROVIDER, WebexSettings
@@ -178,7 +178,7 @@ def test_a_profile_with_a_refresh_token_signs_in_and_outlives_expired_tokens(rot
 @pytest.mark.parametrize(
     ("switches", "kind", "words"),
     [
-        ({"scope": "missing"}, SignInError, "may not read call history"),
+        ({"scope": "missing"}, RightsError, "may not read call history"),
         ({"region": "451_please_use"}, ConfigurationError, "analytics-calling-eu.webexapis.com"),
         ({"region": "451_url"}, ConfigurationError, "analytics-calling-eu.webexapis.com"),
     ],

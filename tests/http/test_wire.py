@@ -461,9 +461,9 @@ def test_who_is_asked_without_a_proxy_is_named_by_the_environment(
     for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
-    assert wire._proxy_to(httpx.URL(url)) == ("http://proxy.example:3128" if asked else None)
+    assert wire.proxy_to(httpx.URL(url)) == ("http://proxy.example:3128" if asked else None)
     monkeypatch.delenv("http_proxy")
-    assert wire._proxy_to(httpx.URL(url)) is None
+    assert wire.proxy_to(httpx.URL(url)) is None
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
@@ -569,7 +569,7 @@ def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
 
 def test_where_nothing_is_encrypted_no_certificate_is_trusted() -> None:
     """It takes as long to read them as all else of a small export."""
-    context = wire._verified(None, encrypted=False)
+    context = wire.verified(None, encrypted=False)
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.cert_store_stats()["x509"] == 0

@@ -1,0 +1,226 @@
+"""How far one gets on the way to a host: its name, its port, its certificate. Nothing is asked of it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
+from cdrctl.http.wire import INTERRUPTIBLE, host_of, proxy_to, verified
+
+if TYPE_CHECKING:
+    import ssl
+
+T = TypeVar("T")
+
+SECONDS = 10.0
+"""Each step may take so long."""
+
+STEP = 3.0
+"""Seconds of one attempt to connect: a host may have several addresses, and the first may be dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server showed, once it was found good.
+
+    Args:
+        issuer: Who signed it, in the certificate's own words.
+        ends: Until when it is good.
+    """
+
+    issuer: str
+    ends: datetime
+
+
+def place_of(url: str) -> tuple[str, int]:
+    """Return the host and the port that a URL leads to.
+
+    Raises:
+        ConfigurationError: It has none that can be used.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:  # a port that is no number
+        raise _unusable(url) from None
+    if not parts.hostname:
+        raise _unusable(url)
+    return parts.hostname, port
+
+
+def _unusable(url: str) -> ConfigurationError:
+    return ConfigurationError(f"{host_of(url)} is no address", hint="correct base_url in the profile")
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy by which requests to a URL go, or None where they go directly, as to this machine itself.
+
+    Raises:
+        ConfigurationError: The address cannot be used.
+    """
+    import httpx  # noqa: PLC0415 - only where something is asked
+
+    host, _ = place_of(url)
+    if host in {"localhost", "::1"} or host.startswith("127."):
+        return None
+    try:
+        return proxy_to(httpx.URL(url))
+    except (httpx.InvalidURL, UnicodeError):
+        raise _unusable(url) from None
+
+
+def addresses(host: str, port: int, seconds: float = SECONDS) -> list[str]:
+    """Return the addresses that a host's name stands for, in the order in which they are tried.
+
+    Raises:
+        TemporaryError: It is not known, or no name server answers.
+        ConfigurationError: It cannot be a host's name.
+    """
+    try:
+        found = _in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
+    except UnicodeError:
+        raise ConfigurationError(f"{host} cannot be a host's name", hint="correct base_url in the profile") from None
+    except OSError as error:
+        raise TemporaryError(
+            f"the name {host} cannot be looked up: {error.strerror or error}",
+            hint="is base_url spelt right? does this machine have a network and a name server?",
+        ) from None
+    if found is None:
+        raise TemporaryError(
+            f"no name server answered for {host} within {seconds:g} s",
+            hint="check this machine's name servers (/etc/resolv.conf) and its network",
+        )
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def connected(host: str, port: int, at: Sequence[str], seconds: float = SECONDS) -> tuple[str, float]:
+    """Return the first address that takes a connection, and the seconds it took.
+
+    Raises:
+        TemporaryError: None does.
+    """
+    problem: CdrctlError | None = None
+    began = time.monotonic()
+    for address in at:
+        left = seconds - (time.monotonic() - began)
+        if left <= 0:
+            break
+        started = time.monotonic()
+        try:
+            socket.create_connection((address, port), timeout=min(STEP, left)).close()
+        except TimeoutError:
+            problem = problem or TemporaryError(
+                f"{host} does not answer at port {port} ({address})",
+                hint=f"is the host up, and port {port} right? a firewall in between may drop what comes from here",
+            )
+        except ConnectionRefusedError:
+            problem = TemporaryError(
+                f"{host} refuses connections at port {port} ({address})",
+                hint=f"nothing listens there: is port {port} right, and the service running?",
+            )
+        except OSError as error:
+            problem = problem or TemporaryError(
+                f"there is no way to {host} ({address}): {error.strerror or error}",
+                hint="check this machine's network and routes",
+            )
+        else:
+            return address, time.monotonic() - started
+    raise problem or TemporaryError(f"{host} has no address", hint="check base_url")
+
+
+def certificate(host: str, port: int, address: str, ca_file: str | None, seconds: float = SECONDS) -> Certificate:
+    """Return the certificate of a server, which is to be trusted as the profile's requests would trust it.
+
+    Raises:
+        ConfigurationError: It is not, or `ca_file` cannot be used.
+        TemporaryError: There is no encrypted connection.
+    """
+    import ssl  # noqa: PLC0415 - only where something is asked
+
+    context = verified(ca_file, encrypted=True)
+    try:
+        shown = _in_time(lambda: _shown(context, host, port, address, seconds), seconds)
+    except ssl.SSLCertVerificationError as error:
+        raise ConfigurationError(
+            f"the certificate of {host} is not to be trusted: {error.verify_message}", hint=_mend(error, ca_file)
+        ) from None
+    except ssl.SSLError as error:
+        reason = (error.reason or "no reason given").replace("_", " ").lower()
+        raise ConfigurationError(
+            f"{host} does not speak TLS at port {port}: {reason}",
+            hint="is the port that of https? a server without encryption has a base_url that begins with http://",
+        ) from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "no reason given"
+        raise TemporaryError(
+            f"{host} broke off the encrypted connection: {reason}",
+            hint=f"is port {port} that of https? a firewall in between may break off connections too",
+        ) from None
+    if shown is None:
+        raise TemporaryError(
+            f"{host} did not end the handshake within {seconds:g} s",
+            hint=f"is port {port} that of https? something else may listen there",
+        )
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
+    return Certificate(_issuer(shown), ends)
+
+
+def _shown(context: ssl.SSLContext, host: str, port: int, address: str, seconds: float) -> Mapping[str, Any]:
+    with (
+        socket.create_connection((address, port), timeout=seconds) as plain,
+        context.wrap_socket(plain, server_hostname=host) as encrypted,
+    ):
+        return encrypted.getpeercert() or {}
+
+
+def _issuer(shown: Mapping[str, Any]) -> str:
+    names = {name: value for group in shown.get("issuer", ()) for name, value in group}
+    return str(names.get("organizationName") or names.get("commonName") or "nobody by name")
+
+
+def _mend(error: ssl.SSLCertVerificationError, ca_file: str | None) -> str:
+    match error.verify_code:  # x509_vfy.h: has expired, not yet valid, another host name, another IP address
+        case 10:
+            return "whoever runs the server must renew it; if it is good elsewhere, this machine's clock is wrong"
+        case 9:
+            return "its time has not come yet: is this machine's clock right?"
+        case 62 | 64:
+            return "base_url must name the host as the certificate does; if it does, somebody may be in between"
+        case _ if ca_file:
+            return f"{ca_file} is not the certificate of the authority that signed the server's: get the right one"
+        case _:
+            return (
+                "if the server is yours and signs its own certificate, set ca_file in the profile to that certificate; "
+                "if not, somebody may be in between"
+            )
+
+
+def _in_time(work: Callable[[], T], seconds: float) -> T | None:
+    """Return what a thread brings within so many seconds, or None: the system's resolver has no timeout of its own."""
+    done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+            done.put((None, error))
+
+    threading.Thread(target=run, name="cdrctl-reach", daemon=True).start()
+    left = seconds
+    while left > 0:
+        with suppress(Empty):
+            came, error = done.get(timeout=min(left, INTERRUPTIBLE))
+            if error is not None:
+                raise error
+            return came
+        left -= INTERRUPTIBLE
+    return None

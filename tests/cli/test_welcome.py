@@ -1,0 +1,68 @@
+"""What `cdrctl` alone shows."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from cdrctl.cli import app, welcome
+from cdrctl.fetchers import PROVIDERS
+from tests.cli.conversation import at_a_terminal
+from tests.cli.process import a_host
+
+
+def test_it_fits_a_usual_screen_and_is_no_error(tmp_path: Path) -> None:
+    with at_a_terminal(a_host(tmp_path)) as terminal:
+        assert terminal.end() == 0
+    lines = terminal.shown.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) < 80
+    assert "cdrctl init" in terminal.shown
+    assert "cdrctl doctor" in terminal.shown
+
+
+def test_its_first_command_works_as_it_stands(tmp_path: Path) -> None:
+    host = a_host(tmp_path)
+    shown = host.run().stdout.decode()
+    command = re.findall(r"^  (cdrctl .* sandbox .*)$", shown, re.MULTILINE)[0]
+    ran = host.shell(command)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count(b"\n") > 10
+
+
+def test_it_names_every_command() -> None:
+    named = set(re.findall(r"[a-z]+", welcome.SCREEN))
+    assert set(typer.main.get_group(app.app).list_commands(None)) <= named  # type: ignore[arg-type]
+    assert {*PROVIDERS, *app.COMMANDS} <= named
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 79])
+def test_on_a_narrow_screen_commands_stay_whole(width: int) -> None:
+    shown = welcome.screen(width).splitlines()
+    commands = [line.split("    ")[0] for line in welcome.SCREEN.splitlines() if line.startswith("  cdrctl")]
+    assert set(commands) <= set(shown)
+    assert all(len(line) < max(width, 21) or line.startswith(("  cdrctl", "      ")) for line in shown)
+
+
+@pytest.mark.parametrize(("said", "columns"), [("40", 40), ("0", 80), ("x", 80), ("-3", 80), ("", 80)])
+def test_the_screen_is_as_wide_as_columns_says(
+    said: str, columns: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    assert welcome.columns() == columns
+
+
+def test_the_screen_is_as_wide_as_the_terminal(tmp_path: Path) -> None:
+    with at_a_terminal(a_host(tmp_path), columns=40) as terminal:
+        terminal.end()
+    assert terminal.shown == welcome.screen(40)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such device")
+def test_where_it_cannot_be_written_the_exit_code_says_so(tmp_path: Path) -> None:
+    assert a_host(tmp_path).shell("cdrctl > /dev/full").returncode == 8
+    assert a_host(tmp_path).shell("set -o pipefail; cdrctl | true").returncode == 0

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from cdrctl import windows, writers
 from cdrctl.cli.run import Session
 from cdrctl.errors import ConfigurationError, DriftError, IncompleteError, NoRecordsError, OutputError, UsageError
-from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
+from cdrctl.export import Tally, at_once, by_their_clock, claims, keyed, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.records import File, Gap, Note, Piece, Schema, common, native, raw
-from cdrctl.writers.output import check, output
+from cdrctl.writers.output import check, destination, output
 
 if TYPE_CHECKING:
     from cdrctl.fetchers.settings import Settings
@@ -51,11 +51,13 @@ def export_call(
         if target not in {None, "-"}:
             check(target)
     form = output_format(session, shared)
+    database = writers.is_database(form)
     session.voice.aside = shared["output"] not in {None, "-"} or not session.world.stdout_is_terminal
     fields = field_names(shared["fields"])
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
-    options["fields"] = tuple(fields) if fields and shared["schema"] == "native" else None
+    # what makes a record this record may be all it says: a table must be given it whole
+    options["fields"] = tuple(fields) if fields and shared["schema"] == "native" and not database else None
     _schema(call, provider, SANDBOX, shared["schema"], fields, lambda _text: None)  # unknown fields are refused first
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
@@ -68,6 +70,8 @@ def export_call(
             fields,
             drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
         )
+        if database:
+            schema = keyed(schema, provider, call, profile.name)
         look = writers.Look(
             width=session.world.width,
             zone=zone,
@@ -75,10 +79,12 @@ def export_call(
             shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
             chosen=fields is not None,
             for_spreadsheets=shared["spreadsheet_safe"],
+            name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
+            warn=lambda text: session.voice.tell("warning", text),
         )
         tally = Tally()
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
-        with output(shared["output"], standard_output(session, shared["output"])) as out:
+        with destination(shared["output"], standard_output(session, shared["output"]), database=database) as out:
             pages = rows(
                 pieces,
                 call,
@@ -202,6 +208,15 @@ COMMON_SHOWN = (
 )
 
 
+COMMON_NAME = "cdrs"
+"""The table of common CDRs, whatever provider they come from."""
+
+
+def table_name(provider: Provider, call: Call) -> str:
+    """Return the name of the table that the records of a call are in."""
+    return "_".join(filter(None, (provider.name, call.group, call.name))).replace("-", "_")
+
+
 def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
     """Raise what the exit code must say of an export that went to its end."""
     if tally.gaps and not shared["allow_partial"]:
@@ -240,8 +255,22 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
         raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
     if shared["spreadsheet_safe"] and form not in {"csv", "tsv"}:
         raise UsageError(f"--spreadsheet-safe is for csv and tsv, not for {form}", hint="use -f csv, or leave it out")
-    writers.load(form)
+    check_place(session, form, path)
     return form
+
+
+def check_place(session: Session, form: str, path: str | None) -> None:
+    """Refuse a format, or a place to which it cannot be written, before anything is asked."""
+    writers.load(form)
+    to_stdout = path is None or path == "-"
+    if writers.is_database(form) and to_stdout:
+        raise UsageError(f"{form} is a file that is changed in its place, and no stream", hint="name it with -o FILE")
+    if not writers.is_binary(form):
+        return
+    if path is not None and path.lower().endswith(".gz"):
+        raise UsageError(f"{form} is not compressed again", hint="leave .gz out of the name")
+    if to_stdout and session.world.stdout_is_terminal:
+        raise UsageError(f"{form} is nothing that a terminal can show", hint="name a file with -o, or use a pipe")
 
 
 def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[str], None]:

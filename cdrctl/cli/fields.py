@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl import windows, writers
-from cdrctl.cli.exporting import colored, standard_output
+from cdrctl.cli.exporting import check_place, colored, standard_output, table_name
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
-from cdrctl.writers.output import output
+from cdrctl.records import COMMON, EXTRA_COLUMN, KEY_COLUMN, Column, Schema
+from cdrctl.writers.output import destination
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -34,7 +34,7 @@ Form = Annotated[
     typer.Option(
         "-f",
         "--format",
-        help="csv, tsv, jsonl, json or table. Default: table on a terminal, jsonl in a pipe.",
+        help="csv, jsonl, table, xlsx, sqlite … as for exports. Default: table on a terminal, jsonl in a pipe.",
         metavar="FORMAT",
         show_default=False,
     ),
@@ -76,20 +76,26 @@ def fields(
     if form is None and target is not None and not to_stdout:
         form = writers.format_of(target)
     form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "jsonl")
-    write = writers.load(form)
+    check_place(opened, form, target)
+    database = writers.is_database(form)
     look = writers.Look(
         width=opened.world.width,
         zone=windows.zone("UTC"),
         color=colored(opened),
         shown=("field", "type", "meaning", "example"),
+        name=f"{'common' if schema == 'common' else table_name(described, found)}_fields",
+        warn=lambda text: opened.voice.tell("warning", text),
     )
     shown = examples("common" if schema == "common" else provider)
     always = found.known.always if schema == "native" else _always_common(provider, found)
     rows: list[list[Any]] = [
         [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
-    with output(target, standard_output(opened, target)) as out:
-        write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
+    if database:
+        rows = [[row[0], *row] for row in rows]
+    about = (KEY_COLUMN, *ABOUT) if database else ABOUT
+    with destination(target, standard_output(opened, target), database=database) as out:
+        writers.load(form)(Schema(about, lambda _page: rows), iter([rows]), out, look)
 
 
 def examples(provider: str) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ import typer
 
 from cdrctl import windows, writers
 from cdrctl.cli.exporting import (
+    COMMON_NAME,
     COMMON_SHOWN,
     SANDBOX,
     Connected,
@@ -31,10 +32,10 @@ from cdrctl.cli.exporting import (
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
-from cdrctl.export import Tally, rows
+from cdrctl.export import Tally, keyed, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import Row, Schema, common
-from cdrctl.writers.output import output
+from cdrctl.records import KEY_COLUMN, Row, Schema, common
+from cdrctl.writers.output import destination
 
 if TYPE_CHECKING:
     from cdrctl.profiles import Profile
@@ -75,6 +76,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     if given["schema"] != "common":
         raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
     form = output_format(session, given)
+    database = writers.is_database(form)
     session.voice.aside = given["output"] not in {None, "-"} or not session.world.stdout_is_terminal
     fields = field_names(given["fields"])
     common((), dict, fields, lambda _text: None, provider="", profile="")  # unknown fields are refused first
@@ -88,17 +90,19 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         shown=("provider", *COMMON_SHOWN),
         chosen=fields is not None,
         for_spreadsheets=given["spreadsheet_safe"],
+        name=COMMON_NAME,
+        warn=lambda text: session.voice.tell("warning", text),
     )
-    columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns
+    columns = common((), dict, fields, lambda _text: None, provider="", profile="").columns or ()
+    if database:
+        columns = (KEY_COLUMN, *columns)
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
             connect_part(session, part, opened)
-        with output(given["output"], standard_output(session, given["output"])) as out:
-            pages = _pages(session, parts, given, fields, zone)
+        with destination(given["output"], standard_output(session, given["output"]), database=database) as out:
+            pages = _pages(session, parts, given, fields, zone, database=database)
+            pages = _unless_all_failed(session, parts, pages)
             writers.load(form)(Schema(columns, lambda _page: ()), pages, out, look)
-            if all(part.error for part in parts):  # then what was there before stays
-                _report(session, parts)
-                raise _failure(parts)
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts)
     session.voice.closing(
@@ -161,7 +165,13 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
 
 
 def _pages(
-    session: Session, parts: Sequence[Part], given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
+    session: Session,
+    parts: Sequence[Part],
+    given: Mapping[str, Any],
+    fields: Sequence[str] | None,
+    zone: Any,
+    *,
+    database: bool,
 ) -> Iterator[Sequence[Row]]:
     """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
     waiting: queue.Queue[_Waiting] = queue.Queue(PAGES_WAITING)
@@ -177,7 +187,7 @@ def _pages(
 
     def fetch(part: Part) -> None:
         try:
-            with closing(_rows_of(session, part, given, fields, zone)) as pages:
+            with closing(_rows_of(session, part, given, fields, zone, database=database)) as pages:
                 for page in pages:
                     if not hand_over(part, page):
                         return
@@ -211,6 +221,16 @@ def _pages(
             thread.join(max(0.0, patience - time.monotonic()))
 
 
+def _unless_all_failed(
+    session: Session, parts: Sequence[Part], pages: Iterator[Sequence[Row]]
+) -> Iterator[Sequence[Row]]:
+    """Yield the pages and raise, after the last one, where all parts have failed: what was there before stays."""
+    yield from pages
+    if all(part.error for part in parts):
+        _report(session, parts)
+        raise _failure(parts)
+
+
 def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
     """Return the next page that comes, and whose it is."""
     while True:
@@ -219,7 +239,13 @@ def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
 
 
 def _rows_of(
-    session: Session, part: Part, given: Mapping[str, Any], fields: Sequence[str] | None, zone: Any
+    session: Session,
+    part: Part,
+    given: Mapping[str, Any],
+    fields: Sequence[str] | None,
+    zone: Any,
+    *,
+    database: bool,
 ) -> Generator[Sequence[Row], None, None]:
     provider, profile = part.provider, part.profile
     assert provider is not None  # noqa: S101 - who is running has both
@@ -247,6 +273,8 @@ def _rows_of(
         profile=profile.name,
         known=call.known,
     )
+    if database:
+        schema = keyed(schema, provider, call, profile.name)
     yield from rows(pieces, call, schema, window, part.tally, tell, given["limit"])  # type: ignore[misc]
 
 

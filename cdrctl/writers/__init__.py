@@ -58,7 +58,7 @@ _NEEDS = {"parquet": "pyarrow", "xlsx": "xlsxwriter", "duckdb": "duckdb"}
 """The package that a format is written with, which comes with the extra of the format's name."""
 
 _ENDINGS = {
-    **{name: name for name in _MODULES},
+    **{name: name for name in _MODULES if name != "table"},
     "ndjson": "jsonl",
     "txt": "table",
     "db": "sqlite",

@@ -47,7 +47,6 @@ _SETTINGS = {
     "autoload_known_extensions": "false",
     "memory_limit": "256MB",
 }
-_MAGIC = slice(8, 12), b"DUCK"
 
 
 def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
@@ -146,11 +145,8 @@ def _attached(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]
         LockedError: Another program had it for too long.
         OutputError: It is no DuckDB database.
     """
-    if path.exists():
-        with path.open("rb") as file:
-            where, magic = _MAGIC
-            if file.read(where.stop)[where] != magic:
-                raise OutputError(f"cannot write {path.name}: it is no DuckDB database", hint=_ELSEWHERE)
+    if path.exists() and not sql.begins(path, b"DUCK", at=8):
+        raise OutputError(f"cannot write {path.name}: it is no DuckDB database", hint=_ELSEWHERE)
     place = str(path).replace("'", "''")
     until = time.monotonic() + sql.WAIT_SECONDS
     while True:
@@ -190,12 +186,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"cannot write {path.name}: {error.strerror}", hint=_ELSEWHERE) from error
-    except (
-        duckdb.IOException,
-        duckdb.OutOfMemoryException,
-        duckdb.ConstraintException,
-        duckdb.CatalogException,
-    ) as error:
+    except (duckdb.OperationalError, duckdb.IntegrityError, duckdb.InternalError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise OutputError(f"cannot write {path.name}: {reason}", hint=_ROOM) from error
 

@@ -28,6 +28,12 @@ def locked(path: Path) -> LockedError:
     return LockedError(f"cannot write {path.name}: another program has it", hint="run it again when that one has ended")
 
 
+def begins(path: Path, magic: bytes, at: int = 0) -> bool:
+    """Return whether a file has these bytes where its format has them: libraries take more for a database of theirs."""
+    with path.open("rb") as file:
+        return file.read(at + len(magic))[at:] == magic
+
+
 def quoted(name: str) -> str:
     """Return a name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'

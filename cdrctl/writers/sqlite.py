@@ -48,6 +48,8 @@ def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
     columns = typed_columns(schema)
     fit = fitter(schema, look.warn)
     with _told(out):
+        if out.exists() and not sql.begins(out, b"SQLite format 3\0"):
+            raise OutputError(f"cannot write {out.name}: it is no SQLite database", hint=_ELSEWHERE)
         database = sqlite3.connect(out, timeout=sql.BETWEEN_TRIES, isolation_level=None)
     with closing(database):
         with _told(out):
@@ -139,6 +141,8 @@ def _told(path: Path) -> Iterator[None]:
     """Turn what SQLite says about a database into an error of ours."""
     try:
         yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path.name}: {error.strerror}", hint=_ELSEWHERE) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:  # it was used wrongly, which is our fault

@@ -27,6 +27,9 @@ BINARY = True
 ROWS = 1_048_576
 """Rows of a sheet, the header among them."""
 
+LONGEST = 32_767
+"""What a cell holds, in units of UTF-16."""
+
 _DIGITS = 15
 """Digits of a number: a spreadsheet rounds what has more."""
 
@@ -143,17 +146,17 @@ def _is_number(text: str) -> bool:
     return bool(_NUMBER(text)) and len(text.lstrip("-0.").replace(".", "")) <= _DIGITS
 
 
-def _write_text(sheet: Any, row: int, at: int, text: Value, column: Column, form: Any) -> None:
+def _write_text(sheet: Any, row: int, at: int, text: str, column: Column, form: Any) -> None:
     text = utf8(text).decode()
-    if text.startswith("<r>") and text.endswith("</r>"):  # the library would take it for XML of its own making
-        written = sheet.write_rich_string(row, at, "<", form, text[1:])
-    else:
-        written = sheet.write_string(row, at, text, form)
-    if written:
+    if len(text) > LONGEST // 2 and len(text.encode("utf-16-le")) // 2 > LONGEST:
         raise OutputError(
             f"column {column.name} of row {row + 1} has {len(text)} characters, more than a cell of a spreadsheet may",
             hint="use -f csv or -f parquet, or leave the column out with --fields",
         )
+    if text.startswith("<r>") and text.endswith("</r>"):  # the library would take it for XML of its own making
+        sheet.write_rich_string(row, at, "<", form, text[1:])
+    else:
+        sheet.write_string(row, at, text, form)
 
 
 @contextmanager

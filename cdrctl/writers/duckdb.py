@@ -186,7 +186,11 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"cannot write {path.name}: {error.strerror}", hint=_ELSEWHERE) from error
-    except (duckdb.OperationalError, duckdb.IntegrityError, duckdb.InternalError) as error:
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "nterrupted" in str(error):  # so it passes on that Ctrl-C came while it worked
+            raise KeyboardInterrupt from error
+        raise
+    except (duckdb.OperationalError, duckdb.IntegrityError, duckdb.InternalError, duckdb.FatalException) as error:
         reason = str(error).strip().partition("\n")[0]
         raise OutputError(f"cannot write {path.name}: {reason}", hint=_ROOM) from error
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import openpyxl
 import pytest
@@ -57,7 +57,7 @@ def test_text_is_no_xml_of_the_library(text: str) -> None:
 def test_every_text_is_read_back(text: str) -> None:
     """As spreadsheets do it, which undo the format's own escapes."""
     with zipfile.ZipFile(io.BytesIO(written("xlsx", schema("a", "b"), [[[text, "end"]]]))) as made:
-        sheet = ElementTree.fromstring(made.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own
+        sheet = ET.fromstring(made.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own
     said = ["".join(cell.itertext()) for cell in sheet.iterfind(".//{*}row[@r='2']/{*}c")]
     found = re.sub("_x([0-9A-F]{4})_", lambda match: chr(int(match[1], 16)), said[0])
     assert found == utf8(text).decode()

@@ -190,10 +190,14 @@ def _told(path: Path) -> Iterator[None]:
         if "nterrupted" in str(error):  # so it passes on that Ctrl-C came while it worked
             raise KeyboardInterrupt from error
         raise
-    except (duckdb.OperationalError, duckdb.IntegrityError, duckdb.InternalError, duckdb.FatalException) as error:
+    except _REFUSALS as error:
         reason = str(error).strip().partition("\n")[0]
         raise OutputError(f"cannot write {path.name}: {reason}", hint=_ROOM) from error
 
 
+_REFUSALS = (
+    *(duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException),
+    *(duckdb.IntegrityError, duckdb.CatalogException, duckdb.BinderException),  # of a table or view that is not ours
+)
 _ELSEWHERE = "name another file with -o"
 _ROOM = "make room there and for temporary files (TMPDIR), or name another file with -o"

@@ -213,6 +213,14 @@ def test_a_table_of_another_shape_is_refused_and_stays(name: str, other: str, sa
     assert path.read_bytes() == before
 
 
+@BOTH
+def test_a_view_that_looks_like_a_table_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    ask(name, path, "CREATE VIEW records AS SELECT 'k' AS record_key", change=True)
+    with pytest.raises(OutputError):
+        export(name, path, TWO)
+
+
 def test_rows_that_were_known_by_nothing_in_sqlite_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x"
     ask("sqlite", path, "CREATE TABLE records (record_key TEXT, a TEXT)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from cdrctl.writers.typed import DIGITS, PLACES, fitter, typed_columns
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO
+
+    from typing_extensions import Buffer
 
     from cdrctl.records import Kind, Schema
     from cdrctl.writers import Look, Pages
@@ -46,6 +49,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
     columns = typed_columns(schema)
     fit = fitter(schema, look.warn)
     shape = pa.schema([pa.field(column.name, _TYPES[column.kind]) for column in columns])
+    stream = _Stream(out)
     writer: ParquetWriter | None = None
     group: list[pa.RecordBatch] = []
     try:
@@ -58,14 +62,27 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
             ]
             group.append(pa.record_batch(arrays, schema=shape))
             if sum(map(len, group)) >= ROWS or sum(batch.nbytes for batch in group) >= LARGEST:
-                writer = writer or ParquetWriter(out, shape)
+                writer = writer or ParquetWriter(stream, shape)
                 writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
                 group.clear()
-        writer = writer or ParquetWriter(out, shape)
+        writer = writer or ParquetWriter(stream, shape)
         if group:
             writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
         writer.close()
     except BaseException:
-        if writer is not None:
-            writer.is_open = False  # or it would end the file when it goes, and half an export would look whole
+        stream.ended = True
         raise
+
+
+class _Stream(io.RawIOBase):
+    """What the library writes to: it would end its file when it is let go, and half an export would look whole."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self.ended = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        return memoryview(data).nbytes if self.ended else self._out.write(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import sqlite3
@@ -254,6 +255,20 @@ def test_row_groups_are_gathered_from_pages_and_bounded() -> None:
     assert sum(groups) == 80_000
     assert max(groups) <= 40_000
     assert len(groups) <= 4
+
+
+def test_half_a_file_has_no_end_that_would_make_it_look_whole() -> None:
+    out = io.BytesIO()
+
+    def pages() -> Iterator[list[list[Any]]]:
+        yield [["k", "a"]] * 40_000
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        load("parquet")(Schema((KEY_COLUMN, Column("a", "a")), lambda _p: ()), pages(), out, LOOK)
+    gc.collect()  # what is let go writes nothing either
+    assert out.getvalue().startswith(b"PAR1")
+    assert not out.getvalue().endswith(b"PAR1")
 
 
 def test_warnings_reach_whoever_looks(tmp_path: Path) -> None:

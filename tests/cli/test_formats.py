@@ -143,6 +143,26 @@ def test_chosen_fields_change_rows_that_are_there_and_nothing_else(
     assert rows_of(path, "sqlite", table) == before
 
 
+def test_a_database_is_given_records_whole_whatever_fields_are_chosen(tmp_path: Path) -> None:
+    """What makes a record without an id this record is all it says."""
+    with sandbox.start(now=lambda: NOW) as running:
+        settings = running.profiles["callgear"]
+        path = tmp_path / "config.toml"
+        text = "".join(f"{key} = {value!r}\n" for key, value in settings.items())
+        path.write_text(f"[profiles.acme]\nprovider = 'callgear'\n{text}", encoding="utf-8")
+        path.chmod(0o600)
+
+        def asked(*words: str) -> list[Any]:
+            before = len(running.requests)
+            ok(run("callgear", "legs", *DAY, "--config", path, *words))
+            bodies = [json.loads(one.body) for one in running.requests[before:]]
+            return [one["params"]["fields"] for one in bodies if "fields" in one["params"]]
+
+        fields = ("--fields", "start_time")
+        assert asked() != asked(*fields)
+        assert asked() == asked(*fields, "-o", str(tmp_path / "calls.db"))
+
+
 def test_what_makes_a_record_this_record_stays_the_same_in_later_versions(tmp_path: Path) -> None:
     """A key that changes would have every record there twice."""
     path = tmp_path / "calls.db"

@@ -205,6 +205,10 @@ def test_where_every_profile_fails_a_database_stays_as_it_was(twins: Path, tmp_p
     twins.write_text(twins.read_text(encoding="utf-8").replace("password", "password_file"), encoding="utf-8")
     assert run("export", "-p", "one", *DAY, "--config", twins, "-o", path).code == 3
     assert path.read_bytes() == before
+    for form in FORMATS:
+        new = tmp_path / f"new.{form}"
+        assert run("export", "-p", "one", *DAY, "--config", twins, "-o", new).code == 3
+        assert not new.exists()
 
 
 @pytest.mark.parametrize(

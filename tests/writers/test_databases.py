@@ -16,7 +16,7 @@ import pytest
 
 from cdrctl.errors import LockedError, OutputError
 from cdrctl.records import EXTRA_COLUMN, KEY_COLUMN, Column, Schema
-from cdrctl.writers import load, sql
+from cdrctl.writers import duckdb as writer, load, sql
 from cdrctl.writers.output import destination
 
 from .examples import LOOK
@@ -137,6 +137,14 @@ def test_others_may_use_a_database_while_pages_come(name: str, tmp_path: Path) -
     assert [row[1] for row in table(name, path)] == ["changed", "other"]
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, duckdb.InterruptException])
+def test_what_duckdb_makes_of_an_interruption_is_one_again(kind: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), writer._told(tmp_path):
+        raise kind("Query interrupted")
+    with pytest.raises(RuntimeError), writer._told(tmp_path):
+        raise RuntimeError("something else")
+
+
 HOLD = {
     "sqlite": "import sqlite3; c = sqlite3.connect({0!r}); c.execute('BEGIN IMMEDIATE')",
     "duckdb": "import duckdb; c = duckdb.connect({0!r})",
@@ -154,9 +162,16 @@ def test_what_another_program_has_is_waited_for_and_then_said(
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
+        asked: list[bool] = []
+
+        def pages() -> Iterator[Sequence[Any]]:
+            asked.append(True)
+            yield TWO
+
         with pytest.raises(LockedError) as caught:
-            export(name, path, TWO)
+            export(name, path, pages())
         other.communicate(b"\n")
+    assert not asked
     assert (caught.value.message, caught.value.exit_code) == ("cannot write calls.db: another program has it", 11)
     export(name, path, TWO)
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-ALWAYS, KEYRING = "always", "keyring"
+ALWAYS = "always"
+EXTRAS = ("keyring", "parquet", "xlsx", "duckdb")
 
 # Those that name no SPDX identifier in their metadata, or not one alone. Read in their licence files.
 BY_HAND = {
@@ -86,13 +87,13 @@ def project() -> dict[str, Any]:
 def ranges() -> dict[str, dict[str, str]]:
     """Return the version ranges of pyproject.toml by part and package."""
     table = project()
-    parts = {ALWAYS: table["dependencies"], KEYRING: table["optional-dependencies"][KEYRING]}
+    parts = {ALWAYS: table["dependencies"], **{extra: table["optional-dependencies"][extra] for extra in EXTRAS}}
     matches = {part: [re.match(r"([\w.-]+)(?:\[[^]]*\])?\s*([^;]*)", line) for line in parts[part]] for part in parts}
     return {part: {canonical(m[1]): m[2].strip() for m in found if m} for part, found in matches.items()}
 
 
 def runtime() -> dict[str, list[Locked]]:
-    """Return the locked packages that cdrctl runs on, and those that only its extra needs."""
+    """Return the locked packages that cdrctl runs on, and those that only its extras need."""
     lock = read_lock()
     parts: dict[str, list[Locked]] = {}
     names: set[str] = set()
@@ -154,11 +155,9 @@ def licences() -> str:
         "and audited.",
         "",
         *rows_of(ALWAYS, parts[ALWAYS]),
-        "",
-        "## With the extra `keyring`",
-        "",
-        *rows_of(KEYRING, parts[KEYRING]),
     ]
+    for extra in EXTRAS:
+        lines += ["", f"## With the extra `{extra}`", "", *rows_of(extra, parts[extra])]
     return "\n".join(lines) + "\n"
 
 

@@ -13,8 +13,23 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
-from cdrctl.fetchers import CENTURY, Call, Claim, identities
-from cdrctl.records import Done, File, Gap, Note, Page, Piece, Record, Row, Schema, Sheet, at_a_glance, in_parts
+from cdrctl.fetchers import CENTURY, Call, Claim, Provider, identities
+from cdrctl.records import (
+    KEY_COLUMN,
+    Done,
+    File,
+    Gap,
+    Note,
+    Page,
+    Piece,
+    Record,
+    Row,
+    Schema,
+    Sheet,
+    Table,
+    at_a_glance,
+    in_parts,
+)
 from cdrctl.seen import Seen, Span
 from cdrctl.windows import Window, cut, rfc3339
 
@@ -424,3 +439,23 @@ def identity_keys(context: Mapping[str, str], found: Sequence[str]) -> list[byte
     """
     within = _within(context)
     return [_key(within, identity) for identity in found]
+
+
+def keyed(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
+    """Return a schema whose first column is what makes a record this record, whoever else's records are beside it.
+
+    Records of two calls may have one key where these calls give the same records: their columns and identity are the
+    same. Two profiles may have records with the same ids, and their keys differ.
+    """
+    kind = next(one for one in provider.calls if (one.columns, one.identity) == (call.columns, call.identity))
+    origin = {"provider": provider.name, "kind": f"{kind.group} {kind.name}", "profile": profile}
+
+    def rows(page: Page) -> Sequence[Row]:
+        context = {**origin, **{f"@{name}": value for name, value in page.context.items()}}
+        keys = [key.hex() for key in identity_keys(context, identities(page.records, call.identity))]
+        found = schema.rows(page)
+        if isinstance(found, Table):
+            return Table([keys, *found.columns], [True, *found.texts], len(found))
+        return [[key, *row] for key, row in zip(keys, found, strict=True)]
+
+    return Schema((KEY_COLUMN, *(schema.columns or ())), rows, schema.unfold)

@@ -919,6 +919,7 @@ _NOUNS: dict[Kind, str] = {
     "list": "a list",
 }
 
+KEY_COLUMN = Column("record_key", "", "text", "what makes a record this record: a digest that stays")
 EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
 
 

@@ -32,6 +32,7 @@ CLASSIFIED = {
     "Mozilla Public License 2.0 (MPL 2.0)": {"MPL-2.0"},
     "Python Software Foundation License": {"PSF-2.0"},
 }
+EXTRAS = ("keyring", "parquet", "xlsx", "duckdb")
 BOUNDS = {"<", "<=", "==", "===", "~="}
 
 
@@ -150,8 +151,13 @@ def test_every_installed_dependency_is_listed() -> None:
     assert installed_runtime() <= set(listed())
 
 
+def test_all_is_every_extra_for_those_who_run_it() -> None:
+    parts = required()
+    assert {str(one) for one in parts["all"]} == {str(one) for extra in EXTRAS for one in parts[extra]}
+
+
 def test_every_dependency_of_pyproject_is_listed_with_its_range() -> None:
-    direct = {canonicalize_name(one.name): one for part in ("always", "keyring") for one in required()[part]}
+    direct = {canonicalize_name(one.name): one for part in ("always", *EXTRAS) for one in required()[part]}
     assert {name: listed()[name][0] for name in direct} == {name: str(one.specifier) for name, one in direct.items()}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdrctl import writers
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, Schema, Sheet
+from cdrctl.records import EXTRA, KEY_COLUMN, Schema, Sheet
 
 if TYPE_CHECKING:
     from cdrctl.conditions import Condition
@@ -106,8 +106,8 @@ class Choice:
             pages = self._in_order(pages, schema, tally, tell)
         if schema.columns is None and (self.orders or self.condition is not None):
             return self._said_of(pages, tell)
-        if self.fields is not None and schema.columns is not None and len(schema.columns) > len(self.fields):
-            return _cut(pages, len(self.fields))
+        if schema.columns is not None and len(schema.columns) > (count := self._written(schema)):
+            return _cut(pages, count)
         return pages
 
     def _in_order(
@@ -151,9 +151,14 @@ class Choice:
 
     def written(self, schema: Schema) -> Schema:
         """Return a schema of what is written."""
-        if self.fields is None or schema.columns is None:
+        if schema.columns is None:
             return schema
-        return Schema(schema.columns[: len(self.fields)], schema.rows, schema.unfold)
+        return Schema(schema.columns[: self._written(schema)], schema.rows, schema.unfold)
+
+    def _written(self, schema: Schema) -> int:
+        """Return how many of a schema's columns are written: a key that stands before them is."""
+        columns = schema.columns or ()
+        return len(columns) if self.fields is None else len(self.fields) + (KEY_COLUMN in columns[:1])
 
 
 def _cut(pages: Iterable[Sequence[Any]], count: int) -> Iterator[Sequence[Any]]:

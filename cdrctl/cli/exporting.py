@@ -29,11 +29,11 @@ from cdrctl.errors import (
     UsageError,
     near,
 )
-from cdrctl.export import Tally, at_once, by_their_clock, claims, parts, reachable, rows, said_once
+from cdrctl.export import Tally, at_once, by_their_clock, claims, keyed, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.http import MASK
 from cdrctl.records import COMMON, File, Gap, Note, Piece, Row, Schema, common, native, outcomes, raw
-from cdrctl.writers.output import check, output
+from cdrctl.writers.output import check, destination, output
 
 if TYPE_CHECKING:
     import httpx
@@ -78,7 +78,9 @@ def export_call(
     whole = color and shared["schema"] == "native" and not set(call.ending).isdisjoint(chosen.fields or ())
     # What a whole record says of its outcome, its ending may not say alone.
     kept = replace(chosen, fields=None) if whole else chosen
-    options["fields"] = kept.needed if shared["schema"] == "native" else None
+    database = writers.is_database(form)
+    # What makes a record this record may be all it says: a table must be given it whole.
+    options["fields"] = kept.needed if shared["schema"] == "native" and not database else None
     asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["dry_run"]:
@@ -97,6 +99,8 @@ def export_call(
             kept.needed,
             drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
         )
+        if database:
+            schema = keyed(schema, provider, call, profile.name)
         look = writers.Look(
             width=session.world.width,
             color=color,
@@ -107,6 +111,8 @@ def export_call(
             template=shared["template"] or "",
             **local(form, own_zone, "UTC unless --tz says otherwise" if call.windowed else None),
             **endings(call if shared["schema"] == "native" else None, kept.fields),
+            name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
+            warn=lambda text: session.voice.tell("warning", text),
         )
         tally = Tally()
         tell = session.voice.tell
@@ -311,7 +317,7 @@ def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
 
 @contextmanager
 def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any]:
-    """Return the stream that is written to: a file, standard output, or a pager on a terminal.
+    """Return what is written to: a file, standard output, or a pager on a terminal; of a database its path.
 
     A table is paged; other forms are with --pager.
     """
@@ -323,7 +329,16 @@ def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any
             from cdrctl.cli.pager import paged  # noqa: PLC0415 - only on a terminal
 
             stream = opened.enter_context(paged(session, stream))
-        yield opened.enter_context(output(path, stream))
+        yield opened.enter_context(destination(path, stream, database=writers.is_database(form)))
+
+
+COMMON_NAME = "cdrs"
+"""The table of common CDRs, whatever provider they come from."""
+
+
+def table_name(provider: Provider, call: Call) -> str:
+    """Return the name of the table that the records of a call are in."""
+    return "_".join(filter(None, (provider.name, call.group, call.name))).replace("-", "_")
 
 
 def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
@@ -388,8 +403,22 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
         raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
     if shared["spreadsheet_safe"] and form not in {"csv", "tsv"}:
         raise UsageError(f"--spreadsheet-safe is for csv and tsv, not for {form}", hint="use -f csv, or leave it out")
-    writers.load(form)
+    check_place(session, form, path)
     return form
+
+
+def check_place(session: Session, form: str, path: str | None) -> None:
+    """Refuse a format, or a place to which it cannot be written, before anything is asked."""
+    writers.load(form)
+    to_stdout = path is None or path == "-"
+    if writers.is_database(form) and to_stdout:
+        raise UsageError(f"{form} is a file that is changed in its place, and no stream", hint="name it with -o FILE")
+    if not writers.is_binary(form):
+        return
+    if path is not None and path.lower().endswith(".gz"):
+        raise UsageError(f"{form} is not compressed again", hint="leave .gz out of the name")
+    if to_stdout and session.world.stdout_is_terminal:
+        raise UsageError(f"{form} is nothing that a terminal can show", hint="name a file with -o, or use a pipe")
 
 
 def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[str], None]:

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl import windows, writers
-from cdrctl.cli.exporting import colored, data
+from cdrctl.cli.exporting import check_place, colored, data, table_name
 from cdrctl.cli.options import SHARED, in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import COMMON, EXTRA_COLUMN, Column, Schema
+from cdrctl.records import COMMON, EXTRA_COLUMN, KEY_COLUMN, Column, Schema
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -38,7 +38,7 @@ Form = Annotated[
     typer.Option(
         "-f",
         "--format",
-        help="csv, tsv, jsonl, json or table. Default: table on a terminal, jsonl in a pipe.",
+        help="csv, jsonl, table, xlsx, sqlite … as for exports. Default: table on a terminal, jsonl in a pipe.",
         metavar="FORMAT",
         show_default=False,
         rich_help_panel="Output",
@@ -100,7 +100,8 @@ def fields(
     if form is None and target is not None and not to_stdout:
         form = writers.format_of(target)
     form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "jsonl")
-    write = writers.load(form)
+    check_place(opened, form, target)
+    database = writers.is_database(form)
     look = writers.Look(
         width=opened.world.width,
         zone=windows.zone("UTC"),
@@ -108,14 +109,19 @@ def fields(
         shown=SHOWN if opened.world.width >= WIDE else SHOWN[:3],
         whole=("field",),
         more="",
+        name=f"{'common' if schema == 'common' else table_name(described, found)}_fields",
+        warn=lambda text: opened.voice.tell("warning", text),
     )
     shown = examples("common" if schema == "common" else provider)
     always = found.known.always if schema == "native" else _always_common(provider, found)
     rows: list[list[Any]] = [
         [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
+    if database:
+        rows = [[row[0], *row] for row in rows]
+    about = (KEY_COLUMN, *ABOUT) if database else ABOUT
     with data(opened, {"output": target, "pager": pager}, form) as out:
-        write(Schema(ABOUT, lambda _page: rows), iter([rows]), out, look)
+        writers.load(form)(Schema(about, lambda _page: rows), iter([rows]), out, look)
 
 
 def examples(provider: str) -> Mapping[str, Any]:

@@ -91,8 +91,8 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         option(
             "-f",
             "--format",
-            about="csv, tsv, jsonl, json or table. Default: by the ending of -o, else table on a terminal, jsonl in a "
-            "pipe.",
+            about="csv, tsv, jsonl, json, table, parquet, xlsx, sqlite or duckdb. Default: by the ending of -o, else "
+            "table on a terminal, jsonl in a pipe.",
             metavar="FORMAT",
             panel="Output",
         ),

@@ -15,6 +15,7 @@ import typer
 from cdrctl import windows, writers
 from cdrctl.cli.choice import Choice, choice, has_header
 from cdrctl.cli.exporting import (
+    COMMON_NAME,
     COMMON_SHOWN,
     SANDBOX,
     Connected,
@@ -36,9 +37,9 @@ from cdrctl.cli.exporting import (
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
-from cdrctl.export import Tally, rows
+from cdrctl.export import Tally, keyed, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import Row, common
+from cdrctl.records import KEY_COLUMN, Row, Schema, common
 
 if TYPE_CHECKING:
     from cdrctl.profiles import Profile
@@ -85,6 +86,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     say_aside(session, given["output"])
     chosen, header = choice(given, field_names(given["fields"])), has_header(given, form)
     asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
+    database = writers.is_database(form)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     zone = windows.zone(given["tz"]) if given["tz"] else None
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
@@ -106,18 +108,20 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         template=given["template"] or "",
         **local(form, zone, "each profile's zone, or UTC"),
         **endings(None, chosen.fields),
+        name=COMMON_NAME,
+        warn=lambda text: session.voice.tell("warning", text),
     )
+    if database:
+        asked = Schema((KEY_COLUMN, *(asked.columns or ())), asked.rows)
     with ExitStack() as opened:
         for part in parts:  # one after the other: a command that gives a secret may ask its owner something
             connect_part(session, part, opened)
         with data(session, given, form) as out:
             whole = Tally()
-            pages = _counted(_pages(session, parts, given, chosen, zone), whole)
+            pages = _counted(_pages(session, parts, given, chosen, zone, database=database), whole)
+            pages = _unless_all_failed(session, parts, pages)
             arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
             writers.load(form)(chosen.written(asked), arranged, out, look)
-            if all(part.error for part in parts):  # then what was there before stays
-                _report(session, parts)
-                raise _failure(parts)
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts)
     left_out = sum(part.tally.left_out for part in parts)
@@ -182,7 +186,13 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
 
 
 def _pages(
-    session: Session, parts: Sequence[Part], given: Mapping[str, Any], chosen: Choice, zone: Any
+    session: Session,
+    parts: Sequence[Part],
+    given: Mapping[str, Any],
+    chosen: Choice,
+    zone: Any,
+    *,
+    database: bool,
 ) -> Iterator[Sequence[Row]]:
     """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
     waiting: queue.Queue[_Waiting] = queue.Queue(PAGES_WAITING)
@@ -198,7 +208,7 @@ def _pages(
 
     def fetch(part: Part) -> None:
         try:
-            with closing(_rows_of(session, part, given, chosen, zone)) as pages:
+            with closing(_rows_of(session, part, given, chosen, zone, database=database)) as pages:
                 for page in pages:
                     if not hand_over(part, page):
                         return
@@ -242,6 +252,16 @@ def _counted(pages: Iterator[Sequence[Row]], whole: Tally) -> Iterator[Sequence[
         yield page
 
 
+def _unless_all_failed(
+    session: Session, parts: Sequence[Part], pages: Iterator[Sequence[Row]]
+) -> Iterator[Sequence[Row]]:
+    """Yield the pages and raise, after the last one, where all parts have failed: what was there before stays."""
+    yield from pages
+    if all(part.error for part in parts):
+        _report(session, parts)
+        raise _failure(parts)
+
+
 def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
     """Return the next page that comes, and whose it is."""
     while True:
@@ -250,7 +270,13 @@ def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
 
 
 def _rows_of(
-    session: Session, part: Part, given: Mapping[str, Any], chosen: Choice, zone: Any
+    session: Session,
+    part: Part,
+    given: Mapping[str, Any],
+    chosen: Choice,
+    zone: Any,
+    *,
+    database: bool,
 ) -> Generator[Sequence[Row], None, None]:
     provider, profile = part.provider, part.profile
     assert provider is not None  # noqa: S101 - who is running has both
@@ -278,6 +304,8 @@ def _rows_of(
         profile=profile.name,
         known=call.known,
     )
+    if database:
+        schema = keyed(schema, provider, call, profile.name)
     keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
     yield from rows(pieces, call, schema, window, part.tally, tell, chosen.stops_at, keep=keep)  # type: ignore[misc]
 

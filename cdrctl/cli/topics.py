@@ -47,6 +47,13 @@ FORMATS: Rows = (
     ("tsv", r"the same with tabs and no quotes: a value's own tabs, line ends and \ are \t, \n, \r and \\ (.tsv)"),
     ("jsonl", "one JSON object a line, in the order of the columns (.jsonl, .ndjson)"),
     ("json", "one JSON array (.json)"),
+    ("parquet", "typed columns for data tools; pip install 'cdrctl[parquet]' (.parquet)"),
+    ("xlsx", "a workbook for spreadsheets; pip install 'cdrctl[xlsx]' (.xlsx)"),
+    (
+        "sqlite",
+        "a table in a database, where each record is once, however often it is exported (.db, .sqlite, .sqlite3)",
+    ),
+    ("duckdb", "the same in DuckDB; pip install 'cdrctl[duckdb]' (.duckdb)"),
     ("table", "for people: fits the terminal, shows times in the zone of --tz and names it (.txt)"),
 )
 
@@ -248,7 +255,7 @@ TOPICS = {
         ),
     ),
     "formats": Topic(
-        "How records are written: csv, tsv, jsonl, json or table, and more by packages.",
+        "How records are written: csv, tsv, jsonl, json, table, parquet, xlsx, sqlite, duckdb.",
         (
             "cdrctl webex cdrs -p sandbox --since 24h -o calls.csv.gz",
             "cdrctl webex cdrs -p sandbox --since 24h | jq -r .calling_number",

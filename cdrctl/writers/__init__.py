@@ -1,14 +1,22 @@
-"""Writers: one file per output format, each with one function that takes pages and prints them.
+"""Writers: one file per output format, each with one function that takes pages and writes them.
 
 A writer pulls: the next page is asked for when the one before it is written. It knows no provider, and it
-writes a page whole. Here is the list of them by name; a module is imported only when its format is asked for.
+writes a page whole, unless its format has larger pieces. Here is the list of them by name; a module is imported only
+when its format is asked for.
 
 A package adds a format by an entry point in the group `cdrctl.writers` whose name is the format (and the
-ending of its files) and whose value is a module like those here: it has `write`, and `TAKES_RAW = True` when
-it can write raw records.
+ending of its files) and whose value is a module like those here: it has
+
+    write(schema, pages, out, look)   writes all pages; `look` is a `Look`, and `out` a stream that takes bytes
+    TAKES_RAW = True                  when it can write raw records, which have no columns
+    BINARY = True                     when it is for programs alone: never to a terminal, never to a `.gz`
+    DATABASE = True                   when it changes a file that may be there: then `out` is the path of a file, which
+                                      is there or not, and the first column is the record's key (`records.KEY_COLUMN`)
 
     [project.entry-points."cdrctl.writers"]
-    parquet = "cdrctl_parquet.writer"
+    logfmt = "cdrctl_logfmt"
+
+docs/writers.md says more, and docs/example-writer is such a package.
 """
 
 from __future__ import annotations
@@ -23,12 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import tzinfo
     from importlib.metadata import EntryPoint
-    from typing import BinaryIO
 
     from cdrctl.records import Record, Row, Schema
 
     Pages = Iterable[Sequence[Row] | Sequence[Record]]
-    Write = Callable[[Schema, Pages, BinaryIO, "Look"], None]
+    Write = Callable[[Schema, Pages, Any, "Look"], None]
 
 ENTRY_POINTS = "cdrctl.writers"
 
@@ -39,6 +46,10 @@ _MODULES = {
     "json": "cdrctl.writers.json",
     "table": "cdrctl.writers.table",
     "template": "cdrctl.writers.template",
+    "parquet": "cdrctl.writers.parquet",
+    "xlsx": "cdrctl.writers.xlsx",
+    "sqlite": "cdrctl.writers.sqlite",
+    "duckdb": "cdrctl.writers.duckdb",
 }
 
 TEMPLATE = "template"
@@ -50,7 +61,16 @@ FORMATS = tuple(name for name in _MODULES if name != TEMPLATE)
 HEADED = frozenset({"csv", "tsv", "table", TEMPLATE})
 """Those of them that can have a line with the names of the columns."""
 
-_ENDINGS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "txt": "table"}
+_NEEDS = {"parquet": "pyarrow", "xlsx": "xlsxwriter", "duckdb": "duckdb"}
+"""The package that a format is written with, which comes with the extra of the format's name."""
+
+_ENDINGS = {
+    **{name: name for name in _MODULES if name not in {"table", TEMPLATE}},
+    "ndjson": "jsonl",
+    "txt": "table",
+    "db": "sqlite",
+    "sqlite3": "sqlite",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,8 @@ class Look:
         for_spreadsheets: Whether no cell may be taken for a formula.
         header: Whether the first line names the columns, in formats that have such a line.
         template: How a record is written, where the format is `template`.
+        name: What the records are, such as `webex_cdrs`: the name of a table or of a sheet.
+        warn: Is told what the user should know of how it was written.
     """
 
     width: int
@@ -86,6 +108,8 @@ class Look:
     for_spreadsheets: bool = False
     header: bool = True
     template: str = ""
+    name: str = "records"
+    warn: Callable[[str], None] = lambda _text: None
 
 
 def load(name: str) -> Write:
@@ -93,7 +117,7 @@ def load(name: str) -> Write:
 
     Raises:
         UsageError: There is no such format.
-        ConfigurationError: It is installed, and is not a writer.
+        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
     """
     write: Write = _module(name).write
     return write
@@ -104,9 +128,29 @@ def takes_raw(name: str) -> bool:
 
     Raises:
         UsageError: There is no such format.
-        ConfigurationError: It is installed, and is not a writer.
+        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
     """
     return bool(getattr(_module(name), "TAKES_RAW", False))
+
+
+def is_binary(name: str) -> bool:
+    """Return whether a format is for programs alone: no terminal is sent it, and to compress it again is of no use.
+
+    Raises:
+        UsageError: There is no such format.
+        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
+    """
+    return bool(getattr(_module(name), "BINARY", False)) or is_database(name)
+
+
+def is_database(name: str) -> bool:
+    """Return whether a format changes a file that may be there, record by record, instead of writing a new one.
+
+    Raises:
+        UsageError: There is no such format.
+        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
+    """
+    return bool(getattr(_module(name), "DATABASE", False))
 
 
 def format_of(path: str) -> str | None:
@@ -119,7 +163,7 @@ def format_of(path: str) -> str | None:
 
 def _module(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+        return _built_in(name)
     installed = _installed()
     if name not in installed:
         known = (*FORMATS, *installed)
@@ -136,6 +180,19 @@ def _module(name: str) -> Any:
             f"the writer of {name}, {where}, has no function write", hint="tell the author of its package"
         )
     return module
+
+
+def _built_in(name: str) -> Any:
+    try:
+        return importlib.import_module(_MODULES[name])
+    except ImportError as error:
+        if name not in _NEEDS:
+            raise
+        missing = isinstance(error, ModuleNotFoundError) and error.name == _NEEDS[name]
+        why = "which is not installed" if missing else f"which cannot be loaded: {error}"
+        raise ConfigurationError(
+            f"{name} is written with {_NEEDS[name]}, {why}", hint=f"pip install 'cdrctl[{name}]'"
+        ) from error
 
 
 def _installed() -> dict[str, EntryPoint]:

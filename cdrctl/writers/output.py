@@ -6,13 +6,14 @@ import errno
 import io
 import os
 import select
+import shutil
 import stat
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from cdrctl.errors import OutputError
+from cdrctl.errors import LockedError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,67 @@ def check(path: str) -> None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def destination(path: str | None, stdout: BinaryIO, *, database: bool) -> AbstractContextManager[BinaryIO | Path]:
+    """Return what a writer gets, as a context: a stream, or the path of a database."""
+    return _database(path or "") if database else output(path, stdout)
+
+
+@contextmanager
+def _database(path: str) -> Iterator[Path]:
+    """Return the path at which to write a database, as a context.
+
+    One that is there is changed where it is: all or nothing is then the writer's to see to, by a transaction. A new one
+    is made in a folder beside it, and gets its place when the block ends without an exception; the folder goes in any
+    case. Its name is that of the file, because that is what a writer's errors say.
+
+    Raises:
+        OutputError: It cannot be written there.
+        LockedError: Another program has made it in the meantime.
+    """
+    check(path)
+    target = Path(os.path.realpath(path))
+    with _told(path):
+        old = _what_is_at(path)
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        raise OutputError(f"cannot write {path}: it is no file", hint="name a file with -o")
+    if old is not None and old.st_size:
+        yield target
+        return
+    folder = target.with_name(f".cdrctl-{os.urandom(8).hex()}.part")
+    try:
+        with _told(path):
+            folder.mkdir(0o700)
+        yield folder / target.name
+        with _told(path):
+            with (folder / target.name).open("rb+") as file:
+                os.fsync(file.fileno())
+            _given_its_place(folder / target.name, target, old)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _settle(target.parent)
+
+
+def _given_its_place(new: Path, target: Path, old: os.stat_result | None) -> None:
+    """Move a new file to where nothing is but an empty file: what another program has put there is not replaced."""
+    if old is not None:
+        new.chmod(stat.S_IMODE(old.st_mode))
+        new.replace(target)
+        return
+    try:
+        try:
+            os.link(new, target)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links; there a moment is left in which another may be quicker
+            if target.exists():
+                raise FileExistsError from None
+            new.replace(target)
+    except FileExistsError:
+        raise LockedError(
+            f"{target.name} has been made by another program in the meantime", hint="run it again: it is changed then"
+        ) from None
 
 
 def _what_is_at(path: str) -> os.stat_result | None:
@@ -133,8 +195,13 @@ def _replaced(path: str, mode: int | None) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         raise
+    _settle(target.parent)
+
+
+def _settle(path: Path) -> None:
+    """Bring a folder's names to the disk."""
     with suppress(OSError):  # not every system lets a folder be opened; the file itself is safe
-        folder = os.open(target.parent, os.O_RDONLY)
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

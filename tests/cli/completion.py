@@ -29,6 +29,10 @@ ABOUT_FORMATS = {
     "jsonl": "a JSON object on each line",
     "json": "one JSON list",
     "table": "for people",
+    "parquet": "typed columns for data tools",
+    "xlsx": "a workbook for spreadsheets",
+    "sqlite": "a table in an SQLite database",
+    "duckdb": "a table in a DuckDB database",
 }
 SCHEMAS = {
     "native": "the provider's fields",

@@ -253,7 +253,7 @@ def test_the_ending_of_a_file_decides_else(tmp_path: Path) -> None:
         (["kazoo", "cdrs", "x"], ["cdrs", "interactions", "legs", "cdr"]),
         (["portsip", "show"], ["reports show", "completed-reports show"]),
         (["webex", "--schema", "raw"], ["native", "common"]),
-        (["webex", "-f", "xlsx"], ["csv", "tsv", "jsonl", "json", "table"]),
+        (["webex", "-f", "xls"], ["csv", "tsv", "jsonl", "json", "table"]),
     ],
     ids=repr,
 )

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from cdrctl.export import identity_keys
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import Page, Record, Schema, _containers, _flatten, common, native, raw, read_decimal, unix_instant
-from cdrctl.writers import FORMATS, takes_raw
+from cdrctl.writers import takes_raw
 from cdrctl.writers.values import objects, text_of, utf8
 from tests.fuzz.anything import values
 from tests.writers.examples import written
@@ -87,7 +87,7 @@ def test_rows_of_any_record_can_be_written_and_read_back(page: tuple[tuple[Provi
     for form in schemas(provider, call):
         rows = form.rows(Page(found, CONTEXT))
         assert len(rows) == len(found)
-        for name in FORMATS:
+        for name in ("csv", "tsv", "jsonl", "json", "table"):
             if form.columns is not None or takes_raw(name):
                 check(name, form, rows, written(name, form, [rows[:1], rows[1:]]).decode())
 

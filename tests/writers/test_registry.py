@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from cdrctl.errors import ConfigurationError, UsageError
-from cdrctl.writers import FORMATS, format_of, load, takes_raw
+from cdrctl.writers import FORMATS, format_of, is_binary, is_database, load, takes_raw
 
 from .examples import schema, written
 
-HEAVY = ("rich", "csv", "gzip", "json", "pydantic_core", "importlib.metadata", "cdrctl.records")
+HEAVY = (
+    *("rich", "csv", "gzip", "json", "pydantic_core", "importlib.metadata", "cdrctl.records"),
+    *("pyarrow", "xlsxwriter", "sqlite3", "duckdb"),
+)
 
 
 def install(folder: Path, name: str, value: str) -> None:
@@ -21,7 +24,7 @@ def install(folder: Path, name: str, value: str) -> None:
 
 
 def test_the_formats_of_the_contract_are_built_in() -> None:
-    assert FORMATS == ("csv", "tsv", "jsonl", "json", "table")
+    assert FORMATS == ("csv", "tsv", "jsonl", "json", "table", "parquet", "xlsx", "sqlite", "duckdb")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -33,9 +36,39 @@ def test_only_json_and_jsonl_take_raw_records() -> None:
     assert [name for name in FORMATS if takes_raw(name)] == ["jsonl", "json"]
 
 
+def test_what_is_for_programs_alone_and_what_is_changed_in_its_place_is_known() -> None:
+    assert [name for name in FORMATS if is_binary(name)] == ["parquet", "xlsx", "sqlite", "duckdb"]
+    assert [name for name in FORMATS if is_database(name)] == ["sqlite", "duckdb"]
+
+
+@pytest.mark.parametrize(("name", "library"), [("parquet", "pyarrow"), ("xlsx", "xlsxwriter"), ("duckdb", "duckdb")])
+def test_a_format_whose_library_is_not_installed_names_its_extra(name: str, library: str) -> None:
+    code = f"""
+import sys
+sys.modules[{library!r}] = None
+from cdrctl.errors import ConfigurationError
+from cdrctl.writers import load
+try:
+    load({name!r})
+except ConfigurationError as error:
+    print(error.message, error.hint, sep="|", end="")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith(f"{name} is written with {library}, which ")
+    assert done.stdout.endswith(f"|pip install 'cdrctl[{name}]'")
+
+
 @pytest.mark.parametrize(
     ("path", "name"),
     [
+        ("calls.parquet", "parquet"),
+        ("calls.xlsx", "xlsx"),
+        ("calls.db", "sqlite"),
+        ("calls.sqlite", "sqlite"),
+        ("calls.SQLITE3", "sqlite"),
+        ("calls.duckdb", "duckdb"),
+        ("calls.parquet.gz", "parquet"),
+        ("calls.table", None),
         ("calls.csv", "csv"),
         ("calls.tsv", "tsv"),
         ("calls.jsonl", "jsonl"),
@@ -62,9 +95,9 @@ def test_an_ending_stands_for_a_format(path: str, name: str | None) -> None:
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
-        load("xlsx")
-    assert caught.value.message == "there is no format 'xlsx'"
-    assert caught.value.hint == "the formats are: csv, tsv, jsonl, json, table"
+        load("xls")
+    assert caught.value.message == "there is no format 'xls'"
+    assert caught.value.hint == f"the formats are: {', '.join(FORMATS)}"
 
 
 def test_a_writer_of_another_package_is_found_by_its_entry_point(
@@ -83,9 +116,9 @@ def test_a_writer_of_another_package_is_found_by_its_entry_point(
     assert takes_raw("shout")
     assert format_of("calls.shout.gz") == "shout"
     with pytest.raises(UsageError) as caught:
-        load("xlsx")
+        load("xls")
     assert caught.value.hint is not None
-    assert caught.value.hint.endswith("table, shout")
+    assert caught.value.hint.endswith("duckdb, shout")
 
 
 def test_a_built_in_format_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +164,7 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "json"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "table"])
 def test_only_a_table_needs_rich(name: str) -> None:
     code = f"import sys; from cdrctl.writers import load; load({name!r}); print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -1,0 +1,180 @@
+"""Columns that hold their own type and nothing else: what Parquet and databases have in common.
+
+A value that its column's type cannot take is not lost: it is in `extra`, as JSON under the column's name, and the
+column has null. So these formats have a column `extra` in every schema.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+from cdrctl.errors import UsageError
+from cdrctl.records import EXTRA, EXTRA_COLUMN, Table
+from cdrctl.writers.values import columns_of, json_of, text_of, utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cdrctl.records import Column, Kind, Row, Schema, Value
+
+    Cells = list[Sequence[Value]]
+
+DIGITS = 38
+PLACES = 18
+"""Decimals have up to 20 digits before the point and 18 after it, which is as much as 128 bits hold."""
+
+_INTEGERS = range(-(2**63), 2**63)
+_PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,18})?").fullmatch
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)").fullmatch
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z").fullmatch
+_LEAST = Decimal(1).scaleb(-PLACES)
+_WIDE = Context(prec=DIGITS)
+
+
+def typed_columns(schema: Schema) -> tuple[Column, ...]:
+    """Return the columns that are written: the schema's, and `extra` where it is not among them.
+
+    Raises:
+        UsageError: The schema has no columns, or one of them twice.
+    """
+    columns = columns_of(schema)
+    seen: set[str] = set()
+    for column in columns:
+        if column.name.casefold() in seen:
+            raise UsageError(f"field {column.name} is there twice", hint="name it once in --fields, or use -f csv")
+        seen.add(column.name.casefold())
+    return columns if EXTRA in seen else (*columns, EXTRA_COLUMN)
+
+
+def fitter(schema: Schema, warn: Callable[[str], None]) -> Callable[[Sequence[Any]], Cells]:
+    """Return the function that makes of a page its columns, each as long as the page and of its own type.
+
+    Text is text that UTF-8 can say, lists and `extra` are JSON text, whole numbers have 64 bits, decimals are strings
+    of digits, times are strings in the contract's form. What does not fit goes to `extra`, with one warning per column.
+
+    Raises:
+        UsageError: The schema has no columns, or one of them twice.
+    """
+    columns = typed_columns(schema)
+    given = len(columns_of(schema))
+    where = next(at for at, column in enumerate(columns) if column.name == EXTRA)
+    warned: set[int] = set()
+
+    def fit(page: Sequence[Row]) -> Cells:
+        came: Cells = page.values() if isinstance(page, Table) else list(zip(*page, strict=True))
+        found: Cells = []
+        odd: dict[int, dict[str, Value]] = {}
+        for at, column in enumerate(columns[:given]):
+            if at == where:
+                found.append(came[at])
+                continue
+            values, misfits = _fitting(column.kind, came[at])
+            found.append(values)
+            for row in misfits:
+                odd.setdefault(row, {})[column.name] = came[at][row]
+            if misfits and at not in warned:
+                warned.add(at)
+                shown = repr(came[at][misfits[0]])
+                shown = shown if len(shown) <= 40 else shown[:39] + "…"  # noqa: PLR2004 - enough to recognise it
+                warn(f"column {column.name}: {shown} does not fit its type; such values are in {EXTRA}, as JSON")
+        if given < len(columns):
+            found.append([None] * len(page))
+        found[where] = _extras(found[where], odd)
+        return found
+
+    return fit
+
+
+def _extras(came: Sequence[Value], odd: Mapping[int, dict[str, Value]]) -> Sequence[Value]:
+    """Return the fields that no column names and those that fit none, as JSON text, or None."""
+    if not odd and not any(came):
+        return [None] * len(came)
+    both = [{**(one or {}), **odd[at]} if at in odd else one for at, one in enumerate(came)]
+    return [_json(one) if one else None for one in both]
+
+
+def _fitting(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], list[int]]:
+    """Return the values of a column that are of its type, None in the place of others, and where the others are."""
+    kinds = set(map(type, values)) - {type(None)}
+    if not kinds:
+        return values, []
+    if kind == "text":
+        return (_texts(values) if kinds == {str} else [None if v is None else _said(text_of(v)) for v in values]), []
+    if kind == "list":
+        return [None if value is None else _json(value) for value in values], []
+    if kind == "boolean" and kinds == {bool}:
+        return values, []
+    fits = _FITS[kind]
+    found: list[Value] = []
+    misfits: list[int] = []
+    for at, value in enumerate(values):
+        try:
+            found.append(None if value is None else fits(value))
+        except (ValueError, ArithmeticError):
+            found.append(None)
+            misfits.append(at)
+    return found, misfits
+
+
+def _texts(values: Sequence[str | None]) -> Sequence[str | None]:
+    """Return texts that UTF-8 can say: nearly always those that came."""
+    try:
+        "".join([value for value in values if value]).encode()
+    except UnicodeEncodeError:
+        return [value and _said(value) for value in values]
+    return values
+
+
+def _said(text: str) -> str:
+    return utf8(text).decode()
+
+
+def _json(value: Value) -> str:
+    return json_of(value).decode()
+
+
+def _integer(value: Value) -> int:
+    if type(value) is not int or value not in _INTEGERS:
+        raise ValueError
+    return value
+
+
+def _boolean(value: Value) -> bool:
+    if type(value) is not bool:
+        raise ValueError
+    return value
+
+
+def _decimal(value: Value) -> str:
+    """Return a decimal's digits as they came, or in the usual spelling."""
+    if not isinstance(value, str):
+        raise ValueError
+    if _PLAIN(value):
+        return value
+    if not _DECIMAL(value):
+        raise ValueError
+    number = Decimal(value)
+    whole = number.quantize(_LEAST, context=_WIDE)  # InvalidOperation where it has too many digits
+    if whole != number:
+        raise ValueError
+    return format(whole, "f")
+
+
+def _time(value: Value) -> str:
+    if not isinstance(value, str) or not _TIME(value):
+        raise ValueError
+    datetime.fromisoformat(value)  # proof that it is one
+    return value
+
+
+_FITS: Mapping[Kind, Callable[[Value], Value]] = {
+    "integer": _integer,
+    "seconds": _integer,
+    "decimal": _decimal,
+    "money": _decimal,
+    "boolean": _boolean,
+    "time": _time,
+}

@@ -1,0 +1,186 @@
+"""What holds for every writer that is installed, of this package and of others: see docs/writers.md."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import io
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+from pyarrow import parquet
+
+from cdrctl.errors import UsageError
+from cdrctl.records import KEY_COLUMN, Column, Kind, Schema, Table
+from cdrctl.writers import ENTRY_POINTS, FORMATS, is_binary, is_database, load, takes_raw
+
+from .examples import LOOK, RAW
+
+ALL = (*FORMATS, *sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - {*FORMATS}))
+
+KINDS: dict[str, Kind] = {
+    "id": "text",
+    "at": "time",
+    "ring": "seconds",
+    "count": "integer",
+    "cost": "money",
+    "rate": "decimal",
+    "answered": "boolean",
+    "tags": "list",
+}
+COLUMNS = tuple(Column(name, name, kind) for name, kind in KINDS.items())
+ROWS: list[list[Any]] = [
+    ["1", "2026-11-19T08:00:00.123Z", 5, 0, "0.0100", "1.5", True, ["a", {"b": None}]],
+    ["2", None, None, None, None, None, None, None],
+    ["=1+1", "2026-11-19T08:00:01.000Z", 86_400, -7, "-12.5", "0.000001", False, {}],
+]
+
+
+def form_of(name: str) -> Schema:
+    """Return a schema of every kind of column, with the key where a format is a database."""
+    columns = (KEY_COLUMN, *COLUMNS) if is_database(name) else COLUMNS
+    return Schema(columns, lambda _page: ())
+
+
+def keyed(name: str, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [[f"key {row[0]}", *row] for row in rows] if is_database(name) else [list(row) for row in rows]
+
+
+def write(name: str, pages: Any, folder: Path) -> Path:
+    """Write pages by a writer, and return the file."""
+    path = folder / f"calls.{name}"
+    if is_database(name):
+        load(name)(form_of(name), pages, path, LOOK)
+    else:
+        with path.open("wb") as out:
+            load(name)(form_of(name), pages, out, LOOK)
+    return path
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_writer_is_a_function_of_four(name: str) -> None:
+    assert list(inspect.signature(load(name)).parameters)[:3] == ["schema", "pages", "out"]
+    assert len(inspect.signature(load(name)).parameters) == 4
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_how_records_are_paged_does_not_show(name: str, tmp_path: Path) -> None:
+    rows = keyed(name, ROWS)
+    (tmp_path / "one").mkdir()
+    one, many = write(name, [rows], tmp_path / "one"), write(name, [rows[:1], [], rows[1:]], tmp_path)
+    if name == "table":  # whose widths are those of the first page
+        assert many.read_bytes()
+    else:
+        assert content(name, one) == content(name, many)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_page_of_columns_is_written_as_its_rows_are(name: str, tmp_path: Path) -> None:
+    rows = keyed(name, ROWS)
+    wide = len(rows[0])
+    # with the first two columns as text, as a sheet has it: nothing is the empty text
+    columns = [[row[at] or "" if at < 2 else row[at] for row in rows] for at in range(wide)]
+    table = Table(columns, [at < 2 for at in range(wide)], len(rows))
+    (tmp_path / "one").mkdir()
+    one, two = write(name, [rows], tmp_path / "one"), write(name, [table], tmp_path)
+    assert content(name, one) == content(name, two)
+
+
+def content(name: str, path: Path) -> object:
+    """Return what a file says, without what else its format has in it."""
+    match name:
+        case "parquet":
+            return parquet.read_table(path).to_pylist()
+        case "xlsx":
+            return [list(sheet.values) for sheet in openpyxl.load_workbook(path)]
+        case "sqlite":
+            with sqlite3.connect(path) as database:
+                found = database.execute(f"SELECT * FROM {LOOK.name}").fetchall()  # noqa: S608
+            database.close()
+            return found
+        case "duckdb":
+            with duckdb.connect(path, read_only=True) as base:
+                return base.execute(f"SELECT * FROM {LOOK.name}").fetchall()  # noqa: S608
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_records_are_a_whole_file_too(name: str, tmp_path: Path) -> None:
+    assert content(name, write(name, [], tmp_path)) is not None
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_rows_stay_as_they_were_and_nothing_is_printed(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = [keyed(name, ROWS)]
+    before = copy.deepcopy(pages)
+    write(name, pages, tmp_path)
+    assert pages == before
+    assert capfd.readouterr() == ("", "")
+
+
+class LostError(OSError):
+    """What a network does, which is none of a writer's errors."""
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("after", [0, 1])
+def test_what_goes_wrong_with_pages_passes_and_leaves_nothing_whole(name: str, after: int, tmp_path: Path) -> None:
+    def pages() -> Iterator[list[list[Any]]]:
+        for _ in range(after):
+            yield keyed(name, ROWS)
+        raise LostError
+
+    with pytest.raises(LostError):
+        write(name, pages(), tmp_path)
+    path = tmp_path / f"calls.{name}"
+    match name:
+        case "parquet" | "xlsx":
+            assert path.read_bytes() == b""
+        case "sqlite":
+            with sqlite3.connect(path) as database:
+                assert database.execute("SELECT * FROM sqlite_master").fetchall() == []
+            database.close()
+        case "duckdb":
+            assert not path.exists()
+        case _:
+            assert after or path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_raw_records_are_taken_or_refused(name: str, tmp_path: Path) -> None:
+    if takes_raw(name):
+        assert not is_binary(name)
+        return
+    with pytest.raises(UsageError):
+        load(name)(RAW, [[{"a": 1}]], tmp_path / "x" if is_database(name) else io.BytesIO(), LOOK)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_writer_takes_a_look_with_everything_in_it(name: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    look = replace(
+        LOOK,
+        shown=("id",),
+        chosen=("id",),
+        name='a name: [with] everything/in "it" and of any length',
+        warn=said.append,
+    )
+    out: Any = tmp_path / "x" if is_database(name) else io.BytesIO()
+    load(name)(form_of(name), [keyed(name, ROWS)], out, look)
+    assert said == []
+
+
+def test_the_built_in_ones_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/writers.md").read_text(encoding="utf-8")
+    assert [name for name in FORMATS if f"`{name}`" not in text] == []
+    for word in ("TAKES_RAW", "BINARY", "DATABASE"):
+        assert f"`{word} = True`" in text

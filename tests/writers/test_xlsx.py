@@ -1,0 +1,180 @@
+"""Workbooks, read by a library that we did not write."""
+
+from __future__ import annotations
+
+import gc
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import openpyxl
+import pytest
+from hypothesis import example, given
+
+from cdrctl.errors import OutputError
+from cdrctl.records import Column, Schema
+from cdrctl.writers import load, xlsx
+from cdrctl.writers.values import text_of, utf8
+
+from .examples import LOOK, nasty_text, schema, unhurried, written
+
+
+def cells(form: Schema, rows: list[list[Any]]) -> list[list[Any]]:
+    book = openpyxl.load_workbook(io.BytesIO(written("xlsx", form, [rows])))
+    return [list(row) for sheet in book for row in sheet.iter_rows()]
+
+
+def one(kind: Any, value: Any) -> Any:
+    return cells(schema("it", kinds={"it": kind}), [["" if value is None else value]])[1][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "=cmd|' /C calc'!A0", "+49 30 1", "-1", "@SUM(A1)", "{=1}", "007", "1e5", "https://example.com", " a "],
+)
+def test_text_is_text_whatever_it_looks_like(text: str) -> None:
+    cell = one("text", text)
+    assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
+    assert cell.hyperlink is None
+
+
+@pytest.mark.parametrize("text", ["<r></r>", "<r><t>x</t></r>", "<r>&</r>"])
+def test_text_is_no_xml_of_the_library(text: str) -> None:
+    assert one("text", text).value == text
+
+
+@unhurried
+@given(nasty_text)
+@example("")
+@example("_x0041_")
+@example("\x1b[2J\r\n\ufffe\uffff\ud800")
+def test_every_text_is_read_back(text: str) -> None:
+    """As spreadsheets do it, which undo the format's own escapes."""
+    with zipfile.ZipFile(io.BytesIO(written("xlsx", schema("a", "b"), [[[text, "end"]]]))) as made:
+        sheet = ET.fromstring(made.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own
+    said = ["".join(cell.itertext()) for cell in sheet.iterfind(".//{*}row[@r='2']/{*}c")]
+    found = re.sub("_x([0-9A-F]{4})_", lambda match: chr(int(match[1], 16)), said[0])
+    assert found == utf8(text).decode()
+    assert said[1] == "end"
+
+
+@pytest.mark.parametrize("text", ["2026-11-19T08:00:00.123Z", "1900-03-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"])
+def test_times_are_times_that_show_their_zone(text: str) -> None:
+    cell = one("time", text)
+    assert cell.value == datetime.fromisoformat(text).replace(tzinfo=None)
+    assert cell.number_format == 'yyyy-mm-dd hh:mm:ss.000"Z"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("time", "yesterday"), ("time", "1850-01-01T00:00:00.000Z"), ("time", "2026-02-30T00:00:00.000Z")],
+)
+def test_times_that_a_spreadsheet_does_not_have_are_text(kind: str, value: str) -> None:
+    assert (one(kind, value).value, one(kind, value).data_type) == (value, "s")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "number"),
+    [("money", "0.0100", 0.01), ("money", "-12.5", -12.5), ("seconds", 86_400, 86_400), ("integer", 10**14, 10**14)],
+)
+def test_numbers_are_numbers(kind: str, value: Any, number: float) -> None:
+    cell = one(kind, value)
+    assert (cell.value, cell.data_type) == (number, "n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("money", "1234567890123456.1"),
+        ("money", "n/a"),
+        ("integer", 2**60),
+        ("money", "007"),
+        ("money", "+1"),
+        ("text", "5"),
+    ],
+)
+def test_what_would_be_rounded_or_spelt_otherwise_is_text(kind: str, value: Any) -> None:
+    cell = one(kind, value)
+    assert (cell.value, cell.data_type) == (text_of(value), "s")
+
+
+def test_true_and_false_are_so_and_lists_are_json() -> None:
+    assert one("boolean", True).value is True
+    assert one("list", ["a", {"b": 1}]).value == '["a",{"b":1}]'
+    assert cells(schema("a", "b"), [[None, "x"]])[1][0].value is None
+
+
+def test_the_header_stays_in_view_and_filters() -> None:
+    sheet = openpyxl.load_workbook(io.BytesIO(written("xlsx", schema("a", "b"), [[["1", "2"]] * 3]))).active
+    assert (sheet.title, sheet.freeze_panes, sheet.auto_filter.ref) == ("records", "A2", "A1:B4")
+    assert [cell.font.bold for cell in sheet[1]] == [True, True]
+
+
+@pytest.mark.slow
+def test_a_further_sheet_takes_what_one_cannot() -> None:
+    page = [["x"]] * 65_536
+    out = written("xlsx", schema("a"), [page] * 16)
+    book = openpyxl.load_workbook(io.BytesIO(out), read_only=True)
+    assert book.sheetnames == ["records", "records 2"]
+    counts = [sum(1 for _ in sheet.iter_rows(values_only=True)) for sheet in book]
+    assert counts == [xlsx.ROWS, 2]
+    book.close()
+
+
+def test_many_sheets_have_their_header_and_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xlsx, "ROWS", 3)
+    book = openpyxl.load_workbook(io.BytesIO(written("xlsx", schema("a"), [[[str(at)] for at in range(5)]])))
+    assert [[row[0] for row in sheet.values] for sheet in book] == [["a", "0", "1"], ["a", "2", "3"], ["a", "4"]]
+    assert [sheet.auto_filter.ref for sheet in book] == ["A1:A3", "A1:A3", "A1:A2"]
+    assert book.sheetnames == ["records", "records 2", "records 3"]
+
+
+def test_text_that_is_too_long_for_a_cell_is_an_error_and_never_cut() -> None:
+    assert len(one("text", "x" * 32_767).value) == 32_767
+    for text in ("x" * 32_768, "\U0001f600" * 20_000, "<r>" + "x" * 32_767 + "</r>"):
+        out = io.BytesIO()
+        with pytest.raises(OutputError) as caught:
+            load("xlsx")(schema("a", "b"), [[["1", text]]], out, LOOK)
+        assert caught.value.message.startswith("column b of row 2 has ")
+        assert caught.value.hint is not None
+        assert "--fields" in caught.value.hint
+        assert out.getvalue() == b""
+
+
+def test_nothing_is_left_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def pages() -> Iterator[list[list[Any]]]:
+        yield [["x"]]
+        assert [one.name for one in tmp_path.iterdir()]
+        raise KeyboardInterrupt
+
+    written("xlsx", schema("a"), [[["x"]]])
+    with pytest.raises(KeyboardInterrupt):
+        written("xlsx", schema("a"), pages())
+    gc.collect()  # what is let go writes nothing either
+    assert not [*tmp_path.iterdir()]
+
+
+def test_temporary_files_that_cannot_be_written_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(OutputError) as caught:
+        written("xlsx", schema("a"), [[["x"]]])
+    assert caught.value.hint == "make room there, or name another folder with TMPDIR"
+
+
+def test_a_workbook_is_a_zip_that_every_reader_takes() -> None:
+    with zipfile.ZipFile(io.BytesIO(written("xlsx", schema("a"), [[["x"]]]))) as made:
+        assert made.testzip() is None
+        assert not any(info.flag_bits & 8 for info in made.infolist())  # sizes are where they belong
+
+
+def test_a_column_without_a_kind_of_ours_is_text() -> None:
+    form = Schema((Column("a", "a", "list"),), lambda _page: ())
+    assert written("xlsx", form, [[[None]]])

@@ -177,7 +177,10 @@ def test_the_licence_is_what_the_package_itself_names(name: str) -> None:
 
 
 def test_the_documents_name_one_another() -> None:
-    for named in ("lock.txt", "tools.txt", "build.in", "tools.in", "run", "audit", "licences", "release"):
+    for named in (
+        *("lock.txt", "tools.txt", "build.in", "tools.in"),
+        *("run", "audit", "licences", "release", "zipapp", "Containerfile"),
+    ):
         assert f".ci/{named}`" in SECURITY
         assert (ROOT / ".ci" / named).is_file()
     for document, names in {

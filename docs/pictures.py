@@ -62,17 +62,16 @@ PICTURES = (
     Picture(
         "table",
         "calls as a table",
-        ("cdrctl portsip cdrs -p sandbox --since yesterday --until today --limit 12",),
+        ("cdrctl portsip cdrs -p sandbox --since 24h --filter \"callee eq '3001'\" --limit 12",),
     ),
     Picture(
         "archive",
         "an archive, night by night",
         (
-            "cdrctl plan sandbox --since 3d",
-            "cdrctl sync sandbox --into archive --since 3d --until today -q",
+            "cdrctl sync sandbox --into archive --since 9d",
             "cdrctl coverage --into archive",
         ),
-        (112, 60),
+        (120, 120),
     ),
 )
 
@@ -82,6 +81,7 @@ def shown(picture: Picture, folder: Path) -> str:
 
     Raises:
         TimeoutError: A command did not come to its end.
+        ValueError: A command ended with another exit code than 0.
     """
     width, height = picture.size
     home, programs = folder / "home", folder / "bin"
@@ -106,7 +106,15 @@ def shown(picture: Picture, folder: Path) -> str:
         ran = subprocess.run([*tmux, *words], env=environ, cwd=home, capture_output=True, encoding="utf-8", check=True)
         return ran.stdout
 
-    tell("new-session", "-d", "-x", str(width), "-y", str(height), "env PS1='$ ' bash --noprofile --norc")
+    tell(
+        "new-session",
+        "-d",
+        "-x",
+        str(width),
+        "-y",
+        str(height),
+        f"env PS1='$ ' HISTFILE=/dev/null PROMPT_COMMAND='echo $? >> {folder}/codes' bash --noprofile --norc",
+    )
     try:
         for number, typed in enumerate(("", *picture.commands)):
             if typed:
@@ -117,6 +125,9 @@ def shown(picture: Picture, folder: Path) -> str:
                 if time.monotonic() > until:
                     raise TimeoutError(f"{typed!r} did not end")
                 time.sleep(0.1)
+        failed = set((folder / "codes").read_text(encoding="utf-8").split()) - {"0"}
+        if failed:
+            raise ValueError(f"a command of {picture.name!r} ended with {', '.join(failed)}")
         return tell("capture-pane", "-p", "-e")
     finally:
         tell("kill-server")
@@ -146,7 +157,7 @@ def main(names: list[str]) -> int:
     FOLDER.mkdir(exist_ok=True)
     for picture in PICTURES:
         if not names or picture.name in names:
-            with tempfile.TemporaryDirectory(prefix="cdrctl-picture-") as folder:
+            with tempfile.TemporaryDirectory(prefix="cdrctl-picture-", ignore_cleanup_errors=True) as folder:
                 svg = drawn(picture, shown(picture, Path(folder)))
             (FOLDER / f"{picture.name}.svg").write_text(svg, encoding="utf-8")
     return 0

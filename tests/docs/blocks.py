@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +88,7 @@ def fenced(text: str, name: str) -> Iterator[Block]:
     """Yield the fenced blocks of a text."""
     found = list(FENCE.finditer(text))
     taken = -1
-    for at, (one, other) in enumerate(zip(found, [*found[1:], None], strict=True)):
+    for at, (one, other) in enumerate(zip_longest(found, found[1:])):
         if at == taken:
             continue
         line = text.count("\n", 0, one.start("kind")) + 1

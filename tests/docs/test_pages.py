@@ -119,3 +119,8 @@ def test_a_picture_is_of_a_real_run(tmp_path: Path) -> None:
     svg = pictures.drawn(picture, screen)
     assert "a&#160;try" in svg or "a try" in svg
     assert "font-face" not in svg
+    wrong = pictures.Picture("wrong", "no such call", ("cdrctl webex nonsense",), (80, 20))
+    other = tmp_path / f"cdrctl-test-wrong-{os.getpid()}"
+    other.mkdir()
+    with pytest.raises(ValueError, match="ended with 2"):
+        pictures.shown(wrong, other)

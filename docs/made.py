@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -602,6 +604,21 @@ def page_of_switches() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def page_of_topics() -> str | None:
+    """Return the page of what `cdrctl help` explains, or None where there is no such command."""
+    if find_spec("cdrctl.cli.topics") is None:
+        return None
+    topics: Mapping[str, Any] = import_module("cdrctl.cli.topics").TOPICS
+    parts = ["# Topics", "What `cdrctl help` explains."]
+    for name, topic in topics.items():
+        parts += [f"## {name}", plain(topic.about)]
+        for part in topic.parts:
+            rows = part if not isinstance(part, str) else ()
+            parts.append(table(("", ""), [[code(word), plain(about)] for word, about in rows]) if rows else plain(part))
+        parts.append("```text\n" + "\n".join(topic.examples) + "\n```")
+    return "\n\n".join(parts) + "\n"
+
+
 def page_of_readme() -> str:
     """Return the README as a page, with its links as they lead from there."""
     return (FOLDER.parent / "README.md").read_text(encoding="utf-8").replace("](docs/", "](../")
@@ -611,10 +628,13 @@ def reference() -> dict[str, str]:
     """Return the pages under `reference/` by their name."""
     tops = [name for name, _, _ in commands() if name.count(" ") <= 1]
     made = {f"{name.replace(' ', '-')}": page_of_commands(name) for name in tops}
+    topics = page_of_topics()
+    about = {"topics": topics} if topics else {}
     listed = "\n".join(made)
+    first = "\n".join([*about, "exit-codes", "common-cdr", "switches"])
     index = (
         "# Reference\n\nAll of this is made from the program when the documentation is built.\n\n"
-        "```{toctree}\n:maxdepth: 1\n\nexit-codes\ncommon-cdr\nswitches\n```\n\n"
+        f"```{{toctree}}\n:maxdepth: 1\n\n{first}\n```\n\n"
         f"```{{toctree}}\n:caption: Commands\n:maxdepth: 1\n\n{listed}\n```\n"
     )
     return {
@@ -623,6 +643,7 @@ def reference() -> dict[str, str]:
         "exit-codes": page_of_exit_codes(),
         "common-cdr": page_of_common(),
         "switches": page_of_switches(),
+        **about,
         **made,
     }
 

@@ -97,7 +97,8 @@ def place(tmp_path: Path) -> Iterator[Path]:
     """Return a new environment that sees the packages of this one, and not this one's cdrctl."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    here = dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib")))
+    (site / "dependencies.pth").write_text("".join(f"{one}\n" for one in here), encoding="utf-8")
     yield tmp_path / "venv"
     shutil.rmtree(tmp_path / "venv")
 

@@ -187,7 +187,7 @@ def test_the_documents_name_one_another() -> None:
         "README.md": ("(docs/SECURITY.md)", "(docs/licences.md)"),
         "docs/design.md": ("(SECURITY.md)", "(licences.md)"),
         "docs/licences.md": ("(SECURITY.md)", ".ci/lock.txt", ".ci/licences"),
-        "docs/SECURITY.md": ("(licences.md)", "(design.md)", "tests/test_supply.py"),
+        "docs/SECURITY.md": ("(licences.md)", "(design.md)", "tests/test_supply.py", ".github/workflows/release.yml"),
         ".ci/run": (".ci/lock.txt", ".ci/audit"),
         ".ci/audit": (".ci/lock.txt", ".ci/tools.txt"),
         ".ci/release": (".ci/lock.txt", ".ci/tools.txt", ".ci/audit"),

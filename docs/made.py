@@ -63,8 +63,9 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a sentence of the program in which Markdown finds nothing to work on."""
-    return re.sub(r"(?<!\\)([*<>\[\]])", r"\\\1", text) if "`" not in text else text
+    """Return a sentence of the program in which Markdown finds nothing to work on but code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if at % 2 else re.sub(r"([*<>\[\]])", r"\\\1", part) for at, part in enumerate(parts))
 
 
 def lasting(length: timedelta) -> str:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,11 @@ def test_a_picture_is_of_a_real_run(tmp_path: Path) -> None:
     other.mkdir()
     with pytest.raises(ValueError, match="ended with 2"):
         pictures.shown(wrong, other)
+
+
+def test_a_sentence_of_the_program_is_no_markup() -> None:
+    assert made.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
+    assert made.cell("a\n| b") == "a \\| b"
+    assert made.lasting(timedelta(hours=24)) == "24 hours"
+    assert made.lasting(timedelta(minutes=90)) == "90 minutes"
+    assert made.lasting(timedelta(days=1827)) == "5 years"

@@ -1,6 +1,8 @@
 """What .ci/licences and .ci/release know of the packages that cdrctl runs on, read from the lock and pyproject.toml.
 
 * supply.py requirements: the locked runtime packages of every system, with hashes, for pip
+* supply.py pins [NAME …]: the locked packages that cdrctl runs on without its extras, or these and what they need, with
+  markers and hashes, for pip
 * supply.py licences: docs/licences.md, from the metadata of those packages, which must be installed
 * supply.py sbom VERSION: the CycloneDX bill of materials of that version, as above
 """
@@ -174,6 +176,24 @@ def requirements() -> str:
     return "\n".join(lines) + "\n"
 
 
+def pins(*roots: str) -> str:
+    """Return these packages and all that they need, with markers and hashes; of cdrctl itself where none is named."""
+    lock = read_lock()
+    names = set(roots) or set(ranges()[ALWAYS])
+    if unknown := names - {entry.name for entry in lock}:
+        raise SystemExit(f"the lock does not have {', '.join(sorted(unknown))}")
+    while more := {entry.name for entry in lock if entry.via & names} - names:
+        names |= more
+    lines = (
+        f"{entry.name}=={entry.version}"
+        + (f" ; {entry.marker}" if entry.marker else "")
+        + "".join(f" --hash=sha256:{digest}" for digest in entry.hashes)
+        for entry in lock
+        if entry.name in names
+    )
+    return "\n".join(lines) + "\n"
+
+
 def component(entry: Locked, part: str) -> dict[str, Any]:
     """Return a package as CycloneDX has it."""
     purl = f"pkg:pypi/{entry.name}@{entry.version}"
@@ -235,6 +255,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["requirements"]:
             sys.stdout.write(requirements())
+        case ["pins", *names]:
+            sys.stdout.write(pins(*names))
         case ["licences"]:
             sys.stdout.write(licences())
         case ["sbom", version]:

@@ -183,14 +183,17 @@ def test_the_licence_is_what_the_package_itself_names(name: str) -> None:
 
 
 def test_the_documents_name_one_another() -> None:
-    for named in ("lock.txt", "tools.txt", "build.in", "tools.in", "run", "audit", "licences", "release"):
+    for named in (
+        *("lock.txt", "tools.txt", "build.in", "tools.in"),
+        *("run", "audit", "licences", "release", "zipapp", "Containerfile"),
+    ):
         assert f".ci/{named}`" in SECURITY
         assert (ROOT / ".ci" / named).is_file()
     for document, names in {
         "README.md": ("(docs/SECURITY.md)", "(docs/licences.md)"),
         "docs/design.md": ("(SECURITY.md)", "(licences.md)"),
         "docs/licences.md": ("(SECURITY.md)", ".ci/lock.txt", ".ci/licences"),
-        "docs/SECURITY.md": ("(licences.md)", "(design.md)", "tests/test_supply.py"),
+        "docs/SECURITY.md": ("(licences.md)", "(design.md)", "tests/test_supply.py", ".github/workflows/release.yml"),
         ".ci/run": (".ci/lock.txt", ".ci/audit"),
         ".ci/audit": (".ci/lock.txt", ".ci/tools.txt"),
         ".ci/release": (".ci/lock.txt", ".ci/tools.txt", ".ci/audit"),

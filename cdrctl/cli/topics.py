@@ -51,7 +51,7 @@ FORMATS: Rows = (
     ("xlsx", "a workbook for spreadsheets; pip install 'cdrctl[xlsx]' (.xlsx)"),
     (
         "sqlite",
-        "a table in a database, where each record is once, however often it is exported (.db, .sqlite, .sqlite3)",
+        "a table where each record is once, however often it is exported (.db, .sqlite, .sqlite3)",
     ),
     ("duckdb", "the same in DuckDB; pip install 'cdrctl[duckdb]' (.duckdb)"),
     ("table", "for people: fits the terminal, shows times in the zone of --tz and names it (.txt)"),

@@ -1,0 +1,1 @@
+"""The documentation: pages, what is made for them from the program, and the pictures."""

@@ -1,0 +1,127 @@
+"""What the pages tell their readers to type, found in their Markdown.
+
+A fenced block in `sh` is a script; a block in `text` directly below is what it prints. A block in `console` is commands
+of one line after `$ `, each with what it prints. `…` in that stands for anything, also for any number of lines. Lines
+of a block in `crontab` are commands after five fields. An HTML comment above a block is for the test alone:
+
+* `<!-- not run: why -->`: nobody runs it here. It needs a reason, and the test knows how many of them there are.
+* `<!-- after: commands -->`: these are run before it, in the same folder.
+* `<!-- input: lines -->`: what is typed; nothing without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import zip_longest
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RUN = {"sh", "console", "crontab"}
+TOOLS = ("duckdb", "jq", "mlr", "sqlite3")
+"""Programs that recipes use and that need not be there: blocks that name a missing one are skipped."""
+
+FENCE = re.compile(
+    r"(?P<notes>(?:^<!--(?:(?!-->).)*-->\n)*)^```(?P<kind>[\w{}]*)[^\n]*\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
+NOTE = re.compile(r"<!-- (not run|after|input): (.*?) -->", re.DOTALL)
+FIELDS = r"(?:[\d*,/-]+ +){5}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A script, and what it prints where a page says so."""
+
+    script: str
+    printed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a page.
+
+    Args:
+        place: Which page, and its line.
+        kind: Its language.
+        text: What is in it.
+        printed: What a page says that it prints.
+        notes: What stands above it for the test.
+    """
+
+    place: str
+    kind: str
+    text: str
+    notes: dict[str, str]
+    printed: str | None = None
+
+    @property
+    def tools(self) -> list[str]:
+        """The programs it needs that need not be there."""
+        return [tool for tool in TOOLS if re.search(rf"(?m)(^|[|(;]|\$ )\s*{tool}\b", self.text)]
+
+    def steps(self) -> Iterator[Step]:
+        """Yield what is to be run, in order."""
+        if self.kind == "sh":
+            yield Step(self.text, self.printed)
+        elif self.kind == "crontab":
+            for line in self.text.splitlines():
+                found = re.fullmatch(f"{FIELDS}(.+)", line)
+                if found:
+                    yield Step(found[1])
+        else:
+            for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+                command, _, printed = part.partition("\n")
+                yield Step(f"{command}\n", printed)
+
+
+def pages() -> list[Path]:
+    """Return the pages, without those that are made from the program when the documentation is built."""
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    made = {ROOT / "docs" / "reference", ROOT / "docs" / "man"}
+    return [ROOT / "README.md", *(path for path in found if made.isdisjoint(path.parents))]
+
+
+def fenced(text: str, name: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a text."""
+    found = list(FENCE.finditer(text))
+    taken = -1
+    for at, (one, other) in enumerate(zip_longest(found, found[1:])):
+        if at == taken:
+            continue
+        line = text.count("\n", 0, one.start("kind")) + 1
+        block = Block(f"{name}:{line}", one["kind"], one["text"], dict(NOTE.findall(one["notes"])))
+        below = other is not None and other["kind"] == "text" and not text[one.end() : other.start()].strip()
+        if block.kind == "sh" and below and other is not None:
+            taken, block = at + 1, replace(block, printed=other["text"])
+        yield block
+
+
+def topics() -> Iterator[Block]:
+    """Yield the examples of `cdrctl help`, where there is such a command."""
+    if find_spec("cdrctl.cli.topics") is None:
+        return
+    tables = [one for one in vars(import_module("cdrctl.cli.topics")).values() if isinstance(one, Mapping)]
+    for name, topic in [pair for one in tables for pair in one.items()]:
+        for at, example in enumerate(getattr(topic, "examples", ()), 1):
+            added = re.search(r"cdrctl profile add (\w+)", example)
+            notes = {"after": f"cdrctl profile remove {added[1]}"} if added else {}
+            yield Block(f"help {name}:{at}", "sh", f"{example}\n", notes)
+
+
+def blocks() -> list[Block]:
+    """Return every fenced block of every page."""
+    found = [block for path in pages() for block in fenced(path.read_text(encoding="utf-8"), _name(path))]
+    return [*found, *topics()]
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def prose() -> Iterator[tuple[str, str]]:
+    """Yield each page by name, without what is fenced."""
+    for path in pages():
+        yield _name(path), FENCE.sub("", path.read_text(encoding="utf-8"))

@@ -1,0 +1,135 @@
+"""The pages as a site: what is made from the program is as it is, links lead somewhere, nothing is fetched."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cdrctl import PROVIDERS, __version__, errors
+from cdrctl.fetchers import load
+from docs import made, pictures
+from tests.docs.blocks import ROOT, pages
+
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.parametrize("path", made.pages(), ids=lambda path: path.stem)
+def test_what_a_page_has_from_the_program_is_what_the_program_has(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text == made.renewed(text), "run: python -m docs.made"
+
+
+def test_every_provider_has_its_page_with_every_part() -> None:
+    assert [path.stem for path in made.pages()] == sorted(PROVIDERS)
+    for name in PROVIDERS:
+        text = (DOCS / "providers" / f"{name}.md").read_text(encoding="utf-8")
+        assert {(what, whose) for _, what, whose, _ in made.MARK.findall(text)} == {(what, name) for what in made.MADE}
+        assert all(f"*{mark}*" in text for mark in ("documented", "seen", "inferred"))
+
+
+def test_the_field_map_has_every_column() -> None:
+    for name in PROVIDERS:
+        told = made.columns(load(name))
+        for call in load(name).calls:
+            assert all(f"| `{column.name}` |" in told for column in call.columns)
+
+
+def test_the_field_map_knows_what_a_column_is_made_from() -> None:
+    found = made.sources("webex", load("webex").calls)
+    assert found["record_id"] == ["report_id"]
+    assert set(found["queue"]) == {"user_type", "user"}
+    assert found["recording_url"] == []
+    assert set(made.sources("portsip", load("portsip").calls[:1])["total_seconds"]) == {"started_at", "ended_at"}
+
+
+def test_the_words_of_errors_are_the_programs_own() -> None:
+    webex = made.faults(load("webex"))
+    assert "the token may not read call history | 4 |" in webex
+    assert "Webex failed (HTTP 503)" in webex
+    with pytest.raises(ValueError, match="does not mind"):
+        made.explained(load("voicenter"), made.Case("", 200, {"ERROR_NUMBER": 0, "CDR_LIST": []}))
+
+
+def test_the_reference_has_every_command_and_every_exit_code() -> None:
+    reference = made.reference()
+    for name, _, _ in made.commands():
+        top = "-".join(name.split()[:2])
+        assert re.search(rf"^#+ {name}$", reference[top], re.MULTILINE), name
+        assert top in reference["index"]
+    assert "| `--longest-call DURATION` |" in reference["cdrctl-webex"]
+    kinds = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CdrctlError)]
+    assert all(f"| {kind.exit_code} |" in reference["exit-codes"] for kind in kinds)
+
+
+def test_links_lead_somewhere_on_a_code_host_too() -> None:
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(tmp_path / "trees")]
+    ran = subprocess.run(
+        [*words, str(DOCS), str(tmp_path / "html")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "no_proxy": "", "https_proxy": "http://127.0.0.1:1"},
+    )
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    built = {path.relative_to(tmp_path / "html").with_suffix(".md") for path in (tmp_path / "html").rglob("*.html")}
+    assert {path.relative_to(DOCS) for path in pages() if DOCS in path.parents} <= built
+    loaded = re.compile(r"<(?:link|script|img|iframe)\b[^>]*\b(?:href|src)=\"(?:https?:)?//[^\"]*\"")
+    fonts = re.compile(r"@import|url\([\"']?(?:https?:)?//")
+    for path in (tmp_path / "html").rglob("*"):
+        if path.suffix in {".html", ".css", ".svg"}:
+            text = path.read_text(encoding="utf-8")
+            assert not loaded.search(text), path
+            assert not fonts.search(text), path
+
+
+@pytest.mark.parametrize("picture", pictures.PICTURES, ids=lambda picture: picture.name)
+def test_a_picture_is_there_and_fetches_nothing(picture: pictures.Picture) -> None:
+    svg = (DOCS / "pictures" / f"{picture.name}.svg").read_text(encoding="utf-8")
+    typed = [command.split(" -")[0].replace(" ", "\N{NO-BREAK SPACE}") for command in picture.commands]
+    assert all(words in html.unescape(svg) for words in typed)
+    assert set(re.findall(r"https?://[^\s\"']*", svg)) == {"http://www.w3.org/2000/svg"}
+    assert socket.gethostname() not in svg or len(socket.gethostname()) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here")
+def test_a_picture_is_of_a_real_run(tmp_path: Path) -> None:
+    picture = pictures.Picture("try", "a try", ("cdrctl --version", "cdrctl webex cdrs -p sandbox --limit 2"), (80, 20))
+    place = tmp_path / f"cdrctl-test-{os.getpid()}"
+    place.mkdir()
+    screen = pictures.shown(picture, place)
+    assert f"cdrctl {__version__}" in screen
+    assert "2 records" in screen
+    svg = pictures.drawn(picture, screen)
+    assert "a&#160;try" in svg or "a try" in svg
+    assert "font-face" not in svg
+    wrong = pictures.Picture("wrong", "no such call", ("cdrctl webex nonsense",), (80, 20))
+    other = tmp_path / f"cdrctl-test-wrong-{os.getpid()}"
+    other.mkdir()
+    with pytest.raises(ValueError, match="ended with 2"):
+        pictures.shown(wrong, other)
+
+
+def test_a_sentence_of_the_program_is_no_markup() -> None:
+    assert made.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
+    assert made.cell("a\n| b") == "a \\| b"
+    assert made.lasting(timedelta(hours=24)) == "24 hours"
+    assert made.lasting(timedelta(minutes=90)) == "90 minutes"
+    assert made.lasting(timedelta(days=1827)) == "5 years"

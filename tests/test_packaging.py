@@ -69,7 +69,16 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
     assert {"cdrctl/py.typed", "cdrctl/fetchers/examples.json", "cdrctl/cli/completion.json"} <= names
     tree = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cdrctl").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == tree
-    assert {name.split("/")[0] for name in names} == {"cdrctl", f"cdrctl-{__version__}.dist-info"}
+    installed = f"cdrctl-{__version__}.data"
+    assert {name.split("/")[0] for name in names} == {"cdrctl", installed, f"cdrctl-{__version__}.dist-info"}
+    beside = {name.removeprefix(f"{installed}/data/share/") for name in names if name.startswith(installed)}
+    manual = {f"man/man1/{path.name}" for path in (ROOT / "docs/man").iterdir()}
+    assert beside == {
+        *manual,
+        "bash-completion/completions/cdrctl",
+        "fish/vendor_completions.d/cdrctl.fish",
+        "zsh/site-functions/_cdrctl",
+    }
 
 
 @pytest.mark.slow

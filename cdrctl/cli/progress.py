@@ -36,7 +36,7 @@ def progress(
         now = clock.monotonic()
         if done is not None:
             counts = f"{_some(tally.records - records, 'record')}, {_some(tally.pages - pages, 'page')}"
-            tell("debug", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
+            tell("window", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
             records, pages = tally.records, tally.pages
         elif now - shown < SHOWN_EVERY:
             return

@@ -47,6 +47,7 @@ FORMATS: Rows = (
     ("tsv", r"the same with tabs and no quotes: a value's own tabs, line ends and \ are \t, \n, \r and \\ (.tsv)"),
     ("jsonl", "one JSON object a line, in the order of the columns (.jsonl, .ndjson)"),
     ("json", "one JSON array (.json)"),
+    ("table", "for people: fits the terminal, shows local times and names their zone (.txt)"),
     ("parquet", "typed columns for data tools; pip install 'cdrctl[parquet]' (.parquet)"),
     ("xlsx", "a workbook for spreadsheets; pip install 'cdrctl[xlsx]' (.xlsx)"),
     (
@@ -54,7 +55,6 @@ FORMATS: Rows = (
         "a table where each record is once, however often it is exported (.db, .sqlite, .sqlite3)",
     ),
     ("duckdb", "the same in DuckDB; pip install 'cdrctl[duckdb]' (.duckdb)"),
-    ("table", "for people: fits the terminal, shows times in the zone of --tz and names it (.txt)"),
 )
 
 SCHEMAS: Rows = (

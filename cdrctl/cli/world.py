@@ -112,6 +112,10 @@ def _without_beginning(text: str, secret: str) -> str:
     return text
 
 
+DETAILS = frozenset({"debug", "window"})
+"""What -v adds: requests, and windows that have been read."""
+
+
 @dataclass(slots=True)
 class Voice:
     """What is said on stderr, and how: quiet, verbose, as text or as JSON; no secret and no control character passes.
@@ -133,6 +137,8 @@ class Voice:
     stays: str = "no file was touched"
     _secrets: set[str] = field(default_factory=set)
     _progress_shown: bool = False
+    _far: str = ""
+    _waiting: str = ""
     _held: list[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -153,16 +159,18 @@ class Voice:
 
     def tell(self, level: str, text: str) -> None:
         """Say something that is no error: a note, a warning, progress or a wait on a terminal, or a detail for -v."""
+        if level == "debug":
+            self._waiting = ""  # a request was answered: whoever waited for it does no longer
         if level == "progress" or (level == "wait" and self._may_overwrite()):
-            self._progress(text)
+            self._progress(level, text)
         elif level == "wait" and not (self.verbose or self.world.stderr_is_terminal):
             return  # a log need not hear of every wait that keeps the pace
-        elif (level == "debug" and not self.verbose) or (level != "debug" and self.quiet):
+        elif (level in DETAILS and not self.verbose) or (level not in DETAILS and self.quiet):
             return
         elif self.as_json:
             self._line(json.dumps({"level": level, "message": self.clean(text)}))
         else:
-            prefix = "" if level in {"debug", "wait", "result"} else f"{level}: "
+            prefix = "" if level in {*DETAILS, "wait", "result"} else f"{level}: "
             self._line(f"cdrctl: {prefix}{self.clean(text)}")
 
     def show(self, text: str) -> None:
@@ -241,9 +249,19 @@ class Voice:
             return False
         return self.world.stderr_is_terminal and self.aside and not self.quiet and not self.as_json
 
-    def _progress(self, text: str) -> None:
+    def _progress(self, level: str, text: str) -> None:
+        """Show how far it is, and what is waited for: alone and first where that is long enough to have an end.
+
+        Another thread waits while pages are written: neither may hide what the other says.
+        """
         if not self._may_overwrite():
             return
+        if level == "wait":
+            self._waiting = text
+        else:
+            self._far = text
+        waiting = self._waiting if ", until " in self._waiting or not self._far else ""
+        text = "; ".join(filter(None, (waiting, self._far)))
         self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.world.width - 1)]}", progress=True)
 
     def _line(self, text: str) -> None:

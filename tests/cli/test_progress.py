@@ -81,7 +81,7 @@ def test_what_is_left_is_said_from_the_speed_so_far() -> None:
     tally.records, tally.pages, tally.windows, tally.read = 1001, 7, 1, timedelta(days=1)
     moved(day(0))
     assert hands.last == "1001 records, 7 pages, 1 window, 10%, about 9 min left"
-    assert hands.told[-2] == ("debug", "2026-11-10T20:00:00.000Z to 2026-11-11T20:00:00.000Z: 1001 records, 7 pages")
+    assert hands.told[-2] == ("window", "2026-11-10T20:00:00.000Z to 2026-11-11T20:00:00.000Z: 1001 records, 7 pages")
     tally.windows, tally.read, tally.records = 9, timedelta(days=9), 1002
     moved(day(8))
     assert hands.last == "1002 records, 7 pages, 9 windows, 90%, about 5 s left"

@@ -134,3 +134,25 @@ def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa:
     assert stream.getvalue() == said
     voice.tell("note", "three")
     assert stream.getvalue() == f"{said}cdrctl: note: three\n"
+
+
+def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
+    stream = io.StringIO()
+    voice = Voice(world(stream, terminal=True), aside=True)
+
+    def shown() -> str:
+        return stream.getvalue().rpartition("\x1b[2K")[2]
+
+    voice.tell("wait", "waiting 2 s: soon")
+    assert shown() == "waiting 2 s: soon"
+    voice.tell("progress", "5 records")
+    assert shown() == "5 records"
+    voice.tell("wait", "waiting 2 s: soon")
+    assert shown() == "5 records"
+    voice.tell("wait", "waiting 60 s, until 12:00:00 UTC: soon")
+    assert shown() == "waiting 60 s, until 12:00:00 UTC: soon; 5 records"
+    voice.tell("progress", "6 records")
+    assert shown() == "waiting 60 s, until 12:00:00 UTC: soon; 6 records"
+    voice.tell("debug", "GET / -> 200")
+    voice.tell("progress", "7 records")
+    assert shown() == "7 records"

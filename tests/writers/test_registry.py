@@ -97,7 +97,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         load("xls")
     assert caught.value.message == "there is no format 'xls'"
-    assert caught.value.hint == f"the formats are: {', '.join(FORMATS)}"
+    assert caught.value.hint == f"did you mean xlsx? the formats are: {', '.join(FORMATS)}"
 
 
 def test_a_writer_of_another_package_is_found_by_its_entry_point(

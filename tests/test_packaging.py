@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -222,6 +223,17 @@ def test_the_container_is_made_of_what_there_is_and_of_what_is_locked() -> None:
         locked = "--require-hashes --only-binary :all:" in command
         assert locked != ("--no-index --no-deps" in command), command
     assert "pip wheel --no-deps --no-build-isolation" in CONTAINER
+
+
+@pytest.mark.slow
+def test_the_container_builds_the_wheel_from_what_is_copied_into_it(built: Built, tmp_path: Path) -> None:
+    copied = itertools.takewhile(lambda one: not (one[0] == "RUN" and "pip wheel" in one[1]), instructions())
+    for source, target in (rest.rsplit(" ", 1) for name, rest in copied if name == "COPY"):
+        for one in source.split():
+            place = tmp_path / target / ("" if not target.endswith("/") else Path(one).name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (ROOT / one).is_dir() else shutil.copy)(ROOT / one, place)
+    assert names_in(build(tmp_path, "wheel", tmp_path / "dist")) == names_in(built.wheel)
 
 
 def test_the_container_ends_as_an_ordinary_user_with_nothing_that_builds() -> None:

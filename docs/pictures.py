@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).parent / "pictures"
 PATIENCE = 60
 """Seconds that a command may take to show what is waited for."""
+
+PROMPT = re.compile(r"(?:\x1b\[[\d;]*m)*\$\s*(?:\x1b\[[\d;]*m)*\s*")
+"""A line on which the shell waits for a command."""
 
 
 def _colors(text: str) -> list[tuple[int, int, int]]:
@@ -62,7 +67,7 @@ PICTURES = (
     Picture(
         "table",
         "calls as a table",
-        ("cdrctl portsip cdrs -p sandbox --since 24h --filter \"callee eq '3001'\" --limit 12",),
+        ("cdrctl portsip cdrs -p sandbox --since 24h --until 23h",),
     ),
     Picture(
         "archive",
@@ -76,6 +81,95 @@ PICTURES = (
 )
 
 
+@dataclass(slots=True)
+class Terminal:
+    """A terminal in which a shell waits for lines, kept by a tmux server that is nobody else's.
+
+    Args:
+        tmux: The words that every command to it begins with.
+        environ: What the shell and its programs have for an environment.
+        home: Where the shell begins.
+        codes: The file in which the shell keeps the exit code of each line.
+        patience: Seconds that a line may take.
+    """
+
+    tmux: tuple[str, ...]
+    environ: dict[str, str]
+    home: Path
+    codes: Path
+    patience: float = PATIENCE
+
+    def tell(self, *words: str) -> str:
+        """Return what a tmux command said."""
+        ran = subprocess.run(
+            [*self.tmux, *words], env=self.environ, cwd=self.home, capture_output=True, encoding="utf-8", check=True
+        )
+        return ran.stdout
+
+    def type(self, text: str) -> None:
+        """Type a text, and nothing after it."""
+        self.tell("send-keys", "-l", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by tmux's names for them."""
+        self.tell("send-keys", *keys)
+
+    def wait(self, seen: Callable[[], bool], what: str) -> None:
+        """Wait until something is seen.
+
+        Raises:
+            TimeoutError: It took longer than its patience.
+        """
+        until = time.monotonic() + self.patience
+        while not seen():
+            if time.monotonic() > until:
+                raise TimeoutError(f"{what!r} did not end: {self.screen()}")
+            time.sleep(0.05)
+
+    def ended(self) -> list[int]:
+        """Return the exit codes of the lines that have ended."""
+        return [int(code) for code in self.codes.read_text(encoding="utf-8").split()][1:] if self.codes.exists() else []
+
+    def waits(self, lines: int) -> bool:
+        """Return whether the shell waits for a line after so many."""
+        begun = self.codes.exists() and len(self.codes.read_text(encoding="utf-8").split()) == lines + 1
+        return begun and (self.screen().rstrip().splitlines() or [""])[-1].strip() == "$"
+
+    def run(self, line: str) -> int:
+        """Type a line, wait for its end, and return its exit code."""
+        before = len(self.ended())
+        self.type(line)
+        self.press("Enter")
+        self.wait(lambda: self.waits(before + 1), line)
+        return self.ended()[-1]
+
+    def screen(self, *how: str) -> str:
+        """Return what is on the screen; `-e` adds its escape sequences, `-J` joins what was too long for a line."""
+        return self.tell("capture-pane", "-p", *how)
+
+
+@contextmanager
+def terminal(
+    folder: Path, home: Path, environ: Mapping[str, str], size: tuple[int, int], patience: float = PATIENCE
+) -> Iterator[Terminal]:
+    """Open a terminal of so many columns and lines, with bash in it; what it needs itself is put into a folder."""
+    opened = Terminal(
+        (shutil.which("tmux") or "tmux", "-L", folder.name, "-f", os.devnull),
+        {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "screen-256color", **environ},
+        home,
+        folder / "codes",
+        patience,
+    )
+    width, height = size
+    prompt = f"PS1='$ ' HISTFILE=/dev/null PROMPT_COMMAND='echo $? >> {folder}/codes'"
+    opened.tell("new-session", "-d", "-x", str(width), "-y", str(height), f"env {prompt} bash --noprofile --norc")
+    try:
+        opened.wait(lambda: opened.waits(0), "bash")
+        yield opened
+    finally:
+        opened.tell("kill-server")
+
+
 def shown(picture: Picture, folder: Path) -> str:
     """Return what a terminal shows after the commands, with its escape sequences.
 
@@ -83,7 +177,6 @@ def shown(picture: Picture, folder: Path) -> str:
         TimeoutError: A command did not come to its end.
         ValueError: A command ended with another exit code than 0.
     """
-    width, height = picture.size
     home, programs = folder / "home", folder / "bin"
     for one in (home, programs):
         one.mkdir()
@@ -93,59 +186,25 @@ def shown(picture: Picture, folder: Path) -> str:
     program.chmod(0o700)
     environ = {
         "PATH": os.pathsep.join([str(programs), "/usr/bin", "/bin"]),
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "TERM": "screen-256color",
     }
-    tmux = [shutil.which("tmux") or "tmux", "-L", folder.name, "-f", os.devnull]
-
-    def tell(*words: str) -> str:
-        ran = subprocess.run([*tmux, *words], env=environ, cwd=home, capture_output=True, encoding="utf-8", check=True)
-        return ran.stdout
-
-    tell(
-        "new-session",
-        "-d",
-        "-x",
-        str(width),
-        "-y",
-        str(height),
-        f"env PS1='$ ' HISTFILE=/dev/null PROMPT_COMMAND='echo $? >> {folder}/codes' bash --noprofile --norc",
-    )
-    try:
-        for number, typed in enumerate(("", *picture.commands)):
-            if typed:
-                tell("send-keys", "-l", typed)
-                tell("send-keys", "Enter")
-            until = time.monotonic() + PATIENCE
-            while not _waiting(tell("capture-pane", "-p"), number):
-                if time.monotonic() > until:
-                    raise TimeoutError(f"{typed!r} did not end")
-                time.sleep(0.1)
-        failed = set((folder / "codes").read_text(encoding="utf-8").split()) - {"0"}
+    with terminal(folder, home, environ, picture.size) as opened:
+        failed = {code for code in map(opened.run, picture.commands) if code}
         if failed:
-            raise ValueError(f"a command of {picture.name!r} ended with {', '.join(failed)}")
-        return tell("capture-pane", "-p", "-e")
-    finally:
-        tell("kill-server")
-
-
-def _waiting(screen: str, typed: int) -> bool:
-    """Return whether the shell waits for a command after so many."""
-    lines = screen.rstrip().splitlines()
-    return bool(lines) and lines[-1].strip() == "$" and sum(line.startswith("$ ") for line in lines) >= typed
+            raise ValueError(f"a command of {picture.name!r} ended with {', '.join(map(str, sorted(failed)))}")
+        return opened.screen("-e")
 
 
 def drawn(picture: Picture, screen: str) -> str:
     """Return the SVG of a screen: rich's, without the font that it would have a browser fetch."""
-    lines = screen.rstrip().splitlines()[:-1]  # the last prompt
+    lines = screen.rstrip().splitlines()
+    if lines and PROMPT.fullmatch(lines[-1]):
+        del lines[-1]
     console = Console(record=True, width=picture.size[0], file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     with console.file:
-        for line in lines:
-            console.print(Text.from_ansi(line), soft_wrap=True)
+        console.print(Text.from_ansi("\n".join(lines)), soft_wrap=True)  # a colour may last for several lines
     svg = console.export_svg(title=picture.about, theme=THEME, unique_id=f"cdrctl-{picture.name}")
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;]+;", f"font-family: {FONTS};", svg)

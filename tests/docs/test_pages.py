@@ -127,6 +127,15 @@ def test_a_picture_is_of_a_real_run(tmp_path: Path) -> None:
         pictures.shown(wrong, other)
 
 
+def test_a_colour_lasts_until_it_ends_and_the_last_prompt_is_left_out() -> None:
+    picture = pictures.Picture("lines", "two lines", (), (20, 5))
+    svg = pictures.drawn(picture, "\x1b[1mfirst\nsecond\x1b[0m\nthird\n\x1b[0m$ \n\n")
+    drawn = re.findall(r'<text class="([^"]*)"[^>]*>(first|second|third|\$)', svg)
+    (first, _), (second, _), (third, _) = drawn
+    assert first == second != third
+    assert [text for _, text in drawn] == ["first", "second", "third"]
+
+
 def test_a_sentence_of_the_program_is_no_markup() -> None:
     assert made.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
     assert made.cell("a\n| b") == "a \\| b"

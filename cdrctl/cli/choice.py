@@ -45,7 +45,7 @@ class Choice:
             from cdrctl.conditions import fields_of  # noqa: PLC0415 - start-up time: only with --where
 
             looked_at += [EXTRA if name.startswith(f"{EXTRA}.") else name for name in fields_of(self.condition)]
-        return tuple(dict.fromkeys([*self.fields, *looked_at]))
+        return *self.fields, *(name for name in dict.fromkeys(looked_at) if name not in self.fields)
 
     @property
     def stops_at(self) -> int | None:

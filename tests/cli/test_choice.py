@@ -65,6 +65,12 @@ def test_a_provider_that_sends_chosen_fields_is_asked_for_those_that_are_looked_
     assert all(len(line) == 1 for line in ran.lines)
 
 
+def test_a_field_that_is_named_twice_is_written_twice_whatever_is_looked_at() -> None:
+    words = ("webex", "cdrs", *YESTERDAY, "-f", "csv", "--fields", "duration,duration", "--limit", "1")
+    for more in ((), ("--where", "answered"), ("--sort", "start_time")):
+        assert run(*words, *more).out.splitlines()[0] == "duration,duration"
+
+
 def test_a_limit_counts_the_records_of_which_it_holds_and_after_sorting_the_first_of_all() -> None:
     where = ("--where", "talk_seconds>0", "--schema", "common")
     whole = run("kazoo", "cdrs", *YESTERDAY, *where).lines

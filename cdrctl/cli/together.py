@@ -36,12 +36,14 @@ from cdrctl.cli.exporting import (
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
-from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
+from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export import Tally, keyed, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import KEY_COLUMN, Row, Schema, common
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from cdrctl.profiles import Profile
 
 PATIENCE_SECONDS = 0.5
@@ -92,11 +94,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
     parts = named_parts(session, given["profile"], every=given["all"])
     if given["dry_run"]:
-        for part in parts:
-            if part.provider is not None:
-                call, named = part.provider.calls[0], {**given, "profile": part.name}
-                options = usual_options(session, call)
-                rehearse(session, part.provider, call, named, zone, options, part.written)
+        _rehearse(session, parts, given, zone)
         return
     look = writers.Look(
         width=session.world.width,
@@ -173,6 +171,28 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
     if not parts:
         raise UsageError("there is no profile yet", hint="cdrctl profile add NAME, or -p sandbox to try it")
     return parts
+
+
+def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any], zone: tzinfo | None) -> None:
+    """Print the requests of all parts, and raise at the end, as an export does, where a part would fail.
+
+    Raises:
+        IncompleteError: A profile cannot be used.
+    """
+    for part in parts:
+        if part.provider is None:
+            continue
+        call, named = part.provider.calls[0], {**given, "profile": part.name}
+        try:
+            rehearse(session, part.provider, call, named, zone, usual_options(session, call), part.written)
+        except OutputError:
+            raise
+        except CdrctlError as error:
+            part.error = error
+    failed = [part for part in parts if part.error is not None]
+    _report(session, failed)
+    if failed and not given["allow_partial"]:
+        raise _failure(parts)
 
 
 def connect_part(session: Session, part: Part, opened: ExitStack) -> None:

@@ -1006,9 +1006,9 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
 
 def no_field(name: str, known: Collection[str]) -> UsageError:
     """Return the refusal of a field that is no column, with the near one or all there are."""
-    return UsageError(
-        f"there is no field {name!r} here", hint=near(name, known).rstrip() or f"the fields are: {', '.join(known)}"
-    )
+    where = "--schema common has it; " if any(name == column.name for column in COMMON) else ""
+    fields = near(name, known).rstrip() or f"the fields are: {', '.join(known)}"
+    return UsageError(f"there is no field {name!r} here", hint=where + fields)
 
 
 def check_records(records: Any, container: str, provider: str) -> list[Record]:

@@ -246,11 +246,18 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
     assert said.err.startswith("cdrctl: ")
 
 
-@pytest.mark.parametrize(("variable", "value"), [("CDRCTL_LIMIT", "many"), ("CDRCTL_QUIET", "perhaps")])
-def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("CDRCTL_LIMIT", "many", "--limit, is a whole number, 1 or more"),
+        ("CDRCTL_QUIET", "perhaps", "--quiet, is true or false, or 1 or 0"),
+        ("CDRCTL_HEADER", "perhaps", "--header, is true or false, or 1 or 0"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str, said: str) -> None:
     ran = run("webex", "cdrs", *YESTERDAY, environ={variable: value})
     assert ran.code == 2
-    assert f"cdrctl: {variable}, which stands for --" in ran.err
+    assert f"cdrctl: {variable}, which stands for {said}\n" in ran.err
 
 
 def test_the_usual_profile_is_exported_where_none_is_named() -> None:

@@ -378,7 +378,6 @@ def settings(
     warn: Callable[[str], None],
     run: Run | None = None,
     keyring: Keyring | None = None,
-    hidden: str | None = None,
     asked: bool = True,
 ) -> S:
     """Return a profile's settings, validated, with every secret that is configured.
@@ -393,7 +392,6 @@ def settings(
         warn: Is given each warning.
         run: Runs a command; through the shell when left out.
         keyring: Asks the keyring; the optional package when left out.
-        hidden: Stands in place of every secret, none of which is read then.
         asked: Whether commands, files and the keyring are asked for secrets; else something stands for each.
 
     Raises:
@@ -422,9 +420,7 @@ def settings(
                 )
             places[name] = named[0] if level is upper else f"{named[0]} in {where}"
             value = level[forms[0]]
-            if name in secrets and hidden is not None:
-                value = hidden
-            elif name in secrets:
+            if name in secrets:
                 about = f"profile {profile.name}: {places[name]}"
                 if forms[0] != name and not asked:
                     value = UNASKED

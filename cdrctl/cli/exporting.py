@@ -534,8 +534,8 @@ def connected(
 ) -> Iterator[Connected]:
     """Return a profile ready to be asked: the sandbox's in this process, one read before, or one of the file.
 
-    With `rehearse`, which is given each request as a line for curl, nothing is sent: no secret is read, and no command
-    that would give one is run.
+    With `rehearse`, which is given each request as a line for curl, nothing is sent: masks stand for secrets, and no
+    command that would give one is run.
     """
     if name is None:  # an empty one is none that anybody has, and must not become another's
         name = session.world.environ.get("CDRCTL_PROFILE") or None
@@ -562,10 +562,11 @@ def connected(
         provider.settings,
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
-        hidden=None if rehearse is None else MASK,
+        asked=rehearse is None,
     )
     if rehearse is not None:
         _check_ways(provider, profile, settings)
+        settings = _masked(settings)
         if token_shelf(session, provider, profile, settings) is not None:  # what a browser gave stands there
             settings = settings.model_copy(update={"refresh_token": _mask()})
         with _client(session, provider, settings, clock, rehearse=rehearse) as client:

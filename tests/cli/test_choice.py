@@ -92,6 +92,16 @@ def test_raw_records_stay_as_they_came_and_a_field_that_none_has_is_said() -> No
     none = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--where", "nothing = 1", "--sort", "no")
     assert none.out == ""
     assert none.err.count("no record that came has 'nothing'") == none.err.count("no record that came has 'no'") == 1
+    shaped = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--template", "{Duration} {Duraton}")
+    assert shaped.err.count("no record that came has") == shaped.err.count("has 'Duraton': ") == 1
+    assert len(shaped.out.splitlines()) == len(whole)
+
+
+def test_where_no_record_came_nothing_is_said_of_its_fields() -> None:
+    moment = ("-p", "sandbox", "--since", "2026-11-19T00:00:00", "--until", "2026-11-19T00:00:01")
+    empty = run("webex", "cdrs", *moment, "--schema", "raw", "--where", "Duration > 1", "--template", "{Duration}")
+    assert "cdrctl: 0 records" in empty.err
+    assert "warning" not in empty.err
 
 
 def test_no_record_that_fits_is_none() -> None:

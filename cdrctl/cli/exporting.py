@@ -409,6 +409,10 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
 
 def check_place(session: Session, form: str, path: str | None) -> None:
     """Refuse a format, or a place to which it cannot be written, before anything is asked."""
+    if form == writers.TEMPLATE:
+        raise UsageError(
+            f"{form} is a format of commands with --template alone", hint=f"use one of: {', '.join(writers.FORMATS)}"
+        )
     writers.load(form)
     to_stdout = path is None or path == "-"
     if writers.is_database(form) and to_stdout:

@@ -270,6 +270,15 @@ def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str, said
     assert f"cdrctl: {variable}, which stands for {said}\n" in ran.err
 
 
+def test_a_refusal_names_the_options_that_nobody_typed() -> None:
+    ran = run("webex", "cdrs", *YESTERDAY, "-f", "jsonl", environ={"CDRCTL_HEADER": "0", "CDRCTL_LIMIT": "5"})
+    assert ran.code == 2
+    assert "; options from the environment: CDRCTL_HEADER, CDRCTL_LIMIT\n" in ran.err
+    typed = run("webex", "cdrs", *YESTERDAY, "-f", "jsonl", "--no-header", environ={"CDRCTL_HEADER": "0"})
+    assert typed.code == 2
+    assert "environment" not in typed.err
+
+
 def test_the_usual_profile_is_exported_where_none_is_named() -> None:
     ran = run("export", *YESTERDAY[2:], "--limit", "2", environ={"CDRCTL_PROFILE": "sandbox"})
     assert len(ran.lines) == 2

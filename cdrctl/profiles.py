@@ -312,15 +312,15 @@ def choose(
     Raises:
         ConfigurationError: There is none, there are several, it is of another provider, or it has a fault.
     """
-    said_by = "-p"
+    said_by = ""  # a word of the command
     if name is None:
-        name, said_by = environ.get("CDRCTL_PROFILE") or None, "CDRCTL_PROFILE"
+        name, said_by = environ.get("CDRCTL_PROFILE") or None, " (CDRCTL_PROFILE)"
     if name is None:
         return _usable(_only(profiles, provider))
     if name not in profiles:
         there = _listed(profiles)
         raise ConfigurationError(
-            f"there is no profile {_shown(name)} ({said_by})",
+            f"there is no profile {_shown(name)}{said_by}",
             hint=_near(name, [*profiles, SANDBOX])
             + (f"the profiles are: {there}" if profiles else _to_begin(provider)),
         )
@@ -329,7 +329,7 @@ def choose(
         others = [each.name for each in profiles.values() if each.provider == provider]
         instead = f"-p with one of: {_listed(others)}" if others else _to_begin(provider)
         raise ConfigurationError(
-            f"profile {name} ({said_by}) is of {profile.provider}, not of {provider}",
+            f"profile {name}{said_by} is of {profile.provider}, not of {provider}",
             hint=f"`cdrctl {profile.provider} …` for this profile; for {provider} {instead}",
         )
     return profile

@@ -541,10 +541,9 @@ def connected(
     With `rehearse`, which is given each request as a line for curl, nothing is sent: masks stand for secrets, and no
     command that would give one is run.
     """
-    if name is None:  # an empty one is none that anybody has, and must not become another's
-        name = session.world.environ.get("CDRCTL_PROFILE") or None
     clock = the_clock(session)
-    if name == SANDBOX:
+    # An empty name is none that anybody has, and must not become another's.
+    if (session.world.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
         from cdrctl import sandbox  # noqa: PLC0415 - only for its profile
 
         with sandbox.start(now=clock.now) as running:

@@ -147,8 +147,8 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
     """
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
-    usual = session.world.environ.get("CDRCTL_PROFILE")
-    names = list(dict.fromkeys(names or ([usual] if usual and not every else ())))
+    usual = None if names or every else session.world.environ.get("CDRCTL_PROFILE")
+    names = list(dict.fromkeys(names or ([usual] if usual else ())))
     if bool(names) == every:
         raise UsageError(
             "which profiles?", hint=f"--all for every one that is configured, or {how} for each that is wanted"
@@ -162,7 +162,7 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
             parts.extend(Part(SANDBOX, load(provider)) for provider in PROVIDERS)
             continue
         try:
-            profile = profiles.choose(found, None, name, session.world.environ)
+            profile = profiles.choose(found, None, None if usual else name, session.world.environ)
             parts.append(Part(name, load(profile.provider), profile))
         except CdrctlError as error:
             if names:

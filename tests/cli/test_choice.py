@@ -282,6 +282,8 @@ def test_a_refusal_names_the_options_that_nobody_typed() -> None:
 def test_the_usual_profile_is_exported_where_none_is_named() -> None:
     ran = run("export", *YESTERDAY[2:], "--limit", "2", environ={"CDRCTL_PROFILE": "sandbox"})
     assert len(ran.lines) == 2
+    for words in (("export",), ("webex", "cdrs"), ("sync", "--into", "archive")):
+        assert "no profile nobody (CDRCTL_PROFILE)" in run(*words, environ={"CDRCTL_PROFILE": "nobody"}).err
 
 
 def test_no_call_has_an_option_of_its_own_under_a_shared_name() -> None:

@@ -109,7 +109,7 @@ def export_call(
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
             template=shared["template"] or "",
-            **local(form, own_zone, "UTC unless --tz says otherwise" if call.windowed else None),
+            **local(form, own_zone, typed_times(shared, windowed=call.windowed), "UTC unless --tz says otherwise"),
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
             warn=lambda text: session.voice.tell("warning", text),
@@ -285,7 +285,15 @@ COMMON_SHOWN = (
 )
 
 
-def local(form: str, said: tzinfo | None, typed: str | None) -> dict[str, Any]:
+def typed_times(shared: Mapping[str, Any], *, windowed: bool) -> str:
+    """Return the options that may have times, as a sentence begins with them; nothing where there are none."""
+    where = shared["where"] is not None
+    if windowed:
+        return "--since, --until and --where are" if where else "--since and --until are"
+    return "--where is" if where else ""
+
+
+def local(form: str, said: tzinfo | None, typed: str, zone: str) -> dict[str, Any]:
     """Return the zone of a table's times: the one that was said, else that of the machine.
 
     What is typed without a zone is in the same one on every machine: so the table says which where it shows another.
@@ -295,7 +303,7 @@ def local(form: str, said: tzinfo | None, typed: str | None) -> dict[str, Any]:
     here = windows.zone("local")
     if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
         return {"zone": windows.zone("UTC")}
-    return {"zone": here, "beside": f"; --since and --until are in {typed}" if typed else ""}
+    return {"zone": here, "beside": f"; {typed} in {zone}" if typed else ""}
 
 
 def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from cdrctl.cli.exporting import (
     rehearse,
     say_aside,
     the_clock,
+    typed_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
@@ -104,7 +105,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         for_spreadsheets=given["spreadsheet_safe"],
         header=header,
         template=given["template"] or "",
-        **local(form, zone, "each profile's zone, or UTC"),
+        **local(form, zone, typed_times(given, windowed=True), "each profile's zone, or UTC"),
         **endings(None, chosen.fields),
         name=COMMON_NAME,
         warn=lambda text: session.voice.tell("warning", text),

@@ -189,7 +189,7 @@ class _Reading:
     def whole(self) -> Condition:
         found = self._either()
         if self._token.kind != "end":
-            self._refuse("and or or was expected")
+            self._refuse("`and` or `or` was expected")
         return found
 
     def _split(self) -> Iterator[_Token]:
@@ -330,7 +330,8 @@ class _Readers:
             wanted = {"boolean": "true or false", "seconds": "a length such as 90, 2m or 1:30"}.get(kind, "a number")
             raise UsageError(f"--where: {field} is {wanted}, and not {text!r}", hint=EXAMPLE) from None
         except UsageError as error:
-            raise UsageError(f"--where: {field} is a time, and {error.message}", hint=error.hint) from None
+            why = error.message.removeprefix("--since ")
+            raise UsageError(f"--where: {field} is a time, and {why}", hint=error.hint) from None
         return text
 
     def came(self, kind: str, value: Value) -> Any:

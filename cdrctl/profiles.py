@@ -312,15 +312,15 @@ def choose(
     Raises:
         ConfigurationError: There is none, there are several, it is of another provider, or it has a fault.
     """
-    said_by = "-p"
+    said_by = ""  # a word of the command
     if name is None:
-        name, said_by = environ.get("CDRCTL_PROFILE") or None, "CDRCTL_PROFILE"
+        name, said_by = environ.get("CDRCTL_PROFILE") or None, " (CDRCTL_PROFILE)"
     if name is None:
         return _usable(_only(profiles, provider))
     if name not in profiles:
         there = _listed(profiles)
         raise ConfigurationError(
-            f"there is no profile {_shown(name)} ({said_by})",
+            f"there is no profile {_shown(name)}{said_by}",
             hint=_near(name, [*profiles, SANDBOX])
             + (f"the profiles are: {there}" if profiles else _to_begin(provider)),
         )
@@ -329,7 +329,7 @@ def choose(
         others = [each.name for each in profiles.values() if each.provider == provider]
         instead = f"-p with one of: {_listed(others)}" if others else _to_begin(provider)
         raise ConfigurationError(
-            f"profile {name} ({said_by}) is of {profile.provider}, not of {provider}",
+            f"profile {name}{said_by} is of {profile.provider}, not of {provider}",
             hint=f"`cdrctl {profile.provider} …` for this profile; for {provider} {instead}",
         )
     return profile
@@ -378,7 +378,6 @@ def settings(
     warn: Callable[[str], None],
     run: Run | None = None,
     keyring: Keyring | None = None,
-    hidden: str | None = None,
     asked: bool = True,
 ) -> S:
     """Return a profile's settings, validated, with every secret that is configured.
@@ -393,7 +392,6 @@ def settings(
         warn: Is given each warning.
         run: Runs a command; through the shell when left out.
         keyring: Asks the keyring; the optional package when left out.
-        hidden: Stands in place of every secret, none of which is read then.
         asked: Whether commands, files and the keyring are asked for secrets; else something stands for each.
 
     Raises:
@@ -422,9 +420,7 @@ def settings(
                 )
             places[name] = named[0] if level is upper else f"{named[0]} in {where}"
             value = level[forms[0]]
-            if name in secrets and hidden is not None:
-                value = hidden
-            elif name in secrets:
+            if name in secrets:
                 about = f"profile {profile.name}: {places[name]}"
                 if forms[0] != name and not asked:
                     value = UNASKED

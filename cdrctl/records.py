@@ -627,10 +627,10 @@ def _plans(columns: Sequence[Column], look: Callable[[_Plan], None]) -> Callable
     return plan_of
 
 
-def _unknown(free: Collection[str], warn: Warn) -> Callable[[_Plan], None]:
+def _unknown(free: Collection[str], warn: Warn, became: str) -> Callable[[_Plan], None]:
     """Return the function that looks at a shape of record for fields that no column names, with one warning for all.
 
-    Fields of the objects in `free` are the customer's own, and no news.
+    Fields of the objects in `free` are the customer's own, and no news. The warning says what became of the others.
     """
     told = False
 
@@ -641,7 +641,7 @@ def _unknown(free: Collection[str], warn: Warn) -> Callable[[_Plan], None]:
             told = True
             shown = ", ".join(repr(name)[1:-1][:60] for name in names[:NAMED])
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            warn(f"fields came that this version does not know: {shown}{more}; they are kept, and there may be others")
+            warn(f"fields came that this version does not know: {shown}{more}; {became}, and there may be others")
 
     return look
 
@@ -671,13 +671,14 @@ def _native_rows(
     *,
     flat: bool = False,
     known: Known,
+    became: str = "they are kept",
 ) -> Callable[[Page], Sequence[Row]]:
     """Return the function that reads a page into rows of all columns and, last, the unknown fields or None.
 
     Where `flat` is asked for, a list or an object in a column of another kind becomes JSON text.
     """
     unread = _unread(columns, warn, flat=flat)
-    plan_of = _plans(columns, _unknown(known.free, warn))
+    plan_of = _plans(columns, _unknown(known.free, warn, became))
     look_for_absent = _absent(columns, known.always, warn)
     plain = _plain_rows(columns, plan_of, unread)
     of_sheet = _sheet_rows(columns, plan_of, unread)
@@ -934,7 +935,8 @@ def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, 
         return Schema(everything, _native_rows(columns, warn, known=known), unfold=True)
     at = _positions(everything, fields)
     known = Known(known.free, known.always & set(fields))  # others may not have been asked for
-    rows = _native_rows(columns, warn, known=known)
+    became = "they are kept" if EXTRA in fields else "they are not among --fields, but in the field extra"
+    rows = _native_rows(columns, warn, known=known, became=became)
     chosen = tuple(everything[position] for position in at)
 
     def chosen_rows(page: Page) -> Sequence[Row]:
@@ -962,7 +964,7 @@ def common(
     Raises:
         UsageError: A field is not a column of the common CDR.
     """
-    rows = _native_rows(columns, warn, flat=True, known=known)
+    rows = _native_rows(columns, warn, flat=True, known=known, became="--schema native has them")
     names = [column.name for column in columns]
     chosen = COMMON if fields is None else tuple(COMMON[at] for at in _positions(COMMON, fields))
 
@@ -1006,9 +1008,9 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
 
 def no_field(name: str, known: Collection[str]) -> UsageError:
     """Return the refusal of a field that is no column, with the near one or all there are."""
-    return UsageError(
-        f"there is no field {name!r} here", hint=near(name, known).rstrip() or f"the fields are: {', '.join(known)}"
-    )
+    where = "--schema common has it; " if any(name == column.name for column in COMMON) else ""
+    fields = near(name, known).rstrip() or f"the fields are: {', '.join(known)}"
+    return UsageError(f"there is no field {name!r} here", hint=where + fields)
 
 
 def check_records(records: Any, container: str, provider: str) -> list[Record]:

@@ -376,7 +376,7 @@ def test_the_name_beats_the_variable_beats_the_only_one() -> None:
 
 
 def test_an_unknown_name_is_answered_with_near_ones_and_the_list() -> None:
-    with refused(ConfigurationError, "no profile ACMA (-p)", "did you mean acme?", "acme, lab, home"):
+    with refused(ConfigurationError, "no profile ACMA", "did you mean acme?", "acme, lab, home"):
         choose(MANY, "webex", "ACMA", {})
     with refused(ConfigurationError, "no profile x (CDRCTL_PROFILE)", "acme, lab, home"):
         choose(MANY, "webex", None, {"CDRCTL_PROFILE": "x"})
@@ -385,7 +385,7 @@ def test_an_unknown_name_is_answered_with_near_ones_and_the_list() -> None:
 
 
 def test_a_profile_of_another_provider_says_whose_it_is_and_what_to_do() -> None:
-    with refused(ConfigurationError, "acme (-p) is of webex, not of kazoo", "`cdrctl webex", "lab, home"):
+    with refused(ConfigurationError, "acme is of webex, not of kazoo", "`cdrctl webex", "lab, home"):
         choose(MANY, "kazoo", "acme", {})
     with refused(ConfigurationError, "is of kazoo", "profile add NAME --provider webex"):
         choose({"lab": MANY["lab"]}, "webex", "lab", {})

@@ -196,7 +196,9 @@ def _chosen(opened: Session, what: str, options: Mapping[str, str], usual: str) 
         if answer.isascii() and answer.isdigit() and 1 <= int(answer[:4]) <= len(names):
             return names[int(answer[:4]) - 1]
         known = f"1 to {len(names)}, or one of: {', '.join(names)}"
-        _again(opened, UsageError("that is none of them", hint=f"answer {known}"))  # not repeated: it may be a secret
+        about = "" if opened.world.stdin_is_terminal else f", of: {what}"  # there the question stands above it
+        # The answer is not repeated: it may be a secret.
+        _again(opened, UsageError(f"that is none of them{about}", hint=f"answer {known}"))
 
 
 def _again(opened: Session, error: CdrctlError) -> None:

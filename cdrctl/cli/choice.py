@@ -104,8 +104,8 @@ class Choice:
         """
         if self.orders:
             pages = self._in_order(pages, schema, tally, tell)
-        if schema.columns is None and (self.orders or self.condition is not None):
-            return self._said_of(pages, tell)
+        if schema.columns is None and (self.orders or self.condition is not None or self.unseen):
+            return self._said_of(pages, tally, tell)
         if schema.columns is not None and len(schema.columns) > (count := self._written(schema)):
             return _cut(pages, count)
         return pages
@@ -144,9 +144,13 @@ class Choice:
 
             self.unseen.difference_update([name for name in self.unseen if reach(record, name) is not None])
 
-    def _said_of(self, pages: Iterable[Sequence[Any]], tell: Tell) -> Iterator[Sequence[Any]]:
-        yield from pages
-        for name in sorted(self.unseen):
+    def _said_of(self, pages: Iterable[Sequence[Any]], tally: Tally, tell: Tell) -> Iterator[Sequence[Any]]:
+        for page in pages:
+            if self.unseen:
+                for record in page:
+                    self._look(record)
+            yield page
+        for name in sorted(self.unseen) if tally.records or tally.left_out else ():
             tell("warning", f"no record that came has {name!r}: raw records have the provider's own fields")
 
     def written(self, schema: Schema) -> Schema:
@@ -188,9 +192,11 @@ def choice(shared: Mapping[str, Any], fields: Sequence[str] | None) -> Choice:
         if fields is not None:
             raise UsageError("--template names its own fields", hint="leave --fields out")
         named = tuple(fields_of(shared["template"]))
-        fields = None if shared["schema"] == "raw" else named
-        if shared["schema"] != "raw" and not named:
+        if shared["schema"] == "raw":
+            return Choice(None, condition, orders, shared["limit"], set(named))
+        if not named:
             raise UsageError("--template names no field", hint="write it as --template '{start_time} {from_number}'")
+        fields = named
     return Choice(None if fields is None else tuple(fields), condition, orders, shared["limit"])
 
 

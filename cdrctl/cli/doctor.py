@@ -18,7 +18,15 @@ import typer
 from cdrctl import PROVIDERS, __version__
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
-from cdrctl.errors import AddressError, CdrctlError, ConfigurationError, RightsError, SignInError, TemporaryError
+from cdrctl.errors import (
+    AddressError,
+    CdrctlError,
+    ConfigurationError,
+    RightsError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
@@ -123,6 +131,8 @@ def doctor(
     worst check that failed; warnings do not change it.
     """
     form = form or ("text" if opened.world.stdout_is_terminal else "jsonl")
+    if form != "text":
+        _check_form(opened, form)
     tally = dict.fromkeys(("ok", "warn", "fail", "skipped"), 0)
     codes: set[int] = set()
 
@@ -228,6 +238,19 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
     )
 
 
+def _check_form(opened: Session, form: str) -> None:
+    """Refuse a format that what is found cannot be written in, before anything is looked at."""
+    from cdrctl import writers  # noqa: PLC0415 - start-up time
+    from cdrctl.cli.exporting import check_place  # noqa: PLC0415 - as above
+
+    if form != writers.TEMPLATE and writers.is_database(form):
+        raise UsageError(
+            f"what the doctor finds is not written into a database: {form}",
+            hint="use -f csv, jsonl or another format that is a stream",
+        )
+    check_place(opened, form, None)
+
+
 def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
     from cdrctl import windows, writers  # noqa: PLC0415 - start-up time
     from cdrctl.cli.exporting import colored, standard_output  # noqa: PLC0415 - as above
@@ -237,8 +260,12 @@ def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
     names = ("profile", "provider", "check", "result", "what", "next")
     columns = tuple(Column(name, "", "text") for name in names)
     write = writers.load(form)
-    look = writers.Look(opened.world.width, windows.zone("UTC"), colored(opened))
-    pages = ([[getattr(finding, name) for name in names]] for finding in findings)
+    look = writers.Look(
+        opened.world.width, windows.zone("UTC"), colored(opened), whole=("check", "result"), more="-f text"
+    )
+    pages: Iterable[list[list[str]]] = ([[getattr(finding, name) for name in names]] for finding in findings)
+    if form == "table":  # its first page says how wide its columns are
+        pages = [[row for page in pages for row in page]]
     with output(None, standard_output(opened, None)) as out:
         write(Schema(columns, lambda _page: []), pages, out, look)
 

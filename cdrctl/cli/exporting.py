@@ -109,7 +109,7 @@ def export_call(
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
             template=shared["template"] or "",
-            **local(form, own_zone, "UTC unless --tz says otherwise" if call.windowed else None),
+            **local(form, own_zone, typed_times(shared, windowed=call.windowed), "UTC unless --tz says otherwise"),
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
             warn=lambda text: session.voice.tell("warning", text),
@@ -285,7 +285,15 @@ COMMON_SHOWN = (
 )
 
 
-def local(form: str, said: tzinfo | None, typed: str | None) -> dict[str, Any]:
+def typed_times(shared: Mapping[str, Any], *, windowed: bool) -> str:
+    """Return the options that may have times, as a sentence begins with them; nothing where there are none."""
+    where = shared["where"] is not None
+    if windowed:
+        return "--since, --until and --where are" if where else "--since and --until are"
+    return "--where is" if where else ""
+
+
+def local(form: str, said: tzinfo | None, typed: str, zone: str) -> dict[str, Any]:
     """Return the zone of a table's times: the one that was said, else that of the machine.
 
     What is typed without a zone is in the same one on every machine: so the table says which where it shows another.
@@ -295,7 +303,7 @@ def local(form: str, said: tzinfo | None, typed: str | None) -> dict[str, Any]:
     here = windows.zone("local")
     if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
         return {"zone": windows.zone("UTC")}
-    return {"zone": here, "beside": f"; --since and --until are in {typed}" if typed else ""}
+    return {"zone": here, "beside": f"; {typed} in {zone}" if typed else ""}
 
 
 def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
@@ -409,6 +417,10 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
 
 def check_place(session: Session, form: str, path: str | None) -> None:
     """Refuse a format, or a place to which it cannot be written, before anything is asked."""
+    if form == writers.TEMPLATE:
+        raise UsageError(
+            f"{form} is a format of commands with --template alone", hint=f"use one of: {', '.join(writers.FORMATS)}"
+        )
     writers.load(form)
     to_stdout = path is None or path == "-"
     if writers.is_database(form) and to_stdout:
@@ -534,13 +546,12 @@ def connected(
 ) -> Iterator[Connected]:
     """Return a profile ready to be asked: the sandbox's in this process, one read before, or one of the file.
 
-    With `rehearse`, which is given each request as a line for curl, nothing is sent: no secret is read, and no command
-    that would give one is run.
+    With `rehearse`, which is given each request as a line for curl, nothing is sent: masks stand for secrets, and no
+    command that would give one is run.
     """
-    if name is None:  # an empty one is none that anybody has, and must not become another's
-        name = session.world.environ.get("CDRCTL_PROFILE") or None
     clock = the_clock(session)
-    if name == SANDBOX:
+    # An empty name is none that anybody has, and must not become another's.
+    if (session.world.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
         from cdrctl import sandbox  # noqa: PLC0415 - only for its profile
 
         with sandbox.start(now=clock.now) as running:
@@ -562,10 +573,11 @@ def connected(
         provider.settings,
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
-        hidden=None if rehearse is None else MASK,
+        asked=rehearse is None,
     )
     if rehearse is not None:
         _check_ways(provider, profile, settings)
+        settings = _masked(settings)
         if token_shelf(session, provider, profile, settings) is not None:  # what a browser gave stands there
             settings = settings.model_copy(update={"refresh_token": _mask()})
         with _client(session, provider, settings, clock, rehearse=rehearse) as client:

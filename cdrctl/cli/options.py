@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cdrctl.cli.run import Session, session
+from cdrctl.errors import UsageError
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Call, Option
@@ -349,13 +350,28 @@ def made(
 
     def body(ctx: typer.Context, **given: Any) -> None:
         with session(ctx, **{name: given[name] for name in TALK}) as opened:
-            run(opened, given)
+            try:
+                run(opened, given)
+            except UsageError as error:
+                error.hint = _with_variables(error.hint, ctx)
+                raise
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     body.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     body.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
     body.__doc__ = about
     return body
+
+
+def _with_variables(hint: str | None, ctx: typer.Context) -> str | None:
+    """Return the next step, and which options nobody typed: what is refused may be one of these."""
+    source = ctx.get_parameter_source
+    taken = [
+        variable
+        for one in ctx.command.params
+        if getattr(source(one.name or ""), "name", "") == "ENVIRONMENT" and (variable := variable_of(one, top=False))
+    ]
+    return "; ".join(filter(None, (hint, f"options from the environment: {', '.join(taken)}" if taken else None)))
 
 
 def in_session(function: Callable[..., None]) -> Callable[..., None]:

@@ -130,14 +130,16 @@ def _of_a_value(error: Any, param: Any, see: str) -> CdrctlError:
     """Return the refusal of a value that is missing, or that cannot be read as what it should be."""
     what = max(param.opts, key=len) if param.param_type_name == "option" else (param.metavar or param.name.upper())
     if (variable := getattr(param, "taken_from", None)) is not None:
-        what = f"{variable}, which stands for {what}"
+        what = f"{variable}, which stands for {what},"
     if not hasattr(error, "param_type"):  # then it is there, and wrong
         bounds = [param.min, param.max]
         if param.type_descriptor.annotation in (int, int | None):
             least, most = bounds
             more = "" if least is None else f", {least} or more" if most is None else f" from {least} to {most}"
             return UsageError(f"{what} is a whole number{more}", hint=f"see {see}")
-        return UsageError(f"{what}: {error.message}", hint=f"see {see}")
+        if param.type_descriptor.annotation in (bool, bool | None):
+            return UsageError(f"{what} is true or false, or 1 or 0", hint=f"see {see}")
+        return UsageError(f"{what.rstrip(',')}: {error.message}", hint=f"see {see}")
     written = f"{what} {param.metavar or 'VALUE'}" if param.param_type_name == "option" else what
     return UsageError(f"{written} is missing", hint=f"see {see}")
 

@@ -33,15 +33,18 @@ from cdrctl.cli.exporting import (
     rehearse,
     say_aside,
     the_clock,
+    typed_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
-from cdrctl.errors import CdrctlError, DriftError, IncompleteError, UsageError
+from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export import Tally, keyed, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import KEY_COLUMN, Row, Schema, common
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from cdrctl.profiles import Profile
 
 PATIENCE_SECONDS = 0.5
@@ -92,11 +95,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
     parts = named_parts(session, given["profile"], every=given["all"])
     if given["dry_run"]:
-        for part in parts:
-            if part.provider is not None:
-                call, named = part.provider.calls[0], {**given, "profile": part.name}
-                options = usual_options(session, call)
-                rehearse(session, part.provider, call, named, zone, options, part.written)
+        _rehearse(session, parts, given, zone)
         return
     look = writers.Look(
         width=session.world.width,
@@ -106,7 +105,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         for_spreadsheets=given["spreadsheet_safe"],
         header=header,
         template=given["template"] or "",
-        **local(form, zone, "each profile's zone, or UTC"),
+        **local(form, zone, typed_times(given, windowed=True), "each profile's zone, or UTC"),
         **endings(None, chosen.fields),
         name=COMMON_NAME,
         warn=lambda text: session.voice.tell("warning", text),
@@ -149,8 +148,8 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
     """
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
 
-    usual = session.world.environ.get("CDRCTL_PROFILE")
-    names = list(dict.fromkeys(names or ([usual] if usual and not every else ())))
+    usual = None if names or every else session.world.environ.get("CDRCTL_PROFILE")
+    names = list(dict.fromkeys(names or ([usual] if usual else ())))
     if bool(names) == every:
         raise UsageError(
             "which profiles?", hint=f"--all for every one that is configured, or {how} for each that is wanted"
@@ -164,7 +163,7 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
             parts.extend(Part(SANDBOX, load(provider)) for provider in PROVIDERS)
             continue
         try:
-            profile = profiles.choose(found, None, name, session.world.environ)
+            profile = profiles.choose(found, None, None if usual else name, session.world.environ)
             parts.append(Part(name, load(profile.provider), profile))
         except CdrctlError as error:
             if names:
@@ -173,6 +172,28 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
     if not parts:
         raise UsageError("there is no profile yet", hint="cdrctl profile add NAME, or -p sandbox to try it")
     return parts
+
+
+def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any], zone: tzinfo | None) -> None:
+    """Print the requests of all parts, and raise at the end, as an export does, where a part would fail.
+
+    Raises:
+        IncompleteError: A profile cannot be used.
+    """
+    for part in parts:
+        if part.provider is None:
+            continue
+        call, named = part.provider.calls[0], {**given, "profile": part.name}
+        try:
+            rehearse(session, part.provider, call, named, zone, usual_options(session, call), part.written)
+        except OutputError:
+            raise
+        except CdrctlError as error:
+            part.error = error
+    failed = [part for part in parts if part.error is not None]
+    _report(session, failed)
+    if failed and not given["allow_partial"]:
+        raise _failure(parts)
 
 
 def connect_part(session: Session, part: Part, opened: ExitStack) -> None:

@@ -145,7 +145,7 @@ def _attached(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]
         LockedError: Another program had it for too long.
         OutputError: It is no DuckDB database.
     """
-    if path.exists() and not sql.begins(path, b"DUCK", at=8):
+    if path.exists() and sql.database_in(path) != "DuckDB":
         raise OutputError(f"cannot write {path.name}: it is no DuckDB database", hint=_ELSEWHERE)
     place = str(path).replace("'", "''")
     until = time.monotonic() + sql.WAIT_SECONDS

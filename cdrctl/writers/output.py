@@ -31,8 +31,8 @@ def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
     /dev/null, /dev/stdout) is written directly, and every write is seen at once.
 
     Raises:
-        OutputError: The file, or standard output, cannot be opened, written, closed or renamed. An OSError of
-            the block itself is none of these and passes.
+        OutputError: The file, or standard output, cannot be opened, written, closed or renamed, or it is a database.
+            An OSError of the block itself is none of these and passes.
         BrokenPipeError: The reader of standard output has gone, which is no error.
     """
     if path is None or path == "-":
@@ -51,6 +51,7 @@ def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
             yield _stream(stream)
             stream.finish()
     else:
+        _spare_database(path)
         with _replaced(path, None if old is None else stat.S_IMODE(old.st_mode)) as file:
             stream = _Stream(file, path, compress=compress, at_once=False)
             yield _stream(stream)
@@ -58,11 +59,32 @@ def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def check(path: str) -> None:
-    """Refuse a path at which nothing could be written, before what it is for is begun.
+    """Refuse a path at which no file could be written, before what it is for is begun.
 
     Raises:
-        OutputError: The folder is not there or may not be written, or the path is a folder.
+        OutputError: The folder is not there or may not be written, or the path is a folder, or a database's.
     """
+    _check_place(path)
+    _spare_database(path)
+
+
+def _spare_database(path: str) -> None:
+    """Refuse to put another file in the place of a database: what has been gathered in it for months would be gone."""
+    if not Path(path).is_file():
+        return
+    from cdrctl.writers.sql import database_in  # noqa: PLC0415 - start-up time: only where a file is there
+
+    whose = None
+    with suppress(OSError):  # it may be writable and not readable
+        whose = database_in(Path(path))
+    if whose is not None:
+        raise OutputError(
+            f"cannot write {path}: it is a {whose} database, and all that is in it would be gone",
+            hint=f"add to it with -f {whose.lower()}, or name another file with -o",
+        )
+
+
+def _check_place(path: str) -> None:
     with _told(path):
         old = _what_is_at(path)
         if old is not None and stat.S_ISDIR(old.st_mode):
@@ -91,7 +113,7 @@ def _database(path: str) -> Iterator[Path]:
         OutputError: It cannot be written there.
         LockedError: Another program has made it in the meantime.
     """
-    check(path)
+    _check_place(path)
     target = Path(os.path.realpath(path))
     with _told(path):
         old = _what_is_at(path)

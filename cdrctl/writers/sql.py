@@ -28,10 +28,19 @@ def locked(path: Path) -> LockedError:
     return LockedError(f"cannot write {path.name}: another program has it", hint="run it again when that one has ended")
 
 
-def begins(path: Path, magic: bytes, at: int = 0) -> bool:
-    """Return whether a file has these bytes where its format has them: libraries take more for a database of theirs."""
+_SIGNS = {"SQLite": (0, b"SQLite format 3\0"), "DuckDB": (8, b"DUCK")}
+"""Where a database's file has which bytes: libraries take more for a database of theirs."""
+
+
+def database_in(path: Path) -> str | None:
+    """Return whose database a file is, `SQLite` or `DuckDB`, or None for what is none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     with path.open("rb") as file:
-        return file.read(at + len(magic))[at:] == magic
+        head = file.read(16)
+    return next((name for name, (at, sign) in _SIGNS.items() if head[at:].startswith(sign)), None)
 
 
 def quoted(name: str) -> str:

@@ -48,7 +48,7 @@ def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
     columns = typed_columns(schema)
     fit = fitter(schema, look.warn)
     with _told(out):
-        if out.exists() and not sql.begins(out, b"SQLite format 3\0"):
+        if out.exists() and sql.database_in(out) != "SQLite":
             raise OutputError(f"cannot write {out.name}: it is no SQLite database", hint=_ELSEWHERE)
         database = sqlite3.connect(out, timeout=sql.BETWEEN_TRIES, isolation_level=None)
     with closing(database):

@@ -65,6 +65,12 @@ def test_a_provider_that_sends_chosen_fields_is_asked_for_those_that_are_looked_
     assert all(len(line) == 1 for line in ran.lines)
 
 
+def test_a_field_that_is_named_twice_is_written_twice_whatever_is_looked_at() -> None:
+    words = ("webex", "cdrs", *YESTERDAY, "-f", "csv", "--fields", "duration,duration", "--limit", "1")
+    for more in ((), ("--where", "answered"), ("--sort", "start_time")):
+        assert run(*words, *more).out.splitlines()[0] == "duration,duration"
+
+
 def test_a_limit_counts_the_records_of_which_it_holds_and_after_sorting_the_first_of_all() -> None:
     where = ("--where", "talk_seconds>0", "--schema", "common")
     whole = run("kazoo", "cdrs", *YESTERDAY, *where).lines
@@ -86,6 +92,16 @@ def test_raw_records_stay_as_they_came_and_a_field_that_none_has_is_said() -> No
     none = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--where", "nothing = 1", "--sort", "no")
     assert none.out == ""
     assert none.err.count("no record that came has 'nothing'") == none.err.count("no record that came has 'no'") == 1
+    shaped = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--template", "{Duration} {Duraton}")
+    assert shaped.err.count("no record that came has") == shaped.err.count("has 'Duraton': ") == 1
+    assert len(shaped.out.splitlines()) == len(whole)
+
+
+def test_where_no_record_came_nothing_is_said_of_its_fields() -> None:
+    moment = ("-p", "sandbox", "--since", "2026-11-19T00:00:00", "--until", "2026-11-19T00:00:01")
+    empty = run("webex", "cdrs", *moment, "--schema", "raw", "--where", "Duration > 1", "--template", "{Duration}")
+    assert "cdrctl: 0 records" in empty.err
+    assert "warning" not in empty.err
 
 
 def test_no_record_that_fits_is_none() -> None:
@@ -240,16 +256,34 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
     assert said.err.startswith("cdrctl: ")
 
 
-@pytest.mark.parametrize(("variable", "value"), [("CDRCTL_LIMIT", "many"), ("CDRCTL_QUIET", "perhaps")])
-def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("CDRCTL_LIMIT", "many", "--limit, is a whole number, 1 or more"),
+        ("CDRCTL_QUIET", "perhaps", "--quiet, is true or false, or 1 or 0"),
+        ("CDRCTL_HEADER", "perhaps", "--header, is true or false, or 1 or 0"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str, said: str) -> None:
     ran = run("webex", "cdrs", *YESTERDAY, environ={variable: value})
     assert ran.code == 2
-    assert f"cdrctl: {variable}, which stands for --" in ran.err
+    assert f"cdrctl: {variable}, which stands for {said}\n" in ran.err
+
+
+def test_a_refusal_names_the_options_that_nobody_typed() -> None:
+    ran = run("webex", "cdrs", *YESTERDAY, "-f", "jsonl", environ={"CDRCTL_HEADER": "0", "CDRCTL_LIMIT": "5"})
+    assert ran.code == 2
+    assert "; options from the environment: CDRCTL_HEADER, CDRCTL_LIMIT\n" in ran.err
+    typed = run("webex", "cdrs", *YESTERDAY, "-f", "jsonl", "--no-header", environ={"CDRCTL_HEADER": "0"})
+    assert typed.code == 2
+    assert "environment" not in typed.err
 
 
 def test_the_usual_profile_is_exported_where_none_is_named() -> None:
     ran = run("export", *YESTERDAY[2:], "--limit", "2", environ={"CDRCTL_PROFILE": "sandbox"})
     assert len(ran.lines) == 2
+    for words in (("export",), ("webex", "cdrs"), ("sync", "--into", "archive")):
+        assert "no profile nobody (CDRCTL_PROFILE)" in run(*words, environ={"CDRCTL_PROFILE": "nobody"}).err
 
 
 def test_no_call_has_an_option_of_its_own_under_a_shared_name() -> None:

@@ -633,6 +633,22 @@ def test_it_has_the_formats_of_every_table(made: Made, form: str) -> None:
     assert made.run("-f", "nope").code == 2
 
 
+@pytest.mark.parametrize("form", ["sqlite", "duckdb", "template"])
+def test_a_format_that_is_no_stream_is_refused_before_anything_is_looked_at(made: Made, form: str) -> None:
+    made.profile("webex")
+    ran = made.run("-f", form)
+    assert ran.code == 2
+    assert form in ran.err
+    assert not made.served.requests
+
+
+def test_a_narrow_table_has_whole_results_and_says_how_to_see_the_rest(made: Made) -> None:
+    made.profile("webex")
+    table = made.run("-f", "table", width=50).out
+    assert "skipped" in table
+    assert "1 more column: -f text, or -f csv" in table
+
+
 def test_the_machines_form_has_these_keys(made: Made) -> None:
     made.profile("webex")
     keys = ["profile", "provider", "check", "result", "what", "next"]

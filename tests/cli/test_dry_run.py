@@ -101,6 +101,19 @@ def test_of_several_profiles_each_is_rehearsed() -> None:
     assert all(line.startswith("curl ") for line in ran.out.splitlines())
 
 
+def test_a_profile_that_cannot_be_used_is_told_and_the_others_are_rehearsed(
+    served: sandbox.Sandbox, tmp_path: Path
+) -> None:
+    profiles: dict[str, dict[str, Any]] = {"webex": {}, "webx": {}, "kazoo": dict(served.profiles["kazoo"])}
+    config = configured(tmp_path / "config.toml", profiles)
+    ran = run("export", "--all", *YESTERDAY, "--config", config, "--dry-run")
+    assert ran.code == 3
+    assert "/kazoo/" in ran.out
+    assert "webex (webex): failed: profile webex has no credential" in ran.err
+    assert "webx: failed: " in ran.err
+    assert run("export", "--all", *YESTERDAY, "--config", config, "--dry-run", "--allow-partial").code == 0
+
+
 def test_windows_are_asked_for_one_by_one() -> None:
     days = ("-p", "sandbox", "--since", "2026-11-10", "--until", "2026-11-20")
     assert run("voicenter", "cdrs", *days, "--dry-run").out.count("todate") == 10

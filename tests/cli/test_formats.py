@@ -304,6 +304,22 @@ def test_an_export_that_is_killed_leaves_the_database_as_it_was(form: str, numbe
     assert {one.name for one in tmp_path.iterdir() if not one.name.startswith(".")} == {f"calls.{form}"}
 
 
+@pytest.mark.parametrize("form", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("said", [("-f", "csv"), ("--template", "{duration}")], ids=["format", "template"])
+def test_no_other_file_takes_the_place_of_a_database(form: str, said: tuple[str, str], tmp_path: Path) -> None:
+    target = tmp_path / f"calls.{form}"
+    assert run("webex", "cdrs", "-p", "sandbox", *DAY, "-o", target).code == 0
+    before = target.read_bytes()
+    ran = run("webex", "cdrs", "-p", "sandbox", *DAY, *said, "-o", target)
+    assert ran.code == 8
+    assert f"add to it with -f {form}" in ran.err
+    assert target.read_bytes() == before
+    ran = run("portsip", "completed-reports", "download", "5", "-p", "sandbox", "-o", target)
+    assert ran.code == 8
+    assert target.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == [target.name]
+
+
 def test_duckdb_says_nothing_of_its_own_at_the_end(tmp_path: Path) -> None:
     ran = a_host(tmp_path).run(
         "webex", "cdrs", "-p", "sandbox", "--since", "26h", "--until", "2h", "-q", "-o", "x.duckdb"

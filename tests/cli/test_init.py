@@ -366,7 +366,7 @@ def test_in_a_script_everything_is_an_option(tmp_path: Path) -> None:
     ("stdin", "code", "words"),
     [
         ("", 2, "there is no answer to: access_token"),
-        ("9\n", 2, "that is none of them"),
+        ("9\n", 2, "that is none of them, of: Which provider has your calls?"),
         ("webex\n\ntoken\n\ntype\n", 2, "there is no answer to: access_token"),
         ("webex\n\ntoken\n\ntype\n\n", 2, "access_token is empty"),
         ("webex\n\ntoken\nhttp://there.example\ntype\nhush-hush\n", 6, "it must begin with https://"),

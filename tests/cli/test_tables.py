@@ -121,6 +121,17 @@ def test_where_nothing_is_typed_nothing_is_said_of_it(tmp_path: Path, monkeypatc
     assert shown.splitlines()[0] == "times in Asia/Kolkata"
 
 
+def test_a_condition_is_said_to_be_in_another_zone_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    shown = run("export", *WINDOW, "-f", "table", "--where", "start_time > 2026", width=120).out
+    text = "times in Asia/Kolkata; --since, --until and --where are in each profile's zone, or UTC"
+    assert shown.splitlines()[0] == text
+    captured = tmp_path / "captured.json"
+    captured.write_text('{"time": 1795082400, "caller": "1", "ivruniqueid": "x"}', encoding="utf-8")
+    shown = run("voicenter", "notifications", captured, "-f", "table", "--where", "time > 2026-01-01").out
+    assert shown.splitlines()[0] == "times in Asia/Kolkata; --where is in UTC unless --tz says otherwise"
+
+
 def test_a_profiles_zone_is_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     with start(now=lambda: NOW) as running:

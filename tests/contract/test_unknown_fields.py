@@ -71,6 +71,18 @@ def test_csv_has_them_in_the_last_column(subject: Subject, tmp_path: Path) -> No
 
 
 @each_call
+def test_the_warning_says_what_became_of_them(subject: Subject, tmp_path: Path) -> None:
+    """They are said to be kept only where they are; else the warning says how to have them."""
+    with bench(subject, tmp_path, evenly(3, SINCE, UNTIL), page_size=5) as made:
+        name = subject.call.columns[0].name
+        assert "; they are kept" in exported(made, "jsonl").err
+        assert "; they are kept" in exported(made, "jsonl", "--fields", f"{name},extra").err
+        assert "; they are not among --fields, but in the field extra" in exported(made, "csv", "--fields", name).err
+        if subject.call.common is not None:
+            assert "; --schema native has them" in exported(made, "csv", "--schema", "common").err
+
+
+@each_call
 def test_csv_without_unknown_fields_has_an_empty_last_column(subject: Subject, tmp_path: Path) -> None:
     """The column for unknown fields is there when there are none, and empty."""
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:

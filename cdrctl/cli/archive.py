@@ -352,12 +352,14 @@ def _conclude(parts: Sequence[Part], jobs: Sequence[Job]) -> None:
     for error in errors:
         if not isinstance(error, CdrctlError) or isinstance(error, OutputError):
             raise error
+    broken = [part.title for part in parts if part.error] + [job.name for job in jobs if job.error]
     failed = [f"{job.name} {day}" for job in jobs for day in job.outcome.failed]
     lost = [f"{job.name}" for job in jobs if job.outcome.lost]
     if errors and not any(job.outcome.days for job in jobs) and len({type(error) for error in errors}) == 1:
+        if isinstance(errors[0], CdrctlError) and len(parts) > 1:  # in a mail of cron nothing else says whose it is
+            errors[0].message = f"{', '.join(dict.fromkeys(broken))}: {errors[0].message}"
         raise errors[0]
     if errors or failed or lost:
-        broken = [part.title for part in parts if part.error] + [job.name for job in jobs if job.error]
         what = [f"failed: {', '.join(dict.fromkeys(broken))}"] if broken else []
         if failed:
             what.append(f"days that could not be had: {', '.join(failed[:NAMED])}{' …' if len(failed) > NAMED else ''}")

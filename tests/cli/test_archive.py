@@ -99,6 +99,17 @@ def test_one_that_fails_alone_ends_with_its_own_exit_code(
     assert shell.run("sync", "webex", *INTO).code == code
 
 
+def test_whose_failure_it_is_stands_in_the_only_line_that_cron_mails(shell: Shell, providers: Sandbox) -> None:
+    configure(shell, providers, "webex", "kazoo")
+    for name in ("webex", "kazoo"):
+        providers.fail(name, 503, times=1000)
+    ran = shell.run("sync", "--all", *INTO, "-q")
+    assert ran.code == 5
+    assert ran.err.startswith("cdrctl: webex, kazoo: ")
+    alone = shell.run("sync", "webex", *INTO, "-q")
+    assert not alone.err.startswith("cdrctl: webex: ")
+
+
 def test_a_wrong_token(shell: Shell, providers: Sandbox) -> None:
     configure(shell, providers, "webex", access_token="wrong-token-of-mine")
     ran = shell.run("sync", "--all", *INTO)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cdrctl import windows
-from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, standard_output, the_clock
+from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
@@ -189,6 +189,7 @@ def _run(
 
     started = time.monotonic()
     folder = Path(into)
+    refuse_rehearsal(session)
     back = windows.duration(lookback) if lookback is not None else None
     zone = windows.zone(tz) if tz else None
     clock = the_clock(session)

@@ -549,6 +549,8 @@ def connected(
     With `rehearse`, which is given each request as a line for curl, nothing is sent: masks stand for secrets, and no
     command that would give one is run.
     """
+    if rehearse is None:
+        refuse_rehearsal(session)
     clock = the_clock(session)
     # An empty name is none that anybody has, and must not become another's.
     if (session.world.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
@@ -608,6 +610,20 @@ def _mask() -> SecretStr:
     from pydantic import SecretStr  # noqa: PLC0415 - start-up time
 
     return SecretStr(MASK)
+
+
+def refuse_rehearsal(session: Session) -> None:
+    """Refuse to ask where the environment says that nothing shall be asked, and the command has no --dry-run.
+
+    Raises:
+        UsageError: CDRCTL_DRY_RUN is set.
+    """
+    said = session.world.environ.get("CDRCTL_DRY_RUN", "").strip().lower()
+    if said not in {"", "0", "false", "no", "off", "f", "n"}:
+        raise UsageError(
+            "CDRCTL_DRY_RUN is set, and this command has no --dry-run",
+            hint="unset it; cdrctl plan says what a sync would ask",
+        )
 
 
 def _masked(settings: Settings) -> Settings:

@@ -110,6 +110,10 @@ ENVIRONMENT: Rows = (
     ("CDRCTL_CONFIG", "the configuration file where --config names none"),
     ("CDRCTL_LOG_FORMAT", "`text` or `json`, where --log-format says nothing"),
     (
+        "CDRCTL_DRY_RUN",
+        "`1`: nothing is sent, as with --dry-run; a command that would ask and has no --dry-run is refused",
+    ),
+    (
         "CDRCTL_<OPTION>",
         (
             "any other option by its long name, such as CDRCTL_SINCE=24h, CDRCTL_PAGE_SIZE=100 or, for one without a "

@@ -142,3 +142,17 @@ def test_a_profile_that_signs_in_with_a_browser_is_rehearsed_without_its_token(t
     assert "client_secret=********&refresh_token=********" in ran.out
     assert "s3cr3t" not in ran.out
     assert [*tmp_path.iterdir()] == [config]
+
+
+@pytest.mark.parametrize("words", [("sync", "sandbox", "--into", "archive"), ("profile", "check", "sandbox")])
+def test_where_nothing_shall_be_sent_a_command_that_cannot_be_rehearsed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run(*words, environ={"CDRCTL_DRY_RUN": "1"})
+    assert ran.code == 2
+    assert "CDRCTL_DRY_RUN is set, and this command has no --dry-run" in ran.err
+    assert [*tmp_path.iterdir()] == []
+    assert run("profile", "check", "sandbox", "--provider", "webex", environ={"CDRCTL_DRY_RUN": "0"}).code == 0
+    rehearsed = run("webex", "cdrs", "-p", "sandbox", *YESTERDAY, environ={"CDRCTL_DRY_RUN": "1"})
+    assert rehearsed.out.startswith("curl ")

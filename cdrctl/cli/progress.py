@@ -26,22 +26,27 @@ def progress(
     """Return what is called whenever the tally has changed, and tells how far the export is.
 
     The remaining time is the longer of two: what is left at the speed so far, and what is left at the pace the provider
-    allows, for a budget may be used up quickly at first. It is only said once a part of the window has been read.
+    allows, for a budget may be used up quickly at first. It is told whenever a part of the window has been read, and
+    counted down from there: of the part that is being read nobody knows how much has come.
     """
     started = clock.monotonic()
     shown, records, pages = -SHOWN_EVERY, 0, 0
+    share, ends = 0.0, started
 
     def moved(done: Done | None) -> None:
-        nonlocal shown, records, pages
+        nonlocal shown, records, pages, share, ends
         now = clock.monotonic()
         if done is not None:
+            share = _share(tally, window)
+            rest = (1 - share) / share if share else 0
+            ends = now + max((now - started) * rest, client.least(rest) if client is not None else 0)
             counts = f"{_some(tally.records - records, 'record')}, {_some(tally.pages - pages, 'page')}"
             tell("window", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
             records, pages = tally.records, tally.pages
         elif now - shown < SHOWN_EVERY:
             return
         shown = now
-        tell("progress", ", ".join([*_said(tally), *_left(tally, window, client, now - started)]))
+        tell("progress", ", ".join([*_said(tally), *_left(share, ends - now)]))
 
     return moved
 
@@ -55,14 +60,20 @@ def _said(tally: Tally) -> list[str]:
     return [_some(tally.records, "record"), _some(tally.pages, "page"), *windows]
 
 
-def _left(tally: Tally, window: Window | None, client: Client | None, elapsed: float) -> list[str]:
-    """Return how much of the window has been read, and how long the rest takes, as far as they can be told."""
+def _share(tally: Tally, window: Window | None) -> float:
+    """Return how much of the window has been read; 0 where it cannot be told, or nothing is left to tell.
+
+    Several accounts have a window each, and nobody knows how many there are.
+    """
     if window is None or not timedelta(0) < tally.read < window.duration:
-        return []  # nothing is known yet, or it is about to end, or there are several accounts with a window each
-    done = tally.read / window.duration
-    rest = (1 - done) / done
-    seconds = max(elapsed * rest, client.least(rest) if client is not None else 0)
-    return [f"{done:.0%}", *([f"about {spoken(seconds)} left"] if seconds >= WORTH_SAYING else [])]
+        return 0.0
+    return tally.read / window.duration
+
+
+def _left(share: float, seconds: float) -> list[str]:
+    if not share:
+        return []
+    return [f"{share:.0%}", *([f"about {spoken(seconds)} left"] if seconds >= WORTH_SAYING else [])]
 
 
 def spoken(seconds: float) -> str:

@@ -82,6 +82,15 @@ def test_what_is_left_is_said_from_the_speed_so_far() -> None:
     moved(day(0))
     assert hands.last == "1001 records, 7 pages, 1 window, 10%, about 9 min left"
     assert hands.told[-2] == ("window", "2026-11-10T20:00:00.000Z to 2026-11-11T20:00:00.000Z: 1001 records, 7 pages")
+    hands.passed += 120
+    tally.records = 1500
+    moved(None)
+    assert hands.last == "1500 records, 7 pages, 1 window, 10%, about 7 min left"
+    hands.passed += 420
+    moved(None)
+    assert hands.last == "1500 records, 7 pages, 1 window, 10%"
+    tally.records = 1001
+    hands.passed -= 540
     tally.windows, tally.read, tally.records = 9, timedelta(days=9), 1002
     moved(day(8))
     assert hands.last == "1002 records, 7 pages, 9 windows, 90%, about 5 s left"

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from cdrctl.conditions import reach
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.records import NUMBERS, Column, Record, Row, Value, iso_instant, no_field
+from cdrctl.records import EXTRA, NUMBERS, Column, Record, Row, Value, iso_instant, no_field
 
 IN_MEMORY = 10_000
 """Rows that are held at a time; one of Webex's has some 6 kB."""
@@ -86,10 +86,14 @@ def key_of_rows(orders: Sequence[Order], columns: Sequence[Column]) -> Key:
     at = {column.name: position for position, column in enumerate(columns)}
     parts: list[Callable[[Row], tuple[Any, ...]]] = []
     for order in orders:
-        if order.field not in at:
+        first, _, key = order.field.partition(".")
+        if order.field in at:
+            take = operator.itemgetter(at[order.field])
+            parts.append(_part(take, columns[at[order.field]].kind, descending=order.descending))
+        elif first == EXTRA in at and key:
+            parts.append(_part(_unknown(at[EXTRA], key), None, descending=order.descending))
+        else:
             raise no_field(order.field, at)
-        take = operator.itemgetter(at[order.field])
-        parts.append(_part(take, columns[at[order.field]].kind, descending=order.descending))
     return lambda row: tuple([part(row) for part in parts])
 
 
@@ -97,6 +101,10 @@ def key_of_records(orders: Sequence[Order]) -> Key:
     """Return the sort key of raw records: numbers before text, null last both ways."""
     parts = [_part(_reaching(order.field), None, descending=order.descending) for order in orders]
     return lambda record: tuple([part(record) for part in parts])
+
+
+def _unknown(extra: int, key: str) -> Callable[[Row], Value]:
+    return lambda row: (row[extra] or {}).get(key)
 
 
 def _reaching(field: str) -> Callable[[Record], Value]:

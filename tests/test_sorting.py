@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from cdrctl import sorting
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.records import Column
+from cdrctl.records import EXTRA_COLUMN, Column
 from cdrctl.sorting import Order
 
 COLUMNS = (
@@ -77,6 +77,15 @@ def test_what_is_sorted_by_is_read_or_refused() -> None:
     with pytest.raises(UsageError) as caught:
         sorting.key_of_rows(sorting.read("naem"), COLUMNS)
     assert caught.value.hint == "did you mean name?"
+
+
+def test_a_field_that_is_no_column_yet_is_sorted_by_too() -> None:
+    columns = (Column("name", "n", "text"), EXTRA_COLUMN)
+    rows = [["a", {"new": 10}], ["b", {"new": 9}], ["c", {"new": "x"}], ["d", {"old": 1}], ["e", None]]
+    key = sorting.key_of_rows(sorting.read("extra.new"), columns)
+    assert [row[0] for page in sorting.in_order([rows], key) for row in page] == ["b", "a", "c", "d", "e"]
+    with pytest.raises(UsageError):
+        sorting.key_of_rows(sorting.read("extra."), columns)
 
 
 def test_raw_records_are_sorted_by_what_came() -> None:

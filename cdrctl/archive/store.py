@@ -108,6 +108,16 @@ def opened(folder: Path) -> Archive:
     return archive
 
 
+def check_format(form: str | None) -> None:
+    """Refuse what an archive's files cannot be; None is the usual.
+
+    Raises:
+        UsageError: There is no such format of archives.
+    """
+    if form is not None and form not in FORMATS:
+        raise UsageError(f"an archive's format is not {form!r}", hint=f"it is one of: {', '.join(FORMATS)}")
+
+
 def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
     """Return the archive in a folder, made if there is none.
 
@@ -124,8 +134,7 @@ def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
                     hint=f"leave --{'tz' if name == 'zone' else name} out, or begin another archive",
                 )
         return archive
-    if form is not None and form not in FORMATS:
-        raise UsageError(f"an archive's format is not {form!r}", hint=f"it is one of: {', '.join(FORMATS)}")
+    check_format(form)
     archive = Archive(folder, zone or "UTC", form or "jsonl")
     _ = archive.zone
     with told(folder):

@@ -190,6 +190,7 @@ def _run(
     started = time.monotonic()
     folder = Path(into)
     refuse_rehearsal(session)
+    store.check_format(form)
     back = windows.duration(lookback) if lookback is not None else None
     zone = windows.zone(tz) if tz else None
     clock = the_clock(session)

@@ -40,11 +40,12 @@ class Choice:
         """The fields to be read: those that are written, then those that are only looked at; None for all."""
         if self.fields is None:
             return None
-        looked_at: list[str] = [order.field for order in self.orders]
+        looked_at = [order.field for order in self.orders]
         if self.condition is not None:
             from cdrctl.conditions import fields_of  # noqa: PLC0415 - start-up time: only with --where
 
-            looked_at += [EXTRA if name.startswith(f"{EXTRA}.") else name for name in fields_of(self.condition)]
+            looked_at += fields_of(self.condition)
+        looked_at = [EXTRA if name.startswith(f"{EXTRA}.") else name for name in looked_at]
         return (*self.fields, *dict.fromkeys(name for name in looked_at if name not in self.fields))
 
     @property

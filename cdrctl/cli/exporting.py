@@ -171,7 +171,11 @@ def rehearse(
             except CdrctlError as error:
                 if isinstance(error, UsageError) or not opened.client.requests:
                     raise
-    tell("note", "nothing was sent; what else is asked depends on the answers: pages that follow, for example")
+    tell(
+        "note",
+        f"{opened.name} ({provider.name}): nothing was sent; what else is asked depends on the answers: pages that "
+        "follow, for example",
+    )
 
 
 @contextmanager

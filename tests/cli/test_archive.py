@@ -138,6 +138,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_asked(
     ran = shell.run(*words)
     assert ran.code in {2, 6}
     assert said in ran.err
+    assert "--format" not in words or not (shell.folder / "archive").exists()
     assert "Traceback" not in ran.err
     assert providers.requests == []
 

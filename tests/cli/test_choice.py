@@ -300,5 +300,17 @@ def test_all_profiles_are_all_whichever_is_the_usual_one(tmp_path: Path) -> None
 
 
 def test_a_field_that_nobody_knows_yet_can_be_looked_at_beside_chosen_ones() -> None:
-    ran = run("kazoo", "cdrs", *YESTERDAY, "--fields", "id", "--where", "extra.brand_new is null", "--limit", "2")
+    ran = run(
+        "kazoo",
+        "cdrs",
+        *YESTERDAY,
+        "--fields",
+        "id",
+        "--where",
+        "extra.brand_new is null",
+        "--sort",
+        "extra.new",
+        "--limit",
+        "2",
+    )
     assert [[*one] for one in ran.lines] == [["id"], ["id"]]

@@ -156,3 +156,14 @@ def test_where_nothing_shall_be_sent_a_command_that_cannot_be_rehearsed_is_refus
     assert run("profile", "check", "sandbox", "--provider", "webex", environ={"CDRCTL_DRY_RUN": "0"}).code == 0
     rehearsed = run("webex", "cdrs", "-p", "sandbox", *YESTERDAY, environ={"CDRCTL_DRY_RUN": "1"})
     assert rehearsed.out.startswith("curl ")
+
+
+def test_what_would_be_changed_is_among_the_lines() -> None:
+    for words, line in (
+        (("reports", "delete", "5"), "/call_reports/5/destroy"),
+        (("reports", "update", "5", "--name", "new"), '{"name":"new"}'),
+        (("completed-reports", "delete", "5"), "/completed_call_reports/5/destroy"),
+    ):
+        ran = run("portsip", *words, "-p", "sandbox", "--dry-run")
+        assert ran.code == 0
+        assert any("-X POST" in one or "--data-raw" in one for one in ran.out.splitlines() if line in one)

@@ -30,7 +30,7 @@ ABOUT: tuple[Column, ...] = (
 
 SHOWN = ("field", "type", "meaning", "example")
 
-WIDE = 100
+WIDE = 72
 """Columns of a terminal in which examples leave enough room for what a field means."""
 
 Form = Annotated[

@@ -14,7 +14,7 @@ import typer
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
-from cdrctl.cli.profile import _asked, _refuse_given, _settings_given
+from cdrctl.cli.profile import Given, Way, _asked, _refuse_given, _settings_given
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 
@@ -86,20 +86,8 @@ def init(
     name: Annotated[
         str | None, typer.Option("--name", help="The new profile's name.", metavar="NAME", show_default=False)
     ] = None,
-    way: Annotated[
-        str | None,
-        typer.Option("--with", help="Which of the provider's ways to sign in.", metavar="WAY", show_default=False),
-    ] = None,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="A setting that is no secret, such as base_url=https://…, or where a secret is: "
-            "api_key_command='pass show kazoo'. May be repeated.",
-            metavar="SETTING=VALUE",
-            show_default=False,
-        ),
-    ] = None,
+    way: Way = None,
+    given: Given = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Ask the provider nothing.")] = False,
 ) -> None:
     """Make a profile step by step, with a check that it works: begin here.

@@ -22,6 +22,20 @@ commands = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
+Way = Annotated[
+    str | None,
+    typer.Option("--with", help="Which of the provider's ways to sign in.", metavar="WAY", show_default=False),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting that is no secret, such as base_url=https://…, or where a secret is: "
+        "api_key_command='pass show kazoo'. May be repeated.",
+        metavar="SETTING=VALUE",
+        show_default=False,
+    ),
+]
 
 
 @commands.command(epilog="cdrctl profile path\nCDRCTL_CONFIG=work.toml cdrctl profile path")
@@ -130,18 +144,8 @@ def add(
     provider: Annotated[
         str | None, typer.Option("--provider", help=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER")
     ] = None,
-    way: Annotated[
-        str | None, typer.Option("--with", help="Which of the provider's ways to sign in.", metavar="WAY")
-    ] = None,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="A setting that is no secret, such as base_url=https://…, or where a secret is: "
-            "api_key_command='pass show kazoo'. May be repeated.",
-            metavar="SETTING=VALUE",
-        ),
-    ] = None,
+    way: Way = None,
+    given: Given = None,
 ) -> None:
     """Add a profile: asks for what is needed, and hides secrets while they are typed.
 

@@ -180,9 +180,8 @@ def shown(picture: Picture, folder: Path) -> str:
     home, programs = folder / "home", folder / "bin"
     for one in (home, programs):
         one.mkdir()
-    still = ROOT / "tests" / "docs" / "still.py"
     program = programs / "cdrctl"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(still))} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tests.program "$@"\n')
     program.chmod(0o700)
     environ = {
         "PATH": os.pathsep.join([str(programs), "/usr/bin", "/bin"]),

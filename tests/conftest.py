@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import program
 from tests.support import loopback_only
 
 
@@ -35,6 +36,12 @@ def _signals_are_heard() -> None:
     """Let children hear SIGINT: where the tests run in the background, they would be born ignoring it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _the_clock_begins_anew() -> None:
+    """Let each test, and the children it starts, begin at the same instant."""
+    program.restart()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The program as real processes in a folder of its own, against a provider in the test's process."""
+"""The program as real processes by the tests' clock, in a folder of its own, against a provider in this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,11 @@ from typing import Any
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
+from tests.program import COMMAND, now, shared
 
 ROOT = Path(__file__).parents[2]
-CDRCTL = [sys.executable, "-m", "cdrctl"]
-A_DAY = ("--since", "26h", "--until", "2h")  # whatever the time is
+CDRCTL = list(COMMAND)
+A_DAY = ("--since", "26h", "--until", "2h")
 PATIENCE = 30
 """Seconds until a test gives up on a process that does not do what it should."""
 
@@ -85,7 +85,7 @@ class Host:
 
 def a_host(folder: Path) -> Host:
     """Return a host whose environment has nothing of the one that the tests run in."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C", "PYTHONPATH": str(ROOT)}
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C", "PYTHONPATH": str(ROOT), **shared()}
     # Where a file may not grow, Python would leave half a compiled one beside ours, and believe it from then on.
     return Host(folder, {**environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
@@ -163,7 +163,7 @@ def stalling() -> Iterator[Stalling]:
         held[0].reached.release()
         held[0].let_go.wait(PATIENCE)
 
-    with sandbox.start(pause=pause) as running:
+    with sandbox.start(now=now, pause=pause) as running:
         held.append(Stalling(running))
         try:
             yield held[0]

@@ -20,6 +20,7 @@ import httpx
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
 from tests.cli.process import PATIENCE, Host, a_host, heard
+from tests.program import now
 
 PROFILE = "acme"
 DAY = ("--since", "26h", "--until", "20h")
@@ -83,7 +84,7 @@ class Office:
 def an_office(folder: Path) -> Iterator[Office]:
     """Return an office whose profile is written and has never signed in."""
     uri = f"http://127.0.0.1:{free_port()}/callback"
-    with sandbox.start(switches={"webex": {"redirect_uri": uri}}) as webex:
+    with sandbox.start(now=now, switches={"webex": {"redirect_uri": uri}}) as webex:
         office = Office(a_host(folder), webex, uri)
         office.host.configure({PROFILE: office.settings})
         yield office

@@ -15,6 +15,7 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.cli import begin
 from cdrctl.fetchers import PROVIDERS, load
+from tests import program
 from tests.cli.conversation import Terminal, at_a_terminal
 from tests.cli.process import Host, a_host, hearing
 from tests.cli.run import NOW, run
@@ -50,7 +51,7 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 def served() -> Iterator[sandbox.Sandbox]:
-    with sandbox.start() as running:
+    with sandbox.start(now=program.now) as running:
         yield running
 
 

@@ -16,10 +16,10 @@ import pytest
 from rich.cells import cell_len
 
 from cdrctl.fetchers import PROVIDERS
+from tests.program import COMMAND as CDRCTL, shared
 
 ROOT = Path(__file__).parents[2]
-CDRCTL = [sys.executable, "-m", "cdrctl"]
-A_DAY = ["-p", "sandbox", "--since", "26h", "--until", "2h"]  # whatever the time is
+A_DAY = ["-p", "sandbox", "--since", "26h", "--until", "2h"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _hearing() -> Iterator[None]:
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "PYTHONPATH"}}
-    return {**kept, "HOME": str(tmp_path), "LANG": "C", **more}
+    return {**kept, "HOME": str(tmp_path), "LANG": "C", **shared(), **more}
 
 
 def process(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:

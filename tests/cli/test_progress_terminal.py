@@ -12,6 +12,7 @@ import pytest
 from cdrctl import sandbox
 from tests.cli.process import Host, a_host, hearing
 from tests.cli.terminal import terminal
+from tests.program import now
 
 MINUTES = 20
 """Between two requests: long enough to be read, and never waited for."""
@@ -27,7 +28,7 @@ def _heard() -> Iterator[None]:
 def host(tmp_path: Path) -> Iterator[Host]:
     """A machine with a profile that may ask once in twenty minutes, and one that may ask twice a second."""
     found = a_host(tmp_path)
-    with sandbox.start() as running:
+    with sandbox.start(now=now) as running:
         settings = {"provider": "voicenter", **running.profiles["voicenter"]}
         slow, brisk = {**settings, "requests_per_minute": 1 / MINUTES}, {**settings, "requests_per_minute": 120}
         found.configure({"slow": slow, "brisk": brisk})
@@ -45,7 +46,7 @@ def test_a_long_wait_says_why_and_until_when_and_ctrl_c_what_is_left(host: Host,
             line += r" may be asked; \d+ records, 1 page, 1 window, \d+%, about [34]\d min left$"
         found = re.search(line, screen.shows(line), re.MULTILINE)
         assert found is not None
-        ends = datetime.now(UTC) + timedelta(minutes=MINUTES)
+        ends = now() + timedelta(minutes=MINUTES)
         said = datetime.combine(ends.date(), datetime.strptime(found[1], "%H:%M:%S").time(), UTC)  # noqa: DTZ007
         assert abs(said - ends) % timedelta(days=1) < timedelta(minutes=3)
         screen.press("C-c")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cdrctl.sandbox import Sandbox
 from tests.docs.blocks import ROOT
+from tests.program import COMMAND, shared
 
 PROFILES = {"acme": "webex", "lab": "kazoo", "hotline": "callgear", "pbx": "portsip", "desk": "voicenter"}
 """The profiles of the pages, one of each provider, so that `-p` can be left out."""
@@ -78,12 +79,11 @@ def a_machine(place: Path, running: Sandbox) -> Machine:
     config.parent.mkdir(parents=True, mode=0o700)
     config.write_text("\n".join([*lines, ""]), encoding="utf-8")
     config.chmod(0o600)
-    still = Path(__file__).with_name("still.py")
-    _program(programs / "cdrctl", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(still))} "$@"\n')
+    _program(programs / "cdrctl", f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
     if shutil.which("duckdb") is None and has("duckdb"):
         _program(programs / "duckdb", DUCKDB.format(python=sys.executable))
     path = os.pathsep.join([str(programs), "/usr/bin", "/bin", os.environ["PATH"]])
-    environ = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    environ = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **shared()}
     environ |= {"CDRCTL_CONFIG": str(config), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
     return Machine(home, folder, environ)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from cdrctl.sandbox import Exchange, Sandbox
 from docs.made import commands
 from tests.docs.blocks import FENCE, FIELDS, RUN, Block, Step, blocks, fenced, prose
 from tests.docs.host import Machine, a_machine, has
-from tests.docs.still import NOW
+from tests.program import now
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the pages are written for a shell")
 
@@ -43,8 +41,7 @@ EXCHANGE = Exchange(1)
 @pytest.fixture
 def running() -> Iterator[Sandbox]:
     """Start providers whose evening begins with the test; the calls of a day are made up once for all tests."""
-    began = time.monotonic()
-    with sandbox.start(now=lambda: NOW + timedelta(seconds=time.monotonic() - began), exchange=EXCHANGE) as started:
+    with sandbox.start(now=now, exchange=EXCHANGE) as started:
         yield started
 
 

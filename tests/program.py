@@ -1,0 +1,62 @@
+"""The program as a child process of a test, by the tests' clock: `python -m tests.program WORDS…` is `cdrctl WORDS…`.
+
+The clock begins at 20:00 UTC of Friday, 20 November 2026, and goes on as time does. The sandbox generates other calls
+for every day, fewer of them at weekends, so what a test counts would depend on the day it runs. The program itself has
+no switch for its clock: only this module, which is not part of the package, hands it another one.
+
+A child goes on with the clock of its test when it gets `shared()` in its environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
+"""When the tests' clock begins: a Friday, like the day before it a day of many calls."""
+
+BEGAN = "TESTS_CLOCK_BEGAN"
+"""The environment variable with what the monotonic clock, which all processes share, showed at that instant."""
+
+COMMAND = (sys.executable, "-m", "tests.program")
+"""What a test starts; the root of the repository must be in PYTHONPATH."""
+
+_began = [float(os.environ.get(BEGAN) or time.monotonic())]
+
+
+def now() -> datetime:
+    """Return the time by the tests' clock, in UTC."""
+    return NOW + timedelta(seconds=time.monotonic() - _began[0])
+
+
+def restart() -> None:
+    """Set the tests' clock of this process back to its beginning."""
+    _began[0] = time.monotonic()
+
+
+def shared() -> dict[str, str]:
+    """Return the environment that lets a child go on with the clock of this process."""
+    return {BEGAN: repr(_began[0])}
+
+
+def main() -> None:
+    """Run the program of this process by the tests' clock."""
+    from cdrctl import __main__ as program  # noqa: PLC0415 - loaded as the program loads it
+    from cdrctl.cli import world  # noqa: PLC0415 - as above
+
+    here = world.this_world
+
+    def this_world() -> world.World:
+        from cdrctl.http import Clock  # noqa: PLC0415 - signals are heeded by now
+
+        return replace(here(), clock=Clock(now=now))
+
+    world.this_world = this_world
+    program.main()
+
+
+if __name__ == "__main__":
+    main()

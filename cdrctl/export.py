@@ -366,7 +366,7 @@ def _counted(done: Done, window: Window | None, tally: Tally) -> None:
 
 def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:
     if isinstance(piece, Note):
-        tell("note", piece.text)
+        tell(piece.level, piece.text)
         return
     tally.gaps.append(piece)
     more = "; ".join(filter(None, (piece.said and f"the provider said: {piece.said}", piece.hint)))

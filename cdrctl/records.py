@@ -66,9 +66,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the user should know that loses no record."""
+    """Something the user should know that loses no record; a warning if the provider's answer was wrong."""
 
     text: str
+    level: Literal["note", "warning"] = "note"
 
 
 @dataclass(frozen=True, slots=True)

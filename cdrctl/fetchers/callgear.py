@@ -616,7 +616,7 @@ def _reading(
         offset, idle = 0, 0
         first_total = len(totals)
         now: set[str] = set()
-        for page, total in by_offset(functools.partial(report.page, span)):
+        for page, total in by_offset(functools.partial(report.page, span), report.page_size):
             if total is not None:
                 totals.append(total)
             if divisible and total is not None and total > FARTHEST_OFFSET:

@@ -122,6 +122,7 @@ class Listing:
         given: The user's own words in the request, for messages.
         honours: Whether the PBX heeds `filter`, as far as is known.
         tries: How often a request is tried; fewer times once the PBX has been too slow.
+        doubted: Whether the user has been warned that this PBX's totals are wrong.
         claim: Says whether it is for this listing, and not for that of another part, to read everything there is.
     """
 
@@ -134,6 +135,7 @@ class Listing:
     given: str = ""
     honours: bool = True
     tries: int = 5
+    doubted: bool = False
     claim: Claim = always
 
     def where(self, window: Window | None) -> str:
@@ -144,7 +146,7 @@ class Listing:
             parts.append(f"started_at lt {_quoted(_said(window.until))}")
         return " and ".join(parts)
 
-    def page(self, where: str, skip: int, *, size: int | None = None) -> tuple[Sequence[Record], int | None]:
+    def page(self, where: str, skip: int, *, size: int | None = None) -> tuple[Sequence[Record], Total]:
         """Return a page and the total that came with it.
 
         Raises:
@@ -165,7 +167,7 @@ class Listing:
                 del self.orders[0]
                 continue
             del self.orders[1:]
-            return _items(answer), _count(answer)
+            return _items(answer), _total(answer)
 
     def _refused(self, error: ProviderError, where: str) -> CdrctlError:
         sent = f"the filter sent was: {where}" if where else "no filter was sent"
@@ -218,8 +220,9 @@ def _listing(client: Client, path: str, window: Window | None, options: Mapping[
     if not options["with_cost"]:
         yield from pieces
         return
-    _, count = listing.page(listing.where(window), 0, size=1)
-    if count is None:
+    records, total = listing.page(listing.where(window), 0, size=1)
+    count = total.rows
+    if count is None or (records and not count):
         yield Note(f"the cost is in the details only: {TITLE} is asked once more for every record")
     else:
         seconds = count * BUDGET.seconds / BUDGET.requests
@@ -305,6 +308,19 @@ def _alive(listing: Listing, window: Window) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The `count` of a page.
+
+    Args:
+        rows: How many records it says there are; None if there is no `count`, or one that is not a number from 0 on.
+        wrong: Whether there is a `count` that cannot be one, such as `true` or -1.
+    """
+
+    rows: int | None
+    wrong: bool = False
+
+
 @dataclass(slots=True)
 class Reading:
     """What one reading of a window from its first page to its last has shown.
@@ -314,12 +330,20 @@ class Reading:
         counts: The totals that pages named, one after the other where they differ.
         idle: How many pages with records in a row, up to now, had nothing new.
         repeats: Whether a record came twice, as it does when a call lands behind us.
+        doubtful: Whether a total was wrong: not a number, or lower than the number of different records that came.
     """
 
     ids: Seen = field(default_factory=Seen)
     counts: list[int | None] = field(default_factory=list)
     idle: int = 0
     repeats: bool = False
+    doubtful: bool = False
+
+    @property
+    def announced(self) -> int | None:
+        """How many records there are by the last total; by the highest one where totals were wrong."""
+        counts = [count for count in self.counts if count is not None]
+        return max(counts, default=None) if self.doubtful else self.counts[-1]
 
     @property
     def whole(self) -> bool:
@@ -328,13 +352,15 @@ class Reading:
         A call that lands behind us moves others to where we shall be, so that it is short in the end.
         """
         counts = [count for count in self.counts if count is not None]
+        if self.doubtful:  # the reading ended with an empty page
+            return not self.repeats and len(self.ids) >= max(counts, default=0)
         if not counts or self.counts[-1] is None:
             return not self.repeats  # no total came: an empty page was the end
         return len(self.ids) >= counts[-1] and counts == sorted(counts)
 
 
 def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[Record]]:
-    """Yield the pages of one reading, until as many records came as there are, or an empty page.
+    """Yield the pages of one reading, until a page that is not full brings the last record, or an empty page.
 
     Whether `skip` counts from 0 or from 1 is said in two ways: from 1, every page begins with the last record of the
     one before, and what counts is how many different ones came. Two pages without a new one end it as well: a PBX
@@ -342,16 +368,18 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[
     """
 
     def ask(skip: int) -> tuple[Sequence[Record], int | None]:
-        records, count = listing.page(where, skip)
-        before = len(reading.ids)
+        records, total = listing.page(where, skip)
+        count, before = total.rows, len(reading.ids)
         reading.ids.fresh(identities(records, identity), span_of(records))
         reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
         reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
         if reading.counts[-1:] != [count]:
             reading.counts.append(count)
-        return records, count if count is not None and len(reading.ids) >= count else None
+        reading.doubtful = reading.doubtful or total.wrong or (count is not None and len(reading.ids) > count)
+        # With `skip` from 1, more rows than different records have come when the total is reached.
+        return records, skip + len(records) if count == len(reading.ids) and not reading.doubtful else None
 
-    for records, _ in by_offset(ask):
+    for records, _ in by_offset(ask, listing.size):
         yield records
         if reading.idle > 1:
             return
@@ -369,6 +397,13 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
                 return
             if came is not None:
                 came.fresh(identities(records, identity), span_of(records))
+            if reading.doubtful and not listing.doubted:
+                listing.doubted = True
+                yield Note(
+                    f"the totals that {TITLE} sends with {listing.path} are wrong and cannot be relied upon: pages are "
+                    "read until an empty one comes",
+                    "warning",
+                )
             yield Page(records)
         came = came or reading.ids
         helped = not before or len(came) > before
@@ -377,7 +412,7 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
         if not helped:
             break
         listing.client.tell("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
-    count, came = reading.counts[-1], came or Seen()
+    count, came = reading.announced, came or Seen()
     if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
         yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")
     elif count is not None and len(came) < count:
@@ -1142,11 +1177,13 @@ def _items(answer: Answer) -> Sequence[Record]:
     return items if at_a_glance(items) is not None else check_records(items, "items", TITLE)
 
 
-def _count(answer: Answer) -> int | None:
+def _total(answer: Answer) -> Total:
+    raw = pick(answer.body, "count")
     with suppress(ValueError):
-        count = read_integer(pick(answer.body, "count"))
-        return count if 0 <= count < 10**12 else None  # no PBX has more
-    return None
+        count = read_integer(raw)
+        if 0 <= count < 10**12:  # no PBX has more
+            return Total(count)
+    return Total(None, wrong=raw not in (None, ""))
 
 
 _PLACE = re.compile(r"/(user/cdrs|cdrs|calllogs|call_reports|completed_call_reports|blobs)(/[^/]+)?(?:/destroy)?\Z")
@@ -1386,8 +1423,9 @@ def check(client: Client, settings: PortsipSettings) -> str:
     until = client.clock.now().replace(microsecond=0) - SETTLED
     window = Window(until - timedelta(hours=24), until)
     listing = Listing(client, "/cdrs", orders=["started_at asc"])
-    records, count = listing.page(listing.where(window), 0, size=1)
-    if count is None or not _obey(records, window):
+    records, total = listing.page(listing.where(window), 0, size=1)
+    count = total.rows
+    if count is None or (records and not count) or not _obey(records, window):
         return f"signed in; there are {'calls' if records else 'no calls'}"
     between = f"between {rfc3339(window.since)} and {rfc3339(window.until)}"
     return f"signed in; {'1 call' if count == 1 else f'{count} calls'} {between}"

@@ -65,19 +65,27 @@ def by_key(ask: Callable[[str | None], Answer], key: Callable[[Answer], str | No
 Rows = TypeVar("Rows", bound=Sized)
 
 
-def by_offset(ask: Callable[[int], tuple[Rows, int | None]]) -> Iterator[tuple[Rows, int | None]]:
-    """Yield pages and the total that came with each, until an empty page comes or the total is reached.
+def by_offset(ask: Callable[[int], tuple[Rows, int | None]], size: int) -> Iterator[tuple[Rows, int | None]]:
+    """Yield pages and the total that came with each, until an empty page, or a short page that reaches the total.
 
-    `ask` takes the rows to leave out and returns a page and the total, or None where no total came. What is left out
-    grows by the rows that came and not by those asked for: a short page is not the last. Whether the total was
-    reached is for the caller to compare, who knows what makes two rows the same.
+    A total alone ends nothing: it may be too low. After a page with as many rows as were asked for, the next one is
+    asked for, whatever the total says. A total that is lower than the number of rows received is wrong, and then only
+    an empty page is the end. The caller compares the total with what came, because only the caller knows what makes
+    two rows the same.
+
+    Args:
+        ask: Takes the number of rows to skip; returns a page and the total, or None if there was no total. The skip
+            grows by the rows received, not by those asked for, so a short page that is not the last loses nothing.
+        size: The number of rows that `ask` asks for.
     """
     offset = 0
     while True:
         page, total = ask(offset)
+        rows = len(page)
         yield page, total
-        offset += len(page)
-        if not len(page) or (total is not None and offset >= total):
+        del page  # free its memory before the next page comes
+        offset += rows
+        if not rows or (rows < size and total == offset):
             return
 
 

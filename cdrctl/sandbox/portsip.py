@@ -141,6 +141,11 @@ SWITCHES: dict[str, Switch] = {
     "query": Switch("honoured", ("ignored",), meaning="filter, search and orderby of /cdrs and /calllogs"),
     "skip": Switch("0", ("1",), meaning="number of the first item"),
     "count": Switch("always", ("asked", "absent"), meaning="whether lists say how many items there are"),
+    "total": Switch(
+        "right",
+        ("zero", "page", "half", "shrinking", "true", "negative"),
+        meaning="what count says; page: items of this page; shrinking: items not yet sent; true: a JSON boolean",
+    ),
     "empty": Switch('""', ("null",), meaning="what stands for nothing"),
     "throttle": Switch("429", ("503",), meaning="status of too many requests"),
     "retry_after": Switch("seconds", ("none",), meaning="whether a throttled answer has Retry-After"),
@@ -1109,7 +1114,16 @@ class PortSIP:
 
     def _page(self, asked: _Asked, rows: Sequence[Row], count: int) -> Reply:
         shown = self.switched["count"] == "always" or (self.switched["count"] == "asked" and asked.count)
-        return _json(200, ({"count": count} if shown else {}) | {"items": list(rows)})
+        said = {
+            "right": count,
+            "zero": 0,
+            "page": len(rows),
+            "half": count // 2,
+            "shrinking": max(0, count - asked.skip),
+            "true": True,
+            "negative": -1,
+        }
+        return _json(200, ({"count": said[self.switched["total"]]} if shown else {}) | {"items": list(rows)})
 
     def _listing(self, request: Request, kind: str, user: str) -> Reply:
         """Answer a list of calls or recordings; without an order, the newest come first, as in real answers."""

@@ -185,7 +185,7 @@ def test_every_record_once(count: int, first: int, counts: bool) -> None:  # noq
     assert done.ids == ids(rows)
     assert done.gaps == []
     if not first and counts:
-        assert len(server.asked) == max(1, -(-count // 10))
+        assert len(server.asked) == count // 10 + 1  # after a full page the next one is asked for
         assert done.duplicates == 0
 
 
@@ -317,6 +317,70 @@ def test_records_that_never_come_are_a_gap() -> None:
     assert done.ids == ["900001"]
     assert done.gaps == ["PortSIP has 3 records for 2026-11-18T00:00:00.000Z to 2026-11-19T00:00:00.000Z and sent 1"]
     assert len(server.asked) == 4
+
+
+WRONG_TOTALS: dict[str, Callable[[int, int, int], Any]] = {
+    "zero": lambda _all, _skip, _page: 0,
+    "page": lambda _all, _skip, page: page,
+    "half": lambda all_, _skip, _page: all_ // 2,
+    "shrinking": lambda all_, skip, _page: all_ - skip,
+    "true": lambda _all, _skip, _page: True,
+    "negative": lambda _all, _skip, _page: -1,
+    "words": lambda _all, _skip, _page: "many",
+}
+
+
+@pytest.mark.parametrize("call", ["cdrs", "calllogs", "reports list", "completed-reports list"])
+@pytest.mark.parametrize("wrong", WRONG_TOTALS)
+def test_a_wrong_total_loses_nothing(wrong: str, call: str) -> None:
+    """All 230 records come in pages of 100, once each, and one warning says that the totals are wrong."""
+    rows = spread(230)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        sent = rows[skip : skip + 100]
+        return httpx.Response(200, json={"count": WRONG_TOTALS[wrong](230, skip, len(sent)), "items": sent})
+
+    server = Server(by=answer)
+    done = run(server, call)
+    assert done.ids == ids(rows)
+    assert done.gaps == []
+    assert done.duplicates == 0
+    assert len([text for text in done.told if "total" in text]) == 1
+    assert not any("again" in text for text in done.told)
+    assert len(server.asked) <= 4
+
+
+@pytest.mark.parametrize("text", ["230", "0230", 230.0])
+def test_a_total_as_text_is_a_total(text: Any) -> None:
+    rows = spread(230)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        return httpx.Response(200, json={"count": text, "items": rows[skip : skip + 100]})
+
+    server = Server(by=answer)
+    assert run(server).ids == ids(rows)
+    assert len(server.asked) == 3
+
+
+def test_a_wrong_total_is_warned_of_once_for_all_windows() -> None:
+    server = Server(by=lambda request: page([row(1)] if request.url.params["skip"] == "0" else [], 0))
+    done = run(server, span=window("2026-11-18", "2026-11-21"))
+    assert len([text for text in done.told if "total" in text]) == 1
+
+
+def test_a_total_that_falls_below_what_was_announced_is_a_gap() -> None:
+    """The first page announced more records than came: they are missing, although the last total is lower."""
+    rows = spread(150)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        return httpx.Response(200, json={"count": max(0, 230 - skip), "items": rows[skip : skip + 100]})
+
+    done = run(Server(by=answer))
+    assert done.ids == ids(rows)
+    assert ["230 records" in gap for gap in done.gaps] == [True]
 
 
 def test_a_pbx_that_ignores_skip_does_not_turn_in_circles() -> None:
@@ -766,7 +830,8 @@ def test_a_given_token_comes_first_and_the_password_after_it() -> None:
 
 def test_check() -> None:
     """One small request, and what it found."""
-    server = Server(page([row(1, "2026-11-19T20:00:00Z")], 7), page([], None), page([row(1)], 1), failure(403))
+    server = Server(page([row(1, "2026-11-19T20:00:00Z")], 7), page([], None), page([row(1)], 1))
+    server.answers = iter([*server.answers, page([row(1, "2026-11-19T20:00:00Z")], 0), failure(403)])
     made = PortsipSettings.model_validate(SETTINGS)
     client = connect(
         PROVIDER,
@@ -780,9 +845,10 @@ def test_check() -> None:
     assert PROVIDER.check(client, made) == f"signed in; 7 calls {between}"
     assert PROVIDER.check(client, made) == "signed in; there are no calls"
     assert PROVIDER.check(client, made) == "signed in; there are calls"
+    assert PROVIDER.check(client, made) == "signed in; there are calls"  # a total of 0 beside a call is wrong
     with pytest.raises(SignInError):
         PROVIDER.check(client, made)
-    assert len(server.asked) == 4
+    assert len(server.asked) == 5
     client.close()
 
 

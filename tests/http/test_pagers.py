@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cdrctl.errors import ProviderError
-from cdrctl.http import Answer, RepeatedKeyError, by_key, by_link
+from cdrctl.http import Answer, RepeatedKeyError, by_key, by_link, by_offset
 from tests.http.wires import an_answer
 
 
@@ -59,3 +59,55 @@ def test_a_page_is_asked_for_only_when_it_is_wanted() -> None:
     answers, asked = pages("1", "2", None)
     next(answers)
     assert asked == [None]
+
+
+def offsets(total: object, rows: int, size: int, most: int | None = None) -> tuple[list[list[int]], list[int]]:
+    """Return the pages of a listing whose total may be wrong, and the offsets asked for.
+
+    Args:
+        total: From the rows of a listing, those skipped and those of the page to the total that is sent.
+        rows: How many there are.
+        size: How many are asked for at a time.
+        most: How many the provider sends at most; None for as many as are asked for.
+    """
+    asked: list[int] = []
+
+    def ask(skip: int) -> tuple[list[int], int | None]:
+        asked.append(skip)
+        page = list(range(rows))[skip : skip + (most or size)]
+        return page, total(rows, skip, len(page)) if callable(total) else None
+
+    return [page for page, _ in by_offset(ask, size)], asked
+
+
+TOTALS = {
+    "right": lambda rows, _skip, _page: rows,
+    "absent": None,
+    "zero": lambda _rows, _skip, _page: 0,
+    "page": lambda _rows, _skip, page: page,
+    "half": lambda rows, _skip, _page: rows // 2,
+    "size": lambda _rows, _skip, _page: 10,
+    "shrinking": lambda rows, skip, _page: rows - skip,
+}
+
+
+@pytest.mark.parametrize("total", TOTALS)
+@pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 20, 23, 100])
+def test_no_total_ends_paging_after_a_full_page(rows: int, total: str) -> None:
+    """Every row comes, once and in order, whatever the total says."""
+    pages, asked = offsets(TOTALS[total], rows, 10)
+    assert [row for page in pages for row in page] == list(range(rows))
+    assert len(asked) <= rows // 10 + 2
+
+
+@pytest.mark.parametrize("total", ["right", "absent", "zero", "half", "shrinking"])
+def test_a_provider_that_sends_fewer_rows_than_asked_for(total: str) -> None:
+    """A short page is the last one only where the total is reached; a wrong total is lower than what came."""
+    pages, _ = offsets(TOTALS[total], 23, 10, most=4)
+    assert [row for page in pages for row in page] == list(range(23))
+
+
+def test_a_right_total_saves_the_last_request() -> None:
+    assert offsets(TOTALS["right"], 23, 10)[1] == [0, 10, 20]
+    assert offsets(TOTALS["right"], 20, 10)[1] == [0, 10, 20]
+    assert offsets(TOTALS["right"], 3, 10)[1] == [0]

@@ -1241,6 +1241,28 @@ def test_switch_count(run: Starter) -> None:
         assert len(client.pages("/cdrs", *EVENING)) == 3
 
 
+def test_switch_total(run: Starter) -> None:
+    """Items are all there; what `count` says of them is wrong, in every listing."""
+    sandbox = run(exchange=full(130))
+    expected = {
+        "right": [130, 130],
+        "zero": [0, 0],
+        "page": [100, 30],
+        "half": [65, 65],
+        "shrinking": [130, 30],
+        "true": [True, True],
+        "negative": [-1, -1],
+    }
+    with PortSIPClient(sandbox) as client:
+        for value, counts in expected.items():
+            sandbox.switch("portsip", "total", value)
+            pages = [client.get("/cdrs", filter=window(*EVENING), skip=skip).json() for skip in (0, 100)]
+            assert [page["count"] for page in pages] == counts
+            assert [len(page["items"]) for page in pages] == [100, 30]
+        client.report()
+        assert client.get("/call_reports").json()["count"] == -1
+
+
 def test_switch_empty(run: Starter) -> None:
     sandbox = run(switches={"portsip": {"empty": "null"}})
     with PortSIPClient(sandbox) as client:

@@ -477,9 +477,10 @@ def redacted(profile: Profile, model: type[Settings], environ: Mapping[str, str]
 
 
 def _plain(value: object) -> str:
-    """Return a setting as its file writes it, without the password that a URL may hold."""
+    """Return a setting as its file writes it, without the password, query or fragment that a URL may hold."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return re.sub(r"//.*@", f"//{HIDDEN}@", text)
+    text = re.sub(r"//.*@", f"//{HIDDEN}@", text)
+    return re.sub(r"^(\w+://[^?#]*[?#]).+", rf"\1{HIDDEN}", text, flags=re.DOTALL)
 
 
 def _is_secret(annotation: object) -> bool:

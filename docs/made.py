@@ -428,7 +428,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
 
 HOSTS = {
     "webex": "https://analytics-calling.webexapis.com/v1/cdr_feed",
-    "kazoo": "http://kazoo.example.net:8000/v2",
+    "kazoo": "https://kazoo.example.net:8443/v2",
     "callgear": "https://dataapi.callgear.com/v2.0",
     "portsip": "https://pbx.example.net:8887/api",
     "voicenter": "https://api.voicenter.com/hub/cdr/",

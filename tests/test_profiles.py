@@ -477,7 +477,7 @@ def test_each_problem_is_a_sentence_and_no_value_is_shown(tmp_path: Path) -> Non
     assert SECRET not in everything(caught.value)
     with refused(ConfigurationError, "profile acme: CDRCTL_ACME_RETRIES should be a valid integer"):
         had(the(tmp_path, {"account_id": "a"}), {"CDRCTL_ACME_RETRIES": SECRET})
-    with refused(ConfigurationError, "profile acme: base_url must begin with https://"):
+    with refused(ConfigurationError, "profile acme: base_url in ", "it must begin with https://"):
         had(the(tmp_path, {"account_id": "a", "base_url": "x"}))
 
 

@@ -307,6 +307,8 @@ def _ask_all(opened: Session, provider: Provider, way: str, name: str, answers: 
     for key, described in fields.items():
         if (described.is_required() or key == "base_url") and key not in answers.done:
             _ask_plain(opened, provider, key, answers)
+    if "allow_http" in fields and "allow_http" not in answers.done:
+        _ask_whether_in_clear(opened, answers)
     for key in provider.ways[way]:
         if key in answers.done:
             continue
@@ -342,6 +344,20 @@ def _ask_plain(opened: Session, provider: Provider, key: str, answers: Answers, 
     answers.forget(key)
     if answer and answer != own:
         answers.settings[key] = answer
+
+
+def _ask_whether_in_clear(opened: Session, answers: Answers) -> None:
+    """Ask whether the credential may be sent without encryption, where base_url would do that."""
+    from cdrctl.http.addresses import IN_CLEAR, in_clear  # noqa: PLC0415 - start-up time
+
+    answers.forget("allow_http")
+    if in_clear(str(answers.settings.get("base_url", ""))):
+        _guide(opened, "")
+        _say(opened, f"{IN_CLEAR}.")
+        while (answer := _asked(opened, "allow_http, yes or no [no]", default="no").lower()) not in YES | NO:
+            _again(opened, UsageError("that is neither yes nor no"))
+        if answer in YES:
+            answers.settings["allow_http"] = True
 
 
 def _ask_secret(opened: Session, provider: Provider, key: str, name: str, answers: Answers) -> None:

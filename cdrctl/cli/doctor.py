@@ -391,6 +391,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
     from cdrctl.cli.exporting import ready, the_clock  # noqa: PLC0415 - as above
     from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl.http.addresses import in_clear  # noqa: PLC0415 - as above
 
     name, environ = profile.name, opened.world.environ
     if profile.fault:
@@ -424,6 +425,8 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
     if not warned:
         yield Finding("secrets", "ok", _sources(profile, provider, environ))
     clock = the_clock(opened)
+    if offline and in_clear(settings.base_url):
+        yield _read_on_the_way()
     if not offline:
         settings = settings.model_copy(update={"timeout": min(settings.timeout, SECONDS)})
         reached = yield from _way(settings, clock.now())
@@ -530,19 +533,20 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
+def _read_on_the_way() -> Finding:
+    from cdrctl.http.addresses import IN_CLEAR  # noqa: PLC0415 - start-up time
+
+    return Finding("tls", "warn", IN_CLEAR, "use https:// if the server has it, which may be at another port")
+
+
 def _tls(settings: Settings, host: str, port: int, address: str, now: datetime) -> Finding:
-    from cdrctl.fetchers.settings import is_loopback  # noqa: PLC0415 - start-up time
-    from cdrctl.http import reach  # noqa: PLC0415 - as above
+    from cdrctl.http import reach  # noqa: PLC0415 - loads httpx
+    from cdrctl.http.addresses import in_clear  # noqa: PLC0415 - start-up time
 
     if not settings.base_url.startswith("https:"):
-        if is_loopback(settings.base_url):
+        if not in_clear(settings.base_url):
             return Finding("tls", "skipped", "base_url begins with http://, and stays on this machine")
-        return Finding(
-            "tls",
-            "warn",
-            "base_url begins with http://: whoever is in between can read the credential and the calls",
-            "use https:// if the server has it, which may be at another port",
-        )
+        return _read_on_the_way()
     shown = reach.certificate(host, port, address, settings.ca_file)
     until = f"issued by {shown.issuer}, good until {shown.ends:%Y-%m-%d}"
     if shown.ends - now < ENDS_SOON:

@@ -32,6 +32,7 @@ from cdrctl.errors import (
 from cdrctl.export import Tally, at_once, by_their_clock, claims, keyed, parts, reachable, rows, said_once
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.http import MASK
+from cdrctl.http.addresses import IN_CLEAR, in_clear
 from cdrctl.records import COMMON, File, Gap, Note, Piece, Row, Schema, common, native, outcomes, raw
 from cdrctl.writers.output import check, destination, output
 
@@ -162,6 +163,8 @@ def rehearse(
         name = profile.name if profile is not None else shared["profile"]
         with connected(session, provider, name, profile, rehearse=put) as opened:
             assert opened.client is not None  # noqa: S101 - connected() has one
+            if in_clear(opened.client.base_url):
+                tell("warning", IN_CLEAR)
             zone = zone or windows.zone((opened.settings and opened.settings.timezone) or "UTC")
             try:
                 _, pieces = fetched(session, provider, call, opened, shared, zone, options)

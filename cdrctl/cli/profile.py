@@ -74,6 +74,7 @@ def show(
     """Print a profile's settings; secrets are hidden."""
     from cdrctl import profiles  # noqa: PLC0415 - start-up time
     from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl.http.addresses import IN_CLEAR, in_clear  # noqa: PLC0415 - as above
 
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
@@ -84,6 +85,8 @@ def show(
     put(opened, f"provider = {json.dumps(profile.provider)}")
     for key, value in shown.items():
         put(opened, opened.voice.clean(f"{key} = {value}"))
+    if in_clear(shown.get("base_url", "")):
+        opened.voice.tell("warning", IN_CLEAR)
 
 
 @commands.command(

@@ -35,7 +35,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
-from cdrctl.fetchers.settings import Settings
+from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
     MASK,
     Answer,
@@ -93,7 +93,7 @@ LARGEST_PAGE = 3200
 class KazooSettings(Settings):
     """The settings of a Kazoo profile."""
 
-    base_url: str = Field(description="the server's address with /v2, such as http://kazoo.example.net:8000/v2")
+    base_url: str = Field(description="the server's address with /v2, such as https://kazoo.example.net:8443/v2")
     account_id: str = Field(description="the account to read, 32 hexadecimal digits", pattern=r"^[^/?#\s]+$")
     auth_token: SecretStr | None = Field(None, description="a token from another sign-in; cannot be renewed")
     api_key: SecretStr | None = Field(None, description="the account's API key, 64 characters")
@@ -103,6 +103,7 @@ class KazooSettings(Settings):
     account_realm: str | None = Field(None, description="realm of the account the user belongs to")
     credential_hash: Literal["md5", "sha"] = Field("md5", description="how the password is hashed: md5 or sha")
     currency: str = Field("USD", description="currency of the operator's rates", pattern=r"^[A-Z]{3}$")
+    allow_http: bool = ALLOW_HTTP
 
     def disguised(self) -> list[str]:
         """Return the digest with which one signs in without the password."""

@@ -34,7 +34,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always, identities, span_of
-from cdrctl.fetchers.settings import Settings
+from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
     MASK,
     Answer,
@@ -100,6 +100,7 @@ class PortsipSettings(Settings):
     password: SecretStr | None = Field(None, description="password")
     domain: str | None = Field(None, description="the tenant's SIP domain; left out for the system administrator")
     access_token: SecretStr | None = Field(None, description="a token from another sign-in; cannot be renewed")
+    allow_http: bool = ALLOW_HTTP
 
     @field_validator("base_url")
     @classmethod

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from cdrctl.http.addresses import address, in_clear, is_loopback
 
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine itself."""
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
+ALLOW_HTTP = Field(False, description="true to send the credential without encryption to a base_url of http://")
+"""The setting of providers whose servers often stand in closed networks without TLS."""
 
 
 class Settings(BaseModel):
@@ -37,13 +34,19 @@ class Settings(BaseModel):
         None, description="to be slower than the published limit; 0, no pacing, only on this machine itself"
     )
 
+    @field_validator("base_url")
+    @classmethod
+    def _parse_base_url(cls, url: str) -> str:
+        return address(url)
+
     @model_validator(mode="after")
-    def _address_and_pace(self) -> Settings:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("base_url must begin with https:// or http:// and name a host")
-        if parts.username or parts.password:
-            raise ValueError("base_url must not hold a user name or password")
+    def _encryption_and_pace(self) -> Settings:
+        if in_clear(self.base_url) and not getattr(self, "allow_http", False):
+            way_out = ", or set allow_http = true" if "allow_http" in type(self).model_fields else ""
+            raise ValueError(
+                "base_url begins with http://, so that others can read the credential and the calls on their way: "
+                f"use https://{way_out}"
+            )
         if self.requests_per_minute == 0 and not is_loopback(self.base_url):
             raise ValueError("requests_per_minute = 0 is accepted only where base_url is on this machine itself")
         return self

@@ -28,8 +28,9 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
-from cdrctl.fetchers.settings import Settings, is_loopback
+from cdrctl.fetchers.settings import Settings
 from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
+from cdrctl.http.addresses import address, in_clear
 from cdrctl.records import (
     Column,
     Done,
@@ -93,7 +94,10 @@ class WebexSettings(Settings):
     @classmethod
     def _sealed(cls, url: str | None) -> str | None:
         """Refuse to send a secret where others can read it."""
-        if url is not None and not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
+        if url is None:
+            return None
+        url = address(url, query=True)
+        if in_clear(url):
             raise ValueError("it must begin with https://, because a secret is sent there")
         return url
 

@@ -158,6 +158,17 @@ def _load_httpx() -> None:
             del sys.modules["httpx._main"]
 
 
+def host_in_ascii(name: str) -> str | None:
+    """Return an internationalised host name as it is looked up (RFC 5891), or None where it is not the name of one."""
+    _load_httpx()
+    import httpx  # noqa: PLC0415 - as above
+
+    try:
+        return httpx.URL(scheme="https", host=name).raw_host.decode("ascii")
+    except (httpx.InvalidURL, UnicodeError):
+        return None
+
+
 class Connections:
     """The connections of one run: to each origin by the proxy that the environment names, or directly.
 

@@ -419,7 +419,7 @@ def test_a_handshake_that_never_ends() -> None:
 
 def test_what_is_not_encrypted_is_said(made: Made) -> None:
     settings = load("kazoo").settings.model_validate(
-        {"base_url": "http://kazoo.example.net:8000/v2", "account_id": "a", "api_key": "x"}
+        {"base_url": "http://kazoo.example.net:8000/v2", "account_id": "a", "api_key": "x", "allow_http": True}
     )
     found = doctor._tls(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
     assert (found.result, found.next) == ("warn", "use https:// if the server has it, which may be at another port")

@@ -421,3 +421,16 @@ def test_an_option_that_makes_no_sense_is_refused_before_anything_is_asked(
     assert said in ran.err
     assert "hush-hush-hush" not in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 6), ("maybe", 2)])
+def test_plain_http_to_another_machine_is_asked_about(tmp_path: Path, answer: str, code: int) -> None:
+    config = tmp_path / "config.toml"
+    words = ("init", "--provider", "kazoo", "--name", "lab", "--with", "key", "--no-check", "--config", config)
+    stdin = f"http://pbx.example.net:8000/v2\n{'0' * 32}\n{answer}\ntype\n{'k' * 64}\n"
+    ran = run(*words, stdin=stdin)
+    assert ran.code == code, ran.err
+    assert "others can read" in ran.err
+    assert config.exists() == (code == 0)
+    if code == 0:
+        assert tomllib.loads(config.read_text(encoding="utf-8"))["profiles"]["lab"]["allow_http"] is True

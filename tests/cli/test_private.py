@@ -387,6 +387,7 @@ def test_the_password_of_a_proxy_is_not_told(
         monkeypatch.setenv(name, url)
         shell = Shell(tmp_path, HandClock(NOW))
         settings = {"base_url": f"{scheme}://kazoo.example/v2", "account_id": "0" * 32, "auth_token": "canary-token"}
+        settings["allow_http"] = "true"
         shell.profile("acme", "kazoo", settings)
         ran = shell.run("kazoo", "cdrs", "--since", "2h", "--until", "1h", *log, **{name: url})
     assert ran.code in {5, 7}, ran.err

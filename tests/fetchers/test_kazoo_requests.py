@@ -26,8 +26,8 @@ from cdrctl.windows import Window
 from .test_kazoo import ACCOUNT, NOON, ROW, FakeClock, Run, at, fetched, gregorian, sample, window
 
 BASE = "http://kazoo.example.net:8000/v2"
-SETTINGS = {"base_url": BASE, "account_id": ACCOUNT, "auth_token": "T0KEN"}
-KEY = {"base_url": BASE, "account_id": ACCOUNT, "api_key": "k" * 64}
+SETTINGS = {"base_url": BASE, "account_id": ACCOUNT, "auth_token": "T0KEN", "allow_http": True}
+KEY = {"base_url": BASE, "account_id": ACCOUNT, "api_key": "k" * 64, "allow_http": True}
 DAY = window("2026-11-18", "2026-11-19")
 Answers = Callable[[httpx.Request], httpx.Response]
 
@@ -494,7 +494,7 @@ def test_a_second_refusal_in_a_row_ends_the_run() -> None:
 def test_the_body_of_a_sign_in(settings: dict[str, str], path: str, data: dict[str, str]) -> None:
     """The vectors of the documentation; the user name counts in lower case."""
     server = Server(httpx.Response(201, json={"auth_token": "T0KEN", "data": {}}), envelope([]))
-    run(server, settings={"base_url": BASE, "account_id": ACCOUNT, **settings})
+    run(server, settings={"base_url": BASE, "account_id": ACCOUNT, "allow_http": True, **settings})
     first = server.asked[0]
     assert (first.method, first.url.path, json.loads(first.content)) == ("PUT", path, {"data": data})
 

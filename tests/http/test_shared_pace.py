@@ -250,7 +250,7 @@ def test_another_provider_has_its_own_queue(tmp_path: Path) -> None:
 
 
 def test_the_ways_to_one_host_are_one_queue(tmp_path: Path) -> None:
-    plain = {"access_token": SECRET, "base_url": "http://PBX.example:8885/api"}
+    plain = {"access_token": SECRET, "base_url": "http://PBX.example:8885/api", "allow_http": True}
     sealed = {"access_token": SECRET, "base_url": "https://pbx.example:8887/api/"}
     assert shelf(tmp_path, "portsip", **plain) == shelf(tmp_path, "portsip", **sealed)
 

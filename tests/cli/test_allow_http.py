@@ -1,0 +1,102 @@
+"""Plain HTTP to another machine: refused, or allowed by the profile and then said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdrctl.fetchers import PROVIDERS, load
+from tests.support import HandClock, Shell
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+CREDENTIALS = {
+    "webex": {"access_token": "t0ken-of-webex"},
+    "kazoo": {"account_id": "0" * 32, "auth_token": "t0ken-of-kazoo"},
+    "callgear": {"access_token": "t0ken-of-callgear"},
+    "portsip": {"access_token": "t0ken-of-portsip"},
+    "voicenter": {"code": "c0de-of-voicenter"},
+}
+PATHS = {"webex": "/v1", "kazoo": "/v2", "callgear": "/v2.0", "portsip": "/api", "voicenter": "/hub/cdr/"}
+ALLOWING = {"kazoo", "portsip"}
+CALLS = {name: load(name).calls[0].name for name in PROVIDERS}
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path, HandClock(NOW))
+
+
+def profile(shell: Shell, provider: str, base_url: str, **more: object) -> None:
+    shell.profile("acme", provider, {"base_url": base_url + PATHS[provider], **CREDENTIALS[provider], **more})
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+def test_plain_http_to_another_machine_is_refused(provider: str, scheme: str, shell: Shell) -> None:
+    profile(shell, provider, f"{scheme}://pbx.example.net:8000")
+    ran = shell.run(provider, CALLS[provider], "--since", "2h", "--until", "1h")
+    assert ran.code == 6
+    assert "https://" in ran.err
+    assert ("allow_http" in ran.err) == (provider in ALLOWING)
+    assert ran.out == b""
+
+
+@pytest.mark.parametrize("provider", sorted(ALLOWING))
+def test_a_profile_that_allows_it_says_so_where_it_is_looked_at(provider: str, shell: Shell) -> None:
+    profile(shell, provider, "http://pbx.example.net:8000", allow_http=True)
+    for words in (
+        (provider, CALLS[provider], "--since", "2h", "--until", "1h", "--dry-run"),
+        ("profile", "show", "acme"),
+        ("doctor", "acme", "--offline", "-f", "text"),
+    ):
+        ran = shell.run(*words).ok()
+        said = ran.err + ran.out.decode()
+        assert "begins with http://" in said, words
+        assert "tls skipped" not in said
+
+
+@pytest.mark.parametrize("provider", sorted(ALLOWING))
+@pytest.mark.parametrize("base_url", ["https://pbx.example.net", "http://localhost.:8000", "HTTP://[::1]:8000"])
+def test_nothing_is_said_of_what_nobody_can_read(provider: str, base_url: str, shell: Shell) -> None:
+    profile(shell, provider, base_url, allow_http=True)
+    for words in (
+        (provider, CALLS[provider], "--since", "2h", "--until", "1h", "--dry-run"),
+        ("profile", "show", "acme"),
+    ):
+        assert "others can read" not in shell.run(*words).ok().err
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS.keys() - ALLOWING))
+def test_hosted_services_cannot_be_allowed_it(provider: str, shell: Shell) -> None:
+    profile(shell, provider, "https://api.example.net", allow_http=True)
+    ran = shell.run(provider, CALLS[provider], "--since", "2h", "--until", "1h")
+    assert ran.code == 6
+    assert "allow_http" in ran.err
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("base_url", "part"),
+    [
+        ("https://pbx.example.net:99999{path}", "port 99999"),
+        ("https://pbx.example.net{path}?key=hush", "query"),
+        ("https://pbx.example.net{path}#hush", "fragment"),
+        ("https://me:hush@pbx.example.net{path}", "user name"),
+        ("https://pbx..example.net{path}", "dots"),
+        ("https://pbx example.net{path}", "space"),
+        ("https://[::1{path}", "bracket"),
+    ],
+)
+def test_a_base_url_that_cannot_be_used_is_refused_before_anything_is_asked(
+    provider: str, base_url: str, part: str, shell: Shell
+) -> None:
+    shell.profile("acme", provider, {"base_url": base_url.format(path=PATHS[provider]), **CREDENTIALS[provider]})
+    ran = shell.run(provider, CALLS[provider], "--since", "2h", "--until", "1h")
+    assert ran.code == 6
+    assert "base_url" in ran.err
+    assert part in ran.err
+    assert shell.clock.waits == []
+    assert "hush" not in ran.err
+    assert b"hush" not in shell.run("profile", "show", "acme").ok().out

@@ -516,14 +516,15 @@ def _spare(instant: datetime, zone: tzinfo) -> timedelta:
     return max(change, HOUR) if change else change
 
 
-def span_of(window: Window, zone: tzinfo) -> dict[str, str]:
-    """Return the parameters that ask for a window of whole seconds, and more where it may not say quite that.
+def span_of(window: Window, zone: tzinfo, *, early: timedelta = SECOND) -> dict[str, str]:
+    """Return the parameters that ask for a window of whole seconds, and for more at both ends.
 
-    Both ends are probably inclusive; were the last not, its second would be missing if it were not asked for.
+    Whether `date_from` and `date_till` belong to the span is not documented, and users of the API disagree. So a
+    second more is asked for at both ends, and near a change of clocks an hour; `early` is the second before the window.
     """
     return {
-        "date_from": _local(window.since - _spare(window.since, zone), zone),
-        "date_till": _local(window.until + _spare(window.until, zone), zone),
+        "date_from": _local(window.since - _spare(window.since, zone) - early, zone),
+        "date_till": _local(window.until + _spare(window.until, zone) + SECOND, zone),
     }
 
 
@@ -593,13 +594,38 @@ def _stretch(report: Report, window: Window) -> Iterator[Piece]:
         name = f"{rfc3339(window.since)} to {rfc3339(window.until)}"
         span = span_of(window, report.zone)
         try:
-            whole = yield from _reading(report, span, name, divisible=halves is not None, window=window)
+            whole = yield from _reading(report, span, name, divisible=True, window=window)
         except TooLongError:
             if halves is None:
                 raise
             whole = False
-        if not whole and halves is not None:
+        if whole:
+            continue
+        if halves is not None:
             left.extend(reversed(halves))
+        else:
+            yield from _reading(report, _narrowest(report, window), name, divisible=False, window=window)
+
+
+def _narrowest(report: Report, window: Window) -> dict[str, str]:
+    """Return the span of a window that cannot be halved, without the second before it where that is proved needless.
+
+    A record of that second proves that `date_from` belongs to the span, so that it can be the window's first second.
+    """
+    span = span_of(window, report.zone)
+    earliest, _ = report.page(span, 0, first=True)
+    begun = start(earliest[0], report.context) if earliest else None
+    return span_of(window, report.zone, early=timedelta(0)) if begun == window.since - SECOND else span
+
+
+def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> bool:
+    """Return whether a page in the order of starts goes beyond the window, so that no more pages are needed."""
+    if window is None or not page or list(report.sort) != list(_BY_START):
+        return False
+    if _spare(window.since, report.zone) or _spare(window.until, report.zone):
+        return False
+    starts = [moment for record in page if (moment := start(record, report.context)) is not None]
+    return bool(starts) and starts == sorted(starts) and starts[-1] >= window.until
 
 
 def _reading(
@@ -619,7 +645,9 @@ def _reading(
         for page, total in by_offset(functools.partial(report.page, span), report.page_size):
             if total is not None:
                 totals.append(total)
-            if divisible and total is not None and total > FARTHEST_OFFSET:
+            too_many = max(total or 0, offset + len(page)) > FARTHEST_OFFSET
+            past = too_many and _is_past(report, page, window)
+            if divisible and not past and total is not None and total > FARTHEST_OFFSET:
                 return False
             ids = set(map(report.identity, page))
             idle = idle + 1 if ids <= now else 0
@@ -629,6 +657,8 @@ def _reading(
             offset += len(page)
             if window is not None:
                 _follow(report, page, window)
+            if past:
+                return True
             if page and idle >= IDLE_PAGES:
                 if total is None:
                     yield Gap(f"{TITLE} sends the same records for {name} again and again", "run it again later")
@@ -676,7 +706,8 @@ def _beyond(report: Report, after: Window) -> Iterator[Piece]:
     spare = 2 * _spare(after.since, report.zone)
     for tiled in tile(after, LONGEST_WINDOW):
         try:
-            earliest, _ = report.page(span_of(tiled, report.zone), 0, first=True)
+            # Without the second before: its records are those of the window, whose last span holds it.
+            earliest, _ = report.page(span_of(tiled, report.zone, early=timedelta(0)), 0, first=True)
         except TooLongError:
             earliest = [{}]
         begun = start(earliest[0], report.context) if earliest else tiled.until

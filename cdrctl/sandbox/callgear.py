@@ -394,7 +394,11 @@ _BOUND = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 SWITCHES: dict[str, Switch] = {
     "http_errors": Switch("200", ("real",), meaning="HTTP status of errors: 200, or 400 401 403 404 429 500"),
-    "bounds": Switch("closed", ("half_open",), meaning="is the second date_till part of the window"),
+    "bounds": Switch(
+        "closed",
+        ("half_open", "open_low", "open"),
+        meaning="do the seconds date_from and date_till belong to the window: both, the first, the second, neither",
+    ),
     "window_on": Switch("start_time", ("finish",), meaning="what the window is laid on"),
     "double_hour": Switch(
         "both",
@@ -1048,13 +1052,14 @@ class CallGear:
         if self._last[0] == known:
             return self._moved(asked, self._last[1])
         lo, hi = asked.window
-        half_open = self.switched["bounds"] == "half_open"
+        bounds = self.switched["bounds"]
+        late, early = int(bounds in {"open_low", "open"}), int(bounds in {"half_open", "open"})
         reading = self.switched["double_hour"]
         finish = self.switched["window_on"] == "finish"
-        begin, end = lo, hi - half_open
+        begin, end = lo, hi
         if reading != "both":
             begin, end = (self._instant(one, int(reading == "second")) for one in asked.window)
-            end -= half_open
+        begin, end = begin + late, end - early
         # An instant is never further from the clock's seconds than a zone's offset.
         first = (lo - DAY // SECOND) * SECOND - (asked.customer.exchange.longest if finish else 0)
         rows, complete = [], True

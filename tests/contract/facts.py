@@ -161,6 +161,8 @@ FACTS: Mapping[str, Facts] = {
         either=frozenset({"voicemail"}),
         cases=(
             Case(("window_on=finish", "bounds=half_open")),
+            Case(("window_on=finish", "bounds=open")),
+            Case(("bounds=open_low", "zone=Europe/Moscow")),
             Case(("window_on=finish", "zone=America/New_York", "double_hour=second")),
             Case(("short_page=2",)),
             Case(("grow=1",)),

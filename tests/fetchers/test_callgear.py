@@ -78,7 +78,7 @@ class Service:
     rows: list[tuple[datetime, Wire]] = field(default_factory=list)
     zone: ZoneInfo = BERLIN
     by: str = "start"
-    closed: bool = True
+    bounds: str = "closed"
     fold: int | None = 0
     short: int = 0
     totals: Callable[[int], int | None] = _as_it_is
@@ -133,7 +133,9 @@ class Service:
         for instant, wire in sorted(self.rows, key=lambda row: row[0]):
             moment = instant + (timedelta(seconds=wire["total_duration"]) if self.by == "end" else timedelta(0))
             value: Any = self.local(moment) if self.fold is None else moment
-            if first <= value < last or (self.closed and value == last):
+            low = first <= value if self.bounds in {"closed", "half_open"} else first < value
+            high = value <= last if self.bounds in {"closed", "open_low"} else value < last
+            if low and high:
                 found.append(wire)
         return found
 
@@ -250,8 +252,8 @@ def test_a_question_is_written_exactly_as_documented() -> None:
         "method": "get.call_legs_report",
         "params": {
             "access_token": "T0KEN",
-            "date_from": "2026-11-18 01:00:00",
-            "date_till": "2026-11-19 01:00:00",
+            "date_from": "2026-11-18 00:59:59",
+            "date_till": "2026-11-19 01:00:01",
             "limit": 10_000,
             "offset": 0,
             "sort": [{"field": "start_time", "order": "asc"}],
@@ -259,7 +261,7 @@ def test_a_question_is_written_exactly_as_documented() -> None:
         },
     }
     assert (
-        probe["params"] | {"date_from": "2026-11-19 01:00:00", "date_till": "2026-11-20 01:00:00", "limit": 1}
+        probe["params"] | {"date_from": "2026-11-19 01:00:00", "date_till": "2026-11-20 01:00:01", "limit": 1}
         == (probe["params"])
     )
     for request in service.requests:
@@ -355,7 +357,7 @@ def test_the_zone_of_the_profile_saves_the_question_for_it() -> None:
     service = a_day(1, settings={"access_token": "T0KEN", "timezone": "Asia/Dubai"}, zone=ZoneInfo("Asia/Dubai"))
     assert len(service.ids(SINCE, UNTIL)) == 1
     assert [body["method"] for body in service.asked] == ["get.call_legs_report"] * 2
-    assert service.spans == [("2026-11-18 04:00:00", "2026-11-19 04:00:00")]
+    assert service.spans == [("2026-11-18 03:59:59", "2026-11-19 04:00:01")]
 
 
 def test_a_zone_that_is_none_is_the_profiles_mistake() -> None:
@@ -395,10 +397,10 @@ def test_without_a_zone_nothing_is_read(answer: Rule) -> None:
     assert len(service.asked) == 1
 
 
-def test_a_window_is_asked_for_in_whole_seconds_and_no_shorter() -> None:
+def test_a_window_is_asked_for_in_whole_seconds_and_one_more_at_both_ends() -> None:
     service = a_day(1)
     service.ids(SINCE + timedelta(milliseconds=1), UNTIL - timedelta(milliseconds=1))
-    assert service.spans == [("2026-11-18 01:00:00", "2026-11-19 01:00:00")]
+    assert service.spans == [("2026-11-18 00:59:59", "2026-11-19 01:00:01")]
 
 
 def test_years_that_cannot_be_meant_are_refused_before_a_question() -> None:
@@ -433,8 +435,8 @@ def test_around_a_change_of_clocks_an_hour_more_is_asked_for_on_both_sides() -> 
     service.ids(TURN - timedelta(minutes=30), TURN + timedelta(minutes=30))
     service.ids(at("2026-03-29T00:30"), at("2026-03-29T01:30"))
     assert service.spans == [
-        ("2026-10-25 01:30:00", "2026-10-25 03:30:00"),
-        ("2026-03-29 00:30:00", "2026-03-29 04:30:00"),
+        ("2026-10-25 01:29:59", "2026-10-25 03:30:01"),
+        ("2026-03-29 00:29:59", "2026-03-29 04:30:01"),
     ]
 
 
@@ -451,10 +453,11 @@ def test_a_clock_is_followed_wherever_it_goes(zone: str) -> None:
     assert len(service.told) == (0 if zone in {"UTC", "Asia/Kathmandu"} else 1)
 
 
-READINGS = [(by, closed, fold) for by in ("start", "end") for closed in (True, False) for fold in (0, 1, None)]
+BOUNDS = ("closed", "half_open", "open_low", "open")
+READINGS = [(by, bounds, fold) for by in ("start", "end") for bounds in BOUNDS for fold in (0, 1, None)]
 
 
-@pytest.mark.parametrize(("by", "closed", "fold"), READINGS)
+@pytest.mark.parametrize(("by", "bounds", "fold"), READINGS)
 @examples(deadline=None, max_examples=6)
 @given(
     starts=some.lists(some.integers(-4 * 3600, 4 * 3600), max_size=25),
@@ -464,7 +467,7 @@ READINGS = [(by, closed, fold) for by in ("start", "end") for closed in (True, F
 )
 def test_windows_tile_wherever_they_are_cut_and_whatever_the_service_means(
     by: str,
-    closed: bool,  # noqa: FBT001
+    bounds: str,
     fold: int | None,
     starts: list[int],
     lengths: list[int],
@@ -472,7 +475,7 @@ def test_windows_tile_wherever_they_are_cut_and_whatever_the_service_means(
     size: int,
 ) -> None:
     """Around the very hour that comes twice."""
-    service = Service(by=by, closed=closed, fold=fold)
+    service = Service(by=by, bounds=bounds, fold=fold)
     for begun, seconds in zip(starts, lengths, strict=False):
         service.add(TURN + timedelta(seconds=begun), seconds)
     since, middle, until = (TURN + timedelta(milliseconds=ms) for ms in (-3 * 3600_000, cut, 3 * 3600_000 + 1))
@@ -504,6 +507,21 @@ def test_calls_that_end_after_the_window_are_had_where_the_service_selects_by_th
     assert [params["limit"] for params in service.params] == [10_000, 1]
 
 
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_a_call_that_ends_in_the_last_instant_of_what_is_asked_for_is_had(bounds: str) -> None:
+    service = Service(by="end", bounds=bounds)
+    service.add(UNTIL - timedelta(minutes=1), 60)
+    assert service.ids(SINCE, UNTIL) == [9_000_000_000]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_a_call_in_the_last_second_of_the_window_is_no_sign_of_another_order(bounds: str) -> None:
+    service = Service(bounds=bounds)
+    service.add(UNTIL - timedelta(seconds=1))
+    assert service.ids(SINCE, UNTIL) == [9_000_000_000]
+    assert [params["limit"] for params in service.params] == [10_000, 1]
+
+
 def test_what_lies_after_the_window_is_asked_for_until_now_and_the_longest_call() -> None:
     service = Service()
     service.ids(SINCE, UNTIL, longest_call=timedelta(hours=2))
@@ -511,7 +529,7 @@ def test_what_lies_after_the_window_is_asked_for_until_now_and_the_longest_call(
     service.ids(SINCE, NOW)
     service.ids(SINCE, UNTIL, longest_call=timedelta(0))
     assert [params["date_till"] for params in service.params if params["limit"] == 1] == [
-        *("2026-11-19 03:00:00", "2026-11-20 13:00:00")
+        *("2026-11-19 03:00:01", "2026-11-20 13:00:01")
     ]
 
 
@@ -544,9 +562,9 @@ def test_a_window_is_cut_into_months_of_31_days() -> None:
     service = Service()
     service.ids(at("2026-05-01"), at("2026-07-15"))
     assert service.spans == [
-        ("2026-05-01 02:00:00", "2026-06-01 02:00:00"),
-        ("2026-06-01 02:00:00", "2026-07-02 02:00:00"),
-        ("2026-07-02 02:00:00", "2026-07-15 02:00:00"),
+        ("2026-05-01 01:59:59", "2026-06-01 02:00:01"),
+        ("2026-06-01 01:59:59", "2026-07-02 02:00:01"),
+        ("2026-07-02 01:59:59", "2026-07-15 02:00:01"),
     ]
 
 
@@ -566,8 +584,7 @@ def test_a_window_with_more_than_can_be_paged_through_is_asked_for_in_halves() -
 
 
 def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
-    service = Service(closed=False)
-    service.add(at("2026-11-18T08:00"))
+    service = Service()
 
     def listing(body: Wire) -> httpx.Response:
         params = body["params"]
@@ -577,11 +594,42 @@ def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
 
     service.rules["get.call_legs_report"] = [listing] * 99
     pieces = list(service.pieces(SINCE, UNTIL))
-    assert sum(len(piece.records) for piece in pieces if isinstance(piece, Page)) == 110_000
+    assert len({record["id"] for piece in pieces if isinstance(piece, Page) for record in piece.records}) == 110_000
     assert max(params["offset"] for params in service.params) == 100_000
     [gap] = [piece for piece in pieces if isinstance(piece, Gap)]
     assert "2026-11-18T08:00:00.000Z to 2026-11-18T08:00:01.000Z" in gap.what
     assert "200000" in gap.what
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_a_second_that_can_be_read_is_read_beside_full_ones(bounds: str) -> None:
+    """Two seconds of 60 000 rows each: one of them can be paged through, and both together cannot."""
+    per_second, seconds = 60_000, (0, 1)
+    texts = ["2026-11-18 09:00:00", "2026-11-18 09:00:01"]
+    first = at("2026-11-18T08:00")
+    service = Service()
+
+    def listing(body: Wire) -> httpx.Response:
+        params = body["params"]
+        low, high = (
+            (datetime.fromisoformat(params[name]).replace(tzinfo=BERLIN) - first) // timedelta(seconds=1)
+            for name in ("date_from", "date_till")
+        )
+        low, high = low + (bounds in {"open_low", "open"}), high - (bounds in {"half_open", "open"})
+        inside = [second for second in seconds if low <= second <= high]
+        total = len(inside) * per_second
+        numbers = range(params["offset"], min(params["offset"] + params["limit"], total))
+        found = [(inside[number // per_second], number % per_second) for number in numbers]
+        rows = [{"id": second * per_second + n, "start_time": texts[second]} for second, n in found]
+        return reply(body, rows, total)
+
+    service.rules["get.call_legs_report"] = [listing] * 999
+    pieces = list(service.pieces(first, first + timedelta(seconds=2)))
+    found = {record["id"] for piece in pieces if isinstance(piece, Page) for record in piece.records}
+    assert found == set(range(per_second * len(seconds)))
+    assert not [piece for piece in pieces if isinstance(piece, Gap)]
+    assert max(params["offset"] for params in service.params) <= 100_000
+    assert len(service.asked) < 200
 
 
 def test_pages_without_a_total_that_reach_the_farthest_offset_are_asked_for_in_halves() -> None:
@@ -997,7 +1045,7 @@ def test_a_check_reads_the_zone_and_counts_the_legs_of_a_day() -> None:
             "signed in; times are of Europe/Berlin; 7 legs in the last 24 hours"
         )
     assert service.spans == []
-    assert (service.params[0]["limit"], service.params[0]["date_from"]) == (1, "2026-11-19 13:00:00")
+    assert (service.params[0]["limit"], service.params[0]["date_from"]) == (1, "2026-11-19 12:59:59")
 
 
 def test_what_is_yielded_are_pages_notes_gaps_and_how_far_it_is() -> None:

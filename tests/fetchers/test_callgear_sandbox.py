@@ -15,7 +15,7 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.callgear import PROVIDER, CallGearSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import raw
-from cdrctl.sandbox import Exchange, Sandbox, start
+from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
@@ -60,7 +60,12 @@ class World:
 
 @contextmanager
 def world(
-    switches: Mapping[str, str] | None = None, *, kind: str = "access_token", limits: bool = False, **changes: Any
+    switches: Mapping[str, str] | None = None,
+    *,
+    kind: str = "access_token",
+    limits: bool = False,
+    exchange: Exchange = EXCHANGE,
+    **changes: Any,
 ) -> Iterator[World]:
     moment = [NOW]
     slept: list[float] = []
@@ -74,7 +79,7 @@ def world(
 
     clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
     given = {"callgear": dict(switches or {})}
-    with start(now=clock.now, providers=["callgear"], switches=given, exchange=EXCHANGE, limits=limits) as sandbox:
+    with start(now=clock.now, providers=["callgear"], switches=given, exchange=exchange, limits=limits) as sandbox:
         settings = CallGearSettings.model_validate(sandbox.credentials("callgear", kind) | changes)
         client = connect(
             PROVIDER, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None
@@ -85,9 +90,9 @@ def world(
 
 SWITCHES: list[dict[str, str]] = [
     {},
-    {"bounds": "half_open"},
+    *({"bounds": bounds} for bounds in ("half_open", "open_low", "open")),
     {"window_on": "finish"},
-    {"window_on": "finish", "bounds": "half_open"},
+    *({"window_on": "finish", "bounds": bounds} for bounds in ("half_open", "open_low", "open")),
     {"short_page": "3"},
     {"ties": "moving"},
     {"names_field": "off"},
@@ -136,9 +141,30 @@ def test_windows_tile_around_the_hour_that_comes_twice(double: str, by: str) -> 
         assert there.tally.gaps == []
 
 
+BOUNDS = ("closed", "half_open", "open_low", "open")
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("by", ["start_time", "finish"])
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
-def test_windows_tile_at_the_very_second_of_a_call(call: str) -> None:
-    with world({"bounds": "half_open"}) as there:
+def test_calls_in_the_seconds_at_every_edge_come_once(call: str, by: str, bounds: str) -> None:
+    """The window begins at 03:00:00 by the account's clock and has an edge within, after 31 days."""
+    since, until = datetime(2026, 10, 16, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)
+    second = timedelta(seconds=1)
+    edges = [edge + n * second for edge in (since, since + timedelta(days=31), until) for n in (-1, 0, 1)]
+    calls = [one for edge in edges for one in uniform(1, edge, edge + second, name=f"edge {edge}", talk_seconds=0)]
+    with world({"zone": "Europe/Moscow", "bounds": bounds, "window_on": by}, exchange=Exchange(calls=calls)) as there:
+        found = there.records(since, until, call)
+        assert sorted(one[KEYS[call]] for one in found) == there.truth(since, until, call)
+        assert sum(one["start_time"] == "2026-10-16 03:00:00" for one in found) == 1
+        assert len(found) == sum(since <= edge < until for edge in edges) == 6
+        assert there.tally.gaps == []
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("call", ["legs", "calls", "costs"])
+def test_windows_tile_at_the_very_second_of_a_call(call: str, bounds: str) -> None:
+    with world({"bounds": bounds}) as there:
         wires = there.sandbox.truth("callgear", call, SINCE, UNTIL)
         middle = datetime.fromisoformat(wires[len(wires) // 2]["start_time"] + "+01:00").astimezone(UTC)
         for cut in (middle, middle + timedelta(milliseconds=500), middle - timedelta(microseconds=1)):

@@ -980,10 +980,14 @@ def test_switch_http_errors(switched: Switched) -> None:
 
 def test_switch_bounds(switched: Switched) -> None:
     client = switched(exchange=few(24))
-    asked = window("2026-11-18 05:00:00", "2026-11-18 07:00:00")
-    assert client.call(METHODS["legs"], **asked)["metadata"]["total_items"] == 3
-    client.sandbox.switch("callgear", "bounds", "half_open")
-    assert client.call(METHODS["legs"], **asked)["metadata"]["total_items"] == 2
+    hours = ["2026-11-18 05:00:00", "2026-11-18 06:00:00", "2026-11-18 07:00:00"]
+    for double in ("both", "first", "second"):
+        client.sandbox.switch("callgear", "double_hour", double)
+        for value, first, last in (("closed", 0, 3), ("half_open", 0, 2), ("open_low", 1, 3), ("open", 1, 2)):
+            client.sandbox.switch("callgear", "bounds", value)
+            for method in METHODS.values():
+                found = client.call(method, **window(hours[0], hours[2]))["data"]
+                assert [row["start_time"] for row in found] == hours[first:last]
 
 
 def test_switch_window_on(switched: Switched) -> None:

@@ -28,9 +28,11 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
+from cdrctl.fetchers.plausible import event_time, length
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.http.addresses import address, in_clear
+from cdrctl.http.links import next_url
 from cdrctl.records import (
     Column,
     Done,
@@ -130,6 +132,13 @@ STREAM = History(
     "`cdrctl webex cdrs` goes back 30 days",
 )
 
+UNIT = timedelta(milliseconds=1)
+"""The finest time a request can name.
+
+Whether `startTime` and `endTime` belong to their window is not published. Every request asks for so much more at both
+ends, so that nothing is lost whichever of them do; records that come twice are dropped by their Report ID.
+"""
+
 EDGE = timedelta(seconds=60)
 """The service counts to the second and clocks differ: stay this far from both edges of what it keeps."""
 
@@ -185,7 +194,7 @@ def _history(
     until = _whole_ms(window.until, up=True)
     newest = _whole_ms(now - history.lag - EDGE)
     beyond = Window(window.since, max(until, min(until + options["longest_call"], newest)))
-    windows = [*tile(beyond, history.longest)]
+    windows = _requests(beyond, until, history.longest)
     yield from notes
     minutes = (len(windows) * len(lists) - 1) * pace / timedelta(minutes=1)
     if minutes >= FEW_MINUTES:
@@ -203,6 +212,16 @@ def _history(
                     proven = _window_is_on(piece.records, asked)
                 yield piece
         yield Done(asked)
+
+
+def _requests(beyond: Window, until: datetime, longest: timedelta) -> list[Window]:
+    """Return adjacent windows up to the end of `beyond`, each so short that it may be asked with a UNIT at both ends.
+
+    A request takes a minute: milliseconds beyond `until`, the end of what is wanted, are not worth one more.
+    """
+    several = -(-(beyond.until - beyond.since) // longest)
+    end = beyond.since + several * (longest - 2 * UNIT)
+    return [*tile(Window(beyond.since, min(beyond.until, max(until, end))), longest - 2 * UNIT)]
 
 
 def _pace(settings: WebexSettings) -> timedelta:
@@ -347,21 +366,25 @@ _ENDED_LINK = frozenset({400, 404, 410})
 
 
 def _answers(history: History, client: Client, way: Way, asked: Window, locations: str) -> Iterator[Answer]:
-    params = [("startTime", rfc3339(asked.since)), ("endTime", rfc3339(asked.until)), ("max", str(way.size))]
-    if locations:
-        params.append(("locations", locations))
+    bounds = [("startTime", rfc3339(asked.since - UNIT)), ("endTime", rfc3339(asked.until + UNIT))]
+    params = [*bounds, ("max", str(way.size)), *([("locations", locations)] if locations else [])]
+
+    def ask(url: str, kind: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
+        return client.ask(Ask("GET", url, params, kind=kind, records=_ITEMS, no_content=True))
 
     def first() -> Answer:
         try:
-            return client.get(way.url + history.path, params, kind="window", records=_ITEMS)
+            return ask(way.url + history.path, "window", params)
         except WrongRegionError as wrong:
             way.move(wrong, client)
-            return client.get(way.url + history.path, params, kind="window", records=_ITEMS)
+            return ask(way.url + history.path, "window", params)
 
-    return by_link(first, lambda url: client.get(url, kind="page", records=_ITEMS), next_link)
+    return by_link(first, lambda url: ask(url, "page"), next_link)
 
 
 _ITEMS = ("items",)
+_EMPTY = frozenset({204, 404})
+"""How an empty window may be answered without a list; explain() lets only the 404 of "No CDRs" through."""
 
 
 def _whole_ms(instant: datetime, *, up: bool = False) -> datetime:
@@ -386,22 +409,13 @@ def _refused(history: History, asked: Window, error: CdrctlError, client: Client
 
 # Reading answers
 
-_LINK = re.compile(r"<([^<>]+)>\s*;([^<]*)")
-_NEXT = re.compile(r"(?:^|[;\s])rel\s*=[\s\"']*(?:[\w-]+\s+)*next(?![\w-])", re.IGNORECASE)
 _TOTAL = re.compile(r"[?&]totalCount=([0-9]{1,18})(?![^&])")
 _REGION = re.compile(r"(?:[\w-]+\.)+webexapis\.com(?!\.?[\w-])", re.IGNORECASE | re.ASCII)
 
 
 def next_link(answer: Answer) -> str | None:
-    """Return the URL of the next page, or None.
-
-    The documentation prints the header as `<<URL>;rel="next">`; the service is relied upon to send the ordinary
-    `<URL>; rel="next"`. Both are read.
-    """
-    for url, parameters in _LINK.findall(answer.headers.get("link", "")):
-        if _NEXT.search(parameters):
-            return str(url)
-    return None
+    """Return the URL of the next page, or None. Where it may lead is checked before it is asked."""
+    return next_url(answer.headers.get("link", ""), answer.url)
 
 
 def _total(link: str | None) -> int:
@@ -411,7 +425,7 @@ def _total(link: str | None) -> int:
 
 def _records(answer: Answer, *, more: bool) -> Sequence[Record]:
     """Return the records of a page; a page without `items` is an empty one only where others make the window whole."""
-    if answer.status == 404:  # noqa: PLR2004 - explain() lets only "No CDRs" through
+    if answer.status in _EMPTY:
         return []
     if not isinstance(answer.body, dict) or ("items" not in answer.body and not more):
         return check_records(None, "items", TITLE)
@@ -878,6 +892,9 @@ COLUMNS: tuple[Column, ...] = (
         "Auto Answer, or N/A when answered by hand; not in the OpenAPI description",
         null_words=frozenset({"N/A"}),
     ),
+    # In the type files of clients, and in no document or record seen.
+    Column("report_group", "Report group", "text", "not documented; known to clients of the API"),
+    Column("user_id", "User ID", "text", "not documented; known to clients of the API"),
 )
 
 # ITU-T Q.850 numbers of the reasons that have one; by their names, since the service gives no numbers.
@@ -885,6 +902,7 @@ Q850: Mapping[str, int] = {
     "UnassignedNumber": 1,
     "NoRouteToDestination": 3,
     "UserBusy": 17,
+    "Busy": 17,
     "NoUserResponse": 18,
     "NoAnswer": 19,
     "NoAnswerFromUser": 19,
@@ -896,12 +914,13 @@ Q850: Mapping[str, int] = {
 # Reasons that say what became of an unanswered leg; those before a pickup elsewhere, and those after it.
 REFUSALS: Mapping[str, str] = {
     "UserBusy": "busy",
+    "Busy": "busy",
     "CallRejected": "rejected",
     "AdminCallBlock": "rejected",
     "UserCallBlock": "rejected",
     "SIP487": "cancelled",
 }
-SILENCES = frozenset({"NoAnswer", "NoAnswerFromUser", "NoUserResponse", "SIP408"})
+SILENCES = frozenset({"NoAnswer", "NoAnswerFromUser", "NoUserResponse", "SIP408", "Unanswered"})
 
 # Every call type that was met on a call that leaves; a new one is not guessed.
 OUTBOUND = frozenset(
@@ -915,10 +934,11 @@ OUTBOUND = frozenset(
 def common(leg: dict[str, Value]) -> dict[str, Value]:
     """Return a leg as a common CDR: direction and outcome are of this leg, not of the whole call."""
     placed = leg["direction"] == "ORIGINATING"
-    answered = leg["answered"] is True
+    start_time, answer_time = event_time(leg["start_time"]), event_time(leg["answer_time"])
+    answered = _answered(leg, answer_time)
     owner = leg["user"]
     outward, inward = leg["outbound_trunk"] or leg["route_group"], leg["inbound_trunk"]
-    end = leg["release_time"] or leg["report_time"]
+    end = event_time(leg["release_time"]) or event_time(leg["report_time"])
     reason = _word(leg["call_outcome_reason"])
     return {
         "record_id": leg["report_id"],
@@ -929,14 +949,14 @@ def common(leg: dict[str, Value]) -> dict[str, Value]:
         "to_number": leg["called_number"],
         "to_name": leg["called_line_id"] or (owner if leg["direction"] == "TERMINATING" else None),
         "dialed_number": leg["dialed_digits"] if placed else None,
-        "start_time": leg["start_time"],
-        "answer_time": leg["answer_time"] if answered else None,
+        "start_time": start_time,
+        "answer_time": answer_time if answered else None,
         "end_time": end,
-        "ring_seconds": leg["ring_duration"],
-        "talk_seconds": leg["duration"],
-        "total_seconds": seconds_between(leg["start_time"], end),
-        "answered": leg["answered"] if isinstance(leg["answered"], bool) else None,
-        "outcome": _outcome(leg),
+        "ring_seconds": length(leg["ring_duration"]),
+        "talk_seconds": length(leg["duration"]),
+        "total_seconds": length(seconds_between(start_time, end)),
+        "answered": answered,
+        "outcome": _outcome(leg, answered=answered),
         "cause": leg["call_outcome_reason"],
         "cause_q850": 16 if answered and reason == "Normal" else Q850.get(reason),
         "user": owner,
@@ -944,6 +964,13 @@ def common(leg: dict[str, Value]) -> dict[str, Value]:
         "trunk": (outward or inward) if placed else (inward or outward),
         "queue": owner if _word(leg["user_type"]) in {"CallCenterStandard", "CallCenterPremium"} else None,
     }
+
+
+def _answered(leg: dict[str, Value], answer_time: Value) -> bool | None:
+    """Return whether something picked up, a voicemail box included; None where neither field says so."""
+    if isinstance(leg["answered"], bool):
+        return leg["answered"]
+    return True if isinstance(answer_time, str) and answer_time else None
 
 
 def _word(value: Value) -> str:
@@ -965,9 +992,9 @@ def _direction(leg: dict[str, Value]) -> str:
     return "unknown"
 
 
-def _outcome(leg: dict[str, Value]) -> str:
+def _outcome(leg: dict[str, Value], *, answered: bool | None) -> str:
     reason, kind = _word(leg["call_outcome_reason"]), _word(leg["user_type"])
-    if leg["answered"] is True:
+    if answered:
         return "voicemail" if kind.startswith("VoiceMail") else "answered"
     if reason in REFUSALS:
         return REFUSALS[reason]
@@ -975,7 +1002,7 @@ def _outcome(leg: dict[str, Value]) -> str:
         return "cancelled"
     if reason in SILENCES:
         return "no_answer"
-    if leg["call_outcome"] == "Success" and reason == "Normal" and leg["answered"] is False:
+    if leg["call_outcome"] == "Success" and reason == "Normal" and answered is False:
         if kind.startswith("CallCenter") and leg["releasing_party"] == "Remote":
             return "abandoned"
         hung_up = ("ORIGINATING", "Local"), ("TERMINATING", "Remote")

@@ -451,6 +451,8 @@ class Client:
             )
         if not answer.good:
             return None
+        if answer.status == 204 and ask.no_content:  # noqa: PLR2004 - RFC 9110, section 15.3.5
+            return None
         if answer.body is None and not (ask.bodiless and not answer.text):
             what = (
                 "null"

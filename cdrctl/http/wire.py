@@ -60,6 +60,7 @@ class Ask:
             asked again, and the error raised when that does not mend it.
         signed: Whether the credential goes with it.
         bodiless: Whether a good answer may have no body.
+        no_content: Whether the status 204 is a good answer.
         records: The keys that lead to the list of records in a good answer, for whoever reads it faster than others.
     """
 
@@ -73,6 +74,7 @@ class Ask:
     whole: Callable[[Any], CdrctlError | None] | None = None
     signed: bool = True
     bodiless: bool = False
+    no_content: bool = False
     records: tuple[str, ...] = ()
 
 

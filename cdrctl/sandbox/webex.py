@@ -186,9 +186,15 @@ _BLANK_PAGE = 99_999
 
 SWITCHES: dict[str, Switch] = {
     "filter": Switch("start", ("end",), meaning="what the window of cdr_feed is laid on"),
-    "bounds": Switch("half_open", ("closed",), meaning="is endTime part of the window"),
-    "empty": Switch("404", ("200",), meaning="status of a window without records"),
-    "link": Switch("plain", ("doc",), meaning="form of the Link header; doc is as the documentation prints it"),
+    "bounds": Switch(
+        "half_open", ("closed", "open_low", "open"), meaning="which of startTime and endTime are part of the window"
+    ),
+    "empty": Switch("404", ("200", "204"), meaning="status of a window without records"),
+    "link": Switch(
+        "plain",
+        ("doc", "absolute_path", "relative_path", "query", "network_path", "with_others"),
+        meaning="form of the Link header: doc is as the documentation prints it, four are relative as RFC 3986 says",
+    ),
     "empty_page": Switch("off", ("items", "no_items"), meaning="a page without records between two others"),
     "page_overlap": Switch("off", ("on",), meaning="the last millisecond of a page comes again on the next"),
     "order": Switch("ascending", ("descending", "shuffled"), meaning="order within a page"),
@@ -199,7 +205,11 @@ SWITCHES: dict[str, Switch] = {
     "late": LATE,
     "changed": CHANGED,
     "rotate": Switch("on", ("off",), meaning="a refresh gives a new refresh token and ends the old one"),
-    "keys": Switch("2026", ("2025", "doc_case", "future"), meaning="key set and letter case of records"),
+    "keys": Switch(
+        "2026",
+        ("2025", "doc_case", "future", "clients"),
+        meaning="key set and letter case of records; clients: with keys and words known from clients only",
+    ),
     "types": Switch("wire", ("doc",), meaning="doc: Ring duration is a number"),
     "error_shape": Switch("cdr", ("general",), meaning="body of errors"),
     "next_ttl": Switch("none", (), r"\d+", meaning="seconds a next link lives"),
@@ -531,8 +541,8 @@ class Webex:
             return self._error(400, "Bad request: at most 10 locations")
         kept = self._within(call, *window, places)
         cursor = asked.get("startTimeForNextFetch", "")
-        if not kept and not cursor and self.switched["empty"] == "404":
-            return self._error(404, EMPTY_WINDOW)
+        if not kept and not cursor and self.switched["empty"] != "200":
+            return self._error(404, EMPTY_WINDOW) if self.switched["empty"] == "404" else self._answer(204, b"")
         return self._slice(request, asked, kept, cursor, limit)
 
     def _slice(self, request: Request, asked: dict[str, str], kept: list[_Kept], cursor: str, limit: int) -> Reply:
@@ -585,8 +595,7 @@ class Webex:
         ]
         query = "&".join(parts)
         self._links[query] = milliseconds(self.now())
-        url = f"{request.base_url}{request.path}?{query}"
-        link = f'<{url}>; rel="next"' if self.switched["link"] == "plain" else f'<<{url}>;rel="next">'
+        link = _link(self.switched["link"], f"{request.base_url}{request.path}", query)
         without = not page and self.switched["empty_page"] == "no_items"
         return self._answer(200, dumped({} if without else {"items": self._ordered(page)}), {"Link": link})
 
@@ -618,8 +627,9 @@ class Webex:
 
     def _within(self, call: str, lo: int, hi: int, places: frozenset[str]) -> list[_Kept]:
         """Return what the window holds by now, in order of what it is laid on."""
-        if self.switched["bounds"] == "closed":
-            hi += 1
+        bounds = self.switched["bounds"]
+        lo += bounds in {"open", "open_low"}
+        hi += bounds in {"closed", "open_low"}
         legs_since = lo
         if call == "stream" or self.switched["filter"] == "end":
             legs_since = lo - self.exchange.longest - 25 * HOUR
@@ -681,6 +691,12 @@ class Webex:
             if number % 7 == 0:
                 record["Call type"] = "SIP_HOLOGRAM"
                 record["Call outcome reason"] = "SolarFlare"
+        elif keys == "clients":
+            record |= {"Report group": "", "User ID": leg.party.id}
+            if record["Related reason"] in {"CallForwardNoAnswer", "Deflection", "HuntGroup"}:
+                record["Related reason"] = "CalllPark"
+            words = {"UserBusy": "Busy", "NoAnswer": "Unanswered"}
+            record["Call outcome reason"] = words.get(record["Call outcome reason"], record["Call outcome reason"])
         return record
 
     def _made(self, leg: Leg) -> dict[str, Any]:
@@ -827,6 +843,26 @@ class Webex:
     def _general(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
         body = {"message": message, "errors": [{"description": message}], "trackingId": self._tracking()}
         return self._answer(status, dumped(body), headers)
+
+
+def _link(form: str, page: str, query: str) -> str:
+    """Return the Link header to the next page, as documented or in a form that RFC 8288 and RFC 3986 allow."""
+    _, _, rest = page.partition("://")
+    url = f"{page}?{query}"
+    match form:
+        case "doc":
+            return f'<<{url}>;rel="next">'
+        case "absolute_path":
+            url = f"/{rest.partition('/')[2]}?{query}"
+        case "relative_path":
+            url = f"{rest.rpartition('/')[2]}?{query}"
+        case "query":
+            url = f"?{query}"
+        case "network_path":
+            url = f"//{rest}?{query}"
+        case "with_others":
+            return f'<{page}>; rel="first"; title="page 1, of <many>", <{url}>; REL=NEXT; title="go; on"'
+    return f'<{url}>; rel="next"'
 
 
 def _locations(text: str) -> frozenset[str]:

@@ -31,6 +31,7 @@ DAY = datetime(2026, 11, 18, tzinfo=UTC)
 US = "https://analytics-calling.webexapis.com/v1"
 EU = "https://analytics-calling-eu.webexapis.com/v1"
 ELSEWHERE = "http://127.0.0.1:9/v1"
+MS = timedelta(milliseconds=1)
 TRACKING = "ROUTER_00000000-0000-4000-8000-000000000001"
 
 Rule = Callable[[httpx.Request], httpx.Response]
@@ -134,7 +135,7 @@ class Webex:
         """Yield what the fetcher yields; without options it asks for nothing beyond the window."""
         given = {"location": (), "longest_call": timedelta(0), "page_size": 5000} | options
         with closing(self.client()) as client:
-            window = Window(since, until or h(12))
+            window = Window(since, until or h(11))
             yield from PROVIDER.call(call).fetch(client, self.settings, window, given)
 
     def fetch(self, *args: Any, **options: Any) -> list[Piece]:
@@ -151,9 +152,14 @@ class Webex:
 
     @property
     def windows(self) -> list[tuple[str, str]]:
-        """The windows of the first pages, without years, seconds and what follows."""
-        asked = [params for params in self.params if "startTime" in params]
-        return [(one["startTime"][5:16], one["endTime"][5:16]) for one in asked]
+        """The windows of the first pages, without years and seconds and without the millisecond more at both ends."""
+        return [(stamp(since + MS)[5:16], stamp(until - MS)[5:16]) for since, until in self.asked]
+
+    @property
+    def asked(self) -> list[tuple[datetime, datetime]]:
+        """The windows of the first pages, as they were asked."""
+        first = [params for params in self.params if "startTime" in params]
+        return [(datetime.fromisoformat(one["startTime"]), datetime.fromisoformat(one["endTime"])) for one in first]
 
     @property
     def pages(self) -> list[str]:
@@ -189,13 +195,13 @@ def words(error: CdrctlError) -> str:
 
 @pytest.mark.parametrize(("call", "path"), [("cdrs", "/v1/cdr_feed"), ("stream", "/v1/cdr_stream")])
 def test_a_request_is_written_exactly_as_documented(call: str, path: str) -> None:
-    """Three decimals and a Z, the page size, the token, and nothing else."""
+    """Three decimals and a Z, a millisecond more at both ends, the page size, the token, and nothing else."""
     webex = Webex()
     webex.fetch(h(-2, on=NOW), h(-1, on=NOW), call)
     [request] = webex.requests
     assert (request.method, request.url.host, request.url.path) == ("GET", "analytics-calling.webexapis.com", path)
     assert webex.params == [
-        {"startTime": "2026-11-20T10:00:00.000Z", "endTime": "2026-11-20T11:00:00.000Z", "max": "5000"}
+        {"startTime": "2026-11-20T09:59:59.999Z", "endTime": "2026-11-20T11:00:00.001Z", "max": "5000"}
     ]
     assert request.headers["Authorization"] == "Bearer ACCESS"
 
@@ -203,11 +209,11 @@ def test_a_request_is_written_exactly_as_documented(call: str, path: str) -> Non
 def test_milliseconds_are_kept_and_what_is_finer_widens_the_window() -> None:
     webex = Webex()
     webex.fetch(DAY + timedelta(microseconds=1999), h(1) + timedelta(microseconds=1))
-    assert webex.params[0]["startTime"] == "2026-11-18T00:00:00.001Z"
-    assert webex.params[0]["endTime"] == "2026-11-18T01:00:00.001Z"
+    assert webex.params[0]["startTime"] == "2026-11-18T00:00:00.000Z"
+    assert webex.params[0]["endTime"] == "2026-11-18T01:00:00.002Z"
     webex.fetch(DAY + timedelta(milliseconds=7), h(1) + timedelta(milliseconds=7))
-    assert webex.params[1]["startTime"].endswith(":00.007Z")
-    assert webex.params[1]["endTime"].endswith(":00.007Z")
+    assert webex.params[1]["startTime"].endswith(":00.006Z")
+    assert webex.params[1]["endTime"].endswith(":00.008Z")
 
 
 def test_the_slash_at_the_end_of_base_url_is_not_doubled() -> None:
@@ -225,17 +231,39 @@ def test_the_slash_at_the_end_of_base_url_is_not_doubled() -> None:
         ("stream", h(-11, on=NOW) - timedelta(microseconds=1), h(-1, on=NOW) + timedelta(microseconds=1), 2),
     ],
 )
-def test_windows_are_adjacent_cover_all_and_are_never_too_long(
+def test_windows_overlap_cover_all_and_are_never_too_long(
     call: str, since: datetime, until: datetime, hours: int
 ) -> None:
-    """The limit counts as written on the wire, where an end below a millisecond may make a window longer."""
+    """Whether their ends belong to them is not published: each reaches a millisecond further than it must.
+
+    The limit counts as written on the wire, where an end below a millisecond may make a window longer.
+    """
     webex = Webex()
     webex.fetch(since, until, call)
-    asked = [(datetime.fromisoformat(one["startTime"]), datetime.fromisoformat(one["endTime"])) for one in webex.params]
-    assert asked[0][0] <= since
-    assert asked[-1][1] >= until
-    assert all(one[1] == other[0] for one, other in itertools.pairwise(asked))
+    asked = webex.asked
+    assert asked[0][0] <= since - MS
+    assert asked[-1][1] >= until + MS
+    assert all(other[0] <= one[1] - 2 * MS for one, other in itertools.pairwise(asked))
     assert max(end - start for start, end in asked) == timedelta(hours=hours)
+
+
+def test_what_is_asked_beyond_a_window_takes_no_request_for_milliseconds() -> None:
+    """A day and half a day beyond it are three windows; the wanted day itself is covered whatever that takes."""
+    webex = Webex()
+    webex.fetch(h(0), h(24), longest_call=timedelta(hours=12))
+    assert len(webex.asked) == 3
+    assert h(36) - webex.asked[-1][1] < timedelta(milliseconds=10)
+    webex.fetch(h(0), h(24))
+    assert len(webex.asked) == 6
+    assert webex.asked[-1][1] == h(24) + MS
+
+
+def test_a_window_as_long_as_the_service_allows_is_asked_in_two_and_not_refused() -> None:
+    webex = Webex()
+    webex.fetch(h(0), h(12))
+    assert len(webex.asked) == 2
+    webex.fetch(h(0), h(12) - 2 * MS)
+    assert len(webex.asked) == 3
 
 
 def test_locations_are_asked_by_ten_and_each_once() -> None:
@@ -248,8 +276,8 @@ def test_locations_are_asked_by_ten_and_each_once() -> None:
 
 def test_every_window_is_asked_for_every_list_of_locations() -> None:
     webex = Webex()
-    webex.fetch(h(0), h(24), location=tuple(f"Site {n}" for n in range(11)))
-    assert [params["startTime"][11:13] for params in webex.params] == ["00", "00", "12", "12"]
+    webex.fetch(h(0), h(23), location=tuple(f"Site {n}" for n in range(11)))
+    assert [since for since, _ in webex.windows] == ["11-18T00:00"] * 2 + ["11-18T11:59"] * 2
 
 
 @pytest.mark.parametrize("name", ["Paris, Texas", "", " "])
@@ -278,7 +306,7 @@ def test_the_words_for_all_that_is_kept_stay_a_minute_from_the_edge_and_say_so(c
     """`--since 30d` and `--since 12h` mean what there is."""
     webex = Webex()
     pieces = webex.fetch(NOW - keeps, NOW - keeps + timedelta(hours=1), call)
-    assert webex.params[0]["startTime"] == stamp(NOW - keeps + timedelta(seconds=60))
+    assert webex.params[0]["startTime"] == stamp(NOW - keeps + timedelta(seconds=60) - MS)
     assert [piece.text for piece in pieces if isinstance(piece, Note)] == [
         f"Webex keeps no calls from before {stamp(NOW - keeps + timedelta(seconds=60))}"
     ]
@@ -289,7 +317,7 @@ def test_a_window_from_a_minute_after_the_edge_is_asked_as_it_is(call: str, keep
     webex = Webex()
     since = NOW - keeps + timedelta(seconds=60)
     assert [piece for piece in webex.fetch(since, since + timedelta(hours=1), call) if isinstance(piece, Note)] == []
-    assert webex.params[0]["startTime"] == stamp(since)
+    assert webex.params[0]["startTime"] == stamp(since - MS)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +342,7 @@ def test_the_words_for_all_that_is_kept_are_understood_a_minute_later_too() -> N
     """They were read before the run signed in."""
     webex = Webex()
     webex.fetch(NOW - timedelta(days=30, seconds=60), h(-29 * 24, on=NOW))
-    assert webex.params[0]["startTime"] == stamp(NOW - timedelta(days=30) + timedelta(seconds=60))
+    assert webex.params[0]["startTime"] == stamp(NOW - timedelta(days=30) + timedelta(seconds=60) - MS)
 
 
 def test_a_window_that_is_all_but_gone_is_refused_too() -> None:
@@ -343,9 +371,9 @@ def test_as_much_as_a_call_may_last_is_asked_for_after_the_window() -> None:
     webex = Webex()
     webex.fetch(h(0), h(18), longest_call=timedelta(hours=12))
     assert webex.windows == [
-        ("11-18T00:00", "11-18T12:00"),
-        ("11-18T12:00", "11-19T00:00"),
-        ("11-19T00:00", "11-19T06:00"),
+        ("11-18T00:00", "11-18T11:59"),
+        ("11-18T11:59", "11-18T23:59"),
+        ("11-18T23:59", "11-19T06:00"),
     ]
 
 
@@ -355,7 +383,7 @@ def test_nothing_is_asked_for_that_the_service_does_not_have_yet(call: str, newe
     webex = Webex()
     webex.fetch(h(-2, on=NOW), h(-1, on=NOW), call, longest_call=timedelta(hours=12))
     assert webex.windows[-1][1] == f"11-20T{newest}"
-    assert webex.params[-1]["endTime"].endswith(":00.000Z")
+    assert webex.params[-1]["endTime"].endswith(":00.001Z")
 
 
 def test_the_lag_of_each_call_is_its_published_one_and_a_minute() -> None:
@@ -374,18 +402,18 @@ def test_a_call_that_ended_and_was_reported_after_its_window_proves_that_the_sta
     """Then nothing beyond the window is asked for any more."""
     webex = Webex(answer(record("a", h(11), h(13))))
     webex.fetch(h(0), h(18), longest_call=timedelta(hours=12))
-    assert webex.windows == [("11-18T00:00", "11-18T12:00"), ("11-18T12:00", "11-18T18:00")]
+    assert webex.windows == [("11-18T00:00", "11-18T11:59"), ("11-18T11:59", "11-18T18:00")]
 
 
 def test_the_proof_also_saves_the_window_that_follows_at_once() -> None:
     webex = Webex(answer(record("a", h(11), h(13))))
-    webex.fetch(h(0), h(12), longest_call=timedelta(hours=12))
+    webex.fetch(h(0), h(11.5), longest_call=timedelta(hours=12))
     assert len(webex.requests) == 1
 
 
 FALSE_PROOFS = {
     "ended with the window": [record("a", h(11), h(12))],
-    "ended within a minute of it, as clocks differ": [record("a", h(11), h(12) + timedelta(seconds=60))],
+    "ended within a minute of it, as clocks differ": [record("a", h(11), h(12) - 2 * MS + timedelta(seconds=60))],
     "a late report of a call that ended before": [record("a", h(11), h(11.5), report=h(15))],
     "a later end with a report from before": [record("a", h(11), h(13), report=h(12))],
     "no readable end": [
@@ -401,13 +429,13 @@ FALSE_PROOFS = {
 @pytest.mark.parametrize("records", FALSE_PROOFS.values(), ids=list(FALSE_PROOFS))
 def test_nothing_less_than_proof_saves_a_request(records: list[dict[str, Any]]) -> None:
     webex = Webex(answer(*records), answer(record("z", h(12), h(30))))
-    webex.fetch(h(0), h(12), longest_call=timedelta(hours=6))
-    assert webex.windows == [("11-18T00:00", "11-18T12:00"), ("11-18T12:00", "11-18T18:00")]
+    webex.fetch(h(0), h(12) - 2 * MS, longest_call=timedelta(hours=6))
+    assert webex.windows == [("11-18T00:00", "11-18T11:59"), ("11-18T11:59", "11-18T17:59")]
 
 
 def test_a_proof_that_the_end_counts_is_not_overturned() -> None:
     webex = Webex(answer(record("a", h(-2), h(1))), answer(record("b", h(13), h(26))))
-    webex.fetch(h(0), h(24), longest_call=timedelta(hours=12))
+    webex.fetch(h(0), h(23), longest_call=timedelta(hours=12))
     assert len(webex.windows) == 3
 
 
@@ -415,18 +443,18 @@ def test_the_stream_has_nothing_to_prove() -> None:
     """Its window is on the arrival of a record, which always follows the end of the call."""
     webex = Webex(answer(record("a", h(-5.5, on=NOW), h(-3, on=NOW))))
     webex.fetch(h(-6, on=NOW), h(-5, on=NOW), "stream", longest_call=timedelta(hours=3))
-    assert webex.windows == [("11-20T06:00", "11-20T08:00"), ("11-20T08:00", "11-20T10:00")]
+    assert webex.windows == [("11-20T06:00", "11-20T07:59"), ("11-20T07:59", "11-20T09:59")]
 
 
 def test_a_long_export_says_before_it_starts_how_long_it_takes() -> None:
     """One window a minute: thirty days take an hour, however few the calls."""
-    pieces = Webex().pieces(h(-24 * 20, on=NOW), h(-24 * 10, on=NOW))
+    pieces = Webex().pieces(h(-24 * 20, on=NOW), h(-24 * 10 - 1, on=NOW))
     assert next(pieces) == Note("Webex may be asked for one window a minute: this takes at least 19 min")
-    slow = Webex(requests_per_minute=0.2).pieces(h(0), h(24))
+    slow = Webex(requests_per_minute=0.2).pieces(h(0), h(23))
     assert next(slow) == Note("Webex may be asked for one window a minute: this takes at least 5 min")
     unpaced = Webex(base_url=ELSEWHERE, requests_per_minute=0).fetch(h(-24 * 20, on=NOW), h(-24 * 10, on=NOW))
     assert [piece for piece in unpaced if isinstance(piece, Note)] == []
-    assert [piece for piece in Webex().fetch(h(0), h(24)) if isinstance(piece, Note)] == []
+    assert [piece for piece in Webex().fetch(h(0), h(23)) if isinstance(piece, Note)] == []
 
 
 # From page to page
@@ -441,6 +469,7 @@ LINKS = {
     "single quotes and blanks": f"<{NEXT}> ; rel = 'next'",
     "one of several words": f'<{NEXT}>; rel="start next"',
     "another parameter first": f'<{NEXT}>; title="page two"; rel="next"',
+    "title with a comma, a semicolon and another relation": f'<{NEXT}>; title="a, <b>; rel=prev"; rel="next"',
     "second of two": f'<{US}/cdr_feed?startTimeForNextFetch=1>; rel="prev", <{NEXT}>; rel="next"',
     "first of two": f'<{NEXT}>; rel="next", <{US}/cdr_feed?startTimeForNextFetch=9>; rel="last"',
 }
@@ -453,6 +482,36 @@ def test_a_next_link_is_found_in_every_form_and_followed_byte_for_byte(link: str
     assert str(webex.requests[1].url) == NEXT
     assert webex.requests[1].url.raw_path.decode() == NEXT.removeprefix("https://analytics-calling.webexapis.com")
     assert webex.requests[1].headers["Authorization"] == "Bearer ACCESS"
+
+
+RELATIVE = {
+    "/v1/cdr_feed?cursor=2": f"{US}/cdr_feed?cursor=2",
+    "cdr_feed?cursor=2026-11-18T09:30:00.000Z": f"{US}/cdr_feed?cursor=2026-11-18T09:30:00.000Z",
+    "?cursor=a%2cb,c;d:e": f"{US}/cdr_feed?cursor=a%2cb,c;d:e",
+    "../v1/./cdr_feed?cursor=2": f"{US}/cdr_feed?cursor=2",
+    "//analytics-calling-eu.webexapis.com/v1/cdr_feed?cursor=2": f"{EU}/cdr_feed?cursor=2",
+}
+
+
+@pytest.mark.parametrize("form", ['<{}>; rel="next"', "<{}>;REL=NEXT", '<<{}>;rel="next">'])
+@pytest.mark.parametrize(("link", "url"), RELATIVE.items())
+def test_a_relative_next_link_is_resolved_against_the_page_it_came_with(link: str, url: str, form: str) -> None:
+    """RFC 3986, section 5.2; RFC 8288, section 3.1."""
+    webex = Webex(answer(record("a", h(1)), link=form.format(link)), answer(record("b", h(2))))
+    assert ids(webex.fetch()) == ["a", "b"]
+    assert str(webex.requests[1].url) == url
+
+
+def test_a_relative_next_link_leads_to_the_region_that_was_moved_to() -> None:
+    webex = Webex(exchange("wrong region, older wording"), answer(link='<?cursor=2>; rel="next"'), answer())
+    webex.fetch()
+    assert str(webex.requests[2].url) == f"{EU}/cdr_feed?cursor=2"
+
+
+def test_a_relative_next_link_that_goes_in_circles_ends_the_run_with_an_error() -> None:
+    webex = Webex(lambda _request: answer(record("a", h(1)), link='<?cursor=2>; rel="next"'))
+    assert "circles" in webex.fails().message
+    assert len(webex.requests) == 2
 
 
 def test_two_link_headers_are_one_list() -> None:
@@ -469,6 +528,8 @@ def test_two_link_headers_are_one_list() -> None:
         f'<{NEXT}>; rev="next"',
         f'<{NEXT}>; xrel="next"',
         f'<{NEXT}>; rel="nextish"',
+        f'<{NEXT}>; title="page; rel=next"',
+        f'<{NEXT}>; rel="prev"; rel="next"',
         "",
     ],
 )
@@ -497,11 +558,24 @@ def test_a_page_of_another_shape_is_an_error_even_with_a_next_link() -> None:
     assert isinstance(Webex(httpx.Response(200, json=[1], headers={"Link": link_to("2")})).fails(), ProviderError)
 
 
-@pytest.mark.parametrize("answered", ["empty window as 404", "empty window as 200"])
-def test_an_empty_window_is_no_error_in_either_form(answered: str) -> None:
-    webex = Webex(exchange(answered))
-    assert webex.fetch() == [Page([])]
-    assert len(webex.requests) == 1
+@pytest.mark.parametrize(
+    "answered",
+    [exchange("empty window as 404"), exchange("empty window as 200"), httpx.Response(204)],
+    ids=["404", "200", "204"],
+)
+def test_an_empty_window_is_no_error_in_any_form(answered: httpx.Response) -> None:
+    webex = Webex(answered, answer(record("b", h(13))))
+    assert ids(webex.fetch(h(0), h(23))) == ["b"]
+    assert len(webex.requests) == 2
+
+
+def test_a_next_page_without_content_ends_the_window() -> None:
+    """With a total that was not reached it is asked again, as any short window."""
+    webex = Webex(answer(record("a", h(1)), link=link_to("2", 1)), httpx.Response(204))
+    assert (ids(webex.fetch()), webex.pages) == (["a"], ["", "2"])
+    webex = Webex(answer(record("a", h(1)), link=link_to("2", 2)), httpx.Response(204), answer(record("b", h(2))))
+    pieces = webex.fetch()
+    assert (ids(pieces), gaps(pieces), webex.pages) == (["a", "b"], [], ["", "2", ""])
 
 
 def test_a_link_that_was_followed_before_ends_the_run_with_an_error() -> None:
@@ -550,7 +624,7 @@ def test_a_total_not_reached_has_the_window_asked_once_more() -> None:
     assert gaps(pieces) == []
     assert exported(pieces, Window(h(0), h(12)))[0] == ["a", "b"]
     assert webex.pages == ["", "2", "", "2"]
-    assert webex.notes == ["asking for 2026-11-18T00:00:00.000Z to 2026-11-18T12:00:00.000Z again"]
+    assert webex.notes == ["asking for 2026-11-18T00:00:00.000Z to 2026-11-18T11:00:00.000Z again"]
 
 
 def test_a_total_never_reached_is_a_gap_that_names_the_window_and_the_tracking_id() -> None:
@@ -563,7 +637,7 @@ def test_a_total_never_reached_is_a_gap_that_names_the_window_and_the_tracking_i
 
     webex = Webex(rule)
     [gap] = gaps(webex.fetch())
-    assert gap.what == "Webex has 2 records for 2026-11-18T00:00:00.000Z to 2026-11-18T12:00:00.000Z and sent 1 of them"
+    assert gap.what == "Webex has 2 records for 2026-11-18T00:00:00.000Z to 2026-11-18T11:00:00.000Z and sent 1 of them"
     assert gap.hint is not None
     assert TRACKING in gap.hint
     assert webex.pages == ["", "2", "", "2"]
@@ -582,7 +656,7 @@ def test_the_largest_total_of_a_window_counts_and_the_next_window_begins_anew() 
         answer(record("c", h(3))),
         answer(record("d", h(13))),
     )
-    assert gaps(webex.fetch(h(0), h(24))) == []
+    assert gaps(webex.fetch(h(0), h(23))) == []
     assert webex.pages == ["", "2", "3", ""]
 
 
@@ -652,10 +726,10 @@ def test_a_timeout_halves_the_page_size_down_to_the_smallest_and_restarts_the_wi
         return nothing() if int(dict(request.url.params)["max"]) <= 500 else exchange("gateway timeout")
 
     webex = Webex(rule)
-    webex.fetch(h(0), h(24))
-    asked = [(params["max"], params["startTime"][11:13]) for params in webex.params]
+    webex.fetch(h(0), h(23))
+    asked = [(params["max"], since[6:8]) for params, (since, _) in zip(webex.params, webex.windows, strict=True)]
     assert [one for one, _ in itertools.groupby(asked)] == [
-        *(("5000", "00"), ("2500", "00"), ("1250", "00"), ("625", "00"), ("500", "00"), ("500", "12"))
+        *(("5000", "00"), ("2500", "00"), ("1250", "00"), ("625", "00"), ("500", "00"), ("500", "11"))
     ]
 
 
@@ -779,7 +853,7 @@ def test_a_body_that_is_not_whole_is_asked_for_again(body: bytes) -> None:
 @pytest.mark.parametrize("wording", ["wrong region, older wording", "wrong region, newer wording"])
 def test_the_region_named_is_asked_from_then_on(wording: str) -> None:
     webex = Webex(exchange(wording), answer(record("a", h(1)), link=link_to("2", base=EU)), answer(), answer())
-    assert ids(webex.fetch(h(0), h(24))) == ["a"]
+    assert ids(webex.fetch(h(0), h(23))) == ["a"]
     assert [request.url.host for request in webex.requests] == [
         "analytics-calling.webexapis.com",
         *["analytics-calling-eu.webexapis.com"] * 3,
@@ -878,6 +952,9 @@ def test_a_host_that_only_looks_like_the_service_is_never_gone_to(host: str) -> 
         "https://x.webexapis.com:99999/v1/cdr_feed",
         "https://x.webexapis.com@evil.com/v1/cdr_feed",
         "https://evil.com/?x.webexapis.com",
+        "//evil.com/v1/cdr_feed?cursor=2",
+        "//x.webexapis.com@evil.com/v1/cdr_feed",
+        "//[x.webexapis.com/v1/cdr_feed",
     ],
 )
 def test_a_next_link_to_another_host_is_refused_and_sent_nothing(link: str) -> None:
@@ -915,7 +992,7 @@ def test_three_windows_of_twenty_five_pages_keep_the_published_rate(call: str) -
         return answer(link=None if page == 25 else link_to(str(page + 1)))
 
     webex = Webex(rule)
-    webex.fetch(*((h(0), h(36)) if call == "cdrs" else (h(-7, on=NOW), h(-1, on=NOW))), call)
+    webex.fetch(*((h(0), h(35)) if call == "cdrs" else (h(-6.5, on=NOW), h(-1, on=NOW))), call)
     assert len(webex.requests) == 75
     for kind, most in (("", 1), ("2", 10)):
         times = [at for at, page in zip(webex.at, webex.pages, strict=True) if bool(page) == bool(kind)]
@@ -935,7 +1012,7 @@ def test_feed_and_stream_share_the_rate_within_a_run() -> None:
 def test_the_older_pace_can_be_had() -> None:
     """Documents of 2023 allow one request in five minutes for an organisation."""
     webex = Webex(answer(link=link_to("2")), answer(), requests_per_minute=0.2)
-    webex.fetch(h(0), h(24))
+    webex.fetch(h(0), h(23))
     assert [(other - one).total_seconds() for one, other in itertools.pairwise(webex.at)] == [300, 300]
 
 

@@ -60,8 +60,21 @@ def in_common(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_there_is_a_column_for_every_key_in_wire_order_under_its_name() -> None:
-    assert [(column.name, column.key) for column in COLUMNS] == [(one["name"], one["wire_key"]) for one in FIELDS]
-    assert len(COLUMNS) == 87
+    known = [(column.name, column.key) for column in COLUMNS]
+    assert known[:87] == [(one["name"], one["wire_key"]) for one in FIELDS]
+    assert known[87:] == [("report_group", "Report group"), ("user_id", "User ID")]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("ExecutiveForward", "ExecutiveAssistantInitiateCall", "ExecutiveAssistantDivert"),
+        *("ExecutiveAssistantCallPush", "CallPark", "CalllPark", "SolarFlare"),
+    ],
+)
+def test_a_related_reason_is_kept_as_it_is_spelt(reason: str) -> None:
+    [row], warnings = read({"Related reason": reason})
+    assert (row["related_reason"], warnings) == (reason, [])
 
 
 def test_every_field_of_the_documents_of_2023_keeps_its_name() -> None:
@@ -112,6 +125,8 @@ def test_every_value_has_the_type_of_its_column() -> None:
         "Hold duration": "0",
         "Route list calls overage": "3",
         "Caller Reputation Score": "4.50",
+        "Report group": "x",
+        "User ID": "x",
     }
     [row], warnings = read(record)
     assert warnings == []
@@ -485,6 +500,11 @@ OUTCOMES: list[tuple[dict[str, Any], str]] = [
     ({**YES, "Call outcome": "Failure", "Call outcome reason": "Internal"}, "answered"),
     (because("UserBusy"), "busy"),
     (because("UserBusy") | {"Answered elsewhere": "Yes"}, "busy"),
+    (because("Busy"), "busy"),
+    (because("Unanswered"), "no_answer"),
+    ({**NORMAL, "Answer time": "2026-11-18T02:00:00.000Z"}, "answered"),
+    ({**NORMAL, "Answer time": "0001-01-01T00:00:00.000Z"}, "unknown"),
+    ({"Call outcome": "Success", "Call outcome reason": "UserBusy"}, "busy"),
     (because("CallRejected", "Refusal"), "rejected"),
     (because("AdminCallBlock", "Refusal"), "rejected"),
     (because("UserCallBlock", "Refusal"), "rejected"),
@@ -573,6 +593,19 @@ def test_a_value_that_became_something_else_does_not_end_the_export(direction: s
         ({**NO, "Answer time": "2026-11-18T02:00:00.000Z"}, "answer_time", None),
         ({**YES, "Answer time": "2026-11-18T02:00:00.000Z"}, "answer_time", "2026-11-18T02:00:00.000Z"),
         ({"Answered": "perhaps"}, "answered", None),
+        ({"Answer time": "2026-11-18T02:00:00.000Z"}, "answered", True),
+        ({**NO, "Answer time": "2026-11-18T02:00:00.000Z"}, "answered", False),
+        ({**YES, "User type": "VoiceMailRetrieval"}, "answered", True),
+        ({**YES, "Answer time": "1970-01-01T00:00:00.000Z"}, "answer_time", None),
+        ({"Start time": "0001-01-01T00:00:00Z"}, "start_time", None),
+        ({"Release time": "1970-01-01T00:00:00.000Z"}, "end_time", None),
+        (
+            {"Release time": "0001-01-01T00:00:00Z", "Report time": "2026-11-18T02:00:00.000Z"},
+            "end_time",
+            "2026-11-18T02:00:00.000Z",
+        ),
+        ({"Duration": -1}, "talk_seconds", None),
+        ({"Ring duration": "-1"}, "ring_seconds", None),
         ({}, "answered", None),
         ({"Ring duration": "8"}, "ring_seconds", 8),
         ({}, "ring_seconds", None),
@@ -603,6 +636,8 @@ def test_a_value_of_the_common_cdr_and_where_it_is_taken_from(record: dict[str, 
         ("2026-11-18T17:00:00.999Z", "2026-11-18T17:00:01.001Z", 0),
         ("", "2026-11-18T17:00:02.000Z", None),
         ("2026-11-18T17:00:00.000Z", "", None),
+        ("2026-11-18T17:00:02.000Z", "2026-11-18T17:00:00.000Z", None),
+        ("0001-01-01T00:00:00Z", "2026-11-18T17:00:02.000Z", None),
     ],
 )
 def test_the_total_is_rounded_down(start_text: str, end_text: str, seconds: int | None) -> None:

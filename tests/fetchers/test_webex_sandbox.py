@@ -15,7 +15,7 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import PROVIDER, WebexSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import raw
-from cdrctl.sandbox import Exchange, Sandbox, start
+from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 
 from .test_webex import h
@@ -50,7 +50,11 @@ class World:
 
 @contextmanager
 def world(
-    switches: Mapping[str, str] | None = None, *, kind: str = "access_token", paced: bool = False
+    switches: Mapping[str, str] | None = None,
+    exchange: Exchange = EXCHANGE,
+    *,
+    kind: str = "access_token",
+    paced: bool = False,
 ) -> Iterator[World]:
     moment = [NOW]
 
@@ -62,7 +66,7 @@ def world(
 
     clock = Clock(now=lambda: moment[0], monotonic=monotonic, sleep=sleep)
     given = {"webex": dict(switches or {})}
-    with start(now=clock.now, providers=["webex"], switches=given, exchange=EXCHANGE, limits=paced) as sandbox:
+    with start(now=clock.now, providers=["webex"], switches=given, exchange=exchange, limits=paced) as sandbox:
         settings = WebexSettings.model_validate(
             sandbox.credentials("webex", kind) | ({"requests_per_minute": None} if paced else {})
         )
@@ -73,13 +77,19 @@ def world(
             yield World(sandbox, settings, client)
 
 
+BOUNDS = ["closed", "half_open", "open_low", "open"]
+LINKS = ["doc", "absolute_path", "relative_path", "query", "network_path", "with_others"]
 SWITCHES: list[dict[str, str]] = [
     {},
     {"filter": "end"},
     {"bounds": "closed"},
+    {"bounds": "open_low"},
+    {"bounds": "open"},
     {"filter": "end", "bounds": "closed", "page_overlap": "on"},
+    {"filter": "end", "bounds": "open", "page_overlap": "on"},
     {"empty": "200"},
-    {"link": "doc"},
+    {"empty": "204"},
+    *({"link": link} for link in LINKS),
     {"empty_page": "items"},
     {"empty_page": "no_items"},
     {"page_overlap": "on"},
@@ -88,6 +98,7 @@ SWITCHES: list[dict[str, str]] = [
     {"keys": "2025"},
     {"keys": "doc_case"},
     {"keys": "future"},
+    {"keys": "clients"},
     {"types": "doc"},
     {"gzip": "on"},
     {"late": "0.3"},
@@ -110,23 +121,45 @@ def test_an_export_holds_every_record_of_the_window_once(
         assert any("startTimeForNextFetch" in request.query for request in there.sandbox.requests)
 
 
-@pytest.mark.parametrize("switches", [{}, {"filter": "end", "bounds": "closed"}], ids=str)
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("filtered", ["start", "end"])
 @pytest.mark.parametrize("call", ["cdrs", "stream"])
-def test_windows_tile_wherever_they_are_cut(call: str, switches: dict[str, str]) -> None:
-    """Also at the very millisecond at which a call started."""
+def test_windows_tile_wherever_they_are_cut(call: str, filtered: str, bounds: str) -> None:
+    """Also at the very millisecond at which a call started, and whichever bounds belong to a window."""
     since, until = h(-8, on=NOW), h(-1, on=NOW)
-    with world(switches) as there:
+    with world({"filter": filtered, "bounds": bounds}) as there:
         starts = sorted(one["Start time"] for one in there.sandbox.truth("webex", call, since, until))
         whole = sorted(there.ids(since, until, call))
         for cut in (h(-4.2345, on=NOW), datetime.fromisoformat(starts[len(starts) // 2])):
             assert sorted(there.ids(since, cut, call) + there.ids(cut, until, call)) == whole
 
 
-def test_an_empty_window_is_empty() -> None:
-    for empty in ("404", "200"):
-        with world({"empty": empty}) as there:
-            moment = h(-30, on=NOW)
-            assert there.ids(moment, moment + timedelta(milliseconds=1), longest_call=timedelta(0)) == []
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("filtered", ["start", "end"])
+def test_a_call_that_starts_at_an_edge_is_in_one_window_whichever_bounds_belong_to_it(
+    filtered: str, bounds: str
+) -> None:
+    """At the window's own edges, around them, and where one request ends and the next begins."""
+    since, until, tick = h(-48, on=NOW), h(-24, on=NOW), timedelta(milliseconds=1)
+    inner = since + timedelta(hours=12)
+    instants = [edge + n * tick for edge in (since, inner, until) for n in range(-5, 6)]
+    calls = [
+        call for n, instant in enumerate(instants) for call in uniform(1, instant, instant + tick, name=f"edge{n}")
+    ]
+    with world({"filter": filtered, "bounds": bounds}, Exchange(calls=calls)) as there:
+        found = there.ids(since, until)
+        assert sorted(found) == there.truth(since, until)
+        assert len(found) == 5 + 1 + 11 + 5
+        assert there.tally.gaps == []
+
+
+@pytest.mark.parametrize("empty", ["404", "200", "204"])
+@pytest.mark.parametrize("call", ["cdrs", "stream"])
+def test_an_empty_window_is_empty(empty: str, call: str) -> None:
+    with world({"empty": empty}, Exchange(calls=[])) as there:
+        assert there.ids(h(-9, on=NOW), h(-1, on=NOW), call) == []
+        assert {request.status for request in there.sandbox.requests} == {int(empty)}
+        assert there.tally.gaps == []
 
 
 def test_only_the_locations_asked_for_come() -> None:
@@ -141,7 +174,7 @@ def test_the_whole_month_that_is_kept_can_be_had_at_the_published_rate_without_o
     with world(SMALL, paced=True) as there:
         since, until = NOW - timedelta(days=3), h(-24, on=NOW)
         assert sorted(there.ids(since, until, page_size=30)) == there.truth(since, until)
-        assert {request.status for request in there.sandbox.requests} == {200}
+        assert {request.status for request in there.sandbox.requests} <= {200, 404}
 
 
 def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:

@@ -106,7 +106,7 @@ class WebexClient(Client):
             page = self.get(url)
             pages.append(page)
             link = re.search(r'<<?([^<>]+)>?;\s*rel="next"', page.headers.get("Link", ""))
-            url = link[1] if link else None
+            url = str(page.url.join(link[1])) if link else None
         return pages
 
     def all(

@@ -520,13 +520,17 @@ def test_switch_filter(run: Starter) -> None:
             assert (len(client.all(before, noon)), len(client.all(noon, after))) == counts
 
 
-def test_switch_bounds(run: Starter) -> None:
+@pytest.mark.parametrize(
+    ("value", "lower", "upper"),
+    [("half_open", 1, 0), ("closed", 1, 1), ("open_low", 0, 1), ("open", 0, 0)],
+)
+def test_switch_bounds(run: Starter, value: str, lower: int, upper: int) -> None:
     noon = at("2026-11-18T12:00")
     calls = uniform(1, noon, noon + timedelta(hours=1))
-    for value, many in (("half_open", 0), ("closed", 1)):
-        with WebexClient(run(exchange=Exchange(calls=calls), switches={"webex": {"bounds": value}})) as client:
-            assert len(client.all(noon - timedelta(hours=1), noon)) == many
-            assert len(client.all(noon, noon + timedelta(hours=1))) == 1
+    with WebexClient(run(exchange=Exchange(calls=calls), switches={"webex": {"bounds": value}})) as client:
+        assert len(client.all(noon - timedelta(hours=1), noon)) == upper
+        assert len(client.all(noon, noon + timedelta(hours=1))) == lower
+        assert len(client.all(noon - timedelta(seconds=1), noon + timedelta(seconds=1))) == 1
 
 
 def test_switch_empty(run: Starter) -> None:
@@ -539,14 +543,34 @@ def test_switch_empty(run: Starter) -> None:
         sandbox.switch("webex", "empty", "200")
         page = client.ask(*EVENING)
         assert (page.status_code, page.json()) == (200, {"items": []})
+        sandbox.switch("webex", "empty", "204")
+        page = client.ask(*EVENING)
+        assert (page.status_code, page.content) == (204, b"")
 
 
-def test_switch_link(run: Starter) -> None:
-    with WebexClient(run(exchange=full(600), switches={"webex": {"link": "doc"}})) as client:
+@pytest.mark.parametrize(
+    ("value", "begins", "ends"),
+    [
+        ("plain", "<http://", '>; rel="next"'),
+        ("doc", "<<http://", '>;rel="next">'),
+        ("absolute_path", "</webex/v1/cdr_feed?", '>; rel="next"'),
+        ("relative_path", "<cdr_feed?", '>; rel="next"'),
+        ("query", "<?", '>; rel="next"'),
+        ("network_path", "<//127.0.0.1:", '>; rel="next"'),
+    ],
+)
+def test_switch_link(run: Starter, value: str, begins: str, ends: str) -> None:
+    with WebexClient(run(exchange=full(600), switches={"webex": {"link": value}})) as client:
         link = client.ask(*EVENING, max=500).headers["Link"]
-        assert link.startswith("<<http://")
-        assert link.endswith('>;rel="next">')
+        assert link.startswith(begins)
+        assert link.endswith(ends)
         assert len(client.all(*EVENING, max=500)) == 600
+
+
+def test_switch_link_with_others(run: Starter) -> None:
+    with WebexClient(run(exchange=full(600), switches={"webex": {"link": "with_others"}})) as client:
+        link = client.ask(*EVENING, max=500).headers["Link"]
+    assert link.index('rel="first"') < link.index("REL=NEXT")
 
 
 @pytest.mark.parametrize("value", ["items", "no_items"])
@@ -668,6 +692,11 @@ def test_switch_keys(run: Starter) -> None:
         sandbox.switch("webex", "keys", "future")
         got = client.all(*DAY)
         assert got == sandbox.truth("webex", "cdrs", *DAY)
+        sandbox.switch("webex", "keys", "clients")
+        known = client.all(*DAY)
+    assert {tuple(record)[87:] for record in known} == {("Report group", "User ID")}
+    assert {"CalllPark"} == {record["Related reason"] for record in known if "Park" in record["Related reason"]}
+    assert {"Busy", "Unanswered"} < {record["Call outcome reason"] for record in known}
     assert {len(record) for record in got} == {89}
     assert any(record["Call type"] == "SIP_HOLOGRAM" for record in got)
     assert isinstance(got[0]["Agent notes"], dict)

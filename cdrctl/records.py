@@ -24,6 +24,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cdrctl.errors import ProviderError, UsageError, near
+from cdrctl.placeholders import is_placeholder
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
@@ -434,6 +435,22 @@ class Column:
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
 
 
+def _reader_of(column: Column) -> Callable[..., Value]:
+    """Return the reader of a column, which takes the context too if the column has `read_in`.
+
+    A time that stands for "no time" is read as None: it says that the event did not happen.
+    """
+    read: Callable[..., Value] = column.read_in or column.read or _READERS[column.kind]
+    return functools.partial(_read_event, read) if column.kind == "time" else read
+
+
+def _read_event(read: Callable[..., Value], raw: Any, *context: Mapping[str, str]) -> Value:
+    if is_placeholder(raw):
+        return None
+    value = read(raw, *context)
+    return None if is_placeholder(value) else value
+
+
 def is_text(column: Column) -> bool:
     """Return whether a column gives text as it came."""
     return column.kind == "text" and column.read in {None, read_text} and column.read_in is None
@@ -536,7 +553,7 @@ def _plan(columns: Sequence[Column], shape: tuple[str, ...]) -> _Plan:
     texts, others = [], []
     for at, key in sorted(keys.items()):
         column = columns[at]
-        read = column.read_in or column.read or _READERS[column.kind]
+        read = _reader_of(column)
         if read is read_text and not column.null_words:
             texts.append(at)
         else:
@@ -852,15 +869,14 @@ def _read_one(
     columns: Sequence[Column], unread: Callable[[int, Any], Value]
 ) -> Callable[[int, Any, Mapping[str, str]], Value]:
     """Return the function that reads a value of a column, in a context."""
+    readers = [_reader_of(column) for column in columns]
 
     def one(at: int, raw: Any, context: Mapping[str, str]) -> Value:
         column = columns[at]
         if raw is None or raw is ABSENT or raw == "" or (isinstance(raw, str) and raw in column.null_words):
             return None
         try:
-            if column.read_in is not None:
-                return column.read_in(raw, context)
-            return (column.read or _READERS[column.kind])(raw)
+            return readers[at](raw, context) if column.read_in is not None else readers[at](raw)
         except (ValueError, ArithmeticError):
             return unread(at, raw)
 
@@ -901,7 +917,7 @@ def _instants_as_they_are(raw: Sequence[str]) -> Sequence[str] | None:
     if joined.translate(_DIGITS) != _WITHOUT_DIGITS * len(given) or "T24" in joined:
         return None
     lengths = set(map(len, given))
-    if lengths and min(lengths) < _LENGTH:
+    if lengths and (min(lengths) < _LENGTH or is_placeholder(min(given)) or is_placeholder(max(given))):
         return None
     try:
         deque(map(datetime.fromisoformat, given), maxlen=0)  # proof that they are times

@@ -1554,7 +1554,7 @@ def common(call: dict[str, Value]) -> dict[str, Value]:
         "ring_seconds": _elapsed(rang, answered or ended),
         "talk_seconds": call["duration"],
         "total_seconds": _elapsed(started, ended),
-        "answered": answered is not None,
+        "answered": _answered(call),
         "outcome": _outcome(call),
         "cause": call["end_reason"] or (f"SIP {status}" if status else None),
         "user": (call[f"{side}_display_name"] or call[side]) if side else None,
@@ -1580,12 +1580,22 @@ def _elapsed(since: Value, until: Value) -> int | None:
     return seconds if seconds is None or seconds >= 0 else None
 
 
+def _answered(call: dict[str, Value]) -> bool | None:
+    """Return whether something picked up; None where the record contradicts itself: talk without a moment of answer."""
+    if call["answered_at"] is not None:
+        return True
+    talked, status = call["duration"], call["status_code"]
+    ruled_out = isinstance(status, int) and 400 <= status < 700  # noqa: PLR2004 - RFC 3261, section 7.2
+    return None if isinstance(talked, int) and talked > 0 and not ruled_out else False
+
+
 def _outcome(call: dict[str, Value]) -> str:
     rerouted, status = _word(call["reroute_reason"]), call["status_code"]
     if rerouted == "QUEUE_ABANDONED":
         return "abandoned"  # although the queue had answered
-    if call["answered_at"] is not None:
-        return "answered"
+    answered = _answered(call)
+    if answered is not False:
+        return "answered" if answered else "unknown"
     if not isinstance(status, int):
         status = -1
     if _OUTCOMES.get(status) == "busy":

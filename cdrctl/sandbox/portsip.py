@@ -132,6 +132,7 @@ _STATUS = {
     "unavailable": 503,
 }
 _NEVER_RANG = {"unallocated", "unavailable", "rejected"}
+_NO_TIME = {"empty": "", "year1": "0001-01-01T00:00:00Z", "1970": "1970-01-01T00:00:00Z", "0": "0"}
 _LEG_BITS, _CALL_MASK, _LOW_BITS = 6, 0x3FFF, 22
 
 SWITCHES: dict[str, Switch] = {
@@ -147,6 +148,9 @@ SWITCHES: dict[str, Switch] = {
         meaning="what count says; page: items of this page; shrinking: items not yet sent; true: a JSON boolean",
     ),
     "empty": Switch('""', ("null",), meaning="what stands for nothing"),
+    "no_time": Switch(
+        "empty", ("year1", "1970", "0"), meaning="what rang_at and answered_at are where there was no such event"
+    ),
     "throttle": Switch("429", ("503",), meaning="status of too many requests"),
     "retry_after": Switch("seconds", ("none",), meaning="whether a throttled answer has Retry-After"),
     "limits": Switch("off", ("on",), meaning="the gateway counts requests by the minute"),
@@ -205,13 +209,14 @@ def _time_text(micros: int) -> str:
 
 
 def _read_time(text: str) -> int | None:
-    """Return RFC 3339 as Unix microseconds; None for anything else."""
+    """Return RFC 3339 as Unix microseconds; None for anything else, and for 1970 and before."""
     if not _RFC3339.fullmatch(text):
         return None
     try:
-        return _micros(datetime.fromisoformat(text.upper()))
+        micros = _micros(datetime.fromisoformat(text.upper()))
     except (ValueError, OverflowError):
         return None
+    return micros if micros > 0 else None
 
 
 # The filter language.
@@ -1365,6 +1370,8 @@ class PortSIP:
             row["end_reason"] = ""
         if self.switched["version"] == "16":
             del row["service_number"], row["user_data"]
+        for name in ("rang_at", "answered_at"):
+            row[name] = row[name] or _NO_TIME[self.switched["no_time"]]
         if self.switched["empty"] == "null":
             row = {name: None if value == "" else value for name, value in row.items()}
         return row
@@ -1827,8 +1834,9 @@ def _ring(row: Row) -> int:
 def _normal_table(rows: Sequence[Row]) -> list[list[Any]]:
     table: list[list[Any]] = [list(_NORMAL_COLUMNS)]
     for row in rows:
-        status = "Answered" if row["answered_at"] else "Not answered"
-        times = row["started_at"], row["caller"], row["callee"], row["answered_at"] or "", row["ended_at"]
+        answered = _read_time(row["answered_at"] or "") is not None
+        status, answer = ("Answered", row["answered_at"]) if answered else ("Not answered", "")
+        times = row["started_at"], row["caller"], row["callee"], answer, row["ended_at"]
         table.append([*times, status, _ring(row), row["duration"], row["trunk"] or ""])
     return table
 
@@ -1839,7 +1847,7 @@ def _normal_holds(row: Row, wanted: Row) -> bool:
         if not _party_holds(row[column] or "", wanted.get(side, "ANY"), wanted.get(f"{side}_value", "")):
             return False
     state = wanted.get("answer_state", "ANY")
-    if state != "ANY" and (state == "ANSWERED") != bool(row["answered_at"]):
+    if state != "ANY" and (state == "ANSWERED") != (_read_time(row["answered_at"] or "") is not None):
         return False
     measure = wanted.get("duration", "ANY")
     if measure == "ANY":

@@ -33,6 +33,7 @@ from cdrctl.fetchers.portsip import (
 from cdrctl.http import Clock
 from cdrctl.records import Column, File, Page, Value
 from cdrctl.windows import Window, duration
+from tests.test_placeholders import PLACEHOLDERS
 
 DATA = Path(__file__).parents[1] / "data" / "portsip"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -424,10 +425,29 @@ RANG, ANSWERED = {"rang_at": "2026-11-18T00:00:01Z"}, {"answered_at": "2026-11-1
         ({"status_code": None, **RANG}, "unknown"),
         ({"status_code": "many"}, "unknown"),
         ({"status_code": 700}, "unknown"),
+        ({"duration": 5, **RANG}, "unknown"),
+        ({"duration": 5, "status_code": 486, **RANG}, "busy"),
     ],
 )
 def test_outcomes(values: dict[str, Any], outcome: str) -> None:
     assert commonly([{"id": "1", **values}])[0]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("nothing", [*PLACEHOLDERS, "", None])
+def test_a_time_that_stands_for_nothing_is_no_event(nothing: Any) -> None:
+    """A busy call that says when it was answered, in the year 1, was not answered, never rang and has no end."""
+    times = {"rang_at": nothing, "answered_at": nothing, "ended_at": nothing}
+    row = {"id": "1", "started_at": "2026-11-18T00:00:00Z", "status_code": 486, "duration": 0, **times}
+    made = commonly([row])[0]
+    assert (made["answered"], made["outcome"]) == (False, "busy")
+    assert not {"answer_time", "end_time", "ring_seconds", "total_seconds"} & set(made)
+    assert {natively([row], CDRS)[0][name] for name in times} == {None}
+
+
+def test_talk_without_an_answer_is_unknown() -> None:
+    made = commonly([{"id": "1", "duration": 35, "answered_at": "0001-01-01T00:00:00Z", "status_code": 0}])[0]
+    assert "answered" not in made
+    assert made["outcome"] == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def test_a_day_is_whole(box: Boxes, call: str, switches: dict[str, str]) -> None
     assert len(run.rows) > 40
 
 
+@pytest.mark.parametrize("no_time", ["year1", "1970", "0"])
+def test_placeholder_times_change_nothing(box: Boxes, no_time: str) -> None:
+    """The same calls are answered, busy or cancelled, whatever stands for a time that is none."""
+    made = box()
+    plain = commonly(made.check("cdrs", DAY).rows)
+    made.sandbox.switch("portsip", "no_time", no_time)
+    assert commonly(made.check("cdrs", DAY).rows) == plain
+    assert {one["outcome"] for one in plain} > {"answered"}
+
+
 @pytest.mark.parametrize("call", ["cdrs", "calllogs"])
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 30])
 def test_around_the_size_of_a_page(box: Boxes, call: str, count: int) -> None:

@@ -1263,6 +1263,22 @@ def test_switch_total(run: Starter) -> None:
         assert client.get("/call_reports").json()["count"] == -1
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [("year1", "0001-01-01T00:00:00Z"), ("1970", "1970-01-01T00:00:00Z"), ("0", "0")]
+)
+def test_switch_no_time(run: Starter, value: str, text: str) -> None:
+    """A placeholder stands where nothing rang or was answered, and filters do not take it for a time."""
+    sandbox = run()
+    plain = sandbox.truth("portsip", "cdrs", *DAY)
+    sandbox.switch("portsip", "no_time", value)
+    with PortSIPClient(sandbox) as client:
+        rows = client.all("/cdrs", *DAY)
+        assert rows == sandbox.truth("portsip", "cdrs", *DAY)
+        assert [row["answered_at"] for row in rows] == [row["answered_at"] or text for row in plain]
+        assert [row["rang_at"] for row in rows] == [row["rang_at"] or text for row in plain]
+        assert any(row["answered_at"] == text for row in rows)
+
+
 def test_switch_empty(run: Starter) -> None:
     sandbox = run(switches={"portsip": {"empty": "null"}})
     with PortSIPClient(sandbox) as client:

@@ -1,0 +1,68 @@
+"""Times that stand for "no time" are no events, in every time column of every provider."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cdrctl import PROVIDERS, records
+from cdrctl.fetchers import load
+from cdrctl.placeholders import is_placeholder
+from cdrctl.records import Column, Marks, Page
+from cdrctl.sheet import Reader
+
+PLACEHOLDERS: list[Any] = [
+    *("0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "0001-01-01T00:00:00.000+00:00"),
+    *("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z", "1970-01-01 03:00:00", "1969-12-31T19:00:00-05:00"),
+    *("0000-00-00 00:00:00", "1899-12-30T00:00:00Z", "1900-01-01T00:00:00", "9999-12-31T23:59:59Z"),
+    *("0", "0.0", 0, 0.0),
+]
+EVENTS: list[Any] = ["2026-11-18T00:00:00Z", "1990-01-01T00:00:00Z", "2083-10-13T10:00:00Z", 1, "1", 1763424000, True]
+
+TIMES = [
+    (provider, column)
+    for provider in PROVIDERS
+    for column in dict.fromkeys(
+        column for call in load(provider).calls for column in call.columns if column.kind == "time"
+    )
+]
+
+
+@pytest.mark.parametrize("time", PLACEHOLDERS)
+def test_placeholders(time: Any) -> None:
+    assert is_placeholder(time)
+
+
+@pytest.mark.parametrize("time", [*EVENTS, "", None, "soon", "20261118", "-", datetime(2026, 11, 18, tzinfo=UTC)])
+def test_what_is_no_placeholder(time: Any) -> None:
+    assert not is_placeholder(time)
+
+
+@pytest.mark.parametrize(("provider", "column"), TIMES, ids=lambda one: getattr(one, "name", one))
+def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None:
+    """It is empty, without a warning that it cannot be read."""
+    warned: list[str] = []
+    schema = records.native((column,), None, warned.append)
+    rows = schema.rows(Page([{column.key: time} for time in PLACEHOLDERS], {"timezone": "Europe/Berlin"}))
+    assert [*map(list, rows)] == [[None, None]] * len(PLACEHOLDERS)
+    assert warned == []
+
+
+@pytest.mark.parametrize("time", [*PLACEHOLDERS, *EVENTS[:3]])
+def test_pages_read_by_column_say_the_same(time: Any) -> None:
+    """What is read column by column is what is read record by record."""
+    columns = (Column("id", "id"), Column("start", "start", "time"), Column("answer", "answer", "time"))
+    rows = [{"id": "a", "start": "2026-11-18T00:00:00.000Z", "answer": time}]
+    rows += [{"id": "b", "start": "2026-11-18T00:00:00.000Z", "answer": "2026-11-18T00:00:01.000Z"}]
+    body = Reader(columns, Marks("id", "start"), raw=False)(bytearray(json.dumps({"items": rows}).encode()), ("items",))
+    warned: list[str] = []
+    by_column = records.native(columns, None, warned.append).rows(Page(body["items"]))
+    by_record = records.native(columns, None, warned.append).rows(Page(rows))
+    assert isinstance(by_column, records.Table)
+    assert [*map(list, by_column)] == [*map(list, by_record)]
+    assert warned == []
+    (_, _, answer, _), _ = map(list, by_record)
+    assert (answer is None) == (time in PLACEHOLDERS)

@@ -6,17 +6,17 @@ wrong by an hour across a clock change. A zone is used only to turn what was wri
 
 from __future__ import annotations
 
-import os
 import re
 from bisect import bisect_left
+from calendar import monthrange
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Literal
-from zoneinfo import ZoneInfo, available_timezones
 
 from cdrctl.errors import UsageError
+from cdrctl.zones import zone as zone  # noqa: PLC0414  part of what this module offers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,11 @@ LONGEST_LENGTH = timedelta(days=36_525)  # a century: nothing that is counted fr
 MINUTE = timedelta(minutes=1)
 LONGEST_TEXT = 64  # no time takes more characters
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+MONTHS = {"mo": 1, "y": 12}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
-LENGTH = re.compile(r"([0-9]{1,9})([smhdw])")
+LENGTH = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(mo|[smhdwy])", re.IGNORECASE)
+PERIOD = re.compile(r"(this|last) (week|month|year|[a-z]+day)")
 DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]"
@@ -45,7 +47,7 @@ ZONE_AND_SIGN = re.compile(r"(?:UTC|GMT|Z) ?[+-]", re.IGNORECASE)  # POSIX count
 OFFSET_AT_END = re.compile(r"[+-][0-9]{1,2}:[0-9]{2}$")  # dateutil takes one after a date for the time of day
 FORMS = (
     "write a date (2026-11-19), a time (2026-11-19T08:00 or 2026-11-19T08:00+01:00), a month (2026-11), "
-    "a word (now, today, yesterday, monday) or how long ago (90m, 24h, 7d, 2w)"
+    "words (now, today, yesterday, monday, last week, this month) or how long ago (90m, 24h, 7d, 2w, 3mo, 1y)"
 )
 
 Edge = Literal["since", "until"]
@@ -78,51 +80,32 @@ class Window:
         return self.since <= instant < self.until
 
 
-def zone(name: str) -> tzinfo:
-    """Return the time zone of an IANA name, of `local` (this machine's) or of `utc`, these two in any case.
-
-    Raises:
-        UsageError: There is no such zone; the hint has the nearest names.
-    """
-    if name.casefold() == "utc":
-        return UTC
-    if name.casefold() == "local":
-        return _machine_zone()
-    # `right/…` counts leap seconds, which would put every instant 27 s off.
-    # The rest is what the lookup raises for names that are unknown, no names at all, or directories.
-    if not name.startswith("right/"):
-        with suppress(KeyError, ValueError, OSError):
-            return ZoneInfo(name)
-    near = _near_zones(name)
-    raise UsageError(
-        f"There is no time zone {name[:LONGEST_TEXT]!r}.",
-        hint=f"write {_either(near)}" if near else "write a name such as Europe/Paris, or utc, or local",
-    )
-
-
 def duration(text: str) -> timedelta:
-    """Return the length of `90s`, `90m`, `24h`, `7d` or `2w`: a day is 24 hours, a week seven of them.
+    """Return the length of `90s`, `90m`, `1.5h`, `7d` or `2w`: a day is 24 hours, a week seven of them.
+
+    The unit may be a capital letter, except `M`, which could mean minutes or months.
 
     Raises:
-        UsageError: The text is not one whole number and one of these units.
+        UsageError: The text is not a number and one of these units.
     """
     match = LENGTH.fullmatch(text)
-    if match:
+    if match and match[2] != "M" and (unit := UNITS.get(match[2].lower())):
         with suppress(OverflowError):
-            length = timedelta(**{UNITS[match[2]]: int(match[1])})
+            length = timedelta(**{unit: float(match[1])})
             if length <= LONGEST_LENGTH:
                 return length
     raise UsageError(
         f"{text[:LONGEST_TEXT]!r} is not a length of time.",
-        hint="write a whole number and a unit: 90s, 90m, 24h, 7d or 2w",
+        hint="write a number and a unit: 90s, 90m, 24h, 7d or 2w",
     )
 
 
 def instant(text: str, *, zone: tzinfo, now: datetime, edge: Edge) -> datetime:
     """Return the UTC instant that a person means by `text`, read in `zone` where it has no offset.
 
-    A day, month or year means its first instant there, for either edge: `--until 2026-11-19` ends where that
-    day begins. `7d` is exactly 7 times 24 hours before `now`.
+    A day, week, month or year means its first instant there, for either edge: `--until 2026-11-19` ends where that
+    day begins, and `last week` is the Monday on which it began. `7d` is exactly 7 times 24 hours before `now`; `3mo`
+    and `1y` are the same day of the month and time of day, three months or a year earlier, in `zone`.
 
     Args:
         text: What was written: see the hint of any refusal for the forms.
@@ -142,8 +125,8 @@ def instant(text: str, *, zone: tzinfo, now: datetime, edge: Edge) -> datetime:
     word = text.lower()
     if word == "now":
         return now
-    if LENGTH.fullmatch(text):
-        return _ago(text, now, edge)
+    if length := LENGTH.fullmatch(text):
+        return _ago(length, now, zone, edge)
     try:
         day = _named_day(word, now.astimezone(zone)) or _written_day(text)
         if day:
@@ -276,48 +259,55 @@ def _utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-def _machine_zone() -> tzinfo:
-    """Return the zone that this machine's clock shows, with its history where the zone has a name."""
-    with suppress(KeyError, ValueError, OSError):
-        if "TZ" in os.environ:
-            return ZoneInfo(os.environ["TZ"])
-        return ZoneInfo(os.path.realpath("/etc/localtime").partition("zoneinfo/")[2])
-    from dateutil.tz import tzlocal  # noqa: PLC0415  a slow import, and rarely needed
-
-    return tzlocal()
-
-
-def _near_zones(name: str) -> list[str]:
-    """Return up to three zones named like `name`, as a whole or by their city."""
-    from difflib import get_close_matches  # noqa: PLC0415  only on the way to a refusal
-
-    names: dict[str, str] = {}
-    for known in sorted(available_timezones()):
-        names.setdefault(known.rpartition("/")[2].casefold(), known)
-        names[known.casefold()] = known
-    near = get_close_matches(name.casefold(), names, n=3)
-    return list(dict.fromkeys(names[key] for key in near))
-
-
-def _ago(text: str, now: datetime, edge: Edge) -> datetime:
-    """Return the instant that is a length such as `24h` before `now`."""
+def _ago(length: re.Match[str], now: datetime, zone: tzinfo, edge: Edge) -> datetime:
+    """Return the instant that is a length such as `24h` or `3mo` before `now`; months count in `zone`."""
+    text, unit = length[0], length[2]
+    if unit == "M":
+        raise _refusal(edge, text, "can mean minutes or months", f"write {length[1]}m or {length[1]}mo")
+    months = MONTHS.get(unit.lower())
+    if months is not None and not length[1].isdecimal():
+        raise _refusal(edge, text, "is not a whole number of months or years", "write days instead, as in 45d")
     try:
-        moment = now - duration(text)
-    except (OverflowError, UsageError):
+        moment = now - duration(text) if months is None else _months_before(now, months * int(length[1]), zone)
+    except (OverflowError, ValueError, UsageError):
         raise _refusal(edge, text, "is too long ago") from None
     _check_year(moment, text, edge)
     return moment
 
 
+def _months_before(now: datetime, months: int, zone: tzinfo) -> datetime:
+    """Return the instant at the same time of day, on the same day of an earlier month, or on its last day."""
+    local = now.astimezone(zone)
+    year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
+    day = min(local.day, monthrange(year, month + 1)[1])
+    return local.replace(year=year, month=month + 1, day=day).astimezone(UTC)
+
+
 def _named_day(word: str, now: datetime) -> datetime | None:
-    """Return the naive midnight of `today`, `yesterday`, `tomorrow` or the latest such weekday, else None."""
+    """Return the naive midnight on which a day such as `today` or a period such as `last week` begins, else None.
+
+    A weekday is the latest one, today included; `last monday` is before today, and `this monday` is in this week.
+    """
+    today = datetime(now.year, now.month, now.day)  # noqa: DTZ001  a calendar day
     if word in DAYS:
-        days = DAYS[word]
-    elif word in WEEKDAYS:
-        days = -((now.weekday() - WEEKDAYS.index(word)) % 7)
-    else:
+        return today + timedelta(days=DAYS[word])
+    if word in WEEKDAYS:
+        return today - timedelta(days=(now.weekday() - WEEKDAYS.index(word)) % 7)
+    period = PERIOD.fullmatch(" ".join(word.split()))
+    if not period:
         return None
-    return datetime(now.year, now.month, now.day) + timedelta(days=days)  # noqa: DTZ001  a calendar day
+    last, name = period[1] == "last", period[2]
+    monday = today - timedelta(days=now.weekday())
+    if name == "week":
+        return monday - timedelta(weeks=last)
+    if name == "month":
+        return (today.replace(day=1) - timedelta(days=last)).replace(day=1)
+    if name == "year":
+        return today.replace(year=now.year - last, month=1, day=1)
+    if name not in WEEKDAYS:
+        return None
+    day = monday + timedelta(days=WEEKDAYS.index(name))
+    return day - timedelta(weeks=last and day >= today)
 
 
 def _written_day(text: str) -> datetime | None:

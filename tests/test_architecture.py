@@ -16,7 +16,8 @@ FILES = sorted(path for path in ROOT.rglob("*.py"))
 # What each room may know of the others, besides itself.
 KNOWS: dict[str, set[str]] = {
     "errors": set(),
-    "windows": {"errors"},
+    "zones": {"errors"},
+    "windows": {"errors", "zones"},
     "placeholders": set(),
     "records": {"errors", "windows", "placeholders"},
     "sheet": {"errors", "records"},
@@ -25,14 +26,14 @@ KNOWS: dict[str, set[str]] = {
     "sorting": {"errors", "records", "conditions"},
     "http": {"errors", "windows", "records"},
     "fetchers": {"errors", "windows", "placeholders", "records", "seen", "http"},
-    "writers": {"errors", "windows", "records", "conditions"},
+    "writers": {"errors", "windows", "zones", "records", "conditions"},
     "profiles": {"errors", "fetchers"},
     "export": {"errors", "windows", "records", "seen", "fetchers"},
     "archive": {"errors", "windows", "records", "fetchers", "writers", "export"},
     "sandbox": set(),
     "cli": {
         *("errors", "windows", "records", "sheet", "http", "fetchers", "writers", "profiles", "export", "archive"),
-        *("conditions", "sorting", "sandbox"),
+        *("conditions", "sorting", "sandbox", "zones"),
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cdrctl import windows
+from cdrctl import windows, zones
 from cdrctl.errors import UsageError
 from cdrctl.windows import Window, duration, halve, month_starts, months, rfc3339, tile, window, zone
 
@@ -154,6 +154,64 @@ class TestReadingAnInstant:
         """A weekday is the latest one, today if today is it."""
         assert read(text) == at(2026, 11, day)
 
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("this week", at(2026, 11, 16)),
+            ("last week", at(2026, 11, 9)),
+            ("Last  Week", at(2026, 11, 9)),
+            ("this month", at(2026, 11, 1)),
+            ("last month", at(2026, 10, 1)),
+            ("this year", at(2026, 1, 1)),
+            ("last year", at(2025, 1, 1)),
+            ("last monday", at(2026, 11, 16)),
+            ("last friday", at(2026, 11, 13)),
+            ("last sunday", at(2026, 11, 15)),
+            ("this friday", at(2026, 11, 20)),
+        ],
+    )
+    def test_a_period_is_its_first_instant(self, text: str, expected: datetime) -> None:
+        """NOW is a Friday: a weekday with `last` is before today, and a week begins on its Monday."""
+        assert read(text) == expected
+
+    @pytest.mark.parametrize("text", ["last day", "this monthday", "next week", "last", "this", "last week of May"])
+    def test_other_periods_are_refused(self, text: str) -> None:
+        refused(text)
+
+    @pytest.mark.parametrize(
+        ("text", "length"),
+        [("1.5h", timedelta(minutes=90)), ("7D", timedelta(days=7)), ("24H", timedelta(hours=24))],
+    )
+    def test_lengths_may_have_a_fraction_and_a_capital(self, text: str, length: timedelta) -> None:
+        assert NOW - read(text) == length == duration(text)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("3mo", NOW.replace(month=8)),
+            ("3MO", NOW.replace(month=8)),
+            ("12mo", NOW.replace(year=2025)),
+            ("1y", NOW.replace(year=2025)),
+            ("2Y", NOW.replace(year=2024)),
+        ],
+    )
+    def test_months_and_years_keep_day_and_time(self, text: str, expected: datetime) -> None:
+        assert read(text) == expected
+
+    def test_a_month_ago_is_its_last_day_where_the_day_is_missing(self) -> None:
+        assert read("1mo", now=at(2026, 3, 31, 8)) == at(2026, 2, 28, 8)
+        assert read("1y", now=at(2024, 2, 29, 8)) == at(2023, 2, 28, 8)
+
+    def test_months_count_by_the_clocks_of_the_zone(self) -> None:
+        """From summer time to winter time the time of day stays, and the offset changes."""
+        assert read("2mo", "Europe/Paris", now=at(2026, 11, 20, 12)) == at(2026, 9, 20, 11)
+
+    @pytest.mark.parametrize("text", ["3M", "1.5mo", "0.5y", "9999mo", "999999999y"])
+    def test_months_that_cannot_be_counted_are_refused(self, text: str) -> None:
+        refused(text)
+        with pytest.raises(UsageError):
+            duration(text)
+
     def test_today_is_the_day_of_the_zone(self) -> None:
         """At noon in London it is already tomorrow in Kiritimati."""
         assert read("today", "Pacific/Kiritimati") == at(2026, 11, 20, 10)
@@ -198,7 +256,6 @@ class TestReadingAnInstant:
             "Thu Nov 2026",
             "thu",
             "Thu 2026",
-            "1.5h",
         ],
     )
     def test_a_date_in_part_is_refused(self, text: str) -> None:
@@ -246,7 +303,7 @@ class TestReadingAnInstant:
         assert "not a time that exists" in refused(text).message
 
     @pytest.mark.parametrize(
-        "text", ["", "   ", "soon", "7x", "-7d", "24H", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"]
+        "text", ["", "   ", "soon", "7x", "-7d", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"]
     )
     def test_what_means_nothing_is_refused(self, text: str) -> None:
         """The hint names every form there is."""
@@ -470,7 +527,7 @@ class TestZone:
         def lookup(name: str) -> ZoneInfo:
             raise IsADirectoryError(name)
 
-        monkeypatch.setattr(windows, "ZoneInfo", lookup)
+        monkeypatch.setattr(zones, "ZoneInfo", lookup)
         with pytest.raises(UsageError, match="no time zone"):
             zone("America")
 
@@ -481,6 +538,10 @@ class TestZone:
             (":America/New_York", -5, -4),
             ("", 0, 0),
             ("CET-1CEST,M3.5.0,M10.5.0/3", 1, 2),
+            ("<+03>-3", 3, 3),
+            ("right/Europe/Paris", 1, 2),
+            ("posix/Europe/Paris", 1, 2),
+            ("/usr/share/zoneinfo/America/New_York", -5, -4),
         ],
     )
     def test_local_is_the_zone_of_the_machine(self, value: str, winter: int, summer: int) -> None:
@@ -500,6 +561,61 @@ class TestZone:
             text=True,
         ).stdout
         assert [float(hours) for hours in answer.split()] == [winter, summer]
+
+    @pytest.mark.parametrize("value", ["Bogus/Zone", "Europe", "no zone", "right/Bogus"])
+    def test_local_is_refused_where_tz_names_no_zone(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The C library silently takes UTC for such a value."""
+        monkeypatch.setenv("TZ", value)
+        with pytest.raises(UsageError, match="TZ does not name a time zone"):
+            zone("local")
+
+    @pytest.mark.parametrize(
+        ("name", "minutes"),
+        [
+            ("+02:00", 120),
+            ("+2", 120),
+            ("-0530", -330),
+            ("UTC+2", 120),
+            ("utc-5", -300),
+            ("GMT+5:45", 345),
+            ("UTC +14", 840),
+            ("Etc/GMT+2", -120),
+        ],
+    )
+    def test_an_offset_means_what_it_says(self, name: str, minutes: int) -> None:
+        """People count eastwards; only the names of the IANA database below Etc count westwards."""
+        assert datetime(2026, 7, 1, tzinfo=zone(name)).utcoffset() == timedelta(minutes=minutes)
+
+    @pytest.mark.parametrize("name", ["+15", "UTC+2:60", "GMT-14:01", "UTC+99"])
+    def test_an_offset_that_no_place_has_is_refused(self, name: str) -> None:
+        with pytest.raises(UsageError, match="from UTC"):
+            zone(name)
+
+    @pytest.mark.parametrize("name", ["Etc/GMT+20", "Etc/UTC+2", "GMT+2:0", "UTC+002", "+130"])
+    def test_a_name_with_a_sign_gets_no_likeness(self, name: str) -> None:
+        """The nearest name could have the opposite sign."""
+        with pytest.raises(UsageError) as caught:
+            zone(name)
+        assert "GMT" not in (caught.value.hint or "")
+
+    @pytest.mark.parametrize(
+        ("name", "city"),
+        [
+            ("PST", "America/Los_Angeles"),
+            ("cest", "Europe/Berlin"),
+            ("EST", "America/New_York"),
+            ("IST", "Asia/Kolkata"),
+            ("BST", "Europe/London"),
+        ],
+    )
+    def test_an_abbreviation_is_refused_with_cities(self, name: str, city: str) -> None:
+        with pytest.raises(UsageError, match="abbreviation") as caught:
+            zone(name)
+        assert city in (caught.value.hint or "")
+
+    def test_every_city_that_is_proposed_exists(self) -> None:
+        for cities in zones._ABBREVIATIONS.values():
+            assert all(zone(city) for city in cities)
 
     def test_local_without_tz_is_that_of_the_link(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The link that systems keep for their zone is followed to its name, which knows its history."""
@@ -525,7 +641,8 @@ class TestDuration:
             "7",
             "d",
             "-1h",
-            "1.5h",
+            "1.h",
+            "1mo",
             "1h30m",
             "1M",
             "7 d",

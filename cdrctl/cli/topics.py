@@ -77,10 +77,17 @@ TIMES: Rows = (
     ("today", "2026-11-20T00:00:00Z"),
     ("yesterday", "2026-11-19T00:00:00Z"),
     ("monday", "2026-11-16T00:00:00Z"),
+    ("last friday", "2026-11-13T00:00:00Z"),
+    ("last week", "2026-11-09T00:00:00Z"),
+    ("this month", "2026-11-01T00:00:00Z"),
+    ("last year", "2025-01-01T00:00:00Z"),
     ("90m", "2026-11-20T18:30:00Z"),
+    ("1.5h", "2026-11-20T18:30:00Z"),
     ("24h", "2026-11-19T20:00:00Z"),
     ("7d", "2026-11-13T20:00:00Z"),
     ("2w", "2026-11-06T20:00:00Z"),
+    ("3mo", "2026-08-20T20:00:00Z"),
+    ("1y", "2025-11-20T20:00:00Z"),
     ("2026-11-19", "2026-11-19T00:00:00Z"),
     ("2026-11", "2026-11-01T00:00:00Z"),
     ("2026-11-19T08:00", "2026-11-19T08:00:00Z"),
@@ -165,19 +172,22 @@ TOPICS = {
             "On Friday, 20 November 2026, at 20:00 UTC, these mean:",
             TIMES,
             (
-                "A day, a month or a word such as `monday` (the latest one) means its first instant, for --until as "
-                "well: `--since 2026-10 --until 2026-11` is October, whole. 90m, 24h, 7d and 2w are that long ago, "
-                "where a day is always 24 hours."
+                "A day, week, month or year means its first instant, for --until as well: `--since 2026-10 --until "
+                "2026-11` is all of October, and `--since 'last week' --until 'this week'` is the seven days from "
+                "Monday to Sunday. `monday` is the latest Monday, today included; `last monday` is before today. 90m, "
+                "24h, 7d and 2w are that long ago, where a day is always 24 hours; 3mo and 1y are the same day and "
+                "time of day of an earlier month or year."
             ),
             (
                 "Times without an offset, and days, are in the zone of --tz, else in the profile's `timezone`, else "
-                "in UTC. A zone is a name such as Europe/Berlin, or `utc`, or `local` for this machine's. A local day "
-                "has 23 or 25 hours when the clocks change. With --tz Europe/Berlin, at the same moment:"
+                "in UTC. A zone is a name such as Europe/Berlin, an offset such as +02:00 or UTC+2, `utc`, or `local` "
+                "for this machine's. Abbreviations such as PST are refused, because they do not mean one zone. A local "
+                "day has 23 or 25 hours when the clocks change. With --tz Europe/Berlin, at the same moment:"
             ),
             TIMES_IN_BERLIN,
             "Other dates are read where they have one meaning only. What could mean two things is refused:",
             TIMES_REFUSED,
-            "Durations, as for --longest-call, are a whole number and a unit: 90s, 90m, 24h, 7d or 2w.",
+            "A duration, as for --longest-call, is a number and a unit: 90s, 90m, 1.5h, 24h, 7d or 2w.",
         ),
     ),
     "windows": Topic(

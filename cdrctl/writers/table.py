@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from datetime import timezone
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from cdrctl.records import iso_instant
 from cdrctl.writers.values import columns_of, text_of
+from cdrctl.zones import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -294,7 +294,7 @@ def _positions(columns: Sequence[Column], look: Look) -> list[int]:
 
 def _head(laid: Sequence[_Laid], look: Look, room: int) -> str:
     """Return what stands above the first row: the zone, the names on as many lines as they need, a rule."""
-    zone = f"times in {_name_of(look.zone)}{look.beside}"
+    zone = f"times in {name_of(look.zone)}{look.beside}"
     folded = [list(_folded(_printable(one.column.name), one.width)) for one in laid]
     lines = [
         (" " * _GAP)
@@ -329,11 +329,6 @@ def _folded(name: str, width: int) -> Iterator[str]:
             yield _cut(line, width)
             return
     yield line
-
-
-def _name_of(zone: tzinfo) -> str:
-    named = getattr(zone, "key", None) or (str(zone) if isinstance(zone, timezone) else None)
-    return str(named or "the zone of this machine")
 
 
 def _aside(text: str, look: Look, room: int) -> str:

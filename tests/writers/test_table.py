@@ -375,5 +375,5 @@ def test_what_is_said_beside_the_zone_stands_there() -> None:
 
 
 def test_the_zone_of_a_machine_without_a_name_of_one_is_said_to_be_that() -> None:
-    assert table(replace(LOOK, zone=tzlocal())).startswith("times in the zone of this machine\n")
+    assert table(replace(LOOK, zone=tzlocal())).startswith("times in the zone of this machine (UTC")
     assert table(replace(LOOK, zone=timezone(timedelta(hours=2)))).startswith("times in UTC+02:00\n")

@@ -28,7 +28,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from cdrctl import windows
-from cdrctl.errors import UsageError
+from cdrctl.errors import UsageError, near
 from cdrctl.records import EXTRA, NUMBERS, Column, Record, Value, iso_instant, no_field, pick
 
 EXAMPLE = "for example: --where 'talk_seconds>60 and direction=inbound'"
@@ -139,13 +139,14 @@ def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, no
     """
     at = {column.name: position for position, column in enumerate(columns)}
 
-    def found(field: str) -> tuple[Callable[[Any], Value], str | None]:
+    def found(field: str) -> _Field:
         if field in at:
-            return operator.itemgetter(at[field]), columns[at[field]].kind
+            column = columns[at[field]]
+            return _Field(operator.itemgetter(at[field]), column.kind, column.values)
         first, _, key = field.partition(".")
         if first == EXTRA in at and key:
             extra = at[EXTRA]
-            return lambda row: (row[extra] or {}).get(key), None
+            return _Field(lambda row: (row[extra] or {}).get(key))
         raise no_field(field, at)
 
     return _bound(condition, found, _Readers(zone, now), warn)
@@ -158,8 +159,8 @@ def on_records(condition: Condition, *, zone: tzinfo, now: datetime, warn: Warn)
         UsageError: A value does not fit its operator.
     """
 
-    def found(field: str) -> tuple[Callable[[Any], Value], str | None]:
-        return lambda record: reach(record, field), None
+    def found(field: str) -> _Field:
+        return _Field(lambda record: reach(record, field))
 
     return _bound(condition, found, _Readers(zone, now), warn)
 
@@ -366,8 +367,22 @@ def _seconds(text: str) -> Decimal:
     return _number(text)
 
 
-_Found = Callable[[str], tuple[Callable[[Any], Value], str | None]]
-"""From a field to what takes its value, and its kind; None where a value can be anything."""
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field that is compared.
+
+    Args:
+        take: From a row or raw record to the field's value.
+        kind: The kind of its column; None where a value can be anything.
+        values: All values that it can have beside null, where the list is closed.
+    """
+
+    take: Callable[[Any], Value]
+    kind: str | None = None
+    values: tuple[str, ...] = ()
+
+
+_Found = Callable[[str], _Field]
 
 
 def _bound(condition: Condition, found: _Found, readers: _Readers, warn: Warn) -> Holds:
@@ -379,8 +394,9 @@ def _bound(condition: Condition, found: _Found, readers: _Readers, warn: Warn) -
         if condition.every:
             return lambda row: all(part(row) for part in parts)
         return lambda row: any(part(row) for part in parts)
-    take, kind = found(condition.field)
-    holds = _compared(condition, kind, readers)
+    field = found(condition.field)
+    _check_values(condition, field.values)
+    take, holds = field.take, _compared(condition, field.kind, readers)
     warned = False
 
     def compared(row: Any) -> bool:
@@ -397,6 +413,22 @@ def _bound(condition: Condition, found: _Found, readers: _Readers, warn: Warn) -
             return condition.sign in {"!=", "!~"}
 
     return compared
+
+
+def _check_values(condition: Comparison, values: tuple[str, ...]) -> None:
+    """Refuse a value that a field with a closed list of values never has.
+
+    Raises:
+        UsageError: The value is not in the list.
+    """
+    if not values or condition.sign not in {"=", "!="}:
+        return
+    for text in condition.values:
+        if text is not None and text not in values:
+            raise UsageError(
+                f"--where: {condition.field} is never {text!r}",
+                hint=f"{near(text, values)}its values are: {', '.join(values)}",
+            )
 
 
 def _compared(condition: Comparison, kind: str | None, readers: _Readers) -> Holds:

@@ -23,6 +23,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from cdrctl import PROVIDERS
 from cdrctl.errors import ProviderError, UsageError, near
 from cdrctl.placeholders import is_placeholder
 from cdrctl.windows import Window, rfc3339
@@ -424,6 +425,7 @@ class Column:
         read: How the wire spells it, when that differs from the kind's usual reader.
         read_in: The same where the page's context is needed too, such as the zone of its times.
         null_words: The words by which the provider says "nothing" in this field, besides the empty string.
+        values: All values that it can have beside null, where the list is closed.
     """
 
     name: str
@@ -433,6 +435,7 @@ class Column:
     read: Callable[[Any], Value] | None = None
     null_words: frozenset[str] = frozenset()
     read_in: Callable[[Any, Mapping[str, str]], Value] | None = None
+    values: tuple[str, ...] = ()
 
 
 def _reader_of(column: Column) -> Callable[..., Value]:
@@ -1056,12 +1059,18 @@ Outcome = Literal[
 ]
 Direction = Literal["inbound", "outbound", "internal", "unknown"]
 
+DIRECTIONS = ("inbound", "outbound", "internal", "unknown")
+OUTCOMES = (
+    *("answered", "no_answer", "busy", "cancelled", "rejected", "failed", "voicemail", "abandoned"),
+    "unknown",
+)
+
 COMMON: tuple[Column, ...] = (
-    Column("provider", "", "text", "which system the record comes from"),
+    Column("provider", "", "text", "which system the record comes from", values=tuple(PROVIDERS)),
     Column("profile", "", "text", "which profile it was read with"),
     Column("record_id", "", "text", "the provider's id of this record, unique per profile"),
     Column("call_id", "", "text", "what the records of one call have in common"),
-    Column("direction", "", "text", "inbound, outbound, internal or unknown"),
+    Column("direction", "", "text", "inbound, outbound, internal or unknown", values=DIRECTIONS),
     Column("from_number", "", "text", "calling number"),
     Column("from_name", "", "text", "calling name"),
     Column("to_number", "", "text", "called number"),
@@ -1079,6 +1088,7 @@ COMMON: tuple[Column, ...] = (
         "",
         "text",
         "answered, no_answer, busy, cancelled, rejected, failed, voicemail, abandoned or unknown",
+        values=OUTCOMES,
     ),
     Column("cause", "", "text", "the provider's own word for how it ended"),
     Column("cause_q850", "", "integer", "ITU-T Q.850 cause number"),

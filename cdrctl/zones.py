@@ -13,7 +13,9 @@ from cdrctl.errors import UsageError
 
 LONGEST_NAME = 64
 FARTHEST = timedelta(hours=14)  # no place on earth is farther from UTC
-OFFSET = re.compile(r"(?:(?:UTC|GMT) ?)?([+-])(?=[0-9]{1,2}(?:$|:)|[0-9]{4}$)([0-9]{1,2}?)(?::?([0-9]{2}))?", re.IGNORECASE)
+OFFSET = re.compile(
+    r"(?:(?:UTC|GMT) ?)?([+-])(?=[0-9]{1,2}(?:$|:)|[0-9]{4}$)([0-9]{1,2}?)(?::?([0-9]{2}))?", re.IGNORECASE
+)
 SIGNED = re.compile(r".*[+-][0-9]")
 FORMS = "write a name such as Europe/Paris, an offset such as +02:00, utc or local"
 

@@ -7,6 +7,7 @@ import functools
 import io
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from cdrctl.http import MASK
 from cdrctl.http.addresses import IN_CLEAR, in_clear
 from cdrctl.records import COMMON, File, Gap, Note, Piece, Row, Schema, common, native, outcomes, raw
 from cdrctl.writers.output import check, destination, output
+from cdrctl.zones import machine_zone
 
 if TYPE_CHECKING:
     import httpx
@@ -307,7 +309,9 @@ def local(form: str, said: tzinfo | None, typed: str, zone: str) -> dict[str, An
     """
     if said is not None or form != "table":
         return {"zone": said or windows.zone("UTC")}
-    here = windows.zone("local")
+    here = machine_zone()
+    if here is None:  # the C library takes UTC for a TZ that it cannot read, and says nothing
+        return {"zone": windows.zone("UTC"), "beside": "; TZ does not name a time zone"}
     if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
         return {"zone": windows.zone("UTC")}
     return {"zone": here, "beside": f"; {typed} in {zone}" if typed else ""}
@@ -461,6 +465,8 @@ def field_names(text: str | None) -> list[str] | None:
     fields = [name.strip() for name in text.split(",") if name.strip()]
     if not fields:
         raise UsageError("--fields names no field", hint="write it as --fields a,b,c")
+    if repeated := [name for name, times in Counter(fields).items() if times > 1]:
+        raise UsageError(f"--fields names {repeated[0]!r} more than once", hint="name each field once")
     return fields
 
 

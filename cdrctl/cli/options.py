@@ -318,7 +318,19 @@ def _from_environment(described: Any, variable: str, ctx: Any) -> Any:
 
 
 def _value(described: Any, usual: Callable[[Any, Any], Any], ctx: Any, given: Any) -> Any:
-    """Return an option's or argument's value, by typer where it is not plain."""
+    """Return an option's or argument's value, by typer where it is not plain.
+
+    Raises:
+        UsageError: The value is empty, as an unset variable of a shell script makes it.
+    """
+    if given == "" or (isinstance(given, list | tuple) and "" in given):
+        is_option = described.param_type_name == "option"
+        what = max(described.opts, key=len) if is_option else (described.metavar or described.name.upper())
+        raise UsageError(
+            f"{what} has an empty value",
+            hint=f"give it a value{', or leave the option out' if is_option else ''}; a shell variable that is not "
+            "set gives an empty value",
+        )
     wanted = getattr(described, "type_descriptor", None)  # typer has it since it reads with pydantic
     if wanted is None:
         return usual(ctx, given)

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import ConfigurationError, UsageError, near
@@ -154,11 +155,26 @@ def is_database(name: str) -> bool:
 
 
 def format_of(path: str) -> str | None:
-    """Return the format that a file's ending stands for, with or without `.gz`, or None."""
-    _, dot, ending = path.lower().removesuffix(".gz").rpartition(".")
-    if not dot:
+    """Return the format that a file's ending stands for, with or without `.gz`, or None for a name without an ending.
+
+    Raises:
+        UsageError: No format has this ending.
+    """
+    name = path.replace("\\", "/").rpartition("/")[2].lower().removesuffix(".gz")
+    ending = PurePosixPath(name).suffix.removeprefix(".")
+    if not ending:
         return None
-    return _ENDINGS.get(ending) or (ending if ending in _installed() else None)
+    installed = () if ending in _ENDINGS else tuple(_installed())
+    if ending in installed:
+        return ending
+    if ending not in _ENDINGS:
+        known = (*_ENDINGS, *installed)
+        raise UsageError(
+            f"no format has the ending .{ending}",
+            hint=f"{near(ending, known)}the endings are: {', '.join(known)}, each also with .gz where the format is "
+            "text; or name the format with -f",
+        )
+    return _ENDINGS[ending]
 
 
 def _module(name: str) -> Any:

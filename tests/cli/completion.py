@@ -45,7 +45,8 @@ TIMES = [
     ["yesterday", "its midnight"],
     *([day, "the last one's midnight"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")),
     *([day, "the last one's midnight"] for day in ("saturday", "sunday")),
-    *(["24h", "so many hours ago"], ["7d", "so many days ago"], ["2w", "so many weeks ago"]),
+    *(["24h", "24 hours ago"], ["7d", "7 days ago"], ["2w", "2 weeks ago"]),
+    *(["3mo", "3 months ago"], ["1y", "a year ago"]),
 ]
 KEPT = [
     *(["jsonl", "a JSON object on each line"], ["jsonl.gz", "the same, compressed"]),

@@ -404,7 +404,7 @@ def test_an_id_is_one_part_of_a_path_whatever_is_in_it(command: str, tmp_path: P
 @pytest.mark.parametrize("command", ASKED)
 def test_what_is_no_id_is_refused_before_anything_is_asked(command: str, tmp_path: Path) -> None:
     with bench(subject_of(command.split(maxsplit=1)[0]), tmp_path, evenly(3, SINCE, UNTIL)) as made:
-        for text in NO_IDS[command.endswith("--account") :]:  # an empty account is the profile's own
+        for text in NO_IDS:
             ran = quiet(made.shell.run(*id_words(command, text)))
             assert ran.code == 2, (text, ran.err)
             assert [one for one in made.sandbox.requests if not signs_in(one)] == []

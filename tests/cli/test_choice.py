@@ -15,6 +15,7 @@ from cdrctl.cli.app import app, loaded
 from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
 from cdrctl.profiles import secret_names
+from cdrctl.writers import FORMATS
 from tests.cli.run import NOW, Ran, configured, run
 
 YESTERDAY = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-20")
@@ -65,10 +66,32 @@ def test_a_provider_that_sends_chosen_fields_is_asked_for_those_that_are_looked_
     assert all(len(line) == 1 for line in ran.lines)
 
 
-def test_a_field_that_is_named_twice_is_written_twice_whatever_is_looked_at() -> None:
-    words = ("webex", "cdrs", *YESTERDAY, "-f", "csv", "--fields", "duration,duration", "--limit", "1")
-    for more in ((), ("--where", "answered"), ("--sort", "start_time")):
-        assert run(*words, *more).out.splitlines()[0] == "duration,duration"
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("schema", ["native", "common"])
+def test_a_field_that_is_named_twice_is_refused_in_every_format(form: str, schema: str) -> None:
+    words = ("webex", "cdrs", *YESTERDAY, "--schema", schema, "-f", form, "--fields", "direction,duration,direction")
+    ran = run(*words, "--limit", "1", "-o", "calls.out")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'direction'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("condition", "near"),
+    [("outcome=missed", "no_answer"), ("outcome in (busy, Answered)", "answered"), ("direction != in", "inbound")],
+)
+def test_a_value_that_a_closed_field_never_has_is_refused(condition: str, near: str) -> None:
+    """It would hold for no record, and an empty answer looks like a quiet day."""
+    for words in (("webex", "cdrs"), ("export",)):
+        schema = ("--schema", "common") if words[0] == "webex" else ()
+        ran = run(*words, *YESTERDAY, *schema, "--where", condition)
+        assert (ran.code, ran.out) == (2, "")
+        assert near in ran.err
+
+
+def test_null_and_patterns_fit_a_closed_field() -> None:
+    for condition in ("outcome is not null", "outcome ~ '^ans'", "outcome = null"):
+        ran = run("webex", "cdrs", *YESTERDAY, "--schema", "common", "--where", condition)
+        assert ran.code == 0
 
 
 def test_a_limit_counts_the_records_of_which_it_holds_and_after_sorting_the_first_of_all() -> None:

@@ -68,7 +68,6 @@ except ConfigurationError as error:
         ("calls.SQLITE3", "sqlite"),
         ("calls.duckdb", "duckdb"),
         ("calls.parquet.gz", "parquet"),
-        ("calls.table", None),
         ("calls.csv", "csv"),
         ("calls.tsv", "tsv"),
         ("calls.jsonl", "jsonl"),
@@ -79,7 +78,10 @@ except ConfigurationError as error:
         ("/folder.json/calls.CSV.GZ", "csv"),
         ("2026.11.19.json", "json"),
         ("calls", None),
-        ("calls.log", None),
+        ("calls.", None),
+        (".calls", None),
+        ("2026.d/calls", None),
+        ("/dev/stdout", None),
         ("calls.gz", None),
         ("folder.csv/calls", None),
         ("folder.csv\\calls", None),
@@ -91,6 +93,14 @@ except ConfigurationError as error:
 )
 def test_an_ending_stands_for_a_format(path: str, name: str | None) -> None:
     assert format_of(path) == name
+
+
+@pytest.mark.parametrize("path", ["calls.log", "report.csv.zst", "x.xls", "calls.2026-11-19", "c.csv.gz.gz", "a.table"])
+def test_an_unknown_ending_is_refused_with_the_known_ones(path: str) -> None:
+    """JSON Lines under the name of another format would surprise the program that opens the file."""
+    with pytest.raises(UsageError, match="no format has the ending") as caught:
+        format_of(path)
+    assert ".csv" in f".{caught.value.hint}".replace(" ", ".")
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:

@@ -20,7 +20,7 @@ def leaves(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
-    top = typer.main.get_group(app)
+    top: Any = typer.main.get_group(app)
     for name in top.list_commands(None):
         yield from leaves((name,), loaded(name))
 

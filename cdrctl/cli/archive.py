@@ -16,7 +16,7 @@ import typer
 
 from cdrctl import windows
 from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
-from cdrctl.cli.options import in_session
+from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.run import Session
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
 from cdrctl.errors import CdrctlError, IncompleteError, OutputError, UsageError, near
@@ -104,6 +104,7 @@ Form = Annotated[
         rich_help_panel="Archive",
     ),
 ]
+MaxWait = Annotated[str | None, MAX_WAIT[1]]
 
 
 @dataclass(slots=True)
@@ -140,6 +141,7 @@ def sync(
     allow_shrink: Shrink = False,
     tz: Zone = None,
     form: Form = None,
+    max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
     """Bring an archive up to date: the one line of a crontab.
 
@@ -162,6 +164,7 @@ def fill(
     into: Into,
     call: Calls = None,
     allow_shrink: Shrink = False,
+    max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
     """Read only what is missing in an archive, and nothing that was read before."""
     from cdrctl.archive.store import opened as archive_in  # noqa: PLC0415 - start-up time

@@ -702,6 +702,7 @@ def _client(
         conceal=session.voice.conceal,
         shelf=shelf,
         pace_shelf=pace_shelf,
+        max_wait=session.max_wait,
         transport=transport,
     )
     with closing(client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,6 +52,19 @@ TALK = {
         None,
     ),
 }
+
+MAX_WAIT: tuple[Any, Any, Any] = (
+    str | None,
+    option(
+        "--max-wait",
+        about="How long one request may wait for retries in total; waiting for a rate limit does not count. Default: "
+        "the profile's max_wait, else 15m.",
+        metavar="DURATION",
+        panel="Profile",
+    ),
+    None,
+)
+"""The option of every command that exports, and of those that fill an archive."""
 
 SHARED: Mapping[str, tuple[Any, Any, Any]] = {
     "profile": (
@@ -192,6 +206,7 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         ),
         1,
     ),
+    "max_wait": MAX_WAIT,
     "spreadsheet_safe": (
         bool,
         option(
@@ -363,7 +378,7 @@ def made(
     def body(ctx: typer.Context, **given: Any) -> None:
         with session(ctx, **{name: given[name] for name in TALK}) as opened:
             try:
-                run(opened, given)
+                run(_waiting(opened, given.get("max_wait")), given)
             except UsageError as error:
                 error.hint = _with_variables(error.hint, ctx)
                 raise
@@ -373,6 +388,15 @@ def made(
     body.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
     body.__doc__ = about
     return body
+
+
+def _waiting(opened: Session, max_wait: str | None) -> Session:
+    """Return the session in which one request may wait as long as --max-wait says, if it was given."""
+    if max_wait is None:
+        return opened
+    from cdrctl import windows  # noqa: PLC0415 - start-up time
+
+    return replace(opened, max_wait=windows.duration(max_wait))
 
 
 def _with_variables(hint: str | None, ctx: typer.Context) -> str | None:

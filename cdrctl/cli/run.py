@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -28,11 +29,15 @@ LOG_FORMATS = ("text", "json")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a running command has: the process, the voice, and where the configuration is."""
+    """What a running command has: the process, the voice, where the configuration is, and how long requests may wait.
+
+    `max_wait` is the option's value, or None where the profile says.
+    """
 
     world: World
     voice: Voice
     config: Path
+    max_wait: timedelta | None = None
 
 
 @contextmanager

@@ -258,9 +258,10 @@ def connect(
     conceal: Callable[[Sequence[str]], None],
     shelf: TokenShelf | None = None,
     pace_shelf: PaceShelf | None = None,
+    max_wait: timedelta | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Client:
-    """Return the client of one profile for one run."""
+    """Return the client of one profile for one run; `max_wait` takes the place of the profile's own."""
     from cdrctl.http import Client, sign_headers, unauthorized  # noqa: PLC0415 - httpx: only when something is asked
 
     return Client(
@@ -274,6 +275,7 @@ def connect(
         ended=provider.ended or unauthorized,
         requests_per_minute=settings.requests_per_minute,
         timeout=settings.timeout,
+        max_wait=settings.max_wait if max_wait is None else max_wait,
         largest=settings.largest_page_mb * 1024 * 1024,
         ca_file=settings.ca_file,
         shelf=shelf,

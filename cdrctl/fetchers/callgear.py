@@ -15,7 +15,6 @@ from __future__ import annotations
 import difflib
 import functools
 import json
-import random
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -40,7 +39,7 @@ from cdrctl.errors import (
 from cdrctl.fetchers import Call, Console, Option, Provider
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import MASK, Answer, Ask, Client, Manners, Token, beginning, by_offset, error_of, same_origin
-from cdrctl.http.client import retry_after
+from cdrctl.http.retry import retry_after
 from cdrctl.records import (
     Column,
     Done,
@@ -255,21 +254,16 @@ def _patiently(client: Client, ask: Ask) -> Answer:
 
     Whether it says so by the status of HTTP or in the body of a 200 is not published; so the body decides, here.
     """
-    for attempt in range(1, TRIES + 1):
+    patience = client.patience()
+    while True:
         try:
-            return client.ask(ask)
+            return client.ask(ask, patience=patience)
         except BusyError as busy:
-            if attempt == TRIES:
-                busy.message += f" ({TRIES} tries)"
-                raise
-            jitter = random.random()  # noqa: S311 - no secret: all who were told the same must not come back at once
-            asked = retry_after(busy.answer, client.clock.now())
-            wait = max(busy.wait or 0.0, 0.0 if asked is None else min(asked, LONGEST_WAIT) + jitter)
-            if busy.wait is None and asked is None:
-                wait = 2 ** (attempt - 1) * (0.75 + jitter / 2)
-            client.tell("note", f"{busy.message}; trying again in {wait:.0f} s ({attempt} of {TRIES - 1})")
-            client.clock.sleep(wait)
-    raise AssertionError  # pragma: no cover - the last try returns or raises
+            asked = [one for one in (busy.wait, retry_after(busy.answer, client.clock.now())) if one is not None]
+            if patience.tries >= TRIES and not asked and busy.status in {None, 500}:
+                busy.message += f" ({patience.tries} tries)"
+                raise  # an internal error that stays is the answer to this question
+            client.wait_to_retry(patience, busy, max(asked, default=None))
 
 
 @dataclass(slots=True)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from cdrctl.errors import UsageError
 from cdrctl.http.addresses import address, in_clear, is_loopback
+from cdrctl.windows import LONGEST_LENGTH, duration
 
 ALLOW_HTTP = Field(False, description="true to send the credential without encryption to a base_url of http://")
 """The setting of providers whose servers often stand in closed networks without TLS."""
+
+
+def _length(given: Any) -> Any:
+    """Return a length of time from its words (`15m`), or from seconds as `timeout` has them.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if not isinstance(given, str):
+        return given
+    if given.strip().isdecimal():
+        return float(given)
+    try:
+        return duration(given.strip())
+    except UsageError as error:
+        raise ValueError(f"write a length of time: {error.hint}") from None
 
 
 class Settings(BaseModel):
@@ -25,6 +44,9 @@ class Settings(BaseModel):
     ca_file: str | None = Field(None, description="PEM file of the authority that signed the server's certificate")
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
         60.0, description="seconds to wait for the next bytes of an answer"
+    )
+    max_wait: Annotated[timedelta, BeforeValidator(_length), Field(ge=timedelta(0), le=LONGEST_LENGTH)] = Field(
+        timedelta(minutes=15), description="how long one request may wait for retries in total: 15m; 0 for no retries"
     )
     largest_page_mb: Annotated[int, Field(ge=1, le=65536)] = Field(
         256, description="MiB that one answer may have, decompressed: longer ones are refused"

@@ -3,6 +3,7 @@
 from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
 from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf
 from cdrctl.http.pagers import RepeatedKeyError, by_halving, by_key, by_link, by_offset
+from cdrctl.http.retry import Patience, retry_after
 from cdrctl.http.wire import MASK, Answer, Ask, beginning, same_origin
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Clock",
     "Manners",
     "PaceShelf",
+    "Patience",
     "RepeatedKeyError",
     "Tell",
     "Token",
@@ -24,6 +26,7 @@ __all__ = [
     "by_link",
     "by_offset",
     "error_of",
+    "retry_after",
     "said",
     "same_origin",
     "sign_headers",

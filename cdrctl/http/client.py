@@ -8,16 +8,19 @@ ask      per request:  is this address ours? sign in, renew once on 401, turn th
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.http.pace import Clock, Manners, Pace, PaceShelf
+from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
 from cdrctl.http.wire import (
     MEBIBYTE,
     Answer,
@@ -36,10 +39,6 @@ from cdrctl.records import iso_instant
 if TYPE_CHECKING:
     import httpx
 
-TRIES = 5
-LONGEST_WAIT = 300.0
-"""Seconds that a `Retry-After` may make us wait: longer ones are shortened to this."""
-FIRST_BACKOFF = 1.0
 LONG_WAIT = 30.0
 """Seconds of a wait whose end is said, too."""
 RENEW_BEFORE = timedelta(seconds=60)
@@ -155,6 +154,7 @@ class Client:
         ended: Whether an answer says that the token has ended; the status 401 when left out.
         requests_per_minute: The profile's own pace; 0 for none.
         timeout: Seconds between two pieces of an answer.
+        max_wait: The total that one request may wait for retries.
         largest: Bytes that one answer may have, decompressed.
         ca_file: The authority to trust, or None for the usual ones.
         shelf: Where renewed tokens are kept, or None.
@@ -178,6 +178,7 @@ class Client:
         ended: Callable[[Answer], bool] = unauthorized,
         requests_per_minute: float | None = None,
         timeout: float = 60.0,
+        max_wait: timedelta = MAX_WAIT,
         largest: int = LARGEST,
         ca_file: str | None = None,
         shelf: TokenShelf | None = None,
@@ -204,7 +205,10 @@ class Client:
         self._jitter = jitter
         self._largest = largest
         self.read: Read | None = None  # what reads answers with records in them faster than others
-        self.tries = TRIES  # of one request at most: who only looks whether it works does not wait until it does
+        self.tries: int | None = None  # of one request at most, or None; doctor sets 1, so that it never waits
+        self._max_wait = max_wait.total_seconds()
+        self._waited_in_vain = False  # whether the last request that was tried again never got its answer
+        self._answered = False  # whether an answer ever came: then the address is right, and a lost connection returns
         self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
         self._pace = Pace(
             manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
@@ -249,8 +253,20 @@ class Client:
         """Return the URL of a path under base_url, which begins with a slash; a whole URL stays as it is."""
         return f"{self.base_url}{path}" if path.startswith("/") else path
 
-    def ask(self, ask: Ask, *, tries: int = TRIES) -> Answer:
+    def patience(self) -> Patience:
+        """Return the time that one request may wait for retries, to be used up by `ask` and `wait_to_retry`.
+
+        Once a request has waited in vain the next ones wait no more, until one is answered: a fetcher that looks
+        whether the provider is down, and an archive that goes on with another day, would else wait as long each time.
+        """
+        return Patience(0.0 if self._waited_in_vain else self._max_wait)
+
+    def ask(self, ask: Ask, *, tries: int | None = None, patience: Patience | None = None) -> Answer:
         """Return the good answer to a request, signed in, renewed once when the token has ended.
+
+        A request whose fault may pass is sent again until its patience is used up, at most `tries` times. Callers that
+        send it again themselves, because the provider says "later" in a way of its own, hand over the same patience
+        each time and wait with `wait_to_retry`.
 
         Raises:
             ProviderError: The address is not one the credential may be shown to: nothing is sent.
@@ -258,11 +274,12 @@ class Client:
         """
         self._check_address(ask.url)
         token = self._current()
-        answer = self._politely(self._signed(ask, token), tries)
+        patience = patience or self.patience()
+        answer = self._politely(self._signed(ask, token), tries, patience)
         ours = False
         while ask.signed and not ours and self._ended(answer):
             token, ours = self._instead(token, answer)
-            answer = self._politely(self._signed(ask, token), tries)
+            answer = self._politely(self._signed(ask, token), tries, patience)
         error = self._explain(answer)
         if error is not None:
             raise error
@@ -370,7 +387,7 @@ class Client:
         try:
             ask = next(flow)
             while True:
-                ask = flow.send(self._politely(ask, TRIES))
+                ask = flow.send(self._politely(ask, None, self.patience()))
         except StopIteration as done:
             token: Token = done.value
         except SignInError as error:
@@ -381,39 +398,64 @@ class Client:
         self._conceal(token.secrets)
         return token
 
-    def _politely(self, ask: Ask, tries: int) -> Answer:
+    def wait_to_retry(self, patience: Patience, error: CdrctlError, asked: float | None = None) -> None:
+        """Wait until a request may be sent again, having said why.
+
+        Args:
+            patience: What is left of the request's time; the wait is taken from it.
+            error: What was wrong with the last answer.
+            asked: The seconds for which the provider wants to be left alone, or None for a growing wait of our own.
+
+        Raises:
+            CdrctlError: The error, with when to come back: there is not so much time left.
+        """
+        if not patience.left or (asked is not None and asked > patience.left):
+            self._waited_in_vain = True
+            raise postponed(error, asked, self.clock.now(), patience) if asked else exhausted(error, patience)
+        wait = patience.wait(asked, self._jitter())
+        left = span(timedelta(seconds=patience.left))
+        self.tell("note", f"{error.message}; trying again in {wait:.0f} s{self._until(wait)}, for up to {left}")
+        patience.spent += wait
+        self.clock.sleep(wait)
+
+    def _politely(self, ask: Ask, tries: int | None, patience: Patience) -> Answer:
         """Return the first answer that is not a passing fault.
 
         Raises:
-            TemporaryError: None came in so many tries.
+            TemporaryError: None came in so many tries, or in the time that the request may wait.
         """
-        tries = min(tries, self.tries)
-        for attempt in range(1, tries + 1):
+        most = min(one for one in (tries, self.tries, sys.maxsize) if one is not None)
+        few = 0  # faults that are likely to stay
+        for attempt in count(1):
             self._wait_for_budget(ask.kind)
             self._count(ask.kind)
+            patience.tries += 1
             answer: Answer | None = None
-            sent = self.clock.now()
+            sent, began = self.clock.now(), self.clock.monotonic()
             try:
                 answer = exchange(self._pool, ask, self._largest, self.read)
             except BrokenExchangeError as broken:
+                lasting = broken.answered or not self._answered
                 error: CdrctlError = TemporaryError(
                     f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
                 )
             else:
+                self._answered = True
                 self.tell("debug", f"{ask.method} {answer.url} -> {answer.status}")
                 self._compare_clocks(answer, sent)
                 fault = self._fault(ask, answer)
                 if fault is None:
+                    self._waited_in_vain = False
                     return answer
-                error = fault
-            if attempt == tries:
+                error, lasting = fault, not _may_pass(answer, fault)
+            if patience.tries > 1:
+                patience.spent += max(0.0, self.clock.monotonic() - began)
+            few += lasting
+            if attempt >= most or few >= TRIES:
                 break
-            wait = self._backoff(attempt, answer, error)
-            ends = self._until(wait)
-            self.tell("note", f"{error.message}; trying again in {wait:.0f} s{ends} ({attempt} of {tries - 1})")
-            self.clock.sleep(wait)
-        if tries > 1 and isinstance(error, TemporaryError):
-            error.message += f" ({tries} tries)"
+            self.wait_to_retry(patience, error, self._asked(answer, error))
+        if patience.tries > 1 and isinstance(error, TemporaryError):
+            error.message += f" ({patience.tries} tries)"
         raise error
 
     def _wait_for_budget(self, kind: str) -> None:
@@ -476,7 +518,7 @@ class Client:
         `Date` is when an answer was made (RFC 9110, section 6.6.1): not before it was asked for, not after it came. One
         that a cache kept has an `Age`.
         """
-        theirs = _http_date(answer.headers.get("date", "")) if self.ahead is None else None
+        theirs = http_date(answer.headers.get("date", "")) if self.ahead is None else None
         if theirs is None or "age" in answer.headers:
             return
         with self._counting:
@@ -487,54 +529,29 @@ class Client:
             side = "ahead of" if self.ahead > timedelta(0) else "behind"
             self.tell(
                 "warning",
-                f"this machine's clock is {_span(abs(self.ahead))} {side} {self.title}'s, whose answer says "
+                f"this machine's clock is {span(abs(self.ahead))} {side} {self.title}'s, whose answer says "
                 f"{theirs.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: now, today and 24h are counted from the wrong instant",
             )
 
-    def _backoff(self, attempt: int, answer: Answer | None, error: CdrctlError) -> float:
+    def _asked(self, answer: Answer | None, error: CdrctlError) -> float | None:
+        """Return the seconds for which the provider wants to be left alone, as far as it says so."""
         if isinstance(error, TemporaryError) and error.wait is not None:
-            return min(error.wait, LONGEST_WAIT) + self._jitter()
-        asked = retry_after(answer, self.clock.now()) if answer else None
-        if asked is not None:
-            return min(asked, LONGEST_WAIT) + self._jitter()  # all who were told the same must not come back at once
-        waits = self._manners.waits
-        if answer is not None and answer.status in waits:
-            return waits[answer.status] + self._jitter()
-        return float(FIRST_BACKOFF * 2 ** (attempt - 1) * (0.75 + self._jitter() / 2))
+            return error.wait
+        if answer is None:
+            return None
+        asked = retry_after(answer, self.clock.now())
+        return asked if asked is not None else self._manners.waits.get(answer.status)
 
 
-def _span(difference: timedelta) -> str:
-    """Return a length of time as people say it: `3 h 2 min`, `12 days 4 h`."""
-    days, rest = divmod(int(difference.total_seconds()) // 60, 24 * 60)
-    hours, minutes = divmod(rest, 60)
-    parts = [(days, "days"), (hours, "h"), (minutes, "min")]
-    return " ".join([f"{n} {unit}" for n, unit in parts if n][:2])
+def _may_pass(answer: Answer, fault: CdrctlError) -> bool:
+    """Return whether a fault is worth waiting for as long as is allowed.
 
-
-def retry_after(answer: Answer, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for, given in seconds or as a date, or None.
-
-    A date is measured against the answer's own `Date`, so that a wrong clock here does no harm (RFC 9110, 10.2.3).
+    A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
+    API's, is more often the answer to this request, or of another server: it is asked for a few times.
     """
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    until = _http_date(text)
-    if until is None:
-        return None
-    return max(0.0, (until - (_http_date(answer.headers.get("date", "")) or now)).total_seconds())
-
-
-def _http_date(text: str) -> datetime | None:
-    if not text:
-        return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - start-up time: httpx loads it too
-
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if isinstance(fault, TemporaryError) and fault.wait is not None:
+        return True
+    return not answer.good and answer.status != 500  # noqa: PLR2004 - RFC 9110, section 15.6.1
 
 
 LONGEST_WORDS = 500

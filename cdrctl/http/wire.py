@@ -108,7 +108,14 @@ class Answer:
 
 
 class BrokenExchangeError(Exception):
-    """The exchange failed in a way that another try may mend; the text says how."""
+    """The exchange failed in a way that another try may mend; the text says how.
+
+    `answered` says that the answer had begun: the server was reached, and its answer broke off.
+    """
+
+    def __init__(self, text: str, *, answered: bool = False) -> None:
+        super().__init__(text)
+        self.answered = answered
 
 
 def host_of(url: str) -> str:
@@ -355,7 +362,7 @@ def exchange(connections: Connections, ask: Ask, largest: int, read: Read | None
         if came is None:  # whenever its thread comes back, there may be nobody left who waits for what it brings
             lane.work.put(None)
     if came is None:
-        raise BrokenExchangeError(f"an answer of {host_of(ask.url)} was not whole after {seconds:g} s")
+        raise BrokenExchangeError(f"an answer of {host_of(ask.url)} was not whole after {seconds:g} s", answered=True)
     _idle.append(lane)
     if isinstance(came, Answer):
         return came
@@ -494,14 +501,19 @@ def _sent(connections: Connections, ask: Ask) -> Iterator[httpx.Response]:
         request.url = url
     except (httpx.InvalidURL, ValueError, TypeError):  # a character that cannot be encoded is a ValueError
         raise _unwritable(host) from None
+    answered = False
     try:
         response = connections.transport(url).handle_request(request)
+        answered = True
         try:
             yield response
         finally:
             response.close()
     except httpx.HTTPError as error:
-        raise _failure(error, host) from None
+        failure = _failure(error, host)
+        if isinstance(failure, BrokenExchangeError):
+            failure.answered = answered
+        raise failure from None
     except UnicodeError:  # a host name that the system's resolver cannot even write
         raise _unwritable(host) from None
 
@@ -591,7 +603,7 @@ def _body(response: httpx.Response, headers: Mapping[str, str], host: str) -> It
         try:
             yield from _inflated(chunks)
         except zlib.error:
-            raise BrokenExchangeError(f"{host} sent a body whose compression is broken") from None
+            raise BrokenExchangeError(f"{host} sent a body whose compression is broken", answered=True) from None
     else:
         raise ProviderError(
             f"{host} sent a body compressed in a way that was not asked for ({coding[:40]})",

@@ -273,18 +273,21 @@ def test_a_passing_fault_costs_no_record_and_a_lasting_one_is_temporary(answer: 
     assert len(service.ids(SINCE, UNTIL)) == 1
     assert len(service.slept) == 3
     assert service.slept == sorted(service.slept), "each wait is longer"
-    service = a_day(1, rules={"get.call_legs_report": [fault] * 9})
+    service = a_day(1, rules={"get.call_legs_report": [fault] * 99})
     error = service.fails(TemporaryError)
     assert error.exit_code == 5
-    assert "(5 tries)" in error.message
-    assert len(service.params) == 5
+    if answer.status_code in {200, 500}:
+        assert "(5 tries)" in error.message
+        assert len(service.params) == 5
+    else:  # it is overloaded, or being restarted
+        assert sum(service.slept) == pytest.approx(900)
 
 
 def test_retry_after_is_heeded_within_bounds() -> None:
     def later(after: str) -> Rule:
         return lambda _body: httpx.Response(429, headers={"Retry-After": after})
 
-    rules = [later("20"), later("99999"), later("Fri, 20 Nov 2026 12:06:40 GMT"), later("soon")]
+    rules = [later("20"), later("300"), later("Fri, 20 Nov 2026 12:06:40 GMT"), later("soon")]
     service = a_day(1, rules={"get.call_legs_report": rules})
     assert len(service.ids(SINCE, UNTIL)) == 1
     first, second, third, fourth = service.slept
@@ -292,6 +295,9 @@ def test_retry_after_is_heeded_within_bounds() -> None:
     assert 300 <= second <= 301
     assert 0 <= third <= 81
     assert 6 <= fourth <= 10
+    service = a_day(1, rules={"get.call_legs_report": [later("99999")]})
+    assert "2026-11-21T15:46:40Z" in words(service.fails(TemporaryError))
+    assert service.slept == []
 
 
 @pytest.mark.parametrize("status", [404, 405])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http import Ask, Budget, Manners
-from cdrctl.http.client import LONGEST_WAIT, TRIES, retry_after
+from cdrctl.http.retry import TRIES, retry_after
 from tests.http.wires import NOON, RESET, SILENCE, Hands, an_answer, answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b'{"items":[1]}')
@@ -60,7 +61,7 @@ def test_what_stays_broken_is_temporary_and_said_in_words(what: str) -> None:
 
 
 def test_waits_double_are_bounded_and_jittered() -> None:
-    for jitter, waits in ((0.0, [0.75, 1.5, 3, 6]), (1.0, [1.25, 2.5, 5, 10])):
+    for jitter, waits in ((0.0, [0.75, 1.5, 3, 6]), (1.0, [1.25, 2.5, 5, 10])):  # a 500 gets few tries
         hands = Hands()
         transport, _ = answering(httpx.Response(500))
         with pytest.raises(TemporaryError):
@@ -143,7 +144,7 @@ def test_tries_are_paced_too() -> None:
     acme.get("/x")
     assert hands.waits == [1.0, 60.0]
     assert ("wait", "waiting 60 s, until 12:01:01 UTC: that is as fast as Acme may be asked") in told
-    assert ("note", "Acme failed (HTTP 503); trying again in 1 s (1 of 4)") in told
+    assert ("note", "Acme failed (HTTP 503); trying again in 1 s, for up to 15 min") in told
 
 
 def test_fewer_tries_may_be_asked_for() -> None:
@@ -170,14 +171,18 @@ def next_of(errors: Iterator[CdrctlError | None], _body: object) -> CdrctlError 
 
 
 def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
-    for named, waited in ((7.0, 7.5), (86400.0, LONGEST_WAIT + 0.5)):
-        hands = Hands()
-        fault = TemporaryError("not yet")
-        fault.wait = named
-        errors: Iterator[CdrctlError | None] = iter([fault, None])
-        transport, _ = answering(GOOD)
-        client(hands=hands, transport=transport).get("/x", whole=partial(next_of, errors))
-        assert hands.waits == [waited]
+    hands = Hands()
+    fault = TemporaryError("not yet")
+    fault.wait = 7.0
+    errors: Iterator[CdrctlError | None] = iter([fault, None])
+    transport, _ = answering(GOOD)
+    client(hands=hands, transport=transport).get("/x", whole=partial(next_of, errors))
+    assert hands.waits == [7.5]
+    fault.wait = 86400.0
+    with pytest.raises(TemporaryError) as caught:
+        client(hands=hands, transport=transport).get("/x", whole=lambda _body: fault)
+    assert caught.value.message == "not yet: it asks to be left alone for 24 h"
+    assert hands.waits == [7.5]
 
 
 @pytest.mark.parametrize(("body", "what"), [(b"null", "null"), (b"", "an empty body")])
@@ -238,12 +243,133 @@ def test_no_retry_after_is_fatal(header: str, date: str) -> None:
     assert seconds is None or seconds >= 0
 
 
-@pytest.mark.parametrize(("asked_for", "waited"), [("7", 7.5), ("0", 0.5), ("86400", LONGEST_WAIT + 0.5), ("-1", 1.0)])
+@pytest.mark.parametrize(
+    ("asked_for", "waited"), [("7", 7.5), ("0", 0.5), ("301", 301.5), ("899.5", 1.0), ("900", 900), ("-1", 1.0)]
+)
 def test_a_wait_that_is_asked_for_is_kept_within_bounds(asked_for: str, waited: float) -> None:
     hands = Hands()
     transport, _ = answering(httpx.Response(429, headers={"Retry-After": asked_for}), GOOD)
     client(hands=hands, transport=transport).get("/x")
     assert hands.waits == [waited]
+
+
+DAY_LATER = "2026-11-21T12:00:01Z"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("asked", ["86400", "Sat, 21 Nov 2026 12:00:00 GMT", "901"])
+def test_who_is_told_to_come_back_much_later_ends_at_once_and_says_when(status: int, asked: str) -> None:
+    hands = Hands()
+    transport, heard = answering(httpx.Response(status, headers={"Retry-After": asked}), GOOD)
+    with pytest.raises(TemporaryError) as caught:
+        client(hands=hands, transport=transport).get("/x")
+    assert (len(heard), hands.waits, caught.value.exit_code) == (1, [], 5)
+    back, length = ("2026-11-20T12:15:02Z", "15 min 1 s") if asked == "901" else (DAY_LATER, "24 h")
+    assert back in (caught.value.hint or "")
+    assert length in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("asked", ["9" * 30, "9" * 400, "9" * 5000])
+def test_no_instant_is_named_for_a_wait_without_end(asked: str) -> None:
+    transport, heard = answering(httpx.Response(429, headers={"Retry-After": asked}))
+    with pytest.raises(TemporaryError, match="HTTP 429") as caught:
+        client(transport=transport).get("/x")
+    assert "more than a year" in caught.value.message
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize("minutes", [1, 10, 15, 60])
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
+def test_a_server_that_will_return_is_waited_for_up_to_the_total_and_not_longer(status: int, minutes: int) -> None:
+    hands = Hands()
+    transport, _ = answering(httpx.Response(status))
+    with pytest.raises(TemporaryError) as caught:
+        client(hands=hands, transport=transport, max_wait=timedelta(minutes=minutes)).get("/x")
+    assert sum(hands.waits) == pytest.approx(60 * minutes)
+    assert max(hands.waits) <= 75
+    length = f"{minutes} min" if minutes < 60 else "1 h"
+    assert caught.value.message.endswith(f"(after {length} of retries)")
+
+
+def test_a_server_that_builds_its_views_for_ten_minutes_is_waited_for() -> None:
+    hands = Hands()
+
+    def building(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(503) if hands.seconds < 600 else httpx.Response(200, content=b'{"items":[1]}')
+
+    assert client(hands=hands, transport=httpx.MockTransport(building)).get("/x").body == {"items": [1]}
+    assert 600 <= sum(hands.waits) <= 675
+
+
+def test_no_retries_at_all() -> None:
+    hands = Hands()
+    transport, heard = answering(httpx.Response(503, headers={"Retry-After": "0"}))
+    with pytest.raises(TemporaryError, match="HTTP 503"):
+        client(hands=hands, transport=transport, max_wait=timedelta(0)).get("/x")
+    assert (len(heard), hands.waits) == (1, [])
+
+
+def test_a_server_that_asks_for_no_wait_is_not_asked_without_pause() -> None:
+    hands = Hands()
+    transport, heard = answering(httpx.Response(429, headers={"Retry-After": "0"}))
+    with pytest.raises(TemporaryError):
+        client(hands=hands, transport=transport).get("/x")
+    assert sum(hands.waits) == pytest.approx(900)
+    assert len(heard) < 40
+
+
+def test_waiting_for_the_rate_limit_does_not_count() -> None:
+    hands = Hands()
+    transport, heard = answering(httpx.Response(503))
+    manners = Manners(budgets={"page": Budget(1, 600)})
+    with pytest.raises(TemporaryError):
+        client(hands=hands, transport=transport, manners=manners, max_wait=timedelta(seconds=60)).get("/x")
+    assert len(heard) > 5
+    assert hands.seconds == 600 * (len(heard) - 1)
+
+
+def test_the_time_that_a_retry_takes_counts() -> None:
+    hands = Hands()
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        hands.seconds += 300
+        return httpx.Response(504)
+
+    with pytest.raises(TemporaryError):
+        client(hands=hands, transport=httpx.MockTransport(slow)).get("/x")
+    assert hands.seconds <= 300 + 900 + 300
+
+
+def test_a_connection_that_is_lost_in_the_middle_is_waited_for_and_one_that_never_was_is_not() -> None:
+    hands = Hands()
+    lost = httpx.ConnectError("[Errno 111] Connection refused")
+    transport, heard = answering(GOOD, *[lost] * 12, GOOD)
+    acme = client(hands=hands, transport=transport)
+    assert acme.get("/x").good
+    assert acme.get("/x").good
+    assert len(heard) == 14
+    transport, heard = answering(*[lost] * 12, GOOD)
+    with pytest.raises(TemporaryError):
+        client(transport=transport).get("/x")
+    assert len(heard) == TRIES
+
+
+def test_one_request_has_one_total_however_its_caller_sends_it_again() -> None:
+    hands = Hands()
+    transport, _ = answering(httpx.Response(503), GOOD)
+    acme = client(hands=hands, transport=transport)
+    patience = acme.patience()
+    later = TemporaryError("Acme says later")
+
+    def again() -> None:
+        while acme.ask(Ask("GET", "http://cdr.example/v1/x"), patience=patience).good:
+            acme.wait_to_retry(patience, later, 100)
+
+    with pytest.raises(TemporaryError) as caught:
+        again()
+    assert caught.value is later
+    assert 800 < sum(hands.waits) <= 900
+    assert sum(hands.waits) == pytest.approx(patience.spent)
 
 
 def test_half_a_secret_is_never_quoted() -> None:

@@ -8,8 +8,11 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
+from tests.contract.bench import NOW
 from tests.reliability.proxy import Reply, Spoil, Wire, passed_on
 
 MEBIBYTE = 1024 * 1024
@@ -275,10 +278,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault("429 with `Retry-After` in seconds", status(429, LATER), "asked too fast"),
     Fault(
         "429 with `Retry-After` as a date",
-        status(429, ("Retry-After", "Fri, 01 Jan 2038 00:00:00 GMT")),
+        status(429, ("Retry-After", format_datetime(NOW + timedelta(minutes=2), usegmt=True))),
         "asked too fast",
     ),
-    Fault("429 with an absurd `Retry-After`", status(429, ("Retry-After", "9" * 30)), "asked too fast"),
+    Fault(
+        "429 with a `Retry-After` of a day, longer than `max_wait`",
+        status(429, ("Retry-After", "86400")),
+        "run it again after",
+        passes=False,
+    ),
+    Fault("429 with an absurd `Retry-After`", status(429, ("Retry-After", "9" * 30)), "more than a year", passes=False),
     Fault("500", status(500), "HTTP 500"),
     Fault("502 with an HTML page", status(502, content=PAGE), "HTTP 502"),
     Fault("503 with `Retry-After`", status(503, LATER), "HTTP 503"),

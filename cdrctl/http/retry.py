@@ -1,0 +1,139 @@
+"""How long one request may wait for retries, and when the next one is due.
+
+A retry waits for what the provider asks for (`Retry-After`, RFC 9110, section 10.2.3), else for a growing time of our
+own. All waits of one request share one total, `max_wait`. Waiting for a rate limit is not a retry and does not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cdrctl.errors import CdrctlError, TemporaryError
+from cdrctl.windows import rfc3339
+
+if TYPE_CHECKING:
+    from cdrctl.http.wire import Answer
+
+MAX_WAIT = timedelta(minutes=15)
+"""The total that one request may wait for retries when nothing else is set."""
+
+TRIES = 5
+"""Attempts at a request whose fault is likely to stay: a wrong address, a body that is not JSON, an HTTP 500."""
+
+FIRST_BACKOFF = 1.0
+LONGEST_BACKOFF = 60.0
+"""Seconds: the waits of our own double from the first to the longest."""
+
+_DOUBLINGS = 6
+"""After so many doublings a wait is longer than the longest."""
+
+NO_INSTANT = timedelta(days=366)
+"""A provider that asks for more than this is not believed to name an instant."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """The time that one request may still wait for retries.
+
+    Args:
+        total: Seconds that all waits of the request may take together.
+        spent: Seconds that it has waited so far, with the time that its retries took.
+        tries: Attempts so far.
+    """
+
+    total: float
+    spent: float = 0.0
+    tries: int = 0
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left."""
+        return max(0.0, self.total - self.spent)
+
+    def wait(self, asked: float | None, jitter: float) -> float:
+        """Return the seconds until the next try; with what is left this is never more.
+
+        `asked` is what the provider wants, or None. `jitter` is between 0 and 1: clients that were told the same do
+        not return at the same instant. A provider that keeps asking for next to nothing is asked less and less often.
+        """
+        doubled = FIRST_BACKOFF * 2.0 ** min(max(self.tries, 1) - 1, _DOUBLINGS)
+        wait = min(doubled, LONGEST_BACKOFF) * (0.75 + jitter / 2)
+        if asked is not None:
+            wait = asked + jitter if self.tries <= TRIES else max(asked + jitter, wait)
+        return min(wait, self.left)
+
+
+def postponed(error: CdrctlError, asked: float, now: datetime, patience: Patience) -> CdrctlError:
+    """Return the error of a provider that asks for a longer wait than is allowed, with when to come back."""
+    if isinstance(error, TemporaryError):
+        error.wait = asked
+    if asked > NO_INSTANT.total_seconds():
+        error.message += ": it asks to be left alone for more than a year"
+        error.hint = "run it again later; if it stays, ask the provider's support"
+        return error
+    wanted = timedelta(seconds=asked)
+    back = rfc3339((now + wanted + timedelta(seconds=1)).replace(microsecond=0)).replace(".000Z", "Z")
+    error.message += f": it asks to be left alone for {span(wanted)}"
+    error.hint = (
+        f"run it again after {back}, in {span(wanted)}; nothing is lost. One request may wait "
+        f"{span(timedelta(seconds=patience.total))} in total: --max-wait allows more"
+    )
+    return error
+
+
+def exhausted(error: CdrctlError, patience: Patience) -> CdrctlError:
+    """Return the error of a request that was tried again for as long as is allowed."""
+    error.message += _tried(patience)
+    error.hint = "nothing is lost: run it again later, or allow more time with --max-wait"
+    return error
+
+
+def _tried(patience: Patience) -> str:
+    """Return for how long a request was sent again, to stand at the end of a message."""
+    if patience.spent < 1:
+        return ""
+    seconds = patience.spent if patience.spent < 60 else 60 * round(patience.spent / 60)  # noqa: PLR2004
+    return f" (after {span(timedelta(seconds=seconds))} of retries)"
+
+
+def span(length: timedelta) -> str:
+    """Return a length of time in its two largest units: `12 days 4 h`, `36 h`, `3 h 2 min`, `45 s`."""
+    seconds = round(length.total_seconds())
+    days = seconds // 86_400 if seconds >= 2 * 86_400 else 0
+    parts = [
+        (days, "days"),
+        (seconds // 3_600 - 24 * days, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ]
+    return " ".join([f"{number} {unit}" for number, unit in parts if number][:2]) or "0 s"
+
+
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds that `Retry-After` asks for, given in seconds or as a date, or None.
+
+    A date is measured against the answer's own `Date`, so that a wrong clock here does no harm (RFC 9110, section
+    10.2.3).
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    until = http_date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (http_date(answer.headers.get("date", "")) or now)).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the UTC instant of an HTTP date (RFC 9110, section 5.6.7), or None if it is not one."""
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - start-up time: httpx loads it too
+
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -38,7 +38,20 @@ from cdrctl.errors import (
 )
 from cdrctl.fetchers import Call, Console, Option, Provider
 from cdrctl.fetchers.settings import Settings
-from cdrctl.http import MASK, Answer, Ask, Client, Manners, Token, beginning, by_offset, error_of, same_origin
+from cdrctl.http import (
+    MASK,
+    Answer,
+    Ask,
+    Client,
+    Manners,
+    Token,
+    Total,
+    beginning,
+    by_offset,
+    error_of,
+    read_total,
+    same_origin,
+)
 from cdrctl.http.retry import retry_after
 from cdrctl.records import (
     Column,
@@ -281,6 +294,7 @@ class Report:
         context: What a record's columns need to know besides the record.
         read_until: Every record that started before has been read.
         by_end: A record came that shows the service to select by the end of a call.
+        doubted: Whether the user has been warned that totals are wrong.
     """
 
     account: Account
@@ -295,6 +309,17 @@ class Report:
     context: Mapping[str, str] = field(default_factory=dict)
     read_until: datetime | None = None
     by_end: bool = False
+    doubted: bool = False
+
+    def doubt(self) -> None:
+        """Warn, once, that the totals of this listing are wrong."""
+        if not self.doubted:
+            self.doubted = True
+            self.account.client.tell(
+                "warning",
+                f"the totals that {TITLE} sends with {self.method} are wrong and cannot be relied upon: pages are read "
+                "until an empty one comes",
+            )
 
     def page(self, span: Mapping[str, str], offset: int, *, first: bool = False) -> tuple[list[Record], int | None]:
         """Return one page and the total that came with it; `first` asks for nothing but the earliest record."""
@@ -314,7 +339,10 @@ class Report:
                 if not self.leave_out(unknown):
                     raise
             else:
-                return check_records(result.get("data"), "data", TITLE), _total(result)
+                total = _total(result)
+                if total.wrong:
+                    self.doubt()
+                return check_records(result.get("data"), "data", TITLE), total.rows
 
     def leave_out(self, unknown: UnknownParameterError) -> bool:
         """Ask for fewer fields from now on, if those may be what the service does not know; return whether so.
@@ -341,8 +369,8 @@ class Report:
 _BY_START = ({"field": "start_time", "order": "asc"},)
 
 
-def _total(result: Mapping[str, Any]) -> int | None:
-    return _whole_number(_metadata(result), "total_items")
+def _total(result: Mapping[str, Any]) -> Total:
+    return read_total(_metadata(result).get("total_items"))
 
 
 def legs(
@@ -622,58 +650,102 @@ def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> b
     return bool(starts) and starts == sorted(starts) and starts[-1] >= window.until
 
 
+@dataclass(slots=True)
+class Reading:
+    """What one reading of a span, from its first page to its last, has shown.
+
+    Args:
+        ids: The records that came.
+        totals: The different totals that came with its pages.
+        rows: How many rows came: more than there are records, if some came twice.
+        idle: How many pages in a row, up to now, had rows but no new record.
+        doubtful: Whether more records came than a total announced.
+    """
+
+    ids: set[str] = field(default_factory=set)
+    totals: set[int] = field(default_factory=set)
+    rows: int = 0
+    idle: int = 0
+    doubtful: bool = False
+
+    @property
+    def trusted(self) -> bool:
+        """Whether totals came and nothing is against them."""
+        return bool(self.totals) and not self.doubtful
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing came or went meanwhile, so that no row moved from a page to one that had been read.
+
+        Where totals do not tell, a record that came twice does.
+        """
+        return len(self.totals) == 1 if self.trusted else self.rows == len(self.ids)
+
+    def add(self, page: Sequence[Record], total: int | None, identity: Callable[[Record], str]) -> None:
+        """Count a page and the total that came with it."""
+        ids = set(map(identity, page))
+        self.idle = self.idle + 1 if page and ids <= self.ids else 0
+        self.ids |= ids
+        self.rows += len(page)
+        if total is not None:
+            self.totals.add(total)
+            self.doubtful = self.doubtful or len(self.ids) > total
+
+
 def _reading(
     report: Report, span: Mapping[str, str], name: str, *, divisible: bool, window: Window | None = None
 ) -> Generator[Piece, None, bool]:
     """Yield the pages of one span, and return False if it must be asked for in parts.
 
     Rows of one second have no order among themselves, and rows may come and go meanwhile: what came is counted, and
-    the span is read once more if that is not the total, or if that has changed.
+    the span is read once more if that is not the total, or if that has changed. A total that is lower than what came is
+    wrong, and then an empty page is the end.
     """
     came: set[str] = set()
-    totals: list[int] = []
+    most = 0
     for again in (False, True):
-        offset, idle = 0, 0
-        first_total = len(totals)
-        now: set[str] = set()
+        reading = Reading()
         for page, total in by_offset(functools.partial(report.page, span), report.page_size):
-            if total is not None:
-                totals.append(total)
-            too_many = max(total or 0, offset + len(page)) > FARTHEST_OFFSET
+            offset = reading.rows + len(page)
+            too_many = max(total or 0, offset) > FARTHEST_OFFSET
             past = too_many and _is_past(report, page, window)
             if divisible and not past and total is not None and total > FARTHEST_OFFSET:
                 return False
-            ids = set(map(report.identity, page))
-            idle = idle + 1 if ids <= now else 0
-            now |= ids
-            came |= ids
+            reading.add(page, total, report.identity)
+            if reading.doubtful:
+                report.doubt()
             yield Page(page, report.context)
-            offset += len(page)
             if window is not None:
                 _follow(report, page, window)
             if past:
                 return True
-            if page and idle >= IDLE_PAGES:
-                if total is None:
+            if reading.idle and reading.trusted and total == len(reading.ids):
+                break  # all that there is came, and now it comes again
+            if reading.idle >= IDLE_PAGES:
+                if not reading.trusted:
                     yield Gap(f"{TITLE} sends the same records for {name} again and again", "run it again later")
                     return True
                 break
-            more = len(page) > 0 and (total is None or offset < total)
-            if more and offset > FARTHEST_OFFSET:
+            last = not page or (len(page) < report.page_size and total == offset)
+            if not last and offset > FARTHEST_OFFSET:
                 if divisible:
                     return False
-                said = f"has {total}" if total is not None else f"has more than {offset}"
+                said = f"has {total}" if total is not None and total > offset else f"has more than {offset}"
                 yield Gap(
                     f"{TITLE} {said} records for {name} and lets {offset} of them be read",
                     "ask for them in parts, with --filter",
                 )
                 return True
-        most = max(totals, default=0)
-        if len(came) >= most and (again or len(set(totals[first_total:])) < 2):  # noqa: PLR2004 - it never changed
+        new = len(reading.ids - came)
+        came |= reading.ids
+        most = max(most, *reading.totals, 0)
+        if len(came) >= most and (reading.steady or (again and (reading.trusted or not new))):
             return True
         if again:
+            counted = f"counts {most} records for {name} and sent {len(came)} different ones"
+            moved = f"moved records of {name} from page to page while they were read"
             yield Gap(
-                f"{TITLE} counts {most} records for {name} and sent {len(came)} different ones",
+                f"{TITLE} {counted if len(came) < most else moved}",
                 "run it again; if it stays, ask for a window that ends earlier",
             )
             return True
@@ -1208,8 +1280,10 @@ def check(client: Client, settings: CallGearSettings) -> str:
     name, report.zone = _zone_of(account)
     until = client.clock.now().replace(microsecond=0)
     records, total = report.page(span_of(Window(until - DAY, until), report.zone), 0)
-    count = len(records) if total is None else total
-    found = "1 leg" if count == 1 else f"{count} legs"
+    if total is None or total < len(records):
+        found = "legs" if records else "no legs"
+    else:
+        found = "1 leg" if total == 1 else f"{total} legs"
     return f"signed in; times are of {name}; {found} in the last 24 hours"
 
 

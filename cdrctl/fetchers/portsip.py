@@ -43,9 +43,11 @@ from cdrctl.http import (
     Client,
     Manners,
     Token,
+    Total,
     beginning,
     by_offset,
     error_of,
+    read_total,
     said,
     same_origin,
 )
@@ -307,19 +309,6 @@ def _alive(listing: Listing, window: Window) -> bool:
         listing.page(listing.where(Window(window.since - SMALLEST, window.since)), 0, size=1)
         return True
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """The `count` of a page.
-
-    Args:
-        rows: How many records it says there are; None if there is no `count`, or one that is not a number from 0 on.
-        wrong: Whether there is a `count` that cannot be one, such as `true` or -1.
-    """
-
-    rows: int | None
-    wrong: bool = False
 
 
 @dataclass(slots=True)
@@ -1179,12 +1168,7 @@ def _items(answer: Answer) -> Sequence[Record]:
 
 
 def _total(answer: Answer) -> Total:
-    raw = pick(answer.body, "count")
-    with suppress(ValueError):
-        count = read_integer(raw)
-        if 0 <= count < 10**12:  # no PBX has more
-            return Total(count)
-    return Total(None, wrong=raw not in (None, ""))
+    return read_total(pick(answer.body, "count"))
 
 
 _PLACE = re.compile(r"/(user/cdrs|cdrs|calllogs|call_reports|completed_call_reports|blobs)(/[^/]+)?(?:/destroy)?\Z")

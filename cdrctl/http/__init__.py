@@ -2,7 +2,7 @@
 
 from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
 from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf
-from cdrctl.http.pagers import RepeatedKeyError, by_halving, by_key, by_link, by_offset
+from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
 from cdrctl.http.retry import Patience, retry_after
 from cdrctl.http.wire import MASK, Answer, Ask, beginning, same_origin
 
@@ -20,12 +20,14 @@ __all__ = [
     "Tell",
     "Token",
     "TokenShelf",
+    "Total",
     "beginning",
     "by_halving",
     "by_key",
     "by_link",
     "by_offset",
     "error_of",
+    "read_total",
     "retry_after",
     "said",
     "same_origin",

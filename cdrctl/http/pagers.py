@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sized
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cdrctl.errors import ProviderError
 from cdrctl.http.wire import Answer
+from cdrctl.records import read_integer
 from cdrctl.windows import Window, halve
 
 
@@ -60,6 +63,32 @@ def by_key(ask: Callable[[str | None], Answer], key: Callable[[Answer], str | No
             )
         seen.add(at)
         answer = ask(at)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The total that came with a page.
+
+    Args:
+        rows: How many records it says there are; None if there is no total, or one that is not a number from 0 on.
+        wrong: Whether there is a total that cannot be one, such as `true` or -1.
+    """
+
+    rows: int | None
+    wrong: bool = False
+
+
+MOST_RECORDS = 10**12
+"""A total as high as this is wrong: no provider has as many records."""
+
+
+def read_total(raw: Any) -> Total:
+    """Return the total that a provider sent, which may be anything; None and an empty text mean that none was sent."""
+    with suppress(ValueError):
+        rows = read_integer(raw)
+        if 0 <= rows < MOST_RECORDS:
+            return Total(rows)
+    return Total(None, wrong=raw not in (None, ""))
 
 
 Rows = TypeVar("Rows", bound=Sized)

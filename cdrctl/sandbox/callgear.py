@@ -407,6 +407,11 @@ SWITCHES: dict[str, Switch] = {
     ),
     "short_page": Switch("off", (), r"[1-9]\d*", meaning="every other page has so many rows fewer, but at least one"),
     "grow": Switch("0", (), r"\d+", meaning="rows that come into a window at each request for its pages but the first"),
+    "total": Switch(
+        "right",
+        ("zero", "page", "half", "shrinking", "true", "negative", "text", "absent"),
+        meaning="what total_items says; page: rows of this page; shrinking: rows not yet sent; true: a JSON boolean",
+    ),
     "ties": Switch(
         "stable", (), r"moving", "moving", "moving: rows that sort alike change places from request to request"
     ),
@@ -871,7 +876,7 @@ class CallGear:
         users = [user for user in self._users() if condition is None or condition(user)]
         users = _sorted(users, order, dict.__getitem__)
         page = [_only(user, chosen) for user in users[offset : offset + limit]]
-        return page, {"total_items": len(users)}
+        return page, self._total(len(users), offset, len(page))
 
     def _report(self, method: str, params: Record, caller: _Caller) -> tuple[Any, Record]:
         """Answer one of the three reports."""
@@ -901,7 +906,22 @@ class CallGear:
         if short != "off" and self._pages % 2:
             page = page[: max(1, len(page) - int(short))]
         records = [_only(self._record(method, row), chosen) for row in page]
-        return records, {"total_items": len(rows), "version": None}
+        return records, self._total(len(rows), offset, len(page)) | {"version": None}
+
+    def _total(self, count: int, offset: int, page: int) -> Record:
+        """Return what a page's metadata says of how many rows there are."""
+        said: dict[str, Any] = {
+            "right": count,
+            "zero": 0,
+            "page": page,
+            "half": count // 2,
+            "shrinking": max(0, count - offset),
+            "true": True,
+            "negative": -1,
+            "text": f"{count} rows",
+        }
+        switched = self.switched["total"]
+        return {"total_items": said[switched]} if switched in said else {}
 
     # parameters
 

@@ -737,6 +737,62 @@ def test_a_total_that_falls_is_read_again() -> None:
     assert service.tally.gaps == []
 
 
+@pytest.mark.parametrize(("total", "divisible"), [(0, True), (10_000, True), (True, True), (0, False)])
+def test_a_wrong_total_does_not_hide_that_a_window_must_be_halved(total: Any, divisible: bool) -> None:  # noqa: FBT001
+    """Of a window with more rows than can be paged through; of a single second of them it is said."""
+    texts = [f"2026-11-18 09:00:{second:02}" for second in (range(12) if divisible else [0] * 12)]
+    service = Service()
+
+    def listing(body: Wire) -> httpx.Response:
+        params = body["params"]
+        inside = [n for n, text in enumerate(texts) if params["date_from"] <= text <= params["date_till"]]
+        number = params["offset"] // 10_000
+        second = inside[number] if number < len(inside) else None
+        rows = (
+            [] if second is None else [{"id": second * 10_000 + n, "start_time": texts[second]} for n in range(10_000)]
+        )
+        return reply(body, rows, total)
+
+    service.rules["get.call_legs_report"] = [listing] * 999
+    first = at("2026-11-18T08:00")
+    until = first + timedelta(seconds=12 if divisible else 1)
+    pieces = list(service.pieces(first, until, longest_call=timedelta(0)))
+    found = {record["id"] for piece in pieces if isinstance(piece, Page) for record in piece.records}
+    gaps = [piece for piece in pieces if isinstance(piece, Gap)]
+    assert max(params["offset"] for params in service.params) <= 100_000
+    assert len(found) == (120_000 if divisible else 110_000)
+    assert bool(gaps) is not divisible
+
+
+def test_a_total_that_is_reached_by_a_full_page_costs_one_more_question() -> None:
+    service = a_day(14)
+    assert len(service.ids(SINCE, UNTIL, page_size=7, longest_call=timedelta(0))) == 14
+    assert [params["offset"] for params in service.params] == [0, 7, 14]
+    assert service.told == []
+
+
+def test_pages_that_come_again_though_all_came_end_the_reading() -> None:
+    """A service that does not look at `offset` and whose only page is full."""
+
+    def same(body: Wire) -> httpx.Response:
+        return reply(body, [{"id": n, "start_time": "2026-11-18 10:00:00"} for n in (1, 2)], 2)
+
+    service = Service(rules={"get.call_legs_report": [same] * 9})
+    assert service.ids(SINCE, UNTIL, page_size=2, longest_call=timedelta(0)) == [1, 2]
+    assert [params["offset"] for params in service.params] == [0, 2]
+    assert service.tally.gaps == []
+
+
+def test_pages_that_come_again_and_again_with_a_wrong_total_are_said() -> None:
+    def same(body: Wire) -> httpx.Response:
+        return reply(body, [{"id": n, "start_time": "2026-11-18 10:00:00"} for n in (1, 2)], 0)
+
+    service = Service(rules={"get.call_legs_report": [same] * 9})
+    assert service.ids(SINCE, UNTIL, page_size=2, longest_call=timedelta(0)) == [1, 2]
+    [gap] = service.tally.gaps
+    assert "again and again" in gap.what
+
+
 @pytest.mark.parametrize("size", [0, -1, 10_001])
 def test_a_page_size_that_is_not_possible_is_refused_before_a_question(size: int) -> None:
     service = Service()

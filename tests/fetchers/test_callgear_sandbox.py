@@ -28,11 +28,19 @@ KEYS = {"legs": "id", "calls": "id", "costs": "leg_id", "users": "id"}
 class World:
     """A sandbox and a profile on one clock that moves only where the client waits."""
 
-    def __init__(self, sandbox: Sandbox, settings: CallGearSettings, client: Client, slept: list[float]) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        settings: CallGearSettings,
+        client: Client,
+        slept: list[float],
+        client_told: list[tuple[str, str]],
+    ) -> None:
         self.sandbox = sandbox
         self.settings = settings
         self.client = client
         self.slept = slept
+        self.client_told = client_told
         self.tally = Tally()
         self.told: list[str] = []
 
@@ -81,11 +89,16 @@ def world(
     given = {"callgear": dict(switches or {})}
     with start(now=clock.now, providers=["callgear"], switches=given, exchange=exchange, limits=limits) as sandbox:
         settings = CallGearSettings.model_validate(sandbox.credentials("callgear", kind) | changes)
+        told: list[tuple[str, str]] = []
         client = connect(
-            PROVIDER, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None
+            PROVIDER,
+            settings,
+            clock=clock,
+            tell=lambda level, text: told.append((level, text)),
+            conceal=lambda _secrets: None,
         )
         with closing(client):
-            yield World(sandbox, settings, client, slept)
+            yield World(sandbox, settings, client, slept, told)
 
 
 SWITCHES: list[dict[str, str]] = [
@@ -124,6 +137,30 @@ def test_an_export_holds_every_record_of_the_window_once(call: str, switches: di
         assert sorted(found) == there.truth(SINCE, UNTIL, call)
         assert len(found) > 20
         assert there.tally.gaps == []
+
+
+@pytest.mark.parametrize("total", ["zero", "page", "half", "shrinking", "true", "negative", "text", "absent"])
+@pytest.mark.parametrize("call", ["legs", "calls", "costs", "users"])
+def test_a_total_that_is_wrong_loses_nothing_and_is_said_once(call: str, total: str) -> None:
+    size = 1 if call == "users" else 20
+    with world({"total": total}, kind="partner") as there:
+        found = there.ids(SINCE, UNTIL, call, page_size=size)
+        assert sorted(found) == there.truth(SINCE, UNTIL, call)
+        assert len(found) > size
+        assert there.tally.gaps == []
+        warned = [text for level, text in there.client_told if level == "warning"]
+        assert len(warned) == (total != "absent")
+        assert all("cannot be relied upon" in text for text in warned)
+
+
+@pytest.mark.parametrize("total", ["page", "absent"])
+def test_rows_that_move_between_pages_without_a_total_are_had_or_said(total: str) -> None:
+    """All rows start in one second, and their order changes from page to page."""
+    start = SINCE + timedelta(minutes=1)
+    calls = uniform(30, start, start + timedelta(milliseconds=900))
+    with world({"total": total, "ties": "moving"}, exchange=Exchange(calls=calls)) as there:
+        found = set(there.ids(SINCE, UNTIL, page_size=7))
+        assert found == set(there.truth(SINCE, UNTIL)) or there.tally.gaps
 
 
 @pytest.mark.parametrize("double", ["both", "first", "second"])

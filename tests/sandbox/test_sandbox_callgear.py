@@ -990,6 +990,34 @@ def test_switch_bounds(switched: Switched) -> None:
                 assert [row["start_time"] for row in found] == hours[first:last]
 
 
+@pytest.mark.parametrize(
+    ("value", "totals"),
+    [
+        ("right", [3, 3, 3]),
+        ("zero", [0, 0, 0]),
+        ("page", [2, 1, 0]),
+        ("half", [1, 1, 1]),
+        ("shrinking", [3, 1, 0]),
+        ("true", [True, True, True]),
+        ("negative", [-1, -1, -1]),
+        ("text", ["3 rows", "3 rows", "3 rows"]),
+        ("absent", [None, None, None]),
+    ],
+)
+def test_switch_total(switched: Switched, value: str, totals: list[Any]) -> None:
+    client = switched(exchange=Exchange(calls=uniform(3, *DAY)), total=value)
+    partner = switched("partner", total=value)
+    listings = [
+        *((client, method, window()) for method in METHODS.values()),
+        (partner, "get.customer_users", {}),
+    ]
+    for asker, method, asked in listings:
+        pages = [asker.call(method, limit=2, offset=offset, **asked) for offset in (0, 2, 3)]
+        said = [page["metadata"].get("total_items") for page in pages]
+        assert [(type(one), one) for one in said] == [(type(one), one) for one in totals]
+        assert [len(page["data"]) for page in pages] == [2, 1, 0]
+
+
 def test_switch_window_on(switched: Switched) -> None:
     client = switched(exchange=Exchange(calls=uniform(1, *DAY, talk_seconds=3600)))
     begin, end = window(until="2026-11-18 00:59:59"), window("2026-11-18 01:00:00")

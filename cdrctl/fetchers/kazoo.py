@@ -35,6 +35,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
+from cdrctl.fetchers.lengths import LONGEST, impossible
 from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
     MASK,
@@ -121,6 +122,8 @@ class Listing:
         longest_call: Seconds after its start in which a call's end is looked for.
         longest_range: Seconds that one request may span; the site says so when it is less than usual.
         poison: Seconds whose records the server cannot read.
+        miscounted: Whether the user has been warned of a page with fewer rows than it says.
+        doubted: Whether the user has been warned of lengths that cannot be.
         claim: Says whether it is for this listing, and not for that of another part of the window, to tell something.
     """
 
@@ -135,6 +138,7 @@ class Listing:
     longest_range: int = LONGEST_RANGE
     poison: set[int] = field(default_factory=set)
     miscounted: bool = False
+    doubted: bool = False
     claim: Claim = always
 
     def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = 5) -> Answer:
@@ -164,7 +168,20 @@ class Listing:
                 self.miscounted = True
                 if self.claim(f"miscounted {self.path}"):
                     self.client.tell("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
+        self.doubted = self.doubted or _doubts_lengths(self.client, rows, self.claim)
         return Page([row for row in rows if self.keep(row, self.context)], self.context)
+
+
+def _doubts_lengths(client: Client, legs: Sequence[Record], claim: Claim = always) -> bool:
+    """Return whether a leg has a length that cannot be, having warned of it, once for all parts of a window."""
+    wrong = next((leg for leg in legs if impossible(_seconds(leg))), None)
+    if wrong is not None and claim("impossible length"):
+        client.tell(
+            "warning",
+            f"{TITLE} has legs of an impossible length, such as {_seconds(wrong)} s of {pick(wrong, 'id')}: each is "
+            "taken to have started when it ended, and has no length in the common schema",
+        )
+    return wrong is not None
 
 
 def cdrs(client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
@@ -536,9 +553,10 @@ def legs(
     """Yield all legs of one interaction as full documents, oldest first."""
     account = options["account"] or settings.account_id
     context = {"account_id": account, "currency": settings.currency}
-    found = False
+    found = doubted = False
     for answer in _pages_of(client, f"/accounts/{_part(account)}/cdrs/legs/{_part(options['id'])}"):
         records = _data(answer)
+        doubted = doubted or _doubts_lengths(client, records)
         found = found or bool(records)
         yield Page(records, context)
     if not found:
@@ -549,8 +567,9 @@ def cdr(client: Client, settings: KazooSettings, _window: Window | None, options
     """Yield one leg as a full document."""
     account = options["account"] or settings.account_id
     answer = client.get(f"/accounts/{_part(account)}/cdrs/{_part(options['id'])}", whole=_whole)
-    document = answer.body.get("data")
-    yield Page(check_records([document], "data", TITLE), {"account_id": account, "currency": settings.currency})
+    documents = check_records([answer.body.get("data")], "data", TITLE)
+    _doubts_lengths(client, documents)
+    yield Page(documents, {"account_id": account, "currency": settings.currency})
 
 
 # Filters
@@ -850,16 +869,37 @@ def identity(record: Record) -> str:
 
 
 def start(record: Record) -> datetime | None:
-    """Return the start of the leg, of a row or of a full document (whose `timestamp` is the end)."""
-    with suppress(ValueError):
-        return unix_instant(pick(record, "unix_timestamp"))
+    """Return the start of the leg, of a row or of a full document (whose `timestamp` is the end).
+
+    A row's start is its end less its length. Where that length cannot be, the length is added again: the leg then
+    starts at its end. Up to 4.3 a leg killed while it was new has a length of minus a Unix time, and a row that starts
+    decades from now (GitHub 2600hz/kazoo, issue 6534).
+    """
+    seconds = _seconds(record)
+    wrong = timedelta(seconds=seconds) if seconds is not None and impossible(seconds) else timedelta(0)
+    with suppress(ValueError, OverflowError):
+        return unix_instant(pick(record, "unix_timestamp")) + wrong
     with suppress(ValueError, OverflowError):
         at = gregorian_instant(pick(record, "timestamp"))
         if not any(pick(record, name) for name in ("call_direction", "custom_channel_vars")):
+            return at + wrong
+        if abs(wrong) > timedelta(seconds=LONGEST):
             return at
-        return at - timedelta(seconds=read_integer(pick(record, "duration_seconds")))
+        if not wrong:
+            return at - timedelta(seconds=read_integer(pick(record, "duration_seconds")))
     with suppress(ValueError):
         return unix_instant(read_integer(pick(record, "channel_created_time")) // 1_000_000)
+    with suppress(ValueError, OverflowError):
+        return gregorian_instant(pick(record, "timestamp")) if wrong else None
+    return None
+
+
+def _seconds(record: Record) -> int | None:
+    """Return the length of a leg, possible or not, or None where it cannot be read or compared with an instant."""
+    with suppress(ValueError, OverflowError):
+        seconds = read_integer(pick(record, "duration_seconds"))
+        timedelta(seconds=seconds)
+        return seconds
     return None
 
 
@@ -1127,14 +1167,31 @@ CAUSES: Mapping[str, tuple[int | None, str]] = {
 }
 
 
+AFTER_ANSWER = frozenset(
+    {
+        *("NORMAL_CLEARING", "NORMAL_UNSPECIFIED", "CALL_AWARDED_DELIVERED", "RESPONSE_TO_STATUS_ENQUIRY"),
+        *("DESTINATION_OUT_OF_ORDER", "NETWORK_OUT_OF_ORDER", "NORMAL_TEMPORARY_FAILURE", "ACCESS_INFO_DISCARDED"),
+        *("PRE_EMPTED", "SERVICE_UNAVAILABLE", "INVALID_CALL_REFERENCE", "INVALID_MSG_UNSPECIFIED"),
+        *("MANDATORY_IE_MISSING", "MESSAGE_TYPE_NONEXIST", "WRONG_MESSAGE", "IE_NONEXIST", "INVALID_IE_CONTENTS"),
+        *("WRONG_CALL_STATE", "RECOVERY_ON_TIMER_EXPIRE", "MANDATORY_IE_LENGTH_ERROR", "PROTOCOL_ERROR"),
+        *("INTERWORKING", "ALLOTTED_TIMEOUT", "MEDIA_TIMEOUT", "BLIND_TRANSFER", "ATTENDED_TRANSFER"),
+        *("MANAGER_REQUEST", "SYSTEM_SHUTDOWN", "CRASH", "GATEWAY_DOWN", "SUCCESS", "UNSPECIFIED"),
+    }
+)
+"""Causes that can end a conversation too: they do not say that a leg was not answered."""
+
+
 def common(row: dict[str, Value]) -> dict[str, Value]:
     """Return a row of a listing as a common CDR."""
     seconds = row["duration_seconds"]
     # Every row has unix_timestamp; a 5.x operator may send full documents instead, whose timestamp is the end.
     started = _unix(row["unix_timestamp"]) or _later(row["timestamp"], seconds, -1)
+    end = _later(started, seconds)
+    if impossible(seconds):
+        started = end = _shifted(_unix(row["unix_timestamp"]), seconds) or row["timestamp"]
     billed = row["call_type"] == "per_minute" and row["cost"] is not None
     return {
-        **_instants(started, _later(started, seconds), seconds, row["billing_seconds"]),
+        **_instants(started, end, seconds, row["billing_seconds"]),
         **_cause(row["hangup_cause"], row["billing_seconds"]),
         "record_id": row["id"],
         "call_id": row["interaction_id"] or row["bridge_id"] or row["call_id"],
@@ -1158,6 +1215,8 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
     ccv = {key.partition(".")[2]: value for key, value in leg.items() if key.startswith("custom_channel_vars.")}
     end, seconds, micro = leg["timestamp"], leg["duration_seconds"], leg["channel_created_time"]
     started = _later(end, seconds, -1) or (_unix(micro // 1_000_000) if isinstance(micro, int) else None)
+    if impossible(seconds) and (started is None or (isinstance(seconds, int) and abs(seconds) > LONGEST)):
+        started = end
     inbound = leg["call_direction"] == "inbound"
     dialed = _user_part(leg["request"] if inbound else leg["to"])
     cost = _cost(leg["billing_seconds"], ccv)
@@ -1172,7 +1231,7 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
         "to_number": leg["callee_id_number"] or dialed or _user_part(leg["to"]),
         "to_name": leg["callee_id_name"],
         "dialed_number": dialed,
-        "ring_seconds": leg["ringing_seconds"],
+        "ring_seconds": _possible(leg["ringing_seconds"]),
         "user": ccv["owner_id"],
         "site": ccv["realm"],
         "trunk": ccv["resource_id"],
@@ -1190,16 +1249,26 @@ def _unix(seconds: Value) -> str | None:
 
 def _later(instant: Value, seconds: Value, sign: int = 1) -> str | None:
     """Return the instant so many seconds later, or earlier, where both make sense."""
-    if not isinstance(seconds, int) or seconds < 0:
+    return None if impossible(seconds) else _shifted(instant, seconds, sign)
+
+
+def _shifted(instant: Value, seconds: Value, sign: int = 1) -> str | None:
+    """Return the instant moved by so many seconds, or None where one of the two cannot be read."""
+    if not isinstance(seconds, int):
         return None
     with suppress(ValueError, OverflowError):
         return rfc3339(iso_instant(instant) + sign * timedelta(seconds=seconds))
     return None
 
 
+def _possible(seconds: Value) -> int | None:
+    """Return a length that a call can have, or None."""
+    return seconds if isinstance(seconds, int) and not impossible(seconds) else None
+
+
 def _instants(started: Value, end: Value, total: Value, talk: Value) -> dict[str, Value]:
     """Return what start, end, whole length and length since answer say; lengths may be missing, negative or absurd."""
-    total, talk = (value if isinstance(value, int) and value >= 0 else None for value in (total, talk))
+    total, talk = _possible(total), _possible(talk)
     possible = talk and (total is None or talk <= total)
     return {
         "start_time": started,
@@ -1207,14 +1276,22 @@ def _instants(started: Value, end: Value, total: Value, talk: Value) -> dict[str
         "end_time": end,
         "talk_seconds": talk,
         "total_seconds": total,
-        "answered": None if talk is None else talk > 0,
     }
 
 
 def _cause(cause: Value, talk: Value) -> dict[str, Value]:
+    """Return what the hangup cause and the length since answer say of the outcome.
+
+    Rows of before September 2018 may lack that length (GitHub 2600hz/kazoo, pull request 5168): then nobody knows
+    whether the leg was answered, unless its cause can only be given to one that was not.
+    """
     q850, unanswered = CAUSES.get(str(cause), (None, "unknown"))
-    answered = isinstance(talk, int) and talk > 0
-    return {"cause": cause, "cause_q850": q850, "outcome": "answered" if answered else unanswered}
+    seconds = _possible(talk)
+    answered = seconds > 0 if seconds is not None else None
+    if answered is None and str(cause) in CAUSES.keys() - AFTER_ANSWER:
+        answered = False
+    outcome = "unknown" if answered is None else "answered" if answered else unanswered
+    return {"cause": cause, "cause_q850": q850, "answered": answered, "outcome": outcome}
 
 
 def _user_part(address: Value) -> str | None:
@@ -1261,7 +1338,7 @@ def _cost(seconds: Value, ccv: Mapping[str, Value]) -> str | None:
     surcharge and the minimum, every increment begun after that its share; computed in floats and cut to whole units
     of a ten-thousandth; then the discount comes off, cut likewise.
     """
-    if ccv["account_billing"] != "per_minute" or not isinstance(seconds, int) or ccv["rate"] is None:
+    if ccv["account_billing"] != "per_minute" or ccv["rate"] is None or (seconds := _possible(seconds)) is None:
         return None
     free, minimum, increment = (
         value if isinstance(value := ccv[name], int) else 0

@@ -28,7 +28,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
-from cdrctl.fetchers.plausible import event_time, length
+from cdrctl.fetchers.lengths import length
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
 from cdrctl.http.addresses import address, in_clear
@@ -934,11 +934,10 @@ OUTBOUND = frozenset(
 def common(leg: dict[str, Value]) -> dict[str, Value]:
     """Return a leg as a common CDR: direction and outcome are of this leg, not of the whole call."""
     placed = leg["direction"] == "ORIGINATING"
-    start_time, answer_time = event_time(leg["start_time"]), event_time(leg["answer_time"])
-    answered = _answered(leg, answer_time)
+    answered = _answered(leg)
     owner = leg["user"]
     outward, inward = leg["outbound_trunk"] or leg["route_group"], leg["inbound_trunk"]
-    end = event_time(leg["release_time"]) or event_time(leg["report_time"])
+    end = leg["release_time"] or leg["report_time"]
     reason = _word(leg["call_outcome_reason"])
     return {
         "record_id": leg["report_id"],
@@ -949,12 +948,12 @@ def common(leg: dict[str, Value]) -> dict[str, Value]:
         "to_number": leg["called_number"],
         "to_name": leg["called_line_id"] or (owner if leg["direction"] == "TERMINATING" else None),
         "dialed_number": leg["dialed_digits"] if placed else None,
-        "start_time": start_time,
-        "answer_time": answer_time if answered else None,
+        "start_time": leg["start_time"],
+        "answer_time": leg["answer_time"] if answered else None,
         "end_time": end,
         "ring_seconds": length(leg["ring_duration"]),
         "talk_seconds": length(leg["duration"]),
-        "total_seconds": length(seconds_between(start_time, end)),
+        "total_seconds": length(seconds_between(leg["start_time"], end)),
         "answered": answered,
         "outcome": _outcome(leg, answered=answered),
         "cause": leg["call_outcome_reason"],
@@ -966,11 +965,11 @@ def common(leg: dict[str, Value]) -> dict[str, Value]:
     }
 
 
-def _answered(leg: dict[str, Value], answer_time: Value) -> bool | None:
+def _answered(leg: dict[str, Value]) -> bool | None:
     """Return whether something picked up, a voicemail box included; None where neither field says so."""
     if isinstance(leg["answered"], bool):
         return leg["answered"]
-    return True if isinstance(answer_time, str) and answer_time else None
+    return True if isinstance(leg["answer_time"], str) else None
 
 
 def _word(value: Value) -> str:

@@ -125,6 +125,12 @@ SWITCHES: dict[str, Switch] = {
     "changed": CHANGED,
     "late_save": Switch("0", (), r"\d+", meaning="seconds a document is saved later than usual"),
     "same_second": Switch("0", (), r"\d+", meaning="so many documents in a row are saved in one second"),
+    "duration": Switch(
+        "right",
+        ("minus_unix", "unix", "minus"),
+        meaning="duration and billing of legs killed while new: minus a Unix time (until 4.3), a Unix time, -3 seconds",
+    ),
+    "billing": Switch("always", ("empty", "absent"), meaning="billing_seconds of rows of before September 2018"),
     "archived": Switch("none", (), r"\d{6}", "YYYYMM", "month the operator took away"),
     "limits": Switch("off", ("on",), meaning="100 tokens, 10 a second back"),
 }
@@ -173,6 +179,11 @@ class _Stored:
     account: Account
     call_ids: Mapping[str, str]
     bridge: str
+
+    @property
+    def killed(self) -> bool:
+        """Whether it is one of the legs that `duration` is about: every third that was not answered."""
+        return self.leg.answer is None and int(digest("killed", self.leg.id)[:2], 16) % 3 == 0
 
     @property
     def doc(self) -> Doc:
@@ -836,14 +847,15 @@ class Kazoo:
         named = re.fullmatch(r"\d{4}(0[1-9]|1[0-2])", month) and month >= "197001"
         if not named or month == self.switched["archived"]:
             return _Month()
-        settings = (self.switched["late_save"], self.switched["same_second"], self.switched["late"])
+        names = ("late_save", "same_second", "late")
+        settings = tuple(self.switched[name] for name in names)
         name = (account.id, month, *settings)
         known = self._months.get(name)
         if known is not None:
             return known
         first = datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC)
         until = datetime(first.year + first.month // 12, first.month % 12 + 1, 1, tzinfo=UTC)
-        late, bulk = map(int, settings[:2])
+        late, bulk = int(self.switched["late_save"]), int(self.switched["same_second"])
         documents = []
         for call in account.exchange.calls(first, until):
             documents += _documents(call, account, late, self.switched["late"])
@@ -856,11 +868,13 @@ class Kazoo:
 
     def _document(self, stored: _Stored) -> Doc:
         """Return the full document; its timestamp is the end of the leg."""
-        doc = stored.doc
+        doc = self._doc(stored)
         version = self.switched["version"]
         if version in _STRING_SECONDS:
             for name in ("duration_seconds", "billing_seconds", "ringing_seconds"):
                 doc[name] = str(doc[name])
+        if self.switched["billing"] == "absent" and doc["billing_seconds"] == "":
+            del doc["billing_seconds"]
         if version == "5.x":
             doc["switch_hostname"] = doc["media_server"]
             doc["switch_nodename"] = f"freeswitch@{doc['media_server']}"
@@ -870,6 +884,22 @@ class Kazoo:
             del doc["call_direction"]
         return doc
 
+    def _doc(self, stored: _Stored) -> Doc:
+        """Return the document with the lengths the switches say.
+
+        A leg killed while it was new ends when it starts (GitHub 2600hz/kazoo, issue 6534); `billing_seconds` had no
+        default at first (pull request 5168).
+        """
+        doc, kind = stored.doc, self.switched["duration"]
+        if kind != "right" and stored.killed:
+            unix = stored.start - GREGORIAN
+            doc["timestamp"] = stored.start
+            doc["duration_seconds"] = {"minus_unix": -unix, "unix": unix, "minus": -3}[kind]
+            doc["billing_seconds"] = doc["duration_seconds"]
+        if self.switched["billing"] != "always" and int(digest("billing", stored.id)[:2], 16) % 2:
+            doc["billing_seconds"] = ""
+        return doc
+
     def _unrated(self, stored: _Stored) -> bool:
         """Return whether the call of a document is still to be rated."""
         wait = delay(self.switched["changed"], "changed", stored.id) // SECOND
@@ -877,15 +907,15 @@ class Kazoo:
 
     def _row(self, stored: _Stored, asked: dict[str, str], *, interaction: bool) -> Doc:
         """Return the row Crossbar makes of a document: cb_cdrs.erl; its timestamp is the start of the leg."""
-        doc, version = stored.doc, self.switched["version"]
+        doc, version = self._doc(stored), self.switched["version"]
         ccv: Doc = doc["custom_channel_vars"]
-        start = stored.start
+        start = doc["timestamp"] - doc["duration_seconds"]
         at = datetime.fromtimestamp(start - GREGORIAN, UTC)
         inward = doc["call_direction"] == "inbound"
         shown = at
         if asked.get("utc_offset"):
             shown = datetime.fromtimestamp(start - GREGORIAN + float(asked["utc_offset"]), UTC)
-        seconds: Callable[[int], Any] = str if version in _STRING_SECONDS else int
+        seconds: Callable[[Any], Any] = str if version in _STRING_SECONDS else lambda value: value
         rfc = format_datetime(at, usegmt=True)
         day = f"{at:%Y-%m-%d}"
         micro = doc["channel_created_time"]
@@ -937,6 +967,8 @@ class Kazoo:
         if self.switched["reseller"] == "on":
             row["reseller_cost"] = str(_cost(doc, "reseller_billing"))
             row["reseller_call_type"] = ccv.get("reseller_billing", "")
+        if self.switched["billing"] == "absent" and row["billing_seconds"] == "":
+            del row["billing_seconds"]
         if self.switched["strip_empty"] == "on":
             row = {name: value for name, value in row.items() if value != ""}
         return row
@@ -1229,7 +1261,7 @@ def _cost(doc: Doc, billing: str) -> int:
     """Return units of 1/10000 dollar: kapps_call_util.erl and wht_util.erl."""
     ccv: Doc = doc["custom_channel_vars"]
     seconds = doc["billing_seconds"]
-    if ccv.get(billing) != "per_minute" or seconds <= 0:
+    if ccv.get(billing) != "per_minute" or not isinstance(seconds, int) or seconds <= 0:
         return 0
     minimum, increment, rate = ccv["rate_minimum"], ccv["rate_increment"], ccv["rate"]
     cost = ccv["surcharge"] + minimum / 60 * rate

@@ -15,7 +15,17 @@ import pytest
 
 from cdrctl import export, records
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.kazoo import CAUSES, COLUMNS, DOCUMENT, PROVIDER, KazooSettings, identity, start
+from cdrctl.fetchers.kazoo import (
+    AFTER_ANSWER,
+    CAUSES,
+    COLUMNS,
+    DOCUMENT,
+    PROVIDER,
+    KazooSettings,
+    identity,
+    interaction_start,
+    start,
+)
 from cdrctl.http import Clock
 from cdrctl.records import GREGORIAN_UNIX_OFFSET, Page, gregorian_instant
 from cdrctl.windows import Window
@@ -626,6 +636,87 @@ def test_lengths_that_make_no_sense_never_end_an_export(call: str, total: Any, t
     assert common["total_seconds"] is None or common["total_seconds"] >= 0
     assert common["talk_seconds"] is None or common["talk_seconds"] >= 0
     assert common["answer_time"] is None or common["answer_time"] <= common["end_time"]
+
+
+KILLED: dict[str, Any] = {
+    "duration_seconds": -1795168800,
+    "billing_seconds": -1795168800,
+    "timestamp": "65757556800",
+    "unix_timestamp": "3590337600",
+}
+"""A leg killed while it was new, saved 2026-11-20T10:00:00Z: GitHub 2600hz/kazoo, issue 6534."""
+
+
+@pytest.mark.parametrize("text", [int, str])
+@pytest.mark.parametrize("without", ["", "unix_timestamp"])
+def test_a_row_with_a_length_of_minus_a_unix_time_starts_when_it_ended(
+    text: Callable[[int], Any], without: str
+) -> None:
+    row = row_but(
+        **KILLED,
+        interaction_id="63962388000-abc",
+        hangup_cause="ORIGINATOR_CANCEL",
+    )
+    row = {name: text(value) if isinstance(value, int) else value for name, value in row.items() if name != without}
+    assert start(row) == at("2026-11-20T10:00:00")
+    assert interaction_start(row, {}) == at("2026-11-20T10:00:00")
+    cdr = commonly(row)
+    if not without:
+        assert cdr["start_time"] == cdr["end_time"] == "2026-11-20T10:00:00.000Z"
+    assert (cdr["total_seconds"], cdr["talk_seconds"], cdr["answer_time"]) == (None, None, None)
+    assert (cdr["answered"], cdr["outcome"]) == (False, "cancelled")
+
+
+def test_a_document_with_a_length_of_minus_a_unix_time_starts_when_it_ended() -> None:
+    leg = leg_but(**{**KILLED, "timestamp": 63962388000}, ringing_seconds=-1795168800)
+    del leg["unix_timestamp"]
+    assert start(leg) == at("2026-11-20T10:00:00")
+    cdr = commonly(leg, "cdr")
+    assert cdr["start_time"] == cdr["end_time"] == "2026-11-20T10:00:00.000Z"
+    assert (cdr["total_seconds"], cdr["talk_seconds"], cdr["ring_seconds"], cdr["cost"]) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("seconds", [-1, -86400, 10**9, 10**15, -(10**15), 10**40, -(10**40)])
+def test_a_row_with_an_impossible_length_has_a_start_or_none_and_never_a_failure(seconds: int) -> None:
+    row = row_but(duration_seconds=seconds)
+    commonly(row)
+    assert start(row) is None or start(row) == at("2022-03-01T20:00:00") + timedelta(
+        seconds=seconds if abs(seconds) < 10**10 else 0
+    )
+
+
+@pytest.mark.parametrize("billing", ["", None])
+@pytest.mark.parametrize("absent", [False, True])
+@pytest.mark.parametrize("call", ["cdrs", "cdr"])
+@pytest.mark.parametrize(
+    ("cause", "answered", "outcome"),
+    [
+        ("NORMAL_CLEARING", None, "unknown"),
+        ("MEDIA_TIMEOUT", None, "unknown"),
+        ("ALLOTTED_TIMEOUT", None, "unknown"),
+        ("NEW_CAUSE", None, "unknown"),
+        ("USER_BUSY", False, "busy"),
+        ("NO_ANSWER", False, "no_answer"),
+        ("CALL_REJECTED", False, "rejected"),
+        ("ORIGINATOR_CANCEL", False, "cancelled"),
+        ("LOSE_RACE", False, "cancelled"),
+        ("UNALLOCATED_NUMBER", False, "failed"),
+    ],
+)
+def test_an_unknown_length_since_answer_is_not_read_as_no_answer(
+    *, call: str, billing: Any, absent: bool, cause: str, answered: bool | None, outcome: str
+) -> None:
+    record = {**(ROW if call == "cdrs" else DOCUMENT_LEG), "hangup_cause": cause, "billing_seconds": billing}
+    record["duration_seconds"] = 600
+    if absent:
+        del record["billing_seconds"]
+    cdr = commonly(record, call)
+    assert (cdr["answered"], cdr["outcome"], cdr["talk_seconds"]) == (answered, outcome, None)
+    assert cdr["total_seconds"] == 600
+
+
+def test_causes_that_can_end_a_conversation_are_causes() -> None:
+    assert CAUSES.keys() >= AFTER_ANSWER
 
 
 def test_lengths_that_are_missing_are_null_and_the_rest_stays() -> None:

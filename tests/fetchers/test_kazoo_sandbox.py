@@ -247,6 +247,65 @@ def test_legs_saved_after_the_settle_margin_are_not_asked_for(box: Boxes) -> Non
     assert {query["created_to"] for query in asked(sandbox)} == {str(int(NOW.timestamp()) - 300 + 62167219200)}
 
 
+# Lengths that cannot be
+
+
+@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+@pytest.mark.parametrize("version", ["5.0", "5.x", "4.3", "4.2"])
+@pytest.mark.parametrize("duration", ["minus_unix", "unix", "minus"])
+def test_legs_with_impossible_lengths_are_kept_where_they_began(
+    box: Boxes, call: str, version: str, duration: str
+) -> None:
+    """Their rows start decades from now, or in 1970: two windows that meet have each of them once."""
+    if call == "interactions" and version == "4.2":
+        return  # rows of 4.2 do not name their interaction
+    sandbox = box(version=version, duration=duration)
+    noon = DAY.since + timedelta(hours=12)
+    halves = [Window(DAY.since, noon), Window(noon, DAY.until)]
+    runs = [export(sandbox, call, span) for span in halves]
+    rows = [row for run in runs for row in run.rows]
+    assert sorted(row["id"] for row in rows) == truth(sandbox, call, DAY)
+    wrong = [row for row in rows if not 0 <= int(row["duration_seconds"]) < 10**6]
+    assert wrong
+    for row in wrong:
+        cdr = commonly(row)
+        assert (cdr["total_seconds"], cdr["talk_seconds"], cdr["answer_time"]) == (None, None, None)
+        assert DAY.holds(datetime.fromisoformat(cdr["start_time"]))
+        assert cdr["end_time"] == cdr["start_time"]
+    for run in runs:
+        assert [text for text in run.told if "impossible length" in text][1:] == []
+        assert run.gaps == []
+    assert any("impossible length" in text for run in runs for text in run.told)
+
+
+@pytest.mark.parametrize("duration", ["minus_unix", "unix"])
+@pytest.mark.parametrize("version", ["5.0", "4.2"])
+def test_documents_with_impossible_lengths_start_as_their_rows_do(box: Boxes, duration: str, version: str) -> None:
+    sandbox = box(version=version, duration=duration)
+    row = next(row for row in export(sandbox, "cdrs", DAY).rows if abs(int(row["duration_seconds"])) > 10**6)
+    for call in ("cdr", "legs"):
+        run = export(sandbox, call, None, id=row["id"])
+        [leg] = [leg for leg in run.rows if leg["id"] == row["id"]]
+        both = commonly(leg, call), commonly(row)
+        for name in ("start_time", "end_time", "total_seconds", "answered", "outcome"):
+            assert both[0][name] == both[1][name]
+        assert [text for text in run.told if "impossible length" in text]
+
+
+@pytest.mark.parametrize("version", ["5.0", "4.2"])
+@pytest.mark.parametrize("billing", ["empty", "absent"])
+def test_a_row_without_a_length_since_answer_says_nothing_of_an_answer(box: Boxes, billing: str, version: str) -> None:
+    sandbox = box(version=version, billing=billing)
+    rows = export(sandbox, "cdrs", DAY).rows
+    assert sorted(row["id"] for row in rows) == truth(sandbox, "cdrs", DAY)
+    without = [commonly(row) for row in rows if row.get("billing_seconds", "") == ""]
+    assert {cdr["answered"] for cdr in without if cdr["cause"] == "NORMAL_CLEARING"} == {None}
+    assert {cdr["outcome"] for cdr in without if cdr["cause"] == "NORMAL_CLEARING"} == {"unknown"}
+    assert {(cdr["answered"], cdr["outcome"]) for cdr in without if cdr["cause"] == "NO_ANSWER"} == {
+        (False, "no_answer")
+    }
+
+
 # Poison
 
 

@@ -13,7 +13,7 @@ import pytest
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
 from cdrctl.sandbox.kazoo import _OBJECT, COLUMNS, OWNER_IDS, SWITCHES, _integer, _packed, _unpacked
 
-from .clients import DATA, Clock, KazooClient, at, gregorian, quoted, sample
+from .clients import DATA, GREGORIAN, Clock, KazooClient, at, gregorian, quoted, sample
 from .conftest import Starter
 
 RECORDED = "kazoo/recorded_crossbar50_"
@@ -695,6 +695,36 @@ def test_switch_strip_empty(run: Starter) -> None:
         assert not any("" in (v for v in row.values() if isinstance(v, str)) for row in rows)
         assert min(len(row) for row in rows) < len(COLUMNS)
         assert rows[0]["media_recordings"] == [] or rows[0]["media_recordings"]
+
+
+@pytest.mark.parametrize(("value", "sign"), [("minus_unix", -1), ("unix", 1)])
+def test_switch_duration(run: Starter, value: str, sign: int) -> None:
+    """A row's start is its end less its length: decades from now, or 1970."""
+    with KazooClient(run()) as client:
+        right = {row["id"]: row for row in client.list(*whole(*WEEK)).rows}
+    with KazooClient(run(switches={"kazoo": {"duration": value}})) as client:
+        rows = {row["id"]: row for row in client.list(*whole(*WEEK)).rows}
+        wrong = [row for row in rows.values() if abs(row["duration_seconds"]) > 10**9]
+        document = client.get(f"cdrs/{quoted(wrong[0]['id'])}").json()["data"]
+    assert rows.keys() == right.keys()
+    assert 0 < len(wrong) < len(rows)
+    for row in wrong:
+        began = int(right[row["id"]]["unix_timestamp"])
+        assert row["duration_seconds"] == row["billing_seconds"] == sign * began
+        assert int(row["unix_timestamp"]) == began - sign * began
+        assert int(row["timestamp"]) - GREGORIAN == began - sign * began
+    assert document["timestamp"] - GREGORIAN == int(right[wrong[0]["id"]]["unix_timestamp"])
+
+
+@pytest.mark.parametrize("value", ["empty", "absent"])
+def test_switch_billing(run: Starter, value: str) -> None:
+    with KazooClient(run(switches={"kazoo": {"billing": value}})) as client:
+        rows = client.list(*whole(*WEEK)).rows
+    known = [row for row in rows if isinstance(row.get("billing_seconds"), int)]
+    assert 0 < len(known) < len(rows)
+    assert {row.get("billing_seconds", "absent") for row in rows if row not in known} == {
+        "" if value == "empty" else "absent"
+    }
 
 
 def test_switch_max_range(run: Starter) -> None:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cdrctl import windows
+from cdrctl.cli import failures
 from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
 from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.run import Session
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
-from cdrctl.errors import CdrctlError, IncompleteError, OutputError, UsageError, near
+from cdrctl.errors import IncompleteError, OutputError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 commands = typer.Typer(rich_markup_mode=None)
 
 POLL_SECONDS = 0.2
-NAMED = 5
-"""Days that a message names at most."""
-
 Into = Annotated[
     str,
     typer.Option("--into", help="The archive's folder.", metavar="DIR", show_default=False, rich_help_panel="Archive"),
@@ -221,7 +219,7 @@ def _run(
     facts = _facts([job.outcome for job in jobs])
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     session.voice.closing({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
-    _conclude(parts, jobs)
+    _conclude(session, parts, jobs)
 
 
 def _jobs(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
@@ -339,36 +337,36 @@ def _facts(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 
 def _report(session: Session, job: Job) -> None:
-    error = job.part.error or job.error
-    if isinstance(error, CdrctlError):
-        words = "; ".join(filter(None, (error.message, error.said, error.hint)))
-        session.voice.tell("warning", f"{' '.join(job.about.values())}: failed: {words}")
-    elif error is not None:
-        session.voice.tell("warning", f"{' '.join(job.about.values())}: failed: a bug of ours: {type(error).__name__}")
     facts: dict[str, Any] = _facts([job.outcome])
     if job.outcome.failed:
         facts["failed days"] = len(job.outcome.failed)
     session.voice.closing(facts, job.about)
 
 
-def _conclude(parts: Sequence[Part], jobs: Sequence[Job]) -> None:
-    """Raise what the exit code must say."""
-    errors = [error for error in [*(part.error for part in parts), *(job.error for job in jobs)] if error is not None]
-    for error in errors:
-        if not isinstance(error, CdrctlError) or isinstance(error, OutputError):
-            raise error
-    broken = [part.title for part in parts if part.error] + [job.name for job in jobs if job.error]
-    failed = [f"{job.name} {day}" for job in jobs for day in job.outcome.failed]
+def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
+    """Return the error of each profile that failed, by its title; of several calls of one, the first that failed."""
+    found = {part.title: part.error for part in parts if part.error is not None}
+    for job in jobs:
+        if job.error is not None:
+            found.setdefault(job.part.title, job.error)
+    return found
+
+
+def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> None:
+    """Say why profiles failed, and raise what the exit code must say.
+
+    Raises:
+        CdrctlError: A profile failed, or the archive is incomplete.
+    """
+    errors = _errors(parts, jobs)
+    failures.show(session.voice, [*errors.items()], len(parts))
+    failed = [f"{job.name} {day}" for job in jobs if job.error is None for day in job.outcome.failed]
     lost = [f"{job.name}" for job in jobs if job.outcome.lost]
-    if errors and not any(job.outcome.days for job in jobs) and len({type(error) for error in errors}) == 1:
-        if isinstance(errors[0], CdrctlError) and len(parts) > 1:  # in a mail of cron nothing else says whose it is
-            errors[0].message = f"{', '.join(dict.fromkeys(broken))}: {errors[0].message}"
-        raise errors[0]
-    if errors or failed or lost:
-        what = [f"failed: {', '.join(dict.fromkeys(broken))}"] if broken else []
-        if failed:
-            what.append(f"days that could not be had: {', '.join(failed[:NAMED])}{' …' if len(failed) > NAMED else ''}")
-        what += [f"beyond what the provider keeps: {', '.join(lost)}"] if lost else []
+    if errors:
+        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or lost))
+    if failed or lost:
+        what = [f"days that could not be had: {failures.some(failed)}"] if failed else []
+        what += [f"beyond what the provider keeps: {failures.some(lost)}"] if lost else []
         raise IncompleteError(
             f"the archive is incomplete: {'; '.join(what)}",
             hint="run it again; cdrctl coverage shows what is missing" if not lost else "cdrctl coverage shows it",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cdrctl import windows, writers
 from cdrctl.cli.choice import choice, has_header
+from cdrctl.cli.failures import some
 from cdrctl.cli.progress import progress
 from cdrctl.cli.run import Session
 from cdrctl.cli.signals import ReaderLeftError
@@ -363,12 +364,12 @@ def table_name(provider: Provider, call: Call) -> str:
 def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
     """Raise what the exit code must say of an export that went to its end."""
     if tally.gaps and not shared["allow_partial"]:
-        first = tally.gaps[0]
-        more = f" (and {len(tally.gaps) - 1} more, see above)" if len(tally.gaps) > 1 else ""
+        said = [gap.said for gap in tally.gaps if gap.said]
+        hints = [gap.hint for gap in tally.gaps if gap.hint]
         raise IncompleteError(
-            f"incomplete: {first.what}{more}",
-            said=first.said,
-            hint=first.hint or "run it again, or accept it with --allow-partial",
+            f"incomplete: {some([gap.what for gap in tally.gaps], '; ')}",
+            said=said[0] if said else None,
+            hint=hints[0] if hints else "run it again, or accept it with --allow-partial",
         )
     if not tally.records and shared["fail_if_empty"]:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")

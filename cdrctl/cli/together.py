@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cdrctl import windows, writers
+from cdrctl.cli import failures
 from cdrctl.cli.choice import Choice, choice, has_header
 from cdrctl.cli.exporting import (
     COMMON_NAME,
@@ -122,7 +123,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
             writers.load(form)(chosen.written(asked), arranged, out, look)
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
-    _report(session, parts)
+    _report(session, parts, len(parts))
     left_out = sum(part.tally.left_out for part in parts)
     session.voice.closing(
         {
@@ -134,8 +135,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             "seconds": round(time.monotonic() - started, 1),
         }
     )
-    if any(part.error for part in parts) and not given["allow_partial"]:
-        raise _failure(parts)
+    _raise_failures(parts, given)
     whole.gaps = [gap for part in parts for gap in part.tally.gaps]
     conclude(whole, given)
 
@@ -178,7 +178,7 @@ def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any],
     """Print the requests of all parts, and raise at the end, as an export does, where a part would fail.
 
     Raises:
-        IncompleteError: A profile cannot be used.
+        CdrctlError: A profile cannot be used.
     """
     for part in parts:
         if part.provider is None:
@@ -190,10 +190,8 @@ def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any],
             raise
         except CdrctlError as error:
             part.error = error
-    failed = [part for part in parts if part.error is not None]
-    _report(session, failed)
-    if failed and not given["allow_partial"]:
-        raise _failure(parts)
+    _report(session, [part for part in parts if part.error is not None], len(parts))
+    _raise_failures(parts, given)
 
 
 def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
@@ -279,8 +277,8 @@ def _unless_all_failed(
     """Yield the pages and raise, after the last one, where all parts have failed: what was there before stays."""
     yield from pages
     if all(part.error for part in parts):
-        _report(session, parts)
-        raise _failure(parts)
+        _report(session, parts, len(parts))
+        raise failures.failure(_failed(parts), len(parts))
 
 
 def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
@@ -342,8 +340,8 @@ def _default(described: Any) -> Any:
     return False if described.kind == "flag" else described.default
 
 
-def _report(session: Session, parts: Sequence[Part]) -> None:
-    """Say one line of result for each profile."""
+def _report(session: Session, parts: Sequence[Part], total: int) -> None:
+    """Say one line of result for each profile, and of each that failed its cause and next step."""
     for part in parts:
         if part.error is None:
             gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
@@ -351,24 +349,23 @@ def _report(session: Session, parts: Sequence[Part]) -> None:
             session.voice.tell(
                 "result", f"{part.title}: {part.tally.records} records, {part.tally.pages} pages, {duplicates}{gaps}"
             )
-        elif isinstance(part.error, CdrctlError):
-            words = "; ".join(filter(None, (part.error.message, part.error.said, part.error.hint)))
-            session.voice.tell("warning", f"{part.title}: failed: {words}")
-        else:
-            session.voice.tell("warning", f"{part.title}: failed: a bug of ours: {type(part.error).__name__}")
+    failures.show(session.voice, _failed(parts), total)
 
 
-def _failure(parts: Sequence[Part]) -> BaseException:
-    """Return the error that names the profiles which failed; a bug of ours is raised as itself."""
-    failed = [part for part in parts if part.error is not None]
-    bugs = [part.error for part in failed if not isinstance(part.error, CdrctlError)]
-    if bugs and bugs[0] is not None:
-        return bugs[0]
-    names = ", ".join(part.title for part in failed)
-    return IncompleteError(
-        f"incomplete: {len(failed)} of {len(parts)} profiles failed: {names}",
-        hint="see above; cdrctl profile check NAME tells what to do about each",
-    )
+def _failed(parts: Sequence[Part]) -> list[tuple[str, BaseException]]:
+    return [(part.title, part.error) for part in parts if part.error is not None]
+
+
+def _raise_failures(parts: Sequence[Part], given: Mapping[str, Any]) -> None:
+    """Raise the error of the run where a profile failed; --allow-partial accepts what is merely incomplete.
+
+    Raises:
+        CdrctlError: A profile failed.
+    """
+    if failed := _failed(parts):
+        error = failures.failure(failed, len(parts), gaps=any(part.tally.gaps for part in parts))
+        if not (given["allow_partial"] and getattr(error, "exit_code", None) == IncompleteError.exit_code):
+            raise error
 
 
 commands = typer.Typer(rich_markup_mode=None)

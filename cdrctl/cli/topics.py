@@ -157,6 +157,10 @@ TOPICS = {
                 "profile. 7 is the provider's, and its own words are in the message."
             ),
             (
+                "With several profiles, each one that failed gets a line with its cause and its next step, also with "
+                "-q. The exit code is that of the failure which most needs a person: 6, 4, 7, 8, then 3, then 5."
+            ),
+            (
                 "A reader that leaves, as `head` does, is no error: the exit code is 0. With --log-format json the "
                 "last line on stderr is an object that holds the exit code of an error."
             ),

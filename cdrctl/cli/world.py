@@ -210,6 +210,17 @@ class Voice:
         if hint:
             self._line(f"  next: {hint}")
 
+    def failure(self, title: str, error: CdrctlError) -> None:
+        """Say in one line, also with -q, why one of several profiles failed and what to do about it."""
+        message, said, hint = (text and self.clean(text) for text in (error.message, error.said, error.hint))
+        if self.as_json:
+            parts = {"level": "error", "profile": self.clean(title), "message": message, "exit_code": error.exit_code}
+            parts.update({name: text for name, text in (("said", said), ("next", hint)) if text})
+            self._line(json.dumps(parts))
+            return
+        more = (said and f"the provider said: {said}", hint and f"next: {hint}")
+        self._line("; ".join([f"cdrctl: {self.clean(title)}: failed: {message}", *filter(None, more)]))
+
     def bug(self, error: BaseException) -> None:
         """Say that this is our fault; where it happened only with -vv, so that nothing private is printed unasked."""
         self.error(

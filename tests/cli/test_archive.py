@@ -77,7 +77,7 @@ def test_quiet_is_quiet(shell: Shell) -> None:
 def test_one_that_fails_stops_no_other(shell: Shell, providers: Sandbox) -> None:
     providers.fail("kazoo", 404, times=1000)
     ran = shell.run("sync", "--all", *INTO)
-    assert ran.code == 3
+    assert ran.code == 7
     assert "kazoo" in ran.err.splitlines()[-2]
     days = json.loads(shell.run("coverage", *INTO).ok().out)
     assert {day["state"] for day in days if day["profile"] == "kazoo"} == {"hole"}
@@ -99,15 +99,29 @@ def test_one_that_fails_alone_ends_with_its_own_exit_code(
     assert shell.run("sync", "webex", *INTO).code == code
 
 
-def test_whose_failure_it_is_stands_in_the_only_line_that_cron_mails(shell: Shell, providers: Sandbox) -> None:
+def test_quiet_names_each_profile_that_failed_with_its_own_provider(shell: Shell, providers: Sandbox) -> None:
+    """It is all that a mail of cron has."""
     configure(shell, providers, "webex", "kazoo")
     for name in ("webex", "kazoo"):
         providers.fail(name, 503, times=1000)
     ran = shell.run("sync", "--all", *INTO, "-q")
     assert ran.code == 5
-    assert ran.err.startswith("cdrctl: webex, kazoo: ")
+    webex, kazoo, total, _ = ran.err.splitlines()
+    assert webex.startswith("cdrctl: webex (webex): failed: Webex ")
+    assert kazoo.startswith("cdrctl: kazoo (kazoo): failed: Kazoo ")
+    assert "; next: " in webex
+    assert "; next: " in kazoo
+    assert "2 of 2 profiles failed" in total
     alone = shell.run("sync", "webex", *INTO, "-q")
-    assert not alone.err.startswith("cdrctl: webex: ")
+    assert alone.code == 5
+    assert alone.err.count("Webex failed") == 1
+
+
+def test_the_code_is_that_of_the_profile_which_most_needs_a_person(shell: Shell, providers: Sandbox) -> None:
+    configure(shell, providers, "webex", "kazoo")
+    providers.fail("webex", 503, times=1000)
+    providers.fail("kazoo", 403, times=1000)
+    assert shell.run("sync", "--all", *INTO, "-q").code == 4
 
 
 def test_a_wrong_token(shell: Shell, providers: Sandbox) -> None:

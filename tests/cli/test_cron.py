@@ -96,8 +96,8 @@ def test_the_crontab_line_says_what_failed(home: Path, provider: Sandbox) -> Non
         ran = shell(home, blocks("crontab")[0].splitlines()[1].split(" ", 5)[5])
     finally:
         provider.switch("voicenter", "fail", "none")
-    assert ran.returncode == 3
-    assert "voicenter-acme" in ran.stderr
+    assert ran.returncode == 4
+    assert "voicenter-acme (voicenter): failed: " in ran.stderr
 
 
 def test_the_units_are_such_as_systemd_reads(home: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import threading
 from collections import Counter
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.cli.together import Part, _failure
-from cdrctl.errors import IncompleteError, SignInError
+from cdrctl.cli import failures
+from cdrctl.errors import SignInError
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.records import COMMON
 from tests.cli.run import NOW, run
@@ -65,18 +66,57 @@ def test_every_profile_gives_what_it_gives_alone(config: Path) -> None:
 def test_one_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.jsonl"
     ran = run("export", "--all", *YESTERDAY, "--config", config, "-o", target)
-    assert ran.code == 3
+    assert ran.code == 4
     assert "wrong (webex): failed: the token has expired and could not be renewed" in ran.err
     assert f"1 of {len(PROVIDERS) + 1} profiles failed: wrong (webex)" in ran.err
     assert '"profile":"my-webex"' in target.read_text(encoding="utf-8")
-    assert run("export", "--all", *YESTERDAY, "--config", config, "-o", target, "--allow-partial").code == 0
+
+
+def test_a_wrong_credential_is_not_accepted_as_a_partial_answer(config: Path) -> None:
+    """--allow-partial accepts 3; a key that does not work needs a person every night until it does."""
+    assert run("export", "--all", *YESTERDAY, "--config", config, "--allow-partial").code == 4
+
+
+def test_quiet_hides_no_failure_and_names_each_with_its_next_step(config: Path) -> None:
+    with config.open("a", encoding="utf-8") as file:
+        file.write('\n[profiles.odd]\nprovider = "nobody"\n')
+    ran = run("export", "--all", *YESTERDAY, "--config", config, "-q")
+    assert ran.code == 6  # a provider that does not exist needs a person more than a token that has ended
+    lines = ran.err.splitlines()
+    assert [line.partition(": failed: ")[0] for line in lines[:2]] == ["cdrctl: wrong (webex)", "cdrctl: odd"]
+    assert all("; next: " in line for line in lines[:2])
+    assert lines[2] == f"cdrctl: 2 of {len(PROVIDERS) + 2} profiles failed: wrong (webex), odd"
+    objects = [
+        json.loads(line)
+        for line in run(
+            "export", "--all", *YESTERDAY, "--config", config, "-q", "--log-format", "json"
+        ).err.splitlines()
+    ]
+    assert [(one["level"], one.get("profile"), one["exit_code"]) for one in objects] == [
+        ("error", "wrong (webex)", 4),
+        ("error", "odd", 6),
+        ("error", None, 6),
+    ]
+
+
+def test_one_profile_alone_fails_with_its_own_error(config: Path) -> None:
+    ran = run("export", "-p", "wrong", *YESTERDAY, "--config", config, "-q")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err.count("the token has expired") == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"), [([5, 3], 3), ([3, 8], 8), ([8, 7], 7), ([7, 4], 4), ([4, 6], 6), ([6, 1], 1), ([5], 5)]
+)
+def test_the_code_is_that_which_most_needs_a_person(codes: list[int], worst: int) -> None:
+    assert failures.most_urgent(codes) == failures.most_urgent(codes[::-1]) == worst
 
 
 def test_one_that_cannot_be_used_stops_no_other_unless_it_was_named(config: Path) -> None:
     with config.open("a", encoding="utf-8") as file:
         file.write('\n[profiles.odd]\nprovider = "nobody"\n')
     ran = run("export", "--all", *YESTERDAY, "--config", config)
-    assert ran.code == 3
+    assert ran.code == 6
     assert "odd: failed: " in ran.err
     assert {line["profile"] for line in ran.lines} == {f"my-{name}" for name in PROVIDERS}
     named = run("export", "-p", "odd", "-p", "my-webex", *YESTERDAY, "--config", config)
@@ -87,15 +127,15 @@ def test_where_all_fail_the_old_file_stays(config: Path, tmp_path: Path) -> None
     target = tmp_path / "all.jsonl"
     target.write_text("old", encoding="utf-8")
     ran = run("export", "-p", "wrong", *YESTERDAY, "--config", config, "-o", target)
-    assert ran.code == 3
+    assert ran.code == 4
     assert target.read_text(encoding="utf-8") == "old"
 
 
 def test_a_bug_of_ours_in_one_of_them_is_raised_as_itself() -> None:
     bug = ZeroDivisionError()
-    failed = Part("one", None, error=SignInError("no")), Part("two", None, error=bug), Part("three", None)
-    assert _failure(failed) is bug
-    assert isinstance(_failure(failed[::2]), IncompleteError)
+    failed: list[tuple[str, BaseException]] = [("one", SignInError("no")), ("two", bug)]
+    assert failures.failure(failed, 3) is bug
+    assert isinstance(failures.failure(failed[:1], 3), failures.ProfilesFailedError)
 
 
 def test_what_one_of_them_does_not_have_yet_is_incomplete(config: Path) -> None:
@@ -124,7 +164,8 @@ def test_their_progress_is_one_line(config: Path, tmp_path: Path) -> None:
 
 
 def test_a_limit_holds_for_the_stream(config: Path) -> None:
-    ran = run("export", "--all", *YESTERDAY, "--config", config, "--limit", "5", "--allow-partial")
+    names = [word for name in PROVIDERS for word in ("-p", f"my-{name}")]
+    ran = run("export", *names, *YESTERDAY, "--config", config, "--limit", "5")
     assert ran.code == 0, ran.err
     assert len(ran.lines) == 5
 

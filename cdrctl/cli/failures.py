@@ -1,0 +1,68 @@
+"""What is said, and which exit code it is, where several profiles are read and some of them fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cdrctl.cli.world import Voice
+from cdrctl.errors import CdrctlError, IncompleteError
+
+URGENCY = (6, 4, 7, 8, 2, 11, 3, 5)
+"""Exit codes by how much they need a person: configuration and credentials first, what passes by itself last."""
+
+NAMED = 10
+"""Profiles or gaps that one message names."""
+
+
+class ProfilesFailedError(CdrctlError):
+    """Some of several profiles failed: the exit code is that of the failure which most needs a person."""
+
+    def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
+def most_urgent(codes: Iterable[int]) -> int:
+    """Return the exit code that most needs a person; codes without a place in the order come first."""
+    return min(codes, key=lambda code: URGENCY.index(code) if code in URGENCY else -1)
+
+
+def show(voice: Voice, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
+    """Say one line for each failed profile, with its cause and its next step, also with -q.
+
+    Where only one profile was named, its error is the error of the run, and is not said twice.
+    """
+    for title, error in failed if total > 1 else ():
+        if isinstance(error, CdrctlError):
+            voice.failure(title, error)
+        else:
+            voice.failure(title, CdrctlError(f"a bug of ours: {type(error).__name__}", hint="please report it"))
+
+
+def failure(failed: Sequence[tuple[str, BaseException]], total: int, *, gaps: bool = False) -> BaseException:
+    """Return the error of a run in which profiles failed.
+
+    Args:
+        failed: The title and the error of each profile that failed; at least one.
+        total: How many profiles were read.
+        gaps: Whether parts are missing from the records of other profiles.
+    """
+    for _, error in failed:
+        if not isinstance(error, CdrctlError):
+            return error
+    errors = [error for _, error in failed if isinstance(error, CdrctlError)]
+    if total == 1:
+        return errors[0]
+    code = most_urgent([*(error.exit_code for error in errors), *([IncompleteError.exit_code] if gaps else [])])
+    names = [title for title, _ in failed]
+    return ProfilesFailedError(
+        f"{len(failed)} of {total} profiles failed: {some(names)}",
+        exit_code=code,
+        hint="follow the next step of each; cdrctl profile check NAME tries one profile again",
+    )
+
+
+def some(names: Sequence[str], between: str = ", ") -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = len(names) - NAMED
+    return between.join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from urllib.parse import quote, quote_plus, urlsplit
 
-from cdrctl import PROVIDERS
+from cdrctl import PROVIDERS, secret_files
+from cdrctl.commands import COMMAND_SECONDS, LONGEST_OUTPUT, TooMuchOutputError, run_in_shell
 from cdrctl.errors import ConfigurationError, TemporaryError, UsageError
+from cdrctl.masking import MASK as HIDDEN, SHORTEST, masked
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from cdrctl.fetchers.settings import Settings
 
 Run = Callable[[str, Mapping[str, str]], "subprocess.CompletedProcess[bytes]"]
-"""Runs a command line with an environment; raises OSError, ValueError or subprocess.TimeoutExpired."""
+"""Runs a command line with an environment; raises OSError, ValueError, TimeoutExpired or TooMuchOutputError."""
 
 Keyring = Callable[[str, str], str | None]
 """From a service and a user to the password the keyring holds, or None."""
@@ -46,15 +48,14 @@ S = TypeVar("S", bound="Settings")
 SANDBOX = "sandbox"
 """The name of the profile that is built in."""
 
-HIDDEN = "********"
-"""What stands for a secret, whatever its length."""
+SECRETS = frozenset({"access_token", "api_key", "auth_token", "client_secret", "code", "password", "refresh_token"})
+"""The secrets of all providers' profiles; a provider's own are those of its settings that are secrets."""
 
 UNASKED = "as yet unasked"
 """What stands for a secret that nobody was asked for."""
 
 PREFIX = "CDRCTL_"
 SERVICE = "cdrctl"
-COMMAND_SECONDS = 60.0
 LOCK_SECONDS = 60.0
 PACE_LOCK_SECONDS = 5.0
 PACE_KEPT_SECONDS = 7 * 86_400
@@ -63,7 +64,6 @@ PACE_ROUNDS = 20_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FORMS = ("_command", "_file", "_keyring")
 _LISTED = 20
-_SECRET_FILE_LIMIT = 65_536
 _PROBE = 16_384
 _NOT_FOUND = {127, 9009}  # what a POSIX shell and cmd.exe say of a program that is not there
 _WORDS = {
@@ -379,6 +379,8 @@ def settings(
     run: Run | None = None,
     keyring: Keyring | None = None,
     asked: bool = True,
+    conceal: Callable[[Iterable[str]], None] = lambda _secrets: None,
+    detail: Callable[[str], None] = lambda _text: None,
 ) -> S:
     """Return a profile's settings, validated, with every secret that is configured.
 
@@ -393,6 +395,8 @@ def settings(
         run: Runs a command; through the shell when left out.
         keyring: Asks the keyring; the optional package when left out.
         asked: Whether commands, files and the keyring are asked for secrets; else something stands for each.
+        conceal: Is given each secret as soon as it is known, before anything is said.
+        detail: Is given each line that a command wrote to its standard error.
 
     Raises:
         ConfigurationError: A setting is unknown, missing, given twice or not valid; a secret cannot be had.
@@ -400,6 +404,7 @@ def settings(
     _usable(profile)
     secrets = secret_names(model)
     upper, lower = _levels(profile, model, environ)
+    conceal([value for level in (upper, lower) for name in secrets if isinstance(value := level.get(name), str)])
     _refuse_unknown(profile, model, environ, lower)
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
@@ -435,8 +440,13 @@ def settings(
                         warn=warn,
                         run=run or run_in_shell,
                         keyring=keyring or ask_keyring,
+                        conceal=conceal,
+                        detail=detail,
                     )
+                    conceal([value])
                 _refuse_odd(value, about)
+                if isinstance(value, str) and len(value) < SHORTEST:
+                    warn(f"{about} has fewer than {SHORTEST} characters: it cannot be hidden in messages")
             values[name] = value
             break
     return _validated(profile, model, values, places, secrets)
@@ -454,26 +464,57 @@ def secret_values(settings: Settings) -> list[str]:
     return sorted(found, key=lambda text: (-len(text), text))
 
 
+def written_secrets(profiles: Iterable[Profile], environ: Mapping[str, str]) -> list[str]:
+    """Return the secrets that stand in the file or the environment itself, of profiles of any provider."""
+    return [
+        value
+        for profile in profiles
+        for name in SECRETS
+        for value in (profile.raw.get(name), environ.get(environment_name(profile.name, name)))
+        if isinstance(value, str)
+    ]
+
+
 def redacted(profile: Profile, model: type[Settings], environ: Mapping[str, str]) -> dict[str, str]:
     """Return every configured setting by name, fit to be shown: secrets are hidden whatever their length.
 
-    Commands and file names are shown as they are. A value from the environment is followed by its variable. The
-    value of a key that is no setting is hidden: it may be a secret whose name was mistyped.
+    Commands and file names are shown, but not what `echo` or `printf` would print, and neither a secret that stands in
+    the profile or in a file that it names, in whatever setting it is found. A value from the environment is followed by
+    its variable. The value of a key that is no setting is hidden: it may be a secret whose name was mistyped.
     """
     secrets = secret_names(model)
     upper, lower = _levels(profile, model, environ)
+    known = [*written_secrets([profile], environ), *_in_files(profile, secrets, environ, upper, lower)]
     shown: dict[str, str] = {}
     for name in model.model_fields:
         forms = _forms(name, secrets)
         level = upper if any(form in upper for form in forms) else lower
         for form in forms:
             if form in level:
-                text = HIDDEN if form in secrets else _plain(level[form])
+                text = HIDDEN if form in secrets or str(level[form]) in known else masked(_plain(level[form]), known)
+                if form.endswith("_command"):
+                    text = _PRINTS.sub(rf"\1 {HIDDEN}", text)
                 shown[form] = f"{text} ({environment_name(profile.name, form)})" if level is upper else text
     for key in lower:
         if key not in _keys(model):
-            shown[key] = f"{HIDDEN} (not a setting of {profile.provider})"
+            shown[_shown(masked(key, known))] = f"{HIDDEN} (not a setting of {profile.provider})"
     return shown
+
+
+_PRINTS = re.compile(r"\b(echo|printf)\b.*", re.DOTALL)
+
+
+def _in_files(
+    profile: Profile, secrets: set[str], environ: Mapping[str, str], *levels: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield the secrets in the files that a profile names, as far as they can be read."""
+    for level in levels:
+        for name in secrets:
+            if isinstance(value := level.get(f"{name}_file"), str):
+                with suppress(ConfigurationError):
+                    path = profile.path.parent / _expanded(value, environ)
+                    if os.path.isfile(path):  # noqa: PTH113 - False, too, for what cannot be a path; no pipe is emptied
+                        yield _from_file(path, "", lambda _warning: None)
 
 
 def _plain(value: object) -> str:
@@ -552,6 +593,8 @@ def _secret(
     warn: Callable[[str], None],
     run: Run,
     keyring: Keyring,
+    conceal: Callable[[Iterable[str]], None],
+    detail: Callable[[str], None],
 ) -> str:
     """Return a secret that a command, a file or the keyring holds."""
     if form.endswith("_keyring"):
@@ -559,7 +602,7 @@ def _secret(
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"{about} must be text, and not empty")
     if form.endswith("_command"):
-        return _from_command(value, about, environ, run)
+        return _from_command(value, about, environ, run, conceal, detail)
     return _from_file(folder / _expanded(value, environ), about, warn)
 
 
@@ -577,81 +620,57 @@ def _for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str
     return kept
 
 
-def run_in_shell(
-    command: str, environ: Mapping[str, str], seconds: float = COMMAND_SECONDS
-) -> subprocess.CompletedProcess[bytes]:
-    """Return what a command line printed and how it ended.
-
-    Raises:
-        OSError: It cannot be started.
-        subprocess.TimeoutExpired: It took too long; its shell has been ended.
-    """
-    # Standard input is not inherited: it may be our own data. The command stays in our session and process group,
-    # for a pinentry or a password prompt opens the terminal itself, which stops a background group that reads.
-    process = subprocess.Popen(  # noqa: S602 - the user's own command line, from the user's own file
-        command,
-        shell=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(environ),
-    )
-    try:
-        output, complaint = process.communicate(timeout=seconds)
-    except BaseException:
-        process.kill()
-        # Not read to their end: what the shell has started may hold them open for ever.
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-        process.wait()
-        raise
-    return subprocess.CompletedProcess(command, process.returncode, output, complaint)
-
-
-def _from_command(command: str, about: str, environ: Mapping[str, str], run: Run) -> str:
+def _from_command(
+    command: str,
+    about: str,
+    environ: Mapping[str, str],
+    run: Run,
+    conceal: Callable[[Iterable[str]], None],
+    detail: Callable[[str], None],
+) -> str:
+    """Return what a command prints. What it says of its own is not shown but as a detail: it may be the secret."""
     problem: str | None = None
     ended: subprocess.CompletedProcess[bytes] | None = None
     try:
         ended = run(command, environ)
     except subprocess.TimeoutExpired:
         problem = f"did not end within {COMMAND_SECONDS:.0f} seconds"
+    except TooMuchOutputError:
+        problem = f"printed more than {LONGEST_OUTPUT // 1024} KiB"
     except (OSError, ValueError) as error:
         problem = f"cannot be started: {_reason(error)}"
     # Outside the handler: a timeout carries what had been printed.
     if ended is None:
         raise ConfigurationError(f"{about} {problem}", hint="run the command by hand and see")
-    text = _decoded(ended.stdout)
+    printed = [line.strip() for line in ended.stdout.decode("utf-8", "replace").splitlines()]
+    conceal(printed)
+    for line in ended.stderr.decode("utf-8", "replace").splitlines()[:_LISTED]:
+        detail(f"{about} said: {_shown(masked(line, printed))}")
     if ended.returncode:
-        hint = "run the command by hand and see"
+        hint = "run it again with -v to see what the command said"
         if ended.returncode in _NOT_FOUND:
             hint = "is the program installed, and on the PATH of this environment?"
-        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        said = lines[0] if lines else ""
-        # A command traced with `set -x`, or that repeats itself in its complaint.
-        for each in (text or "").splitlines():
-            said = _scrubbed(said, [each.strip()])
-        raise ConfigurationError(
-            f"{about} ended with {ended.returncode}{f': {_shown(said)}' if said else ''}", hint=hint
-        )
+        raise ConfigurationError(f"{about} ended with {ended.returncode}", hint=hint)
+    text = _decoded(ended.stdout)
     if text is None:
         raise ConfigurationError(f"{about} printed something that is not UTF-8 text")
     if not text.strip():
-        raise ConfigurationError(f"{about} printed nothing", hint="run the command by hand and see")
+        raise ConfigurationError(f"{about} printed nothing", hint="run it again with -v to see what the command said")
     return text.rstrip("\r\n")
 
 
 def _from_file(path: Path, about: str, warn: Callable[[str], None]) -> str:
     try:
-        with path.open("rb") as file:
-            warnings = _open_to_others(path, os.fstat(file.fileno()))
-            content = file.read(_SECRET_FILE_LIMIT + 1)
+        content, status = secret_files.read(path)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{about}: {_shown(str(path))} cannot be read: {_reason(error)}") from None
-    for warning in warnings:
+        raise ConfigurationError(
+            f"{about}: {_shown(str(path))} cannot be read: {_reason(error)}",
+            hint="name a file that holds the secret as its only line",
+        ) from None
+    for warning in _open_to_others(path, status):
         warn(warning)
     text = _decoded(content)
-    if text is None or len(content) > _SECRET_FILE_LIMIT:
+    if text is None or len(content) > secret_files.LONGEST:
         raise ConfigurationError(f"{about}: {path} is not a short UTF-8 text")
     if not text.strip():
         raise ConfigurationError(f"{about}: {path} is empty")
@@ -737,7 +756,7 @@ def _validated(
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     # Outside the handler: pydantic's error holds the values, secrets too.
     hidden = [value for name in secrets if isinstance(value := values.get(name), str)]
-    sentences = dict.fromkeys(_scrubbed(_sentence(profile, each, places), hidden) for each in problems)
+    sentences = dict.fromkeys(masked(_sentence(profile, each, places), hidden) for each in problems)
     raise ConfigurationError("; ".join(sentences), hint=f"`cdrctl profile show {profile.name}` shows what is set")
 
 
@@ -1288,14 +1307,6 @@ def _shown(text: str) -> str:
     """Return somebody else's words fit for one line of a terminal."""
     cut = text if len(text) <= 200 else text[:200] + "…"  # noqa: PLR2004 - a line or two
     return cut if cut.isprintable() and cut else repr(cut)
-
-
-def _scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without secrets; those of one or two characters are in any text."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) > 2:  # noqa: PLR2004
-            text = text.replace(secret, HIDDEN)
-    return text
 
 
 def _close(name: str, names: Iterable[str]) -> list[str]:

@@ -61,6 +61,7 @@ class Source:
         call: The call.
         fetch: From a window to the pieces of it.
         tell: Told what happens meanwhile.
+        clean: Takes secrets out of what is written down, such as the words of a provider.
     """
 
     profile: str
@@ -68,6 +69,7 @@ class Source:
     call: Call
     fetch: Callable[[Window], Iterator[Any]]
     tell: Tell
+    clean: Callable[[str], str] = str
 
 
 @dataclass(slots=True)
@@ -218,7 +220,8 @@ def sync(
         except (OutputError, LockedError):
             raise
         except CdrctlError as error:
-            words = "; ".join(filter(None, (error.message, error.said and f"the provider said: {error.said}")))
+            said = "; ".join(filter(None, (error.message, error.said and f"the provider said: {error.said}")))
+            words = source.clean(said)
             outcome.failed[day.name] = words
             last = error
             readings = added(known.get(day.name, []), Reading(day.window, "failed", now(), 0, words))

@@ -18,7 +18,7 @@ from cdrctl import windows
 from cdrctl.cli import failures
 from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
 from cdrctl.cli.options import MAX_WAIT, in_session
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
 from cdrctl.errors import IncompleteError, OutputError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
@@ -283,7 +283,7 @@ def _side_by_side(
             syncing.sync(
                 archive,
                 book,
-                syncing.Source(job.name, part.provider.name, call, fetch, tell),
+                syncing.Source(job.name, part.provider.name, call, fetch, tell, session.voice.clean),
                 now,
                 since=since,
                 lookback=lookback,
@@ -505,7 +505,6 @@ def verify(
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
     from cdrctl.archive import store  # noqa: PLC0415 - as above
     from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415 - as above
     from cdrctl.archive.verify import differences, rebuild_ledger  # noqa: PLC0415 - as above
@@ -515,7 +514,7 @@ def verify(
     with locked(archive.folder):
         odd = []
         if rebuild:
-            found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+            found, _ = read_profiles(opened)
             providers = {name: one.provider for name, one in found.items()}
             providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
             with store.told(archive.folder):

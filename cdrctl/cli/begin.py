@@ -15,7 +15,7 @@ import typer
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
 from cdrctl.cli.profile import Given, Way, _asked, _refuse_given, _settings_given
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -443,7 +443,7 @@ def _checked(opened: Session, name: str) -> int:
 
     opened.voice.show("")
     _say(opened, "Checking it, with a few small requests …")
-    found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+    found, _ = read_profiles(opened)
     codes = set()
     for finding in cleaned(opened, of_profile(opened, profiles.choose(found, None, name, opened.world.environ))):
         codes.add(finding.code)

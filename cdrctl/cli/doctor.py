@@ -17,7 +17,7 @@ import typer
 
 from cdrctl import PROVIDERS, __version__
 from cdrctl.cli.options import in_session
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import (
     AddressError,
     CdrctlError,
@@ -287,7 +287,7 @@ def examined(opened: Session, names: Sequence[str] = (), *, offline: bool = Fals
         return
     environ = opened.world.environ
     try:
-        found, warnings = profiles.read_profiles(opened.config, environ)
+        found, warnings = read_profiles(opened)
     except ConfigurationError as error:
         yield failed("configuration", error)
         yield from _machine(opened)
@@ -400,8 +400,9 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
     provider = load(profile.provider)
     warned: list[str] = []
     try:
-        settings = profiles.settings(profile, provider.settings, environ, warn=warned.append, asked=False)
-        opened.voice.conceal(profiles.secret_values(settings))
+        settings = profiles.settings(
+            profile, provider.settings, environ, warn=warned.append, asked=False, conceal=opened.voice.conceal
+        )
     except ConfigurationError as error:
         yield failed("settings", error)
         return
@@ -412,7 +413,14 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
         return
     yield Finding("settings", "ok", f"{provider.title}, {settings.base_url}")
     try:
-        settings = profiles.settings(profile, provider.settings, environ, warn=warned.append)
+        settings = profiles.settings(
+            profile,
+            provider.settings,
+            environ,
+            warn=warned.append,
+            conceal=opened.voice.conceal,
+            detail=lambda text: opened.voice.tell("debug", text),
+        )
     except ConfigurationError as error:
         found = failed("secrets", error)
         yield replace(found, next=found.next and found.next.replace("NAME", name))

@@ -18,7 +18,7 @@ from cdrctl import windows, writers
 from cdrctl.cli.choice import choice, has_header
 from cdrctl.cli.failures import some
 from cdrctl.cli.progress import progress
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import (
     CdrctlError,
@@ -161,7 +161,7 @@ def rehearse(
     with output(None, standard_output(session, None)) as out:
 
         def put(line: str) -> None:
-            out.write(f"{line}\n".encode("utf-8", "replace"))
+            out.write(f"{session.voice.masked(line)}\n".encode("utf-8", "replace"))
 
         name = profile.name if profile is not None else shared["profile"]
         with connected(session, provider, name, profile, rehearse=put) as opened:
@@ -580,7 +580,7 @@ def connected(
     from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
 
     if profile is None:
-        found, warnings = profiles.read_profiles(session.config, session.world.environ)
+        found, warnings = read_profiles(session)
         for warning in warnings:
             session.voice.tell("warning", warning)
         profile = profiles.choose(found, provider.name, name, session.world.environ)
@@ -590,6 +590,8 @@ def connected(
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
         asked=rehearse is None,
+        conceal=session.voice.conceal,
+        detail=lambda text: session.voice.tell("debug", text),
     )
     if rehearse is not None:
         _check_ways(provider, profile, settings)

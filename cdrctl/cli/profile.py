@@ -11,7 +11,7 @@ import typer
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import UsageError, near
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def list_profiles(
     opened: Session,
 ) -> None:
     """Print every profile: its name, provider and where it is kept, separated by tabs."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-
-    found, warnings = profiles.read_profiles(opened.config, opened.world.environ)
+    found, warnings = read_profiles(opened)
     for warning in warnings:
         opened.voice.tell("warning", warning)
     for profile in found.values():
@@ -79,12 +77,12 @@ def show(
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
         return
-    found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+    found, _ = read_profiles(opened)
     profile = profiles.choose(found, None, name, opened.world.environ)
     shown = profiles.redacted(profile, load(profile.provider).settings, opened.world.environ)
     put(opened, f"provider = {json.dumps(profile.provider)}")
     for key, value in shown.items():
-        put(opened, opened.voice.clean(f"{key} = {value}"))
+        put(opened, f"{key} = {opened.voice.clean(value)}")
     if in_clear(shown.get("base_url", "")):
         opened.voice.tell("warning", IN_CLEAR)
 
@@ -124,7 +122,7 @@ def check(
     if name == SANDBOX:
         names = [provider] if provider else list(PROVIDERS)
     else:
-        found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+        found, _ = read_profiles(opened)
         names = [profiles.choose(found, provider, name, opened.world.environ).provider]
     for one in names:
         described = load(one)
@@ -219,14 +217,14 @@ def login(
             "the profile sandbox is built in and needs no sign-in",
             hint="`cdrctl sandbox serve` prints a profile with which the sign-in can be tried",
         )
-    found, warnings = profiles.read_profiles(opened.config, opened.world.environ)
+    found, warnings = read_profiles(opened)
     for warning in warnings:
         opened.voice.tell("warning", warning)
     if name in found and given:
         raise UsageError(f"there is a profile {name} already: --set is for a new one", hint="leave --set out")
     if name not in found and (given or opened.world.stdin_is_terminal):
         _begin(opened, found, name, _settings_given(given or []))
-        found, _ = profiles.read_profiles(opened.config, opened.world.environ)
+        found, _ = read_profiles(opened)
     profile = profiles.choose(found, None, name, opened.world.environ)
     put(opened, sign_in(opened, load(profile.provider), profile, how, _asked))
 
@@ -337,12 +335,16 @@ def _asked(opened: Session, what: str, *, secret: bool = False, default: str | N
         line = world.stdin.readline()
         if not line and default is None:
             raise UsageError(f"there is no answer to: {what}", hint="give one line for each question, or use --set")
+        if secret:
+            opened.voice.conceal([line.strip()])
         return line.strip() or default or ""
     if secret:
         try:
-            return getpass.getpass(f"{what}: ", stream=world.stderr).strip()
+            typed = getpass.getpass(f"{what}: ", stream=world.stderr).strip()
         except EOFError:
             raise typer.Abort from None
+        opened.voice.conceal([typed])
+        return typed
     if world.stderr is not None:
         world.stderr.write(f"{what}: ")
         world.stderr.flush()

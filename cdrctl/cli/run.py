@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote
 
 import typer
@@ -20,6 +20,9 @@ from cdrctl.cli import signals
 from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.cli.world import Voice, World
 from cdrctl.errors import CdrctlError, OutputError, UsageError, near
+
+if TYPE_CHECKING:
+    from cdrctl.profiles import Profile
 
 LOG_FORMAT = "CDRCTL_LOG_FORMAT"
 """The variable that says how messages are written where --log-format does not."""
@@ -85,6 +88,16 @@ def session(
         voice.hush()
         voice.tell("warning", f"interrupted; {voice.stays}")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
+    """Return all profiles by name, and warnings; from here on nothing that is said shows a secret of any of them."""
+    from cdrctl import profiles  # noqa: PLC0415 - not needed for --help
+
+    environ = opened.world.environ
+    found, warnings = profiles.read_profiles(opened.config, environ)
+    opened.voice.conceal(profiles.written_secrets(found.values(), environ))
+    return found, warnings
 
 
 def _is_interruption(error: BaseException | None) -> bool:

@@ -37,7 +37,7 @@ from cdrctl.cli.exporting import (
     typed_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
-from cdrctl.cli.run import Session
+from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export import Tally, keyed, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
@@ -154,7 +154,7 @@ def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, h
         raise UsageError(
             "which profiles?", hint=f"--all for every one that is configured, or {how} for each that is wanted"
         )
-    found, warnings = profiles.read_profiles(session.config, session.world.environ)
+    found, warnings = read_profiles(session)
     for warning in warnings:
         session.voice.tell("warning", warning)
     parts: list[Part] = []

@@ -11,17 +11,15 @@ import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from cdrctl.errors import CdrctlError
+from cdrctl.masking import SHORTEST, masked
 
 if TYPE_CHECKING:
     import httpx
 
     from cdrctl.http import Clock
-
-MASK = "********"
 
 
 @dataclass(slots=True)
@@ -94,24 +92,6 @@ def _width() -> int:
     return USUAL_WIDTH
 
 
-SHORTEST = 4
-"""Characters of a secret that is worth the name: hiding shorter ones would hide every word they stand in."""
-
-TELLING = 8
-"""Characters of a secret's beginning that may not be shown: an excerpt may have cut off the rest."""
-
-
-def _without_beginning(text: str, secret: str) -> str:
-    """Return the text without the beginnings of a secret that are long enough to help to guess it."""
-    at = text.find(secret[:TELLING]) if len(secret) > TELLING else -1
-    while at >= 0:
-        pairs = zip(text[at:], secret, strict=False)
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        text = text[:at] + MASK + text[at + shared :]
-        at = text.find(secret[:TELLING], at + len(MASK))
-    return text
-
-
 DETAILS = frozenset({"debug", "window"})
 """What -v adds: requests, and windows that have been read."""
 
@@ -145,17 +125,16 @@ class Voice:
     def conceal(self, secrets: Iterable[str]) -> None:
         """Never let these through again."""
         for secret in secrets:
-            spelt = (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1])
             with self._lock:  # another set each time: one that another thread looks through must not grow
-                self._secrets = self._secrets.union(word for word in spelt if len(word) >= SHORTEST)
+                self._secrets = self._secrets.union([secret] if len(secret) >= SHORTEST else [])
+
+    def masked(self, text: str) -> str:
+        """Return the text without secrets, in whatever way they are spelt."""
+        return masked(text, self._secrets)
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and on one line that no terminal obeys."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, MASK)
-        for secret in self._secrets:
-            text = _without_beginning(text, secret)
-        return "".join(char if char.isprintable() else " " for char in text)
+        return "".join(char if char.isprintable() else " " for char in self.masked(text))
 
     def tell(self, level: str, text: str) -> None:
         """Say something that is no error: a note, a warning, progress or a wait on a terminal, or a detail for -v."""
@@ -188,11 +167,12 @@ class Voice:
         """Say the closing line, or that of one part: what was done, as words or as an object."""
         if self.quiet:
             return
+        about = {name: self.clean(text) for name, text in (about or {}).items()}
         if self.as_json:
-            self._line(json.dumps({"level": "result" if about else "done", **(about or {}), **facts}))
+            self._line(json.dumps({"level": "result" if about else "done", **about, **facts}))
             return
         said = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in facts.items())
-        self._line(f"cdrctl: {' '.join((about or {}).values())}{': ' if about else ''}{self.clean(said)}")
+        self._line(f"cdrctl: {' '.join(about.values())}{': ' if about else ''}{self.clean(said)}")
 
     def error(self, error: CdrctlError) -> None:
         """Say what happened, what the provider said, and the next step."""

@@ -10,7 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from cdrctl.cli.world import MASK, Voice, World
+from cdrctl.cli.world import Voice, World
+from cdrctl.masking import MASK
 
 LONG = 20
 """Seconds after which a test that waits for another thread has failed."""

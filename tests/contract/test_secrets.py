@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -122,7 +124,17 @@ def filled(value: Any, text: str) -> Any:
     return text if value == "{}" else value
 
 
-def echo(made: Bench, status: int, *, as_json: bool, padding: int = 0) -> None:
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "base64": lambda text: base64.b64encode(f"u:{text}".encode()).decode(),
+    "html": lambda text: html.escape(text) + "".join(f"&#{ord(char)};" for char in text),
+    "hex": lambda text: text.encode().hex(),
+    "percent": lambda text: "".join(f"%{octet:02x}" for octet in text.encode()),
+}
+
+
+def echo(
+    made: Bench, status: int, *, as_json: bool, padding: int = 0, spelt: Callable[[str], str] = lambda text: text
+) -> None:
     """Let the provider answer every request with what was in it."""
     provider = made.sandbox.provider(made.provider.name)
     reply = provider.reply
@@ -134,7 +146,7 @@ def echo(made: Bench, status: int, *, as_json: bool, padding: int = 0) -> None:
         texts = [value for name, value in request.headers.items() if name in {"authorization", "x-auth-token"}]
         texts += proofs_in(request.body, made.subject.facts.proofs)
         assert texts
-        text = "x" * padding + " ".join(texts).removeprefix("Bearer ")
+        text = "x" * padding + spelt(" ".join(texts).removeprefix("Bearer "))
         body = {"message": text, "error": text, "data": {"message": text, "cause": text}, "status": "error"}
         body |= filled(made.subject.facts.complaint, text)
         headers = {**answer.headers, "trackingid": text}
@@ -158,6 +170,33 @@ def test_a_provider_that_repeats_the_credential(
         echo(made, status, as_json=True)
         ran = made.run(SINCE, UNTIL, *log)
         assert ran.code in {3, 4, 5, 6, 7}, ran.err
+        check_clean(made, ran, secrets_of(made, made.sandbox.credentials(provider.name, kind)))
+
+
+@each_way
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_provider_that_encodes_the_credential(provider: Provider, way: str, spelling: str, tmp_path: Path) -> None:
+    """A credential is not shown in another spelling, nor kept in an archive's ledger."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        settings = made.sandbox.credentials(provider.name, kind)
+        made.sign_in_by(kind)
+        echo(made, 403, as_json=True, spelt=SPELLINGS[spelling])
+        ran = made.run(SINCE, UNTIL, "-vv")
+        assert ran.code in {4, 6, 7}, ran.err
+        check_clean(made, ran, {SPELLINGS[spelling](secret)[:-2] for secret in secrets_of(made, settings)})
+
+
+@each_way
+def test_an_archive_keeps_no_credential_that_a_provider_repeats(provider: Provider, way: str, tmp_path: Path) -> None:
+    """The ledger has why a day failed, in the words of the provider."""
+    with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
+        kind = kind_of(made.sandbox, provider, way)
+        made.sign_in_by(kind)
+        echo(made, 403, as_json=True)
+        ran = made.shell.run("sync", PROFILE, "--into", str(tmp_path / "archive"), "--since", f"{SINCE:%Y-%m-%d}")
+        assert ran.code in {3, 4, 6, 7}, ran.err
+        assert list((tmp_path / "archive").glob("ledger*"))
         check_clean(made, ran, secrets_of(made, made.sandbox.credentials(provider.name, kind)))
 
 

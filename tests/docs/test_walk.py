@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl.cli.world import MASK
+from cdrctl.masking import MASK
 from docs import walk
 from docs.pictures import FOLDER
 

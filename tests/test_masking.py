@@ -10,7 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from cdrctl.masking import MASK, SHORTEST, masked
 
@@ -76,9 +76,8 @@ def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes
 
 
 @settings(deadline=None, max_examples=60)
-@given(secret=SECRETS, cut=st.integers(8, 30))
+@given(secret=st.text("aZ09-_.+/é日", min_size=12, max_size=30), cut=st.integers(8, 11))
 def test_a_beginning_is_masked_as_well(secret: str, cut: int) -> None:
-    assume(cut < len(secret))
     assert masked(f"said: {secret[:cut]}", [secret]) == f"said: {MASK}"
 
 
@@ -96,7 +95,6 @@ def test_longer_secrets_come_first_and_short_ones_are_left() -> None:
 @settings(deadline=None, max_examples=60)
 @given(text=st.text("abcdefgh-:/ ", max_size=200), secret=st.text("XYZ", min_size=SHORTEST, max_size=12))
 def test_a_text_without_a_secret_stays_as_it_is(text: str, secret: str) -> None:
-    assume(not any(part in text for part in (secret.encode().hex(), secret)))
     assert masked(text, [secret]) == text
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl import conditions, writers
-from cdrctl.archive import sync
+from cdrctl.archive import fetched
 from cdrctl.cli.choice import Choice
 from cdrctl.errors import ProviderError
 from cdrctl.fetchers import Call, load
@@ -177,7 +177,7 @@ def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st
     if body is None:
         return
     schema = native(call.columns, None, lambda _: None, call.known)
-    spelt: Any = sync._json_lines(schema)
+    spelt: Any = fetched._json_lines(schema)
     assert spelt(schema.rows(Page(body["items"]))) == spelt(schema.rows(Page(page)))
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from cdrctl.archive.intervals import Reading, days, done, overlap, settled, without
+from cdrctl.archive.day import Day
+from cdrctl.archive.intervals import Reading, believed, days, done, overlap, settled, without
 from cdrctl.archive.ledger import Filed, Kept
 from cdrctl.archive.store import Archive
-from cdrctl.archive.sync import Day, kept_since, reachable_until
+from cdrctl.archive.sync import kept_since, reachable_until
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
@@ -50,7 +51,7 @@ def coverage(
         return
     for day, whole in days(Window(kept.begins, max(until, kept.begins)), archive.zone):
         name = day.isoformat()
-        readings = known.get(name, ())
+        readings = believed(known.get(name, ()), now)
         missing = without([whole], done(readings))
         failed = [one for one in readings if one.state == "failed"]
         tried = [one.window for one in failed] + [one.window for one in readings if one.state == "planned"]

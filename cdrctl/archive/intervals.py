@@ -105,6 +105,23 @@ def settled(readings: Iterable[Reading], lookback: timedelta) -> list[Window]:
     return joined(parts)
 
 
+CLOCKS_MAY_DIFFER = timedelta(minutes=1)
+"""By how much a reading may be dated after now: clocks are set."""
+
+
+def believed(readings: Iterable[Reading], now: datetime) -> list[Reading]:
+    """Return the readings with each success that is dated after now as one that is still to be made.
+
+    When it was written the clock was wrong, and what was read may not have happened yet.
+    """
+    return [
+        replace(one, state="planned", read_at=None, records=0)
+        if one.state == "done" and (one.read_at is None or one.read_at > now + CLOCKS_MAY_DIFFER)
+        else one
+        for one in readings
+    ]
+
+
 def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first UTC instant of a calendar day of a zone, which the clocks' change may have moved."""
     from cdrctl.windows import instant  # noqa: PLC0415 - one word for what a day is: that of --since

@@ -19,9 +19,9 @@ import struct
 import tempfile
 import tomllib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +41,9 @@ UNPLACED = -(2**63)
 _ENTRY = struct.Struct("<qI15s")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEMPORARY = ".cdrctl-"
+
+ASIDE = ".aside"
+"""What the name of a file ends with that was moved aside, perhaps followed by a number."""
 
 
 class Entry(NamedTuple):
@@ -71,12 +74,23 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class DayFile:
-    """A day's file as it is on disk: its records, what was read for it, its digest, and its header if it has one."""
+    """A day's file as it is on disk.
+
+    Args:
+        entries: Its records.
+        readings: What was read for it.
+        sha256: Its digest; empty when its index was lost, and its records were read back from its lines.
+        header: The header of a CSV file.
+        gone: Since when records are known to be gone at the provider, by key.
+        unsure: Keys that were made from lines, which no answer of the provider has.
+    """
 
     entries: list[Entry]
     readings: list[Reading]
     sha256: str
     header: bytes
+    gone: dict[bytes, datetime] = field(default_factory=dict)
+    unsure: frozenset[bytes] = frozenset()
 
 
 def milliseconds(instant: datetime) -> int:
@@ -221,7 +235,7 @@ def load(path: Path) -> DayFile | None:
     index = _index(path, sha256)
     if index is None:
         return None
-    beginning, readings, lines = index
+    beginning, readings, lines, gone = index
     try:
         text = gzip.decompress(content) if path.name.endswith(".gz") else content
     except (EOFError, zlib.error) as error:
@@ -233,18 +247,34 @@ def load(path: Path) -> DayFile | None:
         at += length
     if at != len(text):  # lines without an entry would be lost in the next merge
         return None
-    return DayFile(entries, readings, sha256, text[:beginning])
+    return DayFile(entries, readings, sha256, text[:beginning], gone)
 
 
-def _index(path: Path, sha256: str) -> tuple[int, list[Reading], list[tuple[int, int, bytes]]] | None:
-    """Return the length of the header, the readings and the lines of an index; None where it is gone or damaged."""
+_Index = tuple[int, list[Reading], list[tuple[int, int, bytes]], dict[bytes, datetime]]
+
+
+def _index(path: Path, sha256: str) -> _Index | None:
+    """Return the header's length, the readings, the lines and the gone records of an index; None if it is damaged."""
     try:
         head, _, packed = _index_path(path, sha256).read_bytes().partition(b"\n")
         described = json.loads(head)
         readings = [_read(one) for one in described["readings"]]
-        return int(described["header"]), readings, [*_ENTRY.iter_unpack(packed)]
-    except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, struct.error):
+        gone = {bytes.fromhex(key): aware(at) for key, at in dict(described.get("gone", {})).items()}
+        return int(described["header"]), readings, [*_ENTRY.iter_unpack(packed)], gone
+    except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError):
         return None
+    except struct.error:
+        return None
+
+
+def index_lengths(path: Path) -> list[int]:
+    """Return how many lines each index beside a day's file has, whether it fits the file or not."""
+    lengths = []
+    for one in path.parent.glob(".cdrs.*.index"):
+        index = _index(path, one.name.removeprefix(".cdrs.").removesuffix(".index"))
+        if index is not None:
+            lengths.append(len(index[2]))
+    return lengths
 
 
 def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
@@ -253,7 +283,7 @@ def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
     index = _index(path, sha256)
     if index is None:
         return None
-    _, readings, lines = index
+    _, readings, lines, _ = index
     return sha256, len(lines), readings
 
 
@@ -262,26 +292,82 @@ def save(
 ) -> tuple[str, int]:
     """Write a day's file and its index durably and return the file's digest and size; what is the same stays untouched.
 
+    A file that is there and is not the old one is moved aside first: nothing replaces what was not read.
+
+    Args:
+        path: The day's file.
+        header: Its CSV header; empty for JSON Lines.
+        entries: Its records.
+        readings: What was read for it.
+        old: The file as it was loaded, with the marks of gone records that the new one gets; None when there was none.
+
     Raises:
         OSError: It cannot be written; then the file is as it was.
     """
     text = header + b"".join(entry.line for entry in entries)
     content = _compressed(text) if path.name.endswith(".gz") else text
     sha256 = digest(content)
-    head = json.dumps({"header": len(header), "readings": [_plain(one) for one in readings]})
+    described: dict[str, Any] = {"header": len(header), "readings": [_plain(one) for one in readings]}
+    if old is not None and old.gone:
+        described["gone"] = {key.hex(): windows.rfc3339(at) for key, at in sorted(old.gone.items())}
     packed = b"".join(_ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
-    index = head.encode() + b"\n" + packed
-    if old is not None and old.sha256 == sha256 and _index_path(path, sha256).read_bytes() == index:
+    index = json.dumps(described).encode() + b"\n" + packed
+    there = _digest_of(path)
+    if there == sha256 and _content_of(_index_path(path, sha256)) == index:
         return sha256, len(content)
     make_folder(path.parent)
     _sweep(path.parent)
+    if there not in {None, sha256} and (old is None or old.sha256 != there):
+        set_aside(path)
     replace_file(_index_path(path, sha256), index)
-    if old is None or old.sha256 != sha256:
+    if there != sha256:
         replace_file(path, content)
     for one in path.parent.glob(".cdrs.*.index"):
         if one != _index_path(path, sha256):
             one.unlink(missing_ok=True)
     return sha256, len(content)
+
+
+def set_aside(path: Path) -> Path:
+    """Give a file another name as well, durably, and return it: nothing that has such a name is ever overwritten."""
+    content = path.read_bytes()
+    for number in range(1, 10_000):
+        aside = path.with_name(f"{path.name}{ASIDE}{number if number > 1 else ''}")
+        if _content_of(aside) == content:  # by a run that was killed after this step
+            return aside
+        try:
+            os.link(path, aside)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without links
+            if aside.exists():
+                continue
+            replace_file(aside, content)
+        sync_folder(path.parent)
+        return aside
+    raise OSError(f"{path}{ASIDE} and {number} further names are taken")
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a file; raise OSError when that cannot be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _content_of(path: Path) -> bytes | None:
+    """Return a file's bytes, or None when there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _digest_of(path: Path) -> str | None:
+    content = _content_of(path)
+    return None if content is None else digest(content)
 
 
 def _compressed(text: bytes) -> bytes:
@@ -311,56 +397,40 @@ def _plain(reading: Reading) -> dict[str, Any]:
 
 
 def _read(plain: Mapping[str, Any]) -> Reading:
-    return Reading(
-        Window(datetime.fromisoformat(plain["since"]), datetime.fromisoformat(plain["until"])),
-        plain["state"],
-        datetime.fromisoformat(plain["read_at"]) if plain["read_at"] else None,
-        plain["records"],
-        plain["error"],
-    )
+    """Return a reading from its plain form.
 
-
-class Counts(NamedTuple):
-    """What a merge did to the records of a day, in records."""
-
-    new: int = 0
-    late: int = 0
-    changed: int = 0
-    gone: int = 0
-    kept: int = 0
-
-
-def merged(
-    old: Sequence[Entry],
-    new: Iterable[Entry],
-    window: Window | None,
-    before: Sequence[Window],
-    *,
-    whole: bool,
-    shrink: bool,
-) -> tuple[list[Entry], Counts]:
-    """Return the records of a day after a reading, in the order of their starts, and what became of them.
-
-    Args:
-        old: What the file has.
-        new: What came.
-        window: What was asked for; None for records without a start, which are only added to.
-        before: What had been read with success before: a new record in it is late.
-        whole: Everything that the provider has of the window came, so that what did not come is gone there.
-        shrink: Records that are gone may go even when there are fewer afterwards; else they are kept.
+    Raises:
+        ValueError: It has a value that no reading has.
+        TypeError: It has a value of another type.
     """
-    came = {entry.key: entry for entry in new}
-    had = {entry.key: entry for entry in old}
-    edges = None if window is None else (milliseconds(window.since), milliseconds(window.until))
-    inside = {key for key, entry in had.items() if edges and edges[0] <= entry.start < edges[1]}
-    gone = inside - came.keys() if whole else set()
-    kept = 0
-    if gone and len(came) < len(inside) and not shrink:
-        kept, gone = len(gone), set()
-    spans = [(milliseconds(one.since), milliseconds(one.until)) for one in before]
-    fresh = [entry for key, entry in came.items() if key not in had]
-    late = sum(any(since <= entry.start < until for since, until in spans) for entry in fresh)
-    changed = sum(had[key].line != entry.line for key, entry in came.items() if key in had)
-    result = [entry for key, entry in (had | came).items() if key not in gone]
-    result.sort()
-    return result, Counts(len(fresh) - late, late, changed, len(gone), kept)
+    state, records, error = plain["state"], plain["records"], plain["error"]
+    if state not in {"planned", "done", "failed"} or not isinstance(error, str):
+        raise ValueError("not a reading")
+    if not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < LARGEST:
+        raise ValueError("not a number of records")
+    window = Window(aware(plain["since"]), aware(plain["until"]))
+    return Reading(window, state, aware(plain["read_at"]) if plain["read_at"] else None, records, error)
+
+
+LARGEST = 2**63
+"""No number of records is as large."""
+
+CENTURY = range(2000, 2100)
+"""The years that an archive can have days of."""
+
+
+def aware(text: Any) -> datetime:
+    """Return an instant that was written with its offset.
+
+    Raises:
+        ValueError: It is not one, or not of this century.
+        TypeError: It is not text.
+    """
+    at = datetime.fromisoformat(text).astimezone(UTC) if _has_offset(text) else None
+    if at is None or at.year not in CENTURY:
+        raise ValueError(f"not an instant: {text!r}")
+    return at
+
+
+def _has_offset(text: Any) -> bool:
+    return datetime.fromisoformat(text).tzinfo is not None

@@ -81,6 +81,15 @@ Shrink = Annotated[
         rich_help_panel="Archive",
     ),
 ]
+Adopt = Annotated[
+    bool,
+    typer.Option(
+        "--adopt",
+        help="Add to the records of a profile that pointed to another account before.",
+        show_default=False,
+        rich_help_panel="Archive",
+    ),
+]
 Zone = Annotated[
     str | None,
     typer.Option(
@@ -137,6 +146,7 @@ def sync(
     since: Since = None,
     lookback: Lookback = None,
     allow_shrink: Shrink = False,
+    adopt: Adopt = False,
     tz: Zone = None,
     form: Form = None,
     max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
@@ -146,7 +156,20 @@ def sync(
     Reads what is missing and what may have changed since it was read, a day at a time, and writes each day's file
     whole. Running it twice changes nothing.
     """
-    _run(opened, profile, every, into, call, since, lookback, tz, form, shrink=allow_shrink, only_holes=False)
+    _run(
+        opened,
+        profile,
+        every,
+        into,
+        call,
+        since,
+        lookback,
+        tz,
+        form,
+        shrink=allow_shrink,
+        adopt=adopt,
+        only_holes=False,
+    )
 
 
 @commands.command(
@@ -162,13 +185,14 @@ def fill(
     into: Into,
     call: Calls = None,
     allow_shrink: Shrink = False,
+    adopt: Adopt = False,
     max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
     """Read only what is missing in an archive, and nothing that was read before."""
     from cdrctl.archive.store import opened as archive_in  # noqa: PLC0415 - start-up time
 
     archive_in(Path(into))
-    _run(opened, profile, every, into, call, None, None, None, None, shrink=allow_shrink, only_holes=True)
+    _run(opened, profile, every, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
 
 
 def _run(
@@ -183,6 +207,7 @@ def _run(
     form: str | None,
     *,
     shrink: bool,
+    adopt: bool,
     only_holes: bool,
 ) -> None:
     from cdrctl.archive import store  # noqa: PLC0415 - start-up time
@@ -213,7 +238,7 @@ def _run(
         stack.callback(book.close)
         for part in parts:
             connect_part(session, part, stack)
-        _side_by_side(session, archive, book, jobs, begins, back, shrink=shrink, only_holes=only_holes)
+        _side_by_side(session, archive, book, jobs, begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes)
     for job in jobs:
         _report(session, job)
     facts = _facts([job.outcome for job in jobs])
@@ -258,10 +283,13 @@ def _side_by_side(
     lookback: timedelta | None,
     *,
     shrink: bool,
+    adopt: bool,
     only_holes: bool,
 ) -> None:
     """Read all profiles at the same time, the calls of each one after the other."""
     from cdrctl.archive import sync as syncing  # noqa: PLC0415 - start-up time
+    from cdrctl.archive.fetched import Source  # noqa: PLC0415 - as above
+    from cdrctl.cli.account import account_of  # noqa: PLC0415 - as above
 
     enough = threading.Event()
     now = the_clock(session).now
@@ -279,16 +307,22 @@ def _side_by_side(
         def fetch(window: windows.Window) -> Iterator[Any]:
             return fetch_window(call, profile, window, options, now(), title)
 
+        def ahead() -> timedelta | None:
+            return profile.client.ahead if profile.client is not None else None
+
+        assert profile.settings is not None  # noqa: S101 - it was connected
+        account = account_of(part.provider, profile.settings, sandbox=part.name == SANDBOX)
         try:
             syncing.sync(
                 archive,
                 book,
-                syncing.Source(job.name, part.provider.name, call, fetch, tell, session.voice.clean),
+                Source(job.name, part.provider.name, call, fetch, tell, session.voice.clean, ahead, account),
                 now,
                 since=since,
                 lookback=lookback,
                 shrink=shrink,
                 only_holes=only_holes,
+                adopt=adopt,
                 stop=enough.is_set,
                 outcome=job.outcome,
             )
@@ -360,17 +394,29 @@ def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> N
     """
     errors = _errors(parts, jobs)
     failures.show(session.voice, [*errors.items()], len(parts))
-    failed = [f"{job.name} {day}" for job in jobs if job.error is None for day in job.outcome.failed]
+    good = [job for job in jobs if job.error is None]
+    failed = [f"{job.name} {day}" for job in good for day in job.outcome.failed if day not in job.outcome.gone_on]
+    gone = [f"{job.name} {day} ({count})" for job in good for day, count in job.outcome.gone_on.items()]
     lost = [f"{job.name}" for job in jobs if job.outcome.lost]
     if errors:
-        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or lost))
-    if failed or lost:
+        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or gone or lost))
+    if failed or gone or lost:
         what = [f"days that could not be had: {failures.some(failed)}"] if failed else []
+        what += [f"records gone at the provider: {failures.some(gone)}"] if gone else []
         what += [f"beyond what the provider keeps: {failures.some(lost)}"] if lost else []
         raise IncompleteError(
             f"the archive is incomplete: {'; '.join(what)}",
-            hint="run it again; cdrctl coverage shows what is missing" if not lost else "cdrctl coverage shows it",
+            hint=_next_step(failed=bool(failed), gone=bool(gone)),
         )
+
+
+def _next_step(*, failed: bool, gone: bool) -> str:
+    """Return what to do about an incomplete archive."""
+    if failed:
+        return "run it again; cdrctl coverage shows what is missing"
+    if gone:
+        return "they are kept; ask the provider why, or run cdrctl sync --allow-shrink to let them go"
+    return "cdrctl coverage shows it"
 
 
 SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}

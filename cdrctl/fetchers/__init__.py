@@ -123,6 +123,9 @@ class Call:
         apart: From the options to the shortest part of a window that is worth asking for by itself, beside others at
             the same time, or to the reason why parts must be asked for one after the other.
         gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
+        alike: The columns that tell whether two records with different identities are of the same call: first the
+            column of its start, then those of its parties and its type.
+        account_column: The column that names the account a record is of, where there is one.
     """
 
     name: str
@@ -150,6 +153,8 @@ class Call:
     known: Known = NOTHING_KNOWN
     marks: Marks | None = None
     apart: Callable[[Mapping[str, Any]], timedelta | str] = lambda _options: "it is not known to take more"
+    alike: tuple[str, ...] = ()
+    account_column: str = ""
 
     @property
     def windowed(self) -> bool:
@@ -223,6 +228,9 @@ class Provider:
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
         login: How a person signs in with a browser, or None.
+        account_settings: The settings that name the account: none of them is a secret.
+        key_settings: The settings that change with the account, and also when a key of the same account is renewed;
+            no password is among them.
     """
 
     name: str
@@ -243,6 +251,8 @@ class Provider:
     sign: Callable[[Ask, Token], Ask] | None = None
     ended: Callable[[Answer], bool] | None = None
     login: Login | None = None
+    account_settings: tuple[str, ...] = ()
+    key_settings: tuple[str, ...] = ()
 
     def call(self, name: str, group: str = "") -> Call:
         """Return the call of this name."""

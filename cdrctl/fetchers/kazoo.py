@@ -1419,6 +1419,7 @@ PROVIDER = Provider(
     trusts=trusts,
     nothing=nothing,
     check=check,
+    account_settings=("account_id",),
     # docs.2600hz.com, "Account API Authentication", "User Authentication".
     console={
         "key": Console(
@@ -1455,6 +1456,7 @@ PROVIDER = Provider(
             fetch=cdrs,
             identity=identity,
             start=start,
+            alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
             lag=SETTLED,
             apart=_apart,
             common=common,
@@ -1477,6 +1479,7 @@ PROVIDER = Provider(
             fetch=interactions,
             identity=interaction,
             start_in=interaction_start,
+            alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
             lag=SETTLED,
             apart=_apart,
             common=common,

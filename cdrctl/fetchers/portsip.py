@@ -1682,6 +1682,8 @@ PROVIDER = Provider(
     trusts=trusts,
     nothing=nothing,
     check=check,
+    account_settings=("domain",),
+    key_settings=("username", "access_token"),
     # REST guide, "Authentication", "Accessing CDRs and recordings".
     console={
         "password": Console(
@@ -1710,6 +1712,7 @@ PROVIDER = Provider(
             fetch=cdrs,
             identity=identity,
             start=start,
+            alike=("started_at", "direction", "caller", "callee"),
             lag=SETTLED,
             retention=LOOK_BACK,
             longest=timedelta(hours=24),
@@ -1732,6 +1735,7 @@ PROVIDER = Provider(
             fetch=calllogs,
             identity=identity,
             start=start,
+            alike=("started_at", "direction", "caller", "callee"),
             lag=SETTLED,
             retention=LOOK_BACK,
             longest=timedelta(hours=24),

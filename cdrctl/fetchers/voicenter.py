@@ -1120,6 +1120,7 @@ PROVIDER = Provider(
     ended=ended,
     nothing=nothing,
     check=check,
+    key_settings=("code", "access_token"),
     # www.voicenter.com, API pages "Authentication" and "Call Log".
     console={
         "code": Console(
@@ -1146,6 +1147,7 @@ PROVIDER = Provider(
             fetch=cdrs,
             identity=identity,
             start=start,
+            alike=("date", "type", "cdr_type", "caller_number", "target_number"),
             lag=SETTLED,
             longest=DAY,
             apart=lambda options: max(MINUTE, options["longest_window"]),  # one request, and less would be more of them

@@ -1058,6 +1058,7 @@ PROVIDER = Provider(
     trusts=trusts,
     nothing=nothing,
     check=check,
+    key_settings=("client_id",),
     # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
     # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
     console={
@@ -1099,6 +1100,8 @@ PROVIDER = Provider(
             fetch=cdrs,
             identity=identity,
             start=start,
+            alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
+            account_column="org_uuid",
             lag=FEED.lag + EDGE,
             # Records that come late are in the old window only ("Reports: Detailed Call History"): a day covers them.
             lookback=timedelta(hours=24),
@@ -1125,6 +1128,8 @@ PROVIDER = Provider(
             fetch=stream,
             identity=identity,
             start=start,
+            alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
+            account_column="org_uuid",
             lag=STREAM.lag + EDGE,
             lookback=STREAM.keeps,
             retention=STREAM.keeps,

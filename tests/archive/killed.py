@@ -23,7 +23,7 @@ from cdrctl.cli.app import main
 from cdrctl.cli.world import World
 from cdrctl.http import Clock
 
-OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod")
+OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod", "link")
 
 
 def watched(step: Callable[[str, str], None]) -> None:
@@ -34,7 +34,7 @@ def watched(step: Callable[[str, str], None]) -> None:
         def operation(*arguments: Any, **more: Any) -> Any:
             first = arguments[0]
             about = names.get(first, str(first)) if isinstance(first, int) else os.fspath(first)
-            about += f"\t{os.fspath(arguments[1])}" if name in {"replace", "rename"} else ""
+            about += f"\t{os.fspath(arguments[1])}" if name in {"replace", "rename", "link"} else ""
             step(f"before {name}", str(about))
             result = real(*arguments, **more)
             if name == "open":

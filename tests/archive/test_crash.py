@@ -82,6 +82,21 @@ def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_men
     assert_whole(shell)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_killed_while_it_moves_a_changed_file_aside_loses_and_doubles_nothing(shell: Shell, seed: int) -> None:
+    shell.run(*SYNC).ok()
+    path = max(shell.folder.glob("archive/*/*/date=*/cdrs.jsonl"))
+    content = b"".join(path.read_bytes().splitlines(keepends=True)[1:])
+    path.write_bytes(content)
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
+    numbers = ",".join(str(rng.randint(1, 40)) for _ in range(6))
+    ends = child(shell, numbers, *SYNC).stdout.split()
+    assert "killed" in ends
+    assert_whole(shell)
+    asides = list(path.parent.glob("cdrs.jsonl.aside*"))
+    assert [one.read_bytes() for one in asides] == [content]
+
+
 CALLS_OF_THE_SYSTEM = "openat,write,pwrite64,fsync,fdatasync,rename,unlink,mkdir,ftruncate"
 
 

@@ -14,10 +14,11 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cdrctl.archive.calendar import coverage
+from cdrctl.archive.fetched import Source
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import UNKNOWN, begun
-from cdrctl.archive.sync import Outcome, Source, sync
+from cdrctl.archive.sync import Outcome, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers import Call
@@ -36,7 +37,10 @@ def _start(record: Record) -> datetime | None:
 CALL = Call(
     name="cdrs",
     about="",
-    columns=(Column("id", "id"), Column("start_time", "at", "time"), Column("word", "word")),
+    columns=(
+        *(Column("id", "id"), Column("start_time", "at", "time"), Column("word", "word"), Column("caller", "caller")),
+    ),
+    alike=("start_time", "caller"),
     fetch=lambda *_: iter(()),
     identity=lambda record: str(record["id"]),
     start=_start,
@@ -61,12 +65,18 @@ class Archiving(RuleBasedStateMachine):
         self.fault_at = 0
         self.asked = 0
         self.begins: datetime | None = None
-        self.lost = False
+        self.dropped: set[str] = set()  # callers whose record the provider has lost
+        self.had: set[str] = set()  # callers whose record the archive has
+        self.touched: set[Path] = set()  # files that another hand changed
+        self.faulty_since = BEGIN
 
     def teardown(self) -> None:
         self.fault = None
         self.time_passes(hours=200)
         self.synced()
+        if self.dropped:  # what was missed just now is an alarm for a week
+            self.time_passes(hours=200)
+            self.synced()
         self.as_the_provider_has_it()
         before = self.files()
         outcome = self.synced()
@@ -116,7 +126,16 @@ class Archiving(RuleBasedStateMachine):
         source = Source("acme", "test", CALL, self.fetch, lambda _level, _text: None)
         outcome = sync(self.archive, self.ledger, source, lambda: self.now, **how)
         self.begins = self.ledger.kept()[0].begins
+        self.had = self.callers()
         return outcome
+
+    def callers(self) -> set[str]:
+        """Return the callers of the archive's records: one caller makes one call, whatever its record is named."""
+        return {
+            json.loads(line)["caller"]
+            for path in self.files()
+            for line in path.read_text(encoding="utf-8").splitlines()
+        }
 
     def as_the_provider_has_it(self) -> None:
         assert self.begins is not None
@@ -125,6 +144,8 @@ class Archiving(RuleBasedStateMachine):
             day = path.parent.name.removeprefix("date=")
             for line in path.read_text(encoding="utf-8").splitlines():
                 one = json.loads(line)
+                if one["caller"] in self.dropped:
+                    continue
                 kept.setdefault(one["id"], []).append((day, one["start_time"], one["word"]))
         truth: dict[str, list[Any]] = {}
         for one in self.there.values():
@@ -135,11 +156,14 @@ class Archiving(RuleBasedStateMachine):
                 day = at.astimezone(self.archive.zone).date().isoformat()
                 truth[one["id"]] = [(day, rfc3339(at), one["word"])]
         assert kept == truth
-        assert list(differences(self.archive, self.ledger.files())) == []
+        odd = {self.archive.folder / one.path for one in differences(self.archive, self.ledger.files())}
+        assert odd <= self.touched, "what is settled is not read again, and is named"
 
     @rule(hours=st.integers(1, 40))
     def time_passes(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
+        if self.fault == "empty" and self.now - self.faulty_since > timedelta(days=5):
+            self.fault = None  # after a week it would be believed
         for when, record in list(self.later):
             if when <= self.now:
                 self.there[record["id"]] = record
@@ -155,7 +179,7 @@ class Archiving(RuleBasedStateMachine):
         for step in range(n):
             self.count += 1
             at = self.now + timedelta(minutes=ago + step, milliseconds=step)
-            record = {"id": f"r{self.count}", "at": at.isoformat(), "word": 'first\n,"'}
+            record = {"id": f"r{self.count}", "at": at.isoformat(), "word": 'first\n,"', "caller": str(self.count)}
             self.later.append((at + timedelta(minutes=late), record))
             if changes:
                 after = at + timedelta(minutes=max(late, 11 * 60))
@@ -164,7 +188,7 @@ class Archiving(RuleBasedStateMachine):
     @rule()
     def a_call_without_a_start_happens(self) -> None:
         self.count += 1
-        self.there[f"r{self.count}"] = {"id": f"r{self.count}", "at": "", "word": "when?"}
+        self.there[f"r{self.count}"] = {"id": f"r{self.count}", "at": "", "word": "when?", "caller": str(self.count)}
 
     @rule(data=st.data())
     def a_record_gets_another_id(self, data: st.DataObject) -> None:
@@ -182,11 +206,30 @@ class Archiving(RuleBasedStateMachine):
     def old_calls_are_there(self, days: int) -> None:
         self.count += 1
         at = self.now - timedelta(days=days, minutes=3)
-        self.there[f"r{self.count}"] = {"id": f"r{self.count}", "at": at.isoformat(), "word": "old"}
+        self.there[f"r{self.count}"] = {
+            "id": f"r{self.count}",
+            "at": at.isoformat(),
+            "word": "old",
+            "caller": str(self.count),
+        }
 
     @rule(kind=st.sampled_from([None, "temporary", "refused", "signed out", "gap", "empty"]), at=st.integers(0, 2))
     def the_provider_fails(self, kind: str | None, at: int) -> None:
-        self.fault, self.fault_at = kind, at
+        self.fault, self.fault_at, self.faulty_since = kind, at, self.now
+
+    @rule(data=st.data())
+    def the_provider_loses_a_record(self, data: st.DataObject) -> None:
+        there = sorted(one["id"] for one in self.there.values() if one["at"])
+        if there:
+            lost = self.there.pop(data.draw(st.sampled_from(there)))
+            self.later = [(when, one) for when, one in self.later if one["caller"] != lost["caller"]]
+            self.dropped.add(lost["caller"])
+
+    @rule(days=st.integers(1, 3))
+    def let_lost_records_go(self, days: int) -> None:
+        self.fault, had = None, self.had
+        self.synced(shrink=True, since=self.now - timedelta(days=days))
+        assert had - self.had <= self.dropped
 
     @rule()
     def sync(self) -> None:
@@ -220,6 +263,27 @@ class Archiving(RuleBasedStateMachine):
         files = sorted(path for path in self.files() if "unknown" not in path.parent.name)
         if files:
             data.draw(st.sampled_from(files)).unlink()
+            self.had = self.callers()
+
+    @precondition(lambda self: self.begins is not None)
+    @rule(data=st.data(), how=st.sampled_from(["index gone", "reversed", "line end gone"]))
+    def a_file_is_changed_by_another_hand(self, data: st.DataObject, how: str) -> None:
+        files = sorted(self.files())
+        if not files:
+            return
+        path = data.draw(st.sampled_from(files))
+        self.touched.add(path)
+        if how == "index gone":
+            for index in path.parent.glob(".cdrs.*.index"):
+                index.unlink()
+        elif how == "reversed":
+            path.write_bytes(b"".join(reversed(path.read_bytes().splitlines(keepends=True))))
+        else:
+            path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+
+    @invariant()
+    def no_record_leaves_unless_that_is_asked_for(self) -> None:
+        assert self.callers() >= self.had
 
     @invariant()
     def nothing_is_there_twice(self) -> None:
@@ -231,7 +295,7 @@ class Archiving(RuleBasedStateMachine):
                 whole = whole_day(datetime.fromisoformat(day).date(), self.archive.zone)
                 starts = [json.loads(line)["start_time"] for line in path.read_text(encoding="utf-8").splitlines()]
                 assert all(whole.holds(datetime.fromisoformat(start)) for start in starts)
-                assert starts == sorted(starts)
+                assert starts == sorted(starts) or path in self.touched
 
 
 TestArchiving = Archiving.TestCase

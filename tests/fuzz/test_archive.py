@@ -106,7 +106,7 @@ def test_a_part_of_a_day_does_not_take_the_place_of_a_whole_one(bench: Bench) ->
     bench.now += timedelta(hours=1)
     outcome = bench.sync()
     assert bench.kept()["2026-11-11"] == ["a", "b"]
-    assert "another hand" in outcome.failed["2026-11-11"]
+    assert list(outcome.failed) == ["2026-11-11"]
 
 
 def test_records_without_a_start_are_kept_when_their_index_is_gone(bench: Bench) -> None:
@@ -117,6 +117,5 @@ def test_records_without_a_start_are_kept_when_their_index_is_gone(bench: Bench)
     next(bench.path(store.UNKNOWN).parent.glob(".cdrs.*.index")).unlink()
     bench.records = [call("whence", "")]
     bench.now += timedelta(hours=1)
-    outcome = bench.sync()
-    assert bench.kept()[store.UNKNOWN] == ["when"]
-    assert all("another hand" in why for why in outcome.failed.values())
+    bench.sync()
+    assert bench.kept()[store.UNKNOWN] == ["when", "whence"]

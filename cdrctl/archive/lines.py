@@ -1,0 +1,146 @@
+"""Read the lines of a day's file back: into fields, and from one set of CSV columns to another."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cdrctl.writers.csv import quoted
+from cdrctl.writers.separated import lines
+from cdrctl.writers.values import utf8
+
+Fields = dict[str, Any]
+"""The fields of one line by column name: JSON values, or the texts of CSV cells."""
+
+CELL_LIMIT = 2**31 - 1
+"""The longest CSV cell that is read; Python's own limit of 131 072 characters is less than a provider may send."""
+
+
+class Split(NamedTuple):
+    """The text of a day's file, taken apart.
+
+    Args:
+        header: The CSV header with its line end; empty for JSON Lines.
+        whole: The lines that can be read as records, each with its line end.
+        unread: How many lines cannot be read.
+    """
+
+    header: bytes
+    whole: list[bytes]
+    unread: int
+
+
+def csv_line(cells: Sequence[str]) -> bytes:
+    """Return one CSV record with its line end, spelled as the archive spells it."""
+    return utf8(lines([cells], ",", '"\r', quoted, '""'))
+
+
+def columns_of(header: bytes) -> list[str]:
+    """Return the column names of a CSV header; empty for JSON Lines."""
+    return _cells(header) or []
+
+
+def fields_of(line: bytes, columns: Sequence[str]) -> Fields | None:
+    """Return the fields of one line, or None when it is not a whole record.
+
+    Args:
+        line: A line of JSON Lines, or a CSV record.
+        columns: The CSV columns; empty for JSON Lines.
+    """
+    if columns:
+        cells = _cells(line)
+        return dict(zip(columns, cells, strict=True)) if cells is not None and len(cells) == len(columns) else None
+    try:
+        found = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def split(text: bytes, *, in_csv: bool, usual: bytes, key_column: str) -> Split:
+    """Return a file's text as lines, whoever wrote it; a blank line is not counted.
+
+    Args:
+        text: The text.
+        in_csv: It is CSV; else JSON Lines.
+        usual: The CSV header to assume when the text has none.
+        key_column: The column whose presence tells a CSV header from a record.
+    """
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    records = list(_csv_records(text) if in_csv else _json_lines(text))
+    header = b""
+    if in_csv:
+        first = _cells(records[0]) if records and records[0] is not None else None
+        if first and key_column in first:
+            header = csv_line(first)
+            records = records[1:]
+        else:
+            header = usual
+    columns = columns_of(header)
+    whole = [one for one in records if one is not None and fields_of(one, columns) is not None]
+    return Split(header, whole, len(records) - len(whole))
+
+
+def united(header: bytes, other: bytes) -> bytes:
+    """Return a CSV header with the columns of one header, followed by those that only the other has."""
+    if header == other or not other:
+        return header
+    if not header:
+        return other
+    columns = columns_of(header)
+    further = [name for name in columns_of(other) if name not in columns]
+    return csv_line([*columns, *further]) if further else header
+
+
+def recast(line: bytes, header: bytes, wanted: bytes) -> bytes:
+    """Return a CSV record under another header: cells in its order, empty where the record has no such column."""
+    if header == wanted:
+        return line
+    fields = fields_of(line, columns_of(header)) or {}
+    return csv_line([fields.get(name, "") for name in columns_of(wanted)])
+
+
+def _json_lines(text: bytes) -> Iterator[bytes]:
+    for line in text.split(b"\n"):
+        if line.strip():
+            yield line.removesuffix(b"\r") + b"\n"
+
+
+def _csv_records(text: bytes) -> Iterator[bytes | None]:
+    """Yield CSV records, which end at the first line end outside of quotes; None for a line that belongs to none."""
+    rows = text.split(b"\n")
+    ends_whole = rows[-1] == b""
+    if ends_whole:
+        rows.pop()
+    at = 0
+    while at < len(rows):
+        end, quotes = at, rows[at].count(b'"')
+        while quotes % 2 and end + 1 < len(rows):
+            end += 1
+            quotes += rows[end].count(b'"')
+        if quotes % 2:  # a quote that never ends: only its first line is lost
+            yield None
+            at += 1
+            continue
+        record = b"\n".join(rows[at : end + 1])
+        cut_off = end == len(rows) - 1 and not ends_whole  # the last cell may be half of what it was
+        if record.strip():
+            yield None if cut_off else record.removesuffix(b"\r") + b"\n"
+        at = end + 1
+
+
+def _cells(record: bytes | None) -> list[str] | None:
+    if not record:
+        return None
+    csv.field_size_limit(CELL_LIMIT)
+    try:
+        rows = list(csv.reader([record.decode().removesuffix("\n")], strict=True))
+    except (csv.Error, ValueError):
+        return None
+    return rows[0] if len(rows) == 1 else None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,127 @@
+"""Tell from the records whether a profile still points to the account whose records an archive holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from cdrctl.archive.day import account_in
+from cdrctl.archive.fetched import Fetched, Source, fetched
+from cdrctl.archive.intervals import overlap, whole_day
+from cdrctl.archive.lines import columns_of
+from cdrctl.archive.merge import likeness, merged
+from cdrctl.archive.owner import another, is_proven, owner_of, written_down
+from cdrctl.archive.recover import recovered
+from cdrctl.archive.store import Archive, Entry, load, milliseconds
+from cdrctl.errors import IncompleteError
+from cdrctl.windows import Window
+
+DAYS_COMPARED = 3
+"""So many of the newest days with records are compared: the provider may have lost those of one."""
+
+
+def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datetime, *, adopt: bool) -> None:
+    """Make sure that a profile points to the account whose records are there, and write down which that is.
+
+    Where the settings do not tell, as after a key was renewed, the newest days with records are read from the provider
+    and compared: an account that has none of them is another one. An archive without records takes the account.
+
+    Args:
+        archive: The archive.
+        source: The call of the profile.
+        reach: From when and until when the provider can be asked.
+        read_at: The present instant.
+        adopt: Take the account, whatever was there before.
+
+    Raises:
+        ConfigurationError: The profile points to another account.
+        CdrctlError: The provider could not be asked.
+    """
+    account = source.account
+    if account is None:
+        return
+    owner = None if adopt else owner_of(archive, source.profile)
+    if owner is not None and is_proven(owner, account, source.profile):
+        return
+    if not adopt:
+        _compare(archive, source, reach, read_at, written=owner is not None)
+    written_down(archive, source.profile, account, owner.records if owner is not None else "")
+
+
+def check_records(archive: Archive, source: Source, came: Fetched, old: Sequence[Entry], header: bytes) -> None:
+    """Make sure that the records that came are of the account that those in the archive name.
+
+    Raises:
+        ConfigurationError: They name another account.
+    """
+    column = source.call.account_column
+    if not column or not came.entries or source.account is None:
+        return
+    now = account_in(came.entries[0].line, column, came.header)
+    owner = owner_of(archive, source.profile)
+    known = (owner.records if owner is not None else "") or (account_in(old[0].line, column, header) if old else "")
+    if known and now and known != now:
+        raise another(source.profile, f"{column} {known}", f"{column} {now}")
+    if now and (owner is None or owner.records != now):
+        written_down(archive, source.profile, source.account, now)
+
+
+def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime, *, written: bool) -> None:
+    """Read the newest days with records again, and refuse an account that has none of them.
+
+    Where records are there but out of the provider's reach, an account is taken only if none was written down.
+    """
+    some, compared = False, []
+    for day, path in _newest(archive, source):
+        window = overlap(day, reach)
+        entries, header = _entries(archive, source, path, day)
+        within = [entry for entry in entries if window is not None and _holds(window, entry)]
+        some = some or bool(entries)
+        if window is None or not within:
+            continue
+        came = fetched(archive, source, window, read_at)
+        like = likeness(source.call.alike, columns_of(header))
+        result = merged(within, came.entries, window, [], whole=True, shrink=False, like=like)
+        if result.counts.gone < len(within):
+            return
+        if not came.whole:
+            raise IncompleteError(
+                f"it cannot be told whether {source.profile} still points to the account whose records the archive "
+                f"holds: {came.tally.gaps[0].what}",
+                hint="run it again; --adopt takes the account without asking",
+            )
+        compared.append(f"{day.since:%Y-%m-%d}")
+        if len(compared) == DAYS_COMPARED:
+            break
+    if compared:
+        raise another(
+            source.profile, f"an account that had calls on {', '.join(compared)}", "one that has none of them"
+        )
+    if some and written:
+        raise another(
+            source.profile, "an account", "another one, or its key was renewed, which cannot be told any more"
+        )
+
+
+def _holds(window: Window, entry: Entry) -> bool:
+    return milliseconds(window.since) <= entry.start < milliseconds(window.until)
+
+
+def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
+    """Yield the days of a call that have a file, the newest first."""
+    folder = archive.folder / source.profile / source.call.name
+    for path in sorted(folder.glob(f"date=*/cdrs.{archive.form}"), reverse=True):
+        try:
+            day = datetime.fromisoformat(path.parent.name.removeprefix("date=")).date()
+        except ValueError:
+            continue
+        yield whole_day(day, archive.zone), path
+
+
+def _entries(archive: Archive, source: Source, path: Path, day: Window) -> tuple[list[Entry], bytes]:
+    try:
+        file = load(path) or recovered(archive, path, day, source.call.alike, b"").file
+    except (OSError, ValueError, EOFError):
+        return [], b""
+    return file.entries, file.header

@@ -1,0 +1,110 @@
+"""Read a day's file back whose index is missing or does not match: copied without it, edited, cut off, or foreign."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cdrctl.archive.lines import Fields, Split, columns_of, fields_of, split
+from cdrctl.archive.store import UNPLACED, Archive, DayFile, Entry, index_lengths, milliseconds
+from cdrctl.export import DIGEST_BYTES
+from cdrctl.windows import Window
+
+PIECE = 4096
+"""Bytes of a compressed file that are read at once: of a damaged file the pieces before the damage are kept."""
+
+
+class Recovered(NamedTuple):
+    """What the lines of a file tell.
+
+    Args:
+        file: Its records. Their keys are made from their lines, so that they match no record by identity.
+        unread: How many of its lines cannot be read as records of its day.
+        expected: How many records it has, or had when it was written, whichever is more.
+    """
+
+    file: DayFile
+    unread: int
+    expected: int
+
+
+def recovered(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> Recovered:
+    """Return what the lines of a day's file tell; nothing is changed.
+
+    Args:
+        archive: Whose file.
+        path: The file.
+        day: Its day; None for the file of records whose start cannot be read.
+        alike: The columns of start, parties and type; without any, every line counts as a record of the day.
+        header: The CSV header to assume when the file has none.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    text, damaged = _text(path)
+    in_csv = archive.form.startswith("csv")
+    found = split(text, in_csv=in_csv, usual=header, key_column=alike[0] if alike else "")
+    columns = columns_of(found.header)
+    placed = {line: at for line in found.whole if (at := _start(line, columns, day, alike)) is not None}
+    entries = sorted(Entry(at, _key_of(line), line) for line, at in placed.items())
+    unread = found.unread + _others(found, placed) + damaged
+    expected = max([len(entries) + unread, *index_lengths(path)])
+    unsure = frozenset(entry.key for entry in entries)
+    return Recovered(DayFile(entries, [], "", found.header, {}, unsure), unread, expected)
+
+
+def _others(found: Split, placed: dict[bytes, int]) -> int:
+    """Return how many whole lines are not records of the day; a line that is there twice is one record."""
+    return len(set(found.whole) - placed.keys())
+
+
+def _text(path: Path) -> tuple[bytes, int]:
+    """Return a file's text, as far as it can be decompressed, and 1 if that is not all of it."""
+    content = path.read_bytes()
+    if not path.name.endswith(".gz"):
+        return content, 0
+    parts: list[bytes] = []
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    rest = content
+    try:
+        while rest:
+            parts.append(decompressor.decompress(rest[:PIECE]))
+            rest = decompressor.unused_data + rest[PIECE:]
+            if decompressor.eof and rest:  # files that were put together
+                decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    except zlib.error:
+        return b"".join(parts), 1
+    return b"".join(parts), int(not decompressor.eof)
+
+
+def _start(line: bytes, columns: Sequence[str], day: Window | None, alike: Sequence[str]) -> int | None:
+    """Return the start of a line's call in Unix milliseconds, or None when the line is not a record of the day."""
+    fields = fields_of(line, columns)
+    if not fields:
+        return None
+    if day is None:
+        return UNPLACED if not alike or set(alike) & fields.keys() else None
+    if not alike:
+        return milliseconds(day.since)
+    at = _instant(fields, alike[0])
+    return milliseconds(at) if at is not None and day.holds(at) else None
+
+
+def _instant(fields: Fields, column: str) -> datetime | None:
+    value: Any = fields.get(column)
+    try:
+        if isinstance(value, int | float) or re.fullmatch(r"\d{9,10}(\.\d+)?", value):
+            return datetime.fromtimestamp(float(value), UTC)
+        at = datetime.fromisoformat(value)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def _key_of(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=DIGEST_BYTES, person=b"line of archive").digest()

@@ -1,0 +1,276 @@
+"""An archive knows whose records it holds: another account under the same profile name is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.archive.owner import Account, is_proven, owner_of, written_down
+from cdrctl.archive.store import Archive
+from cdrctl.cli.account import account_of
+from cdrctl.errors import ConfigurationError
+from cdrctl.fetchers import PROVIDERS, load
+from cdrctl.records import Column
+from cdrctl.sandbox import Exchange, Sandbox
+from tests.archive.test_sync import Bench, bench, call
+from tests.support import HandClock, Ran, Shell
+
+__all__ = ["bench"]
+
+NOW = datetime(2026, 11, 12, 5, 0, tzinfo=UTC)
+INTO = ("--into", "archive")
+SECRETS = {"access_token", "api_key", "password", "code", "username"}
+
+
+@pytest.fixture
+def providers() -> Iterator[Sandbox]:
+    with sandbox.start(now=lambda: NOW) as running:
+        yield running
+
+
+@pytest.fixture
+def others() -> Iterator[Sandbox]:
+    """Start the providers with other customers' calls."""
+    with sandbox.start(now=lambda: NOW, exchange=Exchange(2)) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path, HandClock(NOW))
+
+
+def sync(shell: Shell, name: str, provider: Sandbox, *more: str, **settings: Any) -> Ran:
+    """Run a sync of the profile `acme`, which points to a provider as these settings say."""
+    shell.profile("acme", name, {**provider.credentials(name), "requests_per_minute": 0, **settings})
+    return shell.run("sync", "acme", *INTO, *more)
+
+
+def files(shell: Shell) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in shell.folder.glob("archive/acme/*/date=*/cdrs.jsonl")}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_another_account_is_refused_and_nothing_is_touched(
+    shell: Shell, providers: Sandbox, others: Sandbox, name: str
+) -> None:
+    sync(shell, name, providers).ok()
+    before = files(shell)
+    assert any(before.values())
+    ran = sync(shell, name, others)
+    assert ran.code == 6, ran.err
+    assert "--adopt" in ran.err
+    assert files(shell) == before
+    sync(shell, name, providers).ok()
+    assert files(shell) == before
+    assert sync(shell, name, others, "--adopt").code == 3, "the records of the first account are gone at the second"
+    after = files(shell)
+    for path, content in before.items():
+        assert set(content.splitlines()) <= set(after[path].splitlines())
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_the_same_account_is_not_refused(shell: Shell, providers: Sandbox, name: str) -> None:
+    """Its server is restarted at another port, its key is renewed, the profile is removed and added again."""
+    sync(shell, name, providers).ok()
+    before = files(shell)
+    written = (shell.folder / "archive/acme/account.json").read_bytes()
+    with sandbox.start(now=lambda: NOW) as again:
+        if name == "callgear":
+            ran = sync(shell, name, again, **again.credentials(name, "login"))
+        elif name == "voicenter":
+            ran = sync(shell, name, again, **again.credentials(name, "bearer"))
+        else:
+            ran = sync(shell, name, again)
+        assert ran.ok().code == 0
+        assert files(shell) == before
+        asked = len(again.requests)
+        shell.run("sync", "acme", *INTO).ok()
+        assert len(again.requests) - asked <= asked, "what was found out is written down"
+    secrets = {str(value) for key, value in providers.credentials(name).items() if key in SECRETS}
+    assert secrets
+    assert not any(secret.encode() in written for secret in secrets)
+
+
+def test_what_is_written_down_has_no_secret(shell: Shell, providers: Sandbox) -> None:
+    sync(shell, "voicenter", providers).ok()
+    path = shell.folder / "archive/acme/account.json"
+    assert str(providers.credentials("voicenter")["code"]) not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+    first = path.read_bytes()
+    shell.run("sync", "acme", *INTO).ok()
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_archive_of_an_older_version_takes_the_account_unless_its_records_are_of_another(
+    shell: Shell, providers: Sandbox, others: Sandbox, name: str
+) -> None:
+    sync(shell, name, providers).ok()
+    path = shell.folder / "archive/acme/account.json"
+    path.unlink()
+    before = files(shell)
+    assert sync(shell, name, others).code == 6
+    assert files(shell) == before
+    assert not path.exists()
+    sync(shell, name, providers).ok()
+    assert path.exists()
+
+
+def test_the_built_in_sandbox_is_one_account_on_every_run(shell: Shell) -> None:
+    for _ in range(2):
+        shell.run("sync", "sandbox", *INTO, "--call", "cdrs").ok()
+    assert json.loads((shell.folder / "archive/sandbox-webex/account.json").read_bytes())["host"] == "sandbox"
+
+
+def test_a_kazoo_account_is_told_by_its_id(shell: Shell, providers: Sandbox) -> None:
+    sync(shell, "kazoo", providers).ok()
+    asked = len(providers.requests)
+    ran = sync(shell, "kazoo", providers, account_id="f" * 32)
+    assert ran.code == 6
+    assert "f" * 32 in ran.err
+    assert len(providers.requests) == asked, "the settings tell"
+
+
+def test_a_damaged_description_is_refused_until_it_is_said_that_the_profile_is_right(
+    shell: Shell, providers: Sandbox
+) -> None:
+    sync(shell, "webex", providers).ok()
+    path = shell.folder / "archive/acme/account.json"
+    for content in (b"", b"[]", b'{"provider": "webex", "host": 7, "account": {}}', b"[" * 5000, b"\xff"):
+        path.write_bytes(content)
+        ran = sync(shell, "webex", providers)
+        assert ran.code == 6
+        assert "account.json" in ran.err
+    sync(shell, "webex", providers, "--adopt").ok()
+    sync(shell, "webex", providers).ok()
+
+
+SPELLINGS = [
+    ("https://Kazoo.Example.net/v2", True),
+    ("https://kazoo.example.net./v2/", True),
+    ("https://kazoo.example.net:443/v2", True),
+    ("http://kazoo.example.net/v2", True),
+    ("https://kazoo.example.net:8443/v2", False),
+    ("https://kazoo2.example.net/v2", False),
+]
+
+
+def account(provider: str, **settings: Any) -> Account:
+    found = load(provider)
+    return account_of(found, found.settings.model_validate(settings))
+
+
+@pytest.mark.parametrize(("url", "same"), SPELLINGS)
+def test_one_address_has_many_spellings(tmp_path: Path, url: str, same: bool) -> None:  # noqa: FBT001
+    first = account("kazoo", base_url="https://kazoo.example.net/v2", account_id="a" * 32, auth_token="x")
+    now = account("kazoo", base_url=url, account_id="A" * 32, auth_token="y")
+    assert is_same(tmp_path, first, now) is same
+
+
+def test_the_regions_of_webex_are_one_host(tmp_path: Path) -> None:
+    first = account("webex", access_token="x")
+    for region in ("analytics-calling-eu", "analytics-calling-gov"):
+        assert is_same(
+            tmp_path, first, account("webex", base_url=f"https://{region}.webexapis.com/v1", access_token="y")
+        )
+    assert not is_same(tmp_path, first, account("webex", base_url="https://proxy.example.net/v1", access_token="y"))
+
+
+@pytest.mark.parametrize(
+    ("provider", "first", "now", "found"),
+    [
+        ("portsip", {"domain": "a.example", "username": "u"}, {"domain": "b.example", "username": "u"}, False),
+        ("portsip", {"domain": "a.example", "username": "u"}, {"domain": "A.example", "username": "u"}, True),
+        ("portsip", {"domain": "a.example", "username": "u"}, {"domain": "a.example", "username": "v"}, None),
+        ("portsip", {"domain": "a.example", "username": "u"}, {"access_token": "t"}, None),
+        ("callgear", {"access_token": "t", "user_id": 1}, {"access_token": "t", "user_id": 2}, False),
+        ("callgear", {"access_token": "t"}, {"access_token": "t", "user_id": 2}, None),
+        ("callgear", {"access_token": "t"}, {"access_token": "u"}, None),
+        ("voicenter", {"code": "c"}, {"code": "d"}, None),
+        ("webex", {"client_id": "c"}, {"client_id": "d"}, None),
+        ("webex", {"access_token": "c"}, {"access_token": "d"}, True),
+    ],
+)
+def test_what_the_settings_tell(
+    tmp_path: Path,
+    provider: str,
+    first: dict[str, Any],
+    now: dict[str, Any],
+    found: bool | None,  # noqa: FBT001
+) -> None:
+    base = {"base_url": "https://pbx.example.net:8887/api"} if provider == "portsip" else {}
+    accounts = [
+        account(provider, **base, **({"password": "p"} if "username" in one else {}), **one) for one in (first, now)
+    ]
+    assert is_same(tmp_path, *accounts) is found
+
+
+def is_same(folder: Path, first: Account, now: Account) -> bool | None:
+    """Return whether two accounts are certainly the same, certainly not, or None where the settings do not tell."""
+    archive = Archive(folder, "UTC", "jsonl")
+    written_down(archive, "acme", first)
+    owner = owner_of(archive, "acme")
+    assert owner is not None
+    try:
+        return True if is_proven(owner, now, "acme") else None
+    except ConfigurationError:
+        return False
+
+
+def test_an_account_that_cannot_be_compared_any_more_is_not_taken(bench: Bench) -> None:
+    first, now = (Account("test", "host", {}, key) for key in ("a", "b"))
+    bench.account = first
+    bench.sync()
+    bench.account = now
+    bench.call = replace(bench.call, retention=bench.call.lookback)
+    bench.now = bench.now.replace(month=12)
+    with pytest.raises(ConfigurationError):
+        bench.sync()
+    bench.sync(adopt=True)
+    bench.sync()
+
+
+def test_an_archive_without_records_takes_any_key(bench: Bench) -> None:
+    bench.records.clear()
+    bench.account = Account("test", "host", {}, "a")
+    bench.sync()
+    bench.account = Account("test", "host", {}, "b")
+    bench.records.append(call("x", "2026-11-12T02:00:00Z"))
+    bench.sync()
+    assert bench.kept()["2026-11-12"] == ["x"]
+
+
+def test_records_that_name_another_account_are_refused_whatever_the_settings_say(bench: Bench) -> None:
+    """A token of another organisation looks like a renewed one."""
+    bench.account = Account("test", "host", {})
+    bench.call = replace(bench.call, columns=(*bench.call.columns, Column("org", "org")), account_column="org")
+    ours = bench.records = [{**one, "org": "A"} for one in bench.records]
+    bench.sync()
+    before = bench.kept()
+    bench.records = [{**call("x", "2026-11-11T09:30:00Z"), "org": "B"}]
+    outcome = bench.sync()
+    assert isinstance(outcome.error, ConfigurationError)
+    assert bench.kept() == before
+    (bench.archive.folder / "acme/account.json").unlink()
+    bench.records += ours
+    assert isinstance(bench.sync().error, ConfigurationError), "the records that are there tell, too"
+    assert bench.kept() == before
+    bench.records = ours
+    assert bench.sync().error is None
+
+
+def test_one_day_without_its_records_does_not_make_it_another_account(bench: Bench) -> None:
+    bench.account = Account("test", "host", {}, "a")
+    bench.sync()
+    bench.account = Account("test", "host", {}, "b")
+    bench.records.pop()  # the only one of the newest day
+    assert bench.sync().gone_on == {"2026-11-12": 1}

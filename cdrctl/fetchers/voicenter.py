@@ -27,7 +27,7 @@ from pydantic import Field, SecretStr
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
 from cdrctl.fetchers.settings import Settings
-from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, said, same_origin
+from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, published, said, same_origin
 from cdrctl.records import (
     Column,
     Done,
@@ -55,7 +55,7 @@ TITLE = "Voicenter"
 # Page "Call Log": at most 10 000 records an answer, 30 requests a minute, 2 s between two of them, and 5 s after the
 # error of too many. That these 5 s grow is ours.
 MOST_RECORDS = 10_000
-MINUTELY = Budget(30, 60)
+MINUTELY = published(30, 60)
 SPACED = Budget(1, 2)
 WAITS = (5, 10, 20, 40, 60)
 

@@ -30,7 +30,7 @@ from cdrctl.errors import (
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
 from cdrctl.fetchers.lengths import length
 from cdrctl.fetchers.settings import Settings
-from cdrctl.http import MASK, Answer, Ask, Budget, Client, Manners, Token, by_link, error_of, said, same_origin
+from cdrctl.http import MASK, Answer, Ask, Client, Manners, Token, by_link, error_of, published, said, same_origin
 from cdrctl.http.addresses import address, in_clear
 from cdrctl.http.links import next_url
 from cdrctl.records import (
@@ -142,10 +142,10 @@ ends, so that nothing is lost whichever of them do; records that come twice are 
 EDGE = timedelta(seconds=60)
 """The service counts to the second and clocks differ: stay this far from both edges of what it keeps."""
 
-# "Reports: Detailed Call History": one first page a minute and ten further pages a minute per token; a second more,
-# since clocks differ. Whether feed and stream share them is not published: they do here.
-WINDOWS = Budget(1, 61)
-PAGES = Budget(10, 61)
+# "Reports: Detailed Call History": one first page a minute and ten further pages a minute per token. Whether feed and
+# stream share them is not published: they do here.
+WINDOWS = published(1, 60)
+PAGES = published(10, 60)
 
 SMALLEST_PAGE = 500
 LARGEST_PAGE = 5000
@@ -1052,6 +1052,7 @@ PROVIDER = Provider(
     manners=Manners(
         budgets={"window": WINDOWS, "page": PAGES},
         busy=Manners().busy | {423},
+        brief=Manners().brief | {504},  # its text advises to reduce max, so that waiting is no use
         waits={423: 60, 429: 60},
     ),
     explain=explain,

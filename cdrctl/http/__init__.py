@@ -1,7 +1,7 @@
 """HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
 
 from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
-from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf
+from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf, published
 from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
 from cdrctl.http.retry import Patience, retry_after
 from cdrctl.http.wire import MASK, Answer, Ask, beginning, same_origin
@@ -27,6 +27,7 @@ __all__ = [
     "by_link",
     "by_offset",
     "error_of",
+    "published",
     "read_total",
     "retry_after",
     "said",

@@ -447,7 +447,7 @@ class Client:
                 if fault is None:
                     self._waited_in_vain = False
                     return answer
-                error, lasting = fault, not _may_pass(answer, fault)
+                error, lasting = fault, not self._may_pass(answer, fault)
             if patience.tries > 1:
                 patience.spent += max(0.0, self.clock.monotonic() - began)
             few += lasting
@@ -542,16 +542,15 @@ class Client:
         asked = retry_after(answer, self.clock.now())
         return asked if asked is not None else self._manners.waits.get(answer.status)
 
+    def _may_pass(self, answer: Answer, fault: CdrctlError) -> bool:
+        """Return whether a fault is worth waiting for as long as is allowed.
 
-def _may_pass(answer: Answer, fault: CdrctlError) -> bool:
-    """Return whether a fault is worth waiting for as long as is allowed.
-
-    A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
-    API's, is more often the answer to this request, or of another server: it is asked for a few times.
-    """
-    if isinstance(fault, TemporaryError) and fault.wait is not None:
-        return True
-    return not answer.good and answer.status != 500  # noqa: PLR2004 - RFC 9110, section 15.6.1
+        A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
+        API's, is more often the answer to this request, or of another server: it is asked for a few times.
+        """
+        if isinstance(fault, TemporaryError) and fault.wait is not None:
+            return True
+        return not answer.good and answer.status not in self._manners.brief
 
 
 LONGEST_WORDS = 500

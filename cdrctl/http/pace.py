@@ -37,6 +37,19 @@ class Budget:
     seconds: float
 
 
+MARGIN = 1.0
+"""Seconds by which the way to a server may take longer for one request than for another."""
+
+
+def published(requests: int, seconds: float) -> Budget:
+    """Return the budget that keeps a published limit.
+
+    A server counts requests when they arrive. Two that were sent exactly `seconds` apart may arrive closer together, so
+    the budget's span is longer by a margin.
+    """
+    return Budget(requests, seconds + MARGIN)
+
+
 EVERY = "*"
 """The kind of budget that counts every request."""
 
@@ -48,12 +61,14 @@ class Manners:
     Args:
         budgets: By kind of request, what is published; the kind `*` counts all of them.
         busy: Statuses that mean "later": they are waited out and asked again.
+        brief: Those of them that are likely to stay, because they are about the request: it is sent a few times only.
         waits: Seconds to wait for a status that came without `Retry-After`, where backing off from one second is not
             enough.
     """
 
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     busy: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
+    brief: frozenset[int] = frozenset({500})
     waits: Mapping[int, float] = field(default_factory=dict)
 
 

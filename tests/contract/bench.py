@@ -374,10 +374,20 @@ def _nobody_listens(_level: str, _text: str) -> None:
 
 
 @contextmanager
-def bench(subject: Subject, folder: Path, exchange: Exchange, *, page_size: int | None = 7) -> Iterator[Bench]:
-    """Return a bench for a call, with a profile whose credentials are right."""
+def bench(
+    subject: Subject,
+    folder: Path,
+    exchange: Exchange,
+    *,
+    page_size: int | None = 7,
+    theirs: Callable[[HandClock], Callable[[], datetime]] = lambda clock: clock,
+) -> Iterator[Bench]:
+    """Return a bench for a call, with a profile whose credentials are right.
+
+    `theirs` makes the provider's clock from the program's.
+    """
     clock = HandClock(NOW)
-    with start(now=clock, exchange=exchange, providers=[subject.provider.name], pause=clock.sleep) as sandbox:
+    with start(now=theirs(clock), exchange=exchange, providers=[subject.provider.name], pause=clock.sleep) as sandbox:
         made = Bench(subject, sandbox, clock, Shell(folder, clock), page_size)
         made.switch(subject.facts.always)
         made.sign_in_by()

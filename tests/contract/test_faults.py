@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.contract.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support import HandClock
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5
@@ -228,6 +231,61 @@ def test_the_published_pace_is_kept(subject: Subject, tmp_path: Path) -> None:
         assert {one.status for one in made.sandbox.requests} & {423, 429} == set()
         assert sum(made.clock.waits) > 1
         check_waits(made)
+
+
+def delayed(seed: int) -> Callable[[HandClock], Callable[[], datetime]]:
+    """Return a network on which each request takes up to a second to arrive, and none overtakes another."""
+    delays = random.Random(seed)  # noqa: S311 - no secret
+
+    def theirs(clock: HandClock) -> Callable[[], datetime]:
+        latest = clock()
+
+        def now() -> datetime:
+            nonlocal latest
+            latest = max(latest, clock() + timedelta(seconds=delays.random()))
+            return latest
+
+        return now
+
+    return theirs
+
+
+def says_slow_down(answer: Any) -> bool:
+    """Return whether a reply says that requests come too fast, in the way of any provider."""
+    if answer.status in {423, 429}:
+        return True
+    document = json.loads(answer.body)
+    error = document.get("error") if isinstance(document, dict) else None
+    words = error.get("data", {}).get("mnemonic") if isinstance(error, dict) else None
+    return isinstance(document, dict) and (document.get("ERROR_NUMBER") == 1 or words == "limit_exceeded")
+
+
+@each_call
+@pytest.mark.parametrize("seed", range(3))
+def test_a_provider_that_counts_arrivals_never_says_slow_down(subject: Subject, seed: int, tmp_path: Path) -> None:
+    """Requests that were sent a limit's span apart may arrive closer together: every budget has a margin for that."""
+    exchange = evenly(80 * PAGE, SINCE, UNTIL)
+    with bench(subject, tmp_path, exchange, page_size=PAGE, theirs=delayed(seed)) as made:
+        settings = made.sandbox.credentials(subject.provider.name)
+        del settings["requests_per_minute"]
+        made.shell.profile(PROFILE, subject.provider.name, {**settings, **made.knowing})
+        made.switch(subject.facts.pace)
+        truth = counted(made.truth(SINCE, UNTIL))
+        provider = made.sandbox.provider(subject.provider.name)
+        reply = provider.reply
+        replied: list[bool] = []
+
+        def watched(request: Any) -> Any:
+            answer = reply(request)
+            replied.append(says_slow_down(answer))
+            return answer
+
+        provider.reply = watched
+        ran = made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl").ok()
+        assert counted(ran.lines) == truth
+        listing = [one for one in made.sandbox.requests if made.asks(one)]
+        assert len(listing) > 35
+        assert not any(replied)
 
 
 @each_call

@@ -902,11 +902,12 @@ def test_a_minutes_limit_is_waited_out_and_the_same_question_asked() -> None:
 
     service = a_day(2, rules={"get.call_legs_report": [refusal]})
     assert len(service.ids(SINCE, UNTIL)) == 2
-    assert service.slept == [24.0]
+    assert 24 <= sum(service.slept) <= 25
     assert service.params[0] == service.params[1]
-    service = a_day(2, rules={"get.call_legs_report": [lambda body: failed(body, -32029, "limit_exceeded")] * 9})
+    service = a_day(2, rules={"get.call_legs_report": [lambda body: failed(body, -32029, "limit_exceeded")] * 99})
     assert service.fails(TemporaryError).exit_code == 5
-    assert service.slept == [60.0] * 4
+    assert 840 < sum(service.slept) <= 900
+    assert min(service.slept[:5]) >= 60
 
 
 def test_a_days_limit_ends_the_run_at_once_and_says_from_where_to_go_on() -> None:

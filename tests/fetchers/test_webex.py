@@ -673,7 +673,7 @@ def test_a_total_that_is_no_count_is_not_relied_upon(total: str) -> None:
 def test_a_next_page_that_fails_after_all_tries_restarts_the_window_once() -> None:
     fault = [exchange("gateway timeout") for _ in range(5)]
     for one in fault:
-        one.status_code = 503
+        one.status_code = 500
     webex = Webex(answer(record("a", h(1)), link=link_to("2")), *fault, answer(record("a", h(1))))
     assert ids(webex.fetch()) == ["a", "a"]
     assert webex.pages == ["", *["2"] * 5, ""]
@@ -682,7 +682,7 @@ def test_a_next_page_that_fails_after_all_tries_restarts_the_window_once() -> No
 def test_a_window_is_not_restarted_for_ever() -> None:
     def rule(request: httpx.Request) -> httpx.Response:
         if "startTimeForNextFetch" in str(request.url):
-            return httpx.Response(503, json={})
+            return httpx.Response(500, json={})
         return answer(link=link_to("2"))
 
     webex = Webex(rule)
@@ -694,7 +694,8 @@ def test_a_window_is_not_restarted_for_ever() -> None:
 def test_a_first_page_that_fails_after_all_tries_ends_the_run() -> None:
     webex = Webex(lambda _request: httpx.Response(502, json={"message": "no", "trackingId": TRACKING}))
     error = webex.fails()
-    assert (error.exit_code, len(webex.requests)) == (5, 5)
+    assert error.exit_code == 5
+    assert sum(webex.slept) >= 900
     assert TRACKING in words(error)
 
 
@@ -761,11 +762,11 @@ def test_a_timeout_at_the_smallest_page_size_is_temporary() -> None:
 
 
 @pytest.mark.parametrize("status", [423, 429])
-@pytest.mark.parametrize(("header", "least", "most"), [("", 60, 61), ("5", 5, 6), ("100000", 300, 301)])
+@pytest.mark.parametrize(("header", "least", "most"), [("", 60, 61), ("5", 5, 6), ("800", 800, 801)])
 def test_a_busy_service_is_given_the_time_it_asks_for_within_reason(
     status: int, header: str, least: float, most: float
 ) -> None:
-    """Without `Retry-After` a minute; never more than five."""
+    """Without `Retry-After` a minute."""
     busy = httpx.Response(status, json={"message": "x"}, headers={"Retry-After": header} if header else {})
     webex = Webex(busy, answer(record("a", h(1))), base_url=ELSEWHERE, requests_per_minute=0)
     assert ids(webex.fetch()) == ["a"]
@@ -798,12 +799,12 @@ MEANINGS = [
         4,
         ["spark-admin:calling_cdr_read", "Detailed Call History API access", "31 December 2026"],
     ),
-    ("locked", httpx.codes.LOCKED, 5, ["5 tries"]),
-    ("too many", httpx.codes.TOO_MANY_REQUESTS, 5, ["5 tries"]),
+    ("locked", httpx.codes.LOCKED, 5, ["--max-wait"]),
+    ("too many", httpx.codes.TOO_MANY_REQUESTS, 5, ["--max-wait"]),
     ("region", 451, 6, ["another region", "-eu, -in, -au or -gov"]),
     ("broken", httpx.codes.INTERNAL_SERVER_ERROR, 5, ["5 tries"]),
-    ("bad gateway", httpx.codes.BAD_GATEWAY, 5, ["5 tries"]),
-    ("away", httpx.codes.SERVICE_UNAVAILABLE, 5, ["5 tries"]),
+    ("bad gateway", httpx.codes.BAD_GATEWAY, 5, ["15 min of retries"]),
+    ("away", httpx.codes.SERVICE_UNAVAILABLE, 5, ["15 min of retries"]),
     ("unheard of", 418, 7, ["HTTP 418"]),
 ]
 

@@ -279,7 +279,7 @@ def fetch_window(
     elif len(ahead) == 1:
         pieces = at_once([functools.partial(fetch, window, options)])
     else:
-        shared = {**options, "claim": claims()}
+        shared = {**options, "claim": claims(), "whole": window}
         pieces = said_once(at_once([functools.partial(fetch, part, shared) for part in ahead], jobs))
     return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
 

@@ -97,7 +97,8 @@ class Call:
             pages of raw records, gaps and notes. It may yield records outside the window and records twice: the loop
             in `export` cuts on `start` and drops what `identity` has shown before. Among the options is `fields`: the
             native columns that will be written, or None for all, for a provider that can send fewer. Where a window is
-            asked for in parts there is `claim`: it returns whether this part is the first to do what is done once.
+            asked for in parts there are `claim`, which returns whether this part is the first to do what is done once,
+            and `whole`, the window that the parts make up.
         identity: What makes a record this record; the page's context is added by the loop.
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.

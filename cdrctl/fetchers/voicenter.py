@@ -10,23 +10,53 @@ windows are halved until they fit.
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import itertools
 import json
 import re
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NoReturn
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import (
+    AddressError,
+    CdrctlError,
+    IncompleteError,
+    ProviderError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
 from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
 from cdrctl.fetchers.settings import Settings
+from cdrctl.fetchers.voicenter_zone import (
+    FARTHEST,
+    ISRAEL,
+    LEARN,
+    OFFSET,
+    ZONE_LEAD,
+    beyond,
+    in_zone,
+    is_ambiguous,
+    offset_seconds,
+    own_start,
+    read_date,
+    repeated,
+    shown,
+    span,
+    start,
+    start_in,
+    talk,
+    wall_time,
+    zone_named,
+    zoneless,
+)
 from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, published, said, same_origin
 from cdrctl.records import (
     Column,
@@ -48,7 +78,7 @@ from cdrctl.records import (
     read_iso_time,
     unix_instant,
 )
-from cdrctl.windows import Window, halve, rfc3339, tile
+from cdrctl.windows import EPOCH, Window, halve, rfc3339, tile
 
 TITLE = "Voicenter"
 
@@ -67,6 +97,14 @@ MINUTE = timedelta(minutes=1)
 FULL_SECONDS = 3
 """So many full seconds in half a minute are more likely minutes: a host that drops seconds gives no others."""
 DAY = timedelta(days=1)
+QUARTER = timedelta(minutes=15)
+
+TWO_HOURS = timedelta(hours=2) - 2 * MINUTE
+"""Israel's time is at least two hours ahead of UTC: what is shorter tells the two readings of a time apart."""
+CROWDED_MINUTES = 20
+"""After so many minutes in a row that no answer can hold, the service is not asked any more."""
+CALLS_ASKED_AGAIN = 3
+"""So many calls are asked for again to find out in which zone times are."""
 
 IDENTITIES = ("Account", "Hierarchical", "Department", "User")
 
@@ -82,6 +120,22 @@ class VoicenterSettings(Settings):
         None, description="the organisation's code; this machine's IP address must be authorised beside it"
     )
     access_token: SecretStr | None = Field(None, description="a bearer token (JWT), in place of the code")
+    date_zone: str = Field(
+        LEARN,
+        description="zone of the times that come without one: utc, Asia/Jerusalem or another; learn finds it out",
+    )
+
+    @field_validator("date_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        """Return the name of a zone, or `learn`."""
+        if name.casefold() == LEARN:
+            return LEARN
+        try:
+            zone_named(name)
+        except UsageError:
+            raise ValueError(f"date_zone is {LEARN}, utc or a zone such as {ISRAEL}") from None
+        return "UTC" if name.casefold() == "utc" else name
 
 
 # Asking
@@ -92,10 +146,13 @@ def cdrs(
 ) -> Iterator[Piece]:
     """Yield the records of calls that started in the window, and some around it.
 
-    Both bounds are moved outwards to whole minutes, because hosts of the first version count in minutes.
+    Both bounds are moved outwards to whole minutes, because hosts of the first version count in minutes. Whether a
+    request selects calls by their start, by their end or by the moment when the record was saved is not published. So
+    the request ends later than the window, by as much as the longest call and the saving of its record may take.
 
     Raises:
         UsageError: An option makes no sense.
+        IncompleteError: It cannot be told in which zone times without a zone are.
     """
     assert window is not None  # noqa: S101 - the call has a window
     longest: timedelta = options["longest_window"]
@@ -103,11 +160,38 @@ def cdrs(
         raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
     fields = _lists_of_fields(options.get("fields"))
     way = Way(client, settings, _search(options), fields, claim=options.get("claim", always))
-    whole_minutes = Window(_minute(window.since), _minute(window.until, up=True))
-    for tiled in tile(whole_minutes, longest - longest % MINUTE):
+    asked = Window(_minute(window.since), _minute(window.until, up=True))
+    later = _until(window, options, client.clock.now())
+    windows = [asked, Window(asked.until, later)] if later > asked.until else [asked]
+    crowded = 0
+    for tiled in itertools.chain.from_iterable(tile(one, longest - longest % MINUTE) for one in windows):
         for part, reply in by_halving(tiled, way.whole, MINUTE):
-            yield from way.pieces(reply) if reply is not None else _by_seconds(way, part, window)
+            if reply is not None:
+                yield from way.pieces(reply)
+                crowded = 0
+            else:
+                crowded = 0 if (yield from _by_seconds(way, part, window)) else crowded + 1
+            yield from way.contradictions()
             yield Done(part)
+            if crowded >= CROWDED_MINUTES:
+                yield Gap(
+                    f"{TITLE} answers for every minute that it has more calls than it gives in one answer: it was not "
+                    f"asked for those from {rfc3339(part.until)} on",
+                    "check base_url; it may be another service that answers, or a cache",
+                )
+                return
+
+
+def _until(window: Window, options: Mapping[str, Any], now: datetime) -> datetime:
+    """Return until when to ask so that all calls that started in the window are listed.
+
+    Nothing is listed before it happens, but a host that takes a request's times for Israel's has the last hours under
+    times to come. Of a window that is one part of a longer one, the next part asks for what is after it.
+    """
+    if window.until < options.get("whole", window).until:
+        return _minute(window.until, up=True)
+    latest = max(window.until, now + ZONE_LEAD)
+    return _minute(min(window.until + options["longest_call"], latest), up=True)
 
 
 def _minute(instant: datetime, *, up: bool = False) -> datetime:
@@ -121,16 +205,16 @@ class Reply:
 
     Args:
         records: Its records.
-        hits: How many records there are, where it says so.
         full: Whether more records are there than it holds.
     """
 
     records: list[Record]
-    hits: int | None = None
     full: bool = False
 
 
 NOTHING = Reply([])
+FULL = frozenset({"full"})
+"""What was listed in an answer that was full."""
 
 
 @dataclass(slots=True)
@@ -142,9 +226,17 @@ class Way:
         fields: The lists of fields that may be asked for, the one in use first.
         proven: Whether this host has accepted the list in use.
         precision: Whether it counts bounds in seconds or in minutes, or None while that is not known.
-        closed: Whether it is known that the last second of a window belongs to it.
+        by_start: Whether it is known that a request selects calls by their start.
+        low: Whether it is known that the first second of a window belongs to it.
+        high: Whether it is known that the last second of a window belongs to it.
+        inside: What was listed for windows within one minute, by that minute.
         partial: What came in the last answer that was full.
-        zone_said: Whether the user was told of times without a zone.
+        zone: The name of the zone of times without one, or None while that is not known.
+        shown: The zones of times without one that records with both forms of their start have proved.
+        beyond: For each zone that times may be in, a call that cannot be read in it, and the request that listed it.
+        to_come: Whether calls are listed whose times, read as UTC, are to come.
+        contradicted: Whether a contradiction to the zone in use was reported.
+        firsts: By quarter of an hour, the calls that are known to be of the first of two repeated ones.
         claim: Says whether it is for this way, and not for that of another part of the window, to tell what was learnt.
     """
 
@@ -154,27 +246,40 @@ class Way:
     fields: Sequence[Sequence[str]] = field(default_factory=lambda: FIELDS)
     proven: bool = False
     precision: timedelta | None = None
-    closed: bool = False
+    by_start: bool = False
+    low: bool = False
+    high: bool = False
+    inside: dict[datetime, frozenset[str]] = field(default_factory=dict)
     partial: Reply = NOTHING
-    zone_said: bool = False
+    zone: str | None = None
+    shown: set[str] = field(default_factory=set)
+    beyond: dict[str, str] = field(default_factory=dict)
+    to_come: bool = False
+    contradicted: bool = False
+    firsts: dict[datetime, frozenset[str]] = field(default_factory=dict)
     claim: Claim = always
+
+    def __post_init__(self) -> None:
+        if self.settings.date_zone != LEARN:
+            self.zone = self.settings.date_zone
 
     def whole(self, window: Window) -> Reply | None:
         """Return all records of a window, or None when an answer cannot hold them.
 
-        Whether `todate` itself belongs to the window is not published: it is the first instant after ours, so that
-        nothing is missing when it does not, and what comes twice when it does is dropped as a duplicate.
+        Whether the bounds of a request belong to it is not published. It begins a second before the window, which is a
+        minute where seconds are dropped, and `todate` is the first instant after it: so nothing is missing when they do
+        not, and what comes twice when they do is dropped as a duplicate.
 
         Raises:
             ProviderError: The host refuses the range.
         """
         self.partial = NOTHING
         try:
-            reply = self.ask(window.since, window.until)
+            reply = self._reachable(window.since - SECOND, window.until)
         except FullError:
             return None
         except RangeError as error:
-            if window.duration > DAY:
+            if window.duration >= DAY:  # which was asked for with a second more
                 return None
             raise ProviderError(
                 f"{TITLE} refuses the range {rfc3339(window.since)} to {rfc3339(window.until)} (times are sent in GMT)",
@@ -187,61 +292,108 @@ class Way:
             return None
         return reply
 
-    def second(self, window: Window) -> Reply | None:
-        """Return all records of a window that may be as short as a second, or None when an answer cannot hold them.
+    def _reachable(self, since: datetime, until: datetime) -> Reply:
+        """Return the answer for a window, without its part that is to come where a host refuses that."""
+        try:
+            return self.ask(since, until)
+        except RangeError:
+            now = _minute(self.client.clock.now(), up=True)
+            if until <= now:
+                raise
+            return self.ask(since, now) if since < now else NOTHING
 
-        A second is asked for with the next one's first instant, as `whole` does. If that is too much it is asked for
-        alone, which is relied upon only where that is known to mean the whole second.
-        """
+    def second(self, window: Window) -> Reply | None:
+        """Return all records of a window that may be as short as a second, or None when an answer cannot hold them."""
         reply = self.whole(window)
         if reply is not None or window.duration > SECOND:
             return reply
-        alone = self.alone(window)
-        return alone if alone is not None and (alone.records or self.closed) else None
-
-    def alone(self, window: Window) -> Reply | None:
-        """Return the answer to a window whose both bounds are its first instant, or None when that is of no use.
-
-        To a host that counts in minutes it is a whole minute or its first second: a later one proves which.
-        """
-        with suppress(FullError, RangeError):
-            reply = self.ask(window.since, window.since)
-            if not reply.full and (
-                window.duration <= SECOND or any(at.second for at in filter(None, map(start, reply.records)))
-            ):
-                return reply
+        tried, whole = self.alone(window.since, SECOND)
+        records = [record for one in tried for record in one.records]
+        if whole:
+            return Reply(records)
+        self.partial = Reply([*self.partial.records, *records], full=True)
         return None
 
+    def alone(self, since: datetime, unit: timedelta) -> tuple[list[Reply], bool]:
+        """Return answers for one second or minute without its neighbours, and whether they hold all of it.
+
+        Which bounds say that depends on whether they belong to the window, which only records can prove whose start is
+        known to be what the window is laid on.
+        """
+        tried: list[Reply] = []
+        for lo, hi in ((since, since), (since, since + unit), (since - unit, since)):
+            with suppress(FullError, RangeError):
+                reply = self.ask(lo, hi)
+                tried.append(reply)
+                if not reply.full and self.by_start and self._holds(reply, since, lo, hi, unit):
+                    return tried, True
+        return tried, False
+
+    def _holds(self, reply: Reply, since: datetime, lo: datetime, hi: datetime, unit: timedelta) -> bool:
+        starts = [at for at in map(self.start, reply.records) if at is not None]
+        if unit == MINUTE:
+            # To a host that counts in minutes, one minute as both bounds is all of it or its first second.
+            later = lo == hi and any(since <= at < since + MINUTE and at.second for at in starts)
+            return later or (lo == since < hi and self.low)
+        return any(at.replace(microsecond=0) == since for at in starts) or (
+            (lo != since or self.low) and (hi != since or self.high)
+        )
+
     def ask(self, since: datetime, until: datetime) -> Reply:
-        """Return the answer for calls that started from one second to another, both included.
+        """Return the answer for a window from one second to another.
 
         Raises:
             FullError: There are more than an answer can hold.
             RangeError: The host refuses the range.
         """
         search = {"fromdate": _wire(since), "todate": _wire(until), **self.search}
-        reply = read_reply(self._answer(search), self.client)
-        starts = [at for at in map(start, reply.records) if at is not None]
-        if starts and not any(map(functools.partial(_touches, since, until), reply.records)):
+        try:
+            reply = read_reply(self._answer(search), self.client)
+        except FullError:
+            self._learn(Reply([], full=True), since, until)
+            raise
+        starts = [at for at in map(self.start, reply.records) if at is not None]
+        if starts and not any(self._touches(since, until, record) for record in reply.records):
             self.client.tell(  # it may be an answer that a cache in between has kept: nothing else would show it
                 "warning",
                 f"{TITLE} was asked for {rfc3339(since)} to {rfc3339(until)} and answered with nothing but calls from "
                 f"{rfc3339(min(starts))} to {rfc3339(max(starts))}",
             )
+        self._learn_zone(reply, until)
         self._learn(reply, since, until)
         return reply
 
+    def start(self, record: Record) -> datetime | None:
+        """Return the start of a call, or None where it cannot be read or its zone is not known yet."""
+        if not zoneless(record):
+            return start(record)
+        wall = wall_time(record)
+        return in_zone(wall, zone_named(self.zone)) if self.zone is not None and wall is not None else None
+
+    def _touches(self, since: datetime, until: datetime, record: Record) -> bool:
+        """Return whether a call may have been in progress, or just saved, within a window; unknown starts may."""
+        at = self.start(record)
+        return at is None or (at - MINUTE <= until and since <= at + span(record) + SETTLED + MINUTE)
+
     def _learn(self, reply: Reply, since: datetime, until: datetime) -> None:
-        """Learn from the starts of records what the bounds of a window mean to this host."""
-        if not reply.full and until - since >= MINUTE:
+        """Learn from records what the bounds of a window mean to this host."""
+        minute = _minute(since)
+        if minute == _minute(until):
+            # A host that counts in minutes is asked for the same each time, and lists the same.
+            found = frozenset(map(identity, reply.records)) if not reply.full else FULL
+            if self.inside.setdefault(minute, found) != found:
+                self.precision = SECOND
+        starts = [(at, at + talk(record)) for record in reply.records if (at := self.start(record)) is not None]
+        self.by_start = self.by_start or any(end > until + MINUTE for _, end in starts)
+        if not self.by_start:
             return
-        for at in filter(None, map(start, reply.records)):
-            second = at.replace(microsecond=0)
-            if not since <= second <= until:
+        short = reply.full or until - since < MINUTE
+        for second in (at.replace(microsecond=0) for at, _ in starts):
+            self.low = self.low or second in (since, minute)
+            self.high = self.high or second == until
+            if short and not since <= second <= until:
                 self.precision = MINUTE
-            elif second == until:
-                self.closed = True
-            if self.precision is None and not reply.full and second.second:
+            if self.precision is None and not reply.full and second.second and minute == _minute(until):
                 self.precision = SECOND  # who counts in minutes gives :00 alone, or all of this one, which is full
 
     def _answer(self, search: Mapping[str, Any]) -> Answer:
@@ -284,38 +436,161 @@ class Way:
                 raise
 
     def pieces(self, reply: Reply) -> Iterator[Piece]:
-        """Yield the records of an answer, those that share call, type and date in pages of their own."""
-        if not self.zone_said and any(map(_zoneless, reply.records)):
-            self.zone_said = True
-            yield Note(f"{TITLE} sends times without a zone here: they are taken as UTC")
-        groups: defaultdict[str, list[Record]] = defaultdict(list)
+        """Yield the records of an answer, in pages by how far their times are ahead of UTC.
+
+        Those that share call, type and date are in pages of their own.
+        """
+        if self.zone is None and any(map(zoneless, reply.records)):
+            yield from self._zone_learnt(reply.records)
+        by_offset: defaultdict[int, list[Record]] = defaultdict(list)
         for record in reply.records:
-            groups[identity(record)].append(record)
-        if len(groups) == len(reply.records):
-            yield Page(reply.records)
+            by_offset[self._offset(record)].append(record)
+        for offset, records in by_offset.items():
+            yield from _grouped(records, {OFFSET: str(offset)} if offset else {})
+
+    def _offset(self, record: Record) -> int:
+        """Return the seconds that the `Date` of a record is ahead of UTC."""
+        wall = wall_time(record)
+        if wall is None:
+            return 0
+        own = own_start(record)
+        if own is not None:
+            by = offset_seconds(wall, own)
+            return by if abs(by) <= FARTHEST.total_seconds() and by % QUARTER.seconds == 0 else 0
+        zone = zone_named(self.zone or "UTC")
+        first = in_zone(wall, zone)
+        again = repeated(wall, zone)
+        return offset_seconds(wall, first + again if again and not self._is_first(record, first, again) else first)
+
+    # Times without a zone
+
+    def _learn_zone(self, reply: Reply, until: datetime) -> None:
+        """Keep what records show of the zone of times without one."""
+        self.shown |= shown(reply.records)
+        now = self.client.clock.now() - (self.client.ahead or timedelta(0))
+        candidates = (self.zone,) if self.zone is not None else (ISRAEL, "UTC")
+        for record in reply.records:
+            if not zoneless(record):
+                continue
+            self.to_come = self.to_come or beyond(record, UTC, now)
+            for name in candidates:
+                if name not in self.beyond and beyond(record, zone_named(name), until):
+                    self.beyond[name] = f"{pick(record, 'Date')} in the answer to a request until {rfc3339(until)}"
+
+    def _zone_learnt(self, records: Sequence[Record]) -> Iterator[Piece]:
+        """Yield a note of the zone of times without one, found out from the records of an answer.
+
+        Where no record proves it, one call is asked for again: for the two hours that begin with its time read as
+        Israel's, and for those that begin with it read as UTC. It is in one of the two answers.
+
+        Raises:
+            IncompleteError: The answers do not prove one zone.
+        """
+        proof = "records that have both forms of their start prove it"
+        name = next(iter(self.shown)) if len(self.shown) == 1 else None
+        if name is None and not self.shown:
+            name, proof = self._zone_asked(records), "calls that were asked for again by their time prove it"
+        if name not in ("UTC", ISRAEL) or name in self.beyond or (name == "UTC" and self.to_come):
+            why = "; ".join(
+                [
+                    *(f"{known} is wrong for {what}" for known, what in sorted(self.beyond.items())),
+                    *(f"some records prove {known}" for known in sorted(self.shown)),
+                ]
+            )
+            raise IncompleteError(
+                f"{TITLE} sends times without a zone, and its answers do not prove which it is"
+                + (f" ({why})" if why else ""),
+                hint=f'set date_zone = "{ISRAEL}" or date_zone = "UTC" in the profile, as the portal shows the calls',
+            )
+        self.zone = name
+        meaning = "UTC" if name == "UTC" else f"Israel's time ({ISRAEL})"
+        yield Note(
+            f"{TITLE} sends times without a zone: they are taken as {meaning}, because {proof}; "
+            f'with date_zone = "{name}" in the profile this is not asked for'
+        )
+
+    def _zone_asked(self, records: Sequence[Record]) -> str | None:
+        """Return the zone by whose reading of its time a call is listed, or None."""
+        israel = zone_named(ISRAEL)
+        known = [(wall, one) for one in records if zoneless(one) and (wall := wall_time(one)) is not None]
+        known.sort(key=lambda one: (is_ambiguous(one[0], israel), span(one[1])))
+        for wall, record in known[:CALLS_ASKED_AGAIN]:
+            as_israel, as_utc = (self._listed(record, in_zone(wall, zone)) for zone in (israel, UTC))
+            if as_israel != as_utc:
+                # A host that takes a request's times for Israel's lists calls that are to come by UTC.
+                both_in_israel = self.to_come and "UTC" not in self.beyond
+                return ISRAEL if as_israel or both_in_israel else "UTC"
+        return None
+
+    def _listed(self, record: Record, at: datetime) -> bool:
+        """Return whether a record is listed within two hours of an instant."""
+        wanted = identity(record)
+        around = Window(_minute(at) - MINUTE, _minute(at) + TWO_HOURS)
+        return any(
+            wanted in map(identity, (reply or self.partial).records)
+            for _, reply in by_halving(around, self.whole, MINUTE)
+        )
+
+    def _is_first(self, record: Record, first: datetime, again: timedelta) -> bool:
+        """Return whether a call with a time of a repeated hour is of the first of the two.
+
+        It is, if it is listed before the second one may have begun. A call that lasted until then cannot be told, and
+        is taken as of the second.
+        """
+        quarter = first - (first - EPOCH) % QUARTER
+        if quarter not in self.firsts:
+            found: set[str] = set()
+            for _, reply in by_halving(Window(quarter, quarter + again - SECOND), self.whole, MINUTE):
+                found.update(map(identity, (reply or self.partial).records))
+            self.firsts[quarter] = frozenset(found)
+        return identity(record) in self.firsts[quarter]
+
+    def contradictions(self) -> Iterator[Piece]:
+        """Yield a gap, once, where the zone in use cannot be that of a call that came."""
+        if self.zone is None or self.contradicted:
             return
-        plain: list[tuple[str, Record]] = []
-        others: list[tuple[str, Record]] = []
-        for group in groups.values():
-            prints = [fingerprint(record) for record in group]
-            for record, digest in zip(group, prints, strict=True):  # the same one is plain whatever the order
-                (plain if digest == min(prints) else others).append((digest, record))
-        yield Page([record for _, record in plain])
-        yield from _apart(others)
+        evidence = self.beyond.get(self.zone)
+        if evidence is None and self.to_come and self.zone == "UTC":
+            evidence = "calls whose times are in the future"
+        if evidence is not None:
+            self.contradicted = True
+            yield Gap(
+                f"{TITLE} sends times without a zone; they were read as {self.zone}, which is wrong for {evidence}: "
+                "calls at the edges of the window may be missing",
+                f'set date_zone in the profile, for example to "{ISRAEL}"',
+            )
+
+
+def _grouped(records: Sequence[Record], context: Mapping[str, str]) -> Iterator[Page]:
+    """Yield records, those that share call, type and date in pages of their own, each with what tells it apart."""
+    groups: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[identity(record)].append(record)
+    if len(groups) == len(records):
+        yield Page(records, context)
+        return
+    plain: list[tuple[str, Record]] = []
+    others: list[tuple[str, Record]] = []
+    for group in groups.values():
+        prints = [fingerprint(record) for record in group]
+        for record, digest in zip(group, prints, strict=True):  # the same one is plain whatever the order
+            (plain if digest == min(prints) else others).append((digest, record))
+    yield Page([record for _, record in plain], context)
+    yield from _apart(others, context)
 
 
 _WEB_PAGE = re.compile(r"not whole JSON, beginning ['\"]\s*<")
 """How the client says that a good answer was no JSON."""
 
 
-def _apart(others: Iterable[tuple[str, Record]]) -> Iterator[Page]:
+def _apart(others: Iterable[tuple[str, Record]], context: Mapping[str, str] | None = None) -> Iterator[Page]:
     """Yield records that share their key with another one, each with what tells it apart."""
     for digest, record in others:
-        yield Page([record], {"record_hash": digest[:12]})
+        yield Page([record], {**(context or {}), "record_hash": digest[:12]})
 
 
-def _by_seconds(way: Way, minute: Window, wanted: Window) -> Iterator[Piece]:
-    """Yield what can be had of a minute that an answer cannot hold, and say what cannot.
+def _by_seconds(way: Way, minute: Window, wanted: Window) -> Generator[Piece, None, bool]:
+    """Yield what can be had of a minute that an answer cannot hold, and say what cannot; return whether that is all.
 
     Hosts of the first version drop the seconds of a bound: half a minute of theirs is a whole one, or its first
     instant. What they answer for less than a minute is worth nothing, however small, until a record has shown that
@@ -329,16 +604,15 @@ def _by_seconds(way: Way, minute: Window, wanted: Window) -> Iterator[Piece]:
     if way.precision == SECOND:
         for part, reply, whole in parts:
             yield from way.pieces(reply)
-            if not whole and _overlap(part, wanted):
-                yield _gap(part, reply)
-        return
-    for reply in (first, *(reply for _, reply, _ in parts)):
+            if not whole and _matters(way, part, wanted):
+                yield _gap(part)
+        return any(whole for _, _, whole in parts)
+    tried, whole = way.alone(minute.since, MINUTE) if way.precision == MINUTE else ([], False)
+    for reply in (first, *(reply for _, reply, _ in parts), *tried):
         yield from way.pieces(reply)
-    alone = way.alone(minute) if way.precision == MINUTE else None
-    if alone is not None:
-        yield from way.pieces(alone)
-    else:
-        yield _gap(minute, first)
+    if not whole and _matters(way, minute, wanted):
+        yield _gap(minute)
+    return whole
 
 
 def _seconds(way: Way, half: Window) -> Iterator[tuple[Window, Reply | None]]:
@@ -353,18 +627,20 @@ def _seconds(way: Way, half: Window) -> Iterator[tuple[Window, Reply | None]]:
             return
 
 
-def _overlap(part: Window, wanted: Window) -> bool:
-    return part.since < wanted.until and part.until > wanted.since
+def _matters(way: Way, part: Window, wanted: Window) -> bool:
+    """Return whether calls that started in the wanted window may be among those listed for a part.
+
+    Nothing is listed before it starts; after it has, only where windows are not laid on starts.
+    """
+    return part.until > wanted.since and (part.since < wanted.until or not way.by_start)
 
 
-def _gap(part: Window, partial: Reply) -> Gap:
-    of = f" of {partial.hits}" if partial.hits is not None else ""
-    sent = f": it sent {len(partial.records)}{of}" if partial.records else ""
+def _gap(part: Window) -> Gap:
     when = f"at {rfc3339(part.since)}"
     if part.duration > SECOND:
         when = f"from {rfc3339(part.since)} to {rfc3339(part.until)}"
     return Gap(
-        f"{TITLE} has more calls that started {when} than it gives in one answer{sent}",
+        f"{TITLE} has more calls that started {when} than it gives in one answer",
         "ask for parts of them with --type, --extension, --phone or --queue",
     )
 
@@ -543,7 +819,7 @@ def read_reply(answer: Answer, client: Client) -> Reply:
         level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
         client.tell(level, f"{TITLE} counts {returned} records in an answer that holds {len(records)}")
     short = hits is not None and returned is not None and returned < hits
-    return Reply(records, hits, short or len(records) >= MOST_RECORDS)
+    return Reply(records, short or len(records) >= MOST_RECORDS)
 
 
 def _count(body: Record, key: str) -> int | None:
@@ -757,38 +1033,6 @@ def _joined(call_id: Value, number: Value, kind: Value, at: datetime | str | Non
     return f"{call_id}:{fold(kind) or kind or ''}:{when}"
 
 
-def start(record: Record) -> datetime | None:
-    """Return the start of the call: `DateEpoch` where it came, else `Date`, without a zone UTC; or None."""
-    with suppress(ValueError):
-        epoch = unix_instant(pick(record, "DateEpoch"))
-        if epoch.timestamp() > 0:
-            return epoch
-    with suppress(ValueError):
-        return iso_instant(pick(record, "Date"))
-    return None
-
-
-def _touches(since: datetime, until: datetime, record: Record) -> bool:
-    """Return whether a call may have been in progress within a window, to the minute; unknown starts may."""
-    at = start(record)
-    if at is None:
-        return True
-    seconds = 0
-    for name in ("Duration", "RingTime"):
-        with suppress(ValueError):
-            seconds += min(max(read_integer(pick(record, name)), 0), DAY // SECOND)
-    return at - MINUTE <= until and since <= at + timedelta(seconds=seconds) + MINUTE
-
-
-_ZONE = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*\Z", re.IGNORECASE)
-
-
-def _zoneless(record: Record) -> bool:
-    """Return whether the start of a record is known by a text without a zone alone."""
-    date = pick(record, "Date")
-    return isinstance(date, str) and date != "" and not _ZONE.search(date) and not pick(record, "DateEpoch")
-
-
 def read_unix_time(raw: Any) -> str:
     """Return Unix seconds as an instant in the contract's form; a date in words is read as one."""
     try:
@@ -820,7 +1064,7 @@ _HASH = Column(
 
 # "Call log (Version 0.1)", parameter `fields`; page "Call Log", response fields.
 COLUMNS: tuple[Column, ...] = (
-    Column("date", "Date", "time", "start of the call"),
+    Column("date", "Date", "time", "start of the call", read_in=read_date),
     Column("date_epoch", "DateEpoch", "integer", "start of the call as Unix seconds"),
     Column("type", "Type", "text", "type of the call; spelling varies"),
     Column("cdr_type", "CdrType", "integer", "number of the type"),
@@ -1146,10 +1390,11 @@ PROVIDER = Provider(
             known=Known(always=frozenset({"call_id", "date"})),
             fetch=cdrs,
             identity=identity,
-            start=start,
+            start_in=start_in,
             alike=("date", "type", "cdr_type", "caller_number", "target_number"),
             lag=SETTLED,
             longest=DAY,
+            margin=DAY,
             apart=lambda options: max(MINUTE, options["longest_window"]),  # one request, and less would be more of them
             common=common,
             options=(
@@ -1175,6 +1420,12 @@ PROVIDER = Provider(
                     "how much is asked for at a time; it is halved where an answer cannot hold it",
                     kind="duration",
                     default="1d",
+                ),
+                Option(
+                    "longest_call",
+                    "how long after its start a call's record may be saved: as much more is asked for",
+                    kind="duration",
+                    default="24h",
                 ),
             ),
             shown=(

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from html import escape
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from cdrctl.sandbox.exchange import (
     DAY,
+    HOUR,
     MINUTE,
     PEOPLE,
     SECOND,
@@ -184,7 +185,12 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?Z?")
 
 SWITCHES: dict[str, Switch] = {
     "http_errors": Switch("200", ("real",), meaning="HTTP status of errors; real is 403 or 404, as STATUS_CODE says"),
-    "keys": Switch("pascal", ("lower", "mixed"), meaning="letter case of keys; mixed has an envelope in lower case"),
+    "keys": Switch(
+        "pascal",
+        ("lower", "mixed", "by_fields"),
+        meaning="letter case of a record's keys; mixed has an envelope in lower case, by_fields has the case of the"
+        " names asked for, and lower case where none were",
+    ),
     "generation": Switch(
         "current",
         ("seed",),
@@ -193,11 +199,18 @@ SWITCHES: dict[str, Switch] = {
     ),
     "over_cap": Switch("counters", ("error3", "silent"), meaning="what tells that more records were found"),
     "cap": Switch("10000", (), r"[1-9]\d*", meaning="most records of one answer"),
-    "bounds": Switch("closed", ("half_open",), meaning="is todate part of the window"),
+    "bounds": Switch(
+        "closed", ("half_open", "open_low", "open"), meaning="are fromdate and todate themselves part of the window"
+    ),
+    "window_on": Switch("start", ("end", "saved"), meaning="the instant of a call that fromdate and todate select by"),
+    "request_zone": Switch("utc", ("israel",), meaning="the zone of fromdate and todate"),
     "precision": Switch("second", ("minute",), meaning="minute ignores the seconds of fromdate and todate"),
     "max_days": Switch("off", (), r"[1-9]\d*", meaning="longest window in days (error 5)"),
     "numbers": Switch("json", ("text",), meaning="text writes every number and truth value as a string"),
     "date": Switch("z", ("blank", "no_zone"), meaning="form of Date: ...T...Z, with a blank, or T without a zone"),
+    "date_zone": Switch("utc", ("israel",), meaning="the zone of a Date that is written without one"),
+    "epoch": Switch("on", ("off",), meaning="is there a DateEpoch; version 0.1 has none"),
+    "order": Switch("oldest", ("newest",), meaning="order of records where no sort is asked for"),
     "unknown_field": Switch("ignored", ("error",), meaning="what happens when an unknown field is asked"),
     "extension": Switch("accepted", ("ignored",), meaning="extension, singular, in a query"),
     "html": Switch("never", ("on_format", "always"), meaning="a table in HTML instead of JSON"),
@@ -779,7 +792,7 @@ class Voicenter:
         return _SEARCH_TODAY if self._today else _SEARCH
 
     def _window(self, asked: _Asked) -> tuple[int, int] | None:
-        """Return the window in Unix seconds, its end not included; nothing for a range that is refused."""
+        """Return the window in Unix seconds, its end not included; None for a range that is refused."""
         by_minute = not self._today or self.switched["precision"] == "minute"
         bounds = []
         for name in ("fromdate", "todate"):
@@ -788,14 +801,20 @@ class Voicenter:
                 return None
             seconds = "" if by_minute else (read[2] or "")[:3]
             try:
-                bounds.append(milliseconds(datetime.fromisoformat(f"{read[1]}{seconds}+00:00")) // SECOND)
+                written = datetime.fromisoformat(f"{read[1]}{seconds}")
+                bounds.append(milliseconds(written.replace(tzinfo=self._asked_zone)) // SECOND)
             except ValueError:
                 return None
         lo, hi = bounds
         longest = self.switched["max_days"]
         if hi < lo or (longest != "off" and (hi - lo) * SECOND > int(longest) * DAY):
             return None
-        return lo, hi + (self.switched["bounds"] == "closed")
+        bounds_ = self.switched["bounds"]
+        return lo + bounds_.startswith("open"), hi + (bounds_ in {"closed", "open_low"})
+
+    @property
+    def _asked_zone(self) -> tzinfo:
+        return _ZONE if self.switched["request_zone"] == "israel" else UTC
 
     # listings
 
@@ -810,7 +829,9 @@ class Voicenter:
         if unknown is not None and self.switched["unknown_field"] == "error":
             return self._error(6, name=unknown)
         lo, hi = (second * SECOND for second in window)
-        found = [one for one in self._between(lo, hi, self._lag) if self._passes(one, asked)]
+        found = [one for one in self._selected(lo, hi) if self._passes(one, asked)]
+        if self.switched["order"] == "newest":
+            found.reverse()
         for name, descending in reversed(asked.sort):
             found = self._sorted(found, name, descending=descending)
         cap, way = int(self.switched["cap"]), self.switched["over_cap"]
@@ -818,7 +839,7 @@ class Voicenter:
             return self._error(3)
         returned = found[:cap]
         wanted = self._wanted(asked)
-        records = [self._written(one, wanted) for one in returned]
+        records = [self._written(one, wanted, asked.fields or ()) for one in returned]
         html = self.switched["html"]
         on_format = html == "on_format" or not self._today
         if html == "always" or (on_format and asked.form.upper() == "HTML"):
@@ -833,6 +854,26 @@ class Voicenter:
     @property
     def _lag(self) -> int:
         return int(self.switched["lag"]) * MINUTE
+
+    def _selected(self, lo: int, hi: int) -> list[_Cdr]:
+        """Return the records whose second of start, end or saving, as switched, is in `[lo, hi)` Unix milliseconds."""
+        if self.switched["window_on"] == "start":
+            return self._between(lo, hi, self._lag)
+        found = self._between(lo - self._longest_wait, hi, self._lag)
+        return [one for one in found if lo <= self._noticed(one) // SECOND * SECOND < hi]
+
+    @property
+    def _longest_wait(self) -> int:
+        """The milliseconds from the start of the longest call until its record was saved, and some more."""
+        late = 21 * HOUR if self.switched["late"] != "0" else 0
+        return self.exchange.longest + self._lag + late + MINUTE
+
+    def _noticed(self, one: _Cdr) -> int:
+        """Return the moment by which a record is selected where that is not its start."""
+        return one.end if self.switched["window_on"] == "end" else self._saved(one)
+
+    def _saved(self, one: _Cdr) -> int:
+        return one.end + self._lag + delay(self.switched["late"], "late", f"{one.id} {one.type}")
 
     def _between(self, lo: int, hi: int, lag: int = 0) -> list[_Cdr]:
         """Return the records whose second of start is in `[lo, hi)` Unix milliseconds, `lag` after their end."""
@@ -905,7 +946,10 @@ class Voicenter:
 
     def _made(self, one: _Cdr) -> Doc:
         """Return all fields of a record under their documented names."""
+        form = self.switched["date"]
         stamp = instant(one.second * SECOND)
+        if form != "z" and self.switched["date_zone"] == "israel":
+            stamp = stamp.astimezone(_ZONE)
         forms = {"z": "%Y-%m-%dT%H:%M:%SZ", "blank": "%Y-%m-%d %H:%M:%S", "no_zone": "%Y-%m-%dT%H:%M:%S"}
         user = one.user
         code = str(_user_id(user)) if user else ""
@@ -913,7 +957,7 @@ class Voicenter:
         return {
             "CallerNumber": one.caller,
             "TargetNumber": one.target,
-            "Date": stamp.strftime(forms[self.switched["date"]]),
+            "Date": stamp.strftime(forms[form]),
             "DateEpoch": one.second,
             "Duration": self._duration(one, with_wait=self.switched["queue_duration"] == "with_wait"),
             "CallID": one.id,
@@ -942,14 +986,22 @@ class Voicenter:
             "TargetPrefixName": _prefix_name(one.target),
         }
 
-    def _written(self, one: _Cdr, wanted: Sequence[str]) -> Doc:
-        """Return a record as the switches say it stands on the wire."""
+    def _written(self, one: _Cdr, wanted: Sequence[str], asked: Sequence[str] | None = None) -> Doc:
+        """Return a record as the switches say it stands on the wire, to a request that names its fields as `asked`.
+
+        None stands for a request that names all of them as they are documented.
+        """
         made = self._made(one)
         wait = delay(self.switched["changed"], "changed", f"{one.id} {one.type}")
         if wait and milliseconds(self.now()) < one.end + wait:
             made["RecordURL"] = ""
+        if self.switched["epoch"] == "off":
+            wanted = [name for name in wanted if name != "DateEpoch"]
         record = self._numbered({name: made[name] for name in wanted})
         keys = self.switched["keys"]
+        if keys == "by_fields" and asked is not None:
+            spelt = {name.lower(): name for name in asked}
+            return {spelt.get(name.lower(), name.lower()): value for name, value in record.items()}
         if keys == "lower" or (keys == "mixed" and one.draw % 2):
             return {name.lower(): value for name, value in record.items()}
         if keys == "mixed":

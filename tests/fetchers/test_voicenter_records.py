@@ -22,8 +22,8 @@ from cdrctl.fetchers.voicenter import (
     fold,
     identity,
     notification_identity,
-    start,
 )
+from cdrctl.fetchers.voicenter_zone import start
 from cdrctl.records import Page, Piece, common, native, raw
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"

@@ -15,7 +15,8 @@ from hypothesis import given, settings as tried, strategies as st
 from cdrctl.errors import ProviderError, SignInError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings, start as start_of
+from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings
+from cdrctl.fetchers.voicenter_zone import start as start_of
 from cdrctl.http import Client, Clock
 from cdrctl.records import Page, common, native, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform

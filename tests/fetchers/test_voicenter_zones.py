@@ -1,0 +1,259 @@
+"""Which calls a window holds, however Voicenter selects them, and whatever zone its times are in."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cdrctl.archive.fetched import Source
+from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.store import begun
+from cdrctl.archive.sync import sync
+from cdrctl.errors import IncompleteError
+from cdrctl.export import Tally, rows
+from cdrctl.fetchers import connect
+from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings
+from cdrctl.http import Client, Clock
+from cdrctl.records import Gap, Note, Piece, native
+from cdrctl.sandbox import Exchange, Sandbox, start, uniform
+from cdrctl.windows import Window, rfc3339
+
+from .test_voicenter import OPTIONS as NO_TAIL
+
+OPTIONS = {**NO_TAIL, "longest_call": timedelta(hours=24)}
+CDRS = PROVIDER.call("cdrs")
+ISRAEL = "Asia/Jerusalem"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+AUTUMN = datetime(2026, 10, 24, 23, tzinfo=UTC)
+"""Two o'clock in Israel's summer becomes one o'clock in its winter."""
+SPRING = datetime(2026, 3, 27, 0, tzinfo=UTC)
+"""Two o'clock in Israel's winter becomes three o'clock in its summer."""
+ZONELESS = {"date": "blank", "epoch": "off"}
+
+Found = Counter[tuple[Any, Any, Any]]
+
+
+def calls_around(middle: datetime) -> Exchange:
+    """Return an exchange with a call every 40 minutes for three days, some of which last for hours."""
+    since, until = middle - 36 * HOUR, middle + 36 * HOUR
+    return Exchange(
+        calls=[
+            *uniform(108, since, until, talk_seconds=75, name="short"),
+            *uniform(12, since + timedelta(minutes=7), until, talk_seconds=5 * 3600, name="long"),
+            *uniform(1, middle, middle + HOUR, talk_seconds=20, name="at the change"),
+        ]
+    )
+
+
+AROUND = {at: calls_around(at) for at in (AUTUMN, SPRING)}
+
+
+@dataclass
+class Bench:
+    """A sandbox, a profile, and what exports said."""
+
+    sandbox: Sandbox
+    settings: VoicenterSettings
+    client: Client
+    notes: list[str] = field(default_factory=list)
+
+    def fetch(self, window: Window, **options: Any) -> Iterator[Piece]:
+        return CDRS.fetch(self.client, self.settings, window, {**OPTIONS, **options})
+
+    def export(self, since: datetime, until: datetime, **options: Any) -> tuple[Found, Tally]:
+        """Return call, type and start of each record that an export gives."""
+        window, tally = Window(since, until), Tally()
+
+        def pieces() -> Iterator[Piece]:
+            for piece in self.fetch(window, **options):
+                if isinstance(piece, Note):
+                    self.notes.append(piece.text)
+                yield piece
+
+        schema = native(CDRS.columns, ["call_id", "type", "date"], lambda _text: None)
+        pages = rows(pieces(), CDRS, schema, window, tally, lambda _level, _text: None)
+        return Counter((one[0], one[1], one[2]) for page in pages for one in map(list, page)), tally
+
+
+@contextmanager
+def bench(
+    exchange: Exchange, now: datetime, switches: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[Bench]:
+    clock = Clock(now=lambda: now, monotonic=lambda: 0.0, sleep=lambda _seconds: None)
+    with start(
+        now=clock.now, providers=["voicenter"], switches={"voicenter": dict(switches or {})}, exchange=exchange
+    ) as sandbox:
+        profile = VoicenterSettings.model_validate(sandbox.credentials("voicenter", "code") | settings)
+        client = connect(PROVIDER, profile, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None)
+        with closing(client):
+            yield Bench(sandbox, profile, client)
+
+
+@functools.cache
+def started(exchange: Exchange, now: datetime) -> list[tuple[Any, Any, datetime]]:
+    """Return all calls there are, from a service whose times are UTC and say so."""
+    with start(now=lambda: now, providers=["voicenter"], exchange=exchange) as sandbox:
+        found = sandbox.truth("voicenter", "cdrs", now - 30 * DAY, now)
+    return [(one["CallID"], one["Type"], datetime.fromtimestamp(one["DateEpoch"], UTC)) for one in found]
+
+
+def truth(exchange: Exchange, now: datetime, since: datetime, until: datetime) -> Found:
+    """Return the calls that started in a window."""
+    return Counter((call, kind, rfc3339(at)) for call, kind, at in started(exchange, now) if since <= at < until)
+
+
+@pytest.mark.parametrize("zone", ["utc", "israel"])
+@pytest.mark.parametrize("window_on", ["start", "end", "saved"])
+@pytest.mark.parametrize("bounds", ["closed", "half_open", "open_low", "open"])
+@pytest.mark.parametrize("precision", ["second", "minute"])
+@pytest.mark.parametrize("middle", [AUTUMN, SPRING], ids=["autumn", "spring"])
+def test_every_reading_of_the_documents_gives_the_calls_of_the_window(
+    middle: datetime, precision: str, bounds: str, window_on: str, zone: str
+) -> None:
+    """Windows over a clock change, cut before, at and after it, tile, and each holds exactly the calls it should."""
+    now = middle + 3 * DAY
+    switches = {"precision": precision, "bounds": bounds, "window_on": window_on, "date_zone": zone, "lag": "4"}
+    edges = [middle - 20 * HOUR, middle - timedelta(minutes=40), middle, middle + timedelta(minutes=20, seconds=13)]
+    with bench(AROUND[middle], now, switches | ZONELESS) as made:
+        whole: Found = Counter()
+        for since, until in pairwise([*edges, middle + 20 * HOUR]):
+            found, tally = made.export(since, until)
+            assert found == truth(AROUND[middle], now, since, until)
+            assert tally.gaps == []
+            whole += found
+        assert made.export(edges[0], middle + 20 * HOUR)[0] == whole
+        assert len(whole) > 60
+
+
+@pytest.mark.parametrize("request_zone", ["utc", "israel"])
+@pytest.mark.parametrize("window_on", ["start", "end", "saved"])
+@pytest.mark.parametrize("dates", [{"date": "z"}, {"date": "blank", "date_zone": "israel"}], ids=["z", "epoch"])
+def test_a_service_that_takes_a_request_for_israels_time_loses_nothing(
+    dates: dict[str, str], window_on: str, request_zone: str
+) -> None:
+    """Records that prove their own start are found wherever the service thinks the window is; up to now, too."""
+    now = AUTUMN + 6 * HOUR
+    switches = {"window_on": window_on, "request_zone": request_zone, **dates}
+    with bench(AROUND[AUTUMN], now, switches) as made:
+        for since, until in ((AUTUMN - 24 * HOUR, AUTUMN), (AUTUMN, AUTUMN + 4 * HOUR), (now - 2 * HOUR, now)):
+            found, tally = made.export(since, until)
+            assert found == truth(AROUND[AUTUMN], now, since, until)
+            assert found
+            assert tally.gaps == []
+        assert made.notes == []
+
+
+@pytest.mark.parametrize("zone", ["utc", "israel"])
+def test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question(zone: str) -> None:
+    now, name = AUTUMN + 10 * DAY, {"utc": "UTC", "israel": ISRAEL}[zone]
+    middle = now - 6 * DAY
+    exchange = Exchange(calls=uniform(48, middle, middle + DAY))
+    with bench(exchange, now, ZONELESS | {"date_zone": zone}) as made:
+        found, tally = made.export(middle, middle + 2 * DAY)
+        assert (found, tally.gaps) == (truth(exchange, now, middle, middle + DAY), [])
+        assert len([text for text in made.notes if f'date_zone = "{name}"' in text]) == 1
+        asked = len(made.sandbox.requests)
+    with bench(exchange, now, ZONELESS | {"date_zone": zone}, date_zone=name) as made:
+        assert made.export(middle, middle + 2 * DAY)[0] == found
+        assert made.notes == []
+        assert len(made.sandbox.requests) == asked - 2
+
+
+def test_a_day_of_forty_eight_calls_in_israels_time() -> None:
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    since = datetime(2026, 11, 20, tzinfo=UTC)
+    exchange = Exchange(calls=uniform(48, since, since + DAY))
+    with bench(exchange, now, ZONELESS | {"date_zone": "israel"}) as made:
+        found, tally = made.export(since, since + DAY)
+        assert found == truth(exchange, now, since, since + DAY)
+        assert sorted(at for _, _, at in found) == [rfc3339(since + n * timedelta(minutes=30)) for n in range(48)]
+        assert tally.gaps == []
+
+
+@pytest.mark.parametrize("window_on", ["start", "end", "saved"])
+def test_an_archive_over_a_change_of_clocks_has_every_call_once(window_on: str, tmp_path: Path) -> None:
+    """Nightly syncs in Israel's days, one of which has 25 hours, give each day the calls that started in it."""
+    exchange = AROUND[AUTUMN]
+    switches = ZONELESS | {"date_zone": "israel", "window_on": window_on, "lag": "4"}
+    archive = begun(tmp_path / "archive", ISRAEL, None)
+    for night in range(4):
+        now = AUTUMN - 20 * HOUR + night * DAY
+        with (
+            bench(exchange, now, switches) as made,
+            closing(Ledger(tmp_path / "archive", new=not night)) as ledger,
+        ):
+            source = Source("acme", "voicenter", CDRS, made.fetch, lambda *_: None)
+            outcome = sync(archive, ledger, source, made.client.clock.now, since=AUTUMN - 26 * HOUR)
+            assert (outcome.failed, outcome.error) == ({}, None)
+    kept = {
+        path.parent.name.removeprefix("date="): [json.loads(line)["date"] for line in path.read_text().splitlines()]
+        for path in (tmp_path / "archive").glob("acme/cdrs/*/cdrs.jsonl")
+    }
+    for day in ("2026-10-24", "2026-10-25", "2026-10-26"):
+        since = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(ISRAEL))
+        until = (since.replace(tzinfo=None) + DAY).replace(tzinfo=ZoneInfo(ISRAEL))
+        expected = truth(exchange, AUTUMN + 3 * DAY, since.astimezone(UTC), until.astimezone(UTC))
+        assert sorted(kept[day]) == sorted(at for _, _, at in expected.elements())
+
+
+@pytest.mark.parametrize("precision", ["second", "minute"])
+def test_only_the_last_of_several_parts_asks_for_what_comes_after_it(precision: str) -> None:
+    now, since = AUTUMN + 20 * DAY, AUTUMN - 3 * HOUR
+    whole = Window(since, since + 2 * DAY)
+    with bench(AROUND[AUTUMN], now, {"precision": precision, "window_on": "end"}) as made:
+        found, _ = made.export(whole.since, whole.until)
+        asked = len(made.sandbox.requests)
+        parts = [Window(since, since + DAY), Window(since + DAY, whole.until)]
+        window, tally = whole, Tally()
+        pieces = (
+            one for part in parts for one in CDRS.fetch(made.client, made.settings, part, OPTIONS | {"whole": whole})
+        )
+        schema = native(CDRS.columns, ["call_id", "type", "date"], lambda _text: None)
+        pages = rows(pieces, CDRS, schema, window, tally, lambda _level, _text: None)
+        assert Counter((one[0], one[1], one[2]) for page in pages for one in map(list, page)) == found
+        assert len(made.sandbox.requests) == 2 * asked == 6
+
+
+def test_a_call_in_progress_at_the_end_of_the_window_is_in_the_window_of_its_start() -> None:
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    until = datetime(2026, 11, 21, tzinfo=UTC)
+    exchange = Exchange(calls=uniform(1, until - HOUR, until, talk_seconds=3 * 3600))
+    for window_on in ("start", "end", "saved"):
+        with bench(exchange, now, {"window_on": window_on}) as made:
+            assert made.export(until - DAY, until)[0].total() == 1
+            assert made.export(until, until + DAY)[0].total() == 0
+
+
+def test_a_zone_that_was_set_wrong_is_no_silent_loss() -> None:
+    """Read as UTC, Israel's calls seem to start after the end of the request that lists them."""
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    since = datetime(2026, 11, 20, tzinfo=UTC)
+    exchange = Exchange(calls=uniform(96, since - DAY, since + 3 * DAY, talk_seconds=30))
+    with bench(exchange, now, ZONELESS | {"date_zone": "israel"}, date_zone="utc") as made:
+        found, tally = made.export(since, since + DAY)
+        assert found != truth(exchange, now, since, since + DAY)
+        assert len(tally.gaps) == 1
+
+
+def test_a_zone_that_nothing_proves_is_incomplete() -> None:
+    """A service that lists the same for every request proves nothing about its times, and nor does a third zone."""
+    from .test_voicenter import Voicenter, record, reply  # noqa: PLC0415 - used here only
+
+    blank = record("a", datetime(2026, 11, 18, 0, 0, 5, tzinfo=UTC)) | {"Date": "2026-11-18 00:00:05"}
+    error = Voicenter(lambda _body: reply(blank)).fails()
+    assert isinstance(error, IncompleteError)
+    assert "date_zone" in (error.hint or "")
+    known = [record("a", datetime(2026, 11, 18, 0, 0, 5, tzinfo=UTC)), blank | {"DateEpoch": 1_795_000_000}]
+    for one in known:
+        assert not any(isinstance(piece, Note | Gap) for piece in Voicenter(reply(one)).fetch())

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import textwrap
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -331,10 +331,11 @@ def wheels(folder: Path) -> None:
 
 
 @contextmanager
-def provider(port: int) -> Iterator[int]:
+def provider(port: int, environ: Mapping[str, str]) -> Iterator[int]:
     """Serve the sandbox, and return its port."""
     words = [sys.executable, "-m", "cdrctl", "sandbox", "serve", "--port", str(port)]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    path = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
+    environ = {**os.environ, **environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     running = subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     with running:
         try:
@@ -358,7 +359,9 @@ def free() -> int:
 # The walk
 
 
-def walked(home: Path, folder: Path, port: int, steps: tuple[Step, ...] = STEPS) -> Iterator[tuple[Step, Seen]]:
+def walked(
+    home: Path, folder: Path, port: int, steps: tuple[Step, ...] = STEPS, clock: Mapping[str, str] | None = None
+) -> Iterator[tuple[Step, Seen]]:
     """Walk in an empty home, and yield each step with what came of it.
 
     Args:
@@ -366,6 +369,7 @@ def walked(home: Path, folder: Path, port: int, steps: tuple[Step, ...] = STEPS)
         folder: Another one, for what belongs to the machine.
         port: The provider's.
         steps: Some of the steps, from the first one on.
+        clock: Variables that hand the programs another clock than the machine's.
 
     Raises:
         FileExistsError: There is something in the home.
@@ -388,13 +392,14 @@ def walked(home: Path, folder: Path, port: int, steps: tuple[Step, ...] = STEPS)
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        **(clock or {}),
     }
     with terminal(folder, home, environ, SIZE, PATIENCE) as opened:
         for step in steps:
             if step.away:
                 yield step, _step(opened, step, port)
             else:
-                with provider(port):
+                with provider(port, clock or {}):
                     seen = _step(opened, step, port)
                 yield step, seen
 

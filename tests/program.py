@@ -4,7 +4,8 @@ The clock begins at 20:00 UTC of Friday, 20 November 2026, and goes on as time d
 for every day, fewer of them at weekends, so what a test counts would depend on the day it runs. The program itself has
 no switch for its clock: only this module, which is not part of the package, hands it another one.
 
-A child goes on with the clock of its test when it gets `shared()` in its environment.
+A child goes on with the clock of its test when it gets `shared()` in its environment. An installed program runs by it
+when it gets `installed()` there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 """When the tests' clock begins: a Friday, like the day before it a day of many calls."""
@@ -42,19 +45,29 @@ def shared() -> dict[str, str]:
     return {BEGAN: repr(_began[0])}
 
 
+def installed() -> dict[str, str]:
+    """Return the environment that lets a program that is installed elsewhere go on with the clock of this process."""
+    return {**shared(), "PYTHONPATH": str(Path(__file__).with_name("clocked"))}
+
+
+def hand_over(world: Any) -> None:
+    """Let `cdrctl.cli.world`, which is given, tell the program that its clock is the tests'."""
+    here = world.this_world
+
+    def this_world() -> Any:
+        from cdrctl.http import Clock  # noqa: PLC0415 - not before signals are heeded
+
+        return replace(here(), clock=Clock(now=now))
+
+    world.this_world = this_world
+
+
 def main() -> None:
     """Run the program of this process by the tests' clock."""
     from cdrctl import __main__ as program  # noqa: PLC0415 - loaded as the program loads it
     from cdrctl.cli import world  # noqa: PLC0415 - as above
 
-    here = world.this_world
-
-    def this_world() -> world.World:
-        from cdrctl.http import Clock  # noqa: PLC0415 - signals are heeded by now
-
-        return replace(here(), clock=Clock(now=now))
-
-    world.this_world = this_world
+    hand_over(world)
     program.main()
 
 

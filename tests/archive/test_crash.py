@@ -19,6 +19,7 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.archive.ledger import Ledger, locked
 from cdrctl.sandbox import Sandbox
+from tests.program import COMMAND, shared
 from tests.support import HandClock, Shell
 
 ROOT = Path(__file__).parent.parent.parent
@@ -187,8 +188,8 @@ def test_a_lock_of_a_dead_process_is_no_obstacle(shell: Shell) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_end_does(shell: Shell, provider: Sandbox, number: signal.Signals) -> None:
     provider.fail("voicenter", "slow", nth=2, seconds=30)
-    words = [sys.executable, "-m", "cdrctl", *SYNC]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "CDRCTL_CONFIG": str(shell.config)}
+    words = [*COMMAND, *SYNC]
+    environ = {**os.environ, **shared(), "PYTHONPATH": str(ROOT), "CDRCTL_CONFIG": str(shell.config)}
     running = subprocess.Popen(words, env=environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     assert "ahead of Voicenter's" in running.stderr.readline(), "the provider's clock is the test's"

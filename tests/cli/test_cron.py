@@ -8,15 +8,14 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
+from tests.program import COMMAND, now, shared
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cron.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -28,7 +27,7 @@ def blocks(kind: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Sandbox]:
-    with sandbox.start() as running:
+    with sandbox.start(now=now) as running:
         yield running
 
 
@@ -45,7 +44,7 @@ def home(tmp_path: Path, provider: Sandbox) -> Path:
     config.chmod(0o600)
     program = tmp_path / "bin" / "cdrctl"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m cdrctl "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
     program.chmod(0o700)
     return tmp_path
 
@@ -59,8 +58,8 @@ def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
         "LOGNAME": "cdr",
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "CDRCTL_CONFIG": str(home / ".config" / "cdrctl" / "config.toml"),
+        **shared(),
     }
-    command = command.replace("2026-11-01", datetime.now(UTC).date().isoformat()).replace("2026-11-*", "*")
     return subprocess.run(
         ["/bin/sh", "-c", command], env=environ, cwd=home, capture_output=True, text=True, check=False
     )

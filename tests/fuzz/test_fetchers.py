@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -215,17 +216,17 @@ def test_a_longest_call_of_millennia_is_refused(name: str, call: str) -> None:
 
 def test_a_link_of_blanks_is_read_at_once() -> None:
     """Its time grew with the square of its length: a header may have 100 000 characters."""
-    began = datetime.now(UTC)
+    began = time.process_time()
     assert webex.next_link(Answer(200, {"link": "<x>; rel=" + " " * 90_000}, None, "", "")) is None
-    assert datetime.now(UTC) - began < timedelta(seconds=5)
+    assert time.process_time() - began < 5
 
 
 def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
     """Its time grew with the square of the body's length."""
-    began = datetime.now(UTC)
+    began = time.process_time()
     answer = Answer(451, {}, {"message": "a" * 10**6}, "", "https://analytics-calling.webexapis.com/v1/cdr_feed")
     assert isinstance(webex.explain(answer), CdrctlError)
-    assert datetime.now(UTC) - began < timedelta(seconds=5)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.program import COMMAND, shared
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs/example-writer"
 
@@ -32,8 +34,9 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cdrctl(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(installed), str(ROOT)])
     environ = {"PATH": os.environ["PATH"], "HOME": str(installed), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    environ |= shared()
     window = ["-p", "sandbox", "--since", "26h", "--until", "2h", "--limit", "5"]
-    command = [sys.executable, "-m", "cdrctl", "webex", "cdrs", *window, *words]
+    command = [*COMMAND, "webex", "cdrs", *window, *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
 
 

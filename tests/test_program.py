@@ -1,0 +1,46 @@
+"""The clock that tests give to the programs they start, and that nothing else changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests import program
+from tests.cli.process import ROOT
+
+REAL = (sys.executable, "-m", "cdrctl")
+NEAR = timedelta(minutes=15)
+"""A request may ask for as much more as it takes to lose nothing."""
+
+
+def since(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> datetime:
+    """Return the instant that a command takes for an hour ago."""
+    path = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), str(ROOT))))
+    ran = subprocess.run(
+        [*command, *["webex", "cdrs", "-p", "sandbox", "--since", "1h", "--dry-run"]],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environ, "PYTHONPATH": path},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"startTime=([\dT:.-]+)", ran.stdout)
+    assert found, ran.stdout
+    return datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+
+
+def test_children_go_on_with_the_clock_of_the_test(tmp_path: Path) -> None:
+    for command, environ in ((program.COMMAND, program.shared()), (REAL, program.installed())):
+        assert abs(since(tmp_path, command, environ) + timedelta(hours=1) - program.now()) < NEAR
+        later = {**environ, program.BEGAN: str(float(environ[program.BEGAN]) - 86_400)}
+        assert abs(since(tmp_path, command, later) - timedelta(hours=23) - program.now()) < NEAR
+
+
+def test_no_variable_changes_the_clock_of_the_program_itself(tmp_path: Path) -> None:
+    environ = {program.BEGAN: str(float(program.shared()[program.BEGAN]) - 10**9)}
+    assert abs(since(tmp_path, REAL, environ) + timedelta(hours=1) - datetime.now(UTC)) < NEAR

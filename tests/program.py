@@ -24,6 +24,9 @@ NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 BEGAN = "TESTS_CLOCK_BEGAN"
 """The environment variable with what the monotonic clock, which all processes share, showed at that instant."""
 
+FAKED = {"LD_PRELOAD", "NO_FAKE_STAT"}
+"""Other environment variables of libfaketime than those whose names say so: `.ci/dates` sets them."""
+
 COMMAND = (sys.executable, "-m", "tests.program")
 """What a test starts; the root of the repository must be in PYTHONPATH."""
 
@@ -41,8 +44,9 @@ def restart() -> None:
 
 
 def shared() -> dict[str, str]:
-    """Return the environment that lets a child go on with the clock of this process."""
-    return {BEGAN: repr(_began[0])}
+    """Return the environment that lets a child go on with the clock of this process, and with the machine's it sees."""
+    faked = {name: text for name, text in os.environ.items() if name.startswith("FAKETIME") or name in FAKED}
+    return {BEGAN: repr(_began[0]), **faked}
 
 
 def installed() -> dict[str, str]:

@@ -19,6 +19,7 @@ from cdrctl.cli import app, together
 from cdrctl.cli.completion import FILE, answer
 from cdrctl.cli.options import spared
 from tests.cli.completion import described
+from tests.program import shared
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +44,7 @@ def loaded(folder: Path, *words: str, **environ: str) -> tuple[set[str], str]:
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "cdrctl", *words],
-        env={**kept, "HOME": str(folder), **environ},
+        env={**kept, **shared(), "HOME": str(folder), **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

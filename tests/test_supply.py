@@ -205,6 +205,7 @@ def test_the_documents_name_one_another() -> None:
 # What stands in for python3 in the audit: an environment whose pip installs nothing, or fails, and whose pip-audit
 # answers in one of the ways in which the real one does.
 STAND_IN = """#!/bin/sh
+[ "$1 $2" = "-m venv" ] || exit 9
 mkdir -p "$3/bin"
 ln -s '{python}' "$3/bin/python"
 printf '#!/bin/sh\\n{install}\\n' > "$3/bin/pip"
@@ -263,4 +264,32 @@ def test_the_audit_says_what_it_did_not_do(
     environ = {**os.environ, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
     ran = subprocess.run([bash, ROOT / ".ci/audit"], capture_output=True, text=True, check=False, env=environ)
     assert (ran.returncode, said in ran.stdout + ran.stderr) == (code, True), ran.stdout + ran.stderr
-    assert ("\n** AUDIT " in ran.stderr) == ((known != "all" and not vulnerable) or "exit 1" in install)
+    unanswered = (known != "all" and not vulnerable) or "exit 1" in install
+    assert ("\n** AUDIT " in ran.stderr) == unanswered
+    release = [bash, ROOT / ".ci/audit", "--required"]
+    ran = subprocess.run(release, capture_output=True, text=True, check=False, env=environ)
+    assert (ran.returncode, said in ran.stdout + ran.stderr) == (1 if unanswered else code, True)
+
+
+def test_an_option_that_the_audit_does_not_know_is_not_passed_over() -> None:
+    ran = subprocess.run([ROOT / ".ci/audit", "--require"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (2, "usage: .ci/audit [--required]\n")
+
+
+def test_a_release_requires_the_audit_before_anything_is_built(tmp_path: Path) -> None:
+    """With a python3 that cannot install pip-audit, it ends before it has made anything."""
+    stand_in = tmp_path / "bin" / "python3"
+    stand_in.parent.mkdir()
+    text = STAND_IN.format(python=sys.executable, install="exit 1", known="none", vulnerable="")
+    stand_in.write_text(text, encoding="utf-8")
+    stand_in.chmod(0o755)
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / ".ci", checkout / ".ci")
+    git = ["git", "-C", str(checkout), "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    environ = {**os.environ, "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run([checkout / ".ci/release"], capture_output=True, text=True, check=False, env=environ)
+    assert ran.returncode == 1
+    assert "AUDIT SKIPPED" in ran.stderr
+    assert not (checkout / "dist").exists()

@@ -266,7 +266,7 @@ def test_the_audit_says_what_it_did_not_do(
     assert (ran.returncode, said in ran.stdout + ran.stderr) == (code, True), ran.stdout + ran.stderr
     unanswered = (known != "all" and not vulnerable) or "exit 1" in install
     assert ("\n** AUDIT " in ran.stderr) == unanswered
-    release = [bash, ROOT / ".ci/audit", "--required"]
+    release = [bash, str(ROOT / ".ci/audit"), "--required"]
     ran = subprocess.run(release, capture_output=True, text=True, check=False, env=environ)
     assert (ran.returncode, said in ran.stdout + ran.stderr) == (1 if unanswered else code, True)
 

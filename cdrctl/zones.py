@@ -123,8 +123,14 @@ def name_of(zone: tzinfo) -> str:
     if key or isinstance(zone, timezone):
         return str(key or zone)
     offsets = [-time.timezone, *([-time.altzone] if time.daylight else [])]
-    shown = [str(timezone(timedelta(seconds=offset))) for offset in offsets]
+    shown = [_offset(offset) for offset in offsets]
     return f"the zone of this machine ({', in summer '.join(shown)})"
+
+
+def _offset(seconds: int) -> str:
+    """Return an offset in the form `UTC+02:00`; the C library makes 24 hours of larger ones."""
+    minutes, sign = abs(seconds) // 60, "-" if seconds < 0 else "+"
+    return f"UTC{sign}{minutes // 60:02}:{minutes % 60:02}" if seconds else "UTC"
 
 
 def _named(name: str) -> tzinfo | None:

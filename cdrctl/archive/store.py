@@ -30,6 +30,7 @@ from cdrctl import windows
 from cdrctl.archive.intervals import Reading
 from cdrctl.errors import OutputError, UsageError
 from cdrctl.windows import Window
+from cdrctl.writers.access import keep_access
 
 FORMATS = ("jsonl", "jsonl.gz", "csv", "csv.gz")
 UNKNOWN = "unknown"
@@ -186,15 +187,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file durably, so that it is whole or as before at any instant; its owner's alone when it is new."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    """Replace a file durably, so that it is whole or as before at any instant; its owner's alone when it is new.
+
+    One that is there keeps its owner, group and permissions as far as the system allows it.
+    """
+    old = path.stat() if path.exists() else None
     descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, suffix=".part", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
             file.write(content)
             file.flush()
+            if old is not None:
+                keep_access(file.fileno(), path, old)
             os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         with suppress(OSError):

@@ -349,7 +349,8 @@ def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any
             from cdrctl.cli.pager import paged  # noqa: PLC0415 - only on a terminal
 
             stream = opened.enter_context(paged(session, stream))
-        yield opened.enter_context(destination(path, stream, database=writers.is_database(form)))
+        note = functools.partial(session.voice.tell, "note")
+        yield opened.enter_context(destination(path, stream, database=writers.is_database(form), note=note))
 
 
 COMMON_NAME = "cdrs"
@@ -476,7 +477,7 @@ def _save(session: Session, file: File, target: str | None) -> None:
     path = target or file.name
     if target is None and os.path.lexists(path):
         raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
-    with output(path, standard_output(session, path)) as out:
+    with output(path, standard_output(session, path), functools.partial(session.voice.tell, "note")) as out:
         for piece in file.content:
             out.write(piece)
     if target != "-":

@@ -12,7 +12,7 @@ import typer
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.errors import UsageError, near
+from cdrctl.errors import OutputError, UsageError, near
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
@@ -357,10 +357,14 @@ def _asked(opened: Session, what: str, *, secret: bool = False, default: str | N
 
 
 def put(opened: Session, text: str) -> None:
-    """Print one line of data."""
+    """Print one line of data.
+
+    Raises:
+        OutputError: Standard output is closed, or cannot be written.
+    """
     from cdrctl.writers.output import output  # noqa: PLC0415 - start-up time
 
     if opened.world.stdout is None:
-        return
+        raise OutputError("standard output is closed", hint="leave out >&-")
     with output(None, opened.world.stdout) as out:
         out.write(text.encode("utf-8", "replace") + b"\n")

@@ -63,6 +63,7 @@ def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
     """
     columns = typed_columns(schema)
     fit = fitter(schema, look.warn)
+    _check_name(out)
     with _told(out):
         folder = TemporaryDirectory(prefix="cdrctl-", ignore_cleanup_errors=True)
     with folder as place, closing(_opened(Path(place) / "rows.duckdb", out)) as database:
@@ -82,6 +83,16 @@ def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
             database.execute(_LAST_ONES)
             with _attached(database, out), _transaction(database):
                 _merge(database, look.name, columns, schema)
+
+
+def _check_name(out: Path) -> None:
+    """Refuse a name that DuckDB cannot be told: it takes UTF-8, and a file's name may be any bytes."""
+    try:
+        str(out.absolute()).encode()
+    except UnicodeEncodeError:
+        raise OutputError(
+            f"cannot write {out.name}: DuckDB takes only names that are UTF-8", hint="name another file with -o"
+        ) from None
 
 
 _LAST_ONES = """

@@ -14,21 +14,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from cdrctl.errors import LockedError, OutputError
+from cdrctl.writers.access import keep_access
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
 
+def _unsaid(_text: str) -> None:
+    """Say nothing."""
+
+
 @contextmanager
-def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
+def output(path: str | None, stdout: BinaryIO, note: Callable[[str], None] = _unsaid) -> Iterator[BinaryIO]:
     """Return the stream to write to, as a context: None and `-` are standard output, `.gz` compresses.
 
     A file is written under a temporary name beside it, and gets its own name when the block ends without an
-    exception; after any exception the temporary is gone and the old file is as it was. An existing file keeps
-    its permissions, and a symlink its place: what it points to is replaced. What is no file (a pipe,
-    /dev/null, /dev/stdout) is written directly, and every write is seen at once.
+    exception; after any exception the temporary is gone and the old file is as it was. A file that is replaced
+    keeps its owner, group, permissions and attributes as far as the system allows it, and `note` is told what could
+    not be kept. A symlink keeps its place: what it points to is replaced. What is no file (a pipe, /dev/null,
+    /dev/stdout) is written directly, and every write is seen at once.
 
     Raises:
         OutputError: The file, or standard output, cannot be opened, written, closed or renamed, or it is a database.
@@ -52,7 +58,7 @@ def output(path: str | None, stdout: BinaryIO) -> Iterator[BinaryIO]:
             stream.finish()
     else:
         _spare_database(path)
-        with _replaced(path, None if old is None else stat.S_IMODE(old.st_mode)) as file:
+        with _replaced(path, old, note) as file:
             stream = _Stream(file, path, compress=compress, at_once=False)
             yield _stream(stream)
             stream.finish()
@@ -89,20 +95,31 @@ def _check_place(path: str) -> None:
         old = _what_is_at(path)
         if old is not None and stat.S_ISDIR(old.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        folder = Path(os.path.realpath(path)).parent
+        folder = _real(path).parent
         if not folder.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def destination(path: str | None, stdout: BinaryIO, *, database: bool) -> AbstractContextManager[BinaryIO | Path]:
+def _real(path: str) -> Path:
+    """Return a path without links.
+
+    Raises:
+        FileNotFoundError: It is relative, and the working directory has been deleted.
+    """
+    return Path(os.path.realpath(path))
+
+
+def destination(
+    path: str | None, stdout: BinaryIO, *, database: bool, note: Callable[[str], None] = _unsaid
+) -> AbstractContextManager[BinaryIO | Path]:
     """Return what a writer gets, as a context: a stream, or the path of a database."""
-    return _database(path or "") if database else output(path, stdout)
+    return _database(path or "", note) if database else output(path, stdout, note)
 
 
 @contextmanager
-def _database(path: str) -> Iterator[Path]:
+def _database(path: str, note: Callable[[str], None]) -> Iterator[Path]:
     """Return the path at which to write a database, as a context.
 
     One that is there is changed where it is: all or nothing is then the writer's to see to, by a transaction. A new one
@@ -130,7 +147,10 @@ def _database(path: str) -> Iterator[Path]:
         with _told(path):
             with (folder / target.name).open("rb+") as file:
                 os.fsync(file.fileno())
+                kept = keep_access(file.fileno(), target, old) if old is not None else None
             _given_its_place(folder / target.name, target, old)
+        if kept:
+            note(kept)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     _settle(target.parent)
@@ -139,7 +159,6 @@ def _database(path: str) -> Iterator[Path]:
 def _given_its_place(new: Path, target: Path, old: os.stat_result | None) -> None:
     """Move a new file to where nothing is but an empty file: what another program has put there is not replaced."""
     if old is not None:
-        new.chmod(stat.S_IMODE(old.st_mode))
         new.replace(target)
         return
     try:
@@ -194,19 +213,19 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replaced(path: str, mode: int | None) -> Iterator[BinaryIO]:
+def _replaced(path: str, old: os.stat_result | None, note: Callable[[str], None]) -> Iterator[BinaryIO]:
     """Return a new file that takes the target's place when the block ends, and goes when it breaks off."""
-    target = Path(os.path.realpath(path))
+    with _told(path):
+        target = _real(path)
     temporary = target.with_name(f".cdrctl-{os.urandom(8).hex()}.part")
     file: BinaryIO | None = None
     try:
         with _told(path):
-            file = _create(temporary, 0o666 if mode is None else mode)
-            if mode is not None and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != mode:
-                temporary.chmod(mode)  # what the umask took
+            file = _create(temporary, 0o666 if old is None else 0o600)
         yield file
         with _told(path):
             file.flush()
+            kept = keep_access(file.fileno(), target, old) if old is not None else None
             os.fsync(file.fileno())
             file.close()
             temporary.replace(target)
@@ -218,6 +237,8 @@ def _replaced(path: str, mode: int | None) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     _settle(target.parent)
+    if kept:
+        note(kept)
 
 
 def _settle(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,7 +77,8 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
                 book.close()
         finally:
             for sheet in book.worksheets():
-                sheet.row_data_fh.close()
+                with suppress(OSError):  # it writes what it has kept back, and has no use any more
+                    sheet.row_data_fh.close()
         with _told():
             file = made.open("rb")
         with file:

@@ -424,7 +424,7 @@ def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path, monkeypa
     assert path.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize("step", ["fsync", "replace", "fchmod"])
 def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,7 +435,7 @@ def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
     def broken(*_: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os if step == "fsync" else Path, step, broken)
+    monkeypatch.setattr(Path if step == "replace" else os, step, broken)
     assert refused(str(path)).message == f"cannot write {path}: the disk reports an error"
     assert names(tmp_path) == ["calls.csv"]
     assert path.read_bytes() == b"old"

@@ -1,0 +1,69 @@
+"""Places where a program is run that nobody has thought of: each ends with an exit code of ours and a sentence."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.cli.process import a_host
+from tests.support import HandClock, Ran, Shell
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+EXPORT = ("webex", "cdrs", "-p", "sandbox", "--since", "3h", "--until", "2h")
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such places")
+FORMATS = ["csv", "csv.gz", "tsv", "jsonl", "json", "xlsx", "parquet", "sqlite", "duckdb"]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path, HandClock(NOW))
+
+
+def check_said(ran: Ran, code: int) -> None:
+    assert ran.code == code, ran.err
+    assert "a bug of ours" not in ran.err
+    assert (code == 0) or ran.err.count("next: ") == 1
+
+
+@POSIX
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_name_that_is_not_utf_8(ending: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"r\xff." + ending.encode())
+    check_said(shell.run(*EXPORT, "-o", name), 8 if ending == "duckdb" else 0)
+    assert [one.name for one in tmp_path.iterdir()] == ([] if ending == "duckdb" else [name])
+
+
+@POSIX
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_working_directory_that_was_deleted(
+    ending: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    check_said(shell.run(*EXPORT, "-o", f"r.{ending}"), 8)
+    check_said(shell.run(*EXPORT, "-o", str(tmp_path / f"r.{ending}")), 0)
+
+
+@POSIX
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_limit_on_the_size_of_files(ending: str, tmp_path: Path) -> None:
+    host = a_host(tmp_path)
+    host.environ["TMPDIR"] = str(tmp_path)
+    ran = host.shell(f"ulimit -f 1; cdrctl webex cdrs -p sandbox --since 3d --until 2h -q -o r.{ending}")
+    assert ran.returncode == 8, ran.stderr
+    assert ran.stderr.startswith(b"cdrctl: cannot write ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@POSIX
+@pytest.mark.parametrize("words", ["profile list", "profile path", "profile show sandbox", " ".join(EXPORT)])
+def test_a_standard_output_that_is_closed(words: str, tmp_path: Path) -> None:
+    ran = a_host(tmp_path).shell(f"cdrctl {words} >&-")
+    assert ran.returncode == 8, ran.stderr
+    assert b"standard output is closed" in ran.stderr

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
-from cdrctl.fetchers import CENTURY, Call, Claim, Provider, identities
+from cdrctl.contents import contents_of
+from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Claim, Provider, identities, possible_start
 from cdrctl.records import (
     KEY_COLUMN,
     Done,
@@ -28,6 +29,7 @@ from cdrctl.records import (
     Sheet,
     Table,
     at_a_glance,
+    fingerprint,
     in_parts,
 )
 from cdrctl.seen import Seen, Span
@@ -252,6 +254,7 @@ class Tally:
     records: int = 0
     pages: int = 0
     duplicates: int = 0
+    same_id: int = 0
     left_out: int = 0
     windows: int = 0
     read: timedelta = timedelta(0)
@@ -270,17 +273,19 @@ def rows(
     save: Callable[[File], None] | None = None,
     keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
     moved: Callable[[Done | None], None] = lambda _done: None,
+    present: Callable[[], datetime] | None = None,
 ) -> Generator[Sequence[Row] | Sequence[Record], None, None]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
 
     Of a page of rows `keep` says which are wanted; the limit is one of those. `moved` is called whenever the tally has
     changed, with the window that has been read where it was the end of one.
 
-    A record whose start cannot be read is kept, with one warning: it may be of this window, and it is money. Gaps and
+    A record whose start cannot be read, or lies after the provider's present, is kept, with one warning: it may be of
+    this window, and it is money. So are records with the id of another one and different content. Gaps and
     notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
-    yielded. The pieces are closed at the end, whoever ends it.
+    yielded. The pieces are closed at the end, whoever ends it. `present` gives the provider's present.
     """
-    ours = _ours(call, window, tally, tell)
+    ours = _ours(call, window, tally, tell, present)
     try:
         for piece in pieces:
             if isinstance(piece, Note | Gap):
@@ -296,7 +301,7 @@ def rows(
             else:
                 tally.pages += 1
                 for part in in_parts(piece.records):
-                    page = _wanted(Page(ours(Page(part, piece.context)), piece.context), schema, tally, limit, keep)
+                    page = _wanted(ours(Page(part, piece.context)), schema, tally, limit, keep)
                     moved(None)
                     if page:
                         yield page
@@ -309,32 +314,80 @@ def rows(
             close()
 
 
-def _ours(call: Call, window: Window | None, tally: Tally, tell: Tell) -> Callable[[Page], Sequence[Record]]:
-    """Return what gives those records of a page that are of the window and have not come before."""
+def _ours(
+    call: Call, window: Window | None, tally: Tally, tell: Tell, present: Callable[[], datetime] | None
+) -> Callable[[Page], Page]:
+    """Return a function that leaves in a page the records that are of the window and have not come before."""
     seen = Seen()
-    unplaced = False
+    once = claims()
 
-    def ours(page: Page) -> Sequence[Record]:
-        nonlocal unplaced
-        records, starts = page.records, starts_of(page, call) if window is not None and call.windowed else []
+    def ours(page: Page) -> Page:
+        records = page.records
+        starts: Sequence[datetime | None] = []
+        if window is not None and call.windowed:
+            starts = starts_of(page, call, latest_start(present))
         if starts:
             span = _span(starts)
-            if not unplaced and None in starts:
-                unplaced = True
-                tell("warning", "a record came whose start cannot be read; such records are kept")
+            if None in starts:
+                _tell_of_odd_starts(page, starts, call, tell, once)
             if window is not None and not (span and window.holds(span[0]) and window.holds(span[1])):
                 at = [at for at, start in enumerate(starts) if start is None or window.holds(start)]
                 records, span = _only(records, at), _span([starts[one] for one in at])
         else:
             span = None
         keys = keys_of(page.context, identities(records, call.identity))
-        fresh = seen.fresh(keys, span)
+        fresh = seen.fresh(keys, span, None if call.stands_for_many else contents_of(records))
         if fresh is None:
-            return records
+            return Page(records, page.context)
         tally.duplicates += len(keys) - len(fresh)
-        return _only(records, fresh)
+        if seen.later:
+            tally.same_id += len(seen.later)
+            if once("same id"):
+                tell("warning", SAME_ID)
+        later = frozenset(at for at, one in enumerate(fresh) if one in seen.later)
+        return Page(_only(records, fresh), page.context, later)
 
     return ours
+
+
+SAME_ID = (
+    "records came with the id of another record and different content: all of them are kept, so count by content and "
+    "not by id"
+)
+
+
+def providers_present(now: Callable[[], datetime], ahead: Callable[[], timedelta | None]) -> Callable[[], datetime]:
+    """Return a function that gives the provider's present: our own, less what our clock is known to be ahead."""
+
+    def present() -> datetime:
+        by = ahead()
+        return now() - by if by is not None and abs(by) < A_ZONE else now()
+
+    return present
+
+
+def latest_start(present: Callable[[], datetime] | None) -> datetime | None:
+    """Return the last instant at which a call can have started; None where the provider's present is not known."""
+    return present() + CLOCK_TOLERANCE if present is not None else None
+
+
+def _tell_of_odd_starts(
+    page: Page, starts: Sequence[datetime | None], call: Call, tell: Tell, once: Callable[[str], bool]
+) -> None:
+    """Warn, once for each kind, that a page has records without a start that can be read, or that can be true."""
+    for record, start in zip(page.records, starts, strict=True):
+        if start is not None:
+            continue
+        future = call.starts(record, page.context)
+        if future is None:
+            if once("unread"):
+                tell("warning", "a record came whose start cannot be read; such records are kept")
+        elif once("future"):
+            tell(
+                "warning",
+                f"a record came whose start, {rfc3339(future)}, is in the future: no window has it, so such records "
+                "are kept in every export that gets them",
+            )
 
 
 def _wanted(
@@ -353,7 +406,7 @@ def _wanted(
     if limit is not None and tally.stopped:
         found = found[: limit - tally.records]
     tally.records += len(found)
-    return schema.rows(Page(found, page.context)) if keep is None and found else found
+    return schema.rows(Page(found, page.context, page.later)) if keep is None and found else found
 
 
 def _counted(done: Done, window: Window | None, tally: Tally) -> None:
@@ -381,15 +434,15 @@ def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:
     return records.only(at) if isinstance(records, Sheet) else [records[one] for one in at]
 
 
-def starts_of(page: Page, call: Call) -> Sequence[datetime | None]:
-    """Return the start of each record's call, in UTC, or None where it cannot be read."""
+def starts_of(page: Page, call: Call, latest: datetime | None = None) -> Sequence[datetime | None]:
+    """Return the start of each record's call, in UTC, or None where it cannot be read, or is after `latest`."""
     sheet = at_a_glance(page.records)
     if sheet is not None:
         with suppress(ValueError):  # then each is looked at
             starts = sheet.starts
-            if min(starts).year in CENTURY and max(starts).year in CENTURY:
+            if possible_start(min(starts), latest) and possible_start(max(starts), latest):
                 return starts
-    return [call.starts(record, page.context) for record in page.records]
+    return [call.starts(record, page.context, latest) for record in page.records]
 
 
 def _span(starts: Sequence[datetime | None]) -> Span | None:
@@ -444,6 +497,8 @@ def identity_keys(context: Mapping[str, str], found: Sequence[str]) -> list[byte
 def keyed(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
     """Return a schema whose first column is what makes a record this record, whoever else's records are beside it.
 
+    A record with the identity of an earlier one and other content has a key that depends on its content too.
+
     Records of two calls may have one key where these calls give the same records: their columns and identity are the
     same. Two profiles may have records with the same ids, and their keys differ.
     """
@@ -453,6 +508,8 @@ def keyed(schema: Schema, provider: Provider, call: Call, profile: str) -> Schem
     def rows(page: Page) -> Sequence[Row]:
         context = {**origin, **{f"@{name}": value for name, value in page.context.items()}}
         keys = [key.hex() for key in identity_keys(context, identities(page.records, call.identity))]
+        for at in page.later:
+            keys[at] = _key(keys[at].encode(), fingerprint(page.records[at])).hex()
         found = schema.rows(page)
         if isinstance(found, Table):
             return Table([keys, *found.columns], [True, *found.texts], len(found))

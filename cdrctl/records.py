@@ -51,10 +51,17 @@ EXTRA = "extra"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of raw records, and what is known of all of them without being in them (such as their account)."""
+    """A page of raw records, and what is known of all of them without being in them (such as their account).
+
+    Args:
+        records: The records.
+        context: What is known of all of them.
+        later: The positions of records whose identity an earlier record has, with other content.
+    """
 
     records: Sequence[Record]
     context: Mapping[str, str] = field(default_factory=dict)
+    later: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import tempfile
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class _Far:
-    """Identities that are on disk: the calls they are of, and where their hashes and they themselves are."""
+    """Identities that are on disk: the calls they are of, and where their hashes are, and they with their contents."""
 
     span: Span | None
     at: int
@@ -32,7 +32,10 @@ class _Far:
 
 
 class Seen:
-    """The identities that have come.
+    """The identities that have come, and the content with which each came.
+
+    Two records of one identity are the same record only if their contents are the same; `later` has the positions, in
+    the last page, of records whose identity had come with other content.
 
     The newest are in memory. Older ones are in a file without a name, which ends with the process; in most exports
     nobody reads it again, because records come in the order of their calls, and those that started before or after a
@@ -40,8 +43,10 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._new: set[str] = set()
-        self._old: set[str] = set()
+        self._new: dict[str, int] = {}
+        self._old: dict[str, int] = {}
+        self._several: dict[str, set[int]] = {}  # the contents of identities that have come with more than one
+        self.later: frozenset[int] = frozenset()
         self._spans: list[Span | None] = [None, None]  # of the new and of the old ones
         self._far: list[_Far] = []
         self._file: IO[bytes] | None = None
@@ -54,27 +59,55 @@ class Seen:
         if self._file is not None:
             self._file.close()
 
-    def fresh(self, identities: Sequence[str], span: Span | None = None) -> list[int] | None:
-        """Return the positions of those that have not come before, the first of equal ones; None where all are new.
+    def fresh(
+        self, identities: Sequence[str], span: Span | None = None, contents: Sequence[int] | None = None
+    ) -> list[int] | None:
+        """Return the positions of records that have not come before, the first of equal ones; None where all are new.
 
         Args:
             identities: In the order in which they came. From now on they have come.
             span: Between which instants all of their calls started, where that is known.
+            contents: A fingerprint of each record; without it, one identity is one record.
         """
+        self.later = frozenset()
         if not identities:
             return None
-        whole = set(identities)
-        known: set[str] = set()
-        if not (self._new.isdisjoint(whole) and self._old.isdisjoint(whole)):
-            known = {one for one in whole if one in self._new or one in self._old}
+        whole = dict.fromkeys(identities, 0) if contents is None else dict(zip(identities, contents, strict=True))
+        known: dict[str, int] = {}
+        for near in (self._new, self._old):
+            if not near.keys().isdisjoint(whole.keys()):
+                known.update((one, near[one]) for one in whole if one in near)
         for far in self._far_to(span):
             known.update(self._found(far, whole))
         positions: list[int] | None = None
         if known or len(whole) < len(identities):
-            positions = list(_first_of_each(identities, known))
-            whole -= known
-        self._count += len(whole)
+            positions = self._first_of_each(identities, contents, known)
+            whole = {one: content for one, content in whole.items() if one not in known}
+            self._count += len(positions)
+        else:
+            self._count += len(identities)
         self._keep(whole, span)
+        return positions
+
+    def _first_of_each(
+        self, identities: Sequence[str], contents: Sequence[int] | None, known: Mapping[str, int]
+    ) -> list[int]:
+        """Return the positions of the first records of each identity and content; what is known has come before."""
+        come = {one: {content} for one, content in known.items()}
+        positions, later = [], []
+        for at, one in enumerate(identities):
+            content = 0 if contents is None else contents[at]
+            others = come.get(one)
+            if others is None:
+                come[one] = {content}
+            elif content in others or content in self._several.get(one, ()):
+                continue
+            else:
+                others.add(content)
+                self._several[one] = self._several.get(one, set()) | others
+                later.append(at)
+            positions.append(at)
+        self.later = frozenset(later)
         return positions
 
     def _far_to(self, span: Span | None) -> Iterator[_Far]:
@@ -82,23 +115,24 @@ class Seen:
             if span is None or far.span is None or (span[0] <= far.span[1] and far.span[0] <= span[1]):
                 yield far
 
-    def _found(self, far: _Far, identities: set[str]) -> Collection[str]:
-        """Return which of the identities are in a part of the file."""
+    def _found(self, far: _Far, identities: Mapping[str, int]) -> Mapping[str, int]:
+        """Return which of the identities are in a part of the file, each with its content."""
         assert self._file is not None  # noqa: S101 - what is far is in it
         self._file.seek(far.at)
         hashes = array("q")
         hashes.frombytes(self._file.read(far.hashes))
         if set(map(hash, identities)).isdisjoint(hashes):
-            return ()
-        return identities.intersection(marshal.loads(self._file.read(far.size)))  # noqa: S302 - our own, seconds old
+            return {}
+        kept: dict[str, int] = marshal.loads(self._file.read(far.size))  # noqa: S302 - our own, seconds old
+        return {one: kept[one] for one in identities if one in kept}
 
-    def _keep(self, identities: set[str], span: Span | None) -> None:
+    def _keep(self, identities: Mapping[str, int], span: Span | None) -> None:
         self._spans[0] = _both(self._spans[0], span) if self._new else span
-        self._new |= identities
+        self._new.update(identities)
         if len(self._new) >= NEAR:
             if self._old:
                 self._put_away()
-            self._old, self._new = self._new, set()
+            self._old, self._new = self._new, {}
             self._spans = [None, self._spans[0]]
 
     def _put_away(self) -> None:
@@ -107,23 +141,15 @@ class Seen:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as there is who asks
             hashes = array("q", map(hash, self._old))
-            kept = marshal.dumps(list(self._old), _WITHOUT_REFERENCES)
+            kept = marshal.dumps(self._old, _WITHOUT_REFERENCES)
             at, size = self._file.seek(0, 2), len(hashes) * hashes.itemsize
             # A disk that gets full takes a part.
             if self._file.write(hashes) == size and self._file.write(kept) == len(kept):
                 self._far.append(_Far(self._spans[1], at, size, len(kept)))
                 return
-        self._new |= self._old
+        self._new.update(self._old)
         self._spans[0] = _both(self._spans[0], self._spans[1])
 
 
 def _both(one: Span | None, other: Span | None) -> Span | None:
     return (min(one[0], other[0]), max(one[1], other[1])) if one and other else None
-
-
-def _first_of_each(identities: Sequence[str], known: set[str]) -> Iterator[int]:
-    come = set(known)
-    for at, one in enumerate(identities):
-        if one not in come:
-            come.add(one)
-            yield at

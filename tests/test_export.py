@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from cdrctl.export import LONG_CALL, Tally, by_their_clock, keys_of, reachable, rows
+from cdrctl.export import LONG_CALL, SAME_ID, Tally, by_their_clock, keyed, keys_of, reachable, rows
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Done, Gap, Note, Page, Piece, Record, Sheet, iso_instant, raw
+from cdrctl.records import Done, Gap, Note, Page, Piece, Record, Sheet, iso_instant, native, raw
 from cdrctl.sheet import Reader
 from cdrctl.windows import Window
 
@@ -150,6 +151,65 @@ def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well
     out, _, told = export([Page(read["items"])], call=webex)
     assert [record["Report ID"] for record in out] == ["0", "1"]
     assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
+
+
+def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[list[Any], list[str]]:
+    """Return the records that are left of a page for a day, and the warnings."""
+    told: list[str] = []
+    tell = lambda level, text: told.append(text) if level == "warning" else None  # noqa: E731
+    when = None if present is None else (lambda: present)
+    pages = rows([Page(records), Page(records)], CALL, raw(), DAY, Tally(), tell, present=when)
+    return [record for page in pages for record in page], told
+
+
+def test_a_start_in_the_future_is_kept_with_one_warning() -> None:
+    """No window has it; a record of a later window that is not in the future is cut, as far as clocks may differ."""
+    ours, later = at(NOON - timedelta(hours=1), "1"), at(NOON + timedelta(hours=25), "2")
+    future, other = at(datetime(2083, 10, 13, 10, tzinfo=UTC), "3"), at(NOON + timedelta(hours=27), "4")
+    found, warned = kept([ours, later, future, other])
+    assert found == [ours, future, other]
+    assert len(warned) == 1
+    assert "2083-10-13T10:00:00.000Z" in warned[0]
+
+
+def test_a_window_of_the_past_cuts_what_came_between_it_and_now() -> None:
+    found, warned = kept([at(NOON + timedelta(days=5))], present=NOON + timedelta(days=9))
+    assert (found, warned) == ([], [])
+
+
+def test_a_present_that_is_not_known_makes_nothing_future() -> None:
+    assert kept([at(datetime(2083, 10, 13, tzinfo=UTC))], present=None) == ([], [])
+
+
+def test_records_of_one_id_and_different_content_are_kept_with_one_warning() -> None:
+    one, two = {**at(NOON - timedelta(hours=1), "1"), "n": 1}, {**at(NOON - timedelta(hours=1), "1"), "n": 2}
+    found, warned = kept([one, two, one])
+    assert found == [one, two]
+    assert warned == [SAME_ID]
+
+
+def test_records_that_stand_for_many_are_one_for_each_id() -> None:
+    one, two = {**at(NOON - timedelta(hours=1), "1"), "n": 1}, {**at(NOON - timedelta(hours=1), "1"), "n": 2}
+    out, tally, told = export([Page([one, two])], call=replace(CALL, stands_for_many=True))
+    assert (out, tally.duplicates, told) == ([one], 1, [])
+
+
+def test_the_keys_of_a_database_tell_records_of_one_id_apart() -> None:
+    """The first one keeps the key of its id, so that it is replaced where it changes; the second one has its own."""
+    provider = load("webex")
+    call = replace(provider.calls[0], fetch=nothing)
+    schema = keyed(native(call.columns, None, lambda _text: None), provider, call, "p")
+    base = {"Report ID": "r", "Start time": (NOON - timedelta(hours=1)).isoformat()}
+    pages = [Page([{**base, "Location": "a"}]), Page([{**base, "Location": "b"}, {**base, "Location": "a"}])]
+
+    def keys(pages: list[Page]) -> list[Any]:
+        found: Iterator[Any] = rows(pages, call, schema, DAY, Tally(), lambda *_: None)
+        return [row[0] for page in found for row in page]
+
+    first, second = keys(pages)
+    assert first != second
+    assert keys(pages[:1]) == [first]
+    assert keys(pages) == [first, second]
 
 
 def test_a_call_without_a_window_keeps_everything_without_a_word() -> None:

@@ -48,6 +48,28 @@ def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int)
             assert len(ours) == len(theirs)
 
 
+@given(st.lists(st.lists(st.tuples(names, st.integers(0, 2)), max_size=12), max_size=30), st.integers(1, 9))
+@settings(deadline=None, max_examples=200)
+def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[str, int]]], near: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seen, "NEAR", near)
+        ours = Seen()
+        theirs: set[tuple[str, int]] = set()
+        for page in pages:
+            known = {name for name, _ in theirs}
+            expected, later = [], []
+            for at, pair in enumerate(page):
+                if pair not in theirs:
+                    later += [at] if pair[0] in known else []
+                    known.add(pair[0])
+                    theirs.add(pair)
+                    expected.append(at)
+            found = ours.fresh([name for name, _ in page], None, [content for _, content in page])
+            assert (list(range(len(page))) if found is None else found) == expected
+            assert ours.later == set(later)
+            assert len(ours) == len(theirs)
+
+
 def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or an export of a million records would read its file again for each of its pages."""
     monkeypatch.setattr(seen, "NEAR", 10)

@@ -14,6 +14,7 @@ from cdrctl.archive.lines import columns_of, fields_of, recast, united
 from cdrctl.archive.merge import Counts, Merged, likeness, merged
 from cdrctl.archive.recover import recovered
 from cdrctl.archive.store import UNKNOWN, UNPLACED, Archive, DayFile, Entry, is_there, load, save, told
+from cdrctl.archive.twins import told_apart
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
 from cdrctl.windows import Window
@@ -218,7 +219,7 @@ def _merge(
     old = there.old
     header = united(came.header, old.header) if old is not None else came.header
     ours = [one._replace(line=recast(one.line, old.header, header)) for one in old.entries] if old is not None else []
-    theirs = [one._replace(line=recast(one.line, came.header, header)) for one in new]
+    theirs = told_apart([one._replace(line=recast(one.line, came.header, header)) for one in new], ours)
     result = merged(
         ours,
         theirs,

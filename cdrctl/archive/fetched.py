@@ -11,7 +11,7 @@ from typing import Any, cast
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import UNPLACED, Archive, Entry, milliseconds
-from cdrctl.export import UP_TO_NOW, Tally, Tell, identity_keys, rows, starts_of
+from cdrctl.export import UP_TO_NOW, Tally, Tell, identity_keys, latest_start, rows, starts_of
 from cdrctl.fetchers import Call, identities
 from cdrctl.records import Page, Row, Schema, Table, native
 from cdrctl.windows import Window
@@ -84,12 +84,16 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
         CdrctlError: It cannot be had.
     """
     call, tally = source.call, Tally()
+
+    def present() -> datetime:
+        return read_at - source.difference
+
     schema = native(call.columns, None, lambda text: source.tell("warning", text), call.known)
     in_csv = archive.form.startswith("csv")
     spell = _csv_lines if in_csv else _json_lines(schema)
 
     def entries(page: Page) -> list[Entry]:
-        starts = starts_of(page, call)
+        starts = starts_of(page, call, latest_start(present))
         keys = identity_keys(page.context, identities(page.records, call.identity))
         spelt = spell(cast("Sequence[Row]", schema.rows(page)))
         return [
@@ -98,7 +102,7 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
         ]
 
     as_entries = Schema(None, cast("Any", entries))
-    pages = rows(source.fetch(window), call, as_entries, window, tally, source.tell)
+    pages = rows(source.fetch(window), call, as_entries, window, tally, source.tell, present=present)
     found = [cast("Entry", entry) for page in pages for entry in page]
     return Fetched(window, read_at, header_of(archive, call), found, tally)
 

@@ -31,7 +31,18 @@ from cdrctl.errors import (
     UsageError,
     near,
 )
-from cdrctl.export import Tally, at_once, by_their_clock, claims, keyed, parts, reachable, rows, said_once
+from cdrctl.export import (
+    Tally,
+    at_once,
+    by_their_clock,
+    claims,
+    keyed,
+    parts,
+    providers_present,
+    reachable,
+    rows,
+    said_once,
+)
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.http import MASK
 from cdrctl.http.addresses import IN_CLEAR, in_clear
@@ -134,6 +145,7 @@ def export_call(
                 save=lambda file: _save(session, file, target),
                 keep=keep,
                 moved=progress(tally, window, profile.client, the_clock(session), tell),
+                present=presently(session, profile),
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
                 arranged = kept.arranged(pages, schema, tally, tell)
@@ -549,6 +561,12 @@ def the_clock(session: Session) -> Clock:
     from cdrctl.http import Clock  # noqa: PLC0415 - loads httpx
 
     return Clock()
+
+
+def presently(session: Session, profile: Connected) -> Callable[[], datetime]:
+    """Return a function that gives the present by the provider's clock, as far as its answers have told it."""
+    client = profile.client
+    return providers_present(the_clock(session).now, lambda: client.ahead if client is not None else None)
 
 
 @contextmanager

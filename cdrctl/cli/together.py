@@ -31,6 +31,7 @@ from cdrctl.cli.exporting import (
     local,
     output_format,
     own_options,
+    presently,
     rehearse,
     say_aside,
     the_clock,
@@ -326,7 +327,10 @@ def _rows_of(
     if database:
         schema = keyed(schema, provider, call, profile.name)
     keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
-    yield from rows(pieces, call, schema, window, part.tally, tell, chosen.stops_at, keep=keep)  # type: ignore[misc]
+    present = presently(session, profile)
+    yield from rows(  # type: ignore[misc]
+        pieces, call, schema, window, part.tally, tell, chosen.stops_at, keep=keep, present=present
+    )
 
 
 def usual_options(session: Session, call: Call) -> dict[str, Any]:

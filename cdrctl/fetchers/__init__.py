@@ -99,7 +99,9 @@ class Call:
             native columns that will be written, or None for all, for a provider that can send fewer. Where a window is
             asked for in parts there are `claim`, which returns whether this part is the first to do what is done once,
             and `whole`, the window that the parts make up.
-        identity: What makes a record this record; the page's context is added by the loop.
+        identity: What makes a record this record; the page's context is added by the loop. Records of one identity and
+            different content are all kept, with a warning.
+        stands_for_many: Records of one identity may differ, and the first one stands for all of them.
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.
         start_in: The same where the page's context is needed to read it, such as the zone of its times.
@@ -156,20 +158,30 @@ class Call:
     apart: Callable[[Mapping[str, Any]], timedelta | str] = lambda _options: "it is not known to take more"
     alike: tuple[str, ...] = ()
     account_column: str = ""
+    stands_for_many: bool = False
 
     @property
     def windowed(self) -> bool:
         """Whether it has a window on the start of the call."""
         return self.start is not None or self.start_in is not None
 
-    def starts(self, record: Record, context: Mapping[str, str]) -> datetime | None:
-        """Return the start of a record's call, as a UTC instant, or None where it cannot be read.
+    def starts(self, record: Record, context: Mapping[str, str], latest: datetime | None = None) -> datetime | None:
+        """Return the start of a record's call, as a UTC instant, or None where it cannot be read or cannot be true.
 
-        A time in which no call of today can have started is none: it is another unit, or another field, than it was,
-        and whoever believed it would drop every record as one of another window.
+        A time before 2000, or after `latest`, is not the start of a call: its unit or its meaning has changed, or a
+        counter overflowed. If it were believed, the record would be dropped as one of another window.
         """
         found = self.start_in(record, context) if self.start_in is not None else self.start and self.start(record)
-        return found if found is not None and found.year in CENTURY else None
+        return found if found is not None and possible_start(found, latest) else None
+
+
+CLOCK_TOLERANCE = timedelta(hours=26)
+"""A start so far after the provider's present is not explained by clocks or records in the wrong time zone."""
+
+
+def possible_start(start: datetime, latest: datetime | None = None) -> bool:
+    """Return whether a call can have started at an instant: from 2000 on, and not after `latest`."""
+    return start.year in CENTURY and (latest is None or start <= latest)
 
 
 def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:

@@ -26,6 +26,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field as Setting, SecretStr, field_validator
 
 from cdrctl import windows
+from cdrctl.contents import contents_of
 from cdrctl.errors import (
     AddressError,
     CdrctlError,
@@ -683,7 +684,8 @@ class Reading:
 
     def add(self, page: Sequence[Record], total: int | None, identity: Callable[[Record], str]) -> None:
         """Count a page and the total that came with it."""
-        ids = set(map(identity, page))
+        # Two records of one id are two where their contents differ.
+        ids = {f"{key} {content}" for key, content in zip(map(identity, page), contents_of(page), strict=True)}
         self.idle = self.idle + 1 if page and ids <= self.ids else 0
         self.ids |= ids
         self.rows += len(page)

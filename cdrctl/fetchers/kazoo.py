@@ -1478,6 +1478,7 @@ PROVIDER = Provider(
             known=Known(always=frozenset({"id", "call_id", "timestamp"})),
             fetch=interactions,
             identity=interaction,
+            stands_for_many=True,
             start_in=interaction_start,
             alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
             lag=SETTLED,

@@ -24,6 +24,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from cdrctl.contents import contents_of
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
@@ -33,7 +34,18 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always, identities, span_of
+from cdrctl.fetchers import (
+    CLOCK_TOLERANCE,
+    Call,
+    Claim,
+    Console,
+    Option,
+    Provider,
+    always,
+    identities,
+    possible_start,
+    span_of,
+)
 from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
     MASK,
@@ -262,7 +274,8 @@ def _windows(listing: Listing, window: Window, longest: timedelta) -> Iterator[P
     for tiled in tile(window, longest):
         for piece in _stretch(listing, tiled):
             if isinstance(piece, Page) and not reached:
-                reached = any((began := start(record)) is not None and began < oldest for record in piece.records)
+                starts = [began for began in map(start, piece.records) if began is not None and possible_start(began)]
+                reached = any(began < oldest for began in starts)
             yield piece
         if not listing.honours:
             if listing.condition or listing.search:
@@ -316,7 +329,7 @@ class Reading:
     """What one reading of a window from its first page to its last has shown.
 
     Args:
-        ids: What makes records the same.
+        ids: The ids of records, each with its content: two records of one id may differ.
         counts: The totals that pages named, one after the other where they differ.
         idle: How many pages with records in a row, up to now, had nothing new.
         repeats: Whether a record came twice, as it does when a call lands behind us.
@@ -360,7 +373,7 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[
     def ask(skip: int) -> tuple[Sequence[Record], int | None]:
         records, total = listing.page(where, skip)
         count, before = total.rows, len(reading.ids)
-        reading.ids.fresh(identities(records, identity), span_of(records))
+        reading.ids.fresh(identities(records, identity), span_of(records), contents_of(records))
         reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
         reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
         if reading.counts[-1:] != [count]:
@@ -382,11 +395,11 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
         reading = Reading()
         before = len(came) if came is not None else 0
         for records in _pages(listing, listing.where(window), reading):
-            if window is not None and not _obey(records, window):
+            if window is not None and not _obey(records, window, listing.client.clock.now()):
                 listing.honours = False
                 return
             if came is not None:
-                came.fresh(identities(records, identity), span_of(records))
+                came.fresh(identities(records, identity), span_of(records), contents_of(records))
             if reading.doubtful and not listing.doubted:
                 listing.doubted = True
                 yield Note(
@@ -417,15 +430,17 @@ def _name(listing: Listing, window: Window | None) -> str:
     return f"{rfc3339(window.since)} to {rfc3339(window.until)}"
 
 
-def _obey(records: Sequence[Record], window: Window) -> bool:
-    """Return whether all of the records that say when they started are of the window, more or less."""
-    first, last = window.since - ASTRAY, window.until + ASTRAY
+def _obey(records: Sequence[Record], window: Window, now: datetime) -> bool:
+    """Return whether all of the records are of the window, more or less; a start that cannot be true says nothing."""
+    first, last, latest = window.since - ASTRAY, window.until + ASTRAY, now + CLOCK_TOLERANCE
     sheet = at_a_glance(records)
     if sheet is not None:
         with suppress(ValueError):
             span = sheet.span("started_at")
-            return span is None or (first <= span[0] and span[1] < last)
-    return all(began is None or first <= began < last for began in map(start, records))
+            if span is None or (first <= span[0] and span[1] < last):
+                return True
+    starts = [began for began in map(start, records) if began is not None and possible_start(began, latest)]
+    return all(first <= began < last for began in starts)
 
 
 def _costed(client: Client, path: str, window: Window, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -434,7 +449,8 @@ def _costed(client: Client, path: str, window: Window, pieces: Iterator[Piece]) 
     A call that was transferred has several legs in its detail: its cost is their sum, and the account billed is the
     first named.
     """
-    done: set[str] = set()
+    done: set[tuple[str, int]] = set()
+    latest = client.clock.now() + CLOCK_TOLERANCE
     for piece in pieces:
         if not isinstance(piece, Page):
             yield piece
@@ -442,9 +458,12 @@ def _costed(client: Client, path: str, window: Window, pieces: Iterator[Piece]) 
         records: list[Record] = []
         for record in piece.records:
             began, key = start(record), identity(record)
-            if key in done or not (began is None or window.holds(began)):
+            if not (began is None or window.holds(began) or not possible_start(began, latest)):
                 continue
-            done.add(key)
+            content = contents_of([record])[0]
+            if (key, content) in done:
+                continue
+            done.add((key, content))
             try:
                 records.append({**record, **_cost(_detail(client, path, _id_of(record)))})
             except ProviderError as error:
@@ -1410,7 +1429,7 @@ def check(client: Client, settings: PortsipSettings) -> str:
     listing = Listing(client, "/cdrs", orders=["started_at asc"])
     records, total = listing.page(listing.where(window), 0, size=1)
     count = total.rows
-    if count is None or (records and not count) or not _obey(records, window):
+    if count is None or (records and not count) or not _obey(records, window, client.clock.now()):
         return f"signed in; there are {'calls' if records else 'no calls'}"
     between = f"between {rfc3339(window.since)} and {rfc3339(window.until)}"
     return f"signed in; {'1 call' if count == 1 else f'{count} calls'} {between}"

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from cdrctl.sandbox import odd
 from cdrctl.sandbox.callgear import CallGear
 from cdrctl.sandbox.exchange import Exchange
 from cdrctl.sandbox.kazoo import Kazoo
@@ -61,6 +62,7 @@ EVERYWHERE: dict[str, Switch] = {
     ),
     "expire_after": Switch("never", (), r"\d+", meaning="all tokens end after so many requests, once"),
     "gzip": Switch("off", ("on",), meaning="bodies are compressed for clients that accept it"),
+    **odd.SWITCHES,
 }
 """Switches every provider has."""
 
@@ -293,7 +295,7 @@ class Sandbox:
         """
         with self._lock:
             records: list[dict[str, Any]] = self.provider(provider).truth(call, since, until, **options)
-            return records
+            return odd.changed_records(provider, records, self._switched[provider])
 
     def switch(self, provider: str, name: str, value: str) -> None:
         """Set a switch; raises ValueError, naming what is known, for an unknown one."""
@@ -413,7 +415,9 @@ class Sandbox:
                 provider.expire_tokens()
             elif sent is None:
                 sent = _spoiled(provider, request, fault)
-        return sent or _Sent(provider.reply(request)), slow
+        if sent is None:
+            sent = _Sent(odd.changed_reply(provider.name, provider.reply(request), self._switched[provider.name]))
+        return sent, slow
 
     def _dressed(self, sent: _Sent, headers: Mapping[str, str], provider: Provider | None) -> _Sent:
         """Add the date, and compress where that is switched on and asked for."""

@@ -1,0 +1,71 @@
+"""Records of one identity and different content: each gets a key of its own, the same one in every reading.
+
+A provider may give two records the same id. The first keeps the key of the identity; the others are numbered. Which is
+which does not depend on the order in which they come: a record keeps the key that the archive has for the same line;
+the rest are matched by their start, and new ones are numbered in the order of their lines. Without this, the second
+record would replace the first in every reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from cdrctl.archive.store import Entry
+
+
+def numbered_key(key: bytes, number: int) -> bytes:
+    """Return the key of the record with this number, from 1 on, among those of one identity."""
+    if number == 1:
+        return key
+    return hashlib.blake2b(key + b"#%d" % number, digest_size=len(key)).digest()
+
+
+def told_apart(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
+    """Return the entries of a reading, each under a key of its own.
+
+    Args:
+        new: The entries that came; those of one identity have one key, and their lines differ.
+        old: The entries that the archive has for the same day.
+    """
+    families: defaultdict[bytes, list[Entry]] = defaultdict(list)
+    for entry in new:
+        families[entry.key].append(entry)
+    had = {entry.key: entry for entry in old}
+    found: list[Entry] = []
+    for key, members in families.items():
+        if len(members) == 1 and numbered_key(key, 2) not in had:
+            found += members
+        else:
+            found += _keyed(key, members, had)
+    return found
+
+
+def _keyed(key: bytes, members: Sequence[Entry], had: Mapping[bytes, Entry]) -> list[Entry]:
+    """Return the entries of one identity under the keys that the archive has for them, and new ones."""
+    family = 1
+    while numbered_key(key, family + 1) in had:
+        family += 1
+    keys = [numbered_key(key, number) for number in range(1, family + len(members) + 1)]
+    left, found = sorted(members, key=lambda entry: entry.line), []
+    for fits in (_same_line, _same_start, _nothing_there):
+        for entry in [*left]:
+            fitting = next((one for one in keys if fits(had.get(one), entry)), None)
+            if fitting is not None:
+                keys.remove(fitting)
+                left.remove(entry)
+                found.append(entry._replace(key=fitting))
+    return found
+
+
+def _same_line(before: Entry | None, entry: Entry) -> bool:
+    return before is not None and before.line == entry.line
+
+
+def _same_start(before: Entry | None, entry: Entry) -> bool:
+    return before is not None and before.start == entry.start
+
+
+def _nothing_there(before: Entry | None, _entry: Entry) -> bool:
+    return before is None

@@ -1,0 +1,86 @@
+"""Records that start in the future, and records that share an id, are kept and warned of, at every provider."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl import windows
+from cdrctl.export import SAME_ID, identity_keys
+from cdrctl.fetchers import identities
+from cdrctl.sandbox import Exchange, uniform
+from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+MIDDLE = SINCE + timedelta(minutes=30)
+FUTURE = "is in the future"
+each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+
+def threes() -> Exchange:
+    """Return an exchange with three calls at each minute's first instant."""
+    minutes = [SINCE + timedelta(minutes=minute) for minute in range(60)]
+    return Exchange(
+        calls=[one for at in minutes for one in uniform(3, at, at + timedelta(microseconds=3), name=f"{at:%M}")]
+    )
+
+
+def distinct(made: Bench, records: list[dict[str, Any]]) -> int:
+    """Return how many different identities the records have."""
+    context = {"timezone": "UTC"}
+    return len(set(identity_keys(context, identities(records, made.call.identity))))
+
+
+def starts_in_future(made: Bench, records: list[dict[str, Any]]) -> int:
+    starts = [made.call.starts(record, {"timezone": "UTC"}) for record in records]
+    return sum(start is not None and start.year > 2080 for start in starts)
+
+
+@each_call
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_a_start_in_the_future_loses_no_record(subject: Subject, jobs: str, tmp_path: Path) -> None:
+    """Every record comes, as it stood on the wire, and one warning names such a start."""
+    with bench(subject, tmp_path, evenly(15, SINCE, UNTIL), page_size=5) as made:
+        made.switch(["future=0.4"])
+        truth = made.truth(SINCE, UNTIL)
+        ran = made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl", "--jobs", jobs).ok()
+        assert counted(ran.lines) == counted(truth)
+        assert ran.err.count(FUTURE) == min(1, starts_in_future(made, truth))
+
+
+@each_call
+def test_a_record_of_a_later_window_is_not_in_the_future(subject: Subject, tmp_path: Path) -> None:
+    """What more than the window was asked for is cut without a warning."""
+    with bench(subject, tmp_path, evenly(15, SINCE, UNTIL), page_size=5) as made:
+        ran = made.run(SINCE, MIDDLE, "--schema", "raw", "-f", "jsonl").ok()
+        assert counted(ran.lines) == counted(made.truth(SINCE, MIDDLE))
+        assert FUTURE not in ran.err
+
+
+@each_call
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_records_of_one_id_are_all_kept(subject: Subject, jobs: str, tmp_path: Path) -> None:
+    """One id does not make two different records one: all come, once each, with one warning for all."""
+    with bench(subject, tmp_path, threes(), page_size=25) as made:
+        made.switch(["same_id=on"])
+        truth = made.truth(SINCE, UNTIL)
+        ran = made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl", "--jobs", jobs).ok()
+        assert counted(ran.lines) == counted(truth)
+        if subject.provider.name != "voicenter":  # which tells them apart by a hash before
+            assert ran.err.count(SAME_ID) == min(1, len(truth) - distinct(made, truth))
+
+
+@each_call
+def test_windows_of_records_of_one_id_tile(subject: Subject, tmp_path: Path) -> None:
+    with bench(subject, tmp_path, threes(), page_size=25) as made:
+        made.switch(["same_id=on"])
+        found: Counter[str] = Counter()
+        for window in (windows.Window(SINCE, MIDDLE), windows.Window(MIDDLE, UNTIL)):
+            part, tally = made.export(window.since, window.until)
+            assert not tally.gaps
+            found += part
+        assert found == counted(made.truth(SINCE, UNTIL))

@@ -1,0 +1,70 @@
+"""Fingerprints of records: equal for equal content, whatever else is on the page, and different otherwise."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cdrctl.contents import contents_of, marked_contents_of
+from cdrctl.records import Column, Marks, Sheet
+from cdrctl.sheet import Reader
+
+COLUMNS = (Column("id", "id"), Column("at", "at", "time"), Column("a", "a"), Column("n", "n", "integer"))
+ROW: dict[str, Any] = {"id": "1", "at": "2026-11-18T00:00:00.000Z", "a": "x", "n": 1}
+OTHERS: list[dict[str, Any]] = [
+    {**ROW, "a": "y"},
+    {**ROW, "n": 2},
+    {**ROW, "a": ""},
+    {**ROW, "more": "z"},
+    {**ROW, "more": ["z"]},
+    {**ROW, "other": "z"},
+    {"id": "1", "at": ROW["at"], "a": "x"},
+]
+
+
+def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: Reader | None = None) -> Any:
+    reader = reader or Reader(COLUMNS, Marks("id", "at"), raw=raw)
+    return reader(bytearray(json.dumps({"items": rows}).encode()), ("items",))["items"]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_what_differs_in_any_field_has_another_fingerprint(other: dict[str, Any], raw: bool) -> None:  # noqa: FBT001
+    sheet = read([ROW, other, ROW], raw=raw)
+    assert isinstance(sheet, Sheet)
+    first, second, third = contents_of(sheet)
+    assert first == third != second
+    first, second, third = contents_of([ROW, other, {name: ROW[name] for name in reversed(ROW)}])
+    assert first == third != second
+
+
+def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
+    """Fields that no column names, and fields that are missing, change nothing for the records beside them."""
+    reader = Reader(COLUMNS, Marks("id", "at"), raw=False)
+    bare = {"id": "2", "at": ROW["at"]}
+    (alone, other) = contents_of(read([ROW, bare], reader=reader))
+    beside = read(
+        [ROW, {**ROW, "a": None, "new": {"deep": [1]}}, {"id": "3", "at": ROW["at"], "a": 7}, bare], reader=reader
+    )
+    assert isinstance(beside, Sheet)
+    found = contents_of(beside)
+    assert (found[0], found[3]) == (alone, other)
+    assert len(set(found)) == 4
+
+
+def test_large_pages_have_the_fingerprints_of_small_ones() -> None:
+    rows = [{**ROW, "id": str(at), "a": "x" * at} for at in range(40)]
+    large = read(rows, reader=Reader(COLUMNS, Marks("id", "at"), raw=False, large=100, few=7))
+    assert not isinstance(large, Sheet)
+    assert list(contents_of(large)) == list(contents_of(read(rows)))
+
+
+def test_marked_fields_tell_records_apart_and_count_those_they_do_not() -> None:
+    """A record that comes again is the same one; two that differ in other fields are two where both are on a page."""
+    twin = {**ROW, "a": "y"}
+    both = marked_contents_of(read([ROW, twin]))
+    assert len(set(both)) == 2
+    assert marked_contents_of(read([twin]))[0] in both
+    assert set(marked_contents_of(read([ROW, twin, twin]))) > set(both)

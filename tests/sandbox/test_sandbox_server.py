@@ -296,6 +296,45 @@ def test_switch_gzip(run: Starter) -> None:
         assert "Content-Encoding" not in webex.http.get(url, headers=headers).headers
 
 
+STARTS = {
+    "webex": ("cdrs", "Report ID", "Start time"),
+    "kazoo": ("cdrs", "id", "iso_8601_combined"),
+    "callgear": ("legs", "id", "start_time"),
+    "voicenter": ("cdrs", "CallID", "Date"),
+    "portsip": ("cdrs", "id", "started_at"),
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_switch_future(run: Starter, provider: str) -> None:
+    """A share of the records start 56 years later; nothing else of them changes."""
+    sandbox, (call, _, begun) = run(), STARTS[provider]
+    plain = sandbox.truth(provider, call, *EVENING)
+    sandbox.switch(provider, "future", "0.5")
+    odd = sandbox.truth(provider, call, *EVENING)
+    years = [int(one[begun][:4]) - int(other[begun][:4]) for one, other in zip(odd, plain, strict=True)]
+    assert set(years) == {0, 56}
+    assert all(one == other for one, other, by in zip(odd, plain, years, strict=True) if not by)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_switch_same_id(run: Starter, provider: str) -> None:
+    """Records of one minute have one id, others have others; nothing else of them changes."""
+    sandbox, (call, key, begun) = run(), STARTS[provider]
+    plain = sandbox.truth(provider, call, *EVENING)
+    sandbox.switch(provider, "same_id", "on")
+    odd = sandbox.truth(provider, call, *EVENING)
+    assert [{**one, key: 0} for one in odd] == [{**one, key: 0} for one in plain]
+    assert len({one[key] for one in odd}) == len({one[begun][:16] for one in odd}) < len(odd)
+
+
+def test_the_records_on_the_wire_are_those_of_the_truth(run: Starter) -> None:
+    sandbox = run(switches={"webex": {"same_id": "on", "future": "0.5"}})
+    with WebexClient(sandbox) as webex:
+        truth = sandbox.truth("webex", "cdrs", *EVENING)
+        assert sorted(map(str, webex.all(*EVENING))) == sorted(map(str, truth))
+
+
 def test_every_switch_and_every_action_has_a_test() -> None:
     # late and changed are the same everywhere: test_late.py
     for provider in PROVIDERS:

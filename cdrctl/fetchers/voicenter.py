@@ -83,10 +83,12 @@ from cdrctl.windows import EPOCH, Window, halve, rfc3339, tile
 TITLE = "Voicenter"
 
 # Page "Call Log": at most 10 000 records an answer, 30 requests a minute, 2 s between two of them, and 5 s after the
-# error of too many. That these 5 s grow is ours.
+# error of too many. The vendor's page for developers has 5 s between any two: they are kept after the first such error.
+# That the wait before the same request is sent again grows is ours.
 MOST_RECORDS = 10_000
 MINUTELY = published(30, 60)
 SPACED = Budget(1, 2)
+CAREFUL = published(1, 5)
 WAITS = (5, 10, 20, 40, 60)
 
 SETTLED = timedelta(minutes=10)
@@ -124,6 +126,12 @@ class VoicenterSettings(Settings):
         LEARN,
         description="zone of the times that come without one: utc, Asia/Jerusalem or another; learn finds it out",
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _closing_slash(cls, url: str) -> str:
+        """Return the address with its closing slash, which people leave out and the documents have."""
+        return url if url.endswith("/") else f"{url}/"
 
     @field_validator("date_zone")
     @classmethod
@@ -416,16 +424,15 @@ class Way:
 
     def _patiently(self, body: Mapping[str, Any]) -> Answer:
         """Return the answer to a request, which is repeated while the host says that it is asked too fast."""
-        waits = iter(WAITS)
+        patience = self.client.patience()
+        waits = itertools.chain(WAITS, itertools.repeat(WAITS[-1]))
         while True:
             try:
-                return self.client.ask(Ask("POST", self.settings.base_url, json=body))
+                return self.client.ask(Ask("POST", self.settings.base_url, json=body), patience=patience)
             except TooFastError as error:
-                wait = next(waits, None)
-                if wait is None:
-                    error.message += f" ({len(WAITS) + 1} tries)"
-                    raise
-                self.client.pause(wait, f"{TITLE} limits requests to {MINUTELY.requests} a minute")
+                self.client.slow_down("page", CAREFUL)
+                wait = next(waits)
+                self.client.wait_to_retry(patience, error, max(WAITS[0], min(wait, patience.left)))
             except TemporaryError as error:
                 if error.status is not None and _WEB_PAGE.search(error.message):
                     raise ProviderError(
@@ -1225,6 +1232,10 @@ OUTCOMES: Mapping[str, str] = {
 }
 
 
+_STATUSES = frozenset({*OUTCOMES, "te"})
+"""All that is known: of another one nobody can say whether the call was answered."""
+
+
 def common(row: dict[str, Value]) -> dict[str, Value]:
     """Return a record of the Call Log as a common CDR."""
     kind = fold(row["type"])
@@ -1319,9 +1330,11 @@ def _course(
     word = fold(status)
     outcome = "voicemail" if kind == "voicemail" else OUTCOMES.get(word, "unknown")
     answered: bool | None = is_answer if isinstance(is_answer, bool) else None
-    if outcome == "voicemail":
-        answered = False
-    elif answered is None and word:
+    if kind == "voicemail" or (word == "voicemail" and isinstance(talk, int) and talk > 0):
+        answered = True  # the box took the call, whether or not a person did
+    elif answered is None and word == "voicemail":
+        answered = None if talk is None else False
+    elif answered is None and word in _STATUSES:
         answered = word == "answer"
     if (outcome == "answered") != (answered is True) and outcome in {"answered", "unknown"}:
         outcome = "answered" if answered else "unknown"

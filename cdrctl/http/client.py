@@ -19,7 +19,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
-from cdrctl.http.pace import Clock, Manners, Pace, PaceShelf
+from cdrctl.http.pace import Budget, Clock, Manners, Pace, PaceShelf
 from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
 from cdrctl.http.wire import (
     MEBIBYTE,
@@ -252,6 +252,10 @@ class Client:
     def at(self, path: str) -> str:
         """Return the URL of a path under base_url, which begins with a slash; a whole URL stays as it is."""
         return f"{self.base_url}{path}" if path.startswith("/") else path
+
+    def slow_down(self, kind: str, budget: Budget) -> None:
+        """Keep one more budget for requests of a kind until the end of the run."""
+        self._pace.slow_down(kind, budget)
 
     def patience(self) -> Patience:
         """Return the time that one request may wait for retries, to be used up by `ask` and `wait_to_retry`.

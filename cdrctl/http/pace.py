@@ -181,6 +181,14 @@ class Pace:
                 self._waiting.add(turn)
         return turn
 
+    def slow_down(self, kind: str, budget: Budget) -> None:
+        """Keep one more budget from now on, also where pacing is off: the provider has asked for it."""
+        span = (kind, budget.requests, _microseconds(budget.seconds))
+        with self._lock:
+            if span not in self._spans:
+                self._spans = [*self._spans, span]
+                self._longest = max(self._longest, span[2])
+
     def least(self, counts: Mapping[str, float]) -> float:
         """Return the seconds that so many more requests of each kind take at least."""
         whole = sum(counts.values())

@@ -227,7 +227,10 @@ SWITCHES: dict[str, Switch] = {
     "bearer": Switch("accepted", ("refused",), meaning="is a bearer token accepted"),
     "notification": Switch("seed", ("current",), meaning="fields of notifications: 23, or those of today as well"),
     "repeats": Switch("off", ("on",), meaning="every fifth notification comes twice"),
-    "limits": Switch("off", ("on",), meaning="30 requests in any 60 seconds (error 1)"),
+    "limits": Switch(
+        "off", ("on", "five_seconds"), meaning="30 requests in any 60 seconds, or 5 seconds between two (error 1)"
+    ),
+    "slash": Switch("either", ("required",), meaning="is the address answered without its last slash (404)"),
 }
 
 _MISSPELT = {"TargetExtension": "Targetextension", "CallerExtension": "Callerextension"}
@@ -685,7 +688,7 @@ class Voicenter:
 
     def reply(self, request: Request) -> Reply:
         """Return the answer to one request."""
-        if request.path != "/":
+        if request.path not in {"/"} | ({""} if self.switched["slash"] == "either" else set()):
             return _page(404, "Not Found")
         if request.method == "POST":
             asked = self._read_body(request.body)
@@ -740,9 +743,10 @@ class Voicenter:
             return None
         now = milliseconds(self.now())
         spent = self._spent.setdefault(who, deque())
-        while spent and spent[0] <= now - _RATE_SPAN:
+        most, span = (_PER_SPAN, _RATE_SPAN) if self.switched["limits"] == "on" else (1, 5 * SECOND)
+        while spent and spent[0] <= now - span:
             spent.popleft()
-        if len(spent) >= _PER_SPAN:
+        if len(spent) >= most:
             return self._error(1)
         spent.append(now)
         return None

@@ -210,7 +210,6 @@ FACTS: Mapping[str, Facts] = {
         circles=frozenset({3}),
         soon=200,  # an hour is halved down to minutes
         told_by_next=False,
-        either=frozenset({"voicemail"}),
         cases=(
             Case(("precision=minute", "bounds=half_open")),
             Case(("precision=minute", "over_cap=error3")),
@@ -218,6 +217,14 @@ FACTS: Mapping[str, Facts] = {
             Case(("max_days=1",)),
             Case(("lag=5",)),
             Case(("limits=on",)),
+            *(
+                Case((f"window_on={on}", f"bounds={bounds}", "date=blank", "epoch=off", f"date_zone={zone}"))
+                for on, bounds, zone in (
+                    ("end", "open", "israel"),
+                    ("saved", "open_low", "israel"),
+                    ("end", "open", "utc"),
+                )
+            ),
             Case(("date=no_zone", "numbers=text", "counters=off_by_one")),
         ),
     ),

@@ -474,22 +474,48 @@ def test_outcome_by_status_in_any_spelling(status: str, outcome: str) -> None:
     for spelt in (status, status.lower(), status.title(), f" {status} ", f"{status[:2]} {status[2:]}"):
         for cdr in (one(DialStatus=spelt, Type="Incoming Call"), push(status=spelt, type="Incoming Call")):
             assert cdr["outcome"] == outcome
-            assert cdr["answered"] is (status == "ANSWER")
+            assert cdr["answered"] is {"ANSWER": True, "VOICEMAIL": None, "SOMETHING": None}.get(status, False)
             assert cdr["cause"] == spelt
             assert cdr["cause_q850"] is None
     assert len(OUTCOMES) == len(EXPECTED_OUTCOMES) - 2
 
 
 @pytest.mark.parametrize("fields", [{"Type": "VoiceMail"}, {"CdrType": 11}, {"Type": "voice mail", "CdrType": 11}])
-def test_what_voicemail_answered_is_not_answered(fields: dict[str, Any]) -> None:
-    cdr = one(DialStatus="ANSWER", Duration=9, RingTime=3, **fields)
-    assert (cdr["outcome"], cdr["answered"], cdr["answer_time"], cdr["talk_seconds"]) == (
-        "voicemail",
-        False,
-        None,
-        None,
-    )
+@pytest.mark.parametrize("status", ["ANSWER", "VOICEMAIL", "NOANSWER", ""])
+def test_a_call_that_a_voicemail_box_took_is_answered(status: str, fields: dict[str, Any]) -> None:
+    """The network's answer counts; the outcome says that it was a box."""
+    cdr = one(DialStatus=status, Duration=9, RingTime=3, **fields)
+    assert (cdr["outcome"], cdr["answered"], cdr["talk_seconds"]) == ("voicemail", True, 9)
+    assert cdr["answer_time"] == "2026-11-18T09:00:03.000Z"
     assert (cdr["total_seconds"], cdr["ring_seconds"]) == (12, 3)
+
+
+@pytest.mark.parametrize(("duration", "answered"), [(7, True), (0, False), (None, None)])
+def test_the_status_voicemail_is_an_answer_if_something_was_recorded(
+    duration: int | None,
+    answered: bool | None,  # noqa: FBT001
+) -> None:
+    for cdr in (
+        one(Type="Incoming Call", DialStatus="VOICEMAIL", RingTime=3, Duration=duration),
+        push(type="Incoming Call", status="VOICEMAIL", dialtime=3, duration=duration),
+    ):
+        assert (cdr["outcome"], cdr["answered"]) == ("voicemail", answered)
+        assert (cdr["answer_time"] is not None) is (answered is True)
+
+
+def test_a_box_that_took_the_call_counts_more_than_the_word_of_the_notification() -> None:
+    cdr = push(type="VoiceMail", status="VOICEMAIL", duration=5, isAnswer=0)
+    assert (cdr["outcome"], cdr["answered"]) == ("voicemail", True)
+
+
+@pytest.mark.parametrize("epoch", [0, "0", "", None])
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "1970-01-01T00:00:00Z", "", None])
+def test_times_that_stand_for_no_time_are_no_start(date: str | None, epoch: Any) -> None:
+    cdr = one(Date=date, DateEpoch=epoch, Type="Incoming Call", DialStatus="ANSWER", Duration=3, RingTime=1)
+    assert (cdr["start_time"], cdr["answer_time"], cdr["end_time"]) == (None, None, None)
+    call = PROVIDER.call("cdrs")
+    assert call.starts({"Date": date, "DateEpoch": epoch}, {}) is None
+    assert push(type="Incoming Call", status="ANSWER", time=epoch, duration=3)["start_time"] is None
 
 
 def test_times_of_calls_that_nobody_answered() -> None:

@@ -496,7 +496,11 @@ class Way:
         proof = "records that have both forms of their start prove it"
         name = next(iter(self.shown)) if len(self.shown) == 1 else None
         if name is None and not self.shown:
-            name, proof = self._zone_asked(records), "calls that were asked for again by their time prove it"
+            name = self._zone_asked(records) or self._zone_asked(self._calls_near(records))
+            proof = "calls that were asked for again by their time prove it"
+            if name is None and len(self.beyond) == 1:
+                name = "UTC" if ISRAEL in self.beyond else ISRAEL
+                proof = "the other reading is wrong for " + next(iter(self.beyond.values()))
         if name not in ("UTC", ISRAEL) or name in self.beyond or (name == "UTC" and self.to_come):
             why = "; ".join(
                 [
@@ -519,7 +523,11 @@ class Way:
     def _zone_asked(self, records: Sequence[Record]) -> str | None:
         """Return the zone by whose reading of its time a call is listed, or None."""
         israel = zone_named(ISRAEL)
-        known = [(wall, one) for one in records if zoneless(one) and (wall := wall_time(one)) is not None]
+        known = [
+            (wall, one)
+            for one in records
+            if zoneless(one) and span(one) < TWO_HOURS / 2 and (wall := wall_time(one)) is not None
+        ]
         known.sort(key=lambda one: (is_ambiguous(one[0], israel), span(one[1])))
         for wall, record in known[:CALLS_ASKED_AGAIN]:
             as_israel, as_utc = (self._listed(record, in_zone(wall, zone)) for zone in (israel, UTC))
@@ -528,6 +536,14 @@ class Way:
                 both_in_israel = self.to_come and "UTC" not in self.beyond
                 return ISRAEL if as_israel or both_in_israel else "UTC"
         return None
+
+    def _calls_near(self, records: Sequence[Record]) -> list[Record]:
+        """Return calls of the days around those of an answer: one may be short enough to be asked for again."""
+        walls = [wall for one in records if zoneless(one) and (wall := wall_time(one)) is not None]
+        middle = _minute(min(walls).replace(tzinfo=UTC))
+        around = tile(Window(middle - DAY, middle + DAY), DAY)
+        found = (reply or self.partial for day in around for _, reply in by_halving(day, self.whole, MINUTE))
+        return [record for reply in found for record in reply.records]
 
     def _listed(self, record: Record, at: datetime) -> bool:
         """Return whether a record is listed within two hours of an instant."""

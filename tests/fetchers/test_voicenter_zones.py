@@ -170,6 +170,24 @@ def test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question(
         assert len(made.sandbox.requests) == asked - 2
 
 
+@pytest.mark.parametrize("zone", ["utc", "israel"])
+@pytest.mark.parametrize("window_on", ["start", "end"])
+def test_where_all_calls_are_long_the_zone_is_learnt_from_those_around(window_on: str, zone: str) -> None:
+    now = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    since = datetime(2026, 11, 20, 14, tzinfo=UTC)
+    exchange = Exchange(
+        calls=[
+            *uniform(1, since, since + HOUR, talk_seconds=4 * 3600, name="long"),
+            *uniform(1, since - 20 * HOUR, since, talk_seconds=60, name="short"),
+        ]
+    )
+    switches = ZONELESS | {"date_zone": zone, "window_on": window_on}
+    with bench(exchange, now, switches) as made:
+        found, tally = made.export(since - timedelta(minutes=1), since + HOUR, longest_call=5 * HOUR)
+        assert (found, tally.gaps) == (truth(exchange, now, since, since + HOUR), [])
+        assert found.total() == 1
+
+
 def test_a_day_of_forty_eight_calls_in_israels_time() -> None:
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     since = datetime(2026, 11, 20, tzinfo=UTC)

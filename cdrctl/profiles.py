@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from urllib.parse import quote, quote_plus, urlsplit
 
-from cdrctl import PROVIDERS, secret_files
+from cdrctl import PROVIDERS, private, secret_files
 from cdrctl.commands import COMMAND_SECONDS, LONGEST_OUTPUT, TooMuchOutputError, run_in_shell
 from cdrctl.errors import ConfigurationError, TemporaryError, UsageError
 from cdrctl.masking import MASK as HIDDEN, SHORTEST, masked
@@ -227,6 +227,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
+            private.check_configuration(path, status)
             content = file.read()
     except (FileNotFoundError, NotADirectoryError):  # as where HOME is /dev/null
         return "", []
@@ -921,7 +922,7 @@ def _rewrite(path: Path, candidates: Iterator[str], expected: Mapping[str, Any])
             continue
         # A file without profiles may or may not still say `[profiles]`.
         if _same({"profiles": {}, **said}, {"profiles": {}, **expected}):
-            _replace(path, text.encode())
+            _replace(path, text.encode(), through_links=True)
             return
     raise ConfigurationError(
         f"{path} is written in a way that cannot be changed without harm", hint="change it in an editor"
@@ -1068,12 +1069,14 @@ def _held(lock: Path, busy: str, seconds: float) -> Iterator[None]:
         held.release()
 
 
-def _replace(path: Path, content: bytes, *, lasting: bool = True) -> None:
+def _replace(path: Path, content: bytes, *, lasting: bool = True, through_links: bool = False) -> None:
     """Replace a file, or make it, so that it is whole or as before at any instant, and its owner's alone.
 
-    One that is not lasting may be lost, or found empty, where the machine stops; it is written much faster.
+    One that is not lasting may be lost, or found empty, where the machine stops; it is written much faster. A link is
+    replaced by the file, or what it leads to is `through_links`.
     """
-    target = _target(path)
+    _need_home(path)
+    target = _target(path) if through_links else path
     # mkstemp makes the file with mode 0600, whatever the umask.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".new", dir=target.parent)
     try:
@@ -1133,6 +1136,7 @@ class TokenFile:
             with _told(self.path):
                 _need_home(self.path)
                 _make_folder(self.path.parent)
+                private.check_folder(self.path.parent)
                 stack.enter_context(_held(self.lock, "another run is signing in with this profile", seconds))
                 self._prove()
             yield
@@ -1140,9 +1144,7 @@ class TokenFile:
     def _prove(self) -> None:
         if self.path.is_dir():
             raise ConfigurationError(f"{self.path} is a folder", hint="delete it")
-        descriptor, temporary = tempfile.mkstemp(
-            prefix=f".{self.path.name}.", suffix=".probe", dir=_target(self.path).parent
-        )
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".probe", dir=self.path.parent)
         try:
             # More than tokens take, and synced: a full disk is often noticed only then.
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
@@ -1164,7 +1166,7 @@ class TokenFile:
         problem = "it is not what was written there"
         kept: object = None
         try:
-            kept = json.loads(self.path.read_bytes())
+            kept = json.loads(private.read(self.path))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -1191,6 +1193,7 @@ class TokenFile:
         try:
             _need_home(self.path)
             _make_folder(self.path.parent)
+            private.check_folder(self.path.parent)
             _replace(self.path, content)
         except OSError as error:
             raise ConfigurationError(
@@ -1208,11 +1211,12 @@ def token_file(config: Path, profile: str, origin: str) -> TokenFile:
         origin: The refresh token in the profile, or its client id where it has none; only the SHA-256 is kept.
 
     Raises:
-        ConfigurationError: The name cannot be a profile's.
+        ConfigurationError: The name cannot be a profile's, or somebody else could put links into the folder.
     """
     if not _NAME.fullmatch(profile):
         raise ConfigurationError(f"{_shown(profile)} cannot be a profile's name", hint="rename the profile")
     folder = config.parent / "tokens"
+    private.check_folder(folder)
     digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()
     return TokenFile(folder / f"{profile}.json", folder / f"{profile}.lock", digest)
 
@@ -1244,6 +1248,7 @@ class PaceFile:
             with _told(self.path):
                 _need_home(self.path)
                 _make_folder(self.path.parent)
+                private.check_folder(self.path.parent)
                 busy = "another run keeps the lock of the shared pace"
                 stack.enter_context(_held(self.lock, busy, PACE_LOCK_SECONDS))
             yield
@@ -1251,7 +1256,7 @@ class PaceFile:
     def load(self) -> object:
         """Return what was saved, or None when there is nothing that can be read: it is not worth an error."""
         with suppress(OSError, ValueError, RecursionError):
-            return json.loads(self.path.read_bytes())
+            return json.loads(private.read(self.path))
         return None
 
     def save(self, kept: Mapping[str, Any]) -> None:
@@ -1285,11 +1290,15 @@ def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
         config: The configuration file.
         provider: The provider's name.
         settings: The profile's settings.
+
+    Raises:
+        ConfigurationError: Somebody else could put links into the folder.
     """
     host = urlsplit(settings.base_url).hostname or ""
     secrets = json.dumps(secret_values(settings)).encode()
     digest = hashlib.pbkdf2_hmac("sha256", secrets, f"{provider} {host}".encode(), PACE_ROUNDS, 16).hex()
     folder = config.parent / "pace"
+    private.check_folder(folder)
     return PaceFile(folder / f"{digest}.json", folder / "lock")
 
 

@@ -301,7 +301,7 @@ def examined(opened: Session, names: Sequence[str] = (), *, offline: bool = Fals
 
 def _configuration(opened: Session, found: dict[str, Profile], warnings: Sequence[str]) -> Iterator[Finding]:
     path = opened.config
-    there = path.exists()
+    there = os.path.exists(path)  # noqa: PTH110 - False where it cannot be reached
     alone = [each.name for each in found.values() if each.source == "environment"]
     count = f"{len(found)} profile{'' if len(found) == 1 else 's'}"
     if not found:
@@ -333,13 +333,15 @@ def _machine(opened: Session) -> Iterator[Finding]:
 
 def _permissions(config: Path) -> Iterator[Finding]:
     """Yield who may read and change the configuration, and whether what runs keep can be written beside it."""
+    from cdrctl.private import check_folder  # noqa: PLC0415 - start-up time
+
     folder = config.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - False where it cannot be reached
         yield Finding("permissions", "skipped", f"there is no {folder} yet")
         return
     odd = False
     for path, others in ((config, 0o066), (folder, 0o022)):
-        if os.name == "nt" or not path.exists():
+        if os.name == "nt" or not os.path.exists(path):  # noqa: PTH110 - as above
             continue
         mode = path.stat().st_mode
         if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and mode & others and not mode & stat.S_ISVTX:
@@ -348,7 +350,14 @@ def _permissions(config: Path) -> Iterator[Finding]:
             can = "read or changed" if path is config else "changed"
             yield Finding("permissions", "warn", f"{path} can be {can} by others", f"chmod {mend} {path}")
     for place in (folder, folder / "tokens", folder / "pace"):
-        if not place.is_dir():
+        if not os.path.isdir(place):  # noqa: PTH112 - as above
+            continue
+        try:
+            if place is not folder:
+                check_folder(place)
+        except ConfigurationError as error:
+            odd = True
+            yield failed("permissions", error)
             continue
         try:
             with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor.", suffix=".probe"):

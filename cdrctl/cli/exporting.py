@@ -715,7 +715,7 @@ def token_shelf(session: Session, provider: Provider, profile: Profile, settings
         return None
     shelf = profiles.token_file(session.config, profile.name, settings.client_id)
     # Whoever has an access token and never signed in has nothing to renew, and need not be able to write.
-    return shelf if getattr(settings, "access_token", None) is None or shelf.path.exists() else None
+    return shelf if getattr(settings, "access_token", None) is None or os.path.exists(shelf.path) else None  # noqa: PTH110 - False where it cannot be reached
 
 
 def _signing_in(

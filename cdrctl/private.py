@@ -1,0 +1,92 @@
+"""Files and folders that only their user may change, because secrets are in them or commands that are run.
+
+The rules are those of OpenSSH for its configuration (ssh_config(5), "Files"): a file belongs to the user or to root,
+and nobody else may write it. They are not applied on Windows, where a file has no owner of this kind and no mode.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from cdrctl.errors import ConfigurationError
+
+OTHERS_WRITE = 0o022
+
+
+def _me() -> int | None:
+    return os.geteuid() if hasattr(os, "geteuid") else None
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which somebody else could put a link for this program to write through.
+
+    Raises:
+        ConfigurationError: It is a link or no folder, belongs to another user, or can be written by others.
+    """
+    try:
+        status = folder.lstat()
+    except OSError:  # it is not there, or nothing in it can be reached
+        return
+    quoted = shlex.quote(str(folder))
+    if stat.S_ISLNK(status.st_mode):
+        raise ConfigurationError(f"{folder} is a link and not a folder", hint=f"rm {quoted}; it is made again")
+    if not stat.S_ISDIR(status.st_mode):
+        raise ConfigurationError(f"{folder} is not a folder", hint=f"rm {quoted}; it is made again")
+    if _me() is None:
+        return
+    if status.st_uid not in {0, _me()}:
+        raise ConfigurationError(
+            f"{folder} belongs to another user (uid {status.st_uid})",
+            hint=f"chown {_me()} {quoted}, or run cdrctl as its owner",
+        )
+    if status.st_mode & OTHERS_WRITE:
+        raise ConfigurationError(f"{folder} can be changed by others", hint=f"chmod 700 {quoted}")
+
+
+def check_configuration(path: Path, status: os.stat_result) -> None:
+    """Refuse a configuration file that somebody else could have written: commands in it are run.
+
+    Args:
+        path: The file; a link to it must belong to the user or to root as well.
+        status: Of the open file.
+
+    Raises:
+        ConfigurationError: It belongs to another user, or can be written by others.
+    """
+    if _me() is None or stat.S_ISCHR(status.st_mode):  # /dev/null belongs to nobody in some containers
+        return
+    quoted = shlex.quote(str(path))
+    for owner in (status.st_uid, path.lstat().st_uid):
+        if owner not in {0, _me()}:
+            raise ConfigurationError(
+                f"{path} belongs to another user (uid {owner}), who could have written commands into it",
+                hint=f"chown {_me()} {quoted}, or run cdrctl as its owner",
+            )
+    if stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS_WRITE:
+        raise ConfigurationError(
+            f"{path} can be changed by others, who could write commands into it", hint=f"chmod 600 {quoted}"
+        )
+
+
+def read(path: Path) -> bytes:
+    """Return the content of a file that is no link.
+
+    Raises:
+        OSError: It cannot be read, or is a link.
+    """
+    if not hasattr(os, "O_NOFOLLOW"):
+        return path.read_bytes()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link") from None
+        raise
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        return file.read()

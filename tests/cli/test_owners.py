@@ -1,0 +1,185 @@
+"""Files and folders that somebody else could have made or changed: refused with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cdrctl import private, profiles
+from cdrctl.errors import ConfigurationError
+from cdrctl.fetchers import load
+from tests.cli.process import Host, Stalling, a_host, stalling
+from tests.users import STRANGER, as_user, needs_root
+
+AN_HOUR = ("--since", "3h", "--until", "2h")
+"""One request: a second one would wait for the published budget."""
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no owners and modes")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return a_host(tmp_path)
+
+
+@pytest.fixture
+def running() -> Iterator[Stalling]:
+    with stalling() as providers:
+        yield providers
+
+
+def refused(host: Host, *words: str) -> str:
+    """Run a command that is refused, and return the next step it names."""
+    ran = host.run(*(words or ("webex", "cdrs", *AN_HOUR)))
+    assert ran.returncode == 6, ran.stderr
+    assert ran.stdout == b""
+    return ran.stderr.decode().partition("  next: ")[2].strip()
+
+
+@pytest.fixture
+def acme(host: Host, running: Stalling) -> Path:
+    """Return the folder of a configuration with a profile that renews tokens and keeps a pace."""
+    settings = running.settings("webex", "refresh_token")
+    del settings["requests_per_minute"]  # the sandbox's own profile keeps no pace
+    host.configure({"acme": settings})
+    for name in ("tokens", "pace"):
+        (host.config.parent / name).mkdir(mode=0o700)
+    return host.config.parent
+
+
+def test_both_folders_are_used_by_an_export(host: Host, acme: Path) -> None:
+    assert host.run("webex", "cdrs", *AN_HOUR).returncode == 0
+    assert (acme / "tokens" / "acme.json").exists()
+    assert list((acme / "pace").glob("*.json"))
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["tokens", "pace"])
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
+def test_a_folder_that_others_can_write_is_refused(name: str, mode: int, host: Host, acme: Path) -> None:
+    folder = acme / name
+    folder.chmod(mode)
+    assert refused(host) == f"chmod 700 {folder}"
+    doctor = host.run("doctor", "acme", "--offline", "-f", "jsonl")
+    assert doctor.returncode == 6
+    assert f"chmod 700 {folder}".encode() in doctor.stdout
+    folder.chmod(0o700)
+    assert host.run("doctor", "acme", "--offline").returncode == 0
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["tokens", "pace"])
+def test_a_folder_that_is_a_link_is_refused(name: str, host: Host, acme: Path) -> None:
+    elsewhere = host.folder / "elsewhere"
+    (acme / name).rename(elsewhere)
+    (acme / name).symlink_to(elsewhere)
+    before = sorted(one.name for one in elsewhere.iterdir())
+    assert refused(host).startswith(f"rm {acme / name}")
+    assert sorted(one.name for one in elsewhere.iterdir()) == before
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["tokens", "pace", "config.toml"])
+def test_what_belongs_to_somebody_else_is_refused(name: str, host: Host, acme: Path) -> None:
+    os.chown(acme / name, STRANGER, STRANGER)
+    assert refused(host).startswith(f"chown 0 {acme / name}")
+
+
+@needs_root
+def test_a_link_to_the_configuration_that_is_somebody_elses_is_refused(host: Host, acme: Path) -> None:
+    host.config.rename(acme / "real.toml")
+    host.config.symlink_to(acme / "real.toml")
+    assert host.run("profile", "list").returncode == 0
+    os.chown(host.config, STRANGER, STRANGER, follow_symlinks=False)
+    assert refused(host, "profile", "list").startswith("chown 0 ")
+
+
+@needs_root
+def test_what_belongs_to_root_is_trusted(host: Host, acme: Path) -> None:
+    acme.chmod(0o755)
+    host.config.chmod(0o644)
+    ran = host.run("profile", "list", before=as_user())
+    assert ran.returncode == 0, ran.stderr
+    assert b"acme" in ran.stdout
+
+
+@POSIX
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_configuration_that_others_can_write_is_refused(mode: int, host: Host, acme: Path) -> None:
+    host.config.chmod(mode)
+    for words in (("webex", "cdrs", *AN_HOUR), ("profile", "list"), ("profile", "remove", "acme")):
+        assert refused(host, *words) == f"chmod 600 {host.config}"
+
+
+@POSIX
+def test_a_device_in_place_of_the_configuration_is_an_empty_one(host: Host) -> None:
+    ran = host.run("profile", "list", environ={"CDRCTL_CONFIG": os.devnull})
+    assert ran.returncode == 0, ran.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["tokens/acme.json", "tokens/acme.lock", "pace/lock"])
+def test_a_link_is_not_followed(name: str, host: Host, acme: Path) -> None:
+    """Not even in a folder of our own: it may have been planted while the folder was open to others."""
+    victim = host.folder / "victim"
+    victim.write_bytes(b"precious")
+    (acme / name).symlink_to(victim)
+    ran = host.run("webex", "cdrs", *AN_HOUR)
+    assert ran.returncode == (0 if name == "pace/lock" else 6), ran.stderr
+    assert victim.read_bytes() == b"precious"
+
+
+@POSIX
+def test_a_link_in_place_of_the_pace_is_replaced(host: Host, running: Stalling, acme: Path) -> None:
+    victim = host.folder / "victim"
+    victim.write_bytes(b"{}")
+    credentials = running.sandbox.credentials("webex", "refresh_token")
+    pace = profiles.pace_file(host.config, "webex", load("webex").settings.model_validate(credentials)).path
+    pace.symlink_to(victim)
+    assert host.run("webex", "cdrs", *AN_HOUR).returncode == 0
+    assert victim.read_bytes() == b"{}"
+    assert not pace.is_symlink()
+
+
+@POSIX
+def test_a_link_in_place_of_the_lock_of_the_configuration_is_not_followed(host: Host, acme: Path) -> None:
+    victim = host.folder / "victim"
+    victim.write_bytes(b"precious")
+    lock = acme / ".config.toml.lock"
+    lock.symlink_to(victim)
+    assert host.run("profile", "remove", "acme").returncode == 6
+    assert victim.read_bytes() == b"precious"
+
+
+@POSIX
+def test_a_pipe_is_no_file_of_ours(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="not a file"):
+        private.read(tmp_path / "fifo")
+
+
+@needs_root
+def test_a_configuration_that_cannot_be_read_is_said(host: Host, acme: Path) -> None:
+    """By each command, and by doctor, who goes on."""
+    nobody = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]  # root without its privileges
+    for what in (host.config, acme):
+        mode = what.stat().st_mode
+        what.chmod(0)
+        for words in (["webex", "cdrs", *AN_HOUR], ["profile", "list"], ["doctor"], ["doctor", "acme", "--offline"]):
+            ran = host.run(*words, before=nobody)
+            assert ran.returncode == 6, ran.stderr
+            assert b"a bug of ours" not in ran.stderr + ran.stdout
+        what.chmod(mode)
+
+
+@POSIX
+def test_what_is_mended_is_named_for_a_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "my settings" / "tokens"
+    folder.mkdir(parents=True, mode=0o700)
+    folder.chmod(0o777)
+    with pytest.raises(ConfigurationError) as caught:
+        profiles.token_file(folder.parent / "config.toml", "acme", "x")
+    assert caught.value.hint == f"chmod 700 '{folder}'"

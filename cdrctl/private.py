@@ -25,7 +25,7 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder in which somebody else could put a link for this program to write through.
 
     Raises:
-        ConfigurationError: It is a link or no folder, belongs to another user, or can be written by others.
+        ConfigurationError: It is a link, belongs to another user, or can be written by others.
     """
     try:
         status = folder.lstat()
@@ -34,9 +34,7 @@ def check_folder(folder: Path) -> None:
     quoted = shlex.quote(str(folder))
     if stat.S_ISLNK(status.st_mode):
         raise ConfigurationError(f"{folder} is a link and not a folder", hint=f"rm {quoted}; it is made again")
-    if not stat.S_ISDIR(status.st_mode):
-        raise ConfigurationError(f"{folder} is not a folder", hint=f"rm {quoted}; it is made again")
-    if _me() is None:
+    if _me() is None or not stat.S_ISDIR(status.st_mode):  # nothing can be put into a file
         return
     if status.st_uid not in {0, _me()}:
         raise ConfigurationError(

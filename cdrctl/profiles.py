@@ -664,10 +664,7 @@ def _from_file(path: Path, about: str, warn: Callable[[str], None]) -> str:
     try:
         content, status = secret_files.read(path)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"{about}: {_shown(str(path))} cannot be read: {_reason(error)}",
-            hint="name a file that holds the secret as its only line",
-        ) from None
+        raise ConfigurationError(f"{about}: {_shown(str(path))} cannot be read: {_reason(error)}") from None
     for warning in _open_to_others(path, status):
         warn(warning)
     text = _decoded(content)

@@ -224,7 +224,7 @@ def test_settings_are_looked_at_before_a_secret_is_asked_for(made: Made, tmp_pat
 @pytest.mark.parametrize(
     ("more", "what", "step"),
     [
-        ({"access_token_command": "exit 3"}, "access_token_command", "run the command by hand and see"),
+        ({"access_token_command": "exit 3"}, "access_token_command", "run it again with -v"),
         ({"access_token_command": "no-such-program"}, "ended with 127", "is the program installed"),
         ({"access_token_file": "none"}, "cannot be read", "cdrctl profile show acme shows it"),
         ({"access_token_keyring": True}, "access_token_keyring", "keyring"),
@@ -243,7 +243,7 @@ def test_secrets_that_cannot_be_had(
 
 def test_a_command_that_fails_shows_no_other_secret(made: Made) -> None:
     made.profile("kazoo", api_key=None, username="me", password=SECRET, api_key_command=f"echo {SECRET} >&2; exit 3")
-    assert "ended with 3: ****" in made.found("secrets", 6)["what"]
+    assert made.found("secrets", 6)["what"].endswith("ended with 3")
 
 
 def test_a_secret_is_asked_for_once(made: Made, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from cdrctl.http import (
     error_of,
     same_origin,
 )
+from cdrctl.http.retry import TRIES, Patience
 from cdrctl.records import (
     GREGORIAN_UNIX_OFFSET,
     Column,
@@ -90,6 +91,12 @@ _NARROWER = "a shorter --longest-call asks for less; the operator can allow more
 
 LARGEST_PAGE = 3200
 
+_EXACT = 60
+"""Ranges shorter than so many seconds have no second more at their ends while such a record is searched."""
+
+_TOO_FAST = frozenset({408, 425, 429})
+_PASSING = frozenset({502, 503, 504})
+
 
 class KazooSettings(Settings):
     """The settings of a Kazoo profile."""
@@ -124,6 +131,7 @@ class Listing:
         poison: Seconds whose records the server cannot read.
         miscounted: Whether the user has been warned of a page with fewer rows than it says.
         doubted: Whether the user has been warned of lengths that cannot be.
+        patience: What is left of the time that the last request may wait for retries.
         claim: Says whether it is for this listing, and not for that of another part of the window, to tell something.
     """
 
@@ -139,16 +147,27 @@ class Listing:
     poison: set[int] = field(default_factory=set)
     miscounted: bool = False
     doubted: bool = False
+    patience: Patience | None = None
     claim: Claim = always
 
-    def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = 5) -> Answer:
+    def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = TRIES) -> Answer:
         """Return an answer for the range of Gregorian seconds, both ends included.
 
-        The bounds are always sent: without them "now" would move the list from page to page.
+        The bounds are always sent: without them "now" would move the list from page to page. A failure of the server
+        is tried again a few times, because a record may be to blame for it (see `_wait_for_server`); being asked too
+        fast, as long as the user allows.
         """
         bounds = [("created_from", str(first)), ("created_to", str(last))]
-        url = self.client.at(self.path)
-        return self.client.ask(Ask("GET", url, [*bounds, *params, *self.params], whole=_whole), tries=tries)
+        ask = Ask("GET", self.client.at(self.path), [*bounds, *params, *self.params], whole=_whole)
+        patience = self.client.patience()
+        if tries == TRIES:
+            self.patience = patience
+        try:
+            return self.client.ask(ask, tries=tries, patience=patience)
+        except TemporaryError as error:
+            if error.status not in _TOO_FAST or not patience.left:
+                raise
+        return self.client.ask(ask, patience=patience)
 
     def ask_page(self, first: int, last: int, size: int, key: str | None, *, ascending: bool, tries: int) -> Answer:
         """Return one page; every parameter is repeated, because a key replaces only one bound."""
@@ -158,6 +177,17 @@ class Listing:
         if key is not None:
             params.append(("start_key", key))
         return self.ask(first, last, params, tries)
+
+    def wider(self, first: int, last: int) -> tuple[int, int]:
+        """Return a range with a second more at both ends, as far as that stays in its month and in the site's limit.
+
+        Both bounds of a range belong to it (crossbar_view.erl); nothing is lost where they do not. Legs saved in the
+        first and last second of a month are also found by the probe of the month's start.
+        """
+        if last - first + 2 > self.longest_range:
+            return first, last
+        month = _month_start(gregorian_instant(last))
+        return max(first - 1, _gregorian(month)), min(last + 1, _gregorian(_month_after(month)) - 1)
 
     def page(self, answer: Answer) -> Page:
         """Return the rows of an answer that the user wants; whatever the request, it counts the rows that came."""
@@ -282,7 +312,7 @@ def _account(listing: Listing, window: Window, newest: datetime) -> Iterator[Pie
     end = min(_gregorian(window.until, up=True) + longest, latest)
     begin = window.since - timedelta(seconds=longest)
     # A call in progress at a month's start may have begun before the window and one of its legs may lie in it.
-    edges = [edge for edge in map(_gregorian, month_starts(begin, newest)) if since - longest < edge <= end]
+    edges = [edge for edge in map(_gregorian, month_starts(begin, newest)) if since - longest < edge <= end + 1]
     for month in reversed(list(months(Window(begin if listing.by_interaction else window.since, window.until)))):
         following = _gregorian(_month_after(month.since))
         while edges and edges[-1] >= following:
@@ -292,9 +322,12 @@ def _account(listing: Listing, window: Window, newest: datetime) -> Iterator[Pie
         yield from _probe(listing, edges.pop(), latest)
 
 
+def _month_start(instant: datetime) -> datetime:
+    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
 def _month_after(instant: datetime) -> datetime:
-    first = instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + timedelta(days=32)).replace(day=1)
+    return (_month_start(instant) + timedelta(days=32)).replace(day=1)
 
 
 def _gregorian(instant: datetime, *, up: bool = False) -> int:
@@ -311,7 +344,7 @@ def _stretch(listing: Listing, first: int, last: int) -> Iterator[Piece]:
     """
     while last >= first:
         step = listing.longest_range
-        begin = max(first, last - step)
+        begin = max(first, last - max(step - 2, 0))
         try:
             yield from _range(listing, begin, last)
             yield Done(Window(gregorian_instant(begin), gregorian_instant(last + 1)))
@@ -334,7 +367,7 @@ def _overlap(listing: Listing) -> int:
     return min(listing.longest_call, listing.longest_range // 2) if listing.by_interaction else 0
 
 
-def _range(listing: Listing, first: int, last: int, tries: int = 5) -> Iterator[Piece]:
+def _range(listing: Listing, first: int, last: int, tries: int = TRIES) -> Iterator[Piece]:
     """Yield the rows of one range page by page; when the server fails on it, find out on what.
 
     The database may be too slow for the range, or a document in it is poison: one that Crossbar cannot turn into a
@@ -343,8 +376,11 @@ def _range(listing: Listing, first: int, last: int, tries: int = 5) -> Iterator[
     try:
         yield from _pages(listing, first, last, tries)
     except TemporaryError as error:
-        if not _of_data(error) or (tries > 1 and not _alive(listing, first, last)):
+        if not _of_data(error):
             raise
+        if tries > 1 and _wait_for_server(listing, [(first, last)], error):
+            yield from _range(listing, first, last, tries=2)
+            return
         if len(listing.poison) >= POISON_AT_MOST:
             yield Gap(f"{TITLE} cannot read its records from {_said(first)} to {_said(last)}", _MEND, error.said)
             return
@@ -364,6 +400,9 @@ def _of_data(error: TemporaryError) -> bool:
 
 def _pages(listing: Listing, first: int, last: int, tries: int) -> Iterator[Page]:
     size = listing.page_size
+    # Within a minute of a record that the server cannot read ranges are exact: else its neighbours would fail as well.
+    if tries > 1 or last - first >= _EXACT:
+        first, last = listing.wider(first, last)
     while True:
         ask = functools.partial(listing.ask_page, first, last, size, ascending=False, tries=tries)
         try:
@@ -379,19 +418,50 @@ def _pages(listing: Listing, first: int, last: int, tries: int) -> Iterator[Page
 
 
 def _alive(listing: Listing, first: int, last: int) -> bool:
-    """Return whether the server can answer for a single second in or before the range.
+    """Return whether the server can answer for a single second in or near the range, in the month of its end.
 
-    If not it is down, and no record is to blame.
+    If not it is down, or it builds the views of this month, and no record is to blame.
     """
-    begin = min(first, last - 3600)
-    for part in range(3):
-        second = begin + (last - begin) * part // 3
+    begin = max(_gregorian(_month_start(gregorian_instant(last))), min(first, last - 3600))
+    end = last if last - begin >= _PROBES else last + 3600
+    for part in range(_PROBES):
+        second = begin + (end - begin) * part // _PROBES
         try:
             listing.ask_page(second, second, 1, None, ascending=False, tries=1)
         except TemporaryError:
             continue
         return True
     return False
+
+
+_PROBES = 3
+
+
+def _wait_for_server(listing: Listing, ranges: Sequence[tuple[int, int]], error: TemporaryError) -> bool:
+    """Wait until the server can answer for a second of each range, and return whether it took waiting.
+
+    Crossbar answers 503 for some minutes while the database builds the views of a month that nobody has listed
+    lately: then nothing of that month can be read. Where any second can be read, a record or the length of the range
+    is to blame, and waiting would not help.
+
+    Raises:
+        TemporaryError: It cannot, and the request has waited as long as it may, or the answer is a crash (HTTP 500
+            with an empty body) that no waiting mends.
+    """
+    waited = False
+    while not all(_alive(listing, first, last) for first, last in ranges):
+        patience = listing.patience
+        passes = error.status in _PASSING or (error.status == 500 and error.said)  # noqa: PLR2004
+        if not passes or patience is None or error.wait is not None or not (patience.left or waited):
+            raise error
+        if not waited and listing.claim(f"waiting {listing.path}"):
+            listing.client.tell(
+                "note", f"{TITLE} can read nothing here now; it may be building its views, which takes some minutes"
+            )
+        waited = True
+        listing.client.wait_to_retry(patience, error)
+        patience.tries += 1
+    return waited
 
 
 def _from_both_sides(listing: Listing, first: int, last: int, error: TemporaryError) -> Iterator[Piece]:
@@ -512,11 +582,13 @@ def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
     row's key and drops the rows before it, and a chunked answer that breaks off still says `success`.
     """
     wanted = reach = min(listing.longest_call, latest - edge)
+    asked_again = False
     while True:
         # Legs are listed by their end, interactions by their start and with both their ends in the range.
         first, last = (edge - max(1, reach) if listing.by_interaction else edge - 1), edge + reach
+        more = 1 if last - first + 2 <= listing.longest_range else 0  # whether the bounds belong to the range or not
         try:
-            yield listing.page(listing.ask(first, last, _UNPAGED))
+            yield listing.page(listing.ask(first - more, last + more, _UNPAGED))
             break
         except TooLargeError as error:
             narrower, problem = reach // 2, error.said
@@ -524,8 +596,11 @@ def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
             narrower = min(reach - 1, limit.seconds // 2 if listing.by_interaction else limit.seconds - 1)
             problem = limit.message
         except TemporaryError as error:
-            if not _of_data(error) or not _alive(listing, edge, last):
+            if not _of_data(error):
                 raise
+            if not asked_again and _wait_for_server(listing, [(edge, last), (edge - 2, edge - 1)], error):
+                asked_again = True
+                continue
             # Oldest first, the older month's database is read to its end before the other is begun.
             yield from _upwards(listing, first, last, error, edge)
             break

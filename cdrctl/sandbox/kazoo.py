@@ -108,6 +108,11 @@ _MEDIA_SERVERS = ("fs1.sandbox.example", "fs2.sandbox.example")
 
 SWITCHES: dict[str, Switch] = {
     "version": Switch("5.0", ("5.x", "4.3", "4.2", "4.0", "3.22"), meaning="release imitated"),
+    "bounds": Switch(
+        "closed",
+        ("half_open", "open_low", "open"),
+        meaning="which of created_from and created_to are part of the range; both are in the source",
+    ),
     "straddle": Switch("lost", ("found",), meaning="calls over a month's start in /cdrs"),
     "month_cursor": Switch("buggy", ("right",), meaning="where the next month begins within one request"),
     "fail_chunk": Switch("0", (), r"\d+", meaning="the database fails at this chunk of every answer (200, success)"),
@@ -115,6 +120,9 @@ SWITCHES: dict[str, Switch] = {
         "0", (), r"\d+", meaning="the body of this listing answer, counted from 1, is cut in the middle"
     ),
     "poison": Switch("none", (), r".+", "an id", "id of a document without call_direction"),
+    "views": Switch(
+        "0", (), r"\d+", meaning="seconds that a month's view is being built from when it is first asked for (503)"
+    ),
     "strip_empty": Switch("off", ("on",), meaning="empty strings are left out of rows"),
     "max_range": Switch("2682000", (), r"[1-9]\d*", meaning="longest created range in seconds"),
     "token_ttl": Switch("3600", (), r"\d+", meaning="seconds a token lives"),
@@ -283,6 +291,7 @@ class Kazoo:
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
         self._months: dict[tuple[str, ...], _Month] = {}
         self._views: dict[tuple[object, ...], tuple[int, list[Key], list[_Stored]]] = {}
+        self._building: dict[tuple[str, str, bool], float] = {}
         self._answers = 0
         self._listings = 0
         self._issued = 0
@@ -590,7 +599,7 @@ class Kazoo:
                 raise _BadParameterError("chunk size must be at least 1")
             if chunk_size > CHUNK_SIZE:
                 raise _BadParameterError(f"chunk size must be lower than {CHUNK_SIZE}")
-        first, last = (lo, 0, ""), (hi, 2, "")
+        first, last = self._edges(lo, hi)
         start_key, end_key = (last, first) if descending else (first, last)
         named = asked.get("start_key")
         if named is None and self.switched["version"] == "5.x":
@@ -615,6 +624,15 @@ class Kazoo:
             asked.get("is_chunked", "true") != "false",
             months,
             asked,
+        )
+
+    def _edges(self, lo: int, hi: int) -> tuple[Key, Key]:
+        """Return the view keys between which a created range lies."""
+        bounds = self.switched["bounds"]
+        return (lo, 2 if bounds in {"open_low", "open"} else 0, ""), (
+            hi,
+            0 if bounds in {"half_open", "open"} else 2,
+            "",
         )
 
     def _chunks(self, listing: _Listing) -> _Found:
@@ -684,6 +702,8 @@ class Kazoo:
         """Return the rows of one query, how many the view gave, and the key of the one that was too many."""
         if number and number == int(self.switched["fail_chunk"]):
             raise _DatabaseError("timeout")
+        if self._is_building(listing, month):
+            raise _DatabaseError("view")
         keys, view = self._view(listing, month)
         begin = at or listing.start_key
         if self.switched["month_cursor"] == "right":
@@ -708,6 +728,12 @@ class Kazoo:
         rows = self._rows(listing, stored)
         return rows, len(stored) if listing.interaction else len(rows), last
 
+    def _is_building(self, listing: _Listing, month: str) -> bool:
+        """Return whether a month's view is not ready: CouchDB builds it when it is first asked for."""
+        now = self.now().timestamp()
+        begun = self._building.setdefault((listing.account.id, month, listing.interaction), now)
+        return now < begun + int(self.switched["views"])
+
     def _right_key(self, listing: _Listing, month: str, key: Key) -> Key:
         """Return where a month is to begin when a page's key belongs to another month."""
         own = key[2][:6]
@@ -715,7 +741,7 @@ class Kazoo:
         if not overlap or key[1] != 1 or not own.isdigit() or own == month:
             return key
         if (own > month) == listing.descending:
-            return (listing.created[1], 2, "") if listing.descending else (listing.created[0], 0, "")
+            return self._edges(*listing.created)[1 if listing.descending else 0]
         return (0, 0, "") if listing.descending else (_NEVER, 2, "")
 
     def _view(self, listing: _Listing, month: str) -> tuple[list[Key], list[_Stored]]:
@@ -746,8 +772,8 @@ class Kazoo:
         version = self.switched["version"]
         if listing.interaction and version != "5.x":
             # The created range is tried on every document once more, and there it means the moment of saving.
-            lo, hi = listing.created
-            stored = [one for one in stored if lo <= one.saved <= hi]
+            first, last = self._edges(*listing.created)
+            stored = [one for one in stored if first <= (one.saved, 1, one.id) <= last]
         stored = [one for one in stored if _passes(one, listing.asked)]
         if version == "5.x" and listing.asked.get("full_docs") == "true":
             return [self._document(one) for one in stored]
@@ -805,6 +831,8 @@ class Kazoo:
     def _fault(self, request: Request, fault: str) -> Reply:
         if fault == "memory":
             return self._failed(request, 416, "range not satisfiable", {"message": "range not satisfiable"})
+        if fault == "view":
+            return self._failed(request, 503, "datastore_fault", {"message": "datastore missing view"})
         return self.error(500 if fault == "timeout" else 503, request)
 
     def _csv(self, listing: _Listing, found: _Found) -> Reply:

@@ -103,12 +103,13 @@ def fetched(
     options: Mapping[str, Any] | None = None,
     *,
     transport: httpx.BaseTransport | None = None,
+    clock: FakeClock | None = None,
     now: datetime = NOON,
     run: Run | None = None,
     secrets: list[str] | None = None,
 ) -> Run:
     """Run one call through the loop every export goes through, without waiting."""
-    clock = FakeClock(now)
+    clock = clock or FakeClock(now)
     made = KazooSettings.model_validate(settings)
     seen = run or Run()
     known = PROVIDER.call(call)

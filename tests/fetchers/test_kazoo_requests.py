@@ -23,7 +23,7 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.kazoo import PROVIDER, KazooSettings
 from cdrctl.windows import Window
 
-from .test_kazoo import ACCOUNT, NOON, ROW, FakeClock, Run, at, fetched, gregorian, sample, window
+from .test_kazoo import ACCOUNT, ROW, FakeClock, Run, at, fetched, gregorian, sample, window
 
 BASE = "http://kazoo.example.net:8000/v2"
 SETTINGS = {"base_url": BASE, "account_id": ACCOUNT, "auth_token": "T0KEN", "allow_http": True}
@@ -75,10 +75,23 @@ class Server:
         return [dict(request.url.params) for request in self.asked]
 
 
-def run(server: Server, call: str = "cdrs", span: Window | None = DAY, settings: Any = None, **options: Any) -> Run:
+def run(
+    server: Server,
+    call: str = "cdrs",
+    span: Window | None = DAY,
+    settings: Any = None,
+    clock: FakeClock | None = None,
+    **options: Any,
+) -> Run:
     secrets: list[str] = []
     return fetched(
-        settings or SETTINGS, call, span, options, transport=httpx.MockTransport(server), now=NOON, secrets=secrets
+        settings or SETTINGS,
+        call,
+        span,
+        options,
+        transport=httpx.MockTransport(server),
+        clock=clock or FakeClock(),
+        secrets=secrets,
     )
 
 
@@ -105,7 +118,11 @@ def test_pages_follow_the_key_however_short_they_are() -> None:
     )
     assert run(server, page_size=2, utc_offset=60).ids == ["202611-1", "202611-2"]
     bounds = {"created_from": "63962956800", "created_to": "63963129600", "page_size": "2", "utc_offset": "60"}
-    bounds = {**bounds, "created_from": str(gregorian("2026-11-18")), "created_to": str(gregorian("2026-11-20"))}
+    bounds = {
+        **bounds,
+        "created_from": str(gregorian("2026-11-18") - 1),
+        "created_to": str(gregorian("2026-11-20") + 1),
+    }
     assert server.queries == [
         bounds,
         {**bounds, "start_key": "g2w=/ +"},
@@ -116,31 +133,39 @@ def test_pages_follow_the_key_however_short_they_are() -> None:
 
 
 def test_the_end_is_looked_for_until_the_longest_call_or_five_minutes_ago() -> None:
-    """A leg is listed at its end."""
+    """A leg is listed at its end; a second more is asked for, whether the bound belongs to the range or not."""
     server = Server(envelope([]), envelope([]))
     run(server, longest_call=timedelta(hours=1))
     run(server, span=Window(at("2026-11-20T10:00"), at("2026-11-20T11:30")))
     assert [query["created_to"] for query in server.queries] == [
-        str(gregorian("2026-11-19T01:00")),
-        str(gregorian("2026-11-20T11:55")),
+        str(gregorian("2026-11-19T01:00") + 1),
+        str(gregorian("2026-11-20T11:55") + 1),
     ]
 
 
 def test_months_and_their_edges_newest_first() -> None:
-    """Each month by itself, and each month's start by an unpaged request from the second before it."""
+    """Each month by itself, and each month's start by an unpaged request from before it."""
     server = Server(by=lambda _request: envelope([]))
     run(server, span=window("2026-09-30T23:00", "2026-11-01T00:00"), longest_call=timedelta(hours=2))
     edge = {"paginate": "false", "is_chunked": "false"}
     assert server.queries == [
-        {"created_from": str(gregorian("2026-11-01") - 1), "created_to": str(gregorian("2026-11-01T02:00")), **edge},
+        {
+            "created_from": str(gregorian("2026-11-01") - 2),
+            "created_to": str(gregorian("2026-11-01T02:00") + 1),
+            **edge,
+        },
         {
             "created_from": str(gregorian("2026-10-01")),
             "created_to": str(gregorian("2026-11-01") - 1),
             "page_size": "50",
         },
-        {"created_from": str(gregorian("2026-10-01") - 1), "created_to": str(gregorian("2026-10-01T02:00")), **edge},
         {
-            "created_from": str(gregorian("2026-09-30T23:00")),
+            "created_from": str(gregorian("2026-10-01") - 2),
+            "created_to": str(gregorian("2026-10-01T02:00") + 1),
+            **edge,
+        },
+        {
+            "created_from": str(gregorian("2026-09-30T23:00") - 1),
             "created_to": str(gregorian("2026-10-01") - 1),
             "page_size": "50",
         },
@@ -154,7 +179,7 @@ def test_months_and_their_edges_newest_first() -> None:
         ("2026-11-01T01:59:59", "2026-11-01T03:00", True),
         ("2026-11-01T02:00:00", "2026-11-01T03:00", False),
         ("2026-10-31T20:00", "2026-10-31T22:00", True),
-        ("2026-10-31T20:00", "2026-10-31T21:59:59", False),
+        ("2026-10-31T20:00", "2026-10-31T21:59:58", False),
     ],
 )
 def test_a_months_start_is_probed_when_it_can_matter(since: str, until: str, probed: bool) -> None:  # noqa: FBT001
@@ -170,9 +195,9 @@ def test_interactions_are_asked_from_the_longest_call_before() -> None:
     server = Server(by=lambda _request: envelope([]))
     run(server, "interactions", window("2026-11-01T01:00", "2026-11-01T02:00"), longest_call=timedelta(hours=2))
     assert [(int(q["created_from"]), int(q["created_to"])) for q in server.queries] == [
-        (gregorian("2026-11-01"), gregorian("2026-11-01T04:00")),
-        (gregorian("2026-10-31T22:00"), gregorian("2026-11-01T02:00")),
-        (gregorian("2026-10-31T23:00"), gregorian("2026-11-01") - 1),
+        (gregorian("2026-11-01"), gregorian("2026-11-01T04:00") + 1),
+        (gregorian("2026-10-31T22:00") - 1, gregorian("2026-11-01T02:00") + 1),
+        (gregorian("2026-10-31T23:00") - 1, gregorian("2026-11-01") - 1),
     ]
     assert server.asked[0].url.path.endswith("/cdrs/interaction")
 
@@ -200,13 +225,15 @@ def test_a_limit_is_read_from_the_refusal() -> None:
         failure(400, "validation error", {"created_from": {"date_range": {"message": text, "cause": 2}}}),
         envelope([]),
         envelope([]),
+        envelope([]),
     )
     run(server)
     spans = [(int(query["created_from"]), int(query["created_to"])) for query in server.queries]
     assert spans == [
-        (gregorian("2026-11-18"), gregorian("2026-11-20")),
-        (gregorian("2026-11-19"), gregorian("2026-11-20")),
-        (gregorian("2026-11-18"), gregorian("2026-11-19") - 1),
+        (gregorian("2026-11-18") - 1, gregorian("2026-11-20") + 1),
+        (gregorian("2026-11-19") + 1, gregorian("2026-11-20") + 1),
+        (gregorian("2026-11-18") + 2, gregorian("2026-11-19") + 2),
+        (gregorian("2026-11-18") - 1, gregorian("2026-11-18") + 3),
     ]
 
 
@@ -263,12 +290,47 @@ def test_data_that_never_comes_is_an_error_and_not_no_records(answer: httpx.Resp
     refused(Server(by=lambda _request: answer), kind)
 
 
-def test_a_server_that_is_down_is_asked_a_few_times_more() -> None:
-    """Five tries, and three single seconds to see whether a record is to blame."""
-    for answer in (constructed(503), constructed(500), constructed(500, 1)):
-        server = Server(by=lambda _request, answer=answer: answer)  # type: ignore[misc]
-        assert refused(server, TemporaryError).exit_code == 5
-        assert len(server.asked) == 8
+def test_a_server_that_crashes_is_asked_a_few_times_more() -> None:
+    """Five tries, and three single seconds to see whether a record is to blame; waiting mends no crash."""
+    server = Server(by=lambda _request: constructed(500, 1))
+    assert refused(server, TemporaryError).exit_code == 5
+    assert len(server.asked) == 8
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+def test_a_server_that_is_down_is_waited_for_as_long_as_is_allowed(call: str, status: int) -> None:
+    """Fifteen minutes in total, of which it is asked less and less often; then the run ends and may be repeated."""
+    began = FakeClock()
+    answer = constructed(status) if status in {500, 503} else httpx.Response(status)
+    server = Server(by=lambda _request: answer)
+    with pytest.raises(TemporaryError) as caught:
+        run(server, call, clock=began)
+    assert caught.value.exit_code == 5
+    assert 15 * 60 <= began.waited < 16 * 60
+    assert len(server.asked) < 120
+
+
+def test_a_server_that_says_when_to_come_back_is_not_asked_before() -> None:
+    clock = FakeClock()
+    server = Server(by=lambda _request: httpx.Response(503, headers={"Retry-After": "86400"}))
+    with pytest.raises(TemporaryError) as caught:
+        run(server, clock=clock)
+    assert "2026-11-21T12:00" in str(caught.value.hint)
+    assert clock.waited < 5
+
+
+@pytest.mark.parametrize("answer", [constructed(429), httpx.Response(429)])
+def test_being_asked_too_fast_is_waited_out_as_long_as_is_allowed(answer: httpx.Response) -> None:
+    """And no record is blamed for it: a listing is not cut into smaller ones."""
+    clock = FakeClock()
+    done = run(
+        Server(by=lambda _request: answer if clock.waited < 600 else envelope([])),
+        span=window("2026-11-10", "2026-11-11"),
+        clock=clock,
+    )
+    assert (done.gaps, done.rows) == ([], [])
+    assert 600 <= clock.waited < 700
 
 
 def test_a_network_that_is_down_is_not_asked_for_single_seconds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
 from cdrctl.sandbox.kazoo import OWNER_IDS
 from cdrctl.windows import Window, rfc3339
 
-from .test_kazoo import Run, at, commonly, fetched, gregorian, window
+from .test_kazoo import FakeClock, Run, at, commonly, fetched, gregorian, window
 
 NOW = at("2026-12-02T12:00")
 MONTH = at("2026-11-01")
@@ -144,7 +145,7 @@ def test_no_paged_request_crosses_a_months_start(box: Boxes, call: str) -> None:
         }
         assert (len(months) == 2) == (query.get("paginate") == query.get("is_chunked") == "false")
         assert ("page_size" in query) == (len(months) == 1)
-        assert int(query["created_to"]) <= int((NOW - timedelta(minutes=5)).timestamp()) + 62167219200
+        assert int(query["created_to"]) <= int((NOW - timedelta(minutes=5)).timestamp()) + 62167219201
 
 
 def test_windows_of_an_hour_tile(box: Boxes) -> None:
@@ -153,6 +154,47 @@ def test_windows_of_an_hour_tile(box: Boxes) -> None:
     hours = [DAY.since + timedelta(hours=n) - timedelta(days=16) for n in range(6)]
     found = [row for hour in hours for row in export(sandbox, "cdrs", Window(hour, hour + timedelta(hours=1))).ids]
     assert sorted(found) == truth(sandbox, "cdrs", Window(hours[0], hours[-1] + timedelta(hours=1)))
+
+
+BOUNDS = ["closed", "half_open", "open_low", "open"]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("version", ["5.0", "5.x", "4.2"])
+@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+def test_windows_tile_whichever_bounds_belong_to_a_range(box: Boxes, call: str, version: str, bounds: str) -> None:
+    """Also where a leg is saved in the first second of a request, a window or a month, or in its last."""
+    if call == "interactions" and version == "4.2":
+        return  # rows of 4.2 do not name their interaction
+    edges = [MONTH + timedelta(hours=hours) for hours in (-2, 0, 1)]
+    around = [edge + timedelta(seconds=n) for edge in edges for n in range(-2, 3)]
+    # Saved a second after the end: these are saved at the instants, and those begin at them.
+    calls = [
+        one
+        for n, instant in enumerate(around)
+        for begun in (instant, instant - timedelta(seconds=33))
+        for one in uniform(1, begun, begun + timedelta(seconds=1), talk_seconds=30, name=f"at{n}{begun:%M%S}")
+    ]
+    sandbox = box(calls, version=version, bounds=bounds)
+    windows = [Window(edges[0], edges[1]), Window(edges[1], edges[2])]
+    for span in (*windows, Window(edges[0], edges[2])):
+        run = export(sandbox, call, span)
+        assert run.ids == truth(sandbox, call, span)
+        assert run.ids
+        assert run.gaps == []
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("limit", ["3600", "86400"])
+def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, bounds: str, limit: str) -> None:
+    """Each second of an hour has a leg that was saved in it, and slices meet somewhere among them."""
+    hour = DAY.since + timedelta(hours=10)
+    calls = uniform(3600, hour, hour + timedelta(hours=1), talk_seconds=30)
+    sandbox = box(calls, bounds=bounds, max_range=limit)
+    run = export(sandbox, "cdrs", DAY, page_size=1000)
+    assert run.ids == truth(sandbox, "cdrs", DAY)
+    assert len(run.ids) >= 3600
+    assert run.gaps == []
 
 
 # Sites that differ
@@ -206,7 +248,7 @@ def test_a_probe_too_large_for_the_server_is_narrowed_and_said(box: Boxes) -> No
     assert len(run.gaps) == 1
     assert "in progress at 2026-11-01T00:00:00.000Z" in run.gaps[0]
     probes = [query for query in asked(sandbox) if "paginate" in query]
-    assert [int(query["created_to"]) - gregorian("2026-11-01") for query in probes[:3]] == [86400, 43200, 21600]
+    assert [int(query["created_to"]) - gregorian("2026-11-01") for query in probes[:3]] == [86401, 43201, 21601]
 
 
 @pytest.mark.parametrize("version", ["4.2", "4.0"])
@@ -240,11 +282,11 @@ def test_a_cut_answer_is_asked_again(box: Boxes) -> None:
 
 
 def test_legs_saved_after_the_settle_margin_are_not_asked_for(box: Boxes) -> None:
-    """The newest bound is five minutes ago."""
+    """The newest bound is five minutes ago, and a second."""
     sandbox = box()
     span = Window(NOW - timedelta(hours=6), NOW - timedelta(minutes=5))
     export(sandbox, "cdrs", span)
-    assert {query["created_to"] for query in asked(sandbox)} == {str(int(NOW.timestamp()) - 300 + 62167219200)}
+    assert {query["created_to"] for query in asked(sandbox)} == {str(int(NOW.timestamp()) - 299 + 62167219200)}
 
 
 # Lengths that cannot be
@@ -304,6 +346,76 @@ def test_a_row_without_a_length_since_answer_says_nothing_of_an_answer(box: Boxe
     assert {(cdr["answered"], cdr["outcome"]) for cdr in without if cdr["cause"] == "NO_ANSWER"} == {
         (False, "no_answer")
     }
+
+
+# Views being built
+
+
+@contextmanager
+def building(
+    calls: list[Any] | None, seconds: int, **switches: str
+) -> Iterator[tuple[Sandbox, Callable[..., Run], FakeClock]]:
+    """Start a sandbox whose months' views take some time, and yield what exports on its clock."""
+    clock = FakeClock(NOW)
+    exchange = DRAWN if calls is None else Exchange(7, calls)
+    given = {"kazoo": {"views": str(seconds), **switches}}
+    with start(now=clock.now, providers=["kazoo"], switches=given, exchange=exchange) as sandbox:
+
+        def run(call: str, span: Window, **options: Any) -> Run:
+            return fetched(sandbox.credentials("kazoo"), call, span, options, clock=clock)
+
+        yield sandbox, run, clock
+
+
+@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+def test_views_that_are_built_for_ten_minutes_are_waited_for(call: str) -> None:
+    """No record is blamed, although nothing of the month can be read."""
+    with building(None, 600) as (sandbox, run, clock):
+        done = run(call, DAY)
+        assert done.ids == truth(sandbox, call, DAY)
+        assert done.gaps == []
+        assert 600 <= clock.waited < 720
+        assert len([text for text in done.told if "building its views" in text]) == 1
+
+
+@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+def test_each_months_views_are_waited_for(call: str) -> None:
+    """Also by the probe of the month's start, which opens two of them."""
+    with building(straddlers(MONTH), 500) as (sandbox, run, _clock):
+        done = run(call, EDGE)
+        assert done.ids == truth(sandbox, call, EDGE)
+        assert done.ids
+        assert done.gaps == []
+
+
+def test_views_that_take_longer_than_is_allowed_end_the_run() -> None:
+    with building(None, 3600) as (_sandbox, run, clock):
+        with pytest.raises(TemporaryError) as caught:
+            run("cdrs", DAY)
+        assert "after 15 min of retries" in caught.value.message
+        assert clock.waited < 16 * 60
+
+
+@pytest.mark.parametrize("call", ["cdrs", "interactions"])
+@pytest.mark.parametrize("place", [0, -1])
+def test_poison_in_a_month_whose_views_are_being_built_is_found(call: str, place: int) -> None:
+    """It is waited for once, and not for the record that makes every page of its own a 503."""
+    with building(None, 600) as (sandbox, run, clock):
+        every = truth(sandbox, call, DAY)
+        bad = every[place]
+        sandbox.switch("kazoo", "poison", bad)
+        done = run(call, DAY)
+        assert done.ids == [one for one in every if one != bad]
+        assert len(done.gaps) == 1
+        assert 600 <= clock.waited < 800
+
+
+def test_poison_alone_is_not_waited_for() -> None:
+    """One second of the month can be read: what cannot is to blame."""
+    with building(None, 0) as (sandbox, run, clock):
+        sandbox.switch("kazoo", "poison", truth(sandbox, "cdrs", DAY)[5])
+        assert len(run("cdrs", DAY).gaps) == 1
+        assert clock.waited < 60
 
 
 # Poison
@@ -574,13 +686,13 @@ def test_a_token_that_cannot_be_renewed_ends_the_run(box: Boxes) -> None:
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_a_server_that_goes_down_is_left_soon(box: Boxes, call: str) -> None:
-    """A few requests more, no gaps, run it again."""
+def test_a_server_that_goes_down_is_left_when_it_was_waited_for(box: Boxes, call: str) -> None:
+    """Fewer and fewer requests, no gaps, run it again."""
     for nth in (1, 2, 3):
         sandbox = box()
         sandbox.fail("kazoo", 503, path="/cdrs", nth=nth, times=10_000)
         run = Run()
         with pytest.raises(TemporaryError):
             fetched(sandbox.credentials("kazoo"), call, DAY, {"page_size": 10}, now=NOW, run=run)
-        assert len(sandbox.requests) < nth + 12
+        assert len(sandbox.requests) < nth + 80
         assert run.gaps == []

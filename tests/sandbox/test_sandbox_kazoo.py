@@ -697,6 +697,38 @@ def test_switch_strip_empty(run: Starter) -> None:
         assert rows[0]["media_recordings"] == [] or rows[0]["media_recordings"]
 
 
+@pytest.mark.parametrize(
+    ("value", "lower", "upper"),
+    [("closed", 1, 1), ("half_open", 1, 0), ("open_low", 0, 1), ("open", 0, 0)],
+)
+@pytest.mark.parametrize("more", [{}, {"ascending": "true"}, {"paginate": "false", "is_chunked": "false"}])
+def test_switch_bounds(run: Starter, value: str, lower: int, upper: int, more: dict[str, Any]) -> None:
+    began = at("2026-11-18T12:00")
+    exchange = Exchange(1, uniform(1, began, began + timedelta(hours=1), talk_seconds=27))
+    saved = gregorian(began + timedelta(seconds=30))  # two seconds of ringing, and one until it is saved
+    with KazooClient(run(exchange=exchange, switches={"kazoo": {"bounds": value}})) as client:
+        assert len(client.list(saved, saved + 60, **more).rows) == lower
+        assert len(client.list(saved - 60, saved, **more).rows) == upper
+        assert len(client.list(saved - 1, saved + 1, **more).rows) == 1
+
+
+def test_switch_views(run: Starter, clock: Clock) -> None:
+    """Each month's own, from when it is first asked for; documents need no view."""
+    sandbox = run(switches={"kazoo": {"views": "600"}})
+    with KazooClient(sandbox) as client:
+        lo, hi = whole(*WEEK)
+        asked = {"created_from": lo, "created_to": hi}
+        page = client.get("cdrs", asked)
+        assert (page.status_code, page.json()["data"]["message"]) == (503, "datastore missing view")
+        clock.move(599)
+        assert client.get("cdrs", asked).status_code == 503
+        clock.move(1)
+        page = client.get("cdrs", asked)
+        assert page.status_code == 200
+        assert client.get(f"cdrs/{quoted(page.json()['data'][0]['id'])}").status_code == 200
+        assert client.get("cdrs/interaction", asked).status_code == 503
+
+
 @pytest.mark.parametrize(("value", "sign"), [("minus_unix", -1), ("unix", 1)])
 def test_switch_duration(run: Starter, value: str, sign: int) -> None:
     """A row's start is its end less its length: decades from now, or 1970."""

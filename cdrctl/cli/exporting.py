@@ -60,7 +60,6 @@ if TYPE_CHECKING:
 
 SANDBOX = "sandbox"
 SCHEMAS = ("native", "common", "raw")
-TIMES = ("utc", "local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,6 @@ def export_call(
     say_aside(session, shared["output"])
     chosen = choice(shared, field_names(shared["fields"]))
     header = has_header(shared, form)
-    local_times = wants_local_times(shared, form)
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
     color = form == "table" and colored(session, shared["output"])
@@ -126,8 +124,7 @@ def export_call(
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
             template=shared["template"] or "",
-            **local(shared, form, own_zone, "UTC unless --tz says otherwise", windowed=call.windowed),
-            local_times=local_times,
+            **local(form, own_zone, typed_times(shared, windowed=call.windowed), "UTC unless --tz says otherwise"),
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
             warn=lambda text: session.voice.tell("warning", text),
@@ -152,10 +149,7 @@ def export_call(
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
                 arranged = kept.arranged(pages, schema, tally, tell)
-                written = kept.written(schema)
-                if local_times:
-                    arranged = writers.localized(form, arranged, written, zone)
-                writers.load(form)(written, arranged, out, look)
+                writers.load(form)(kept.written(schema), arranged, out, look)
     conclude(tally, shared)
 
 
@@ -321,40 +315,13 @@ def typed_times(shared: Mapping[str, Any], *, windowed: bool) -> str:
     return "--where is" if where else ""
 
 
-def wants_local_times(shared: Mapping[str, Any], form: str) -> bool:
-    """Return whether times are to be written with an offset.
+def local(form: str, said: tzinfo | None, typed: str, zone: str) -> dict[str, Any]:
+    """Return the zone of a table's times: the one that was said, else that of the machine.
 
-    Raises:
-        UsageError: --times is neither utc nor local, or the format cannot have local times.
+    What is typed without a zone is in the same one on every machine: so the table says which where it shows another.
     """
-    which = shared["times"]
-    if which not in {None, *TIMES}:
-        raise UsageError(f"--times is utc or local, not {which!r}", hint=f"{near(which, TIMES)}leave it out for utc")
-    if which is None:
-        return False
-    if which == "local" or shared["schema"] == "raw":
-        writers.check_local_times(form, shared["schema"])
-    return bool(which == "local")
-
-
-def local(
-    shared: Mapping[str, Any],
-    form: str,
-    said: tzinfo | None,
-    zone: str,
-    *,
-    windowed: bool,
-) -> dict[str, Any]:
-    """Return the zone of the times that people read: the one that was named, else in a table that of the machine.
-
-    Times that are typed without a zone are read in the same zone on every machine, so a table that shows another zone
-    says so.
-    """
-    if shared["times"] == "utc" and form == "table":
-        return {"zone": windows.zone("UTC")}
     if said is not None or form != "table":
         return {"zone": said or windows.zone("UTC")}
-    typed = typed_times(shared, windowed=windowed)
     here = machine_zone()
     if here is None:  # the C library takes UTC for a TZ that it cannot read, and says nothing
         return {"zone": windows.zone("UTC"), "beside": "; TZ does not name a time zone"}
@@ -437,8 +404,7 @@ def colored(session: Session, path: str | None = None) -> bool:
 def say_aside(session: Session, target: str | None) -> None:
     """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
     to_stdout = target in {None, "-"}
-    # What reads a pipe may write to the same terminal, where a line of progress would stand in its way.
-    session.voice.aside = not to_stdout or not (session.world.stdout_is_terminal or session.world.stdout_is_pipe)
+    session.voice.aside = not to_stdout or not session.world.stdout_is_terminal
     left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
     session.voice.stays = f"{left}: run it again"
 

@@ -35,7 +35,7 @@ from cdrctl.cli.exporting import (
     rehearse,
     say_aside,
     the_clock,
-    wants_local_times,
+    typed_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session, read_profiles
@@ -90,7 +90,6 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     form = output_format(session, given)
     say_aside(session, given["output"])
     chosen, header = choice(given, field_names(given["fields"])), has_header(given, form)
-    local_times = wants_local_times(given, form)
     asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
     database = writers.is_database(form)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
@@ -108,8 +107,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         for_spreadsheets=given["spreadsheet_safe"],
         header=header,
         template=given["template"] or "",
-        **local(given, form, zone, "each profile's zone, or UTC", windowed=True),
-        local_times=local_times,
+        **local(form, zone, typed_times(given, windowed=True), "each profile's zone, or UTC"),
         **endings(None, chosen.fields),
         name=COMMON_NAME,
         warn=lambda text: session.voice.tell("warning", text),
@@ -124,10 +122,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             pages = _counted(_pages(session, parts, given, chosen, zone, database=database), whole)
             pages = _unless_all_failed(session, parts, pages)
             arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
-            written = chosen.written(asked)
-            if local_times:
-                arranged = writers.localized(form, arranged, written, look.zone)
-            writers.load(form)(written, arranged, out, look)
+            writers.load(form)(chosen.written(asked), arranged, out, look)
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts, len(parts))
     left_out = sum(part.tally.left_out for part in parts)

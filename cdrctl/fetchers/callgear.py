@@ -38,6 +38,13 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers.callgear_reasons import (
+    CALLER_LEFT,
+    EMPLOYEE_LEFT,
+    QUEUED,
+    rules_out_an_answer,
+    unanswered_outcome,
+)
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     MASK,
@@ -113,19 +120,46 @@ class CallGearSettings(Settings):
     timezone: str | None = Setting(
         None, description="the account's time zone, when CallGear does not tell it; also the default of --tz"
     )
-    app_host: str = Setting(
-        "https://app.callgear.com", description="the web application's address, for links to recordings"
+    app_host: str | None = Setting(
+        None,
+        description="the web application's address, for links to recordings; left out: of the brand of base_url",
     )
 
     @field_validator("app_host")
     @classmethod
-    def _address(cls, url: str) -> str:
+    def _address(cls, url: str | None) -> str | None:
         """Return the address without a closing slash; a host alone is taken as https."""
+        if url is None:
+            return None
         url = (url if "://" in url else f"https://{url}").rstrip("/")
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
             raise ValueError("app_host is an address such as https://app.callgear.com")
         return url
+
+
+_APP_HOSTS: Mapping[str, str] = {
+    "callgear.com": "https://app.callgear.com",
+    "callgear.ae": "https://app.callgear.ae",
+    "uiscom.ru": "https://app.uiscom.ru",
+    "comagic.ru": "https://app.comagic.ru",
+}
+"""The web application of each brand, by the domain of its Data API. That of Novofon is not known."""
+
+_CLOSING_SLASH = frozenset({"https://app.uiscom.ru", "https://app.comagic.ru"})
+"""Where a link to a recording ends with a slash, as clients of these brands build it."""
+
+
+def app_host_of(settings: CallGearSettings) -> str | None:
+    """Return the address of the web application: the profile's, else that of the brand of `base_url`.
+
+    None for a brand that is not known: a link to another brand's host would lead nowhere.
+    """
+    if settings.app_host is not None:
+        return settings.app_host
+    host = (urlsplit(settings.base_url).hostname or "").rstrip(".")
+    brand = next((brand for brand in _APP_HOSTS if host == brand or host.endswith(f".{brand}")), None)
+    return None if brand is None else _APP_HOSTS[brand]
 
 
 # JSON-RPC 2.0 over one URL
@@ -224,7 +258,7 @@ class Account:
         limits = metadata.get("limits")
         if _whole_number(limits, "minute_remaining") == 0:
             reset = _whole_number(limits, "minute_reset")
-            self.rest_until = clock.monotonic() + _minute(reset)
+            self.rest_until = clock.monotonic() + min(_minute(reset), LONGEST_WAIT)
         version = metadata.get("api_version")
         if isinstance(version, dict) and version.get("current_version_deprecated") is True and not self.old:
             self.old = True
@@ -260,7 +294,7 @@ NO_NUMBER = 10**9
 
 def _minute(reset: int | None) -> float:
     """Return the seconds to wait for new points, given those until their reset: a second more, as clocks differ."""
-    return 60.0 if reset is None else min(reset + 1.0, LONGEST_WAIT)
+    return 60.0 if reset is None else reset + 1.0
 
 
 def _patiently(client: Client, ask: Ask) -> Answer:
@@ -360,12 +394,16 @@ class Report:
         elif unknown.names:
             return False  # it is no field that is not known
         else:  # the doubtful ones one after the other, and then no names at all; refusals cost no points
-            refused = [name for name in self.fields if name not in self.fewer][:1]
+            doubtful = [name for name in self.fields if name not in self.fewer]
+            refused = sorted(doubtful, key=lambda name: name not in _MOST_DOUBTFUL)[:1]
             self.fields = [name for name in self.fields if name not in refused] if refused else ()
         what = ", ".join(refused) or "these fields"
         self.account.client.tell("note", f"{TITLE} does not know {what} here: left out")
         return True
 
+
+_MOST_DOUBTFUL = frozenset({"wav_call_records", "utm_referrer"})
+"""Fields that are left out first when a refusal does not say what it is about: few accounts have them."""
 
 _BY_START = ({"field": "start_time", "order": "asc"},)
 
@@ -449,7 +487,8 @@ def _listing(report: Report, window: Window | None, options: Mapping[str, Any]) 
     _check_years(window)
     account = report.account
     name, report.zone = _zone_of(account)
-    report.context = {"timezone": name, "app_host": account.settings.app_host}
+    host = app_host_of(account.settings)
+    report.context = {"timezone": name, **({} if host is None else {"app_host": host})}
     whole = _whole_seconds(window)
     longest = options["longest_call"]
     latest = min(whole.until + longest, account.client.clock.now().replace(microsecond=0))
@@ -582,19 +621,28 @@ def _notes(zone: tzinfo, name: str, window: Window) -> Iterator[Note]:
 
 
 _LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T](?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?")
+_OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z")
+"""How an older page of the documentation ends a time, `2026-04-27T07:04:23Z`; today's have no zone."""
 
 
 def local_instant(raw: Any, context: Mapping[str, str]) -> datetime:
-    """Return the UTC instant of a local time of the account; of a time that comes twice, the first.
+    """Return the UTC instant of a time of the account, which is local unless it has an offset.
+
+    Of a local time that comes twice, it is the first.
 
     Raises:
         ValueError: It is no such time.
     """
-    if not isinstance(raw, str) or not _LOCAL_TIME.fullmatch(raw) or "timezone" not in context:
+    if not isinstance(raw, str) or "timezone" not in context:
+        raise ValueError
+    offset = _OFFSET.search(raw)
+    if not _LOCAL_TIME.fullmatch(raw if offset is None else raw[: offset.start()]):
         raise ValueError
     moment = datetime.fromisoformat(raw)
     try:
-        return moment.replace(tzinfo=zone_named(context["timezone"])).astimezone(UTC)
+        if offset is None:
+            moment = moment.replace(tzinfo=zone_named(context["timezone"]))
+        return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError from None
 
@@ -1308,6 +1356,8 @@ def start(record: Record, context: Mapping[str, str]) -> datetime | None:
         return None
 
 
+_SOURCE = "what the call came by (enum): va, sip, call_tracking, callapi, callback, amocrm and others"
+
 # Names, types and marks from the tables of the documentation; names are ours as well.
 LEGS: tuple[Field, ...] = (
     Field("id", "number", "F", "text", "identity of the leg; the dedup key"),
@@ -1366,7 +1416,7 @@ CALLS: tuple[Field, ...] = (
     Field("cpn_country_id", "string", "FS", "text", "country of the contact's number"),
     Field("properties", "string", "", "text", "properties of the call"),
     Field("scenario_operations", "array", "F", "list", "operations of the scenario: id, name"),
-    Field("source", "enum", "FS", "text", "what the call came by (enum)"),
+    Field("source", "enum", "FS", "text", _SOURCE),
     Field("is_lost", "boolean", "FS", "boolean", "nobody answered"),
     Field("communication_number", "number", "FS", "integer", "how many communications of this contact there were"),
     Field("communication_page_url", "string", "", "text", "page of the site that was open"),
@@ -1442,6 +1492,7 @@ CALLS: tuple[Field, ...] = (
     Field("utm_term", "string", "F", "text", "UTM term of the visit"),
     Field("utm_content", "string", "F", "text", "UTM content of the visit"),
     Field("utm_campaign", "string", "F", "text", "UTM campaign of the visit"),
+    Field("utm_referrer", "string", "", "text", "UTM referrer of the visit; in no document of today", later=True),
     Field("openstat_ad", "string", "F", "text", "Openstat ad of the visit"),
     Field("openstat_campaign", "string", "F", "text", "Openstat campaign of the visit"),
     Field("openstat_service", "string", "F", "text", "Openstat service of the visit"),
@@ -1468,7 +1519,7 @@ CALLS: tuple[Field, ...] = (
 COSTS: tuple[Field, ...] = (
     Field("start_time", "iso8601", "S", "time", "start of the leg"),
     Field("direction", "enum", "FS", "text", "in or out"),
-    Field("source", "enum", "FS", "text", "what the call came by (enum)"),
+    Field("source", "enum", "FS", "text", _SOURCE),
     Field("call_session_id", "number", "FS", "text", "the call; call_session_id of its legs"),
     Field("leg_id", "number", "FS", "text", "the leg; its id in legs"),
     Field("calling_phone_number", "string", "FS", "text", "caller"),
@@ -1492,7 +1543,7 @@ USERS: tuple[Field, ...] = (
 
 _OF_ACCOUNT = (
     Column("timezone", "@timezone", "text", "time zone of the account, which its times are of"),
-    Column("app_host", "@app_host", "text", "address of the web application, where recordings are"),
+    Column("app_host", "@app_host", "text", "address of the web application, where recordings are; empty if unknown"),
 )
 
 
@@ -1518,8 +1569,10 @@ def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
     inward, outward = leg["direction"] == "in", leg["direction"] == "out"
     operator = leg["is_operator"] is True
     talk, total = _seconds(leg["duration"]), _seconds(leg["total_duration"])
-    answered = leg["connect_time"] is not None or bool(talk) if _known(leg, "connect_time", "duration") else None
+    answered = _answered_leg(leg)
     answer, ring = _answer(leg["start_time"], leg["connect_time"], talk, total) if answered else (None, total)
+    if answered is None:
+        ring = None
     contact, employee = leg["contact_full_name"], leg["employee_full_name"]
     return {
         "record_id": leg["id"],
@@ -1540,7 +1593,7 @@ def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
         "talk_seconds": talk,
         "total_seconds": total,
         "answered": answered,
-        "outcome": "answered" if answered else _outcome_of_leg(leg),
+        "outcome": _outcome_of_leg(leg, answered=answered),
         "cause": leg["finish_reason"] or leg["release_cause_description"],
         "cause_q850": leg["release_cause_code"],
         "user": employee,
@@ -1554,14 +1607,13 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
     inward = call["direction"] == "in"
     talk, total = _seconds(call["talk_duration"]), _seconds(call["total_duration"])
     wait = _seconds(call["wait_duration"])
-    answered = bool(talk) if talk is not None or not inward else None
-    if inward and isinstance(call["is_lost"], bool):
-        answered = not call["is_lost"]
+    answered = _answered_call(call, talked=bool(talk))
+    outcome = _outcome_of_call(call, answered=answered, talked=bool(talk))
     contact, ours = call["contact_phone_number"], call["operator_phone_number"] or call["virtual_phone_number"]
     employee = call["first_answered_employee_full_name"]
     end = call["finish_time"]
     between = seconds_between(call["start_time"], end)
-    if total is not None and (between is None or between < 0):  # the end may be in the hour that comes twice
+    if total is not None and _ended(call) and (between is None or between < 0):  # as in the hour that comes twice
         end = _later(call["start_time"], total)
     outward = call["direction"] == "out"
     return {
@@ -1580,18 +1632,14 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
         "talk_seconds": talk,
         "total_seconds": total,
         "answered": answered,
-        "outcome": _outcome_of_call(call, answered=answered is True, talked=bool(talk)),
+        "outcome": outcome,
         "cause": call["finish_reason"],
         "user": call["last_answered_employee_full_name"],
-        "recording_url": call["full_record_file_link"] or _recording(call, call["id"]),
+        "recording_url": call["full_record_file_link"] or _recording(call, call["communication_id"] or call["id"]),
     }
 
 
 _DIRECTIONS = {"in": "inbound", "out": "outbound"}
-
-
-def _known(record: dict[str, Value], *names: str) -> bool:
-    return any(record[name] is not None for name in names)
 
 
 def _seconds(value: Value) -> int | None:
@@ -1626,62 +1674,82 @@ def _recording(record: dict[str, Value], call_id: Value) -> str | None:
     first = records[0] if isinstance(records, list) and records else None
     if not isinstance(first, str | int) or not isinstance(call_id, str) or not record["app_host"]:
         return None
-    return f"{record['app_host']}/system/media/talk/{quote(call_id, safe='')}/{quote(str(first), safe='')}"
+    end = "/" if record["app_host"] in _CLOSING_SLASH else ""
+    return f"{record['app_host']}/system/media/talk/{quote(call_id, safe='')}/{quote(str(first), safe='')}{end}"
 
 
-# Each reason has two spellings: with `caller` and `responsive`, or with `subscriber` and `responsible`.
-_REASONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), outcome)
-    for pattern, outcome in (
-        (r".*_busy|employee_busy_after_call|max_.*_call_reached", "busy"),
-        (r".*_not_respons.*|timeout|action_interval_exceeded", "no_answer"),
-        (r"(caller|subscriber)_disconnects", "given up"),
-        (r"another_operator_answer", "cancelled"),
-        (r"operator_disconnects", "hung up"),
-        (r"locked_numb|.*_not_allowed.*|incorrect_input|.*_do_not_disturb", "rejected"),
-        (
-            r"no(t_enough)?_money|limit_exceeded|.*_problems|internal_error|sip_offline|.*_inactive.*|.*_locked|fmc_.*",
-            "failed",
-        ),
-    )
-)
 _Q850 = {17: "busy", 18: "no_answer", 19: "no_answer", 21: "rejected"}
 NORMAL = frozenset({16, 31})
 """Q.850 causes of a normal end: they say nothing of why a leg was not answered."""
 
-
-@functools.lru_cache(maxsize=512)
-def _of_reason(reason: str) -> str | None:
-    return next((outcome for pattern, outcome in _REASONS if pattern.fullmatch(reason)), None)
+_BEFORE_AN_ANSWER = frozenset({1, 2, 3, 17, 18, 19, 20, 21, 22, 26, 27, 28})
+"""Q.850 causes that end a leg before anything picks up: no such number or route, busy, no answer, rejected."""
 
 
-def _outcome_of_leg(leg: dict[str, Value]) -> str:
-    found = _of_reason(str(leg["finish_reason"] or ""))
-    if found == "given up":
-        queued = leg["group_id"] is not None or leg["group_name"] is not None
-        return "abandoned" if leg["direction"] == "in" and queued else "cancelled"
-    cause = leg["release_cause_code"]
-    if found == "hung up":  # an employee who calls has given up; one who is called may have done so or not
-        calls = leg["direction"] == ("in" if leg["is_operator"] is True else "out")
-        found = "cancelled" if calls else None
+def _answered_leg(leg: dict[str, Value]) -> bool | None:
+    """Return whether something picked up; None where neither the moment nor the length of the talk is known."""
+    if leg["connect_time"] is not None or _seconds(leg["duration"]) or leg["is_talked"] is True:
+        return True
+    return None if leg["duration"] is None else False
+
+
+def _outcome_of_leg(leg: dict[str, Value], *, answered: bool | None) -> str:
+    reason, cause = leg["finish_reason"], leg["release_cause_code"]
+    ruled_out = rules_out_an_answer(reason) or cause in _BEFORE_AN_ANSWER
+    if answered or (answered is None and not ruled_out):
+        return "answered" if answered else "unknown"
+    found = unanswered_outcome(reason)
+    if answered is None and not rules_out_an_answer(reason):
+        found = None  # the cause tells
+    inward = leg["direction"] == "in"
+    if found in {CALLER_LEFT, QUEUED}:
+        waited = leg["group_id"] is not None or leg["group_name"] is not None or found == QUEUED
+        return "abandoned" if inward and waited else "cancelled"
+    if found == EMPLOYEE_LEFT:  # an employee who calls has given up; one who is called may have done so or not
+        found = "cancelled" if inward == (leg["is_operator"] is True) else None
     if found is None and isinstance(cause, int) and cause not in NORMAL:
         return _Q850.get(cause, "failed")
     return found or "unknown"
 
 
-def _outcome_of_call(call: dict[str, Value], *, answered: bool, talked: bool) -> str:
+def _answered_call(call: dict[str, Value], *, talked: bool) -> bool | None:
+    """Return whether something picked up, a voicemail box included; None where the call does not tell."""
+    if talked or call["voice_mail_records"]:
+        return True
+    if call["direction"] == "in" and isinstance(call["is_lost"], bool):
+        # A call that was refused, such as one of a blacklist, may count as lost or not.
+        if call["is_lost"] or rules_out_an_answer(call["finish_reason"]):
+            return False
+        return True if _ended(call) else None
+    return None if call["talk_duration"] is None else False
+
+
+def _ended(call: dict[str, Value]) -> bool:
+    """Return whether a call is over: those in progress have neither an end nor a reason for it."""
+    return call["finish_time"] is not None or call["finish_reason"] is not None
+
+
+def _outcome_of_call(call: dict[str, Value], *, answered: bool | None, talked: bool) -> str:
+    reason = call["finish_reason"]
     if call["voice_mail_records"] and not talked:
         return "voicemail"
-    if answered:
-        return "answered"
-    found = _of_reason(str(call["finish_reason"] or ""))
-    waited = any(_seconds(call[name]) for name in ("wait_duration", "total_wait_duration"))
-    lost_in_queue = call["direction"] == "in" and waited
-    if found == "given up":
-        return "abandoned" if lost_in_queue else "cancelled"
-    if found == "hung up":
+    if answered or (answered is None and not rules_out_an_answer(reason)):
+        return "answered" if answered else "unknown"
+    found = unanswered_outcome(reason)
+    if found in {CALLER_LEFT, QUEUED}:
+        waited = found == QUEUED or _employees_rung(call) > 1
+        return "abandoned" if call["direction"] == "in" and waited else "cancelled"
+    if found == EMPLOYEE_LEFT:
         found = "cancelled" if call["direction"] == "out" else None
-    return found or ("abandoned" if lost_in_queue else "unknown")
+    return found or "unknown"
+
+
+def _employees_rung(call: dict[str, Value]) -> int:
+    """Return how many employees a call rang: of a queue or group, which a call does not name, there are several."""
+    employees = call["employees"]
+    if not isinstance(employees, list):
+        return 0
+    return len({str(one["employee_id"]) for one in employees if isinstance(one, dict) and one.get("employee_id")})
 
 
 # What the rest of the program is told

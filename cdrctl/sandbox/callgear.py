@@ -168,6 +168,7 @@ CALL_FIELDS = _read(
     utm_term string F--
     utm_content string F--
     utm_campaign string F--
+    utm_referrer string ---
     openstat_ad string F--
     openstat_campaign string F--
     openstat_service string F--
@@ -289,6 +290,8 @@ PARTNER_TOKEN = "EXAMPLE-CALLGEAR-PARTNER-KEY"
 LOGIN = "user@acme.example"
 PASSWORD = "EXAMPLE-CALLGEAR-PASSWORD"
 CURRENCY = "EUR"
+APP_HOST = "https://app.callgear.com"
+"""The web application, where recordings are heard."""
 
 LARGEST_LIMIT = 10_000
 LARGEST_OFFSET = 100_000
@@ -298,6 +301,8 @@ _YEARS = range(1971, 2101)
 _QUARTER = 900
 _DEPTH = 3
 
+_TALK_TIMES = {"connect_time", "duration", "talk_duration", "clean_talk_duration"}
+_ZEROS, _YEAR_1 = "0000-00-00 00:00:00", "0001-01-01 00:00:00"
 _PAIRS = {
     "subscriber_disconnects": "caller_disconnects",
     "subscriber_busy": "caller_busy",
@@ -305,6 +310,7 @@ _PAIRS = {
     "subscriber_number_problems": "caller_number_problems",
     "operator_not_responsible": "operator_not_responsive",
 }
+_OLDER = {newer: older for older, newer in _PAIRS.items()}
 _REASON_TEXTS = {
     "subscriber_disconnects": "The subscriber ended the call",
     "subscriber_busy": "The subscriber is busy",
@@ -345,6 +351,9 @@ _SCENARIOS = {
 _ACTIONS = {"queue": (77, "Sales group"), "hunt_group": (78, "Support group"), "attendant": (79, "Menu, first level")}
 _GROUPS = {"queue": (9, "Sales"), "hunt_group": (10, "Support, first line")}
 _REGIONS = {"1": (840, "California", "USA", "US"), "44": (826, "London", "United Kingdom", "GB")}
+_SOURCES = (
+    *("callout", "callback", "amocrm", "bitrix", "auto_back_call", "auto_back_call_by_lost_call", "auto_out_calls"),
+)
 _PRICES = {"local": 100, "national": 500, "mobile": 1_500, "international": 2_500}
 """Price of a minute in ten-thousandths of the account's currency."""
 
@@ -418,6 +427,15 @@ SWITCHES: dict[str, Switch] = {
     "names_field": Switch("on", ("off",), meaning="does unexpected_parameters name the field"),
     "no_wav": Switch("on", ("off",), meaning="wav_call_records is an unknown field, as in CallGear's own documents"),
     "reasons": Switch("subscriber", ("caller",), meaning="spelling of finish_reason"),
+    "reason": Switch(
+        "own", (), "[a-z_]+", "a finish reason", "finish_reason of every leg and call that nobody answered"
+    ),
+    "talk_times": Switch(
+        "kept", ("null", "absent"), meaning="connect_time, duration, talk_duration and clean_talk_duration"
+    ),
+    "no_time": Switch("null", ("zeros", "year1", "1970", "0"), meaning="what a time is that never came"),
+    "times": Switch("local", ("utc",), meaning="how times are written: by the account's clock, or as UTC with T and Z"),
+    "utm_referrer": Switch("unknown", ("known",), meaning="is utm_referrer a field of calls"),
     "limits": Switch("off", ("on", "{}"), meaning="points a minute and a day; off and {}: not applied"),
     "minute_limit": Switch("60", (), r"[1-9]\d*", meaning="points a minute"),
     "day_limit": Switch("3000", (), r"[1-9]\d*", meaning="points a day"),
@@ -590,7 +608,8 @@ class CallGear:
         kind = kind or "access_token"
         if kind not in own:
             raise ValueError(f"callgear signs in by {', '.join(own)}, not by {kind}")
-        return {"base_url": base_url, **own[kind], "requests_per_minute": 0}
+        # Links to recordings are built from the brand of base_url, which a loopback address does not tell.
+        return {"base_url": base_url, "app_host": APP_HOST, **own[kind], "requests_per_minute": 0}
 
     def expire_tokens(self) -> None:
         """End the access keys and every login; signing in goes on to work.
@@ -928,8 +947,12 @@ class CallGear:
     def _fields(self, fields: Mapping[str, Field]) -> dict[str, Field]:
         """Return the fields the service knows as the switches are set."""
         unknown = {"wav_call_records"} if self.switched["no_wav"] == "on" else set()
+        if self.switched["utm_referrer"] == "unknown":
+            unknown.add("utm_referrer")
         if self.switched["deprecated"] == "absent":
             unknown |= {"release_cause_code", "release_cause_description"}
+        if self.switched["talk_times"] == "absent" and fields is not COST_FIELDS:
+            unknown |= _TALK_TIMES
         return {name: one for name, one in fields.items() if name not in unknown}
 
     def _chosen(self, fields: Mapping[str, Field], words: str) -> tuple[str, ...]:
@@ -1047,7 +1070,9 @@ class CallGear:
         return local - known
 
     def _text(self, second: int) -> str:
-        """Return an instant as the service writes it: on the account's clock, zone unsaid."""
+        """Return an instant as the service writes it: on the account's clock without a zone, or as older pages do."""
+        if self.switched["times"] == "utc":
+            return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return datetime.fromtimestamp(self._local(second), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
     def _candidates(self, method: str, customer: Customer, lo: int, hi: int) -> Iterator[_Row]:
@@ -1130,6 +1155,12 @@ class CallGear:
     def _record(self, method: str, row: _Row) -> Record:
         """Return one record with every field it has on the wire."""
         record = self._whole(method, row)
+        if self.switched["no_time"] != "null":
+            never = {"zeros": _ZEROS, "year1": _YEAR_1, "1970": self._text(0), "0": "0"}[self.switched["no_time"]]
+            fields = _REPORTS[method][1]
+            record |= {name: never for name, one in fields.items() if one.type == "iso8601" and record[name] is None}
+        if self.switched["talk_times"] == "null" and method != "get.financial_call_legs_report":
+            record |= dict.fromkeys(_TALK_TIMES & set(record))
         wait = delay(self.switched["changed"], "changed", str(row.id))
         if wait and milliseconds(self.now()) < row.end * SECOND + wait:
             record |= {name: empty for name, empty in (("call_records", []), ("total_charge", 0)) if name in record}
@@ -1142,8 +1173,9 @@ class CallGear:
             raise TypeError("a leg's row without a leg")
         return self._leg(row, row.leg) if method == "get.call_legs_report" else self._cost(row, row.leg)
 
-    def _reason(self, leg: Leg, call: Call) -> str:
-        reason = _reason(leg, call)
+    def _reason(self, leg: Leg, call: Call, *, answered: bool) -> str:
+        switched = self.switched["reason"]
+        reason = _reason(leg, call) if answered or switched == "own" else switched
         return _PAIRS.get(reason, reason) if self.switched["reasons"] == "caller" else reason
 
     def _leg(self, row: _Row, leg: Leg) -> Record:
@@ -1151,7 +1183,7 @@ class CallGear:
         party = leg.party
         operator = party.kind != "outside"
         answer = None if leg.answer is None else leg.answer // SECOND
-        reason = _reason(leg, call)
+        reason = self._reason(leg, call, answered=answer is not None)
         code, cause = _Q850.get(leg.cause, _Q850["normal"])
         kept = self.switched["deprecated"] == "kept"
         group_id, group = _grouped(call)
@@ -1169,8 +1201,8 @@ class CallGear:
             "connect_time": None if answer is None else self._text(answer),
             "duration": 0 if answer is None else row.end - answer,
             "total_duration": row.end - row.start,
-            "finish_reason": self._reason(leg, call),
-            "finish_reason_description": _REASON_TEXTS[reason],
+            "finish_reason": reason,
+            "finish_reason_description": _REASON_TEXTS.get(_OLDER.get(reason, reason)),
             "virtual_phone_number": _virtual(call),
             "calling_phone_number": _phone(leg.from_number),
             "called_phone_number": _phone(_called(leg)),
@@ -1252,7 +1284,7 @@ class CallGear:
             "id": row.id,
             "start_time": self._text(row.start),
             "finish_time": None if running else self._text(row.end),
-            "finish_reason": None if running else self._reason(first, call),
+            "finish_reason": None if running else self._reason(first, call, answered=bool(talks)),
             "direction": "in" if inward else "out",
             "cpn_region_id": region[0],
             "cpn_region_name": region[1],
@@ -1273,9 +1305,7 @@ class CallGear:
             "postprocess_duration": row.id % 40 if talks else 0,
             "call_records": records,
             "wav_call_records": [digest("wav", one) for one in records],
-            "full_record_file_link": (
-                f"https://app.callgear.com/system/media/talk/{row.id}/{records[0]}/" if records else None
-            ),
+            "full_record_file_link": (f"{APP_HOST}/system/media/talk/{row.id}/{records[0]}/" if records else None),
             "voice_mail_records": voice,
             "virtual_phone_number": _virtual(call),
             "is_transfer": any(leg.transfer for leg in call.legs),
@@ -1522,9 +1552,11 @@ def _grouped(call: Call) -> tuple[int | None, str | None]:
 
 
 def _source(call: Call) -> str:
-    if not _is_inward(call):
-        return "sip"
-    return "call_tracking" if _number("call", call.id) % 3 == 0 else "va"
+    """Return what the call came by; half of the calls out have a value that only clients of the API have met."""
+    number = _number("call", call.id)
+    if _is_inward(call):
+        return "call_tracking" if number % 3 == 0 else "va"
+    return _SOURCES[number % (2 * len(_SOURCES))] if number % (2 * len(_SOURCES)) < len(_SOURCES) else "sip"
 
 
 def _recordings(leg: Leg) -> list[str]:
@@ -1596,6 +1628,7 @@ def _visit(number: int, phone: str | None) -> Record:
         "utm_medium": "cpc",
         "utm_term": "telephone, office",
         "utm_campaign": "autumn",
+        "utm_referrer": "search.example",
         "source_id": 12,
         "source_name": "Search",
     }

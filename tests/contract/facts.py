@@ -61,6 +61,7 @@ class Facts:
         redirect: The body of redirects; None for that of the provider's errors.
         told_by_next: Whether pages tell the way to the next one.
         either: Outcomes of calls that may count as answered or not.
+        untold: Values of switches under which a record does not tell when it was answered and for how long.
         rings_late: Whether the ringing is measured from when it began, and not from the start of the call.
     """
 
@@ -88,6 +89,7 @@ class Facts:
     redirect: str | None = None
     told_by_next: bool = True
     either: frozenset[str] = frozenset()
+    untold: frozenset[str] = frozenset()
     rings_late: bool = False
 
 
@@ -151,14 +153,14 @@ FACTS: Mapping[str, Facts] = {
             "id": None,
             "error": {"code": -32602, "message": "{}", "data": {"mnemonic": "{}", "field": "{}", "value": "{}"}},
         },
-        # The account's time zone is asked for, and a field that not all documents have is refused once.
-        straight=("no_wav=off",),
+        # The account's time zone is asked for, and fields that not all documents have are refused once.
+        straight=("no_wav=off", "utm_referrer=known"),
+        untold=frozenset({"talk_times=null", "talk_times=absent"}),
         redirect="",  # an error in a body counts for more than the status, and no redirect has one
         knowing={"timezone": "Europe/Berlin"},
         pace=("limits=on", "minute_limit=10", "http_errors=real"),
         circles=frozenset({3, 7}),
         told_by_next=False,
-        either=frozenset({"voicemail"}),
         cases=(
             Case(("window_on=finish", "bounds=half_open")),
             Case(("window_on=finish", "bounds=open")),

@@ -167,6 +167,7 @@ def test_many_faults_in_one_run(subject: Subject, tmp_path: Path) -> None:
 def test_a_fault_after_records_were_printed(subject: Subject, tmp_path: Path) -> None:
     """What was printed before a lasting fault stays whole lines of whole records, and the exit code says the rest."""
     with bench(subject, tmp_path, evenly(4 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        made.straight()
         truth = counted(made.truth(SINCE, UNTIL))
         requests = made.asked(lambda: made.raw(SINCE, UNTIL))
         made.fail("reset", nth=min(4, len(requests)), times=ALWAYS)

@@ -20,7 +20,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import Call, connect
 from cdrctl.fetchers.callgear import CALLS, COSTS, LEGS, PROVIDER, CallGearSettings, filter_tree, sorting
 from cdrctl.http import Client, Clock
-from cdrctl.records import Done, Gap, Note, Page, Piece, raw
+from cdrctl.records import Done, Gap, Note, Page, Piece, common as common_schema, native, raw
 from cdrctl.windows import Window, rfc3339
 
 DATA = Path(__file__).parents[1] / "data" / "callgear"
@@ -910,6 +910,22 @@ def test_a_minutes_limit_is_waited_out_and_the_same_question_asked() -> None:
     assert min(service.slept[:5]) >= 60
 
 
+@pytest.mark.parametrize(("reset", "max_wait"), [(3600, "15m"), (120, "1m"), (86_400, "15m")])
+def test_new_points_that_are_too_far_away_end_the_run_at_once(reset: int, max_wait: str) -> None:
+    def refusal(body: Wire) -> httpx.Response:
+        limits = {"limits": {"minute_remaining": 0, "minute_reset": reset}}
+        return failed(body, -32029, "limit_exceeded", params={"limit_type": "minute"}, metadata=limits)
+
+    service = a_day(2, rules={"get.call_legs_report": [refusal] * 9})
+    service.settings["max_wait"] = max_wait
+    error = service.fails(TemporaryError)
+    assert error.exit_code == 5
+    assert service.slept == []
+    assert len(service.params) == 1
+    back = NOW + timedelta(seconds=reset + 2)
+    assert f"{back:%Y-%m-%dT%H:%M:%SZ}" in (error.hint or "")
+
+
 def test_a_days_limit_ends_the_run_at_once_and_says_from_where_to_go_on() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return as_sent("constructed_error_limit_exceeded_day.json", body)
@@ -1087,6 +1103,42 @@ def test_pages_know_the_zone_and_where_recordings_are() -> None:
     service = a_day(1, settings={"access_token": "T0KEN", "app_host": "app.callgear.ae/"})
     pages = [piece for piece in service.pieces(SINCE, UNTIL) if isinstance(piece, Page)]
     assert [page.context for page in pages] == [{"timezone": "Europe/Berlin", "app_host": "https://app.callgear.ae"}]
+
+
+@pytest.mark.parametrize(
+    ("host", "app_host", "link"),
+    [
+        ("dataapi.callgear.com", None, "https://app.callgear.com/system/media/talk/7/a1"),
+        ("dataapi.callgear.com", "app.callgear.ae", "https://app.callgear.ae/system/media/talk/7/a1"),
+        ("DataAPI.CallGear.com", None, "https://app.callgear.com/system/media/talk/7/a1"),
+        ("dataapi.callgear.ae", None, "https://app.callgear.ae/system/media/talk/7/a1"),
+        ("dataapi.uiscom.ru", None, "https://app.uiscom.ru/system/media/talk/7/a1/"),
+        ("dataapi.comagic.ru", None, "https://app.comagic.ru/system/media/talk/7/a1/"),
+        ("dataapi-jsonrpc.novofon.ru", None, None),
+        ("dataapi-jsonrpc.novofon.ru", "https://app.example", "https://app.example/system/media/talk/7/a1"),
+        ("dataapi.example", None, None),
+        ("callgear.com.example", None, None),
+        ("notcallgear.com", None, None),
+    ],
+)
+@pytest.mark.parametrize("call", ["legs", "calls"])
+def test_recordings_are_linked_at_the_host_of_the_brand(
+    call: str, host: str, app_host: str | None, link: str | None
+) -> None:
+    """By the id of the communication where the record has it, which is a call's own in legs."""
+    service = a_day(0, settings={"access_token": "T0KEN", "base_url": f"https://{host}/v2.0"})
+    if app_host is not None:
+        service.settings["app_host"] = app_host
+    more = {"call_session_id": 7} if call == "legs" else {"communication_id": 7}
+    service.add(at("2026-11-18T08:00"), call_records=["a1"], **more)
+    [page] = [piece for piece in service.pieces(SINCE, UNTIL, call) if isinstance(piece, Page) and piece.records]
+    columns, to_common = PROVIDER.call(call).columns, PROVIDER.call(call).common
+    assert to_common is not None
+    fields = ["recording_url"]
+    schema = common_schema(columns, to_common, fields, lambda _text: None, provider="callgear", profile="p")
+    assert [list(row) for row in schema.rows(page)] == [[link]]
+    [row] = native(columns, ["app_host"], lambda _text: None).rows(page)
+    assert list(row) == [link and link.partition("/system")[0]]
 
 
 def test_nothing_is_asked_before_a_piece_is_wanted() -> None:

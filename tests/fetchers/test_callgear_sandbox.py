@@ -14,7 +14,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.callgear import PROVIDER, CallGearSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import raw
+from cdrctl.records import Page, common, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 
@@ -58,6 +58,22 @@ class World:
         pieces = found.fetch(self.client, self.settings, window, given | options)
         pages = rows(pieces, found, raw(), window, self.tally, lambda _level, text: self.told.append(text))
         return [dict(one) for page in pages for one in page]
+
+    def cdrs(self, since: datetime, until: datetime, call: str) -> list[dict[str, Any]]:
+        """Return the common CDRs of an export, by id."""
+        found = PROVIDER.call(call)
+        assert found.common is not None
+        schema = common(found.columns, found.common, None, lambda _text: None, provider="callgear", profile="p")
+        assert schema.columns is not None
+        names = [column.name for column in schema.columns]
+        context = {
+            "timezone": self.sandbox.provider("callgear").switched["zone"],
+            "app_host": "https://app.callgear.com",
+        }
+        page = Page(self.records(since, until, call), context)
+        return sorted(
+            (dict(zip(names, row, strict=True)) for row in schema.rows(page)), key=lambda cdr: cdr["record_id"]
+        )
 
     def ids(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[int]:
         return [one[KEYS[call]] for one in self.records(since, until, call, **options)]
@@ -121,6 +137,10 @@ SWITCHES: list[dict[str, str]] = [
     {"error_data": "full"},
     {"http_errors": "real"},
     {"limits": "{}"},
+    *({"times": "utc", "zone": zone} for zone in ("Europe/Berlin", "America/New_York")),
+    *({"talk_times": value, "names_field": named} for value in ("null", "absent") for named in ("on", "off")),
+    *({"no_time": value} for value in ("zeros", "year1", "1970", "0")),
+    {"reason": "numa_in_black_list"},
     {"zone": "America/New_York", "window_on": "finish", "short_page": "2", "names_field": "off", "ties": "moving"},
 ]
 
@@ -214,6 +234,50 @@ def test_rows_that_come_in_while_pages_are_read_are_had_or_said() -> None:
         found = there.ids(SINCE, UNTIL, page_size=40)
         missing = set(there.truth(SINCE, UNTIL)) - set(found)
         assert not missing or there.tally.gaps
+
+
+@pytest.mark.parametrize("call", ["legs", "calls"])
+@pytest.mark.parametrize("no_time", ["zeros", "year1", "1970", "0"])
+def test_a_placeholder_for_a_time_changes_no_cdr(call: str, no_time: str) -> None:
+    with world() as there:
+        plain = there.cdrs(SINCE, UNTIL, call)
+        there.sandbox.switch("callgear", "no_time", no_time)
+        assert there.cdrs(SINCE, UNTIL, call) == plain
+        assert any(cdr["answered"] is False for cdr in plain)
+
+
+@pytest.mark.parametrize("value", ["null", "absent"])
+def test_without_talk_times_nothing_is_said_to_be_unanswered_that_was_answered(value: str) -> None:
+    with world() as there:
+        plain = {cdr["record_id"]: cdr for cdr in there.cdrs(SINCE, UNTIL, "legs")}
+        there.sandbox.switch("callgear", "talk_times", value)
+        found = there.cdrs(SINCE, UNTIL, "legs")
+        assert {cdr["record_id"] for cdr in found} == set(plain)
+        for cdr in found:
+            before = plain[cdr["record_id"]]
+            assert cdr["answered"] in {None, True}
+            assert cdr["answered"] is None or before["answered"]
+            assert cdr["outcome"] in {before["outcome"], "unknown"}
+        assert {cdr["outcome"] for cdr in found} > {"answered", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [("numa_in_spam_list", "rejected"), ("net_lock", "failed"), ("disconnect_before_call_processing", "cancelled")],
+)
+@pytest.mark.parametrize("call", ["legs", "calls"])
+def test_the_reason_of_what_nobody_answered_is_its_outcome(call: str, reason: str, outcome: str) -> None:
+    with world({"reason": reason}) as there:
+        cdrs = [cdr for cdr in there.cdrs(SINCE, UNTIL, call) if cdr["answered"] is False]
+        assert len(cdrs) > 3
+        assert {cdr["outcome"] for cdr in cdrs if cdr["direction"] != "outbound" or call == "legs"} == {outcome}
+
+
+def test_only_legs_of_a_group_are_abandoned() -> None:
+    with world({"reason": "subscriber_disconnects"}) as there:
+        cdrs = there.cdrs(SINCE, UNTIL, "legs")
+        assert {bool(cdr["queue"]) for cdr in cdrs if cdr["outcome"] == "abandoned"} <= {True}
+        assert {cdr["outcome"] for cdr in cdrs if not cdr["answered"] and not cdr["queue"]} == {"cancelled"}
 
 
 @pytest.mark.parametrize("kind", ["access_token", "login", "partner"])

@@ -166,7 +166,7 @@ def switched(run: Starter) -> Iterator[Switched]:
 
 
 def names(call: str) -> list[str]:
-    return [name for name in FIELDS[call] if name != "wav_call_records"]
+    return [name for name in FIELDS[call] if name not in {"wav_call_records", "utm_referrer"}]
 
 
 def identity(row: dict[str, Any]) -> int:
@@ -213,7 +213,7 @@ def test_fields_are_those_of_the_documents_with_their_marks(call: str) -> None:
     table = {"legs": "legs", "calls": "calls", "costs": "financial"}[call]
     said = sample(f"callgear/data_{table}_fields.json")["fields"]
     top = [one for one in said if "inside" not in one]
-    assert [one["name"] for one in top] == list(FIELDS[call])
+    assert [one["name"] for one in top] == [name for name in FIELDS[call] if name != "utm_referrer"]
     for one in top:
         known = FIELDS[call][one["name"]]
         expected = one["type"], bool(one["filter"]), bool(one["sort"]), one["default"]
@@ -1088,7 +1088,7 @@ def test_switch_names_field(switched: Switched) -> None:
 
 @pytest.mark.parametrize("call", ["legs", "calls"])
 def test_switch_no_wav(switched: Switched, call: str) -> None:
-    client = switched()
+    client = switched(utm_referrer="known")
     every = list(FIELDS[call])
     assert client.why(METHODS[call], **window(fields=every)) == "unexpected_parameters"
     client.sandbox.switch("callgear", "no_wav", "off")
@@ -1097,6 +1097,75 @@ def test_switch_no_wav(switched: Switched, call: str) -> None:
     assert any(row["wav_call_records"] for row in rows)
     assert all(len(row["wav_call_records"]) == len(row["call_records"]) for row in rows)
     assert "wav_call_records" in client.rows(call, *DAY)[0]
+
+
+def test_switch_utm_referrer(switched: Switched) -> None:
+    client = switched()
+    asked = window(fields=["id", "utm_referrer"])
+    assert client.refused(METHODS["calls"], **asked)["data"]["field"] == "utm_referrer"
+    client.sandbox.switch("callgear", "utm_referrer", "known")
+    rows = client.rows("calls", *DAY, fields=["id", "utm_referrer"])
+    assert {row["utm_referrer"] for row in rows} == {None, "search.example"}
+
+
+def test_switch_reason(switched: Switched) -> None:
+    client = switched(reason="numa_in_spam_list")
+    legs = client.rows("legs", *DAY)
+    assert len(legs) > 20
+    for leg in legs:
+        assert (leg["finish_reason"] == "numa_in_spam_list") is (leg["connect_time"] is None)
+    calls = client.rows("calls", *DAY)
+    assert {call["finish_reason"] for call in calls if call["is_lost"]} == {"numa_in_spam_list"}
+    client.sandbox.switch("callgear", "reason", "no_success_subscriber_call")
+    client.sandbox.switch("callgear", "reasons", "caller")
+    assert all("subscriber" not in leg["finish_reason"] for leg in client.rows("legs", *DAY) if leg["connect_time"])
+
+
+@pytest.mark.parametrize("value", ["null", "absent"])
+def test_switch_talk_times(switched: Switched, value: str) -> None:
+    client = switched(talk_times=value)
+    hidden = {"legs": {"connect_time", "duration"}, "calls": {"talk_duration", "clean_talk_duration"}, "costs": set()}
+    for call, fields in hidden.items():
+        for row in client.rows(call, *DAY):
+            assert fields & set(row) == (fields if value == "null" else set())
+            assert {row.get(name) for name in fields} <= {None}
+            assert call != "costs" or row["duration"] is not None
+    shown = [name for name in names("legs") if name not in hidden["legs"]]
+    truth = client.sandbox.truth("callgear", "legs", *DAY, fields=",".join(shown))
+    assert client.day(fields=shown) == truth
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *(("null", None), ("zeros", "0000-00-00 00:00:00"), ("year1", "0001-01-01 00:00:00"), ("0", "0")),
+        ("1970", "1970-01-01 01:00:00"),
+    ],
+)
+def test_switch_no_time(switched: Switched, value: str, text: str | None) -> None:
+    client = switched(no_time=value)
+    rows = client.rows("legs", *DAY)
+    unanswered = [row for row in rows if row["is_failed"]]
+    assert {row["connect_time"] for row in unanswered} == {text}
+    assert all(row["connect_time"].startswith("2026") for row in rows if not row["is_failed"])
+    assert {row["sale_date"] for row in client.rows("calls", *DAY, fields=["start_time", "sale_date"])} == {text}
+
+
+def test_switch_times(switched: Switched) -> None:
+    client = switched(exchange=few(24))
+    local = [row["start_time"] for row in client.rows("legs", *DAY)]
+    client.sandbox.switch("callgear", "times", "utc")
+    rows = client.rows("legs", *DAY)
+    instants = [datetime.fromisoformat(text).replace(tzinfo=BERLIN) for text in local]
+    assert [row["start_time"] for row in rows] == [f"{one.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for one in instants]
+    assert all(row["connect_time"].endswith("Z") for row in rows)
+
+
+def test_a_window_may_end_in_the_future_and_an_order_need_not_say_which_way(client: CallGearClient) -> None:
+    asked = window(until="2026-12-17 23:59:59", sort=[{"field": "start_time"}])
+    starts = [row["start_time"] for row in client.call(METHODS["legs"], **asked)["data"]]
+    assert starts == sorted(starts)
+    assert len(starts) > 20
 
 
 def test_switch_reasons(switched: Switched) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cdrctl import windows, writers
 from cdrctl.cli.choice import choice, has_header
@@ -511,6 +511,15 @@ def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[st
     return values
 
 
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes of a line that are read at once; a call that reads a file gets the rest of a longer one as another line."""
+
+
+def _bounded(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file; one without an end must not fill memory."""
+    return iter(functools.partial(file.readline, LONGEST_LINE + 1), b"")
+
+
 def _lines(session: Session, path: str) -> Iterator[bytes]:
     """Yield the lines of a file, or of standard input.
 
@@ -519,10 +528,11 @@ def _lines(session: Session, path: str) -> Iterator[bytes]:
     """
     try:
         if path == "-":
-            yield from getattr(session.world.stdin, "buffer", None) or (line.encode() for line in session.world.stdin)
+            file = getattr(session.world.stdin, "buffer", None)
+            yield from _bounded(file) if file is not None else (line.encode() for line in session.world.stdin)
             return
         with open(path, "rb") as file:  # noqa: PTH123 - a path as typed, /dev/stdin too
-            yield from file
+            yield from _bounded(file)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="name a file, or - for standard input"

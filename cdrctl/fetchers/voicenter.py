@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NoReturn
+from urllib.parse import parse_qsl
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -904,6 +905,12 @@ RECORDS_AT_ONCE = 1000
 DEEPEST = 200
 """Lists and objects within each other that a notification may have."""
 
+LONGEST_NOTIFICATION = 64 * 1024 * 1024
+"""Bytes of one notification, which are held in memory."""
+
+_FORM = re.compile(r"\s*[A-Za-z_]\w*=")
+"""How a body begins that is encoded as a form."""
+
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]|[^\s\[\]{},"]++')
 
 # What may come next between the objects of a file: from where we are, and a token, to where we are then.
@@ -921,15 +928,16 @@ _BETWEEN: Mapping[tuple[str, str], str] = {
 def notifications(
     _client: None, _settings: None, _window: Window | None, options: Mapping[str, Any]
 ) -> Iterator[Piece]:
-    """Yield the notifications of a file, whole: one JSON object, a list, or object after object.
+    """Yield the notifications of a file, whole: one JSON object, a list, object after object, or a form in each line.
 
     Raises:
         UsageError: The file is something else, and in which line.
     """
     known: dict[bytes, str] = {}
+    unreadable: list[int] = []
     plain: list[Record] = []
     others: list[tuple[str, Record]] = []
-    for line, text in _objects(options["file"]):
+    for line, text in _objects(options["file"], unreadable):
         record = _notification(line, text)
         key = hashlib.blake2b(notification_identity(record).encode("utf-8", "surrogatepass"), digest_size=12).digest()
         digest = fingerprint(record)
@@ -943,18 +951,28 @@ def notifications(
             plain, others = [], []
     yield Page(plain)
     yield from _apart(others)
+    if unreadable:
+        which = ", ".join(map(str, unreadable[:3])) + (", …" if len(unreadable) > 3 else "")  # noqa: PLR2004 - a sample
+        yield Note(f"bytes that are not UTF-8 were replaced by U+FFFD, in line {which}")
 
 
-def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+def _objects(lines: Iterable[bytes], unreadable: list[int]) -> Iterator[tuple[int, str]]:
     """Yield every object of a file as text, with the number of its first line.
+
+    The numbers of lines that are not UTF-8 are added to `unreadable`.
 
     Brackets are counted outside of strings, which hold no line ends in JSON; whether what is between them is JSON is
     not looked at.
     """
     place, depth, begun, number = "outside", 0, 0, 0
     text: list[str] = []
+    held = 0
     for number, raw in enumerate(lines, 1):
-        line = _decoded(number, raw)
+        held = _checked(begun if depth else number, len(raw) + (held if depth else 0))
+        line = _decoded(number, raw, unreadable)
+        if place == "outside" and not depth and (form := _form(number, line)) is not None:
+            yield number, form
+            continue
         left = 0
         for match in _TOKEN.finditer(line):
             token = match[0]
@@ -976,17 +994,39 @@ def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
                 _broken(number, "a text has no end")
         if depth:
             text.append(line[left:])
-    if depth:
-        _parsed(begun, "".join(text))
-    if depth or place != "outside":
-        _broken(max(number, 1), "the file ends in the middle")
+    _check_end(max(number, 1), begun, "".join(text) if depth else "", outside=place == "outside")
 
 
-def _decoded(number: int, raw: bytes) -> str:
+def _check_end(line: int, begun: int, text: str, *, outside: bool) -> None:
+    """Refuse a file that ends within a notification, of which this text came, or within a list."""
+    if text:
+        _parsed(begun, text)
+    if text or not outside:
+        _broken(line, "the file ends in the middle")
+
+
+def _checked(line: int, size: int) -> int:
+    if size > LONGEST_NOTIFICATION:
+        _broken(line, f"a notification has more than {LONGEST_NOTIFICATION // 2**20} MiB")
+    return size
+
+
+def _form(number: int, line: str) -> str | None:
+    """Return a body that is encoded as a form as JSON, or None where it is none."""
+    if line.lstrip().startswith("<"):
+        _broken(number, "it is XML, which cannot be read: choose JSON for the notifications at Voicenter")
+    if not _FORM.match(line):
+        return None
+    return json.dumps(dict(parse_qsl(line.strip(), keep_blank_values=True, errors="replace")))
+
+
+def _decoded(number: int, raw: bytes, unreadable: list[int]) -> str:
+    encoding = "utf-8-sig" if number == 1 else "utf-8"
     try:
-        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        return raw.decode(encoding)
     except UnicodeDecodeError:
-        _broken(number, "it is not UTF-8")
+        unreadable.append(number)
+        return raw.decode(encoding, "replace")
 
 
 def _notification(line: int, text: str) -> Record:
@@ -1015,8 +1055,8 @@ def _no_constant(word: str) -> NoReturn:
 def _broken(line: int, why: str) -> NoReturn:
     raise UsageError(
         f"the notifications cannot be read: line {line}: {why}",
-        hint="the file must hold the JSON bodies as Voicenter sent them: one object, a list, or one object after the "
-        "other",
+        hint="the file must hold the JSON bodies as Voicenter sent them: one object, a list, one object after the "
+        "other, or a form (name=value&…) in each line",
     )
 
 
@@ -1187,6 +1227,14 @@ _LATER_NOTIFIED: tuple[Column, ...] = (
     Column("campaign_name", "campaignName", "text", "name of the campaign"),
     Column("campaign_type_id", "campaignTypeID", "text", "id of the kind of campaign"),
     Column("campaign_type_name", "campaignTypeName", "text", "kind of campaign"),
+    Column("leg1_dial_status_name", "leg1DialStatusName", "text", "result of leg 1"),
+    Column("dialer_data", "dialerData", "list", "of the dialer: CampaignID, RetryNum, RetryAmount and others"),
+    Column("status_name", "StatusName", "text", "result that the dialer gave the call"),
+    Column("phone", "Phone", "text", "number in the dialer's list"),
+    Column("call_inserted", "CallInserted", "text", "when the number was put into the dialer's list"),
+    Column("retry_num", "RetryNum", "integer", "number of this attempt of the dialer"),
+    Column("retry_amount", "RetryAmount", "integer", "attempts that the dialer may make"),
+    Column("is_do_not_call_me", "IsDoNotCallMe", "boolean", "whether the number must not be called", read=read_yes),
     Column("custom_data", "CustomData", "list", "free data"),
     Column("ivr", "IVR", "list", "menus: layer_id, layer_name, layer_number, Dtmf, dtmf_order"),
     Column("ai_data", "aiData", "list", "insights, emotions and transcript"),

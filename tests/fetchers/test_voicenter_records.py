@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from cdrctl.fetchers.voicenter import (
     notification_identity,
 )
 from cdrctl.fetchers.voicenter_zone import start
-from cdrctl.records import Page, Piece, common, native, raw
+from cdrctl.records import Note, Page, Piece, common, native, raw
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"
 
@@ -690,11 +691,11 @@ def test_a_file_without_notifications(content: bytes) -> None:
         (b'{"ivruniqueid": "a"]\n', 1, "column"),
         (b'{"ivruniqueid": "a", "x": NaN}\n', 1, "NaN is not JSON"),
         (b'\n{"ivruniqueid": "a", "x": ' + b"9" * 5000 + b"}\n", 2, "limit"),
-        (plain(A) + b"\n" + plain(B).replace(b"b", b"\xff"), 2, "it is not UTF-8"),
-        ("é".encode("utf-16"), 1, "it is not UTF-8"),
+        ("é".encode("utf-16"), 1, "stands where a notification should begin"),
+        (b"<?xml version='1.0'?><methodCall></methodCall>", 1, "choose JSON"),
+        (plain(A) + b"\n  <methodCall>", 2, "choose JSON"),
+        (b"number=1&text=2", 1, "none of its fields is one"),
         (b'{"ivruniqueid": ' + b"[" * 300 + b"]" * 300 + b"}\n", 1, "more than 200 lists"),
-        (b"time=1&ivruniqueid=a\n", 1, "stands where"),
-        (b"<?xml version='1.0'?>\n", 1, "stands where"),
         (plain(A) + b"\n{}\n", 2, "this is no CDR notification"),
         (plain(A, {"Err": 0, "Errdesc": "OK"}), 2, "none of its fields is one"),
         ((DATA / "doc_cdr_ok.json").read_bytes(), 1, "it is an answer of the Call Log"),
@@ -771,3 +772,63 @@ def test_notifications_ask_nobody_and_have_no_window() -> None:
     assert call.offline
     assert call.start is None
     assert [option.name for option in call.options if option.argument] == ["file"]
+
+
+def test_bytes_that_are_no_utf8_cost_a_character_and_are_said_once() -> None:
+    content = plain(A) + b"\n" + plain({**B, "representative_name": "N?"}).replace(b"N?", b"N\xf9") + b"\n" + plain(A)
+    assert [one.get("representative_name") for one in read(content)][1] == "N\ufffd"
+    notes = [piece.text for piece in pieces(content) if isinstance(piece, Note)]
+    assert len(notes) == 1
+    assert "line 2" in notes[0]
+
+
+def test_bodies_that_are_encoded_as_a_form_are_read_line_by_line() -> None:
+    content = b"caller=0720000001&target=&time=1536855354&duration=33&status=ANSWER&type=Incoming+Call&ivruniqueid=a\n"
+    [record, other] = read(content + b"Caller=0720000002&IvrUniqueID=b\r\n")
+    assert record["type"] == "Incoming Call"
+    assert push(**record)["start_time"] == "2018-09-13T16:15:54.000Z"
+    assert push(**record)["talk_seconds"] == 33
+    assert push(**other)["from_number"] == "0720000002"
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, lambda key: key[:1].upper() + key[1:]])
+def test_a_list_of_one_with_keys_in_any_letter_case(spell: Any) -> None:
+    sent = {
+        "caller": "0720000001",
+        "ivruniqueid": "a",
+        "isAnswer": 1,
+        "time": 1536855354,
+        "leg1DialStatusName": "ANSWER",
+    }
+    [record] = read(json.dumps([{spell(key): value for key, value in sent.items()}]).encode())
+    [cdr] = commons([record], "notifications")
+    assert (cdr["from_number"], cdr["call_id"], cdr["answered"]) == ("0720000001", "a", True)
+
+
+@pytest.mark.parametrize(
+    "ai_data",
+    [
+        None,
+        {},
+        {"insights": None, "emotions": None, "transcript": None},
+        {"transcript": [{"speaker": "Speaker0", "text": "secret words", "startTime": 1.5, "endTime": None}]},
+        {"transcript": [{"text": "secret words"}]},
+        7,
+    ],
+)
+def test_parts_of_ai_data_may_be_missing_and_no_warning_shows_what_was_said(ai_data: Any) -> None:
+    told: list[str] = []
+    schema = native(PROVIDER.call("notifications").columns, None, told.append)
+    sent = {"caller": "0720000001", "ivruniqueid": "a", "aiData": ai_data, "CustomData": ai_data}
+    assert len(list(schema.rows(Page([sent])))) == 1
+    assert "secret" not in str(told)
+
+
+def test_what_has_no_end_is_refused_before_memory_is_full() -> None:
+    """A line of zeros, and an object that goes on for ever."""
+    mebibyte = b" " * 2**20 + b"\n"
+    for endless in ([b"\0" * (2**26 + 1)], itertools.chain([b"{"], itertools.repeat(mebibyte))):
+        with pytest.raises(UsageError, match="has more than 64 MiB"):
+            list(PROVIDER.call("notifications").fetch(None, None, None, {"file": iter(endless)}))
+    many = itertools.chain(itertools.repeat(plain(A) + b"\n", 3), [mebibyte] * 70)
+    assert len(list(PROVIDER.call("notifications").fetch(None, None, None, {"file": many}))) == 1

@@ -47,38 +47,56 @@ LONG_CALL = timedelta(hours=2)
 """Hardly a call lasts longer: a window that was over so long ago is not said to miss calls in progress."""
 
 
-def reachable(window: Window, lag: timedelta, now: datetime, title: str) -> tuple[Window | None, list[Note | Gap]]:
-    """Return the part of the window whose calls the provider can have by now, or None, and what to say of the rest.
+def reachable(
+    window: Window, lag: timedelta, now: datetime, title: str, *, cut: bool = True
+) -> tuple[Window | None, list[Note | Gap]]:
+    """Return the part of a window to ask for, or None, and what to say of the calls that may be missing from it.
 
-    A window that reaches to now asks for what there is so far, and is told how far that is. A window that was over
-    before, and whose last minutes the provider does not have yet, is incomplete. A provider has a call when it has
-    ended: of a window that is only just over, calls still in progress are missing, which is said.
+    A provider has a call when it has ended, or up to `lag` later. A window that reaches to now is asked for up to now,
+    and a note says from when on calls may be missing. If the provider refuses newer times (`cut`), the window ends
+    `lag` before now. A window that was over before now, and whose last minutes may not be there yet, is incomplete.
+
+    Args:
+        window: What the user asked for.
+        lag: How long after the end of a call the provider can be relied upon to have it.
+        now: The present.
+        title: The provider.
+        cut: Whether the provider refuses times after `now - lag`.
     """
     newest = (now - lag).replace(microsecond=0)
     if window.until <= newest:
         if newest - window.until >= LONG_CALL:
             return window, []
-        return window, [
-            Note(
-                f"{title} has a call when it has ended: calls of this window that were in progress at "
-                f"{rfc3339(newest)} are not here; export it again later to have them too"
-            )
-        ]
-    there = Window(window.since, newest) if window.since < newest else None
-    ends = rfc3339(max(newest, window.since))
+        short = f"calls that were still in progress at {rfc3339(newest)} are not included (-v says more)"
+        return window, _recent(short, title, lag)
+    if cut:
+        there = Window(window.since, newest) if window.since < newest else None
+    else:
+        there = Window(window.since, min(window.until, now)) if window.since < now else None
     if window.until >= now - UP_TO_NOW:
-        text = (
-            f"{title} has the calls that ended by {rfc3339(newest)}; those in progress then come when they end: let "
-            f"the next export begin as long before {ends} as a call may last, and drop by its id what comes twice"
-        )
-        return there, [Note(text)]
+        short = f"from {rfc3339(newest)} on, calls may still be missing (-v says more)"
+        if cut:
+            short = f"{title} has no calls after {rfc3339(newest)} yet (-v says more)"
+        return there, _recent(short, title, lag)
     minutes = max(1, -((newest - window.until) // timedelta(minutes=1)))
-    return there, [
-        Gap(
-            f"{title} does not have the calls from {ends} to {rfc3339(window.until)} yet",
-            f"run it again in {minutes} min",
-        )
-    ]
+    since, until = rfc3339(max(newest, window.since)), rfc3339(window.until)
+    yet = "does not have" if cut else "may not have all of"
+    return there, [Gap(f"{title} {yet} the calls from {since} to {until} yet", f"run it again in {minutes} min")]
+
+
+RECENT = "recent"
+"""The topic of a note that says from when on calls may be missing."""
+
+
+def _recent(short: str, title: str, lag: timedelta) -> list[Note | Gap]:
+    """Return one short note, and a longer one for those who ask for details."""
+    minutes = lag // timedelta(minutes=1)
+    long = (
+        f"{title} has a call when it has ended, or up to {minutes} min later; calls still in progress are not "
+        "included. To get them, overlap the next export by the length of a long call and drop duplicates by record_id, "
+        "or use sync"
+    )
+    return [Note(short, topic=RECENT), Note(long, "debug", RECENT)]
 
 
 A_ZONE = timedelta(hours=26)

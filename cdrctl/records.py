@@ -75,10 +75,17 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the user should know that loses no record; a warning if the provider's answer was wrong."""
+    """Something the user should know that loses no record.
+
+    Args:
+        text: A sentence.
+        level: A warning if the provider's answer was wrong; `debug` for details that -v shows.
+        topic: What it is about, where several profiles say the same and one line is enough.
+    """
 
     text: str
-    level: Literal["note", "warning"] = "note"
+    level: Literal["note", "warning", "debug"] = "note"
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from cdrctl.export import LONG_CALL, SAME_ID, Tally, by_their_clock, keyed, keys_of, reachable, rows
+from cdrctl.export import LONG_CALL, RECENT, SAME_ID, Tally, by_their_clock, keyed, keys_of, reachable, rows
 from cdrctl.fetchers import Call, load
 from cdrctl.records import Done, Gap, Note, Page, Piece, Record, Sheet, iso_instant, native, raw
 from cdrctl.sheet import Reader
@@ -293,35 +293,43 @@ def test_a_window_that_is_there_is_asked_for_whole() -> None:
 def test_a_window_that_is_only_just_over_is_noted_to_miss_calls_in_progress() -> None:
     for until in (NOON - LAG, NOON - LAG - LONG_CALL + timedelta(seconds=1)):
         recent = Window(DAY.since, until)
-        window, said = reachable(recent, LAG, NOON, "Acme")
+        window, said = reachable(recent, LAG, NOON, "Acme", cut=False)
         assert window == recent
-        assert [type(one) for one in said] == [Note]
+        assert levels(said) == ["note", "debug"]
         assert "in progress at 2026-11-20T11:55:00.000Z" in said[0].text  # type: ignore[union-attr]
 
 
-def test_a_window_up_to_now_is_noted_to_end_earlier() -> None:
-    window, said = reachable(DAY, LAG, NOON, "Acme")
-    assert window == Window(DAY.since, NOON - LAG)
-    assert said == [
-        Note(
-            "Acme has the calls that ended by 2026-11-20T11:55:00.000Z; those in progress then come when they end: "
-            "let the next export begin as long before 2026-11-20T11:55:00.000Z as a call may last, and drop by its "
-            "id what comes twice"
-        )
-    ]
+def levels(said: list[Note | Gap]) -> list[str]:
+    """Return the levels of notes on the newest calls: a short one for all, and a long one for -v."""
+    assert all(isinstance(one, Note) and one.topic == RECENT for one in said)
+    return [one.level for one in said if isinstance(one, Note)]
 
 
-def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete() -> None:
-    window, said = reachable(Window(DAY.since, NOON - timedelta(seconds=61)), LAG, NOON, "Acme")
-    assert window == Window(DAY.since, NOON - LAG)
+def test_a_window_up_to_now_is_asked_for_up_to_now() -> None:
+    """What the provider has of the last minutes comes, and one short note says from when on calls may be missing."""
+    for until in (NOON, NOON - timedelta(seconds=60), NOON + timedelta(days=2)):
+        window, said = reachable(Window(DAY.since, until), LAG, NOON, "Acme", cut=False)
+        assert window == Window(DAY.since, min(until, NOON))
+        assert levels(said) == ["note", "debug"]
+        assert "2026-11-20T11:55:00.000Z" in said[0].text  # type: ignore[union-attr]
+        assert len(said[0].text) < 80  # type: ignore[union-attr]
+
+
+def test_a_window_up_to_now_is_cut_where_the_provider_refuses_newer_times() -> None:
+    for until in (NOON, NOON - timedelta(seconds=60), NOON + timedelta(days=2)):
+        window, said = reachable(Window(DAY.since, until), LAG, NOON, "Acme")
+        assert window == Window(DAY.since, NOON - LAG)
+        assert levels(said) == ["note", "debug"]
+        assert "2026-11-20T11:55:00.000Z" in said[0].text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete(cut: bool) -> None:  # noqa: FBT001
+    asked = Window(DAY.since, NOON - timedelta(seconds=61))
+    window, said = reachable(asked, LAG, NOON, "Acme", cut=cut)
+    assert window == (Window(DAY.since, NOON - LAG) if cut else asked)
     assert isinstance(said[0], Gap)
     assert said[0].hint == "run it again in 4 min"
-
-
-def test_a_window_that_ends_a_minute_ago_is_one_up_to_now() -> None:
-    window, said = reachable(Window(DAY.since, NOON - timedelta(seconds=60)), LAG, NOON, "Acme")
-    assert window == Window(DAY.since, NOON - LAG)
-    assert [type(one) for one in said] == [Note]
 
 
 def test_it_is_cut_at_a_whole_second() -> None:
@@ -339,6 +347,12 @@ def test_a_window_of_which_nothing_is_there_asks_for_nothing(minutes: int) -> No
     assert said[0].what == (
         f"Acme does not have the calls from 2026-11-20T11:{60 - minutes}:00.000Z to 2026-11-20T11:58:00.000Z yet"
     )
+
+
+def test_a_window_in_the_future_asks_for_nothing() -> None:
+    window, said = reachable(Window(NOON, NOON + timedelta(hours=1)), LAG, NOON, "Acme", cut=False)
+    assert window is None
+    assert levels(said) == ["note", "debug"]
 
 
 # The provider's clock

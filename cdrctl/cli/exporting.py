@@ -32,6 +32,7 @@ from cdrctl.errors import (
     near,
 )
 from cdrctl.export import (
+    RECENT,
     Tally,
     at_once,
     by_their_clock,
@@ -233,13 +234,20 @@ def fetched(
     shared: Mapping[str, Any],
     zone: tzinfo,
     options: Mapping[str, Any],
+    *,
+    told: bool = False,
 ) -> tuple[windows.Window | None, Iterator[Piece]]:
-    """Return the window asked for, as far as it can be had by now, and the pieces of a call in it."""
+    """Return the window asked for, as far as it can be had by now, and the pieces of a call in it.
+
+    Among these is a note that calls may be missing at the end of the window, unless it has been told.
+    """
     if not call.windowed:
         return None, call.fetch(profile.client, profile.settings, None, options)
     now = the_clock(session).now()
     asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
-    window, rest = reachable(asked, call.lag, now, provider.title)
+    window, rest = reachable(asked, call.lag, now, provider.title, cut=call.refuses_newer)
+    if told:
+        rest = [piece for piece in rest if not is_recent(piece)]
     jobs = shared.get("jobs", 0)  # none where several profiles are asked at the same time anyway
     if (
         shared["limit"] is not None and shared["sort"] is None
@@ -260,6 +268,11 @@ def fetched(
     uncut = shared["schema"] == "raw"
     pieces = fetch_window(call, profile, window, options, now, provider.title, raw=uncut, ahead=ahead, jobs=jobs)
     return window, _after(rest, pieces)
+
+
+def is_recent(piece: Note | Gap) -> bool:
+    """Return whether a piece is the short note that calls may be missing at the end of a window."""
+    return isinstance(piece, Note) and piece.topic == RECENT and piece.level == "note"
 
 
 def fetch_window(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -28,6 +29,7 @@ from cdrctl.cli.exporting import (
     endings,
     fetched,
     field_names,
+    is_recent,
     local,
     output_format,
     own_options,
@@ -40,9 +42,9 @@ from cdrctl.cli.exporting import (
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
-from cdrctl.export import Tally, keyed, rows
+from cdrctl.export import Tally, keyed, reachable, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import KEY_COLUMN, Row, Schema, common
+from cdrctl.records import KEY_COLUMN, Note, Row, Schema, common
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -218,6 +220,7 @@ def _pages(
     waiting: queue.Queue[_Waiting] = queue.Queue(PAGES_WAITING)
     enough = threading.Event()
     running = [part for part in parts if part.profile is not None]
+    _say_what_may_be_missing(session, running, given, zone)
 
     def hand_over(part: Part, page: Sequence[Row] | None) -> bool:
         while not enough.is_set():
@@ -289,6 +292,22 @@ def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
             return waiting.get(timeout=POLL_SECONDS)
 
 
+def _say_what_may_be_missing(session: Session, running: Sequence[Part], given: Mapping[str, Any], zone: Any) -> None:
+    """Say in one line for all profiles that calls may be missing at the end of the window."""
+    now = the_clock(session).now()
+    found: list[tuple[timedelta, str]] = []
+    for part in running:
+        assert part.provider is not None  # noqa: S101 - who is running has both
+        call, own = part.provider.calls[0], part.profile and part.profile.settings and part.profile.settings.timezone
+        with suppress(UsageError):  # which is raised by the part itself
+            since = given["since"] or call.default_since
+            asked = windows.window(since, given["until"], zone=zone or windows.zone(own or "UTC"), now=now)
+            _, rest = reachable(asked, call.lag, now, part.provider.title, cut=call.refuses_newer)
+            found += [(call.lag, piece.text) for piece in rest if isinstance(piece, Note) and is_recent(piece)]
+    if found and given["limit"] is None:
+        session.voice.tell("note", max(found)[1])
+
+
 def _rows_of(
     session: Session,
     part: Part,
@@ -312,7 +331,7 @@ def _rows_of(
         profile.client.tell = tell
     zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
     options = usual_options(session, call)
-    window, pieces = fetched(session, provider, call, profile, given, zone, options)
+    window, pieces = fetched(session, provider, call, profile, given, zone, options, told=True)
     schema = common(
         call.columns,
         call.common,

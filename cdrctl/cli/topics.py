@@ -211,10 +211,11 @@ TOPICS = {
                 "missing. To that end more is asked for than the window, and cut here."
             ),
             (
-                "A provider has a call some minutes after it has ended. A window that reaches to now is cut there, "
-                "and a note says so; a window that is over, and whose last minutes are not there yet, is incomplete: "
-                "exit code 3. A call in progress comes when it ends: let exports overlap by as much as a call may "
-                "last and drop by `record_id` what comes twice, or let `cdrctl sync` do that."
+                "A provider has a call some minutes after it has ended. A window that reaches to now has every call "
+                "that the provider has by now, and a note says from when on calls may be missing. Webex refuses the "
+                "last minutes: there the window ends earlier. A window that is over, and whose last minutes may not "
+                "be there yet, is incomplete: exit code 3. Calls still in progress are not included: overlap the "
+                "next export and drop duplicates by `record_id`, or use `cdrctl sync`."
             ),
             "What the provider no longer keeps is refused before anything is asked.",
         ),

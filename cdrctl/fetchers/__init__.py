@@ -105,9 +105,10 @@ class Call:
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.
         start_in: The same where the page's context is needed to read it, such as the zone of its times.
-        lag: How long after the end of a call the provider can be relied upon to have its record: later windows are
-            cut there.
+        lag: How long after the end of a call the provider can be relied upon to have its record.
         common: From typed native values by column name to values of the common CDR, or None where it has no meaning.
+        refuses_newer: Whether the provider refuses times that are later than `lag` before now: only then is a window
+            that reaches to now cut.
         default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
         options: What this call takes beside the shared options.
         shown: The columns a table shows when no fields are asked for, as far as they have room: the first ones first.
@@ -159,6 +160,7 @@ class Call:
     alike: tuple[str, ...] = ()
     account_column: str = ""
     stands_for_many: bool = False
+    refuses_newer: bool = False
 
     @property
     def windowed(self) -> bool:

@@ -235,7 +235,8 @@ def _listing(
     by_interaction: bool,
 ) -> Iterator[Piece]:
     assert window is not None  # noqa: S101 - both calls have a window
-    newest = client.clock.now() - SETTLED
+    now = client.clock.now()
+    newest = now - SETTLED if window.until <= now - SETTLED else now
     account = options["account"] or settings.account_id
     if options["page_size"] < 1:
         raise UsageError("--page-size must be at least 1", hint=f"{TITLE} advises 50")

@@ -1108,6 +1108,7 @@ PROVIDER = Provider(
             alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
             account_column="org_uuid",
             lag=FEED.lag + EDGE,
+            refuses_newer=True,
             # Records that come late are in the old window only ("Reports: Detailed Call History"): a day covers them.
             lookback=timedelta(hours=24),
             retention=FEED.keeps,
@@ -1136,6 +1137,7 @@ PROVIDER = Provider(
             alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
             account_column="org_uuid",
             lag=STREAM.lag + EDGE,
+            refuses_newer=True,
             lookback=STREAM.keeps,
             retention=STREAM.keeps,
             longest=STREAM.longest,

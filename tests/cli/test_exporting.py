@@ -137,15 +137,18 @@ def test_messages_can_be_objects() -> None:
 def test_a_window_up_to_now_is_cut_with_a_note() -> None:
     ran = run("webex", "cdrs", "-p", "sandbox", "--since", "2h")
     assert ran.code == 0
-    assert "let the next export begin as long before 2026-11-20T19:54:00.000Z as a call may last" in ran.err
+    assert "Webex has no calls after 2026-11-20T19:54:00.000Z yet" in ran.err
+    assert "overlap the next export" not in ran.err
+    long = run("webex", "cdrs", "-p", "sandbox", "--since", "2h", "-v")
+    assert "overlap the next export" in long.err
     limited = run("webex", "cdrs", "-p", "sandbox", "--since", "2h", "--limit", "1")
-    assert "next export" not in limited.err, "an export that stops early has no such end"
+    assert "has no calls after" not in limited.err, "an export that stops early has no such end"
 
 
 def test_a_window_that_is_only_just_over_is_said_to_miss_calls_in_progress() -> None:
     recent = run("webex", "cdrs", "-p", "sandbox", "--since", "4h", "--until", "30m")
     assert recent.code == 0
-    assert "in progress at 2026-11-20T19:54:00.000Z are not here" in recent.err
+    assert "in progress at 2026-11-20T19:54:00.000Z are not included" in recent.err
     assert "in progress" not in run("webex", "cdrs", "-p", "sandbox", "--since", "4h", "--until", "3h").err
 
 

@@ -19,6 +19,7 @@ An interrupted run ends with 130 and needs no class: it is KeyboardInterrupt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -118,6 +119,10 @@ LIKE = 0.1
 """How much less like a word than the nearest one another may be, to be named as well: 1 would be all of it."""
 
 
+ALIKE = 0.45
+"""How alike two names must be, at least, for one to be proposed for the other; 1 is equal."""
+
+
 def near(word: str, names: Iterable[str]) -> str:
     """Return `did you mean x? `, to stand before what else is known, or nothing where none is like this word."""
     from difflib import SequenceMatcher, get_close_matches  # noqa: PLC0415 - only on the way to a refusal
@@ -127,3 +132,19 @@ def near(word: str, names: Iterable[str]) -> str:
     likeness = [SequenceMatcher(None, one, word.casefold()).ratio() for one in found]
     close = [known[one] for one, like in zip(found, likeness, strict=True) if like > likeness[0] - LIKE]
     return f"did you mean {' or '.join(close)}? " if close else ""
+
+
+def nearest(word: str, names: Iterable[str]) -> list[str]:
+    """Return up to three names like a word: those that contain it or begin alike count as like it, too."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only on the way to a refusal
+
+    folded = word.casefold()
+
+    def likeness(name: str) -> float:
+        other = name.casefold()
+        whole = SequenceMatcher(None, other, folded).ratio()
+        parts = [SequenceMatcher(None, part, folded).ratio() for part in re.split(r"[_.]", other)]
+        return max(whole, max(parts) - 0.1)
+
+    found = sorted(((likeness(name), name) for name in names), key=lambda one: -one[0])
+    return [name for like, name in found[:3] if like >= ALIKE]

@@ -24,7 +24,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cdrctl import PROVIDERS
-from cdrctl.errors import ProviderError, UsageError, near
+from cdrctl.errors import ProviderError, UsageError, near, nearest
 from cdrctl.placeholders import is_placeholder
 from cdrctl.windows import Window, rfc3339
 
@@ -1041,10 +1041,16 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
 
 
 def no_field(name: str, known: Collection[str]) -> UsageError:
-    """Return the refusal of a field that is no column, with the near one or all there are."""
-    where = "--schema common has it; " if any(name == column.name for column in COMMON) else ""
-    fields = near(name, known).rstrip() or f"the fields are: {', '.join(known)}"
-    return UsageError(f"there is no field {name!r} here", hint=where + fields)
+    """Return the refusal of a field that is not a column, with up to three names like it and where to see all."""
+    common = [column.name for column in COMMON]
+    like = nearest(name, known)
+    where = "--schema common has it; " if name in common else ""
+    if not like and not where and (there := nearest(name, common)):
+        where = f"--schema common has {there[0]}; "
+    fields = near(name, known) or (f"the nearest are: {', '.join(like)}; " if like else "")
+    return UsageError(
+        f"there is no field {name!r} here", hint=f"{where}{fields}cdrctl fields PROVIDER CALL lists all fields"
+    )
 
 
 def check_records(records: Any, container: str, provider: str) -> list[Record]:

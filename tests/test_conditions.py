@@ -186,7 +186,7 @@ def test_what_cannot_be_read_is_refused_where_it_stands(text: str, words: str) -
 
 
 def test_a_misspelt_field_gets_the_near_one() -> None:
-    assert refused("directoin = a").hint == "did you mean direction?"
+    assert (refused("directoin = a").hint or "").startswith("did you mean direction? ")
 
 
 @pytest.mark.parametrize(

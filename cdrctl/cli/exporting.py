@@ -417,7 +417,8 @@ def colored(session: Session, path: str | None = None) -> bool:
 def say_aside(session: Session, target: str | None) -> None:
     """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
     to_stdout = target in {None, "-"}
-    session.voice.aside = not to_stdout or not session.world.stdout_is_terminal
+    # What reads a pipe may write to the same terminal, where a line of progress would stand in its way.
+    session.voice.aside = not to_stdout or not (session.world.stdout_is_terminal or session.world.stdout_is_pipe)
     left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
     session.voice.stays = f"{left}: run it again"
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import select
+import stat
 import sys
 import threading
 import traceback
@@ -36,6 +37,7 @@ class World:
         stderr_is_terminal: Whether somebody reads the messages as they come.
         width: Columns of the terminal.
         clock: Time and waiting.
+        stdout_is_pipe: Whether another program reads the data; its own output may share the terminal.
         transport: In place of the network, in tests.
     """
 
@@ -49,6 +51,7 @@ class World:
     width: int
     clock: Clock | None = None
     transport: httpx.BaseTransport | None = None
+    stdout_is_pipe: bool = False
 
 
 def this_world() -> World:
@@ -71,7 +74,16 @@ def this_world() -> World:
         stdout_is_terminal=terminal(sys.stdout),
         stderr_is_terminal=terminal(sys.stderr),
         width=_width(),
+        stdout_is_pipe=_is_pipe(sys.stdout),
     )
+
+
+def _is_pipe(stream: TextIO | None) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode if stream is not None else 0
+    except (OSError, ValueError):  # closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 USUAL_WIDTH = 80

@@ -71,11 +71,28 @@ def read(template: str) -> list[tuple[str, str | None, str]]:
         raise UsageError(f"--template cannot be read: {error}", hint=_EXAMPLE) from None
     parts: list[tuple[str, str | None, str]] = []
     for text, name, spec, conversion in found:
-        if name is not None and (not name.strip() or conversion is not None or not _SPEC.fullmatch(spec or "")):
-            raise UsageError(f"--template cannot be read at {{{name}}}", hint=_EXAMPLE)
+        if name is not None:
+            _check(name, spec or "", conversion)
         typed = re.sub(r"\\([tn\\])", lambda match: _TYPED[match[1]], text)
         parts.append((typed, None if name is None else name.strip(), spec or ""))
     return parts
+
+
+def _check(name: str, spec: str, conversion: str | None) -> None:
+    """Refuse what cannot stand between braces, naming the part at fault.
+
+    Raises:
+        UsageError: The field has no name, or is followed by something that is not a width.
+    """
+    if not name.strip():
+        raise UsageError("--template has braces without a field in them", hint=_EXAMPLE)
+    if conversion is not None:
+        raise UsageError(f"--template: {{{name}}} cannot have !{conversion}", hint=f"leave !{conversion} out")
+    if not _SPEC.fullmatch(spec):
+        raise UsageError(
+            f"--template: {spec!r} after {name} is not a width",
+            hint=f"write < or > or ^ and a width, as in {{{name}:>20}}, or .10 to cut, as in {{{name}:.10}}",
+        )
 
 
 def fields_of(template: str) -> Iterator[str]:

@@ -152,8 +152,8 @@ def test_of_several_profiles_all_records_are_looked_at_and_sorted() -> None:
         (("--sort", ","), "--sort names no field"),
         (("--template", "{duratoin}"), "there is no field 'duratoin' here"),
         (("--template", "{"), "--template cannot be read"),
-        (("--template", "{start_time.year!r}"), "--template cannot be read"),
-        (("--template", "{start_time:{duration}}"), "--template cannot be read"),
+        (("--template", "{start_time.year!r}"), "cannot have !r"),
+        (("--template", "{start_time:{duration}}"), "after start_time is not a width"),
         (("--template", "nothing"), "--template names no field"),
         (("--template", "{duration}", "-f", "csv"), "--template is a format of its own"),
         (("--template", "{duration}", "--fields", "duration"), "--template names its own fields"),
@@ -337,3 +337,24 @@ def test_a_field_that_nobody_knows_yet_can_be_looked_at_beside_chosen_ones() -> 
         "2",
     )
     assert [[*one] for one in ran.lines] == [["id"], ["id"]]
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [("{talk_seconds:>6d}", "'>6d'"), ("{user!r}", "!r"), ("{user:=10}", "'=10'"), ("{}", "without a field")],
+)
+def test_a_template_that_cannot_be_read_names_the_part_at_fault(template: str, fault: str) -> None:
+    ran = run("webex", "cdrs", *YESTERDAY, "--schema", "common", "--template", template)
+    assert (ran.code, ran.out) == (2, "")
+    assert fault in ran.err.splitlines()[0]
+
+
+@pytest.mark.parametrize("option", ["--fields", "--sort", "--where", "--template"])
+def test_an_unknown_field_gets_at_most_three_names_and_where_all_are(option: str) -> None:
+    written = {"--where": "duration>1", "--template": "{duration}"}.get(option, "duration")
+    ran = run("kazoo", "cdrs", *YESTERDAY, option, written)
+    assert (ran.code, ran.out) == (2, "")
+    hint = ran.err.splitlines()[1]
+    assert "duration_seconds" in hint
+    assert "cdrctl fields" in hint
+    assert len(hint) < 160

@@ -7,9 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from cdrctl.cli.exporting import say_aside
+from cdrctl.cli.run import Session
 from cdrctl.cli.world import Voice, World
 from cdrctl.masking import MASK
 
@@ -157,3 +161,14 @@ def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
     voice.tell("debug", "GET / -> 200")
     voice.tell("progress", "7 records")
     assert shown() == "7 records"
+
+
+def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path: Path) -> None:
+    """`cdrctl … | head` and the messages of cdrctl share the terminal."""
+    for pipe in (False, True):
+        place = replace(world(io.StringIO(), terminal=True), stdout_is_terminal=False, stdout_is_pipe=pipe)
+        opened = Session(place, Voice(place), tmp_path / "config.toml")
+        say_aside(opened, None)
+        assert opened.voice.aside is not pipe
+        say_aside(opened, "calls.csv")
+        assert opened.voice.aside

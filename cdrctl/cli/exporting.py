@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
 SANDBOX = "sandbox"
 SCHEMAS = ("native", "common", "raw")
+TIMES = ("utc", "local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def export_call(
     say_aside(session, shared["output"])
     chosen = choice(shared, field_names(shared["fields"]))
     header = has_header(shared, form)
+    local_times = wants_local_times(shared, form)
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
     color = form == "table" and colored(session, shared["output"])
@@ -125,7 +127,8 @@ def export_call(
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
             template=shared["template"] or "",
-            **local(form, own_zone, typed_times(shared, windowed=call.windowed), "UTC unless --tz says otherwise"),
+            **local(shared, form, own_zone, "UTC unless --tz says otherwise", windowed=call.windowed),
+            local_times=local_times,
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
             warn=lambda text: session.voice.tell("warning", text),
@@ -150,7 +153,10 @@ def export_call(
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
                 arranged = kept.arranged(pages, schema, tally, tell)
-                writers.load(form)(kept.written(schema), arranged, out, look)
+                written = kept.written(schema)
+                if local_times:
+                    arranged = writers.localized(form, arranged, written, zone)
+                writers.load(form)(written, arranged, out, look)
     conclude(tally, shared)
 
 
@@ -328,13 +334,40 @@ def typed_times(shared: Mapping[str, Any], *, windowed: bool) -> str:
     return "--where is" if where else ""
 
 
-def local(form: str, said: tzinfo | None, typed: str, zone: str) -> dict[str, Any]:
-    """Return the zone of a table's times: the one that was said, else that of the machine.
+def wants_local_times(shared: Mapping[str, Any], form: str) -> bool:
+    """Return whether times are to be written with an offset.
 
-    What is typed without a zone is in the same one on every machine: so the table says which where it shows another.
+    Raises:
+        UsageError: --times is neither utc nor local, or the format cannot have local times.
     """
+    which = shared["times"]
+    if which not in {None, *TIMES}:
+        raise UsageError(f"--times is utc or local, not {which!r}", hint=f"{near(which, TIMES)}leave it out for utc")
+    if which is None:
+        return False
+    if which == "local" or shared["schema"] == "raw":
+        writers.check_local_times(form, shared["schema"])
+    return bool(which == "local")
+
+
+def local(
+    shared: Mapping[str, Any],
+    form: str,
+    said: tzinfo | None,
+    zone: str,
+    *,
+    windowed: bool,
+) -> dict[str, Any]:
+    """Return the zone of the times that people read: the one that was named, else in a table that of the machine.
+
+    Times that are typed without a zone are read in the same zone on every machine, so a table that shows another zone
+    says so.
+    """
+    if shared["times"] == "utc" and form == "table":
+        return {"zone": windows.zone("UTC")}
     if said is not None or form != "table":
         return {"zone": said or windows.zone("UTC")}
+    typed = typed_times(shared, windowed=windowed)
     here = machine_zone()
     if here is None:  # the C library takes UTC for a TZ that it cannot read, and says nothing
         return {"zone": windows.zone("UTC"), "beside": "; TZ does not name a time zone"}

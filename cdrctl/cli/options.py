@@ -101,6 +101,16 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
         ),
         None,
     ),
+    "times": (
+        str | None,
+        option(
+            "--times",
+            about="utc: times as …Z; local: times with the offset of --tz. Default: utc, and local in a table.",
+            metavar="WHICH",
+            panel="Output",
+        ),
+        None,
+    ),
     "format": (
         str | None,
         option(

@@ -37,7 +37,7 @@ from cdrctl.cli.exporting import (
     rehearse,
     say_aside,
     the_clock,
-    typed_times,
+    wants_local_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session, read_profiles
@@ -92,6 +92,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     form = output_format(session, given)
     say_aside(session, given["output"])
     chosen, header = choice(given, field_names(given["fields"])), has_header(given, form)
+    local_times = wants_local_times(given, form)
     asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
     database = writers.is_database(form)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
@@ -109,7 +110,8 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         for_spreadsheets=given["spreadsheet_safe"],
         header=header,
         template=given["template"] or "",
-        **local(form, zone, typed_times(given, windowed=True), "each profile's zone, or UTC"),
+        **local(given, form, zone, True, "each profile's zone, or UTC"),
+        local_times=local_times,
         **endings(None, chosen.fields),
         name=COMMON_NAME,
         warn=lambda text: session.voice.tell("warning", text),
@@ -124,7 +126,10 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             pages = _counted(_pages(session, parts, given, chosen, zone, database=database), whole)
             pages = _unless_all_failed(session, parts, pages)
             arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
-            writers.load(form)(chosen.written(asked), arranged, out, look)
+            written = chosen.written(asked)
+            if local_times:
+                arranged = writers.localized(form, arranged, written, look.zone)
+            writers.load(form)(written, arranged, out, look)
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts, len(parts))
     left_out = sum(part.tally.left_out for part in parts)

@@ -94,6 +94,7 @@ class Look:
         template: How a record is written, where the format is `template`.
         name: What the records are, such as `webex_cdrs`: the name of a table or of a sheet.
         warn: Is told what the user should know of how it was written.
+        local_times: Whether times are to be those of the zone; a table's always are.
     """
 
     width: int
@@ -111,6 +112,7 @@ class Look:
     template: str = ""
     name: str = "records"
     warn: Callable[[str], None] = lambda _text: None
+    local_times: bool = False
 
 
 def load(name: str) -> Write:
@@ -152,6 +154,24 @@ def is_database(name: str) -> bool:
         ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
     """
     return bool(getattr(_module(name), "DATABASE", False))
+
+
+def check_local_times(name: str, schema: str) -> None:
+    """Refuse local times in a format, or in a schema, that cannot have them.
+
+    Raises:
+        UsageError: The format stores instants, or the records are raw.
+    """
+    from cdrctl.writers import times  # noqa: PLC0415 - only with --times
+
+    times.check(name, schema)
+
+
+def localized(name: str, pages: Pages, schema: Schema, zone: tzinfo) -> Pages:
+    """Return pages whose times have the offset of a zone; a table and a workbook change theirs themselves."""
+    from cdrctl.writers import times  # noqa: PLC0415 - only with --times
+
+    return pages if name in {"table", "xlsx"} else times.in_zone(pages, schema, zone)
 
 
 def format_of(path: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,11 @@ from xlsxwriter.exceptions import FileCreateError
 
 from cdrctl.errors import OutputError
 from cdrctl.writers.values import columns_of, text_of, utf8
+from cdrctl.zones import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import tzinfo
     from typing import BinaryIO
 
     from cdrctl.records import Column, Kind, Schema, Value
@@ -48,6 +50,7 @@ _FORMATS: Mapping[Kind, str] = {
     "text": "@",  # text it stays when somebody edits it
     "time": 'yyyy-mm-dd hh:mm:ss.000"Z"',  # a spreadsheet has no zones: each cell shows that it is UTC
 }
+_LOCAL = "yyyy-mm-dd hh:mm:ss"  # the header names the zone
 _NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
 _WIDTHS: Mapping[Kind, int] = {"time": 25, "text": 18, "list": 18}
 _OTHER_WIDTH = 12
@@ -72,7 +75,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
         book = Workbook(made, {"constant_memory": True, "tmpdir": place})
         book.use_zip64()
         try:
-            _fill(book, columns, pages, look.name)
+            _fill(book, columns, pages, look)
             with _told():
                 book.close()
         finally:
@@ -86,37 +89,45 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
                 out.write(piece)
 
 
-def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, name: str) -> None:
-    formats = {kind: book.add_format({"num_format": form}) for kind, form in _FORMATS.items()}
+def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: Look) -> None:
+    forms = {**_FORMATS, "time": _LOCAL} if look.local_times else _FORMATS
+    formats = {kind: book.add_format({"num_format": form}) for kind, form in forms.items()}
     head = book.add_format({"bold": True})
+    zone = look.zone if look.local_times else UTC
     with _told():
-        sheet, row = _sheet(book, columns, name, head), 1
+        sheet, row = _sheet(book, columns, look, head), 1
     for page in pages:
         with _told():
             for values in page:  # rows: raw records have been refused
                 if row == ROWS:
                     sheet.autofilter(0, 0, row - 1, len(columns) - 1)
-                    sheet, row = _sheet(book, columns, name, head), 1
-                _write_row(sheet, row, list(values), columns, formats)
+                    sheet, row = _sheet(book, columns, look, head), 1
+                _write_row(sheet, row, list(values), columns, formats, zone)
                 row += 1
     sheet.autofilter(0, 0, row - 1, len(columns) - 1)
 
 
-def _sheet(book: Workbook, columns: Sequence[Column], name: str, head: Any) -> Any:
+def _sheet(book: Workbook, columns: Sequence[Column], look: Look, head: Any) -> Any:
     """Return a new sheet with its header."""
     number = len(book.worksheets()) + 1
-    title = re.sub(r"[\[\]:*?/\\']", "_", name)[:_NAME]
+    title = re.sub(r"[\[\]:*?/\\']", "_", look.name)[:_NAME]
     sheet = book.add_worksheet(title if number == 1 else f"{title} {number}")
     sheet.freeze_panes(1, 0)
     sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})  # telephone numbers are text on purpose
     for at, column in enumerate(columns):
         sheet.set_column(at, at, _WIDTHS.get(column.kind, _OTHER_WIDTH))
-        _write_text(sheet, 0, at, column.name, column, head)
+        zone = f" ({name_of(look.zone)})" if column.kind == "time" and look.local_times else ""
+        _write_text(sheet, 0, at, column.name + zone, column, head)
     return sheet
 
 
 def _write_row(
-    sheet: Any, row: int, values: Sequence[Value], columns: Sequence[Column], formats: Mapping[Kind, Any]
+    sheet: Any,
+    row: int,
+    values: Sequence[Value],
+    columns: Sequence[Column],
+    formats: Mapping[Kind, Any],
+    zone: tzinfo,
 ) -> None:
     for at, (value, column) in enumerate(zip(values, columns, strict=True)):
         if value is None:
@@ -125,7 +136,7 @@ def _write_row(
             sheet.write_boolean(row, at, value)
             continue
         text = text_of(value)
-        if column.kind == "time" and (moment := _moment(text)):
+        if column.kind == "time" and (moment := _moment(text, zone)):
             sheet.write_datetime(row, at, moment, formats["time"])
         elif column.kind in _NUMBERS and _is_number(text):
             sheet.write_number(row, at, float(text), formats[column.kind])
@@ -133,12 +144,17 @@ def _write_row(
             _write_text(sheet, row, at, text, column, formats["text"])
 
 
-def _moment(text: str) -> datetime | None:
-    """Return a time of the contract's form, in UTC and as spreadsheets have it, without a zone; None for all else."""
+def _moment(text: str, zone: tzinfo) -> datetime | None:
+    """Return a time of the contract's form as the clocks of a zone show it, without the zone; None for other text.
+
+    UTC has milliseconds. Other zones have whole seconds, because that is what people read.
+    """
     try:
-        found = datetime.fromisoformat(text).replace(tzinfo=None) if _TIME(text) else None
-    except ValueError:
+        found = datetime.fromisoformat(text).astimezone(zone).replace(tzinfo=None) if _TIME(text) else None
+    except (ValueError, OverflowError):
         return None
+    if found is not None and zone is not UTC:
+        found = found.replace(microsecond=0)
     return found if found is not None and found >= _FIRST_DAY else None
 
 

@@ -57,6 +57,7 @@ VALUES: Mapping[str, Value] = {
     "--since": TIMES,
     "--until": TIMES,
     "--tz": "zone",
+    "--times": [["utc", "2026-11-19T08:00:00.000Z"], ["local", "with the offset of --tz"]],
     "--format": "format",
     "sync --format": KEPT,
     "fill --format": KEPT,

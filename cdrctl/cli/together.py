@@ -110,7 +110,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         for_spreadsheets=given["spreadsheet_safe"],
         header=header,
         template=given["template"] or "",
-        **local(given, form, zone, True, "each profile's zone, or UTC"),
+        **local(given, form, zone, "each profile's zone, or UTC", windowed=True),
         local_times=local_times,
         **endings(None, chosen.fields),
         name=COMMON_NAME,

@@ -189,6 +189,10 @@ TOPICS = {
                 "day has 23 or 25 hours when the clocks change. With --tz Europe/Berlin, at the same moment:"
             ),
             TIMES_IN_BERLIN,
+            (
+                "Files have times in UTC, such as 2026-11-19T08:00:00.000Z. `--times local` writes them with the offset "
+                "of --tz, such as 2026-11-19T09:00:00.000+01:00, or of the profile's `timezone`. Tables show local times."
+            ),
             "Other dates are read where they have one meaning only. What could mean two things is refused:",
             TIMES_REFUSED,
             "A duration, as for --longest-call, is a number and a unit: 90s, 90m, 1.5h, 24h, 7d or 2w.",

@@ -7,6 +7,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import openpyxl
@@ -42,14 +43,15 @@ def test_the_instants_stay_and_tables_are_as_rows(moments: list[datetime], name:
 
 
 def test_what_is_not_a_time_stays() -> None:
-    rows = [[None, "2026-11-19T08:00:00.000Z"], ["soon", "x"], [5, "x"]]
+    rows: list[list[Any]] = [[None, "2026-11-19T08:00:00.000Z"], ["soon", "x"], [5, "x"]]
     assert [*in_zone([rows], SCHEMA, ZoneInfo("Europe/Berlin"))] == [rows]
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "template"])
 def test_every_text_format_has_the_offset(form: str) -> None:
-    words = ("--template", "{record_id}\t{start_time}") if form == "template" else ("-f", form)
-    words = (*EXPORT[: -len(FIELDS)], *words) if form == "template" else (*EXPORT, *words)
+    words: tuple[str, ...] = (*EXPORT, "-f", form)
+    if form == "template":
+        words = (*EXPORT[: -len(FIELDS)], "--template", "{record_id}\t{start_time}")
     ran, plain = run(*words, "--times", "local"), run(*words)
     assert ran.code == 0, ran.err
     found, expected = times(form, ran.out), times(form, plain.out)

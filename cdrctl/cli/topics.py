@@ -190,8 +190,9 @@ TOPICS = {
             ),
             TIMES_IN_BERLIN,
             (
-                "Files have times in UTC, such as 2026-11-19T08:00:00.000Z. `--times local` writes them with the offset "
-                "of --tz, such as 2026-11-19T09:00:00.000+01:00, or of the profile's `timezone`. Tables show local times."
+                "Files have times in UTC, such as 2026-11-19T08:00:00.000Z. `--times local` writes them with the "
+                "offset of --tz, such as 2026-11-19T09:00:00.000+01:00, or of the profile's `timezone`. Tables show "
+                "local times."
             ),
             "Other dates are read where they have one meaning only. What could mean two things is refused:",
             TIMES_REFUSED,

@@ -99,6 +99,7 @@ def export_call(
     database = writers.is_database(form)
     # What makes a record this record may be all it says: a table must be given it whole.
     options["fields"] = kept.needed if shared["schema"] == "native" and not database else None
+    options["strict"] = shared["strict"]
     asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["dry_run"]:

@@ -335,7 +335,7 @@ def _rows_of(
     if profile.client is not None:
         profile.client.tell = tell
     zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
-    options = usual_options(session, call)
+    options = {**usual_options(session, call), "strict": given["strict"]}
     window, pieces = fetched(session, provider, call, profile, given, zone, options, told=True)
     schema = common(
         call.columns,

@@ -96,7 +96,8 @@ class Call:
         fetch: From a client, the settings, the window (None where the call has none) and the options to the pieces:
             pages of raw records, gaps and notes. It may yield records outside the window and records twice: the loop
             in `export` cuts on `start` and drops what `identity` has shown before. Among the options is `fields`: the
-            native columns that will be written, or None for all, for a provider that can send fewer. Where a window is
+            native columns that will be written, or None for all, for a provider that can send fewer; and `strict`: to
+            raise DriftError if a list of fields in the request hides a field that is new. Where a window is
             asked for in parts there are `claim`, which returns whether this part is the first to do what is done once,
             and `whole`, the window that the parts make up.
         identity: What makes a record this record; the page's context is added by the loop. Records of one identity and

@@ -45,6 +45,7 @@ from cdrctl.fetchers.callgear_reasons import (
     rules_out_an_answer,
     unanswered_outcome,
 )
+from cdrctl.fetchers.drift import new_fields, new_fields_error, new_fields_warning
 from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     MASK,
@@ -356,8 +357,13 @@ class Report:
                 "until an empty one comes",
             )
 
-    def page(self, span: Mapping[str, str], offset: int, *, first: bool = False) -> tuple[list[Record], int | None]:
-        """Return one page and the total that came with it; `first` asks for nothing but the earliest record."""
+    def page(
+        self, span: Mapping[str, str], offset: int, *, first: bool = False, listed: bool = True
+    ) -> tuple[list[Record], int | None]:
+        """Return one page and the total that came with it.
+
+        `first` asks for nothing but the earliest record; without `listed` the service chooses the fields.
+        """
         while True:
             params: dict[str, Any] = {
                 **span,
@@ -366,12 +372,12 @@ class Report:
                 "offset": offset,
                 "sort": _BY_START if first else self.sort,
             }
-            if self.fields:
+            if self.fields and listed:
                 params["fields"] = list(self.fields)
             try:
                 result = self.account.ask(self.method, params)
             except UnknownParameterError as unknown:
-                if not self.leave_out(unknown):
+                if not listed or not self.leave_out(unknown):
                     raise
             else:
                 total = _total(result)
@@ -412,12 +418,24 @@ def _total(result: Mapping[str, Any]) -> Total:
     return read_total(_metadata(result).get("total_items"))
 
 
+def _refuse_new_fields(report: Report, call: str, window: Window) -> None:
+    """Ask once without the list of fields, which hides new ones.
+
+    Raises:
+        DriftError: The service has a field that is not asked for.
+    """
+    records, _ = report.page(span_of(window, report.zone), 0, first=True, listed=False)
+    names = new_fields(records, PROVIDER.call(call).columns)
+    if names:
+        raise new_fields_error(TITLE, "callgear", call, names)
+
+
 def legs(
     client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
 ) -> Iterator[Piece]:
     """Yield the legs of `get.call_legs_report` that started in the window, and some around it."""
     account = Account(client, settings)
-    return _listing(_report(account, "get.call_legs_report", LEGS, identity, options), window, options)
+    return _listing(_report(account, "get.call_legs_report", LEGS, identity, options), "legs", window, options)
 
 
 def calls(
@@ -427,7 +445,7 @@ def calls(
     report = _report(Account(client, settings), "get.calls_report", CALLS, identity, options)
     if options["ongoing"]:
         report.params = {**report.params, "include_ongoing_calls": True}
-    return _listing(report, window, options)
+    return _listing(report, "calls", window, options)
 
 
 def costs(
@@ -436,7 +454,7 @@ def costs(
     """Yield the costs of `get.financial_call_legs_report` of legs that started in the window, and some around it."""
     report = _report(Account(client, settings), "get.financial_call_legs_report", COSTS, fingerprint, options)
     report.fields = ()  # all of them come without being named
-    return _listing(report, window, options)
+    return _listing(report, "costs", window, options)
 
 
 def users(
@@ -482,7 +500,7 @@ def _report(
     )
 
 
-def _listing(report: Report, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def _listing(report: Report, call: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
     assert window is not None  # noqa: S101 - these calls have a window
     _check_years(window)
     account = report.account
@@ -497,6 +515,8 @@ def _listing(report: Report, window: Window | None, options: Mapping[str, Any]) 
     if requests > MANY_REQUESTS:
         yield Note(f"this takes at least {requests} requests, and {TITLE} allows a number of them per day")
     try:
+        if options.get("strict") and report.fields:
+            _refuse_new_fields(report, call, next(tile(whole, LONGEST_WINDOW)))
         for tiled in tile(whole, LONGEST_WINDOW):
             yield from _stretch(report, tiled)
             report.read_until = tiled.until
@@ -1329,7 +1349,10 @@ def check(client: Client, settings: CallGearSettings) -> str:
     report = _report(account, "get.call_legs_report", LEGS, identity, options)
     name, report.zone = _zone_of(account)
     until = client.clock.now().replace(microsecond=0)
-    records, total = report.page(span_of(Window(until - DAY, until), report.zone), 0)
+    records, total = report.page(span_of(Window(until - DAY, until), report.zone), 0, listed=False)
+    names = new_fields(records, LEG_COLUMNS)
+    if names:
+        client.tell("warning", new_fields_warning(TITLE, "legs", names))
     if total is None or total < len(records):
         found = "legs" if records else "no legs"
     else:

@@ -1169,6 +1169,14 @@ def test_settings_that_cannot_be_are_refused() -> None:
     assert CallGearSettings.model_validate({}).base_url == URL
 
 
+@pytest.mark.parametrize("host", ["dataapi.callgear.com", "dataapi.uiscom.ru", "192.0.2.7", "127.0.0.1.example"])
+def test_a_key_is_sent_without_encryption_to_this_machine_only(host: str) -> None:
+    with pytest.raises(ValueError, match="https://"):
+        CallGearSettings.model_validate({"base_url": f"http://{host}/v2.0"})
+    for local in ("127.0.0.1:8000", "localhost", "[::1]:8000"):
+        assert CallGearSettings.model_validate({"base_url": f"http://{local}/v2.0"}).base_url.startswith("http://")
+
+
 def test_the_calls_are_those_of_the_documents_the_main_one_first() -> None:
     names: Sequence[str] = [call.name for call in PROVIDER.calls]
     assert names == ["legs", "calls", "costs", "users"]

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    DriftError,
+    ProviderError,
+    SignInError,
+    TemporaryError,
+    UsageError,
+)
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.callgear import PROVIDER, CallGearSettings
@@ -234,6 +242,27 @@ def test_rows_that_come_in_while_pages_are_read_are_had_or_said() -> None:
         found = there.ids(SINCE, UNTIL, page_size=40)
         missing = set(there.truth(SINCE, UNTIL)) - set(found)
         assert not missing or there.tally.gaps
+
+
+@pytest.mark.parametrize("call", ["legs", "calls"])
+def test_a_new_field_that_the_list_of_fields_hides_ends_a_strict_export(call: str) -> None:
+    with world({"new_field": "on"}) as there:
+        with pytest.raises(DriftError, match="speech_score") as caught:
+            there.ids(SINCE, UNTIL, call, strict=True)
+        assert caught.value.exit_code == 7
+        assert sorted(there.ids(SINCE, UNTIL, call, strict=False)) == there.truth(SINCE, UNTIL, call)
+        there.sandbox.switch("callgear", "new_field", "off")
+        assert sorted(there.ids(SINCE, UNTIL, call, strict=True)) == there.truth(SINCE, UNTIL, call)
+
+
+def test_a_check_of_the_profile_names_a_new_field() -> None:
+    with world({"new_field": "on"}) as there:
+        PROVIDER.check(there.client, there.settings)
+        [warning] = [text for level, text in there.client_told if level == "warning"]
+        assert "speech_score" in warning
+    with world() as there:
+        PROVIDER.check(there.client, there.settings)
+        assert [text for level, text in there.client_told if level == "warning"] == []
 
 
 @pytest.mark.parametrize("call", ["legs", "calls"])

@@ -1151,6 +1151,14 @@ def test_switch_no_time(switched: Switched, value: str, text: str | None) -> Non
     assert {row["sale_date"] for row in client.rows("calls", *DAY, fields=["start_time", "sale_date"])} == {text}
 
 
+def test_switch_new_field(switched: Switched) -> None:
+    client = switched(exchange=few(24), new_field="on")
+    for call, method in METHODS.items():
+        assert all(("speech_score" in row) is (call != "costs") for row in client.call(method, **window())["data"])
+        named = client.call(method, **window(fields=["start_time"]))["data"]
+        assert {tuple(row) for row in named} == {("start_time",)}
+
+
 def test_switch_times(switched: Switched) -> None:
     client = switched(exchange=few(24))
     local = [row["start_time"] for row in client.rows("legs", *DAY)]

@@ -102,6 +102,10 @@ SMALLEST = timedelta(seconds=1)
 READINGS = 4
 """How often one window is read at most while calls land in it and each reading brings some that were not there."""
 
+UNIT = timedelta(microseconds=1)
+"""The PBX's finest unit of time: so much more is asked for at both ends of a window, in case the PBX takes a bound
+otherwise than its words `ge` and `lt` say."""
+
 ASTRAY = timedelta(minutes=1)
 """A record so far outside of the window that was asked for shows that nobody looked at the filter."""
 
@@ -154,11 +158,11 @@ class Listing:
     claim: Claim = always
 
     def where(self, window: Window | None) -> str:
-        """Return the filter for the calls of a window: its start included, its end not, and what the user wants."""
+        """Return the filter for the calls of a window, a UNIT more at both ends, and what the user wants."""
         parts = [self.condition] if self.condition else []
         if window is not None:
-            parts.append(f"started_at ge {_quoted(_said(window.since))}")
-            parts.append(f"started_at lt {_quoted(_said(window.until))}")
+            parts.append(f"started_at ge {_quoted(_said(window.since - UNIT))}")
+            parts.append(f"started_at lt {_quoted(_said(window.until + UNIT))}")
         return " and ".join(parts)
 
     def page(self, where: str, skip: int, *, size: int | None = None) -> tuple[Sequence[Record], Total]:
@@ -317,9 +321,9 @@ def _stretch(listing: Listing, window: Window) -> Iterator[Piece]:
 
 
 def _alive(listing: Listing, window: Window) -> bool:
-    """Return whether the PBX can answer for the second before a window; if not it is down, and halving is no use."""
+    """Return whether the PBX can answer for a second before a window; if not it is down, and halving is no use."""
     with suppress(TemporaryError):
-        listing.page(listing.where(Window(window.since - SMALLEST, window.since)), 0, size=1)
+        listing.page(listing.where(Window(window.since - 2 * SMALLEST, window.since - SMALLEST)), 0, size=1)
         return True
     return False
 

@@ -140,6 +140,11 @@ SWITCHES: dict[str, Switch] = {
     "changed": CHANGED,
     "version": Switch("22.2", ("22.3", "22.0", "16"), meaning="release imitated; 22.0 and 16 have no /auth"),
     "query": Switch("honoured", ("ignored",), meaning="filter, search and orderby of /cdrs and /calllogs"),
+    "bounds": Switch(
+        "half_open",
+        ("closed", "open_low", "open"),
+        meaning="which bounds of a filter on started_at belong to it; half_open as the words ge and lt say",
+    ),
     "skip": Switch("0", ("1",), meaning="number of the first item"),
     "count": Switch("always", ("asked", "absent"), meaning="whether lists say how many items there are"),
     "total": Switch(
@@ -268,8 +273,12 @@ class Condition:
 class _Parser:
     """Reads one filter by recursive descent: `or` binds weakest, then `and`, then `not`."""
 
-    def __init__(self, text: str, fields: Sequence[str]) -> None:
+    def __init__(self, text: str, fields: Sequence[str], bounds: str) -> None:
         self.fields = fields
+        self.taken = {
+            "ge": "gt" if bounds in {"open", "open_low"} else "ge",
+            "lt": "le" if bounds in {"closed", "open_low"} else "lt",
+        }
         self.tokens: list[tuple[str, str]] = []
         self.depth = 0
         at, end = 0, len(text.rstrip())
@@ -366,7 +375,7 @@ class _Parser:
         at = _read_time(text)
         if at is None:
             raise _RefusedError("filter")
-        return _compared_time(column, word, at)
+        return _compared_time(column, self.taken.get(word, word) if column == "started_at" else word, at)
 
 
 def _compared_time(column: str, word: str, at: int) -> Condition:
@@ -401,13 +410,15 @@ def _negated(a: Condition) -> Condition:
     return Condition(lambda row: not a.holds(row))
 
 
-def parse_filter(text: str, fields: Sequence[str]) -> Condition:
+def parse_filter(text: str, fields: Sequence[str], bounds: str = "half_open") -> Condition:
     """Return a `filter` as a condition on rows that have the named fields.
+
+    `bounds` says how `ge` and `lt` of `started_at` are taken: as they say, or with other bounds.
 
     Raises `_RefusedError` for an unknown field, a value that is not of the field's type, and anything else that is no
     filter. Source: the REST guide, "Filter": eq ne gt ge lt le, and, or, startswith, endswith, contains.
     """
-    return _Parser(text, fields).whole()
+    return _Parser(text, fields, bounds).whole()
 
 
 def parse_order(text: str, fields: Sequence[str]) -> list[tuple[str, bool]]:
@@ -1113,7 +1124,9 @@ class PortSIP:
         skip = max(0, skip - int(self.switched["skip"]))
         if free:
             return _Asked(None, [], top, skip, count, "")
-        condition = parse_filter(values["filter"], fields) if values.get("filter", "").strip() else None
+        condition = None
+        if values.get("filter", "").strip():
+            condition = parse_filter(values["filter"], fields, self.switched["bounds"])
         order = parse_order(values["orderby"], fields) if values.get("orderby", "").strip() else []
         return _Asked(condition, order, top, skip, count, values.get("search", "").casefold())
 

@@ -117,7 +117,7 @@ class Pbx:
             since, until = re.findall(r"started_at (?:ge|lt) '([^']+)'", query["filter"])
             assert query["filter"].endswith(f"started_at ge '{since}' and started_at lt '{until}'")
             low, high = datetime.fromisoformat(since), datetime.fromisoformat(until)
-            if self.slow is not None and high - low > self.slow:
+            if self.slow is not None and high - low > self.slow + timedelta(seconds=1):
                 return httpx.Response(504)
             found = [one for one in found if low <= datetime.fromisoformat(one["started_at"]) < high]
         if self.heeds:
@@ -152,8 +152,8 @@ def test_the_request_of_the_documents() -> None:
     server = Server(page([row(1)]))
     assert run(server).ids == ["900001"]
     assert str(server.asked[0].url) == (
-        f"{BASE}/cdrs?filter=started_at%20ge%20%272026-11-18T00:00:00Z%27%20and%20started_at%20lt%20"
-        "%272026-11-19T00:00:00Z%27&orderby=started_at%20asc%2C%20id%20asc&top=100&skip=0&count=true"
+        f"{BASE}/cdrs?filter=started_at%20ge%20%272026-11-17T23:59:59.999999Z%27%20and%20started_at%20lt%20"
+        "%272026-11-19T00:00:00.000001Z%27&orderby=started_at%20asc%2C%20id%20asc&top=100&skip=0&count=true"
     )
     assert server.asked[0].headers["Authorization"] == "Bearer T0KEN-OF-OURS"
     assert len(server.asked) == 1
@@ -190,14 +190,14 @@ def test_every_record_once(count: int, first: int, counts: bool) -> None:  # noq
 
 
 def test_windows_of_a_day_or_as_asked() -> None:
-    """They tile the window, oldest first, to the microsecond."""
+    """They tile the window, oldest first, with a microsecond more at both ends."""
     span = Window(at("2026-11-16T12:00:00.000001"), at("2026-11-18T06:00"))
     server = Server(by=lambda _request: page([]))
     run(server, span=span)
     edges = [re.findall("'([^']+)'", query["filter"]) for query in server.queries]
     assert edges == [
-        ["2026-11-16T12:00:00.000001Z", "2026-11-17T12:00:00.000001Z"],
-        ["2026-11-17T12:00:00.000001Z", "2026-11-18T06:00:00Z"],
+        ["2026-11-16T12:00:00Z", "2026-11-17T12:00:00.000002Z"],
+        ["2026-11-17T12:00:00Z", "2026-11-18T06:00:00.000001Z"],
     ]
     server = Server(by=lambda _request: page([]))
     run(server, "calllogs", span, window=timedelta(hours=6))
@@ -228,7 +228,7 @@ def test_the_users_words() -> None:
     run(server, filter=given, search="a&b", orderby="caller asc")
     assert server.queries[0] == {
         "filter": "(caller eq 'O''Neil' or callee eq '1') and (status_code ne 0) and "
-        "started_at ge '2026-11-18T00:00:00Z' and started_at lt '2026-11-19T00:00:00Z'",
+        "started_at ge '2026-11-17T23:59:59.999999Z' and started_at lt '2026-11-19T00:00:00.000001Z'",
         "search": "a&b",
         "orderby": "caller asc, id asc",
         "top": "100",

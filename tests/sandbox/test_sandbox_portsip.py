@@ -1241,6 +1241,19 @@ def test_switch_count(run: Starter) -> None:
         assert len(client.pages("/cdrs", *EVENING)) == 3
 
 
+def test_switch_bounds(run: Starter) -> None:
+    """The same filter has the first or the last instant of the window, or not."""
+    sandbox = run(exchange=full(130))
+    starts = [row["started_at"] for row in sandbox.truth("portsip", "cdrs", *EVENING)]
+    asked = {"filter": f"started_at ge '{starts[3]}' and started_at lt '{starts[9]}'", "orderby": "started_at"}
+    expected = {"half_open": (3, 9), "closed": (3, 10), "open": (4, 9), "open_low": (4, 10)}
+    with PortSIPClient(sandbox) as client:
+        for value, (first, last) in expected.items():
+            sandbox.switch("portsip", "bounds", value)
+            found = [row["started_at"] for row in client.get("/cdrs", **asked).json()["items"]]
+            assert found == starts[first:last]
+
+
 def test_switch_total(run: Starter) -> None:
     """Items are all there; what `count` says of them is wrong, in every listing."""
     sandbox = run(exchange=full(130))

@@ -99,10 +99,6 @@ def _recent(short: str, title: str, lag: timedelta) -> list[Note | Gap]:
     return [Note(short, topic=RECENT), Note(long, "debug", RECENT)]
 
 
-A_ZONE = timedelta(hours=26)
-"""Clocks that differ by more are not set to the wrong zone: then it is `Date` that cannot be relied upon."""
-
-
 def by_their_clock(
     pieces: Iterator[Piece],
     window: Window,
@@ -118,7 +114,7 @@ def by_their_clock(
     """
     yield from pieces
     by = ahead()
-    if by is None or not UP_TO_NOW < by < A_ZONE or window.until <= now - by:
+    if by is None or by <= UP_TO_NOW or window.until <= now - by:
         return
     end = rfc3339((now - by).replace(microsecond=0))
     if window.until >= now - lag - UP_TO_NOW:  # it was asked for up to now

@@ -371,8 +371,8 @@ def test_a_window_in_the_future_asks_for_nothing() -> None:
         (-timedelta(hours=3), timedelta(hours=3), None),  # it was over there as well
         (-timedelta(hours=3) + timedelta(seconds=1), timedelta(hours=3), Gap),
         (-timedelta(hours=1), -timedelta(hours=3), None),  # what a slow clock asks for is over everywhere
-        (-timedelta(hours=1), timedelta(hours=26), None),  # no zone is so wrong: their `Date` is
-        (-timedelta(hours=1), timedelta(hours=25, minutes=59), Gap),
+        (-timedelta(hours=1), timedelta(hours=26), Gap),
+        (-timedelta(hours=1), timedelta(days=40), Gap),
     ],
 )
 def test_a_window_that_ends_after_the_providers_present(

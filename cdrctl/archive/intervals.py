@@ -109,6 +109,11 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 """By how much a reading may be dated after now: clocks are set."""
 
 
+def is_dated_after(reading: Reading, now: datetime) -> bool:
+    """Return whether a reading was written by a clock that was ahead."""
+    return reading.read_at is not None and reading.read_at > now + CLOCKS_MAY_DIFFER
+
+
 def believed(readings: Iterable[Reading], now: datetime) -> list[Reading]:
     """Return the readings with each success that is dated after now as one that is still to be made.
 
@@ -116,7 +121,7 @@ def believed(readings: Iterable[Reading], now: datetime) -> list[Reading]:
     """
     return [
         replace(one, state="planned", read_at=None, records=0)
-        if one.state == "done" and (one.read_at is None or one.read_at > now + CLOCKS_MAY_DIFFER)
+        if one.state == "done" and (one.read_at is None or is_dated_after(one, now))
         else one
         for one in readings
     ]

@@ -9,7 +9,19 @@ from datetime import datetime, timedelta
 
 from cdrctl.archive.day import Before, Day, before, stored
 from cdrctl.archive.fetched import Fetched, Source, fetched
-from cdrctl.archive.intervals import Reading, added, believed, day_start, days, done, joined, overlap, settled, without
+from cdrctl.archive.intervals import (
+    Reading,
+    added,
+    believed,
+    day_start,
+    days,
+    done,
+    is_dated_after,
+    joined,
+    overlap,
+    settled,
+    without,
+)
 from cdrctl.archive.ledger import Kept, Ledger
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.proof import check_records, ensure_owner
@@ -287,15 +299,29 @@ def _kept(job: _Job) -> Kept | None:
     )
 
 
+def _begun(job: _Job, at: datetime, readings: Mapping[str, Sequence[Reading]]) -> datetime | None:
+    """Return from when on the archive keeps the call, or None where it does not yet.
+
+    A beginning that a wrong clock chose is moved to where a first run would begin now: one that lies after now, or
+    whose day was read by a clock that was ahead.
+    """
+    kept = _kept(job)
+    if kept is None or kept.begins >= at:
+        return None
+    first = readings.get(kept.begins.astimezone(job.archive.zone).date().isoformat(), ())
+    if not any(is_dated_after(one, at) for one in first):
+        return kept.begins
+    usual = kept_since(job.source.call, at)
+    begins = kept_from(job.archive, at - job.lookback)
+    return min(kept.begins, begins if usual is None else max(begins, usual))
+
+
 def _planned(job: _Job) -> _Plan:
     """Return what is to be read, as of now; nothing is written."""
     call, at = job.source.call, job.present()
-    kept = _kept(job)
-    begun = kept.begins if kept is not None and kept.begins < at else None  # else a clock was wrong
-    begins = from_when(job.archive, call, at, job.lookback, job.since, begun)
-    known = {
-        day: believed(readings, at) for day, readings in job.ledger.readings(job.source.profile, call.name).items()
-    }
+    readings = job.ledger.readings(job.source.profile, call.name)
+    known = {day: believed(one, at) for day, one in readings.items()}
+    begins = from_when(job.archive, call, at, job.lookback, job.since, _begun(job, at, readings))
     parts, lost = wanted(
         begins,
         reachable_until(call, at),

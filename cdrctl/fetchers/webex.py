@@ -186,7 +186,7 @@ def _history(
     assert window is not None  # noqa: S101 - both calls have a window
     way = Way(settings, options["page_size"])
     lists = _location_lists(options["location"])
-    now = client.clock.now()
+    now = client.present()
     pace = _pace(settings)
     window, notes = _kept(history, window, now, spare=EDGE + (len(lists) - 1) * pace)
     # Sources disagree on whether the feed's window is on the start or the end of a call (the documentation: on when

@@ -226,6 +226,11 @@ class Client:
         """How many requests were sent."""
         return self.kinds.total()
 
+    def present(self) -> datetime:
+        """Return the present instant, by the provider's clock once it is known to differ from this machine's."""
+        now = self.clock.now()
+        return now - self.ahead if self.ahead is not None and abs(self.ahead) >= CLOCKS_MAY_DIFFER else now
+
     def least(self, share: float) -> float:
         """Return the seconds that so many times the requests so far take at least, as fast as may be asked."""
         return self._pace.least({kind: count * share for kind, count in self.kinds.items()})

@@ -63,6 +63,7 @@ EVERYWHERE: dict[str, Switch] = {
     "expire_after": Switch("never", (), r"\d+", meaning="all tokens end after so many requests, once"),
     "gzip": Switch("off", ("on",), meaning="bodies are compressed for clients that accept it"),
     **odd.SWITCHES,
+    "date_header": Switch("on", ("off",), meaning="whether answers say in `Date` when they were made"),
 }
 """Switches every provider has."""
 
@@ -423,6 +424,8 @@ class Sandbox:
         """Add the date, and compress where that is switched on and asked for."""
         reply = sent.reply
         extra = {"Date": format_datetime(self.now().astimezone(UTC).replace(microsecond=0), usegmt=True)}
+        if provider is not None and self._switched[provider.name]["date_header"] == "off":
+            del extra["Date"]
         body = reply.body
         wanted = provider is not None and self._switched[provider.name]["gzip"] == "on"
         if wanted and body and "gzip" in headers.get("accept-encoding", ""):

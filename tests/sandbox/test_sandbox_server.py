@@ -335,6 +335,14 @@ def test_the_records_on_the_wire_are_those_of_the_truth(run: Starter) -> None:
         assert sorted(map(str, webex.all(*EVENING))) == sorted(map(str, truth))
 
 
+def test_switch_date_header(sandbox: Sandbox) -> None:
+    with WebexClient(sandbox) as webex, KazooClient(sandbox) as kazoo:
+        assert webex.ask(*EVENING).headers["Date"]
+        sandbox.switch("webex", "date_header", "off")
+        assert "Date" not in webex.ask(*EVENING).headers
+        assert kazoo.get("cdrs").headers["Date"]
+
+
 def test_every_switch_and_every_action_has_a_test() -> None:
     # late and changed are the same everywhere: test_late.py
     for provider in PROVIDERS:

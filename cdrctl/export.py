@@ -375,7 +375,7 @@ def providers_present(now: Callable[[], datetime], ahead: Callable[[], timedelta
 
     def present() -> datetime:
         by = ahead()
-        return now() - by if by is not None and abs(by) < A_ZONE else now()
+        return now() - by if by is not None else now()
 
     return present
 

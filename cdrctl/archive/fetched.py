@@ -80,13 +80,20 @@ def header_of(archive: Archive, call: Call) -> bytes:
 def fetched(archive: Archive, source: Source, window: Window, read_at: datetime) -> Fetched:
     """Return what the provider has of a window.
 
+    Args:
+        archive: The archive.
+        source: The call.
+        window: The window.
+        read_at: The present instant, by the provider's clock as far as that is known.
+
     Raises:
         CdrctlError: It cannot be had.
     """
     call, tally = source.call, Tally()
+    counted = source.difference  # in read_at
 
     def present() -> datetime:
-        return read_at - source.difference
+        return read_at - (source.difference - counted)
 
     schema = native(call.columns, None, lambda text: source.tell("warning", text), call.known)
     in_csv = archive.form.startswith("csv")

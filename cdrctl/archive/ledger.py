@@ -6,17 +6,22 @@ and their indexes.
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.store import aware, is_there, reading_of
 from cdrctl.errors import LockedError, OutputError
-from cdrctl.windows import Window, rfc3339
+from cdrctl.windows import rfc3339
 
 NAME = "ledger.sqlite3"
 _TABLES = """
@@ -67,14 +72,19 @@ class Ledger:
     Every change is one transaction that is on disk when the method returns.
     """
 
-    def __init__(self, folder: Path, *, new: bool = False, name: str = NAME) -> None:
+    def __init__(self, folder: Path, *, new: bool = False, read_only: bool = False, name: str = NAME) -> None:
         path = folder / name
-        if not new and not path.exists():
-            raise OutputError(f"{path} is not there", hint="make it again from the files: cdrctl verify --rebuild")
         self._turn = threading.Lock()
         self._writing = threading.Lock()
         self._closed = False
+        self._copy: TemporaryDirectory[str] | None = None
+        self._path = path
         try:
+            if not new and not is_there(path):
+                raise OutputError(f"{path} is not there", hint="make it again from the files: cdrctl verify --rebuild")
+            if read_only:
+                self._db = self._opened_to_read(path)
+                return
             path.touch(mode=0o600)  # SQLite would make it readable for others, and chmod come a moment later
             path.chmod(0o600)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
@@ -83,13 +93,40 @@ class Ledger:
             self._db.executescript(_TABLES)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
-        self._path = path
+
+    def _opened_to_read(self, path: Path) -> sqlite3.Connection:
+        """Return a connection that needs no permission to write, neither to the database nor to its folder.
+
+        Without a log (WAL) the database file is all there is, and is read as a file that does not change. With one, a
+        connection that may write nothing needs the log's index; where that cannot be made, both are copied.
+        sqlite.org, "Write-Ahead Logging", section 5, and "Uniform Resource Identifiers".
+        """
+        log = path.with_name(f"{path.name}-wal")
+        if not is_there(log) or log.stat().st_size == 0:
+            return self._connected(f"{path.absolute().as_uri()}?immutable=1")
+        with suppress(sqlite3.Error):
+            return self._connected(f"{path.absolute().as_uri()}?mode=ro")
+        self._copy = TemporaryDirectory(prefix="cdrctl-")
+        for one in (path, log):
+            shutil.copyfile(one, Path(self._copy.name) / one.name)
+        return self._connected((Path(self._copy.name) / path.name).as_uri())
+
+    def _connected(self, uri: str) -> sqlite3.Connection:
+        db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=30)
+        try:
+            db.execute("SELECT count(*) FROM calls").fetchone()
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
 
     def close(self) -> None:
         """Close the database, when what is just being written is written."""
         with self._writing, self._turn:
             self._closed = True
             self._db.close()
+            if self._copy is not None:
+                self._copy.cleanup()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -117,19 +154,29 @@ class Ledger:
             except sqlite3.Error as error:
                 raise _unusable(self._path, error) from error
 
-    def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[str, ...]]:
+    def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         with self._turn:
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.Error as error:
                 raise _unusable(self._path, error) from error
 
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn a value that no ledger has into an error of ours."""
+        try:
+            yield
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise OutputError(
+                f"the ledger {self._path} has a value that cannot be read: {error}",
+                hint="make it again from the files: cdrctl verify --rebuild",
+            ) from error
+
     def kept(self) -> list[Kept]:
         """Return the calls that the archive keeps, by profile and call."""
         rows = self._rows("SELECT profile, call, provider, begins FROM calls ORDER BY profile, call")
-        return [
-            Kept(profile, call, provider, datetime.fromisoformat(begins)) for profile, call, provider, begins in rows
-        ]
+        with self._understood():
+            return [Kept(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
 
     def keep(self, kept: Kept) -> None:
         """Keep a call from an instant on; one kept already begins at the earlier of the two."""
@@ -148,16 +195,18 @@ class Ledger:
             (profile, call),
         )
         result: dict[str, list[Reading]] = {}
-        for day, since, until, state, read_at, records, error in rows:
-            window = Window(datetime.fromisoformat(since), datetime.fromisoformat(until))
-            at = datetime.fromisoformat(read_at) if read_at else None
-            result.setdefault(day, []).append(Reading(window, state, at, int(records), error))  # type: ignore[arg-type]
+        with self._understood():
+            for day, since, until, state, read_at, records, error in rows:
+                told = {"since": since, "until": until, "state": state, "read_at": read_at, "records": records}
+                result.setdefault(_text(day), []).append(reading_of({**told, "error": error}))
         return result
 
     def files(self) -> list[Filed]:
         """Return every file that the archive has."""
         query = "SELECT profile, call, day, path, sha256, records, bytes FROM files ORDER BY profile, call, day"
-        return [Filed(*row) for row in self._rows(query)]  # type: ignore[arg-type]
+        rows = self._rows(query)
+        with self._understood():
+            return [_filed(row) for row in rows]
 
     def write(
         self, profile: str, call: str, day: str, readings: Iterable[Reading], filed: Filed | None, now: datetime
@@ -182,9 +231,41 @@ class Ledger:
                 )
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"not text: {value!r}")
+    return value
+
+
+def _filed(row: Sequence[Any]) -> Filed:
+    """Return a line of the table of files.
+
+    Raises:
+        ValueError: Its path is not that of its day.
+        TypeError: A value has another type.
+    """
+    profile, call, day, path, sha256 = map(_text, row[:5])
+    records, size = row[5:]
+    if not isinstance(records, int) or not isinstance(size, int) or min(records, size) < 0:
+        raise TypeError(f"not a number of records and of bytes: {records!r}, {size!r}")
+    if not path.startswith(f"{profile}/{call}/date={day}/cdrs.") or path.count("/") != PATH_DEPTH or ".." in path:
+        raise ValueError(f"not the path of a day's file: {path!r}")
+    return Filed(profile, call, day, path, sha256, records, size)
+
+
+PATH_DEPTH = 3
+"""Slashes in the path of a day's file."""
+
+NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, to_write: bool = True) -> Iterator[None]:
     """Hold the archive's lock, which ends with the process that holds it.
+
+    Args:
+        folder: The archive's folder.
+        to_write: The lock must be had. Who only reads goes on without it where nothing may be written.
 
     Raises:
         LockedError: Another run holds it.
@@ -200,7 +281,13 @@ def locked(folder: Path) -> Iterator[None]:
             f"another run is writing the archive in {folder}", hint="run it again when the other has ended"
         ) from None
     except OSError as error:
-        raise OutputError(f"the archive in {folder} cannot be locked: {error.strerror}") from error
+        if to_write or error.errno not in NOT_WRITABLE:
+            raise OutputError(
+                f"the archive in {folder} cannot be locked: {error.strerror}",
+                hint="mend the permissions of the folder and of ledger.lock in it",
+            ) from error
+        yield
+        return
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdrctl.archive.store import Archive, make_folder, replace_file, told
-from cdrctl.errors import ConfigurationError
+from cdrctl.errors import ConfigurationError, OutputError
 
 NAME = "account.json"
 ROUNDS = 20_000
@@ -68,7 +68,8 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
     """Return whose records a profile's folder holds, or None where that is not written down.
 
     Raises:
-        ConfigurationError: What is written down cannot be read.
+        ConfigurationError: What is written down is damaged.
+        OutputError: It cannot be read.
     """
     path = archive.folder / profile / NAME
     try:
@@ -78,10 +79,14 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
         provider, host, key, records = [text + "" for text in texts]  # TypeError unless all are texts
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be read: {error.strerror}; it says whose records the archive holds",
+            hint="mend the permissions, and run it again",
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(
-            f"{path} cannot be read: {reason}; it says whose records the archive holds",
+            f"{path} is damaged; it says whose records the archive holds",
             hint="restore it; or run the sync with --adopt if the profile is the right one",
         ) from None
     return Owner(provider, host, named, key, records)

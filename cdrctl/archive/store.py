@@ -19,7 +19,7 @@ import struct
 import tempfile
 import tomllib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -140,7 +140,9 @@ def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
         UsageError: There is one with another zone or format, or the folder holds something else.
         OutputError: It cannot be made.
     """
-    if (folder / "archive.toml").exists():
+    with readable(folder):
+        there = is_there(folder / "archive.toml")
+    if there:
         archive = opened(folder)
         for name, wanted, has in (("zone", zone, archive.zone_name), ("format", form, archive.form)):
             if wanted is not None and wanted != has:
@@ -154,14 +156,26 @@ def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
     _ = archive.zone
     with told(folder):
         make_folder(folder)
-        others = [one.name for one in folder.iterdir() if not one.name.startswith(("ledger.", _TEMPORARY))]
-        if others:
-            raise UsageError(
-                f"{folder} is not empty and is no archive: it has {others[0]}", hint="name a new or an empty folder"
-            )
+        check_folder(folder)
         text = f"# What the files of this archive are; chosen once.\nzone = {json.dumps(archive.zone_name)}\n"
         replace_file(folder / "archive.toml", f"{text}format = {json.dumps(archive.form)}\n".encode())
     return archive
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something else than an archive; nothing is changed.
+
+    Raises:
+        UsageError: It has other files, and no archive.
+        OSError: It cannot be read.
+    """
+    if not is_there(folder) or is_there(folder / "archive.toml"):
+        return
+    others = [one.name for one in folder.iterdir() if not one.name.startswith(("ledger.", _TEMPORARY))]
+    if others:
+        raise UsageError(
+            f"{folder} is not empty and is no archive: it has {others[0]}", hint="name a new or an empty folder"
+        )
 
 
 def make_folder(folder: Path) -> None:
@@ -221,6 +235,54 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the system says about reading the archive into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"the archive cannot be read: {error.filename or path}: {error.strerror or error}",
+            hint="mend the permissions, and run it again",
+        ) from error
+
+
+def day_files(archive: Archive, unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
+    """Return the files of records that are in an archive, in the order of their paths.
+
+    Args:
+        archive: The archive.
+        unreadable: Told of each folder that cannot be read, instead of raising the error.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    found: list[Path] = []
+    for profile in _folders(archive.folder, unreadable):
+        for call in _folders(profile, unreadable):
+            for day in _folders(call, unreadable):
+                path = day / f"cdrs.{archive.form}"
+                if day.name.startswith("date="):
+                    try:
+                        found += [path] if is_there(path) else []
+                    except OSError as error:
+                        if unreadable is None:
+                            raise
+                        unreadable(error)
+    return found
+
+
+def _folders(folder: Path, unreadable: Callable[[OSError], None] | None) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(one.path) for one in entries if one.is_dir())
+    except OSError as error:
+        if unreadable is None:
+            raise
+        unreadable(error)
+        return []
+
+
 def digest(content: bytes) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
@@ -263,7 +325,7 @@ def _index(path: Path, sha256: str) -> _Index | None:
     try:
         head, _, packed = _index_path(path, sha256).read_bytes().partition(b"\n")
         described = json.loads(head)
-        readings = [_read(one) for one in described["readings"]]
+        readings = [reading_of(one) for one in described["readings"]]
         gone = {bytes.fromhex(key): aware(at) for key, at in dict(described.get("gone", {})).items()}
         return int(described["header"]), readings, [*_ENTRY.iter_unpack(packed)], gone
     except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError):
@@ -401,7 +463,7 @@ def _plain(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _read(plain: Mapping[str, Any]) -> Reading:
+def reading_of(plain: Mapping[str, Any]) -> Reading:
     """Return a reading from its plain form.
 
     Raises:

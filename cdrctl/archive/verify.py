@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from cdrctl.archive.intervals import Reading, added
 from cdrctl.archive.ledger import NAME, Filed, Kept, Ledger
-from cdrctl.archive.store import Archive, digest, readings_of, sync_folder
+from cdrctl.archive.owner import owner_of
+from cdrctl.archive.store import Archive, day_files, digest, readings_of, sync_folder
+from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,12 @@ class Difference:
 
 
 def differences(archive: Archive, files: Sequence[Filed]) -> Iterator[Difference]:
-    """Yield what differs between the files and the ledger: missing, changed, or not known."""
+    """Yield what differs between the files and the ledger: missing, changed, not known, or not to be read."""
     for filed in files:
         path = archive.folder / filed.path
         try:
             content = path.read_bytes()
+            found = readings_of(path)
         except FileNotFoundError:
             yield Difference(filed.path, "is missing")
             continue
@@ -33,60 +39,147 @@ def differences(archive: Archive, files: Sequence[Filed]) -> Iterator[Difference
             continue
         if digest(content) != filed.sha256:
             yield Difference(filed.path, "is not what was written")
-        else:
-            found = readings_of(path)
-            if found is None:
-                yield Difference(filed.path, "has lost the hidden index beside it")
-            elif found[1] != filed.records:
-                yield Difference(filed.path, f"has {found[1]} records, and the ledger has {filed.records}")
+        elif found is None:
+            yield Difference(filed.path, "has lost the hidden index beside it")
+        elif found[1] != filed.records:
+            yield Difference(filed.path, f"has {found[1]} records, and the ledger has {filed.records}")
     known = {filed.path for filed in files}
-    for path in day_files(archive):
+    blind: list[OSError] = []
+    for path in day_files(archive, blind.append):
         if (relative := path.relative_to(archive.folder).as_posix()) not in known:
             yield Difference(relative, "is not in the ledger")
-
-
-def day_files(archive: Archive) -> list[Path]:
-    """Return the files of records that are in an archive."""
-    return sorted(archive.folder.glob(f"*/*/date=*/cdrs.{archive.form}"))
+    for one in blind:
+        name = Path(str(one.filename)).relative_to(archive.folder).as_posix()
+        if name not in known:
+            yield Difference(name, f"cannot be read: {one.strerror}")
 
 
 def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime) -> list[Difference]:
     """Make the ledger from the files and their indexes, in place of the one there was; return what it could not take.
 
+    What no file tells is taken from the old ledger, if it can be read: since when a call is kept, what failed or is
+    planned, and what is known of a file that is as it was written but has lost its index.
+
     Args:
         archive: Whose ledger.
         providers: The providers of the profiles that are known, by profile.
         now: The present instant.
+
+    Raises:
+        IncompleteError: A folder or a file cannot be read; then nothing is changed.
     """
-    fresh = f"{NAME}.new"
-    for name in _files_of(fresh):
-        (archive.folder / name).unlink(missing_ok=True)
     odd: list[Difference] = []
-    begins: dict[tuple[str, str], datetime] = {}
-    ledger = Ledger(archive.folder, new=True, name=fresh)
+    days: dict[tuple[str, str, str], tuple[list[Reading], Filed | None]] = {}
+    before = _old(archive)
     try:
         for path in day_files(archive):
             profile, call, day = path.parts[-4], path.parts[-3], path.parent.name.removeprefix("date=")
             relative = path.relative_to(archive.folder).as_posix()
+            sha256, size = digest(path.read_bytes()), path.stat().st_size
             found = readings_of(path)
-            if found is None:
+            old_readings = before.readings.get((profile, call, day), [])
+            old_file = before.files.get((profile, call, day))
+            if found is not None:
+                readings = found[2]
+                for one in old_readings:
+                    readings = added(readings, one) if one.state != "done" else readings
+                days[profile, call, day] = readings, Filed(profile, call, day, relative, sha256, found[1], size)
+            elif old_file is not None and old_file.sha256 == sha256:
+                odd.append(Difference(relative, "has lost the hidden index beside it"))
+                days[profile, call, day] = old_readings, old_file
+            else:
                 odd.append(Difference(relative, "has no index that fits: its day is read again"))
-                continue
-            sha256, records, readings = found
-            filed = Filed(profile, call, day, relative, sha256, records, path.stat().st_size)
+                days[profile, call, day] = _undone(old_readings), None
+    except OSError as error:
+        raise IncompleteError(
+            f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger stays as it is",
+            hint="mend the permissions, and run it again",
+        ) from error
+    for key, readings in before.readings.items():
+        days.setdefault(key, (_undone(readings), None))
+    calls = _calls(archive, providers, before, days)
+    _replace(archive, calls, days, now)
+    return odd
+
+
+class _Old(NamedTuple):
+    """What the old ledger has; nothing where it cannot be read."""
+
+    kept: dict[tuple[str, str], Kept]
+    readings: dict[tuple[str, str, str], list[Reading]]
+    files: dict[tuple[str, str, str], Filed]
+
+
+def _old(archive: Archive) -> _Old:
+    try:
+        ledger = Ledger(archive.folder, read_only=True)
+    except OutputError:
+        return _Old({}, {}, {})
+    try:
+        kept = {(one.profile, one.call): one for one in ledger.kept()}
+        files = {(one.profile, one.call, one.day): one for one in ledger.files()}
+        readings = {(*key, day): told for key in kept for day, told in ledger.readings(*key).items()}
+    except OutputError:
+        return _Old({}, {}, {})
+    finally:
+        ledger.close()
+    return _Old(kept, readings, files)
+
+
+def _undone(readings: Sequence[Reading]) -> list[Reading]:
+    """Return readings without success: what was read of a day is read again when its file is not there."""
+    return [
+        replace(one, state="planned", read_at=None, records=0, error="") if one.state == "done" else one
+        for one in readings
+    ]
+
+
+def _calls(
+    archive: Archive,
+    providers: Mapping[str, str],
+    before: _Old,
+    days: Mapping[tuple[str, str, str], tuple[list[Reading], Filed | None]],
+) -> list[Kept]:
+    """Return the calls that are kept, from when on, and of which provider."""
+    begins = {key: one.begins for key, one in before.kept.items()}
+    for (profile, call, _), (readings, _) in days.items():
+        for one in readings:
+            first = begins.get((profile, call), one.window.since)
+            begins[profile, call] = min(first, one.window.since)
+    result = []
+    for (profile, call), first in begins.items():
+        owner = None
+        with suppress(ConfigurationError, OutputError):
+            owner = owner_of(archive, profile)
+        known = before.kept.get((profile, call))
+        names = (owner.provider if owner is not None else "", known.provider if known is not None else "")
+        name = next(filter(None, names), providers.get(profile, ""))
+        result.append(Kept(profile, call, name, first))
+    return result
+
+
+def _replace(
+    archive: Archive,
+    calls: Sequence[Kept],
+    days: Mapping[tuple[str, str, str], tuple[list[Reading], Filed | None]],
+    now: datetime,
+) -> None:
+    """Put a new ledger in the place of the old one."""
+    fresh = f"{NAME}.new"
+    for name in _files_of(fresh):
+        (archive.folder / name).unlink(missing_ok=True)
+    ledger = Ledger(archive.folder, new=True, name=fresh)
+    try:
+        for (profile, call, day), (readings, filed) in days.items():
             ledger.write(profile, call, day, readings, filed, now)
-            if readings:
-                first = min(one.window.since for one in readings)
-                begins[profile, call] = min(first, begins.get((profile, call), first))
-        for (profile, call), first in begins.items():
-            ledger.keep(Kept(profile, call, providers.get(profile, ""), first))
+        for kept in calls:
+            ledger.keep(kept)
     finally:
         ledger.close()
     for name in _files_of(NAME)[1:]:  # of the old one, which they do not fit any more
         (archive.folder / name).unlink(missing_ok=True)
     (archive.folder / fresh).replace(archive.folder / NAME)
     sync_folder(archive.folder)
-    return odd
 
 
 def _files_of(name: str) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsa
 from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
-from cdrctl.errors import IncompleteError, OutputError, UsageError, near
+from cdrctl.errors import IncompleteError, OutputError, TemporaryError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _run(
     only_holes: bool,
 ) -> None:
     from cdrctl.archive import store  # noqa: PLC0415 - start-up time
-    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415 - as above
+    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, locked  # noqa: PLC0415 - as above
 
     started = time.monotonic()
     folder = Path(into)
@@ -228,13 +228,16 @@ def _run(
     session.voice.stays = "what was finished stays; run it again to go on"
     with ExitStack() as stack:
         with store.told(folder):
+            store.check_folder(folder)  # what is refused stays as it was, without a lock in it
             store.make_folder(folder)
         stack.enter_context(locked(folder))
         archive = store.begun(folder, tz, form)
         begins = None
         if since is not None:
             begins = windows.instant(since, zone=archive.zone, now=clock.now(), edge="since")
-        book = Ledger(folder, new=not any(folder.glob(f"*/*/date=*/cdrs.{archive.form}")))
+        with store.readable(folder):
+            begins_anew = not store.is_there(folder / LEDGER) and not store.day_files(archive)
+        book = Ledger(folder, new=begins_anew)
         stack.callback(book.close)
         for part in parts:
             connect_part(session, part, stack)
@@ -338,15 +341,27 @@ def _side_by_side(
     threads = []
     for part in {id(job.part): job.part for job in jobs if job.part.profile is not None}.values():
         own = [job for job in jobs if job.part is part]
-        threads.append(threading.Thread(target=one_after_the_other, args=(own,), daemon=True))
-    for thread in threads:
-        thread.start()
+        threads.append(
+            threading.Thread(target=one_after_the_other, args=(own,), name=f"cdrctl-sync-{own[0].name}", daemon=True)
+        )
     try:
+        for thread in threads:
+            _start(thread)
         for thread in threads:
             while thread.is_alive():
                 thread.join(POLL_SECONDS)
     finally:
         enough.set()
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise TemporaryError(
+            f"the system starts no further thread: {error}",
+            hint="raise the limit of processes (ulimit -u), or name fewer profiles at once; then run it again",
+        ) from None
 
 
 def _teller(session: Session, about: str) -> Callable[[str, str], None]:
@@ -482,10 +497,10 @@ def _covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Co
     from cdrctl.archive.ledger import Ledger  # noqa: PLC0415 - as above
 
     archive = store.opened(folder)
-    book = Ledger(folder)
+    book = Ledger(folder, read_only=True)
     now = the_clock(session).now()
-    files = book.files()
     try:
+        files = book.files()
         for kept in book.kept():
             call = _call_of(session, kept)
             if call is not None:
@@ -500,7 +515,7 @@ def _call_of(session: Session, kept: Kept) -> Call | None:
         with suppress(StopIteration):
             return load(kept.provider).call(kept.call)
     session.voice.tell(
-        "warning", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
+        "note", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
     )
     return None
 
@@ -557,7 +572,7 @@ def verify(
 
     started = time.monotonic()
     archive = store.opened(Path(into))
-    with locked(archive.folder):
+    with locked(archive.folder, to_write=rebuild):
         odd = []
         if rebuild:
             found, _ = read_profiles(opened)
@@ -565,7 +580,7 @@ def verify(
             providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
             with store.told(archive.folder):
                 odd = rebuild_ledger(archive, providers, the_clock(opened).now())
-        book = Ledger(archive.folder)
+        book = Ledger(archive.folder, read_only=True)
         try:
             files = book.files()
             odd = odd or list(differences(archive, files))
@@ -621,7 +636,10 @@ def plan(
 
     back = windows.duration(lookback) if lookback is not None else None
     folder = Path(into) if into else None
-    there = folder is not None and (folder / "archive.toml").exists()
+    there = False
+    if folder is not None:
+        with store.readable(folder):
+            there = store.is_there(folder / "archive.toml")
     archive = store.opened(folder) if folder and there else store.Archive(folder or Path(), tz or "UTC", "jsonl")
     now = the_clock(opened).now()
     begins = windows.instant(since, zone=archive.zone, now=now, edge="since") if since else None
@@ -629,7 +647,7 @@ def plan(
     for part in parts:
         if part.error is not None:
             raise part.error
-    book = Ledger(archive.folder) if there else None
+    book = Ledger(archive.folder, read_only=True) if there else None
     kept = {(one.profile, one.call): one.begins for one in book.kept()} if book else {}
     found = []
     for job in _jobs(parts, call):

@@ -1,0 +1,240 @@
+"""Folders that cannot be read or written, and ledgers with wrong values: a sentence and an exit code, and no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cdrctl import sandbox
+from cdrctl.archive.calendar import coverage
+from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.verify import rebuild_ledger
+from cdrctl.errors import IncompleteError
+from cdrctl.records import Gap
+from cdrctl.sandbox import Sandbox
+from tests.archive.killed import run
+from tests.archive.test_sync import NOW, Bench, bench
+from tests.support import HandClock, Shell
+
+__all__ = ["bench"]
+
+INTO = ("--into", "archive")
+NOBODY = 65534
+
+
+@pytest.fixture
+def providers() -> Iterator[Sandbox]:
+    with sandbox.start(now=lambda: NOW) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(tmp_path: Path, providers: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(tmp_path, HandClock(NOW))
+    shell.profile("acme", "voicenter", {**providers.credentials("voicenter"), "requests_per_minute": 0})
+    shell.run("sync", "acme", *INTO).ok()
+    return shell
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "at", ["acme", "acme/cdrs", "acme/cdrs/date=2026-11-11", "acme/cdrs/date=2026-11-11/cdrs.jsonl"]
+)
+def test_a_rebuild_that_cannot_read_something_changes_nothing(shell: Shell, at: str) -> None:
+    """A link that leads to itself cannot be read by anybody, whatever their permissions are."""
+    path = shell.folder / "archive" / at
+    path.rename(shell.folder / "moved")
+    path.symlink_to(path.name)
+    before = everything(shell.folder / "archive")
+    ran = shell.run("verify", "--rebuild", *INTO)
+    assert ran.code == 3
+    assert "cannot be read" in ran.err
+    assert everything(shell.folder / "archive") == before
+    assert shell.run("verify", *INTO).code == 3
+    assert shell.run("sync", "acme", *INTO).code in {3, 8}
+    path.unlink()
+    (shell.folder / "moved").rename(path)
+    shell.run("sync", "acme", *INTO).ok()
+    shell.run("verify", "--rebuild", *INTO).ok()
+
+
+def covered(bench: Bench) -> list[object]:
+    known, files = bench.ledger.readings("acme", "cdrs"), bench.ledger.files()
+    kept = bench.ledger.kept()[0]
+    return [kept, *coverage(bench.archive, bench.call, kept, known, files, bench.now)]
+
+
+@pytest.mark.parametrize("lost", [(), ("2026-11-11",)])
+def test_coverage_is_the_same_before_and_after_a_rebuild(bench: Bench, lost: tuple[str, ...]) -> None:
+    """Holes, days that were never reached, gaps, a beginning that no file tells, a lost index."""
+    bench.sync()
+    bench.fault = lambda window: Gap("a part is missing") if window.since.day in {7, 12} else None
+    bench.records = [one for one in bench.records if one["id"] != "b"]
+    bench.sync(since=datetime(2026, 11, 6, tzinfo=UTC), stop=lambda: len(bench.asked) > 4)
+    for day in lost:
+        next(bench.path(day).parent.glob(".cdrs.*.index")).unlink()
+    before = covered(bench)
+    assert len(before) == 8
+    bench.ledger.close()
+    odd = rebuild_ledger(bench.archive, {}, bench.now)
+    assert len(odd) == len(lost)
+    bench.ledger = Ledger(bench.archive.folder)
+    assert covered(bench) == before
+
+
+def test_a_removed_profile_causes_no_warning(shell: Shell) -> None:
+    shell.config.write_text("")
+    for words in (("verify", "--rebuild"), ("coverage",), ("verify",)):
+        ran = shell.run(*words, *INTO).ok()
+        assert "warning" not in ran.err
+    days = json.loads(shell.run("coverage", *INTO).ok().out)
+    assert {day["provider"] for day in days} == {"voicenter"}
+
+
+WRONG = ["NULL", "'x'", "x'ff00'", "-1", "1e400", "'0001-01-01T00:00:00Z'"]
+COLUMNS = [
+    *(("calls", one) for one in ("profile", "call", "provider", "begins")),
+    *(
+        ("intervals", one)
+        for one in ("profile", "call", "day", "since", "until", "state", "read_at", "records", "error")
+    ),
+    *(("files", one) for one in ("profile", "call", "day", "path", "sha256", "records", "bytes", "written_at")),
+]
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+def test_wrong_values_in_the_ledger_are_told_and_mended_by_a_rebuild(shell: Shell, table: str, column: str) -> None:
+    path = shell.folder / "archive/ledger.sqlite3"
+    good = path.read_bytes()
+    for value in WRONG:
+        path.write_bytes(good)
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA ignore_check_constraints = 1")
+            db.execute("PRAGMA writable_schema = 1")
+            db.execute("UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '')")
+            db.commit()
+        db.close()
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA ignore_check_constraints = 1")
+            with suppress(sqlite3.Error):  # of several lines only one can have a key
+                db.execute(f"UPDATE OR IGNORE {table} SET {column} = {value}")  # noqa: S608 - words of this file
+        db.close()
+        for words in (("coverage",), ("verify",), ("plan", "acme")):
+            ran = shell.run(*words, *INTO)
+            assert ran.code in {0, 2, 3, 8}, (value, words, ran.err)
+            assert "bug" not in ran.err
+    ran = shell.run("sync", "acme", *INTO)
+    assert ran.code in {0, 6, 8}
+    assert "bug" not in ran.err
+    assert shell.run("verify", "--rebuild", *INTO).code in {0, 3}
+    shell.run("sync", "acme", *INTO).ok()
+
+
+def test_a_reversed_interval_is_told(shell: Shell) -> None:
+    with sqlite3.connect(shell.folder / "archive/ledger.sqlite3") as db:
+        db.execute("UPDATE intervals SET until = '2020-01-01T00:00:00Z'")
+    db.close()
+    ran = shell.run("coverage", *INTO)
+    assert ran.code == 8
+    assert "--rebuild" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("log", ["none", "left by a killed run"])
+def test_reading_needs_no_permission_to_write(shell: Shell, log: str) -> None:
+    folder = shell.folder / "archive"
+    held = None
+    if log != "none":
+        held = sqlite3.connect(folder / "ledger.sqlite3")
+        held.execute("BEGIN")
+        held.execute("SELECT count(*) FROM calls").fetchall()
+        with sqlite3.connect(folder / "ledger.sqlite3") as other:
+            other.execute("UPDATE files SET written_at = '2026-11-12T02:31:00Z'")
+        other.close()
+        assert (folder / "ledger.sqlite3-wal").stat().st_size > 0
+    for path in (shell.folder, *shell.folder.parents[:2]):  # those that pytest made for this user alone
+        path.chmod(0o755)
+    for path in [shell.config, folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = everything(folder)
+    (shell.folder / "config.toml").chmod(0o444)
+    codes = {words: as_nobody(shell, *words, *INTO) for words in (("coverage",), ("verify",), ("plan", "sandbox"))}
+    assert set(codes.values()) == {0}, codes
+    after = everything(folder)
+    assert {path: content for path, content in after.items() if not path.name.endswith("-shm")} == {
+        path: content for path, content in before.items() if not path.name.endswith("-shm")
+    }
+    if held is not None:
+        held.close()
+
+
+def as_nobody(shell: Shell, *words: str) -> int:
+    """Return the exit code of a command that somebody runs who may write nothing."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            code = run(str(shell.folder / "nowhere.toml"), NOW, [*words])
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_no_thread_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def none_left(thread: threading.Thread) -> None:
+        if thread.name.startswith("cdrctl-sync"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    ran = shell.run("sync", "acme", *INTO)
+    assert ran.code == 5
+    assert "thread" in ran.err
+    assert "bug" not in ran.err
+
+
+def test_a_folder_that_is_refused_stays_as_it_was(
+    tmp_path: Path, providers: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "holiday.jpg").touch()
+    monkeypatch.chdir(folder)
+    shell = Shell(tmp_path, HandClock(NOW))
+    shell.profile("acme", "voicenter", providers.credentials("voicenter"))
+    for into in (".", "", str(folder)):
+        for command in ("sync", "fill"):
+            assert shell.run(command, "acme", "--into", into).code == 2
+        for command in ("coverage", "verify"):
+            assert shell.run(command, "--into", into).code == 2
+    assert [one.name for one in folder.iterdir()] == ["holiday.jpg"]
+    assert providers.requests == []
+
+
+def test_a_rebuild_raises_before_it_changes_anything(bench: Bench) -> None:
+    bench.sync()
+    path = bench.path("2026-11-11")
+    path.unlink()
+    path.symlink_to(path.name)
+    ledger = (bench.archive.folder / "ledger.sqlite3").read_bytes()
+    with pytest.raises(IncompleteError):
+        rebuild_ledger(bench.archive, {}, NOW)
+    assert (bench.archive.folder / "ledger.sqlite3").read_bytes() == ledger

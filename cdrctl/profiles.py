@@ -371,6 +371,15 @@ def _to_begin(provider: str | None) -> str:
 # Settings
 
 
+def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the tags of a profile, of the environment where its variable is set, else of the file."""
+    from cdrctl.fetchers.settings import split_tags  # noqa: PLC0415 - loads pydantic
+
+    given = environ.get(environment_name(profile.name, "tags")) or profile.raw.get("tags")
+    found = split_tags(given)
+    return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
+
+
 def settings(
     profile: Profile,
     model: type[S],

@@ -19,7 +19,8 @@ from cdrctl.cli import failures
 from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
 from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.cli.together import Part, connect_part, named_parts, usual_options
+from cdrctl.cli.selection import Excluded, Selection, Tags
+from cdrctl.cli.together import Part, connect_part, selected_parts, usual_options
 from cdrctl.errors import IncompleteError, OutputError, TemporaryError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
 
@@ -141,6 +142,8 @@ def sync(
     profile: Profiles = None,
     *,
     every: Every = False,
+    tag: Tags = None,
+    excluded: Excluded = None,
     into: Into,
     call: Calls = None,
     since: Since = None,
@@ -158,8 +161,7 @@ def sync(
     """
     _run(
         opened,
-        profile,
-        every,
+        Selection(profile or (), every, tag or (), excluded or (), "PROFILE"),
         into,
         call,
         since,
@@ -182,6 +184,8 @@ def fill(
     profile: Profiles = None,
     *,
     every: Every = False,
+    tag: Tags = None,
+    excluded: Excluded = None,
     into: Into,
     call: Calls = None,
     allow_shrink: Shrink = False,
@@ -192,13 +196,13 @@ def fill(
     from cdrctl.archive.store import opened as archive_in  # noqa: PLC0415 - start-up time
 
     archive_in(Path(into))
-    _run(opened, profile, every, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
+    selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
+    _run(opened, selection, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
 
 
 def _run(
     session: Session,
-    names: Sequence[str] | None,
-    every: bool,  # noqa: FBT001
+    selection: Selection,
     into: str,
     calls: Sequence[str] | None,
     since: str | None,
@@ -222,7 +226,7 @@ def _run(
     clock = the_clock(session)
     if since is not None:
         windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now(), edge="since")
-    parts = named_parts(session, names, every=every, how="PROFILE")
+    parts = selected_parts(session, selection)
     jobs = _jobs(parts, calls)
     session.voice.aside = True
     session.voice.stays = "what was finished stays; run it again to go on"
@@ -611,6 +615,8 @@ def plan(
     profile: Profiles = None,
     *,
     every: Every = False,
+    tag: Tags = None,
+    excluded: Excluded = None,
     into: Annotated[
         str | None,
         typer.Option(
@@ -643,7 +649,7 @@ def plan(
     archive = store.opened(folder) if folder and there else store.Archive(folder or Path(), tz or "UTC", "jsonl")
     now = the_clock(opened).now()
     begins = windows.instant(since, zone=archive.zone, now=now, edge="since") if since else None
-    parts = named_parts(opened, profile, every=every, how="PROFILE")
+    parts = selected_parts(opened, Selection(profile or (), every, tag or (), excluded or (), "PROFILE"))
     for part in parts:
         if part.error is not None:
             raise part.error

@@ -14,7 +14,7 @@ import typer
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
-from cdrctl.cli.profile import Given, Way, _asked, _refuse_given, _settings_given
+from cdrctl.cli.profile import Given, Way, _settings_given, asked, refuse_given
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 
@@ -107,7 +107,7 @@ def init(
     if described is None:
         _sandbox(opened)
         return
-    _refuse_given(described, chosen)
+    refuse_given(described, chosen)
     name = name or _name(opened, described)
     way = _way(opened, described, way, chosen)
     _explain(opened, described, way)
@@ -178,7 +178,7 @@ def _chosen(opened: Session, what: str, options: Mapping[str, str], usual: str) 
         _guide(opened, text, f"  {number}  ")
     names = list(options)
     while True:
-        answer = _asked(opened, f"1 to {len(names)} [{names.index(usual) + 1}]", default=usual)
+        answer = asked(opened, f"1 to {len(names)} [{names.index(usual) + 1}]", default=usual)
         if answer in options:
             return answer
         if answer.isascii() and answer.isdigit() and 1 <= int(answer[:4]) <= len(names):
@@ -234,7 +234,7 @@ def _name(opened: Session, provider: Provider) -> str:
     _guide(opened, "")
     _guide(opened, "A name for the profile, which you type after -p. Your company's, for example.")
     while True:
-        name = _asked(opened, f"name [{usual}]" if usual else "name", default=usual)
+        name = asked(opened, f"name [{usual}]" if usual else "name", default=usual)
         try:
             profiles.check_name(opened.config, name)
         except UsageError as error:
@@ -337,7 +337,7 @@ def _ask_plain(opened: Session, provider: Provider, key: str, answers: Answers, 
     left_out = f" (leave it empty {instead})" if instead else ""
     _guide(opened, f"{key}: {described.description}{left_out}")
     while True:
-        answer = _asked(opened, f"{key} [{usual}]" if usual else key, default=usual or ("" if instead else None))
+        answer = asked(opened, f"{key} [{usual}]" if usual else key, default=usual or ("" if instead else None))
         if answer or instead:
             break
         _again(opened, UsageError(f"{key} is empty", hint="type it, or press Ctrl-C to leave"))
@@ -354,7 +354,7 @@ def _ask_whether_in_clear(opened: Session, answers: Answers) -> None:
     if in_clear(str(answers.settings.get("base_url", ""))):
         _guide(opened, "")
         _say(opened, f"{IN_CLEAR}.")
-        while (answer := _asked(opened, "allow_http, yes or no [no]", default="no").lower()) not in YES | NO:
+        while (answer := asked(opened, "allow_http, yes or no [no]", default="no").lower()) not in YES | NO:
             _again(opened, UsageError("that is neither yes nor no"))
         if answer in YES:
             answers.settings["allow_http"] = True
@@ -393,15 +393,15 @@ def _secret(opened: Session, key: str, store: str) -> tuple[str, str]:
     if store == KEYRING and find_spec("keyring") is None:
         raise ConfigurationError("the package keyring is not installed", hint="pip install 'cdrctl[keyring]'")
     if store == COMMAND:
-        answer = _asked(opened, "the command")
+        answer = asked(opened, "the command")
     elif store == FILE:
-        answer = _asked(opened, "the file's path")
+        answer = asked(opened, "the file's path")
         if answer and not answer.startswith("~"):
             answer = os.path.abspath(answer)  # noqa: PTH100 - a path as typed from here, not from the configuration
         if answer and not os.path.isfile(os.path.expanduser(answer)):  # noqa: PTH111, PTH113 - as above
             raise UsageError("there is no such file", hint="make it first: one line, readable by you alone (chmod 600)")
     else:
-        answer = _asked(opened, f"{key} (it is not shown)", secret=True)
+        answer = asked(opened, f"{key} (it is not shown)", secret=True)
     if not answer:
         raise UsageError(f"{key} is empty", hint="type it, or press Ctrl-C to leave")
     return (key if store == TYPED else f"{key}_{store}"), answer
@@ -421,7 +421,7 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
     if opened.world.stdin_is_terminal:
         opened.voice.show("")
         _say(opened, f"Profile {name} is complete, and will be written to {opened.config}.")
-        while (answer := _asked(opened, f"{then}? [yes]", default="yes").lower()) not in YES | NO:
+        while (answer := asked(opened, f"{then}? [yes]", default="yes").lower()) not in YES | NO:
             _again(opened, UsageError("that is neither yes nor no"))
         if answer in NO:
             _say(opened, opened.voice.stays[:1].upper() + opened.voice.stays[1:] + ".")

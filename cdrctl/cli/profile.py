@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
 
 commands = typer.Typer(
-    name="profile", help="Add, show, check and remove profiles.", no_args_is_help=True, rich_markup_mode=None
+    name="profile", help="Add, change, show, check and remove profiles.", no_args_is_help=True, rich_markup_mode=None
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
@@ -52,15 +52,38 @@ def path(
 def list_profiles(
     opened: Session,
 ) -> None:
-    """Print every profile: its name, provider and where it is kept, separated by tabs."""
+    """List all profiles: name, provider, where it is kept, tags. A table on a terminal, tab-separated in a pipe."""
+    from cdrctl.profiles import tags_of  # noqa: PLC0415 - start-up time
+
     found, warnings = read_profiles(opened)
     for warning in warnings:
         opened.voice.tell("warning", warning)
+    clean = opened.voice.clean
+    rows: list[tuple[str, ...]] = [("sandbox", ",".join(PROVIDERS), "built in", "")]
+    for profile in reversed(found.values()):
+        tags = ",".join(sorted(tags_of(profile, opened.world.environ)))
+        rows.insert(0, (clean(profile.name), profile.provider or "-", profile.source, clean(tags)))
+    if opened.world.stdout_is_terminal:
+        _table(opened, rows)
+    else:
+        for row in rows:
+            put(opened, "\t".join(row))
     for profile in found.values():
-        put(opened, f"{opened.voice.clean(profile.name)}\t{profile.provider or '-'}\t{profile.source}")
         if profile.fault:
             opened.voice.tell("warning", f"profile {profile.name} cannot be used: {profile.fault}")
-    put(opened, f"sandbox\t{','.join(PROVIDERS)}\tbuilt in")
+
+
+def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
+    from cdrctl import windows, writers  # noqa: PLC0415 - start-up time
+    from cdrctl.cli.exporting import standard_output  # noqa: PLC0415 - as above
+    from cdrctl.records import Column, Schema  # noqa: PLC0415 - as above
+    from cdrctl.writers.output import output  # noqa: PLC0415 - as above
+
+    names = ("profile", "provider", "kept in", "tags")
+    schema = Schema(tuple(Column(name, "") for name in names), lambda _page: ())
+    look = writers.Look(opened.world.width, windows.zone("UTC"), color=False, shown=names, whole=names[:1], more="")
+    with output(None, standard_output(opened, None)) as out:
+        writers.load("table")(schema, [[[one or None for one in row] for row in rows]], out, look)
 
 
 @commands.command(epilog="cdrctl profile show sandbox\nCDRCTL_ACME_PROVIDER=webex cdrctl profile show acme")
@@ -156,7 +179,7 @@ def add(
     from cdrctl.fetchers import load  # noqa: PLC0415 - as above
 
     chosen = _settings_given(given or [])
-    named = provider or _asked(opened, f"provider ({', '.join(PROVIDERS)})")
+    named = provider or asked(opened, f"provider ({', '.join(PROVIDERS)})")
     if named not in PROVIDERS:
         raise UsageError(
             f"there is no provider {named!r}",
@@ -226,7 +249,7 @@ def login(
         _begin(opened, found, name, _settings_given(given or []))
         found, _ = read_profiles(opened)
     profile = profiles.choose(found, None, name, opened.world.environ)
-    put(opened, sign_in(opened, load(profile.provider), profile, how, _asked))
+    put(opened, sign_in(opened, load(profile.provider), profile, how, asked))
 
 
 def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[str, str]) -> None:
@@ -238,9 +261,7 @@ def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[
     assert described.login is not None  # noqa: S101 - looked for above
     if not given:
         there = f" (there are: {', '.join(found)})" if found else ""
-        answer = _asked(
-            opened, f"there is no profile {name}{there}; make it, for {described.title}? [y/N]", default="n"
-        )
+        answer = asked(opened, f"there is no profile {name}{there}; make it, for {described.title}? [y/N]", default="n")
         if answer.lower() not in {"y", "yes"}:
             raise UsageError(f"there is no profile {name}", hint="`cdrctl profile list` lists the profiles")
     settings = _complete(opened, described, given, described.login.way)
@@ -259,7 +280,7 @@ def _settings_given(given: list[str]) -> dict[str, str]:
     return settings
 
 
-def _refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
+def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
     """Refuse what no profile of this provider can be given on a command line.
 
     Raises:
@@ -288,7 +309,7 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
 
     fields = provider.settings.model_fields
     secrets = profiles.secret_names(provider.settings)
-    _refuse_given(provider, given)
+    refuse_given(provider, given)
     settings: dict[str, Any] = dict(given)
 
     def have(name: str) -> bool:
@@ -296,11 +317,11 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
 
     for name, described in fields.items():
         if described.is_required() and not have(name):
-            settings[name] = _asked(opened, f"{name} ({described.description})")
+            settings[name] = asked(opened, f"{name} ({described.description})")
     names = _way(opened, provider, way, {name for ways in provider.ways.values() for name in ways if have(name)})
     for name in names:
         if not have(name):
-            settings[name] = _asked(opened, f"{name} ({fields[name].description})", secret=name in secrets)
+            settings[name] = asked(opened, f"{name} ({fields[name].description})", secret=name in secrets)
     for name, described in fields.items():
         if name in settings and described.annotation is not None and settings[name] == "":
             raise UsageError(f"{name} is empty", hint="type it, or press Ctrl-C to leave")
@@ -322,13 +343,13 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
         return next(iter(ways.values()))
     first = next(iter(ways))
     while True:
-        choice = _asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
+        choice = asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
         if choice in ways or not opened.world.stdin_is_terminal:
             return _way(opened, provider, choice, set())
         opened.voice.tell("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
 
 
-def _asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:
+def asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:
     """Return what somebody types, or the next line of standard input; a secret is not shown while it is typed."""
     world = opened.world
     if not world.stdin_is_terminal:

@@ -40,7 +40,8 @@ from cdrctl.cli.exporting import (
     wants_local_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
-from cdrctl.cli.run import Session, read_profiles
+from cdrctl.cli.run import Session
+from cdrctl.cli.selection import EXCEPT, TAG, Selection, selected
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export import Tally, keyed, reachable, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
@@ -98,7 +99,8 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     zone = windows.zone(given["tz"]) if given["tz"] else None
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
-    parts = named_parts(session, given["profile"], every=given["all"])
+    selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
+    parts = selected_parts(session, selection)
     if given["dry_run"]:
         _rehearse(session, parts, given, zone)
         return
@@ -148,37 +150,21 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     conclude(whole, given)
 
 
-def named_parts(session: Session, names: Sequence[str] | None, *, every: bool, how: str = "-p NAME") -> list[Part]:
-    """Return a part for every profile named, or for every one there is.
+def selected_parts(session: Session, selection: Selection) -> list[Part]:
+    """Return a part for every selected profile; of the sandbox, one for each provider.
 
     Raises:
-        UsageError: None is named, or there is none.
+        UsageError: No profile is selected.
+        CdrctlError: A profile that was named cannot be used.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-
-    usual = None if names or every else session.world.environ.get("CDRCTL_PROFILE")
-    names = list(dict.fromkeys(names or ([usual] if usual else ())))
-    if bool(names) == every:
-        raise UsageError(
-            "which profiles?", hint=f"--all for every one that is configured, or {how} for each that is wanted"
-        )
-    found, warnings = read_profiles(session)
-    for warning in warnings:
-        session.voice.tell("warning", warning)
     parts: list[Part] = []
-    for name in names or found:
-        if name == SANDBOX:
+    for name, profile in selected(session, selection):
+        if profile is None:
             parts.extend(Part(SANDBOX, load(provider)) for provider in PROVIDERS)
-            continue
-        try:
-            profile = profiles.choose(found, None, None if usual else name, session.world.environ)
+        elif isinstance(profile, CdrctlError):
+            parts.append(Part(name, None, error=profile))
+        else:
             parts.append(Part(name, load(profile.provider), profile))
-        except CdrctlError as error:
-            if names:
-                raise
-            parts.append(Part(name, None, error=error))
-    if not parts:
-        raise UsageError("there is no profile yet", hint="cdrctl profile add NAME, or -p sandbox to try it")
     return parts
 
 
@@ -414,6 +400,8 @@ commands.command(
                 option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile"),
                 [],
             ),
+            parameter("tag", list[str], TAG, []),
+            parameter("excluded", list[str], EXCEPT, []),
             *(parameter(name, *spec) for name, spec in SHARED.items() if name not in {"profile", "schema", "jobs"}),
             parameter(
                 "schema",

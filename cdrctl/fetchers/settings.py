@@ -31,6 +31,11 @@ def _length(given: Any) -> Any:
         raise ValueError(f"write a length of time: {error.hint}") from None
 
 
+def split_tags(given: Any) -> Any:
+    """Return the tags of a profile; in one text, as a variable of the environment has them, commas separate them."""
+    return [one.strip() for one in given.split(",") if one.strip()] if isinstance(given, str) else given
+
+
 class Settings(BaseModel):
     """The settings that every provider's profile has; a provider adds its own.
 
@@ -50,6 +55,9 @@ class Settings(BaseModel):
     )
     largest_page_mb: Annotated[int, Field(ge=1, le=65536)] = Field(
         256, description="MiB that one answer may have, decompressed: longer ones are refused"
+    )
+    tags: Annotated[list[str], BeforeValidator(split_tags)] = Field(
+        default_factory=list, description="words by which `--tag` selects profiles, such as nightly"
     )
     timezone: str | None = Field(None, description="zone of times without an offset, when --tz is not given")
     requests_per_minute: Annotated[float, Field(ge=0)] | None = Field(

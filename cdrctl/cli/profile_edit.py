@@ -1,0 +1,199 @@
+"""`cdrctl profile set | rename | copy | edit`: change profiles that are in the configuration file."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cdrctl.cli.options import in_session
+from cdrctl.cli.profile import Name, asked, commands, refuse_given
+from cdrctl.cli.run import Session, read_profiles
+from cdrctl.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from cdrctl.fetchers import Provider
+
+
+_MADE = "cdrctl profile add acme --provider webex --set access_token_file=token"
+"""What makes the profile of the examples."""
+
+
+@commands.command(
+    "set",
+    epilog=f"{_MADE} && cdrctl profile set acme tags nightly,emea\n"
+    f"{_MADE} && cdrctl profile set acme timezone Europe/Berlin",
+)
+@in_session
+def set_setting(
+    opened: Session,
+    name: Name,
+    setting: Annotated[str, typer.Argument(metavar="SETTING", help="Its name, such as timezone.", show_default=False)],
+    value: Annotated[
+        str | None,
+        typer.Argument(metavar="VALUE", help="Its value. A secret is asked for instead.", show_default=False),
+    ] = None,
+    *,
+    unset: Annotated[bool, typer.Option("--unset", help="Take the setting out of the profile.")] = False,
+) -> None:
+    """Change one setting of a profile; comments and other profiles in the file stay as they are.
+
+    A list, such as tags, has commas between its elements.
+    """
+    from cdrctl import profile_changes, profiles  # noqa: PLC0415 - start-up time
+
+    described = _provider_of(opened, name)
+    secret = setting in profiles.secret_names(described.settings)
+    if unset and value is not None:
+        raise UsageError("--unset takes the setting out: it needs no value", hint="leave the value out")
+    if value is None and not unset and not secret:
+        raise UsageError(f"which value is {setting} to have?", hint="write it after the setting, or use --unset")
+    refuse_given(described, {setting: value or ""} if value is not None or not secret else {})
+    wanted: object = None
+    if value is not None:
+        wanted = profile_changes.typed(described.settings, setting, value)
+    elif not unset:
+        wanted = asked(opened, f"{setting} ({described.settings.model_fields[setting].description})", secret=True)
+        if not wanted:
+            raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to leave")
+    profile_changes.change(opened.config, name, described.settings, setting, wanted)
+    done = "is removed from" if unset else "is set in"
+    opened.voice.tell("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
+
+
+@commands.command(epilog=f"{_MADE} && cdrctl profile rename acme acme-emea\n{_MADE} && cdrctl profile rename acme emea -q")
+@in_session
+def rename(
+    opened: Session,
+    name: Name,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.", show_default=False)],
+) -> None:
+    """Give a profile another name; renewed tokens and secrets in the keyring move with it."""
+    from cdrctl import profile_changes  # noqa: PLC0415 - start-up time
+
+    _copy_keyring(opened, name, new)
+    profile_changes.rename(opened.config, name, new)
+    opened.voice.tell(
+        "note", f"profile {name} is now {new}; archives and variables of the environment still have the old name"
+    )
+
+
+@commands.command(epilog=f"{_MADE} && cdrctl profile copy acme acme-test\n{_MADE} && cdrctl profile copy acme test -q")
+@in_session
+def copy(
+    opened: Session,
+    name: Name,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The name of the copy.", show_default=False)],
+) -> None:
+    """Copy a profile with its settings and secrets; a sign-in with a browser is not copied."""
+    from cdrctl import profile_changes  # noqa: PLC0415 - start-up time
+
+    _copy_keyring(opened, name, new)
+    profile_changes.copy(opened.config, name, new)
+    opened.voice.tell(
+        "note", f"profile {new} is a copy of {name}; change it with cdrctl profile set {new} SETTING VALUE"
+    )
+
+
+@commands.command(epilog="EDITOR='sed -i s/nightly/weekly/' cdrctl profile edit\nVISUAL=true cdrctl profile edit")
+@in_session
+def edit(
+    opened: Session,
+) -> None:
+    """Open the configuration file in VISUAL or EDITOR, and save it only if it can be read afterwards."""
+    if edit_file(opened):
+        opened.voice.tell("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
+    else:
+        opened.voice.tell("note", f"{opened.config} is unchanged")
+
+
+def _provider_of(opened: Session, name: str) -> Provider:
+    """Return the provider of a profile.
+
+    Raises:
+        CdrctlError: There is no such profile, or its provider is not known.
+    """
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+
+    if name == "sandbox":
+        raise UsageError(
+            "the profile sandbox is built in and has no settings", hint="cdrctl profile add NAME makes one"
+        )
+    found, _ = read_profiles(opened)
+    return load(profiles.choose(found, None, name, opened.world.environ).provider)
+
+
+def _copy_keyring(opened: Session, old: str, new: str) -> None:
+    """Keep the secrets that the keyring has for a profile under another name as well."""
+    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+
+    found, _ = read_profiles(opened)
+    written = found[old].raw if old in found else {}
+    for key in (key for key, value in written.items() if key.endswith("_keyring") and value is True):
+        secret = key.removesuffix("_keyring")
+        held = profiles.ask_keyring(profiles.SERVICE, f"{old}/{secret}")
+        if held is not None:
+            opened.voice.conceal([held])
+            profiles.tell_keyring(profiles.SERVICE, f"{new}/{secret}", held)
+
+
+USUAL = "notepad" if os.name == "nt" else "vi"
+"""The editor where neither VISUAL nor EDITOR names one."""
+
+
+def edit_file(opened: Session) -> bool:
+    """Open the configuration file in an editor and save what it leaves; return whether it was changed.
+
+    The editor gets a copy that only its owner can read. The copy is deleted in any case, because it has secrets.
+
+    Raises:
+        UsageError: There is no editor to ask, or somebody else changed the file meanwhile.
+        ConfigurationError: The editor failed, or left something that is not a configuration.
+    """
+    from cdrctl import profile_changes, profiles  # noqa: PLC0415 - start-up time
+
+    environ = opened.world.environ
+    named = environ.get("VISUAL") or environ.get("EDITOR")
+    if not named and not opened.world.stdin_is_terminal:
+        raise UsageError("there is no terminal to edit on", hint="set EDITOR, or use cdrctl profile set")
+    profiles.read_profiles(opened.config, environ)  # refuses a file that others can change
+    before = opened.config.read_text(encoding="utf-8") if opened.config.exists() else ""
+    with tempfile.TemporaryDirectory(prefix="cdrctl-") as folder:
+        copy = Path(folder, "config.toml")
+        copy.touch(mode=0o600)
+        copy.write_text(before, encoding="utf-8")
+        _run([*shlex.split(named or USUAL), str(copy)])
+        try:
+            after = copy.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError(
+                "the editor left no text in UTF-8", hint="edit it again; nothing was saved"
+            ) from None
+    if after == before:
+        return False
+    profile_changes.replace_text(opened.config, before, after)
+    return True
+
+
+def _run(command: list[str]) -> None:
+    """Run an editor until it is closed.
+
+    Raises:
+        ConfigurationError: It cannot be started, or says that it failed.
+    """
+    try:
+        ended = subprocess.run(command, check=False)  # noqa: S603 - the user's own editor
+    except OSError as error:
+        raise ConfigurationError(
+            f"the editor {command[0]!r} cannot be started: {error.strerror}", hint="set VISUAL or EDITOR to another one"
+        ) from None
+    if ended.returncode:
+        raise ConfigurationError(
+            f"the editor {command[0]!r} ended with {ended.returncode}", hint="edit it again; nothing was saved"
+        )

@@ -1,0 +1,198 @@
+"""Change profiles that are in the configuration file: their settings, their names, copies of them.
+
+What else is in the file, comments and order included, stays as it is. Every function replaces the file in one step and
+holds its lock meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+from cdrctl.errors import UsageError
+from cdrctl.profiles import (
+    LOCK_SECONDS,
+    _absent,
+    _added,
+    _changing,
+    _edited,
+    _forms,
+    _heading,
+    _parsed,
+    _refuse_name,
+    _removed,
+    _replace,
+    _rewrite,
+    _tables,
+    _text,
+    _told,
+    check,
+    secret_names,
+    token_file,
+)
+
+if TYPE_CHECKING:
+    from cdrctl.fetchers.settings import Settings
+
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def change(
+    path: Path,
+    name: str,
+    model: type[Settings],
+    key: str,
+    value: object,
+    *,
+    seconds: float = LOCK_SECONDS,
+) -> None:
+    """Write one setting of a profile, or take it out where the value is None.
+
+    A secret has one form at a time: to set `api_key_command` takes `api_key` out.
+
+    Raises:
+        UsageError: The file has no such profile, or the profile has no such setting to take out.
+        ConfigurationError: The profile would not be valid, or the file cannot be changed.
+        TemporaryError: Another run kept the file locked.
+    """
+    secrets = secret_names(model)
+    others = next((set(_forms(secret, secrets)) for secret in secrets if key in _forms(secret, secrets)), set())
+
+    def changed(settings: Mapping[str, Any]) -> dict[str, Any]:
+        if value is None and key not in settings:
+            raise UsageError(f"profile {name} has no setting {key} in {path}", hint=f"see: cdrctl profile show {name}")
+        kept = {one: given for one, given in settings.items() if one == key or one not in others}
+        if value is None:
+            kept.pop(key)
+        else:
+            kept[key] = value
+        return kept
+
+    with _changing(path, seconds):
+        text, document, tables = _read(path, name)
+        wanted = changed(tables[name])
+        check(path, name, model, {one: given for one, given in wanted.items() if one != "provider"})
+
+        def edit(document: Any) -> None:
+            table = document["profiles"][name]
+            for one in [one for one in table if one not in wanted]:
+                del table[one]
+            if value is not None:
+                table[key] = value
+
+        expected = {**document, "profiles": {**tables, name: wanted}}
+        _rewrite(path, _either(_edited(text, edit), lambda: _written_anew(text, name, name, wanted)), expected)
+
+
+def rename(path: Path, old: str, new: str, *, seconds: float = LOCK_SECONDS) -> None:
+    """Give a profile another name, and move the tokens that runs have renewed for it.
+
+    Raises:
+        UsageError: The file has no such profile, or the new name cannot be used.
+        ConfigurationError: The file cannot be changed.
+        TemporaryError: Another run kept the file or the tokens locked.
+    """
+    _refuse_name(path, new, ())
+    with ExitStack() as stack:
+        kept, moved = token_file(path, old, ""), token_file(path, new, "")
+        if kept.path.exists():
+            stack.enter_context(kept.locked(seconds))
+        with _changing(path, seconds):
+            text, document, tables = _read(path, old)
+            _refuse_name(path, new, [one for one in tables if one != old])
+            expected = {**document, "profiles": {new if one == old else one: table for one, table in tables.items()}}
+            anew = _either(iter([_retitled(text, old, new)]), lambda: _written_anew(text, old, new, tables[old]))
+            _rewrite(path, anew, expected)
+        if kept.path.exists():
+            with _told(kept.path):
+                os.replace(kept.path, moved.path)  # noqa: PTH105  atomic, as everywhere
+
+
+def copy(path: Path, old: str, new: str, *, seconds: float = LOCK_SECONDS) -> None:
+    """Write a second profile with the same settings, secrets included; renewed tokens stay with the first.
+
+    Raises:
+        UsageError: The file has no such profile, or the new name cannot be used.
+        ConfigurationError: The file cannot be changed.
+        TemporaryError: Another run kept the file locked.
+    """
+    with _changing(path, seconds):
+        text, document, tables = _read(path, old)
+        _refuse_name(path, new, tables)
+        expected = {**document, "profiles": {**tables, new: tables[old]}}
+        _rewrite(path, _added(text, new, tables[old]), expected)
+
+
+def replace_text(path: Path, before: str, after: str, *, seconds: float = LOCK_SECONDS) -> None:
+    """Replace the whole file, as an editor does, unless it has changed since it was read.
+
+    Raises:
+        UsageError: The file has changed meanwhile.
+        ConfigurationError: The new text is not a configuration, or the file cannot be written.
+        TemporaryError: Another run kept the file locked.
+    """
+    _tables(path, _parsed(path, after), [])
+    with _changing(path, seconds):
+        if _text(path)[0] != before:
+            raise UsageError(
+                f"{path} was changed by somebody else while it was being edited",
+                hint="edit it again; nothing was saved",
+            )
+        _replace(path, after.encode())
+
+
+def typed(model: type[Settings], key: str, text: str) -> object:
+    """Return what a setting's text means in TOML: a list, a truth value or a number where the setting is one.
+
+    What is not of that kind stays text, and is refused when the profile is checked.
+    """
+    kind: Any = model.model_fields[key].annotation if key in model.model_fields else None
+    options = [kind, *(get_args(kind) if get_origin(kind) in {Union, types.UnionType} else ())]
+    if any(get_origin(one) is list or get_origin(one) is tuple for one in options):
+        return [one.strip() for one in text.split(",") if one.strip()]
+    if bool in options or key.endswith("_keyring"):
+        return _TRUTH.get(text.strip().lower(), text)
+    for number in (int, float):
+        if number in options:
+            try:
+                return number(text)
+            except ValueError:
+                continue
+    return text
+
+
+def _read(path: Path, name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return the file's text, what it says, and its profiles, among which the named one is."""
+    text, _ = _text(path)
+    document = _parsed(path, text)
+    tables = _tables(path, document, [])
+    if name not in tables:
+        raise _absent(path, name, tables)
+    return text, document, tables
+
+
+def _either(first: Iterator[str], others: Callable[[], Iterator[str]]) -> Iterator[str]:
+    yield from first
+    yield from others()
+
+
+def _written_anew(text: str, old: str, new: str, wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the document with a profile taken out and written again at the end."""
+    for left in _removed(text, old):
+        yield from _added(left, new, wanted)
+
+
+def _retitled(text: str, old: str, new: str) -> str:
+    """Return the document in which the headings of a profile's tables have the new name."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        keys = _heading(line)
+        if keys is not None and keys[:2] == ["profiles", old]:
+            head, quote, rest = line.partition(f'"{old}"') if f'"{old}"' in line else line.partition(old)
+            line = head + (f'"{new}"' if quote.startswith('"') else new) + rest  # noqa: PLW2901  the same line
+        lines.append(line)
+    return "".join(lines)

@@ -66,7 +66,9 @@ def set_setting(
     opened.voice.tell("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
 
 
-@commands.command(epilog=f"{_MADE} && cdrctl profile rename acme acme-emea\n{_MADE} && cdrctl profile rename acme emea -q")
+@commands.command(
+    epilog=f"{_MADE} && cdrctl profile rename acme acme-emea\n{_MADE} && cdrctl profile rename acme emea -q"
+)
 @in_session
 def rename(
     opened: Session,

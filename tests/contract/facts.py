@@ -60,7 +60,6 @@ class Facts:
         soon: Requests within which that must be noticed.
         redirect: The body of redirects; None for that of the provider's errors.
         told_by_next: Whether pages tell the way to the next one.
-        either: Outcomes of calls that may count as answered or not.
         untold: Values of switches under which a record does not tell when it was answered and for how long.
         rings_late: Whether the ringing is measured from when it began, and not from the start of the call.
     """
@@ -88,7 +87,6 @@ class Facts:
     soon: int = 100
     redirect: str | None = None
     told_by_next: bool = True
-    either: frozenset[str] = frozenset()
     untold: frozenset[str] = frozenset()
     rings_late: bool = False
 
@@ -183,8 +181,6 @@ FACTS: Mapping[str, Facts] = {
         proofs=frozenset({"password", "access_token", "refresh_token"}),
         circles=frozenset({3, 7}),
         told_by_next=False,
-        # A queue answers, and the caller hangs up before an agent takes the call.
-        either=frozenset({"abandoned"}),
         rings_late=True,
         cases=(
             Case(("skip=1", "count=absent")),

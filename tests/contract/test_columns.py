@@ -174,17 +174,28 @@ def check_common(made: Bench, row: Record, *, told: bool = True) -> None:
         assert row["answered"] is not False or not row["talk_seconds"]
 
 
+UNANSWERED = OUTCOMES - {"answered", "voicemail"}
+POSSIBLE = {
+    True: {"answered", "voicemail", "abandoned"},
+    False: UNANSWERED,
+    None: UNANSWERED - {"cancelled", "abandoned"},
+}
+"""The outcomes that go with each value of `answered`; a queue may have answered a call that was then abandoned."""
+
+
 def check_answer(row: Record, facts: Facts) -> None:
-    """Check that what a common CDR says of an answer agrees: whether, when, how long, and with what outcome."""
-    assert isinstance(row["answered"], bool)
-    if row["outcome"] not in facts.either:
-        assert row["answered"] == (row["outcome"] in {"answered", "voicemail"})
-    assert row["answered"] == (row["answer_time"] is not None)
+    """Check that what a common CDR says of an answer agrees: whether, when, how long, and with what outcome.
+
+    `answered` is the network's answer, by a person, a queue or a voicemail box; `outcome` says by what. Where the
+    provider does not tell, `answered` is null, and the outcome is unknown unless the cause rules out an answer.
+    """
+    assert row["outcome"] in POSSIBLE[row["answered"]]
+    assert bool(row["answered"]) == (row["answer_time"] is not None)
     if row["end_time"] is None:
         return
     start, end = moment(row["start_time"]), moment(row["end_time"])
     assert start <= end
-    assert row["total_seconds"] == (end - start) // timedelta(seconds=1)
+    assert row["total_seconds"] in {None, (end - start) // timedelta(seconds=1)}
     if row["answered"]:
         answer = moment(row["answer_time"])
         assert start <= answer <= end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 
@@ -45,7 +46,7 @@ def run_in_shell(
         env=dict(environ),
     )
     try:
-        if os.name == "nt":  # where pipes cannot be looked at without waiting
+        if sys.platform == "win32":  # where pipes cannot be looked at without waiting
             output, complaint = process.communicate(timeout=seconds)
         else:
             output, complaint = _until_it_ends(process, seconds)
@@ -61,6 +62,8 @@ def run_in_shell(
 
 
 def _until_it_ends(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows has no pipes that can be waited for")
     import selectors  # noqa: PLC0415 - only where a command is run
 
     assert process.stdout is not None  # noqa: S101 - both are pipes

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def read(path: Path, seconds: float = COMMAND_SECONDS) -> tuple[bytes, os.stat_r
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if stat.S_ISREG(status.st_mode):
             return os.read(descriptor, LONGEST + 1), status
-        if stat.S_ISFIFO(status.st_mode):
+        if sys.platform != "win32" and stat.S_ISFIFO(status.st_mode):
             return _from_pipe(descriptor, seconds), status
         raise OSError(errno.ENODEV, "it is a device and not a file")
     finally:
@@ -38,6 +39,8 @@ def read(path: Path, seconds: float = COMMAND_SECONDS) -> tuple[bytes, os.stat_r
 
 
 def _from_pipe(descriptor: int, seconds: float) -> bytes:
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows has no named pipes in folders")
     content = b""
     until = time.monotonic() + seconds
     poll = select.poll()  # unlike select it tells a writer who has not come yet from one who has left

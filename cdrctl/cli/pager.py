@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,10 +59,10 @@ def paged(session: Session, stream: BinaryIO) -> Iterator[BinaryIO]:
 def _is_screen(session: Session, stream: BinaryIO) -> bool:
     if session.world.environ.get("TERM") == "dumb":
         return False
+    if sys.platform == "win32":  # it has no process groups
+        return False
     try:
         return os.isatty(stream.fileno()) and os.tcgetpgrp(stream.fileno()) == os.getpgrp()
-    except AttributeError:  # a system without process groups
-        return True
     except (OSError, ValueError):  # a stream in memory, or another's terminal
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import suppress
 
 _ACL = "system.posix_acl_access"
@@ -28,7 +29,7 @@ def keep_access(descriptor: int, path: str | os.PathLike[str], old: os.stat_resu
     Raises:
         OSError: The permissions cannot be changed.
     """
-    if not hasattr(os, "fchown"):  # Windows: who may read a file is inherited from its folder there
+    if sys.platform == "win32":  # who may read a file is inherited from its folder there
         return None
     for owner in (old.st_uid, -1):
         new = os.fstat(descriptor)
@@ -65,7 +66,7 @@ def _said(path: str | os.PathLike[str], old: os.stat_result, new: os.stat_result
 
 def _copy_attributes(descriptor: int, path: str | os.PathLike[str]) -> bytes | None:
     """Copy a file's extended attributes as far as the system allows it, and return its access control list, or None."""
-    if not hasattr(os, "listxattr"):
+    if sys.platform != "linux":
         return None
     listed = None
     with suppress(OSError):
@@ -90,6 +91,8 @@ def _copy_attributes(descriptor: int, path: str | os.PathLike[str]) -> bytes | N
 
 
 def _set(descriptor: int, name: str, value: bytes) -> bool:
+    if sys.platform != "linux":
+        return False
     try:
         os.setxattr(descriptor, name, value)
     except OSError:

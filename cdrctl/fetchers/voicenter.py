@@ -35,6 +35,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
+from cdrctl.fetchers.drift import new_fields, new_fields_error, new_fields_warning
 from cdrctl.fetchers.settings import Settings
 from cdrctl.fetchers.voicenter_zone import (
     FARTHEST,
@@ -172,6 +173,8 @@ def cdrs(
     asked = Window(_minute(window.since), _minute(window.until, up=True))
     later = _until(window, options, client.clock.now())
     windows = [asked, Window(asked.until, later)] if later > asked.until else [asked]
+    if options.get("strict"):
+        _refuse_new_fields(way, next(tile(asked, longest - longest % MINUTE)))
     crowded = 0
     for tiled in itertools.chain.from_iterable(tile(one, longest - longest % MINUTE) for one in windows):
         for part, reply in by_halving(tiled, way.whole, MINUTE):
@@ -189,6 +192,18 @@ def cdrs(
                     "check base_url; it may be another service that answers, or a cache",
                 )
                 return
+
+
+def _refuse_new_fields(way: Way, window: Window) -> None:
+    """Ask once without the list of fields, which hides new ones.
+
+    Raises:
+        DriftError: The service has a field that is not asked for.
+    """
+    with suppress(FullError, RangeError):  # then the export itself says so
+        names = new_fields(way.ask(window.since, window.until, listed=False).records, COLUMNS)
+        if names:
+            raise new_fields_error(TITLE, "voicenter", "cdrs", names)
 
 
 def _until(window: Window, options: Mapping[str, Any], now: datetime) -> datetime:
@@ -348,8 +363,8 @@ class Way:
             (lo != since or self.low) and (hi != since or self.high)
         )
 
-    def ask(self, since: datetime, until: datetime) -> Reply:
-        """Return the answer for a window from one second to another.
+    def ask(self, since: datetime, until: datetime, *, listed: bool = True) -> Reply:
+        """Return the answer for a window from one second to another; without `listed` the service chooses the fields.
 
         Raises:
             FullError: There are more than an answer can hold.
@@ -357,7 +372,8 @@ class Way:
         """
         search = {"fromdate": _wire(since), "todate": _wire(until), **self.search}
         try:
-            reply = read_reply(self._answer(search), self.client)
+            answer = self._answer(search) if listed else self._patiently({"format": "JSON", "search": search})
+            reply = read_reply(answer, self.client)
         except FullError:
             self._learn(Reply([], full=True), since, until)
             raise
@@ -893,8 +909,14 @@ def check(client: Client, settings: VoicenterSettings) -> str:
     """Return what one small request found."""
     until = _minute(client.clock.now() - SETTLED)
     asked = Window(until - timedelta(hours=1), until)
-    reply = Way(client, settings, {}).whole(asked)
-    count = f"more than {MOST_RECORDS}" if reply is None else str(len(reply.records))
+    try:
+        reply = Way(client, settings, {}).ask(asked.since - SECOND, asked.until, listed=False)
+    except FullError:
+        reply = Reply([], full=True)
+    names = new_fields(reply.records, COLUMNS)
+    if names:
+        client.tell("warning", new_fields_warning(TITLE, "cdrs", names))
+    count = f"more than {MOST_RECORDS}" if reply.full else str(len(reply.records))
     records = "1 record" if count == "1" else f"{count} records"
     return f"signed in; {records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 

@@ -230,6 +230,9 @@ SWITCHES: dict[str, Switch] = {
     "limits": Switch(
         "off", ("on", "five_seconds"), meaning="30 requests in any 60 seconds, or 5 seconds between two (error 1)"
     ),
+    "new_field": Switch(
+        "off", ("on",), meaning="records have a field that no document names where no fields are asked for"
+    ),
     "slash": Switch("either", ("required",), meaning="is the address answered without its last slash (404)"),
 }
 
@@ -1002,6 +1005,8 @@ class Voicenter:
         if self.switched["epoch"] == "off":
             wanted = [name for name in wanted if name != "DateEpoch"]
         record = self._numbered({name: made[name] for name in wanted})
+        if self.switched["new_field"] == "on" and asked is not None and not asked:
+            record["ServiceLevel"] = "gold"
         keys = self.switched["keys"]
         if keys == "by_fields" and asked is not None:
             spelt = {name.lower(): name for name in asked}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings as tried, strategies as st
 
-from cdrctl.errors import ProviderError, SignInError
+from cdrctl.errors import DriftError, ProviderError, SignInError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings
@@ -127,6 +127,32 @@ def test_both_ways_to_sign_in(kind: str) -> None:
         assert made.records(NIGHT, EVENING)
         assert "signed in; " in PROVIDER.check(made.client, made.settings)
         assert all("?" not in request.path for request in made.sandbox.requests)
+
+
+@pytest.mark.parametrize("keys", ["pascal", "lower", "mixed", "by_fields"])
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
+    """Keys may follow the names asked for, and be in lower case where none are; the newest record may come first."""
+    with world({"keys": keys, "order": order, "cap": "9"}) as made:
+        found = made.records(NIGHT, EVENING)
+        assert counted(found) == counted(made.truth(NIGHT, EVENING))
+        assert PROVIDER.check(made.client, made.settings).startswith("signed in; ")
+        assert [text for text in made.told if "does not ask for" in text] == []
+
+
+def test_a_new_field_that_the_list_of_fields_hides_is_named() -> None:
+    """By the check of a profile, and by --strict, which ends the export; else nothing is asked for it."""
+    with world({"new_field": "on"}) as made:
+        assert made.records(EVENING - timedelta(hours=1), EVENING)
+        asked = len(made.sandbox.requests)
+        PROVIDER.check(made.client, made.settings)
+        assert len(made.sandbox.requests) == asked + 1
+        assert [text for text in made.told if "ServiceLevel" in text]
+        with pytest.raises(DriftError, match="ServiceLevel"):
+            made.records(EVENING - timedelta(hours=1), EVENING, strict=True)
+    with world({"cap": "3", "over_cap": "error3"}) as made:
+        found = made.records(NIGHT, EVENING, strict=True)
+        assert counted(found) == counted(made.truth(NIGHT, EVENING))
 
 
 @pytest.mark.parametrize("http_errors", ["200", "real"])

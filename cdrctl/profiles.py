@@ -118,7 +118,11 @@ def config_path(environ: Mapping[str, str], override: str | None) -> Path:
         return _expanded(chosen, environ)
     import platformdirs  # noqa: PLC0415 - start-up time: only needed without a path of the user's own
 
-    return Path(platformdirs.user_config_dir("cdrctl", appauthor=False)) / "config.toml"
+    try:
+        folder = platformdirs.user_config_dir("cdrctl", appauthor=False)
+    except RuntimeError:  # no HOME, and a uid that is in no passwd file, as in many containers
+        folder = "~/cdrctl"
+    return Path(folder) / "config.toml"
 
 
 def environment_name(profile: str, setting: str) -> str:
@@ -1034,7 +1038,12 @@ def _told(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _need_home(path: Path) -> None:
+def need_home(path: Path) -> None:
+    """Refuse to keep anything beside a configuration file that has no place.
+
+    Raises:
+        ConfigurationError: There is no home directory.
+    """
     if _homeless(path):
         raise ConfigurationError(
             "there is no home directory to keep profiles in",
@@ -1044,7 +1053,7 @@ def _need_home(path: Path) -> None:
 
 def _target(path: Path) -> Path:
     """Return the file that a path leads to: a link stays a link when its file is replaced."""
-    _need_home(path)
+    need_home(path)
     return Path(os.path.realpath(path))
 
 
@@ -1081,7 +1090,7 @@ def _replace(path: Path, content: bytes, *, lasting: bool = True, through_links:
     One that is not lasting may be lost, or found empty, where the machine stops; it is written much faster. A link is
     replaced by the file, or what it leads to is `through_links`.
     """
-    _need_home(path)
+    need_home(path)
     target = _target(path) if through_links else path
     # mkstemp makes the file with mode 0600, whatever the umask.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".new", dir=target.parent)
@@ -1140,7 +1149,7 @@ class TokenFile:
         """
         with ExitStack() as stack:
             with _told(self.path):
-                _need_home(self.path)
+                need_home(self.path)
                 _make_folder(self.path.parent)
                 private.check_folder(self.path.parent)
                 stack.enter_context(_held(self.lock, "another run is signing in with this profile", seconds))
@@ -1197,7 +1206,7 @@ class TokenFile:
         """
         content = json.dumps({"origin": self.origin, "tokens": dict(tokens)}).encode()
         try:
-            _need_home(self.path)
+            need_home(self.path)
             _make_folder(self.path.parent)
             private.check_folder(self.path.parent)
             _replace(self.path, content)
@@ -1222,7 +1231,8 @@ def token_file(config: Path, profile: str, origin: str) -> TokenFile:
     if not _NAME.fullmatch(profile):
         raise ConfigurationError(f"{_shown(profile)} cannot be a profile's name", hint="rename the profile")
     folder = config.parent / "tokens"
-    private.check_folder(folder)
+    if not _homeless(folder):
+        private.check_folder(folder)
     digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()
     return TokenFile(folder / f"{profile}.json", folder / f"{profile}.lock", digest)
 
@@ -1252,7 +1262,7 @@ class PaceFile:
         """
         with ExitStack() as stack:
             with _told(self.path):
-                _need_home(self.path)
+                need_home(self.path)
                 _make_folder(self.path.parent)
                 private.check_folder(self.path.parent)
                 busy = "another run keeps the lock of the shared pace"
@@ -1304,7 +1314,8 @@ def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
     secrets = json.dumps(secret_values(settings)).encode()
     digest = hashlib.pbkdf2_hmac("sha256", secrets, f"{provider} {host}".encode(), PACE_ROUNDS, 16).hex()
     folder = config.parent / "pace"
-    private.check_folder(folder)
+    if not _homeless(folder):
+        private.check_folder(folder)
     return PaceFile(folder / f"{digest}.json", folder / "lock")
 
 

@@ -485,7 +485,10 @@ def _tables(line: Line, environ: Mapping[str, str]) -> dict[str, Any] | None:
     if not path:
         import platformdirs  # noqa: PLC0415 - for profiles alone, and then only without a path of the user's own
 
-        path = os.path.join(platformdirs.user_config_dir("cdrctl", appauthor=False), "config.toml")  # noqa: PTH118
+        try:
+            path = os.path.join(platformdirs.user_config_dir("cdrctl", appauthor=False), "config.toml")  # noqa: PTH118
+        except RuntimeError:  # no HOME, and a uid that is in no passwd file
+            return {}
     if path.startswith(("~/", "~" + os.sep)):
         home = environ.get("HOME") or environ.get("USERPROFILE")
         if not home:

@@ -44,6 +44,9 @@ def path(
     opened: Session,
 ) -> None:
     """Print where the configuration file is, or would be."""
+    from cdrctl.profiles import need_home  # noqa: PLC0415 - start-up time
+
+    need_home(opened.config)
     put(opened, str(opened.config))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cdrctl.cli.completion import KNOWN
+from cdrctl.errors import ConfigurationError
 
 Callback = Callable[[Any, Any, Any], Any]
 
@@ -39,11 +40,21 @@ def shown(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
 
 
 def installed(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
-    """Have typer install its script, and put ours in its place; ends the program as typer does."""
+    """Have typer install its script, and put ours in its place; ends the program as typer does.
+
+    Raises:
+        ConfigurationError: There is no home directory.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:  # no HOME, and a uid that is in no passwd file
+        raise ConfigurationError(
+            "there is no home directory to install completion in", hint="set HOME, or use --show-completion"
+        ) from None
     try:
         return usual(ctx, option, value)
     finally:
         for place in INSTALLED.values() if value else ():
-            path = Path.home() / place
+            path = home / place
             if path.is_file() and (theirs := path.read_text(encoding="utf-8")) != ours(theirs):
                 path.write_text(ours(theirs), encoding="utf-8")

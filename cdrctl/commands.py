@@ -83,7 +83,9 @@ def _until_it_ends(process: subprocess.Popen[bytes], seconds: float) -> tuple[by
                 if not data:
                     selector.unregister(key.fd)
                 if len(pipes[key.fd]) > LONGEST_OUTPUT and not ended:
-                    raise TooMuchOutputError
+                    if key.fd == process.stdout.fileno():
+                        raise TooMuchOutputError
+                    del pipes[key.fd][LONGEST_OUTPUT:]
             if time.monotonic() > until:
                 raise subprocess.TimeoutExpired(process.args, seconds)
         if selector.get_map():

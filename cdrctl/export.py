@@ -33,6 +33,7 @@ from cdrctl.records import (
     in_parts,
 )
 from cdrctl.seen import Seen, Span
+from cdrctl.threads import started
 from cdrctl.windows import Window, cut, rfc3339
 
 Tell = Callable[[str, str], None]
@@ -201,11 +202,12 @@ def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> 
         if wanted.get():
             came.put(end)
 
-    threads = [threading.Thread(target=work, name="cdrctl-fetch", daemon=True) for _ in range(min(jobs, len(left)))]
+    # Fewer threads than jobs do the same work.
+    threads = started(
+        threading.Thread(target=work, name="cdrctl-fetch", daemon=True) for _ in range(min(jobs, len(left)))
+    )
     running = len(threads)
     try:
-        for thread in threads:
-            thread.start()
         while running:
             wanted.put(True)  # before it is waited for: whoever has it then need not wait, and asks for the next
             piece = _next(came)

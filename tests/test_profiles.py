@@ -605,7 +605,7 @@ def test_every_secret_is_told_before_anything_is_said(tmp_path: Path) -> None:
         "(sleep 30; echo late) & echo VALUE",
         "sleep 30 & echo VALUE",
         "echo noise >&2; (while sleep 0.01; do echo late; done) >&2 & echo VALUE",
-        "(yes & sleep 0.05; kill $!) & echo VALUE; exec >&-",
+        "yes >&2 & echo VALUE",
         "echo VALUE; exec >&- 2>&-; sleep 0.1",
     ],
 )
@@ -613,7 +613,7 @@ def test_a_command_is_not_waited_for_once_it_has_ended(command: str) -> None:
     """What it has left in the background holds its pipes open, and must not be waited for."""
     with children_ended():
         ran = run_in_shell(command, os.environ, seconds=20)
-    assert ran.stdout.startswith(b"VALUE\n") or b"\nVALUE\n" in ran.stdout
+    assert ran.stdout == b"VALUE\n"
     assert ran.returncode == 0
 
 

@@ -20,6 +20,7 @@ from cdrctl.cli import signals
 from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.cli.world import Voice, World
 from cdrctl.errors import CdrctlError, OutputError, UsageError, near
+from cdrctl.threads import none_left, was_refused
 
 if TYPE_CHECKING:
     from cdrctl.profiles import Profile
@@ -81,6 +82,9 @@ def session(
     except (typer.Exit, SystemExit):
         raise
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place where our own bugs are said
+        if was_refused(error):
+            voice.error(none_left())
+            raise typer.Exit(none_left().exit_code) from None
         if not _is_interruption(error):
             voice.bug(error)
             raise typer.Exit(CdrctlError.exit_code) from None

@@ -46,6 +46,7 @@ from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError,
 from cdrctl.export import Tally, keyed, reachable, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import KEY_COLUMN, Note, Row, Schema, common
+from cdrctl.threads import none_left, started
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -231,10 +232,10 @@ def _pages(
             part.error = None if enough.is_set() else error
         hand_over(part, None)
 
-    threads = [threading.Thread(target=fetch, args=(part,), daemon=True) for part in running]
-    for thread in threads:
-        thread.start()
-    left, written = len(running), 0
+    threads = started(threading.Thread(target=fetch, args=(part,), daemon=True) for part in running)
+    for part in running[len(threads) :]:
+        part.error = none_left()
+    left, written = len(threads), 0
     room = chosen.stops_at
     try:
         while left:

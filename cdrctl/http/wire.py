@@ -22,6 +22,7 @@ import pydantic_core
 from cdrctl import __version__
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
 from cdrctl.records import shallow
+from cdrctl.threads import started
 
 if TYPE_CHECKING:
     import ssl
@@ -402,7 +403,7 @@ def _lane() -> _Lane:
     with suppress(IndexError):
         return _idle.pop()
     lane = _Lane()
-    threading.Thread(target=lane.run, name="cdrctl-exchange", daemon=True).start()
+    started([threading.Thread(target=lane.run, name="cdrctl-exchange", daemon=True)])
     return lane
 
 

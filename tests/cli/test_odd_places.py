@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cdrctl import sandbox
 from tests.cli.process import a_host
 from tests.support import HandClock, Ran, Shell
 
@@ -67,3 +68,36 @@ def test_a_standard_output_that_is_closed(words: str, tmp_path: Path) -> None:
     ran = a_host(tmp_path).shell(f"cdrctl {words} >&-")
     assert ran.returncode == 8, ran.stderr
     assert b"standard output is closed" in ran.stderr
+
+
+NO_THREAD = """
+import threading
+
+left, start = [{left}], threading.Thread.start
+
+def counted(self):
+    left[0] -= 1
+    if left[0] < 0:
+        raise RuntimeError("can't start new thread")
+    start(self)
+
+threading.Thread.start = counted
+"""
+"""What Python does where the system has no more threads to give; as root no limit of the system is obeyed."""
+
+
+@pytest.mark.parametrize("left", [0, 1])
+@pytest.mark.parametrize("words", ["webex cdrs", "export -p acme", "sync acme --into archive", "doctor acme"])
+def test_no_thread_that_can_be_started(left: int, words: str, tmp_path: Path) -> None:
+    host = a_host(tmp_path)
+    with sandbox.start() as running:
+        host.configure({"acme": {"provider": "webex", **running.credentials("webex")}})
+        host.meddle(NO_THREAD.format(left=left))
+        window = () if words.startswith("doctor") else ("--since", "3h")
+        ran = host.run(*words.split(), *window)
+    assert b"a bug of ours" not in ran.stderr + ran.stdout
+    if words.startswith("doctor"):
+        assert ran.returncode in {0, 5}, ran.stderr
+    else:
+        assert ran.returncode == 5, ran.stderr
+        assert b"no further thread" in ran.stderr

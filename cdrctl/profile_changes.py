@@ -142,7 +142,7 @@ def replace_text(path: Path, before: str, after: str, *, seconds: float = LOCK_S
                 f"{path} was changed by somebody else while it was being edited",
                 hint="edit it again; nothing was saved",
             )
-        _replace(path, after.encode())
+        _replace(path, after.encode(), through_links=True)
 
 
 def typed(model: type[Settings], key: str, text: str) -> object:

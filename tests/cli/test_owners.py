@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl import private, profiles
+from cdrctl import private, profile_changes, profiles
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import load
 from tests.cli.process import Host, Stalling, a_host, stalling
@@ -183,3 +183,14 @@ def test_what_is_mended_is_named_for_a_shell(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         profiles.token_file(folder.parent / "config.toml", "acme", "x")
     assert caught.value.hint == f"chmod 700 '{folder}'"
+
+
+@POSIX
+def test_a_link_to_the_configuration_stays_when_the_whole_text_is_replaced(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.toml", tmp_path / "config.toml"
+    real.write_text("# old\n", encoding="utf-8")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    profile_changes.replace_text(link, "# old\n", "# new\n")
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8") == "# new\n"

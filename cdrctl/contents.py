@@ -78,4 +78,7 @@ def _hash_of(row: tuple[Any, ...]) -> int:
 
 
 def _dumped(value: Any) -> bytes:
-    return marshal.dumps(value, _VERSION)
+    try:
+        return marshal.dumps(value, _VERSION)
+    except ValueError:  # it holds what stands for a value that cannot be held
+        return repr(value).encode("utf-8", "surrogatepass")

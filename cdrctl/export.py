@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from cdrctl.contents import contents_of
 from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Claim, Provider, identities, possible_start
+from cdrctl.mending import mending
 from cdrctl.records import (
     KEY_COLUMN,
     Done,
@@ -302,6 +303,12 @@ def rows(
     yielded. The pieces are closed at the end, whoever ends it. `present` gives the provider's present.
     """
     ours = _ours(call, window, tally, tell, present)
+    mend = mending(
+        call.identity,
+        lambda gap: _told(gap, tally, tell),
+        lambda text: tell("warning", text),
+        raw=schema.columns is None,
+    )
     try:
         for piece in pieces:
             if isinstance(piece, Note | Gap):
@@ -313,11 +320,11 @@ def rows(
                 if save is not None:
                     save(piece)
                 tally.records += 1
-                yield schema.rows(Page([piece.record]))
+                yield schema.rows(mend(Page([piece.record])))
             else:
                 tally.pages += 1
                 for part in in_parts(piece.records):
-                    page = _wanted(ours(Page(part, piece.context)), schema, tally, limit, keep)
+                    page = _wanted(mend(ours(Page(part, piece.context))), schema, tally, limit, keep)
                     moved(None)
                     if page:
                         yield page

@@ -24,6 +24,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cdrctl import PROVIDERS
+from cdrctl.damage import loads, text_of
 from cdrctl.errors import ProviderError, UsageError, near, nearest
 from cdrctl.placeholders import is_placeholder
 from cdrctl.windows import Window, rfc3339
@@ -133,33 +134,16 @@ class Marks:
     others: tuple[str, ...] = ()
 
 
-DEEPEST = 200
-"""Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
-
-
-def shallow(decoded: Any) -> bool:
-    """Return whether a value is no deeper than whoever writes it can follow without running out of stack."""
-    level = [decoded]
-    for _ in range(DEEPEST):
-        nested = [one for one in level if isinstance(one, dict | list)]
-        if not nested:
-            return True
-        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
-    return False
-
-
 def plainly(text: bytes) -> Any:
-    """Return what whole JSON says, by the standard library.
+    """Return what whole JSON says, by the standard library; what of it is damaged is marked (see `damage`).
 
     Raises:
-        ProviderError: It is nested deeper than whoever writes it can follow, or is no UTF-8.
+        ProviderError: It is not JSON.
     """
-    with suppress(ValueError, RecursionError):
-        decoded = json.loads(text)
-        if shallow(decoded):
-            return decoded
+    with suppress(ValueError):
+        return loads(text_of(text))
     raise ProviderError(
-        "a page holds records that cannot be read: they are nested too deep, or no UTF-8",
+        "a page holds records that cannot be read: they are not JSON",
         hint="run it again; if it stays, tell the provider's support",
     )
 

@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 import pydantic_core
 
-from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text, plainly, shallow
+from cdrctl.damage import shallow
+from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text, plainly
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])

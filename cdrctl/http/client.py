@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from cdrctl.damage import plain
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.http.pace import Budget, Clock, Manners, Pace, PaceShelf
 from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
@@ -586,11 +587,11 @@ def said(answer: Answer) -> str | None:
     else:
         found += [body, None if answer.text.endswith("…") else beginning(answer.text, 200)]
     words = [text for text in found if isinstance(text, str) and text and not text.isdigit()]
-    shown = " ".join(dict.fromkeys(words))
+    shown = plain(" ".join(dict.fromkeys(words)))
     if len(shown) > LONGEST_WORDS:
         shown = beginning(shown, LONGEST_WORDS - 1) + "…"
     if isinstance(tracking, str) and tracking:
-        shown = f"{shown} (tracking id {tracking[:LONGEST_WORDS]})".strip()
+        shown = f"{shown} (tracking id {plain(tracking[:LONGEST_WORDS])})".strip()
     return shown or None
 
 

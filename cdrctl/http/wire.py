@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import sys
@@ -19,9 +18,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pydantic_core
 
-from cdrctl import __version__
+from cdrctl import __version__, damage
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
-from cdrctl.records import shallow
 from cdrctl.threads import started
 
 if TYPE_CHECKING:
@@ -463,7 +461,7 @@ def pieces(connections: Connections, ask: Ask, explain: Callable[[Answer], Cdrct
 def _answer(status: int, headers: Mapping[str, str], ask: Ask, body: bytearray, read: Read | None = None) -> Answer:
     good = 200 <= status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
     decoded = read(body, ask.records) if read is not None and ask.records and good else None
-    decoded, text = (decoded, "") if decoded is not None else decode(body)
+    decoded, text = (decoded, "") if decoded is not None else decode(body, headers.get("content-type", ""))
     return Answer(status, headers, decoded, text, _BEFORE_QUERY.split(ask.url, maxsplit=1)[0])
 
 
@@ -644,18 +642,23 @@ def beginning(text: str, length: int) -> str:
     return _CUT_OFF.sub("", text[:length])
 
 
-def decode(body: bytearray | bytes) -> tuple[Any, str]:
-    """Return the value in a body and "", or None and the beginning of what is not JSON, or is `null`."""
+_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+
+
+def decode(body: bytearray | bytes, content_type: str = "") -> tuple[Any, str]:
+    """Return the value in a body and "", or None and the beginning of what is not JSON, or is `null`.
+
+    What of it is damaged is marked (see `damage`): a bad byte does not make the rest unreadable.
+    """
     if not body:
         return None, ""
     with suppress(ValueError):
         decoded = pydantic_core.from_json(body, cache_strings="keys")
         return decoded, "" if decoded is not None else "null"
-    # Half of a surrogate pair is no Unicode, yet providers send it and the standard library reads it; also other UTFs.
-    with suppress(ValueError, RecursionError):
-        decoded = json.loads(body)
-        if shallow(decoded):
-            return decoded, ""
+    with suppress(ValueError):
+        named = _CHARSET.search(content_type)
+        decoded = damage.loads(damage.text_of(body, named[1] if named else ""))
+        return decoded, "" if decoded is not None else "null"
     text = beginning(body[: 4 * EXCERPT].decode("utf-8", "replace"), EXCERPT)
     text = "".join(char if char.isprintable() else " " for char in text).strip()
     secretive = _JSON_OR_FORM.match(text)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from cdrctl.sandbox import odd
 from cdrctl.sandbox.callgear import CallGear
+from cdrctl.sandbox.damage import DAMAGE, damaged
 from cdrctl.sandbox.exchange import Exchange
 from cdrctl.sandbox.kazoo import Kazoo
 from cdrctl.sandbox.portsip import PortSIP
@@ -64,6 +65,10 @@ EVERYWHERE: dict[str, Switch] = {
     "gzip": Switch("off", ("on",), meaning="bodies are compressed for clients that accept it"),
     **odd.SWITCHES,
     "date_header": Switch("on", ("off",), meaning="whether answers say in `Date` when they were made"),
+    "damage": DAMAGE,
+    "maintenance": Switch(
+        "0", (), r"\d{1,4}", "minutes", "answers 503 for so many minutes of its clock, counted from when it is set"
+    ),
 }
 """Switches every provider has."""
 
@@ -238,6 +243,7 @@ class Sandbox:
             name: {switch: known.default for switch, known in EVERYWHERE.items()} for name in providers
         }
         self._counts = dict.fromkeys(providers, 0)
+        self._back: dict[str, datetime] = {}
         self._faults: list[_Fault] = []
         self._lock = threading.RLock()
         self._ended = threading.Event()
@@ -310,6 +316,8 @@ class Sandbox:
                 self._switched[provider][name] = value
                 if name == "expire_after":
                     self._counts[provider] = 0
+                if name == "maintenance":
+                    self._back[provider] = self.now() + timedelta(minutes=int(value))
             else:
                 self.provider(provider).switched[name] = value
 
@@ -416,8 +424,11 @@ class Sandbox:
                 provider.expire_tokens()
             elif sent is None:
                 sent = _spoiled(provider, request, fault)
+        if sent is None and self._back.get(provider.name, self.now()) > self.now():
+            sent = _Sent(provider.error(503, request))
         if sent is None:
-            sent = _Sent(odd.changed_reply(provider.name, provider.reply(request), self._switched[provider.name]))
+            reply = odd.changed_reply(provider.name, provider.reply(request), self._switched[provider.name])
+            sent = _Sent(damaged(self._switched[provider.name]["damage"], reply))
         return sent, slow
 
     def _dressed(self, sent: _Sent, headers: Mapping[str, str], provider: Provider | None) -> _Sent:

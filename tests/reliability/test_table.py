@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
-from tests.reliability.faults import BOUND_MIB, FAULTS, PAGE_FAULTS, WAY_FAULTS, Document, Fault, PageFault
+from tests.reliability.faults import (
+    BOUND_MIB,
+    FAULTS,
+    PAGE_FAULTS,
+    RECORD_FAULTS,
+    WAY_FAULTS,
+    Document,
+    Fault,
+    PageFault,
+)
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
@@ -168,7 +177,7 @@ def tables() -> str:
             cells.append(cell(paged.codes[name]) if name in paged.codes else unseen)
         lines.append(f"| {paged.name} | " + " | ".join(cells) + " |")
     lines += ["", "| fault | exit code | what the user gets | test |", "|---|---|---|---|"]
-    lines += [f"| {way.name} | {way.code} | {way.outcome} | `{way.test}` |" for way in WAY_FAULTS]
+    lines += [f"| {way.name} | {way.code} | {way.outcome} | `{way.test}` |" for way in (*WAY_FAULTS, *RECORD_FAULTS)]
     runs = len(PROVIDERS) * (3 * len(FAULTS) + len(PAGE_FAULTS))
     mended = sum(fault.passes for fault in FAULTS)
     summary = (
@@ -192,3 +201,5 @@ def test_the_document_has_the_tables() -> None:
     assert text == made, "run: CDRCTL_WRITE_TABLES=1 pytest tests/reliability/test_table.py -k tables"
     ways = (Path(__file__).parent / "test_ways.py").read_text(encoding="utf-8")
     assert all(f"def {way.test}(" in ways for way in WAY_FAULTS)
+    damaged = (Path(__file__).parents[1] / "contract" / "test_damaged_records.py").read_text(encoding="utf-8")
+    assert all(f"def {fault.test}(" in damaged for fault in RECORD_FAULTS)

@@ -16,6 +16,7 @@ import pytest
 
 import cdrctl.sandbox
 from cdrctl.sandbox import PROVIDERS, Exchange, Sandbox, known_switches, parse_switches, start, uniform
+from cdrctl.sandbox.damage import NUMBERS, TEXTS, is_damaged
 from cdrctl.sandbox.server import ACTIONS, EVERYWHERE
 
 from .clients import Clock, KazooClient, WebexClient, at
@@ -341,6 +342,28 @@ def test_switch_date_header(sandbox: Sandbox) -> None:
         sandbox.switch("webex", "date_header", "off")
         assert "Date" not in webex.ask(*EVENING).headers
         assert kazoo.get("cdrs").headers["Date"]
+
+
+@pytest.mark.parametrize("kind", ["bad_byte", "cut_character", "lone_surrogate", "huge_integer", "deep"])
+def test_switch_damage(run: Starter, kind: str) -> None:
+    sandbox = run(switches={"kazoo": {"damage": kind}})
+    bad = {**TEXTS, **NUMBERS}[kind]
+    with KazooClient(sandbox) as kazoo:
+        one, other = kazoo.get("cdrs").content, kazoo.get("cdrs").content
+        assert 0 < one.count(bad) == other.count(bad)
+        sandbox.switch("kazoo", "damage", "none")
+        whole = kazoo.get("cdrs")
+        assert bad not in whole.content
+        assert one.count(bad) == sum(map(is_damaged, whole.json()["data"]))
+
+
+def test_switch_maintenance(run: Starter) -> None:
+    clock = Clock(at("2026-11-20T12:00"))
+    sandbox = run(now=clock, switches={"kazoo": {"maintenance": "10"}})
+    with KazooClient(sandbox) as kazoo:
+        for minutes, status in ((0, 503), (9, 503), (1, 200)):
+            clock.move(60 * minutes)
+            assert kazoo.get("cdrs").status_code == status
 
 
 def test_every_switch_and_every_action_has_a_test() -> None:

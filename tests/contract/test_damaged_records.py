@@ -1,0 +1,110 @@
+"""Damage in some records costs no other: names are mended, what cannot be held is a gap, and each says so once."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdrctl.sandbox.damage import NUMBERS, TEXTS, is_damaged
+from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+
+SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
+CALLS = 24
+MENDED = {"bad_byte": "Ren\ufffd", "cut_character": "Jos\ufffd", "lone_surrogate": "\ufffd lone"}
+each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+
+
+def warnings(err: str) -> list[str]:
+    return [line for line in err.splitlines() if "warning: " in line and "U+FFFD" in line]
+
+
+def ids_of(made: Bench, records: list[Any]) -> list[str]:
+    return [made.call.identity(one) for one in records]
+
+
+def known(made: Bench, records: list[Any]) -> bool:
+    """Return whether records have an id that stays when a name changes: others are known by all they hold."""
+    changed = [{**one, "source": "x", "duration": 0} for one in records]
+    return ids_of(made, changed) == ids_of(made, records)
+
+
+@each_call
+@pytest.mark.parametrize("kind", MENDED)
+def test_a_name_that_is_no_unicode_is_mended_with_one_warning(subject: Subject, kind: str, tmp_path: Path) -> None:
+    """Every record comes in every schema and format, and what is written can be read by any reader of UTF-8."""
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
+        truth = made.truth(SINCE, UNTIL)
+        hit = [one for one in truth if is_damaged(one)]
+        assert 0 < len(hit) < len(truth)
+        names = ids_of(made, hit)
+        made.switch([f"damage={kind}"])
+        for schema in ("raw", "native", *(["common"] if made.call.common else [])):
+            ran = made.run(SINCE, UNTIL, "--schema", schema, "-f", "jsonl").ok()
+            lines = ran.out.decode("utf-8").splitlines()
+            assert len(lines) == len(truth)
+            if schema == "raw" and kind == "lone_surrogate":
+                assert sum(r"\ud83d lone" in line for line in lines) == len(hit)
+                assert warnings(ran.err) == []
+                continue
+            if schema != "common":
+                assert sum(MENDED[kind] in json.dumps(json.loads(line), ensure_ascii=False) for line in lines) == len(
+                    hit
+                )
+            assert "\\ud" not in ran.out.decode()
+            [said] = warnings(ran.err)
+            assert not known(made, truth) or any(name[:40] in said for name in names)
+            assert "Ren" not in said
+        for form in ("csv", "tsv", "json", "table"):
+            ran = made.run(SINCE, UNTIL, "-f", form).ok()
+            ran.out.decode("utf-8")
+            assert len(warnings(ran.err)) == 1
+
+
+@each_call
+@pytest.mark.parametrize("kind", ["huge_integer", "deep"])
+def test_a_value_that_cannot_be_held_costs_its_record_and_says_where(
+    subject: Subject, kind: str, tmp_path: Path
+) -> None:
+    """All other records come, and the exit code is 3: never "run it again later"."""
+    assert {*MENDED, "huge_integer", "deep"} == {*TEXTS, *NUMBERS}
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
+        truth = made.truth(SINCE, UNTIL)
+        good = [one for one in truth if not is_damaged(one)]
+        assert 0 < len(good) < len(truth)
+        made.switch([f"damage={kind}"])
+        ran = made.run(SINCE, UNTIL, "--schema", "native", "-f", "jsonl")
+        assert ran.code == 3, ran.err
+        assert len(ran.lines) == len(good)
+        lost = [one for one in truth if is_damaged(one)]
+        for name in ids_of(made, lost) if known(made, truth) else []:
+            assert f"incomplete: record {name[:40]}" in ran.err
+        assert made.run(SINCE, UNTIL, "--allow-partial").code == 0
+
+
+@each_call
+def test_records_that_are_not_damaged_are_untouched(subject: Subject, tmp_path: Path) -> None:
+    """What the damage of others makes slower to read gives the same."""
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
+        whole = made.run(SINCE, UNTIL, "-f", "csv").ok().out.splitlines()
+        made.switch(["damage=bad_byte"])
+        mixed = made.run(SINCE, UNTIL, "-f", "csv").ok().out.splitlines()
+        assert len(whole) == len(mixed)
+        differ = [there for here, there in zip(sorted(whole), sorted(mixed), strict=True) if here != there]
+        assert all("\ufffd" in line.decode() for line in mixed if line not in whole)
+        assert differ
+
+
+@each_call
+def test_a_maintenance_is_waited_for(subject: Subject, tmp_path: Path) -> None:
+    """A provider that answers 503 for ten minutes is waited for; one that does so for longer than is allowed is not."""
+    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
+        truth = counted(made.truth(SINCE, UNTIL))
+        made.switch(["maintenance=10"])
+        assert counted(made.raw(SINCE, UNTIL)) == truth
+        assert 600 <= sum(made.clock.waits) <= 700
+        made.switch(["maintenance=10"])
+        assert made.run(SINCE, UNTIL, "--max-wait", "5m").code == 5

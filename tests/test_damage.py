@@ -1,0 +1,138 @@
+"""Damage in one record costs that record at most: what is read, what is mended, and what cannot be held."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from cdrctl.damage import DEEPEST, Damage, Unreadable, loads, mended, shallow, text_of, undamaged
+from cdrctl.http import wire
+
+NASTY = {
+    "a byte of Latin-1": (b"Ren\xe9 Roy", "Ren\ufffd Roy"),
+    "a byte that is never UTF-8": (b"a\xf9b", "a\ufffdb"),
+    "a character cut in two": (b"Jos\xc3", "Jos\ufffd"),
+    "three of four bytes": (b"a\xf0\x9f\x98", "a\ufffd"),
+    "an overlong slash": (b"\xc0\xaf", "\ufffd\ufffd"),
+    "CESU-8": (b"\xed\xa0\xbd\xed\xb8\x80", "\ufffd" * 6),
+    "beyond Unicode": (b"\xf5\x80\x80\x80", "\ufffd" * 4),
+}
+
+
+def read(body: bytes, content_type: str = "application/json") -> Any:
+    decoded, text = wire.decode(bytearray(body), content_type)
+    assert text == ""
+    return decoded
+
+
+@pytest.mark.parametrize("what", NASTY)
+def test_bytes_that_are_not_utf_8_are_replaced_as_by_the_usual_decoders(what: str) -> None:
+    sent, right = NASTY[what]
+    assert sent.decode("utf-8", "replace") == right
+    damage = Damage()
+    assert mended(read(b'{"name":"%b","n":1}' % sent), damage, raw=True) == {"name": right, "n": 1}
+    assert (damage.bytes, damage.halves, damage.unreadable) == (True, False, [])
+
+
+@given(st.binary(max_size=30))
+def test_any_bytes_within_a_text_are_read(sent: bytes) -> None:
+    sent = bytes(byte for byte in sent if byte not in b'"\\')
+    found = mended(read(b'{"before":1,"name":"%b"}' % sent), Damage(), raw=False)
+    assert found["name"] == sent.decode("utf-8", "replace")
+
+
+@given(st.binary(min_size=1, max_size=30), st.integers(1, 20))
+def test_a_body_that_is_cut_is_not_read_whatever_bytes_it_has(sent: bytes, cut: int) -> None:
+    sent = bytes(byte for byte in sent if byte not in b'"\\')
+    body = b'{"items":[{"name":"%b","answered":true}]}' % sent
+    assert wire.decode(bytearray(body[:-cut]))[0] is None
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "ISO-8859-1", '"windows-1252"', "latin1", "iso-8859-8", "cp1252"])
+def test_a_charset_is_believed_of_a_body_that_is_not_utf_8(charset: str) -> None:
+    name = "\u05d0" if "8859-8" in charset else "Ren\xe9"
+    body = json.dumps({"name": name}, ensure_ascii=False)
+    kind = f"application/json; charset={charset}"
+    assert read(body.encode(charset.strip('"')), kind) == {"name": name}
+    assert read(body.encode(), kind) == {"name": name}
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "zip", "punycode", "unicode_escape", "nonsense", "utf-7", "cp99999"])
+def test_any_other_charset_changes_nothing(charset: str) -> None:
+    found = read(b'{"name":"Ren\xe9"}', f"application/json;charset={charset}")
+    assert mended(found, Damage(), raw=False) == {"name": "Ren\ufffd"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_other_encodings_of_json_are_read(encoding: str) -> None:
+    assert read(json.dumps({"name": "Ren\xe9 \U0001f600"}, ensure_ascii=False).encode(encoding)) == {
+        "name": "Ren\xe9 \U0001f600"
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "right"),
+    [(r"\ud83d lone", "\ufffd lone"), (r"\ude00", "\ufffd"), (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600")],
+)
+def test_half_a_surrogate_pair_is_replaced_in_values_and_keys_unless_it_is_wanted_raw(sent: str, right: str) -> None:
+    body = f'{{"{sent}":["{sent}",{{"a":"{sent}"}}]}}'
+    found, damage = read(body.encode()), Damage()
+    assert not undamaged([found])
+    assert mended(found, damage, raw=False) == {right: [right, {"a": right}]}
+    assert (damage.bytes, damage.halves) == (False, True)
+    assert mended(found, Damage(), raw=True) == json.loads(body)
+
+
+def test_keys_that_differ_in_nothing_readable_both_stay() -> None:
+    found = mended(read(rb'{"\ud83d":1,"\ud83e":2}'), Damage(), raw=False)
+    assert sorted(found.values()) == [1, 2]
+
+
+@pytest.mark.parametrize("depth", [DEEPEST, 300, 2_000, 100_000])
+@pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}")])
+def test_a_value_that_is_nested_too_deep_costs_its_record_only(depth: int, pair: tuple[bytes, bytes]) -> None:
+    deep = pair[0] * depth + b'"]}"' + pair[1] * depth
+    first, second, third = read(b'[{"id":1},{"id":2,"ai":%b},{"id":3,"s":"[[{"}]' % deep)
+    damage = Damage()
+    mended(second, damage, raw=False)
+    assert (first, third) == ({"id": 1}, {"id": 3, "s": "[[{"})
+    assert damage.unreadable == [f"a value nested deeper than {DEEPEST} in ai"]
+    assert not undamaged([second])
+
+
+@pytest.mark.parametrize("digits", [4301, 5_000, 1_000_000])
+def test_an_integer_of_too_many_digits_costs_its_record_only(digits: int) -> None:
+    first, second = read(b'[{"id":1},{"id":2,"n":-%b}]' % (b"9" * digits))
+    damage = Damage()
+    mended(second, damage, raw=False)
+    assert first == {"id": 1}
+    assert damage.unreadable == ["an integer of more than 4300 digits in n"]
+
+
+def test_an_integer_that_can_be_held_is() -> None:
+    assert read(b'{"id":%b,"name":"\xf9"}' % (b"9" * 4300))["id"] == 10**4300 - 1
+
+
+def test_of_keys_that_occur_twice_the_last_counts_however_it_is_read() -> None:
+    assert read(b'{"a":1,"a":2}')["a"] == read(b'{"a":1,"a":2,"name":"\xf9"}')["a"] == 2
+
+
+def test_control_characters_within_a_text_are_read() -> None:
+    assert read(b'{"name":"a\x01b\nc\x00"}') == {"name": "a\x01b\nc\x00"}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=9))
+def test_what_is_not_damaged_stays_as_it_is(value: Any) -> None:
+    damage = Damage()
+    assert undamaged([value])
+    assert mended(value, damage, raw=False) == value
+    assert damage == Damage()
+    assert loads(text_of(json.dumps(value).encode())) == value
+    assert shallow(value)
+
+
+def test_nothing_is_taken_for_unreadable_that_is_a_text() -> None:
+    assert not isinstance(read(b'{"a":"an integer of more than 4300 digits"}')["a"], Unreadable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cdrctl.damage import Damage, mended, plain, undamaged
 from cdrctl.records import Gap, Page, Record, Sheet
@@ -32,9 +33,10 @@ def mending(
         if context and not all(map(str.isascii, context.values())):
             context = {name: plain(value) for name, value in context.items()}
         if isinstance(records, Sheet) or undamaged(records):
-            return Page(records, context)
+            return replace(page, context=context)
         kept: list[Record] = []
-        for record in records:
+        later: set[int] = set()
+        for at, record in enumerate(records):
             damage = Damage()
             good = mended(record, damage, raw=raw)
             if damage.bytes:
@@ -46,8 +48,10 @@ def mending(
                 hint = "the record is left out; tell the provider's support"
                 tell(Gap(f"{_name(identity, good)} cannot be read: it holds {what}", hint))
             else:
+                if at in page.later:
+                    later.add(len(kept))
                 kept.append(good)
-        return Page(kept, context)
+        return Page(kept, context, frozenset(later))
 
     return mend
 

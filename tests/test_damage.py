@@ -10,6 +10,8 @@ from hypothesis import given, strategies as st
 
 from cdrctl.damage import DEEPEST, Damage, Unreadable, loads, mended, shallow, text_of, undamaged
 from cdrctl.http import wire
+from cdrctl.mending import mending
+from cdrctl.records import Page
 
 NASTY = {
     "a byte of Latin-1": (b"Ren\xe9 Roy", "Ren\ufffd Roy"),
@@ -136,3 +138,12 @@ def test_what_is_not_damaged_stays_as_it_is(value: Any) -> None:
 
 def test_nothing_is_taken_for_unreadable_that_is_a_text() -> None:
     assert not isinstance(read(b'{"a":"an integer of more than 4300 digits"}')["a"], Unreadable)
+
+
+def test_what_is_known_of_the_records_of_a_page_stays_with_them() -> None:
+    told: list[object] = []
+    records = [read(body) for body in (b'{"id":"1","n":%b}' % (b"9" * 5000), b'{"id":"2"}', b'{"id":"3","s":"\xf9"}')]
+    page = Page(records, {"site": "Z\udfffrich"}, frozenset({0, 2}))
+    found = mending(lambda record: str(record["id"]), told.append, told.append, raw=False)(page)
+    assert found == Page([{"id": "2"}, {"id": "3", "s": "\ufffd"}], {"site": "Z\ufffdrich"}, frozenset({1}))
+    assert len(told) == 2

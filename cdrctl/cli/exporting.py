@@ -87,7 +87,9 @@ def export_call(
             check(target)
     form = output_format(session, shared)
     say_aside(session, shared["output"])
-    chosen = choice(shared, field_names(shared["fields"]))
+    shown = call.shown if shared["schema"] == "native" else COMMON_SHOWN
+    fields = fields_of(shared, form, call if shared["schema"] == "native" else None, shown)
+    chosen = choice(shared, fields)
     header = has_header(shared, form)
     local_times = wants_local_times(shared, form)
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
@@ -123,7 +125,7 @@ def export_call(
         look = writers.Look(
             width=session.world.width,
             color=color,
-            shown=call.shown if shared["schema"] == "native" else COMMON_SHOWN,
+            shown=shown,
             chosen=chosen.fields,
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
@@ -520,9 +522,30 @@ def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[
     return refuse
 
 
+EVERY_FIELD = "all"
+"""What --fields names for all columns, where a format has fewer by default."""
+
+
+def fields_of(shared: Mapping[str, Any], form: str, call: Call | None, usual: Sequence[str]) -> list[str] | None:
+    """Return the fields chosen, or None for all.
+
+    A workbook is for people: without --fields it has the columns of a table. `--fields all` gives all of them.
+
+    Args:
+        shared: The shared options.
+        form: The output format.
+        call: The call whose native columns are written; None for the common schema.
+        usual: The columns that a table shows.
+    """
+    if shared["fields"] is not None or form != "xlsx":
+        return field_names(shared["fields"])
+    names = [column.name for column in (COMMON if call is None else call.columns)]
+    return [name for name in usual if name in names] or None
+
+
 def field_names(text: str | None) -> list[str] | None:
-    """Return the fields chosen, or None where nothing was."""
-    if text is None:
+    """Return the fields chosen, or None for all."""
+    if text is None or text.strip() == EVERY_FIELD:
         return None
     fields = [name.strip() for name in text.split(",") if name.strip()]
     if not fields:

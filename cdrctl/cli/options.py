@@ -146,7 +146,12 @@ SHARED: Mapping[str, tuple[Any, Any, Any]] = {
     ),
     "fields": (
         str | None,
-        option("--fields", about="These columns, in this order: a,b,c.", metavar="FIELDS", panel="Output"),
+        option(
+            "--fields",
+            about="These columns, in this order: a,b,c; or all. Default: all, and in a workbook those of a table.",
+            metavar="FIELDS",
+            panel="Output",
+        ),
         None,
     ),
     "where": (

@@ -28,7 +28,7 @@ from cdrctl.cli.exporting import (
     drift,
     endings,
     fetched,
-    field_names,
+    fields_of,
     is_recent,
     local,
     output_format,
@@ -93,7 +93,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
     form = output_format(session, given)
     say_aside(session, given["output"])
-    chosen, header = choice(given, field_names(given["fields"])), has_header(given, form)
+    chosen, header = choice(given, fields_of(given, form, None, TOGETHER_SHOWN)), has_header(given, form)
     local_times = wants_local_times(given, form)
     asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
     database = writers.is_database(form)

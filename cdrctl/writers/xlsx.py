@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,12 @@ _FORMATS: Mapping[Kind, str] = {
 }
 _LOCAL = "yyyy-mm-dd hh:mm:ss"  # the header names the zone
 _NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
-_WIDTHS: Mapping[Kind, int] = {"time": 25, "text": 18, "list": 18}
-_OTHER_WIDTH = 12
+_MEASURED = 1000
+"""Rows of the first page whose values decide how wide the columns are."""
+
+_NARROWEST, _WIDEST = 8, 50
+_BUTTON = 3
+"""Characters that the button of the filter takes beside a name."""
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
@@ -94,20 +99,36 @@ def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: Look) -
     formats = {kind: book.add_format({"num_format": form}) for kind, form in forms.items()}
     head = book.add_format({"bold": True})
     zone = look.zone if look.local_times else UTC
+    pages = iter(pages)
+    first: Sequence[Any] = list(next(pages, ()))
+    widths = [_width(column, [row[at] for row in first[:_MEASURED]], look) for at, column in enumerate(columns)]
     with _told():
-        sheet, row = _sheet(book, columns, look, head), 1
-    for page in pages:
+        sheet, row = _sheet(book, columns, widths, look, head), 1
+    for page in chain([first], pages):
         with _told():
             for values in page:  # rows: raw records have been refused
                 if row == ROWS:
                     sheet.autofilter(0, 0, row - 1, len(columns) - 1)
-                    sheet, row = _sheet(book, columns, look, head), 1
+                    sheet, row = _sheet(book, columns, widths, look, head), 1
                 _write_row(sheet, row, list(values), columns, formats, zone)
                 row += 1
     sheet.autofilter(0, 0, row - 1, len(columns) - 1)
 
 
-def _sheet(book: Workbook, columns: Sequence[Column], look: Look, head: Any) -> Any:
+def _width(column: Column, values: Sequence[Value], look: Look) -> int:
+    """Return the width of a column in characters, for its widest value and for its name beside the filter's button."""
+    widest = max((len(text_of(value)) for value in values), default=0)
+    if column.kind == "time":
+        widest = min(widest, len("2026-11-19 08:00:00" if look.local_times else "2026-11-19 08:00:00.000Z"))
+    return min(max(widest + 1, len(_title(column, look)) + _BUTTON, _NARROWEST), _WIDEST)
+
+
+def _title(column: Column, look: Look) -> str:
+    """Return the name above a column; above local times, the zone as well."""
+    return f"{column.name} ({name_of(look.zone)})" if column.kind == "time" and look.local_times else column.name
+
+
+def _sheet(book: Workbook, columns: Sequence[Column], widths: Sequence[int], look: Look, head: Any) -> Any:
     """Return a new sheet with its header."""
     number = len(book.worksheets()) + 1
     title = re.sub(r"[\[\]:*?/\\']", "_", look.name)[:_NAME]
@@ -115,9 +136,8 @@ def _sheet(book: Workbook, columns: Sequence[Column], look: Look, head: Any) -> 
     sheet.freeze_panes(1, 0)
     sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})  # telephone numbers are text on purpose
     for at, column in enumerate(columns):
-        sheet.set_column(at, at, _WIDTHS.get(column.kind, _OTHER_WIDTH))
-        zone = f" ({name_of(look.zone)})" if column.kind == "time" and look.local_times else ""
-        _write_text(sheet, 0, at, column.name + zone, column, head)
+        sheet.set_column(at, at, widths[at])
+        _write_text(sheet, 0, at, _title(column, look), column, head)
     return sheet
 
 

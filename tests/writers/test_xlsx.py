@@ -18,9 +18,10 @@ import pytest
 from hypothesis import example, given
 
 from cdrctl.errors import OutputError
-from cdrctl.records import Column, Schema
+from cdrctl.records import COMMON, Column, Schema
 from cdrctl.writers import load, xlsx
 from cdrctl.writers.values import text_of, utf8
+from tests.cli.run import run
 
 from .examples import LOOK, nasty_text, schema, unhurried, written
 
@@ -178,3 +179,36 @@ def test_a_workbook_is_a_zip_that_every_reader_takes() -> None:
 def test_a_column_without_a_kind_of_ours_is_text() -> None:
     form = Schema((Column("a", "a", "list"),), lambda _page: ())
     assert written("xlsx", form, [[[None]]])
+
+
+def test_a_workbook_has_the_columns_of_a_table_unless_all_are_asked_for(tmp_path: Path) -> None:
+    day = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-19T06:00")
+    every = [column.name for column in COMMON]
+    for words, native in (
+        (("webex", "cdrs"), True),
+        (("kazoo", "cdrs", "--schema", "common"), False),
+        (("export",), False),
+    ):
+        usual, whole = (sheet_of(tmp_path, *words, *day, *more) for more in ((), ("--fields", "all")))
+        assert set(usual) < set(whole)
+        assert usual[0] in {"start_time", "report_time"}
+        if not native:
+            assert whole[: len(every)] == every
+
+
+def sheet_of(folder: Path, *words: str) -> list[str]:
+    """Return the header of the workbook that a command writes."""
+    ran = run(*words, "-o", folder / "calls.xlsx")
+    assert ran.code == 0, ran.err
+    sheet = openpyxl.load_workbook(folder / "calls.xlsx").worksheets[0]
+    assert sheet.auto_filter.ref
+    return [str(cell.value) for cell in sheet[1]]
+
+
+def test_columns_are_as_wide_as_their_values_and_names() -> None:
+    form = schema("id", "a_name_that_is_long", "text")
+    rows = [["1", "x", "y" * 500], ["22", "x", None]]
+    sheet = openpyxl.load_workbook(io.BytesIO(written("xlsx", form, [rows]))).worksheets[0]
+    narrow, name, wide = (sheet.column_dimensions[letter].width for letter in "ABC")
+    assert narrow < name < wide < 60
+    assert name > len("a_name_that_is_long")

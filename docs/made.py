@@ -95,7 +95,7 @@ def limits(provider: Provider) -> str:
     """Return how far each call reaches, and how fast the provider may be asked."""
     rows = []
     for call in provider.calls:
-        if not call.windowed:
+        if not call.takes_window:
             continue
         rows.append(
             [

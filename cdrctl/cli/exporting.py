@@ -130,7 +130,7 @@ def export_call(
             for_spreadsheets=shared["spreadsheet_safe"],
             header=header,
             template=shared["template"] or "",
-            **local(shared, form, own_zone, "UTC unless --tz says otherwise", windowed=call.windowed),
+            **local(shared, form, own_zone, "UTC unless --tz says otherwise", windowed=call.takes_window),
             local_times=local_times,
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
@@ -250,7 +250,7 @@ def fetched(
 
     Among these is a note that calls may be missing at the end of the window, unless it has been told.
     """
-    if not call.windowed:
+    if not call.takes_window:
         return None, call.fetch(profile.client, profile.settings, None, options)
     now = the_clock(session).now()
     asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)

@@ -444,7 +444,7 @@ def command(
     call: Call, title: str, run: Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]
 ) -> Callable[..., None]:
     """Return the Typer command of one call: its own options, under its provider's title, and the shared ones."""
-    shared = {name: spec for name, spec in SHARED.items() if call.windowed or name not in WINDOW_ONLY}
+    shared = {name: spec for name, spec in SHARED.items() if call.takes_window or name not in WINDOW_ONLY}
 
     def split(opened: Session, given: dict[str, Any]) -> None:
         own = {name.removeprefix("own_"): value for name, value in given.items() if name.startswith("own_")}

@@ -103,6 +103,7 @@ class Call:
         identity: What makes a record this record; the page's context is added by the loop. Records of one identity and
             different content are all kept, with a warning.
         stands_for_many: Records of one identity may differ, and the first one stands for all of them.
+        searches: It takes a window to search in, and gives what it found there: not every record of the window.
         start: The start of the record's call, or None where it cannot be read; a record without a readable start is
             kept. Left out for calls that have no window.
         start_in: The same where the page's context is needed to read it, such as the zone of its times.
@@ -140,6 +141,7 @@ class Call:
     identity: Callable[[Record], str]
     start: Callable[[Record], datetime | None] | None = None
     start_in: Callable[[Record, Mapping[str, str]], datetime | None] | None = None
+    searches: bool = False
     lag: timedelta = timedelta(0)
     default_since: str = "24h"
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
@@ -167,6 +169,11 @@ class Call:
     def windowed(self) -> bool:
         """Whether it has a window on the start of the call."""
         return self.start is not None or self.start_in is not None
+
+    @property
+    def takes_window(self) -> bool:
+        """Whether `--since` and `--until` are options of it."""
+        return self.windowed or self.searches
 
     def starts(self, record: Record, context: Mapping[str, str], latest: datetime | None = None) -> datetime | None:
         """Return the start of a record's call, as a UTC instant, or None where it cannot be read or cannot be true.

@@ -31,6 +31,7 @@ from cdrctl.errors import (
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
 from cdrctl.fetchers.lengths import length
 from cdrctl.fetchers.settings import Settings
+from cdrctl.fetchers.webex_legs import LegSearch
 from cdrctl.http import MASK, Answer, Ask, Client, Manners, Token, by_link, error_of, published, said, same_origin
 from cdrctl.http.addresses import address, in_clear
 from cdrctl.http.links import next_url
@@ -174,6 +175,32 @@ def stream(
     arrived from the window's start on is asked for.
     """
     return _history(STREAM, client, settings, window, options)
+
+
+def legs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+    """Yield the legs of each call that has the id, among those of `cdr_feed` for the window and some around it.
+
+    The API cannot be asked for an id, so that the whole window is read first.
+    """
+    assert window is not None  # noqa: S101 - it has a window to search in
+    if not options["id"].strip():
+        raise UsageError("an id is needed", hint="for example a Report ID, a Correlation ID or a Local call ID")
+    search = LegSearch(options["id"])
+    for piece in _history(FEED, client, settings, window, {**options, "location": ()}):
+        if isinstance(piece, Page):
+            search.add(piece.records)
+        else:
+            yield piece
+    found = search.found()
+    yield Page(found)
+    searched = f"among those of the calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
+    if found:
+        yield Note(f"the legs were looked for {searched}")
+    else:
+        yield Note(
+            f"{TITLE} has no record with the id {options['id'].strip()} {searched}: name the time of the call with "
+            "--since and --until, up to 30 days back"
+        )
 
 
 def _history(
@@ -1151,6 +1178,41 @@ PROVIDER = Provider(
             examples=(
                 "cdrctl webex stream -p sandbox --since 2h -f table",
                 "cdrctl webex stream -p sandbox --since 2h --schema common -o newest.csv.gz",
+            ),
+        ),
+        Call(
+            name="legs",
+            about="The legs of one call, by any id that joins legs, among the calls of a period.",
+            columns=COLUMNS,
+            known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
+            fetch=legs,
+            identity=identity,
+            searches=True,
+            refuses_newer=True,
+            lag=FEED.lag + EDGE,
+            longest=FEED.longest,
+            apart=_apart,
+            margin=FEED.longest,
+            first="window",
+            common=common,
+            options=(
+                Option(
+                    "id",
+                    "a Report ID, Interaction ID, Correlation ID, Network, Local, Remote, Related or Transfer related "
+                    "call ID, SIP Call ID, or a SessionID",
+                    argument=True,
+                    metavar="ID",
+                ),
+                *(option for option in _OPTIONS if option.name != "location"),
+            ),
+            shown=_SHOWN,
+            ending=_ENDING,
+            examples=(
+                "cdrctl webex legs -p sandbox --since 30h 29741232:0",
+                (
+                    "ID=$(cdrctl webex cdrs -p sandbox --since 30h --limit 1 --template '{report_id}'); "
+                    'cdrctl webex legs -p sandbox --since 30h "$ID"'
+                ),
             ),
         ),
     ),

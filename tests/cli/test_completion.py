@@ -70,7 +70,7 @@ def test_the_scripts_of_the_package_are_those_for_people(shell: str) -> None:
     [
         ("", {"webex", "profile", "export"}, {"--quiet", "cdrs"}),
         ("-", {"--quiet", "-q", "--config"}, {"webex", "--since"}),
-        ("webex ", {"cdrs", "stream"}, {"legs"}),
+        ("webex ", {"cdrs", "stream", "legs"}, {"calllogs"}),
         (f"{CDRS} --f", {"--format", "--fields"}, {"-p2"}),
         (f"{CDRS} ", {"--format", "-p"}, {"cdrs"}),
         (f"{CDRS} -q --format csv -", {"--since"}, {"-q", "--quiet", "--format", "-f"}),

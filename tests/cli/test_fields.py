@@ -142,6 +142,10 @@ class Office:
             return [self._made("completed-reports"), *saved]
         if call.windowed:
             return ["--since", "2026-11-20T14:00Z", "--until", "2026-11-20T16:00Z"]
+        if call.searches:
+            some = ["--since", "2026-11-20T14:00Z", "--until", "2026-11-20T16:00Z"]
+            first = self.shell.run("webex", "cdrs", "-p", "acme", *some, "--limit", "1", "-f", "jsonl").ok().lines[0]
+            return [first["report_id"], *some]
         return after_the_command(call) if call.options and call.options[0].argument else []
 
     def _made(self, group: str) -> str:

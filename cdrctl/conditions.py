@@ -111,17 +111,20 @@ def read(text: str) -> Condition:
 
 def fields_of(condition: Condition) -> Iterator[str]:
     """Yield the fields that a condition looks at, each once, in the order in which they stand there."""
-    seen: dict[str, None] = {}
+    yield from dict.fromkeys(one.field for one in comparisons(condition))
+
+
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """Yield the comparisons of a condition, in the order in which they stand there."""
     left: list[Condition] = [condition]
     while left:
         one = left.pop()
         if isinstance(one, Comparison):
-            seen.setdefault(one.field)
+            yield one
         elif isinstance(one, Negated):
             left.append(one.part)
         else:
             left.extend(reversed(one.parts))
-    yield from seen
 
 
 def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, now: datetime, warn: Warn) -> Holds:

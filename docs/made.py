@@ -13,6 +13,7 @@ import json
 import re
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,12 +29,14 @@ import typer.main
 from cdrctl import PROVIDERS, errors, sandbox
 from cdrctl.cli.app import app, loaded, main as run
 from cdrctl.cli.fields import examples
+from cdrctl.cli.outcomes import ANSWERED
 from cdrctl.cli.world import World
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import Call, Provider, connect, load
 from cdrctl.http import Ask, Clock
 from cdrctl.profiles import secret_names
 from cdrctl.records import COMMON, Value
+from docs import given
 
 FOLDER = Path(__file__).parent
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
@@ -487,12 +490,19 @@ MARK = re.compile(r"(<!-- made: (\w+) (\w+) -->\n).*?(<!-- end of made -->)", re
 
 def renewed(text: str) -> str:
     """Return a page with its made parts made anew."""
-    return MARK.sub(lambda found: f"{found[1]}\n{MADE[found[2]](load(found[3]))}\n\n{found[4]}", text)
+    return MARK.sub(lambda found: f"{found[1]}\n{_part(found[2], found[3])}\n\n{found[4]}", text)
+
+
+def _part(what: str, whose: str) -> str:
+    """Return one made part, of a provider or of all of them."""
+    if whose != "all":
+        return MADE[what](load(whose))
+    return "\n".join(textwrap.wrap(ANSWERED, 120)) if what == "answered" else table(*given.TABLES[what]())
 
 
 def pages() -> list[Path]:
     """Return the pages that have made parts."""
-    return sorted((FOLDER / "providers").glob("*.md"))
+    return [FOLDER / "outcomes.md", *sorted((FOLDER / "providers").glob("*.md"))]
 
 
 # The reference
@@ -585,7 +595,8 @@ def page_of_common() -> str:
         "does not give is null, never 0.\n\n"
         f"{table(('column', 'type', 'meaning', 'example'), rows)}\n\n"
         "## What they are made from\n\nBy the main call of each provider; its own page has the others.\n\n"
-        f"{table(('column', *heads), matrix)}\n"
+        f"{table(('column', *heads), matrix)}\n\n"
+        "[Outcomes, directions and columns](../outcomes.md) lists the values that each call can give.\n"
     )
 
 
@@ -618,7 +629,7 @@ def page_of_topics() -> str | None:
     parts = ["# Topics", "What `cdrctl help` explains."]
     for name, topic in topics.items():
         parts += [f"## {name}", plain(topic.about)]
-        for part in topic.parts:
+        for part in topic.all_parts():
             rows = part if not isinstance(part, str) else ()
             parts.append(table(("", ""), [[code(word), plain(about)] for word, about in rows]) if rows else plain(part))
         parts.append("```text\n" + "\n".join(topic.examples) + "\n```")

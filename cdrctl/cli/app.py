@@ -171,8 +171,8 @@ def begin(
 ) -> None:
     """Export call detail records from telephony providers' APIs: complete, polite, safe.
 
-    `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, where, formats,
-    profiles, environment.
+    `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, outcomes,
+    where, formats, profiles, environment.
     """
     del version
     world: World = ctx.obj[0]

@@ -14,6 +14,7 @@ from cdrctl.records import EXTRA, KEY_COLUMN, Schema, Sheet
 if TYPE_CHECKING:
     from cdrctl.conditions import Condition
     from cdrctl.export import Tally, Tell
+    from cdrctl.fetchers import Call, Provider
     from cdrctl.sorting import Order
 
 
@@ -64,6 +65,14 @@ class Choice:
             from cdrctl import sorting  # noqa: PLC0415 - start-up time: only with --sort
 
             sorting.key_of_rows(self.orders, schema.columns)
+
+    def note_never_given(self, asked: Sequence[tuple[Provider, Call]], tell: Tell) -> None:
+        """Note what the condition looks for in common CDRs if none of the calls that are asked can give it."""
+        if self.condition is not None:
+            from cdrctl.cli.outcomes import never_given  # noqa: PLC0415 - start-up time: only with --where
+
+            if note := never_given(self.condition, asked):
+                tell("note", note)
 
     def keep(
         self, schema: Schema, *, zone: tzinfo, now: datetime, warn: Callable[[str], None]

@@ -104,6 +104,8 @@ def export_call(
     options["strict"] = shared["strict"]
     asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
+    if shared["schema"] == "common":
+        chosen.note_never_given([(provider, call)], session.voice.tell)
     if shared["dry_run"]:
         rehearse(session, provider, call, shared, zone, options)
         return

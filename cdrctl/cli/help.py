@@ -26,7 +26,8 @@ def show(
 ) -> None:
     """Show the help of a command, or of a topic such as times or exit-codes.
 
-    The topics are: exit-codes, times, windows, schemas, where, formats, profiles, environment.
+    The topics are: exit-codes, times, windows, schemas, outcomes, where, formats, profiles,
+    environment.
     """
     words, width = what or [], ctx.obj[0].width
     if len(words) == 1 and words[0] in TOPICS:
@@ -66,7 +67,7 @@ def explained(name: str, width: int) -> Iterator[str]:
     yield from ("", "Examples:")
     for example in topic.examples:
         yield from continued(example, width)
-    for part in topic.parts:
+    for part in topic.all_parts():
         yield ""
         if isinstance(part, str):
             yield from filled(part, width)

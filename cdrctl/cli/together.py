@@ -102,6 +102,8 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
     selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
     parts = selected_parts(session, selection)
+    main_calls = [(part.provider, part.provider.calls[0]) for part in parts if part.provider]
+    chosen.note_never_given(main_calls, session.voice.tell)
     if given["dry_run"]:
         _rehearse(session, parts, given, zone)
         return

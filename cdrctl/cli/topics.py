@@ -6,6 +6,7 @@ time that is given as an example is computed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 Rows = tuple[tuple[str, str], ...]
@@ -20,11 +21,23 @@ class Topic:
         about: One line about it.
         examples: Two command lines that work as they stand.
         parts: Paragraphs and tables, in order.
+        computed: Returns further ones, which are computed only when the topic is shown.
     """
 
     about: str
     examples: tuple[str, str]
-    parts: tuple[str | Rows, ...]
+    parts: tuple[str | Rows, ...] = ()
+    computed: Callable[[], tuple[str | Rows, ...]] = tuple
+
+    def all_parts(self) -> tuple[str | Rows, ...]:
+        """Return all paragraphs and tables, in order."""
+        return (*self.parts, *self.computed())
+
+
+def _outcomes() -> tuple[str | Rows, ...]:
+    from cdrctl.cli.outcomes import paragraphs  # noqa: PLC0415 - loads all providers
+
+    return paragraphs()
 
 
 EXIT_CODES: Rows = (
@@ -245,9 +258,18 @@ TOPICS = {
             (
                 "What a provider does not give is null, never 0. In the common CDR `direction` is inbound, outbound, "
                 "internal or unknown, and `outcome` is answered, no_answer, busy, cancelled, rejected, failed, "
-                "voicemail, abandoned or unknown; `call_id` joins the legs of one call."
+                "voicemail, abandoned or unknown; `cdrctl help outcomes` says which of them each provider gives. "
+                "`call_id` joins the legs of one call."
             ),
         ),
+    ),
+    "outcomes": Topic(
+        "Which outcomes, directions and common columns each provider can give.",
+        (
+            "cdrctl kazoo cdrs -p sandbox --since 24h --schema common --where outcome=busy -o busy.csv",
+            "cdrctl voicenter cdrs -p sandbox --since 24h --schema common --where outcome=voicemail -f table",
+        ),
+        computed=_outcomes,
     ),
     "where": Topic(
         "Which records: --where with conditions, --sort and --limit.",
@@ -269,7 +291,8 @@ TOPICS = {
             (
                 "Nothing is equal to null but null, and no other comparison with it holds: `cost < 1` leaves out what "
                 "has no cost, `not cost < 1` keeps it. What a provider sent as something else than the column's kind "
-                "equals nothing, and a warning says so."
+                "equals nothing, and a warning says so. A note says if the provider never gives the `outcome`, "
+                "`direction` or column of the common CDR that is looked for (cdrctl help outcomes)."
             ),
             (
                 "Every record of the window is still asked for; the closing line counts those that were left out. "

@@ -86,6 +86,21 @@ Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
 
 
 @dataclass(frozen=True, slots=True)
+class Gives:
+    """What a call can give in the common CDR: the data behind `cdrctl help outcomes` and the notes of `--where`.
+
+    Args:
+        outcomes: The values that `outcome` can have.
+        directions: The values that `direction` can have.
+        null: The columns that are always null.
+    """
+
+    outcomes: frozenset[str]
+    directions: frozenset[str]
+    null: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of a provider's API, as data around one generator.
 
@@ -109,6 +124,7 @@ class Call:
         start_in: The same where the page's context is needed to read it, such as the zone of its times.
         lag: How long after the end of a call the provider can be relied upon to have its record.
         common: From typed native values by column name to values of the common CDR, or None where it has no meaning.
+        gives: What `common` can give; set wherever `common` is.
         refuses_newer: Whether the provider refuses times that are later than `lag` before now: only then is a window
             that reaches to now cut.
         default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
@@ -145,6 +161,7 @@ class Call:
     lag: timedelta = timedelta(0)
     default_since: str = "24h"
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
+    gives: Gives | None = None
     options: tuple[Option, ...] = ()
     shown: tuple[str, ...] = ()
     ending: tuple[str, ...] = ()
@@ -340,6 +357,7 @@ __all__ = [
     "Call",
     "Console",
     "Fetch",
+    "Gives",
     "Option",
     "Provider",
     "connect",

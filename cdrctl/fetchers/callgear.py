@@ -37,11 +37,12 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers import Call, Console, Gives, Option, Provider
 from cdrctl.fetchers.callgear_reasons import (
     CALLER_LEFT,
     EMPLOYEE_LEFT,
     QUEUED,
+    UNANSWERED,
     rules_out_an_answer,
     unanswered_outcome,
 )
@@ -1775,6 +1776,18 @@ def _employees_rung(call: dict[str, Value]) -> int:
     return len({str(one["employee_id"]) for one in employees if isinstance(one, dict) and one.get("employee_id")})
 
 
+GIVES_LEG = Gives(
+    outcomes=UNANSWERED | {"answered", "failed", "unknown", *_Q850.values()},
+    directions=frozenset({"unknown", *_DIRECTIONS.values()}),
+    null=frozenset({"site", "trunk", "cost", "currency"}),
+)
+GIVES_CALL = Gives(
+    outcomes=UNANSWERED | {"answered", "voicemail", "unknown"},
+    directions=frozenset({"unknown", *_DIRECTIONS.values()}),
+    null=frozenset({"cause_q850", "site", "trunk", "queue", "cost", "currency"}),
+)
+
+
 # What the rest of the program is told
 
 
@@ -1874,6 +1887,7 @@ PROVIDER = Provider(
             longest=LONGEST_WINDOW,
             apart=_apart,
             common=common_leg,
+            gives=GIVES_LEG,
             options=(*_asking(LEGS), *_LISTING),
             shown=(
                 *("start_time", "calling_phone_number", "called_phone_number", "duration", "is_talked", "direction"),
@@ -1902,6 +1916,7 @@ PROVIDER = Provider(
             longest=LONGEST_WINDOW,
             apart=_apart,
             common=common_call,
+            gives=GIVES_CALL,
             options=(
                 *_asking(CALLS),
                 *_LISTING,

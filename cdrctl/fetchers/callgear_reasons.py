@@ -76,6 +76,9 @@ UNCLEAR: Mapping[str, str] = MappingProxyType(
 REASONS: Mapping[str, str] = MappingProxyType({name: word for word, names in _NAMES.items() for name in names.split()})
 """The outcome of an unanswered leg or call by reason, in the newest spelling; or one of the words above."""
 
+UNANSWERED = frozenset(_NAMES.keys() - {CALLER_LEFT, EMPLOYEE_LEFT, QUEUED}) | {"abandoned", "cancelled"}
+"""The outcomes that reasons tell of unanswered legs and calls."""
+
 _AFTER_AN_ANSWER = frozenset(
     {
         *("caller_disconnects", "operator_disconnects", "transfer_disconnects", "call_enqueued"),

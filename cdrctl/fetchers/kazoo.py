@@ -34,7 +34,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
+from cdrctl.fetchers import Call, Claim, Console, Gives, Option, Provider, always
 from cdrctl.fetchers.lengths import LONGEST, impossible
 from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
@@ -1434,6 +1434,14 @@ def _cost(seconds: Value, ccv: Mapping[str, Value]) -> str | None:
         return None
 
 
+GIVES = Gives(
+    outcomes=frozenset({"answered", "unknown", *(outcome for _, outcome in CAUSES.values())}),
+    directions=frozenset({"inbound", "outbound", "internal", "unknown"}),
+    null=frozenset({"ring_seconds", "trunk", "queue"}),
+)
+GIVES_DOCUMENT = replace(GIVES, null=frozenset({"queue"}))
+
+
 # What the rest of the program is told
 
 _SHOWN = (
@@ -1536,6 +1544,7 @@ PROVIDER = Provider(
             lag=SETTLED,
             apart=_apart,
             common=common,
+            gives=GIVES,
             options=_LISTING,
             shown=_SHOWN,
             ending=_ENDING,
@@ -1560,6 +1569,7 @@ PROVIDER = Provider(
             lag=SETTLED,
             apart=_apart,
             common=common,
+            gives=GIVES,
             options=_LISTING,
             shown=_SHOWN,
             ending=_ENDING,
@@ -1576,6 +1586,7 @@ PROVIDER = Provider(
             fetch=legs,
             identity=identity,
             common=common_document,
+            gives=GIVES_DOCUMENT,
             options=(replace(_ID, about="interaction id, or the id of one of its CDRs"), _ACCOUNT),
             shown=_DOCUMENT_SHOWN,
             ending=_ENDING,
@@ -1592,6 +1603,7 @@ PROVIDER = Provider(
             fetch=cdr,
             identity=identity,
             common=common_document,
+            gives=GIVES_DOCUMENT,
             options=(replace(_ID, about="id of the CDR, such as 202611-…"), _ACCOUNT),
             shown=_DOCUMENT_SHOWN,
             ending=_ENDING,

@@ -39,6 +39,7 @@ from cdrctl.fetchers import (
     Call,
     Claim,
     Console,
+    Gives,
     Option,
     Provider,
     always,
@@ -1618,6 +1619,14 @@ def _outcome(call: dict[str, Value]) -> str:
     return "no_answer" if status == 0 and call["rang_at"] is not None else "unknown"
 
 
+GIVES = Gives(
+    outcomes=frozenset({"answered", "abandoned", "cancelled", "rejected", "failed", "unknown", *_OUTCOMES.values()}),
+    directions=frozenset({"unknown", *_DIRECTIONS.values()}),
+    null=frozenset({"cause_q850", "recording_url", "currency"}),
+)
+GIVES_LOG = replace(GIVES, null=GIVES.null | {"cost"})
+
+
 # What the rest of the program is told
 
 BUDGET = Budget(5, 1)
@@ -1741,6 +1750,7 @@ PROVIDER = Provider(
             longest=timedelta(hours=24),
             apart=_apart,
             common=common,
+            gives=GIVES,
             options=(*_CALLS, _OWN),
             shown=_SHOWN,
             ending=_ENDING,
@@ -1764,6 +1774,7 @@ PROVIDER = Provider(
             longest=timedelta(hours=24),
             apart=_apart,
             common=common,
+            gives=GIVES_LOG,
             options=_CALLS,
             shown=_SHOWN,
             ending=_ENDING,
@@ -1779,6 +1790,7 @@ PROVIDER = Provider(
             fetch=cdr,
             identity=identity,
             common=common_leg,
+            gives=GIVES,
             options=(_ID, _OWN),
             shown=_WITH_COST_SHOWN,
             ending=_ENDING,
@@ -1794,6 +1806,7 @@ PROVIDER = Provider(
             fetch=calllog,
             identity=identity,
             common=common,
+            gives=GIVES,
             options=(_ID,),
             shown=_WITH_COST_SHOWN,
             ending=_ENDING,

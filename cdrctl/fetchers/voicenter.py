@@ -34,7 +34,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Claim, Console, Option, Provider, always
+from cdrctl.fetchers import Call, Claim, Console, Gives, Option, Provider, always
 from cdrctl.fetchers.drift import new_fields, new_fields_error, new_fields_warning
 from cdrctl.fetchers.settings import Settings
 from cdrctl.fetchers.voicenter_zone import (
@@ -1448,6 +1448,13 @@ def _later(instant: Value, seconds: int | None) -> str | None:
     return None
 
 
+GIVES = Gives(
+    outcomes=frozenset({"unknown", *OUTCOMES.values()}),
+    directions=frozenset(DIRECTIONS.values()),
+    null=frozenset({"cause_q850", "trunk"}),
+)
+
+
 # What the rest of the program is told
 
 PROVIDER = Provider(
@@ -1496,6 +1503,7 @@ PROVIDER = Provider(
             margin=DAY,
             apart=lambda options: max(MINUTE, options["longest_window"]),  # one request, and less would be more of them
             common=common,
+            gives=GIVES,
             options=(
                 Option("phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER"),
                 Option("extension", "only calls of this extension, by its SIP code; may be repeated", repeat=True),
@@ -1544,6 +1552,7 @@ PROVIDER = Provider(
             fetch=notifications,
             identity=notification_identity,
             common=common_notification,
+            gives=GIVES,
             options=(Option("file", "where they are; - is standard input", kind="file", argument=True),),
             shown=(
                 *("time", "caller", "target", "duration", "status", "type", "representative_name", "queuename"),

@@ -28,7 +28,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Console, Login, Option, Provider, identities, span_of
+from cdrctl.fetchers import Call, Console, Gives, Login, Option, Provider, identities, span_of
 from cdrctl.fetchers.lengths import length
 from cdrctl.fetchers.settings import Settings
 from cdrctl.fetchers.webex_legs import LegSearch
@@ -1040,6 +1040,18 @@ def _outcome(leg: dict[str, Value], *, answered: bool | None) -> str:
     return "failed" if leg["call_outcome"] in ("Failure", "Refusal") else "unknown"
 
 
+GIVES = Gives(
+    outcomes=frozenset(
+        {
+            *("answered", "voicemail", "cancelled", "no_answer", "abandoned", "failed", "unknown"),
+            *REFUSALS.values(),
+        }
+    ),
+    directions=frozenset({"inbound", "outbound", "internal", "unknown"}),
+    null=frozenset({"recording_url", "cost", "currency"}),
+)
+
+
 # What the rest of the program is told
 
 _SHOWN = (
@@ -1144,6 +1156,7 @@ PROVIDER = Provider(
             margin=FEED.longest,
             first="window",
             common=common,
+            gives=GIVES,
             options=_OPTIONS,
             shown=_SHOWN,
             ending=_ENDING,
@@ -1172,6 +1185,7 @@ PROVIDER = Provider(
             first="window",
             default_since="12h",
             common=common,
+            gives=GIVES,
             options=_OPTIONS,
             shown=_SHOWN,
             ending=_ENDING,
@@ -1195,6 +1209,7 @@ PROVIDER = Provider(
             margin=FEED.longest,
             first="window",
             common=common,
+            gives=GIVES,
             options=(
                 Option(
                     "id",

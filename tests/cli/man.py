@@ -61,7 +61,7 @@ def _program(names: Iterable[str]) -> str:
         title = "EXIT STATUS" if name == "exit-codes" else name.upper()
         lines += [f".SH {_plain(title)}", *_paragraphs([topic.about])]
         lines += [".PP", "For example:", *_shown(topic.examples)]
-        for part in topic.parts:
+        for part in topic.all_parts():
             lines += [".PP", *_text(part)] if isinstance(part, str) else _rows(part)
     lines += [".SH SEE ALSO", *_text(", ".join(f"cdrctl-{name}(1)" for name in names))]
     return "\n".join(lines) + "\n"

@@ -29,7 +29,7 @@ def test_what_a_page_has_from_the_program_is_what_the_program_has(path: Path) ->
 
 
 def test_every_provider_has_its_page_with_every_part() -> None:
-    assert [path.stem for path in made.pages()] == sorted(PROVIDERS)
+    assert [path.stem for path in made.pages() if path.parent != DOCS] == sorted(PROVIDERS)
     for name in PROVIDERS:
         text = (DOCS / "providers" / f"{name}.md").read_text(encoding="utf-8")
         assert {(what, whose) for _, what, whose, _ in made.MARK.findall(text)} == {(what, name) for what in made.MADE}

@@ -1,0 +1,103 @@
+"""What no record can meet is noted, and the topic `outcomes` says what each provider can give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdrctl import PROVIDERS, conditions
+from cdrctl.cli.outcomes import groups, never_given
+from cdrctl.fetchers import load
+from cdrctl.records import COMMON, DIRECTIONS, OUTCOMES
+from tests.cli.run import configured, run
+
+WINDOW = ("--since", "2026-11-19T08:00", "--until", "2026-11-19T09:00")
+NEVER = "never give"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("negated", ["", "not "])
+def test_a_note_says_which_value_a_provider_never_gives(provider: str, negated: str) -> None:
+    call = load(provider).calls[0]
+    assert call.gives is not None
+    for field, values, given in (
+        ("outcome", OUTCOMES, call.gives.outcomes),
+        ("direction", DIRECTIONS, call.gives.directions),
+    ):
+        for value in values:
+            for text in (f"{field}={value}", f"{field} != {value}", f"answered or {field} in ({value})"):
+                note = never_given(conditions.read(negated + f"({text})"), [(load(provider), call)])
+                assert (note is None) == (value in given), (text, note)
+                assert note is None or f"{provider} {call.name} never gives {field}={value}" in note
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_note_says_which_column_is_always_null(provider: str) -> None:
+    call = load(provider).calls[0]
+    assert call.gives is not None
+    for column in COMMON:
+        looked_for = never_given(conditions.read(f"{column.name} ~ 'x+'"), [(load(provider), call)])
+        if column.name not in {"outcome", "direction"}:
+            assert (looked_for is not None) == (column.name in call.gives.null), column.name
+        assert never_given(conditions.read(f"{column.name} is null"), [(load(provider), call)]) is None
+
+
+def test_a_pattern_is_noted_only_if_no_value_that_it_fits_can_be_given() -> None:
+    kazoo = load("kazoo")
+    asked = [(kazoo, kazoo.calls[0])]
+    assert never_given(conditions.read("outcome ~ '^(voice|busy)'"), asked) is None
+    note = never_given(conditions.read("outcome ~ '^voice'"), asked)
+    assert note is not None
+    assert "outcome=voicemail" in note
+
+
+def test_an_export_notes_it_once_and_ends_with_0() -> None:
+    where = ("--schema", "common", "--where", "outcome=voicemail or outcome=voicemail")
+    ran = run("kazoo", "cdrs", "-p", "sandbox", *WINDOW, *where)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.count(NEVER) == 1
+    assert NEVER not in run("webex", "cdrs", "-p", "sandbox", *WINDOW, *where).err
+    assert run("kazoo", "cdrs", "-p", "sandbox", *WINDOW, *where, "-q").err == ""
+
+
+def test_a_native_column_of_the_same_name_is_not_meant() -> None:
+    ran = run("kazoo", "cdrs", "-p", "sandbox", *WINDOW, "--where", "direction=internal")
+    assert (ran.code, ran.out) == (0, "")
+    assert NEVER not in ran.err
+
+
+def test_of_several_profiles_it_is_noted_only_if_none_can_give_it(tmp_path: Path) -> None:
+    both = {"kazoo": {"base_url": "http://127.0.0.1:1/v2"}, "portsip": {"base_url": "http://127.0.0.1:1/api"}}
+    all_three = {**both, "voicenter": {"base_url": "http://127.0.0.1:1/"}}
+    for profiles, noted in ((both, 1), (all_three, 0)):
+        config = configured(tmp_path / "config.toml", profiles)
+        ran = run("export", "--all", "--config", config, *WINDOW, "--where", "outcome=voicemail")
+        assert ran.err.count(NEVER) == noted, ran.err
+    assert (
+        "kazoo cdrs, portsip cdrs never give outcome=voicemail"
+        in run(
+            *("export", "--all", "--config", configured(tmp_path / "config.toml", both), *WINDOW),
+            *("--where", "outcome=voicemail"),
+        ).err
+    )
+    ran = run("export", "-p", "sandbox", *WINDOW, "--where", "outcome=voicemail", "--limit", "1")
+    assert ran.code == 0
+    assert NEVER not in ran.err
+
+
+def test_the_topic_has_every_call_with_a_common_form(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("help", "outcomes", width=100).code == 0
+    shown = capsys.readouterr().out
+    for title, _ in groups():
+        assert shown.count(f"  {title}") >= 3, title
+    for provider in map(load, PROVIDERS):
+        for call in provider.calls:
+            if call.common is not None:
+                assert any(title.startswith(provider.name) and call.name in title for title, _ in groups())
+
+
+def test_it_is_said_in_a_dry_run_too() -> None:
+    ran = run("webex", "cdrs", "-p", "sandbox", *WINDOW, "--schema", "common", "--where", "cost > 1", "--dry-run")
+    assert ran.code == 0
+    assert "webex cdrs never gives a value in cost" in ran.err

@@ -52,7 +52,12 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
         return contents_of(records)
     marks = sheet.marks
     keys = [*zip(*(sheet.columns[key] for key in (marks.identity, marks.start, *marks.others)), strict=True)]
-    if len(set(keys)) == len(keys):
+    try:
+        different = len(set(keys)) == len(keys)
+    except TypeError:  # a list or an object stands in a marked field
+        keys = [tuple(map(_hashable, key)) for key in keys]
+        different = len(set(keys)) == len(keys)
+    if different:
         return [*map(hash, keys)]
     numbers: Counter[tuple[Any, ...]] = Counter()
     found = []
@@ -74,7 +79,11 @@ def _hash_of(row: tuple[Any, ...]) -> int:
     try:
         return hash(row)
     except TypeError:
-        return hash(tuple(_dumped(value) if isinstance(value, list | dict) else value for value in row))
+        return hash(tuple(map(_hashable, row)))
+
+
+def _hashable(value: Any) -> Any:
+    return _dumped(value) if isinstance(value, list | dict) else value
 
 
 def _dumped(value: Any) -> bytes:

@@ -617,16 +617,17 @@ def _spread(path: str, value: Record, wanted: frozenset[str]) -> Iterator[tuple[
 
 
 def _unread(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[int, Any], Value]:
-    """Return the function that passes a value which its column cannot read, with one warning per column."""
+    """Return the function that passes a value which its column cannot read, with one warning per column.
+
+    The warning names the kind of the value and never its content, which may be what a caller said.
+    """
     warned: set[int] = set()
 
     def unread(at: int, raw: Any) -> Value:
         column = columns[at]
         if at not in warned:
             warned.add(at)
-            shown = repr(raw)
-            shown = shown if len(shown) <= 40 else shown[:39] + "…"  # noqa: PLR2004 - enough to recognise it
-            warn(f"column {column.name}: {shown} is not {_NOUNS[column.kind]}; such values pass as they came")
+            warn(f"column {column.name}: {misfit(raw, column.kind)}; such values pass as they came")
         if flat and isinstance(raw, list | dict) and column.kind != "list":
             return json.dumps(raw, ensure_ascii=False)
         return raw
@@ -937,6 +938,22 @@ _NOUNS: dict[Kind, str] = {
     "time": "a time",
     "list": "a list",
 }
+
+
+def misfit(value: Any, kind: Kind) -> str:
+    """Return what kind of value came where another was expected; never its content, which is personal data."""
+    came = "a number"
+    if isinstance(value, str):
+        came = "text"
+    elif isinstance(value, bool):
+        came = "true or false"
+    elif isinstance(value, dict):
+        came = "an object"
+    elif isinstance(value, list):
+        came = "a list"
+    expected = _NOUNS[kind]
+    return f"{came} came where {expected} is expected" if came != expected else f"{came} came that cannot be read"
+
 
 KEY_COLUMN = Column("record_key", "", "text", "what makes a record this record: a digest that stays")
 EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")

@@ -68,3 +68,9 @@ def test_marked_fields_tell_records_apart_and_count_those_they_do_not() -> None:
     assert len(set(both)) == 2
     assert marked_contents_of(read([twin]))[0] in both
     assert set(marked_contents_of(read([ROW, twin, twin]))) > set(both)
+
+
+def test_a_list_in_a_marked_field_has_a_fingerprint() -> None:
+    rows = [{**ROW, "at": ["x"]}, {**ROW, "at": {"y": 1}}, {**ROW, "at": ["x"]}]
+    first, second, third = marked_contents_of(read(rows, raw=True))
+    assert len({first, second, third}) == 3

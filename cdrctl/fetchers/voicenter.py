@@ -1000,7 +1000,8 @@ def _objects(lines: Iterable[bytes], unreadable: list[int]) -> Iterator[tuple[in
             token = match[0]
             if not depth:
                 if (place, token) not in _BETWEEN:
-                    _broken(number, f"{token[:20]!r} stands where a notification should begin or end")
+                    what = repr(token) if len(token) == 1 else "something else"  # what it says may be personal data
+                    _broken(number, f"{what} stands where a notification should begin or end")
                 place = _BETWEEN[place, token]
                 if token == "{":
                     depth, begun, left, text = 1, number, match.start(), []

@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, EXTRA_COLUMN, Table
+from cdrctl.records import EXTRA, EXTRA_COLUMN, Table, misfit
 from cdrctl.writers.values import columns_of, json_of, text_of, utf8
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ def fitter(schema: Schema, warn: Callable[[str], None]) -> Callable[[Sequence[An
                 odd.setdefault(row, {})[column.name] = came[at][row]
             if misfits and at not in warned:
                 warned.add(at)
-                shown = repr(came[at][misfits[0]])
-                shown = shown if len(shown) <= 40 else shown[:39] + "…"  # noqa: PLR2004 - enough to recognise it
-                warn(f"column {column.name}: {shown} does not fit its type; such values are in {EXTRA}, as JSON")
+                what = misfit(came[at][misfits[0]], column.kind)
+                warn(f"column {column.name}: {what}; such values are in {EXTRA}, as JSON")
         if given < len(columns):
             found.append([None] * len(page))
         found[where] = _extras(found[where], odd)

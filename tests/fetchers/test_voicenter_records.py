@@ -675,7 +675,7 @@ def test_a_file_without_notifications(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "why"),
     [
-        (plain(A) + b"\nnonsense\n", 2, "'nonsense' stands where"),
+        (plain(A) + b"\nnonsense\n", 2, ": something else stands where"),
         (plain(A) + b'\n{"ivruniqueid": "b"', 2, ""),
         (plain(A) + b'\n{"ivruniqueid": "b",\n"x": }\n' + plain(B), 3, "column 6"),
         (plain(A) + b'\n{"ivruniqueid" "b"}\n', 2, "column 16 of what begins in line 2"),
@@ -685,7 +685,7 @@ def test_a_file_without_notifications(content: bytes) -> None:
         (b"[" + plain(A) + b"\n", 1, "the file ends in the middle"),
         (plain(A) + b",\n" + plain(B), 1, "',' stands where"),
         (b"[[\n" + plain(A) + b"]]", 1, "'[' stands where"),
-        (b"\n\n42\n", 3, "'42' stands where"),
+        (b"\n\n42\n", 3, ": something else stands where"),
         (b'"text"\n', 1, "stands where"),
         (plain(A) + b"\n}\n", 2, "'}' stands where"),
         (b'{"ivruniqueid": "a"]\n', 1, "column"),

@@ -116,7 +116,7 @@ def test_a_column_that_does_not_fit_is_said_once_and_its_other_values_stay() -> 
     assert list(cells[1]) == ["2.5", None, None]
     assert list(cells[2]) == [None, '{"new":1,"cost":"n/a"}', json.dumps({"cost": "x" * 99}, separators=(",", ":"))]
     fit(page)
-    assert said == ["column cost: 'n/a' does not fit its type; such values are in extra, as JSON"]
+    assert said == ["column cost: text came where an amount of money is expected; such values are in extra, as JSON"]
 
 
 def test_there_is_an_extra_in_every_schema_and_only_one() -> None:

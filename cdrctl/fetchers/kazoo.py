@@ -52,6 +52,7 @@ from cdrctl.http import (
     same_origin,
 )
 from cdrctl.http.retry import TRIES, Patience
+from cdrctl.placeholders import is_placeholder
 from cdrctl.records import (
     GREGORIAN_UNIX_OFFSET,
     Column,
@@ -951,23 +952,28 @@ def start(record: Record) -> datetime | None:
     starts at its end. Up to 4.3 a leg killed while it was new has a length of minus a Unix time, and a row that starts
     decades from now (GitHub 2600hz/kazoo, issue 6534).
     """
+    return next((at for at in _starts(record) if not is_placeholder(at)), None)
+
+
+def _starts(record: Record) -> Iterator[datetime]:
+    """Yield what the fields of a record say of its start, the best first; zero says 1970 there, which is no start."""
     seconds = _seconds(record)
     wrong = timedelta(seconds=seconds) if seconds is not None and impossible(seconds) else timedelta(0)
     with suppress(ValueError, OverflowError):
-        return unix_instant(pick(record, "unix_timestamp")) + wrong
+        yield unix_instant(pick(record, "unix_timestamp")) + wrong
     with suppress(ValueError, OverflowError):
         at = gregorian_instant(pick(record, "timestamp"))
         if not any(pick(record, name) for name in ("call_direction", "custom_channel_vars")):
-            return at + wrong
-        if abs(wrong) > timedelta(seconds=LONGEST):
-            return at
-        if not wrong:
-            return at - timedelta(seconds=read_integer(pick(record, "duration_seconds")))
+            yield at + wrong
+        elif abs(wrong) > timedelta(seconds=LONGEST):
+            yield at
+        elif not wrong:
+            yield at - timedelta(seconds=read_integer(pick(record, "duration_seconds")))
     with suppress(ValueError):
-        return unix_instant(read_integer(pick(record, "channel_created_time")) // 1_000_000)
-    with suppress(ValueError, OverflowError):
-        return gregorian_instant(pick(record, "timestamp")) if wrong else None
-    return None
+        yield unix_instant(read_integer(pick(record, "channel_created_time")) // 1_000_000)
+    if wrong:
+        with suppress(ValueError, OverflowError):
+            yield gregorian_instant(pick(record, "timestamp"))
 
 
 def _seconds(record: Record) -> int | None:
@@ -1260,11 +1266,12 @@ AFTER_ANSWER = frozenset(
 def common(row: dict[str, Value]) -> dict[str, Value]:
     """Return a row of a listing as a common CDR."""
     seconds = row["duration_seconds"]
+    unix = row["unix_timestamp"]
     # Every row has unix_timestamp; a 5.x operator may send full documents instead, whose timestamp is the end.
-    started = _unix(row["unix_timestamp"]) or _later(row["timestamp"], seconds, -1)
+    started = _unix(unix) or (_later(row["timestamp"], seconds, -1) if unix is None else row["timestamp"])
     end = _later(started, seconds)
     if impossible(seconds):
-        started = end = _shifted(_unix(row["unix_timestamp"]), seconds) or row["timestamp"]
+        started = end = _unix(unix, seconds) or row["timestamp"]
     billed = row["call_type"] == "per_minute" and row["cost"] is not None
     return {
         **_instants(started, end, seconds, row["billing_seconds"]),
@@ -1317,9 +1324,11 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
     }
 
 
-def _unix(seconds: Value) -> str | None:
-    with suppress(ValueError):
-        return rfc3339(unix_instant(seconds))
+def _unix(seconds: Value, more: Value = 0) -> str | None:
+    """Return the instant so many seconds after a Unix time, or None: not readable, or zero that stands for no time."""
+    with suppress(ValueError, OverflowError, TypeError):
+        at = unix_instant(seconds) + timedelta(seconds=more)
+        return None if is_placeholder(at) else rfc3339(at)
     return None
 
 

@@ -222,6 +222,31 @@ def test_a_record_without_a_readable_start_has_none(stamp: Any) -> None:
     assert start({"id": "x", "timestamp": stamp}) is None
 
 
+@pytest.mark.parametrize("zero", [0, "0", "0.0", -5, "-62167219200"])
+def test_a_unix_time_of_zero_is_no_start(zero: Any) -> None:
+    """The start is then that of the Gregorian timestamp, or unknown: a record of 1970 would be cut off in silence."""
+    row = row_but(unix_timestamp=zero)
+    assert start(row) == at("2022-03-01T20:00:00")
+    common = commonly(row)
+    assert (common["start_time"], common["end_time"]) == ("2022-03-01T20:00:00.000Z", "2022-03-01T20:01:00.000Z")
+    row = row_but(unix_timestamp=zero, timestamp=str(63813384000 - 1646164800))
+    assert start(row) is None
+    common = commonly(row)
+    assert [common[name] for name in ("start_time", "answer_time", "end_time")] == [None] * 3
+    assert common["total_seconds"] == 60
+
+
+@pytest.mark.parametrize("end", [0, "0", 62_167_219_200])
+def test_a_document_without_times_has_no_start(end: Any) -> None:
+    leg = leg_but(timestamp=end, channel_created_time=0)
+    assert start(leg) is None
+    common = commonly(leg, "cdr")
+    assert [common[name] for name in ("start_time", "answer_time", "end_time")] == [None] * 3
+    leg = leg_but(timestamp=end)
+    assert start(leg) == at("2022-03-01T20:00:00")
+    assert commonly(leg, "cdr")["start_time"] == "2022-03-01T20:00:00.000Z"
+
+
 def test_a_record_is_known_by_its_id() -> None:
     """And one without an id by all it says."""
     assert identity(ROW) == "202203-mar004"

@@ -160,7 +160,10 @@ _CODES = {"NORMAL_CLEARING": "sip:200", "USER_BUSY": "sip:486", "CALL_REJECTED":
 
 Doc = dict[str, Any]
 Key = tuple[int, int, str]
-"""A view key `[seconds, id]`: the number, what the second part is (0 absent, 1 text, 2 an object), the text."""
+"""A view key `[seconds, id]`: the number, what the second part is (0 absent, 1 text, 2 an object), the text.
+
+Text alone, which comes before all numbers, has -1 seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -543,7 +546,7 @@ class Kazoo:
             if first + len(page) < len(legs):
                 paging["next_start_key"] = _leg_key(interaction, legs[first + len(page)])
             paging["page_size"] = len(page)
-            paging["start_key"] = asked_key if first else _packed(_binary(interaction) + _OBJECT)
+            paging["start_key"] = asked_key if first else _packed(_binary(interaction), _OBJECT)
         return self._plain(request, [self._document(one) for one in page], paging)
 
     # listings
@@ -587,7 +590,7 @@ class Kazoo:
         hi = _time(asked.get("created_to"), self._gregorian_now())
         lo = _time(asked.get("created_from"), hi - int(self.switched["max_range"]))
         descending = asked.get("descending") == "true" or asked.get("ascending", "false") != "true"
-        if asked.get("descending") == "false":
+        if asked.get("descending") == "false" and self.switched["version"] == "5.x":  # 5.0 and older go by ascending
             descending = False
         chunk_size = CHUNK_SIZE
         if "chunk_size" in asked:
@@ -605,9 +608,9 @@ class Kazoo:
         if named is None and self.switched["version"] == "5.x":
             named = asked.get("bookmark")
         if named:
-            start_key = _unpacked(named)
-            if descending and named.isdigit():  # plain keys have seconds only: begin at the last row of the second
-                start_key = (start_key[0], 2, "")
+            plain = self.switched["version"] in _PLAIN_KEYS and named.isdigit()
+            # Plain keys have seconds only: begin at the last row of the second.
+            start_key = (int(named), 2 if descending else 1, "") if plain else _unpacked(named, owner)
         months = _months_between(lo, hi) if hi >= GREGORIAN else []
         if descending:
             months.reverse()
@@ -726,7 +729,8 @@ class Kazoo:
         if any(one.id == self.switched["poison"] for one in stored):
             raise _DatabaseError("poison")
         rows = self._rows(listing, stored)
-        return rows, len(stored) if listing.interaction else len(rows), last
+        # An interaction's row is made after its page was counted, but for a chunk: that is counted when it is sent.
+        return rows, len(stored) if listing.interaction and not number else len(rows), last
 
     def _is_building(self, listing: _Listing, month: str) -> bool:
         """Return whether a month's view is not ready: CouchDB builds it when it is first asked for."""
@@ -785,9 +789,9 @@ class Kazoo:
         paging: Doc = {}
         if listing.page_size is not None and (rows or found.last_key is not None):
             if found.last_key is not None:
-                paging["next_start_key"] = self._packed_key(found.last_key)
+                paging["next_start_key"] = self._packed_key(found.last_key, listing.owner)
             paging["page_size"] = len(rows)
-            paging["start_key"] = self._packed_key(listing.start_key)
+            paging["start_key"] = self._packed_key(listing.start_key, listing.owner)
         if version in _OLD:
             body = self._old_envelope(request, rows, paging)
         elif not listing.chunked or (not rows and "next_start_key" not in paging):
@@ -821,12 +825,16 @@ class Kazoo:
             {"status": "success", "data": rows} | paging | {"request_id": self._request_id(), "auth_token": token}
         )
 
-    def _packed_key(self, key: Key) -> str:
+    def _packed_key(self, key: Key, owner: str) -> str:
+        """Return a key as the server writes it; those of a user's listing begin with the user's id."""
         if self.switched["version"] in _PLAIN_KEYS:
             return str(key[0])
+        if key[0] < 0:
+            return _term(_binary(key[2]))
+        whose = [_binary(owner)] if owner else []
         if key[1] == 0 or (key[1] == 1 and not key[2]):
-            return _packed(_integer(key[0]))
-        return _packed(_integer(key[0]) + (_binary(key[2]) if key[1] == 1 else _OBJECT))
+            return _packed(*whose, _integer(key[0]))
+        return _packed(*whose, _integer(key[0]), _binary(key[2]) if key[1] == 1 else _OBJECT)
 
     def _fault(self, request: Request, fault: str) -> Reply:
         if fault == "memory":
@@ -1137,41 +1145,56 @@ def _binary(text: str) -> bytes:
     return _BINARY + len(raw).to_bytes(4, "big") + raw
 
 
-def _packed(elements: bytes) -> str:
-    """Return an opaque key of a list of one or two elements."""
-    count = 1 if _length_of_first(elements) == len(elements) else 2
-    term = bytes((_MAGIC,)) + _LIST + count.to_bytes(4, "big") + elements + _NIL
-    return base64.urlsafe_b64encode(term).rstrip(b"=").decode()
+def _packed(*elements: bytes) -> str:
+    """Return an opaque key of a list."""
+    return _term(_LIST + len(elements).to_bytes(4, "big") + b"".join(elements) + _NIL)
 
 
-def _length_of_first(elements: bytes) -> int:
-    return 3 + elements[1] if elements[:1] == _SMALL_BIG else 5 + int.from_bytes(elements[1:5], "big")
+def _term(data: bytes) -> str:
+    return base64.urlsafe_b64encode(bytes((_MAGIC,)) + data).rstrip(b"=").decode()
 
 
-def _unpacked(text: str) -> Key:
-    """Return the view key an opaque or plain start key stands for."""
-    if text.isdigit():
-        return (int(text), 1, "")
+def _unpacked(text: str, owner: str = "") -> Key:
+    """Return the view key an opaque start key stands for; text where it is none, as `decode_start_key` does.
+
+    In the order of the views text comes before every list: newest first nothing follows it, oldest first everything.
+    """
+    match _elements(text), owner:
+        case ([int(seconds)], "") | ([str(), int(seconds)], _):
+            return (seconds, 1, "")
+        case ([int(seconds), str(name)], "") | ([str(), int(seconds), str(name)], _):
+            return (seconds, 1, name)
+        case ([int(seconds), None], "") | ([str(), int(seconds), None], _):
+            return (seconds, 2, "")
+    return (-1, 0, text)
+
+
+def _elements(text: str) -> list[int | str | None]:
+    """Return the elements of a list in Erlang's external format, None for an object; nothing for anything else."""
+    found: list[int | str | None] = []
     try:
         term = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        count = int.from_bytes(term[2:6], "big")
-        size = term[7]
-        seconds = int.from_bytes(term[9 : 9 + size], "little")
-        rest = term[9 + size :]
+        rest = term[6:]
+        while rest[:1] not in {_NIL, b""}:
+            if rest.startswith(_OBJECT):
+                found.append(None)
+                size = len(_OBJECT)
+            elif rest[:1] == _SMALL_BIG:
+                size = 3 + rest[1]
+                found.append(int.from_bytes(rest[3:size], "little"))
+            elif rest[:1] == _BINARY:
+                size = 5 + int.from_bytes(rest[1:5], "big")
+                found.append(rest[5:size].decode("utf-8", "replace"))
+            else:
+                return []
+            rest = rest[size:]
     except (binascii.Error, IndexError, ValueError):
-        raise _BadParameterError("invalid start key") from None
-    if term[:2] != b"\x83l" or term[6:7] != _SMALL_BIG:
-        raise _BadParameterError("invalid start key")
-    if count == 1:
-        return (seconds, 1, "")
-    if rest.startswith(_OBJECT):
-        return (seconds, 2, "")
-    length = int.from_bytes(rest[1:5], "big")
-    return (seconds, 1, rest[5 : 5 + length].decode("utf-8", "replace"))
+        return []
+    return found if term[:2] == bytes((_MAGIC,)) + _LIST else []
 
 
 def _leg_key(interaction: str, stored: _Stored) -> str:
-    return _packed(_binary(interaction) + _binary(f"{stored.start}-{stored.id}"))
+    return _packed(_binary(interaction), _binary(f"{stored.start}-{stored.id}"))
 
 
 # Documents out of the exchange's legs.
@@ -1328,11 +1351,13 @@ def _at(doc: Doc, path: str) -> Any:
 def _passes(stored: _Stored, asked: Mapping[str, str]) -> bool:
     """Return whether a document passes the filters of the query: crossbar_filter.erl."""
     doc = stored.doc
+    if not any(name.startswith(_FILTERS) for name in asked):
+        return True  # modified_from and modified_to do not make a request one with filters
     for name, wanted in asked.items():
         if name.startswith("filter_not_"):
-            ok = _shown(_at(doc, name.removeprefix("filter_not_"))) != wanted
+            ok = not _is_one_of(_shown(_at(doc, name.removeprefix("filter_not_"))), wanted)
         elif name.startswith("filter_"):
-            ok = _shown(_at(doc, name.removeprefix("filter_"))) == wanted
+            ok = _is_one_of(_shown(_at(doc, name.removeprefix("filter_"))), wanted)
         elif name == "has_key":
             ok = _at(doc, wanted) is not None
         elif name == "key_missing":
@@ -1350,6 +1375,20 @@ def _passes(stored: _Stored, asked: Mapping[str, str]) -> bool:
     return True
 
 
+_FILTERS = ("filter_", "has_key", "key_missing", "has_value", "value_missing")
+
+
+def _is_one_of(value: str, wanted: str) -> bool:
+    """Return whether a value is the one wanted, or in the JSON list that is wanted."""
+    if value == wanted:
+        return True
+    try:
+        several = json.loads(wanted)
+    except ValueError:
+        return False
+    return isinstance(several, list) and value in several
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -1357,11 +1396,11 @@ def _shown(value: Any) -> str:
 
 
 def _only(rows: list[Doc], fields: str) -> list[Doc]:
-    """Return only the named columns and `_id`, as 5.x does."""
+    """Return only the named columns, and `id`, as 5.x does: what begins with an underscore is private."""
     try:
         names = json.loads(fields)
     except ValueError:
         return rows
     if not isinstance(names, list):
         return rows
-    return [{name: row[name] for name in names if name in row} | {"_id": row["id"]} for row in rows]
+    return [{name: row[name] for name in names if name in row and name != "_id"} | {"id": row["id"]} for row in rows]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -657,7 +658,7 @@ def _filters(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str]]
 
     Crossbar's own filters skip rows at the turn of a month before May 2020, so what a row shows is filtered here.
     """
-    ours: list[tuple[Column, str, str]] = []
+    ours: list[tuple[Column, str, list[str]]] = []
     theirs: list[tuple[str, str]] = []
     for text in given:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -674,12 +675,21 @@ def _filters(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str]]
             theirs.append((name, value))
         else:
             path = next((path for path, of in _DOCUMENT_PATHS.items() if of == column.name), column.name)
-            ours.append((column, path, value))
+            ours.append((column, path, _alternatives(value)))
 
     def keep(row: Record, context: Mapping[str, str]) -> bool:
-        return all(_matches(column, _at(row, context, column, path), value) for column, path, value in ours)
+        return all(_passes(row, context, *one) for one in ours)
 
     return keep, theirs
+
+
+def _alternatives(wanted: str) -> list[str]:
+    """Return the values that pass a filter: the one given and each of a JSON list (crossbar_filter.erl)."""
+    with suppress(ValueError, RecursionError):
+        several = json.loads(wanted)
+        if isinstance(several, list):
+            return [wanted, *(str(one) for one in several)]
+    return [wanted]
 
 
 def _in_documents(path: str) -> bool:
@@ -699,6 +709,11 @@ def _at(row: Record, context: Mapping[str, str], column: Column, path: str) -> A
         for part in path.split("."):
             value = pick(value, part) if isinstance(value, dict) else None
     return value
+
+
+def _passes(row: Record, context: Mapping[str, str], column: Column, path: str, wanted: Sequence[str]) -> bool:
+    value = _at(row, context, column, path)
+    return any(_matches(column, value, one) for one in wanted)
 
 
 def _matches(column: Column, raw: Any, wanted: str) -> bool:

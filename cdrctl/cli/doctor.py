@@ -8,6 +8,7 @@ import stat
 import tempfile
 import textwrap
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -128,22 +129,24 @@ def doctor(
     """Check all that exports need, from the settings to the rights, and say what to do.
 
     At most a few small requests are made for each profile, within the provider's limit. The exit code is that of the
-    worst check that failed; warnings do not change it.
+    worst check that failed; warnings do not change it. Of more than five profiles, text has one finding each: -v shows
+    all checks.
     """
     form = form or ("text" if opened.world.stdout_is_terminal else "jsonl")
     if form != "text":
         _check_form(opened, form)
+    given = [*(names or ()), *(chosen or ())]
     tally = dict.fromkeys(("ok", "warn", "fail", "skipped"), 0)
     codes: set[int] = set()
 
     def counted() -> Iterator[Finding]:
-        for finding in cleaned(opened, examined(opened, [*(names or ()), *(chosen or ())], offline=offline)):
+        for finding in cleaned(opened, examined(opened, given, offline=offline)):
             tally[finding.result] += 1
             codes.add(finding.code)
             yield finding
 
     if form == "text":
-        print_as_text(opened, counted())
+        print_as_text(opened, counted(), brief=not opened.voice.verbose and _are_many(opened, given))
     else:
         _write(opened, form, counted())
     opened.voice.closing({"checks_ok": tally["ok"], "warnings": tally["warn"], "failed": tally["fail"]})
@@ -166,12 +169,24 @@ def cleaned(opened: Session, findings: Iterable[Finding]) -> Iterator[Finding]:
         yield replace(one, what=clean(one.what), next=clean(one.next) if one.next else None)
 
 
-def print_as_text(opened: Session, findings: Iterable[Finding]) -> None:
-    """Print findings for people, each when it is there."""
+def _are_many(opened: Session, names: Sequence[str]) -> bool:
+    """Return whether so many profiles are to be checked that each gets one line."""
+    from cdrctl.cli.doctor_summary import MANY  # noqa: PLC0415 - it is made from this module
+
+    with suppress(ConfigurationError):  # it becomes a finding
+        return len(set(names) or read_profiles(opened)[0]) > MANY
+    return False
+
+
+def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool = False) -> None:
+    """Print findings for people, each when it is there; in brief, one for each profile."""
     from cdrctl.cli.exporting import colored  # noqa: PLC0415 - start-up time
     from cdrctl.cli.profile import put  # noqa: PLC0415 - as above
 
     colors = colored(opened)
+    if brief:
+        _print_in_brief(opened, findings, colors=colors)
+        return
     titles = {name: title.partition(":")[0] for name, title in PROVIDERS.items()}
     shown: tuple[str | None, str | None] | None = None
     for finding in _gathered(findings):
@@ -183,6 +198,22 @@ def print_as_text(opened: Session, findings: Iterable[Finding]) -> None:
             put(opened, f"{finding.profile}{of}" if finding.profile else "this machine")
         for line in as_text(finding, opened.world.width, colors=colors):
             put(opened, line)
+
+
+def _print_in_brief(opened: Session, findings: Iterable[Finding], *, colors: bool) -> None:
+    from cdrctl.cli.doctor_summary import summarized  # noqa: PLC0415 - it is made from this module
+    from cdrctl.cli.profile import put  # noqa: PLC0415 - start-up time
+
+    shown = ""
+    for finding in summarized(findings):
+        title = "profiles" if finding.profile else "this machine"
+        if title != shown:
+            put(opened, f"\n{title}" if shown else title)
+            shown = title
+        for line in as_text(finding, opened.world.width, colors=colors):
+            put(opened, line)
+    more = "cdrctl doctor -v shows all checks, cdrctl doctor NAME those of one profile"
+    put(opened, "\n" + "\n".join(_wrapped(more, opened.world.width)))
 
 
 def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -208,31 +239,39 @@ def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 _COLORS = {"ok": "32", "warn": "33", "fail": "31;1", "skipped": "2"}
+END = "\x1b[0m"
+NEXT_STEP = "next: "
 _LEFT = 26
 
 
 def as_text(finding: Finding, width: int, *, colors: bool = False) -> Iterator[str]:
-    """Yield the lines of a finding, no longer than the screen is wide where its words allow that."""
-    word = finding.result.ljust(8)
-    word = f"\x1b[{_COLORS[finding.result]}m{word}\x1b[0m" if colors else word
-    head = f"  {word}{finding.check}"
-    if width < NARROW:
-        yield head.rstrip()
-        yield from _wrapped(finding.what, width, "    ")
-    else:
-        first, *rest = _wrapped(finding.what, width, " " * _LEFT) or [""]
-        yield (head + " " * (_LEFT - 10 - len(finding.check)) + first.lstrip()).rstrip()
-        yield from rest
-    if finding.next:
-        yield from _wrapped(f"next: {finding.next}", width, "    " if width < NARROW else " " * _LEFT)
+    """Yield the lines of a finding, no longer than the screen is wide unless one word is.
+
+    What was found stands in a column of its own; below the name of the check on a narrow screen, and where the name or
+    a word of it has no room in its column.
+    """
+    word = finding.result
+    color = f"\x1b[{_COLORS[finding.result]}m" if colors else ""
+    head = f"  {color}{word}{color and END}{' ' * (8 - len(word))}{finding.check}"
+    step = f"{NEXT_STEP}{finding.next}" if finding.next else ""
+    longest = max(map(len, f"{finding.what} {step}".split()), default=0)
+    indent = " " * (_LEFT if width >= NARROW and len(finding.check) <= _LEFT - 11 and longest < width - _LEFT else 4)
+    lines = _wrapped(finding.what, width, indent)
+    if len(indent) == _LEFT and lines:
+        head += " " * (_LEFT - 10 - len(finding.check)) + lines.pop(0).lstrip()
+    yield head.rstrip()
+    yield from lines
+    hanging = " " * len(NEXT_STEP)
+    yield from _wrapped(step, width, indent, hanging if longest < width - len(indent + hanging) else "")
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def _wrapped(text: str, width: int, indent: str = "", hanging: str = "") -> list[str]:
+    """Return text as lines, each after an indent, and each but the first after a further one."""
     return textwrap.wrap(
         text,
         max(width - 1, len(indent) + 10),
         initial_indent=indent,
-        subsequent_indent=indent,
+        subsequent_indent=indent + hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )

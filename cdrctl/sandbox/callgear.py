@@ -17,8 +17,21 @@ from functools import cmp_to_key
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from cdrctl.sandbox.exchange import DAY, HOUR, PEOPLE, SECOND, Call, Exchange, Leg, Party, delay, digest, milliseconds
-from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.exchange import (
+    DAY,
+    HOUR,
+    PEOPLE,
+    SECOND,
+    Call,
+    Exchange,
+    Leg,
+    Party,
+    delay,
+    digest,
+    dropped,
+    milliseconds,
+)
+from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Record = dict[str, Any]
 
@@ -456,6 +469,7 @@ SWITCHES: dict[str, Switch] = {
     "deprecated_version": Switch("off", ("on",), meaning="metadata says that the version is deprecated"),
     "late": LATE,
     "changed": CHANGED,
+    "dropped": DROPPED,
     "lag": Switch("0", (), r"\d+", meaning="seconds from the end of a call until its rows are there"),
     "error_data": Switch("sparse", ("full",), meaning="are members of error.data that say nothing left out or null"),
     "session_id": Switch("number", ("string",), meaning="type of call_session_id in the financial report"),
@@ -1087,6 +1101,8 @@ class CallGear:
         since = lo if name == "calls" else lo - exchange.longest
         for call in exchange.calls_between(since, hi):
             seen = call.end + lag + delay(self.switched["late"], "late", call.id)
+            if dropped(self.switched["dropped"], call.id, call.end, milliseconds(self.now())):
+                continue
             if name == "calls":
                 yield _Row(call.start // SECOND, call.end // SECOND, seen, _number("call", call.id), call)
                 continue
@@ -1127,8 +1143,8 @@ class CallGear:
             rows.sort(key=lambda row: row.start, reverse=asked.order[0][1])
         elif asked.order:
             rows = _sorted(rows, asked.order, lambda row, name: self._record(asked.method, row)[name])
-        if complete:
-            # A window to which nothing more can come is asked again for each of its pages.
+        if complete and self.switched["dropped"] == "0":
+            # A window to which nothing more can come, and of which nothing goes, is asked again for each of its pages.
             self._last = known, rows
         return self._moved(asked, rows)
 

@@ -68,6 +68,12 @@ def delay(share: str, what: str, key: str) -> int:
     return 10 * MINUTE + drawn // 10_000 % (20 * HOUR)
 
 
+def dropped(share: str, key: str, end: int, now: int) -> bool:
+    """Return whether a record is gone: those of a share are, 4 to 24 hours after their call ended (milliseconds)."""
+    wait = delay(share, "dropped", key)
+    return wait > 0 and end + 4 * HOUR + wait <= now
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place of the customer: `zone` is an IANA name, `trunk` empty where calls use the provider's own carrier."""

@@ -30,10 +30,11 @@ from cdrctl.sandbox.exchange import (
     Party,
     delay,
     digest,
+    dropped,
     instant,
     milliseconds,
 )
-from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 GREGORIAN = 62_167_219_200
 """Gregorian seconds of 1 January 1970, 00:00 UTC."""
@@ -131,6 +132,7 @@ SWITCHES: dict[str, Switch] = {
     "memory_limit": Switch("off", (), r"\d+", meaning="rows an unpaged answer may hold (416)"),
     "late": replace(LATE, meaning="share of documents that are saved seconds to minutes late"),
     "changed": CHANGED,
+    "dropped": DROPPED,
     "late_save": Switch("0", (), r"\d+", meaning="seconds a document is saved later than usual"),
     "same_second": Switch("0", (), r"\d+", meaning="so many documents in a row are saved in one second"),
     "duration": Switch(
@@ -346,7 +348,7 @@ class Kazoo:
             one
             for month in months
             for one in self._month(account, month).documents
-            if one.saved <= now and (not owner or one.owner == owner)
+            if one.saved <= now and (not owner or one.owner == owner) and not self._dropped(one)
         ]
         if call == "interactions":
             stored = list(_earliest(stored).values())
@@ -736,7 +738,7 @@ class Kazoo:
         """Return whether a month's view is not ready: CouchDB builds it when it is first asked for."""
         now = self.now().timestamp()
         begun = self._building.setdefault((listing.account.id, month, listing.interaction), now)
-        return now < begun + int(self.switched["views"])
+        return 0 <= now - begun < int(self.switched["views"])
 
     def _right_key(self, listing: _Listing, month: str, key: Key) -> Key:
         """Return where a month is to begin when a page's key belongs to another month."""
@@ -752,10 +754,13 @@ class Kazoo:
         """Return the keys of a month's view, ascending, and the document of each."""
         now = self._gregorian_now()
         documents = self._filed(listing.account, month, interaction=listing.interaction).documents
+        changing = self.switched["dropped"] != "0"
+        if changing:
+            documents = [one for one in documents if not self._dropped(one)]
         visible = bisect_right(documents, now, key=lambda one: one.saved)
         names = ("version", "straddle", "late", "late_save", "same_second", "archived")
         name = (listing.account.id, month, listing.owner, listing.interaction, *(self.switched[n] for n in names))
-        known = self._views.get(name)
+        known = None if changing else self._views.get(name)
         if known and known[0] == visible:
             return known[1:]
         owner = listing.owner
@@ -768,7 +773,8 @@ class Kazoo:
         else:
             pairs = [((one.saved, 1, one.id), one) for one in stored]
         keys, stored = [key for key, _ in pairs], [one for _, one in pairs]
-        self._views[name] = visible, keys, stored
+        if not changing:
+            self._views[name] = visible, keys, stored
         return keys, stored
 
     def _rows(self, listing: _Listing, stored: list[_Stored]) -> list[Doc]:
@@ -866,7 +872,12 @@ class Kazoo:
 
     def _visible(self, account: Account, cdr_id: str) -> _Stored | None:
         found = self._month(account, cdr_id[:6]).by_id.get(cdr_id)
-        return found if found and found.saved <= self._gregorian_now() else None
+        if found and found.saved <= self._gregorian_now() and not self._dropped(found):
+            return found
+        return None
+
+    def _dropped(self, stored: _Stored) -> bool:
+        return dropped(self.switched["dropped"], stored.id, stored.leg.end, milliseconds(self.now()))
 
     def _filed(self, account: Account, month: str, *, interaction: bool) -> _Month:
         """Return the database a listing opens for a month; with `straddle=found` that of the moment of saving."""

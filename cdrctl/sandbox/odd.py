@@ -1,23 +1,29 @@
-"""Faults of the records themselves that any provider may have: starts in the future, and one id for several records.
+"""Faults of the records themselves that any provider may have: starts in the future, and ids that are wrong or change.
 
-Both change records on their way out, so that what is asked for and how it is paged stays as it is.
+All change records on their way out, so that what is asked for and how it is paged stays as it is.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdrctl.sandbox.exchange import delay, digest, uuid_text
 from cdrctl.sandbox.wire import Reply, Switch, dumped
+
+_Doc = dict[str, Any]
 
 SWITCHES: dict[str, Switch] = {
     "future": Switch(
         "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records whose start is shown 56 years later"
     ),
     "same_id": Switch("off", ("on",), meaning="records of calls that start in one minute have one id"),
+    "renumbered": Switch(
+        "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that have another id hours after the call"
+    ),
 }
 
 _YEARS = 56
@@ -28,24 +34,25 @@ _SECONDS = (56 * 365 + 14) * 86_400
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """Where the records of a provider are, and what their ids and starts are called."""
+    """Where the records of a provider are, their ids and starts, and what tells records without an id apart."""
 
     path: tuple[str, ...]
     id: str
     start: str
     epochs: tuple[str, ...] = ()
+    instead: str = ""
 
 
 _FORMS: Mapping[str, _Form] = {
     "webex": _Form(("items",), "Report ID", "Start time"),
     "kazoo": _Form(("data",), "id", "iso_8601_combined", ("unix_timestamp", "unix_timestamp_micro", "timestamp")),
-    "callgear": _Form(("result", "data"), "id", "start_time"),
+    "callgear": _Form(("result", "data"), "id", "start_time", instead="leg_id"),
     "portsip": _Form(("items",), "id", "started_at"),
-    "voicenter": _Form(("CDR_LIST",), "CallID", "Date", ("DateEpoch",)),
+    "voicenter": _Form(("CDR_LIST",), "CallID", "Date", ("DateEpoch",), "RecordURL"),
 }
 
 
-def changed_reply(provider: str, reply: Reply, switched: Mapping[str, str]) -> Reply:
+def changed_reply(provider: str, reply: Reply, switched: Mapping[str, str], now: datetime) -> Reply:
     """Return an answer with its records changed; an answer without records as it is."""
     if not _on(switched):
         return reply
@@ -53,35 +60,42 @@ def changed_reply(provider: str, reply: Reply, switched: Mapping[str, str]) -> R
         document = json.loads(reply.body)
     except ValueError:
         return reply
-    return replace(reply, body=dumped(_inside(document, _FORMS[provider].path, provider, switched)))
+    return replace(
+        reply,
+        body=dumped(_inside(document, _FORMS[provider].path, lambda record: _record(provider, record, switched, now))),
+    )
 
 
-def changed_records(provider: str, records: list[dict[str, Any]], switched: Mapping[str, str]) -> list[dict[str, Any]]:
+def changed_records(provider: str, records: list[_Doc], switched: Mapping[str, str], now: datetime) -> list[_Doc]:
     """Return records as the switches have them."""
-    return [_record(provider, record, switched) for record in records] if _on(switched) else records
+    return [_record(provider, record, switched, now) for record in records] if _on(switched) else records
 
 
 def _on(switched: Mapping[str, str]) -> bool:
     return any(switched[name] != known.default for name, known in SWITCHES.items())
 
 
-def _inside(document: Any, path: tuple[str, ...], provider: str, switched: Mapping[str, str]) -> Any:
+def _inside(document: Any, path: tuple[str, ...], change: Callable[[_Doc], _Doc]) -> Any:
     if path and isinstance(document, dict):
         wanted = path[0].casefold()
         return {
-            key: _inside(value, path[1:], provider, switched) if key.casefold() == wanted else value
+            key: _inside(value, path[1:], change) if key.casefold() == wanted else value
             for key, value in document.items()
         }
     if isinstance(document, list):
-        return [_record(provider, one, switched) if isinstance(one, dict) else one for one in document]
+        return [change(one) if isinstance(one, dict) else one for one in document]
     return document
 
 
-def _record(provider: str, record: dict[str, Any], switched: Mapping[str, str]) -> dict[str, Any]:
+def _record(provider: str, record: _Doc, switched: Mapping[str, str], now: datetime) -> _Doc:
     form = _FORMS[provider]
     names = {key.casefold(): key for key in record}
     key, start = names.get(form.id.casefold()), names.get(form.start.casefold())
-    if key is None or start is None or not isinstance(record[start], str):
+    if start is None or not isinstance(record[start], str):
+        return record
+    if _renumbered(switched["renumbered"], record, record[key] if key else None, record[start], now):
+        record = _again(provider, record, key or names.get(form.instead.casefold()))
+    if key is None:
         return record
     epochs = [names[name.casefold()] for name in form.epochs if name.casefold() in names]
     changed = dict(record)
@@ -92,6 +106,27 @@ def _record(provider: str, record: dict[str, Any], switched: Mapping[str, str]) 
         changed[start] = f"{int(changed[start][:4]) + _YEARS}{changed[start][4:]}"
         changed |= {name: _later(changed[name]) for name in epochs}
     return changed
+
+
+def _renumbered(share: str, record: _Doc, known: Any, start: str, now: datetime) -> bool:
+    """Return whether a record has another id by now: those of a share have, 4 to 24 hours after the call.
+
+    Which zone the start is written in makes no difference that matters.
+    """
+    wait = delay(share, "renumbered", f"{start} {known or dumped(record).decode()}")
+    if not wait:
+        return False
+    at = datetime.fromisoformat(start[:19]).replace(tzinfo=UTC)
+    return at + timedelta(hours=4, milliseconds=wait) <= now
+
+
+def _again(provider: str, record: _Doc, key: str | None) -> _Doc:
+    """Return a record with another id or, where it has none, with another value of what tells it apart."""
+    if key is None:
+        return record
+    if key.casefold() == "recordurl":
+        return record | {key: f"{record[key]}?again"}
+    return record | {key: _id(provider, record[key], f"again {record[key]}")}
 
 
 def _id(provider: str, given: Any, minute: str) -> Any:

@@ -33,10 +33,11 @@ from cdrctl.sandbox.exchange import (
     Party,
     delay,
     digest,
+    dropped,
     instant,
     milliseconds,
 )
-from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Row = dict[str, Any]
 
@@ -138,6 +139,7 @@ _LEG_BITS, _CALL_MASK, _LOW_BITS = 6, 0x3FFF, 22
 SWITCHES: dict[str, Switch] = {
     "late": LATE,
     "changed": CHANGED,
+    "dropped": DROPPED,
     "version": Switch("22.2", ("22.3", "22.0", "16"), meaning="release imitated; 22.0 and 16 have no /auth"),
     "query": Switch("honoured", ("ignored",), meaning="filter, search and orderby of /cdrs and /calllogs"),
     "bounds": Switch(
@@ -1156,7 +1158,7 @@ class PortSIP:
         stored = self._visible(kind, span, user)
         values = request.values
         key = (kind, user, span, values.get("filter"), asked.order, asked.search, free, len(stored), self._switches())
-        if self._listed[0] == key:
+        if self._listed[0] == key and self.switched["dropped"] == "0":
             found = self._listed[1]
         else:
             found = self._chosen(stored, asked)
@@ -1221,6 +1223,9 @@ class PortSIP:
             stored = self._stored(kind, low, high, user) if low < high else []
             self._kept = key, max((one.seen for one in stored), default=0), stored
         _, settled, stored = self._kept
+        share = self.switched["dropped"]
+        if share != "0":
+            return [one for one in stored if one.seen <= now and not dropped(share, str(one.number), one.seen, now)]
         return stored if settled <= now else [one for one in stored if one.seen <= now]
 
     def _stored(self, kind: str, low: int, high: int, user: str) -> list[_Stored]:

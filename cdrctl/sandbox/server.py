@@ -302,7 +302,7 @@ class Sandbox:
         """
         with self._lock:
             records: list[dict[str, Any]] = self.provider(provider).truth(call, since, until, **options)
-            return odd.changed_records(provider, records, self._switched[provider])
+            return odd.changed_records(provider, records, self._switched[provider], self.now())
 
     def switch(self, provider: str, name: str, value: str) -> None:
         """Set a switch; raises ValueError, naming what is known, for an unknown one."""
@@ -427,8 +427,9 @@ class Sandbox:
         if sent is None and self._back.get(provider.name, self.now()) > self.now():
             sent = _Sent(provider.error(503, request))
         if sent is None:
-            reply = odd.changed_reply(provider.name, provider.reply(request), self._switched[provider.name])
-            sent = _Sent(damaged(self._switched[provider.name]["damage"], reply))
+            switched = self._switched[provider.name]
+            reply = odd.changed_reply(provider.name, provider.reply(request), switched, self.now())
+            sent = _Sent(damaged(switched["damage"], reply))
         return sent, slow
 
     def _dressed(self, sent: _Sent, headers: Mapping[str, str], provider: Provider | None) -> _Sent:

@@ -33,10 +33,11 @@ from cdrctl.sandbox.exchange import (
     Site,
     delay,
     digest,
+    dropped,
     instant,
     milliseconds,
 )
-from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Doc = dict[str, Any]
 
@@ -222,6 +223,7 @@ SWITCHES: dict[str, Switch] = {
     "empty": Switch("list", ("null",), meaning="CDR_LIST where nothing was found"),
     "late": LATE,
     "changed": CHANGED,
+    "dropped": DROPPED,
     "lag": Switch("0", (), r"\d+", meaning="minutes from the end of a call to its record"),
     "ip": Switch("listed", ("unlisted",), meaning="is the caller's address authorised (error 4 for a code)"),
     "bearer": Switch("accepted", ("refused",), meaning="is a bearer token accepted"),
@@ -233,6 +235,7 @@ SWITCHES: dict[str, Switch] = {
     "new_field": Switch(
         "off", ("on",), meaning="records have a field that no document names where no fields are asked for"
     ),
+    "call_id": Switch("on", ("off",), meaning="is there a CallID"),
     "slash": Switch("either", ("required",), meaning="is the address answered without its last slash (404)"),
 }
 
@@ -884,14 +887,16 @@ class Voicenter:
 
     def _between(self, lo: int, hi: int, lag: int = 0) -> list[_Cdr]:
         """Return the records whose second of start is in `[lo, hi)` Unix milliseconds, `lag` after their end."""
-        now, late = milliseconds(self.now()), self.switched["late"]
+        now, late, share = milliseconds(self.now()), self.switched["late"], self.switched["dropped"]
         calls = self.exchange.calls_between(lo - self.exchange.longest - SECOND, hi + SECOND)
         found = [
             one
             for call in calls
             if call.end + SECOND >= lo
             for one in _records_of(call)
-            if lo <= one.second * SECOND < hi and one.end + lag + delay(late, "late", f"{one.id} {one.type}") <= now
+            if lo <= one.second * SECOND < hi
+            and one.end + lag + delay(late, "late", f"{one.id} {one.type}") <= now
+            and not dropped(share, f"{one.id} {one.type}", one.end, now)
         ]
         found.sort(key=lambda one: (one.start, one.id, one.type))
         return found
@@ -1004,6 +1009,8 @@ class Voicenter:
             made["RecordURL"] = ""
         if self.switched["epoch"] == "off":
             wanted = [name for name in wanted if name != "DateEpoch"]
+        if self.switched["call_id"] == "off":
+            wanted = [name for name in wanted if name != "CallID"]
         record = self._numbered({name: made[name] for name in wanted})
         if self.switched["new_field"] == "on" and asked is not None and not asked:
             record["ServiceLevel"] = "gold"

@@ -33,11 +33,12 @@ from cdrctl.sandbox.exchange import (
     Site,
     delay,
     digest,
+    dropped,
     instant,
     milliseconds,
     uuid_text,
 )
-from cdrctl.sandbox.wire import CHANGED, LATE, Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 KEYS = (
     "Answer time",
@@ -204,6 +205,7 @@ SWITCHES: dict[str, Switch] = {
     "region": Switch("ok", ("451_please_use", "451_url"), meaning="the organisation's data is elsewhere"),
     "late": LATE,
     "changed": CHANGED,
+    "dropped": DROPPED,
     "rotate": Switch("on", ("off",), meaning="a refresh gives a new refresh token and ends the old one"),
     "keys": Switch(
         "2026",
@@ -356,7 +358,12 @@ class Webex:
             for leg in self.exchange.legs_between(lo, hi)
             if leg.party.kind != "outside" and (not places or (leg.site and leg.site.name in places))
         ]
-        return [self._record(one.leg) for one in kept if one.seen + lag <= now]
+        share = self.switched["dropped"]
+        return [
+            self._record(one.leg)
+            for one in kept
+            if one.seen + lag <= now and not dropped(share, one.id, one.leg.end, now)
+        ]
 
     def reply(self, request: Request) -> Reply:
         """Return the answer to one request."""
@@ -643,13 +650,15 @@ class Webex:
             if leg.party.kind == "outside":
                 continue
             one = self._kept(leg, call)
+            if dropped(self.switched["dropped"], leg.id, leg.end, now):
+                continue
             if lo <= one.key < hi and (not places or one.location in places):
                 complete_from = max(complete_from, one.seen)
                 if one.seen <= now:
                     kept.append(one)
         kept.sort(key=lambda one: (one.key, one.id))
-        if complete_from <= now:
-            # A window to which nothing more can come is asked again for each of its pages.
+        if complete_from <= now and self.switched["dropped"] == "0":
+            # A window to which nothing more can come, and of which nothing goes, is asked again for each of its pages.
             self._last = window, complete_from, kept
         return kept
 

@@ -75,6 +75,7 @@ LATE = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records
 CHANGED = Switch(
     "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that change minutes to hours after the call"
 )
+DROPPED = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that are gone hours after the call")
 
 
 class Provider(Protocol):

@@ -1,4 +1,4 @@
-"""Records that come late, and records that change: the same two switches at every provider."""
+"""Records that come late, change or are dropped: the same three switches at every provider."""
 
 from __future__ import annotations
 
@@ -64,3 +64,19 @@ def test_a_share_of_the_records_changes(
     assert len(differ) < len(usual)
     for one, other in differ:
         assert len([name for name in one if one[name] != other[name]]) == 1, "and nothing that says which record it is"
+
+
+@pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "stream"])  # it has half a day only
+def test_a_share_of_the_records_is_dropped(
+    providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
+) -> None:
+    """They are gone hours after the call; the export of what is left is whole, and the truth agrees."""
+    usual = records(providers, clock, tmp_path, provider, call)
+    providers.switch(provider, "dropped", "0.5")
+    clock.time = datetime(2026, 11, 14, 3, 0, tzinfo=UTC)
+    fewer = records(providers, clock, tmp_path, provider, call)
+    window = [datetime(2026, 11, 12, hour, tzinfo=UTC) for hour in (17, 21)]
+    assert len(fewer) == len(providers.truth(provider, call, *window))
+    assert 0 < len(fewer) < len(usual)
+    if call != "interactions":  # the leg shown is the earliest that is there
+        assert all(one in usual for one in fewer)

@@ -329,6 +329,24 @@ def test_switch_same_id(run: Starter, provider: str) -> None:
     assert len({one[key] for one in odd}) == len({one[begun][:16] for one in odd}) < len(odd)
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_switch_renumbered(run: Starter, provider: str) -> None:
+    """A share of the records has other ids a day later; nothing else of them changes, and each id is new once."""
+    call, key, _ = STARTS[provider]
+    clock = Clock(EVENING[1])
+    sandbox = run(now=clock, switches={provider: {"renumbered": "0.5"}})
+    clock.move(3600)
+    plain = sandbox.truth(provider, call, *EVENING)
+    clock.move(2 * 86_400)
+    for _ in range(2):
+        odd = sandbox.truth(provider, call, *EVENING)
+        assert [{**one, key: 0} for one in odd] == [{**one, key: 0} for one in plain]
+        differ = {one[key] for one in odd} - {one[key] for one in plain}
+        assert 0 < len(differ) < len({one[key] for one in plain})
+        assert len({one[key] for one in odd}) >= len({one[key] for one in plain})
+        clock.move(86_400)
+
+
 def test_the_records_on_the_wire_are_those_of_the_truth(run: Starter) -> None:
     sandbox = run(switches={"webex": {"same_id": "on", "future": "0.5"}})
     with WebexClient(sandbox) as webex:
@@ -367,10 +385,10 @@ def test_switch_maintenance(run: Starter) -> None:
 
 
 def test_every_switch_and_every_action_has_a_test() -> None:
-    # late and changed are the same everywhere: test_late.py
+    # late, changed and dropped are the same everywhere: test_late.py
     for provider in PROVIDERS:
         text = (HERE / f"test_sandbox_{provider}.py").read_text(encoding="utf-8")
-        for name in set(known_switches(provider)) - set(EVERYWHERE) - {"version", "late", "changed"}:
+        for name in set(known_switches(provider)) - set(EVERYWHERE) - {"version", "late", "changed", "dropped"}:
             assert f"def test_switch_{name}" in text, (provider, name)
     text = Path(__file__).read_text(encoding="utf-8")
     for name in EVERYWHERE:

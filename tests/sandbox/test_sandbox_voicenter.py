@@ -979,6 +979,72 @@ def test_switch_limits(run: Starter, clock: Clock) -> None:
         assert number(client.ask(NOON, ONE)) == 0
 
 
+@pytest.mark.parametrize(("window_on", "minute"), [("start", 0), ("end", 10), ("saved", 14)])
+def test_switch_window_on(run: Starter, window_on: str, minute: int) -> None:
+    """A window holds the records of calls that start, end or are saved in it."""
+    exchange = Exchange(calls=uniform(1, NOON, NOON + timedelta(minutes=1), talk_seconds=600))
+    with VoicenterClient(
+        run(exchange=exchange, switches={"voicenter": {"window_on": window_on, "lag": "4"}})
+    ) as client:
+        minutes = [NOON + timedelta(minutes=n) for n in range(20)]
+        found = [n for n, at in enumerate(minutes) if client.records(at, at + timedelta(seconds=59))]
+        assert len(found) == 1
+        assert abs(found[0] - minute) <= 1, "the call rings before it is answered"
+
+
+def test_switch_date_zone(run: Starter) -> None:
+    switches = {"date": "blank"}
+    with (
+        VoicenterClient(run(exchange=full(1), switches={"voicenter": switches})) as utc,
+        VoicenterClient(run(exchange=full(1), switches={"voicenter": switches | {"date_zone": "israel"}})) as israel,
+    ):
+        [one], [other] = utc.records(NOON, ONE), israel.records(NOON, ONE)
+        shift = datetime.fromisoformat(other["Date"]) - datetime.fromisoformat(one["Date"])
+        assert shift == timedelta(hours=2), "in November"
+        assert {**one, "Date": ""} == {**other, "Date": ""}
+
+
+def test_switch_request_zone(run: Starter) -> None:
+    with VoicenterClient(run(exchange=full(1), switches={"voicenter": {"request_zone": "israel"}})) as client:
+        assert client.records(NOON, ONE) == []
+        assert len(client.records(NOON + timedelta(hours=2), ONE + timedelta(hours=2))) == 1
+
+
+def test_switch_epoch(run: Starter) -> None:
+    with VoicenterClient(run(switches={"voicenter": {"epoch": "off"}})) as client:
+        records = client.records(*DAY)
+        assert records
+        assert not any("DateEpoch" in record for record in records)
+
+
+def test_switch_call_id(run: Starter) -> None:
+    with VoicenterClient(run(switches={"voicenter": {"call_id": "off"}})) as client:
+        records = client.records(*DAY)
+        assert records
+        assert not any("CallID" in record for record in records)
+
+
+def test_switch_new_field(run: Starter) -> None:
+    with VoicenterClient(run(switches={"voicenter": {"new_field": "on"}})) as client:
+        assert all("ServiceLevel" in record for record in client.records(*DAY))
+        assert not any("ServiceLevel" in record for record in client.records(*DAY, fields=["CallID", "Date"]))
+
+
+def test_switch_order(run: Starter) -> None:
+    with VoicenterClient(run()) as oldest, VoicenterClient(run(switches={"voicenter": {"order": "newest"}})) as newest:
+        records = oldest.records(*DAY)
+        assert [one["Date"] for one in records] == sorted(one["Date"] for one in records)
+        assert [one["Date"] for one in newest.records(*DAY)] == [one["Date"] for one in records][::-1]
+
+
+def test_switch_slash(run: Starter) -> None:
+    for value, status in (("either", 200), ("required", 404)):
+        with VoicenterClient(run(switches={"voicenter": {"slash": value}})) as client:
+            assert client.ask(NOON, ONE).status_code == 200
+            client.base_url = client.base_url.rstrip("/")
+            assert client.ask(NOON, ONE).status_code == status
+
+
 def test_switches_are_checked(sandbox: Sandbox) -> None:
     assert known_switches("voicenter")["cap"].default == "10000"
     for name, value in (("cap", "0"), ("max_days", "none"), ("keys", "upper"), ("lag", "-1")):

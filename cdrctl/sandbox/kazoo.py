@@ -142,7 +142,11 @@ SWITCHES: dict[str, Switch] = {
     ),
     "billing": Switch("always", ("empty", "absent"), meaning="billing_seconds of rows of before September 2018"),
     "archived": Switch("none", (), r"\d{6}", "YYYYMM", "month the operator took away"),
-    "limits": Switch("off", ("on",), meaning="100 tokens, 10 a second back"),
+    "limits": Switch(
+        "off",
+        ("on", "sign_in"),
+        meaning="100 tokens, 10 a second back; sign_in: a token that passes early authentication spends none",
+    ),
 }
 
 _CAUSES = {
@@ -372,7 +376,7 @@ class Kazoo:
         if token in self._expired or life <= self.now().timestamp():
             return self._refused_token(token, "invalid credentials", {})
         target = parts[1] if parts[0] == "accounts" and len(parts) > 1 else account_id
-        if not self._spend(request.client, target, 1):
+        if self.switched["limits"] != "sign_in" and not self._spend(request.client, target, 1):
             return self._failed(request, 429, "too_many_requests", {"message": "too many requests"})
         if parts[0] != "accounts" or len(parts) < 3:  # noqa: PLR2004 - /accounts/ID/noun
             return self._failed(request, 404, "not_found", {"message": "not found"})
@@ -383,7 +387,7 @@ class Kazoo:
             data = {"account": {"expired": {"message": "account is expired"}}}
             return self._failed(request, 423, "locked", data)
         if request.method != "GET":
-            return self._failed(request, 405, "invalid_method", {"message": "method not allowed"})
+            return self._wrong_method(request)
         csv = _wants_csv(request, asked)
         if csv is None:
             return Reply(406)
@@ -401,8 +405,10 @@ class Kazoo:
             503: ("datastore_fault", {"message": "datastore fatal error"}),
         }
         message, data = words.get(status, ("error", {}))
-        if status == 401:  # noqa: PLR2004 - the one error without a content type
+        if status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2
             return self._refused_token(_token_of(request, request.values, "5.x"), message, data)
+        if status == 405:  # noqa: PLR2004 - RFC 9110, section 15.5.6
+            return self._wrong_method(request)
         return self._failed(request, status, message, data)
 
     def wrong_shape(self, request: Request) -> Reply:
@@ -414,7 +420,7 @@ class Kazoo:
     def _sign_in(self, request: Request, way: str) -> Reply:
         """Answer `PUT /api_auth` and `PUT /user_auth`: cb_api_auth.erl, cb_user_auth.erl."""
         if request.method != "PUT":
-            return self._failed(request, 405, "invalid_method", {"message": "method not allowed"})
+            return self._wrong_method(request)
         if not self._spend(request.client, "", _SIGN_IN_COST):
             return self._failed(request, 429, "too_many_requests", {"message": "too many requests"})
         try:
@@ -424,9 +430,12 @@ class Kazoo:
         if not isinstance(data, dict):
             return self._failed(request, 400, "malformed_json", {"message": "invalid json"})
         if way == "api_auth":
-            if data.get("api_key") != API_KEY:
-                refused = {"cause": data.get("api_key", ""), "message": "bad identifier"}
-                return self._failed(request, 404, "bad_identifier", refused)
+            key = data.get("api_key")
+            wrong = _not_by_schema(key)
+            if wrong:
+                return self._failed(request, 400, "validation error", {"api_key": wrong})
+            if key != API_KEY:
+                return self._failed(request, 404, "bad_identifier", {"cause": key, "message": "bad identifier"})
         elif not self._password_fits(data):
             return self._refused_token("", "invalid_credentials", {"message": "invalid credentials"})
         account = self.accounts[0]
@@ -539,17 +548,24 @@ class Kazoo:
             for one in self._month(account, _month_of(int(began))).documents
             if one.interaction == (int(began), key) and one.saved <= now
         ]
-        legs.sort(key=lambda one: (one.start, one.id))
-        asked_key = asked.get("start_key", asked.get("bookmark", ""))
-        first = next((n for n, one in enumerate(legs) if _leg_key(interaction, one) == asked_key), 0)
-        page = legs[first:] if size is None else legs[first : first + size]
+        descending = self._descending(asked)
+        legs.sort(key=lambda one: (one.start, one.id), reverse=descending)
+        begin = _packed(_binary(interaction), _OBJECT) if descending else _packed(_binary(interaction))
+        asked_key = self._named_key(asked) or begin
+        keys = [begin, *(_leg_key(interaction, one) for one in legs)]
+        other = len(legs) if descending else 0  # text, which comes before all keys
+        first = max(0, keys.index(asked_key) - 1) if asked_key in keys else other
+        many = size or CHUNK_SIZE
+        # Pages follow each other newest first, and each is turned round: normalize_leg_view_results in cb_cdrs.erl.
+        pages = [legs[at : at + many][::-1] for at in range(first, len(legs), many)]
+        chosen = [one for page in (pages if size is None else pages[:1]) for one in page]
         paging: Doc = {}
-        if page and size is not None:
-            if first + len(page) < len(legs):
-                paging["next_start_key"] = _leg_key(interaction, legs[first + len(page)])
-            paging["page_size"] = len(page)
-            paging["start_key"] = asked_key if first else _packed(_binary(interaction), _OBJECT)
-        return self._plain(request, [self._document(one) for one in page], paging)
+        if chosen and size is not None:
+            if first + len(chosen) < len(legs):
+                paging["next_start_key"] = _leg_key(interaction, legs[first + len(chosen)])
+            paging["page_size"] = len(chosen)
+            paging["start_key"] = asked_key
+        return self._plain(request, [self._document(one) for one in chosen], paging)
 
     # listings
 
@@ -591,9 +607,7 @@ class Kazoo:
     def _asked_listing(self, account: Account, owner: str, asked: dict[str, str], *, interaction: bool) -> _Listing:
         hi = _time(asked.get("created_to"), self._gregorian_now())
         lo = _time(asked.get("created_from"), hi - int(self.switched["max_range"]))
-        descending = asked.get("descending") == "true" or asked.get("ascending", "false") != "true"
-        if asked.get("descending") == "false" and self.switched["version"] == "5.x":  # 5.0 and older go by ascending
-            descending = False
+        descending = self._descending(asked)
         chunk_size = CHUNK_SIZE
         if "chunk_size" in asked:
             text = asked["chunk_size"]
@@ -606,9 +620,7 @@ class Kazoo:
                 raise _BadParameterError(f"chunk size must be lower than {CHUNK_SIZE}")
         first, last = self._edges(lo, hi)
         start_key, end_key = (last, first) if descending else (first, last)
-        named = asked.get("start_key")
-        if named is None and self.switched["version"] == "5.x":
-            named = asked.get("bookmark")
+        named = self._named_key(asked)
         if named:
             plain = self.switched["version"] in _PLAIN_KEYS and named.isdigit()
             # Plain keys have seconds only: begin at the last row of the second.
@@ -630,6 +642,16 @@ class Kazoo:
             months,
             asked,
         )
+
+    def _descending(self, asked: Mapping[str, str]) -> bool:
+        """Return whether newest come first; `descending=false` alone says nothing to 5.0 and older."""
+        if asked.get("descending") == "false" and self.switched["version"] == "5.x":
+            return False
+        return asked.get("descending") == "true" or asked.get("ascending", "false") != "true"
+
+    def _named_key(self, asked: Mapping[str, str]) -> str | None:
+        named = asked.get("start_key")
+        return asked.get("bookmark") if named is None and self.switched["version"] == "5.x" else named
 
     def _edges(self, lo: int, hi: int) -> tuple[Key, Key]:
         """Return the view keys between which a created range lies."""
@@ -991,7 +1013,7 @@ class Kazoo:
             "unix_timestamp": str(start - GREGORIAN),
             "unix_timestamp_micro": f"{micro // 1_000_000}.{micro % 1_000_000:06d}",
             "rfc_1036": f'"{rfc}"' if version in _OLD else rfc,
-            "iso_8601": f'"{day}"' if version == "3.22" else day,
+            "iso_8601": f'"{day}"' if version in _OLD else day,
             "iso_8601_combined": f"{at:%Y-%m-%dT%H:%M:%SZ}",
             "call_type": ccv.get("account_billing", ""),
             "rate": repr(ccv.get("rate", 0) / _UNITS_PER_DOLLAR),
@@ -1024,7 +1046,7 @@ class Kazoo:
 
     def _envelope(self, request: Request, token: str | None = None) -> Doc:
         left = _BUCKET
-        if self.switched["limits"] == "on":
+        if self.switched["limits"] != "off":
             parts = request.path.strip("/").split("/")
             account = parts[1] if parts[0] == "accounts" and len(parts) > 1 else ""
             left = int(self._buckets.get((request.client, account), (float(_BUCKET), 0.0))[0])
@@ -1047,6 +1069,11 @@ class Kazoo:
     def _failed(self, request: Request, status: int, message: str, data: Any) -> Reply:
         envelope = self._envelope(request) | {"data": data, "error": str(status), "message": message, "status": "error"}
         return Reply(status, dumped(envelope), {"Content-Type": "application/json", **self._always()})
+
+    def _wrong_method(self, request: Request) -> Reply:
+        """Return a 405, which has no content type."""
+        reply = self._failed(request, 405, "invalid_method", {"message": "method not allowed"})
+        return replace(reply, headers=self._always())
 
     def _refused_token(self, token: str, message: str, data: Any) -> Reply:
         """Return a 401: no version in the envelope, no content type in the head."""
@@ -1078,6 +1105,21 @@ def _token_of(request: Request, asked: Mapping[str, str], version: str) -> str:
     if not token and scheme.lower() == "bearer" and version.startswith("5"):
         token = bearer
     return token or asked.get("auth_token", "")
+
+
+def _not_by_schema(key: Any) -> Doc:
+    """Return what the schema of `api_auth` says against a key, by rule; nothing when it has 64 characters."""
+    if not isinstance(key, str):
+        rule = "required" if key is None else "type"
+        return {rule: {"message": "Field is required but missing" if key is None else "Value did not match type(s)"}}
+    limit = len(API_KEY)
+    if len(key) < limit:
+        message, rule = f"String must be at least {limit} characters", "minLength"
+    elif len(key) > limit:
+        message, rule = f"String must not be more than {limit} characters", "maxLength"
+    else:
+        return {}
+    return {rule: {"message": message, "target": limit, "cause": key}}
 
 
 def _wants_csv(request: Request, asked: Mapping[str, str]) -> bool | None:

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote, unquote
@@ -87,6 +87,8 @@ LONGEST_RANGE = 2_682_000
 
 POISON_AT_MOST = 16
 """Unreadable records in one stretch, after which the rest of it is given up and said to be missing."""
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 _MEND = "the operator can mend the document"
 _NARROWER = "a shorter --longest-call asks for less; the operator can allow more"
@@ -628,15 +630,19 @@ def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
 def legs(
     client: Client, settings: KazooSettings, _window: Window | None, options: Mapping[str, Any]
 ) -> Iterator[Piece]:
-    """Yield all legs of one interaction as full documents, oldest first."""
+    """Yield all legs of one interaction as full documents, oldest first.
+
+    The server gives the page with the newest legs first, and in each page the oldest leg first
+    (`normalize_leg_view_results` in cb_cdrs.erl).
+    """
     account = options["account"] or settings.account_id
-    context = {"account_id": account, "currency": settings.currency}
-    found = doubted = False
-    for answer in _pages_of(client, f"/accounts/{_part(account)}/cdrs/legs/{_part(options['id'])}"):
-        records = _data(answer)
-        doubted = doubted or _doubts_lengths(client, records)
-        found = found or bool(records)
-        yield Page(records, context)
+    path = f"/accounts/{_part(account)}/cdrs/legs/{_part(options['id'])}"
+    pages = [_data(answer) for answer in _pages_of(client, path)]
+    found = [leg for page in reversed(pages) for leg in page]
+    if len(pages) > 1:
+        found.sort(key=lambda leg: start(leg) or _LATEST)
+    _doubts_lengths(client, found)
+    yield Page(found, {"account_id": account, "currency": settings.currency})
     if not found:
         yield Note(f"{TITLE} knows no interaction {options['id']}; an id looks like 63814294800-b1c2d3 or 202611-…")
 

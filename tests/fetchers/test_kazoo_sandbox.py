@@ -18,7 +18,7 @@ from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
 from cdrctl.sandbox.kazoo import OWNER_IDS
 from cdrctl.windows import Window, rfc3339
 
-from .test_kazoo import FakeClock, Run, at, commonly, fetched, gregorian, window
+from .test_kazoo import FakeClock, Run, at, commonly, fetched, gregorian, natively, window
 
 NOW = at("2026-12-02T12:00")
 MONTH = at("2026-11-01")
@@ -639,6 +639,20 @@ def test_the_legs_of_an_interaction_by_its_id_and_by_a_legs(box: Boxes) -> None:
         assert [start_of(row) for row in run.rows] == sorted(start_of(row) for row in run.rows)  # type: ignore[type-var]
 
 
+@pytest.mark.parametrize("many", [1, 50, 51, 120])
+@pytest.mark.parametrize("version", ["5.0", "5.x"])
+def test_legs_come_oldest_first_however_many_pages_they_take(box: Boxes, many: int, version: str) -> None:
+    """The server gives the page of the newest first."""
+    [call] = uniform(1, DAY.since, DAY.until, legs=many, talk_seconds=600)
+    legs = tuple(replace(leg, start=leg.start + 1000 * (n * 7 % many)) for n, leg in enumerate(call.legs))
+    sandbox = box([replace(call, legs=legs)], version=version)
+    rows = sandbox.truth("kazoo", "cdrs", DAY.since, DAY.until)
+    run = export(sandbox, "legs", None, id=rows[0]["interaction_id"])
+    assert len(rows) == many
+    assert [start_of(leg) for leg in run.rows] == [start_of(row) for row in rows]
+    assert run.ids == sorted(row["id"] for row in rows)
+
+
 def test_an_unknown_interaction_is_a_note(box: Boxes) -> None:
     """The server says 200 and nothing; so do we, with the form of an id."""
     run = export(box(), "legs", None, id="63814294800-00000000")
@@ -686,6 +700,36 @@ def test_every_way_to_sign_in(box: Boxes, kind: str) -> None:
     """By key, by user and account's name or realm, by a token from elsewhere."""
     sandbox = box()
     assert export(sandbox, "cdrs", DAY, kind).ids == truth(sandbox, "cdrs", DAY)
+
+
+@pytest.mark.parametrize("key", ["0" * 63, "0" * 64, "0" * 65])
+def test_a_wrong_key_is_refused_without_being_repeated(box: Boxes, key: str) -> None:
+    """The server's schema wants 64 characters (400); one of that length is unknown (404)."""
+    sandbox = box()
+    settings = {**sandbox.credentials("kazoo", "api_key"), "api_key": key}
+    with pytest.raises(SignInError) as refused:
+        fetched(settings, "cdrs", DAY, {}, now=sandbox.now())
+    assert refused.value.exit_code == 4
+    assert "api_key" in str(refused.value.hint)
+    assert ("64 characters" in str(refused.value.said)) is (len(key) != 64)
+    assert key not in f"{refused.value.message} {refused.value.hint} {refused.value.said}"
+
+
+@pytest.mark.parametrize("limits", ["off", "sign_in"])
+def test_tokens_that_pass_early_spend_no_rate_tokens(box: Boxes, limits: str) -> None:
+    sandbox = box(uniform(120, DAY.since, DAY.until), limits=limits)
+    run = export(sandbox, "cdrs", DAY, page_size=1)
+    assert run.ids == truth(sandbox, "cdrs", DAY)
+    assert len(asked(sandbox)) > 100
+
+
+@pytest.mark.parametrize("version", ["4.0", "3.22"])
+def test_old_dates_lose_their_quotes(box: Boxes, version: str) -> None:
+    sandbox = box(version=version)
+    run = export(sandbox, "cdrs", DAY)
+    assert all(row["iso_8601"].startswith('"') for row in run.rows)
+    rows = natively(run.rows)
+    assert all(re.fullmatch(r"2026-11-\d\d", row["iso_8601"]) for row in rows)
 
 
 def test_a_token_that_ends_in_the_middle_is_renewed_and_the_page_repeated(box: Boxes) -> None:

@@ -1582,7 +1582,7 @@ PROVIDER = Provider(
                 "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --schema common -o legs.csv",
                 (
                     "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --filter direction=inbound -f tsv "
-                    "--fields caller_id_number | sort | uniq -c"
+                    "--fields timestamp,caller_id_number,billing_seconds"
                 ),
             ),
         ),

@@ -1162,7 +1162,10 @@ PROVIDER = Provider(
             ending=_ENDING,
             examples=(
                 "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
-                "cdrctl webex cdrs -p sandbox --since 2h | jq -r 'select(.answered | not) .user'",
+                (
+                    "cdrctl webex cdrs -p sandbox --since 2h --schema common | jq -r -s 'group_by(.call_id)[] | "
+                    "select(all(.answered | not))[0].from_number'"
+                ),
             ),
         ),
         Call(

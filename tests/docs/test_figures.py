@@ -1,24 +1,37 @@
-"""Recipes count what they say they count: what they print is compared with the calls that the sandbox has generated."""
+"""Recipes count what they say they count: what they print is compared with the calls that the sandbox has generated.
+
+`test_commands` compares what a page prints with what its commands print. Here the printed figures are compared with the
+exchange itself, so that a recipe which counts legs, and says calls, fails.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cdrctl import sandbox
+from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.sandbox import Sandbox
-from cdrctl.sandbox.exchange import Call, Exchange
-from tests.docs.blocks import ROOT
+from cdrctl.sandbox.exchange import HOUR, Call, Exchange, instant, milliseconds
+from tests.docs.blocks import ROOT, Block, blocks
 from tests.docs.host import Machine, a_machine, has
 from tests.program import NOW, now
 
 EXCHANGE = Exchange(1)
 HOURS = 11
 """The stream has twelve hours; the calls of the last one may not be there yet."""
+
+TODAY = NOW.replace(hour=0)
+DAY = timedelta(days=1)
+JOINED = ("callgear", "kazoo", "portsip")
+"""The providers that give one id to all legs of a call."""
+
+INSIDE = {"internal", "voicemail_retrieval"}
 
 
 @pytest.fixture
@@ -30,6 +43,199 @@ def running() -> Iterator[Sandbox]:
 @pytest.fixture
 def machine(tmp_path: Path, running: Sandbox) -> Machine:
     return a_machine(tmp_path, running)
+
+
+def yesterday() -> list[Call]:
+    return EXCHANGE.calls(TODAY - DAY, TODAY)
+
+
+def answered(call: Call) -> bool:
+    """Return whether anything picked up: a person, a queue, an announcement or a box."""
+    return any(leg.answer is not None for leg in call.legs)
+
+
+def direction(call: Call) -> str:
+    if call.kind == "outbound":
+        return "outbound"
+    return "internal" if call.kind in INSIDE else "inbound"
+
+
+def from_outside() -> list[Call]:
+    return [call for call in yesterday() if direction(call) == "inbound"]
+
+
+def talk(call: Call) -> int:
+    return max((leg.talk_seconds for leg in call.legs), default=0)
+
+
+def share(calls: list[Call]) -> str:
+    return f"{100 * sum(map(answered, calls)) / len(calls):.1f}"
+
+
+def rows(printed: str) -> list[list[str]]:
+    """Return the cells of what DuckDB and SQLite print, without the line of names."""
+    return [line.split(",") for line in printed.splitlines()[1:]]
+
+
+def started(call: Call) -> str:
+    return f"{instant(call.start):%Y-%m-%dT%H:%M:%S}"
+
+
+def nothing_picked_up(printed: str) -> None:
+    missed = [call for call in from_outside() if not answered(call)]
+    assert [line.split()[0] for line in printed.splitlines()] == [started(call) for call in missed[:3]]
+
+
+def longest(printed: str) -> None:
+    most = sorted(map(talk, yesterday()), reverse=True)[:3]
+    found = [int(row[-1]) for row in rows(printed)]
+    assert all(abs(one - other) <= 1 for one, other in zip(found, most, strict=True)), "seconds are rounded twice"
+
+
+def dearer_than_one(printed: str) -> None:
+    costs = [float(line.split()[0]) for line in printed.splitlines()]
+    assert costs == sorted(costs, reverse=True)
+    assert min(costs) > 1
+
+
+def ids_and_share(found: dict[str, tuple[int, str]]) -> None:
+    calls = yesterday()
+    consultations = {leg.call_id for call in calls for leg in call.legs if leg.session}
+    assert {found[name] for name in JOINED} == {(len(calls), share(calls))}
+    ids = len(calls) + len(consultations)
+    more = sum(map(answered, calls)) + len(consultations)
+    assert found["webex"] == (ids, f"{100 * more / ids:.1f}")
+    assert found["voicenter"][0] > len(calls), "the page says that its ids do not join every call"
+
+
+def ratio_with_jq(printed: str) -> None:
+    found = re.findall(r"^(\w+) +(\d+) call ids, +([\d.]+) % answered$", printed, re.MULTILINE)
+    ids_and_share({name: (int(ids), ratio) for name, ids, ratio in found})
+
+
+def ratio_with_duckdb(printed: str) -> None:
+    ids_and_share({name: (int(ids), ratio) for name, ids, ratio, _ in rows(printed)})
+    hours = sum(map(talk, yesterday())) / 3600
+    assert all(abs(float(row[3]) - hours) < len(yesterday()) / 3600 for row in rows(printed) if row[0] in JOINED)
+
+
+def by_a_person(printed: str) -> None:
+    found = {name: int(count) for name, count in re.findall(r"(\w+): (\d+)", printed)}
+    truth = Counter(call.outcome for call in from_outside())
+    assert sum(found.values()) == len(from_outside())
+    assert (found["answered"], found["voicemail"]) == (truth["answered"], truth["voicemail"])
+
+
+def by_a_person_at_webex(printed: str) -> None:
+    persons = sum(call.outcome == "answered" for call in from_outside())
+    assert printed == f"{len(from_outside())} calls from outside, {persons} answered by a person\n"
+
+
+def what_became_of_them(printed: str) -> None:
+    truth = Counter((direction(call), "answered" if answered(call) else call.outcome) for call in yesterday())
+    found = {(way, end): int(count) for way, end, count in re.findall(r"(\w+) +(\w+) +(\d+)", printed)}
+    assert len(found) == 4
+    assert found == {pair: truth[pair] for pair in found}
+    assert min(found.values()) == sorted(truth.values(), reverse=True)[3]
+
+
+def busiest_hours(printed: str) -> None:
+    hours = Counter(f"{instant(call.start):%H:00}" for call in yesterday())
+    found = re.findall(r"^(\S+) +(\d+) calls", printed, re.MULTILINE)
+    assert [(hour, int(calls)) for hour, calls in found] == hours.most_common(3)
+
+
+def on_the_trunk(printed: str) -> None:
+    """Each call from or to the outside is once on a trunk, from the first answer to its end."""
+    for hour, trunk, calls, erlang in rows(printed):
+        since = milliseconds(TODAY - DAY) + int(hour[:2]) * HOUR
+        spans = []
+        for call in yesterday():
+            named = {leg.trunk for leg in call.legs} - {""} or {"Trunk A"}
+            if direction(call) != "internal" and answered(call) and named == {trunk}:
+                first = min(leg.answer for leg in call.legs if leg.answer is not None)
+                spans.append(min(call.end, since + HOUR) - max(first, since))
+        assert int(calls) == sum(span > 0 for span in spans)
+        assert abs(float(erlang) - sum(span for span in spans if span > 0) / HOUR) < 0.02
+
+
+def missed_by_people(printed: str) -> None:
+    missed = [call for call in from_outside() if call.outcome != "answered"]
+    assert [line.split()[0] for line in printed.splitlines()] == [started(call) for call in missed[:4]]
+
+
+def ratio_of_each_day(printed: str) -> None:
+    found = rows(printed)
+    assert len(found) == 4
+    for at, row in enumerate(reversed(found), 1):
+        calls = EXCHANGE.calls(TODAY - at * DAY, TODAY - (at - 1) * DAY)
+        assert row == [f"{TODAY - at * DAY:%Y-%m-%d}", str(len(calls)), share(calls)]
+
+
+def busiest_hours_of_the_week(printed: str) -> None:
+    hours = Counter(f"{instant(call.start):%H:00}" for call in EXCHANGE.calls(TODAY - 4 * DAY, TODAY))
+    most = sorted(hours.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
+    assert [(hour, int(calls)) for hour, calls in rows(printed)] == most
+
+
+def legs_and_calls(printed: str) -> None:
+    picked_up = sum(map(answered, yesterday()))
+    assert [row[0] for row in rows(printed)] == list(JOINED)
+    assert {tuple(row[2:]) for row in rows(printed)} == {(str(len(yesterday())), str(picked_up))}
+    legs = {row[0]: int(row[1]) for row in rows(printed)}
+    assert legs["portsip"] == len(yesterday()) < min(legs["callgear"], legs["kazoo"])
+
+
+FIGURES: dict[str, Callable[[str], None]] = {
+    "'direction = inbound and not answered'": nothing_picked_up,
+    "kazoo interactions -p sandbox --since yesterday --until today -q --schema common --sort=": longest,
+    "'cost > 1'": dearer_than_one,
+    "any(.answered)]": ratio_with_jq,
+    "bool_or(answered)": ratio_with_duckdb,
+    "group_by(.outcome)": by_a_person,
+    "any(.answered and .direction": by_a_person_at_webex,
+    "count-distinct -f direction,outcome": what_became_of_them,
+    "hour = substr($1, 12, 2)": busiest_hours,
+    "erlang": on_the_trunk,
+    "outcome != answered": missed_by_people,
+    "AS day, count(*) AS calls": ratio_of_each_day,
+    "count(DISTINCT call_id) AS calls\n    FROM cdrs": busiest_hours_of_the_week,
+    "FILTER (answered)": legs_and_calls,
+}
+"""The recipes that print figures, each by words that no other one has, and what holds for the figures."""
+
+NO_CALLS = {
+    "--dry-run": "requests",
+    "-a sum,count -f cost": "the exchange has no prices; it counts records and says so",
+    "comm -13": "the lines that the note above it has cut off",
+    "cdrctl doctor broken": "checks",
+}
+"""The recipes that print something else than calls."""
+
+PRINTING = [block for block in blocks() if block.place.startswith("docs/recipes.md") and block.printed]
+
+
+def registered(block: Block) -> list[str]:
+    return [words for words in (*FIGURES, *NO_CALLS) if words in block.text]
+
+
+def test_every_recipe_that_prints_figures_is_compared() -> None:
+    assert {block.place: len(registered(block)) for block in PRINTING} == {block.place: 1 for block in PRINTING}
+    used = [words for block in PRINTING for words in registered(block)]
+    assert sorted(used) == sorted([*FIGURES, *NO_CALLS])
+
+
+@pytest.mark.parametrize("words", FIGURES)
+def test_a_recipe_prints_what_the_exchange_knows(words: str) -> None:
+    (block,) = [block for block in PRINTING if words in block.text]
+    FIGURES[words](block.printed or "")
+
+
+def test_the_text_between_recipes_has_the_right_figures() -> None:
+    text = " ".join((ROOT / "docs" / "recipes.md").read_text(encoding="utf-8").split())
+    persons = sum(call.outcome == "answered" for call in from_outside())
+    assert f"the same {len(yesterday())} calls, of which {sum(map(answered, yesterday()))} were answered" in text
+    assert f"That is {persons} of {len(from_outside())} calls." in text
 
 
 def recipe(page: str, beginning: str) -> str:
@@ -44,19 +250,22 @@ def recipe(page: str, beginning: str) -> str:
 def unanswered(*, from_outside: bool) -> list[Call]:
     """Return the calls of the last hours of which no leg was answered."""
     calls = EXCHANGE.calls(NOW - timedelta(hours=HOURS), NOW - timedelta(hours=1))
-    missed = [call for call in calls if all(leg.answer is None for leg in call.legs)]
-    return [call for call in missed if not from_outside or call.kind not in {"internal", "outbound"}]
+    return [call for call in calls if not answered(call) and (not from_outside or direction(call) == "inbound")]
+
+
+def webex_example() -> str:
+    """Return the example of the help of `webex cdrs` that lists calls."""
+    (found,) = [one for call in PROVIDER.calls for one in call.examples if "group_by" in one]
+    return found
 
 
 @pytest.mark.skipif(not has("jq"), reason="there is no jq")
 @pytest.mark.parametrize(
-    ("page", "beginning", "from_outside"),
-    [("README.md", "cdrctl webex stream", False), ("docs/recipes.md", "cdrctl webex stream", True)],
+    ("page", "outside"), [("README.md", False), ("docs/recipes.md", True), ("cdrctl webex cdrs --help", False)]
 )
-def test_missed_calls_are_calls_and_not_legs(
-    machine: Machine, page: str, beginning: str, *, from_outside: bool
-) -> None:
-    command = re.sub(r"--since \w+", f"--since {HOURS}h --until 1h -q -p acme", recipe(page, beginning), count=1)
+def test_missed_calls_are_calls_and_not_legs(machine: Machine, page: str, *, outside: bool) -> None:
+    shown = webex_example() if page.endswith("--help") else recipe(page, "cdrctl webex stream")
+    command = re.sub(r"--since \w+", f"--since {HOURS}h --until 1h -q -p acme", shown, count=1)
     ran = machine.run(command.replace("-p sandbox ", ""))
     assert ran.returncode == 0, ran.stdout
-    assert len(ran.stdout.splitlines()) == len(unanswered(from_outside=from_outside)) > 0, ran.stdout
+    assert len(ran.stdout.splitlines()) == len(unanswered(from_outside=outside)) > 0, ran.stdout

@@ -235,7 +235,7 @@ SWITCHES: dict[str, Switch] = {
     "new_field": Switch(
         "off", ("on",), meaning="records have a field that no document names where no fields are asked for"
     ),
-    "call_id": Switch("on", ("off",), meaning="is there a CallID"),
+    "call_id": Switch("on", (), "off", "off", "is there a CallID; records without one have no record_id"),
     "slash": Switch("either", ("required",), meaning="is the address answered without its last slash (404)"),
 }
 

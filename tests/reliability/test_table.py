@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from tests.reliability.faults import (
     Fault,
     PageFault,
 )
+from tests.reliability.guarded import ALL, GUARDED, Guarded
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
@@ -178,6 +180,15 @@ def tables() -> str:
         lines.append(f"| {paged.name} | " + " | ".join(cells) + " |")
     lines += ["", "| fault | exit code | what the user gets | test |", "|---|---|---|---|"]
     lines += [f"| {way.name} | {way.code} | {way.outcome} | `{way.test}` |" for way in (*WAY_FAULTS, *RECORD_FAULTS)]
+    lines += [
+        "",
+        "| fault of records, windows or archives | providers | what the user gets | tests |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.name} | {one.providers} | {one.outcome} | {', '.join(f'`{test}`' for test in one.tests)} |"
+        for one in GUARDED
+    ]
     runs = len(PROVIDERS) * (3 * len(FAULTS) + len(PAGE_FAULTS))
     mended = sum(fault.passes for fault in FAULTS)
     summary = (
@@ -203,3 +214,13 @@ def test_the_document_has_the_tables() -> None:
     assert all(f"def {way.test}(" in ways for way in WAY_FAULTS)
     damaged = (Path(__file__).parents[1] / "contract" / "test_damaged_records.py").read_text(encoding="utf-8")
     assert all(f"def {fault.test}(" in damaged for fault in RECORD_FAULTS)
+
+
+@pytest.mark.parametrize("fault", GUARDED, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_what_guards_a_fault_is_there(fault: Guarded) -> None:
+    assert fault.tests
+    assert fault.providers == ALL or set(fault.providers.split(", ")) <= set(PROVIDERS)
+    for test in fault.tests:
+        file, _, name = test.partition("::")
+        text = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
+        assert re.search(rf"^def {name}\(", text, re.MULTILINE), test

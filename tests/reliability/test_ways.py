@@ -6,6 +6,8 @@ import signal
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from tests.contract.bench import SUBJECTS, Subject, counted
 from tests.http.certificates import Certificate
 from tests.reliability.test_table import MAIN, SINCE, UNTIL, raw, through
-from tests.support import HandClock, Shell
+from tests.support import HandClock, Ran, Shell
 
 each_provider = pytest.mark.parametrize("subject", MAIN, ids=lambda subject: subject.provider.name)
 AUTHORITY = Certificate("Authority of the house")
@@ -216,3 +218,58 @@ def test_a_window_after_the_providers_present_is_incomplete(subject: Subject, tm
 def test_every_provider_is_tried() -> None:
     assert {subject.provider.name for subject in MAIN} == {subject.provider.name for subject in SUBJECTS}
     assert ssl.OPENSSL_VERSION
+
+
+@contextmanager
+def refusing_proxy(answer: bytes) -> Iterator[str]:
+    """Run a proxy that gives every request, as to connect it, this answer, and return its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def by_proxy(subject: Subject, proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """Export from a host that only the proxy could reach."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with through(subject, tmp_path, requests_per_minute=600) as (made, between):
+        settings = made.shell.config.read_text(encoding="utf-8").replace(between.url, "https://cdr.example")
+        made.shell.config.write_text(settings, encoding="utf-8")
+        ran: Ran = raw(made)
+        return ran
+
+
+@each_provider
+def test_a_proxy_that_is_down(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    ran = by_proxy(subject, f"http://127.0.0.1:{port}", tmp_path, monkeypatch)
+    assert ran.code == 5, ran.err
+    assert ran.out == b""
+    assert "next: " in ran.err
+
+
+@each_provider
+def test_a_proxy_that_wants_a_password(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with refusing_proxy(answer) as proxy:
+        ran = by_proxy(subject, proxy, tmp_path, monkeypatch)
+    assert ran.code == 5, ran.err
+    assert ran.out == b""
+    assert "the proxy that the environment names" in ran.err
+    assert "407" in ran.err

@@ -1,0 +1,140 @@
+"""Faults of records, windows and archives as data: what the user gets, and which tests show it.
+
+Each of these tests reproduces its fault by a switch of the sandbox or by what it does to the files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A fault that other tests than those of this folder reproduce.
+
+    Args:
+        name: What happens.
+        providers: Whose fault it may be.
+        outcome: The exit code and what the user gets.
+        tests: The tests that show it, as `file::function` below `tests`.
+    """
+
+    name: str
+    providers: str
+    outcome: str
+    tests: tuple[str, ...]
+
+
+_TOTALS = (
+    "contract/test_windows_tile.py::test_windows_tile",
+    "http/test_pagers.py::test_no_total_ends_paging_after_a_full_page",
+)
+_ODD = "contract/test_odd_records.py::"
+_ZONES = "fetchers/test_voicenter_zones.py::"
+
+GUARDED: tuple[Guarded, ...] = (
+    Guarded("a total of zero, of the page's length, or of half the records", "callgear, portsip", "0: all", _TOTALS),
+    Guarded("a total that shrinks from page to page", "callgear, portsip", "0: all", _TOTALS),
+    Guarded("a total that is no number, or absent", "callgear, portsip", "0: all", _TOTALS),
+    Guarded(
+        "a start in the future",
+        ALL,
+        "0: the record is kept, and one warning",
+        (f"{_ODD}test_a_start_in_the_future_loses_no_record",),
+    ),
+    Guarded(
+        "one id for records of different content",
+        ALL,
+        "0: all are kept, and one warning",
+        (f"{_ODD}test_records_of_one_id_are_all_kept", f"{_ODD}test_windows_of_records_of_one_id_tile"),
+    ),
+    Guarded(
+        "a time of year 1, 1970 or 9999, or zero, for an event that did not happen",
+        ALL,
+        "0: no time",
+        ("test_placeholders.py::test_no_time_column_has_a_placeholder",),
+    ),
+    Guarded(
+        "bounds of a window that are open or closed, at one end or at both",
+        ALL,
+        "0: each call is in one window",
+        (
+            "contract/test_bounds.py::test_windows_tile_at_calls",
+            "contract/test_bounds.py::test_an_archive_has_each_call_once",
+        ),
+    ),
+    Guarded(
+        "a window that selects by the end of the call, or by when it was saved",
+        "voicenter",
+        "0: all by their starts",
+        (f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",),
+    ),
+    Guarded(
+        "dates without a zone that are Israel's",
+        "voicenter",
+        "0: the zone is learnt and said once",
+        (
+            f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",
+            f"{_ZONES}test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question",
+        ),
+    ),
+    Guarded(
+        "dates without a zone, and nothing that proves it",
+        "voicenter",
+        "**3**: `date_zone` is named",
+        (f"{_ZONES}test_a_zone_that_nothing_proves_is_incomplete",),
+    ),
+    Guarded(
+        "records that the provider drops between two runs of `sync`",
+        ALL,
+        "**3**: they are kept; `--allow-shrink` lets them go",
+        ("archive/test_dropped.py::test_a_record_that_the_provider_drops_stays",),
+    ),
+    Guarded(
+        "records that have another id at the second run of `sync`",
+        ALL,
+        "0: each is kept once",
+        ("archive/test_dropped.py::test_a_record_that_has_another_id_is_kept_once",),
+    ),
+    Guarded(
+        "records without an id whose content changes",
+        "voicenter",
+        "0: each is kept once",
+        ("archive/test_dropped.py::test_a_record_without_an_id_that_has_another_content_is_kept_once",),
+    ),
+    Guarded(
+        "a clock that is wrong during one `sync`",
+        ALL,
+        "**3** where it is a day ahead or more; the next nights bring everything",
+        ("archive/test_clock.py::test_the_next_nights_mend_what_a_wrong_clock_did",),
+    ),
+    Guarded(
+        "a day's file without its index, and fewer records at the provider",
+        ALL,
+        "**3**: all lines are kept, and the file is kept aside",
+        ("archive/test_kept.py::test_a_file_without_its_index_loses_nothing",),
+    ),
+    Guarded(
+        "a day's file that another hand changed",
+        ALL,
+        "0: it is kept aside, and the day is put in order",
+        (
+            "archive/test_kept.py::test_what_another_hand_wrote_is_put_in_order",
+            "archive/test_kept.py::test_nothing_that_was_moved_aside_is_ever_overwritten",
+        ),
+    ),
+    Guarded(
+        "a profile that points to another account",
+        ALL,
+        "**6**: nothing is touched; `--adopt` is named",
+        ("archive/test_owner.py::test_another_account_is_refused_and_nothing_is_touched",),
+    ),
+    Guarded(
+        "a folder of the archive that cannot be read",
+        ALL,
+        "**3**: a rebuild changes nothing",
+        ("archive/test_unreadable.py::test_a_rebuild_that_cannot_read_something_changes_nothing",),
+    ),
+)

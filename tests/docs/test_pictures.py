@@ -1,0 +1,66 @@
+"""Each picture on a page shows the commands of the block of commands before it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.pictures import FOLDER, PICTURES, Picture
+from tests.docs.blocks import FENCE, pages
+
+IMAGE = re.compile(r"^!\[[^\]]*\]\((?P<path>[^)]*pictures/[^)]*\.svg)\)$", re.MULTILINE)
+
+
+def screen(svg: str) -> list[str]:
+    """Return the lines of a terminal that a picture shows, without the title of its window."""
+    lines: dict[str, str] = {}
+    for clip, text in re.findall(r"<text [^>]*clip-path=\"url\(#([^)]*)\)\"[^>]*>(.*?)</text>", svg):
+        shown = html.unescape(re.sub("<[^>]*>", "", text)).replace("\xa0", " ")
+        lines[clip] = lines.get(clip, "") + shown
+    return list(lines.values())
+
+
+def in_picture(path: Path) -> list[str]:
+    return [line.removeprefix("$ ") for line in screen(path.read_text(encoding="utf-8")) if line.startswith("$ ")]
+
+
+def in_block(kind: str, text: str) -> list[str]:
+    """Return the commands of a block: lines after `$ ` in a console, else all lines, without comments."""
+    lines = [line for line in text.splitlines() if kind != "console" or line.startswith("$ ")]
+    return [re.sub(r" +# .*", "", line.removeprefix("$ ")) for line in lines if not line.startswith("#")]
+
+
+def shown() -> Iterator[tuple[str, Path, list[str]]]:
+    """Yield each picture on a page: where it stands, its file, and the commands of the block before it."""
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        for image in IMAGE.finditer(text):
+            before = [block for block in FENCE.finditer(text, 0, image.start()) if block["kind"] in {"sh", "console"}]
+            commands = in_block(before[-1]["kind"], before[-1]["text"]) if before else []
+            yield f"{page.name}:{image['path']}", (page.parent / image["path"]).resolve(), commands
+
+
+SHOWN = list(shown())
+
+
+@pytest.mark.parametrize(("path", "commands"), [one[1:] for one in SHOWN], ids=[one[0] for one in SHOWN])
+def test_a_picture_shows_the_commands_above_it(path: Path, commands: list[str]) -> None:
+    assert in_picture(path) == commands != []
+
+
+def test_every_picture_is_on_a_page() -> None:
+    assert {path for _, path, _ in SHOWN} == {path.resolve() for path in FOLDER.glob("*.svg")}
+
+
+def test_no_image_is_written_in_another_way() -> None:
+    """Only images on a line of their own are compared."""
+    assert sum(page.read_text(encoding="utf-8").count("pictures/") for page in pages()) == len(SHOWN)
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda one: one.name)
+def test_a_picture_is_of_the_commands_that_it_is_made_with(picture: Picture) -> None:
+    assert in_picture(FOLDER / f"{picture.name}.svg") == list(picture.commands)

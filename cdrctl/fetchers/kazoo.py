@@ -399,8 +399,11 @@ def _range(listing: Listing, first: int, last: int, tries: int = TRIES) -> Itera
 
 
 def _of_data(error: TemporaryError) -> bool:
-    """Return whether the server itself failed on what it was asked: not the network, and not asked too fast."""
-    return error.status is not None and error.status >= 500  # noqa: PLR2004 - RFC 9110, section 15.6
+    """Return whether the server itself failed on what it was asked: not the network, and not asked too fast.
+
+    A server that asks to be left alone for longer than is allowed (Retry-After) says itself that no record is to blame.
+    """
+    return error.wait is None and error.status is not None and error.status >= 500  # noqa: PLR2004 - RFC 9110, 15.6
 
 
 def _pages(listing: Listing, first: int, last: int, tries: int) -> Iterator[Page]:

@@ -309,7 +309,8 @@ def _stretch(listing: Listing, window: Window) -> Iterator[Piece]:
             yield from _reading(listing, part)
             yield Done(part)
         except TemporaryError as error:
-            if not (error.status is None or error.status >= 500) or not _alive(listing, part):  # noqa: PLR2004
+            of_data = error.wait is None and (error.status is None or error.status >= 500)  # noqa: PLR2004
+            if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
                 raise
             halves = halve(part, SMALLEST)
             name = f"{rfc3339(part.since)} to {rfc3339(part.until)}"

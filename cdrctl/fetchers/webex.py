@@ -372,7 +372,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 yield Page(records)
                 del answer, records  # they make room for the next
         except (TemporaryError, ProviderError, ConfigurationError) as error:
-            passing = isinstance(error, TemporaryError)
+            passing = isinstance(error, TemporaryError) and error.wait is None  # else Webex said when to come back
             if passing and error.status == 504 and way.size > SMALLEST_PAGE:  # noqa: PLR2004 - as its text advises
                 way.size = max(SMALLEST_PAGE, way.size // 2)
                 client.tell("note", f"{TITLE} takes too long: asking for {way.size} records at a time")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from cdrctl.damage import plain
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.http.pace import Budget, Clock, Manners, Pace, PaceShelf
+from cdrctl.http.proxies import TRIES as PROXY_TRIES, unreachable
 from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
 from cdrctl.http.wire import (
     MEBIBYTE,
@@ -308,9 +309,7 @@ class Client:
         try:
             yield from pieces(self._pool, ask, self._explain)
         except BrokenExchangeError as broken:
-            raise TemporaryError(
-                f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
-            ) from None
+            raise self._not_reached(broken) from None
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait, having said why."""
@@ -445,10 +444,9 @@ class Client:
             try:
                 answer = exchange(self._pool, ask, self._largest, self.read)
             except BrokenExchangeError as broken:
-                lasting = broken.answered or not self._answered
-                error: CdrctlError = TemporaryError(
-                    f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later"
-                )
+                lasting = broken.answered or broken.proxy is not None or not self._answered
+                most = min(most, PROXY_TRIES) if broken.proxy is not None else most
+                error: CdrctlError = self._not_reached(broken)
             else:
                 self._answered = True
                 self.tell("debug", f"{ask.method} {answer.url} -> {answer.status}")
@@ -467,6 +465,12 @@ class Client:
         if patience.tries > 1 and isinstance(error, TemporaryError):
             error.message += f" ({patience.tries} tries)"
         raise error
+
+    def _not_reached(self, broken: BrokenExchangeError) -> CdrctlError:
+        """Return the error of an exchange that failed on its way: the proxy's where that one failed."""
+        if broken.proxy is not None:
+            return unreachable(broken.proxy, str(broken), worked=self._answered)
+        return TemporaryError(f"{self.title} cannot be reached: {broken}", hint="nothing is lost: run it again later")
 
     def _wait_for_budget(self, kind: str) -> None:
         """Wait until a request of this kind may be sent; whoever is interrupted meanwhile lets others have the turn.

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
-from cdrctl.http.wire import INTERRUPTIBLE, host_of, proxy_to, verified
+from cdrctl.http.proxies import proxy_to, unreachable
+from cdrctl.http.wire import INTERRUPTIBLE, host_of, verified
 
 if TYPE_CHECKING:
     import ssl
@@ -76,6 +77,19 @@ def proxy_for(url: str) -> str | None:
         return proxy_to(httpx.URL(url))
     except (httpx.InvalidURL, UnicodeError):
         raise _unusable(url) from None
+
+
+def to_proxy(proxy: str) -> float:
+    """Return the seconds until a proxy took a connection.
+
+    Raises:
+        ConfigurationError: It takes none; the message names the proxy.
+    """
+    host, port = place_of(proxy)
+    try:
+        return connected(host, port, addresses(host, port))[1]
+    except CdrctlError as error:
+        raise unreachable(f"{host}:{port}", error.message, worked=False) from None
 
 
 def addresses(host: str, port: int, seconds: float = SECONDS) -> list[str]:

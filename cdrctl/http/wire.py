@@ -20,6 +20,7 @@ import pydantic_core
 
 from cdrctl import __version__, damage
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
+from cdrctl.http.proxies import REFUSALS, WANTS_SIGN_IN, no_way, proxy_to, refused_by, status_of, transport_by
 from cdrctl.threads import started
 
 if TYPE_CHECKING:
@@ -109,12 +110,14 @@ class Answer:
 class BrokenExchangeError(Exception):
     """The exchange failed in a way that another try may mend; the text says how.
 
-    `answered` says that the answer had begun: the server was reached, and its answer broke off.
+    `answered` says that the answer had begun: the server was reached, and its answer broke off. `proxy` is the host and
+    port of the proxy that failed, or None where the fault is not the proxy's.
     """
 
-    def __init__(self, text: str, *, answered: bool = False) -> None:
+    def __init__(self, text: str, *, answered: bool = False, proxy: str | None = None) -> None:
         super().__init__(text)
         self.answered = answered
+        self.proxy = proxy
 
 
 def host_of(url: str) -> str:
@@ -205,6 +208,7 @@ class Connections:
         self.seconds = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)).as_dict()
         self.given = transport
         self._transports: dict[tuple[str, str, int | None], httpx.BaseTransport] = {}
+        self._proxies: dict[tuple[str, str, int | None], str] = {}  # host and port of the proxy, for messages
         self._ca_file = ca_file
         self._ours = {"127.0.0.1", "localhost", "::1"}
         host = urlsplit(base_url).hostname or ""
@@ -225,8 +229,14 @@ class Connections:
             proxy = None if url.host in self._ours else proxy_to(url)
             encrypted = url.scheme == "https" or proxy is not None or self._ca_file is not None
             checks = verified(self._ca_file, encrypted=encrypted)
-            found = self._transports.setdefault(origin, _transport(checks, proxy))
+            if proxy is not None:
+                self._proxies[origin] = host_of(proxy)
+            found = self._transports.setdefault(origin, transport_by(checks, proxy))
         return found
+
+    def proxy(self, url: httpx.URL) -> str | None:
+        """Return the host and port of the proxy that requests to a URL go through, or None; `transport` comes first."""
+        return self._proxies.get((url.scheme, url.host, url.port))
 
     def close(self) -> None:
         """Close them all."""
@@ -247,29 +257,6 @@ def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
         raise ConfigurationError(
             f"{what} cannot be used: {getattr(error, 'strerror', None) or error}",
             hint="ca_file must be a PEM file with the certificate of the authority that signed the server's",
-        ) from None
-
-
-def proxy_to(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for a URL, or None."""
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - start-up time
-
-    named = getproxies()
-    proxy = named.get(url.scheme) or named.get("all")
-    if not proxy or proxy_bypass(url.host if url.port is None else f"{url.host}:{url.port}"):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _transport(verify: ssl.SSLContext, proxy: str | None) -> httpx.BaseTransport:
-    import httpx  # noqa: PLC0415 - only where something is asked
-
-    try:
-        return httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
-    except (ImportError, ValueError, httpx.InvalidURL):
-        raise ConfigurationError(
-            "the proxy that the environment names cannot be used",
-            hint="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are written http://HOST:PORT; SOCKS needs the package socksio",
         ) from None
 
 
@@ -501,15 +488,20 @@ def _sent(connections: Connections, ask: Ask) -> Iterator[httpx.Response]:
     except (httpx.InvalidURL, ValueError, TypeError):  # a character that cannot be encoded is a ValueError
         raise _unwritable(host) from None
     answered = False
+    proxy = None
     try:
-        response = connections.transport(url).handle_request(request)
+        transport = connections.transport(url)
+        proxy = connections.proxy(url)
+        response = transport.handle_request(request)
         answered = True
         try:
+            if proxy is not None and response.status_code == WANTS_SIGN_IN:
+                raise refused_by(proxy, response.status_code)
             yield response
         finally:
             response.close()
     except httpx.HTTPError as error:
-        failure = _failure(error, host)
+        failure = _failure(error, host, None if answered else proxy)
         if isinstance(failure, BrokenExchangeError):
             failure.answered = answered
         raise failure from None
@@ -668,8 +660,11 @@ def decode(body: bytearray | bytes, content_type: str = "") -> tuple[Any, str]:
 _JSON_OR_FORM = re.compile(r"[^\w<]{0,8}?([{\[\"]|[\w.%-]+=)")
 
 
-def _failure(error: httpx.HTTPError, host: str) -> Exception:
-    """Return what a failure of the network means, without what httpx may have put into its words."""
+def _failure(error: httpx.HTTPError, host: str, proxy: str | None = None) -> Exception:
+    """Return what a failure of the network means, without what httpx may have put into its words.
+
+    `proxy` is the host and port of the proxy that was to be connected to, or None.
+    """
     import ssl  # noqa: PLC0415 - only where something is asked
 
     import httpx  # noqa: PLC0415 - only where something is asked
@@ -685,17 +680,32 @@ def _failure(error: httpx.HTTPError, host: str) -> Exception:
         seen = seen.__cause__ or seen.__context__
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return _unwritable(host)
+    if isinstance(error, httpx.ProxyError) and proxy is not None:
+        status = status_of(error)
+        return refused_by(proxy, status) if status in REFUSALS else BrokenExchangeError(no_way(status), proxy=proxy)
+    if isinstance(error, httpx.ConnectTimeout) and proxy is not None:
+        return BrokenExchangeError("no connection within the time allowed", proxy=proxy)
+    if isinstance(error, httpx.ConnectError) and proxy is not None and not _of_tls(error):
+        return BrokenExchangeError(_ERRNO.sub("", str(error)), proxy=proxy)
     if isinstance(error, httpx.ConnectTimeout):
         return BrokenExchangeError(f"no connection to {host} within the time allowed")
     if isinstance(error, httpx.TimeoutException):
         return BrokenExchangeError(f"{host} fell silent")
     if isinstance(error, httpx.ConnectError):
         return BrokenExchangeError(f"no connection to {host}: {_ERRNO.sub('', str(error))}")
-    if isinstance(error, httpx.ProxyError):
-        return BrokenExchangeError(f"the proxy that the environment names gives no way to {host}: {error}")
     if isinstance(error, httpx.DecodingError):
         return BrokenExchangeError(f"{host} sent a body whose compression is broken")
     return BrokenExchangeError(f"the connection to {host} broke: {_ERRNO.sub('', str(error)) or 'no reason given'}")
+
+
+def _of_tls(error: BaseException) -> bool:
+    """Return whether the handshake with the server failed, to which the proxy had made a way."""
+    import ssl  # noqa: PLC0415 - only where something is asked
+
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLError):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
 
 
 _ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")

@@ -435,7 +435,9 @@ def test_by_a_proxy_the_proxy_is_looked_at_and_not_the_host(made: Made, monkeypa
     assert found[0].what == f"the proxy {at} looks the name up"
     assert SECRET not in str(found)
     found = list(doctor._way(settings, NOW))
-    assert [(one.check, one.result, one.code) for one in found[1:]] == [("connection", "fail", 5)]
+    assert [(one.check, one.result, one.code) for one in found[1:]] == [("connection", "fail", 6)]
+    assert at in found[1].what
+    assert SECRET not in str(found)
 
 
 # The answer

@@ -125,6 +125,25 @@ def test_a_longer_wait_than_is_allowed(subject: Subject, asked: str, nth: int, t
 
 
 @each_call
+@pytest.mark.parametrize("status", [503, 504])
+@pytest.mark.parametrize("nth", [2, 4])
+def test_one_failure_with_a_longer_wait_is_not_taken_for_bad_data(
+    subject: Subject, status: int, nth: int, tmp_path: Path
+) -> None:
+    """A provider that fails once and says when to come back is not asked again, not even for less at a time."""
+    with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
+        made.fail(status, nth=nth, headers={"Retry-After": "86400"})
+        ran = made.run(SINCE, UNTIL)
+        if ran.code == 0:  # fewer requests were made
+            assert len(made.sandbox.requests) < nth
+            return
+        assert ran.code == 5
+        assert len(made.sandbox.requests) == nth
+        until = made.clock() + timedelta(seconds=86401)
+        assert f"run it again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
+
+
+@each_call
 def test_a_wait_that_an_option_allows(subject: Subject, tmp_path: Path) -> None:
     """--max-wait, the profile's max_wait and the variables of the environment say how long a request may wait."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:

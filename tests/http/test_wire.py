@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
-from cdrctl.http import Ask, same_origin, wire
+from cdrctl.http import Ask, proxies, same_origin, wire
 from cdrctl.http.wire import MEBIBYTE, host_of
 from tests.http.certificates import Certificate
 from tests.http.wires import answering, client, ok, serving, talking
@@ -465,9 +465,9 @@ def test_who_is_asked_without_a_proxy_is_named_by_the_environment(
     for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
-    assert wire.proxy_to(httpx.URL(url)) == ("http://proxy.example:3128" if asked else None)
+    assert proxies.proxy_to(httpx.URL(url)) == ("http://proxy.example:3128" if asked else None)
     monkeypatch.delenv("http_proxy")
-    assert wire.proxy_to(httpx.URL(url)) is None
+    assert proxies.proxy_to(httpx.URL(url)) is None
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])

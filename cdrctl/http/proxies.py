@@ -1,0 +1,112 @@
+"""The proxies that the environment names: which one a URL goes through, and what is wrong when one fails."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+TRIES = 3
+"""Attempts at a proxy that cannot be connected to: it is nearer than a provider, and seldom overloaded."""
+
+WANTS_SIGN_IN = 407
+"""Proxy Authentication Required (RFC 9110, section 15.5.8)."""
+
+REFUSALS = frozenset({400, 401, 403, 404, 405, WANTS_SIGN_IN, 451, 501})
+"""Statuses with which a proxy refuses CONNECT and that another try does not change."""
+
+_WHERE = "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name the host in NO_PROXY if it can be reached directly"
+
+
+def proxy_to(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names for a URL, or None.
+
+    Raises:
+        ConfigurationError: What the environment names is not the URL of a proxy.
+    """
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - start-up time
+
+    named = getproxies()
+    kind = url.scheme if named.get(url.scheme) else "all"
+    proxy = named.get(kind, "").strip()
+    if not proxy or proxy_bypass(url.host if url.port is None else f"{url.host}:{url.port}"):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        usable = False
+    if not usable:
+        raise _unusable(kind, "it is not written http://HOST:PORT")
+    if parts.scheme.startswith("socks"):
+        raise _unusable(kind, "SOCKS proxies are not supported")
+    if parts.scheme not in {"http", "https"}:
+        raise _unusable(kind, f"it begins with {parts.scheme}://")
+    return proxy
+
+
+def _unusable(kind: str, why: str) -> ConfigurationError:
+    """Return the error of a proxy's URL, which is not shown: where it cannot be parsed, a password may be anywhere."""
+    name = next((one for one in (f"{kind}_proxy", f"{kind}_proxy".upper()) if os.environ.get(one)), f"{kind}_proxy")
+    return ConfigurationError(
+        f"the proxy in {name} cannot be used: {why}",
+        hint=f"set {name} to http://HOST:PORT, with USER:PASSWORD@ before the host if the proxy wants it; "
+        "characters such as @ and / in a password are written %40 and %2F",
+    )
+
+
+def transport_by(verify: ssl.SSLContext, proxy: str | None) -> httpx.BaseTransport:
+    """Return what sends requests, by a proxy or directly.
+
+    Raises:
+        ConfigurationError: The proxy's URL cannot be used.
+    """
+    import httpx  # noqa: PLC0415 - only where something is asked
+
+    try:
+        return httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+    except (ImportError, ValueError, httpx.InvalidURL):
+        raise _unusable("https", "it is not written http://HOST:PORT") from None
+
+
+def status_of(error: httpx.ProxyError) -> int:
+    """Return the HTTP status with which a proxy answered CONNECT, or 0; httpx says it in the text of its error only."""
+    word = str(error).partition(" ")[0]
+    return int(word) if word.isascii() and word.isdigit() else 0
+
+
+def no_way(status: int) -> str:
+    """Return what a proxy answered to CONNECT."""
+    return f"it answered CONNECT with HTTP {status}" if status else "it did not answer CONNECT as a proxy does"
+
+
+def refused_by(proxy: str, status: int) -> ConfigurationError:
+    """Return the error of a proxy, named by its host and port, that refuses to connect."""
+    if status == WANTS_SIGN_IN:
+        return ConfigurationError(
+            f"the proxy {proxy} wants a user name and a password, or does not accept those given (HTTP 407)",
+            hint="write them into HTTPS_PROXY (or HTTP_PROXY, ALL_PROXY): http://USER:PASSWORD@HOST:PORT",
+            status=status,
+        )
+    return ConfigurationError(
+        f"the proxy {proxy} refuses the connection: {no_way(status)}",
+        hint="ask who runs the proxy to allow this host and port; or name the host in NO_PROXY if it can be reached "
+        "directly",
+        status=status,
+    )
+
+
+def unreachable(proxy: str, why: str, *, worked: bool) -> CdrctlError:
+    """Return the error of a proxy that fails: of the network if it worked before, else of the environment."""
+    message = f"the proxy {proxy} that the environment names gives no connection: {why}"
+    if worked:
+        return TemporaryError(message, hint="nothing is lost: run it again later")
+    return ConfigurationError(message, hint=f"is the proxy running? {_WHERE}")

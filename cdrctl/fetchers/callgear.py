@@ -37,7 +37,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Console, Gives, Option, Provider
+from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Console, Gives, Option, Provider, possible_start
 from cdrctl.fetchers.callgear_reasons import (
     CALLER_LEFT,
     EMPLOYEE_LEFT,
@@ -716,7 +716,7 @@ def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> b
         return False
     if _spare(window.since, report.zone) or _spare(window.until, report.zone):
         return False
-    starts = [moment for record in page if (moment := start(record, report.context)) is not None]
+    starts = _true_starts(report, page, window)
     return bool(starts) and starts == sorted(starts) and starts[-1] >= window.until
 
 
@@ -824,9 +824,16 @@ def _reading(
     return True
 
 
+def _true_starts(report: Report, page: Sequence[Record], window: Window) -> list[datetime]:
+    """Return the starts on a page that can be true: one long after what was asked for says nothing about progress."""
+    latest = window.until + CLOCK_TOLERANCE
+    starts = (start(record, report.context) for record in page)
+    return [moment for moment in starts if moment is not None and possible_start(moment, latest)]
+
+
 def _follow(report: Report, page: Sequence[Record], window: Window) -> None:
     """Remember how far everything has been read, in a listing by start."""
-    starts = [moment for record in page if (moment := start(record, report.context)) is not None]
+    starts = _true_starts(report, page, window)
     spare = _spare(window.since, report.zone) or _spare(window.until, report.zone)
     if not starts or spare or list(report.sort) != list(_BY_START):
         return
@@ -848,7 +855,8 @@ def _beyond(report: Report, after: Window) -> Iterator[Piece]:
         except TooLongError:
             earliest = [{}]
         begun = start(earliest[0], report.context) if earliest else tiled.until
-        if begun is None or begun < after.since + spare:
+        in_future = begun is not None and not possible_start(begun, tiled.until + CLOCK_TOLERANCE)
+        if begun is None or in_future or begun < after.since + spare:
             yield from _stretch(report, tiled)
 
 

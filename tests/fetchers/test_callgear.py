@@ -945,6 +945,21 @@ def test_a_days_limit_ends_the_run_at_once_and_says_from_where_to_go_on() -> Non
     assert service.slept == []
 
 
+def test_a_start_in_the_future_does_not_say_how_far_all_was_read() -> None:
+    """The hint after the daily limit goes by starts that can be true."""
+    service = a_day(10)
+
+    def second_page(body: Wire) -> httpx.Response:
+        answer = json.loads(service.listing(body).content)
+        answer["result"]["data"][-1]["start_time"] = "2083-10-11 09:12:00"
+        return httpx.Response(200, json=answer)
+
+    limit = [lambda body: as_sent("constructed_error_limit_exceeded_day.json", body)]
+    service.rules["get.call_legs_report"] = [service.listing, second_page, *limit]
+    error = service.fails(TemporaryError, page_size=4)
+    assert "--since 2026-11-18T08:00:02.000Z goes on" in (error.hint or "")
+
+
 def test_where_nothing_was_read_there_is_nothing_to_go_on_from() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return failed(body, -32029, "limit_exceeded", params={"limit_type": "day"})

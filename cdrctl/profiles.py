@@ -31,6 +31,7 @@ from cdrctl import PROVIDERS, private, secret_files
 from cdrctl.commands import COMMAND_SECONDS, LONGEST_OUTPUT, TooMuchOutputError, run_in_shell
 from cdrctl.errors import ConfigurationError, TemporaryError, UsageError
 from cdrctl.masking import MASK as HIDDEN, SHORTEST, masked
+from cdrctl.tags import split_tags
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -377,8 +378,6 @@ def _to_begin(provider: str | None) -> str:
 
 def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
     """Return the tags of a profile, of the environment where its variable is set, else of the file."""
-    from cdrctl.fetchers.settings import split_tags  # noqa: PLC0415 - loads pydantic
-
     given = environ.get(environment_name(profile.name, "tags")) or profile.raw.get("tags")
     found = split_tags(given)
     return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()

@@ -165,7 +165,7 @@ PLAIN = {"_CDRCTL_COMPLETE": "complete_bash", "COMP_WORDS": "cdrctl webex ", "CO
 
 
 def test_what_is_plain_is_answered_from_the_file() -> None:
-    assert answer(PLAIN) == ("cdrs\nstream\n", 0)
+    assert answer(PLAIN) == ("cdrs\nstream\nlegs\n", 0)
 
 
 @pytest.mark.parametrize(
@@ -210,10 +210,10 @@ def test_what_stands_for_a_command_in_the_list_is_its_own_line(name: str) -> Non
 @pytest.mark.parametrize(
     "words",
     [
-        *([], ["--limit", "3"], ["-p", "a", "-p", "", "-q", "-vv", "--since", "x", "--strict"], ["--limit", "007"]),
+        *([], ["--limit", "3"], ["-p", "a", "-p", "b", "-q", "-vv", "--since", "x", "--strict"], ["--limit", "007"]),
         *(["--limit", "0"], ["--limit", "x"], ["--limit", " 3"], ["--limit", "9" * 30], ["--limit", "\u0663"]),
         ["--limit", "9" * 5000],  # more digits than Python reads
-        *(["--limit", ""], ["--limit", "-1"], ["--limit", "3.0"], ["--limit", "1_0"], ["--nope"], ["--since"]),
+        *(["--limit", "-1"], ["--limit", "3.0"], ["--limit", "1_0"], ["--nope"], ["--since"]),
     ],
 )
 def test_plain_words_are_the_values_that_typer_makes_of_them(words: list[str]) -> None:

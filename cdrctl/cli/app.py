@@ -29,7 +29,7 @@ COMMANDS = {
     "init": ("begin", "Make a profile step by step, with a check that it works: begin here."),
     "doctor": ("doctor", "Check all that exports need, from the settings to the rights, and say what to do."),
     "fields": ("fields", "List the columns of a call: name, type, meaning, an example, and the provider's own key."),
-    "profile": ("profile_edit", "Add, show, check and remove profiles."),
+    "profile": ("profile_edit", "Add, change, show, check and remove profiles."),
     "sandbox": ("sandbox", "The providers imitated on this machine."),
     "help": ("help", "Show the help of a command, or of a topic such as times or exit-codes."),
 }

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from cdrctl.errors import UsageError
 from cdrctl.http.addresses import address, in_clear, is_loopback
+from cdrctl.tags import split_tags
 from cdrctl.windows import LONGEST_LENGTH, duration
 
 ALLOW_HTTP = Field(False, description="true to send the credential without encryption to a base_url of http://")
@@ -29,11 +30,6 @@ def _length(given: Any) -> Any:
         return duration(given.strip())
     except UsageError as error:
         raise ValueError(f"write a length of time: {error.hint}") from None
-
-
-def split_tags(given: Any) -> Any:
-    """Return the tags of a profile; in one text, as a variable of the environment has them, commas separate them."""
-    return [one.strip() for one in given.split(",") if one.strip()] if isinstance(given, str) else given
 
 
 class Settings(BaseModel):

@@ -152,7 +152,9 @@ def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, 
     """Whatever stands in a field, in every field at once: every record comes in every format, and can be read back."""
     value = STRANGE[strange]
     kept = subject.call.known.always
-    with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=5) as made:
+    # A length of -1 moves the start of a Kazoo leg by a second: none starts at the window's own edge.
+    calls = evenly(CALLS, SINCE + timedelta(minutes=1), UNTIL)
+    with bench(subject, tmp_path, calls, page_size=5) as made:
         made.straight()
         plain = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
         spared = {column.key.casefold() for column in subject.call.columns if column.name in kept}
@@ -204,8 +206,8 @@ def test_strict_ends_an_export_of_several_profiles_too(subject: Subject, tmp_pat
         assert f"{PROFILE} ({subject.provider.name}): the records do not fit" in ran.err
         assert target.read_text(encoding="utf-8") == "as it was"
         ran = made.shell.run(*words, "--strict", "--allow-partial")  # then it is one profile that failed
-        assert ran.code == 3, ran.err
-        assert f"{PROFILE} ({subject.provider.name}): failed: the records do not fit" in ran.err
+        assert ran.code == 7, ran.err
+        assert "the records do not fit" in ran.err
         assert target.read_text(encoding="utf-8") == "as it was"
 
 

@@ -252,10 +252,10 @@ class Archiving(RuleBasedStateMachine):
         rebuild_ledger(self.archive, {"acme": "test"}, self.now)
         self.ledger = Ledger(self.archive.folder)
         again = self.ledger.readings("acme", "cdrs")
+        there = {path.parent.name.removeprefix("date=") for path in self.files()}
         for day, known in again.items():
-            assert [one for one in known if one.state == "done"] == [
-                one for one in readings[day] if one.state == "done"
-            ]
+            before = [one for one in readings[day] if one.state == "done"]
+            assert [one for one in known if one.state == "done"] == (before if day in there else [])
 
     @precondition(lambda self: self.begins is not None)
     @rule(data=st.data())

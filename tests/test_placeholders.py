@@ -13,6 +13,7 @@ from cdrctl.fetchers import load
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records import Column, Marks, Page
 from cdrctl.sheet import Reader
+from cdrctl.windows import rfc3339
 
 PLACEHOLDERS: list[Any] = [
     *("0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "0001-01-01T00:00:00.000+00:00"),
@@ -49,6 +50,15 @@ def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None
     rows = schema.rows(Page([{column.key: time} for time in PLACEHOLDERS], {"timezone": "Europe/Berlin"}))
     assert [*map(list, rows)] == [[None, None]] * len(PLACEHOLDERS)
     assert warned == []
+
+
+@pytest.mark.parametrize("seconds", [-62_135_596_800, -2_208_988_800, 3600, 253_402_300_799])
+def test_a_number_that_stands_for_a_placeholder_is_no_time(seconds: int) -> None:
+    """Year 1, 1900, an hour after 1970 began, and year 9999, as Unix times: only what is read tells."""
+    column = Column("at", "at", "time", read=lambda raw: rfc3339(datetime.fromtimestamp(raw, UTC)))
+    assert not is_placeholder(seconds)
+    (row,) = records.native((column,), None, lambda _text: None).rows(Page([{"at": seconds}]))
+    assert [*row] == [None, None]
 
 
 @pytest.mark.parametrize("time", [*PLACEHOLDERS, *EVENTS[:3]])

@@ -985,6 +985,8 @@ def _starts(record: Record) -> Iterator[datetime]:
     wrong = timedelta(seconds=seconds) if seconds is not None and impossible(seconds) else timedelta(0)
     with suppress(ValueError, OverflowError):
         yield unix_instant(pick(record, "unix_timestamp")) + wrong
+        if wrong:
+            return  # neither the start nor the length is to be believed: a record without a start is kept
     with suppress(ValueError, OverflowError):
         at = gregorian_instant(pick(record, "timestamp"))
         if not any(pick(record, name) for name in ("call_direction", "custom_channel_vars")):

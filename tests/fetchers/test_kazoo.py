@@ -236,6 +236,11 @@ def test_a_unix_time_of_zero_is_no_start(zero: Any) -> None:
     assert common["total_seconds"] == 60
 
 
+@pytest.mark.parametrize("zero", [0, "0", -1])
+def test_a_unix_time_of_zero_beside_an_impossible_length_leaves_the_start_open(zero: Any) -> None:
+    assert start(row_but(unix_timestamp=zero, duration_seconds=-1)) is None
+
+
 @pytest.mark.parametrize("end", [0, "0", 62_167_219_200])
 def test_a_document_without_times_has_no_start(end: Any) -> None:
     leg = leg_but(timestamp=end, channel_created_time=0)

@@ -233,6 +233,19 @@ def test_records_that_were_cut_off_and_are_gone_at_the_provider_are_told(any_for
     assert any_form.sync().failed == {}, "it is told once"
 
 
+def test_an_index_tells_what_was_cut_off_where_the_ledger_is_gone_too(any_form: Bench) -> None:
+    write(any_form, "".join(text_of(any_form).splitlines(keepends=True)[:-20]))
+    any_form.records = any_form.records[:-20]
+    any_form.ledger.close()
+    for path in any_form.archive.folder.glob("ledger.sqlite3*"):
+        path.unlink()
+    rebuild_ledger(any_form.archive, {"acme": "test"}, NOW)
+    any_form.ledger = Ledger(any_form.archive.folder)
+    outcome = any_form.sync(since=NOW - timedelta(days=2))
+    assert list(outcome.failed) == [DAY]
+    assert "20 records" in outcome.failed[DAY]
+
+
 def test_what_another_hand_wrote_is_put_in_order(any_form: Bench) -> None:
     """Changed, deleted, doubled and moved lines, blank ones, other line ends."""
     had = named(any_form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,30 @@ def test_what_belongs_to_root_is_trusted(host: Host, acme: Path) -> None:
     assert b"acme" in ran.stdout
 
 
+@needs_root
+def test_a_link_of_ours_to_a_configuration_that_is_somebody_elses_is_refused(host: Host, acme: Path) -> None:
+    host.config.rename(acme / "real.toml")
+    host.config.symlink_to(acme / "real.toml")
+    os.chown(acme / "real.toml", STRANGER, STRANGER)
+    assert refused(host, "profile", "list").startswith("chown 0 ")
+
+
+@needs_root
+def test_a_folder_of_root_is_trusted_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+    private.check_folder(tmp_path)
+    os.chown(tmp_path, STRANGER + 1, STRANGER + 1)
+    with pytest.raises(ConfigurationError):
+        private.check_folder(tmp_path)
+
+
+@POSIX
+def test_a_device_that_belongs_to_nobody_is_no_configuration_of_somebody_else() -> None:
+    """In some containers /dev/null belongs to a user that does not exist."""
+    device = os.stat_result((stat.S_IFCHR | 0o666, 0, 0, 1, STRANGER, STRANGER, 0, 0, 0, 0))
+    private.check_configuration(Path(os.devnull), device)
+
+
 @POSIX
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_configuration_that_others_can_write_is_refused(mode: int, host: Host, acme: Path) -> None:
@@ -152,6 +177,14 @@ def test_a_link_in_place_of_the_lock_of_the_configuration_is_not_followed(host: 
     lock.symlink_to(victim)
     assert host.run("profile", "remove", "acme").returncode == 6
     assert victim.read_bytes() == b"precious"
+
+
+@POSIX
+def test_what_a_link_leads_to_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"of somebody else")
+    (tmp_path / "tokens.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="link"):
+        private.read(tmp_path / "tokens.json")
 
 
 @POSIX

@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from cdrctl.export import LONG_CALL, RECENT, SAME_ID, Tally, by_their_clock, keyed, keys_of, reachable, rows
+from cdrctl.export import (
+    LONG_CALL,
+    RECENT,
+    SAME_ID,
+    Tally,
+    by_their_clock,
+    keyed,
+    keys_of,
+    providers_present,
+    reachable,
+    rows,
+)
 from cdrctl.fetchers import Call, load
 from cdrctl.records import Done, Gap, Note, Page, Piece, Record, Sheet, iso_instant, native, raw
 from cdrctl.sheet import Reader
@@ -175,6 +186,13 @@ def test_a_start_in_the_future_is_kept_with_one_warning() -> None:
 def test_a_window_of_the_past_cuts_what_came_between_it_and_now() -> None:
     found, warned = kept([at(NOON + timedelta(days=5))], present=NOON + timedelta(days=9))
     assert (found, warned) == ([], [])
+
+
+def test_the_future_begins_at_the_providers_present() -> None:
+    """Our clock is wrong by what the provider's `Date` says; without it our clock is all there is."""
+    for ahead in (timedelta(days=2), timedelta(days=-2), timedelta()):
+        assert providers_present(lambda: NOON, lambda by=ahead: by)() == NOON - ahead  # type: ignore[misc]
+    assert providers_present(lambda: NOON, lambda: None)() == NOON
 
 
 def test_a_present_that_is_not_known_makes_nothing_future() -> None:

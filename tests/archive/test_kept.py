@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ import pytest
 
 from cdrctl.archive.day import GONE_ALARM
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import FORMATS, begun
+from cdrctl.archive.store import FORMATS, begun, set_aside
 from cdrctl.archive.verify import rebuild_ledger
 from cdrctl.fetchers import PROVIDERS, Call, load
 from cdrctl.records import Column, Gap, Record
@@ -271,6 +272,20 @@ def test_nothing_that_was_moved_aside_is_ever_overwritten(many: Bench) -> None:
     asides = sorted(many.path(DAY).parent.glob("cdrs.jsonl.aside*"))
     assert sorted(path.read_bytes() for path in asides) == sorted(contents)
     assert {"r300", "r301", "r302"} <= ids(many)
+
+
+def test_where_files_cannot_have_two_names_nothing_aside_is_overwritten_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("this file system has no links")
+
+    monkeypatch.setattr(os, "link", refused)
+    contents = [b"one\n", b"two\n", b"three\n"]
+    for content in [*contents, contents[0]]:
+        (tmp_path / "cdrs.jsonl").write_bytes(content)
+        assert set_aside(tmp_path / "cdrs.jsonl").read_bytes() == content
+    assert sorted(path.read_bytes() for path in tmp_path.glob("*.aside*")) == sorted(contents)
 
 
 def test_a_foreign_file_of_a_day_that_was_never_read_is_kept(bench: Bench) -> None:

@@ -169,7 +169,8 @@ class Listing:
         try:
             return self.client.ask(ask, tries=tries, patience=patience)
         except TemporaryError as error:
-            if error.status not in _TOO_FAST or not patience.left:
+            # `wait` is set where the server wants to be left alone for longer than the user allows.
+            if error.status not in _TOO_FAST or not patience.left or error.wait is not None:
                 raise
         return self.client.ask(ask, patience=patience)
 
@@ -460,7 +461,9 @@ def _wait_for_server(listing: Listing, ranges: Sequence[tuple[int, int]], error:
     while not all(_alive(listing, first, last) for first, last in ranges):
         patience = listing.patience
         passes = error.status in _PASSING or (error.status == 500 and error.said)  # noqa: PLR2004
-        if not passes or patience is None or error.wait is not None or not (patience.left or waited):
+        # A sign-in may have waited in vain before: then the client has no patience for any other request.
+        may_wait = waited or (patience is not None and bool(patience.left and listing.client.patience().left))
+        if not passes or patience is None or error.wait is not None or not may_wait:
             raise error
         if not waited and listing.claim(f"waiting {listing.path}"):
             listing.client.tell(

@@ -251,7 +251,6 @@ def test_the_ending_of_a_file_decides_else(tmp_path: Path) -> None:
     ("asked", "known"),
     [
         (["nope"], list(PROVIDERS)),
-        ([""], list(PROVIDERS)),
         (["../webex"], list(PROVIDERS)),
         (["kazoo", "nope"], ["cdrs", "interactions", "legs", "cdr"]),
         (["kazoo", "cdrs", "x"], ["cdrs", "interactions", "legs", "cdr"]),

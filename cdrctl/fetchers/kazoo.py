@@ -1590,7 +1590,7 @@ PROVIDER = Provider(
                 "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --schema common -o legs.csv",
                 (
                     "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --filter direction=inbound -f tsv "
-                    "--fields timestamp,caller_id_number,billing_seconds"
+                    "--fields timestamp,billing_seconds"
                 ),
             ),
         ),

@@ -1162,10 +1162,7 @@ PROVIDER = Provider(
             ending=_ENDING,
             examples=(
                 "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
-                (
-                    "cdrctl webex cdrs -p sandbox --since 2h --schema common | jq -r -s 'group_by(.call_id)[] | "
-                    "select(all(.answered | not))[0].from_number'"
-                ),
+                "cdrctl webex cdrs -p sandbox --since 24h | jq -r .call_type | sort | uniq -c",
             ),
         ),
         Call(

@@ -197,8 +197,8 @@ Usage: cdrctl webex cdrs [OPTIONS]
 
 Examples:
   cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv
-  cdrctl webex cdrs -p sandbox --since 2h \\
-      | jq -r 'select(.answered | not) .user'
+  cdrctl webex cdrs -p sandbox --since 24h \\
+      | jq -r .call_type | sort | uniq -c
 
 Call history of a period (cdr_feed): up to 30 days back, one record per leg and
 party.

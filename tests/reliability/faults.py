@@ -512,12 +512,12 @@ WAY_FAULTS: tuple[WayFault, ...] = (
         0,
         "a warning with the difference, found out from `Date`; where Webex refuses a window in its future, 7 after it",
     ),
-    WayFault("a proxy that is down", "test_a_proxy_that_is_down", 5, "no connection to HOST: Connection refused"),
+    WayFault("a proxy that is down", "test_a_proxy_that_is_down", 6, "the proxy HOST:PORT … gives no connection"),
     WayFault(
         "a proxy that wants a password",
         "test_a_proxy_that_wants_a_password",
-        5,
-        "the proxy that the environment names gives no way to HOST: 407 …",
+        6,
+        "the proxy HOST:PORT wants a user name and a password (HTTP 407)",
     ),
     WayFault(
         "a clock that is hours ahead, and a window that ends after the provider's present",

@@ -259,7 +259,7 @@ def test_a_proxy_that_is_down(subject: Subject, tmp_path: Path, monkeypatch: pyt
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ran = by_proxy(subject, f"http://127.0.0.1:{port}", tmp_path, monkeypatch)
-    assert ran.code == 5, ran.err
+    assert ran.code == 6, ran.err
     assert ran.out == b""
     assert "next: " in ran.err
 
@@ -269,7 +269,7 @@ def test_a_proxy_that_wants_a_password(subject: Subject, tmp_path: Path, monkeyp
     answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with refusing_proxy(answer) as proxy:
         ran = by_proxy(subject, proxy, tmp_path, monkeypatch)
-    assert ran.code == 5, ran.err
+    assert ran.code == 6, ran.err
     assert ran.out == b""
-    assert "the proxy that the environment names" in ran.err
+    assert "the proxy 127.0.0.1:" in ran.err
     assert "407" in ran.err

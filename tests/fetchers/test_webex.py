@@ -1018,4 +1018,4 @@ def test_the_older_pace_can_be_had() -> None:
 
 
 def test_the_columns_are_the_same_for_both_calls() -> None:
-    assert [call.columns for call in PROVIDER.calls] == [COLUMNS, COLUMNS]
+    assert [call.columns for call in PROVIDER.calls] == [COLUMNS] * 3

@@ -58,7 +58,7 @@ class Shelf:
 def fetch(webex: Webex, shelf: Shelf) -> None:
     options = {"location": (), "longest_call": timedelta(0), "page_size": 5000}
     with closing(webex.client(shelf)) as client:
-        list(PROVIDER.call("cdrs").fetch(client, webex.settings, Window(DAY, h(12)), options))
+        list(PROVIDER.call("cdrs").fetch(client, webex.settings, Window(DAY, h(11)), options))
 
 
 def sent_to(webex: Webex, host: str) -> str:
@@ -248,7 +248,7 @@ def test_a_renewal_needs_all_three_settings(missing: str) -> None:
 
 def test_with_both_kinds_the_access_token_is_used_until_it_is_refused() -> None:
     webex = Webex(nothing(), expired(), granted("ACCESS-1"), **REFRESH | {"access_token": SecretStr("ACCESS")})
-    webex.fetch(h(0), h(24))
+    webex.fetch(h(0), h(23))
     assert [request.headers.get("Authorization") for request in webex.requests] == [
         *("Bearer ACCESS", "Bearer ACCESS", None, "Bearer ACCESS-1")
     ]
@@ -368,7 +368,7 @@ def test_a_check_asks_for_half_an_hour_once_and_says_what_it_found() -> None:
     webex = Webex(answer(record("a", h(11, on=NOW)), link=link_to("2", 700)))
     assert check(webex) == ("signed in; 700 records between 2026-11-20T11:24:00.000Z and 2026-11-20T11:54:00.000Z")
     assert webex.params == [
-        {"startTime": "2026-11-20T11:24:00.000Z", "endTime": "2026-11-20T11:54:00.000Z", "max": "500"}
+        {"startTime": "2026-11-20T11:23:59.999Z", "endTime": "2026-11-20T11:54:00.001Z", "max": "500"}
     ]
 
 

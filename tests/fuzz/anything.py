@@ -293,7 +293,7 @@ def run(
         transport=httpx.MockTransport(giving),
     )
     try:
-        for piece in call.fetch(client, settings, window if call.windowed else None, options):
+        for piece in call.fetch(client, settings, window if call.takes_window else None, options):
             outcome.pieces.append(piece)
     except EnoughError:
         pass

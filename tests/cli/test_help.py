@@ -197,8 +197,7 @@ Usage: cdrctl webex cdrs [OPTIONS]
 
 Examples:
   cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv
-  cdrctl webex cdrs -p sandbox --since 24h \\
-      | jq -r .call_type | sort | uniq -c
+  cdrctl webex cdrs -p sandbox --since 24h | jq -r .call_type | sort | uniq -c
 
 Call history of a period (cdr_feed): up to 30 days back, one record per leg and
 party.

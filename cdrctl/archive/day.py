@@ -48,7 +48,7 @@ class Before:
     expected: int = 0
 
     def known(self, readings: Sequence[Reading]) -> list[Reading]:
-        """Return what counts of the readings of the day: without the successes in the doubted part."""
+        """Return the readings of the day that count, without the successes in the doubted part."""
         if self.doubted is None:
             return list(readings)
         result = [one for one in readings if one.state != "done"]
@@ -215,7 +215,7 @@ def _merge(
     shrink: bool = False,
     placed: bool = True,
 ) -> _Both:
-    """Return what came merged with what was there, under one header; records that are not placed are only added to."""
+    """Return the new and the old records merged under one header; records without a day are only added to."""
     old = there.old
     header = united(came.header, old.header) if old is not None else came.header
     ours = [one._replace(line=recast(one.line, old.header, header)) for one in old.entries] if old is not None else []
@@ -236,7 +236,7 @@ def _merge(
 
 
 def _note(missing: int) -> str:
-    """Return what a reading that is done says of records that have been gone for long; empty when there are none."""
+    """Return the remark of a finished reading about records long gone; empty when there are none."""
     return f"{missing} records are gone at the provider, and kept" if missing else ""
 
 

@@ -115,7 +115,7 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
 
 
 def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
-    """Return what spells records, always in the same way: a record of which another line comes has changed."""
+    """Return a function that writes records in one fixed form, so that a different line means a changed record."""
     encode = jsonl.encoder(schema)
 
     def spelt(page: Sequence[Row]) -> list[bytes]:

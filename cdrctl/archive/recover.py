@@ -34,7 +34,7 @@ class Recovered(NamedTuple):
 
 
 def recovered(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> Recovered:
-    """Return what the lines of a day's file tell; nothing is changed.
+    """Return the records read back from the lines of a day's file; nothing is changed.
 
     Args:
         archive: Whose file.

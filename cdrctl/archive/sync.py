@@ -182,7 +182,7 @@ class _Plan:
         begins: From when on the archive keeps the call.
         known: The readings so far by day, without those that cannot be believed.
         days: What is to be read.
-        lost: What is missing and cannot be had any more.
+        lost: The parts that are missing and that the provider no longer keeps.
     """
 
     at: datetime
@@ -317,7 +317,7 @@ def _begun(job: _Job, at: datetime, readings: Mapping[str, Sequence[Reading]]) -
 
 
 def _planned(job: _Job) -> _Plan:
-    """Return what is to be read, as of now; nothing is written."""
+    """Return the windows to be read, as of now; nothing is written."""
     call, at = job.source.call, job.present()
     readings = job.ledger.readings(job.source.profile, call.name)
     known = {day: believed(one, at) for day, one in readings.items()}

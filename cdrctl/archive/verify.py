@@ -25,7 +25,7 @@ class Difference:
 
 
 def differences(archive: Archive, files: Sequence[Filed]) -> Iterator[Difference]:
-    """Yield what differs between the files and the ledger: missing, changed, not known, or not to be read."""
+    """Yield the differences between the files and the ledger: missing, changed, unknown or unreadable files."""
     for filed in files:
         path = archive.folder / filed.path
         try:

@@ -10,6 +10,7 @@ import errno
 import os
 import shlex
 import stat
+import sys
 from pathlib import Path
 
 from cdrctl.errors import ConfigurationError
@@ -76,7 +77,7 @@ def read(path: Path) -> bytes:
     Raises:
         OSError: It cannot be read, or is a link.
     """
-    if not hasattr(os, "O_NOFOLLOW"):
+    if sys.platform == "win32":
         return path.read_bytes()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -228,7 +228,6 @@ def _merge(
         whole=placed and came.whole,
         shrink=shrink,
         like=likeness(call.alike, columns_of(header)),
-        unsure=old.unsure if old is not None else frozenset(),
         gone=old.gone if old is not None else None,
         at=came.read_at,
     )

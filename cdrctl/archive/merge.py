@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from cdrctl.archive.lines import fields_of
-from cdrctl.archive.store import UNPLACED, Entry, milliseconds
+from cdrctl.archive.store import FROM_LINE, UNPLACED, Entry, milliseconds
 from cdrctl.windows import Window
 
 Likeness = Callable[[bytes], tuple[Any, ...] | None]
@@ -75,7 +75,6 @@ def merged(
     whole: bool,
     shrink: bool,
     like: Likeness = lambda _line: None,
-    unsure: Collection[bytes] = frozenset(),
     gone: Mapping[bytes, datetime] | None = None,
     at: datetime | None = None,
 ) -> Merged:
@@ -92,7 +91,6 @@ def merged(
         whole: Everything that the provider has of the window came, so that what did not come is gone there.
         shrink: Records that are gone leave the archive.
         like: From a line to what tells which call it is of.
-        unsure: Keys that were made from lines because the file's index was lost: no answer has them.
         gone: Since when records are known to be gone, by key.
         at: When the provider was asked.
     """
@@ -100,10 +98,12 @@ def merged(
     had = {entry.key: entry for entry in old}
     edges = (UNPLACED, -UNPLACED) if window is None else (milliseconds(window.since), milliseconds(window.until))
     absent = [
-        entry for key, entry in had.items() if key not in came and (edges[0] <= entry.start < edges[1] or key in unsure)
+        entry
+        for key, entry in had.items()
+        if key not in came and (edges[0] <= entry.start < edges[1] or key.startswith(FROM_LINE))
     ]
     fresh = [entry for key, entry in came.items() if key not in had]
-    movable = absent if whole else [entry for entry in absent if entry.key in unsure]
+    movable = absent if whole else [entry for entry in absent if entry.key.startswith(FROM_LINE)]
     again = _again(movable, fresh, like)
     missing = {entry.key for entry in absent if whole and entry.key not in again and edges[0] <= entry.start < edges[1]}
     leaving = missing if shrink else set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cdrctl.archive.lines import Fields, Split, columns_of, fields_of, split
-from cdrctl.archive.store import UNPLACED, Archive, DayFile, Entry, index_lengths, milliseconds
+from cdrctl.archive.store import FROM_LINE, UNPLACED, Archive, DayFile, Entry, index_lengths, milliseconds
 from cdrctl.export import DIGEST_BYTES
 from cdrctl.windows import Window
 
@@ -54,8 +54,7 @@ def recovered(archive: Archive, path: Path, day: Window | None, alike: Sequence[
     entries = sorted(Entry(at, _key_of(line), line) for line, at in placed.items())
     unread = found.unread + _others(found, placed) + damaged
     expected = max([len(entries) + unread, *index_lengths(path)])
-    unsure = frozenset(entry.key for entry in entries)
-    return Recovered(DayFile(entries, [], "", found.header, {}, unsure), unread, expected)
+    return Recovered(DayFile(entries, [], "", found.header), unread, expected)
 
 
 def _others(found: Split, placed: dict[bytes, int]) -> int:
@@ -107,4 +106,5 @@ def _instant(fields: Fields, column: str) -> datetime | None:
 
 
 def _key_of(line: bytes) -> bytes:
-    return hashlib.blake2b(line, digest_size=DIGEST_BYTES, person=b"line of archive").digest()
+    size = DIGEST_BYTES - len(FROM_LINE)
+    return FROM_LINE + hashlib.blake2b(line, digest_size=size, person=b"line of archive").digest()

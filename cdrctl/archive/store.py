@@ -83,7 +83,6 @@ class DayFile:
         sha256: Its digest; empty when its index was lost, and its records were read back from its lines.
         header: The header of a CSV file.
         gone: Since when records are known to be gone at the provider, by key.
-        unsure: Keys that were made from lines, which no answer of the provider has.
     """
 
     entries: list[Entry]
@@ -91,7 +90,11 @@ class DayFile:
     sha256: str
     header: bytes
     gone: dict[bytes, datetime] = field(default_factory=dict)
-    unsure: frozenset[bytes] = frozenset()
+
+
+FROM_LINE = bytes(7)
+"""How a key begins that was made from a line, because the file's index was lost. No answer of a provider has such a
+key: the record gets the key of its identity when an answer has it again."""
 
 
 def milliseconds(instant: datetime) -> int:

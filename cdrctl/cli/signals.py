@@ -50,7 +50,11 @@ def heed() -> None:
             raise KeyboardInterrupt
 
     def again(number: int) -> None:
-        if not _noticed.wait(AGAIN_SECONDS):
+        if _noticed.wait(AGAIN_SECONDS):
+            return
+        if hasattr(signal, "pthread_kill"):  # which also ends a wait for input
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        else:
             _thread.interrupt_main(signal.Signals(number))
 
     for number in _ENDING:

@@ -309,6 +309,25 @@ def test_a_gap_and_a_lost_index_together_double_nothing(any_form: Bench) -> None
     assert named(any_form) == had
 
 
+@pytest.mark.parametrize("day", [DAY, "unknown"])
+def test_a_lost_index_and_one_partial_answer_after_another_double_nothing(any_form: Bench, day: str) -> None:
+    every = any_form.records = [
+        *any_form.records,
+        {**call("odd 1", ""), "caller": ""},
+        {**call("odd 2", ""), "caller": ""},
+    ]
+    any_form.sync()
+    path = any_form.path(day)
+    had = sorted(text_of(any_form, path).splitlines())
+    for index in path.parent.glob(".cdrs.*.index"):
+        index.unlink()
+    any_form.fault = lambda _window: Gap("a part is missing")
+    for part in (every[::2], every, every[1::2]):
+        any_form.records = part
+        any_form.sync()
+        assert sorted(text_of(any_form, path).splitlines()) == had
+
+
 def test_new_columns_do_not_shift_the_old_lines_of_csv(tmp_path: Path) -> None:
     bench = Bench(begun(tmp_path / "csv", None, "csv"), Ledger(tmp_path / "csv", new=True))
     bench.call, bench.records = PARTIES, calls(2)

@@ -277,7 +277,7 @@ class Archiving(RuleBasedStateMachine):
             for index in path.parent.glob(".cdrs.*.index"):
                 index.unlink()
         elif how == "reversed":
-            path.write_bytes(b"".join(reversed(path.read_bytes().splitlines(keepends=True))))
+            path.write_bytes(b"".join(line + b"\n" for line in reversed(path.read_bytes().splitlines())))
         else:
             path.write_bytes(path.read_bytes().removesuffix(b"\n"))
 

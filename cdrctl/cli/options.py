@@ -312,6 +312,7 @@ def spared(command: Any) -> Any:
 def _read_plainly(usual: Callable[[Any], list[Any]], ctx: Any) -> list[Any]:
     described = usual(ctx)
     for one in described:
+        one.taken_from = None  # of an earlier command line in this process
         if not isinstance(one.process_value, functools.partial):
             one.process_value = functools.partial(_value, one, one.process_value)
             if variable := variable_of(one, top=ctx.parent is None):

@@ -293,6 +293,11 @@ def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str, said
     assert f"cdrctl: {variable}, which stands for {said}\n" in ran.err
 
 
+def test_a_value_that_is_typed_is_not_taken_for_that_of_an_earlier_environment() -> None:
+    assert "CDRCTL_LIMIT" in run("webex", "cdrs", environ={"CDRCTL_LIMIT": "many"}).err
+    assert run("webex", "cdrs", "--limit", "many").err.startswith("cdrctl: --limit is a whole number")
+
+
 def test_a_refusal_names_the_options_that_nobody_typed() -> None:
     ran = run("webex", "cdrs", *YESTERDAY, "-f", "jsonl", environ={"CDRCTL_HEADER": "0", "CDRCTL_LIMIT": "5"})
     assert ran.code == 2

@@ -312,7 +312,6 @@ def spared(command: Any) -> Any:
 def _read_plainly(usual: Callable[[Any], list[Any]], ctx: Any) -> list[Any]:
     described = usual(ctx)
     for one in described:
-        one.taken_from = None  # of an earlier command line in this process
         if not isinstance(one.process_value, functools.partial):
             one.process_value = functools.partial(_value, one, one.process_value)
             if variable := variable_of(one, top=ctx.parent is None):
@@ -344,7 +343,6 @@ def _from_environment(described: Any, variable: str, ctx: Any) -> Any:
     given = handed_over[0].environ.get(variable) if handed_over else None
     if not given:
         return None
-    described.taken_from = variable  # what is wrong with it is said of where it is
     return [line for line in given.splitlines() if line.strip()] if described.multiple else given
 
 

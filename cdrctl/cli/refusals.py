@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdrctl.cli.completion import FILE
+from cdrctl.cli.options import variable_of
 from cdrctl.cli.run import LOG_FORMAT
 from cdrctl.cli.world import Voice, World
 from cdrctl.errors import CdrctlError, UsageError, near
@@ -129,7 +130,9 @@ def _elsewhere(name: str) -> Iterator[str]:
 def _of_a_value(error: Any, param: Any, see: str) -> CdrctlError:
     """Return the refusal of a value that is missing, or that cannot be read as what it should be."""
     what = max(param.opts, key=len) if param.param_type_name == "option" else (param.metavar or param.name.upper())
-    if (variable := getattr(param, "taken_from", None)) is not None:
+    source = error.ctx.get_parameter_source(param.name) if error.ctx is not None else None
+    if source is not None and source.name == "ENVIRONMENT":
+        variable = variable_of(param, top=error.ctx.parent is None)
         what = f"{variable}, which stands for {what},"
     if not hasattr(error, "param_type"):  # then it is there, and wrong
         bounds = [param.min, param.max]

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 DEEPEST = 200
 """Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
 
-_MARK = "\udfff"
-"""Stands where bytes could not be read: half a surrogate pair, which no readable byte gives."""
+_MARK = "\udbff\udfff"
+"""Stands where bytes could not be read: both halves of a surrogate pair, one after the other. No JSON gives that: bytes
+give no halves, and two escapes in this order are one character."""
 
-_HALVES = re.compile("[\ud800-\udfff]")
+_HALVES = re.compile(f"{_MARK}|[\ud800-\udfff]")
 
 _ERRORS = "cdrctl-marks"
 

@@ -88,6 +88,16 @@ def test_half_a_surrogate_pair_is_replaced_in_values_and_keys_unless_it_is_wante
     assert mended(found, Damage(), raw=True) == json.loads(body)
 
 
+@pytest.mark.parametrize("half", [0xD800, 0xDBFF, 0xDC00, 0xDFFE, 0xDFFF])
+def test_any_half_of_a_surrogate_pair_stays_raw_beside_bytes_that_cannot_be_read(half: int) -> None:
+    body = b'{"name":"\\u%x\xf9\\u%x\\u%x \xf9"}' % (half, half, half)
+    expected = f"{chr(half)}\ufffd{chr(half)}{chr(half)} \ufffd"
+    damage = Damage()
+    assert mended(read(body), damage, raw=True) == {"name": expected}
+    assert damage.bytes
+    assert mended(read(body), Damage(), raw=False) == {"name": "\ufffd" * 4 + " \ufffd"}
+
+
 def test_keys_that_differ_in_nothing_readable_both_stay() -> None:
     found = mended(read(rb'{"\ud83d":1,"\ud83e":2}'), Damage(), raw=False)
     assert sorted(found.values()) == [1, 2]

@@ -55,7 +55,7 @@ ESCAPES = [
     "\u200e\u200f\u061c",
     "zero\u200bwidth\u200d\u2060\ufeff",
     "line\u2028paragraph\u2029next\u0085",
-    "half \ud800 and \udffe",
+    "half \ud800 and \udfff",
     "tags \U000e0001\U000e0041",
 ]
 OTHERS = [

@@ -19,9 +19,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cdrctl.archive import day, recover, sync, verify
+from cdrctl.cli import archive, exporting
 from cdrctl.cli.app import main
 from cdrctl.cli.world import World
-from cdrctl.http import Clock
+from cdrctl.fetchers import load
+from cdrctl.http import Clock, wire
+
+LOADED = (archive, day, exporting, load("voicenter"), recover, sync, verify, wire)
+"""What a run loads, loaded once: the processes that are killed are forks of this one."""
 
 OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod", "link")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import program
+from tests import forks, program
 from tests.support import loopback_only
 
 
@@ -36,6 +36,13 @@ def _signals_are_heard() -> None:
     """Let children hear SIGINT: where the tests run in the background, they would be born ignoring it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forks_end() -> Iterator[None]:
+    """End the processes that fork for tests."""
+    yield
+    forks.end()
 
 
 @pytest.fixture(autouse=True)

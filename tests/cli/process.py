@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
+from tests import forks
 from tests.program import COMMAND, now, shared
 
 ROOT = Path(__file__).parents[2]
@@ -63,18 +65,20 @@ class Host:
         environ = {**self.environ, **options.pop("environ", {})}
         return subprocess.Popen([*CDRCTL, *words], cwd=self.folder, env=environ, **options)
 
-    def run(self, *words: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run a command to its end."""
+    def run(self, *words: str, itself: bool = False, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end, in a fork unless the program itself is to be started."""
         options = {"stdin": None if "input" in options else subprocess.DEVNULL, "timeout": PATIENCE, **options}
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         environ = {**self.environ, **options.pop("environ", {})}
-        words = (*options.pop("before", ()), *CDRCTL, *words)
+        itself = itself or not {"before", "preexec_fn", "umask"}.isdisjoint(options)
+        words = (*options.pop("before", ()), *(CDRCTL if itself else forks.command(environ)), *words)
         return subprocess.run(words, cwd=self.folder, env=environ, check=False, **options)
 
-    def shell(self, text: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run a line of bash in which `cdrctl` is the program."""
+    def shell(self, text: str, *, itself: bool = False, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run a line of bash in which `cdrctl` is the program, in a fork unless it is to be started itself."""
         options = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": PATIENCE, **options}
-        words = ["bash", "-c", text.replace("cdrctl", " ".join(CDRCTL))]
+        command = CDRCTL if itself else forks.command(self.environ)
+        words = ["bash", "-c", text.replace("cdrctl", shlex.join(command))]
         return subprocess.run(words, cwd=self.folder, env=self.environ, check=False, **options)
 
     def left_over(self) -> list[str]:

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cdrctl.sandbox import Sandbox
+from tests import forks
 from tests.docs.blocks import ROOT
-from tests.program import COMMAND, shared
+from tests.program import shared
 
 PROFILES = {"acme": "webex", "lab": "kazoo", "hotline": "callgear", "pbx": "portsip", "desk": "voicenter"}
 """The profiles of the pages, one of each provider, so that `-p` can be left out."""
@@ -79,12 +80,12 @@ def a_machine(place: Path, running: Sandbox) -> Machine:
     config.parent.mkdir(parents=True, mode=0o700)
     config.write_text("\n".join([*lines, ""]), encoding="utf-8")
     config.chmod(0o600)
-    _program(programs / "cdrctl", f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
     if shutil.which("duckdb") is None and has("duckdb"):
         _program(programs / "duckdb", DUCKDB.format(python=sys.executable))
     path = os.pathsep.join([str(programs), "/usr/bin", "/bin", os.environ["PATH"]])
     environ = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **shared()}
     environ |= {"CDRCTL_CONFIG": str(config), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+    _program(programs / "cdrctl", f'#!/bin/sh\nexec {shlex.join(forks.command(environ))} "$@"\n')
     return Machine(home, folder, environ)
 
 

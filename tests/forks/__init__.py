@@ -1,0 +1,78 @@
+"""The program for tests that run it to its end: forked by a process that has loaded it, not started anew.
+
+Most of the time a command line takes is that of loading Python and its packages. Where a test is about the process
+itself, it is `tests.program` that is to be started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.program import COMMAND, FAKED
+
+ROOT = Path(__file__).parents[2]
+CLIENT = str(Path(__file__).with_name("client.py"))
+
+USUAL = {"LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8"} | FAKED
+"""Variables read at a start that many tests have in common: with others, a server would serve too few of them."""
+
+_servers: dict[tuple[tuple[str, str], ...], tuple[str, subprocess.Popen[bytes]]] = {}
+
+
+def reads_at_start(environ: Mapping[str, str]) -> set[str]:
+    """Return the names of variables which Python, or a library, reads when a process starts.
+
+    FAKETIME itself is not one of them: libfaketime reads it again whenever it is asked for the time.
+    """
+    begins = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENSSL_", "FAKETIME_", "NO_FAKE_")
+    return {name for name in environ if name.startswith(begins)}
+
+
+def command(environ: Mapping[str, str], *, terminal: bool = False) -> tuple[str, ...]:
+    """Return the words that run the program in this environment and wait for its end.
+
+    Args:
+        environ: The environment in which it will run.
+        terminal: Whether its standard streams are a terminal that is to be its own.
+    """
+    names = reads_at_start(environ)
+    usual = all(name in USUAL or name.startswith("FAKETIME") for name in names)
+    if sys.platform != "linux" or environ.get("PYTHONPATH") != str(ROOT) or not usual:
+        return COMMAND
+    key = tuple((name, environ[name]) for name in sorted(names))
+    if key not in _servers:
+        _servers[key] = _started({name: environ[name] for name in sorted(names | ({"FAKETIME"} & environ.keys()))})
+    return (sys.executable, "-I", "-S", CLIENT, _servers[key][0], "terminal" if terminal else "")
+
+
+def _started(given: dict[str, str]) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start a server that ends when its stdin does: with this process at the latest."""
+    address = str(Path(tempfile.mkdtemp(prefix="cdrctl-forks-")) / "forks")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen(100)
+        words = [sys.executable, "-m", "tests.forks.server", str(listening.fileno()), address, json.dumps(given)]
+        server = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env={"PATH": os.defpath, **given},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,
+        )
+    return address, server
+
+
+def end() -> None:
+    """End all servers of this process."""
+    while _servers:
+        _, server = _servers.popitem()[1]
+        server.communicate()

@@ -19,15 +19,35 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cdrctl.archive import day, recover, sync, verify
-from cdrctl.cli import archive, exporting
+import certifi
+import httpcore
+import httpx
+import msgspec
+
+from cdrctl import profiles
+from cdrctl.archive import recover, sync, verify
+from cdrctl.cli import account, archive
 from cdrctl.cli.app import main
 from cdrctl.cli.world import World
 from cdrctl.fetchers import load
 from cdrctl.http import Clock, wire
 
-LOADED = (archive, day, exporting, load("voicenter"), recover, sync, verify, wire)
-"""What a run loads, loaded once: the processes that are killed are forks of this one."""
+LOADED = (
+    account,
+    archive,
+    certifi,
+    httpcore,
+    httpx.Client,
+    msgspec.json,
+    profiles,
+    recover,
+    sync,
+    verify,
+    wire,
+    load("voicenter"),
+    "é".encode("idna"),
+)
+"""Modules that a run loads. They are loaded once: the processes that are killed are forks of this one."""
 
 OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod", "link")
 

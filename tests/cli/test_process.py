@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
@@ -91,6 +92,10 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     assert "the disk is full" in ran.stderr
 
 
+F_SETPIPE_SZ = 1031
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux changes the size of a pipe")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
     target = tmp_path / "out.jsonl"
@@ -102,6 +107,7 @@ def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number:
         text=True,
     )
     assert running.stderr is not None
+    fcntl.fcntl(running.stderr, F_SETPIPE_SZ, 4096)  # so that it waits until its messages are read
     try:
         for line in running.stderr:
             if "/cdrs -> 200" in line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -164,8 +165,8 @@ def test_reading_needs_no_permission_to_write(shell: Shell, log: str) -> None:
             other.execute("UPDATE files SET written_at = '2026-11-12T02:31:00Z'")
         other.close()
         assert (folder / "ledger.sqlite3-wal").stat().st_size > 0
-    for path in (shell.folder, *shell.folder.parents):  # those that pytest made for this user alone
-        if any(one.name.startswith("pytest-of-") for one in (path, *path.parents)):
+    for path in (shell.folder, *shell.folder.parents):  # folders that were made for this user alone
+        if path.is_relative_to(tempfile.gettempdir()) and path != Path(tempfile.gettempdir()):
             path.chmod(0o755)
     for path in [shell.config, folder, *folder.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)

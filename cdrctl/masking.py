@@ -34,6 +34,10 @@ _NAMES = {
 """Names of characters in HTML (html.spec.whatwg.org, "Named character references")."""
 
 
+_ESCAPES = re.compile(r"""[%&\\+"]""")
+"""Characters of which every escape has one."""
+
+
 def masked(text: str, secrets: Iterable[str]) -> str:
     """Return a text in which a mask stands for each secret of four characters or more."""
     for secret in sorted(secrets, key=len, reverse=True):
@@ -43,7 +47,10 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def _without(text: str, secret: str) -> str:
-    spellings, beginnings = _looked_for(secret)
+    spellings = _spellings(secret)
+    if not _ESCAPES.search(text) and not any(spelling[:TELLING] in text for spelling in spellings):
+        return text  # as most are: to compile the pattern takes as long as reading a page of records
+    beginnings = _beginnings(secret)
     at = 0
     while found := beginnings.search(text, at):
         # Several spellings may begin alike.
@@ -68,15 +75,22 @@ def _end(text: str, start: int, spelling: str) -> int:
 
 
 @functools.lru_cache(256)
-def _looked_for(secret: str) -> tuple[list[str], re.Pattern[str]]:
-    """Return the spellings of a secret, and a pattern of their beginnings."""
+def _spellings(secret: str) -> list[str]:
+    """Return the spellings of a secret, but for escapes."""
+    return [secret, *_parts_of_token(secret), *dict.fromkeys(_encoded(secret))]
+
+
+@functools.lru_cache(256)
+def _beginnings(secret: str) -> re.Pattern[str]:
+    """Return a pattern of how the spellings of a secret begin, with any character escaped."""
     whole = [secret, *_parts_of_token(secret)]
-    encoded = dict.fromkeys(_encoded(secret))
     groups = ["".join(map(_any_way, spelling[:TELLING])) for spelling in whole]
     # Nobody escapes a letter in base64, and fewer alternatives are compiled in a fifth of the time.
-    groups += ["".join(char if char.isalnum() else _any_way(char) for char in text[:TELLING]) for text in encoded]
-    spellings = [*whole, *encoded]
-    return spellings, re.compile("|".join(groups))
+    groups += [
+        "".join(char if char.isalnum() else _any_way(char) for char in text[:TELLING])
+        for text in dict.fromkeys(_encoded(secret))
+    ]
+    return re.compile("|".join(groups))
 
 
 def _parts_of_token(secret: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import shlex
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, unquote
@@ -12,6 +13,7 @@ from urllib.parse import quote, quote_plus, unquote
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from cdrctl import masking
 from cdrctl.masking import MASK, SHORTEST, masked
 
 Spelling = Callable[[str], str]
@@ -57,6 +59,22 @@ def test_any_secret_is_masked_in_any_spelling(secret: str, before: str, after: s
     assert MASK in left
     assert text not in left
     assert secret not in left
+
+
+@settings(deadline=None, max_examples=60)
+@given(secret=SECRETS, cut=st.integers(1, 30), spelt=st.sampled_from([*SPELLINGS, "base64"]), around=AROUND)
+def test_what_needs_no_pattern_is_left_as_a_pattern_leaves_it(secret: str, cut: int, spelt: str, around: str) -> None:
+    text = (SPELLINGS[spelt](secret) if spelt in SPELLINGS else base64.b64encode(secret.encode()).decode())[:cut]
+    left = masked(f"{around}{text} or {text[1:]}", [secret])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masking, "_ESCAPES", re.compile(""))
+        assert masked(f"{around}{text} or {text[1:]}", [secret]) == left
+
+
+def test_an_ordinary_line_takes_no_pattern() -> None:
+    before = masking._beginnings.cache_info().misses
+    assert masked("294 records, 3 pages, 0.1 seconds: calls.csv", ["a-secret-of-this-test"]).startswith("294")
+    assert masking._beginnings.cache_info().misses == before
 
 
 @settings(deadline=None, max_examples=60)

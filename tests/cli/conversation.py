@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.cli.process import CDRCTL, PATIENCE, Host, ended
+from tests import forks
+from tests.cli.process import PATIENCE, Host, ended
+from tests.program import COMMAND
 
 QUESTION = re.compile(r"(?:^|\n)([^\n]*): \Z")
 
@@ -42,7 +44,7 @@ class Terminal:
         while True:
             found = QUESTION.search(self.shown) if len(self.shown) > self.answered else None
             # A question has been asked when nothing more comes; that it is one, its colon says.
-            if found and not select.select([self.ours], [], [], 0.05)[0]:
+            if found and not select.select([self.ours], [], [], 0.02)[0]:
                 return found[1]
             if not self._more():
                 break
@@ -88,8 +90,19 @@ def at_a_terminal(host: Host, *words: str, columns: int = 80, **environ: str) ->
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     # The first terminal that the first process of a session opens becomes that session's.
-    begun = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs), *CDRCTL, *words]
-    process = subprocess.Popen(begun, cwd=host.folder, env={**host.environ, **environ}, start_new_session=True)
+    variables = {**host.environ, **environ}
+    command = forks.command(variables, terminal=True)
+    if command == COMMAND:
+        command = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs), *COMMAND)
+    process = subprocess.Popen(
+        [*command, *words],
+        cwd=host.folder,
+        env=variables,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
     with ended(process):
         terminal = Terminal(process, ours, theirs)
         try:

@@ -42,6 +42,7 @@ EXCHANGE = Exchange(1)
 def running() -> Iterator[Sandbox]:
     """Start providers whose evening begins with the test; the calls of a day are made up once for all tests."""
     with sandbox.start(now=now, exchange=EXCHANGE) as started:
+        started.switch("portsip", "report_delay", "0")
         yield started
 
 

@@ -6,6 +6,7 @@ not depend on which other days were asked for, on the process or on the order of
 
 from __future__ import annotations
 
+import functools
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -800,7 +801,6 @@ class Exchange:
         self.seed = str(seed)
         self.volume = volume
         self._given: list[Call] | None = None if calls is None else sorted(calls, key=lambda c: (c.start, c.id))
-        self._days: dict[int, list[Call]] = {}
         self._longest = LONGEST_CALL
         if self._given is not None:
             self._starts = [call.start for call in self._given]
@@ -849,36 +849,35 @@ class Exchange:
         return Exchange(f"{self.seed}/{name}", volume=self.volume / 4)
 
     def _day(self, day: int) -> list[Call]:
-        known = self._days.get(day)
-        if known is None:
-            known = self._days[day] = self._drawn(day)
-        return known
+        return _drawn(self.seed, self.volume, day)
 
-    def _drawn(self, day: int) -> list[Call]:
-        """Draw the calls of one UTC day, counted from 1 January 1970."""
-        rng = random.Random(f"{self.seed}:{day}")  # noqa: S311 - calls are to be the same on every run
-        midnight = day * DAY
-        zone = ZoneInfo(SITES[0].zone)
-        starts: list[tuple[int, int]] = []
-        for hour in range(24):
-            local = instant(midnight + hour * HOUR).astimezone(zone)
-            busy = _CALLS_PER_HOUR[local.hour] * self.volume
-            if local.weekday() > _FRIDAY:
-                busy *= _WEEKEND_SHARE
-            count = max(0, int(rng.gauss(busy, busy**0.5 / 2) + rng.random()))
-            starts += [(midnight + hour * HOUR + rng.randrange(HOUR), 0) for _ in range(count)]
-        # Calls over midnight, and over month starts, are what exporters lose: every day has one, a month's last three.
-        tomorrow = _EPOCH + timedelta(days=day + 1)
-        for _ in range(3 if tomorrow.day == 1 else 1):
-            begun = rng.randrange(20, 300) * SECOND + rng.randrange(SECOND)
-            starts.append((midnight + DAY - begun, begun + 30 * SECOND))
-        starts.sort()
-        kinds = rng.choices(_DRAW, _WEIGHTS, k=len(starts))
-        name = f"{self.seed}-{_EPOCH + timedelta(days=day):%Y%m%d}"
-        return [
-            (_inbound if longest else kind)(_Draft(rng, f"{name}-{n:04d}", start, longest))
-            for n, ((start, longest), kind) in enumerate(zip(starts, kinds, strict=True), 1)
-        ]
+
+@functools.lru_cache(1000)
+def _drawn(seed: str, volume: float, day: int) -> list[Call]:
+    """Draw the calls of one UTC day, counted from 1 January 1970: once for all exchanges of a process."""
+    rng = random.Random(f"{seed}:{day}")  # noqa: S311 - calls are to be the same on every run
+    midnight = day * DAY
+    zone = ZoneInfo(SITES[0].zone)
+    starts: list[tuple[int, int]] = []
+    for hour in range(24):
+        local = instant(midnight + hour * HOUR).astimezone(zone)
+        busy = _CALLS_PER_HOUR[local.hour] * volume
+        if local.weekday() > _FRIDAY:
+            busy *= _WEEKEND_SHARE
+        count = max(0, int(rng.gauss(busy, busy**0.5 / 2) + rng.random()))
+        starts += [(midnight + hour * HOUR + rng.randrange(HOUR), 0) for _ in range(count)]
+    # Calls over midnight, and over month starts, are what exporters lose: every day has one, a month's last three.
+    tomorrow = _EPOCH + timedelta(days=day + 1)
+    for _ in range(3 if tomorrow.day == 1 else 1):
+        begun = rng.randrange(20, 300) * SECOND + rng.randrange(SECOND)
+        starts.append((midnight + DAY - begun, begun + 30 * SECOND))
+    starts.sort()
+    kinds = rng.choices(_DRAW, _WEIGHTS, k=len(starts))
+    name = f"{seed}-{_EPOCH + timedelta(days=day):%Y%m%d}"
+    return [
+        (_inbound if longest else kind)(_Draft(rng, f"{name}-{n:04d}", start, longest))
+        for n, ((start, longest), kind) in enumerate(zip(starts, kinds, strict=True), 1)
+    ]
 
 
 def straddlers(month_start: datetime, n: int = 5) -> list[Call]:

@@ -1,8 +1,8 @@
 """A process that has loaded the program once, and forks for each command line that `client.py` hands over.
 
-Every run is a fork of the same state: modules have been loaded, and nothing has been done. What a module reads from the
-environment while it is loaded must be the same in a run, and so must be what Python reads at its start: otherwise the
-client is told to run the program itself.
+Every run is a fork of the same state: modules have been loaded, and nothing has been done but to draw calls. What a
+module reads from the environment while it is loaded must be the same in a run, and so must be what Python reads at its
+start: otherwise the client is told to run the program itself.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -83,6 +84,14 @@ def load() -> set[str]:
             importlib.import_module(name)
     del os.environ["PYDANTIC_DISABLE_PLUGINS"]
     return read - NEVERMIND - {"PYDANTIC_DISABLE_PLUGINS"}
+
+
+def draw() -> None:
+    """Draw the calls of the sandbox in the month for which most runs ask: Kazoo has a database for each month."""
+    from cdrctl.sandbox.exchange import Exchange  # noqa: PLC0415 - `load` has seen to what it reads
+
+    month = program.NOW.replace(day=1)
+    Exchange().calls(month - timedelta(days=1), month + timedelta(days=31))
 
 
 class Request:
@@ -285,6 +294,7 @@ def main() -> None:
     """Serve; in a fork, be the program."""
     given = json.loads(sys.argv[3])
     server = Server(sys.argv[2], given, load())
+    draw()
     gc.collect()
     gc.freeze()
     server.serve().become()

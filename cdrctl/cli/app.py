@@ -106,8 +106,9 @@ def _listed(name: str, about: str) -> Any:
     return TyperCommand(name, help=about, rich_markup_mode=None)
 
 
+@functools.cache
 def loaded(name: str) -> Any:
-    """Return a command of the top level, importing its file only now."""
+    """Return a command of the top level, importing its file only now; it holds nothing of a run."""
     if name in PROVIDERS:
         return _provider_commands(name)
     module = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}")
@@ -179,6 +180,12 @@ def begin(
     ctx.obj = (world, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
 
 
+@functools.cache
+def _whole() -> Any:
+    """Return the command of all commands."""
+    return typer.main.get_command(app)
+
+
 _Refusal: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line that it refuses; it has no public name."""
 
@@ -188,7 +195,7 @@ def main(arguments: list[str], world: World) -> int:
     code, streams = 0, (sys.stdout, sys.stderr)
     try:
         # Left to itself typer takes a terminal to have fifty columns at least, and exits at what it refuses.
-        ended = app(
+        ended = _whole()(
             args=arguments, prog_name="cdrctl", obj=(world, {}), standalone_mode=False, terminal_width=world.width
         )
         code = ended if isinstance(ended, int) else 0

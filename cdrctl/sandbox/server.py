@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import selectors
 import socket
 import struct
 import threading
@@ -251,7 +252,8 @@ class Sandbox:
         self._sockets: set[socket.socket] = set()
         self._listener = _Listener(("127.0.0.1", port), _Conversation)
         self._listener.sandbox = self
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True)
+        self._waker, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     # what tests and the command ask
@@ -355,7 +357,9 @@ class Sandbox:
         if self._ended.is_set():
             return
         self._ended.set()
-        self._listener.shutdown()
+        self._waker.close()  # which the thread that listens sees at once
+        self._thread.join(5)
+        self._woken.close()
         self._listener.server_close()
         with self._lock:
             open_sockets = list(self._sockets)
@@ -364,7 +368,6 @@ class Sandbox:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue
-        self._thread.join(5)
 
     def __enter__(self) -> Self:
         return self
@@ -375,6 +378,17 @@ class Sandbox:
         self.close()
 
     # what a connection asks
+
+    def _listen(self) -> None:
+        """Accept connections until the sandbox is closed."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while True:
+                selector.select()
+                if self._ended.is_set():
+                    return
+                self._listener.handle_request()
 
     def _opened(self, connection: socket.socket) -> None:
         with self._lock:

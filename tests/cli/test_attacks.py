@@ -31,7 +31,7 @@ from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Received
 from tests.cli.run import run
 from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
-from tests.contract.conftest import _built_once, _one_authority  # noqa: F401 - here as there
+from tests.contract.conftest import _one_authority  # noqa: F401 - here as there
 from tests.support import Ran, Record
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)

@@ -407,11 +407,13 @@ def bench(
 # Calls
 
 
+@functools.cache
 def evenly(n: int, since: datetime, until: datetime) -> Exchange:
     """Return an exchange with exactly n calls of one leg, evenly spread over a window."""
     return Exchange(calls=uniform(n, since, until))
 
 
+@functools.cache
 def lively(since: datetime, until: datetime) -> Exchange:
     """Return an exchange with calls of every kind in a window and around it, some long, some over the month's turn."""
     drawn = Exchange(5, volume=0.12).calls(since - timedelta(hours=14), until + timedelta(hours=14))

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
 import pytest
-import typer.main
-
-from cdrctl.cli import app
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -20,13 +16,4 @@ def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     bundle.write_text(first, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(bundle))
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _built_once() -> Iterator[None]:
-    """Build the commands once and not for every run: they are the same, and a third of what a run takes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
-        patch.setattr(app, "_provider_commands", functools.cache(app._provider_commands))
         yield

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.contract.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively
 from tests.contract.facts import Case
 
 CASES = [pytest.param(subject, case, id=f"{subject}-{case}") for subject in SUBJECTS for case in subject.cases()]
 UNTIL = MONTH + timedelta(hours=4)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def so_many(examples: int) -> settings:
@@ -28,41 +30,59 @@ def so_many(examples: int) -> settings:
     )
 
 
-def check_tiles(made: Bench, edges: list[datetime], case: Case) -> None:
+def exported(made: Bench, since: datetime, until: datetime, case: Case) -> Counter[str]:
+    """Return the records of a window, checked against the truth."""
+    found, tally = made.export(since, until, *case.options)
+    must, may = made.truths(since, until)
+    assert found <= may, f"records that are not of {since} to {until}, or twice"
+    assert must <= found or (case.said and tally.gaps), f"records of {since} to {until} are missing, and no gap is said"
+    assert case.said or not tally.gaps
+    return found
+
+
+def check_tiles(made: Bench, edges: list[datetime], case: Case, whole: Counter[str]) -> None:
     """Check the pieces between the edges, and that together they are the whole."""
     together: Counter[str] = Counter()
     for since, until in pairwise(edges):
-        found, tally = made.export(since, until, *case.options)
-        must, may = made.truths(since, until)
-        assert found <= may, "records that are not of the window, or twice"
-        assert must <= found or (case.said and tally.gaps), "records are missing, and nothing was said"
-        assert case.said or not tally.gaps
-        together += found
-    whole, tally = made.export(edges[0], edges[-1], *case.options)
-    must, may = made.truths(edges[0], edges[-1])
-    assert whole <= may
-    assert must <= whole or (case.said and tally.gaps)
+        together += exported(made, since, until, case)
     assert case.said or together == whole
+
+
+def drawn(name: str, since: datetime, until: datetime, count: int) -> list[datetime]:
+    """Return instants that are drawn anew for each name, and are the same on every run."""
+    rng = random.Random(name)  # noqa: S311 - the same on every run
+    return [since + (until - since) * rng.random() for _ in range(count)]
 
 
 @pytest.mark.parametrize(("subject", "case"), CASES)
 def test_windows_tile(subject: Subject, case: Case, tmp_path: Path) -> None:
     """However a window is cut, at the turn of the month or on a call's start, its pieces are the whole."""
     since = NOW - subject.back
-    instants = st.datetimes(since.replace(tzinfo=None), UNTIL.replace(tzinfo=None), timezones=st.just(UTC))
     exchange = lively(since, UNTIL)
     starts = sorted(
         datetime.fromtimestamp(leg.start // 1000, UTC).replace(microsecond=leg.start % 1000 * 1000)
         for leg in exchange.legs(since, UNTIL)
     )
     on_a_start = starts[len(starts) // 3]
+    cuts = [on_a_start, on_a_start + MILLISECOND / 2, MONTH - MILLISECOND / 1000, MONTH]
     with bench(subject, tmp_path, exchange) as made:
         made.switch(case.switches)
+        whole = exported(made, since, UNTIL, case)
+        check_tiles(made, sorted({since, *cuts, *drawn(f"{subject} {case}", since, UNTIL, 2), UNTIL}), case, whole)
 
-        @so_many(1 if case.switches else 5)
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_windows_tile_wherever_they_are_cut(subject: Subject, tmp_path: Path) -> None:
+    """Without any switch, the pieces of many more cuts are the whole."""
+    since = NOW - subject.back
+    instants = st.datetimes(since.replace(tzinfo=None), UNTIL.replace(tzinfo=None), timezones=st.just(UTC))
+    case = Case(())
+    with bench(subject, tmp_path, lively(since, UNTIL)) as made:
+        whole = exported(made, since, UNTIL, case)
+
+        @so_many(5)
         @given(st.lists(instants, min_size=1, max_size=3))
-        @example([on_a_start, on_a_start + timedelta(microseconds=500), MONTH - timedelta(microseconds=1), MONTH])
         def tile(cuts: list[datetime]) -> None:
-            check_tiles(made, sorted({since, *cuts, UNTIL}), case)
+            check_tiles(made, sorted({since, *cuts, UNTIL}), case, whole)
 
         tile()

@@ -166,7 +166,7 @@ def _load_httpx() -> None:
         try:
             import httpx  # noqa: F401, PLC0415 - start-up time: only when something is asked
         finally:
-            del sys.modules["httpx._main"]
+            sys.modules.pop("httpx._main", None)  # another thread may have loaded it meanwhile
 
 
 def host_in_ascii(name: str) -> str | None:

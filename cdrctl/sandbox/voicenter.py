@@ -641,6 +641,7 @@ class Voicenter:
         self.switched["limits"] = "on" if limits else "off"
         self._issued = 0
         self._spent: dict[str, deque[int]] = {}
+        self._records: dict[str, list[_Cdr]] = {}
 
     # what the server asks
 
@@ -893,13 +894,20 @@ class Voicenter:
             one
             for call in calls
             if call.end + SECOND >= lo
-            for one in _records_of(call)
+            for one in self._records_of(call)
             if lo <= one.second * SECOND < hi
             and one.end + lag + delay(late, "late", f"{one.id} {one.type}") <= now
             and not dropped(share, f"{one.id} {one.type}", one.end, now)
         ]
         found.sort(key=lambda one: (one.start, one.id, one.type))
         return found
+
+    def _records_of(self, call: Call) -> list[_Cdr]:
+        """Return what the service writes of a call, which is the same for every request."""
+        known = self._records.get(call.id)
+        if known is None:
+            known = self._records[call.id] = _records_of(call)
+        return known
 
     def _passes(self, one: _Cdr, asked: _Asked) -> bool:
         """Return whether a record is among those searched; keys that are absent or empty do not restrict."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -32,10 +33,8 @@ SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE, CALLS = 5, 15
 MAIN = [subject for subject in SUBJECTS if subject.call is subject.provider.calls[0]]
 each_provider = pytest.mark.parametrize("subject", MAIN, ids=lambda subject: subject.provider.name)
-each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-
-SHORT = {True: 0.08, False: 20.0}
-"""Seconds that a profile waits for bytes, where that is what is tried and where it is not."""
+QUICK, SLOW = ([fault for fault in FAULTS if fault.slow is slow] for slow in (False, True))
+each_fault = pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name.replace(" ", "-"))
 
 
 @contextmanager
@@ -59,47 +58,82 @@ def raw(made: Bench) -> Any:
     return made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl")
 
 
+def check_passing(made: Bench, proxy: Proxy, fault: Fault, nth: int) -> None:
+    """Check that everything comes, whichever request is hit; or, where the answer is wrong for good, nothing."""
+    name, spoiled = made.provider.name, proxy.spoiled
+    truth = counted(made.truth(SINCE, UNTIL))
+    proxy.fault(fault.spoil, nth=nth, times=1 if fault.slow else 2)
+    ran = raw(made)
+    assert proxy.spoiled > spoiled, ran.err
+    if fault.passes or fault.code(name) == 0:
+        assert ran.code in {0, *({7} & {fault.code(name)})}, ran.err
+    if ran.code == 0:
+        assert counted(ran.lines) == truth
+    else:
+        assert counted(ran.lines) <= truth
+
+
+def check_lasting(made: Bench, proxy: Proxy, fault: Fault, target: Path) -> None:
+    """Check that the run ends with its exit code and says why, and that a file stays as it was."""
+    name = made.provider.name
+    target.parent.mkdir()
+    target.write_text("as it was\n", encoding="utf-8")
+    proxy.fault(fault.spoil, nth=2)
+    ran = made.run(SINCE, UNTIL, "-o", str(target), "-vv")
+    assert proxy.spoiled, ran.err
+    assert ran.code == fault.code(name), ran.err
+    assert fault.words(name) in ran.err
+    assert "Traceback" not in ran.err
+    assert all(wait <= 901 for wait in made.clock.waits)
+    assert proxy.requests < 120  # Kazoo is tried at three single seconds before each wait
+    if ran.code:
+        assert target.read_text(encoding="utf-8") == "as it was\n"
+        assert "next: " in ran.err
+    else:
+        assert target.read_text(encoding="utf-8").count("\n") > CALLS
+    assert [one.name for one in target.parent.iterdir()] == ["cdrs.csv"]
+
+
 @each_provider
 @each_fault
 def test_a_fault_that_passes(subject: Subject, fault: Fault, tmp_path: Path) -> None:
     """Everything comes, whichever request was hit; or, where the answer is wrong for good, nothing and an exit code."""
-    for nth in (1, 2):
-        with through(subject, tmp_path, timeout=0.4 if fault.slow else 20.0) as (made, proxy):
-            truth = counted(made.truth(SINCE, UNTIL))
-            proxy.fault(fault.spoil, nth=nth, times=1 if fault.slow else 2)
-            ran = raw(made)
-            assert proxy.spoiled, ran.err
-            if fault.passes or fault.code(subject.provider.name) == 0:
-                assert ran.code in {0, *({7} & {fault.code(subject.provider.name)})}, ran.err
-            if ran.code == 0:
-                assert counted(ran.lines) == truth
-            else:
-                assert counted(ran.lines) <= truth
+    with through(subject, tmp_path, timeout=20.0) as (made, proxy):
+        for nth in (1, 2):
+            check_passing(made, proxy, fault, nth)
 
 
 @each_provider
 @each_fault
 def test_a_fault_that_lasts(subject: Subject, fault: Fault, tmp_path: Path) -> None:
     """The run ends with its exit code and says why; a file stays as it was, and no half one is left."""
-    name = subject.provider.name
-    target = tmp_path / "out" / "cdrs.csv"
-    target.parent.mkdir()
-    target.write_text("as it was\n", encoding="utf-8")
-    with through(subject, tmp_path, timeout=SHORT[fault.slow]) as (made, proxy):
-        proxy.fault(fault.spoil, nth=2)
-        ran = made.run(SINCE, UNTIL, "-o", str(target), "-vv")
-        assert proxy.spoiled, ran.err
-        assert ran.code == fault.code(name), ran.err
-        assert fault.words(name) in ran.err
-        assert "Traceback" not in ran.err
-        assert all(wait <= 901 for wait in made.clock.waits)
-        assert proxy.requests < 120  # Kazoo is tried at three single seconds before each wait
-        if ran.code:
-            assert target.read_text(encoding="utf-8") == "as it was\n"
-            assert "next: " in ran.err
-        else:
-            assert target.read_text(encoding="utf-8").count("\n") > CALLS
-        assert [one.name for one in target.parent.iterdir()] == ["cdrs.csv"]
+    with through(subject, tmp_path, timeout=20.0) as (made, proxy):
+        check_lasting(made, proxy, fault, tmp_path / "out" / "cdrs.csv")
+
+
+@pytest.mark.parametrize("fault", SLOW, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_a_fault_that_takes_time(fault: Fault, tmp_path: Path) -> None:
+    """The same of faults that are waited for in real time: all providers are asked at the same time."""
+
+    def passes(subject: Subject, nth: int, folder: Path) -> None:
+        with through(subject, folder, timeout=0.4) as (made, proxy):
+            check_passing(made, proxy, fault, nth)
+
+    def lasts(subject: Subject, _nth: int, folder: Path) -> None:
+        with through(subject, folder, timeout=0.08, max_wait="3s") as (made, proxy):
+            check_lasting(made, proxy, fault, folder / "out" / "cdrs.csv")
+
+    with ThreadPoolExecutor(3 * len(MAIN)) as pool:
+        under_way = {}
+        for subject in MAIN:
+            for nth, check in enumerate((lasts, passes, passes)):
+                folder = tmp_path / f"{subject.provider.name}-{nth}"
+                folder.mkdir()
+                under_way[folder.name] = pool.submit(check, subject, nth, folder)
+    for name, checked in under_way.items():
+        if error := checked.exception():
+            error.add_note(f"in the case {name}: 0 is a fault that lasts, 1 and 2 the request that it hits once")
+            raise error
 
 
 def paging(made: Bench, proxy: Proxy, fault: PageFault) -> None:

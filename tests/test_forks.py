@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -198,3 +200,28 @@ def test_without_a_server_it_is_the_program_itself(host: Host) -> None:
     words[4] = str(host.folder / "nobody")
     ran = subprocess.run([*words, "--version"], env=host.environ, capture_output=True, check=True)
     assert ran.stdout.startswith(b"cdrctl ")
+
+
+@pytest.mark.parametrize("kind", ["own", "other"])
+def test_a_fork_has_the_terminal_that_it_is_given(host: Host, kind: Literal["own", "other"]) -> None:
+    look = "(cut -d' ' -f1,5-8 /proc/$PPID/stat; tty; exec 2>/dev/null; : </dev/tty && echo own) > seen; exit 1"
+    host.configure({"acme": {"provider": "webex", "access_token_command": look}})
+    ours, theirs = pty.openpty()
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with ended(host.start("webex", "cdrs", "--since", "26h", itself=False, terminal=kind, **streams)) as running:
+        assert running.wait(PATIENCE) == 6
+    os.close(ours)
+    os.close(theirs)
+    numbers, *said = (host.folder / "seen").read_text(encoding="utf-8").splitlines()
+    itself, group, session, terminal, foreground = map(int, numbers.split())
+    assert (itself == group == session == foreground and terminal != 0 and said[-1] == "own") == (kind == "own")
+    assert (terminal == 0 and said[-1] != "own") == (kind == "other")
+
+
+def test_at_a_terminal_it_is_the_program_itself_unless_that_is_said(host: Host) -> None:
+    ours, theirs = pty.openpty()
+    with ended(serving(host, stdin=theirs)) as running:
+        heard(running, b"serving on")
+        assert b"tests.program" in Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")
+    os.close(ours)
+    os.close(theirs)

@@ -91,7 +91,7 @@ def at_a_terminal(host: Host, *words: str, columns: int = 80, **environ: str) ->
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     # The first terminal that the first process of a session opens becomes that session's.
     variables = {**host.environ, **environ}
-    command = forks.command(variables, terminal=True)
+    command = forks.command(variables, terminal="own")
     if command == COMMAND:
         command = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs), *COMMAND)
     process = subprocess.Popen(

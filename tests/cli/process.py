@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
@@ -59,11 +59,14 @@ class Host:
         (self.folder / "meddling" / "sitecustomize.py").write_text(code, encoding="utf-8")
         self.environ["PYTHONPATH"] = os.pathsep.join([str(self.folder / "meddling"), str(ROOT)])
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start a command; it is killed with `ended`."""
+    def start(
+        self, *words: str, itself: bool = True, terminal: Literal["", "own", "other"] = "", **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a command, the program itself or a fork with this terminal; `ended` kills it."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
         environ = {**self.environ, **options.pop("environ", {})}
-        return subprocess.Popen([*CDRCTL, *words], cwd=self.folder, env=environ, **options)
+        command = CDRCTL if itself else forks.command(environ, terminal=terminal)
+        return subprocess.Popen([*command, *words], cwd=self.folder, env=environ, **options)
 
     def run(self, *words: str, itself: bool = False, **options: Any) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end, in a fork unless the program itself is to be started."""

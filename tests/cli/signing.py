@@ -72,7 +72,7 @@ class Office:
 
     def login(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start a sign-in."""
-        options = {"stdout": subprocess.PIPE, **options}
+        options = {"stdout": subprocess.PIPE, "itself": False, **options}
         return self.host.start("profile", "login", PROFILE, *words, **options)
 
     def export(self, *words: str) -> subprocess.CompletedProcess[bytes]:

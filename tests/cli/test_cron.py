@@ -15,7 +15,8 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
-from tests.program import COMMAND, now, shared
+from tests import forks
+from tests.program import now, shared
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cron.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -44,14 +45,14 @@ def home(tmp_path: Path, provider: Sandbox) -> Path:
     config.chmod(0o600)
     program = tmp_path / "bin" / "cdrctl"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(forks.command(surroundings(tmp_path)))} "$@"\n')
     program.chmod(0o700)
     return tmp_path
 
 
-def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as cron does: /bin/sh, and hardly a variable."""
-    environ = {
+def surroundings(home: Path) -> dict[str, str]:
+    """Return the environment that cron gives: hardly a variable."""
+    return {
         "HOME": str(home),
         "PATH": f"{home / 'bin'}:/usr/bin:/bin",
         "SHELL": "/bin/sh",
@@ -60,8 +61,12 @@ def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
         "CDRCTL_CONFIG": str(home / ".config" / "cdrctl" / "config.toml"),
         **shared(),
     }
+
+
+def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as cron does, by /bin/sh."""
     return subprocess.run(
-        ["/bin/sh", "-c", command], env=environ, cwd=home, capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", command], env=surroundings(home), cwd=home, capture_output=True, text=True, check=False
     )
 
 

@@ -55,54 +55,54 @@ def provider() -> Iterator[Stalling]:
 # Signals
 
 
-def stalled(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+def stalled(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     provider.stall("kazoo", nth=2)
-    running = host.start("kazoo", "cdrs", *A_DAY, "-o", "old.csv")
+    running = host.start("kazoo", "cdrs", *A_DAY, "-o", "old.csv", itself=itself)
     provider.wait()
     return running
 
 
-def told_to_come_later(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+def told_to_come_later(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     provider.sandbox.fail("webex", 429, times=100, headers={"Retry-After": "290"})
-    running = host.start("webex", "cdrs", *A_DAY, "-o", "old.csv")
+    running = host.start("webex", "cdrs", *A_DAY, "-o", "old.csv", itself=itself)
     heard(running, b"trying again in 29")
     return running
 
 
-def waiting_for_a_turn(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+def waiting_for_a_turn(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     paced = {key: value for key, value in provider.settings("webex").items() if key != "requests_per_minute"}
     host.configure({"webex": paced})
-    running = host.start("webex", "cdrs", "--since", "29d", "-o", "old.csv", "-v")
+    running = host.start("webex", "cdrs", "--since", "29d", "-o", "old.csv", "-v", itself=itself)
     heard(running, b"that is as fast as Webex may be asked")
     return running
 
 
-def syncing(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+def syncing(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     provider.stall(*PROVIDERS, nth=2)
-    running = host.start("sync", "--all", "--into", "archive")
+    running = host.start("sync", "--all", "--into", "archive", itself=itself)
     provider.wait(len(PROVIDERS))
     return running
 
 
-def side_by_side(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+def side_by_side(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     """Twice as many profiles as there are providers: they must not be waited for one after the other."""
     twice = {f"{name}-{n}": provider.settings(name) for name in PROVIDERS for n in (1, 2)}
     host.configure(twice)
     provider.stall(*PROVIDERS)
-    running = host.start("export", "--all", *A_DAY, "-o", "old.csv")
+    running = host.start("export", "--all", *A_DAY, "-o", "old.csv", itself=itself)
     provider.wait(len(twice))
     return running
 
 
-def reporting(host: Host, provider: Stalling) -> subprocess.Popen[bytes]:
+def reporting(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     provider.sandbox.switch("portsip", "report_delay", "100000")
-    running = host.start(*REPORT.split(), "-o", "old.csv", "-v")
+    running = host.start(*REPORT.split(), "-o", "old.csv", "-v", itself=itself)
     heard(running, b"is making the report")
     return running
 
 
-def serving(host: Host, _provider: Stalling | None = None) -> subprocess.Popen[bytes]:
-    running = host.start("sandbox", "serve")
+def serving(host: Host, _provider: Stalling | None = None, *, itself: bool = True) -> subprocess.Popen[bytes]:
+    running = host.start("sandbox", "serve", itself=itself)
     heard(running, b"serving on")
     return running
 
@@ -111,18 +111,23 @@ MOMENTS = [serving, stalled, told_to_come_later, waiting_for_a_turn, syncing, si
 """What a command may be at when it is told to end."""
 
 
-@pytest.mark.parametrize("signals", [[INT], [TERM], [INT, INT, TERM, HUP]], ids=["ctrl-c", "term", "all-at-once"])
+@pytest.mark.parametrize(
+    ("signals", "itself"),
+    [([INT], True), ([TERM], False), ([INT, INT, TERM, HUP], False)],
+    ids=["ctrl-c", "term", "all-at-once"],
+)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_signal_ends_it_soon_and_nothing_half_is_left(
     host: Host,
     provider: Stalling,
-    moment: Callable[[Host, Stalling], subprocess.Popen[bytes]],
+    moment: Callable[..., subprocess.Popen[bytes]],
     signals: Sequence[signal.Signals],
+    itself: bool,  # noqa: FBT001 - a case
 ) -> None:
     old = host.folder / "old.csv"
     old.write_text("old", encoding="utf-8")
     host.configure({name: provider.settings(name) for name in PROVIDERS})
-    with ended(moment(host, provider)) as running:
+    with ended(moment(host, provider, itself=itself)) as running:
         for number in signals:
             running.send_signal(number)
         _, said = running.communicate(timeout=SOON)
@@ -308,7 +313,7 @@ def test_a_full_disk_for_any_data_is_said_by_the_exit_code(host: Host, words: st
     ],
 )
 def test_closed_streams_never_end_in_a_traceback(host: Host, line: str, code: int) -> None:
-    ran = host.shell(line)
+    ran = host.shell(line, itself=True)
     assert ran.returncode == code, ran.stderr
     assert b"Traceback" not in ran.stderr
     assert host.left_over() == []
@@ -462,7 +467,8 @@ def on_a_terminal(host: Host, *words: str, columns: int = 40, stdout: int | None
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, columns, 0, 0))
     everywhere = theirs if stdout is None else stdout
-    with ended(host.start(*words, stdin=theirs, stdout=everywhere, stderr=theirs, environ=environ)) as running:
+    streams = {"stdin": theirs, "stdout": everywhere, "stderr": theirs}
+    with ended(host.start(*words, itself=False, terminal="other", environ=environ, **streams)) as running:
         os.close(theirs)
         shown = b""
         while select.select([ours], [], [], PATIENCE)[0]:
@@ -547,7 +553,10 @@ def test_very_many_profiles_are_exported_side_by_side(crowded: Host) -> None:
     crowded.config.chmod(0o644)
     few = [word for n in range(200) for word in ("-p", f"tenant-{n:04}")]
     words = ("export", *few, "--since", "3h", "--until", "150m", "--limit", "1")
-    with (crowded.folder / "said").open("wb+") as said, ended(crowded.start(*words, stderr=said)) as running:
+    with (
+        (crowded.folder / "said").open("wb+") as said,
+        ended(crowded.start(*words, itself=False, stderr=said)) as running,
+    ):
         running.wait(PATIENCE)
         said.seek(0)
         messages = said.read()

@@ -21,8 +21,10 @@ import pytest
 from cdrctl.cli.login import has_browser
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox.wire import Reply, Request
-from tests.cli.process import CDRCTL, PATIENCE, ended, heard, hearing
+from tests import forks
+from tests.cli.process import PATIENCE, ended, heard, hearing
 from tests.cli.signing import PROFILE, Office, a_browser, an_office, decided, page_in, page_of, parameters, visited
+from tests.program import COMMAND
 
 SOON = 5
 
@@ -245,7 +247,7 @@ def test_what_the_service_repeats_of_a_request_is_not_shown(office: Office) -> N
 
 
 def test_a_redirect_uri_that_is_not_registered_never_comes_back(office: Office) -> None:
-    with ended(office.login("--no-browser", "--redirect-uri", f"{office.uri}/other")) as running:
+    with ended(office.login("--no-browser", "--redirect-uri", f"{office.uri}/other", itself=True)) as running:
         assert "redirect_uri" in visited(page_of(running)).text
         running.send_signal(signal.SIGINT)
         code, _, err = finished(running)
@@ -318,7 +320,7 @@ def test_nobody_is_waited_for_without_end(office: Office) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_wait_at_once_and_nothing_is_kept(office: Office, number: signal.Signals) -> None:
-    with ended(office.login("--no-browser")) as running:
+    with ended(office.login("--no-browser", itself=True)) as running:
         page_of(running)
         running.send_signal(number)
         _, err = running.communicate(timeout=SOON)
@@ -391,7 +393,7 @@ def test_a_new_profile_is_made_from_settings_and_signs_in(office: Office) -> Non
     settings = {name: value for name, value in office.settings.items() if name not in {"provider", "client_secret"}}
     given = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     given += ["--set", "client_secret_command=printf EXAMPLE-WEBEX-SECRET"]
-    with ended(office.host.start("profile", "login", "new", "--no-browser", *given)) as running:
+    with ended(office.host.start("profile", "login", "new", "--no-browser", *given, itself=False)) as running:
         visited(decided(page_of(running)))
         code, _, err = finished(running)
     assert code == 0, err
@@ -588,10 +590,17 @@ class Terminal:
 @contextmanager
 def on_a_terminal(office: Office, *words: str) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
-    prepared = [sys.executable, "-c", WITH_A_TERMINAL, *CDRCTL, "profile", "login", *words]
     environ = {**office.host.environ, "COLUMNS": "80"}
+    command = forks.command(environ, terminal="own")
+    if command == COMMAND:
+        command = (sys.executable, "-c", WITH_A_TERMINAL, *COMMAND)
     started = subprocess.Popen(
-        prepared, cwd=office.host.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs
+        [*command, "profile", "login", *words],
+        cwd=office.host.folder,
+        env=environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     try:
         with ended(started) as running:
@@ -653,14 +662,14 @@ def test_on_a_terminal_the_prompt_can_be_left(office: Office, key: bytes) -> Non
 
 def test_what_the_sandbox_prints_for_the_sign_in_works_as_printed(office: Office) -> None:
     registered = ("--switch", f"webex.redirect_uri={office.uri}")
-    with ended(office.host.start("sandbox", "serve", *registered, stdout=subprocess.PIPE)) as serving:
+    with ended(office.host.start("sandbox", "serve", *registered, itself=False, stdout=subprocess.PIPE)) as serving:
         heard(serving, b"serving on")
         assert serving.stdout is not None
         printed = os.read(serving.stdout.fileno(), 65536).decode()
         lines = printed.partition("take away the # below.\n")[2].splitlines()
         assert all(line.startswith("# ") for line in lines)
         office.host.config.write_text("\n".join(line[2:] for line in lines), encoding="utf-8")
-        with ended(office.host.start("profile", "login", "sandbox-login", "--no-browser")) as running:
+        with ended(office.host.start("profile", "login", "sandbox-login", "--no-browser", itself=False)) as running:
             visited(decided(page_of(running)))
             code, _, err = finished(running)
     assert code == 0, err

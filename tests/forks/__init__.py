@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from tests.program import COMMAND, FAKED
 
@@ -35,12 +36,13 @@ def reads_at_start(environ: Mapping[str, str]) -> set[str]:
     return {name for name in environ if name.startswith(begins)}
 
 
-def command(environ: Mapping[str, str], *, terminal: bool = False) -> tuple[str, ...]:
+def command(environ: Mapping[str, str], *, terminal: Literal["", "own", "other"] = "") -> tuple[str, ...]:
     """Return the words that run the program in this environment and wait for its end.
 
     Args:
         environ: The environment in which it will run.
-        terminal: Whether its standard streams are a terminal that is to be its own.
+        terminal: Where its standard streams are a terminal: whether that is to be its own, which Ctrl-C comes from, or
+            is no more to it than a file.
     """
     names = reads_at_start(environ)
     usual = all(name in USUAL or name.startswith("FAKETIME") for name in names)
@@ -49,7 +51,7 @@ def command(environ: Mapping[str, str], *, terminal: bool = False) -> tuple[str,
     key = tuple((name, environ[name]) for name in sorted(names))
     if key not in _servers:
         _servers[key] = _started({name: environ[name] for name in sorted(names | ({"FAKETIME"} & environ.keys()))})
-    return (sys.executable, "-I", "-S", CLIENT, _servers[key][0], "terminal" if terminal else "")
+    return (sys.executable, "-I", "-S", CLIENT, _servers[key][0], terminal)
 
 
 def _started(given: dict[str, str]) -> tuple[str, subprocess.Popen[bytes]]:

@@ -1,8 +1,8 @@
-"""`cdrctl` for a test, by a fork of a server that has loaded it: `python -I -S client.py ADDRESS KIND WORDS`.
+"""`cdrctl` for a test, by a fork of a server that has loaded it: `python -I -S client.py ADDRESS TERMINAL WORDS`.
 
 What a program gets from the process that starts it is handed over, and this process ends as the fork does. It becomes
-the program itself where a fork would not be the same: at a terminal, with other limits, or with signals ignored. With
-`terminal` for KIND the fork has the terminal to itself.
+the program itself where a fork would not be the same: with other limits, with signals ignored, or at a terminal; but
+with `own` for TERMINAL the fork has that to itself, and with `other` it is no more than a file.
 
 It is started for every command line, so it imports next to nothing: `signal` and `socket` would take twice as long as
 all the rest.
@@ -27,14 +27,14 @@ def limits() -> bytes:
 
 def main() -> None:
     """Run a command line in a fork, or in this process."""
-    address, kind, *words = sys.argv[1:]
+    address, terminal, *words = sys.argv[1:]
     with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - os.environ has what Python itself added
         environ = [one for one in file.read().split(b"\0") if one]
-    at_a_terminal = kind != "terminal" and any(map(os.isatty, (0, 1, 2)))
+    at_a_terminal = not terminal and any(map(os.isatty, (0, 1, 2)))
     ignoring = any(signal.getsignal(number) == signal.SIG_IGN for number in FORWARDED)
     if not at_a_terminal and not ignoring:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        status = asked(server, address, kind, words, environ)
+        status = asked(server, address, terminal, words, environ)
         server.close()
         if status is not None:
             end(status)
@@ -42,7 +42,7 @@ def main() -> None:
     os.execve(sys.executable, [sys.executable, "-m", "tests.program", *words], variables)  # noqa: S606
 
 
-def asked(server: socket.socket, address: str, kind: str, words: list[str], environ: list[bytes]) -> "int | None":
+def asked(server: socket.socket, address: str, terminal: str, words: list[str], environ: list[bytes]) -> "int | None":
     """Return how the fork ended, as `os.waitpid` has it, or None where there is none."""
     try:
         server.connect(address)
@@ -54,7 +54,7 @@ def asked(server: socket.socket, address: str, kind: str, words: list[str], envi
     mask = os.umask(0)
     os.umask(mask)
     given = [number for number in map(int, os.listdir("/proc/self/fd")) if inherited(number)]  # noqa: PTH208
-    parts = [kind.encode(), b"%d" % mask, limits(), b" ".join(b"%d" % number for number in given)]
+    parts = [terminal.encode(), b"%d" % mask, limits(), b" ".join(b"%d" % number for number in given)]
     parts += [b"%d" % len(words), *map(os.fsencode, words), *environ]
     message = b"\0".join(parts)
     descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in (here, *given))

@@ -103,8 +103,8 @@ class Request:
     """
 
     def __init__(self, message: bytes, descriptors: list[int]) -> None:
-        kind, mask, limits, given, count, *rest = message.split(b"\0")
-        self.at_a_terminal = kind == b"terminal"
+        terminal, mask, limits, given, count, *rest = message.split(b"\0")
+        self.has_a_terminal = terminal == b"own"
         self.mask = int(mask)
         self.limits = limits
         self.folder, *inherited = descriptors
@@ -131,7 +131,7 @@ class Request:
         os.environ.clear()
         os.environ.update({**added, **self.environ})
         time.tzset()
-        if self.at_a_terminal:
+        if self.has_a_terminal:
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         for number, name in enumerate(("stdin", "stdout", "stderr")):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from cdrctl import seen
 from cdrctl.export import (
     LONG_CALL,
     RECENT,
@@ -112,9 +113,12 @@ def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> N
     assert keys_of({}, [digest, *beside])[0] != digest
 
 
-@pytest.mark.parametrize("size", [1, 100, 5000])
-def test_what_was_seen_takes_the_same_memory_however_much_it_is(size: int) -> None:
-    count = 150_000
+@pytest.mark.parametrize("size", [1, 100, 500])
+def test_what_was_seen_takes_the_same_memory_however_much_it_is(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the identities are kept near, and a tenth of the bytes is allowed: 10 MB for what is really kept."""
+    assert seen.NEAR == 20_000
+    monkeypatch.setattr(seen, "NEAR", 2_000)
+    count = 15_000
 
     def pages() -> Iterator[Piece]:
         for page in range(count // size):
@@ -134,13 +138,13 @@ def test_what_was_seen_takes_the_same_memory_however_much_it_is(size: int) -> No
         held = rows(pages(), CALL, raw(), DAY, tally, lambda *_: None)
         taken = {}
         for _ in held:
-            if tally.records % 50_000 == 0:
+            if tally.records % 5_000 == 0:
                 taken[tally.records] = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
     assert len(taken) == 3
-    assert max(taken.values()) < 10_000_000
-    assert taken[count] < taken[50_000] + 3_000_000
+    assert max(taken.values()) < 1_000_000
+    assert taken[count] < taken[5_000] + 300_000
 
 
 def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:

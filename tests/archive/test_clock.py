@@ -14,7 +14,7 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.archive.intervals import Reading, believed
 from cdrctl.errors import ProviderError
-from cdrctl.sandbox import Sandbox
+from cdrctl.sandbox import Exchange, Sandbox
 from cdrctl.windows import Window
 from tests.archive.test_sync import CALL, NOW, Bench, bench, call
 from tests.support import HandClock, Shell
@@ -22,6 +22,7 @@ from tests.support import HandClock, Shell
 __all__ = ["bench"]
 
 FIRST_NIGHT = datetime(2026, 11, 10, 2, 30, tzinfo=UTC)
+FEW_CALLS = Exchange(1, volume=0.1)
 SHIFTS = [timedelta(hours=1), timedelta(days=2), timedelta(days=40)]
 
 
@@ -32,7 +33,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def providers(clock: HandClock) -> Iterator[Sandbox]:
-    with sandbox.start(now=clock) as running:
+    with sandbox.start(now=clock, exchange=FEW_CALLS) as running:
         yield running
 
 

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import openpyxl
 import pytest
+import xlsxwriter.worksheet
 from hypothesis import example, given
 
 from cdrctl.errors import OutputError
@@ -117,14 +118,24 @@ def test_the_header_stays_in_view_and_filters() -> None:
     assert [cell.font.bold for cell in sheet[1]] == [True, True]
 
 
-@pytest.mark.slow
-def test_a_further_sheet_takes_what_one_cannot() -> None:
-    page = [["x"]] * 65_536
-    out = written("xlsx", schema("a"), [page] * 16)
-    book = openpyxl.load_workbook(io.BytesIO(out), read_only=True)
-    assert book.sheetnames == ["records", "records 2"]
-    counts = [sum(1 for _ in sheet.iter_rows(values_only=True)) for sheet in book]
-    assert counts == [xlsx.ROWS, 2]
+def test_a_sheet_has_as_many_rows_as_the_format_allows() -> None:
+    sheet = xlsxwriter.worksheet.Worksheet()
+    assert xlsx.ROWS == sheet.xls_rowmax == 1_048_576
+
+
+@pytest.mark.parametrize(
+    ("records", "counts"), [(0, [1]), (8, [9]), (9, [10]), (10, [10, 2]), (18, [10, 10]), (19, [10, 10, 2])]
+)
+def test_a_further_sheet_takes_what_one_cannot(
+    records: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx, "ROWS", 10)
+    numbers = [[str(at)] for at in range(records)]
+    book = openpyxl.load_workbook(io.BytesIO(written("xlsx", schema("a"), [numbers[:6], numbers[6:]])), read_only=True)
+    assert book.sheetnames == ["records", "records 2", "records 3"][: len(counts)]
+    rows = [[row[0] for row in sheet.iter_rows(values_only=True)] for sheet in book]
+    assert [len(sheet) for sheet in rows] == counts
+    assert [value for sheet in rows for value in sheet[1:]] == [str(at) for at in range(records)]
     book.close()
 
 

@@ -21,8 +21,9 @@ from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.cli.selection import Excluded, Selection, Tags
 from cdrctl.cli.together import Part, connect_part, selected_parts, usual_options
-from cdrctl.errors import IncompleteError, OutputError, TemporaryError, UsageError, near
+from cdrctl.errors import IncompleteError, OutputError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
+from cdrctl.threads import started
 
 if TYPE_CHECKING:
     from cdrctl.archive.calendar import Covered
@@ -350,22 +351,12 @@ def _side_by_side(
         )
     try:
         for thread in threads:
-            _start(thread)
+            started([thread])
         for thread in threads:
             while thread.is_alive():
                 thread.join(POLL_SECONDS)
     finally:
         enough.set()
-
-
-def _start(thread: threading.Thread) -> None:
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise TemporaryError(
-            f"the system starts no further thread: {error}",
-            hint="raise the limit of processes (ulimit -u), or name fewer profiles at once; then run it again",
-        ) from None
 
 
 def _teller(session: Session, about: str) -> Callable[[str, str], None]:

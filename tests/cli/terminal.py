@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ from tests.cli.process import CDRCTL, PATIENCE, Host
 
 NUMBERS = itertools.count()
 PROMPT = "$>"
+LOOK_AGAIN = 0.5
+"""Seconds after which the screen is looked at again though nothing was written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,12 @@ class Screen:
     Args:
         socket: The name of its tmux server, which is nobody else's.
         host: Whose home and environment it has.
+        written: A pipe with everything that is written to the terminal.
     """
 
     socket: str
     host: Host
+    written: int
 
     def tmux(self, *words: str) -> str:
         """Return what a tmux command said."""
@@ -71,6 +76,8 @@ class Screen:
         until = time.monotonic() + PATIENCE
         while not re.search(words, shown := self.text(**how), re.MULTILINE):
             assert time.monotonic() < until, f"no {words!r} on the screen:\n{shown}"
+            if select.select([self.written], [], [], LOOK_AGAIN)[0]:
+                os.read(self.written, 1_000_000)
         return shown
 
     def resize(self, width: int, height: int) -> None:
@@ -85,13 +92,16 @@ def terminal(
     """Return a terminal with a shell at its prompt, as a context that leaves no process behind."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
-    screen = Screen(f"cdrctl-{os.getpid()}-{next(NUMBERS)}", host)
+    pipe = host.folder / ".written"
+    os.mkfifo(pipe)
+    screen = Screen(f"cdrctl-{os.getpid()}-{next(NUMBERS)}", host, os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
     variables = {**host.environ, "LANG": "C.UTF-8", "TERM": "screen-256color", "PS1": f"{PROMPT} ", **(environ or {})}
     shell = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "bash", "--norc", "--noprofile"]
     try:
         screen.tmux(
             *("new-session", "-d", "-x", str(width), "-y", str(height), "-c", str(host.folder)),
             *("exec " + shlex.join(shell),),
+            *(";", "pipe-pane", "-t", "0", f"exec cat > {shlex.quote(str(pipe))}"),
         )
         screen.shows(re.escape(PROMPT))
         screen.type(f'cdrctl() {{ {shlex.join(CDRCTL)} "$@"; }}; clear')
@@ -105,3 +115,5 @@ def terminal(
             timeout=PATIENCE,
             check=False,
         )
+        os.close(screen.written)
+        pipe.unlink()

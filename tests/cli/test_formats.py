@@ -27,6 +27,10 @@ from tests.cli.process import a_host, ended, hearing, stalling
 from tests.cli.run import NOW, Ran, run
 
 DAY = ("--since", "yesterday", "--until", "today")
+AFTERNOON = ("--since", "2026-11-19T12:00Z", "--until", "2026-11-20")
+"""When the sandbox's calls have every kind of value that those of the day have."""
+BUSIEST = ("--since", "2026-11-19T15:00Z", "--until", "2026-11-19T19:00Z")
+"""When those of all providers together have."""
 MAIN = [(name, load(name).calls[0].name) for name in PROVIDERS]
 OTHERS = [("callgear", "costs"), ("callgear", "calls"), ("webex", "stream"), ("kazoo", "interactions")]
 FORMATS = ("parquet", "xlsx", "sqlite", "duckdb")
@@ -86,7 +90,7 @@ def ok(ran: Ran) -> Ran:
 @pytest.mark.parametrize(("provider", "call"), [*MAIN, *OTHERS])
 def test_every_format_has_the_records_of_json_lines(provider: str, call: str, tmp_path: Path) -> None:
     described = load(provider).call(call)
-    window = ("--since", "10h") if call == "stream" else DAY
+    window = ("--since", "10h") if call == "stream" else AFTERNOON
     lines = ok(run(provider, call, "-p", "sandbox", *window, "--schema", "native")).lines
     wanted = sorted(plain(line, described.columns) for line in lines)
     assert wanted
@@ -100,11 +104,11 @@ def test_every_format_has_the_records_of_json_lines(provider: str, call: str, tm
 
 
 def test_the_common_schema_and_several_profiles_go_to_every_format(tmp_path: Path) -> None:
-    lines = ok(run("export", "-p", "sandbox", *DAY)).lines
+    lines = ok(run("export", "-p", "sandbox", *BUSIEST)).lines
     wanted = sorted(plain(line, COMMON) for line in lines)
     for form in FORMATS:
         path = tmp_path / f"calls.{form}"
-        ok(run("export", "-p", "sandbox", *DAY, "-o", path, *EVERY.get(form, ())))
+        ok(run("export", "-p", "sandbox", *BUSIEST, "-o", path, *EVERY.get(form, ())))
         assert sorted(plain(row, COMMON) for row in rows_of(path, form, COMMON_NAME)) == wanted, form
 
 
@@ -112,13 +116,13 @@ def test_the_common_schema_and_several_profiles_go_to_every_format(tmp_path: Pat
 def test_windows_that_overlap_make_no_record_twice_and_lose_none(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"calls.{form}"
     for since, until in (
-        ("2026-11-18", "2026-11-19T12:00"),
-        ("2026-11-19", "2026-11-20"),
-        ("2026-11-18", "2026-11-19"),
+        ("2026-11-18T20:00", "2026-11-19T10:00"),
+        ("2026-11-19", "2026-11-19T12:00"),
+        ("2026-11-18T20:00", "2026-11-19"),
     ):
         ok(run("webex", "cdrs", "-p", "sandbox", "--since", since, "--until", until, "-o", path))
         ok(run("export", "-p", "sandbox", "--since", since, "--until", until, "-o", path))
-    both = ("--since", "2026-11-18", "--until", "2026-11-20")
+    both = ("--since", "2026-11-18T20:00", "--until", "2026-11-19T12:00")
     for words, table in ((("webex", "cdrs"), "webex_cdrs"), (("export",), COMMON_NAME)):
         wanted = ok(run(*words, "-p", "sandbox", *both)).lines
         columns = load("webex").calls[0].columns if table == "webex_cdrs" else COMMON

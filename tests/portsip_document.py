@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from jsonschema_path import SchemaPath
 from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
+from openapi_core.validation.schemas import oas31_schema_validators_factory
 from openapi_core.validation.schemas.exceptions import InvalidSchemaValue
+from openapi_core.validation.schemas.factories import DialectSchemaValidatorsFactory
+from openapi_core.validation.schemas.validators import SchemaValidator
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 Row = dict[str, Any]
@@ -233,13 +237,30 @@ class _Answered:
         self.data = response.content
 
 
+class _Validators(DialectSchemaValidatorsFactory):
+    """Makes what checks values against a schema, once for each schema of a file."""
+
+    def __init__(self) -> None:
+        usual = oas31_schema_validators_factory
+        super().__init__(usual.schema_validator_cls, usual.default_jsonschema_dialect_id, usual.format_checker)
+        self.made: dict[tuple[object, ...], SchemaValidator] = {}
+
+    def create(self, spec: SchemaPath, schema: SchemaPath, *given: Any, **named: Any) -> SchemaValidator:
+        """Return what checks values against a schema."""
+        known = self.made.get(schema.parts)
+        if known is None:
+            known = self.made[schema.parts] = super().create(spec, schema, *given, **named)
+        return known
+
+
 class Document:
     """The file with its exemptions, or without some of them.
 
-    No object may have keys that the file does not name, and those of an answer have all that it names.
+    No object may have keys that the file does not name, and those of an answer have all that it names. Whether it is
+    valid as a whole is checked where all exemptions are made, and where `valid` says so.
     """
 
-    def __init__(self, without: Collection[str] = ()) -> None:
+    def __init__(self, without: Collection[str] = (), *, valid: bool = False) -> None:
         assert {one.name for one in EXEMPTIONS} >= set(without)
         self.document = copy.deepcopy(PLAIN)
         for operations in self.document["paths"].values():
@@ -249,7 +270,13 @@ class Document:
         for one in EXEMPTIONS:
             if one.name not in without:
                 one.mend(self.document)
-        config = Config(additional_properties_default_policy="forbid", extra_format_validators=_FORMATS)
+        config = Config(
+            additional_properties_default_policy="forbid",
+            extra_format_validators=_FORMATS,
+            schema_validators_factory=_Validators(),
+        )
+        if without and not valid:
+            config.spec_validator_cls = None
         self._openapi = OpenAPI.from_dict(self.document, config=config)
 
     def operation(self, method: str, path: str) -> tuple[str, Row]:
@@ -286,9 +313,9 @@ def path_of(request: httpx.Request) -> str:
 
 
 @cache
-def document(*without: str) -> Document:
+def document(*without: str, valid: bool = False) -> Document:
     """Return the file with its exemptions, those named left out."""
-    return Document(without)
+    return Document(without, valid=valid)
 
 
 def _beside(described: Row, response: httpx.Response) -> list[str]:

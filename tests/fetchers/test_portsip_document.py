@@ -142,7 +142,7 @@ def test_every_exemption_is_needed(traffic: Traffic, exemption: Exemption) -> No
     """Without it the file is not valid, or does not fit what is asked and answered."""
     if exemption.name == "a tag named twice":
         with pytest.raises(OpenAPIValidationError, match="Duplicate tag name"):
-            document(exemption.name)
+            document(exemption.name, valid=True)
     else:
         assert any(document(exemption.name).faults(one) for one in traffic.heard)
 

@@ -50,6 +50,11 @@ SchemaName = Literal["native", "common", "raw"]
 EXTRA = "extra"
 
 
+def number_of_records(count: int) -> str:
+    """Return a number of records in words: `1 record`, `5 records`."""
+    return "1 record" if count == 1 else f"{count} records"
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page of raw records, and what is known of all of them without being in them (such as their account).

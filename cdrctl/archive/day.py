@@ -17,6 +17,7 @@ from cdrctl.archive.store import UNKNOWN, UNPLACED, Archive, DayFile, Entry, is_
 from cdrctl.archive.twins import told_apart
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
+from cdrctl.records import number_of_records
 from cdrctl.windows import Window
 
 GONE_ALARM = timedelta(days=7)
@@ -174,13 +175,13 @@ def stored(
             error = source.clean(came.tally.gaps[0].what)
         elif missing:
             error = (
-                f"{missing} records that the file had before it was changed by another hand are neither in its lines "
-                f"nor at the provider; what it was is beside {path.name}"
+                f"another program changed {path.name}, and {number_of_records(missing)} of it could not be found in "
+                "its lines or at the provider; the changed file is kept beside it"
             )
         elif alarming:
             error = (
-                f"{alarming} records that the archive has are no longer at the provider; they are kept "
-                "(--allow-shrink lets them go)"
+                f"no longer at the provider, and kept in the archive: {number_of_records(alarming)} "
+                "(--allow-shrink removes what is gone)"
             )
         reading = Reading(
             came.window,
@@ -236,7 +237,7 @@ def _merge(
 
 def _note(missing: int) -> str:
     """Return the remark of a finished reading about records long gone; empty when there are none."""
-    return f"{missing} records are gone at the provider, and kept" if missing else ""
+    return f"no longer at the provider, and kept: {number_of_records(missing)}" if missing else ""
 
 
 def _saved(

@@ -35,6 +35,7 @@ from cdrctl.errors import (
     TemporaryError,
 )
 from cdrctl.fetchers import Call
+from cdrctl.records import number_of_records
 from cdrctl.windows import Window, rfc3339
 
 EDGE = timedelta(minutes=5)
@@ -233,8 +234,8 @@ def sync(
         count, named = sum(outcome.gone_on.values()), ", ".join(outcome.gone_on)
         source.tell(
             "warning",
-            f"{count} records that the archive has are no longer at the provider ({named}): they are kept; "
-            "--allow-shrink lets them go",
+            f"no longer at the provider, and kept in the archive: {number_of_records(count)} of {named}; "
+            "--allow-shrink removes what is gone",
         )
     return outcome
 

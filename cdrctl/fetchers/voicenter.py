@@ -73,6 +73,7 @@ from cdrctl.records import (
     check_records,
     fingerprint,
     iso_instant,
+    number_of_records,
     pick,
     read_boolean,
     read_decimal,
@@ -916,8 +917,7 @@ def check(client: Client, settings: VoicenterSettings) -> str:
     names = new_fields(reply.records, COLUMNS)
     if names:
         client.tell("warning", new_fields_warning(TITLE, "cdrs", names))
-    count = f"more than {MOST_RECORDS}" if reply.full else str(len(reply.records))
-    records = "1 record" if count == "1" else f"{count} records"
+    records = f"more than {MOST_RECORDS} records" if reply.full else number_of_records(len(reply.records))
     return f"signed in; {records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
 

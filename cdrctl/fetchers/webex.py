@@ -50,6 +50,7 @@ from cdrctl.records import (
     check_records,
     fingerprint,
     iso_instant,
+    number_of_records,
     pick,
     seconds_between,
 )
@@ -685,8 +686,7 @@ def check(client: Client, settings: WebexSettings) -> str:
     answer = next(_answers(FEED, client, Way(settings, SMALLEST_PAGE), asked, ""))
     link = next_link(answer)
     count = max(_total(link), len(_records(answer, more=link is not None)))
-    records = "1 record" if count == 1 else f"{count} records"
-    return f"signed in; {records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
+    return f"signed in; {number_of_records(count)} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
 
 # The record

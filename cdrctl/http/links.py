@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from urllib.parse import urljoin
 
-_TARGET = re.compile(r"<+([^<>]*)>")
+_TARGET = re.compile(r"<([^<>]*)>")
 _PARAMETER = re.compile(
     r"""\s*;\s*(?P<name>[\w!#$&+.^`|~*-]+)"""
     r"""(?:\s*=\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<plain>[^\s;,<>"']*)))?"""

@@ -247,6 +247,31 @@ def test_an_index_tells_what_was_cut_off_where_the_ledger_is_gone_too(any_form: 
     assert "20 records" in outcome.failed[DAY]
 
 
+@pytest.mark.parametrize("odd", ["no record", "of another day", "cut off"])
+def test_what_cannot_be_read_is_told_though_nothing_else_is_known_of_the_file(any_form: Bench, odd: str) -> None:
+    had = named(any_form)
+    text = text_of(any_form)
+    if odd == "no record":
+        content = write(any_form, text + "{ this is no record\n")
+    elif odd == "of another day":
+        content = write(any_form, text + text.splitlines()[-1].replace("2026-11-11", "2026-11-01") + "\n")
+    elif any_form.archive.form.endswith(".gz"):
+        content = gzip.compress(text.encode())[:-9]
+        any_form.path(DAY).write_bytes(content)
+    else:
+        content = write(any_form, text + '{"id": "r')
+    for path in [*indexes(any_form), *any_form.archive.folder.glob("ledger.sqlite3*")]:
+        path.unlink()
+    any_form.ledger.close()
+    rebuild_ledger(any_form.archive, {"acme": "test"}, NOW)
+    any_form.ledger = Ledger(any_form.archive.folder)
+    outcome = any_form.sync(since=NOW - timedelta(days=2))
+    assert list(outcome.failed) == [DAY]
+    assert "1 record " in outcome.failed[DAY]
+    assert named(any_form) == had
+    assert any_form.aside(DAY).read_bytes() == content
+
+
 def test_what_another_hand_wrote_is_put_in_order(any_form: Bench) -> None:
     """Changed, deleted, doubled and moved lines, blank ones, other line ends."""
     had = named(any_form)

@@ -15,9 +15,9 @@ from cdrctl import sandbox
 from cdrctl.archive.owner import Account, is_proven, owner_of, written_down
 from cdrctl.archive.store import Archive
 from cdrctl.cli.account import account_of
-from cdrctl.errors import ConfigurationError
+from cdrctl.errors import ConfigurationError, IncompleteError
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.records import Column
+from cdrctl.records import Column, Gap
 from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.test_sync import Bench, bench, call
 from tests.support import HandClock, Ran, Shell
@@ -238,6 +238,20 @@ def test_an_account_that_cannot_be_compared_any_more_is_not_taken(bench: Bench) 
         bench.sync()
     bench.sync(adopt=True)
     bench.sync()
+
+
+def test_an_answer_with_gaps_does_not_tell_which_account_it_is_of(bench: Bench) -> None:
+    bench.account = Account("test", "host", {}, "first")
+    bench.sync()
+    had = bench.kept()
+    theirs, bench.records = bench.records, []
+    bench.account = Account("test", "host", {}, "second")
+    bench.fault = lambda _window: Gap("a part is missing")
+    with pytest.raises(IncompleteError):
+        bench.sync()
+    assert bench.kept() == had
+    bench.records, bench.fault = theirs, lambda _window: None
+    assert bench.sync().failed == {}
 
 
 def test_an_archive_without_records_takes_any_key(bench: Bench) -> None:

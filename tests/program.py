@@ -24,6 +24,9 @@ NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 BEGAN = "TESTS_CLOCK_BEGAN"
 """The environment variable with what the monotonic clock, which all processes share, showed at that instant."""
 
+HURRIES = "TESTS_CLOCK_HURRIES"
+"""The environment variable by which a child does not wait where it would, but moves its clock on instead."""
+
 FAKED = {"LD_PRELOAD", "NO_FAKE_STAT"}
 """Other environment variables of libfaketime than those whose names say so: `.ci/dates` sets them."""
 
@@ -66,9 +69,20 @@ def hand_over(world: Any) -> None:
     def this_world() -> Any:
         from cdrctl.http import Clock  # noqa: PLC0415 - not before signals are heeded
 
-        return replace(here(), clock=Clock(now=now))
+        return replace(here(), clock=Clock(now=now, **(_hurried() if os.environ.get(HURRIES) else {})))
 
     world.this_world = this_world
+
+
+def _hurried() -> dict[str, Any]:
+    """Return a way to wait in which no time passes but by the clock."""
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+        _began[0] -= seconds
+
+    return {"monotonic": lambda: time.monotonic() + passed[0], "sleep": sleep}
 
 
 def main() -> None:

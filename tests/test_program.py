@@ -45,3 +45,11 @@ def test_no_variable_changes_the_clock_of_the_program_itself(tmp_path: Path) -> 
     shared = program.shared()
     environ = {**shared, program.BEGAN: str(float(shared[program.BEGAN]) - 10**9)}
     assert abs(since(tmp_path, REAL, environ) + timedelta(hours=1) - datetime.now(UTC)) < NEAR
+
+
+def test_who_hurries_waits_for_nothing_but_the_clock_goes_on() -> None:
+    before, hurried = program.now(), program._hurried()
+    monotonic = hurried["monotonic"]()
+    hurried["sleep"](10_000)
+    assert timedelta(seconds=10_000) <= program.now() - before < timedelta(seconds=20_000)
+    assert 10_000 <= hurried["monotonic"]() - monotonic < 20_000

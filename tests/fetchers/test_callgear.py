@@ -17,10 +17,11 @@ from hypothesis import given, settings as examples, strategies as some
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.export import Tally, rows
-from cdrctl.fetchers import Call, connect
+from cdrctl.fetchers import Call, callgear, connect
 from cdrctl.fetchers.callgear import CALLS, COSTS, LEGS, PROVIDER, CallGearSettings, filter_tree, sorting
 from cdrctl.http import Client, Clock
 from cdrctl.records import Done, Gap, Note, Page, Piece, common as common_schema, native, raw
+from cdrctl.sandbox.callgear import LARGEST_OFFSET
 from cdrctl.windows import Window, rfc3339
 
 DATA = Path(__file__).parents[1] / "data" / "callgear"
@@ -601,10 +602,18 @@ def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
     assert "200000" in gap.what
 
 
+@pytest.fixture
+def near(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A farthest offset that ten pages of a hundred rows reach: the arithmetic is that of the real one."""
+    assert callgear.FARTHEST_OFFSET == LARGEST_OFFSET == 100_000
+    monkeypatch.setattr(callgear, "FARTHEST_OFFSET", 1_000)
+    return callgear.FARTHEST_OFFSET
+
+
 @pytest.mark.parametrize("bounds", BOUNDS)
-def test_a_second_that_can_be_read_is_read_beside_full_ones(bounds: str) -> None:
-    """Two seconds of 60 000 rows each: one of them can be paged through, and both together cannot."""
-    per_second, seconds = 60_000, (0, 1)
+def test_a_second_that_can_be_read_is_read_beside_full_ones(bounds: str, near: int) -> None:
+    """Two seconds of rows: one of them can be paged through, and both together cannot."""
+    per_second, seconds = near * 6 // 10, (0, 1)
     texts = ["2026-11-18 09:00:00", "2026-11-18 09:00:01"]
     first = at("2026-11-18T08:00")
     service = Service()
@@ -624,31 +633,31 @@ def test_a_second_that_can_be_read_is_read_beside_full_ones(bounds: str) -> None
         return reply(body, rows, total)
 
     service.rules["get.call_legs_report"] = [listing] * 999
-    pieces = list(service.pieces(first, first + timedelta(seconds=2)))
+    pieces = list(service.pieces(first, first + timedelta(seconds=2), page_size=near // 10))
     found = {record["id"] for piece in pieces if isinstance(piece, Page) for record in piece.records}
     assert found == set(range(per_second * len(seconds)))
     assert not [piece for piece in pieces if isinstance(piece, Gap)]
-    assert max(params["offset"] for params in service.params) <= 100_000
+    assert max(params["offset"] for params in service.params) <= near
     assert len(service.asked) < 200
 
 
-def test_pages_without_a_total_that_reach_the_farthest_offset_are_asked_for_in_halves() -> None:
+def test_pages_without_a_total_that_reach_the_farthest_offset_are_asked_for_in_halves(near: int) -> None:
     texts = [f"2026-11-18 {number // 5:02}:{number % 5 * 12:02}:00" for number in range(5, 120)]
     service = Service()
 
     def listing(body: Wire) -> httpx.Response:
         params = body["params"]
         found = [n for n, text in enumerate(texts) if params["date_from"] <= text <= params["date_till"]]
-        numbers = range(found[0] * 1000, found[-1] * 1000 + 1000) if found else range(0)
+        numbers = range(found[0] * 10, found[-1] * 10 + 10) if found else range(0)
         page = numbers[params["offset"] : params["offset"] + params["limit"]]
-        return reply(body, [{"id": n, "start_time": texts[n // 1000]} for n in page])
+        return reply(body, [{"id": n, "start_time": texts[n // 10]} for n in page])
 
     service.rules["get.call_legs_report"] = [listing] * 99
-    pieces = list(service.pieces(SINCE, UNTIL))
+    pieces = list(service.pieces(SINCE, UNTIL, page_size=near // 10))
     found = {record["id"] for piece in pieces if isinstance(piece, Page) for record in piece.records}
-    assert found == set(range(115_000))
+    assert found == set(range(1_150))
     assert not [piece for piece in pieces if isinstance(piece, Gap)]
-    assert max(params["offset"] for params in service.params) <= 100_000
+    assert max(params["offset"] for params in service.params) <= near
 
 
 def test_a_span_that_is_refused_is_halved() -> None:
@@ -737,30 +746,32 @@ def test_a_total_that_falls_is_read_again() -> None:
     assert service.tally.gaps == []
 
 
-@pytest.mark.parametrize(("total", "divisible"), [(0, True), (10_000, True), (True, True), (0, False)])
-def test_a_wrong_total_does_not_hide_that_a_window_must_be_halved(total: Any, divisible: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(("total", "divisible"), [(0, True), ("a page", True), (True, True), (0, False)])
+def test_a_wrong_total_does_not_hide_that_a_window_must_be_halved(
+    total: Any,
+    divisible: bool,  # noqa: FBT001
+    near: int,
+) -> None:
     """Of a window with more rows than can be paged through; of a single second of them it is said."""
     texts = [f"2026-11-18 09:00:{second:02}" for second in (range(12) if divisible else [0] * 12)]
-    service = Service()
+    service, page = Service(), near // 10
 
     def listing(body: Wire) -> httpx.Response:
         params = body["params"]
         inside = [n for n, text in enumerate(texts) if params["date_from"] <= text <= params["date_till"]]
-        number = params["offset"] // 10_000
+        number = params["offset"] // page
         second = inside[number] if number < len(inside) else None
-        rows = (
-            [] if second is None else [{"id": second * 10_000 + n, "start_time": texts[second]} for n in range(10_000)]
-        )
-        return reply(body, rows, total)
+        rows = [] if second is None else [{"id": second * page + n, "start_time": texts[second]} for n in range(page)]
+        return reply(body, rows, page if total == "a page" else total)
 
     service.rules["get.call_legs_report"] = [listing] * 999
     first = at("2026-11-18T08:00")
     until = first + timedelta(seconds=12 if divisible else 1)
-    pieces = list(service.pieces(first, until, longest_call=timedelta(0)))
+    pieces = list(service.pieces(first, until, page_size=page, longest_call=timedelta(0)))
     found = {record["id"] for piece in pieces if isinstance(piece, Page) for record in piece.records}
     gaps = [piece for piece in pieces if isinstance(piece, Gap)]
-    assert max(params["offset"] for params in service.params) <= 100_000
-    assert len(found) == (120_000 if divisible else 110_000)
+    assert max(params["offset"] for params in service.params) <= near
+    assert len(found) == (12 * page if divisible else 11 * page)
     assert bool(gaps) is not divisible
 
 

@@ -50,7 +50,7 @@ def test_nobody_takes_the_call(subject: Subject, tmp_path: Path) -> None:
         for one in (first, second):
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
-        with through(subject, tmp_path, timeout=0.2) as (made, proxy):
+        with through(subject, tmp_path, timeout=0.2, max_wait="3s") as (made, proxy):
             settings = made.shell.config.read_text(encoding="utf-8").replace(f":{proxy.port}", f":{port}")
             made.shell.config.write_text(settings, encoding="utf-8")
             ran = raw(made)
@@ -82,7 +82,7 @@ def test_a_name_server_that_does_not_answer(subject: Subject, tmp_path: Path, mo
         ended.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    with through(subject, tmp_path, timeout=0.02) as (made, _), monkeypatch.context() as patched:
+    with through(subject, tmp_path, timeout=0.02, max_wait="3s") as (made, _), monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", slow)
         ran = raw(made)
         assert ran.code == 5
@@ -137,7 +137,7 @@ def test_certificates(
 @each_provider
 def test_https_to_a_server_of_http(subject: Subject, tmp_path: Path) -> None:
     """The server waits for a request while it has half of one: only our patience ends it."""
-    with through(subject, tmp_path, timeout=0.2) as (made, proxy):
+    with through(subject, tmp_path, timeout=0.2, max_wait="3s") as (made, proxy):
         settings = made.shell.config.read_text(encoding="utf-8").replace("http://127", "https://127")
         made.shell.config.write_text(settings, encoding="utf-8")
         ran = raw(made)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-FIRST_YEAR = 1990
-"""No provider has a call from before."""
+FIRST_YEAR = 2000
+"""No provider has a call from before it."""
 
 LAST_YEAR = 9998
 

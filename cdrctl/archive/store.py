@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from cdrctl import windows
 from cdrctl.archive.intervals import Reading
 from cdrctl.errors import OutputError, UsageError
+from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window
 from cdrctl.writers.access import keep_access
 
@@ -484,9 +485,6 @@ def reading_of(plain: Mapping[str, Any]) -> Reading:
 
 LARGEST = 2**63
 """No number of records is as large."""
-
-CENTURY = range(2000, 2100)
-"""The years that an archive can have days of."""
 
 
 def aware(text: Any) -> datetime:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdrctl import PROVIDERS
 from cdrctl.errors import CdrctlError, ConfigurationError, near
+from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Value, at_a_glance
 from cdrctl.seen import Span
 from cdrctl.windows import Window
@@ -79,7 +80,8 @@ def always(_what: str) -> bool:
     return True
 
 
-CENTURY = range(2000, 2100)
+CENTURY = range(FIRST_YEAR, 2100)
+"""The years in which calls can have started."""
 
 Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
 """From a client, settings, window and options to pieces; client and settings are None for a call that asks nobody."""

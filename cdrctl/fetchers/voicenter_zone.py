@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from cdrctl import windows
+from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records import Record, iso_instant, pick, read_integer, read_iso_time, unix_instant
 from cdrctl.windows import rfc3339
 
@@ -35,7 +36,6 @@ ZONE_LEAD = timedelta(hours=3)
 """How far Israel's clocks are ahead of UTC at most."""
 
 _ZONE = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*\Z", re.IGNORECASE)
-_FIRST_YEAR = 2000
 _DAY_SECONDS = 86_400
 
 zone_named = functools.lru_cache(maxsize=8)(windows.zone)
@@ -61,7 +61,7 @@ def wall_time(record: Record) -> datetime | None:
     if isinstance(date, str) and not _ZONE.search(date):
         with suppress(ValueError):
             at = iso_instant(date).replace(tzinfo=None)
-            return at if at.year >= _FIRST_YEAR else None
+            return at if at.year >= FIRST_YEAR else None
     return None
 
 

@@ -122,6 +122,7 @@ def test_a_row_is_held_against_its_goals() -> None:
     assert median([4, 1, 2, 3]) == 2.5
 
 
+@pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="what a process took is asked of POSIX")
 def test_the_whole_command_goes_through_and_every_program_exports_the_same(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 from tests import forks
 from tests.cli.process import CDRCTL, PATIENCE, Host, a_host, ended, heard, hearing
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there are forks on Linux alone")
+pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="there are forks on Linux alone")]
 
 AN_HOUR = "--since 2026-11-19T16:00Z --until 2026-11-19T17:00Z"
 

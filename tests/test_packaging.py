@@ -63,6 +63,7 @@ def names_in(wheel: Path) -> set[str]:
         return set(opened.namelist())
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
     names = names_in(built.wheel)
@@ -82,6 +83,7 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
     }
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_the_sdist_builds_the_same_wheel_and_has_what_its_tests_need(built: Built, tmp_path: Path) -> None:
     with tarfile.open(built.sdist) as opened:
@@ -113,6 +115,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "venv")
 
 
+@pytest.mark.process
 @posix
 @pytest.mark.slow
 def test_the_installed_wheel_runs(built: Built, place: Path, tmp_path: Path) -> None:
@@ -152,6 +155,7 @@ INSTALLERS = {
 }
 
 
+@pytest.mark.process
 @posix
 @pytest.mark.slow
 @pytest.mark.parametrize("name", INSTALLERS)
@@ -189,6 +193,7 @@ def needed(name: str, seen: set[str]) -> set[str]:
     return seen
 
 
+@pytest.mark.process
 def test_the_pins_are_what_cdrctl_runs_on_and_no_more() -> None:
     found = pins()
     assert needed("cdrctl", set()) <= set(found)
@@ -225,6 +230,7 @@ def test_the_container_is_made_of_what_there_is_and_of_what_is_locked() -> None:
     assert "pip wheel --no-deps --no-build-isolation" in CONTAINER
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_the_container_builds_the_wheel_from_what_is_copied_into_it(built: Built, tmp_path: Path) -> None:
     copied = itertools.takewhile(lambda one: not (one[0] == "RUN" and "pip wheel" in one[1]), instructions())
@@ -249,6 +255,7 @@ def test_the_container_ends_as_an_ordinary_user_with_nothing_that_builds() -> No
     assert [rest for name, rest in last if name == "COPY"] == ["--from=build /opt/cdrctl /opt/cdrctl"]
 
 
+@pytest.mark.process
 @posix
 def test_the_one_file_says_where_it_can_be_run(tmp_path: Path) -> None:
     """Its first lines, made as .ci/zipapp makes them."""

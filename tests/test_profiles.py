@@ -529,17 +529,20 @@ def test_a_secret_is_one_line_and_not_empty(tmp_path: Path, value: str) -> None:
 # Secrets from elsewhere
 
 
+@pytest.mark.process
 def test_a_secret_from_a_command(tmp_path: Path) -> None:
     profile = the(tmp_path, {"account_id": "a", "api_key_command": python(f"print('{SECRET}')")})
     assert key(had(profile, os.environ)) == SECRET
 
 
+@pytest.mark.process
 def test_a_command_sees_the_environment(tmp_path: Path) -> None:
     code = "import os; print(os.environ['CDRCTL_TEST_WORD'])"
     profile = the(tmp_path, {"account_id": "a", "api_key_command": python(code)})
     assert key(had(profile, {**os.environ, "CDRCTL_TEST_WORD": SECRET})) == SECRET
 
 
+@pytest.mark.process
 def test_a_command_does_not_eat_our_input() -> None:
     command = python("import sys; print(sys.stdin.read())")
     code = f"import os; from cdrctl.profiles import run_in_shell; print(run_in_shell({command!r}, os.environ))"
@@ -550,6 +553,7 @@ def test_a_command_does_not_eat_our_input() -> None:
     assert b"our own data" not in ended.stdout
 
 
+@pytest.mark.process
 @POSIX
 def test_a_command_goes_through_the_shell_in_our_session(tmp_path: Path) -> None:
     ended = run_in_shell(python("import os; print(os.getsid(0), os.getpgrp())") + " | cat", os.environ)
@@ -577,6 +581,7 @@ def test_a_command_that_does_not_give_a_secret(tmp_path: Path, code: str, words:
         had(profile, os.environ)
 
 
+@pytest.mark.process
 def test_what_a_command_says_is_a_detail_without_what_it_printed(tmp_path: Path) -> None:
     code = f"import sys; print('{SECRET}\\n'); print('+ {SECRET}\\n\\x1b[2Jboo', file=sys.stderr); sys.exit(1)"
     profile = the(tmp_path, {"account_id": "a", "api_key_command": python(code)})
@@ -644,6 +649,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
         had(profile, os.environ)
 
 
+@pytest.mark.process
 def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
     def missing(command: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
         raise FileNotFoundError(errno.ENOENT, "no shell")
@@ -654,6 +660,7 @@ def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
         had(the(tmp_path, {"account_id": "a", "api_key_command": "x\0y"}), os.environ)
 
 
+@pytest.mark.process
 def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     def slow(command: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
         raise subprocess.TimeoutExpired(command, 60, SECRET.encode(), SECRET.encode())
@@ -662,6 +669,7 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         had(the(tmp_path, {"account_id": "a", "api_key_command": "x"}), run=slow)
 
 
+@pytest.mark.process
 @POSIX
 def test_what_the_shell_started_does_not_hold_us_up(tmp_path: Path) -> None:
     """`cat` outlives its shell and keeps the pipe open until somebody writes to the FIFO."""
@@ -683,6 +691,7 @@ def test_a_command_or_a_file_name_is_text(tmp_path: Path, form: str, value: obje
         had(the(tmp_path, {"account_id": "a", form: value}))
 
 
+@pytest.mark.process
 def test_a_secret_from_a_file_beside_the_configuration_or_under_home(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(f"\ufeff{SECRET}\r\n".encode())
@@ -789,6 +798,7 @@ def test_a_keyring_that_is_not_wanted_is_not_asked(tmp_path: Path) -> None:
             had(the(tmp_path, {**raw, "api_key_keyring": value}), keyring=asked)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("above", ["api_key", "api_key_command", "api_key_file", "api_key_keyring"])
 @pytest.mark.parametrize("below", ["api_key", "api_key_command", "api_key_file", "api_key_keyring"])
 def test_any_form_in_the_environment_beats_any_form_in_the_file(tmp_path: Path, above: str, below: str) -> None:
@@ -1217,6 +1227,7 @@ def test_a_filesystem_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         add(tmp_path / "config.toml", "new", "webex", {})
 
 
+@pytest.mark.process
 def test_two_processes_adding_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "new" / "config.toml"
     code = (
@@ -1267,6 +1278,7 @@ def elsewhere(lock: Path) -> Iterator[None]:
         other.communicate("go\n")
 
 
+@pytest.mark.process
 def test_a_held_lock_is_waited_for_and_then_said(tmp_path: Path) -> None:
     path = written(tmp_path, COMMENTED)
     with elsewhere(tmp_path / ".config.toml.lock"):

@@ -34,6 +34,7 @@ def since(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) ->
     return datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
 
 
+@pytest.mark.process
 def test_children_go_on_with_the_clock_of_the_test(tmp_path: Path) -> None:
     for command, environ in ((program.COMMAND, program.shared()), (REAL, program.installed())):
         assert abs(since(tmp_path, command, environ) + timedelta(hours=1) - program.now()) < NEAR
@@ -41,6 +42,7 @@ def test_children_go_on_with_the_clock_of_the_test(tmp_path: Path) -> None:
         assert abs(since(tmp_path, command, later) - timedelta(hours=23) - program.now()) < NEAR
 
 
+@pytest.mark.process
 def test_no_variable_changes_the_clock_of_the_program_itself(tmp_path: Path) -> None:
     shared = program.shared()
     environ = {**shared, program.BEGAN: str(float(shared[program.BEGAN]) - 10**9)}

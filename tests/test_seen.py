@@ -138,6 +138,7 @@ assert 0 < len(came._far) < 5, "some of it was to fit"
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="the size of files cannot be limited")
 def test_where_the_disk_gets_full_nothing_is_forgotten() -> None:
     ran = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=False, timeout=60)

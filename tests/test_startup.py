@@ -60,6 +60,7 @@ def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
     return {name for name in modules if any(name == one or name.startswith(f"{one}.") for one in unwanted)}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "unwanted", "printed"),
     [
@@ -81,6 +82,7 @@ def test_help_loads_only_what_it_is_about(tmp_path: Path, words: list[str], unwa
     assert among(modules, NEVER | unwanted) == set()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
     ("words", "expected"),
@@ -92,6 +94,7 @@ def test_completion_loads_nothing_but_its_file(tmp_path: Path, shell: str, words
     assert among(modules, NEVER | PARSING | READING | ASKING | EXPORTING | OTHERS) == set()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
     ("words", "expected", "needed"),
@@ -138,6 +141,7 @@ def test_completion_is_that_of_the_commands() -> None:
     assert Path(FILE).read_text(encoding="utf-8") == described(), "run: python -m tests.cli.completion"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
     "words",
@@ -258,6 +262,7 @@ def test_what_is_required_bounded_or_called_back_stays_typers(words: list[str]) 
     assert isinstance(values_of(ours, ["a", "b"]), dict)
 
 
+@pytest.mark.process
 def test_listing_profiles_loads_no_provider(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[profiles.acme]\nprovider = "webex"\naccess_token = "hush"\n', encoding="utf-8")
@@ -268,6 +273,7 @@ def test_listing_profiles_loads_no_provider(tmp_path: Path) -> None:
     assert among(modules, NEVER | unwanted) == set()
 
 
+@pytest.mark.process
 def test_an_export_into_a_pipe_loads_its_own_provider_alone(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start() as running:

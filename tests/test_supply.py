@@ -230,6 +230,7 @@ chmod +x "$3/bin/pip" "$3/bin/pip-audit"
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="the audit is a shell script")
 @pytest.mark.parametrize(
     ("install", "known", "vulnerable", "code", "said"),
@@ -271,11 +272,13 @@ def test_the_audit_says_what_it_did_not_do(
     assert (ran.returncode, said in ran.stdout + ran.stderr) == (1 if unanswered else code, True)
 
 
+@pytest.mark.process
 def test_an_option_that_the_audit_does_not_know_is_not_passed_over() -> None:
     ran = subprocess.run([ROOT / ".ci/audit", "--require"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (2, "usage: .ci/audit [--required]\n")
 
 
+@pytest.mark.process
 def test_a_release_requires_the_audit_before_anything_is_built(tmp_path: Path) -> None:
     """With a python3 that cannot install pip-audit, it ends before it has made anything."""
     stand_in = tmp_path / "bin" / "python3"

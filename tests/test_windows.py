@@ -531,6 +531,7 @@ class TestZone:
         with pytest.raises(UsageError, match="no time zone"):
             zone("America")
 
+    @pytest.mark.process
     @pytest.mark.parametrize(
         ("value", "winter", "summer"),
         [
@@ -752,6 +753,7 @@ class TestWriting:
             rfc3339(NOW.replace(tzinfo=None))
 
 
+@pytest.mark.process
 def test_dateutil_is_not_loaded_before_it_is_needed() -> None:
     """Every command imports this module, and few need the slow parser."""
     program = (

@@ -23,6 +23,8 @@ from cdrctl.sandbox.exchange import Exchange
 from tests.program import COMMAND, shared
 from tests.support import HandClock, Shell
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent.parent
 NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)
 Days = dict[str, Counter[str]]

@@ -152,6 +152,7 @@ def test_a_reversed_interval_is_told(shell: Shell) -> None:
     assert "--rebuild" in ran.err
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("log", ["none", "left by a killed run"])
 def test_reading_needs_no_permission_to_write(shell: Shell, log: str) -> None:

@@ -186,6 +186,7 @@ def test_in_json_a_name_is_what_it_was(subject: Subject, spoilt: tuple[Bench, Co
     assert all("zz\x1b[2J\u202e\nnew" in one for one in raw)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("jq") is None, reason="no jq here")
 def test_another_reader_of_json_lines_finds_the_same_records(tmp_path: Path) -> None:
     with bench(SUBJECTS[0], tmp_path, evenly(len(EVIL), SINCE, UNTIL), page_size=20) as made:
@@ -215,6 +216,7 @@ def notification() -> Record:
     return found
 
 
+@pytest.mark.process
 def test_a_real_terminal_gets_no_escape_but_our_own(tmp_path: Path) -> None:
     """Data and messages go to one terminal; what is left beside colours and the line of progress is text."""
     file = tmp_path / "captured.jsonl"

@@ -276,6 +276,7 @@ def test_the_configuration_is_the_one_that_the_command_would_use(tmp_path: Path)
     assert words(f"{CDRS} --config {path}.none -p ") == ["sandbox"]
 
 
+@pytest.mark.process
 def test_the_usual_configuration_is_the_platforms(tmp_path: Path) -> None:
     (tmp_path / "cdrctl").mkdir()
     configured(tmp_path / "cdrctl", TWO)
@@ -368,6 +369,7 @@ def test_what_the_shell_opens_is_a_file(line: str) -> None:
     assert asked("bash", line) == "files\n"
 
 
+@pytest.mark.process
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12), st.sampled_from(["", "'", '"']))
 @example('$(x)`y`"z" !\\ ;&|<>(){}[]*?~#\'', "")
 @example('$(x)`y`"z" !\\ ;&|<>(){}[]*?~#\'', "'")
@@ -418,6 +420,7 @@ def test_a_fault_of_ours_is_not_shown_to_who_types(monkeypatch: pytest.MonkeyPat
     assert asked("bash", "cdrctl we") == ""
 
 
+@pytest.mark.process
 def test_installing_installs_our_scripts(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
     environ |= {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

@@ -14,6 +14,8 @@ import pytest
 
 from tests.cli.shells import TAB, Terminal, machine, missing, terminal
 
+pytestmark = pytest.mark.process
+
 SHELLS = ("bash", "zsh", "fish")
 
 ODD = (

@@ -18,6 +18,8 @@ from cdrctl.sandbox import Sandbox
 from tests import forks
 from tests.program import now, shared
 
+pytestmark = pytest.mark.process
+
 PAGE = (Path(__file__).parents[2] / "docs" / "cron.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 

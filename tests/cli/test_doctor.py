@@ -667,12 +667,14 @@ def test_what_a_provider_says_obeys_nobody(made: Made) -> None:
     assert "\x07" not in ran.out
 
 
+@pytest.mark.process
 def test_at_a_real_terminal(tmp_path: Path) -> None:
     with at_a_terminal(a_host(tmp_path), "doctor", "sandbox", columns=40) as terminal:
         assert terminal.end() == 0, terminal.shown
     assert terminal.shown.count("sandbox (") == len(PROVIDERS)
 
 
+@pytest.mark.process
 def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
     ran = a_host(tmp_path).shell("set -o pipefail; cdrctl doctor sandbox | head -n 1")
     assert ran.stdout.count(b"\n") == 1

@@ -70,6 +70,7 @@ def test_nothing_is_sent_no_secret_is_read_and_no_file_written(provider: str, ca
     assert call.offline or any(MASK in line for line in lines)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_curl_can_send_the_lines_once_the_secret_stands_in_them(

@@ -259,6 +259,7 @@ def test_the_columns_of_a_call_go_to_every_format_too(form: str, tmp_path: Path)
     assert sorted(row["field"] for row in rows_of(path, form, "kazoo_cdrs_fields")) == sorted(wanted)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("form", ["parquet", "xlsx", "duckdb"])
 def test_a_package_that_is_missing_is_said_before_anything_is_asked(form: str, tmp_path: Path) -> None:
     host = a_host(tmp_path)
@@ -269,6 +270,7 @@ def test_a_package_that_is_missing_is_said_before_anything_is_asked(form: str, t
     assert f"pip install 'cdrctl[{form}]'".encode() in ran.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("form", ["parquet", "xlsx"])
 def test_a_pipe_takes_what_a_terminal_does_not(form: str, tmp_path: Path) -> None:
     host = a_host(tmp_path)
@@ -282,6 +284,7 @@ def test_a_pipe_takes_what_a_terminal_does_not(form: str, tmp_path: Path) -> Non
         assert rows_of(tmp_path / name, form, "webex_cdrs")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_full_disk_is_8_and_nothing_else_is_said(form: str, tmp_path: Path) -> None:
@@ -290,6 +293,7 @@ def test_a_full_disk_is_8_and_nothing_else_is_said(form: str, tmp_path: Path) ->
     assert len(ran.stderr.splitlines()) == 2
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_export_that_is_killed_leaves_the_database_as_it_was(form: str, number: int, tmp_path: Path) -> None:
@@ -326,6 +330,7 @@ def test_no_other_file_takes_the_place_of_a_database(form: str, said: tuple[str,
     assert [one.name for one in tmp_path.iterdir()] == [target.name]
 
 
+@pytest.mark.process
 def test_duckdb_says_nothing_of_its_own_at_the_end(tmp_path: Path) -> None:
     ran = a_host(tmp_path).run(
         "webex", "cdrs", "-p", "sandbox", "--since", "26h", "--until", "2h", "-q", "-o", "x.duckdb"

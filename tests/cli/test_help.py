@@ -100,6 +100,7 @@ def works(host: Host, example: str, code: int = 0, typed: bytes = b"") -> None:
     assert b"Traceback" not in ran.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("at", [0, 1])
 @each
 def test_every_example_works_as_it_is_printed(tmp_path: Path, words: tuple[str, ...], at: int) -> None:
@@ -136,6 +137,7 @@ def serves(host: Host, example: str) -> None:
         assert running.wait(PATIENCE) == 130
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("at", [0, 1])
 @each_topic
 def test_every_example_of_a_topic_works_as_it_is_printed(tmp_path: Path, topic: str, at: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.process import PATIENCE, ROOT
 from tests.users import as_user, needs_root
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.process, needs_root]
 
 LAB = {"CDRCTL_LAB_PROVIDER": "webex", "CDRCTL_LAB_ACCESS_TOKEN": "t0ken-of-lab"}
 AN_HOUR = ("--since", "3h", "--until", "2h")

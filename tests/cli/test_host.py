@@ -27,6 +27,8 @@ from cdrctl.cli import signals
 from cdrctl.fetchers import PROVIDERS
 from tests.cli.process import A_DAY, PATIENCE, ROOT, Host, Stalling, a_host, ended, heard, hearing, stalling
 
+pytestmark = pytest.mark.process
+
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 SOON = 5
 """Seconds within which a process must end; it takes less than one where nothing else is going on."""

@@ -83,6 +83,7 @@ def test_every_way_to_sign_in_says_where_its_credential_is() -> None:
         assert all(line.endswith(".") for line in (*console.steps, *([console.rights] if console.rights else [])))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("columns", [80, 40])
 @pytest.mark.parametrize(("provider", "way"), KINDS, ids=str)
 def test_from_nothing_to_a_checked_profile(
@@ -111,6 +112,7 @@ def test_from_nothing_to_a_checked_profile(
         assert len(line) < columns or asked or whole, line
 
 
+@pytest.mark.process
 def test_the_commands_it_ends_with_work_as_they_stand(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("portsip")
     with at_a_terminal(host, "init", "--provider", "portsip", "--name", "the.pbx-1", *UNPACED) as terminal:
@@ -123,6 +125,7 @@ def test_the_commands_it_ends_with_work_as_they_stand(host: Host, served: sandbo
     assert list((host.folder / "archive").rglob("*.jsonl"))
 
 
+@pytest.mark.process
 def test_without_an_account_it_says_how_to_try(host: Host) -> None:
     with at_a_terminal(host, "init") as terminal:
         terminal.answer("6")
@@ -135,6 +138,7 @@ def test_without_an_account_it_says_how_to_try(host: Host) -> None:
 WEBEX = ("init", "--provider", "webex", "--name", "acme", "--with", "token")
 
 
+@pytest.mark.process
 def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) -> None:
     host.configure({"webex": {"provider": "webex", "access_token": "x"}})
     good = served.credentials("webex")
@@ -159,6 +163,7 @@ def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) 
     assert written(host)["acme"]["base_url"] == good["base_url"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("end", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
 @pytest.mark.parametrize("after", range(9))
 def test_who_leaves_before_the_end_leaves_nothing(host: Host, served: sandbox.Sandbox, after: int, end: str) -> None:
@@ -177,6 +182,7 @@ def test_who_leaves_before_the_end_leaves_nothing(host: Host, served: sandbox.Sa
     assert not host.config.parent.exists()
 
 
+@pytest.mark.process
 def test_who_says_no_at_the_end_leaves_nothing(host: Host) -> None:
     with at_a_terminal(host, *WEBEX) as terminal:
         terminal.answer("", "1", "hush-hush-hush", "no")
@@ -188,6 +194,7 @@ def test_who_says_no_at_the_end_leaves_nothing(host: Host) -> None:
 # Where secrets are
 
 
+@pytest.mark.process
 def test_a_secret_from_a_command(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     (host.folder / "store").write_text(f"{good['access_token']}\n")
@@ -199,6 +206,7 @@ def test_a_secret_from_a_command(host: Host, served: sandbox.Sandbox) -> None:
     assert str(good["access_token"]) not in host.config.read_text(encoding="utf-8")
 
 
+@pytest.mark.process
 def test_a_secret_from_a_file(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     with at_a_terminal(host, *WEBEX, *UNPACED) as terminal:
@@ -223,6 +231,7 @@ def set_password(service, user, password):
 """
 
 
+@pytest.mark.process
 def test_a_secret_in_the_keyring(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     host.meddle("")
@@ -236,6 +245,7 @@ def test_a_secret_in_the_keyring(host: Host, served: sandbox.Sandbox) -> None:
     assert str(good["access_token"]) not in host.config.read_text(encoding="utf-8") + terminal.shown
 
 
+@pytest.mark.process
 def test_a_keyring_that_takes_nothing_costs_no_answers(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     host.meddle("")
@@ -249,6 +259,7 @@ def test_a_keyring_that_takes_nothing_costs_no_answers(host: Host, served: sandb
     assert str(good["access_token"]) not in terminal.shown
 
 
+@pytest.mark.process
 def test_without_the_package_the_keyring_says_how_to_get_it(host: Host) -> None:
     host.meddle("import sys; sys.modules['keyring'] = None")
     with at_a_terminal(host, *WEBEX) as terminal:
@@ -262,6 +273,7 @@ def test_without_the_package_the_keyring_says_how_to_get_it(host: Host) -> None:
 # What does not work
 
 
+@pytest.mark.process
 def test_what_does_not_work_is_corrected(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     with at_a_terminal(host, *WEBEX, *UNPACED) as terminal:
@@ -289,6 +301,7 @@ def test_what_does_not_work_is_corrected(host: Host, served: sandbox.Sandbox) ->
     assert host.left_over() == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("then", "kept"), [("keep", True), ("2", True), ("remove", False), ("\x03", True)])
 def test_what_does_not_work_is_kept_or_taken_away(
     host: Host, served: sandbox.Sandbox, then: str, *, kept: bool
@@ -303,6 +316,7 @@ def test_what_does_not_work_is_kept_or_taken_away(
     assert f"profile acme is {'in' if kept else 'removed from'} {host.config}" in said.replace("Profile", "profile")
 
 
+@pytest.mark.process
 def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sandbox.Sandbox) -> None:
     """The refresh token that was typed is used up when the right turns out to be missing."""
     good = served.credentials("webex", "refresh_token")
@@ -319,6 +333,7 @@ def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sand
     assert "It works" in terminal.shown
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if getattr(load(name), "login", None)])
 def test_who_signs_in_by_browser_is_told_how(host: Host, provider: str) -> None:
     [way] = [way for way in load(provider).ways if begin._by_browser(load(provider), way)]

@@ -26,6 +26,8 @@ from tests.cli.process import PATIENCE, ended, heard, hearing
 from tests.cli.signing import PROFILE, Office, a_browser, an_office, decided, page_in, page_of, parameters, visited
 from tests.program import COMMAND
 
+pytestmark = pytest.mark.process
+
 SOON = 5
 
 

@@ -57,6 +57,7 @@ def test_a_page_is_plain_ascii_in_short_lines(name: str) -> None:
     assert {line.split(" ")[0] for line in lines if line.startswith((".", "'"))} <= known
 
 
+@pytest.mark.process
 @each
 def test_a_page_is_formatted_without_a_warning_and_fits_eighty_columns(name: str) -> None:
     shown = formatted(name)
@@ -67,6 +68,7 @@ def test_a_page_is_formatted_without_a_warning_and_fits_eighty_columns(name: str
     assert {"OPTIONS", "EXIT STATUS"} <= set(titles)
 
 
+@pytest.mark.process
 @each
 def test_a_page_has_nothing_that_mandoc_complains_of(name: str) -> None:
     if shutil.which("mandoc") is None:
@@ -74,6 +76,7 @@ def test_a_page_has_nothing_that_mandoc_complains_of(name: str) -> None:
     assert subprocess.run(["mandoc", "-T", "lint", FOLDER / name], capture_output=True, check=False).stdout == b""
 
 
+@pytest.mark.process
 def test_the_programs_page_explains_every_topic_and_exit_code() -> None:
     shown = formatted("cdrctl.1")
     for name in TOPICS:
@@ -82,6 +85,7 @@ def test_the_programs_page_explains_every_topic_and_exit_code() -> None:
         assert re.search(rf"^ +{code} +{re.escape(said.split()[0])}", shown, re.MULTILINE)
 
 
+@pytest.mark.process
 def test_an_option_of_some_commands_says_of_which_it_is_not() -> None:
     shown = " ".join(formatted("cdrctl-kazoo.1").split())
     assert "--until TIME Calls that started before this time. Default: now. Not of: legs, cdr." in shown
@@ -119,6 +123,7 @@ def test_pages_and_completions_are_installed_where_they_are_looked_for() -> None
     assert {Path(source).parts[0] for source in shared} <= set(SHARED["sdist"]["include"])
 
 
+@pytest.mark.process
 @pytest.mark.skipif(find_spec("hatchling") is None, reason="needs hatchling")
 def test_the_wheel_has_them(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

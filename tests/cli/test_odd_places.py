@@ -51,6 +51,7 @@ def test_a_working_directory_that_was_deleted(
     check_said(shell.run(*EXPORT, "-o", str(tmp_path / f"r.{ending}")), 0)
 
 
+@pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("ending", FORMATS)
 def test_a_limit_on_the_size_of_files(ending: str, tmp_path: Path) -> None:
@@ -62,6 +63,7 @@ def test_a_limit_on_the_size_of_files(ending: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("words", ["profile list", "profile path", "profile show sandbox", " ".join(EXPORT)])
 def test_a_standard_output_that_is_closed(words: str, tmp_path: Path) -> None:
@@ -86,6 +88,7 @@ threading.Thread.start = counted
 """What Python does where the system has no more threads to give; as root no limit of the system is obeyed."""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("left", [0, 1])
 @pytest.mark.parametrize("words", ["webex cdrs", "export -p acme", "sync acme --into archive", "doctor acme"])
 def test_no_thread_that_can_be_started(left: int, words: str, tmp_path: Path) -> None:

@@ -51,12 +51,14 @@ def acme(host: Host, running: Stalling) -> Path:
     return host.config.parent
 
 
+@pytest.mark.process
 def test_both_folders_are_used_by_an_export(host: Host, acme: Path) -> None:
     assert host.run("webex", "cdrs", *AN_HOUR).returncode == 0
     assert (acme / "tokens" / "acme.json").exists()
     assert list((acme / "pace").glob("*.json"))
 
 
+@pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("name", ["tokens", "pace"])
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
@@ -71,6 +73,7 @@ def test_a_folder_that_others_can_write_is_refused(name: str, mode: int, host: H
     assert host.run("doctor", "acme", "--offline").returncode == 0
 
 
+@pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("name", ["tokens", "pace"])
 def test_a_folder_that_is_a_link_is_refused(name: str, host: Host, acme: Path) -> None:
@@ -82,6 +85,7 @@ def test_a_folder_that_is_a_link_is_refused(name: str, host: Host, acme: Path) -
     assert sorted(one.name for one in elsewhere.iterdir()) == before
 
 
+@pytest.mark.process
 @needs_root
 @pytest.mark.parametrize("name", ["tokens", "pace", "config.toml"])
 def test_what_belongs_to_somebody_else_is_refused(name: str, host: Host, acme: Path) -> None:
@@ -89,6 +93,7 @@ def test_what_belongs_to_somebody_else_is_refused(name: str, host: Host, acme: P
     assert refused(host).startswith(f"chown 0 {acme / name}")
 
 
+@pytest.mark.process
 @needs_root
 def test_a_link_to_the_configuration_that_is_somebody_elses_is_refused(host: Host, acme: Path) -> None:
     host.config.rename(acme / "real.toml")
@@ -98,6 +103,7 @@ def test_a_link_to_the_configuration_that_is_somebody_elses_is_refused(host: Hos
     assert refused(host, "profile", "list").startswith("chown 0 ")
 
 
+@pytest.mark.process
 @needs_root
 def test_what_belongs_to_root_is_trusted(host: Host, acme: Path) -> None:
     acme.chmod(0o755)
@@ -107,6 +113,7 @@ def test_what_belongs_to_root_is_trusted(host: Host, acme: Path) -> None:
     assert b"acme" in ran.stdout
 
 
+@pytest.mark.process
 @needs_root
 def test_a_link_of_ours_to_a_configuration_that_is_somebody_elses_is_refused(host: Host, acme: Path) -> None:
     host.config.rename(acme / "real.toml")
@@ -115,6 +122,7 @@ def test_a_link_of_ours_to_a_configuration_that_is_somebody_elses_is_refused(hos
     assert refused(host, "profile", "list").startswith("chown 0 ")
 
 
+@pytest.mark.process
 @needs_root
 def test_a_folder_of_root_is_trusted_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
@@ -131,6 +139,7 @@ def test_a_device_that_belongs_to_nobody_is_no_configuration_of_somebody_else() 
     private.check_configuration(Path(os.devnull), device)
 
 
+@pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_configuration_that_others_can_write_is_refused(mode: int, host: Host, acme: Path) -> None:
@@ -139,12 +148,14 @@ def test_a_configuration_that_others_can_write_is_refused(mode: int, host: Host,
         assert refused(host, *words) == f"chmod 600 {host.config}"
 
 
+@pytest.mark.process
 @POSIX
 def test_a_device_in_place_of_the_configuration_is_an_empty_one(host: Host) -> None:
     ran = host.run("profile", "list", environ={"CDRCTL_CONFIG": os.devnull})
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("name", ["tokens/acme.json", "tokens/acme.lock", "pace/lock"])
 def test_a_link_is_not_followed(name: str, host: Host, acme: Path) -> None:
@@ -157,6 +168,7 @@ def test_a_link_is_not_followed(name: str, host: Host, acme: Path) -> None:
     assert victim.read_bytes() == b"precious"
 
 
+@pytest.mark.process
 @POSIX
 def test_a_link_in_place_of_the_pace_is_replaced(host: Host, running: Stalling, acme: Path) -> None:
     victim = host.folder / "victim"
@@ -169,6 +181,7 @@ def test_a_link_in_place_of_the_pace_is_replaced(host: Host, running: Stalling, 
     assert not pace.is_symlink()
 
 
+@pytest.mark.process
 @POSIX
 def test_a_link_in_place_of_the_lock_of_the_configuration_is_not_followed(host: Host, acme: Path) -> None:
     victim = host.folder / "victim"
@@ -194,6 +207,7 @@ def test_a_pipe_is_no_file_of_ours(tmp_path: Path) -> None:
         private.read(tmp_path / "fifo")
 
 
+@pytest.mark.process
 @needs_root
 def test_a_configuration_that_cannot_be_read_is_said(host: Host, acme: Path) -> None:
     """By each command, and by doctor, who goes on."""

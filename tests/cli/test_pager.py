@@ -13,6 +13,8 @@ from rich.cells import cell_len
 from tests.cli.process import A_DAY, Host, Stalling, a_host, hearing, stalling
 from tests.cli.terminal import PROMPT, terminal
 
+pytestmark = pytest.mark.process
+
 DAY = f"webex cdrs -p sandbox {' '.join(A_DAY)}"
 FEW = f"{DAY} --limit 3"
 MANY_PAGES = "webex cdrs -p acme --since 7d --until 2h"

@@ -25,6 +25,8 @@ from tests.contract.bench import NOW, WAYS, bench, evenly, kind_of, secret_names
 from tests.contract.test_secrets import LOGS, SINCE, UNTIL, check_clean, secrets_of, subject_of
 from tests.support import HandClock, Shell
 
+pytestmark = pytest.mark.process
+
 REPORT = "portsip reports create --type NORMAL --range YESTERDAY --email me@example.com --file-format CSV --wait"
 each_way = pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
 each_log = pytest.mark.parametrize("log", LOGS, ids=["text", "json"])

@@ -19,6 +19,8 @@ from rich.cells import cell_len
 from cdrctl.fetchers import PROVIDERS
 from tests.program import COMMAND as CDRCTL, shared
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 A_DAY = ["-p", "sandbox", "--since", "26h", "--until", "2h"]
 

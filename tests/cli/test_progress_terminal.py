@@ -14,6 +14,8 @@ from tests.cli.process import Host, a_host, hearing
 from tests.cli.terminal import terminal
 from tests.program import now
 
+pytestmark = pytest.mark.process
+
 MINUTES = 20
 """Between two requests: long enough to be read, and never waited for."""
 

@@ -15,6 +15,7 @@ from tests.cli.conversation import at_a_terminal
 from tests.cli.process import a_host
 
 
+@pytest.mark.process
 def test_it_fits_a_usual_screen_and_is_no_error(tmp_path: Path) -> None:
     with at_a_terminal(a_host(tmp_path)) as terminal:
         assert terminal.end() == 0
@@ -25,6 +26,7 @@ def test_it_fits_a_usual_screen_and_is_no_error(tmp_path: Path) -> None:
     assert "cdrctl doctor" in terminal.shown
 
 
+@pytest.mark.process
 def test_its_first_command_works_as_it_stands(tmp_path: Path) -> None:
     host = a_host(tmp_path)
     shown = host.run().stdout.decode()
@@ -56,12 +58,14 @@ def test_the_screen_is_as_wide_as_columns_says(
     assert welcome.columns() == columns
 
 
+@pytest.mark.process
 def test_the_screen_is_as_wide_as_the_terminal(tmp_path: Path) -> None:
     with at_a_terminal(a_host(tmp_path), columns=40) as terminal:
         terminal.end()
     assert terminal.shown == welcome.screen(40)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="there is no such device")
 def test_where_it_cannot_be_written_the_exit_code_says_so(tmp_path: Path) -> None:
     assert a_host(tmp_path).shell("cdrctl > /dev/full").returncode == 8

@@ -74,6 +74,7 @@ def test_output_is_compared_word_by_word() -> None:
     assert not pattern("c … d\n").fullmatch("c\n d\n")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("block", TYPED, ids=lambda block: block.place)
 def test_what_a_page_says_works(block: Block, machine: Machine) -> None:
     if missing := [tool for tool in block.tools if not has(tool)]:

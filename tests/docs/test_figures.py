@@ -252,6 +252,7 @@ def unanswered(*, from_outside: bool) -> list[Call]:
     return [call for call in calls if not answered(call) and (not from_outside or direction(call) == "inbound")]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not has("jq"), reason="there is no jq")
 @pytest.mark.parametrize(("page", "outside"), [("README.md", False), ("docs/recipes.md", True)])
 def test_missed_calls_are_calls_and_not_legs(machine: Machine, page: str, *, outside: bool) -> None:

@@ -166,6 +166,7 @@ def test_no_span_holds_more_than_its_budget_whoever_asks_when(
         assert not crowded(budget, [sent for kind, sent in out if counted in (kind, EVERY)])
 
 
+@pytest.mark.process
 def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib, datetime\n"
@@ -414,6 +415,7 @@ def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkey
     assert len(host.said) == 1
 
 
+@pytest.mark.process
 def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
     at = shelf(host.folder)

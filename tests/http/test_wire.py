@@ -559,6 +559,7 @@ def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
         one.close()
 
 
+@pytest.mark.process
 def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
     """Where click is installed it would be, and rich and pygments with it."""
     (tmp_path / "click.py").write_text("raise RuntimeError('it is loaded')")

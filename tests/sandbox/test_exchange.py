@@ -25,6 +25,7 @@ def test_the_same_seed_gives_the_same_calls_whatever_was_asked_before() -> None:
     assert Exchange(8).calls(*SEPTEMBER) != one.calls(*SEPTEMBER)
 
 
+@pytest.mark.process
 def test_another_process_with_another_hash_seed_draws_the_same_calls() -> None:
     program = (
         "from datetime import datetime, UTC\n"

@@ -46,6 +46,7 @@ def by_archive(path: Path) -> None:
 each_way = pytest.mark.parametrize("write", [by_stream, by_database, by_archive])
 
 
+@pytest.mark.process
 @needs_root
 @each_way
 @pytest.mark.parametrize("mode", [0o640, 0o600, 0o664, 0o604, 0o444])
@@ -97,6 +98,7 @@ with output(sys.argv[1], io.BytesIO(), print) as out:
 """
 
 
+@pytest.mark.process
 @needs_root
 @pytest.mark.parametrize(
     ("owner", "group", "mode", "groups", "expected"),

@@ -121,6 +121,7 @@ def test_an_export_that_breaks_off_leaves_all_as_it_was(name: str, tmp_path: Pat
     assert [one.name for one in tmp_path.iterdir()] == ["calls.db"] * there
 
 
+@pytest.mark.process
 @BOTH
 def test_others_may_use_a_database_while_pages_come(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
@@ -151,6 +152,7 @@ HOLD = {
 }
 
 
+@pytest.mark.process
 @BOTH
 def test_what_another_program_has_is_waited_for_and_then_said(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -296,6 +298,7 @@ def test_a_link_stays_one(name: str, tmp_path: Path) -> None:
     assert len(table(name, tmp_path / "real")) == 2
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
 @BOTH
 @pytest.mark.parametrize("there", [True, False])

@@ -15,6 +15,8 @@ import pytest
 
 from tests.program import COMMAND, shared
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs/example-writer"
 

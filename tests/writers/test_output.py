@@ -62,6 +62,7 @@ def test_standard_output_is_not_closed_with_the_stream() -> None:
     assert not stdout.closed
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("path", [None, "/dev/stdout"])
 def test_a_closed_pipe_passes_unchanged(path: str | None) -> None:
     """`| head -1` is no error: the command line ends quietly."""
@@ -335,12 +336,14 @@ def test_a_fifo_whose_reader_has_gone_is_an_output_error(tmp_path: Path) -> None
     assert caught.value.message == f"cannot write {fifo}: its reader has gone"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
 def test_dev_stdout_is_standard_output_when_it_is_a_pipe(path: str) -> None:
     code = "with output(sys.argv[1], sys.stdout.buffer) as out: out.write(b'a')"
     assert run(code, path, stdout=subprocess.PIPE).stdout == b"a"
 
 
+@pytest.mark.process
 def test_dev_stdout_is_standard_output_when_it_is_a_file(tmp_path: Path) -> None:
     """What the shell opened is appended to, not replaced."""
     code = "with output('/dev/stdout', sys.stdout.buffer) as out: out.write(b'a')"
@@ -441,6 +444,7 @@ def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("no_half_bytecode")
 @pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz"])
 @pytest.mark.parametrize("size", [5_000, 50_000])

@@ -41,6 +41,7 @@ def test_what_is_for_programs_alone_and_what_is_changed_in_its_place_is_known() 
     assert [name for name in FORMATS if is_database(name)] == ["sqlite", "duckdb"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("name", "library"), [("parquet", "pyarrow"), ("xlsx", "xlsxwriter"), ("duckdb", "duckdb")])
 def test_a_format_whose_library_is_not_installed_names_its_extra(name: str, library: str) -> None:
     code = f"""
@@ -162,6 +163,7 @@ def test_a_broken_writer_of_another_package_is_named(
     assert caught.value.hint is not None
 
 
+@pytest.mark.process
 def test_importing_the_writers_imports_no_format() -> None:
     """Start-up is imports: what one format needs is imported when that format is asked for."""
     code = f"""
@@ -174,6 +176,7 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "table"])
 def test_only_a_table_needs_rich(name: str) -> None:
     code = f"import sys; from cdrctl.writers import load; load({name!r}); print('rich' in sys.modules)"

@@ -39,7 +39,7 @@ def pages() -> dict[str, str]:
 
 def _page(*words: str) -> tuple[Any, Page]:
     root = typer.main.get_command(app)
-    command, place = named(words, root.context_class(root, info_name="cdrctl"))
+    command, place = named(words, root.context_class(root, info_name="cdrctl", help_option_names=["-h", "--help"]))
     return command, described(command, place)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 FIRST_YEAR = 2000
-"""No provider has a call from before it."""
+"""The first year in which a call can have started."""
 
 LAST_YEAR = 9998
 

@@ -246,7 +246,7 @@ class _Validators(DialectSchemaValidatorsFactory):
         self.made: dict[tuple[object, ...], SchemaValidator] = {}
 
     def create(self, spec: SchemaPath, schema: SchemaPath, *given: Any, **named: Any) -> SchemaValidator:
-        """Return what checks values against a schema."""
+        """Return a validator for a schema."""
         known = self.made.get(schema.parts)
         if known is None:
             known = self.made[schema.parts] = super().create(spec, schema, *given, **named)

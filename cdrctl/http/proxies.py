@@ -64,7 +64,7 @@ def _unusable(kind: str, why: str) -> ConfigurationError:
 
 
 def transport_by(verify: ssl.SSLContext, proxy: str | None) -> httpx.BaseTransport:
-    """Return what sends requests, by a proxy or directly.
+    """Return a transport that sends requests through a proxy, or directly.
 
     Raises:
         ConfigurationError: The proxy's URL cannot be used.
@@ -84,7 +84,7 @@ def status_of(error: httpx.ProxyError) -> int:
 
 
 def no_way(status: int) -> str:
-    """Return what a proxy answered to CONNECT."""
+    """Return the sentence that says how a proxy answered CONNECT."""
     return f"it answered CONNECT with HTTP {status}" if status else "it did not answer CONNECT as a proxy does"
 
 

@@ -661,7 +661,7 @@ _JSON_OR_FORM = re.compile(r"[^\w<]{0,8}?([{\[\"]|[\w.%-]+=)")
 
 
 def _failure(error: httpx.HTTPError, host: str, proxy: str | None = None) -> Exception:
-    """Return what a failure of the network means, without what httpx may have put into its words.
+    """Return the error that stands for a failure of the network, without the words of httpx.
 
     `proxy` is the host and port of the proxy that was to be connected to, or None.
     """

@@ -155,6 +155,7 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
+    timeout = 0  # a client that leaves between `select` and `accept` holds nothing up
     sandbox: Sandbox
 
     def handle_error(self, request: Any, client_address: Any) -> None:

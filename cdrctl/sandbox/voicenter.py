@@ -903,7 +903,7 @@ class Voicenter:
         return found
 
     def _records_of(self, call: Call) -> list[_Cdr]:
-        """Return what the service writes of a call, which is the same for every request."""
+        """Return the records of a call; they are the same for every request, so they are made once."""
         known = self._records.get(call.id)
         if known is None:
             known = self._records[call.id] = _records_of(call)

@@ -126,6 +126,39 @@ def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]
 
 
+DROPS_THE_FIRST = """
+import os
+from cdrctl.cli import signals
+signals.ENDING_SECONDS, signals.AGAIN_SECONDS = 0.01, 0.1
+signals.heed()
+try:
+    try:
+        print("ready", flush=True)
+        os.read(0, 1)
+    except KeyboardInterrupt:
+        print("dropped", flush=True)
+    os.read(0, 1)
+except KeyboardInterrupt:
+    signals.notice()
+    print("noticed", flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot interrupt a thread that waits for input")
+def test_an_interruption_that_was_dropped_ends_the_next_wait_for_input(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", DROPS_THE_FIRST]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, env=environment(tmp_path), text=True, **pipes) as running:  # type: ignore[call-overload]
+        try:
+            assert running.stdout.readline() == "ready\n"
+            running.send_signal(signal.SIGINT)
+            assert running.stdout.readline() == "dropped\n"
+            assert running.wait(timeout=20) == 0
+            assert running.stdout.read() == "noticed\n"
+        finally:
+            running.kill()
+
+
 def test_in_a_terminal_of_forty_columns_the_table_fits_and_no_escape_of_a_caller_gets_through(tmp_path: Path) -> None:
     main, child = pty.openpty()
     running = subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -57,6 +58,13 @@ def heed() -> None:
         else:
             _thread.interrupt_main(signal.Signals(number))
 
+    usual = sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if not isinstance(what.exc_value, KeyboardInterrupt):  # which comes again: Python need not print it
+            usual(what)
+
+    sys.unraisablehook = dropped
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, end)

@@ -397,20 +397,21 @@ def walked(
     with terminal(folder, home, environ, SIZE, PATIENCE) as opened:
         for step in steps:
             if step.away:
-                yield step, _step(opened, step, port)
+                yield step, _step(opened, step, port, clock or {})
             else:
                 with provider(port, clock or {}):
-                    seen = _step(opened, step, port)
+                    seen = _step(opened, step, port, clock or {})
                 yield step, seen
 
 
-def _step(opened: Terminal, step: Step, port: int) -> Seen:
+def _step(opened: Terminal, step: Step, port: int, clock: Mapping[str, str]) -> Seen:
     seen = Seen()
+    emptied = shlex.join(["env", "-i", *(f"{name}={text}" for name, text in clock.items())])
     opened.press("C-l")
     opened.wait(lambda: opened.screen().strip() == "$", "an empty screen")
     opened.tell("clear-history")
     for line in step.lines:
-        typed = line.typed.replace("PORT", str(port))
+        typed = line.typed.replace("PORT", str(port)).replace("env -i", emptied)
         if line.tab:
             opened.type(typed)
             opened.press("Tab", "Tab")

@@ -27,8 +27,8 @@ BEGAN = "TESTS_CLOCK_BEGAN"
 HURRIES = "TESTS_CLOCK_HURRIES"
 """The environment variable by which a child does not wait where it would, but moves its clock on instead."""
 
-FAKED = {"LD_PRELOAD", "NO_FAKE_STAT"}
-"""Other environment variables of libfaketime than those whose names say so: `.ci/dates` sets them."""
+CLOCK = {"LD_PRELOAD", "CLOCK_OFFSET"}
+"""The environment variables by which `.ci/dates` shows a process another time of day."""
 
 COMMAND = (sys.executable, "-m", "tests.program")
 """What a test starts; the root of the repository must be in PYTHONPATH."""
@@ -53,8 +53,7 @@ def go_on() -> None:
 
 def shared() -> dict[str, str]:
     """Return the environment that lets a child go on with the clock of this process, and with the machine's it sees."""
-    faked = {name: text for name, text in os.environ.items() if name.startswith("FAKETIME") or name in FAKED}
-    return {BEGAN: repr(_began[0]), **faked}
+    return {BEGAN: repr(_began[0]), **{name: text for name, text in os.environ.items() if name in CLOCK}}
 
 
 def installed() -> dict[str, str]:

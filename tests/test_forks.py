@@ -25,9 +25,6 @@ pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", r
 
 AN_HOUR = "--since 2026-11-19T16:00Z --until 2026-11-19T17:00Z"
 
-as_it_is = pytest.mark.skipif(
-    "FAKETIME" in os.environ, reason="libfaketime opens files of its own, also as what a line has closed"
-)
 
 LOOKS = """
 env | grep -v ^_= | sort; pwd; umask; ulimit -a
@@ -53,7 +50,6 @@ def both(host: Host, line: str, **environ: str) -> tuple[tuple[int, str, str], t
     return found[0], found[1]
 
 
-@as_it_is
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -83,7 +79,6 @@ def test_a_fork_says_and_ends_as_the_program_does(host: Host, line: str, code: i
     assert fork[0] == code
 
 
-@as_it_is
 @pytest.mark.parametrize("lang", ["C", "C.UTF-8"])
 def test_a_fork_has_the_surroundings_of_the_program(host: Host, lang: str) -> None:
     host.configure({"acme": {"provider": "webex", "access_token_command": f"({LOOKS}) > seen; exit 1"}})
@@ -149,7 +144,6 @@ def few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
 
 
-@as_it_is
 @pytest.mark.parametrize(
     ("environ", "before", "itself"),
     [
@@ -227,7 +221,6 @@ def test_a_fork_has_the_terminal_that_it_is_given(host: Host, kind: Literal["own
     assert (terminal == 0 and said[-1] != "own") == (kind == "other")
 
 
-@as_it_is
 def test_at_a_terminal_it_is_the_program_itself_unless_that_is_said(host: Host) -> None:
     ours, theirs = pty.openpty()
     with ended(serving(host, stdin=theirs)) as running:

@@ -56,8 +56,11 @@ def serve(
         switches = imitations.parse_switches(switch or [])
     except ValueError as error:
         raise UsageError(str(error), hint=f"{_near_switch(switch or [])}cdrctl sandbox switches lists them") from None
+    clock = opened.world.clock
     try:
-        running = imitations.start(port=port, seed=seed, switches=switches, limits=limits)
+        running = imitations.start(
+            port=port, seed=seed, now=clock.now if clock else None, switches=switches, limits=limits
+        )
     except OSError as error:
         raise OutputError(
             f"port {port} on 127.0.0.1 cannot be served: {error.strerror}", hint="choose another with --port"

@@ -16,23 +16,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from tests.program import COMMAND, FAKED
+from tests.program import COMMAND
 
 ROOT = Path(__file__).parents[2]
 CLIENT = str(Path(__file__).with_name("client.py"))
 
-USUAL = {"LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8"} | FAKED
+USUAL = {"LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "LD_PRELOAD"}
 """Variables read at a start that many tests have in common: with others, a server would serve too few of them."""
 
 _servers: dict[tuple[tuple[str, str], ...], tuple[str, subprocess.Popen[bytes]]] = {}
 
 
 def reads_at_start(environ: Mapping[str, str]) -> set[str]:
-    """Return the names of variables which Python, or a library, reads when a process starts.
-
-    FAKETIME itself is not one of them: libfaketime reads it again whenever it is asked for the time.
-    """
-    begins = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENSSL_", "FAKETIME_", "NO_FAKE_")
+    """Return the names of variables which Python, or a library, reads when a process starts."""
+    begins = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENSSL_")
     return {name for name in environ if name.startswith(begins)}
 
 
@@ -45,12 +42,11 @@ def command(environ: Mapping[str, str], *, terminal: Literal["", "own", "other"]
             is no more to it than a file.
     """
     names = reads_at_start(environ)
-    usual = all(name in USUAL or name.startswith("FAKETIME") for name in names)
-    if sys.platform != "linux" or environ.get("PYTHONPATH") != str(ROOT) or not usual:
+    if sys.platform != "linux" or environ.get("PYTHONPATH") != str(ROOT) or not names <= USUAL:
         return COMMAND
     key = tuple((name, environ[name]) for name in sorted(names))
     if key not in _servers:
-        _servers[key] = _started({name: environ[name] for name in sorted(names | ({"FAKETIME"} & environ.keys()))})
+        _servers[key] = _started(dict(key))
     return (sys.executable, "-I", "-S", CLIENT, _servers[key][0], terminal)
 
 

@@ -577,9 +577,10 @@ class Terminal:
 
         A signal that comes just before the program waits for input does not wake it, in Python as in C.
         """
-        os.write(self.screen, key)
-        while not select.select([self.screen], [], [], PATIENCE / 10)[0]:
+        for _ in range(10):
             os.write(self.screen, key)
+            if select.select([self.screen], [], [], PATIENCE / 10)[0]:
+                break
         return self.ends()
 
     def ends(self) -> int:

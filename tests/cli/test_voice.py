@@ -163,6 +163,26 @@ def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
     assert shown() == "7 records"
 
 
+def test_a_wait_that_begins_while_a_page_is_counted_is_shown() -> None:
+    """Nothing else may come for an hour. It takes a while to look for secrets, in which the other thread goes on."""
+    for _ in range(20):
+        stream = io.StringIO()
+        voice = Voice(world(stream, terminal=True), aside=True)
+        voice.conceal(f"not-a-secret-{number}" for number in range(50))
+        begin = threading.Barrier(2)
+
+        def waits(voice: Voice = voice, begin: threading.Barrier = begin) -> None:
+            begin.wait(LONG)
+            voice.tell("wait", "waiting 60 s, until 12:00:00 UTC: soon")
+
+        thread = threading.Thread(target=waits, daemon=True)
+        thread.start()
+        begin.wait(LONG)
+        voice.tell("progress", "5 records")
+        thread.join(LONG)
+        assert stream.getvalue().rpartition("\x1b[2K")[2] == "waiting 60 s, until 12:00:00 UTC: soon; 5 records"
+
+
 def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path: Path) -> None:
     """`cdrctl … | head` and the messages of cdrctl share the terminal."""
     for pipe in (False, True):

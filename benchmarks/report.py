@@ -29,7 +29,7 @@ def _came(goal: Goal, results: Results, runs: Sequence[Measured]) -> str | None:
         other = _value(others, goal.what)
         value = value - other if goal.minus else other / value if goal.least else value / other
     met = value >= goal.limit if goal.least else value <= goal.limit
-    digits = 1 if goal.what == "peak" or goal.limit >= 2 else 2  # noqa: PLR2004 - large numbers need fewer
+    digits = 1 if goal.what == "peak" or goal.limit >= 2 else 2  # large numbers need fewer
     return f"{goal.text}: {value:.{digits}f} {'✓' if met else '✗'}"
 
 

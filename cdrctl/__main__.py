@@ -25,19 +25,19 @@ def _say(text: str) -> None:
 def main() -> None:
     """Run the command line of this process and end it with its exit code."""
     if sys.argv[1:] == ["--version"]:  # answered before anything is loaded
-        from cdrctl import __version__  # noqa: PLC0415 - nothing else is loaded for --version
+        from cdrctl import __version__
 
         _say(f"cdrctl {__version__}\n")
         return
     if os.environ.get("_CDRCTL_COMPLETE"):  # a shell asks while somebody types: he waits for it at every word
-        from cdrctl.cli.completion import answer  # noqa: PLC0415 - only where a shell asks
+        from cdrctl.cli.completion import answer
 
         answered = answer(os.environ)
         if answered is not None:
             _say(answered[0])
             sys.exit(answered[1])
     if not sys.argv[1:] and not os.environ.get("_CDRCTL_COMPLETE"):  # a shell asks without words too
-        from cdrctl.cli.welcome import columns, screen  # noqa: PLC0415 - nothing else is loaded for it
+        from cdrctl.cli.welcome import columns, screen
 
         _say(screen(columns()))
         return
@@ -45,12 +45,12 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()  # what is loaded stays: to look for garbage among it takes a tenth of the start
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-    from cdrctl.cli import signals  # noqa: PLC0415 - not for what is answered above
+    from cdrctl.cli import signals
 
     try:
         signals.heed()
-        from cdrctl.cli.app import main as run  # noqa: PLC0415 - signals are heeded while it loads
-        from cdrctl.cli.world import this_world  # noqa: PLC0415 - as above
+        from cdrctl.cli.app import main as run  # signals are heeded while it loads
+        from cdrctl.cli.world import this_world
 
         code = run(sys.argv[1:], this_world())
     except KeyboardInterrupt:  # before or after there was anything to clear up

@@ -64,7 +64,7 @@ def run_in_shell(
 def _until_it_ends(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
     if sys.platform == "win32":
         raise NotImplementedError("Windows has no pipes that can be waited for")
-    import selectors  # noqa: PLC0415 - only where a command is run
+    import selectors
 
     assert process.stdout is not None  # noqa: S101 - both are pipes
     assert process.stderr is not None  # noqa: S101

@@ -165,7 +165,7 @@ class Damage:
 
 def undamaged(records: Sequence[Any]) -> bool:
     """Return whether nothing in these records is damaged, by a quick look at all of them."""
-    import msgspec  # noqa: PLC0415 - start-up time
+    import msgspec
 
     try:
         msgspec.json.encode(records)

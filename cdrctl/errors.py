@@ -125,7 +125,7 @@ ALIKE = 0.45
 
 def near(word: str, names: Iterable[str]) -> str:
     """Return `did you mean x? `, to stand before what else is known, or nothing where none is like this word."""
-    from difflib import SequenceMatcher, get_close_matches  # noqa: PLC0415 - only on the way to a refusal
+    from difflib import SequenceMatcher, get_close_matches
 
     known = {name.casefold(): name for name in names}
     found = get_close_matches(word.casefold(), known)
@@ -136,7 +136,7 @@ def near(word: str, names: Iterable[str]) -> str:
 
 def nearest(word: str, names: Iterable[str]) -> list[str]:
     """Return up to three names like a word: those that contain it or begin alike count as like it, too."""
-    from difflib import SequenceMatcher  # noqa: PLC0415 - only on the way to a refusal
+    from difflib import SequenceMatcher
 
     folded = word.casefold()
 

@@ -133,9 +133,9 @@ def _ways(char: str) -> list[re.Pattern[str]]:
         ways.append(rf"&{again}(?:#0*{code};?|#[xX]0*{_digits(f'{code:x}')};?|{_NAMES.get(char, '#')};)")
     ways.append("".join(rf"\\+u{_digits(units[at : at + 4])}" for at in range(0, len(units), 4)))
     ways.append("".join(rf"\\+x{_digits(f'{octet:02x}')}" for octet in octets))
-    if 0x80 <= code <= 0xFF:  # noqa: PLR2004 - what Python writes as two digits and UTF-8 as two bytes
+    if 0x80 <= code <= 0xFF:  # what Python writes as two digits and UTF-8 as two bytes
         ways.append(rf"\\+x{_digits(f'{code:02x}')}")
-    if code > 0xFFFF:  # noqa: PLR2004 - what UTF-16 writes as two units and Python as one number
+    if code > 0xFFFF:  # what UTF-16 writes as two units and Python as one number
         ways.append(rf"\\+U{_digits(f'{code:08x}')}")
     if char == " ":
         ways.append(r"\+")

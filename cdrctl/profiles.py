@@ -117,7 +117,7 @@ def config_path(environ: Mapping[str, str], override: str | None) -> Path:
         return _expanded(override, environ)
     if chosen := environ.get("CDRCTL_CONFIG"):
         return _expanded(chosen, environ)
-    import platformdirs  # noqa: PLC0415 - start-up time: only needed without a path of the user's own
+    import platformdirs
 
     try:
         folder = platformdirs.user_config_dir("cdrctl", appauthor=False)
@@ -467,7 +467,7 @@ def settings(
 
 def secret_values(settings: Settings) -> list[str]:
     """Return every secret of some settings, also as it reads in a URL, the longest first: for redaction."""
-    from pydantic import SecretStr  # noqa: PLC0415 - start-up time
+    from pydantic import SecretStr
 
     found: set[str] = set()
     for name in type(settings).model_fields:
@@ -538,7 +538,7 @@ def _plain(value: object) -> str:
 
 
 def _is_secret(annotation: object) -> bool:
-    from pydantic import SecretStr  # noqa: PLC0415 - start-up time
+    from pydantic import SecretStr
 
     return annotation is SecretStr or any(_is_secret(each) for each in get_args(annotation))
 
@@ -694,7 +694,7 @@ def ask_keyring(service: str, user: str) -> str | None:
         ConfigurationError: The optional package is not installed, or it has no keyring to ask.
     """
     try:
-        import keyring  # noqa: PLC0415 - an optional dependency, and slow to import
+        import keyring  # an optional dependency, and slow to import
     except ImportError:
         raise ConfigurationError("the package keyring is not installed", hint="pip install 'cdrctl[keyring]'") from None
     try:
@@ -713,7 +713,7 @@ def tell_keyring(service: str, user: str, password: str) -> None:
         ConfigurationError: The optional package is not installed, or it has no keyring that takes it.
     """
     try:
-        import keyring  # noqa: PLC0415 - an optional dependency, and slow to import
+        import keyring  # an optional dependency, and slow to import
     except ImportError:
         raise ConfigurationError("the package keyring is not installed", hint="pip install 'cdrctl[keyring]'") from None
     try:
@@ -758,7 +758,7 @@ def _refuse_odd(value: object, about: str) -> None:
 def _validated(
     profile: Profile, model: type[S], values: Mapping[str, Any], places: Mapping[str, str], secrets: set[str]
 ) -> S:
-    from pydantic import ValidationError  # noqa: PLC0415 - start-up time
+    from pydantic import ValidationError
 
     try:
         return model.model_validate(values)
@@ -951,7 +951,7 @@ def _same(one: object, other: object) -> bool:
 
 def _added(text: str, name: str, wanted: Mapping[str, Any]) -> Iterator[str]:
     """Yield the document with a profile added: as a table at the end; else wherever tomlkit can put it."""
-    import tomlkit  # noqa: PLC0415 - start-up time
+    import tomlkit
 
     table = tomlkit.table()
     for key, value in wanted.items():
@@ -1014,7 +1014,7 @@ def _heading(line: str) -> list[str] | None:
 
 def _edited(text: str, change: Callable[[Any], None]) -> Iterator[str]:
     """Yield the document as tomlkit changes it, or nothing where it cannot; what it yields is compared."""
-    import tomlkit  # noqa: PLC0415 - start-up time
+    import tomlkit
 
     with suppress(Exception):
         document = tomlkit.parse(text)
@@ -1070,7 +1070,7 @@ def _make_folder(folder: Path) -> None:
 @contextmanager
 def _held(lock: Path, busy: str, seconds: float) -> Iterator[None]:
     """Hold a lock file's lock."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - start-up time
+    from filelock import FileLock, Timeout
 
     held = FileLock(lock, timeout=seconds, mode=0o600)
     try:
@@ -1330,7 +1330,7 @@ def _reason(error: Exception) -> str:
 
 def _shown(text: str) -> str:
     """Return somebody else's words fit for one line of a terminal."""
-    cut = text if len(text) <= 200 else text[:200] + "…"  # noqa: PLR2004 - a line or two
+    cut = text if len(text) <= 200 else text[:200] + "…"
     return cut if cut.isprintable() and cut else repr(cut)
 
 

@@ -355,7 +355,7 @@ def read_list(raw: Any) -> Value:
 
 def iso_instant(raw: Any) -> datetime:
     """Return the UTC instant of an ISO 8601 string; without an offset it is taken as UTC."""
-    if not isinstance(raw, str) or len(raw) > 40:  # noqa: PLR2004 - no time is longer; refuse before parsing
+    if not isinstance(raw, str) or len(raw) > 40:  # no time is longer; refuse before parsing
         raise ValueError
     moment = datetime.fromisoformat(raw.strip())
     try:
@@ -367,7 +367,7 @@ def iso_instant(raw: Any) -> datetime:
 def unix_instant(raw: Any) -> datetime:
     """Return the UTC instant of Unix seconds, whole or with decimals, as a number or as digits in a string."""
     digits = read_decimal(raw)
-    if len(digits) > 40:  # noqa: PLR2004 - as in iso_instant; a million digits would take half a minute
+    if len(digits) > 40:  # as in iso_instant; a million digits would take half a minute
         raise ValueError
     try:
         return _EPOCH + timedelta(microseconds=int(Decimal(digits) * 1_000_000))

@@ -360,7 +360,7 @@ def _guesses(text: str, now: datetime, edge: Edge) -> tuple[list[tuple[datetime 
     dateutil guesses the order, the century and, from a default, all that is not written. So it is asked with
     each order and with two defaults that differ in all they hold: it guessed where the answers differ.
     """
-    from dateutil.parser import parser, parserinfo  # noqa: PLC0415  a slow import, and rarely needed
+    from dateutil.parser import parser, parserinfo
 
     short_years = []
 

@@ -143,7 +143,7 @@ def _named(name: str) -> tzinfo | None:
 
 
 def _of_the_c_library() -> tzinfo:
-    from dateutil.tz import tzlocal  # noqa: PLC0415  a slow import, and rarely needed
+    from dateutil.tz import tzlocal
 
     return tzlocal()
 
@@ -151,14 +151,14 @@ def _of_the_c_library() -> tzinfo:
 def _fixed(name: str, offset: re.Match[str]) -> tzinfo:
     """Return the zone of an offset; UsageError for one that no place has."""
     length = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
-    if length > FARTHEST or int(offset[3] or 0) >= 60:  # noqa: PLR2004  minutes
+    if length > FARTHEST or int(offset[3] or 0) >= 60:
         raise UsageError(f"No place is {name} from UTC.", hint="write an offset from -12:00 to +14:00")
     return timezone(-length if offset[1] == "-" else length) if length else UTC
 
 
 def _near(name: str) -> list[str]:
     """Return up to three zones named like `name`, as a whole or by their city."""
-    from difflib import get_close_matches  # noqa: PLC0415  only on the way to a refusal
+    from difflib import get_close_matches
 
     names: dict[str, str] = {}
     for known in sorted(available_timezones()):

@@ -66,7 +66,7 @@ def hand_over(world: Any) -> None:
     here = world.this_world
 
     def this_world() -> Any:
-        from cdrctl.http import Clock  # noqa: PLC0415 - not before signals are heeded
+        from cdrctl.http import Clock  # not before signals are heeded
 
         return replace(here(), clock=Clock(now=now, **(_hurried() if os.environ.get(HURRIES) else {})))
 
@@ -86,8 +86,8 @@ def _hurried() -> dict[str, Any]:
 
 def main() -> None:
     """Run the program of this process by the tests' clock."""
-    from cdrctl import __main__ as program  # noqa: PLC0415 - loaded as the program loads it
-    from cdrctl.cli import world  # noqa: PLC0415 - as above
+    from cdrctl import __main__ as program
+    from cdrctl.cli import world
 
     hand_over(world)
     program.main()

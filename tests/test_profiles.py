@@ -105,7 +105,7 @@ def python(code: str) -> str:
     arguments = [sys.executable, "-c", code]
     if os.name == "nt":
         return subprocess.list2cmdline(arguments)
-    import shlex  # noqa: PLC0415 - used here only
+    import shlex
 
     return shlex.join(arguments)
 
@@ -189,7 +189,7 @@ def test_a_tilde_is_the_home_that_the_environment_names() -> None:
 def test_without_a_home_there_are_the_profiles_of_the_environment_and_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import platformdirs  # noqa: PLC0415 - used here only
+    import platformdirs
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(platformdirs, "user_config_dir", lambda *_, **__: "~/.config/cdrctl")
@@ -1217,7 +1217,7 @@ def test_a_folder_that_another_run_makes_first(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_filesystem_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import filelock  # noqa: PLC0415 - used here only
+    import filelock
 
     def none(*_: object) -> None:
         raise NotImplementedError("no locks here")

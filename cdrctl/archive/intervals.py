@@ -129,7 +129,7 @@ def believed(readings: Iterable[Reading], now: datetime) -> list[Reading]:
 
 def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first UTC instant of a calendar day of a zone, which the clocks' change may have moved."""
-    from cdrctl.windows import instant  # noqa: PLC0415 - one word for what a day is: that of --since
+    from cdrctl.windows import instant
 
     return instant(day.isoformat(), zone=zone, now=datetime(2000, 1, 1, tzinfo=UTC), edge="since")
 

@@ -271,7 +271,7 @@ def locked(folder: Path, *, to_write: bool = True) -> Iterator[None]:
         LockedError: Another run holds it.
         OutputError: The lock cannot be written.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - start-up time
+    from filelock import FileLock, Timeout
 
     lock = FileLock(folder / "ledger.lock", timeout=0, mode=0o600)
     try:

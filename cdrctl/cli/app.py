@@ -96,7 +96,7 @@ class Commands(TyperGroup):
 
 
 def _script(usual: Any, ctx: Any, option: Any, value: Any) -> Any:
-    from cdrctl.cli import scripts  # noqa: PLC0415 - not for other commands
+    from cdrctl.cli import scripts
 
     given = value and not ctx.resilient_parsing
     return getattr(scripts, SCRIPTS[option.name])(usual, ctx, option, value) if given else value
@@ -117,8 +117,8 @@ def loaded(name: str) -> Any:
 
 
 def _provider_commands(name: str) -> Any:
-    from cdrctl.cli.options import command  # noqa: PLC0415 - start-up time: not for other commands
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl.cli.options import command
+    from cdrctl.fetchers import load
 
     provider = load(name)
     top = typer.Typer(name=name, help=PROVIDERS[name], no_args_is_help=True, rich_markup_mode=None)
@@ -131,7 +131,7 @@ def _provider_commands(name: str) -> Any:
             top.add_typer(groups[call.group])
 
         def run(session: Any, shared: Any, own: Any, call: Any = call) -> None:
-            from cdrctl.cli.exporting import export_call  # noqa: PLC0415 - not for --help
+            from cdrctl.cli.exporting import export_call
 
             export_call(session, provider, call, shared, own)
 
@@ -206,7 +206,7 @@ def main(arguments: list[str], world: World) -> int:
     except OSError:  # what typer itself prints, such as help, could not be written
         code = OutputError.exit_code
     except (CdrctlError, _Refusal) as error:
-        from cdrctl.cli.refusals import say  # noqa: PLC0415 - only for a command line that makes no sense
+        from cdrctl.cli.refusals import say
 
         code = say(error, arguments, world)
     if sys.stdout is not streams[0]:  # typer's way to say that the reader of its help has left, which is no error

@@ -194,7 +194,7 @@ def fill(
     max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
     """Read only what is missing in an archive, and nothing that was read before."""
-    from cdrctl.archive.store import opened as archive_in  # noqa: PLC0415 - start-up time
+    from cdrctl.archive.store import opened as archive_in
 
     archive_in(Path(into))
     selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
@@ -215,8 +215,8 @@ def _run(
     adopt: bool,
     only_holes: bool,
 ) -> None:
-    from cdrctl.archive import store  # noqa: PLC0415 - start-up time
-    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, locked  # noqa: PLC0415 - as above
+    from cdrctl.archive import store
+    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, locked
 
     started = time.monotonic()
     folder = Path(into)
@@ -257,7 +257,7 @@ def _run(
 
 def _jobs(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
     """Return what is to be read: of every profile the calls named that its provider has, or its main one."""
-    from cdrctl.archive.sync import Outcome  # noqa: PLC0415 - start-up time
+    from cdrctl.archive.sync import Outcome
 
     jobs: list[Job] = []
     for part in parts:
@@ -295,9 +295,9 @@ def _side_by_side(
     only_holes: bool,
 ) -> None:
     """Read all profiles at the same time, the calls of each one after the other."""
-    from cdrctl.archive import sync as syncing  # noqa: PLC0415 - start-up time
-    from cdrctl.archive.fetched import Source  # noqa: PLC0415 - as above
-    from cdrctl.cli.account import account_of  # noqa: PLC0415 - as above
+    from cdrctl.archive import sync as syncing
+    from cdrctl.archive.fetched import Source
+    from cdrctl.cli.account import account_of
 
     enough = threading.Event()
     now = the_clock(session).now
@@ -488,8 +488,8 @@ def _plain(day: Covered) -> dict[str, Any]:
 
 
 def _covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
-    from cdrctl.archive import calendar, store  # noqa: PLC0415 - start-up time
-    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415 - as above
+    from cdrctl.archive import calendar, store
+    from cdrctl.archive.ledger import Ledger
 
     archive = store.opened(folder)
     book = Ledger(folder, read_only=True)
@@ -561,9 +561,9 @@ def verify(
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
-    from cdrctl.archive import store  # noqa: PLC0415 - as above
-    from cdrctl.archive.ledger import Ledger, locked  # noqa: PLC0415 - as above
-    from cdrctl.archive.verify import differences, rebuild_ledger  # noqa: PLC0415 - as above
+    from cdrctl.archive import store
+    from cdrctl.archive.ledger import Ledger, locked
+    from cdrctl.archive.verify import differences, rebuild_ledger
 
     started = time.monotonic()
     archive = store.opened(Path(into))
@@ -627,9 +627,9 @@ def plan(
 
     Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
     """
-    from cdrctl.archive import calendar, store  # noqa: PLC0415 - start-up time
-    from cdrctl.archive.ledger import Ledger  # noqa: PLC0415 - as above
-    from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted  # noqa: PLC0415 - as above
+    from cdrctl.archive import calendar, store
+    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted
 
     back = windows.duration(lookback) if lookback is not None else None
     folder = Path(into) if into else None

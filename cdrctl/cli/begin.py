@@ -97,7 +97,7 @@ def init(
     What is given as an option is not asked for. Without a terminal the answers are read from standard input, one a
     line, in the order asked; an empty line takes what stands in brackets.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     opened.voice.stays = "nothing was written"
     chosen = _settings_given(given or [])
@@ -200,7 +200,7 @@ def _again(opened: Session, error: CdrctlError) -> None:
 
 def _provider(opened: Session, given: str | None) -> Provider | None:
     """Return the provider, or None for who only wants to try."""
-    from cdrctl.fetchers import load  # noqa: PLC0415 - start-up time
+    from cdrctl.fetchers import load
 
     if given is None:
         _guide(
@@ -224,7 +224,7 @@ def _sandbox(opened: Session) -> None:
 
 def _name(opened: Session, provider: Provider) -> str:
     """Return a name that no other profile has."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     usual: str | None = provider.name
     try:
@@ -286,7 +286,7 @@ def _explain(opened: Session, provider: Provider, way: str) -> None:
 
 def _settings(opened: Session, provider: Provider, way: str, name: str, answers: Answers) -> None:
     """Ask for what is not answered yet, until the profile can be what it is; nothing is written."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     while True:
         _ask_all(opened, provider, way, name, answers)
@@ -300,7 +300,7 @@ def _settings(opened: Session, provider: Provider, way: str, name: str, answers:
 
 
 def _ask_all(opened: Session, provider: Provider, way: str, name: str, answers: Answers) -> None:
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     fields = provider.settings.model_fields
     secrets = profiles.secret_names(provider.settings)
@@ -348,7 +348,7 @@ def _ask_plain(opened: Session, provider: Provider, key: str, answers: Answers, 
 
 def _ask_whether_in_clear(opened: Session, answers: Answers) -> None:
     """Ask whether the credential may be sent without encryption, where base_url would do that."""
-    from cdrctl.http.addresses import IN_CLEAR, in_clear  # noqa: PLC0415 - start-up time
+    from cdrctl.http.addresses import IN_CLEAR, in_clear
 
     answers.forget("allow_http")
     if in_clear(str(answers.settings.get("base_url", ""))):
@@ -416,7 +416,7 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
     Raises:
         typer.Exit: It shall not be written.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     if opened.world.stdin_is_terminal:
         opened.voice.show("")
@@ -438,8 +438,8 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
 
 def _checked(opened: Session, name: str) -> int:
     """Say what does not work yet, and return the exit code of it."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.doctor import as_text, cleaned, of_profile, worst  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.cli.doctor import as_text, cleaned, of_profile, worst
 
     opened.voice.show("")
     _say(opened, "Checking it, with a few small requests …")
@@ -456,7 +456,7 @@ def _checked(opened: Session, name: str) -> int:
 
 def _command(opened: Session, *words: str) -> str:
     """Return a command that works as it stands, with the configuration that is in use now."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     usual = profiles.config_path(opened.world.environ, None)
     return shlex.join(["cdrctl", *words, *(() if opened.config == usual else ("--config", str(opened.config)))])

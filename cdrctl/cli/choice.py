@@ -43,7 +43,7 @@ class Choice:
             return None
         looked_at = [order.field for order in self.orders]
         if self.condition is not None:
-            from cdrctl.conditions import fields_of  # noqa: PLC0415 - start-up time: only with --where
+            from cdrctl.conditions import fields_of
 
             looked_at += fields_of(self.condition)
         looked_at = [EXTRA if name.startswith(f"{EXTRA}.") else name for name in looked_at]
@@ -62,14 +62,14 @@ class Choice:
         """
         self.keep(schema, zone=UTC, now=now, warn=lambda _text: None)
         if self.orders and schema.columns is not None:
-            from cdrctl import sorting  # noqa: PLC0415 - start-up time: only with --sort
+            from cdrctl import sorting
 
             sorting.key_of_rows(self.orders, schema.columns)
 
     def note_never_given(self, asked: Sequence[tuple[Provider, Call]], tell: Tell) -> None:
         """Note what the condition looks for in common CDRs if none of the calls that are asked can give it."""
         if self.condition is not None:
-            from cdrctl.cli.outcomes import never_given  # noqa: PLC0415 - start-up time: only with --where
+            from cdrctl.cli.outcomes import never_given
 
             if note := never_given(self.condition, asked):
                 tell("note", note)
@@ -84,7 +84,7 @@ class Choice:
         """
         if self.condition is None:
             return None
-        from cdrctl import conditions  # noqa: PLC0415 - start-up time: only with --where
+        from cdrctl import conditions
 
         holds: Callable[[Any], bool]
         if schema.columns is not None:
@@ -123,7 +123,7 @@ class Choice:
     def _in_order(
         self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Tell
     ) -> Iterator[Sequence[Any]]:
-        from cdrctl import sorting  # noqa: PLC0415 - start-up time: only with --sort
+        from cdrctl import sorting
 
         key: Callable[[Any], tuple[Any, ...]]
         if schema.columns is not None:
@@ -150,7 +150,7 @@ class Choice:
     def _look(self, record: Any) -> None:
         """Take note of the fields that a raw record has: nobody else knows which there are."""
         if self.unseen:
-            from cdrctl.conditions import reach  # noqa: PLC0415 - loaded with what looks at records
+            from cdrctl.conditions import reach
 
             self.unseen.difference_update([name for name in self.unseen if reach(record, name) is not None])
 
@@ -189,15 +189,15 @@ def choice(shared: Mapping[str, Any], fields: Sequence[str] | None) -> Choice:
     condition: Condition | None = None
     orders: tuple[Order, ...] = ()
     if shared["where"] is not None:
-        from cdrctl import conditions  # noqa: PLC0415 - start-up time: only with --where
+        from cdrctl import conditions
 
         condition = conditions.read(shared["where"])
     if shared["sort"] is not None:
-        from cdrctl import sorting  # noqa: PLC0415 - start-up time: only with --sort
+        from cdrctl import sorting
 
         orders = sorting.read(shared["sort"])
     if shared["template"] is not None:
-        from cdrctl.writers.template import fields_of  # noqa: PLC0415 - start-up time: only with --template
+        from cdrctl.writers.template import fields_of
 
         if fields is not None:
             raise UsageError("--template names its own fields", hint="leave --fields out")

@@ -363,7 +363,7 @@ def _switches(_known: Any, _line: Line, begun: str, kept: str, _environ: Mapping
 
 def _zones(_known: Any, _line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
     """Return the time zones of this machine, by the names of their files; none of them is opened."""
-    import zoneinfo  # noqa: PLC0415 - for zones alone
+    import zoneinfo
 
     names = {name for root in zoneinfo.TZPATH for name in _zones_in(root, "")} or set(_packaged_zones())
     return Answer([("local", "this machine's zone"), *((name, "") for name in sorted(names))], kept)
@@ -479,11 +479,11 @@ def _profiles(known: Any, line: Line, environ: Mapping[str, str]) -> list[tuple[
 
 def _tables(line: Line, environ: Mapping[str, str]) -> dict[str, Any] | None:
     """Return what the configuration file has under `profiles`; None where it cannot be read."""
-    import tomllib  # noqa: PLC0415 - for profiles alone
+    import tomllib
 
     path = line.values.get("--config", [environ.get("CDRCTL_CONFIG") or ""])[-1]
     if not path:
-        import platformdirs  # noqa: PLC0415 - for profiles alone, and then only without a path of the user's own
+        import platformdirs
 
         try:
             path = os.path.join(platformdirs.user_config_dir("cdrctl", appauthor=False), "config.toml")  # noqa: PTH118
@@ -580,7 +580,7 @@ def _for_bash(environ: Mapping[str, str]) -> str:
     typed = bash_line(environ.get(LINE, ""))
     if typed.redirected:
         return "files\n"
-    if typed.broken or len(typed.words) < 2:  # noqa: PLR2004 - the command and the word that is begun
+    if typed.broken or len(typed.words) < 2:
         return "words\n"
     found = completed(typed.words, environ)
     begun = typed.words[-1].removeprefix(found.kept)

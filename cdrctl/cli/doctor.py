@@ -171,7 +171,7 @@ def cleaned(opened: Session, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def _are_many(opened: Session, names: Sequence[str]) -> bool:
     """Return whether so many profiles are to be checked that each gets one line."""
-    from cdrctl.cli.doctor_summary import MANY  # noqa: PLC0415 - it is made from this module
+    from cdrctl.cli.doctor_summary import MANY  # it is made from this module
 
     with suppress(ConfigurationError):  # it becomes a finding
         return len(set(names) or read_profiles(opened)[0]) > MANY
@@ -180,8 +180,8 @@ def _are_many(opened: Session, names: Sequence[str]) -> bool:
 
 def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool = False) -> None:
     """Print findings for people, each when it is there; in brief, one for each profile."""
-    from cdrctl.cli.exporting import colored  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.profile import put  # noqa: PLC0415 - as above
+    from cdrctl.cli.exporting import colored
+    from cdrctl.cli.profile import put
 
     colors = colored(opened)
     if brief:
@@ -201,8 +201,8 @@ def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool =
 
 
 def _print_in_brief(opened: Session, findings: Iterable[Finding], *, colors: bool) -> None:
-    from cdrctl.cli.doctor_summary import summarized  # noqa: PLC0415 - it is made from this module
-    from cdrctl.cli.profile import put  # noqa: PLC0415 - start-up time
+    from cdrctl.cli.doctor_summary import summarized  # it is made from this module
+    from cdrctl.cli.profile import put
 
     shown = ""
     for finding in summarized(findings):
@@ -279,8 +279,8 @@ def _wrapped(text: str, width: int, indent: str = "", hanging: str = "") -> list
 
 def _check_form(opened: Session, form: str) -> None:
     """Refuse a format that what is found cannot be written in, before anything is looked at."""
-    from cdrctl import writers  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.exporting import check_place  # noqa: PLC0415 - as above
+    from cdrctl import writers
+    from cdrctl.cli.exporting import check_place
 
     if form != writers.TEMPLATE and writers.is_database(form):
         raise UsageError(
@@ -291,10 +291,10 @@ def _check_form(opened: Session, form: str) -> None:
 
 
 def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
-    from cdrctl import windows, writers  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.exporting import colored, standard_output  # noqa: PLC0415 - as above
-    from cdrctl.records import Column, Schema  # noqa: PLC0415 - as above
-    from cdrctl.writers.output import output  # noqa: PLC0415 - as above
+    from cdrctl import windows, writers
+    from cdrctl.cli.exporting import colored, standard_output
+    from cdrctl.records import Column, Schema
+    from cdrctl.writers.output import output
 
     names = ("profile", "provider", "check", "result", "what", "next")
     columns = tuple(Column(name, "", "text") for name in names)
@@ -318,7 +318,7 @@ def examined(opened: Session, names: Sequence[str] = (), *, offline: bool = Fals
     Raises:
         ConfigurationError: There is no profile of a name.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     if list(names) == [profiles.SANDBOX]:
         for name in PROVIDERS:
@@ -372,7 +372,7 @@ def _machine(opened: Session) -> Iterator[Finding]:
 
 def _permissions(config: Path) -> Iterator[Finding]:
     """Yield who may read and change the configuration, and whether what runs keep can be written beside it."""
-    from cdrctl.private import check_folder  # noqa: PLC0415 - start-up time
+    from cdrctl.private import check_folder
 
     folder = config.parent
     if not os.path.isdir(folder):  # noqa: PTH112 - False where it cannot be reached
@@ -436,10 +436,10 @@ def _every_check(findings: Iterable[Finding], *, offline: bool) -> Iterator[Find
 
 
 def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator[Finding]:
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.exporting import ready, the_clock  # noqa: PLC0415 - as above
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
-    from cdrctl.http.addresses import in_clear  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.cli.exporting import ready, the_clock
+    from cdrctl.fetchers import load
+    from cdrctl.http.addresses import in_clear
 
     name, environ = profile.name, opened.world.environ
     if profile.fault:
@@ -497,8 +497,8 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
 
 
 def _of_the_sandbox(opened: Session, provider: str, *, offline: bool) -> Iterator[Finding]:
-    from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415 - start-up time
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl.cli.exporting import SANDBOX, connected
+    from cdrctl.fetchers import load
 
     described = load(provider)
 
@@ -532,7 +532,7 @@ def lacks(provider: Provider, settings: Settings) -> str | None:
 
 def _sources(profile: Profile, provider: Provider, environ: Mapping[str, str]) -> str:
     """Return where each secret came from."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     shown = profiles.redacted(profile, provider.settings, environ)
     said = []
@@ -555,7 +555,7 @@ def _sources(profile: Profile, provider: Provider, environ: Mapping[str, str]) -
 
 def _way(settings: Settings, now: datetime) -> Generator[Finding, None, bool]:
     """Yield the findings on the way to a host, and return whether a request has a chance."""
-    from cdrctl.http import reach  # noqa: PLC0415 - loads httpx
+    from cdrctl.http import reach
 
     url = settings.base_url
     check = "dns"
@@ -571,7 +571,7 @@ def _way(settings: Settings, now: datetime) -> Generator[Finding, None, bool]:
             return True
         host, port = reach.place_of(url)
         found = reach.addresses(host, port)
-        more = f" and {len(found) - 2} more" if len(found) > 2 else ""  # noqa: PLR2004
+        more = f" and {len(found) - 2} more" if len(found) > 2 else ""
         same = found == [host]
         yield Finding(check, "ok", f"{host} is an address" if same else f"{host} is {', '.join(found[:2])}{more}")
         check = "connection"
@@ -590,14 +590,14 @@ def _ms(seconds: float) -> str:
 
 
 def _read_on_the_way() -> Finding:
-    from cdrctl.http.addresses import IN_CLEAR  # noqa: PLC0415 - start-up time
+    from cdrctl.http.addresses import IN_CLEAR
 
     return Finding("tls", "warn", IN_CLEAR, "use https:// if the server has it, which may be at another port")
 
 
 def _tls(settings: Settings, host: str, port: int, address: str, now: datetime) -> Finding:
-    from cdrctl.http import reach  # noqa: PLC0415 - loads httpx
-    from cdrctl.http.addresses import in_clear  # noqa: PLC0415 - start-up time
+    from cdrctl.http import reach
+    from cdrctl.http.addresses import in_clear
 
     if not settings.base_url.startswith("https:"):
         if not in_clear(settings.base_url):

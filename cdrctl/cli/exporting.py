@@ -305,7 +305,7 @@ def fetch_window(
     """
     client = profile.client
     if client is not None and call.marks is not None:
-        from cdrctl.sheet import Reader  # noqa: PLC0415 - only where something is asked
+        from cdrctl.sheet import Reader
 
         client.read = Reader(call.columns, call.marks, raw=raw)
     fetch = functools.partial(call.fetch, client, profile.settings)
@@ -409,7 +409,7 @@ def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any
     wanted = form == "table" if shared["pager"] is None else shared["pager"]
     with ExitStack() as opened:
         if wanted and path in {None, "-"} and session.world.stdout_is_terminal:
-            from cdrctl.cli.pager import paged  # noqa: PLC0415 - only on a terminal
+            from cdrctl.cli.pager import paged
 
             stream = opened.enter_context(paged(session, stream))
         note = functools.partial(session.voice.tell, "note")
@@ -641,7 +641,7 @@ def the_clock(session: Session) -> Clock:
     """Return the process's clock."""
     if session.world.clock is not None:
         return session.world.clock
-    from cdrctl.http import Clock  # noqa: PLC0415 - loads httpx
+    from cdrctl.http import Clock
 
     return Clock()
 
@@ -670,7 +670,7 @@ def connected(
     clock = the_clock(session)
     # An empty name is none that anybody has, and must not become another's.
     if (session.world.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
-        from cdrctl import sandbox  # noqa: PLC0415 - only for its profile
+        from cdrctl import sandbox
 
         with sandbox.start(now=clock.now) as running:
             settings = provider.settings.model_validate(running.profiles[provider.name])
@@ -679,7 +679,7 @@ def connected(
             with _client(session, provider, settings, clock, rehearse=rehearse) as client:
                 yield Connected(SANDBOX, settings, client)
         return
-    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+    from cdrctl import profiles
 
     if profile is None:
         found, warnings = read_profiles(session)
@@ -712,7 +712,7 @@ def ready(
     session: Session, provider: Provider, profile: Profile, settings: Settings, clock: Clock
 ) -> Iterator[Connected]:
     """Return a profile ready to be asked whose settings have been read."""
-    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+    from cdrctl import profiles
 
     session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
@@ -725,7 +725,7 @@ def ready(
 
 
 def _mask() -> SecretStr:
-    from pydantic import SecretStr  # noqa: PLC0415 - start-up time
+    from pydantic import SecretStr
 
     return SecretStr(MASK)
 
@@ -745,7 +745,7 @@ def refuse_rehearsal(session: Session) -> None:
 
 
 def _masked(settings: Settings) -> Settings:
-    from cdrctl.profiles import secret_names  # noqa: PLC0415 - not for the sandbox otherwise
+    from cdrctl.profiles import secret_names
 
     given = [name for name in secret_names(type(settings)) if getattr(settings, name) is not None]
     return settings.model_copy(update=dict.fromkeys(given, _mask()))
@@ -753,7 +753,7 @@ def _masked(settings: Settings) -> Settings:
 
 def token_shelf(session: Session, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:
     """Return where the tokens are kept that a profile renews, or was given in the browser; None where it has none."""
-    from cdrctl import profiles  # noqa: PLC0415 - not for the sandbox
+    from cdrctl import profiles
 
     if not provider.keeps_tokens:
         return None
@@ -795,7 +795,7 @@ def _client(
 ) -> Iterator[Client]:
     transport = session.world.transport
     if rehearse is not None:
-        from cdrctl.http.rehearsal import Rehearsal  # noqa: PLC0415 - loads httpx
+        from cdrctl.http.rehearsal import Rehearsal
 
         transport = cast("httpx.BaseTransport", Rehearsal(rehearse, provider.nothing))
         clock = replace(clock, sleep=lambda _seconds: None)
@@ -816,7 +816,7 @@ def _client(
 
 def _check_ways(provider: Provider, profile: Any, settings: Settings) -> None:
     """Refuse a profile that has not all settings of at least one way to sign in, naming what is missing."""
-    from cdrctl.profiles import environment_name  # noqa: PLC0415 - not for the sandbox
+    from cdrctl.profiles import environment_name
 
     missing = {
         way: [name for name in names if not str(getattr(settings, name) or "")] for way, names in provider.ways.items()

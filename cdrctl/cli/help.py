@@ -43,7 +43,7 @@ def named(words: Sequence[str], place: Any) -> tuple[Any, Any]:
     Raises:
         UsageError: There is no such command, and no topic of this name.
     """
-    from cdrctl.cli.app import loaded  # noqa: PLC0415 - it stands above all commands, this one too
+    from cdrctl.cli.app import loaded
 
     command = place.command
     for at, word in enumerate(words):

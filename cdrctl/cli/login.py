@@ -146,7 +146,7 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
             f"the browser ends on {attempt.redirect_uri}?…, which it may say it cannot open: copy that whole address",
         )
         return _pasted(opened, attempt, asked)
-    from cdrctl.http.callback import listening  # noqa: PLC0415 - not for what is pasted
+    from cdrctl.http.callback import listening
 
     strangers: list[str] = []
 
@@ -214,7 +214,7 @@ def has_browser(environ: Mapping[str, str], platform: str = sys.platform) -> boo
         return screen or not environ.get("SSH_CONNECTION")
     if not screen:
         return False
-    import webbrowser  # noqa: PLC0415 - looks for every browser there is
+    import webbrowser  # looks for every browser there is
 
     try:
         webbrowser.get()
@@ -225,7 +225,7 @@ def has_browser(environ: Mapping[str, str], platform: str = sys.platform) -> boo
 
 def _open(opened: Session, page: str) -> None:
     """Open the page, in a thread of its own: some browsers come back only when they are closed."""
-    import webbrowser  # noqa: PLC0415 - looks for every browser there is
+    import webbrowser  # looks for every browser there is
 
     came_up = False
     with suppress(webbrowser.Error, OSError, ValueError):

@@ -408,7 +408,7 @@ def _waiting(opened: Session, max_wait: str | None) -> Session:
     """Return the session in which one request may wait as long as --max-wait says, if it was given."""
     if max_wait is None:
         return opened
-    from cdrctl import windows  # noqa: PLC0415 - start-up time
+    from cdrctl import windows
 
     return replace(opened, max_wait=windows.duration(max_wait))
 

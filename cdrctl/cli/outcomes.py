@@ -60,7 +60,7 @@ def null_columns(gives: Gives) -> list[str]:
 
 def never_given(condition: Condition, asked: Sequence[tuple[Provider, Call]]) -> str | None:
     """Return a note on what a condition looks for and none of these calls can give; None if there is no such thing."""
-    from cdrctl.conditions import comparisons  # noqa: PLC0415 - start-up time: only with --where
+    from cdrctl.conditions import comparisons
 
     gives = [call.gives for _, call in asked if call.gives is not None]
     if not gives:

@@ -44,7 +44,7 @@ def path(
     opened: Session,
 ) -> None:
     """Print where the configuration file is, or would be."""
-    from cdrctl.profiles import need_home  # noqa: PLC0415 - start-up time
+    from cdrctl.profiles import need_home
 
     need_home(opened.config)
     put(opened, str(opened.config))
@@ -56,7 +56,7 @@ def list_profiles(
     opened: Session,
 ) -> None:
     """List all profiles: name, provider, where it is kept, tags. A table on a terminal, tab-separated in a pipe."""
-    from cdrctl.profiles import tags_of  # noqa: PLC0415 - start-up time
+    from cdrctl.profiles import tags_of
 
     found, warnings = read_profiles(opened)
     for warning in warnings:
@@ -77,10 +77,10 @@ def list_profiles(
 
 
 def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
-    from cdrctl import windows, writers  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.exporting import standard_output  # noqa: PLC0415 - as above
-    from cdrctl.records import Column, Schema  # noqa: PLC0415 - as above
-    from cdrctl.writers.output import output  # noqa: PLC0415 - as above
+    from cdrctl import windows, writers
+    from cdrctl.cli.exporting import standard_output
+    from cdrctl.records import Column, Schema
+    from cdrctl.writers.output import output
 
     names = ("profile", "provider", "kept in", "tags")
     schema = Schema(tuple(Column(name, "") for name in names), lambda _page: ())
@@ -96,9 +96,9 @@ def show(
     name: Name,
 ) -> None:
     """Print a profile's settings; secrets are hidden."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
-    from cdrctl.http.addresses import IN_CLEAR, in_clear  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.fetchers import load
+    from cdrctl.http.addresses import IN_CLEAR, in_clear
 
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
@@ -124,7 +124,7 @@ def remove(
     name: Name,
 ) -> None:
     """Remove a profile from the configuration file."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     profiles.remove(opened.config, name)
     opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
@@ -141,9 +141,9 @@ def check(
     ] = None,
 ) -> None:
     """Sign in with a profile, make one small request and print what it found."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.exporting import SANDBOX, connected  # noqa: PLC0415 - as above
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.cli.exporting import SANDBOX, connected
+    from cdrctl.fetchers import load
 
     if name == SANDBOX:
         names = [provider] if provider else list(PROVIDERS)
@@ -178,8 +178,8 @@ def add(
 
     Without a terminal the answers are read from standard input, one a line, in the order asked.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.fetchers import load
 
     chosen = _settings_given(given or [])
     named = provider or asked(opened, f"provider ({', '.join(PROVIDERS)})")
@@ -229,9 +229,9 @@ def login(
 
     A profile that does not exist is made first.
     """
-    from cdrctl import profiles, windows  # noqa: PLC0415 - start-up time
-    from cdrctl.cli.login import How, sign_in  # noqa: PLC0415 - as above
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl import profiles, windows
+    from cdrctl.cli.login import How, sign_in
+    from cdrctl.fetchers import load
 
     if port is not None and redirect_uri is not None:
         raise UsageError("--port and --redirect-uri say the same thing twice", hint="leave one of them out")
@@ -257,8 +257,8 @@ def login(
 
 def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[str, str]) -> None:
     """Make a profile that is to sign in with a browser; on a terminal, ask whether that is meant."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.fetchers import load
 
     described = next(one for one in map(load, PROVIDERS) if one.login is not None)
     assert described.login is not None  # noqa: S101 - looked for above
@@ -289,7 +289,7 @@ def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
     Raises:
         UsageError: One is a secret, or no setting at all.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     fields = provider.settings.model_fields
     secrets = profiles.secret_names(provider.settings)
@@ -308,7 +308,7 @@ def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
 
 def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
     """Return the settings of a new profile: those given, and those asked for."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     fields = provider.settings.model_fields
     secrets = profiles.secret_names(provider.settings)
@@ -386,7 +386,7 @@ def put(opened: Session, text: str) -> None:
     Raises:
         OutputError: Standard output is closed, or cannot be written.
     """
-    from cdrctl.writers.output import output  # noqa: PLC0415 - start-up time
+    from cdrctl.writers.output import output
 
     if opened.world.stdout is None:
         raise OutputError("standard output is closed", hint="leave out >&-")

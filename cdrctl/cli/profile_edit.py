@@ -45,7 +45,7 @@ def set_setting(
 
     A list, such as tags, has commas between its elements.
     """
-    from cdrctl import profile_changes, profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profile_changes, profiles
 
     described = _provider_of(opened, name)
     secret = setting in profiles.secret_names(described.settings)
@@ -76,7 +76,7 @@ def rename(
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.", show_default=False)],
 ) -> None:
     """Give a profile another name; renewed tokens and secrets in the keyring move with it."""
-    from cdrctl import profile_changes  # noqa: PLC0415 - start-up time
+    from cdrctl import profile_changes
 
     _copy_keyring(opened, name, new)
     profile_changes.rename(opened.config, name, new)
@@ -93,7 +93,7 @@ def copy(
     new: Annotated[str, typer.Argument(metavar="NEW", help="The name of the copy.", show_default=False)],
 ) -> None:
     """Copy a profile with its settings and secrets; a sign-in with a browser is not copied."""
-    from cdrctl import profile_changes  # noqa: PLC0415 - start-up time
+    from cdrctl import profile_changes
 
     _copy_keyring(opened, name, new)
     profile_changes.copy(opened.config, name, new)
@@ -120,8 +120,8 @@ def _provider_of(opened: Session, name: str) -> Provider:
     Raises:
         CdrctlError: There is no such profile, or its provider is not known.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
-    from cdrctl.fetchers import load  # noqa: PLC0415 - as above
+    from cdrctl import profiles
+    from cdrctl.fetchers import load
 
     if name == "sandbox":
         raise UsageError(
@@ -133,7 +133,7 @@ def _provider_of(opened: Session, name: str) -> Provider:
 
 def _copy_keyring(opened: Session, old: str, new: str) -> None:
     """Keep the secrets that the keyring has for a profile under another name as well."""
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     found, _ = read_profiles(opened)
     written = found[old].raw if old in found else {}
@@ -158,7 +158,7 @@ def edit_file(opened: Session) -> bool:
         UsageError: There is no editor to ask, or somebody else changed the file meanwhile.
         ConfigurationError: The editor failed, or left something that is not a configuration.
     """
-    from cdrctl import profile_changes, profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profile_changes, profiles
 
     environ = opened.world.environ
     named = environ.get("VISUAL") or environ.get("EDITOR")

@@ -79,6 +79,6 @@ def _left(share: float, seconds: float) -> list[str]:
 def spoken(seconds: float) -> str:
     """Return a length as people say it, not more exactly than it is known."""
     minutes = round(seconds / 60)
-    if seconds < 90:  # noqa: PLR2004 - up to there seconds are what one would say
+    if seconds < 90:
         return f"{round(seconds / 5) * 5 or 1} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004 - as above
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

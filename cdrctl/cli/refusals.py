@@ -95,7 +95,7 @@ def refusal(error: Any, arguments: Sequence[str]) -> CdrctlError:
 
 def no_command(name: str, path: str, names: Sequence[str]) -> CdrctlError:
     """Return the refusal of a command that there is not."""
-    from cdrctl.cli.topics import TOPICS  # noqa: PLC0415 - only to look whether it is one
+    from cdrctl.cli.topics import TOPICS
 
     if path == "cdrctl" and name in TOPICS:
         return UsageError(f"{name} is no command", hint=f"it is explained by: cdrctl help {name}")

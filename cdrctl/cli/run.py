@@ -65,7 +65,7 @@ def session(
     )
     voice.conceal(_proxy_secrets(world.environ))
     try:
-        from cdrctl.profiles import config_path  # noqa: PLC0415 - not needed for --help
+        from cdrctl.profiles import config_path
 
         _check_format(form)
         yield Session(world, voice, config_path(world.environ, config or before.get("config")))
@@ -96,7 +96,7 @@ def session(
 
 def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
     """Return all profiles by name, and warnings; from here on nothing that is said shows a secret of any of them."""
-    from cdrctl import profiles  # noqa: PLC0415 - not needed for --help
+    from cdrctl import profiles
 
     environ = opened.world.environ
     found, warnings = profiles.read_profiles(opened.config, environ)

@@ -50,7 +50,7 @@ def serve(
 
     What it prints can be named with --config, in another terminal. `cdrctl sandbox switches` lists the switches.
     """
-    from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
+    from cdrctl import sandbox as imitations
 
     try:
         switches = imitations.parse_switches(switch or [])
@@ -83,7 +83,7 @@ def serve(
 
 def _near_switch(given: Sequence[str]) -> str:
     """Return which switch may have been meant by the first that there is not."""
-    from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
+    from cdrctl import sandbox as imitations
 
     known = [f"{one}.{name}" for one in imitations.PROVIDERS for name in imitations.known_switches(one)]
     names = [text.partition("=")[0] for text in given]
@@ -94,7 +94,7 @@ def _near_switch(given: Sequence[str]) -> str:
 @in_session
 def switches(opened: Session) -> None:
     """Print every switch of `serve --switch`, what it can be, and what it does, separated by tabs."""
-    from cdrctl import sandbox as imitations  # noqa: PLC0415 - start-up time
+    from cdrctl import sandbox as imitations
 
     for provider in imitations.PROVIDERS:
         for name, known in imitations.known_switches(provider).items():

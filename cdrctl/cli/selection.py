@@ -52,7 +52,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
         UsageError: No profile is selected, or the options contradict each other.
         CdrctlError: A profile that was named cannot be used.
     """
-    from cdrctl import profiles  # noqa: PLC0415 - start-up time
+    from cdrctl import profiles
 
     group = selection.every or bool(selection.tags)
     usual = None if selection.names or group else session.world.environ.get("CDRCTL_PROFILE")
@@ -90,7 +90,7 @@ def _group(session: Session, found: Iterable[Profile], selection: Selection) -> 
     Raises:
         UsageError: None is.
     """
-    from cdrctl.profiles import tags_of  # noqa: PLC0415 - start-up time
+    from cdrctl.profiles import tags_of
 
     every = list(found)
     if not every:

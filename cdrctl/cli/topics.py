@@ -35,7 +35,7 @@ class Topic:
 
 
 def _outcomes() -> tuple[str | Rows, ...]:
-    from cdrctl.cli.outcomes import paragraphs  # noqa: PLC0415 - loads all providers
+    from cdrctl.cli.outcomes import paragraphs
 
     return paragraphs()
 

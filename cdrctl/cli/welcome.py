@@ -32,7 +32,7 @@ def screen(width: int) -> str:
     """Return the text for a screen of so many columns; commands stay whole, so that they can be copied."""
     if max(map(len, SCREEN.splitlines())) < width:
         return SCREEN
-    import textwrap  # noqa: PLC0415 - for narrow screens only
+    import textwrap
 
     lines: list[str] = []
     for line in SCREEN.splitlines():

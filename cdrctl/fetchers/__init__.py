@@ -314,7 +314,7 @@ def connect(
     transport: httpx.BaseTransport | None = None,
 ) -> Client:
     """Return the client of one profile for one run; `max_wait` takes the place of the profile's own."""
-    from cdrctl.http import Client, sign_headers, unauthorized  # noqa: PLC0415 - httpx: only when something is asked
+    from cdrctl.http import Client, sign_headers, unauthorized
 
     return Client(
         title=provider.title,

@@ -1135,7 +1135,7 @@ def _words(error: Mapping[str, Any]) -> str:
 def _secretive(error: Mapping[str, Any]) -> bool:
     data = _data(error)
     name = str(data.get("field")).rpartition(".")[2]
-    return name in _SECRETIVE or error.get("code") == -32001  # noqa: PLR2004 - the group of sign-in
+    return name in _SECRETIVE or error.get("code") == -32001
 
 
 def _data(error: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -1153,7 +1153,7 @@ def mnemonic_of(answer: Answer) -> str:
 def ended(answer: Answer) -> bool:
     """Return whether an answer says that the token has ended: a login that has ended is said to be unknown."""
     if error_in(answer) is None:
-        return answer.status == 401  # noqa: PLR2004 - RFC 9110, section 15.5.2
+        return answer.status == 401
     return mnemonic_of(answer) in {"access_token_expired", "access_token_invalid"}
 
 
@@ -1165,7 +1165,7 @@ def explain(answer: Answer) -> CdrctlError | None:
         meant.status = meant.status or (None if answer.good else answer.status)
         return meant
     if answer.status in BUSY:
-        busy = answer.status == 429  # noqa: PLR2004 - RFC 6585, section 4
+        busy = answer.status == 429
         what = "is being asked too fast" if busy else "failed"
         return BusyError(f"{TITLE} {what} (HTTP {answer.status})", answer, said=answer.text or None)
     if answer.status in {404, 405}:
@@ -1194,7 +1194,7 @@ def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
     word, code = mnemonic_of(answer), error.get("code")
     params = data.get("params")
     params = params if isinstance(params, dict) else {}
-    if word == "limit_exceeded" or (not word and code == -32029):  # noqa: PLR2004 - the group of limits
+    if word == "limit_exceeded" or (not word and code == -32029):
         return _limit(words, data, params, answer)
     if word == "date_interval_limit_reached":
         return TooLongError(f"{TITLE} refuses so long a window", said=words, hint="ask for a shorter one")
@@ -1264,7 +1264,7 @@ def _limit(words: str, data: Mapping[str, Any], params: Mapping[str, Any], answe
 def _length(seconds: int) -> str:
     """Return a length of time in whole minutes, rounded up."""
     minutes = -(-seconds // 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004 - of an hour
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 _ADMITS = "add it under Administrator → Account → Rules and security settings → API (partners: in the customer's)"

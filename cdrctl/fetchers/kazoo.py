@@ -404,7 +404,7 @@ def _of_data(error: TemporaryError) -> bool:
 
     A server that asks to be left alone for longer than is allowed (Retry-After) says itself that no record is to blame.
     """
-    return error.wait is None and error.status is not None and error.status >= 500  # noqa: PLR2004 - RFC 9110, 15.6
+    return error.wait is None and error.status is not None and error.status >= 500
 
 
 def _pages(listing: Listing, first: int, last: int, tries: int) -> Iterator[Page]:
@@ -460,7 +460,7 @@ def _wait_for_server(listing: Listing, ranges: Sequence[tuple[int, int]], error:
     waited = False
     while not all(_alive(listing, first, last) for first, last in ranges):
         patience = listing.patience
-        passes = error.status in _PASSING or (error.status == 500 and error.said)  # noqa: PLR2004
+        passes = error.status in _PASSING or (error.status == 500 and error.said)
         # A sign-in may have waited in vain before: then the client has no patience for any other request.
         may_wait = waited or (patience is not None and bool(patience.left and listing.client.patience().left))
         if not passes or patience is None or error.wait is not None or not may_wait:
@@ -862,7 +862,7 @@ def _words_of(body: Mapping[str, Any]) -> str | None:
     words: list[str] = []
 
     def look(value: Any, depth: int) -> None:
-        if isinstance(value, dict) and depth < 5:  # noqa: PLR2004 - data.FIELD.RULE.message
+        if isinstance(value, dict) and depth < 5:  # data.FIELD.RULE.message
             for key, inner in value.items():
                 if key == "message" and isinstance(inner, str) and inner not in words:
                     words.append(inner)
@@ -1424,7 +1424,7 @@ def _direction(side: Value, authorizing_id: Value, dialed: Value) -> str:
     if side != "inbound":
         return "unknown"
     number = str(dialed or "")
-    outside = number.startswith("+") or (number.isdigit() and len(number) > 6)  # noqa: PLR2004 - extensions are shorter
+    outside = number.startswith("+") or (number.isdigit() and len(number) > 6)  # extensions are shorter
     return "outbound" if outside else "internal"
 
 

@@ -180,7 +180,7 @@ class Listing:
             try:
                 answer = self.client.ask(Ask("GET", url, records=("items",)), tries=self.tries)
             except ProviderError as error:
-                if error.status != 400:  # noqa: PLR2004 - RFC 9110, section 15.5.1
+                if error.status != 400:
                     raise
                 if len(self.orders) == 1:
                     raise self._refused(error, where) from None
@@ -246,7 +246,7 @@ def _listing(client: Client, path: str, window: Window | None, options: Mapping[
         yield Note(f"the cost is in the details only: {TITLE} is asked once more for every record")
     else:
         seconds = count * BUDGET.seconds / BUDGET.requests
-        lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"  # noqa: PLR2004
+        lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
         yield Note(f"the cost is in the details only: {TITLE} is asked once more for each of {count} records, {lasts}")
     yield from _costed(client, path, window, pieces)
 
@@ -309,7 +309,7 @@ def _stretch(listing: Listing, window: Window) -> Iterator[Piece]:
             yield from _reading(listing, part)
             yield Done(part)
         except TemporaryError as error:
-            of_data = error.wait is None and (error.status is None or error.status >= 500)  # noqa: PLR2004
+            of_data = error.wait is None and (error.status is None or error.status >= 500)
             if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
                 raise
             halves = halve(part, SMALLEST)
@@ -680,7 +680,7 @@ def _created(client: Client, body: Record) -> str:
     try:
         answer = _changed(client, Ask("POST", client.at(REPORTS), json=body))
     except TemporaryError as error:
-        if error.status != 429:  # noqa: PLR2004 - which says that nothing was done
+        if error.status != 429:
             error.hint = look
         raise
     key = answer.body.get("id") if isinstance(answer.body, dict) else None
@@ -698,7 +698,7 @@ def _changed(client: Client, ask: Ask) -> Answer:
         try:
             return client.ask(ask, tries=1)
         except TemporaryError as error:
-            if error.status != 429:  # noqa: PLR2004 - RFC 6585, section 4
+            if error.status != 429:
                 raise
         client.pause(seconds, f"{TITLE} is being asked too fast")
     return client.ask(ask, tries=1)
@@ -934,7 +934,7 @@ def _plain(options: Mapping[str, Any], now: datetime) -> Record:
             raise UsageError("--name is empty")
     if options["email"]:
         body["email"] = options["email"].strip()
-        if len(body["email"]) > 128 or not re.fullmatch(r"[^@\s,;]+@[^@\s,;]+", body["email"]):  # noqa: PLR2004
+        if len(body["email"]) > 128 or not re.fullmatch(r"[^@\s,;]+@[^@\s,;]+", body["email"]):
             raise UsageError(f"--email {body['email'][:64]!r} is no address of up to 128 characters")
     if options["file_format"]:
         body["format"] = _one_of("--file-format", options["file_format"], FORMATS)
@@ -1210,7 +1210,7 @@ def explain(answer: Answer) -> CdrctlError | None:
     found = _PLACE.search(answer.url)
     place, one = found.groups() if found else ("", None)
     if place == "blobs":  # whose address is a secret
-        kind = TemporaryError if status == 429 or status >= 500 else ProviderError  # noqa: PLR2004
+        kind = TemporaryError if status == 429 or status >= 500 else ProviderError
         return kind(
             f"{TITLE} did not give the file (HTTP {status})",
             hint="run it again, or make the report again",
@@ -1594,7 +1594,7 @@ def _answered(call: dict[str, Value]) -> bool | None:
     if call["answered_at"] is not None:
         return True
     talked, status = call["duration"], call["status_code"]
-    ruled_out = isinstance(status, int) and 400 <= status < 700  # noqa: PLR2004 - RFC 3261, section 7.2
+    ruled_out = isinstance(status, int) and 400 <= status < 700
     return None if isinstance(talked, int) and talked > 0 and not ruled_out else False
 
 
@@ -1615,7 +1615,7 @@ def _outcome(call: dict[str, Value]) -> str:
         return _OUTCOMES[status]
     if rerouted == "CAPACITY_BLOCKED":
         return "rejected"
-    if 400 <= status < 700:  # noqa: PLR2004 - RFC 3261, section 7.2
+    if 400 <= status < 700:
         return "failed"
     return "no_answer" if status == 0 and call["rang_at"] is not None else "unknown"
 

@@ -788,7 +788,7 @@ def explain(answer: Answer) -> CdrctlError | None:
                 f"{TITLE} answered in a shape we do not know: there is no ERROR_NUMBER in it",
                 hint="check base_url; if it is right, the API has changed: update cdrctl",
             )
-        case None | 0 if status == 400:  # noqa: PLR2004 - RFC 9110, section 15.5.1
+        case None | 0 if status == 400:
             return RefusedError(f"{TITLE} refused the request (HTTP 400)", said=words, status=status)
         case None | 0:
             error = error_of(TITLE, answer)
@@ -974,7 +974,7 @@ def notifications(
     yield Page(plain)
     yield from _apart(others)
     if unreadable:
-        which = ", ".join(map(str, unreadable[:3])) + (", …" if len(unreadable) > 3 else "")  # noqa: PLR2004 - a sample
+        which = ", ".join(map(str, unreadable[:3])) + (", …" if len(unreadable) > 3 else "")
         yield Note(f"bytes that are not UTF-8 were replaced by U+FFFD, in line {which}")
 
 

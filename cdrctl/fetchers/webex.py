@@ -91,7 +91,7 @@ class WebexSettings(Settings):
     @field_validator("redirect_uri")
     @classmethod
     def _registered(cls, uri: str) -> str:
-        from cdrctl.http.oauth import checked  # noqa: PLC0415 - start-up time: where it is not the usual one
+        from cdrctl.http.oauth import checked
 
         return checked(uri)
 
@@ -374,12 +374,12 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 del answer, records  # they make room for the next
         except (TemporaryError, ProviderError, ConfigurationError) as error:
             passing = isinstance(error, TemporaryError) and error.wait is None  # else Webex said when to come back
-            if passing and error.status == 504 and way.size > SMALLEST_PAGE:  # noqa: PLR2004 - as its text advises
+            if passing and error.status == 504 and way.size > SMALLEST_PAGE:
                 way.size = max(SMALLEST_PAGE, way.size // 2)
                 client.tell("note", f"{TITLE} takes too long: asking for {way.size} records at a time")
                 continue
             if not (again and pages and (passing or error.status in _ENDED_LINK)):
-                raise (_refused(history, asked, error, client) if error.status == 400 else error) from None  # noqa: PLR2004
+                raise (_refused(history, asked, error, client) if error.status == 400 else error) from None
         else:
             if max(len(came), len(differing)) >= total:
                 return
@@ -627,7 +627,7 @@ def page(settings: WebexSettings, attempt: Attempt) -> str:
     send with success; plain http on loopback, which the vendor's own sample registers; that the scope must be named
     although the integration has it registered, which others found out.
     """
-    from cdrctl.http import oauth  # noqa: PLC0415 - start-up time
+    from cdrctl.http import oauth
 
     beside = settings.token_url.partition("?")[0].rpartition("/")[0]
     return oauth.page(settings.authorize_url or f"{beside}/authorize", settings.client_id or "", SCOPE, attempt)

@@ -93,7 +93,7 @@ def _host(name: str) -> str:
 
 def _in_ascii(name: str) -> str:
     """Return an internationalised name as it is looked up (RFC 5891)."""
-    from cdrctl.http.wire import host_in_ascii  # noqa: PLC0415 - loads httpx: only for such names
+    from cdrctl.http.wire import host_in_ascii
 
     found = host_in_ascii(name)
     if found is None:
@@ -113,7 +113,7 @@ def is_loopback(url: str) -> bool:
         found = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return found == ipaddress.IPv6Address("::1") or (found.version == 4 and found.is_loopback)  # noqa: PLR2004
+    return found == ipaddress.IPv6Address("::1") or (found.version == 4 and found.is_loopback)
 
 
 IN_CLEAR = "base_url begins with http://: others can read the credential and the calls on their way"

@@ -116,7 +116,7 @@ def sign_headers(ask: Ask, token: Token) -> Ask:
 
 def unauthorized(answer: Answer) -> bool:
     """Return whether the status of an answer is 401 (RFC 9110, section 15.5.2)."""
-    return answer.status == 401  # noqa: PLR2004
+    return answer.status == 401
 
 
 class TokenShelf(Protocol):
@@ -507,7 +507,7 @@ class Client:
             )
         if not answer.good:
             return None
-        if answer.status == 204 and ask.no_content:  # noqa: PLR2004 - RFC 9110, section 15.3.5
+        if answer.status == 204 and ask.no_content:
             return None
         if answer.body is None and not (ask.bodiless and not answer.text):
             what = (
@@ -619,5 +619,5 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
         case 404:
             return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
         case _:
-            kind = TemporaryError if status >= 500 else ProviderError  # noqa: PLR2004
+            kind = TemporaryError if status >= 500 else ProviderError
             return kind(f"{title} refused the request (HTTP {status})", said=words, status=status)

@@ -31,7 +31,7 @@ def proxy_to(url: httpx.URL) -> str | None:
     Raises:
         ConfigurationError: What the environment names is not the URL of a proxy.
     """
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - start-up time
+    from urllib.request import getproxies, proxy_bypass
 
     named = getproxies()
     kind = url.scheme if named.get(url.scheme) else "all"
@@ -69,7 +69,7 @@ def transport_by(verify: ssl.SSLContext, proxy: str | None) -> httpx.BaseTranspo
     Raises:
         ConfigurationError: The proxy's URL cannot be used.
     """
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     try:
         return httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)

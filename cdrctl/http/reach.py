@@ -68,7 +68,7 @@ def proxy_for(url: str) -> str | None:
     Raises:
         ConfigurationError: The address cannot be used.
     """
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     host, _ = place_of(url)
     if host in {"localhost", "::1"} or host.startswith("127."):
@@ -158,7 +158,7 @@ def certificate(host: str, port: int, address: str, ca_file: str | None, seconds
         ConfigurationError: It is not, or `ca_file` cannot be used.
         TemporaryError: There is no encrypted connection.
     """
-    import ssl  # noqa: PLC0415 - only where something is asked
+    import ssl
 
     context = verified(ca_file, encrypted=True)
     try:

@@ -49,7 +49,7 @@ class Rehearsal:
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer that there is nothing."""
-        import httpx  # noqa: PLC0415 - only where something is asked
+        import httpx
 
         request.read()
         self._tell(curl(request))

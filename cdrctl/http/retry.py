@@ -94,7 +94,7 @@ def _tried(patience: Patience) -> str:
     """Return for how long a request was sent again, to stand at the end of a message."""
     if patience.spent < 1:
         return ""
-    seconds = patience.spent if patience.spent < 60 else 60 * round(patience.spent / 60)  # noqa: PLR2004
+    seconds = patience.spent if patience.spent < 60 else 60 * round(patience.spent / 60)
     return f" (after {span(timedelta(seconds=seconds))} of retries)"
 
 
@@ -130,7 +130,7 @@ def http_date(text: str) -> datetime | None:
     """Return the UTC instant of an HTTP date (RFC 9110, section 5.6.7), or None if it is not one."""
     if not text:
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - start-up time: httpx loads it too
+    from email.utils import parsedate_to_datetime
 
     try:
         moment = parsedate_to_datetime(text)

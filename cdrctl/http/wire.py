@@ -104,7 +104,7 @@ class Answer:
     @property
     def good(self) -> bool:
         """Whether the status is a 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+        return 200 <= self.status < 300
 
 
 class BrokenExchangeError(Exception):
@@ -164,7 +164,7 @@ def _load_httpx() -> None:
     if "httpx" not in sys.modules:
         sys.modules["httpx._main"] = None  # type: ignore[assignment] # so Python is told that there is no such module
         try:
-            import httpx  # noqa: F401, PLC0415 - start-up time: only when something is asked
+            import httpx  # noqa: F401 - start-up time: only when something is asked
         finally:
             sys.modules.pop("httpx._main", None)  # another thread may have loaded it meanwhile
 
@@ -172,7 +172,7 @@ def _load_httpx() -> None:
 def host_in_ascii(name: str) -> str | None:
     """Return an internationalised host name as it is looked up (RFC 5891), or None where it is not the name of one."""
     _load_httpx()
-    import httpx  # noqa: PLC0415 - as above
+    import httpx
 
     try:
         return httpx.URL(scheme="https", host=name).raw_host.decode("ascii")
@@ -201,7 +201,7 @@ class Connections:
         self, *, base_url: str, timeout: float, ca_file: str | None, transport: httpx.BaseTransport | None = None
     ) -> None:
         _load_httpx()
-        import httpx  # noqa: PLC0415 - as above
+        import httpx
 
         self.timeout = timeout
         self.headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
@@ -246,7 +246,7 @@ class Connections:
 
 def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
     """Return what checks certificates; where nothing is encrypted it trusts none, which takes no time."""
-    import ssl  # noqa: PLC0415 - start-up time: only when something is asked
+    import ssl
 
     if not encrypted:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -268,7 +268,7 @@ def _named_authorities() -> tuple[str | None, str | None]:
 @functools.lru_cache(maxsize=1)
 def _usual_authorities(_named: tuple[str | None, str | None]) -> ssl.SSLContext:
     """Return what checks certificates: made once, for it takes more time and memory than all else of a client."""
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     return httpx.create_ssl_context()
 
@@ -280,7 +280,7 @@ _LONGEST_URL = 65_536
 @functools.cache
 def _exact() -> Callable[[str | httpx.URL, str], httpx.URL]:
     """Return what makes URLs whose path and query are sent byte for byte: httpx would tidy up dots and percents."""
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     class Exact(httpx.URL):
         def __init__(self, url: str | httpx.URL, target: str) -> None:
@@ -297,7 +297,7 @@ def _exact() -> Callable[[str | httpx.URL, str], httpx.URL]:
 
 @functools.lru_cache(64)
 def _root(origin: str) -> httpx.URL:
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     return httpx.URL(origin)
 
@@ -308,7 +308,7 @@ def _url(text: str, *, whole: bool) -> httpx.URL:
     Unless the `whole` of it may be looked at, nothing but the origin is taken apart: the rest takes httpx longer than
     to read a small answer.
     """
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     match = _TARGET.match(text)
     if match is None or len(text) > _LONGEST_URL:
@@ -437,7 +437,7 @@ def pieces(connections: Connections, ask: Ask, explain: Callable[[Answer], Cdrct
     with _sent(connections, ask) as response:
         headers = _headers(response)
         body = _body(response, headers, host_of(ask.url))
-        if not 200 <= response.status_code < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
+        if not 200 <= response.status_code < 300:
             words = bytearray(b"".join(islice(body, 4)))
             raise explain(_answer(response.status_code, headers, ask, words)) or ProviderError(
                 f"HTTP {response.status_code}"
@@ -446,7 +446,7 @@ def pieces(connections: Connections, ask: Ask, explain: Callable[[Answer], Cdrct
 
 
 def _answer(status: int, headers: Mapping[str, str], ask: Ask, body: bytearray, read: Read | None = None) -> Answer:
-    good = 200 <= status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+    good = 200 <= status < 300
     decoded = read(body, ask.records) if read is not None and ask.records and good else None
     decoded, text = (decoded, "") if decoded is not None else decode(body, headers.get("content-type", ""))
     return Answer(status, headers, decoded, text, _BEFORE_QUERY.split(ask.url, maxsplit=1)[0])
@@ -471,7 +471,7 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 @contextmanager
 def _sent(connections: Connections, ask: Ask) -> Iterator[httpx.Response]:
     """Return the response to a request, its body not yet read; what fails meanwhile becomes an error of ours."""
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     host = host_of(ask.url)
     try:
@@ -665,9 +665,9 @@ def _failure(error: httpx.HTTPError, host: str, proxy: str | None = None) -> Exc
 
     `proxy` is the host and port of the proxy that was to be connected to, or None.
     """
-    import ssl  # noqa: PLC0415 - only where something is asked
+    import ssl
 
-    import httpx  # noqa: PLC0415 - only where something is asked
+    import httpx
 
     seen: BaseException | None = error
     while seen is not None:
@@ -700,7 +700,7 @@ def _failure(error: httpx.HTTPError, host: str, proxy: str | None = None) -> Exc
 
 def _of_tls(error: BaseException) -> bool:
     """Return whether the handshake with the server failed, to which the proxy had made a way."""
-    import ssl  # noqa: PLC0415 - only where something is asked
+    import ssl
 
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ssl.SSLError):

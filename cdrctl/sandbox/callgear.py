@@ -646,7 +646,7 @@ class CallGear:
         if call not in self.calls:
             raise ValueError(f"callgear has the calls {', '.join(self.calls)}, not {call}")
         wanted = {"fields": "all", "user_id": "2000", "reading": "first"} | options
-        if len(wanted) > 3 or wanted["reading"] not in {"first", "own"}:  # noqa: PLR2004 - the options there are
+        if len(wanted) > 3 or wanted["reading"] not in {"first", "own"}:
             raise ValueError("the options are fields, user_id and reading, which is first or own")
         if call == "users":
             return [_only(user, self._chosen(USER_FIELDS, wanted["fields"])) for user in self._users()]
@@ -685,15 +685,15 @@ class CallGear:
     def error(self, status: int, request: Request) -> Reply:
         """Return an error of that status, with the mnemonic that comes nearest to it."""
         mnemonics = {400: "invalid_request", 401: "access_token_invalid", 403: "forbidden", 404: "method_not_found"}
-        mnemonic = mnemonics.get(status, "invalid_request" if status < 500 else "internal_error")  # noqa: PLR2004
+        mnemonic = mnemonics.get(status, "invalid_request" if status < 500 else "internal_error")
         data: Record = {}
-        if status == 429:  # noqa: PLR2004 - the one status with numbers
+        if status == 429:
             mnemonic = "limit_exceeded"
             most = int(self.switched["minute_limit"])
             data = {"params": {"limit_type": "minute", "limit_max_value": most}}
             numbers = {**self._numbers(_Budget()), "minute_remaining": 0}
             data["metadata"] = {"limits": numbers}
-        elif status == 401:  # noqa: PLR2004 - as the service words it
+        elif status == 401:
             data = {"field": "access_token"}
         return self._refused(_RefusedError(mnemonic, **data), _id_of(request.body), status)
 

@@ -312,7 +312,7 @@ class _Draft:
 
     def outsider(self) -> Party:
         """Draw somebody beyond a trunk: same digits, same name."""
-        if self.rng.random() < 0.12:  # noqa: PLR2004 - a share
+        if self.rng.random() < 0.12:
             n = self.rng.randrange(200, 400)
             number = f"+441632960{n}"
         else:
@@ -359,7 +359,7 @@ def _two(
     ends = (_outward_ends if outward else _ends)(caller, number, callee.name)
     alert = draft.start + draft.rng.randrange(40, 600)
     first, second = draft.next_id(), draft.next_id(1)
-    caller_left = both.pop("caller_left", draft.rng.random() < 0.5)  # noqa: PLR2004 - even odds
+    caller_left = both.pop("caller_left", draft.rng.random() < 0.5)
     cause = both.pop("cause", "normal")
     site = (caller if outward else callee).site
     trunk = site.trunk if site and (outward or inward) else ""
@@ -402,7 +402,7 @@ def _answered(draft: _Draft, caller: Party, callee: Party, kind: str, **both: An
     answer = draft.start + draft.pause(1.5, 24)
     end = answer + draft.talk()
     both.setdefault("hold_seconds", draft.rng.choice((0, 0, 0, 0, 7, 31)))
-    both.setdefault("recorded", draft.rng.random() < 0.15)  # noqa: PLR2004 - a share
+    both.setdefault("recorded", draft.rng.random() < 0.15)
     _two(draft, caller, callee, (answer, end), **both)
     return draft.outcome_of(kind, "answered")
 
@@ -417,7 +417,7 @@ def _unanswered(draft: _Draft, caller: Party, callee: Party, kind: str, cause: s
         "no_answer": (18, 45),
     }
     end = draft.start + draft.pause(*waits[cause])
-    left = cause in {"cancelled", "busy"} and draft.rng.random() < 0.9  # noqa: PLR2004 - a share
+    left = cause in {"cancelled", "busy"} and draft.rng.random() < 0.9
     _two(draft, caller, callee, (None, end), cause=cause, caller_left=left, **both)
     outcome = "failed" if cause in {"unallocated", "unavailable"} else cause
     return draft.outcome_of(kind, outcome)
@@ -427,9 +427,9 @@ def _internal(draft: _Draft) -> Call:
     caller = draft.inside()
     callee = draft.inside(without=(caller,))
     roll = draft.rng.random()
-    if roll < 0.66:  # noqa: PLR2004 - shares of what becomes of an internal call
+    if roll < 0.66:  # shares of what becomes of an internal call
         return _answered(draft, caller, callee, "internal")
-    if roll < 0.82:  # noqa: PLR2004
+    if roll < 0.82:
         return _to_voicemail(draft, caller, callee, "internal")
     return _unanswered(
         draft, caller, callee, "internal", draft.rng.choice(("busy", "cancelled", "no_answer", "rejected"))
@@ -439,9 +439,9 @@ def _internal(draft: _Draft) -> Call:
 def _inbound(draft: _Draft) -> Call:
     caller, callee = draft.outsider(), draft.inside(without=[p for p in PEOPLE if p.number[0] != "+"])
     roll = draft.rng.random()
-    if roll < 0.62 or draft.longest:  # noqa: PLR2004 - shares of what becomes of an inbound call
+    if roll < 0.62 or draft.longest:  # shares of what becomes of an inbound call
         return _answered(draft, caller, callee, "inbound")
-    if roll < 0.82:  # noqa: PLR2004
+    if roll < 0.82:
         return _to_voicemail(draft, caller, callee, "inbound")
     causes = ("cancelled", "no_answer", "cancelled", "rejected", "busy", "unavailable")
     return _unanswered(draft, caller, callee, "inbound", draft.rng.choice(causes))
@@ -451,7 +451,7 @@ def _outbound(draft: _Draft) -> Call:
     caller = draft.inside()
     callee = draft.outsider()
     route, country, dialed = "national", "", callee.number.removeprefix("+")
-    if draft.rng.random() < 0.08:  # noqa: PLR2004 - a share
+    if draft.rng.random() < 0.08:
         callee = Party("outside", "", "Parcel service", "+18005550199")
         route, dialed = "tollfree", "18005550199"
     home = "+44" if caller.site and caller.site.zone == "Europe/London" else "+1"
@@ -461,7 +461,7 @@ def _outbound(draft: _Draft) -> Call:
         dialed = ("011" if home == "+1" else "00") + dialed
     both = {"route": route, "country": country, "dialed": dialed}
     roll = draft.rng.random()
-    if roll < 0.7:  # noqa: PLR2004 - a share
+    if roll < 0.7:
         return _answered(draft, caller, callee, "outbound", **both)
     causes = ("no_answer", "no_answer", "busy", "cancelled", "unallocated", "rejected")
     return _unanswered(draft, caller, callee, "outbound", draft.rng.choice(causes), **both)
@@ -534,7 +534,7 @@ def _rung(
     """Ring the members of a queue or hunt group; return when one answered, and that one's unfinished leg."""
     rng = draft.rng
     service = draft.legs[-1]
-    together = rng.random() < 0.55  # noqa: PLR2004 - a share
+    together = rng.random() < 0.55
     marks: dict[str, Any] = {
         "route": "internal",
         "peer": draft.legs[0].id,
@@ -550,7 +550,7 @@ def _rung(
         ends = (caller, (member.extension, member.name))
         return draft.add(member, "terminating", span, ends, cause=cause, released_by=left, **marks)
 
-    taken = rng.random() < 0.86  # noqa: PLR2004 - a share
+    taken = rng.random() < 0.86
     at = waiting_from
     if together:
         until = at + draft.pause(2, 20)
@@ -564,7 +564,7 @@ def _rung(
         return (until, won) if won else (None, None)
     for n, member in enumerate(asked):
         last = n == len(asked) - 1
-        if taken and (last or rng.random() < 0.5):  # noqa: PLR2004 - even odds
+        if taken and (last or rng.random() < 0.5):
             answer = at + draft.pause(1.5, 14)
             return answer, ring(member, (at, answer, answer), "normal", "remote")
         until = at + draft.pause(14, 16)
@@ -586,7 +586,7 @@ def _grouped(draft: _Draft, group: Party, members: Sequence[Party], kind: str, r
         group, "terminating", (draft.start, greeted, greeted), ends, route="inbound", peer=a.id, **marks
     )
     asked = rng.sample(members, k=rng.randrange(2, len(members) + 1))
-    if service_first and rng.random() < 0.14:  # noqa: PLR2004 - a share
+    if service_first and rng.random() < 0.14:
         answer, won, end = None, None, greeted + draft.pause(4, 180)
     else:
         answer, won = _rung(draft, group, asked, reason, greeted + draft.pause(0.5, 30 if service_first else 1))
@@ -597,7 +597,7 @@ def _grouped(draft: _Draft, group: Party, members: Sequence[Party], kind: str, r
     draft.legs[1] = _changed(service, end=end, cause=final, released_by="remote")
     if won:
         n = draft.legs.index(won)
-        draft.legs[n] = _changed(won, end=end, recorded=rng.random() < 0.4)  # noqa: PLR2004 - a share
+        draft.legs[n] = _changed(won, end=end, recorded=rng.random() < 0.4)
     return draft.outcome_of(kind, "abandoned" if gone else "answered")
 
 
@@ -615,7 +615,7 @@ def _attended(draft: _Draft) -> Call:
     greeted = draft.start + draft.rng.randrange(200, 800)
     chosen = greeted + draft.pause(3, 25)
     ends = _ends(caller, ATTENDANT.number, ATTENDANT.name)
-    if draft.rng.random() < 0.2:  # noqa: PLR2004 - a share
+    if draft.rng.random() < 0.2:
         span = (draft.start, greeted, chosen)
         a = draft.add(caller, "originating", span, ends, dialed=ATTENDANT.number, released_by="local", route="inbound")
         draft.add(ATTENDANT, "terminating", span, ends, route="inbound", peer=a.id)
@@ -664,7 +664,7 @@ def _transferred(draft: _Draft) -> Call:
     answer = draft.start + draft.pause(2, 15)
     moved = answer + draft.pause(15, 120)
     ends = _ends(caller, first.number, first.name)
-    consulted = draft.rng.random() < 0.5  # noqa: PLR2004 - even odds
+    consulted = draft.rng.random() < 0.5
     way = "consulted" if consulted else "blind"
     trunk = first.site.trunk if first.site else ""
     shared = {"route": "inbound", "trunk": trunk}

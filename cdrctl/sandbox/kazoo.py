@@ -378,7 +378,7 @@ class Kazoo:
         target = parts[1] if parts[0] == "accounts" and len(parts) > 1 else account_id
         if self.switched["limits"] != "sign_in" and not self._spend(request.client, target, 1):
             return self._failed(request, 429, "too_many_requests", {"message": "too many requests"})
-        if parts[0] != "accounts" or len(parts) < 3:  # noqa: PLR2004 - /accounts/ID/noun
+        if parts[0] != "accounts" or len(parts) < 3:  # /accounts/ID/noun
             return self._failed(request, 404, "not_found", {"message": "not found"})
         account = self._by_id.get(target)
         if account is None or account_id not in {account.id, account.parent}:
@@ -405,9 +405,9 @@ class Kazoo:
             503: ("datastore_fault", {"message": "datastore fatal error"}),
         }
         message, data = words.get(status, ("error", {}))
-        if status == 401:  # noqa: PLR2004 - RFC 9110, section 15.5.2
+        if status == 401:
             return self._refused_token(_token_of(request, request.values, "5.x"), message, data)
-        if status == 405:  # noqa: PLR2004 - RFC 9110, section 15.5.6
+        if status == 405:
             return self._wrong_method(request)
         return self._failed(request, status, message, data)
 
@@ -494,7 +494,7 @@ class Kazoo:
         self, request: Request, account: Account, nouns: list[str], asked: dict[str, str], *, csv: bool
     ) -> Reply:
         owner = ""
-        if nouns[0] == "users" and len(nouns) > 2:  # noqa: PLR2004 - users/ID/cdrs
+        if nouns[0] == "users" and len(nouns) > 2:  # users/ID/cdrs
             owner, nouns = nouns[1], nouns[2:]
         match nouns:
             case ["descendants"] if not owner:
@@ -1168,7 +1168,7 @@ def _months_between(lo: int, hi: int) -> list[str]:
     months = []
     while (year, number) <= (last.year, last.month):
         months.append(f"{year:04d}{number:02d}")
-        year, number = (year + 1, 1) if number == 12 else (year, number + 1)  # noqa: PLR2004 - months of a year
+        year, number = (year + 1, 1) if number == 12 else (year, number + 1)
     return months
 
 
@@ -1277,7 +1277,7 @@ def _call_id(leg: Leg) -> str:
     """Return what identifies the leg to the switch: a device's SIP Call-ID or the switch's own UUID."""
     h = digest("call", leg.id)
     if leg.direction == "originating":
-        odd = "/%41" if int(h[:2], 16) < 8 else ""  # noqa: PLR2004 - a few ids hold characters a URL cannot
+        odd = "/%41" if int(h[:2], 16) < 8 else ""  # a few ids hold characters a URL cannot
         return f"{h[:20]}{odd}@10.26.0.{int(h[20:22], 16)}"
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 

@@ -428,7 +428,7 @@ def parse_order(text: str, fields: Sequence[str]) -> list[tuple[str, bool]]:
     found = []
     for part in text.split(","):
         words = part.split()
-        if not words or len(words) > 2 or words[0] not in fields or words[1:] not in ([], ["asc"], ["desc"]):  # noqa: PLR2004 - a field and a direction
+        if not words or len(words) > 2 or words[0] not in fields or words[1:] not in ([], ["asc"], ["desc"]):
             raise _RefusedError("orderby")
         found.append((words[0], words[1:] == ["desc"]))
     return found
@@ -883,7 +883,7 @@ class PortSIP:
         }
         if asked in answers:
             return answers[asked](request)
-        if parts[0] == "blobs" and len(parts) == 2:  # noqa: PLR2004 - /blobs/DIGEST
+        if parts[0] == "blobs" and len(parts) == 2:  # /blobs/DIGEST
             return self._blob(request, parts[1])
         known = {one.partition(" ")[2] for one in answers}
         return self.error(405, request) if " ".join(parts) in known else None
@@ -969,7 +969,7 @@ class PortSIP:
                 if held.pop(self._read_id(number), None) is None:
                     return self._failed(400, "UNKNOWN", _BAD_ID)
                 return Reply(204)
-        return self.error(405 if len(parts) <= 3 else 404, request)  # noqa: PLR2004 - /KIND/ID/destroy
+        return self.error(405 if len(parts) <= 3 else 404, request)  # /KIND/ID/destroy
 
     # sign-in
 
@@ -1084,7 +1084,7 @@ class PortSIP:
             reply = _json(200, self._token_body(user))
         else:
             raise _RefusedError("grant_type")
-        if reply.status != 200:  # noqa: PLR2004 - refused
+        if reply.status != 200:
             return reply
         body = json.loads(reply.body)
         names = ("access_token", "expires_in", "refresh_token", "token_type")

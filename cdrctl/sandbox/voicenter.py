@@ -300,7 +300,7 @@ def _department_id(site: Site) -> int:
 def _prefix_name(number: str) -> str:
     """Return the name of the prefix of a number with country code."""
     prefixes = {"9725": "Israel Mobile", "972": "Israel", "44": "United Kingdom", "1": "United States"}
-    return next((name for prefix, name in prefixes.items() if len(number) > 5 and number.startswith(prefix)), "")  # noqa: PLR2004 - an extension has no prefix
+    return next((name for prefix, name in prefixes.items() if len(number) > 5 and number.startswith(prefix)), "")
 
 
 def _country(number: str) -> str:
@@ -515,7 +515,7 @@ def _from_outside(call: Call, draw: int) -> list[_Cdr]:
         recorded=b.recorded,
         draw=draw,
     )
-    if call.kind == "consulted_transfer" and len(inside) > 2:  # noqa: PLR2004 - first, asking, second
+    if call.kind == "consulted_transfer" and len(inside) > 2:
         asking, second = inside[1], inside[2]
         one_id = _call_id(call.id, 1, asking.start)
         handed = asking.end
@@ -582,7 +582,7 @@ def _of_group(call: Call, draw: int) -> _Cdr:
 def _of_menu(call: Call, draw: int) -> _Cdr:
     """The menu answered; a person may have followed."""
     a, menu = call.legs[0], call.legs[1]
-    leg = call.legs[2] if len(call.legs) > 2 else None  # noqa: PLR2004 - caller, menu, person
+    leg = call.legs[2] if len(call.legs) > 2 else None  # caller, menu, person
     pressed = int(menu.key_pressed or 0)
     layers: tuple[tuple[str, int, int], ...] = (("Main IVR", pressed, 0),)
     if leg:
@@ -712,7 +712,7 @@ class Voicenter:
         """
         number = {200: 1, 401: 2, 403: 2, 404: 5, 429: 1}.get(status)
         if number is None:
-            return _page(status, "Bad Request" if status < 500 else "Service Unavailable")  # noqa: PLR2004
+            return _page(status, "Bad Request" if status < 500 else "Service Unavailable")
         return replace(self._error(number), status=status)
 
     def wrong_shape(self, request: Request) -> Reply:  # noqa: ARG002 - other providers echo the request

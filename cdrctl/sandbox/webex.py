@@ -387,7 +387,7 @@ class Webex:
             429: "Request rate exceeds threshold",
             504: "If your query uses max parameter, please try to reduce it.",
         }
-        return self._error(status, messages.get(status, "Bad request" if status < 500 else "Service unavailable"))  # noqa: PLR2004
+        return self._error(status, messages.get(status, "Bad request" if status < 500 else "Service unavailable"))
 
     def wrong_shape(self, request: Request) -> Reply:  # noqa: ARG002 - other providers echo the request
         """Return a success that has no `items`."""

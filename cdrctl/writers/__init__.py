@@ -162,14 +162,14 @@ def check_local_times(name: str, schema: str) -> None:
     Raises:
         UsageError: The format stores instants, or the records are raw.
     """
-    from cdrctl.writers import times  # noqa: PLC0415 - only with --times
+    from cdrctl.writers import times
 
     times.check(name, schema)
 
 
 def localized(name: str, pages: Pages, schema: Schema, zone: tzinfo) -> Pages:
     """Return pages whose times have the offset of a zone; a table and a workbook change theirs themselves."""
-    from cdrctl.writers import times  # noqa: PLC0415 - only with --times
+    from cdrctl.writers import times
 
     return pages if name in {"table", "xlsx"} else times.in_zone(pages, schema, zone)
 
@@ -233,6 +233,6 @@ def _built_in(name: str) -> Any:
 
 def _installed() -> dict[str, EntryPoint]:
     """Return the writers that other packages bring, by name; looked up only when no built-in one answers."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - takes 20 ms that a built-in format does not need
+    from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

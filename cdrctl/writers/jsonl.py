@@ -40,7 +40,7 @@ def plain(schema: Schema, table: Table) -> bool:
 
 def encoder(schema: Schema) -> Callable[[Table], bytes]:
     """Return the function that makes lines of a table that has nothing to unfold."""
-    import msgspec  # noqa: PLC0415 - only where there is a table
+    import msgspec
 
     names = [column.name for column in schema.columns or ()][: -1 if schema.unfold else None]
     fields = [f"f{at}" for at in range(len(names))]

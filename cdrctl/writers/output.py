@@ -78,7 +78,7 @@ def _spare_database(path: str) -> None:
     """Refuse to put another file in the place of a database: what has been gathered in it for months would be gone."""
     if not Path(path).is_file():
         return
-    from cdrctl.writers.sql import database_in  # noqa: PLC0415 - start-up time: only where a file is there
+    from cdrctl.writers.sql import database_in
 
     whose = None
     with suppress(OSError):  # it may be writable and not readable

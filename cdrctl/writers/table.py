@@ -200,7 +200,7 @@ def _printable(text: str) -> str:
 
 
 def _stand_in(one: str) -> str:
-    from unicodedata import category  # noqa: PLC0415 - hardly ever needed
+    from unicodedata import category
 
     return " " if category(one) == "Zs" else _DOT
 

@@ -38,7 +38,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
     parts = read(look.template)
     cell: Callable[[Any, str], Any]
     if schema.columns is None:
-        from cdrctl.conditions import reach  # noqa: PLC0415 - not for others
+        from cdrctl.conditions import reach
 
         cell = reach
     else:

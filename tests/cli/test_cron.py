@@ -133,7 +133,7 @@ def test_the_units_are_such_as_systemd_reads(home: Path, tmp_path: Path) -> None
 
 
 def test_the_page_knows_the_exit_codes() -> None:
-    from cdrctl import errors  # noqa: PLC0415 - used here only
+    from cdrctl import errors
 
     found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CdrctlError)]
     codes = {one.exit_code for one in found} - {1, 2, 9}

@@ -219,7 +219,7 @@ def test_raw_records_are_the_wire(subject: Subject, tmp_path: Path) -> None:
 
 
 def _json(ran: Ran) -> list[Record]:
-    import json  # noqa: PLC0415 - used here only
+    import json
 
     records: list[Record] = json.loads(ran.out)
     return records

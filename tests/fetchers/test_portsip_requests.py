@@ -1344,7 +1344,7 @@ def test_waiting_ends() -> None:
 
 @pytest.mark.parametrize("text", ["caller eq '100') or (caller eq '101'", "(caller eq '1'", "caller eq '1"])
 def test_a_filter_that_reaches_out_of_its_brackets_is_refused(text: str) -> None:
-    from cdrctl.fetchers.portsip import _check_brackets  # noqa: PLC0415 - used here only
+    from cdrctl.fetchers.portsip import _check_brackets
 
     with pytest.raises(UsageError, match="has no partner"):
         _check_brackets(text)

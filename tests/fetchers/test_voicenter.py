@@ -766,7 +766,7 @@ def test_records_that_share_call_type_and_date_are_both_kept_unless_they_are_equ
 
 
 def test_chosen_columns_are_asked_for_with_what_a_record_is_known_by() -> None:
-    from cdrctl.fetchers.voicenter import FIELDS, _lists_of_fields  # noqa: PLC0415 - used here only
+    from cdrctl.fetchers.voicenter import FIELDS, _lists_of_fields
 
     asked = _lists_of_fields(("queue_name", "call_id"))
     assert "QueueName" in asked[0]

@@ -266,7 +266,7 @@ def test_a_zone_that_was_set_wrong_is_no_silent_loss() -> None:
 
 def test_a_zone_that_nothing_proves_is_incomplete() -> None:
     """A service that lists the same for every request proves nothing about its times, and nor does a third zone."""
-    from .test_voicenter import Voicenter, record, reply  # noqa: PLC0415 - used here only
+    from .test_voicenter import Voicenter, record, reply
 
     blank = record("a", datetime(2026, 11, 18, 0, 0, 5, tzinfo=UTC)) | {"Date": "2026-11-18 00:00:05"}
     error = Voicenter(lambda _body: reply(blank)).fails()

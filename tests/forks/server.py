@@ -71,8 +71,8 @@ def noted(names: set[str]) -> Iterator[None]:
 
 def load() -> set[str]:
     """Load everything that a run may load, and return the environment variables on which that may have depended."""
-    import cdrctl  # noqa: PLC0415 - what it loads is loaded here
-    from cdrctl.http import wire  # noqa: PLC0415 - as above
+    import cdrctl  # what it loads is loaded here
+    from cdrctl.http import wire
 
     read: set[str] = set()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as the program does
@@ -89,7 +89,7 @@ def load() -> set[str]:
 
 def draw() -> None:
     """Draw the calls of the sandbox in the month for which most runs ask: Kazoo has a database for each month."""
-    from cdrctl.sandbox.exchange import Exchange  # noqa: PLC0415 - `load` has seen to what it reads
+    from cdrctl.sandbox.exchange import Exchange
 
     month = program.NOW.replace(day=1)
     Exchange().calls(month - timedelta(days=1), month + timedelta(days=31))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cdrctl.records import ABSENT, Record, Sheaf, Sheet
+from cdrctl.records import ABSENT, BatchedPage, Record, RecordBatch
 
 _VERSION = 2
 """The version of marshal's format in which equal values have equal bytes: it looks neither at interning nor at
@@ -19,9 +19,9 @@ references."""
 
 def contents_of(records: Sequence[Record]) -> Sequence[int]:
     """Return a 64-bit fingerprint of the content of each record; those of a sheet compare with those of sheets only."""
-    if isinstance(records, Sheaf):
+    if isinstance(records, BatchedPage):
         return [one for part in records.sheets() for one in contents_of(part)]
-    if not isinstance(records, Sheet):
+    if not isinstance(records, RecordBatch):
         return [hash(_dumped(sorted(record.items()))) for record in records]
     if records.raws is not None:
         return [hash(bytes(raw)) for raw in records.raws]
@@ -47,8 +47,8 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
     This is for counting how many of the records that a provider announced have come: it costs little on a page whose
     records have not been made yet, and never counts more than there are.
     """
-    sheet = records.marked if isinstance(records, Sheaf) else records
-    if not isinstance(sheet, Sheet):
+    sheet = records.marked if isinstance(records, BatchedPage) else records
+    if not isinstance(sheet, RecordBatch):
         return contents_of(records)
     marks = sheet.marks
     keys = [*zip(*(sheet.columns[key] for key in (marks.identity, marks.start, *marks.others)), strict=True)]
@@ -67,7 +67,7 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
     return found
 
 
-def _add_further(sheet: Sheet, found: list[int]) -> None:
+def _add_further(sheet: RecordBatch, found: list[int]) -> None:
     """Add the fields that no column names; which of them a sheet knows depends on the records before it."""
     for key in sheet.further:
         for at, value in enumerate(sheet.columns[key]):

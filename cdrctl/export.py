@@ -14,26 +14,26 @@ from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 from cdrctl.contents import contents_of
-from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Claim, Provider, identities, possible_start
+from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Once, Provider, identities, possible_start
 from cdrctl.mending import mending
 from cdrctl.records import (
     KEY_COLUMN,
-    Done,
+    Checkpoint,
+    Event,
     File,
     Gap,
     Note,
     Page,
-    Piece,
     Record,
+    RecordBatch,
     Row,
+    RowBatch,
     Schema,
-    Sheet,
-    Table,
-    at_a_glance,
+    batches,
     fingerprint,
-    in_parts,
+    key_columns,
 )
-from cdrctl.seen import Seen, Span
+from cdrctl.seen import DuplicateFilter, Span
 from cdrctl.threads import started
 from cdrctl.windows import Window, cut, rfc3339
 
@@ -102,13 +102,13 @@ def _recent(short: str, title: str, lag: timedelta) -> list[Note | Gap]:
 
 
 def by_their_clock(
-    pieces: Iterator[Piece],
+    pieces: Iterator[Event],
     window: Window,
     lag: timedelta,
     ahead: Callable[[], timedelta | None],
     now: datetime,
     title: str,
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the pieces of a window and, where it ends after the provider's own present, what cannot have been in it.
 
     `ahead` says, once answers came, how far the clock that gave `now` is ahead of the provider's. A clock that is
@@ -149,18 +149,18 @@ def parts(window: Window, call: Call, shortest: timedelta, jobs: int, now: datet
     return [Window(window.since, kept), *newer]
 
 
-def claims() -> Claim:
-    """Return what says of each thing that is done once in an export whether nobody has done it yet, in any thread."""
-    claimed: dict[str, object] = {}
+def new_once() -> Once:
+    """Return a thread-safe function that is true only the first time it is called with a given name."""
+    seen: dict[str, object] = {}
 
-    def claim(what: str) -> bool:
+    def once(name: str) -> bool:
         mine = object()
-        return claimed.setdefault(what, mine) is mine
+        return seen.setdefault(name, mine) is mine
 
-    return claim
+    return once
 
 
-def said_once(pieces: Generator[Piece, None, None]) -> Iterator[Piece]:
+def said_once(pieces: Generator[Event, None, None]) -> Iterator[Event]:
     """Yield the pieces without notes and gaps that have come before: of parts, several say the same."""
     said: set[tuple[type[Note | Gap], str]] = set()
     with closing(pieces):
@@ -180,7 +180,7 @@ PATIENCE_SECONDS = 0.5
 """How long all threads may take to end when nobody wants more of them: one may be in the middle of a request."""
 
 
-def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> Generator[Piece, None, None]:
+def at_once(fetches: Iterable[Callable[[], Iterator[Event]]], jobs: int = 1) -> Generator[Event, None, None]:
     """Yield the pieces of all fetches, up to `jobs` of which run at the same time, each in a thread.
 
     Each is at most one piece ahead: while a piece is written the next one is asked for, and never a second one, so
@@ -190,7 +190,7 @@ def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> 
     """
     left = deque(fetches)
     wanted: SimpleQueue[bool] = SimpleQueue()  # whether one more is, which whoever has one waits for
-    came: SimpleQueue[Piece | BaseException | None] = SimpleQueue()
+    came: SimpleQueue[Event | BaseException | None] = SimpleQueue()
 
     def work() -> None:
         end: BaseException | None = None
@@ -231,7 +231,7 @@ def at_once(fetches: Iterable[Callable[[], Iterator[Piece]]], jobs: int = 1) -> 
                 thread.join(max(0.0, patience - time.monotonic()))
 
 
-_Fetch = Callable[[], Iterator[Piece]]
+_Fetch = Callable[[], Iterator[Event]]
 
 
 def _first(left: deque[_Fetch]) -> _Fetch | None:
@@ -244,7 +244,7 @@ def _first(left: deque[_Fetch]) -> _Fetch | None:
 def _handed_over(
     fetch: _Fetch,
     wanted: SimpleQueue[bool],
-    came: SimpleQueue[Piece | BaseException | None],
+    came: SimpleQueue[Event | BaseException | None],
 ) -> bool:
     """Hand the pieces of a fetch over, each when it is wanted, and return whether all were."""
     pieces = fetch()
@@ -257,7 +257,7 @@ def _handed_over(
     return True
 
 
-def _next(came: SimpleQueue[Piece | BaseException | None]) -> Piece | BaseException | None:
+def _next(came: SimpleQueue[Event | BaseException | None]) -> Event | BaseException | None:
     """Return the next that comes, in steps in which Ctrl-C is heard."""
     while True:
         with suppress(Empty):
@@ -280,7 +280,7 @@ class Tally:
 
 
 def rows(
-    pieces: Iterable[Piece],
+    pieces: Iterable[Event],
     call: Call,
     schema: Schema,
     window: Window | None,
@@ -289,7 +289,7 @@ def rows(
     limit: int | None = None,
     save: Callable[[File], None] | None = None,
     keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
-    moved: Callable[[Done | None], None] = lambda _done: None,
+    moved: Callable[[Checkpoint | None], None] = lambda _done: None,
     present: Callable[[], datetime] | None = None,
 ) -> Generator[Sequence[Row] | Sequence[Record], None, None]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
@@ -313,7 +313,7 @@ def rows(
         for piece in pieces:
             if isinstance(piece, Note | Gap):
                 _told(piece, tally, tell)
-            elif isinstance(piece, Done):
+            elif isinstance(piece, Checkpoint):
                 _counted(piece, window, tally)
                 moved(piece)
             elif isinstance(piece, File):
@@ -323,7 +323,7 @@ def rows(
                 yield schema.rows(mend(Page([piece.record])))
             else:
                 tally.pages += 1
-                for part in in_parts(piece.records):
+                for part in batches(piece.records):
                     page = _wanted(mend(ours(Page(part, piece.context))), schema, tally, limit, keep)
                     moved(None)
                     if page:
@@ -341,8 +341,8 @@ def _ours(
     call: Call, window: Window | None, tally: Tally, tell: Tell, present: Callable[[], datetime] | None
 ) -> Callable[[Page], Page]:
     """Return a function that leaves in a page the records that are of the window and have not come before."""
-    seen = Seen()
-    once = claims()
+    seen = DuplicateFilter()
+    once = new_once()
 
     def ours(page: Page) -> Page:
         records = page.records
@@ -358,7 +358,7 @@ def _ours(
                 records, span = _only(records, at), _span([starts[one] for one in at])
         else:
             span = None
-        keys = keys_of(page.context, identities(records, call.identity))
+        keys = run_keys(page.context, identities(records, call.identity))
         fresh = seen.fresh(keys, span, None if call.stands_for_many else contents_of(records))
         if fresh is None:
             return Page(records, page.context)
@@ -432,7 +432,7 @@ def _wanted(
     return schema.rows(Page(found, page.context, page.later)) if keep is None and found else found
 
 
-def _counted(done: Done, window: Window | None, tally: Tally) -> None:
+def _counted(done: Checkpoint, window: Window | None, tally: Tally) -> None:
     """Count how much more of the window has been read; what is asked for around it is none of it."""
     if window is not None:
         since, until = max(window.since, done.window.since), min(window.until, done.window.until)
@@ -454,12 +454,12 @@ DIGEST_BYTES = 15
 
 
 def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:
-    return records.only(at) if isinstance(records, Sheet) else [records[one] for one in at]
+    return records.only(at) if isinstance(records, RecordBatch) else [records[one] for one in at]
 
 
 def starts_of(page: Page, call: Call, latest: datetime | None = None) -> Sequence[datetime | None]:
     """Return the start of each record's call, in UTC, or None where it cannot be read, or is after `latest`."""
-    sheet = at_a_glance(page.records)
+    sheet = key_columns(page.records)
     if sheet is not None:
         with suppress(ValueError):  # then each is looked at
             starts = sheet.starts
@@ -476,11 +476,11 @@ def _span(starts: Sequence[datetime | None]) -> Span | None:
     return min(known), max(known)
 
 
-def keys_of(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
+def run_keys(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
     """Return identities within a page's context as text: no two of different contexts are equal, and none is long.
 
     They are for the memory of one run: most stay as they came, because a digest of each takes ten times as long. What
-    archives keep from run to run is `identity_keys`.
+    archives keep from run to run is `stable_keys`.
     """
     if found and (max(map(len, found)) > LONGEST_IDENTITY or min(found) < "\1"):
         found = [_DIGEST + _key(b"", one).hex() if len(one) > LONGEST_IDENTITY or one < "\1" else one for one in found]
@@ -507,17 +507,17 @@ def _key(within: bytes, identity: str) -> bytes:
     return hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest()
 
 
-def identity_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]:
+def stable_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]:
     """Return digests of identities within their page's context: what makes records the same from run to run.
 
     Archives keep them in their indexes, where each must have the same few bytes and stay what it is in later versions.
-    The memory of one run has `keys_of`, which may change at any time.
+    The memory of one run has `run_keys`, which may change at any time.
     """
     within = _within(context)
     return [_key(within, identity) for identity in found]
 
 
-def keyed(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
+def with_record_key(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
     """Return a schema whose first column is what makes a record this record, whoever else's records are beside it.
 
     A record with the identity of an earlier one and other content has a key that depends on its content too.
@@ -530,12 +530,12 @@ def keyed(schema: Schema, provider: Provider, call: Call, profile: str) -> Schem
 
     def rows(page: Page) -> Sequence[Row]:
         context = {**origin, **{f"@{name}": value for name, value in page.context.items()}}
-        keys = [key.hex() for key in identity_keys(context, identities(page.records, call.identity))]
+        keys = [key.hex() for key in stable_keys(context, identities(page.records, call.identity))]
         for at in page.later:
             keys[at] = _key(keys[at].encode(), fingerprint(page.records[at])).hex()
         found = schema.rows(page)
-        if isinstance(found, Table):
-            return Table([keys, *found.columns], [True, *found.texts], len(found))
+        if isinstance(found, RowBatch):
+            return RowBatch([keys, *found.columns], [True, *found.texts], len(found))
         return [[key, *row] for key, row in zip(keys, found, strict=True)]
 
     return Schema((KEY_COLUMN, *(schema.columns or ())), rows, schema.unfold)

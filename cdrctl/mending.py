@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cdrctl.damage import Damage, mended, plain, undamaged
-from cdrctl.records import Gap, Page, Record, Sheet
+from cdrctl.records import Gap, Page, Record, RecordBatch
 
 LONGEST_NAME = 80
 """Characters of a record's id that are shown."""
@@ -32,7 +32,7 @@ def mending(
         records, context = page.records, page.context
         if context and not all(map(str.isascii, context.values())):
             context = {name: plain(value) for name, value in context.items()}
-        if isinstance(records, Sheet) or undamaged(records):
+        if isinstance(records, RecordBatch) or undamaged(records):
             return replace(page, context=context)
         kept: list[Record] = []
         later: set[int] = set()

@@ -95,7 +95,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Checkpoint:
     """A window of which nothing more will come: how far an export is can be told from it, and from nothing else."""
 
     window: Window
@@ -116,7 +116,7 @@ class File:
     record: Record
 
 
-Piece = Page | Gap | Note | Done | File
+Event = Page | Gap | Note | Checkpoint | File
 """What a fetcher yields, in the order in which it learns it."""
 
 
@@ -125,7 +125,7 @@ ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class KeyFields:
     """The fields by which the records of a call can be read column by column, by the provider's keys.
 
     Args:
@@ -163,7 +163,7 @@ def _utc_instants(raw: Sequence[str]) -> list[datetime]:
     return found
 
 
-class Sheet(Sequence[Record]):
+class RecordBatch(Sequence[Record]):
     """Records as columns, each as long as there are records.
 
     Args:
@@ -178,7 +178,7 @@ class Sheet(Sequence[Record]):
 
     def __init__(
         self,
-        marks: Marks,
+        marks: KeyFields,
         columns: Mapping[str, Sequence[Any]],
         texts: frozenset[str],
         further: Sequence[str],
@@ -200,9 +200,9 @@ class Sheet(Sequence[Record]):
     def __getitem__(self, at: int) -> Record: ...
 
     @overload
-    def __getitem__(self, at: slice) -> Sheet: ...
+    def __getitem__(self, at: slice) -> RecordBatch: ...
 
-    def __getitem__(self, at: int | slice) -> Record | Sheet:
+    def __getitem__(self, at: int | slice) -> Record | RecordBatch:
         if isinstance(at, slice):
             return self.only(range(*at.indices(self.length)))
         if self.raws is not None:
@@ -213,11 +213,11 @@ class Sheet(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return map(self.__getitem__, range(self.length))
 
-    def only(self, positions: Sequence[int]) -> Sheet:
+    def only(self, positions: Sequence[int]) -> RecordBatch:
         """Return the sheet of the records at these positions."""
         columns = {key: [column[at] for at in positions] for key, column in self.columns.items()}
         raws = [self.raws[at] for at in positions] if self.raws is not None else None
-        return Sheet(self.marks, columns, self.texts, self.further, len(positions), raws)
+        return RecordBatch(self.marks, columns, self.texts, self.further, len(positions), raws)
 
     @property
     def identities(self) -> Sequence[str]:
@@ -245,7 +245,7 @@ class Sheet(Sequence[Record]):
         return (min(found), max(found)) if found else None
 
 
-class Sheaf(Sequence[Record]):
+class BatchedPage(Sequence[Record]):
     """The records of a large page, which become sheets a few at a time.
 
     Args:
@@ -255,7 +255,7 @@ class Sheaf(Sequence[Record]):
 
     __slots__ = ("marked", "sheets")
 
-    def __init__(self, marked: Sheet, sheets: Callable[[], Iterator[Sequence[Record]]]) -> None:
+    def __init__(self, marked: RecordBatch, sheets: Callable[[], Iterator[Sequence[Record]]]) -> None:
         self.marked = marked
         self.sheets = sheets
 
@@ -275,16 +275,16 @@ class Sheaf(Sequence[Record]):
         return chain.from_iterable(self.sheets())
 
 
-def at_a_glance(records: Sequence[Record]) -> Sheet | None:
+def key_columns(records: Sequence[Record]) -> RecordBatch | None:
     """Return the marked fields of records as columns, where they can be had without a look at each record."""
-    if isinstance(records, Sheaf):
+    if isinstance(records, BatchedPage):
         return records.marked
-    return records if isinstance(records, Sheet) else None
+    return records if isinstance(records, RecordBatch) else None
 
 
-def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+def batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """Yield the records of a page as many at a time as are best read together."""
-    if isinstance(records, Sheaf):
+    if isinstance(records, BatchedPage):
         yield from records.sheets()
     else:
         yield records
@@ -710,7 +710,7 @@ def _native_rows(
     containers = _containers(columns)
 
     def rows(page: Page) -> Sequence[Row]:
-        if isinstance(page.records, Sheet) and not containers:
+        if isinstance(page.records, RecordBatch) and not containers:
             table = of_sheet(page.records, page.context)
             look_for_absent(table.lacks)
             return table
@@ -770,7 +770,7 @@ def _or_none(texts: Sequence[str]) -> Sequence[Value]:
     return [text or None for text in texts]
 
 
-class Table(Sequence[Row]):
+class RowBatch(Sequence[Row]):
     """Rows as columns, each as long as there are rows.
 
     Args:
@@ -793,11 +793,11 @@ class Table(Sequence[Row]):
     def __getitem__(self, at: int) -> Row: ...
 
     @overload
-    def __getitem__(self, at: slice) -> Table: ...
+    def __getitem__(self, at: slice) -> RowBatch: ...
 
-    def __getitem__(self, at: int | slice) -> Row | Table:
+    def __getitem__(self, at: int | slice) -> Row | RowBatch:
         if isinstance(at, slice):
-            return Table([column[at] for column in self.columns], self.texts, len(range(*at.indices(self.length))))
+            return RowBatch([column[at] for column in self.columns], self.texts, len(range(*at.indices(self.length))))
         return [
             (column[at] or None) if text else column[at] for column, text in zip(self.columns, self.texts, strict=True)
         ]
@@ -813,9 +813,9 @@ class Table(Sequence[Row]):
         """Return whether a row has no value in a column."""
         return ("" if self.texts[at] else None) in self.columns[at]
 
-    def chosen(self, at: Sequence[int]) -> Table:
+    def chosen(self, at: Sequence[int]) -> RowBatch:
         """Return some of the columns."""
-        return Table([self.columns[one] for one in at], [self.texts[one] for one in at], self.length)
+        return RowBatch([self.columns[one] for one in at], [self.texts[one] for one in at], self.length)
 
 
 class _Remembered(dict[str, Value]):
@@ -839,12 +839,12 @@ def _sheet_rows(
     columns: Sequence[Column],
     plan_of: Callable[[tuple[str, ...]], _Plan],
     unread: Callable[[int, Any], Value],
-) -> Callable[[Sheet, Mapping[str, str]], Table]:
+) -> Callable[[RecordBatch, Mapping[str, str]], RowBatch]:
     """Return the function that reads a sheet into a table of all columns and, last, the unknown fields or None."""
     remembered: dict[int, _Remembered] = {}
     one = _read_one(columns, unread)
 
-    def cells(at: int, sheet: Sheet, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
+    def cells(at: int, sheet: RecordBatch, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
         column = columns[at]
         if column.key.startswith("@"):
             return [context.get(column.key[1:])] * len(sheet), False
@@ -865,9 +865,9 @@ def _sheet_rows(
             return raw, False
         return [one(at, value, context) for value in raw], False
 
-    def table(sheet: Sheet, context: Mapping[str, str]) -> Table:
+    def table(sheet: RecordBatch, context: Mapping[str, str]) -> RowBatch:
         found, texts = map(list, zip(*(cells(at, sheet, context) for at in range(len(columns))), strict=True))
-        return Table([*found, _unknown_of(sheet, plan_of)], [*texts, False], len(sheet))
+        return RowBatch([*found, _unknown_of(sheet, plan_of)], [*texts, False], len(sheet))
 
     return table
 
@@ -895,7 +895,7 @@ def _without(raw: Sequence[str], words: frozenset[str]) -> Sequence[str]:
     return raw if not words or words.isdisjoint(raw) else ["" if value in words else value for value in raw]
 
 
-def _unknown_of(sheet: Sheet, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
+def _unknown_of(sheet: RecordBatch, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
     """Return for each record of a sheet the fields that no column names, or None."""
     if not sheet.further:
         return [None] * len(sheet)
@@ -981,7 +981,9 @@ def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, 
 
     def chosen_rows(page: Page) -> Sequence[Row]:
         found = rows(page)
-        return found.chosen(at) if isinstance(found, Table) else [[row[position] for position in at] for row in found]
+        return (
+            found.chosen(at) if isinstance(found, RowBatch) else [[row[position] for position in at] for row in found]
+        )
 
     return Schema(chosen, chosen_rows)
 

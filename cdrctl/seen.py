@@ -31,7 +31,7 @@ class _Far:
     size: int
 
 
-class Seen:
+class DuplicateFilter:
     """The identities that have come, and the content with which each came.
 
     Two records of one identity are the same record only if their contents are the same; `later` has the positions, in

@@ -20,7 +20,7 @@ import msgspec
 import pydantic_core
 
 from cdrctl.damage import shallow
-from cdrctl.records import ABSENT, Column, Marks, Record, Sheaf, Sheet, is_text, plainly
+from cdrctl.records import ABSENT, BatchedPage, Column, KeyFields, Record, RecordBatch, is_text, plainly
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
@@ -83,7 +83,7 @@ class Reader:
     """
 
     def __init__(
-        self, columns: Sequence[Column], marks: Marks, *, raw: bool, large: int = LARGE, few: int = FEW
+        self, columns: Sequence[Column], marks: KeyFields, *, raw: bool, large: int = LARGE, few: int = FEW
     ) -> None:
         bytes(_KEPT)  # is freed at once
         self._marks = marks
@@ -124,7 +124,7 @@ class Reader:
             for name, value in envelope.items()
         }
 
-    def _only_records(self, raw: bytearray, key: str) -> Sheet | Sheaf | None:
+    def _only_records(self, raw: bytearray, key: str) -> RecordBatch | BatchedPage | None:
         """Return the records of a body that holds nothing else, without a look at the whole of it, or None."""
         start = re.match(rb'\s*\{\s*"%s"\s*:\s*(?=\[)' % re.escape(key.encode()), raw)
         tail = max(0, len(raw) - _TAIL)
@@ -135,19 +135,19 @@ class Reader:
             return self._records(memoryview(raw)[start.end() : end.start() + 1])
         return None
 
-    def _records(self, array: memoryview) -> Sheet | Sheaf:
+    def _records(self, array: memoryview) -> RecordBatch | BatchedPage:
         if not self._raw and len(array) <= self._large:
             return self._sheet(array)
         if self._raw:
             _check_lines(array)
         columns = self._columns(self._marked, self._decode_marks(array))
-        marked = Sheet(self._marks, columns, frozenset(), (), len(columns[self._marks.identity]))
+        marked = RecordBatch(self._marks, columns, frozenset(), (), len(columns[self._marks.identity]))
         if len(array) <= self._large:
             return next(self._uncut(array, marked))
         if self._raw:
-            return Sheaf(marked, lambda: self._uncut(array, marked))
+            return BatchedPage(marked, lambda: self._uncut(array, marked))
         writable = array if not array.readonly else memoryview(bytearray(array))
-        return Sheaf(marked, lambda: self._sheets(writable, len(array) * self._few // len(marked)))
+        return BatchedPage(marked, lambda: self._sheets(writable, len(array) * self._few // len(marked)))
 
     def _sheets(self, array: memoryview, step: int) -> Iterator[Sequence[Record]]:
         """Yield the records of an array a few at a time, about `step` bytes.
@@ -167,7 +167,7 @@ class Reader:
             yield sheet
             at = end - 1 if cut is not None else end
 
-    def _lent(self, array: memoryview, at: int, end: int) -> Sheet:
+    def _lent(self, array: memoryview, at: int, end: int) -> RecordBatch:
         """Return the sheet of a part of an array from one of its commas, or its beginning, to another, or its end."""
         first, last = array[at], array[end - 1]
         array[at], array[end - 1] = b"[]"
@@ -188,15 +188,15 @@ class Reader:
                 records = plainly(few)
             yield records
 
-    def _uncut(self, array: memoryview, marked: Sheet) -> Iterator[Sheet]:
+    def _uncut(self, array: memoryview, marked: RecordBatch) -> Iterator[RecordBatch]:
         """Yield the records as they came."""
         raws = _RAW.decode(array)
         step = self._few if len(array) > self._large else len(raws)
         for at in range(0, len(raws), step):
             few = marked[at : at + step]
-            yield Sheet(self._marks, few.columns, frozenset(), (), len(few), raws[at : at + step])
+            yield RecordBatch(self._marks, few.columns, frozenset(), (), len(few), raws[at : at + step])
 
-    def _sheet(self, array: memoryview | bytes) -> Sheet:
+    def _sheet(self, array: memoryview | bytes) -> RecordBatch:
         shape = self._shape
         try:
             structs = shape.decode(array)
@@ -207,7 +207,7 @@ class Reader:
         for key, values in columns.items():
             if key not in shape.texts and not _CONTAINERS.isdisjoint(map(type, values)) and not shallow([*values]):
                 raise ValueError("deeper than whoever writes it can follow")
-        return Sheet(self._marks, columns, shape.texts, shape.further, len(structs))
+        return RecordBatch(self._marks, columns, shape.texts, shape.further, len(structs))
 
     def _columns(self, keys: Sequence[str], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
         if not structs:

@@ -30,10 +30,10 @@ from cdrctl import PROVIDERS, errors, sandbox
 from cdrctl.cli.app import app, loaded, main as run
 from cdrctl.cli.fields import examples
 from cdrctl.cli.outcomes import ANSWERED
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import Call, Provider, connect, load
-from cdrctl.http import Ask, Clock
+from cdrctl.http import Clock, Request
 from cdrctl.profiles import secret_names
 from cdrctl.records import COMMON, Value
 from docs import given
@@ -205,7 +205,7 @@ def sandboxed(provider: str, command: str) -> list[dict[str, Value]]:
         del line[at : at + 2]
     line += ["-p", "sandbox", "-f", "jsonl", "--limit", str(SAMPLE)]
     out = io.BytesIO()
-    world = World(
+    world = Process(
         environ={},
         stdin=io.StringIO(),
         stdout=out,
@@ -469,7 +469,7 @@ def explained(provider: Provider, case: Case) -> CdrctlError:
         transport=httpx.MockTransport(answer),
     )
     try:
-        client.ask(Ask("POST", url + case.path, json={"params": {}}))
+        client.ask(Request("POST", url + case.path, json={"params": {}}))
     except CdrctlError as error:
         return error
     raise ValueError(f"{provider.name} does not mind {case}")

@@ -107,7 +107,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Seen:
+class DuplicateFilter:
     """What came of a step.
 
     Args:
@@ -361,7 +361,7 @@ def free() -> int:
 
 def walked(
     home: Path, folder: Path, port: int, steps: tuple[Step, ...] = STEPS, clock: Mapping[str, str] | None = None
-) -> Iterator[tuple[Step, Seen]]:
+) -> Iterator[tuple[Step, DuplicateFilter]]:
     """Walk in an empty home, and yield each step with what came of it.
 
     Args:
@@ -404,8 +404,8 @@ def walked(
                 yield step, seen
 
 
-def _step(opened: Terminal, step: Step, port: int, clock: Mapping[str, str]) -> Seen:
-    seen = Seen()
+def _step(opened: Terminal, step: Step, port: int, clock: Mapping[str, str]) -> DuplicateFilter:
+    seen = DuplicateFilter()
     emptied = shlex.join(["env", "-i", *(f"{name}={text}" for name, text in clock.items())])
     opened.press("C-l")
     opened.wait(lambda: opened.screen().strip() == "$", "an empty screen")
@@ -446,7 +446,7 @@ def _offered(opened: Terminal) -> bool:
     return sum(line.startswith("$ cdrctl kazoo") for line in opened.screen().splitlines()) > 1
 
 
-def _over(opened: Terminal, lines: int, line: Line, seen: Seen) -> bool:
+def _over(opened: Terminal, lines: int, line: Line, seen: DuplicateFilter) -> bool:
     """Return whether the shell waits again; look out for what passes meanwhile."""
     if line.passing and not opened.waits(lines):
         last = opened.screen("-J").rstrip().splitlines()[-1]
@@ -455,7 +455,7 @@ def _over(opened: Terminal, lines: int, line: Line, seen: Seen) -> bool:
     return opened.waits(lines)
 
 
-def _look(opened: Terminal, seen: Seen) -> None:
+def _look(opened: Terminal, seen: DuplicateFilter) -> None:
     lines = [line.rstrip() for line in _recorded(opened, "-J").rstrip().splitlines()]
     seen.text = "\n".join(lines[:-1] if lines[-1] == "$" else lines)
     seen.colored = _recorded(opened, "-e")
@@ -466,7 +466,7 @@ def _recorded(opened: Terminal, how: str) -> str:
     return opened.screen(how, "-S", "-").replace(f"{platform.system()} {platform.release()}", platform.system())
 
 
-def written(at: int, step: Step, seen: Seen) -> str:
+def written(at: int, step: Step, seen: DuplicateFilter) -> str:
     """Return a step as Markdown."""
     codes = ", ".join(map(str, seen.codes))
     typed = seen.text

@@ -16,7 +16,7 @@ from typing import Any, Self
 from unittest import mock
 
 from cdrctl.cli.app import main
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from cdrctl.http import Clock
 
 Record = dict[str, Any]
@@ -92,7 +92,7 @@ class Shell:
     def run(self, *arguments: str, **environ: str) -> Ran:
         """Run one command line."""
         out, err = io.BytesIO(), io.StringIO()
-        world = World(
+        world = Process(
             environ={"CDRCTL_CONFIG": str(self.config), **self.environ, **environ},
             stdin=io.StringIO(),
             stdout=out,

@@ -16,27 +16,27 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl import export
-from cdrctl.export import PARTS_OF_A_JOB, Tally, at_once, claims, parts, rows, said_once
+from cdrctl.export import PARTS_OF_A_JOB, Tally, at_once, new_once, parts, rows, said_once
 from cdrctl.fetchers import Call
-from cdrctl.records import Gap, Note, Page, Piece, raw
+from cdrctl.records import Event, Gap, Note, Page, raw
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LONG = 20
 """Seconds after which a test that waits for another thread has failed."""
 
-Fetch = Callable[[], Iterator[Piece]]
+Fetch = Callable[[], Iterator[Event]]
 
 
 def page(name: str) -> Page:
     return Page([{"id": name}])
 
 
-def names(pieces: Sequence[Piece] | Iterator[Piece]) -> list[str]:
+def names(pieces: Sequence[Event] | Iterator[Event]) -> list[str]:
     return [piece.records[0]["id"] for piece in pieces if isinstance(piece, Page)]
 
 
-def of(*given: Piece) -> Fetch:
+def of(*given: Event) -> Fetch:
     return lambda: iter(given)
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_nothing() -> None:
 def test_nothing_is_asked_before_somebody_wants_something() -> None:
     asked: list[int] = []
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         asked.append(1)
         yield page("a")
 
@@ -76,7 +76,7 @@ def test_the_next_page_is_asked_for_while_one_is_written_and_never_the_one_after
     written = 0
     ahead: list[int] = []
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         for at, event in enumerate(asked):
             ahead.append(at - written)
             event.set()
@@ -96,7 +96,7 @@ def test_each_of_several_is_one_piece_ahead_and_no_more() -> None:
     lock = threading.Lock()
     out, most, taken = 0, 0, 0
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         nonlocal out, most
         for _ in range(each):
             with lock:
@@ -114,7 +114,7 @@ def test_each_of_several_is_one_piece_ahead_and_no_more() -> None:
 def test_so_many_are_asked_at_the_same_time() -> None:
     together = threading.Barrier(4)
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         together.wait(LONG)
         yield page("x")
 
@@ -125,7 +125,7 @@ def test_no_more_than_that_are_asked_at_the_same_time() -> None:
     lock = threading.Lock()
     running, most = 0, 0
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         nonlocal running, most
         with lock:
             running += 1
@@ -146,12 +146,12 @@ class BrokenError(Exception):
 def test_an_error_is_raised_after_what_came_before_it(error: type[BaseException]) -> None:
     after: list[str] = []
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         yield page("a")
         yield page("b")
         raise error
 
-    def others() -> Iterator[Piece]:  # pragma: no cover - nobody comes to it
+    def others() -> Iterator[Event]:  # pragma: no cover - nobody comes to it
         after.append("asked")
         yield page("c")
 
@@ -166,7 +166,7 @@ def test_an_error_of_one_ends_the_others_in_their_own_threads() -> None:
     begun, closed = threading.Barrier(2), threading.Event()
     threads: list[int] = []
 
-    def endless() -> Iterator[Piece]:
+    def endless() -> Iterator[Event]:
         threads.append(threading.get_ident())
         begun.wait(LONG)
         try:
@@ -176,7 +176,7 @@ def test_an_error_of_one_ends_the_others_in_their_own_threads() -> None:
             threads.append(threading.get_ident())
             closed.set()
 
-    def broken() -> Iterator[Piece]:
+    def broken() -> Iterator[Event]:
         begun.wait(LONG)
         yield page("y")
         raise BrokenError
@@ -191,7 +191,7 @@ def test_an_error_of_one_ends_the_others_in_their_own_threads() -> None:
 def test_who_stops_early_closes_what_is_fetched_in_its_own_thread() -> None:
     happened: list[tuple[str, int]] = []
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         try:
             for at in range(9):
                 happened.append((f"page {at}", threading.get_ident()))
@@ -213,7 +213,7 @@ def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(export, "PATIENCE_SECONDS", 0.0)
     asked, answered, closed = threading.Event(), threading.Event(), threading.Event()
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         try:
             yield page("a")
             asked.set()
@@ -238,13 +238,13 @@ def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
     begun: list[str] = []
     threads: list[threading.Thread] = []
 
-    def last() -> Iterator[Piece]:
+    def last() -> Iterator[Event]:
         threads.append(threading.current_thread())
         yield page("a")
         asked.set()
         answered.wait(LONG)
 
-    def never() -> Iterator[Piece]:  # pragma: no cover - nobody wants it
+    def never() -> Iterator[Event]:  # pragma: no cover - nobody wants it
         begun.append("begun")
         yield page("b")
 
@@ -274,7 +274,7 @@ def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(export, "SimpleQueue", Noticed)
     assert main == threading.get_ident()
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         try:
             assert waits.acquire(timeout=LONG)
             yield page("a")
@@ -319,9 +319,9 @@ def test_a_signal_that_wakes_nobody_is_heard_soon(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_several_parts_say_is_said_once() -> None:
-    pieces: list[Piece] = [Note("x"), Gap("x"), page("a"), Note("x"), Gap("x", "another hint"), page("a"), Note("y")]
+    pieces: list[Event] = [Note("x"), Gap("x"), page("a"), Note("x"), Gap("x", "another hint"), page("a"), Note("y")]
 
-    def said() -> Iterator[Piece]:
+    def said() -> Iterator[Event]:
         yield from pieces
 
     kept = list(said_once(said()))  # type: ignore[arg-type]
@@ -331,7 +331,7 @@ def test_what_several_parts_say_is_said_once() -> None:
 def test_who_wants_no_more_of_what_is_said_once_ends_the_threads() -> None:
     closed = threading.Event()
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Iterator[Event]:
         try:
             yield page("a")
             yield page("b")
@@ -347,12 +347,12 @@ def test_who_wants_no_more_of_what_is_said_once_ends_the_threads() -> None:
 
 
 def test_a_claim_is_for_one_thread() -> None:
-    claim, begin = claims(), threading.Barrier(8)
+    once, begin = new_once(), threading.Barrier(8)
     got: list[bool] = []
 
     def ask() -> None:
         begin.wait(LONG)
-        got.append(claim("everything"))
+        got.append(once("everything"))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -360,7 +360,7 @@ def test_a_claim_is_for_one_thread() -> None:
     for thread in threads:
         thread.join(LONG)
     assert sorted(got) == [False] * 7 + [True]
-    assert claim("something else")
+    assert once("something else")
 
 
 # The parts of a window

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cdrctl.contents import contents_of, marked_contents_of
-from cdrctl.records import Column, Marks, Sheet
+from cdrctl.records import Column, KeyFields, RecordBatch
 from cdrctl.sheet import Reader
 
 COLUMNS = (Column("id", "id"), Column("at", "at", "time"), Column("a", "a"), Column("n", "n", "integer"))
@@ -25,7 +25,7 @@ OTHERS: list[dict[str, Any]] = [
 
 
 def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: Reader | None = None) -> Any:
-    reader = reader or Reader(COLUMNS, Marks("id", "at"), raw=raw)
+    reader = reader or Reader(COLUMNS, KeyFields("id", "at"), raw=raw)
     return reader(bytearray(json.dumps({"items": rows}).encode()), ("items",))["items"]
 
 
@@ -33,7 +33,7 @@ def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: Reader | None
 @pytest.mark.parametrize("other", OTHERS, ids=str)
 def test_what_differs_in_any_field_has_another_fingerprint(other: dict[str, Any], raw: bool) -> None:  # noqa: FBT001
     sheet = read([ROW, other, ROW], raw=raw)
-    assert isinstance(sheet, Sheet)
+    assert isinstance(sheet, RecordBatch)
     first, second, third = contents_of(sheet)
     assert first == third != second
     first, second, third = contents_of([ROW, other, {name: ROW[name] for name in reversed(ROW)}])
@@ -42,13 +42,13 @@ def test_what_differs_in_any_field_has_another_fingerprint(other: dict[str, Any]
 
 def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
     """Fields that no column names, and fields that are missing, change nothing for the records beside them."""
-    reader = Reader(COLUMNS, Marks("id", "at"), raw=False)
+    reader = Reader(COLUMNS, KeyFields("id", "at"), raw=False)
     bare = {"id": "2", "at": ROW["at"]}
     (alone, other) = contents_of(read([ROW, bare], reader=reader))
     beside = read(
         [ROW, {**ROW, "a": None, "new": {"deep": [1]}}, {"id": "3", "at": ROW["at"], "a": 7}, bare], reader=reader
     )
-    assert isinstance(beside, Sheet)
+    assert isinstance(beside, RecordBatch)
     found = contents_of(beside)
     assert (found[0], found[3]) == (alone, other)
     assert len(set(found)) == 4
@@ -56,8 +56,8 @@ def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
 
 def test_large_pages_have_the_fingerprints_of_small_ones() -> None:
     rows = [{**ROW, "id": str(at), "a": "x" * at} for at in range(40)]
-    large = read(rows, reader=Reader(COLUMNS, Marks("id", "at"), raw=False, large=100, few=7))
-    assert not isinstance(large, Sheet)
+    large = read(rows, reader=Reader(COLUMNS, KeyFields("id", "at"), raw=False, large=100, few=7))
+    assert not isinstance(large, RecordBatch)
     assert list(contents_of(large)) == list(contents_of(read(rows)))
 
 

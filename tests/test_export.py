@@ -19,14 +19,14 @@ from cdrctl.export import (
     SAME_ID,
     Tally,
     by_their_clock,
-    keyed,
-    keys_of,
     providers_present,
     reachable,
     rows,
+    run_keys,
+    with_record_key,
 )
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Done, Gap, Note, Page, Piece, Record, Sheet, iso_instant, native, raw
+from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, RecordBatch, iso_instant, native, raw
 from cdrctl.sheet import Reader
 from cdrctl.windows import Window
 
@@ -41,7 +41,7 @@ def start(record: Record) -> datetime | None:
         return None
 
 
-def nothing(*_: Any) -> Iterator[Piece]:
+def nothing(*_: Any) -> Iterator[Event]:
     yield from ()
 
 
@@ -54,7 +54,7 @@ def at(instant: datetime, name: str = "") -> Record:
 
 
 def export(
-    pieces: Iterable[Piece], window: Window | None = DAY, limit: int | None = None, call: Call = CALL
+    pieces: Iterable[Event], window: Window | None = DAY, limit: int | None = None, call: Call = CALL
 ) -> tuple[list[Any], Tally, list[tuple[str, str]]]:
     tally = Tally()
     told: list[tuple[str, str]] = []
@@ -103,14 +103,14 @@ keys = st.tuples(st.lists(text, max_size=3), text)
 @example((["a", "b"], "c"), (["ab"], "c"))
 @settings(deadline=None, max_examples=500)
 def test_no_two_identities_share_a_key(one: tuple[list[str], str], other: tuple[list[str], str]) -> None:
-    keys = {keys_of(dict(zip("abc", context, strict=False)), [name])[0] for context, name in (one, other)}
+    keys = {run_keys(dict(zip("abc", context, strict=False)), [name])[0] for context, name in (one, other)}
     assert (len(keys) == 1) == (one == other)
 
 
 @pytest.mark.parametrize("beside", [[], ["short"]], ids=["alone", "beside-another"])
 def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> None:
-    (digest,) = keys_of({}, ["x" * 101])
-    assert keys_of({}, [digest, *beside])[0] != digest
+    (digest,) = run_keys({}, ["x" * 101])
+    assert run_keys({}, [digest, *beside])[0] != digest
 
 
 @pytest.mark.parametrize("size", [1, 100, 500])
@@ -120,7 +120,7 @@ def test_what_was_seen_takes_the_same_memory_however_much_it_is(size: int, monke
     monkeypatch.setattr(seen, "NEAR", 2_000)
     count = 15_000
 
-    def pages() -> Iterator[Piece]:
+    def pages() -> Iterator[Event]:
         for page in range(count // size):
             yield Page(
                 [
@@ -162,7 +162,7 @@ def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well
     usual = (NOON - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     body = {"items": [{"Report ID": str(n), "Start time": text} for n, text in enumerate([usual, odd])]}
     read = Reader(webex.columns, webex.marks, raw=False)(bytearray(json.dumps(body).encode()), ("items",))
-    assert isinstance(read["items"], Sheet)
+    assert isinstance(read["items"], RecordBatch)
     out, _, told = export([Page(read["items"])], call=webex)
     assert [record["Report ID"] for record in out] == ["0", "1"]
     assert told == [("warning", "a record came whose start cannot be read; such records are kept")]
@@ -220,7 +220,7 @@ def test_the_keys_of_a_database_tell_records_of_one_id_apart() -> None:
     """The first one keeps the key of its id, so that it is replaced where it changes; the second one has its own."""
     provider = load("webex")
     call = replace(provider.calls[0], fetch=nothing)
-    schema = keyed(native(call.columns, None, lambda _text: None), provider, call, "p")
+    schema = with_record_key(native(call.columns, None, lambda _text: None), provider, call, "p")
     base = {"Report ID": "r", "Start time": (NOON - timedelta(hours=1)).isoformat()}
     pages = [Page([{**base, "Location": "a"}]), Page([{**base, "Location": "b"}, {**base, "Location": "a"}])]
 
@@ -254,7 +254,7 @@ def test_gaps_and_notes_are_told() -> None:
 def test_a_limit_is_exact_and_said(limit: int, pages_read: int) -> None:
     read: list[int] = []
 
-    def pages() -> Iterator[Piece]:
+    def pages() -> Iterator[Event]:
         for page in range(9):
             read.append(page)
             yield Page([at(NOON - timedelta(hours=1), f"{page}.{n}") for n in range(2)])
@@ -272,7 +272,7 @@ def test_a_limit_that_is_not_reached_is_not_said() -> None:
 def test_pages_are_asked_for_one_at_a_time_and_closed_when_nobody_wants_more() -> None:
     happened: list[str] = []
 
-    def pages() -> Iterator[Piece]:
+    def pages() -> Iterator[Event]:
         try:
             for page in range(9):
                 happened.append(f"page {page}")
@@ -292,7 +292,7 @@ def test_pages_are_asked_for_one_at_a_time_and_closed_when_nobody_wants_more() -
 def test_a_limit_closes_the_fetcher() -> None:
     closed: list[bool] = []
 
-    def pages() -> Iterator[Piece]:
+    def pages() -> Iterator[Event]:
         try:
             while True:
                 yield Page([at(NOON - timedelta(hours=1))])
@@ -414,11 +414,11 @@ def test_a_window_that_ends_after_the_providers_present(
 
 def test_what_is_read_around_the_window_is_none_of_it() -> None:
     tally = Tally()
-    moved: list[Done | None] = []
+    moved: list[Checkpoint | None] = []
     hour = timedelta(hours=1)
     around = [Window(DAY.since - hour, DAY.since + hour), Window(DAY.since + hour, DAY.until + hour)]
     beyond = Window(DAY.until, DAY.until + hour)
-    pieces: list[Piece] = [*map(Done, around), Done(beyond)]
+    pieces: list[Event] = [*map(Checkpoint, around), Checkpoint(beyond)]
     assert [*rows(pieces, CALL, raw(), DAY, tally, lambda *_: None, moved=moved.append)] == []
     assert moved == pieces
     assert (tally.read, tally.windows) == (DAY.duration, 2)

@@ -11,7 +11,7 @@ import pytest
 from cdrctl import PROVIDERS, records
 from cdrctl.fetchers import load
 from cdrctl.placeholders import is_placeholder
-from cdrctl.records import Column, Marks, Page
+from cdrctl.records import Column, KeyFields, Page
 from cdrctl.sheet import Reader
 from cdrctl.windows import rfc3339
 
@@ -67,11 +67,13 @@ def test_pages_read_by_column_say_the_same(time: Any) -> None:
     columns = (Column("id", "id"), Column("start", "start", "time"), Column("answer", "answer", "time"))
     rows = [{"id": "a", "start": "2026-11-18T00:00:00.000Z", "answer": time}]
     rows += [{"id": "b", "start": "2026-11-18T00:00:00.000Z", "answer": "2026-11-18T00:00:01.000Z"}]
-    body = Reader(columns, Marks("id", "start"), raw=False)(bytearray(json.dumps({"items": rows}).encode()), ("items",))
+    body = Reader(columns, KeyFields("id", "start"), raw=False)(
+        bytearray(json.dumps({"items": rows}).encode()), ("items",)
+    )
     warned: list[str] = []
     by_column = records.native(columns, None, warned.append).rows(Page(body["items"]))
     by_record = records.native(columns, None, warned.append).rows(Page(rows))
-    assert isinstance(by_column, records.Table)
+    assert isinstance(by_column, records.RowBatch)
     assert [*map(list, by_column)] == [*map(list, by_record)]
     assert warned == []
     (_, _, answer, _), _ = map(list, by_record)

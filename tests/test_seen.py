@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl import seen
-from cdrctl.seen import Seen, Span
+from cdrctl.seen import DuplicateFilter, Span
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def spanning(page: list[str]) -> Span | None:
 def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seen, "NEAR", near)
-        ours, theirs = Seen(), set()
+        ours, theirs = DuplicateFilter(), set()
         for page, knows in pages:
             expected = []
             for at, name in enumerate(page):
@@ -53,7 +53,7 @@ def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int)
 def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[str, int]]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seen, "NEAR", near)
-        ours = Seen()
+        ours = DuplicateFilter()
         theirs: set[tuple[str, int]] = set()
         for page in pages:
             known = {name for name, _ in theirs}
@@ -73,7 +73,7 @@ def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[s
 def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or an export of a million records would read its file again for each of its pages."""
     monkeypatch.setattr(seen, "NEAR", 10)
-    ours = Seen()
+    ours = DuplicateFilter()
     for page in range(50):
         at = NOON + timedelta(seconds=page)
         assert ours.fresh([f"{page}-{n}" for n in range(10)], (at, at)) is None
@@ -86,7 +86,7 @@ def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.M
 def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(seen, "NEAR", 3)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    ours = Seen()
+    ours = DuplicateFilter()
     for _ in range(2):
         for n in range(20):
             ours.fresh([f"{n}"])
@@ -98,7 +98,7 @@ def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pyte
 def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
     """A second holds many calls: a page may end, and the next begin, in the midst of one."""
     monkeypatch.setattr(seen, "NEAR", 2)
-    ours = Seen()
+    ours = DuplicateFilter()
     ours.fresh(["a", "b"], (NOON, NOON + timedelta(minutes=9)))
     for page in range(3):
         later = NOON + timedelta(hours=1 + page)
@@ -111,7 +111,7 @@ def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
 ) -> None:
     monkeypatch.setattr(seen, "NEAR", 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    ours = Seen()
+    ours = DuplicateFilter()
     for page in range(9):
         if page == 3:
             monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

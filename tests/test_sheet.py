@@ -18,22 +18,22 @@ from cdrctl.cli.choice import Choice
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
 from cdrctl.fetchers import Call, load
 from cdrctl.records import (
+    BatchedPage,
     Page,
     Record,
+    RecordBatch,
+    RowBatch,
     Schema,
-    Sheaf,
-    Sheet,
-    Table,
-    at_a_glance,
+    batches,
     common,
-    in_parts,
+    key_columns,
     native,
     raw,
 )
 from cdrctl.sheet import MOST_LESSONS, Reader
 
 CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.marks is not None]
-LOOK = writers.Look(width=100, zone=UTC, color=False)
+LOOK = writers.RenderOptions(width=100, zone=UTC, color=False)
 
 texts = st.one_of(
     st.sampled_from(
@@ -116,7 +116,7 @@ def read(call: Call, records: Sequence[Record], reader: Reader | None = None, se
 
 def written(schema: Schema, pages: Sequence[Sequence[Record]], form: str) -> bytes:
     out = io.BytesIO()
-    parts = (part for page in pages for part in in_parts(page))
+    parts = (part for page in pages for part in batches(page))
     writers.load(form)(schema, (schema.rows(Page(part)) for part in parts), out, LOOK)
     return out.getvalue()
 
@@ -150,7 +150,9 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
     for page in pages:
         body = read(call, page, reader, data.draw(separators))
         sheets.append(page if body is None else body["items"])
-        assert body is None or (isinstance(body["items"], Sheaf if few else Sheet) and body["count"] == len(page))
+        assert body is None or (
+            isinstance(body["items"], BatchedPage if few else RecordBatch) and body["count"] == len(page)
+        )
     for form in ("csv", "tsv", "json", "jsonl"):
         slow: list[str] = []
         fast: list[str] = []
@@ -191,7 +193,7 @@ def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
         return
     sheet = body["items"]
     assert call.marks is not None
-    glance = at_a_glance(sheet)
+    glance = key_columns(sheet)
     assert glance is not None
     assert list(glance.identities) == [one[call.marks.identity] for one in page]
     assert len(sheet) == len(page)
@@ -282,7 +284,7 @@ def test_new_fields_and_other_kinds_are_learnt_and_pages_stay_sheets() -> None:
     assert WEBEX.marks is not None
     reader = reader_of(WEBEX)
     for page in ([alike()], [alike(), alike(New=1)], [alike(User=7)], [alike()], [alike(New="x")]):
-        assert isinstance(read(WEBEX, page, reader)["items"], Sheet)
+        assert isinstance(read(WEBEX, page, reader)["items"], RecordBatch)
 
 
 def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
@@ -296,16 +298,16 @@ def test_most_pages_are_tables() -> None:
     """What the other tests compare is really read by column."""
     body = read(WEBEX, [alike(Duration=3), alike(Duration=4)])
     table = native(WEBEX.columns, None, lambda _: None, WEBEX.known).rows(Page(body["items"]))
-    assert isinstance(table, Table)
+    assert isinstance(table, RowBatch)
     assert [row[13] for row in table] == [3, 4]
     assert table[0] == next(iter(table))
     assert [list(row) for row in table[1:]] == [list(table)[1]]
 
 
-def sheaf_of(text: str | bytes, few: int) -> Sheaf:
+def sheaf_of(text: str | bytes, few: int) -> BatchedPage:
     body = text.encode() if isinstance(text, str) else text
     sheaf = reader_of(WEBEX, few=few)(bytearray(b'{"items": [' + body + b"]}"), ("items",))["items"]
-    assert isinstance(sheaf, Sheaf)
+    assert isinstance(sheaf, BatchedPage)
     return sheaf
 
 
@@ -313,7 +315,7 @@ def test_a_large_page_is_read_a_few_records_at_a_time_and_more_than_once() -> No
     sheaf = sheaf_of(", ".join(json.dumps(alike(**{"Report ID": f"{at}"})) for at in range(10)), few=3)
     for _ in range(2):
         parts = [*sheaf.sheets()]
-        assert all(isinstance(part, Sheet) for part in parts)
+        assert all(isinstance(part, RecordBatch) for part in parts)
         assert [len(part) for part in parts] == [4, 3, 3]  # about as many
         assert [one["Report ID"] for part in parts for one in part] == [f"{at}" for at in range(10)]
     assert sheaf[4]["Report ID"] == "4"
@@ -331,7 +333,7 @@ def test_what_no_sheet_can_be_made_of_is_plain_and_the_rest_is_not() -> None:
     records = [json.dumps(alike(**{"Report ID": f"{at}", "User": "x"})) for at in range(6)]
     records[0] = records[0].replace('"x"', "1e999")
     parts = [*sheaf_of(",".join(records), few=2).sheets()]
-    assert [type(part) for part in parts] == [list, Sheet, Sheet]
+    assert [type(part) for part in parts] == [list, RecordBatch, RecordBatch]
     assert [one["User"] for part in parts for one in part] == [float("inf"), *"xxxxx"]
 
 
@@ -370,7 +372,7 @@ def test_raw_records_of_which_a_condition_holds_are_the_bytes_that_came() -> Non
     keep = condition.keep(raw(), zone=UTC, now=datetime(2026, 11, 20, tzinfo=UTC), warn=lambda _: None)
     assert keep is not None
     out = io.BytesIO()
-    writers.load("jsonl")(raw(), [keep(part) for part in in_parts(sheet)], out, LOOK)
+    writers.load("jsonl")(raw(), [keep(part) for part in batches(sheet)], out, LOOK)
     assert out.getvalue() == b'{"Report ID" : "1", "Rate": 1.10}\n{"Report ID":"2", "Rate": 2.50}\n'
 
 

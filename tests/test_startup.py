@@ -17,7 +17,7 @@ import typer.main
 from cdrctl import PROVIDERS, sandbox
 from cdrctl.cli import app, together
 from cdrctl.cli.completion import FILE, answer
-from cdrctl.cli.options import spared
+from cdrctl.cli.options import with_fast_values
 from tests.cli.completion import described
 from tests.program import shared
 
@@ -223,7 +223,7 @@ def test_what_stands_for_a_command_in_the_list_is_its_own_line(name: str) -> Non
 )
 def test_plain_words_are_the_values_that_typer_makes_of_them(words: list[str]) -> None:
     theirs = typer.main.get_group(together.commands).commands["export"]
-    ours = spared(typer.main.get_group(together.commands)).commands["export"]
+    ours = with_fast_values(typer.main.get_group(together.commands)).commands["export"]
     assert values_of(ours, words) == values_of(theirs, words)
 
 
@@ -257,7 +257,7 @@ def of_every_kind(
 def test_what_is_required_bounded_or_called_back_stays_typers(words: list[str]) -> None:
     made = typer.Typer()
     made.command()(of_every_kind)
-    theirs, ours = typer.main.get_command(made), spared(typer.main.get_command(made))
+    theirs, ours = typer.main.get_command(made), with_fast_values(typer.main.get_command(made))
     assert values_of(ours, words) == values_of(theirs, words)
     assert isinstance(values_of(ours, ["a", "b"]), dict)
 

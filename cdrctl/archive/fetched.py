@@ -11,9 +11,9 @@ from typing import Any, cast
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import UNPLACED, Archive, Entry, milliseconds
-from cdrctl.export import UP_TO_NOW, Tally, Tell, identity_keys, latest_start, rows, starts_of
+from cdrctl.export import UP_TO_NOW, Tally, Tell, latest_start, rows, stable_keys, starts_of
 from cdrctl.fetchers import Call, identities
-from cdrctl.records import Page, Row, Schema, Table, native
+from cdrctl.records import Page, Row, RowBatch, Schema, native
 from cdrctl.windows import Window
 from cdrctl.writers import jsonl
 from cdrctl.writers.values import json_of, objects, text_of
@@ -101,7 +101,7 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
 
     def entries(page: Page) -> list[Entry]:
         starts = starts_of(page, call, latest_start(present))
-        keys = identity_keys(page.context, identities(page.records, call.identity))
+        keys = stable_keys(page.context, identities(page.records, call.identity))
         spelt = spell(cast("Sequence[Row]", schema.rows(page)))
         return [
             Entry(UNPLACED if start is None else milliseconds(start), key, line)
@@ -119,7 +119,7 @@ def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
     encode = jsonl.encoder(schema)
 
     def spelt(page: Sequence[Row]) -> list[bytes]:
-        if not (isinstance(page, Table) and jsonl.plain(schema, page) and _spelt_in_one_way(page)):
+        if not (isinstance(page, RowBatch) and jsonl.plain(schema, page) and _spelt_in_one_way(page)):
             return [json_of(one) + b"\n" for one in objects(schema, page)]
         found = [line + b"\n" for line in encode(page).split(b"\n")[:-1]]
         odd = [at for at, line in enumerate(found) if b"\\" in line and _RARE_ESCAPE.search(line)]
@@ -134,7 +134,7 @@ _RARE_ESCAPE = re.compile(rb'\\[^"\\nrt]')
 """What may be spelt in several ways."""
 
 
-def _spelt_in_one_way(table: Table) -> bool:
+def _spelt_in_one_way(table: RowBatch) -> bool:
     """Return whether there are no numbers in a table but whole ones: others may be spelt in several ways."""
     columns = zip(table.columns, table.texts, strict=True)
     return all(text or set(map(type, column)) <= {str, int, bool, type(None)} for column, text in columns)

@@ -12,11 +12,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cdrctl import PROVIDERS, __version__
-from cdrctl.cli.options import TALK, spared
+from cdrctl.cli.options import TALK, with_fast_values
 from cdrctl.cli.page import helped
 from cdrctl.cli.run import stop_writing
 from cdrctl.cli.signals import INTERRUPTED
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from cdrctl.errors import CdrctlError, OutputError
 
 COMMANDS = {
@@ -60,7 +60,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        helped(spared(self))
+        helped(with_fast_values(self))
         self.commands = {name: _listed(name, about) for name, (_, about) in COMMANDS.items()}
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -112,7 +112,7 @@ def loaded(name: str) -> Any:
     if name in PROVIDERS:
         return _provider_commands(name)
     module = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}")
-    group = helped(spared(typer.main.get_group(module.commands)))
+    group = helped(with_fast_values(typer.main.get_group(module.commands)))
     return group.commands.get(name, group)  # its file has it among others, or is all of it
 
 
@@ -137,7 +137,7 @@ def _provider_commands(name: str) -> Any:
 
         epilog = "\n".join(call.examples)
         groups[call.group].command(call.name, help=call.about, epilog=epilog)(command(call, provider.title, run))
-    built = helped(spared(typer.main.get_group(top)))
+    built = helped(with_fast_values(typer.main.get_group(top)))
     built.name = name
     return built
 
@@ -176,7 +176,7 @@ def begin(
     where, formats, profiles, environment.
     """
     del version
-    world: World = ctx.obj[0]
+    world: Process = ctx.obj[0]
     ctx.obj = (world, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
 
 
@@ -190,7 +190,7 @@ _Refusal: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line that it refuses; it has no public name."""
 
 
-def main(arguments: list[str], world: World) -> int:
+def main(arguments: list[str], world: Process) -> int:
     """Return the exit code of one command line."""
     code, streams = 0, (sys.stdout, sys.stderr)
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdrctl import writers
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, KEY_COLUMN, Schema, Sheet
+from cdrctl.records import EXTRA, KEY_COLUMN, RecordBatch, Schema
 
 if TYPE_CHECKING:
     from cdrctl.conditions import Condition
@@ -98,7 +98,7 @@ class Choice:
                 return on_records(record)
 
         def kept(page: Sequence[Any]) -> Sequence[Any]:
-            if isinstance(page, Sheet):  # its records stay the bytes that came
+            if isinstance(page, RecordBatch):  # its records stay the bytes that came
                 return page.only([at for at, record in enumerate(page) if holds(record)])
             return [row for row in page if holds(row)]
 

@@ -299,7 +299,7 @@ def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
     names = ("profile", "provider", "check", "result", "what", "next")
     columns = tuple(Column(name, "", "text") for name in names)
     write = writers.load(form)
-    look = writers.Look(
+    look = writers.RenderOptions(
         opened.world.width, windows.zone("UTC"), colored(opened), whole=("check", "result"), more="-f text"
     )
     pages: Iterable[list[list[str]]] = ([[getattr(finding, name) for name in names]] for finding in findings)

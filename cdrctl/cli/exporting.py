@@ -36,18 +36,18 @@ from cdrctl.export import (
     Tally,
     at_once,
     by_their_clock,
-    claims,
-    keyed,
+    new_once,
     parts,
     providers_present,
     reachable,
     rows,
     said_once,
+    with_record_key,
 )
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.http import MASK
 from cdrctl.http.addresses import IN_CLEAR, in_clear
-from cdrctl.records import COMMON, File, Gap, Note, Piece, Row, Schema, common, native, outcomes, raw
+from cdrctl.records import COMMON, Event, File, Gap, Note, Row, Schema, common, native, outcomes, raw
 from cdrctl.writers.output import check, destination, output
 from cdrctl.zones import machine_zone
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Answer, Ask, Client, Clock, PaceShelf, Token, TokenShelf
+    from cdrctl.http import Answer, Client, Clock, RateStore, Request, Token, TokenStore
     from cdrctl.profiles import Profile, TokenFile
 
 SANDBOX = "sandbox"
@@ -107,7 +107,7 @@ def export_call(
     if shared["schema"] == "common":
         chosen.note_never_given([(provider, call)], session.voice.tell)
     if shared["dry_run"]:
-        rehearse(session, provider, call, shared, zone, options)
+        dry_run(session, provider, call, shared, zone, options)
         return
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
@@ -123,8 +123,8 @@ def export_call(
             drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
         )
         if database:
-            schema = keyed(schema, provider, call, profile.name)
-        look = writers.Look(
+            schema = with_record_key(schema, provider, call, profile.name)
+        look = writers.RenderOptions(
             width=session.world.width,
             color=color,
             shown=shown,
@@ -165,7 +165,7 @@ def export_call(
     conclude(tally, shared)
 
 
-def rehearse(
+def dry_run(
     session: Session,
     provider: Provider,
     call: Call,
@@ -188,7 +188,7 @@ def rehearse(
             out.write(f"{session.voice.masked(line)}\n".encode("utf-8", "replace"))
 
         name = profile.name if profile is not None else shared["profile"]
-        with connected(session, provider, name, profile, rehearse=put) as opened:
+        with connected(session, provider, name, profile, dry_run=put) as opened:
             assert opened.client is not None  # noqa: S101 - connected() has one
             if in_clear(opened.client.base_url):
                 tell("warning", IN_CLEAR)
@@ -247,7 +247,7 @@ def fetched(
     options: Mapping[str, Any],
     *,
     told: bool = False,
-) -> tuple[windows.Window | None, Iterator[Piece]]:
+) -> tuple[windows.Window | None, Iterator[Event]]:
     """Return the window asked for, as far as it can be had by now, and the pieces of a call in it.
 
     Among these is a note that calls may be missing at the end of the window, unless it has been told.
@@ -297,7 +297,7 @@ def fetch_window(
     raw: bool = False,
     ahead: Sequence[windows.Window] = (),
     jobs: int = 1,
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Return the pieces of a window, and what the provider's clock says of its end.
 
     With `ahead`, the window itself or its parts, the next piece is asked for while one is written, and so many parts at
@@ -309,18 +309,18 @@ def fetch_window(
 
         client.read = Reader(call.columns, call.marks, raw=raw)
     fetch = functools.partial(call.fetch, client, profile.settings)
-    pieces: Iterator[Piece]
+    pieces: Iterator[Event]
     if not ahead:
         pieces = fetch(window, options)
     elif len(ahead) == 1:
         pieces = at_once([functools.partial(fetch, window, options)])
     else:
-        shared = {**options, "claim": claims(), "whole": window}
+        shared = {**options, "once": new_once(), "whole": window}
         pieces = said_once(at_once([functools.partial(fetch, part, shared) for part in ahead], jobs))
     return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
 
 
-def _after(rest: Sequence[Note | Gap], pieces: Iterator[Piece]) -> Iterator[Piece]:
+def _after(rest: Sequence[Note | Gap], pieces: Iterator[Event]) -> Iterator[Event]:
     yield from rest
     yield from pieces
 
@@ -658,14 +658,14 @@ def connected(
     provider: Provider,
     name: str | None,
     profile: Profile | None = None,
-    rehearse: Callable[[str], None] | None = None,
+    dry_run: Callable[[str], None] | None = None,
 ) -> Iterator[Connected]:
     """Return a profile ready to be asked: the sandbox's in this process, one read before, or one of the file.
 
-    With `rehearse`, which is given each request as a line for curl, nothing is sent: masks stand for secrets, and no
+    With `dry_run`, which is given each request as a line for curl, nothing is sent: masks stand for secrets, and no
     command that would give one is run.
     """
-    if rehearse is None:
+    if dry_run is None:
         refuse_rehearsal(session)
     clock = the_clock(session)
     # An empty name is none that anybody has, and must not become another's.
@@ -674,9 +674,9 @@ def connected(
 
         with sandbox.start(now=clock.now) as running:
             settings = provider.settings.model_validate(running.profiles[provider.name])
-            if rehearse is not None:
+            if dry_run is not None:
                 settings = _masked(settings)
-            with _client(session, provider, settings, clock, rehearse=rehearse) as client:
+            with _client(session, provider, settings, clock, dry_run=dry_run) as client:
                 yield Connected(SANDBOX, settings, client)
         return
     from cdrctl import profiles
@@ -691,16 +691,16 @@ def connected(
         provider.settings,
         session.world.environ,
         warn=lambda text: session.voice.tell("warning", text),
-        asked=rehearse is None,
+        asked=dry_run is None,
         conceal=session.voice.conceal,
         detail=lambda text: session.voice.tell("debug", text),
     )
-    if rehearse is not None:
+    if dry_run is not None:
         _check_ways(provider, profile, settings)
         settings = _masked(settings)
         if token_shelf(session, provider, profile, settings) is not None:  # what a browser gave stands there
             settings = settings.model_copy(update={"refresh_token": _mask()})
-        with _client(session, provider, settings, clock, rehearse=rehearse) as client:
+        with _client(session, provider, settings, clock, dry_run=dry_run) as client:
             yield Connected(profile.name, settings, client)
         return
     with ready(session, provider, profile, settings, clock) as one:
@@ -768,12 +768,12 @@ def token_shelf(session: Session, provider: Provider, profile: Profile, settings
 
 
 def _signing_in(
-    sign_in: Callable[[Any, Token | None, datetime], Generator[Ask, Answer, Token]],
+    sign_in: Callable[[Any, Token | None, datetime], Generator[Request, Answer, Token]],
     name: str,
     settings: Settings,
     ended: Token | None,
     now: datetime,
-) -> Generator[Ask, Answer, Token]:
+) -> Generator[Request, Answer, Token]:
     """Sign in; where the next step after a failure is one for the profile NAME, say which that is."""
     try:
         return (yield from sign_in(settings, ended, now))
@@ -789,15 +789,15 @@ def _client(
     provider: Provider,
     settings: Settings,
     clock: Clock,
-    shelf: TokenShelf | None = None,
-    pace_shelf: PaceShelf | None = None,
-    rehearse: Callable[[str], None] | None = None,
+    shelf: TokenStore | None = None,
+    pace_shelf: RateStore | None = None,
+    dry_run: Callable[[str], None] | None = None,
 ) -> Iterator[Client]:
     transport = session.world.transport
-    if rehearse is not None:
-        from cdrctl.http.rehearsal import Rehearsal
+    if dry_run is not None:
+        from cdrctl.http.rehearsal import DryRun
 
-        transport = cast("httpx.BaseTransport", Rehearsal(rehearse, provider.nothing))
+        transport = cast("httpx.BaseTransport", DryRun(dry_run, provider.nothing))
         clock = replace(clock, sleep=lambda _seconds: None)
     client = connect(
         provider,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cdrctl.cli.world import Voice
+from cdrctl.cli.world import Reporter
 from cdrctl.errors import CdrctlError, IncompleteError
 
 URGENCY = (6, 4, 7, 8, 2, 11, 3, 5)
@@ -27,7 +27,7 @@ def most_urgent(codes: Iterable[int]) -> int:
     return min(codes, key=lambda code: URGENCY.index(code) if code in URGENCY else -1)
 
 
-def show(voice: Voice, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
+def show(voice: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
     """Say one line for each failed profile, with its cause and its next step, also with -q.
 
     Where only one profile was named, its error is the error of the run, and is not said twice.

@@ -102,7 +102,7 @@ def fields(
     form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "jsonl")
     check_place(opened, form, target)
     database = writers.is_database(form)
-    look = writers.Look(
+    look = writers.RenderOptions(
         width=opened.world.width,
         zone=windows.zone("UTC"),
         color=form == "table" and colored(opened, target),

@@ -18,7 +18,7 @@ from cdrctl.http import oauth
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
-    from cdrctl.http import Answer, Ask, Token
+    from cdrctl.http import Answer, Request, Token
     from cdrctl.http.oauth import Attempt
     from cdrctl.profiles import Profile
 
@@ -70,7 +70,7 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
     came: list[tuple[Attempt, str]] = []
     given: list[Token] = []
 
-    def with_code(settings: Any, ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+    def with_code(settings: Any, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         if ended is not None:
             raise SignInError(f"{provider.title} does not accept the token that it has just given", hint="run it again")
         token = yield from login.exchange(settings, *came[0], now)

@@ -295,7 +295,7 @@ def _own(described: Option, panel: str) -> inspect.Parameter:
     return parameter(f"own_{described.name}", kind | None, spelling, default)
 
 
-def spared(command: Any) -> Any:
+def with_fast_values(command: Any) -> Any:
     """Return a built command, or a group of them, whose plain words are values without loading pydantic.
 
     Typer reads every option with pydantic, those that were not given too: that takes longer than many a command. What
@@ -305,7 +305,7 @@ def spared(command: Any) -> Any:
     """
     command.get_params = functools.partial(_read_plainly, command.get_params)
     for inner in getattr(command, "commands", {}).values():
-        spared(inner)
+        with_fast_values(inner)
     return command
 
 

@@ -84,7 +84,9 @@ def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
 
     names = ("profile", "provider", "kept in", "tags")
     schema = Schema(tuple(Column(name, "") for name in names), lambda _page: ())
-    look = writers.Look(opened.world.width, windows.zone("UTC"), color=False, shown=names, whole=names[:1], more="")
+    look = writers.RenderOptions(
+        opened.world.width, windows.zone("UTC"), color=False, shown=names, whole=names[:1], more=""
+    )
     with output(None, standard_output(opened, None)) as out:
         writers.load("table")(schema, [[[one or None for one in row] for row in rows]], out, look)
 

@@ -11,7 +11,7 @@ from cdrctl.windows import Window, rfc3339
 if TYPE_CHECKING:
     from cdrctl.export import Tally, Tell
     from cdrctl.http import Client, Clock
-    from cdrctl.records import Done
+    from cdrctl.records import Checkpoint
 
 SHOWN_EVERY = 0.1
 """Seconds between two lines of progress: nobody reads faster."""
@@ -22,7 +22,7 @@ WORTH_SAYING = 5.0
 
 def progress(
     tally: Tally, window: Window | None, client: Client | None, clock: Clock, tell: Tell
-) -> Callable[[Done | None], None]:
+) -> Callable[[Checkpoint | None], None]:
     """Return what is called whenever the tally has changed, and tells how far the export is.
 
     The remaining time is the longer of two: what is left at the speed so far, and what is left at the pace the provider
@@ -33,7 +33,7 @@ def progress(
     shown, records, pages = -SHOWN_EVERY, 0, 0
     share, ends = 0.0, started
 
-    def moved(done: Done | None) -> None:
+    def moved(done: Checkpoint | None) -> None:
         nonlocal shown, records, pages, share, ends
         now = clock.monotonic()
         if done is not None:

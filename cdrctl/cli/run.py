@@ -18,7 +18,7 @@ import typer
 
 from cdrctl.cli import signals
 from cdrctl.cli.signals import INTERRUPTED
-from cdrctl.cli.world import Voice, World
+from cdrctl.cli.world import Process, Reporter
 from cdrctl.errors import CdrctlError, OutputError, UsageError, near
 from cdrctl.threads import none_left, was_refused
 
@@ -38,8 +38,8 @@ class Session:
     `max_wait` is the option's value, or None where the profile says.
     """
 
-    world: World
-    voice: Voice
+    world: Process
+    voice: Reporter
     config: Path
     max_wait: timedelta | None = None
 
@@ -57,7 +57,7 @@ def session(
         gc.enable()
     world, before = _handed_over(ctx)
     form = log_format or before.get("log_format") or world.environ.get(LOG_FORMAT) or "text"
-    voice = Voice(
+    voice = Reporter(
         world,
         quiet=quiet or before.get("quiet", False),
         verbose=verbose or before.get("verbose", 0),
@@ -119,7 +119,7 @@ def _check_format(form: str) -> None:
         )
 
 
-def _handed_over(ctx: typer.Context) -> tuple[World, dict[str, Any]]:
+def _handed_over(ctx: typer.Context) -> tuple[Process, dict[str, Any]]:
     world, before = ctx.obj
     return world, before
 

@@ -26,6 +26,7 @@ from cdrctl.cli.exporting import (
     connected,
     data,
     drift,
+    dry_run,
     endings,
     fetched,
     fields_of,
@@ -34,7 +35,6 @@ from cdrctl.cli.exporting import (
     output_format,
     own_options,
     presently,
-    rehearse,
     say_aside,
     the_clock,
     wants_local_times,
@@ -43,7 +43,7 @@ from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.run import Session
 from cdrctl.cli.selection import EXCEPT, TAG, Selection, selected
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
-from cdrctl.export import Tally, keyed, reachable, rows
+from cdrctl.export import Tally, reachable, rows, with_record_key
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records import KEY_COLUMN, Note, Row, Schema, common
 from cdrctl.threads import none_left, started
@@ -107,7 +107,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     if given["dry_run"]:
         _rehearse(session, parts, given, zone)
         return
-    look = writers.Look(
+    look = writers.RenderOptions(
         width=session.world.width,
         color=form == "table" and colored(session, given["output"]),
         shown=TOGETHER_SHOWN,
@@ -182,7 +182,7 @@ def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any],
             continue
         call, named = part.provider.calls[0], {**given, "profile": part.name}
         try:
-            rehearse(session, part.provider, call, named, zone, usual_options(session, call), part.written)
+            dry_run(session, part.provider, call, named, zone, usual_options(session, call), part.written)
         except OutputError:
             raise
         except CdrctlError as error:
@@ -338,7 +338,7 @@ def _rows_of(
         known=call.known,
     )
     if database:
-        schema = keyed(schema, provider, call, profile.name)
+        schema = with_record_key(schema, provider, call, profile.name)
     keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
     present = presently(session, profile)
     yield from rows(  # type: ignore[misc]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class World:
+class Process:
     """Everything a command takes from the process it runs in, so that a test can hand in another one.
 
     Args:
@@ -54,7 +54,7 @@ class World:
     stdout_is_pipe: bool = False
 
 
-def this_world() -> World:
+def this_world() -> Process:
     """Return the process we are really in."""
 
     def terminal(stream: object) -> bool:
@@ -65,7 +65,7 @@ def this_world() -> World:
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # help is text, and its locale may not have every character of it
         sys.stdout.reconfigure(errors="replace")
-    return World(
+    return Process(
         environ=os.environ,
         stdin=sys.stdin if sys.stdin is not None else open(os.devnull, encoding="utf-8"),  # noqa: PTH123
         stdout=sys.stdout.buffer if sys.stdout is not None else None,
@@ -109,7 +109,7 @@ DETAILS = frozenset({"debug", "window"})
 
 
 @dataclass(slots=True)
-class Voice:
+class Reporter:
     """What is said on stderr, and how: quiet, verbose, as text or as JSON; no secret and no control character passes.
 
     Args:
@@ -121,7 +121,7 @@ class Voice:
         stays: What an interrupted run leaves behind.
     """
 
-    world: World
+    world: Process
     quiet: bool = False
     verbose: int = 0
     as_json: bool = False

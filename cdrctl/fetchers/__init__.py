@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cdrctl import PROVIDERS
 from cdrctl.errors import CdrctlError, ConfigurationError, near
 from cdrctl.placeholders import FIRST_YEAR
-from cdrctl.records import NOTHING_KNOWN, Column, Known, Marks, Piece, Record, Value, at_a_glance
+from cdrctl.records import NOTHING_KNOWN, Column, Event, KeyFields, Known, Record, Value, key_columns
 from cdrctl.seen import Span
 from cdrctl.windows import Window
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Answer, Ask, Client, Clock, Manners, PaceShelf, Tell, Token, TokenShelf
+    from cdrctl.http import Answer, Client, Clock, RateStore, Request, RetryPolicy, Tell, Token, TokenStore
     from cdrctl.http.oauth import Attempt
 
 
@@ -71,19 +71,19 @@ class Console:
     asks: tuple[tuple[str, ...], ...] = ()
 
 
-Claim = Callable[[str], bool]
-"""From what is done once in an export to whether nobody has done it yet: then it is for whoever asked."""
+Once = Callable[[str], bool]
+"""True only the first time it is called with a given name, in any thread: for what an export does once."""
 
 
-def always(_what: str) -> bool:
-    """Return that it is for whoever asked: there is nobody else."""
+def always(_name: str) -> bool:
+    """Always true: this export is not split into parallel parts."""
     return True
 
 
 CENTURY = range(FIRST_YEAR, 2100)
 """The years in which calls can have started."""
 
-Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Piece]]
+Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Event]]
 """From a client, settings, window and options to pieces; client and settings are None for a call that asks nobody."""
 
 
@@ -115,7 +115,7 @@ class Call:
             in `export` cuts on `start` and drops what `identity` has shown before. Among the options is `fields`: the
             native columns that will be written, or None for all, for a provider that can send fewer; and `strict`: to
             raise DriftError if a list of fields in the request hides a field that is new. Where a window is
-            asked for in parts there are `claim`, which returns whether this part is the first to do what is done once,
+            asked for in parts there are `once`, which is true the first time that any part calls it with a given name,
             and `whole`, the window that the parts make up.
         identity: What makes a record this record; the page's context is added by the loop. Records of one identity and
             different content are all kept, with a warning.
@@ -177,7 +177,7 @@ class Call:
     margin: timedelta = timedelta(0)
     first: str = "page"
     known: Known = NOTHING_KNOWN
-    marks: Marks | None = None
+    marks: KeyFields | None = None
     apart: Callable[[Mapping[str, Any]], timedelta | str] = lambda _options: "it is not known to take more"
     alike: tuple[str, ...] = ()
     account_column: str = ""
@@ -215,13 +215,13 @@ def possible_start(start: datetime, latest: datetime | None = None) -> bool:
 
 def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:
     """Return what makes each record this record."""
-    sheet = at_a_glance(records)
+    sheet = key_columns(records)
     return sheet.identities if sheet is not None else list(map(identity, records))
 
 
 def span_of(records: Sequence[Record]) -> Span | None:
     """Return the first and the last start of the calls of a page, where they can be had at a glance."""
-    sheet = at_a_glance(records)
+    sheet = key_columns(records)
     if sheet is not None and len(sheet):
         with suppress(ValueError):
             return sheet.span(sheet.marks.start)
@@ -243,7 +243,7 @@ class Login:
 
     way: str
     page: Callable[[Any, Attempt], str]
-    exchange: Callable[[Any, Attempt, str, datetime], Generator[Ask, Answer, Token]]
+    exchange: Callable[[Any, Attempt, str, datetime], Generator[Request, Answer, Token]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +279,8 @@ class Provider:
     title: str
     settings: type[Settings]
     ways: Mapping[str, tuple[str, ...]]
-    sign_in: Callable[[Any, Token | None, datetime], Generator[Ask, Answer, Token]]
-    manners: Manners
+    sign_in: Callable[[Any, Token | None, datetime], Generator[Request, Answer, Token]]
+    manners: RetryPolicy
     explain: Callable[[Answer], CdrctlError | None]
     trusts: Callable[[Any, str], bool]
     nothing: Callable[[str, Any], Any]
@@ -290,7 +290,7 @@ class Provider:
     admits: str = ""
     keeps: str = ""
     keeps_tokens: bool = False
-    sign: Callable[[Ask, Token], Ask] | None = None
+    sign: Callable[[Request, Token], Request] | None = None
     ended: Callable[[Answer], bool] | None = None
     login: Login | None = None
     account_settings: tuple[str, ...] = ()
@@ -308,8 +308,8 @@ def connect(
     clock: Clock,
     tell: Tell,
     conceal: Callable[[Sequence[str]], None],
-    shelf: TokenShelf | None = None,
-    pace_shelf: PaceShelf | None = None,
+    shelf: TokenStore | None = None,
+    pace_shelf: RateStore | None = None,
     max_wait: timedelta | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Client:

@@ -51,9 +51,9 @@ from cdrctl.fetchers.settings import Settings
 from cdrctl.http import (
     MASK,
     Answer,
-    Ask,
     Client,
-    Manners,
+    Request,
+    RetryPolicy,
     Token,
     Total,
     beginning,
@@ -64,14 +64,14 @@ from cdrctl.http import (
 )
 from cdrctl.http.retry import retry_after
 from cdrctl.records import (
+    Checkpoint,
     Column,
-    Done,
+    Event,
     Gap,
     Kind,
     Known,
     Note,
     Page,
-    Piece,
     Record,
     Value,
     check_records,
@@ -167,7 +167,7 @@ def app_host_of(settings: CallGearSettings) -> str | None:
 # JSON-RPC 2.0 over one URL
 
 
-def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> Ask:
+def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> Request:
     """Return the request that calls a method (jsonrpc.org, "JSON-RPC 2.0 Specification", section 4).
 
     An answer to another question is asked again; an error may come without saying whose it is (section 5).
@@ -184,7 +184,7 @@ def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> A
             hint="run it again; if it stays, check base_url",
         )
 
-    return Ask(
+    return Request(
         "POST",
         url,
         headers={"Content-Type": "application/json; charset=UTF-8"},
@@ -214,7 +214,7 @@ def result_in(answer: Answer, method: str) -> dict[str, Any]:
     return result
 
 
-def sign(ask: Ask, token: Token) -> Ask:
+def sign(ask: Request, token: Token) -> Request:
     """Return the request with the token among its parameters, where this API wants it."""
     return replace(ask, json={**ask.json, "params": {**token.fields, **ask.json["params"]}})
 
@@ -299,7 +299,7 @@ def _minute(reset: int | None) -> float:
     return 60.0 if reset is None else reset + 1.0
 
 
-def _patiently(client: Client, ask: Ask) -> Answer:
+def _patiently(client: Client, ask: Request) -> Answer:
     """Return the good answer to a question, asked again while the service says that it is busy.
 
     Whether it says so by the status of HTTP or in the body of a 200 is not published; so the body decides, here.
@@ -433,7 +433,7 @@ def _refuse_new_fields(report: Report, call: str, window: Window) -> None:
 
 def legs(
     client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the legs of `get.call_legs_report` that started in the window, and some around it."""
     account = Account(client, settings)
     return _listing(_report(account, "get.call_legs_report", LEGS, identity, options), "legs", window, options)
@@ -441,7 +441,7 @@ def legs(
 
 def calls(
     client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the calls of `get.calls_report` that started in the window, and some around it."""
     report = _report(Account(client, settings), "get.calls_report", CALLS, identity, options)
     if options["ongoing"]:
@@ -451,7 +451,7 @@ def calls(
 
 def costs(
     client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the costs of `get.financial_call_legs_report` of legs that started in the window, and some around it."""
     report = _report(Account(client, settings), "get.financial_call_legs_report", COSTS, fingerprint, options)
     report.fields = ()  # all of them come without being named
@@ -460,7 +460,7 @@ def costs(
 
 def users(
     client: Client, settings: CallGearSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the users of a partner's customers, of `get.customer_users`."""
     report = _report(Account(client, settings), "get.customer_users", USERS, identity, options)
     report.fields = ()
@@ -501,7 +501,7 @@ def _report(
     )
 
 
-def _listing(report: Report, call: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def _listing(report: Report, call: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
     assert window is not None  # noqa: S101 - these calls have a window
     _check_years(window)
     account = report.account
@@ -521,7 +521,7 @@ def _listing(report: Report, call: str, window: Window | None, options: Mapping[
         for tiled in tile(whole, LONGEST_WINDOW):
             yield from _stretch(report, tiled)
             report.read_until = tiled.until
-            yield Done(tiled)
+            yield Checkpoint(tiled)
         if latest > whole.until:
             yield from _beyond(report, Window(whole.until, latest))
     except DayLimitError as limit:
@@ -676,7 +676,7 @@ def read_local_time(raw: Any, context: Mapping[str, str]) -> str:
 # Windows and pages
 
 
-def _stretch(report: Report, window: Window) -> Iterator[Piece]:
+def _stretch(report: Report, window: Window) -> Iterator[Event]:
     """Yield the records of one window; in halves where it has more of them than can be paged through."""
     left = [window]
     while left:
@@ -765,7 +765,7 @@ class Reading:
 
 def _reading(
     report: Report, span: Mapping[str, str], name: str, *, divisible: bool, window: Window | None = None
-) -> Generator[Piece, None, bool]:
+) -> Generator[Event, None, bool]:
     """Yield the pages of one span, and return False if it must be asked for in parts.
 
     Rows of one second have no order among themselves, and rows may come and go meanwhile: what came is counted, and
@@ -842,7 +842,7 @@ def _follow(report: Report, page: Sequence[Record], window: Window) -> None:
     report.read_until = min(max(*starts, window.since), window.until)
 
 
-def _beyond(report: Report, after: Window) -> Iterator[Piece]:
+def _beyond(report: Report, after: Window) -> Iterator[Event]:
     """Yield what ended after the window, should the service select by the end of a call: that is not published.
 
     One question for the earliest record tells: it began before the window's end, or there is nothing to be had.
@@ -1313,7 +1313,7 @@ def trusts(settings: CallGearSettings, url: str) -> bool:
 # Signing in
 
 
-def sign_in(settings: CallGearSettings, ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+def sign_in(settings: CallGearSettings, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
     """Return the access key of the profile, or the token of a login, which lives an hour ("login.user")."""
     if ended is None and settings.access_token is not None:
         return _token(settings.access_token.get_secret_value())
@@ -1851,7 +1851,7 @@ PROVIDER = Provider(
     ways={"key": ("access_token",), "login": ("login", "password")},
     sign_in=sign_in,
     # Points differ from account to account and are read from the answers; the body says more than a status.
-    manners=Manners(busy=frozenset()),
+    manners=RetryPolicy(busy=frozenset()),
     explain=explain,
     trusts=trusts,
     nothing=nothing,

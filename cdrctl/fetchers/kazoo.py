@@ -35,17 +35,17 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Claim, Console, Gives, Option, Provider, always
+from cdrctl.fetchers import Call, Console, Gives, Once, Option, Provider, always
 from cdrctl.fetchers.lengths import LONGEST, impossible
 from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
     MASK,
     Answer,
-    Ask,
-    Budget,
     Client,
-    Manners,
+    RateLimit,
     RepeatedKeyError,
+    Request,
+    RetryPolicy,
     Token,
     beginning,
     by_key,
@@ -56,13 +56,13 @@ from cdrctl.http.retry import TRIES, Patience
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records import (
     GREGORIAN_UNIX_OFFSET,
+    Checkpoint,
     Column,
-    Done,
+    Event,
     Gap,
     Known,
     Note,
     Page,
-    Piece,
     Record,
     Value,
     check_records,
@@ -136,7 +136,7 @@ class Listing:
         miscounted: Whether the user has been warned of a page with fewer rows than it says.
         doubted: Whether the user has been warned of lengths that cannot be.
         patience: What is left of the time that the last request may wait for retries.
-        claim: Says whether it is for this listing, and not for that of another part of the window, to tell something.
+        once: True for the first part of the window that reports something.
     """
 
     client: Client
@@ -152,7 +152,7 @@ class Listing:
     miscounted: bool = False
     doubted: bool = False
     patience: Patience | None = None
-    claim: Claim = always
+    once: Once = always
 
     def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = TRIES) -> Answer:
         """Return an answer for the range of Gregorian seconds, both ends included.
@@ -162,7 +162,7 @@ class Listing:
         fast, as long as the user allows.
         """
         bounds = [("created_from", str(first)), ("created_to", str(last))]
-        ask = Ask("GET", self.client.at(self.path), [*bounds, *params, *self.params], whole=_whole)
+        ask = Request("GET", self.client.at(self.path), [*bounds, *params, *self.params], whole=_whole)
         patience = self.client.patience()
         if tries == TRIES:
             self.patience = patience
@@ -201,16 +201,16 @@ class Listing:
             counted = read_integer(answer.body.get("page_size"))
             if counted > len(rows) and not self.miscounted:
                 self.miscounted = True
-                if self.claim(f"miscounted {self.path}"):
+                if self.once(f"miscounted {self.path}"):
                     self.client.tell("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
-        self.doubted = self.doubted or _doubts_lengths(self.client, rows, self.claim)
+        self.doubted = self.doubted or _doubts_lengths(self.client, rows, self.once)
         return Page([row for row in rows if self.keep(row, self.context)], self.context)
 
 
-def _doubts_lengths(client: Client, legs: Sequence[Record], claim: Claim = always) -> bool:
+def _doubts_lengths(client: Client, legs: Sequence[Record], once: Once = always) -> bool:
     """Return whether a leg has a length that cannot be, having warned of it, once for all parts of a window."""
     wrong = next((leg for leg in legs if impossible(_seconds(leg))), None)
-    if wrong is not None and claim("impossible length"):
+    if wrong is not None and once("impossible length"):
         client.tell(
             "warning",
             f"{TITLE} has legs of an impossible length, such as {_seconds(wrong)} s of {pick(wrong, 'id')}: each is "
@@ -219,14 +219,14 @@ def _doubts_lengths(client: Client, legs: Sequence[Record], claim: Claim = alway
     return wrong is not None
 
 
-def cdrs(client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def cdrs(client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the legs of `/cdrs` for legs that started in the window, and some around it."""
     return _listing(client, settings, window, options, by_interaction=False)
 
 
 def interactions(
     client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the earliest leg of each interaction of `/cdrs/interaction` that started in the window, and some around."""
     return _listing(client, settings, window, options, by_interaction=True)
 
@@ -238,7 +238,7 @@ def _listing(
     options: Mapping[str, Any],
     *,
     by_interaction: bool,
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     assert window is not None  # noqa: S101 - both calls have a window
     now = client.clock.now()
     newest = now - SETTLED if window.until <= now - SETTLED else now
@@ -268,7 +268,7 @@ def _listing(
             by_interaction=by_interaction,
             longest_call=int(options["longest_call"].total_seconds()),
             page_size=options["page_size"],
-            claim=options.get("claim", always),
+            once=options.get("once", always),
         )
         try:
             yield from _account(listing, window, newest)
@@ -306,7 +306,7 @@ def _pages_of(client: Client, path: str) -> Iterator[Answer]:
     return by_key(ask, _next_key)
 
 
-def _account(listing: Listing, window: Window, newest: datetime) -> Iterator[Piece]:
+def _account(listing: Listing, window: Window, newest: datetime) -> Iterator[Event]:
     """Yield one account's pieces, newest month first, as the API lists its rows.
 
     A listing of legs goes by the moment of saving, so ends are looked for until the longest call after the window. A
@@ -342,7 +342,7 @@ def _gregorian(instant: datetime, *, up: bool = False) -> int:
     return whole + GREGORIAN_UNIX_OFFSET + (1 if up and instant.microsecond else 0)
 
 
-def _stretch(listing: Listing, first: int, last: int) -> Iterator[Piece]:
+def _stretch(listing: Listing, first: int, last: int) -> Iterator[Event]:
     """Yield the rows of a range within one month, in steps as long as the site allows, newest first.
 
     An interaction listing also leaves out interactions whose leg was saved after the range's end (4.3 and 5.0): its
@@ -353,7 +353,7 @@ def _stretch(listing: Listing, first: int, last: int) -> Iterator[Piece]:
         begin = max(first, last - max(step - 2, 0))
         try:
             yield from _range(listing, begin, last)
-            yield Done(Window(gregorian_instant(begin), gregorian_instant(last + 1)))
+            yield Checkpoint(Window(gregorian_instant(begin), gregorian_instant(last + 1)))
         except RangeLimitError as limit:
             if limit.seconds >= step:
                 raise
@@ -373,7 +373,7 @@ def _overlap(listing: Listing) -> int:
     return min(listing.longest_call, listing.longest_range // 2) if listing.by_interaction else 0
 
 
-def _range(listing: Listing, first: int, last: int, tries: int = TRIES) -> Iterator[Piece]:
+def _range(listing: Listing, first: int, last: int, tries: int = TRIES) -> Iterator[Event]:
     """Yield the rows of one range page by page; when the server fails on it, find out on what.
 
     The database may be too slow for the range, or a document in it is poison: one that Crossbar cannot turn into a
@@ -465,7 +465,7 @@ def _wait_for_server(listing: Listing, ranges: Sequence[tuple[int, int]], error:
         may_wait = waited or (patience is not None and bool(patience.left and listing.client.patience().left))
         if not passes or patience is None or error.wait is not None or not may_wait:
             raise error
-        if not waited and listing.claim(f"waiting {listing.path}"):
+        if not waited and listing.once(f"waiting {listing.path}"):
             listing.client.tell(
                 "note", f"{TITLE} can read nothing here now; it may be building its views, which takes some minutes"
             )
@@ -475,7 +475,7 @@ def _wait_for_server(listing: Listing, ranges: Sequence[tuple[int, int]], error:
     return waited
 
 
-def _from_both_sides(listing: Listing, first: int, last: int, error: TemporaryError) -> Iterator[Piece]:
+def _from_both_sides(listing: Listing, first: int, last: int, error: TemporaryError) -> Iterator[Event]:
     """Yield what can be read around the records on which the server fails: from above, and from below them."""
     if (yield from _walk(listing, first, last, ascending=False)) is not None:
         yield from _upwards(listing, first, last, error)
@@ -483,7 +483,7 @@ def _from_both_sides(listing: Listing, first: int, last: int, error: TemporaryEr
 
 def _upwards(
     listing: Listing, first: int, last: int, error: TemporaryError, edge: int | None = None
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the rows of a range oldest first, naming the second of each record on which the server fails.
 
     With `edge`, the start of a month in the range, only the older month's rows are wanted.
@@ -523,7 +523,7 @@ def _saved(listing: Listing) -> str:
 
 def _walk(
     listing: Listing, first: int, last: int, *, ascending: bool, edge: int | None = None
-) -> Generator[Piece, None, int | None]:
+) -> Generator[Event, None, int | None]:
     """Yield pages as far as the server can read, in smaller pages where it must be.
 
     Returns:
@@ -586,7 +586,7 @@ def _said(second: int) -> str:
 _UNPAGED = (("paginate", "false"), ("is_chunked", "false"))
 
 
-def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
+def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Event]:
     """Yield the rows around a month's start, with both months' databases open.
 
     It must be neither paged nor chunked: a page that comes to the other month's database goes on there at the last
@@ -635,7 +635,7 @@ def _probe(listing: Listing, edge: int, latest: int) -> Iterator[Piece]:
 
 def legs(
     client: Client, settings: KazooSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield all legs of one interaction as full documents, oldest first.
 
     The server gives the page with the newest legs first, and in each page the oldest leg first
@@ -653,7 +653,7 @@ def legs(
         yield Note(f"{TITLE} knows no interaction {options['id']}; an id looks like 63814294800-b1c2d3 or 202611-…")
 
 
-def cdr(client: Client, settings: KazooSettings, _window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def cdr(client: Client, settings: KazooSettings, _window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
     """Yield one leg as a full document."""
     account = options["account"] or settings.account_id
     answer = client.get(f"/accounts/{_part(account)}/cdrs/{_part(options['id'])}", whole=_whole)
@@ -881,7 +881,7 @@ def trusts(settings: KazooSettings, url: str) -> bool:
 # Signing in
 
 
-def sign_in(settings: KazooSettings, ended: Token | None, _now: datetime) -> Generator[Ask, Answer, Token]:
+def sign_in(settings: KazooSettings, ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:
     """Return the token of the profile, or one for its key or password (crossbar `api_auth` and `user_auth`).
 
     A token ends an hour after its sign-in, however it is used; the operator can change that, so its end is learnt
@@ -899,7 +899,7 @@ def sign_in(settings: KazooSettings, ended: Token | None, _now: datetime) -> Gen
             hint="a token ends an hour after its sign-in: set api_key, or username and password, instead",
         )
     base = settings.base_url.rstrip("/")
-    answer = yield Ask("PUT", f"{base}/{path}", json={"data": data}, kind="sign-in", signed=False)
+    answer = yield Request("PUT", f"{base}/{path}", json={"data": data}, kind="sign-in", signed=False)
     body = answer.body if isinstance(answer.body, dict) else {}
     token = body.get("auth_token")
     if answer.good and isinstance(token, str) and token:
@@ -1536,7 +1536,7 @@ PROVIDER = Provider(
     },
     sign_in=sign_in,
     # The bucket holds 100 requests and fills by 10 a second (kz_buckets.erl); half of that is polite.
-    manners=Manners(budgets={"*": Budget(5, 1)}),
+    manners=RetryPolicy(budgets={"*": RateLimit(5, 1)}),
     explain=explain,
     trusts=trusts,
     nothing=nothing,

@@ -37,9 +37,9 @@ from cdrctl.errors import (
 from cdrctl.fetchers import (
     CLOCK_TOLERANCE,
     Call,
-    Claim,
     Console,
     Gives,
+    Once,
     Option,
     Provider,
     always,
@@ -51,10 +51,10 @@ from cdrctl.fetchers.settings import ALLOW_HTTP, Settings
 from cdrctl.http import (
     MASK,
     Answer,
-    Ask,
-    Budget,
     Client,
-    Manners,
+    RateLimit,
+    Request,
+    RetryPolicy,
     Token,
     Total,
     beginning,
@@ -65,27 +65,27 @@ from cdrctl.http import (
     same_origin,
 )
 from cdrctl.records import (
+    Checkpoint,
     Column,
-    Done,
+    Event,
     File,
     Gap,
+    KeyFields,
     Known,
-    Marks,
     Note,
     Page,
-    Piece,
     Record,
     Value,
-    at_a_glance,
     check_records,
     fingerprint,
     iso_instant,
+    key_columns,
     pick,
     read_decimal,
     read_integer,
     seconds_between,
 )
-from cdrctl.seen import Seen
+from cdrctl.seen import DuplicateFilter
 from cdrctl.windows import Window, halve, instant, rfc3339, tile
 
 TITLE = "PortSIP"
@@ -143,7 +143,7 @@ class Listing:
         honours: Whether the PBX heeds `filter`, as far as is known.
         tries: How often a request is tried; fewer times once the PBX has been too slow.
         doubted: Whether the user has been warned that this PBX's totals are wrong.
-        claim: Says whether it is for this listing, and not for that of another part, to read everything there is.
+        once: True for the first part of the window that reads everything there is.
     """
 
     client: Client
@@ -156,7 +156,7 @@ class Listing:
     honours: bool = True
     tries: int = 5
     doubted: bool = False
-    claim: Claim = always
+    once: Once = always
 
     def where(self, window: Window | None) -> str:
         """Return the filter for the calls of a window, a UNIT more at both ends, and what the user wants."""
@@ -178,7 +178,7 @@ class Listing:
             params += [("top", str(size or self.size)), ("skip", str(skip)), ("count", "true")]
             url = _url(self.client, self.path, [(name, value) for name, value in params if value])
             try:
-                answer = self.client.ask(Ask("GET", url, records=("items",)), tries=self.tries)
+                answer = self.client.ask(Request("GET", url, records=("items",)), tries=self.tries)
             except ProviderError as error:
                 if error.status != 400:
                     raise
@@ -214,7 +214,7 @@ def _check_brackets(text: str) -> None:
 
 def cdrs(
     client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the calls of `GET /cdrs`, or of `GET /user/cdrs`, that started in the window."""
     del settings
     return _listing(client, "/user/cdrs" if options["own"] else "/cdrs", window, options)
@@ -222,13 +222,13 @@ def cdrs(
 
 def calllogs(
     client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the call logs of `GET /calllogs` (since v22.0.42) that started in the window."""
     del settings
     return _listing(client, "/calllogs", window, options)
 
 
-def _listing(client: Client, path: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def _listing(client: Client, path: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
     assert window is not None  # noqa: S101 - both calls have a window
     longest = options["window"]
     if longest < SMALLEST:
@@ -268,11 +268,11 @@ def _asked(client: Client, path: str, options: Mapping[str, Any]) -> Listing:
         search=options["search"],
         size=options["page_size"],
         given=" or ".join(f"{name} {text!r}" for name, text in words.items() if text),
-        claim=options.get("claim", always),
+        once=options.get("once", always),
     )
 
 
-def _windows(listing: Listing, window: Window, longest: timedelta) -> Iterator[Piece]:
+def _windows(listing: Listing, window: Window, longest: timedelta) -> Iterator[Event]:
     """Yield the calls of a window, oldest stretch first."""
     oldest = listing.client.clock.now() - LOOK_BACK
     reached = window.since >= oldest
@@ -288,7 +288,7 @@ def _windows(listing: Listing, window: Window, longest: timedelta) -> Iterator[P
                     f"this PBX does not look at the filter of {listing.path}: {listing.given} cannot be asked of it",
                     hint="leave it out and filter the output, for example with jq or awk",
                 )
-            if not listing.claim("everything"):
+            if not listing.once("everything"):
                 return  # it comes with another part of the window
             yield Note(f"this PBX does not look at the filter of {listing.path}: all calls are read, the window's kept")
             yield from _reading(listing, None)
@@ -300,14 +300,14 @@ def _windows(listing: Listing, window: Window, longest: timedelta) -> Iterator[P
         )
 
 
-def _stretch(listing: Listing, window: Window) -> Iterator[Piece]:
+def _stretch(listing: Listing, window: Window) -> Iterator[Event]:
     """Yield the calls of a window; where the PBX fails on it, those of its halves, for deep pages are slow."""
     left = [window]
     while left and listing.honours:
         part = left.pop()
         try:
             yield from _reading(listing, part)
-            yield Done(part)
+            yield Checkpoint(part)
         except TemporaryError as error:
             of_data = error.wait is None and (error.status is None or error.status >= 500)
             if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
@@ -342,7 +342,7 @@ class Reading:
         doubtful: Whether a total was wrong: not a number, or lower than the number of different records that came.
     """
 
-    ids: Seen = field(default_factory=Seen)
+    ids: DuplicateFilter = field(default_factory=DuplicateFilter)
     counts: list[int | None] = field(default_factory=list)
     idle: int = 0
     repeats: bool = False
@@ -394,9 +394,9 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[
             return
 
 
-def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
+def _reading(listing: Listing, window: Window | None) -> Iterator[Event]:
     """Yield the pages of a window, or of everything, and again, as long as that helps, when some are missing."""
-    came: Seen | None = None  # in all readings
+    came: DuplicateFilter | None = None  # in all readings
     for _ in range(READINGS):
         reading = Reading()
         before = len(came) if came is not None else 0
@@ -421,7 +421,7 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Piece]:
         if not helped:
             break
         listing.client.tell("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
-    count, came = reading.announced, came or Seen()
+    count, came = reading.announced, came or DuplicateFilter()
     if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
         yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")
     elif count is not None and len(came) < count:
@@ -439,7 +439,7 @@ def _name(listing: Listing, window: Window | None) -> str:
 def _obey(records: Sequence[Record], window: Window, now: datetime) -> bool:
     """Return whether all of the records are of the window, more or less; a start that cannot be true says nothing."""
     first, last, latest = window.since - ASTRAY, window.until + ASTRAY, now + CLOCK_TOLERANCE
-    sheet = at_a_glance(records)
+    sheet = key_columns(records)
     if sheet is not None:
         with suppress(ValueError):
             span = sheet.span("started_at")
@@ -449,7 +449,7 @@ def _obey(records: Sequence[Record], window: Window, now: datetime) -> bool:
     return all(first <= began < last for began in starts)
 
 
-def _costed(client: Client, path: str, window: Window, pieces: Iterator[Piece]) -> Iterator[Piece]:
+def _costed(client: Client, path: str, window: Window, pieces: Iterator[Event]) -> Iterator[Event]:
     """Yield the pieces with the cost of every record of the window, from its detail, in a copy of the record.
 
     A call that was transferred has several legs in its detail: its cost is their sum, and the account billed is the
@@ -515,7 +515,7 @@ def _detail(client: Client, path: str, key: str) -> list[Record]:
 
 def cdr(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield one call in full; one that was transferred as its legs, which are numbered."""
     del settings
     legs = _detail(client, "/user/cdrs" if options["own"] else "/cdrs", options["id"])
@@ -525,7 +525,7 @@ def cdr(
 
 def calllog(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield one call log in full."""
     del settings
     yield Page(_detail(client, "/calllogs", options["id"]))
@@ -564,7 +564,7 @@ def _parameter(named: tuple[str, str]) -> str:
 
 def reports(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the call reports of the tenant: running, to come, or given up."""
     del settings
     return _all(client, REPORTS, options)
@@ -572,7 +572,7 @@ def reports(
 
 def completed_reports(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the finished reports, whose files can be downloaded."""
     del settings
     return _all(client, COMPLETED, options)
@@ -581,7 +581,7 @@ def completed_reports(
 REPORTS, COMPLETED = "/call_reports", "/completed_call_reports"
 
 
-def _all(client: Client, path: str, options: Mapping[str, Any]) -> Iterator[Piece]:
+def _all(client: Client, path: str, options: Mapping[str, Any]) -> Iterator[Event]:
     listing = _asked(client, path, options)
     orderby = (options["orderby"] or "").strip()
     if orderby:
@@ -608,7 +608,7 @@ def _document(client: Client, path: str, key: str) -> Record:
 
 def show_report(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield one call report in full."""
     del settings
     yield Page([_document(client, REPORTS, options["id"])])
@@ -616,7 +616,7 @@ def show_report(
 
 def show_completed(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield one finished report. Its `file_url` opens the file to whoever has it."""
     del settings
     yield Page([_document(client, COMPLETED, options["id"])])
@@ -624,7 +624,7 @@ def show_completed(
 
 def create_report(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the call report that was made; or, when it is to be waited for, its file.
 
     Nothing in the API leads from a report to its file. With a name of its own, the file is that of the finished report
@@ -678,7 +678,7 @@ def _created(client: Client, body: Record) -> str:
     """
     look = f"it may have been made all the same: look for {body['name']} with `cdrctl portsip reports list`"
     try:
-        answer = _changed(client, Ask("POST", client.at(REPORTS), json=body))
+        answer = _changed(client, Request("POST", client.at(REPORTS), json=body))
     except TemporaryError as error:
         if error.status != 429:
             error.hint = look
@@ -689,7 +689,7 @@ def _created(client: Client, body: Record) -> str:
     return key
 
 
-def _changed(client: Client, ask: Ask) -> Answer:
+def _changed(client: Client, ask: Request) -> Answer:
     """Return the answer to a request that changes something, which is sent again only where it was turned away.
 
     A 429 was not carried out; of any other fault nobody knows.
@@ -742,7 +742,7 @@ def _status(client: Client, key: str) -> Any:
 
 def update_report(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield a call report after what was given of it has been changed."""
     del settings
     given = [name for name in (*_PLAIN, "filter") if options[name]]
@@ -758,13 +758,13 @@ def update_report(
         )
     kept = {name: pick(old, name) for name in ("range", "started_at", "ended_at")}
     _check_range({**kept, **body}, body)
-    _changed(client, Ask("POST", client.at(f"{REPORTS}/{_part(options['id'])}"), json=body, bodiless=True))
+    _changed(client, Request("POST", client.at(f"{REPORTS}/{_part(options['id'])}"), json=body, bodiless=True))
     yield Page([_document(client, REPORTS, options["id"])])
 
 
 def delete_report(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield a call report as it was, once it has been deleted."""
     del settings
     yield _deleted(client, REPORTS, options["id"])
@@ -772,7 +772,7 @@ def delete_report(
 
 def delete_completed(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield a finished report as it was, once it and its file have been deleted."""
     del settings
     yield _deleted(client, COMPLETED, options["id"])
@@ -780,13 +780,13 @@ def delete_completed(
 
 def _deleted(client: Client, path: str, key: str) -> Page:
     record = _document(client, path, key)
-    _changed(client, Ask("POST", client.at(f"{path}/{_part(key)}/destroy"), bodiless=True))
+    _changed(client, Request("POST", client.at(f"{path}/{_part(key)}/destroy"), bodiless=True))
     return Page([record])
 
 
 def download(
     client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the file of a finished report."""
     yield _file(client, settings, _document(client, COMPLETED, options["id"]))
 
@@ -811,7 +811,7 @@ def _file(client: Client, settings: PortsipSettings, record: Record) -> File:
 
     def content() -> Iterator[bytes]:
         received = 0
-        for piece in client.download(Ask("GET", whole, headers={"Accept": "*/*"}, signed=False)):
+        for piece in client.download(Request("GET", whole, headers={"Accept": "*/*"}, signed=False)):
             received += len(piece)
             yield piece
         if isinstance(size, int) and received < size:
@@ -1189,7 +1189,7 @@ def _cron_values(text: str, written: str, name: str, least: int, greatest: int, 
 def _items(answer: Answer) -> Sequence[Record]:
     body = answer.body if isinstance(answer.body, dict) else {}
     items: Any = body.get("items")
-    return items if at_a_glance(items) is not None else check_records(items, "items", TITLE)
+    return items if key_columns(items) is not None else check_records(items, "items", TITLE)
 
 
 def _total(answer: Answer) -> Total:
@@ -1299,7 +1299,7 @@ class Session(Token):
     way: str = ""
 
 
-def sign_in(settings: PortsipSettings, ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+def sign_in(settings: PortsipSettings, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
     """Return the token of the profile, or one for its password, by the first way to sign in that this PBX knows.
 
     REST guide, "Authentication": `/auth/sign_in` since v22.2.11, `/login/oauth/token` and `/login` from v16 to v22.
@@ -1341,23 +1341,23 @@ def _credentials(settings: PortsipSettings) -> dict[str, str]:
     return {"username": settings.username, "password": settings.password.get_secret_value(), **domain}
 
 
-def _post(settings: PortsipSettings, path: str, **body: Any) -> Ask:
-    return Ask("POST", settings.base_url + path, kind="sign-in", signed=False, **body)
+def _post(settings: PortsipSettings, path: str, **body: Any) -> Request:
+    return Request("POST", settings.base_url + path, kind="sign-in", signed=False, **body)
 
 
-def _oauth(settings: PortsipSettings) -> Ask:
+def _oauth(settings: PortsipSettings) -> Request:
     form = {"grant_type": "password", **_credentials(settings), "scope": "all", "client_id": CLIENT_ID}
     return _post(settings, "/login/oauth/token", form=form)
 
 
-_WAYS: Mapping[str, Callable[[PortsipSettings], Ask]] = {
+_WAYS: Mapping[str, Callable[[PortsipSettings], Request]] = {
     "auth": lambda settings: _post(settings, "/auth/sign_in", json=_credentials(settings)),
     "oauth": _oauth,
     "login": lambda settings: _post(settings, "/login", json=_credentials(settings), bodiless=True),
 }
 
 
-def _renewal(settings: PortsipSettings, way: str, refresh_token: str) -> Ask | None:
+def _renewal(settings: PortsipSettings, way: str, refresh_token: str) -> Request | None:
     if way == "auth":
         return _post(settings, "/auth/refresh_token", json={"refresh_token": refresh_token})
     if way == "oauth":
@@ -1366,14 +1366,14 @@ def _renewal(settings: PortsipSettings, way: str, refresh_token: str) -> Ask | N
     return None
 
 
-def _login_status(settings: PortsipSettings, answer: Answer) -> Ask:
+def _login_status(settings: PortsipSettings, answer: Answer) -> Request:
     """Return the request for the token of a `POST /login` whose answer held none.
 
     `GET /login` tells of "the current session", which a cookie must stand for; it goes with this request alone.
     """
     cookies = re.findall(r"(?:^|,\s*)([\w!#$%&'*+.^`|~-]+=[^;,\s]*)", answer.headers.get("set-cookie", ""))
     headers = {"Cookie": "; ".join(cookies)} if cookies else {}
-    return Ask("GET", f"{settings.base_url}/login", headers=headers, kind="sign-in", signed=False)
+    return Request("GET", f"{settings.base_url}/login", headers=headers, kind="sign-in", signed=False)
 
 
 def _access_token(answer: Answer) -> str | None:
@@ -1630,7 +1630,7 @@ GIVES_LOG = replace(GIVES, null=GIVES.null | {"cost"})
 
 # What the rest of the program is told
 
-BUDGET = Budget(5, 1)
+BUDGET = RateLimit(5, 1)
 """The gateway allows 1000 requests a minute in v16.0, more later, to all who ask: a third of that is polite."""
 
 _SHOWN = (
@@ -1710,7 +1710,7 @@ PROVIDER = Provider(
         "token": ("access_token",),
     },
     sign_in=sign_in,
-    manners=Manners(budgets={"*": BUDGET}),
+    manners=RetryPolicy(budgets={"*": BUDGET}),
     explain=explain,
     trusts=trusts,
     nothing=nothing,
@@ -1741,7 +1741,7 @@ PROVIDER = Provider(
             about="Calls of the tenant, or of the signed-in user: one record per call.",
             columns=CDRS,
             known=Known(always=frozenset({"id", "started_at"})),
-            marks=Marks("id", "started_at"),
+            marks=KeyFields("id", "started_at"),
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -1765,7 +1765,7 @@ PROVIDER = Provider(
             about="Call logs of the tenant (since v22.0.42): the logs of one call share their session_id.",
             columns=CALLLOGS,
             known=Known(always=frozenset({"id", "started_at"})),
-            marks=Marks("id", "started_at"),
+            marks=KeyFields("id", "started_at"),
             fetch=calllogs,
             identity=identity,
             start=start,

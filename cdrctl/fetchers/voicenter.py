@@ -34,7 +34,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, Claim, Console, Gives, Option, Provider, always
+from cdrctl.fetchers import Call, Console, Gives, Once, Option, Provider, always
 from cdrctl.fetchers.drift import new_fields, new_fields_error, new_fields_warning
 from cdrctl.fetchers.settings import Settings
 from cdrctl.fetchers.voicenter_zone import (
@@ -59,15 +59,27 @@ from cdrctl.fetchers.voicenter_zone import (
     zone_named,
     zoneless,
 )
-from cdrctl.http import Answer, Ask, Budget, Client, Manners, Token, by_halving, error_of, published, said, same_origin
+from cdrctl.http import (
+    Answer,
+    Client,
+    RateLimit,
+    Request,
+    RetryPolicy,
+    Token,
+    by_halving,
+    error_of,
+    published,
+    said,
+    same_origin,
+)
 from cdrctl.records import (
+    Checkpoint,
     Column,
-    Done,
+    Event,
     Gap,
     Known,
     Note,
     Page,
-    Piece,
     Record,
     Value,
     check_records,
@@ -90,7 +102,7 @@ TITLE = "Voicenter"
 # That the wait before the same request is sent again grows is ours.
 MOST_RECORDS = 10_000
 MINUTELY = published(30, 60)
-SPACED = Budget(1, 2)
+SPACED = RateLimit(1, 2)
 CAREFUL = published(1, 5)
 WAITS = (5, 10, 20, 40, 60)
 
@@ -154,7 +166,7 @@ class VoicenterSettings(Settings):
 
 def cdrs(
     client: Client, settings: VoicenterSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the records of calls that started in the window, and some around it.
 
     Both bounds are moved outwards to whole minutes, because hosts of the first version count in minutes. Whether a
@@ -170,7 +182,7 @@ def cdrs(
     if longest < MINUTE:
         raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
     fields = _lists_of_fields(options.get("fields"))
-    way = Way(client, settings, _search(options), fields, claim=options.get("claim", always))
+    way = Way(client, settings, _search(options), fields, once=options.get("once", always))
     asked = Window(_minute(window.since), _minute(window.until, up=True))
     later = _until(window, options, client.clock.now())
     windows = [asked, Window(asked.until, later)] if later > asked.until else [asked]
@@ -185,7 +197,7 @@ def cdrs(
             else:
                 crowded = 0 if (yield from _by_seconds(way, part, window)) else crowded + 1
             yield from way.contradictions()
-            yield Done(part)
+            yield Checkpoint(part)
             if crowded >= CROWDED_MINUTES:
                 yield Gap(
                     f"{TITLE} answers for every minute that it has more calls than it gives in one answer: it was not "
@@ -262,7 +274,7 @@ class Way:
         to_come: Whether calls are listed whose times, read as UTC, are to come.
         contradicted: Whether a contradiction to the zone in use was reported.
         firsts: By quarter of an hour, the calls that are known to be of the first of two repeated ones.
-        claim: Says whether it is for this way, and not for that of another part of the window, to tell what was learnt.
+        once: True for the first part of the window that reports something.
     """
 
     client: Client
@@ -282,7 +294,7 @@ class Way:
     to_come: bool = False
     contradicted: bool = False
     firsts: dict[datetime, frozenset[str]] = field(default_factory=dict)
-    claim: Claim = always
+    once: Once = always
 
     def __post_init__(self) -> None:
         if self.settings.date_zone != LEARN:
@@ -434,7 +446,7 @@ class Way:
                     raise first from None
                 self.fields = self.fields[1:]
                 continue
-            if first is not None and self.claim("fields"):
+            if first is not None and self.once("fields"):
                 missing = ", ".join(name for name in FIELDS[0] if name not in self.fields[0])
                 self.client.tell("note", f"{TITLE} does not know all fields here: asking without {missing}")
             self.proven = True
@@ -446,7 +458,7 @@ class Way:
         waits = itertools.chain(WAITS, itertools.repeat(WAITS[-1]))
         while True:
             try:
-                return self.client.ask(Ask("POST", self.settings.base_url, json=body), patience=patience)
+                return self.client.ask(Request("POST", self.settings.base_url, json=body), patience=patience)
             except TooFastError as error:
                 self.client.slow_down("page", CAREFUL)
                 wait = next(waits)
@@ -460,7 +472,7 @@ class Way:
                     ) from None
                 raise
 
-    def pieces(self, reply: Reply) -> Iterator[Piece]:
+    def pieces(self, reply: Reply) -> Iterator[Event]:
         """Yield the records of an answer, in pages by how far their times are ahead of UTC.
 
         Those that share call, type and date are in pages of their own.
@@ -502,7 +514,7 @@ class Way:
                 if name not in self.beyond and beyond(record, zone_named(name), until):
                     self.beyond[name] = f"{pick(record, 'Date')} in the answer to a request until {rfc3339(until)}"
 
-    def _zone_learnt(self, records: Sequence[Record]) -> Iterator[Piece]:
+    def _zone_learnt(self, records: Sequence[Record]) -> Iterator[Event]:
         """Yield a note of the zone of times without one, found out from the records of an answer.
 
         Where no record proves it, one call is asked for again: for the two hours that begin with its time read as
@@ -586,7 +598,7 @@ class Way:
             self.firsts[quarter] = frozenset(found)
         return identity(record) in self.firsts[quarter]
 
-    def contradictions(self) -> Iterator[Piece]:
+    def contradictions(self) -> Iterator[Event]:
         """Yield a gap, once, where the zone in use cannot be that of a call that came."""
         if self.zone is None or self.contradicted:
             return
@@ -630,7 +642,7 @@ def _apart(others: Iterable[tuple[str, Record]], context: Mapping[str, str] | No
         yield Page([record], {**(context or {}), "record_hash": digest[:12]})
 
 
-def _by_seconds(way: Way, minute: Window, wanted: Window) -> Generator[Piece, None, bool]:
+def _by_seconds(way: Way, minute: Window, wanted: Window) -> Generator[Event, None, bool]:
     """Yield what can be had of a minute that an answer cannot hold, and say what cannot; return whether that is all.
 
     Hosts of the first version drop the seconds of a bound: half a minute of theirs is a whole one, or its first
@@ -877,7 +889,7 @@ def trusts(settings: VoicenterSettings, url: str) -> bool:
 # Signing in
 
 
-def sign_in(settings: VoicenterSettings, _ended: Token | None, _now: datetime) -> Generator[Ask, Answer, Token]:
+def sign_in(settings: VoicenterSettings, _ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:
     """Return the profile's code or token, which are used as they are: neither can be renewed.
 
     Page "Authentication": the code goes into the request; "Call Log": a bearer token into a header in its place.
@@ -890,7 +902,7 @@ def sign_in(settings: VoicenterSettings, _ended: Token | None, _now: datetime) -
     raise SignInError(f"this profile has no credential for {TITLE}", hint="set code or access_token")
 
 
-def sign(ask: Ask, token: Token) -> Ask:
+def sign(ask: Request, token: Token) -> Request:
     """Return the request with the code at the top of its body, never in a URL, or with the token in its headers."""
     body = {**token.fields, **ask.json} if token.fields else ask.json
     return replace(ask, json=body, headers={**ask.headers, **token.headers})
@@ -949,7 +961,7 @@ _BETWEEN: Mapping[tuple[str, str], str] = {
 
 def notifications(
     _client: None, _settings: None, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the notifications of a file, whole: one JSON object, a list, object after object, or a form in each line.
 
     Raises:
@@ -1464,7 +1476,7 @@ PROVIDER = Provider(
     settings=VoicenterSettings,
     ways={"code": ("code",), "token": ("access_token",)},
     sign_in=sign_in,
-    manners=Manners(budgets={"*": MINUTELY, "page": SPACED}, waits={429: WAITS[0]}),
+    manners=RetryPolicy(budgets={"*": MINUTELY, "page": SPACED}, waits={429: WAITS[0]}),
     explain=explain,
     trusts=trusts,
     sign=sign,

@@ -32,29 +32,41 @@ from cdrctl.fetchers import Call, Console, Gives, Login, Option, Provider, ident
 from cdrctl.fetchers.lengths import length
 from cdrctl.fetchers.settings import Settings
 from cdrctl.fetchers.webex_legs import LegSearch
-from cdrctl.http import MASK, Answer, Ask, Client, Manners, Token, by_link, error_of, published, said, same_origin
+from cdrctl.http import (
+    MASK,
+    Answer,
+    Client,
+    Request,
+    RetryPolicy,
+    Token,
+    by_link,
+    error_of,
+    published,
+    said,
+    same_origin,
+)
 from cdrctl.http.addresses import address, in_clear
 from cdrctl.http.links import next_url
 from cdrctl.records import (
+    Checkpoint,
     Column,
-    Done,
+    Event,
     Gap,
+    KeyFields,
     Known,
-    Marks,
     Note,
     Page,
-    Piece,
     Record,
     Value,
-    at_a_glance,
     check_records,
     fingerprint,
     iso_instant,
+    key_columns,
     number_of_records,
     pick,
     seconds_between,
 )
-from cdrctl.seen import Seen
+from cdrctl.seen import DuplicateFilter
 from cdrctl.windows import Window, rfc3339, tile
 
 if TYPE_CHECKING:
@@ -162,14 +174,14 @@ ONCE_KEPT = timedelta(hours=48)
 # Asking
 
 
-def cdrs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def cdrs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the records of `cdr_feed` for calls that started in the window, and some around it."""
     return _history(FEED, client, settings, window, options)
 
 
 def stream(
     client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     """Yield the records of `cdr_stream` for calls that started in the window, and some around it.
 
     The stream's own window is on the moment a record was stored, which is never before the call's start: whatever
@@ -178,7 +190,7 @@ def stream(
     return _history(STREAM, client, settings, window, options)
 
 
-def legs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Piece]:
+def legs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the legs of each call that has the id, among those of `cdr_feed` for the window and some around it.
 
     The API cannot be asked for an id, so that the whole window is read first.
@@ -210,7 +222,7 @@ def _history(
     settings: WebexSettings,
     window: Window | None,
     options: Mapping[str, Any],
-) -> Iterator[Piece]:
+) -> Iterator[Event]:
     assert window is not None  # noqa: S101 - both calls have a window
     way = Way(settings, options["page_size"])
     lists = _location_lists(options["location"])
@@ -240,7 +252,7 @@ def _history(
                 if history is FEED and isinstance(piece, Page) and not proven:
                     proven = _window_is_on(piece.records, asked)
                 yield piece
-        yield Done(asked)
+        yield Checkpoint(asked)
 
 
 def _requests(beyond: Window, until: datetime, longest: timedelta) -> list[Window]:
@@ -307,7 +319,7 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
     """
     earliest, latest = asked.since - PROOF, asked.until + PROOF
     proven: set[str] = set()
-    sheet = at_a_glance(records)
+    sheet = key_columns(records)
     if sheet is not None:  # most pages prove nothing
         with suppress(ValueError):
             starts, ends = sheet.span("Start time"), sheet.span("Release time")
@@ -348,14 +360,14 @@ class Way:
         client.tell("note", f"your organisation's records are at {wrong.host}: set base_url to {self.url}")
 
 
-def _window(history: History, client: Client, way: Way, asked: Window, locations: str) -> Iterator[Piece]:
+def _window(history: History, client: Client, way: Way, asked: Window, locations: str) -> Iterator[Event]:
     """Yield the pages of one window; ask it again, once, when the way from page to page breaks or records are missing.
 
     How long a next link lives is not published, so a page that cannot be had is no more than a reason to begin anew.
     """
     name = f"{rfc3339(asked.since)} to {rfc3339(asked.until)}"
-    came = Seen()  # in all attempts: whatever came has been handed on
-    differing = Seen()  # in the second attempt, where two records of one id are two if their contents differ
+    came = DuplicateFilter()  # in all attempts: whatever came has been handed on
+    differing = DuplicateFilter()  # in the second attempt, where two records of one id are two if their contents differ
     total = 0
     again = True
     while True:
@@ -402,7 +414,7 @@ def _answers(history: History, client: Client, way: Way, asked: Window, location
     params = [*bounds, ("max", str(way.size)), *([("locations", locations)] if locations else [])]
 
     def ask(url: str, kind: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
-        return client.ask(Ask("GET", url, params, kind=kind, records=_ITEMS, no_content=True))
+        return client.ask(Request("GET", url, params, kind=kind, records=_ITEMS, no_content=True))
 
     def first() -> Answer:
         try:
@@ -462,7 +474,7 @@ def _records(answer: Answer, *, more: bool) -> Sequence[Record]:
     if not isinstance(answer.body, dict) or ("items" not in answer.body and not more):
         return check_records(None, "items", TITLE)
     items = answer.body.get("items", [])
-    return items if at_a_glance(items) is not None else check_records(items, "items", TITLE)
+    return items if key_columns(items) is not None else check_records(items, "items", TITLE)
 
 
 class WrongRegionError(ConfigurationError):
@@ -547,7 +559,7 @@ def trusts(settings: WebexSettings, url: str) -> bool:
 # Signing in
 
 
-def sign_in(settings: WebexSettings, ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+def sign_in(settings: WebexSettings, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
     """Return the access token of the profile, or one renewed with its refresh token.
 
     developer.webex.com, "Using Webex APIs: Refreshing an access token". The answer brings a new refresh token, which
@@ -566,7 +578,7 @@ def sign_in(settings: WebexSettings, ended: Token | None, now: datetime) -> Gene
             if form is None
             else "sign in with a browser: cdrctl profile login NAME",
         )
-    answer = yield Ask(
+    answer = yield Request(
         "POST",
         settings.token_url,
         form={"grant_type": "refresh_token", **form, "refresh_token": refresh_token},
@@ -633,14 +645,14 @@ def page(settings: WebexSettings, attempt: Attempt) -> str:
     return oauth.page(settings.authorize_url or f"{beside}/authorize", settings.client_id or "", SCOPE, attempt)
 
 
-def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime) -> Generator[Ask, Answer, Token]:
+def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime) -> Generator[Request, Answer, Token]:
     """Return the token that a code is good for.
 
     developer.webex.com, "Integrations & Authorization: Getting an access token". The secret and the verifier are both
     sent: whoever has only one of them gets nothing. How errors are said is not published; their status is taken as in
     RFC 6749, section 5.2, and their words are handed on.
     """
-    answer = yield Ask(
+    answer = yield Request(
         "POST",
         settings.token_url,
         form={
@@ -710,7 +722,7 @@ def start(record: Record) -> datetime | None:
     return _instant(record, "Start time") or _instant(record, "Report time")
 
 
-MARKS = Marks("Report ID", "Start time", ("Release time", "Report time"))
+MARKS = KeyFields("Report ID", "Start time", ("Release time", "Report time"))
 
 # Keys in the wire order of a record of September 2026; meanings from help.webex.com nmug598.
 COLUMNS: tuple[Column, ...] = (
@@ -1092,10 +1104,10 @@ PROVIDER = Provider(
         "refresh": ("client_id", "client_secret", "refresh_token"),
     },
     sign_in=sign_in,
-    manners=Manners(
+    manners=RetryPolicy(
         budgets={"window": WINDOWS, "page": PAGES},
-        busy=Manners().busy | {423},
-        brief=Manners().brief | {504},  # its text advises to reduce max, so that waiting is no use
+        busy=RetryPolicy().busy | {423},
+        brief=RetryPolicy().brief | {504},  # its text advises to reduce max, so that waiting is no use
         waits={423: 60, 429: 60},
     ),
     explain=explain,

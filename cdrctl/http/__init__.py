@@ -1,25 +1,25 @@
 """HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
 
-from cdrctl.http.client import Client, Tell, Token, TokenShelf, error_of, said, sign_headers, unauthorized
-from cdrctl.http.pace import Budget, Clock, Manners, PaceShelf, published
+from cdrctl.http.client import Client, Tell, Token, TokenStore, error_of, said, sign_headers, unauthorized
+from cdrctl.http.pace import Clock, RateLimit, RateStore, RetryPolicy, published
 from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
 from cdrctl.http.retry import Patience, retry_after
-from cdrctl.http.wire import MASK, Answer, Ask, beginning, same_origin
+from cdrctl.http.wire import MASK, Answer, Request, beginning, same_origin
 
 __all__ = [
     "MASK",
     "Answer",
-    "Ask",
-    "Budget",
     "Client",
     "Clock",
-    "Manners",
-    "PaceShelf",
     "Patience",
+    "RateLimit",
+    "RateStore",
     "RepeatedKeyError",
+    "Request",
+    "RetryPolicy",
     "Tell",
     "Token",
-    "TokenShelf",
+    "TokenStore",
     "Total",
     "beginning",
     "by_halving",

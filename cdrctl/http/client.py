@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cdrctl.damage import plain
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
-from cdrctl.http.pace import Budget, Clock, Manners, Pace, PaceShelf
+from cdrctl.http.pace import Clock, RateLimit, RateLimiter, RateStore, RetryPolicy
 from cdrctl.http.proxies import TRIES as PROXY_TRIES, unreachable
 from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
 from cdrctl.http.wire import (
     MEBIBYTE,
     Answer,
-    Ask,
     BrokenExchangeError,
     Connections,
     Read,
+    Request,
     beginning,
     exchange,
     host_of,
@@ -53,7 +53,7 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 
 Level = Literal["debug", "progress", "wait", "note", "warning"]
 Tell = Callable[[Level, str], None]
-SignIn = Callable[["Token | None", datetime], Generator[Ask, Answer, "Token"]]
+SignIn = Callable[["Token | None", datetime], Generator[Request, Answer, "Token"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,10 @@ class Token:
             ) from None
 
 
-Sign = Callable[[Ask, Token], Ask]
+Sign = Callable[[Request, Token], Request]
 
 
-def sign_headers(ask: Ask, token: Token) -> Ask:
+def sign_headers(ask: Request, token: Token) -> Request:
     """Return the request with the token in its headers."""
     return replace(ask, headers={**ask.headers, **token.headers})
 
@@ -119,7 +119,7 @@ def unauthorized(answer: Answer) -> bool:
     return answer.status == 401
 
 
-class TokenShelf(Protocol):
+class TokenStore(Protocol):
     """Where tokens are kept between runs: whoever renews one holds the lock, and writes before anyone uses it."""
 
     def locked(self) -> AbstractContextManager[None]:
@@ -172,7 +172,7 @@ class Client:
         *,
         title: str,
         base_url: str,
-        manners: Manners,
+        manners: RetryPolicy,
         sign_in: SignIn,
         explain: Callable[[Answer], CdrctlError | None],
         trusts: Callable[[str], bool],
@@ -183,8 +183,8 @@ class Client:
         max_wait: timedelta = MAX_WAIT,
         largest: int = LARGEST,
         ca_file: str | None = None,
-        shelf: TokenShelf | None = None,
-        pace_shelf: PaceShelf | None = None,
+        shelf: TokenStore | None = None,
+        pace_shelf: RateStore | None = None,
         clock: Clock | None = None,
         tell: Tell = _silent,
         conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
@@ -212,7 +212,7 @@ class Client:
         self._waited_in_vain = False  # whether the last request that was tried again never got its answer
         self._answered = False  # whether an answer ever came: then the address is right, and a lost connection returns
         self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
-        self._pace = Pace(
+        self._pace = RateLimiter(
             manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
         )
         self._token: Token | None = None
@@ -254,13 +254,13 @@ class Client:
         records: tuple[str, ...] = (),
     ) -> Answer:
         """Return the answer to a GET of a path under base_url, or of a whole URL."""
-        return self.ask(Ask("GET", self.at(url), params, kind=kind, whole=whole, records=records))
+        return self.ask(Request("GET", self.at(url), params, kind=kind, whole=whole, records=records))
 
     def at(self, path: str) -> str:
         """Return the URL of a path under base_url, which begins with a slash; a whole URL stays as it is."""
         return f"{self.base_url}{path}" if path.startswith("/") else path
 
-    def slow_down(self, kind: str, budget: Budget) -> None:
+    def slow_down(self, kind: str, budget: RateLimit) -> None:
         """Keep one more budget for requests of a kind until the end of the run."""
         self._pace.slow_down(kind, budget)
 
@@ -272,7 +272,7 @@ class Client:
         """
         return Patience(0.0 if self._waited_in_vain else self._max_wait)
 
-    def ask(self, ask: Ask, *, tries: int | None = None, patience: Patience | None = None) -> Answer:
+    def ask(self, ask: Request, *, tries: int | None = None, patience: Patience | None = None) -> Answer:
         """Return the good answer to a request, signed in, renewed once when the token has ended.
 
         A request whose fault may pass is sent again until its patience is used up, at most `tries` times. Callers that
@@ -296,7 +296,7 @@ class Client:
             raise error
         return answer
 
-    def download(self, ask: Ask) -> Iterator[bytes]:
+    def download(self, ask: Request) -> Iterator[bytes]:
         """Yield the body of an answer piece by piece, as it comes; it is asked once, without a credential.
 
         Raises:
@@ -316,7 +316,7 @@ class Client:
         self.tell("wait", f"waiting {seconds:.0f} s{self._until(seconds)}: {why}")
         self.clock.sleep(seconds)
 
-    def _signed(self, ask: Ask, token: Token) -> Ask:
+    def _signed(self, ask: Request, token: Token) -> Request:
         return self._sign(ask, token) if ask.signed else ask
 
     def _check_address(self, url: str) -> None:
@@ -427,7 +427,7 @@ class Client:
         patience.spent += wait
         self.clock.sleep(wait)
 
-    def _politely(self, ask: Ask, tries: int | None, patience: Patience) -> Answer:
+    def _politely(self, ask: Request, tries: int | None, patience: Patience) -> Answer:
         """Return the first answer that is not a passing fault.
 
         Raises:
@@ -493,7 +493,7 @@ class Client:
             self._pace.give_back(turn)
             raise ClosedError
 
-    def _fault(self, ask: Ask, answer: Answer) -> CdrctlError | None:
+    def _fault(self, ask: Request, answer: Answer) -> CdrctlError | None:
         """Return what is wrong with an answer that another try may mend, or None."""
         if answer.status in self._manners.busy:
             busy = answer.status in {423, 429}

@@ -30,7 +30,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class RateLimit:
     """At most so many requests in any span of so many seconds."""
 
     requests: int
@@ -41,13 +41,13 @@ MARGIN = 1.0
 """Seconds by which the way to a server may take longer for one request than for another."""
 
 
-def published(requests: int, seconds: float) -> Budget:
+def published(requests: int, seconds: float) -> RateLimit:
     """Return the budget that keeps a published limit.
 
     A server counts requests when they arrive. Two that were sent exactly `seconds` apart may arrive closer together, so
     the budget's span is longer by a margin.
     """
-    return Budget(requests, seconds + MARGIN)
+    return RateLimit(requests, seconds + MARGIN)
 
 
 EVERY = "*"
@@ -55,7 +55,7 @@ EVERY = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class RetryPolicy:
     """How a provider wants to be asked.
 
     Args:
@@ -66,7 +66,7 @@ class Manners:
             enough.
     """
 
-    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    budgets: Mapping[str, RateLimit] = field(default_factory=dict)
     busy: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
     brief: frozenset[int] = frozenset({500})
     waits: Mapping[int, float] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Turn:
     at: int | None = None
 
 
-class PaceShelf(Protocol):
+class RateStore(Protocol):
     """Where everybody on this host who asks with the same credential reads and writes when requests are sent.
 
     Each of these may raise a CdrctlError: then the pace is kept without the others.
@@ -122,7 +122,7 @@ class PaceShelf(Protocol):
         """Keep it."""
 
 
-class Pace:
+class RateLimiter:
     """When the requests of one profile may be sent, so that they and those of its neighbours keep every budget.
 
     A request that must wait reserves its instant: whoever comes next, in this process or another, waits behind it, and
@@ -142,10 +142,10 @@ class Pace:
 
     def __init__(
         self,
-        budgets: Mapping[str, Budget],
+        budgets: Mapping[str, RateLimit],
         requests_per_minute: float | None,
         clock: Clock,
-        shelf: PaceShelf | None = None,
+        shelf: RateStore | None = None,
         tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
         paced = dict(budgets).items() if requests_per_minute != 0 else ()
@@ -181,7 +181,7 @@ class Pace:
                 self._waiting.add(turn)
         return turn
 
-    def slow_down(self, kind: str, budget: Budget) -> None:
+    def slow_down(self, kind: str, budget: RateLimit) -> None:
         """Keep one more budget from now on, also where pacing is off: the provider has asked for it."""
         span = (kind, budget.requests, _microseconds(budget.seconds))
         with self._lock:
@@ -230,7 +230,7 @@ class Pace:
         now = int(self._clock.monotonic() * _SECOND)
         return now, self._slot(kind, now, self._own) - now
 
-    def _share(self, kind: str, shelf: PaceShelf) -> tuple[int, int, int]:
+    def _share(self, kind: str, shelf: RateStore) -> tuple[int, int, int]:
         """Return the same as far as everybody knows, and the instant by the wall clock, having reserved it."""
         with shelf.locked():
             now, wait = self._earliest(kind)

@@ -35,7 +35,7 @@ def curl(request: httpx.Request) -> str:
     return shlex.join([*words, url])
 
 
-class Rehearsal:
+class DryRun:
     """In place of the network: tells each request, sends none, and answers that there is nothing.
 
     Args:

@@ -45,7 +45,7 @@ EXCERPT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """A request.
 
     Args:
@@ -316,14 +316,14 @@ def _url(text: str, *, whole: bool) -> httpx.URL:
     return _exact()(httpx.URL(text) if whole else _root(match[1]), match[2])
 
 
-def _whole_url(ask: Ask) -> str:
+def _whole_url(ask: Request) -> str:
     """Return the URL with its parameters in their order, which httpx would sort by name."""
     if not ask.params:
         return ask.url
     return f"{ask.url}{'&' if '?' in ask.url else '?'}{urlencode(ask.params)}"
 
 
-def exchange(connections: Connections, ask: Ask, largest: int, read: Read | None = None) -> Answer:
+def exchange(connections: Connections, ask: Request, largest: int, read: Read | None = None) -> Answer:
     """Return the answer to one request, its body read to the end and decoded; `largest` is in bytes, decompressed.
 
     `read` decodes what has records in it, where it can.
@@ -408,7 +408,7 @@ def _taken(box: SimpleQueue[Answer | BaseException], seconds: float) -> Answer |
 
 def _exchanged(
     connections: Connections,
-    ask: Ask,
+    ask: Request,
     largest: int,
     given_up: threading.Event,
     read: Read | None,
@@ -426,7 +426,7 @@ def _exchanged(
     return _answer(response.status_code, headers, ask, body, read)
 
 
-def pieces(connections: Connections, ask: Ask, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
+def pieces(connections: Connections, ask: Request, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
     """Yield the body of a good answer as it comes, decompressed.
 
     Raises:
@@ -445,7 +445,7 @@ def pieces(connections: Connections, ask: Ask, explain: Callable[[Answer], Cdrct
         yield from body
 
 
-def _answer(status: int, headers: Mapping[str, str], ask: Ask, body: bytearray, read: Read | None = None) -> Answer:
+def _answer(status: int, headers: Mapping[str, str], ask: Request, body: bytearray, read: Read | None = None) -> Answer:
     good = 200 <= status < 300
     decoded = read(body, ask.records) if read is not None and ask.records and good else None
     decoded, text = (decoded, "") if decoded is not None else decode(body, headers.get("content-type", ""))
@@ -469,7 +469,7 @@ def _headers(response: httpx.Response) -> dict[str, str]:
 
 
 @contextmanager
-def _sent(connections: Connections, ask: Ask) -> Iterator[httpx.Response]:
+def _sent(connections: Connections, ask: Request) -> Iterator[httpx.Response]:
     """Return the response to a request, its body not yet read; what fails meanwhile becomes an error of ours."""
     import httpx
 

@@ -7,7 +7,7 @@ when its format is asked for.
 A package adds a format by an entry point in the group `cdrctl.writers` whose name is the format (and the
 ending of its files) and whose value is a module like those here: it has
 
-    write(schema, pages, out, look)   writes all pages; `look` is a `Look`, and `out` a stream that takes bytes
+    write(schema, pages, out, look)   writes all pages; `look` is a `RenderOptions`, and `out` a stream that takes bytes
     TAKES_RAW = True                  when it can write raw records, which have no columns
     BINARY = True                     when it is for programs alone: never to a terminal, never to a `.gz`
     DATABASE = True                   when it changes a file that may be there: then `out` is the path of a file, which
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cdrctl.records import Record, Row, Schema
 
     Pages = Iterable[Sequence[Row] | Sequence[Record]]
-    Write = Callable[[Schema, Pages, Any, "Look"], None]
+    Write = Callable[[Schema, Pages, Any, "RenderOptions"], None]
 
 ENTRY_POINTS = "cdrctl.writers"
 
@@ -75,7 +75,7 @@ _ENDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RenderOptions:
     """How it shall look, for those who look at it.
 
     Args:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
     """Write CSV: empty for null, `true` and `false`, numbers plain, lists and objects as compact JSON.
 
     A value is written as it is, also when a spreadsheet takes it for a formula, because `+49…` is a telephone number;

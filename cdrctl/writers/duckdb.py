@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cdrctl.records import Column, Kind, Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 DATABASE = True
 
@@ -49,7 +49,7 @@ _SETTINGS = {
 }
 
 
-def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
     """Write the table that `look` names: a record whose key is there is replaced, others are added, none goes.
 
     Rows wait in a database of their own among the temporary files, and come into this one in one transaction when all

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 TAKES_RAW = True
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, _look: RenderOptions) -> None:
     """Write one array of the objects that JSON Lines has, each on its own line; `[]` when there are none.
 
     The array is closed at the end and not when it breaks off: half an export is not valid JSON.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdrctl.records import Sheet, Table
+from cdrctl.records import RecordBatch, RowBatch
 from cdrctl.writers.values import json_of, objects
 
 if TYPE_CHECKING:
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 TAKES_RAW = True
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, _look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, _look: RenderOptions) -> None:
     """Write one compact object a line: keys in column order, null for null, unknown fields beside the others.
 
     Raw records are written as they came.
     """
-    lines: Callable[[Table], bytes] | None = None
+    lines: Callable[[RowBatch], bytes] | None = None
     for page in pages:
-        if isinstance(page, Sheet) and page.raws is not None:
+        if isinstance(page, RecordBatch) and page.raws is not None:
             out.write(b"\n".join([*page.raws, b""]))
-        elif isinstance(page, Table) and plain(schema, page):
+        elif isinstance(page, RowBatch) and plain(schema, page):
             lines = lines or encoder(schema)
             out.write(lines(page))
         elif page:
             out.write(b"\n".join([*map(json_of, objects(schema, page)), b""]))
 
 
-def plain(schema: Schema, table: Table) -> bool:
+def plain(schema: Schema, table: RowBatch) -> bool:
     """Return whether a table has nothing to unfold."""
     return not schema.unfold or not any(table.columns[-1])
 
 
-def encoder(schema: Schema) -> Callable[[Table], bytes]:
+def encoder(schema: Schema) -> Callable[[RowBatch], bytes]:
     """Return the function that makes lines of a table that has nothing to unfold."""
     import msgspec
 
@@ -47,7 +47,7 @@ def encoder(schema: Schema) -> Callable[[Table], bytes]:
     line = msgspec.defstruct("Line", fields, rename=dict(zip(fields, names, strict=True)), gc=False)
     encode = msgspec.json.Encoder().encode_lines
 
-    def lines(table: Table) -> bytes:
+    def lines(table: RowBatch) -> bytes:
         return encode(list(map(line, *table.values()[: len(names)])))
 
     return lines

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cdrctl.records import Kind, Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 BINARY = True
 
@@ -38,7 +38,7 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 _FROM_TEXT: frozenset[Kind] = frozenset({"decimal", "money", "time"})
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
     """Write Parquet: the same columns and types on every run, whatever came, and `extra` in every schema.
 
     Instants are in UTC, whole numbers have 64 bits, money and decimals are exact, lists and objects are JSON text.
@@ -63,11 +63,11 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
             group.append(pa.record_batch(arrays, schema=shape))
             if sum(map(len, group)) >= ROWS or sum(batch.nbytes for batch in group) >= LARGEST:
                 writer = writer or ParquetWriter(stream, shape)
-                writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
+                writer.write_table(pa.RowBatch.from_batches(group), row_group_size=ROWS)
                 group.clear()
         writer = writer or ParquetWriter(stream, shape)
         if group:
-            writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
+            writer.write_table(pa.RowBatch.from_batches(group), row_group_size=ROWS)
         writer.close()
     except BaseException:
         stream.ended = True

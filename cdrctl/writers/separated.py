@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cdrctl.records import Table
+from cdrctl.records import RowBatch
 from cdrctl.writers.values import columns_of, text_of, utf8
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write_separated(
         cells.append([harmless(name, separator) for name in names] if safe else names)
 
     for page in pages:
-        if isinstance(page, Table) and not safe:
+        if isinstance(page, RowBatch) and not safe:
             if cells:
                 out.write(utf8(lines(cells, separator, special, spell, blank)))
                 cells = []
@@ -69,7 +69,7 @@ def write_separated(
         out.write(utf8(lines(cells, separator, special, spell, blank)))
 
 
-def lines_of(table: Table, separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:
+def lines_of(table: RowBatch, separator: str, special: str, spell: Callable[[str], str], blank: str) -> str:
     """Return the rows of a table as lines: what needs spelling is looked for in whole columns, and most need none."""
     special = f"{separator}{special}\n"
     unsafe = re.compile(f"[{re.escape(special)}]").search

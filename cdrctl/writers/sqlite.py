@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdrctl.records import Column, Kind, Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 DATABASE = True
 
@@ -33,7 +33,7 @@ _TYPES: Mapping[Kind, str] = {
 }
 
 
-def write(schema: Schema, pages: Pages, out: Path, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
     """Write the table that `look` names: a record whose key is there is replaced, others are added, none goes.
 
     Rows wait in a temporary table, outside the database, and come into it in one transaction when all have come: until

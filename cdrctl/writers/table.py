@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Column, Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 _NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
 
@@ -105,7 +105,7 @@ class _Laid:
         return [cell if tone is None else _toned(cell, tone) for cell, tone in zip(cells, tones, strict=True)]
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
     """Write a table that fits the terminal: widths are fixed by the first page, so that later pages line up.
 
     Times are local, and their zone is named above the table; durations are hours, minutes and seconds. Of the usual
@@ -217,7 +217,7 @@ def _toned(cell: str, tone: str) -> str:
     return f"{before}\x1b[{tone}m{text}\x1b[0m{after}"
 
 
-def _laid_out(laid: Sequence[_Laid], look: Look, room: int) -> list[_Laid]:
+def _laid_out(laid: Sequence[_Laid], look: RenderOptions, room: int) -> list[_Laid]:
     """Return the columns that have room, with their widths."""
     names = [_printable(one.column.name) for one in laid]
     values = [max(_USUAL.get(one.column.kind, 0), *map(cell_len, one.texts)) for one in laid]
@@ -247,7 +247,7 @@ def _laid_out(laid: Sequence[_Laid], look: Look, room: int) -> list[_Laid]:
     return shown_at
 
 
-def _least(one: _Laid, value: int, part: int, readable: int, look: Look) -> int:
+def _least(one: _Laid, value: int, part: int, readable: int, look: RenderOptions) -> int:
     """Return how far a column may be squeezed: half a number or half a time says nothing, half a name much."""
     if one.is_number or one.column.kind == "time" or one.column.name in look.whole:
         return value
@@ -284,7 +284,7 @@ def fit(natural: Sequence[int], folded: Sequence[int], least: Sequence[int], roo
     return widths
 
 
-def _positions(columns: Sequence[Column], look: Look) -> list[int]:
+def _positions(columns: Sequence[Column], look: RenderOptions) -> list[int]:
     """Return where the columns to show are: those chosen, the usual ones, or all when none of the usual is there."""
     where = {column.name: i for i, column in enumerate(columns)}
     if look.chosen is not None:
@@ -292,7 +292,7 @@ def _positions(columns: Sequence[Column], look: Look) -> list[int]:
     return [where[name] for name in look.shown if name in where] or list(range(len(columns)))
 
 
-def _head(laid: Sequence[_Laid], look: Look, room: int) -> str:
+def _head(laid: Sequence[_Laid], look: RenderOptions, room: int) -> str:
     """Return what stands above the first row: the zone, the names on as many lines as they need, a rule."""
     zone = f"times in {name_of(look.zone)}{look.beside}"
     folded = [list(_folded(_printable(one.column.name), one.width)) for one in laid]
@@ -331,7 +331,7 @@ def _folded(name: str, width: int) -> Iterator[str]:
     yield line
 
 
-def _aside(text: str, look: Look, room: int) -> str:
+def _aside(text: str, look: RenderOptions, room: int) -> str:
     """Return lines that are no part of the table."""
     lines = textwrap.wrap(text, room, break_on_hyphens=False)
     return "".join([f"\x1b[2m{line}\x1b[0m\n" if look.color else f"{line}\n" for line in lines])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Record, Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 TAKES_RAW = True
 
@@ -26,7 +26,7 @@ _TYPED = {"t": "\t", "n": "\n", "\\": "\\"}
 _EXAMPLE = "write it as --template '{start_time} {from_number}'; a brace that is meant is {{ or }}"
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
     r"""Write a line for each record as the template says: `{field}`, `{field:>20}`, `{field:.10}`.
 
     Values are as in CSV, empty for null; what would end the line or move a terminal's cursor is written as in JSON,

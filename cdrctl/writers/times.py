@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cdrctl.errors import UsageError
-from cdrctl.records import Table, iso_instant
+from cdrctl.records import RowBatch, iso_instant
 from cdrctl.zones import local_text
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ def in_zone(pages: Pages, schema: Schema, zone: tzinfo) -> Iterator[Sequence[Row
         return value
 
     for page in pages:
-        if isinstance(page, Table):
+        if isinstance(page, RowBatch):
             columns = list(page.columns)
             for at in positions:
                 columns[at] = [local(value) for value in columns[at]]
-            yield Table(columns, page.texts, len(page))
+            yield RowBatch(columns, page.texts, len(page))
         else:
             yield [[local(value) if at in positions else value for at, value in enumerate(row)] for row in page]

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Schema
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 _ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\"})
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
     r"""Write TSV: empty for null, `true` and `false`, numbers plain, lists and objects as compact JSON.
 
     A reader undoes `\t` `\n` `\r` `\\` and has the values back. One empty value alone is a blank line.

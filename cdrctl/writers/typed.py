@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, EXTRA_COLUMN, Table, misfit
+from cdrctl.records import EXTRA, EXTRA_COLUMN, RowBatch, misfit
 from cdrctl.writers.values import columns_of, json_of, text_of, utf8
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def fitter(schema: Schema, warn: Callable[[str], None]) -> Callable[[Sequence[An
     warned: set[int] = set()
 
     def fit(page: Sequence[Row]) -> Cells:
-        came: Cells = page.values() if isinstance(page, Table) else list(zip(*page, strict=True))
+        came: Cells = page.values() if isinstance(page, RowBatch) else list(zip(*page, strict=True))
         found: Cells = []
         odd: dict[int, dict[str, Value]] = {}
         for at, column in enumerate(columns[:given]):

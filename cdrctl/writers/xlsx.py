@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from cdrctl.records import Column, Kind, Schema, Value
-    from cdrctl.writers import Look, Pages
+    from cdrctl.writers import Pages, RenderOptions
 
 BINARY = True
 
@@ -61,7 +61,7 @@ _BUTTON = 3
 """Characters that the button of the filter takes beside a name."""
 
 
-def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
+def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
     """Write a workbook whose sheet has a header that stays in view and filters; more sheets take what one cannot.
 
     Text is text, also where it looks like a formula or a number. Times are times, in UTC; durations are whole seconds;
@@ -94,7 +94,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: Look) -> None:
                 out.write(piece)
 
 
-def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: Look) -> None:
+def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: RenderOptions) -> None:
     forms = {**_FORMATS, "time": _LOCAL} if look.local_times else _FORMATS
     formats = {kind: book.add_format({"num_format": form}) for kind, form in forms.items()}
     head = book.add_format({"bold": True})
@@ -115,7 +115,7 @@ def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: Look) -
     sheet.autofilter(0, 0, row - 1, len(columns) - 1)
 
 
-def _width(column: Column, values: Sequence[Value], look: Look) -> int:
+def _width(column: Column, values: Sequence[Value], look: RenderOptions) -> int:
     """Return the width of a column in characters, for its widest value and for its name beside the filter's button."""
     widest = max((len(text_of(value)) for value in values), default=0)
     if column.kind == "time":
@@ -123,12 +123,12 @@ def _width(column: Column, values: Sequence[Value], look: Look) -> int:
     return min(max(widest + 1, len(_title(column, look)) + _BUTTON, _NARROWEST), _WIDEST)
 
 
-def _title(column: Column, look: Look) -> str:
+def _title(column: Column, look: RenderOptions) -> str:
     """Return the name above a column; above local times, the zone as well."""
     return f"{column.name} ({name_of(look.zone)})" if column.kind == "time" and look.local_times else column.name
 
 
-def _sheet(book: Workbook, columns: Sequence[Column], widths: Sequence[int], look: Look, head: Any) -> Any:
+def _sheet(book: Workbook, columns: Sequence[Column], widths: Sequence[int], look: RenderOptions, head: Any) -> Any:
     """Return a new sheet with its header."""
     number = len(book.worksheets()) + 1
     title = re.sub(r"[\[\]:*?/\\']", "_", look.name)[:_NAME]

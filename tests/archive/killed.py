@@ -28,7 +28,7 @@ from cdrctl import profiles
 from cdrctl.archive import recover, sync, verify
 from cdrctl.cli import account, archive
 from cdrctl.cli.app import main
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from cdrctl.fetchers import load
 from cdrctl.http import Clock, wire
 
@@ -92,7 +92,7 @@ def said(line: str) -> None:
 
 def run(config: str, now: datetime, arguments: list[str]) -> int:
     """Return the exit code of a command by a clock that stands still."""
-    world = World(
+    world = Process(
         environ={"CDRCTL_CONFIG": config},
         stdin=io.StringIO(),
         stdout=io.BytesIO(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdrctl.cli.app import main
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from cdrctl.http import Clock
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ def run(
 ) -> Ran:
     """Return what a command line did, at 20:00 UTC of 20 November 2026."""
     out, err = io.BytesIO(), io.StringIO()
-    world = World(
+    world = Process(
         environ=dict(environ or {}),
         stdin=io.StringIO(stdin),
         stdout=out,

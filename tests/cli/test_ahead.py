@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cdrctl.cli.app import main
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from tests.cli.run import still_clock
 
 
@@ -49,7 +49,7 @@ def test_who_fetches_ends_before_the_connections_are_closed(jobs: str, tmp_path:
     config.chmod(0o600)
     transport = Endless()
     err = io.StringIO()
-    world = World(
+    world = Process(
         environ={"CDRCTL_CONFIG": str(config)},
         stdin=io.StringIO(),
         stdout=Full(),

@@ -15,7 +15,7 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.archive.ledger import locked
 from cdrctl.cli.app import main
-from cdrctl.cli.world import World
+from cdrctl.cli.world import Process
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
 from tests.support import HandClock, Shell
@@ -238,7 +238,7 @@ def test_verify_names_what_differs(shell: Shell) -> None:
 def test_the_calendar_fits_a_narrow_terminal(shell: Shell, color: bool) -> None:  # noqa: FBT001
     shell.run("sync", "webex", *INTO, "--since", "2026-10-20")
     out = io.BytesIO()
-    world = World(
+    world = Process(
         environ={"CDRCTL_CONFIG": str(shell.config), **({} if color else {"NO_COLOR": "1"})},
         stdin=io.StringIO(),
         stdout=out,

@@ -13,7 +13,7 @@ from cdrctl.cli.progress import progress, spoken
 from cdrctl.export import Tally
 from cdrctl.fetchers import connect, load
 from cdrctl.http import Client, Clock
-from cdrctl.records import Done
+from cdrctl.records import Checkpoint
 from cdrctl.sandbox import start
 from cdrctl.windows import Window
 from tests.cli.run import NOW, run, still_clock
@@ -65,9 +65,9 @@ def webex(clock: Clock) -> Client:
     return connect(provider, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None)
 
 
-def ten_days() -> tuple[Window, Callable[[int], Done]]:
+def ten_days() -> tuple[Window, Callable[[int], Checkpoint]]:
     day = timedelta(days=1)
-    return Window(NOW - 10 * day, NOW), lambda at: Done(Window(NOW - (10 - at) * day, NOW - (9 - at) * day))
+    return Window(NOW - 10 * day, NOW), lambda at: Checkpoint(Window(NOW - (10 - at) * day, NOW - (9 - at) * day))
 
 
 def test_what_is_left_is_said_from_the_speed_so_far() -> None:

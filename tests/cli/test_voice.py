@@ -14,7 +14,7 @@ import pytest
 
 from cdrctl.cli.exporting import say_aside
 from cdrctl.cli.run import Session
-from cdrctl.cli.world import Voice, World
+from cdrctl.cli.world import Process, Reporter
 from cdrctl.masking import MASK
 
 LONG = 20
@@ -40,8 +40,8 @@ class Busy(io.StringIO):
         self.writing -= 1
 
 
-def world(stderr: io.StringIO, *, terminal: bool = False) -> World:
-    return World({}, io.StringIO(), io.BytesIO(), stderr, False, False, terminal, 80)
+def world(stderr: io.StringIO, *, terminal: bool = False) -> Process:
+    return Process({}, io.StringIO(), io.BytesIO(), stderr, False, False, terminal, 80)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def _hasty() -> Iterator[None]:
 @pytest.mark.parametrize("terminal", [False, True])
 def test_lines_of_several_threads_are_whole(terminal: bool) -> None:  # noqa: FBT001 - a case
     stream = Busy()
-    voice = Voice(world(stream, terminal=terminal), aside=True)
+    voice = Reporter(world(stream, terminal=terminal), aside=True)
     begin = threading.Barrier(4)
 
     def speak(name: str) -> None:
@@ -78,7 +78,7 @@ def test_lines_of_several_threads_are_whole(terminal: bool) -> None:  # noqa: FB
 
 def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
     stream = io.StringIO()
-    voice = Voice(world(stream))
+    voice = Reporter(world(stream))
     begin = threading.Barrier(4)
     raised: list[BaseException] = []
 
@@ -102,7 +102,7 @@ def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
 
 def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> None:
     stream = io.StringIO()
-    voice = Voice(world(stream))
+    voice = Reporter(world(stream))
     both = threading.Barrier(2)
 
     class Secret(str):
@@ -128,7 +128,7 @@ def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> Non
 def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa: FBT001 - a case
     """What is said meanwhile on a terminal comes afterwards, in order; a log has it at once."""
     stream = io.StringIO()
-    voice = Voice(world(stream, terminal=terminal), aside=True)
+    voice = Reporter(world(stream, terminal=terminal), aside=True)
     voice.hold()
     voice.tell("warning", "one")
     voice.tell("progress", "so far")
@@ -143,7 +143,7 @@ def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa:
 
 def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
     stream = io.StringIO()
-    voice = Voice(world(stream, terminal=True), aside=True)
+    voice = Reporter(world(stream, terminal=True), aside=True)
 
     def shown() -> str:
         return stream.getvalue().rpartition("\x1b[2K")[2]
@@ -187,7 +187,7 @@ def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path:
     """`cdrctl … | head` and the messages of cdrctl share the terminal."""
     for pipe in (False, True):
         place = replace(world(io.StringIO(), terminal=True), stdout_is_terminal=False, stdout_is_pipe=pipe)
-        opened = Session(place, Voice(place), tmp_path / "config.toml")
+        opened = Session(place, Reporter(place), tmp_path / "config.toml")
         say_aside(opened, None)
         assert opened.voice.aside is not pipe
         say_aside(opened, "calls.csv")

@@ -158,7 +158,7 @@ def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, 
     with bench(subject, tmp_path, calls, page_size=5) as made:
         made.straight()
         plain = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
-        spared = {column.key.casefold() for column in subject.call.columns if column.name in kept}
+        with_fast_values = {column.key.casefold() for column in subject.call.columns if column.name in kept}
 
         def page(document: dict[str, Any]) -> Any:
             container = container_of(document)
@@ -167,7 +167,7 @@ def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, 
             return {
                 **document,
                 container: [
-                    {name: inner if name.casefold() in spared else value for name, inner in one.items()}
+                    {name: inner if name.casefold() in with_fast_values else value for name, inner in one.items()}
                     for one in document[container]
                 ],
             }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdrctl import windows
-from cdrctl.export import SAME_ID, identity_keys
+from cdrctl.export import SAME_ID, stable_keys
 from cdrctl.fetchers import identities
 from cdrctl.sandbox import Exchange, uniform
 from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
@@ -32,7 +32,7 @@ def threes() -> Exchange:
 def distinct(made: Bench, records: list[dict[str, Any]]) -> int:
     """Return how many different identities the records have."""
     context = {"timezone": "UTC"}
-    return len(set(identity_keys(context, identities(records, made.call.identity))))
+    return len(set(stable_keys(context, identities(records, made.call.identity))))
 
 
 def starts_in_future(made: Bench, records: list[dict[str, Any]]) -> int:

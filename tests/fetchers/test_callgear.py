@@ -20,7 +20,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import Call, callgear, connect
 from cdrctl.fetchers.callgear import CALLS, COSTS, LEGS, PROVIDER, CallGearSettings, filter_tree, sorting
 from cdrctl.http import Client, Clock
-from cdrctl.records import Done, Gap, Note, Page, Piece, common as common_schema, native, raw
+from cdrctl.records import Checkpoint, Event, Gap, Note, Page, common as common_schema, native, raw
 from cdrctl.sandbox.callgear import LARGEST_OFFSET
 from cdrctl.windows import Window, rfc3339
 
@@ -183,7 +183,7 @@ class Service:
     def profile(self) -> CallGearSettings:
         return CallGearSettings.model_validate(self.settings)
 
-    def pieces(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> Iterator[Piece]:
+    def pieces(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> Iterator[Event]:
         chosen = {
             "filter": (),
             "orderby": (),
@@ -1185,7 +1185,7 @@ def test_a_check_reads_the_zone_and_counts_the_legs_of_a_day() -> None:
 
 def test_what_is_yielded_are_pages_notes_gaps_and_how_far_it_is() -> None:
     service = a_day(2)
-    assert {type(piece) for piece in service.pieces(SINCE, UNTIL)} <= {Page, Note, Gap, Done}
+    assert {type(piece) for piece in service.pieces(SINCE, UNTIL)} <= {Page, Note, Gap, Checkpoint}
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

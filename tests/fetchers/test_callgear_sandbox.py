@@ -33,7 +33,7 @@ SINCE, UNTIL = datetime(2026, 11, 19, 18, tzinfo=UTC), datetime(2026, 11, 19, 20
 KEYS = {"legs": "id", "calls": "id", "costs": "leg_id", "users": "id"}
 
 
-class World:
+class Process:
     """A sandbox and a profile on one clock that moves only where the client waits."""
 
     def __init__(
@@ -98,7 +98,7 @@ def world(
     limits: bool = False,
     exchange: Exchange = EXCHANGE,
     **changes: Any,
-) -> Iterator[World]:
+) -> Iterator[Process]:
     moment = [NOW]
     slept: list[float] = []
 
@@ -122,7 +122,7 @@ def world(
             conceal=lambda _secrets: None,
         )
         with closing(client):
-            yield World(sandbox, settings, client, slept, told)
+            yield Process(sandbox, settings, client, slept, told)
 
 
 SWITCHES: list[dict[str, str]] = [

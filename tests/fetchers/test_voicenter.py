@@ -21,7 +21,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import COLUMNS, PROVIDER, VoicenterSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import Gap, Page, Piece, common, raw
+from cdrctl.records import Event, Gap, Page, common, raw
 from cdrctl.windows import Window
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"
@@ -110,11 +110,11 @@ class Voicenter:
             transport=httpx.MockTransport(self),
         )
 
-    def pieces(self, since: datetime = DAY, until: datetime = HOUR_LATER, **options: Any) -> Iterator[Piece]:
+    def pieces(self, since: datetime = DAY, until: datetime = HOUR_LATER, **options: Any) -> Iterator[Event]:
         with closing(self.client()) as client:
             yield from PROVIDER.call("cdrs").fetch(client, self.settings, Window(since, until), {**OPTIONS, **options})
 
-    def fetch(self, *args: Any, **options: Any) -> list[Piece]:
+    def fetch(self, *args: Any, **options: Any) -> list[Event]:
         return list(self.pieces(*args, **options))
 
     def export(self, since: datetime = DAY, until: datetime = HOUR_LATER, **options: Any) -> tuple[list[str], Tally]:
@@ -141,11 +141,11 @@ class Voicenter:
         return [(search["fromdate"][8:], search["todate"][8:]) for search in searches]
 
 
-def gaps(pieces: Sequence[Piece]) -> list[str]:
+def gaps(pieces: Sequence[Event]) -> list[str]:
     return [piece.what for piece in pieces if isinstance(piece, Gap)]
 
 
-def records_of(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+def records_of(pieces: Sequence[Event]) -> list[dict[str, Any]]:
     return [one for piece in pieces if isinstance(piece, Page) for one in piece.records]
 
 

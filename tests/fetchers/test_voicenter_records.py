@@ -25,7 +25,7 @@ from cdrctl.fetchers.voicenter import (
     notification_identity,
 )
 from cdrctl.fetchers.voicenter_zone import start
-from cdrctl.records import Note, Page, Piece, common, native, raw
+from cdrctl.records import Event, Note, Page, common, native, raw
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"
 
@@ -630,7 +630,7 @@ A = {"ivruniqueid": "a", "type": "Queue", "time": 1, "text": 'with "quotes", {br
 B = {"ivruniqueid": "b", "type": "Queue", "time": 2, "IVR": [{"layer_id": 1}, {"layer_id": 2}], "x": {}}
 
 
-def pieces(content: bytes) -> Iterable[Piece]:
+def pieces(content: bytes) -> Iterable[Event]:
     lines = iter(content.splitlines(keepends=True))
     return PROVIDER.call("notifications").fetch(None, None, None, {"file": lines})
 

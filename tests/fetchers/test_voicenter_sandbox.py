@@ -33,7 +33,7 @@ BEARER = "bearer"
 CDRS = PROVIDER.call("cdrs")
 
 
-class World:
+class Process:
     """A sandbox and a profile on one clock that moves only where the client waits."""
 
     def __init__(self, sandbox: Sandbox, settings: VoicenterSettings, client: Client, told: list[str]) -> None:
@@ -61,7 +61,7 @@ def world(
     kind: str = "code",
     exchange: Exchange = EXCHANGE,
     paced: bool = False,
-) -> Iterator[World]:
+) -> Iterator[Process]:
     moment = [NOW]
     told: list[str] = []
 
@@ -87,7 +87,7 @@ def world(
             conceal=lambda _secrets: None,
         )
         with closing(client):
-            yield World(sandbox, settings, client, told)
+            yield Process(sandbox, settings, client, told)
 
 
 def counted(records: Sequence[Mapping[str, Any]]) -> Counter[str]:

@@ -25,7 +25,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import Gap, Note, Piece, native
+from cdrctl.records import Event, Gap, Note, native
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window, rfc3339
 
@@ -68,14 +68,14 @@ class Bench:
     client: Client
     notes: list[str] = field(default_factory=list)
 
-    def fetch(self, window: Window, **options: Any) -> Iterator[Piece]:
+    def fetch(self, window: Window, **options: Any) -> Iterator[Event]:
         return CDRS.fetch(self.client, self.settings, window, {**OPTIONS, **options})
 
     def export(self, since: datetime, until: datetime, **options: Any) -> tuple[Found, Tally]:
         """Return call, type and start of each record that an export gives."""
         window, tally = Window(since, until), Tally()
 
-        def pieces() -> Iterator[Piece]:
+        def pieces() -> Iterator[Event]:
             for piece in self.fetch(window, **options):
                 if isinstance(piece, Note):
                     self.notes.append(piece.text)

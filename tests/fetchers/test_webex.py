@@ -19,8 +19,8 @@ from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignIn
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import COLUMNS, PROVIDER, WebexSettings, trusts
-from cdrctl.http import Client, Clock, TokenShelf
-from cdrctl.records import Done, Gap, Note, Page, Piece, raw
+from cdrctl.http import Client, Clock, TokenStore
+from cdrctl.records import Checkpoint, Event, Gap, Note, Page, raw
 from cdrctl.windows import Window
 
 DATA = Path(__file__).parents[1] / "data" / "webex"
@@ -117,7 +117,7 @@ class Webex:
         self.slept.append(seconds)
         self.now += timedelta(seconds=seconds)
 
-    def client(self, shelf: TokenShelf | None = None) -> Client:
+    def client(self, shelf: TokenStore | None = None) -> Client:
         clock = Clock(now=lambda: self.now, monotonic=self.monotonic, sleep=self.sleep)
         return connect(
             PROVIDER,
@@ -131,15 +131,15 @@ class Webex:
 
     def pieces(
         self, since: datetime = DAY, until: datetime | None = None, call: str = "cdrs", **options: Any
-    ) -> Iterator[Piece]:
+    ) -> Iterator[Event]:
         """Yield what the fetcher yields; without options it asks for nothing beyond the window."""
         given = {"location": (), "longest_call": timedelta(0), "page_size": 5000} | options
         with closing(self.client()) as client:
             window = Window(since, until or h(11))
             yield from PROVIDER.call(call).fetch(client, self.settings, window, given)
 
-    def fetch(self, *args: Any, **options: Any) -> list[Piece]:
-        return [piece for piece in self.pieces(*args, **options) if not isinstance(piece, Done)]
+    def fetch(self, *args: Any, **options: Any) -> list[Event]:
+        return [piece for piece in self.pieces(*args, **options) if not isinstance(piece, Checkpoint)]
 
     def fails(self, *args: Any, **options: Any) -> CdrctlError:
         with pytest.raises(CdrctlError) as caught:
@@ -171,15 +171,15 @@ class Webex:
         return [text for level, text in self.told if level == "note"]
 
 
-def ids(pieces: Sequence[Piece]) -> list[str]:
+def ids(pieces: Sequence[Event]) -> list[str]:
     return [one["Report ID"] for piece in pieces if isinstance(piece, Page) for one in piece.records]
 
 
-def gaps(pieces: Sequence[Piece]) -> list[Gap]:
+def gaps(pieces: Sequence[Event]) -> list[Gap]:
     return [piece for piece in pieces if isinstance(piece, Gap)]
 
 
-def exported(pieces: Sequence[Piece], window: Window, call: str = "cdrs") -> tuple[list[str], Tally]:
+def exported(pieces: Sequence[Event], window: Window, call: str = "cdrs") -> tuple[list[str], Tally]:
     """Return what a whole export makes of the pieces."""
     tally = Tally()
     pages = rows(pieces, PROVIDER.call(call), raw(), window, tally, lambda _level, _text: None)

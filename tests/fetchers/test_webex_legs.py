@@ -17,14 +17,14 @@ from cdrctl.sandbox import Exchange
 from cdrctl.windows import Window
 
 from .test_webex import h, record
-from .test_webex_sandbox import NOW, World, world
+from .test_webex_sandbox import NOW, Process, world
 
 SINCE, UNTIL = h(-40, on=NOW), h(-28, on=NOW)
 CALL = PROVIDER.call("legs")
 
 
 def legs(
-    there: World, wanted: str, since: datetime = SINCE, until: datetime = UNTIL
+    there: Process, wanted: str, since: datetime = SINCE, until: datetime = UNTIL
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the legs that the whole export gives, and what it says."""
     options = {"id": wanted, "longest_call": timedelta(0), "page_size": 5000}
@@ -41,7 +41,7 @@ def found(records: list[dict[str, Any]], wanted: str) -> list[str]:
     return [one["Report ID"] for one in search.found()]
 
 
-def calls_of(there: World) -> dict[str, set[str]]:
+def calls_of(there: Process) -> dict[str, set[str]]:
     """Return the Report IDs of the window's records by the call they belong to, as the exchange knows it."""
     whole: defaultdict[str, set[str]] = defaultdict(set)
     for one in there.sandbox.truth("webex", "cdrs", SINCE, UNTIL):

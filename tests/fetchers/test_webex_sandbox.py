@@ -27,7 +27,7 @@ EXCHANGE = Exchange(1)
 SMALL = {"max_floor": "1"}
 
 
-class World:
+class Process:
     """A sandbox and a profile on one clock that moves only where the client waits."""
 
     def __init__(self, sandbox: Sandbox, settings: WebexSettings, client: Client) -> None:
@@ -55,7 +55,7 @@ def world(
     *,
     kind: str = "access_token",
     paced: bool = False,
-) -> Iterator[World]:
+) -> Iterator[Process]:
     moment = [NOW]
 
     def sleep(seconds: float) -> None:
@@ -74,7 +74,7 @@ def world(
             PROVIDER, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None
         )
         with closing(client):
-            yield World(sandbox, settings, client)
+            yield Process(sandbox, settings, client)
 
 
 BOUNDS = ["closed", "half_open", "open_low", "open"]

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError
 from cdrctl.fetchers.webex import PROVIDER, SCOPE, WebexSettings, sign_in
-from cdrctl.http import Answer, Ask, Token
+from cdrctl.http import Answer, Request, Token
 from cdrctl.http.oauth import Attempt
 from cdrctl.windows import Window
 
@@ -74,7 +74,7 @@ def sent_to(webex: Webex, host: str) -> str:
 
 def talk(settings: WebexSettings, ended: Token | None, **body: Any) -> Token:
     """Return the token of one refresh answered with a body."""
-    flow: Generator[Ask, Answer, Token] = sign_in(settings, ended, NOW)
+    flow: Generator[Request, Answer, Token] = sign_in(settings, ended, NOW)
     next(flow)
     with pytest.raises(StopIteration) as stopped:
         flow.send(Answer(200, {}, body, "", TOKEN_URL))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cdrctl import windows
 from cdrctl.fetchers import Call, Provider, connect
-from cdrctl.records import Piece
+from cdrctl.records import Event
 from tests.support import HandClock
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -261,7 +261,7 @@ def given_options(call: Call, words: Mapping[str, Any]) -> dict[str, Any]:
 class Outcome:
     """What a run gave: its pieces, and how many requests it took."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Event] = field(default_factory=list)
     asked: int = 0
     said: list[str] = field(default_factory=list)
 

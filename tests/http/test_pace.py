@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from cdrctl.http import Budget
-from cdrctl.http.pace import EVERY, Pace
+from cdrctl.http import RateLimit
+from cdrctl.http.pace import EVERY, RateLimiter
 from tests.http.wires import Hands
 
 kinds = st.sampled_from(["window", "page", "sign-in"])
 budgets = st.dictionaries(
     st.sampled_from(["window", "page", EVERY]),
-    st.builds(Budget, st.integers(1, 5), st.integers(1, 90)),
+    st.builds(RateLimit, st.integers(1, 5), st.integers(1, 90)),
 )
 sequences = st.lists(st.tuples(kinds, st.integers(0, 40)), max_size=40)
 
 
 def sent(
-    budgets: dict[str, Budget], per_minute: float | None, sequence: list[tuple[str, int]]
+    budgets: dict[str, RateLimit], per_minute: float | None, sequence: list[tuple[str, int]]
 ) -> list[tuple[str, float]]:
     """Return when each request went out, each so many seconds after the one before had been answered."""
     hands = Hands()
-    pace = Pace(budgets, per_minute, hands.clock)
+    pace = RateLimiter(budgets, per_minute, hands.clock)
     out = []
     for kind, later in sequence:
         hands.seconds += later
@@ -37,7 +37,7 @@ def most_in(span: float, times: list[float]) -> int:
 @given(budgets, sequences)
 @settings(deadline=None)
 def test_no_span_holds_more_requests_than_its_budget(
-    budgets: dict[str, Budget], sequence: list[tuple[str, int]]
+    budgets: dict[str, RateLimit], sequence: list[tuple[str, int]]
 ) -> None:
     out = sent(budgets, None, sequence)
     for counted, budget in budgets.items():
@@ -48,7 +48,7 @@ def test_no_span_holds_more_requests_than_its_budget(
 @given(budgets, sequences)
 @settings(deadline=None)
 def test_nobody_waits_longer_than_the_budgets_make_them(
-    budgets: dict[str, Budget], sequence: list[tuple[str, int]]
+    budgets: dict[str, RateLimit], sequence: list[tuple[str, int]]
 ) -> None:
     now = 0.0
     out: list[tuple[str, float]] = []
@@ -65,21 +65,21 @@ def test_nobody_waits_longer_than_the_budgets_make_them(
 
 
 def test_kinds_wait_only_for_their_own() -> None:
-    three = {"window": Budget(1, 61), "page": Budget(2, 10)}
+    three = {"window": RateLimit(1, 61), "page": RateLimit(2, 10)}
     out = sent(three, None, [("window", 0), ("page", 0), ("page", 0), ("sign-in", 0), ("page", 0), ("window", 0)])
     assert [at for _, at in out] == [0, 0, 0, 0, 10, 61]
 
 
 def test_the_star_counts_every_kind() -> None:
-    out = sent({EVERY: Budget(2, 10)}, None, [("window", 0), ("page", 0), ("sign-in", 0)])
+    out = sent({EVERY: RateLimit(2, 10)}, None, [("window", 0), ("page", 0), ("sign-in", 0)])
     assert [at for _, at in out] == [0, 0, 10]
 
 
 def test_a_profiles_own_pace_slows_further_and_never_hastens() -> None:
     asks = [("page", 0)] * 3
-    assert [at for _, at in sent({"page": Budget(1, 10)}, 2, asks)] == [0, 30, 60]
-    assert [at for _, at in sent({"page": Budget(1, 10)}, 600, asks)] == [0, 10, 20]
+    assert [at for _, at in sent({"page": RateLimit(1, 10)}, 2, asks)] == [0, 30, 60]
+    assert [at for _, at in sent({"page": RateLimit(1, 10)}, 600, asks)] == [0, 10, 20]
 
 
 def test_zero_switches_pacing_off() -> None:
-    assert [at for _, at in sent({"page": Budget(1, 10)}, 0, [("page", 0)] * 3)] == [0, 0, 0]
+    assert [at for _, at in sent({"page": RateLimit(1, 10)}, 0, [("page", 0)] * 3)] == [0, 0, 0]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
-from cdrctl.http import Ask, Budget, Manners
+from cdrctl.http import RateLimit, Request, RetryPolicy
 from cdrctl.http.retry import TRIES, retry_after
 from tests.http.wires import NOON, RESET, SILENCE, Hands, an_answer, answering, client, ok, serving
 
@@ -125,7 +125,7 @@ def test_any_other_status_is_tried_once(status: int) -> None:
 def test_a_provider_names_its_own_busy_status_and_its_wait() -> None:
     hands = Hands()
     transport, asked = answering(httpx.Response(423), GOOD)
-    manners = Manners(busy=Manners().busy | {423}, waits={423: 60})
+    manners = RetryPolicy(busy=RetryPolicy().busy | {423}, waits={423: 60})
     assert client(hands=hands, transport=transport, manners=manners).get("/x").good
     assert hands.waits == [60.5]
     assert len(asked) == 2
@@ -138,7 +138,7 @@ def test_tries_are_paced_too() -> None:
     acme = client(
         hands=hands,
         transport=transport,
-        manners=Manners(budgets={"page": Budget(1, 61)}),
+        manners=RetryPolicy(budgets={"page": RateLimit(1, 61)}),
         tell=lambda level, text: told.append((level, text)),
     )
     acme.get("/x")
@@ -150,7 +150,7 @@ def test_tries_are_paced_too() -> None:
 def test_fewer_tries_may_be_asked_for() -> None:
     transport, asked = answering(httpx.Response(503, json={"message": "down"}))
     with pytest.raises(TemporaryError) as caught:
-        client(transport=transport).ask(Ask("GET", "http://cdr.example/v1/x"), tries=1)
+        client(transport=transport).ask(Request("GET", "http://cdr.example/v1/x"), tries=1)
     assert (len(asked), caught.value.message, caught.value.said) == (1, "Acme failed (HTTP 503)", "down")
 
 
@@ -194,7 +194,7 @@ def test_what_came_in_place_of_an_answer_is_named(body: bytes, what: str) -> Non
 
 def test_an_answer_that_may_have_no_body_may_not_have_half_of_one() -> None:
     transport, asked = answering(httpx.Response(200, content=b'{"items":['), httpx.Response(204))
-    assert client(transport=transport).ask(Ask("DELETE", "http://cdr.example/v1/x", bodiless=True)).status == 204
+    assert client(transport=transport).ask(Request("DELETE", "http://cdr.example/v1/x", bodiless=True)).status == 204
     assert len(asked) == 2
 
 
@@ -321,7 +321,7 @@ def test_a_server_that_asks_for_no_wait_is_not_asked_without_pause() -> None:
 def test_waiting_for_the_rate_limit_does_not_count() -> None:
     hands = Hands()
     transport, heard = answering(httpx.Response(503))
-    manners = Manners(budgets={"page": Budget(1, 600)})
+    manners = RetryPolicy(budgets={"page": RateLimit(1, 600)})
     with pytest.raises(TemporaryError):
         client(hands=hands, transport=transport, manners=manners, max_wait=timedelta(seconds=60)).get("/x")
     assert len(heard) > 5
@@ -362,7 +362,7 @@ def test_one_request_has_one_total_however_its_caller_sends_it_again() -> None:
     later = TemporaryError("Acme says later")
 
     def again() -> None:
-        while acme.ask(Ask("GET", "http://cdr.example/v1/x"), patience=patience).good:
+        while acme.ask(Request("GET", "http://cdr.example/v1/x"), patience=patience).good:
             acme.wait_to_retry(patience, later, 100)
 
     with pytest.raises(TemporaryError) as caught:

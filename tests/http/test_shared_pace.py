@@ -20,15 +20,15 @@ from hypothesis import example, given, settings as examples, strategies as st
 
 from cdrctl import profiles
 from cdrctl.fetchers import load
-from cdrctl.http import Budget, Clock, Manners
-from cdrctl.http.pace import EVERY, WAITING, Pace
+from cdrctl.http import Clock, RateLimit, RetryPolicy
+from cdrctl.http.pace import EVERY, WAITING, RateLimiter
 from cdrctl.profiles import PaceFile, pace_file
 from tests.http.wires import NOON, Hands, answering, client
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hush-hush-4711"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
-ONE_A_MINUTE = {"window": Budget(1, 60)}
+ONE_A_MINUTE = {"window": RateLimit(1, 60)}
 
 
 def shelf(folder: Path, provider: str = "webex", **settings: Any) -> PaceFile:
@@ -52,12 +52,12 @@ class Host:
 
     def run(
         self,
-        budgets: Mapping[str, Budget] = ONE_A_MINUTE,
+        budgets: Mapping[str, RateLimit] = ONE_A_MINUTE,
         requests_per_minute: float | None = None,
         at: PaceFile | None = None,
-    ) -> Pace:
+    ) -> RateLimiter:
         """Start a run."""
-        return Pace(budgets, requests_per_minute, self.clock, at or shelf(self.folder), self.said.append)
+        return RateLimiter(budgets, requests_per_minute, self.clock, at or shelf(self.folder), self.said.append)
 
 
 @pytest.fixture(name="host")
@@ -65,7 +65,7 @@ def _host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-def crowded(budget: Budget, times: list[float]) -> bool:
+def crowded(budget: RateLimit, times: list[float]) -> bool:
     """Return whether a span holds more requests than the budget."""
     times = sorted(times)
     pairs = zip(times, times[budget.requests :], strict=False)
@@ -88,20 +88,20 @@ def test_whoever_comes_later_waits_behind_all_who_wait(host: Host) -> None:
 
 
 def test_kinds_wait_only_for_their_own_and_pass_those_who_wait(host: Host) -> None:
-    both = {"window": Budget(1, 60), EVERY: Budget(2, 10)}
+    both = {"window": RateLimit(1, 60), EVERY: RateLimit(2, 10)}
     kinds = ["window", "window", "page", "page", "page"]
     assert [host.run(both).reserve(kind).wait for kind in kinds] == [0, 60, 0, 10, 10]
 
 
 def test_a_reservation_that_lies_ahead_leaves_no_more_room_than_there_is(host: Host) -> None:
-    both = {"window": Budget(1, 60), EVERY: Budget(1, 10)}
+    both = {"window": RateLimit(1, 60), EVERY: RateLimit(1, 10)}
     assert [host.run(both).reserve("window").wait for _ in range(2)] == [0, 60]
     host.seconds = 51  # nine seconds before the second
     assert host.run(both).reserve("page").wait == 19
 
 
 def test_an_instant_that_one_budget_moves_is_looked_at_by_all_again(host: Host) -> None:
-    both = {EVERY: Budget(1, 10), "window": Budget(1, 60)}
+    both = {EVERY: RateLimit(1, 10), "window": RateLimit(1, 60)}
     assert host.run(both).reserve("window").wait == 0
     assert host.run(both, 1).reserve("page").wait == 60
     host.seconds = 20
@@ -109,7 +109,7 @@ def test_an_instant_that_one_budget_moves_is_looked_at_by_all_again(host: Host) 
 
 
 def test_instants_stay_until_they_are_of_no_account(host: Host) -> None:
-    budget = {"page": Budget(2, 60)}
+    budget = {"page": RateLimit(2, 60)}
     waits = []
     for host.seconds in (0, 40, 50, 101, 119, 160):
         waits.append(host.run(budget).reserve("page").wait)
@@ -117,7 +117,7 @@ def test_instants_stay_until_they_are_of_no_account(host: Host) -> None:
 
 
 def test_a_long_export_leaves_a_small_file(host: Host) -> None:
-    run = host.run({EVERY: Budget(5, 1)})
+    run = host.run({EVERY: RateLimit(5, 1)})
     for _ in range(300):
         host.seconds += run.reserve("page").wait
     assert len(json.loads(shelf(host.folder).path.read_bytes())["sent"]["page"]) <= 8
@@ -132,19 +132,19 @@ scripts = st.lists(
     max_size=3,
 )
 published = st.dictionaries(
-    st.sampled_from(["window", "page", EVERY]), st.builds(Budget, st.integers(1, 4), st.integers(1, 60)), min_size=1
+    st.sampled_from(["window", "page", EVERY]), st.builds(RateLimit, st.integers(1, 4), st.integers(1, 60)), min_size=1
 )
 
 
 @given(published, scripts, st.lists(st.sampled_from([None, 1, 30]), min_size=3, max_size=3))
 @example(  # a run that is faster by itself must leave the turns of slower ones where they are
-    {"page": Budget(1, 1)},
+    {"page": RateLimit(1, 1)},
     [[("window", 1, False), ("page", 0, False)]] * 2 + [[("window", 0, False), ("page", 0, False)]],
     [1, None, 1],
 )
 @examples(deadline=None)
 def test_no_span_holds_more_than_its_budget_whoever_asks_when(
-    budgets: dict[str, Budget], scripts: list[list[tuple[str, int, bool]]], own: list[float | None]
+    budgets: dict[str, RateLimit], scripts: list[list[tuple[str, int, bool]]], own: list[float | None]
 ) -> None:
     """Up to three runs ask as they like, wait as they are told, and begin anew with nothing but the file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -215,7 +215,7 @@ def test_nobody_waits_with_the_lock_held(tmp_path: Path, monkeypatch: pytest.Mon
         others.run().reserve("window")
 
     clock = Clock(lambda: NOON, lambda: 0.0, sleep)
-    one = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=at, transport=transport)
+    one = client(manners=RetryPolicy(ONE_A_MINUTE), clock=clock, pace_shelf=at, transport=transport)
     for _ in range(2):
         one.get("/x", kind="window")
     assert waits == [60]
@@ -268,7 +268,7 @@ def test_neither_the_file_nor_its_name_tells_the_secret(host: Host) -> None:
 
 
 def test_a_profiles_own_pace_counts_its_neighbours_and_binds_only_itself(host: Host) -> None:
-    quick, slow = {EVERY: Budget(5, 1)}, 1
+    quick, slow = {EVERY: RateLimit(5, 1)}, 1
     assert host.run(quick).reserve("page").wait == 0
     assert host.run(quick, slow).reserve("page").wait == 60
     host.seconds = 30  # long after the first counts for the quick ones
@@ -285,7 +285,7 @@ def test_a_pace_that_is_no_whole_number_is_rounded_to_the_slower_side(host: Host
     ("budgets", "own", "kind"), [(ONE_A_MINUTE, 0, "window"), ({}, None, "window"), (ONE_A_MINUTE, None, "sign-in")]
 )
 def test_what_is_not_paced_touches_no_file(
-    host: Host, budgets: dict[str, Budget], own: float | None, kind: str
+    host: Host, budgets: dict[str, RateLimit], own: float | None, kind: str
 ) -> None:
     run = host.run(budgets, own)
     assert [run.reserve(kind).wait for _ in range(3)] == [0, 0, 0]
@@ -367,7 +367,7 @@ def test_instants_in_no_order_are_put_in_order(host: Host) -> None:
     noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     with at.locked():
         at.save({"written": noon, "sent": {"page": [noon + 50_000_000, noon]}})
-    assert host.run({"page": Budget(2, 60)}).reserve("page").wait == 60
+    assert host.run({"page": RateLimit(2, 60)}).reserve("page").wait == 60
 
 
 @pytest.mark.parametrize("config", ["file/config.toml", "~/config.toml"], ids=["no folder", "no home"])
@@ -381,7 +381,7 @@ def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
     at = shelf(Path(config).parent)
     one = client(
         hands=hands,
-        manners=Manners(ONE_A_MINUTE),
+        manners=RetryPolicy(ONE_A_MINUTE),
         pace_shelf=at,
         tell=lambda level, text: said.append((level, text)),
         transport=transport,
@@ -444,7 +444,9 @@ def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) ->
     host = Host(tmp_path)
     assert host.run().reserve("window").wait == 0
     for _ in range(3):
-        impatient = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
+        impatient = client(
+            manners=RetryPolicy(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport
+        )
         with pytest.raises(KeyboardInterrupt):
             impatient.get("/x", kind="window")
     assert asked == []

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from cdrctl.errors import SignInError
-from cdrctl.http import Answer, Ask, Budget, Clock, Manners, Token
+from cdrctl.http import Answer, Clock, RateLimit, Request, RetryPolicy, Token
 from cdrctl.http.client import ClosedError
-from cdrctl.http.pace import Pace, Turn
+from cdrctl.http.pace import RateLimiter, Turn
 from tests.http.test_shared_pace import ONE_A_MINUTE, Host, shelf
 from tests.http.wires import NOON, Hands, answering, client
 
@@ -73,7 +73,7 @@ def test_threads_that_race_keep_the_budget_together(shared: bool, tmp_path: Path
         return 0.0
 
     clock = Clock(lambda: NOON, monotonic)
-    pace = Pace({"page": Budget(5, 10)}, None, clock, shelf(tmp_path) if shared else None)
+    pace = RateLimiter({"page": RateLimit(5, 10)}, None, clock, shelf(tmp_path) if shared else None)
     turns: list[Turn] = []
     each = 10 if shared else 60
     assert together(lambda: turns.extend(pace.reserve("page") for _ in range(each))) == []
@@ -105,7 +105,7 @@ def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -
     host = Host(tmp_path)
     assert host.run().reserve("window").wait == 0
     clock = Clock(lambda: NOON, lambda: 0.0, sleep)
-    acme = client(manners=Manners(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
+    acme = client(manners=RetryPolicy(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
     raised: list[BaseException] = []
 
     def ask() -> None:
@@ -133,7 +133,7 @@ def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -
 def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
     transport, asked = answering(httpx.Response(200, json={}))
     host = Host(tmp_path)
-    acme = client(manners=Manners(ONE_A_MINUTE), clock=host.clock, pace_shelf=shelf(tmp_path), transport=transport)
+    acme = client(manners=RetryPolicy(ONE_A_MINUTE), clock=host.clock, pace_shelf=shelf(tmp_path), transport=transport)
     acme.get("/x", kind="window")
     acme.close()
     assert len(asked) == 1
@@ -190,11 +190,11 @@ class Provider:
             return httpx.Response(401, json={})
         return httpx.Response(200, json={})
 
-    def sign_in(self, _ended: Token | None, _now: datetime) -> Generator[Ask, Answer, Token]:
+    def sign_in(self, _ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:
         with self.lock:
             self.signing += 1
             self.most = max(self.most, self.signing)
-        answer = yield Ask("POST", "http://cdr.example/token", kind="sign-in")
+        answer = yield Request("POST", "http://cdr.example/token", kind="sign-in")
         with self.lock:
             self.signing -= 1
         if not answer.good:
@@ -231,7 +231,7 @@ def test_a_token_of_another_thread_may_have_ended_as_well() -> None:
 
     numbers = iter("123")
 
-    def sign_in(_ended: Token | None, _now: datetime) -> Generator[Ask, Answer, Token]:
+    def sign_in(_ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:
         yield from ()
         return Token({"Authorization": f"t{next(numbers)}"})
 

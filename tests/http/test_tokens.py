@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from cdrctl.errors import ConfigurationError, SignInError
-from cdrctl.http import Answer, Ask, Client, Token, said
+from cdrctl.http import Answer, Client, Request, Token, said
 from cdrctl.profiles import TokenFile, token_file
 from tests.http.wires import NOON, Hands, client
 
@@ -50,9 +50,9 @@ class Provider:
             return httpx.Response(200, json={})
 
 
-def sign_in(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+def sign_in(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
     refresh = ended.refresh_token if ended is not None and ended.refresh_token else "r0"
-    answer = yield Ask("POST", "http://cdr.example/token", form={"refresh_token": refresh}, kind="sign-in")
+    answer = yield Request("POST", "http://cdr.example/token", form={"refresh_token": refresh}, kind="sign-in")
     if not answer.good:
         raise SignInError("the refresh token was not accepted", said=said(answer))
     seconds = answer.body["expires_in"]
@@ -94,7 +94,7 @@ def test_a_second_refusal_is_said_in_the_providers_words() -> None:
 
 
 def test_a_sign_in_that_cannot_renew_is_given_the_words_of_the_refusal() -> None:
-    def once(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+    def once(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         yield from ()
         if ended is not None:
             raise SignInError("it cannot be renewed")
@@ -118,7 +118,7 @@ def test_a_sign_in_that_has_words_of_its_own_keeps_them() -> None:
 def test_a_refusal_of_what_carries_no_token_renews_none() -> None:
     provider = Provider()
     with pytest.raises(SignInError):
-        acme(provider).ask(Ask("GET", "http://cdr.example/v1/public", signed=False))
+        acme(provider).ask(Request("GET", "http://cdr.example/v1/public", signed=False))
     assert provider.seen == ["renew r0", "/v1/public "]
 
 
@@ -209,7 +209,7 @@ def test_a_token_is_kept_before_it_is_used() -> None:
 
 
 def test_a_token_that_the_next_run_could_not_renew_is_not_kept() -> None:
-    def without_refresh(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+    def without_refresh(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         token = yield from sign_in(ended, now)
         return Token(token.headers, token.expires)
 

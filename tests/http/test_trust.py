@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cdrctl.errors import ConfigurationError, ProviderError
-from cdrctl.http import Answer, Ask, Token, by_link
+from cdrctl.http import Answer, Request, Token, by_link
 from tests.http.wires import answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b"{}")
@@ -35,15 +35,15 @@ def test_a_foreign_link_is_refused_before_anything_is_sent(url: str) -> None:
     transport, asked = answering(GOOD)
     signed_in = False
 
-    def sign_in(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
+    def sign_in(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         nonlocal signed_in
         signed_in = True
-        yield Ask("POST", "http://login.example/")
+        yield Request("POST", "http://login.example/")
         return Token({})
 
     acme = client(transport=transport, sign_in=sign_in)
     with pytest.raises(ProviderError, match="link to another host") as caught:
-        acme.ask(Ask("GET", url))
+        acme.ask(Request("GET", url))
     assert "@" not in caught.value.message
     assert (asked, acme.requests, signed_in) == ([], 0, False)
 
@@ -52,9 +52,9 @@ def test_a_foreign_download_is_refused_before_anything_is_sent() -> None:
     transport, asked = answering(GOOD)
     acme = client(transport=transport)
     with pytest.raises(ProviderError, match="link to another host"):
-        next(acme.download(Ask("GET", "https://evil.example/report.csv")))
+        next(acme.download(Request("GET", "https://evil.example/report.csv")))
     assert (asked, acme.requests) == ([], 0)
-    assert b"".join(acme.download(Ask("GET", "http://cdr.example/v1/report.csv"))) == b"{}"
+    assert b"".join(acme.download(Request("GET", "http://cdr.example/v1/report.csv"))) == b"{}"
 
 
 def test_what_only_looks_like_a_trusted_region_is_refused() -> None:
@@ -101,15 +101,15 @@ def test_the_credential_goes_with_requests_and_not_with_those_that_want_none() -
     transport, asked = answering(GOOD)
     acme = client(transport=transport)
     acme.get("/x")
-    acme.ask(Ask("GET", "http://cdr.example/v1/public", signed=False))
+    acme.ask(Request("GET", "http://cdr.example/v1/public", signed=False))
     assert [request.headers.get("authorization") for request in asked] == ["Bearer sesame", None]
 
 
 def test_a_sign_in_carries_no_old_credential_unless_it_puts_it_there() -> None:
-    def sign_in(ended: Token | None, now: datetime) -> Generator[Ask, Answer, Token]:
-        yield Ask("POST", "http://login.example/token", kind="sign-in")
+    def sign_in(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
+        yield Request("POST", "http://login.example/token", kind="sign-in")
         if ended is not None:
-            yield Ask("POST", "http://login.example/end", headers=ended.headers, kind="sign-in")
+            yield Request("POST", "http://login.example/end", headers=ended.headers, kind="sign-in")
         return Token({"Authorization": f"Bearer {'old' if ended is None else 'new'}"})
 
     refused = httpx.Response(401)
@@ -127,8 +127,8 @@ def test_a_sign_in_carries_no_old_credential_unless_it_puts_it_there() -> None:
 def test_a_body_is_sent_as_json_or_as_a_form() -> None:
     with serving(ok(b"{}")) as server:
         acme = client(server.url)
-        acme.ask(Ask("PUT", f"{server.url}/x", json={"a": 1}))
-        acme.ask(Ask("POST", f"{server.url}/x", form={"a": "1 2"}))
+        acme.ask(Request("PUT", f"{server.url}/x", json={"a": 1}))
+        acme.ask(Request("POST", f"{server.url}/x", form={"a": "1 2"}))
         acme.close()
     put, post = server.heard
     assert b"content-type: application/json" in put.lower()

@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
-from cdrctl.http import Ask, proxies, same_origin, wire
+from cdrctl.http import Request, proxies, same_origin, wire
 from cdrctl.http.wire import MEBIBYTE, host_of
 from tests.http.certificates import Certificate
 from tests.http.wires import answering, client, ok, serving, talking
@@ -93,7 +93,7 @@ def test_a_credential_that_no_header_can_hold_is_said_without_showing_it(value: 
     with serving() as server:
         acme = client(server.url)
         with pytest.raises(ConfigurationError) as caught:
-            acme.ask(Ask("GET", f"{server.url}/x", headers={"X-Key": value}))
+            acme.ask(Request("GET", f"{server.url}/x", headers={"X-Key": value}))
         acme.close()
     assert value not in str(caught.value)
     assert (acme.requests, server.heard) == (1, [])
@@ -184,7 +184,7 @@ def test_a_length_that_is_not_true_takes_no_memory(length: str) -> None:
     try:
         with serving(said) as server, contextlib.suppress(TemporaryError):
             one = client(server.url)
-            one.ask(Ask("GET", f"{server.url}/x"), tries=1)
+            one.ask(Request("GET", f"{server.url}/x"), tries=1)
             one.close()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -213,7 +213,7 @@ def test_an_error_in_place_of_a_download_is_not_read_for_ever() -> None:
 
     acme = client(transport=httpx.MockTransport(lambda _: httpx.Response(404, content=words())))
     with pytest.raises(ProviderError):
-        next(acme.download(Ask("GET", "http://cdr.example/v1/report.csv")))
+        next(acme.download(Request("GET", "http://cdr.example/v1/report.csv")))
     assert taken < 10
 
 
@@ -293,7 +293,7 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
     with talking(drip) as url:
         acme = client(url, timeout=0.15)
         with pytest.raises(TemporaryError, match=r"not whole after 1\.5 s"):
-            acme.ask(Ask("GET", f"{url}/x"), tries=1)
+            acme.ask(Request("GET", f"{url}/x"), tries=1)
         ended.set()
         acme.close()
     assert drops > 3
@@ -314,7 +314,7 @@ def test_what_was_given_up_on_is_read_no_further() -> None:
     with talking(drip) as url:
         acme = client(url, timeout=0.1)
         with pytest.raises(TemporaryError, match="not whole"):
-            acme.ask(Ask("GET", f"{url}/x"), tries=1)
+            acme.ask(Request("GET", f"{url}/x"), tries=1)
         assert left.wait(5)
         acme.close()
 
@@ -608,10 +608,10 @@ def test_a_thread_that_was_given_up_on_brings_nobody_anything() -> None:
         connections = wire.Connections(base_url=url, timeout=0.02, ca_file=None)
         connections.seconds["read"] = 10.0  # it is our own limit that is meant, and not the network's
         with pytest.raises(wire.BrokenExchangeError, match="not whole"):
-            wire.exchange(connections, Ask("GET", f"{url}/late"), 1000)
+            wire.exchange(connections, Request("GET", f"{url}/late"), 1000)
         late.set()
         connections.timeout = 1.0
-        assert wire.exchange(connections, Ask("GET", f"{url}/next"), 1000).body == {"at": "/v1/next"}
+        assert wire.exchange(connections, Request("GET", f"{url}/next"), 1000).body == {"at": "/v1/next"}
         connections.close()
 
 
@@ -657,7 +657,7 @@ def test_a_header_may_come_several_times_and_need_not_be_ascii() -> None:
 def test_a_header_of_a_request_takes_the_place_of_the_usual_one() -> None:
     with serving(ok()) as server:
         one = client(server.url)
-        one.ask(Ask("GET", f"{server.url}/x", headers={"accept": "text/csv"}))
+        one.ask(Request("GET", f"{server.url}/x", headers={"accept": "text/csv"}))
         one.close()
     assert [line for line in server.heard[0].lower().split(b"\r\n") if line.startswith(b"accept:")] == [
         b"accept: text/csv"

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from cdrctl.http import Answer, Ask, Client, Clock, Manners, Token, error_of, same_origin
+from cdrctl.http import Answer, Client, Clock, Request, RetryPolicy, Token, error_of, same_origin
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ class Hands:
         return Clock(lambda: NOON + timedelta(seconds=self.seconds), lambda: self.seconds, self.sleep)
 
 
-def signed(ended: Token | None, now: datetime) -> Iterator[Ask]:
+def signed(ended: Token | None, now: datetime) -> Iterator[Request]:
     """Sign in without a request."""
     yield from ()
     return Token({"Authorization": "Bearer sesame"})  # type: ignore[return-value]
@@ -46,7 +46,7 @@ def client(base_url: str = "http://cdr.example/v1", hands: Hands | None = None, 
     settings: dict[str, Any] = {
         "title": "Acme",
         "base_url": base_url,
-        "manners": Manners(),
+        "manners": RetryPolicy(),
         "sign_in": signed,
         "explain": lambda answer: error_of("Acme", answer),
         "trusts": lambda url: same_origin(base_url, url),

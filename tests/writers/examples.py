@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import settings, strategies as st
 
 from cdrctl.records import EXTRA_COLUMN, Column, Kind, Schema
-from cdrctl.writers import Look, load
+from cdrctl.writers import RenderOptions, load
 
-LOOK = Look(width=80, zone=UTC, color=False)
+LOOK = RenderOptions(width=80, zone=UTC, color=False)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
@@ -25,7 +25,7 @@ def schema(*names: str, unfold: bool = False, kinds: dict[str, Kind] | None = No
 RAW = Schema(None, lambda page: page.records)
 
 
-def written(name: str, form: Schema, pages: Iterable[Sequence[Any]], look: Look = LOOK) -> bytes:
+def written(name: str, form: Schema, pages: Iterable[Sequence[Any]], look: RenderOptions = LOOK) -> bytes:
     out = io.BytesIO()
     load(name)(form, pages, out, look)
     return out.getvalue()

@@ -18,7 +18,7 @@ import pytest
 from pyarrow import parquet
 
 from cdrctl.errors import UsageError
-from cdrctl.records import KEY_COLUMN, Column, Kind, Schema, Table
+from cdrctl.records import KEY_COLUMN, Column, Kind, RowBatch, Schema
 from cdrctl.writers import ENTRY_POINTS, FORMATS, is_binary, is_database, load, takes_raw
 
 from .examples import LOOK, RAW
@@ -87,7 +87,7 @@ def test_a_page_of_columns_is_written_as_its_rows_are(name: str, tmp_path: Path)
     wide = len(rows[0])
     # with the first two columns as text, as a sheet has it: nothing is the empty text
     columns = [[row[at] or "" if at < 2 else row[at] for row in rows] for at in range(wide)]
-    table = Table(columns, [at < 2 for at in range(wide)], len(rows))
+    table = RowBatch(columns, [at < 2 for at in range(wide)], len(rows))
     (tmp_path / "one").mkdir()
     one, two = write(name, [rows], tmp_path / "one"), write(name, [table], tmp_path)
     assert content(name, one) == content(name, two)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from cdrctl.errors import UsageError
-from cdrctl.records import Table
-from cdrctl.writers import Look, load, takes_raw
+from cdrctl.records import RowBatch
+from cdrctl.writers import RenderOptions, load, takes_raw
 
 from .examples import LOOK, RAW, nasty_text, schema, unhurried, values, written
 
@@ -93,24 +93,24 @@ def test_raw_records_are_written_or_refused(name: str) -> None:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Table:
+def tables(draw: st.DrawFn) -> RowBatch:
     height = draw(st.integers(0, 4))
     texts = draw(st.lists(st.booleans(), min_size=1, max_size=3))
     alike = st.sampled_from([0, False, 0.0, 1, True, 1.0, None, -5, "1", ""])  # some of which Python takes for others
     columns = [
         draw(st.lists(nasty_text if text else alike | values, min_size=height, max_size=height)) for text in texts
     ]
-    return Table(columns, texts, height)
+    return RowBatch(columns, texts, height)
 
 
 @pytest.mark.parametrize("look", [LOOK, replace(LOOK, for_spreadsheets=True)], ids=["as-it-is", "spreadsheet-safe"])
 @pytest.mark.parametrize("name", ["csv", "tsv"])
 @unhurried
 @given(st.lists(tables(), min_size=1, max_size=2))
-@example([Table([["", "x", ""]], [True], 3)])
-@example([Table([[1, True, 1.0], [False, 0.0, 0]], [False, False], 3)])
-@example([Table([["=1", "a\nb"], ['"', "\t"]], [True, True], 2)])
-def test_a_table_is_written_as_its_rows_are(name: str, look: Look, pages: list[Table]) -> None:
+@example([RowBatch([["", "x", ""]], [True], 3)])
+@example([RowBatch([[1, True, 1.0], [False, 0.0, 0]], [False, False], 3)])
+@example([RowBatch([["=1", "a\nb"], ['"', "\t"]], [True, True], 2)])
+def test_a_table_is_written_as_its_rows_are(name: str, look: RenderOptions, pages: list[RowBatch]) -> None:
     wide = len(pages[0].columns)
     pages = [page for page in pages if len(page.columns) == wide]
     form = schema(*[f"c{number}" for number in range(wide)])

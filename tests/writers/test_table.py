@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from rich.cells import cell_len
 
 from cdrctl.records import Kind, Outcome
-from cdrctl.writers import Look
+from cdrctl.writers import RenderOptions
 from cdrctl.writers.table import fit, fitting
 
 from .examples import BERLIN, LOOK, nasty_text, schema, unhurried, values, written
@@ -31,7 +31,7 @@ ROWS: list[list[Any]] = [
 ]
 
 
-def table(look: Look = LOOK, pages: list[list[list[Any]]] | None = None) -> str:
+def table(look: RenderOptions = LOOK, pages: list[list[list[Any]]] | None = None) -> str:
     return written("table", FORM, [ROWS] if pages is None else pages, look).decode()
 
 
@@ -212,7 +212,9 @@ lines_of_names = st.lists(st.lists(st.one_of(values, nasty_text), min_size=7, ma
 def test_no_line_is_wider_than_the_terminal_and_no_value_controls_it(
     pages: list[list[list[Any]]], width: int, chosen: tuple[str, ...] | None, *, color: bool
 ) -> None:
-    look = Look(width, BERLIN, color, chosen=chosen, outcome=lambda row: row[1], ending=("name", "legs", "cost"))
+    look = RenderOptions(
+        width, BERLIN, color, chosen=chosen, outcome=lambda row: row[1], ending=("name", "legs", "cost")
+    )
     text = table(look, pages)
     plain = re.sub(r"\x1b\[([012]|3[123])m", "", text) if color else text
     lines = plain.split("\n")

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from cdrctl.errors import UsageError
 from cdrctl.records import Column, Schema
-from cdrctl.writers import Look
+from cdrctl.writers import RenderOptions
 from cdrctl.writers.template import fields_of, read, write
 
 SCHEMA = Schema((Column("name", "n"), Column("a.b", "x")), lambda _page: ())
@@ -19,7 +19,7 @@ SCHEMA = Schema((Column("name", "n"), Column("a.b", "x")), lambda _page: ())
 
 def lines(template: str, rows: list[list[Any]], *, header: bool = False) -> str:
     out = io.BytesIO()
-    write(SCHEMA, iter([rows]), out, Look(80, UTC, color=False, header=header, template=template))
+    write(SCHEMA, iter([rows]), out, RenderOptions(80, UTC, color=False, header=header, template=template))
     return out.getvalue().decode()
 
 

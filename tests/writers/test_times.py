@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl.records import Column, Schema, Table
+from cdrctl.records import Column, RowBatch, Schema
 from cdrctl.windows import rfc3339
 from cdrctl.writers.times import in_zone
 from tests.cli.run import run
@@ -33,7 +33,7 @@ def test_the_instants_stay_and_tables_are_as_rows(moments: list[datetime], name:
     zone = ZoneInfo(name)
     texts = [rfc3339(moment) for moment in moments]
     [rows] = in_zone([[[text, "x"] for text in texts]], SCHEMA, zone)
-    [table] = in_zone([Table([texts, ["x"] * len(texts)], [True, True], len(texts))], SCHEMA, zone)
+    [table] = in_zone([RowBatch([texts, ["x"] * len(texts)], [True, True], len(texts))], SCHEMA, zone)
     assert list(table) == list(rows)
     for text, (local, _) in zip(texts, rows, strict=True):
         assert datetime.fromisoformat(str(local)) == datetime.fromisoformat(text)

@@ -50,9 +50,9 @@ def main() -> None:
     try:
         signals.heed()
         from cdrctl.cli.app import main as run  # signals are heeded while it loads
-        from cdrctl.cli.world import this_world
+        from cdrctl.cli.world import this_process
 
-        code = run(sys.argv[1:], this_world())
+        code = run(sys.argv[1:], this_process())
     except KeyboardInterrupt:  # before or after there was anything to clear up
         code = signals.INTERRUPTED
     signals.ignore()

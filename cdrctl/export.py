@@ -37,7 +37,7 @@ from cdrctl.seen import DuplicateFilter, Span
 from cdrctl.threads import started
 from cdrctl.windows import Window, cut, rfc3339
 
-Tell = Callable[[str, str], None]
+Log = Callable[[str, str], None]
 """Told a level (`note`, `warning`, `progress`) and a sentence."""
 
 
@@ -285,7 +285,7 @@ def rows(
     schema: Schema,
     window: Window | None,
     tally: Tally,
-    tell: Tell,
+    tell: Log,
     limit: int | None = None,
     save: Callable[[File], None] | None = None,
     keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
@@ -338,7 +338,7 @@ def rows(
 
 
 def _ours(
-    call: Call, window: Window | None, tally: Tally, tell: Tell, present: Callable[[], datetime] | None
+    call: Call, window: Window | None, tally: Tally, tell: Log, present: Callable[[], datetime] | None
 ) -> Callable[[Page], Page]:
     """Return a function that leaves in a page the records that are of the window and have not come before."""
     seen = DuplicateFilter()
@@ -359,7 +359,7 @@ def _ours(
         else:
             span = None
         keys = run_keys(page.context, identities(records, call.identity))
-        fresh = seen.fresh(keys, span, None if call.stands_for_many else contents_of(records))
+        fresh = seen.new_positions(keys, span, None if call.stands_for_many else contents_of(records))
         if fresh is None:
             return Page(records, page.context)
         tally.duplicates += len(keys) - len(fresh)
@@ -395,7 +395,7 @@ def latest_start(present: Callable[[], datetime] | None) -> datetime | None:
 
 
 def _tell_of_odd_starts(
-    page: Page, starts: Sequence[datetime | None], call: Call, tell: Tell, once: Callable[[str], bool]
+    page: Page, starts: Sequence[datetime | None], call: Call, tell: Log, once: Callable[[str], bool]
 ) -> None:
     """Warn, once for each kind, that a page has records without a start that can be read, or that can be true."""
     for record, start in zip(page.records, starts, strict=True):
@@ -440,7 +440,7 @@ def _counted(done: Checkpoint, window: Window | None, tally: Tally) -> None:
         tally.windows += since < until
 
 
-def _told(piece: Note | Gap, tally: Tally, tell: Tell) -> None:
+def _told(piece: Note | Gap, tally: Tally, tell: Log) -> None:
     if isinstance(piece, Note):
         tell(piece.level, piece.text)
         return

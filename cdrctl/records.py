@@ -503,19 +503,19 @@ class Schema:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Expected:
     """What is known of a call's records beside their columns, so that a change can be told from what is usual.
 
     Args:
-        free: The objects in a record, in folded case, whose fields are the customer's own: there no field is unknown.
-        always: The columns that every record has a value in, as far as is documented.
+        open_objects: The objects in a record, in folded case, whose fields are the customer's own: there no field is unknown.
+        required: The columns that every record has a value in, as far as is documented.
     """
 
-    free: frozenset[str] = frozenset()
-    always: frozenset[str] = frozenset()
+    open_objects: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
 
 
-NOTHING_KNOWN = Known()
+NOTHING_EXPECTED = Expected()
 
 _SHAPES_REMEMBERED = 256
 
@@ -695,7 +695,7 @@ def _native_rows(
     warn: Warn,
     *,
     flat: bool = False,
-    known: Known,
+    known: Expected,
     became: str = "they are kept",
 ) -> Callable[[Page], Sequence[Row]]:
     """Return the function that reads a page into rows of all columns and, last, the unknown fields or None.
@@ -703,8 +703,8 @@ def _native_rows(
     Where `flat` is asked for, a list or an object in a column of another kind becomes JSON text.
     """
     unread = _unread(columns, warn, flat=flat)
-    plan_of = _plans(columns, _unknown(known.free, warn, became))
-    look_for_absent = _absent(columns, known.always, warn)
+    plan_of = _plans(columns, _unknown(known.open_objects, warn, became))
+    look_for_absent = _absent(columns, known.required, warn)
     plain = _plain_rows(columns, plan_of, unread)
     of_sheet = _sheet_rows(columns, plan_of, unread)
     containers = _containers(columns)
@@ -964,7 +964,7 @@ KEY_COLUMN = Column("record_key", "", "text", "what makes a record this record: 
 EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
 
 
-def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Known = NOTHING_KNOWN) -> Schema:
+def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Expected = NOTHING_EXPECTED) -> Schema:
     """Return the provider's own fields, typed, under snake_case names, then `extra`; or only the fields asked for.
 
     Raises:
@@ -974,7 +974,7 @@ def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, 
     if fields is None:
         return Schema(everything, _native_rows(columns, warn, known=known), unfold=True)
     at = _positions(everything, fields)
-    known = Known(known.free, known.always & set(fields))  # others may not have been asked for
+    known = Expected(known.open_objects, known.required & set(fields))  # others may not have been asked for
     became = "they are kept" if EXTRA in fields else "they are not among --fields, but in the field extra"
     rows = _native_rows(columns, warn, known=known, became=became)
     chosen = tuple(everything[position] for position in at)
@@ -996,7 +996,7 @@ def common(
     *,
     provider: str,
     profile: str,
-    known: Known = NOTHING_KNOWN,
+    known: Expected = NOTHING_EXPECTED,
 ) -> Schema:
     """Return the common CDR, version 1: the same columns for all providers, or only the fields asked for.
 

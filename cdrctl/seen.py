@@ -59,7 +59,7 @@ class DuplicateFilter:
         if self._file is not None:
             self._file.close()
 
-    def fresh(
+    def new_positions(
         self, identities: Sequence[str], span: Span | None = None, contents: Sequence[int] | None = None
     ) -> list[int] | None:
         """Return the positions of records that have not come before, the first of equal ones; None where all are new.

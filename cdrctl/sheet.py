@@ -69,7 +69,7 @@ class _Shape:
     lessons: int = 0
 
 
-class Reader:
+class BatchDecoder:
     """Reads the bodies of one call's answers; it learns what its records look like.
 
     Several threads may use it: what it has learnt is one value that is replaced as a whole.

@@ -118,7 +118,7 @@ def limits(provider: Provider) -> str:
         "`sync` reads again for",
         "without `--since`",
     )
-    budgets = [f"{_kind(kind)}: {_budget(budget)}" for kind, budget in provider.manners.budgets.items()]
+    budgets = [f"{_kind(kind)}: {_budget(budget)}" for kind, budget in provider.retry_policy.budgets.items()]
     kept = "; ".join(budgets) if budgets else "what the answers themselves say is left"
     return f"{table(head, rows)}\n\nPace that is kept: {kept}."
 
@@ -144,7 +144,7 @@ def settings(provider: Provider) -> str:
         default = "must be set" if one.is_required() else code(str(one.default)) if one.default is not None else ""
         rows.append([code(name), "secret" if name in secrets else "", default, plain(about)])
     ways = "; ".join(
-        f"{code(f'--with {name}')} asks for {', '.join(map(code, needs))}" for name, needs in provider.ways.items()
+        f"{code(f'--with {name}')} asks for {', '.join(map(code, needs))}" for name, needs in provider.auth_methods.items()
     )
     return f"{table(('setting', '', 'if it is left out', 'what it is'), rows)}\n\nWays to sign in: {ways}."
 
@@ -450,7 +450,7 @@ def faults(provider: Provider) -> str:
 def explained(provider: Provider, case: Case) -> CdrctlError:
     """Return the error that an answer ends a run with, where every try gets it."""
     url = HOSTS[provider.name]
-    needs = dict.fromkeys(next(iter(provider.ways.values())), "somebody")
+    needs = dict.fromkeys(next(iter(provider.auth_methods.values())), "somebody")
     required = {"account_id": "0123"} if "account_id" in provider.settings.model_fields else {}
     settings = provider.settings.model_validate({"base_url": url, **required, **needs})
 

@@ -63,14 +63,14 @@ def installed() -> dict[str, str]:
 
 def hand_over(world: Any) -> None:
     """Let `cdrctl.cli.world`, which is given, tell the program that its clock is the tests'."""
-    here = world.this_world
+    here = world.this_process
 
-    def this_world() -> Any:
+    def this_process() -> Any:
         from cdrctl.http import Clock  # not before signals are heeded
 
         return replace(here(), clock=Clock(now=now, **(_hurried() if os.environ.get(HURRIES) else {})))
 
-    world.this_world = this_world
+    world.this_process = this_process
 
 
 def _hurried() -> dict[str, Any]:

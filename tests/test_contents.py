@@ -9,7 +9,7 @@ import pytest
 
 from cdrctl.contents import contents_of, marked_contents_of
 from cdrctl.records import Column, KeyFields, RecordBatch
-from cdrctl.sheet import Reader
+from cdrctl.sheet import BatchDecoder
 
 COLUMNS = (Column("id", "id"), Column("at", "at", "time"), Column("a", "a"), Column("n", "n", "integer"))
 ROW: dict[str, Any] = {"id": "1", "at": "2026-11-18T00:00:00.000Z", "a": "x", "n": 1}
@@ -24,8 +24,8 @@ OTHERS: list[dict[str, Any]] = [
 ]
 
 
-def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: Reader | None = None) -> Any:
-    reader = reader or Reader(COLUMNS, KeyFields("id", "at"), raw=raw)
+def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: BatchDecoder | None = None) -> Any:
+    reader = reader or BatchDecoder(COLUMNS, KeyFields("id", "at"), raw=raw)
     return reader(bytearray(json.dumps({"items": rows}).encode()), ("items",))["items"]
 
 
@@ -42,7 +42,7 @@ def test_what_differs_in_any_field_has_another_fingerprint(other: dict[str, Any]
 
 def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
     """Fields that no column names, and fields that are missing, change nothing for the records beside them."""
-    reader = Reader(COLUMNS, KeyFields("id", "at"), raw=False)
+    reader = BatchDecoder(COLUMNS, KeyFields("id", "at"), raw=False)
     bare = {"id": "2", "at": ROW["at"]}
     (alone, other) = contents_of(read([ROW, bare], reader=reader))
     beside = read(
@@ -56,7 +56,7 @@ def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
 
 def test_large_pages_have_the_fingerprints_of_small_ones() -> None:
     rows = [{**ROW, "id": str(at), "a": "x" * at} for at in range(40)]
-    large = read(rows, reader=Reader(COLUMNS, KeyFields("id", "at"), raw=False, large=100, few=7))
+    large = read(rows, reader=BatchDecoder(COLUMNS, KeyFields("id", "at"), raw=False, large=100, few=7))
     assert not isinstance(large, RecordBatch)
     assert list(contents_of(large)) == list(contents_of(read(rows)))
 

@@ -27,7 +27,7 @@ from cdrctl.export import (
 )
 from cdrctl.fetchers import Call, load
 from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, RecordBatch, iso_instant, native, raw
-from cdrctl.sheet import Reader
+from cdrctl.sheet import BatchDecoder
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -158,10 +158,10 @@ def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:
 def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well(odd: str) -> None:
     """Whoever believed one of another unit than it was would drop records as those of another window."""
     webex = load("webex").calls[0]
-    assert webex.marks is not None
+    assert webex.key_fields is not None
     usual = (NOON - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     body = {"items": [{"Report ID": str(n), "Start time": text} for n, text in enumerate([usual, odd])]}
-    read = Reader(webex.columns, webex.marks, raw=False)(bytearray(json.dumps(body).encode()), ("items",))
+    read = BatchDecoder(webex.columns, webex.key_fields, raw=False)(bytearray(json.dumps(body).encode()), ("items",))
     assert isinstance(read["items"], RecordBatch)
     out, _, told = export([Page(read["items"])], call=webex)
     assert [record["Report ID"] for record in out] == ["0", "1"]

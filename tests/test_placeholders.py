@@ -12,7 +12,7 @@ from cdrctl import PROVIDERS, records
 from cdrctl.fetchers import load
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records import Column, KeyFields, Page
-from cdrctl.sheet import Reader
+from cdrctl.sheet import BatchDecoder
 from cdrctl.windows import rfc3339
 
 PLACEHOLDERS: list[Any] = [
@@ -67,7 +67,7 @@ def test_pages_read_by_column_say_the_same(time: Any) -> None:
     columns = (Column("id", "id"), Column("start", "start", "time"), Column("answer", "answer", "time"))
     rows = [{"id": "a", "start": "2026-11-18T00:00:00.000Z", "answer": time}]
     rows += [{"id": "b", "start": "2026-11-18T00:00:00.000Z", "answer": "2026-11-18T00:00:01.000Z"}]
-    body = Reader(columns, KeyFields("id", "start"), raw=False)(
+    body = BatchDecoder(columns, KeyFields("id", "start"), raw=False)(
         bytearray(json.dumps({"items": rows}).encode()), ("items",)
     )
     warned: list[str] = []

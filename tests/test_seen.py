@@ -42,7 +42,7 @@ def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int)
                 if name not in theirs:
                     theirs.add(name)
                     expected.append(at)
-            fresh = ours.fresh(page, spanning(page) if knows else None)
+            fresh = ours.new_positions(page, spanning(page) if knows else None)
             assert (list(range(len(page))) if fresh is None else fresh) == expected
             assert (fresh is None) == (len(expected) == len(page))
             assert len(ours) == len(theirs)
@@ -64,7 +64,7 @@ def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[s
                     known.add(pair[0])
                     theirs.add(pair)
                     expected.append(at)
-            found = ours.fresh([name for name, _ in page], None, [content for _, content in page])
+            found = ours.new_positions([name for name, _ in page], None, [content for _, content in page])
             assert (list(range(len(page))) if found is None else found) == expected
             assert ours.later == set(later)
             assert len(ours) == len(theirs)
@@ -76,11 +76,11 @@ def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.M
     ours = DuplicateFilter()
     for page in range(50):
         at = NOON + timedelta(seconds=page)
-        assert ours.fresh([f"{page}-{n}" for n in range(10)], (at, at)) is None
+        assert ours.new_positions([f"{page}-{n}" for n in range(10)], (at, at)) is None
     assert ours._file is not None
     ours._file.close()  # whoever reads it now fails
     later = NOON + timedelta(hours=1)
-    assert ours.fresh(["x"], (later, later)) is None
+    assert ours.new_positions(["x"], (later, later)) is None
 
 
 def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pyte
     ours = DuplicateFilter()
     for _ in range(2):
         for n in range(20):
-            ours.fresh([f"{n}"])
+            ours.new_positions([f"{n}"])
     assert len(ours) == 20
-    assert ours.fresh([f"{n}" for n in range(20)]) == []
+    assert ours.new_positions([f"{n}" for n in range(20)]) == []
 
 
 @pytest.mark.parametrize("at", [NOON, NOON + timedelta(minutes=9)], ids=["first", "last"])
@@ -99,11 +99,11 @@ def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.Mon
     """A second holds many calls: a page may end, and the next begin, in the midst of one."""
     monkeypatch.setattr(seen, "NEAR", 2)
     ours = DuplicateFilter()
-    ours.fresh(["a", "b"], (NOON, NOON + timedelta(minutes=9)))
+    ours.new_positions(["a", "b"], (NOON, NOON + timedelta(minutes=9)))
     for page in range(3):
         later = NOON + timedelta(hours=1 + page)
-        ours.fresh([f"{page}-1", f"{page}-2"], (later, later))
-    assert ours.fresh(["a", "c"], (at, at)) == [1]
+        ours.new_positions([f"{page}-1", f"{page}-2"], (later, later))
+    assert ours.new_positions(["a", "c"], (at, at)) == [1]
 
 
 def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
@@ -116,10 +116,10 @@ def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
         if page == 3:
             monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         at = NOON + timedelta(hours=page)
-        assert ours.fresh([f"{page}-1", f"{page}-2"], (at, at)) is None
+        assert ours.new_positions([f"{page}-1", f"{page}-2"], (at, at)) is None
     for page in range(9):
         at = NOON + timedelta(hours=page)
-        assert ours.fresh([f"{page}-1", f"{page}-2"], (at, at)) == []
+        assert ours.new_positions([f"{page}-1", f"{page}-2"], (at, at)) == []
 
 
 FULL = """

@@ -30,9 +30,9 @@ from cdrctl.records import (
     native,
     raw,
 )
-from cdrctl.sheet import MOST_LESSONS, Reader
+from cdrctl.sheet import MOST_LESSONS, BatchDecoder
 
-CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.marks is not None]
+CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.key_fields is not None]
 LOOK = writers.RenderOptions(width=100, zone=UTC, color=False)
 
 texts = st.one_of(
@@ -85,8 +85,8 @@ values = st.one_of(
 
 def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
     """Return pages of records that are nearly alike, with odd values, fields that lack and fields that are new."""
-    assert call.marks is not None
-    identity = call.marks.identity
+    assert call.key_fields is not None
+    identity = call.key_fields.identity
     keys = [column.key for column in call.columns]
     nothing = dict.fromkeys(keys, "")
     usual = st.dictionaries(st.sampled_from(keys), texts, max_size=8)
@@ -101,15 +101,15 @@ def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
     return st.lists(one, min_size=1, max_size=5)
 
 
-def reader_of(call: Call, *, raws: bool = False, few: int | None = None) -> Reader:
+def reader_of(call: Call, *, raws: bool = False, few: int | None = None) -> BatchDecoder:
     """Return a reader; with `few`, one that takes every page for a large one."""
-    assert call.marks is not None
+    assert call.key_fields is not None
     if few is None:
-        return Reader(call.columns, call.marks, raw=raws)
-    return Reader(call.columns, call.marks, raw=raws, large=0, few=few)
+        return BatchDecoder(call.columns, call.key_fields, raw=raws)
+    return BatchDecoder(call.columns, call.key_fields, raw=raws, large=0, few=few)
 
 
-def read(call: Call, records: Sequence[Record], reader: Reader | None = None, separators: Any = None) -> Any:
+def read(call: Call, records: Sequence[Record], reader: BatchDecoder | None = None, separators: Any = None) -> Any:
     body = json.dumps({"count": len(records), "items": records}, ensure_ascii=False, separators=separators).encode()
     return (reader or reader_of(call))(bytearray(body), ("items",))
 
@@ -128,10 +128,10 @@ separators = st.sampled_from([None, (",", ":"), (" , ", " : "), (",\n ", ":\t")]
 def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
     chosen = [call.columns[at].name for at in (0, 5, 3)]
     return {
-        "native": lambda: native(call.columns, None, told.append, call.known),
-        "some": lambda: native(call.columns, [*chosen, "extra"], told.append, call.known),
+        "native": lambda: native(call.columns, None, told.append, call.expected),
+        "some": lambda: native(call.columns, [*chosen, "extra"], told.append, call.expected),
         "common": lambda: common(
-            call.columns, call.common or dict, None, told.append, provider="p", profile="q", known=call.known
+            call.columns, call.common or dict, None, told.append, provider="p", profile="q", known=call.expected
         ),
     }
 
@@ -142,7 +142,7 @@ def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
 @settings(deadline=None, max_examples=30)
 def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.DataObject) -> None:
     """In every format, byte for byte where bytes are the contract's, and with the same warnings."""
-    assert call.marks is not None
+    assert call.key_fields is not None
     pages = data.draw(st.lists(records_of(call), min_size=1, max_size=3))
     few = data.draw(fews)
     reader = reader_of(call, few=few)
@@ -177,7 +177,7 @@ def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st
     body = read(call, page)
     if body is None:
         return
-    schema = native(call.columns, None, lambda _: None, call.known)
+    schema = native(call.columns, None, lambda _: None, call.expected)
     spelt: Any = fetched._json_lines(schema)
     assert spelt(schema.rows(Page(body["items"]))) == spelt(schema.rows(Page(page)))
 
@@ -192,10 +192,10 @@ def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
     if body is None:
         return
     sheet = body["items"]
-    assert call.marks is not None
+    assert call.key_fields is not None
     glance = key_columns(sheet)
     assert glance is not None
-    assert list(glance.identities) == [one[call.marks.identity] for one in page]
+    assert list(glance.identities) == [one[call.key_fields.identity] for one in page]
     assert len(sheet) == len(page)
     said = [{key: value for key, value in one.items() if value not in ("", None)} for one in sheet]
     assert said == [{key: value for key, value in one.items() if value not in ("", None)} for one in page]
@@ -250,8 +250,8 @@ def alike(**more: Any) -> Record:
     ],
 )
 def test_what_is_no_sheet_is_left_to_others(body: bytes) -> None:
-    assert WEBEX.marks is not None
-    assert Reader(WEBEX.columns, WEBEX.marks, raw=False)(bytearray(body), ("items",)) is None
+    assert WEBEX.key_fields is not None
+    assert BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=False)(bytearray(body), ("items",)) is None
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,14 @@ def test_what_is_no_sheet_is_left_to_others(body: bytes) -> None:
     ],
 )
 def test_what_cannot_be_a_raw_line_is_left_to_others(body: bytes) -> None:
-    assert WEBEX.marks is not None
-    assert Reader(WEBEX.columns, WEBEX.marks, raw=True)(bytearray(body), ("items",)) is None
+    assert WEBEX.key_fields is not None
+    assert BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=True)(bytearray(body), ("items",)) is None
 
 
 @pytest.mark.parametrize("blanks", ["", " ", "\n  "])
 def test_an_envelope_with_nothing_else_in_it_is_not_looked_at_twice(blanks: str) -> None:
-    assert WEBEX.marks is not None
-    reader = Reader(WEBEX.columns, WEBEX.marks, raw=False)
+    assert WEBEX.key_fields is not None
+    reader = BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=False)
     text = f'{blanks}{{{blanks}"items"{blanks}:{blanks}{json.dumps([alike()])}{blanks}}}{blanks}'
     body = reader(bytearray(text.encode()), ("items",))
     assert list(body) == ["items"]
@@ -281,14 +281,14 @@ def test_an_envelope_with_nothing_else_in_it_is_not_looked_at_twice(blanks: str)
 
 
 def test_new_fields_and_other_kinds_are_learnt_and_pages_stay_sheets() -> None:
-    assert WEBEX.marks is not None
+    assert WEBEX.key_fields is not None
     reader = reader_of(WEBEX)
     for page in ([alike()], [alike(), alike(New=1)], [alike(User=7)], [alike()], [alike(New="x")]):
         assert isinstance(read(WEBEX, page, reader)["items"], RecordBatch)
 
 
 def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
-    assert WEBEX.marks is not None
+    assert WEBEX.key_fields is not None
     reader = reader_of(WEBEX)
     found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader) for page in range(MOST_LESSONS + 3)]
     assert [one is not None for one in found] == [True] * MOST_LESSONS + [False] * 3
@@ -297,7 +297,7 @@ def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
 def test_most_pages_are_tables() -> None:
     """What the other tests compare is really read by column."""
     body = read(WEBEX, [alike(Duration=3), alike(Duration=4)])
-    table = native(WEBEX.columns, None, lambda _: None, WEBEX.known).rows(Page(body["items"]))
+    table = native(WEBEX.columns, None, lambda _: None, WEBEX.expected).rows(Page(body["items"]))
     assert isinstance(table, RowBatch)
     assert [row[13] for row in table] == [3, 4]
     assert table[0] == next(iter(table))

@@ -92,7 +92,7 @@ def plan(provider: Provider, call: Call, wanted: Sequence[Day], requests_per_min
         requests += 1 if call.longest is None else sum(1 for _ in tile(whole, call.longest))
     spans = [
         (budget.requests, budget.seconds)
-        for kind, budget in provider.manners.budgets.items()
+        for kind, budget in provider.retry_policy.budgets.items()
         if kind in {"*", call.first}
     ]
     if requests_per_minute:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import UNPLACED, Archive, Entry, milliseconds
-from cdrctl.export import UP_TO_NOW, Tally, Tell, latest_start, rows, stable_keys, starts_of
+from cdrctl.export import UP_TO_NOW, Tally, Log, latest_start, rows, stable_keys, starts_of
 from cdrctl.fetchers import Call, identities
 from cdrctl.records import Page, Row, RowBatch, Schema, native
 from cdrctl.windows import Window
@@ -42,7 +42,7 @@ class Source:
     provider: str
     call: Call
     fetch: Callable[[Window], Iterator[Any]]
-    tell: Tell
+    tell: Log
     clean: Callable[[str], str] = str
     ahead: Callable[[], timedelta | None] = _no_clock
     account: Account | None = None
@@ -72,7 +72,7 @@ class Fetched:
 
 def header_of(archive: Archive, call: Call) -> bytes:
     """Return the first line of a day's file of CSV; empty for JSON Lines."""
-    schema = native(call.columns, None, lambda _text: None, call.known)
+    schema = native(call.columns, None, lambda _text: None, call.expected)
     names = [column.name for column in schema.columns or ()]
     return csv_line(names) if archive.form.startswith("csv") else b""
 
@@ -95,7 +95,7 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
     def present() -> datetime:
         return read_at - (source.difference - counted)
 
-    schema = native(call.columns, None, lambda text: source.tell("warning", text), call.known)
+    schema = native(call.columns, None, lambda text: source.tell("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
     spell = _csv_lines if in_csv else _json_lines(schema)
 

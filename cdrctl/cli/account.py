@@ -40,7 +40,7 @@ def account_of(provider: Provider, settings: Any, *, sandbox: bool = False) -> A
         name,
         {one: value for one, value in named.items() if value},
         key,
-        lambda other: provider.trusts(settings, f"https://{other}/"),
+        lambda other: provider.allows_url(settings, f"https://{other}/"),
     )
 
 

@@ -229,8 +229,8 @@ def _run(
         windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now(), edge="since")
     parts = selected_parts(session, selection)
     jobs = _jobs(parts, calls)
-    session.voice.aside = True
-    session.voice.stays = "what was finished stays; run it again to go on"
+    session.voice.data_elsewhere = True
+    session.voice.left_behind = "what was finished stays; run it again to go on"
     with ExitStack() as stack:
         with store.told(folder):
             store.check_folder(folder)  # what is refused stays as it was, without a lock in it
@@ -251,7 +251,7 @@ def _run(
         _report(session, job)
     facts = _facts([job.outcome for job in jobs])
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
-    session.voice.closing({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
+    session.voice.summary({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
     _conclude(session, parts, jobs)
 
 
@@ -370,7 +370,7 @@ def _teller(session: Session, about: str) -> Callable[[str, str], None]:
             said.add(text)
         if level == "day":
             level = "debug" if session.world.stderr_is_terminal else "result"
-        session.voice.tell(level, f"{about}: {text}")
+        session.voice.log(level, f"{about}: {text}")
 
     return tell
 
@@ -384,7 +384,7 @@ def _report(session: Session, job: Job) -> None:
     facts: dict[str, Any] = _facts([job.outcome])
     if job.outcome.failed:
         facts["failed days"] = len(job.outcome.failed)
-    session.voice.closing(facts, job.about)
+    session.voice.summary(facts, job.about)
 
 
 def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
@@ -509,7 +509,7 @@ def _call_of(session: Session, kept: Kept) -> Call | None:
     if kept.provider in PROVIDERS:
         with suppress(StopIteration):
             return load(kept.provider).call(kept.call)
-    session.voice.tell(
+    session.voice.log(
         "note", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
     )
     return None
@@ -582,7 +582,7 @@ def verify(
         finally:
             book.close()
     _write(standard_output(opened, None), "".join(f"{opened.voice.clean(one.path)}\t{one.what}\n" for one in odd))
-    opened.voice.closing(
+    opened.voice.summary(
         {
             "files": len(files),
             "records": sum(one.records for one in files),

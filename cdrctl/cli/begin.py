@@ -99,7 +99,7 @@ def init(
     """
     from cdrctl import profiles
 
-    opened.voice.stays = "nothing was written"
+    opened.voice.left_behind = "nothing was written"
     chosen = _settings_given(given or [])
     if name is not None:
         profiles.check_name(opened.config, name)
@@ -119,14 +119,14 @@ def init(
         if not _written(opened, name, described, answers, instead=written, then=then):
             continue
         written = True
-        opened.voice.stays = f"profile {name} is in {opened.config}"
+        opened.voice.left_behind = f"profile {name} is in {opened.config}"
         if no_check or _by_browser(described, way):
             break
         code = _checked(opened, name)
         if code == 0:
             break
         if not opened.world.stdin_is_terminal:
-            opened.voice.tell("warning", f"profile {name} is in {opened.config}, and does not work as it is")
+            opened.voice.log("warning", f"profile {name} is in {opened.config}, and does not work as it is")
             raise typer.Exit(code)
         then = _chosen(opened, "What now?", AFTER_A_FAILURE, CORRECT)
         if then == REMOVE:
@@ -193,7 +193,7 @@ def _again(opened: Session, error: CdrctlError) -> None:
     """Say why an answer does not do, so that it can be asked again, or raise that where nobody types."""
     if not opened.world.stdin_is_terminal:
         raise error
-    opened.voice.tell("warning", error.message)
+    opened.voice.log("warning", error.message)
     if error.hint:
         _guide(opened, f"next: {error.hint}", "  ")
 
@@ -244,8 +244,8 @@ def _name(opened: Session, provider: Provider) -> str:
 
 
 def _title(provider: Provider, way: str) -> str:
-    console = provider.console.get(way)
-    return console.title if console is not None else " and ".join(provider.ways[way])
+    console = provider.credential_help.get(way)
+    return console.title if console is not None else " and ".join(provider.auth_methods[way])
 
 
 def _by_browser(provider: Provider, way: str) -> bool:
@@ -255,7 +255,7 @@ def _by_browser(provider: Provider, way: str) -> bool:
 
 def _way(opened: Session, provider: Provider, given: str | None, chosen: Mapping[str, str]) -> str:
     """Return the way to sign in: the one named, the one that settings were given for, or the one asked for."""
-    ways = provider.ways
+    ways = provider.auth_methods
     if given is not None:
         if given not in ways:
             raise UsageError(f"{provider.name} has no such way to sign in", hint=f"the ways are: {', '.join(ways)}")
@@ -272,7 +272,7 @@ def _way(opened: Session, provider: Provider, given: str | None, chosen: Mapping
 
 def _explain(opened: Session, provider: Provider, way: str) -> None:
     """Say where the credential of this way is found, and what it must be allowed to do."""
-    console: Console | None = provider.console.get(way)
+    console: Console | None = provider.credential_help.get(way)
     if console is None:
         return
     _guide(opened, "")
@@ -309,14 +309,14 @@ def _ask_all(opened: Session, provider: Provider, way: str, name: str, answers: 
             _ask_plain(opened, provider, key, answers)
     if "allow_http" in fields and "allow_http" not in answers.done:
         _ask_whether_in_clear(opened, answers)
-    for key in provider.ways[way]:
+    for key in provider.auth_methods[way]:
         if key in answers.done:
             continue
         if key in secrets:
             _ask_secret(opened, provider, key, name, answers)
         else:
             _ask_plain(opened, provider, key, answers)
-    console = provider.console.get(way)
+    console = provider.credential_help.get(way)
     for group in console.asks if console else ():
         if answers.done.isdisjoint(group):
             for key in group:
@@ -424,7 +424,7 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
         while (answer := asked(opened, f"{then}? [yes]", default="yes").lower()) not in YES | NO:
             _again(opened, UsageError("that is neither yes nor no"))
         if answer in NO:
-            _say(opened, opened.voice.stays[:1].upper() + opened.voice.stays[1:] + ".")
+            _say(opened, opened.voice.left_behind[:1].upper() + opened.voice.left_behind[1:] + ".")
             raise typer.Exit(0)
     try:
         for key, secret in answers.held.items():

@@ -13,7 +13,7 @@ from cdrctl.records import EXTRA, KEY_COLUMN, RecordBatch, Schema
 
 if TYPE_CHECKING:
     from cdrctl.conditions import Condition
-    from cdrctl.export import Tally, Tell
+    from cdrctl.export import Tally, Log
     from cdrctl.fetchers import Call, Provider
     from cdrctl.sorting import Order
 
@@ -66,7 +66,7 @@ class Choice:
 
             sorting.key_of_rows(self.orders, schema.columns)
 
-    def note_never_given(self, asked: Sequence[tuple[Provider, Call]], tell: Tell) -> None:
+    def note_never_given(self, asked: Sequence[tuple[Provider, Call]], tell: Log) -> None:
         """Note what the condition looks for in common CDRs if none of the calls that are asked can give it."""
         if self.condition is not None:
             from cdrctl.cli.outcomes import never_given
@@ -105,7 +105,7 @@ class Choice:
         return kept
 
     def arranged(
-        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Tell
+        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Log
     ) -> Iterable[Sequence[Any]]:
         """Return pages in the order asked for, with no other fields than are written.
 
@@ -121,7 +121,7 @@ class Choice:
         return pages
 
     def _in_order(
-        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Tell
+        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Log
     ) -> Iterator[Sequence[Any]]:
         from cdrctl import sorting
 
@@ -154,7 +154,7 @@ class Choice:
 
             self.unseen.difference_update([name for name in self.unseen if reach(record, name) is not None])
 
-    def _said_of(self, pages: Iterable[Sequence[Any]], tally: Tally, tell: Tell) -> Iterator[Sequence[Any]]:
+    def _said_of(self, pages: Iterable[Sequence[Any]], tally: Tally, tell: Log) -> Iterator[Sequence[Any]]:
         for page in pages:
             if self.unseen:
                 for record in page:

@@ -149,7 +149,7 @@ def doctor(
         print_as_text(opened, counted(), brief=not opened.voice.verbose and _are_many(opened, given))
     else:
         _write(opened, form, counted())
-    opened.voice.closing({"checks_ok": tally["ok"], "warnings": tally["warn"], "failed": tally["fail"]})
+    opened.voice.summary({"checks_ok": tally["ok"], "warnings": tally["warn"], "failed": tally["fail"]})
     if code := worst(codes):
         raise typer.Exit(code)
 
@@ -467,7 +467,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
             environ,
             warn=warned.append,
             conceal=opened.voice.conceal,
-            detail=lambda text: opened.voice.tell("debug", text),
+            detail=lambda text: opened.voice.log("debug", text),
         )
     except ConfigurationError as error:
         found = failed("secrets", error)
@@ -519,15 +519,15 @@ def _of_the_sandbox(opened: Session, provider: str, *, offline: bool) -> Iterato
 
 def lacks(provider: Provider, settings: Settings) -> str | None:
     """Return what is missing to sign in, or None where one way is complete."""
-    missing = [[name for name in names if not getattr(settings, name)] for names in provider.ways.values()]
+    missing = [[name for name in names if not getattr(settings, name)] for names in provider.auth_methods.values()]
     if not all(missing):
         return None
     fewest = min(
-        zip(missing, provider.ways.values(), strict=True), key=lambda pair: (len(pair[0]) == len(pair[1]), len(pair[0]))
+        zip(missing, provider.auth_methods.values(), strict=True), key=lambda pair: (len(pair[0]) == len(pair[1]), len(pair[0]))
     )
     if len(fewest[0]) < len(fewest[1]):
         return " and ".join(fewest[0])
-    return ", or ".join(" and ".join(names) for names in provider.ways.values())
+    return ", or ".join(" and ".join(names) for names in provider.auth_methods.values())
 
 
 def _sources(profile: Profile, provider: Provider, environ: Mapping[str, str]) -> str:
@@ -672,7 +672,7 @@ def _signed_in(provider: Provider, found: str, error: CdrctlError | None) -> Ite
         yield Finding("rights", "skipped", "sign-in failed")
         return
     yield Finding("sign-in", "ok", "the credential is accepted")
-    if provider.admits:
+    if provider.allow_list_hint:
         yield Finding("allow-list", "ok", "this machine's address is let in")
     else:
         yield Finding("allow-list", "skipped", f"{provider.title} has none")
@@ -707,7 +707,7 @@ def _pace(provider: Provider, settings: Settings, told: Sequence[tuple[str, str]
         return Finding("pace", "warn", alone[0], "make pace/ beside the configuration file writable")
     budgets = [
         f"{each.requests} {'request' if kind == '*' else kind}{'' if each.requests == 1 else 's'} in {each.seconds:g} s"
-        for kind, each in provider.manners.budgets.items()
+        for kind, each in provider.retry_policy.budgets.items()
     ]
     if settings.requests_per_minute:
         budgets.append(f"{settings.requests_per_minute:g} requests a minute, by this profile")
@@ -723,7 +723,7 @@ def _retention(provider: Provider, now: datetime) -> Finding:
         for call in provider.calls
         if call.windowed and call.retention is not None
     ]
-    return Finding("retention", "ok", "; ".join(kept) or provider.keeps or "no limit is published")
+    return Finding("retention", "ok", "; ".join(kept) or provider.retention_note or "no limit is published")
 
 
 def _length(time: timedelta) -> str:

@@ -87,7 +87,7 @@ def export_call(
             check(target)
     form = output_format(session, shared)
     say_aside(session, shared["output"])
-    shown = call.shown if shared["schema"] == "native" else COMMON_SHOWN
+    shown = call.table_columns if shared["schema"] == "native" else COMMON_SHOWN
     fields = fields_of(shared, form, call if shared["schema"] == "native" else None, shown)
     chosen = choice(shared, fields)
     header = has_header(shared, form)
@@ -95,7 +95,7 @@ def export_call(
     zone = windows.zone(shared["tz"]) if shared["tz"] else None
     options = own_options(session, call, own)
     color = form == "table" and colored(session, shared["output"])
-    whole = color and shared["schema"] == "native" and not set(call.ending).isdisjoint(chosen.fields or ())
+    whole = color and shared["schema"] == "native" and not set(call.outcome_columns).isdisjoint(chosen.fields or ())
     # What a whole record says of its outcome, its ending may not say alone.
     kept = replace(chosen, fields=None) if whole else chosen
     database = writers.is_database(form)
@@ -105,7 +105,7 @@ def export_call(
     asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["schema"] == "common":
-        chosen.note_never_given([(provider, call)], session.voice.tell)
+        chosen.note_never_given([(provider, call)], session.voice.log)
     if shared["dry_run"]:
         dry_run(session, provider, call, shared, zone, options)
         return
@@ -136,10 +136,10 @@ def export_call(
             local_times=local_times,
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
-            warn=lambda text: session.voice.tell("warning", text),
+            warn=lambda text: session.voice.log("warning", text),
         )
         tally = Tally()
-        tell = session.voice.tell
+        tell = session.voice.log
         keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
         with data(session, shared, form) as out:
@@ -178,7 +178,7 @@ def dry_run(
 
     Each is answered with nothing: what is asked only of answers with records in them is not among them.
     """
-    tell = session.voice.tell
+    tell = session.voice.log
     if call.offline:
         tell("note", f"cdrctl {provider.name} {call.name} asks nobody")
         return
@@ -213,7 +213,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
     """Say the closing line at the end of the block, also when it broke off after records had come."""
 
     def closing_line() -> None:
-        session.voice.closing(
+        session.voice.summary(
             {
                 "records": tally.records,
                 **({"left_out_by_where": tally.left_out} if tally.left_out else {}),
@@ -230,7 +230,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
-            session.voice.hush()
+            session.voice.stop_if_blocked()
         if tally.records:
             closing_line()
         raise
@@ -304,10 +304,10 @@ def fetch_window(
     the same time as there are jobs.
     """
     client = profile.client
-    if client is not None and call.marks is not None:
-        from cdrctl.sheet import Reader
+    if client is not None and call.key_fields is not None:
+        from cdrctl.sheet import BatchDecoder
 
-        client.read = Reader(call.columns, call.marks, raw=raw)
+        client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
     fetch = functools.partial(call.fetch, client, profile.settings)
     pieces: Iterator[Event]
     if not ahead:
@@ -386,7 +386,7 @@ def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
     if call is not None:
         if call.common is None or fields is not None:
             return {}
-        return {"outcome": outcomes(call.columns, call.common), "ending": call.ending}
+        return {"outcome": outcomes(call.columns, call.common), "ending": call.outcome_columns}
     names = [column.name for column in COMMON] if fields is None else fields
     if "outcome" not in names:
         return {}
@@ -412,7 +412,7 @@ def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any
             from cdrctl.cli.pager import paged
 
             stream = opened.enter_context(paged(session, stream))
-        note = functools.partial(session.voice.tell, "note")
+        note = functools.partial(session.voice.log, "note")
         yield opened.enter_context(destination(path, stream, database=writers.is_database(form), note=note))
 
 
@@ -456,9 +456,9 @@ def say_aside(session: Session, target: str | None) -> None:
     """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
     to_stdout = target in {None, "-"}
     # What reads a pipe may write to the same terminal, where a line of progress would stand in its way.
-    session.voice.aside = not to_stdout or not (session.world.stdout_is_terminal or session.world.stdout_is_pipe)
+    session.voice.data_elsewhere = not to_stdout or not (session.world.stdout_is_terminal or session.world.stdout_is_pipe)
     left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
-    session.voice.stays = f"{left}: run it again"
+    session.voice.left_behind = f"{left}: run it again"
 
 
 def output_format(session: Session, shared: Mapping[str, Any]) -> str:
@@ -513,7 +513,7 @@ def check_place(session: Session, form: str, path: str | None) -> None:
 def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[str], None]:
     """Return what is told how records differ from their columns: it warns, or ends the export with --strict."""
     if not shared["strict"]:
-        return lambda text: session.voice.tell("warning", text)
+        return lambda text: session.voice.log("warning", text)
 
     def refuse(text: str) -> None:
         raise DriftError(
@@ -562,11 +562,11 @@ def _save(session: Session, file: File, target: str | None) -> None:
     path = target or file.name
     if target is None and os.path.lexists(path):
         raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
-    with output(path, standard_output(session, path), functools.partial(session.voice.tell, "note")) as out:
+    with output(path, standard_output(session, path), functools.partial(session.voice.log, "note")) as out:
         for piece in file.content:
             out.write(piece)
     if target != "-":
-        session.voice.tell("note", f"the file is {path}")
+        session.voice.log("note", f"the file is {path}")
 
 
 def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -623,9 +623,9 @@ def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Seq
         if call.common is None:
             raise UsageError(f"{provider.name} {call.name} has no calls in it: --schema common does not fit")
         return common(
-            call.columns, call.common, fields, warn, provider=provider.name, profile=profile, known=call.known
+            call.columns, call.common, fields, warn, provider=provider.name, profile=profile, known=call.expected
         )
-    return native(call.columns, fields, warn, call.known)
+    return native(call.columns, fields, warn, call.expected)
 
 
 def standard_output(session: Session, path: str | None) -> Any:
@@ -684,16 +684,16 @@ def connected(
     if profile is None:
         found, warnings = read_profiles(session)
         for warning in warnings:
-            session.voice.tell("warning", warning)
+            session.voice.log("warning", warning)
         profile = profiles.choose(found, provider.name, name, session.world.environ)
     settings = profiles.settings(
         profile,
         provider.settings,
         session.world.environ,
-        warn=lambda text: session.voice.tell("warning", text),
+        warn=lambda text: session.voice.log("warning", text),
         asked=dry_run is None,
         conceal=session.voice.conceal,
-        detail=lambda text: session.voice.tell("debug", text),
+        detail=lambda text: session.voice.log("debug", text),
     )
     if dry_run is not None:
         _check_ways(provider, profile, settings)
@@ -718,9 +718,9 @@ def ready(
     _check_ways(provider, profile, settings)
     shelf = token_shelf(session, provider, profile, settings)
     paced = settings.requests_per_minute != 0
-    pace_shelf = profiles.pace_file(session.config, provider.name, settings) if paced else None
+    rate_store = profiles.pace_file(session.config, provider.name, settings) if paced else None
     named = dataclasses.replace(provider, sign_in=functools.partial(_signing_in, provider.sign_in, profile.name))
-    with _client(session, named, settings, clock, shelf, pace_shelf) as client:
+    with _client(session, named, settings, clock, shelf, rate_store) as client:
         yield Connected(profile.name, settings, client)
 
 
@@ -760,7 +760,7 @@ def token_shelf(session: Session, provider: Provider, profile: Profile, settings
     refresh_token = getattr(settings, "refresh_token", None)
     if refresh_token is not None:
         return profiles.token_file(session.config, profile.name, refresh_token.get_secret_value())
-    if provider.login is None or not all(getattr(settings, name) for name in provider.ways[provider.login.way]):
+    if provider.login is None or not all(getattr(settings, name) for name in provider.auth_methods[provider.login.way]):
         return None
     shelf = profiles.token_file(session.config, profile.name, settings.client_id)
     # Whoever has an access token and never signed in has nothing to renew, and need not be able to write.
@@ -790,23 +790,23 @@ def _client(
     settings: Settings,
     clock: Clock,
     shelf: TokenStore | None = None,
-    pace_shelf: RateStore | None = None,
+    rate_store: RateStore | None = None,
     dry_run: Callable[[str], None] | None = None,
 ) -> Iterator[Client]:
     transport = session.world.transport
     if dry_run is not None:
         from cdrctl.http.rehearsal import DryRun
 
-        transport = cast("httpx.BaseTransport", DryRun(dry_run, provider.nothing))
+        transport = cast("httpx.BaseTransport", DryRun(dry_run, provider.empty_response))
         clock = replace(clock, sleep=lambda _seconds: None)
     client = connect(
         provider,
         settings,
         clock=clock,
-        tell=session.voice.tell,
+        tell=session.voice.log,
         conceal=session.voice.conceal,
         shelf=shelf,
-        pace_shelf=pace_shelf,
+        rate_store=rate_store,
         max_wait=session.max_wait,
         transport=transport,
     )
@@ -819,11 +819,11 @@ def _check_ways(provider: Provider, profile: Any, settings: Settings) -> None:
     from cdrctl.profiles import environment_name
 
     missing = {
-        way: [name for name in names if not str(getattr(settings, name) or "")] for way, names in provider.ways.items()
+        way: [name for name in names if not str(getattr(settings, name) or "")] for way, names in provider.auth_methods.items()
     }
     if any(not names for names in missing.values()):
         return
-    begun = [names for way, names in missing.items() if len(names) < len(provider.ways[way])]
+    begun = [names for way, names in missing.items() if len(names) < len(provider.auth_methods[way])]
     if begun:
         names = begun[0]
         keys = " and ".join(names)
@@ -834,7 +834,7 @@ def _check_ways(provider: Provider, profile: Any, settings: Settings) -> None:
         )
     choices = ", or ".join(
         " and ".join(f"{name} ({environment_name(profile.name, name)})" for name in names)
-        for names in provider.ways.values()
+        for names in provider.auth_methods.values()
     )
     raise ConfigurationError(
         f"profile {profile.name} has no credential", hint=f"set {choices} in {profile.path} or the environment"

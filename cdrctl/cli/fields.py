@@ -110,10 +110,10 @@ def fields(
         whole=("field",),
         more="",
         name=f"{'common' if schema == 'common' else table_name(described, found)}_fields",
-        warn=lambda text: opened.voice.tell("warning", text),
+        warn=lambda text: opened.voice.log("warning", text),
     )
     shown = examples("common" if schema == "common" else provider)
-    always = found.known.always if schema == "native" else _always_common(provider, found)
+    always = found.expected.required if schema == "native" else _always_common(provider, found)
     rows: list[list[Any]] = [
         [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
@@ -135,7 +135,7 @@ def _always_common(provider: str, call: Call) -> Collection[str]:
     """Return the columns of the common CDR that follow from those native ones which every record has a value in."""
     assert call.common is not None  # noqa: S101 - refused before
     shown = examples(provider)
-    known = call.known.always
+    known = call.expected.required
     least = {column.name: shown.get(column.name) if column.name in known else None for column in call.columns}
     return {"provider", *(name for name, value in call.common(least).items() if value is not None)}
 

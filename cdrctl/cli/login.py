@@ -61,12 +61,12 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
     """
     login = provider.login
     if login is None:
-        ways = ", or ".join(" and ".join(names) for names in provider.ways.values())
+        ways = ", or ".join(" and ".join(names) for names in provider.auth_methods.values())
         raise UsageError(
             f"{provider.title} has no sign-in with a browser",
             hint=f"it signs in with {ways}: cdrctl profile add NAME --provider {provider.name}",
         )
-    opened.voice.stays = f"nothing was kept, profile {profile.name} is as it was"
+    opened.voice.left_behind = f"nothing was kept, profile {profile.name} is as it was"
     came: list[tuple[Attempt, str]] = []
     given: list[Token] = []
 
@@ -80,7 +80,7 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
     with connected(opened, replace(provider, sign_in=with_code, keeps_tokens=False), profile.name, profile) as at:
         settings: Any = at.settings
         assert at.client is not None  # noqa: S101 - connected() has one
-        if missing := [name for name in provider.ways[login.way] if not getattr(settings, name)]:
+        if missing := [name for name in provider.auth_methods[login.way] if not getattr(settings, name)]:
             keys = " and ".join(missing)
             raise ConfigurationError(
                 f"profile {profile.name} has no {keys}, which a sign-in with a browser needs",
@@ -112,8 +112,8 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
 def _keep(opened: Session, shelf: Any, token: Token) -> None:
     with shelf.locked():
         shelf.save(token.plain())
-    opened.voice.stays = "the sign-in is kept"
-    opened.voice.tell("note", f"signed in; the token is in {shelf.path} and is renewed by itself")
+    opened.voice.left_behind = "the sign-in is kept"
+    opened.voice.log("note", f"signed in; the token is in {shelf.path} and is renewed by itself")
 
 
 def _redirect_uri(usual: str, how: How) -> str:
@@ -139,9 +139,9 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
         why = "no browser was found here (--no-browser waits for one that you open)"
     if how.paste or why:
         if why:
-            opened.voice.tell("note", why)
+            opened.voice.log("note", why)
         _show(opened, f"open this address in any browser and sign in to {provider.title}:", page)
-        opened.voice.tell(
+        opened.voice.log(
             "note",
             f"the browser ends on {attempt.redirect_uri}?…, which it may say it cannot open: copy that whole address",
         )
@@ -152,7 +152,7 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
 
     def stranger() -> None:
         if not strangers:
-            opened.voice.tell("warning", "an answer that is not for this sign-in came and was refused; still waiting")
+            opened.voice.log("warning", "an answer that is not for this sign-in came and was refused; still waiting")
         strangers.append("one")
 
     with ExitStack() as stack:
@@ -167,7 +167,7 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
         _show(opened, f"sign in to {provider.title} at this address:", page)
         if not how.no_browser:
             threading.Thread(target=_open, args=(opened, page), daemon=True).start()
-        opened.voice.tell("note", f"waiting for the browser to come to {attempt.redirect_uri}; Ctrl-C ends it")
+        opened.voice.log("note", f"waiting for the browser to come to {attempt.redirect_uri}; Ctrl-C ends it")
         try:
             return wait(how.seconds)
         except TimeoutError:
@@ -189,7 +189,7 @@ def _pasted(opened: Session, attempt: Attempt, asked: Asked) -> str:
             why = str(error)
         if not left or not opened.world.stdin_is_terminal:
             break
-        opened.voice.tell("warning", why)
+        opened.voice.log("warning", why)
     raise SignInError(why, hint="run it again, and paste the address that the browser ended on")
 
 
@@ -231,4 +231,4 @@ def _open(opened: Session, page: str) -> None:
     with suppress(webbrowser.Error, OSError, ValueError):
         came_up = webbrowser.open(page)
     if not came_up:
-        opened.voice.tell("note", "no browser could be opened: open that address in one yourself")
+        opened.voice.log("note", "no browser could be opened: open that address in one yourself")

@@ -81,7 +81,7 @@ def _command(session: Session) -> str | None:
         if shutil.which(where, path=environ.get("PATH", os.defpath)):
             return command
     if command != USUAL:
-        session.voice.tell("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
+        session.voice.log("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
     return None
 
 

@@ -60,7 +60,7 @@ def list_profiles(
 
     found, warnings = read_profiles(opened)
     for warning in warnings:
-        opened.voice.tell("warning", warning)
+        opened.voice.log("warning", warning)
     clean = opened.voice.clean
     rows: list[tuple[str, ...]] = [("sandbox", ",".join(PROVIDERS), "built in", "")]
     for profile in reversed(found.values()):
@@ -73,7 +73,7 @@ def list_profiles(
             put(opened, "\t".join(row))
     for profile in found.values():
         if profile.fault:
-            opened.voice.tell("warning", f"profile {profile.name} cannot be used: {profile.fault}")
+            opened.voice.log("warning", f"profile {profile.name} cannot be used: {profile.fault}")
 
 
 def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
@@ -112,7 +112,7 @@ def show(
     for key, value in shown.items():
         put(opened, f"{key} = {opened.voice.clean(value)}")
     if in_clear(shown.get("base_url", "")):
-        opened.voice.tell("warning", IN_CLEAR)
+        opened.voice.log("warning", IN_CLEAR)
 
 
 @commands.command(
@@ -129,7 +129,7 @@ def remove(
     from cdrctl import profiles
 
     profiles.remove(opened.config, name)
-    opened.voice.tell("note", f"profile {name} is removed from {opened.config}")
+    opened.voice.log("note", f"profile {name} is removed from {opened.config}")
 
 
 @commands.command(epilog="cdrctl profile check sandbox\ncdrctl profile check sandbox --provider kazoo")
@@ -197,7 +197,7 @@ def add(
     step = "try it: cdrctl profile check"
     if described.login is not None and not any(key.startswith(("access_token", "refresh_token")) for key in settings):
         step = "sign in with a browser: cdrctl profile login"
-    opened.voice.tell("note", f"profile {name} is in {opened.config}; {step} {name}")
+    opened.voice.log("note", f"profile {name} is in {opened.config}; {step} {name}")
 
 
 @commands.command(epilog="cdrctl profile login acme\ncdrctl profile login acme --paste")
@@ -247,7 +247,7 @@ def login(
         )
     found, warnings = read_profiles(opened)
     for warning in warnings:
-        opened.voice.tell("warning", warning)
+        opened.voice.log("warning", warning)
     if name in found and given:
         raise UsageError(f"there is a profile {name} already: --set is for a new one", hint="leave --set out")
     if name not in found and (given or opened.world.stdin_is_terminal):
@@ -272,7 +272,7 @@ def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[
     settings = _complete(opened, described, given, described.login.way)
     profiles.check(opened.config, name, described.settings, settings)
     profiles.add(opened.config, name, described.name, settings)
-    opened.voice.tell("note", f"profile {name} is in {opened.config}")
+    opened.voice.log("note", f"profile {name} is in {opened.config}")
 
 
 def _settings_given(given: list[str]) -> dict[str, str]:
@@ -323,7 +323,7 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
     for name, described in fields.items():
         if described.is_required() and not have(name):
             settings[name] = asked(opened, f"{name} ({described.description})")
-    names = _way(opened, provider, way, {name for ways in provider.ways.values() for name in ways if have(name)})
+    names = _way(opened, provider, way, {name for ways in provider.auth_methods.values() for name in ways if have(name)})
     for name in names:
         if not have(name):
             settings[name] = asked(opened, f"{name} ({fields[name].description})", secret=name in secrets)
@@ -334,7 +334,7 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
 
 
 def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) -> tuple[str, ...]:
-    ways = provider.ways
+    ways = provider.auth_methods
     if way is not None:
         if way not in ways:
             raise UsageError(
@@ -351,7 +351,7 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
         choice = asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
         if choice in ways or not opened.world.stdin_is_terminal:
             return _way(opened, provider, choice, set())
-        opened.voice.tell("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
+        opened.voice.log("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
 
 
 def asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:

@@ -63,7 +63,7 @@ def set_setting(
             raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to leave")
     profile_changes.change(opened.config, name, described.settings, setting, wanted)
     done = "is removed from" if unset else "is set in"
-    opened.voice.tell("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
+    opened.voice.log("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
 
 
 @commands.command(
@@ -80,7 +80,7 @@ def rename(
 
     _copy_keyring(opened, name, new)
     profile_changes.rename(opened.config, name, new)
-    opened.voice.tell(
+    opened.voice.log(
         "note", f"profile {name} is now {new}; archives and variables of the environment still have the old name"
     )
 
@@ -97,7 +97,7 @@ def copy(
 
     _copy_keyring(opened, name, new)
     profile_changes.copy(opened.config, name, new)
-    opened.voice.tell(
+    opened.voice.log(
         "note", f"profile {new} is a copy of {name}; change it with cdrctl profile set {new} SETTING VALUE"
     )
 
@@ -109,9 +109,9 @@ def edit(
 ) -> None:
     """Open the configuration file in VISUAL or EDITOR, and save it only if it can be read afterwards."""
     if edit_file(opened):
-        opened.voice.tell("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
+        opened.voice.log("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
     else:
-        opened.voice.tell("note", f"{opened.config} is unchanged")
+        opened.voice.log("note", f"{opened.config} is unchanged")
 
 
 def _provider_of(opened: Session, name: str) -> Provider:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
-    from cdrctl.export import Tally, Tell
+    from cdrctl.export import Tally, Log
     from cdrctl.http import Client, Clock
     from cdrctl.records import Checkpoint
 
@@ -21,7 +21,7 @@ WORTH_SAYING = 5.0
 
 
 def progress(
-    tally: Tally, window: Window | None, client: Client | None, clock: Clock, tell: Tell
+    tally: Tally, window: Window | None, client: Client | None, clock: Clock, tell: Log
 ) -> Callable[[Checkpoint | None], None]:
     """Return what is called whenever the tally has changed, and tells how far the export is.
 

@@ -89,8 +89,8 @@ def session(
             voice.bug(error)
             raise typer.Exit(CdrctlError.exit_code) from None
         signals.notice()
-        voice.hush()
-        voice.tell("warning", f"interrupted; {voice.stays}")
+        voice.stop_if_blocked()
+        voice.log("warning", f"interrupted; {voice.left_behind}")
         raise typer.Exit(INTERRUPTED) from None
 
 

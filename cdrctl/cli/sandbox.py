@@ -76,7 +76,7 @@ def serve(
         put(opened, '# [profiles.sandbox-login]\n# provider = "webex"')
         for key, value in running.credentials("webex", "login").items():
             put(opened, f"# {key} = {json.dumps(value)}")
-        opened.voice.tell("note", f"serving on {running.url}; Ctrl-C ends it")
+        opened.voice.log("note", f"serving on {running.url}; Ctrl-C ends it")
         while not threading.Event().wait(POLL_SECONDS):
             continue
 

@@ -66,7 +66,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
         raise UsageError("--except leaves profiles out of a group", hint="use it with --all or --tag")
     found, warnings = read_profiles(session)
     for warning in warnings:
-        session.voice.tell("warning", warning)
+        session.voice.log("warning", warning)
     if unknown := [name for name in selection.excluded if name not in found]:
         raise UsageError(
             f"there is no profile {unknown[0]!r}", hint=f"{near(unknown[0], found)}see: cdrctl profile list"

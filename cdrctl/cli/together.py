@@ -103,7 +103,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
     parts = selected_parts(session, selection)
     main_calls = [(part.provider, part.provider.calls[0]) for part in parts if part.provider]
-    chosen.note_never_given(main_calls, session.voice.tell)
+    chosen.note_never_given(main_calls, session.voice.log)
     if given["dry_run"]:
         _rehearse(session, parts, given, zone)
         return
@@ -119,7 +119,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         local_times=local_times,
         **endings(None, chosen.fields),
         name=COMMON_NAME,
-        warn=lambda text: session.voice.tell("warning", text),
+        warn=lambda text: session.voice.log("warning", text),
     )
     if database:
         asked = Schema((KEY_COLUMN, *(asked.columns or ())), asked.rows)
@@ -130,7 +130,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             whole = Tally()
             pages = _counted(_pages(session, parts, given, chosen, zone, database=database), whole)
             pages = _unless_all_failed(session, parts, pages)
-            arranged = chosen.arranged(pages, asked, whole, session.voice.tell)
+            arranged = chosen.arranged(pages, asked, whole, session.voice.log)
             written = chosen.written(asked)
             if local_times:
                 arranged = writers.localized(form, arranged, written, look.zone)
@@ -138,7 +138,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts, len(parts))
     left_out = sum(part.tally.left_out for part in parts)
-    session.voice.closing(
+    session.voice.summary(
         {
             "records": whole.records,
             **({"left_out_by_where": left_out} if left_out else {}),
@@ -249,11 +249,11 @@ def _pages(
                 continue
             yield page if room is None else page[:room]
             written += len(page)
-            session.voice.tell("progress", f"{written} records, {len(running) - left} of {len(running)} profiles done")
+            session.voice.log("progress", f"{written} records, {len(running) - left} of {len(running)} profiles done")
             if room is not None:
                 room -= len(page[:room])
                 if room <= 0:
-                    session.voice.tell("note", f"stopped after {given['limit']} records; there may be more")
+                    session.voice.log("note", f"stopped after {given['limit']} records; there may be more")
                     return
     finally:
         enough.set()
@@ -299,7 +299,7 @@ def _say_what_may_be_missing(session: Session, running: Sequence[Part], given: M
             _, rest = reachable(asked, call.lag, now, part.provider.title, cut=call.refuses_newer)
             found += [(call.lag, piece.text) for piece in rest if isinstance(piece, Note) and is_recent(piece)]
     if found and given["limit"] is None:
-        session.voice.tell("note", max(found)[1])
+        session.voice.log("note", max(found)[1])
 
 
 def _rows_of(
@@ -319,7 +319,7 @@ def _rows_of(
 
     def tell(level: str, text: str) -> None:
         if level != "progress":
-            session.voice.tell(level, f"{part.title}: {text}")
+            session.voice.log(level, f"{part.title}: {text}")
 
     if profile.client is not None:
         profile.client.tell = tell
@@ -335,7 +335,7 @@ def _rows_of(
         else lambda text: tell("warning", text),
         provider=provider.name,
         profile=profile.name,
-        known=call.known,
+        known=call.expected,
     )
     if database:
         schema = with_record_key(schema, provider, call, profile.name)
@@ -363,7 +363,7 @@ def _report(session: Session, parts: Sequence[Part], total: int) -> None:
         if part.error is None:
             gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
             duplicates = f"{part.tally.duplicates} duplicates dropped"
-            session.voice.tell(
+            session.voice.log(
                 "result", f"{part.title}: {part.tally.records} records, {part.tally.pages} pages, {duplicates}{gaps}"
             )
     failures.show(session.voice, _failed(parts), total)

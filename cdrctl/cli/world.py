@@ -54,7 +54,7 @@ class Process:
     stdout_is_pipe: bool = False
 
 
-def this_world() -> Process:
+def this_process() -> Process:
     """Return the process we are really in."""
 
     def terminal(stream: object) -> bool:
@@ -113,20 +113,20 @@ class Reporter:
     """What is said on stderr, and how: quiet, verbose, as text or as JSON; no secret and no control character passes.
 
     Args:
-        world: Where to.
+        process: Where to.
         quiet: Only errors.
         verbose: 1 names each request, 2 adds tracebacks.
         as_json: One JSON object a line.
-        aside: Whether data goes elsewhere than to the terminal: then a line of progress may stand there.
-        stays: What an interrupted run leaves behind.
+        data_elsewhere: Whether data goes elsewhere than to the terminal: then a line of progress may stand there.
+        left_behind: What an interrupted run leaves behind.
     """
 
-    world: Process
+    process: Process
     quiet: bool = False
     verbose: int = 0
     as_json: bool = False
-    aside: bool = False
-    stays: str = "no file was touched"
+    data_elsewhere: bool = False
+    left_behind: str = "no file was touched"
     _secrets: set[str] = field(default_factory=set)
     _progress_shown: bool = False
     _far: str = ""
@@ -148,13 +148,13 @@ class Reporter:
         """Return the text without secrets, and on one line that no terminal obeys."""
         return "".join(char if char.isprintable() else " " for char in self.masked(text))
 
-    def tell(self, level: str, text: str) -> None:
+    def log(self, level: str, text: str) -> None:
         """Say something that is no error: a note, a warning, progress or a wait on a terminal, or a detail for -v."""
         if level == "debug":
             self._waiting = ""  # a request was answered: whoever waited for it does no longer
         if level == "progress" or (level == "wait" and self._may_overwrite()):
             self._progress(level, text)
-        elif level == "wait" and not (self.verbose or self.world.stderr_is_terminal):
+        elif level == "wait" and not (self.verbose or self.process.stderr_is_terminal):
             return  # a log need not hear of every wait that keeps the pace
         elif (level in DETAILS and not self.verbose) or (level not in DETAILS and self.quiet):
             return
@@ -175,7 +175,7 @@ class Reporter:
             elif clean:
                 self._line(json.dumps({"level": "note", "message": clean.strip()}))
 
-    def closing(self, facts: Mapping[str, int | float | str], about: Mapping[str, str] | None = None) -> None:
+    def summary(self, facts: Mapping[str, int | float | str], about: Mapping[str, str] | None = None) -> None:
         """Say the closing line, or that of one part: what was done, as words or as an object."""
         if self.quiet:
             return
@@ -226,19 +226,19 @@ class Reporter:
                 said = self.clean(line)
                 self._line(json.dumps({"level": "debug", "message": said}) if self.as_json else said)
 
-    def hush(self) -> None:
+    def stop_if_blocked(self) -> None:
         """Say nothing more where that would mean to wait: who ends the program does not wait for a reader."""
         try:
-            ready = self.world.stderr is None or select.select([], [self.world.stderr], [], 0)[1]
+            ready = self.process.stderr is None or select.select([], [self.process.stderr], [], 0)[1]
         except (OSError, ValueError):  # a stream in memory, or a system that cannot tell
             return
         if not ready:
-            self.world.stderr = None
+            self.process.stderr = None
 
     def hold(self) -> None:
         """Keep what is said on a terminal until `release`: somebody else has the screen."""
         with self._lock:
-            self._held = [] if self.world.stderr_is_terminal else None
+            self._held = [] if self.process.stderr_is_terminal else None
 
     def release(self) -> None:
         """Say what was kept."""
@@ -248,9 +248,9 @@ class Reporter:
             self._write("".join(held), progress=False)
 
     def _may_overwrite(self) -> bool:
-        if self.world.environ.get("TERM") == "dumb":  # it shows escapes as they are
+        if self.process.environ.get("TERM") == "dumb":  # it shows escapes as they are
             return False
-        return self.world.stderr_is_terminal and self.aside and not self.quiet and not self.as_json
+        return self.process.stderr_is_terminal and self.data_elsewhere and not self.quiet and not self.as_json
 
     def _progress(self, level: str, text: str) -> None:
         """Show how far it is, and what is waited for: alone and first where that is long enough to have an end.
@@ -259,21 +259,20 @@ class Reporter:
         """
         if self.world.stderr is None or not self._may_overwrite():
             return
-        with self._lock:
-            if level == "wait":
-                self._waiting = text
-            else:
-                self._far = text
-            waiting = self._waiting if ", until " in self._waiting or not self._far else ""
-            text = "; ".join(filter(None, (waiting, self._far)))
-            self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.world.width - 1)]}", progress=True)
+        if level == "wait":
+            self._waiting = text
+        else:
+            self._far = text
+        waiting = self._waiting if ", until " in self._waiting or not self._far else ""
+        text = "; ".join(filter(None, (waiting, self._far)))
+        self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.process.width - 1)]}", progress=True)
 
     def _line(self, text: str) -> None:
         self._write(text + "\n", progress=False)
 
     def _write(self, text: str, *, progress: bool) -> None:
         """Write a whole line, or one of progress that the next one overwrites, whoever else speaks meanwhile."""
-        stream = self.world.stderr
+        stream = self.process.stderr
         if stream is None:  # looked at without the lock, which a thread may hold whose reader does not read
             return
         with self._lock:
@@ -286,4 +285,4 @@ class Reporter:
                 stream.write(whole.encode(stream.encoding or "utf-8", "replace").decode(stream.encoding or "utf-8"))
                 stream.flush()
             except (OSError, ValueError):  # nobody listens: the exit code still speaks
-                self.world.stderr = None
+                self.process.stderr = None

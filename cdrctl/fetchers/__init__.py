@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cdrctl import PROVIDERS
 from cdrctl.errors import CdrctlError, ConfigurationError, near
 from cdrctl.placeholders import FIRST_YEAR
-from cdrctl.records import NOTHING_KNOWN, Column, Event, KeyFields, Known, Record, Value, key_columns
+from cdrctl.records import NOTHING_EXPECTED, Column, Event, KeyFields, Expected, Record, Value, key_columns
 from cdrctl.seen import Span
 from cdrctl.windows import Window
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Answer, Client, Clock, RateStore, Request, RetryPolicy, Tell, Token, TokenStore
+    from cdrctl.http import Answer, Client, Clock, RateStore, Request, RetryPolicy, Log, Token, TokenStore
     from cdrctl.http.oauth import Attempt
 
 
@@ -131,8 +131,8 @@ class Call:
             that reaches to now cut.
         default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
         options: What this call takes beside the shared options.
-        shown: The columns a table shows when no fields are asked for, as far as they have room: the first ones first.
-        ending: The columns that say how a call ended, which a table colours by the outcome that `common` gives.
+        table_columns: The columns a table shows when no fields are asked for, as far as they have room: the first ones first.
+        outcome_columns: The columns that say how a call ended, which a table colours by the outcome that `common` gives.
         examples: Two command lines for its help, as they are typed, which work against the sandbox.
         group: The command's group between provider and name, such as `reports`; empty for none.
         offline: It asks nobody: it needs no profile.
@@ -142,8 +142,8 @@ class Call:
         longest: The longest window that one request may ask for; None where one request may ask for all.
         margin: How much more than the window is asked for, so that it is complete.
         first: The kind of the first request of a window, as the provider's budgets name it.
-        known: What is known of its records beside their columns.
-        marks: The fields by which its records can be read column by column, where that is possible.
+        expected: What is known of its records beside their columns.
+        key_fields: The fields by which its records can be read column by column, where that is possible.
         apart: From the options to the shortest part of a window that is worth asking for by itself, beside others at
             the same time, or to the reason why parts must be asked for one after the other.
         gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
@@ -165,8 +165,8 @@ class Call:
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
     gives: Gives | None = None
     options: tuple[Option, ...] = ()
-    shown: tuple[str, ...] = ()
-    ending: tuple[str, ...] = ()
+    table_columns: tuple[str, ...] = ()
+    outcome_columns: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     group: str = ""
     offline: bool = False
@@ -176,8 +176,8 @@ class Call:
     longest: timedelta | None = None
     margin: timedelta = timedelta(0)
     first: str = "page"
-    known: Known = NOTHING_KNOWN
-    marks: KeyFields | None = None
+    expected: Expected = NOTHING_EXPECTED
+    key_fields: KeyFields | None = None
     apart: Callable[[Mapping[str, Any]], timedelta | str] = lambda _options: "it is not known to take more"
     alike: tuple[str, ...] = ()
     account_column: str = ""
@@ -254,18 +254,18 @@ class Provider:
         name: As typed.
         title: As said in messages.
         settings: The model of its profile.
-        ways: The ways to sign in by name, each with the settings it needs, the usual one first.
+        auth_methods: The ways to sign in by name, each with the settings it needs, the usual one first.
         sign_in: Yields requests, is sent their answers, returns the token to use. Given the token that has ended, or
             None at first. Raises SignInError where it cannot; in its hint, the profile is NAME.
         manners: The published budget and the ways to wait of this provider.
-        explain: From any answer to the error it means, or None when it is good.
-        trusts: Whether a URL may be sent this profile's credential.
-        console: By way to sign in, where its credential is found.
-        admits: How this machine's address gets into the allow-list; empty where there is none.
-        keeps: What is known of how long it keeps records, where no call has a limit that is published.
+        error_for: From any answer to the error it means, or None when it is good.
+        allows_url: Whether a URL may be sent this profile's credential.
+        credential_help: By way to sign in, where its credential is found.
+        allow_list_hint: How this machine's address gets into the allow-list; empty where there is none.
+        retention_note: What is known of how long it keeps records, where no call has a limit that is published.
         sign: From a request and a token to the request that carries it; None for the token's headers.
         ended: Whether an answer says that the token has ended; None for the status 401.
-        nothing: From the path and the body of a request to what the API answers where it has nothing, and to a token of
+        empty_response: From the path and the body of a request to what the API answers where it has nothing, and to a token of
             masks where a sign-in is asked for: what a run is rehearsed with.
         check: Makes one small request and returns a sentence about what it found.
         calls: Its calls, the main one first.
@@ -278,17 +278,17 @@ class Provider:
     name: str
     title: str
     settings: type[Settings]
-    ways: Mapping[str, tuple[str, ...]]
+    auth_methods: Mapping[str, tuple[str, ...]]
     sign_in: Callable[[Any, Token | None, datetime], Generator[Request, Answer, Token]]
-    manners: RetryPolicy
-    explain: Callable[[Answer], CdrctlError | None]
-    trusts: Callable[[Any, str], bool]
-    nothing: Callable[[str, Any], Any]
+    retry_policy: RetryPolicy
+    error_for: Callable[[Answer], CdrctlError | None]
+    allows_url: Callable[[Any, str], bool]
+    empty_response: Callable[[str, Any], Any]
     check: Callable[[Client, Any], str]
     calls: tuple[Call, ...]
-    console: Mapping[str, Console] = field(default_factory=dict)
-    admits: str = ""
-    keeps: str = ""
+    credential_help: Mapping[str, Console] = field(default_factory=dict)
+    allow_list_hint: str = ""
+    retention_note: str = ""
     keeps_tokens: bool = False
     sign: Callable[[Request, Token], Request] | None = None
     ended: Callable[[Answer], bool] | None = None
@@ -306,10 +306,10 @@ def connect(
     settings: Settings,
     *,
     clock: Clock,
-    tell: Tell,
+    tell: Log,
     conceal: Callable[[Sequence[str]], None],
     shelf: TokenStore | None = None,
-    pace_shelf: RateStore | None = None,
+    rate_store: RateStore | None = None,
     max_wait: timedelta | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Client:
@@ -319,10 +319,10 @@ def connect(
     return Client(
         title=provider.title,
         base_url=settings.base_url,
-        manners=provider.manners,
+        retry_policy=provider.retry_policy,
         sign_in=functools.partial(provider.sign_in, settings),
-        explain=provider.explain,
-        trusts=functools.partial(provider.trusts, settings),
+        explain=provider.error_for,
+        trusts=functools.partial(provider.allows_url, settings),
         sign=provider.sign or sign_headers,
         ended=provider.ended or unauthorized,
         requests_per_minute=settings.requests_per_minute,
@@ -331,7 +331,7 @@ def connect(
         largest=settings.largest_page_mb * 1024 * 1024,
         ca_file=settings.ca_file,
         shelf=shelf,
-        pace_shelf=pace_shelf,
+        rate_store=rate_store,
         clock=clock,
         tell=tell,
         conceal=conceal,

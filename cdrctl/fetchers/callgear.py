@@ -69,7 +69,7 @@ from cdrctl.records import (
     Event,
     Gap,
     Kind,
-    Known,
+    Expected,
     Note,
     Page,
     Record,
@@ -1848,20 +1848,20 @@ PROVIDER = Provider(
     name="callgear",
     title=TITLE,
     settings=CallGearSettings,
-    ways={"key": ("access_token",), "login": ("login", "password")},
+    auth_methods={"key": ("access_token",), "login": ("login", "password")},
     sign_in=sign_in,
     # Points differ from account to account and are read from the answers; the body says more than a status.
-    manners=RetryPolicy(busy=frozenset()),
-    explain=explain,
-    trusts=trusts,
-    nothing=nothing,
+    retry_policy=RetryPolicy(busy=frozenset()),
+    error_for=explain,
+    allows_url=trusts,
+    empty_response=nothing,
     check=check,
     account_settings=("user_id",),
     key_settings=("login", "access_token"),
     sign=sign,
     ended=ended,
     # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
-    console={
+    credential_help={
         "key": Console(
             "an access key: permanent, or until the day you give it",
             (
@@ -1886,7 +1886,7 @@ PROVIDER = Provider(
             name="legs",
             about="Call legs (get.call_legs_report): one row per leg, several per call.",
             columns=LEG_COLUMNS,
-            known=Known(always=frozenset({"id", "call_session_id", "start_time"})),
+            expected=Expected(required=frozenset({"id", "call_session_id", "start_time"})),
             fetch=legs,
             identity=identity,
             start_in=start,
@@ -1897,12 +1897,12 @@ PROVIDER = Provider(
             common=common_leg,
             gives=GIVES_LEG,
             options=(*_asking(LEGS), *_LISTING),
-            shown=(
+            table_columns=(
                 *("start_time", "calling_phone_number", "called_phone_number", "duration", "is_talked", "direction"),
                 *("finish_reason", "employee_full_name", "total_duration", "release_cause_code"),
                 *("employee_phone_number", "virtual_phone_number", "scenario_name", "contact_full_name"),
             ),
-            ending=("finish_reason", "is_talked", "is_failed"),
+            outcome_columns=("finish_reason", "is_talked", "is_failed"),
             examples=(
                 "cdrctl callgear legs -p sandbox --since yesterday --until today -o legs.csv",
                 (
@@ -1915,7 +1915,7 @@ PROVIDER = Provider(
             name="calls",
             about="Calls (get.calls_report): one row per call.",
             columns=CALL_COLUMNS,
-            known=Known(always=frozenset({"id", "start_time"})),
+            expected=Expected(required=frozenset({"id", "start_time"})),
             fetch=calls,
             identity=identity,
             start_in=start,
@@ -1930,12 +1930,12 @@ PROVIDER = Provider(
                 *_LISTING,
                 Option("ongoing", "calls that have not ended too; what is known of them changes", kind="flag"),
             ),
-            shown=(
+            table_columns=(
                 *("start_time", "contact_phone_number", "virtual_phone_number", "talk_duration", "is_lost"),
                 *("direction", "finish_reason", "last_answered_employee_full_name", "total_duration", "wait_duration"),
                 *("operator_phone_number", "scenario_name", "contact_full_name", "campaign_name"),
             ),
-            ending=("is_lost", "finish_reason"),
+            outcome_columns=("is_lost", "finish_reason"),
             examples=(
                 "cdrctl callgear calls -p sandbox --since yesterday --until today --schema common -o calls.csv",
                 "cdrctl callgear calls -p sandbox --since 24h | jq -r 'select(.is_lost) .start_time'",
@@ -1945,7 +1945,7 @@ PROVIDER = Provider(
             name="costs",
             about="Costs of call legs (get.financial_call_legs_report): leg_id is the id of a leg.",
             columns=COST_COLUMNS,
-            known=Known(always=frozenset({"leg_id", "start_time"})),
+            expected=Expected(required=frozenset({"leg_id", "start_time"})),
             fetch=costs,
             identity=fingerprint,
             start_in=start,
@@ -1961,7 +1961,7 @@ PROVIDER = Provider(
             longest=LONGEST_WINDOW,
             apart=_apart,
             options=(*_asking(COSTS), *_LISTING),
-            shown=(
+            table_columns=(
                 *("start_time", "calling_phone_number", "called_phone_number"),
                 *("chargeable_duration", "total_charge", "direction", "cost_per_minute", "duration", "direction_type"),
                 *("bonuses_charge", "source", "leg_id"),
@@ -1981,7 +1981,7 @@ PROVIDER = Provider(
             fetch=users,
             identity=identity,
             options=(*_asking(USERS), _PAGE_SIZE),
-            shown=("id", "login", "name", "customer_id", "description"),
+            table_columns=("id", "login", "name", "customer_id", "description"),
             examples=(
                 "cdrctl callgear users -p sandbox -f table",
                 "cdrctl callgear users -p sandbox | jq -r .id",

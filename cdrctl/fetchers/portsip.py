@@ -71,7 +71,7 @@ from cdrctl.records import (
     File,
     Gap,
     KeyFields,
-    Known,
+    Expected,
     Note,
     Page,
     Record,
@@ -379,7 +379,7 @@ def _pages(listing: Listing, where: str, reading: Reading) -> Iterator[Sequence[
     def ask(skip: int) -> tuple[Sequence[Record], int | None]:
         records, total = listing.page(where, skip)
         count, before = total.rows, len(reading.ids)
-        reading.ids.fresh(identities(records, identity), span_of(records), contents_of(records))
+        reading.ids.new_positions(identities(records, identity), span_of(records), contents_of(records))
         reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
         reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
         if reading.counts[-1:] != [count]:
@@ -405,7 +405,7 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Event]:
                 listing.honours = False
                 return
             if came is not None:
-                came.fresh(identities(records, identity), span_of(records), contents_of(records))
+                came.new_positions(identities(records, identity), span_of(records), contents_of(records))
             if reading.doubtful and not listing.doubted:
                 listing.doubted = True
                 yield Note(
@@ -1705,20 +1705,20 @@ PROVIDER = Provider(
     name="portsip",
     title=TITLE,
     settings=PortsipSettings,
-    ways={
+    auth_methods={
         "password": ("username", "password"),
         "token": ("access_token",),
     },
     sign_in=sign_in,
-    manners=RetryPolicy(budgets={"*": BUDGET}),
-    explain=explain,
-    trusts=trusts,
-    nothing=nothing,
+    retry_policy=RetryPolicy(budgets={"*": BUDGET}),
+    error_for=explain,
+    allows_url=trusts,
+    empty_response=nothing,
     check=check,
     account_settings=("domain",),
     key_settings=("username", "access_token"),
     # REST guide, "Authentication", "Accessing CDRs and recordings".
-    console={
+    credential_help={
         "password": Console(
             "a user's name and password, as in the web portal",
             (
@@ -1740,8 +1740,8 @@ PROVIDER = Provider(
             name="cdrs",
             about="Calls of the tenant, or of the signed-in user: one record per call.",
             columns=CDRS,
-            known=Known(always=frozenset({"id", "started_at"})),
-            marks=KeyFields("id", "started_at"),
+            expected=Expected(required=frozenset({"id", "started_at"})),
+            key_fields=KeyFields("id", "started_at"),
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -1753,8 +1753,8 @@ PROVIDER = Provider(
             common=common,
             gives=GIVES,
             options=(*_CALLS, _OWN),
-            shown=_SHOWN,
-            ending=_ENDING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl portsip cdrs -p sandbox --since yesterday --until today --with-cost -o calls.csv",
                 "cdrctl portsip cdrs -p sandbox --since 24h --filter \"startswith(callee,'2')\" -f table",
@@ -1764,8 +1764,8 @@ PROVIDER = Provider(
             name="calllogs",
             about="Call logs of the tenant (since v22.0.42): the logs of one call share their session_id.",
             columns=CALLLOGS,
-            known=Known(always=frozenset({"id", "started_at"})),
-            marks=KeyFields("id", "started_at"),
+            expected=Expected(required=frozenset({"id", "started_at"})),
+            key_fields=KeyFields("id", "started_at"),
             fetch=calllogs,
             identity=identity,
             start=start,
@@ -1777,8 +1777,8 @@ PROVIDER = Provider(
             common=common,
             gives=GIVES_LOG,
             options=_CALLS,
-            shown=_SHOWN,
-            ending=_ENDING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl portsip calllogs -p sandbox --since yesterday --until today --schema common -o logs.csv",
                 "cdrctl portsip calllogs -p sandbox --since 24h --search 2007 | jq -r .session_id | uniq",
@@ -1793,8 +1793,8 @@ PROVIDER = Provider(
             common=common_leg,
             gives=GIVES,
             options=(_ID, _OWN),
-            shown=_WITH_COST_SHOWN,
-            ending=_ENDING,
+            table_columns=_WITH_COST_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl portsip cdr -p sandbox 1175612102920896513",
                 "cdrctl portsip cdr -p sandbox 1175612102920896513 | jq -r .cost",
@@ -1809,8 +1809,8 @@ PROVIDER = Provider(
             common=common,
             gives=GIVES,
             options=(_ID,),
-            shown=_WITH_COST_SHOWN,
-            ending=_ENDING,
+            table_columns=_WITH_COST_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl portsip calllog -p sandbox 1175598640098443266",
                 "cdrctl portsip calllog -p sandbox 1175598640098443266 --schema common -f json",
@@ -1822,7 +1822,7 @@ PROVIDER = Provider(
             columns=LISTED,
             fetch=reports,
             options=_QUERY,
-            shown=_REPORT_SHOWN,
+            table_columns=_REPORT_SHOWN,
             examples=(
                 "cdrctl portsip reports list -p sandbox -f table",
                 "cdrctl portsip reports list -p sandbox --fields id,name,cron_expr -f tsv",
@@ -1834,7 +1834,7 @@ PROVIDER = Provider(
             columns=REPORT,
             fetch=show_report,
             options=(_ID,),
-            shown=_REPORT_SHOWN,
+            table_columns=_REPORT_SHOWN,
             examples=(_listed("reports", "show -p sandbox"), _listed("reports", "show -p sandbox -f json")),
         ),
         _report(
@@ -1848,7 +1848,7 @@ PROVIDER = Provider(
                 Option("wait", "wait until it is finished, and write its file", kind="flag"),
                 Option("wait_at_most", "how long", kind="duration", default="10m"),
             ),
-            shown=(*_REPORT_SHOWN, "file_name", "file_size"),
+            table_columns=(*_REPORT_SHOWN, "file_name", "file_size"),
             gives_file="wait",
             examples=(
                 (
@@ -1867,7 +1867,7 @@ PROVIDER = Provider(
             columns=REPORT,
             fetch=update_report,
             options=(_ID, *_REPORT_OPTIONS),
-            shown=_REPORT_SHOWN,
+            table_columns=_REPORT_SHOWN,
             examples=(
                 _listed("reports", "update -p sandbox --email user@example.com", name="daily"),
                 _listed("reports", "update -p sandbox --cron '0 6 * * 1'", name="weekly"),
@@ -1879,7 +1879,7 @@ PROVIDER = Provider(
             columns=REPORT,
             fetch=delete_report,
             options=(_ID,),
-            shown=_REPORT_SHOWN,
+            table_columns=_REPORT_SHOWN,
             examples=(
                 _listed("reports", "delete -p sandbox", name="old"),
                 _listed("reports", "delete -p sandbox", name="test"),
@@ -1890,7 +1890,7 @@ PROVIDER = Provider(
             about="Finished call reports.",
             fetch=completed_reports,
             options=_QUERY,
-            shown=_FINISHED_SHOWN,
+            table_columns=_FINISHED_SHOWN,
             examples=(
                 "cdrctl portsip completed-reports list -p sandbox -f table",
                 "cdrctl portsip completed-reports list -p sandbox | jq -r .file_name",
@@ -1901,7 +1901,7 @@ PROVIDER = Provider(
             about="One finished call report.",
             fetch=show_completed,
             options=(_ID,),
-            shown=_FINISHED_SHOWN,
+            table_columns=_FINISHED_SHOWN,
             examples=(
                 _listed("completed-reports", "show -p sandbox"),
                 _listed("completed-reports", "show -p sandbox -f json"),
@@ -1912,7 +1912,7 @@ PROVIDER = Provider(
             about="Download the file of a finished call report.",
             fetch=download,
             options=(_ID,),
-            shown=_FINISHED_SHOWN,
+            table_columns=_FINISHED_SHOWN,
             gives_file=True,
             examples=(
                 _listed("completed-reports", "download -p sandbox"),
@@ -1924,7 +1924,7 @@ PROVIDER = Provider(
             about="Delete a finished call report and its file, and show what it was.",
             fetch=delete_completed,
             options=(_ID,),
-            shown=_FINISHED_SHOWN,
+            table_columns=_FINISHED_SHOWN,
             examples=(
                 _listed("completed-reports", "delete -p sandbox", name="old"),
                 _listed("completed-reports", "delete -p sandbox", name="test"),

@@ -77,7 +77,7 @@ from cdrctl.records import (
     Column,
     Event,
     Gap,
-    Known,
+    Expected,
     Note,
     Page,
     Record,
@@ -1474,18 +1474,18 @@ PROVIDER = Provider(
     name="voicenter",
     title=TITLE,
     settings=VoicenterSettings,
-    ways={"code": ("code",), "token": ("access_token",)},
+    auth_methods={"code": ("code",), "token": ("access_token",)},
     sign_in=sign_in,
-    manners=RetryPolicy(budgets={"*": MINUTELY, "page": SPACED}, waits={429: WAITS[0]}),
-    explain=explain,
-    trusts=trusts,
+    retry_policy=RetryPolicy(budgets={"*": MINUTELY, "page": SPACED}, waits={429: WAITS[0]}),
+    error_for=explain,
+    allows_url=trusts,
     sign=sign,
     ended=ended,
-    nothing=nothing,
+    empty_response=nothing,
     check=check,
     key_settings=("code", "access_token"),
     # www.voicenter.com, API pages "Authentication" and "Call Log".
-    console={
+    credential_help={
         "code": Console(
             "the organisation's code, for addresses that are authorised",
             (
@@ -1499,14 +1499,14 @@ PROVIDER = Provider(
             ("Make one in Voicenter's back office; how long it is good for is not published.",),
         ),
     },
-    admits=_ADMITS,
-    keeps="no limit is published",
+    allow_list_hint=_ADMITS,
+    retention_note="no limit is published",
     calls=(
         Call(
             name="cdrs",
             about="Call Log of a period (hub/cdr): one record per call, and per leg where a call has two.",
             columns=COLUMNS,
-            known=Known(always=frozenset({"call_id", "date"})),
+            expected=Expected(required=frozenset({"call_id", "date"})),
             fetch=cdrs,
             identity=identity,
             start_in=start_in,
@@ -1567,11 +1567,11 @@ PROVIDER = Provider(
             common=common_notification,
             gives=GIVES,
             options=(Option("file", "where they are; - is standard input", kind="file", argument=True),),
-            shown=(
+            table_columns=(
                 *("time", "caller", "target", "duration", "status", "type", "representative_name", "queuename"),
                 *("price", "dialtime", "seconds_waiting_in_queue", "did", "department_name"),
             ),
-            ending=("status",),
+            outcome_columns=("status",),
             offline=True,
             examples=(
                 'echo \'{"caller": "0720000001"}\' | cdrctl voicenter notifications -',

@@ -53,7 +53,7 @@ from cdrctl.records import (
     Event,
     Gap,
     KeyFields,
-    Known,
+    Expected,
     Note,
     Page,
     Record,
@@ -377,9 +377,9 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 link = next_link(answer)
                 total = max(total, _total(link))
                 records = _records(answer, more=link is not None or 0 < total <= len(came))
-                came.fresh(identities(records, identity), span_of(records), marked_contents_of(records))
+                came.new_positions(identities(records, identity), span_of(records), marked_contents_of(records))
                 if not again:
-                    differing.fresh(identities(records, identity), span_of(records), contents_of(records))
+                    differing.new_positions(identities(records, identity), span_of(records), contents_of(records))
                 pages += 1
                 tracking = answer.headers.get("trackingid", tracking)
                 yield Page(records)
@@ -1098,26 +1098,26 @@ PROVIDER = Provider(
     name="webex",
     title=TITLE,
     settings=WebexSettings,
-    ways={
+    auth_methods={
         "token": ("access_token",),
         "browser": ("client_id", "client_secret"),
         "refresh": ("client_id", "client_secret", "refresh_token"),
     },
     sign_in=sign_in,
-    manners=RetryPolicy(
+    retry_policy=RetryPolicy(
         budgets={"window": WINDOWS, "page": PAGES},
         busy=RetryPolicy().busy | {423},
         brief=RetryPolicy().brief | {504},  # its text advises to reduce max, so that waiting is no use
         waits={423: 60, 429: 60},
     ),
-    explain=explain,
-    trusts=trusts,
-    nothing=nothing,
+    error_for=explain,
+    allows_url=trusts,
+    empty_response=nothing,
     check=check,
     key_settings=("client_id",),
     # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
     # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
-    console={
+    credential_help={
         "browser": Console(
             "a sign-in in the browser, by an integration of your own: renewed for good",
             (
@@ -1151,8 +1151,8 @@ PROVIDER = Provider(
             name="cdrs",
             about="Call history of a period (cdr_feed): up to 30 days back, one record per leg and party.",
             columns=COLUMNS,
-            known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
-            marks=MARKS,
+            expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
+            key_fields=MARKS,
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -1170,8 +1170,8 @@ PROVIDER = Provider(
             common=common,
             gives=GIVES,
             options=_OPTIONS,
-            shown=_SHOWN,
-            ending=_ENDING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
                 "cdrctl webex cdrs -p sandbox --since 24h | jq -r .call_type | sort | uniq -c",
@@ -1181,8 +1181,8 @@ PROVIDER = Provider(
             name="stream",
             about="Newest call history (cdr_stream): up to 12 hours back, late records included.",
             columns=COLUMNS,
-            known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
-            marks=MARKS,
+            expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
+            key_fields=MARKS,
             fetch=stream,
             identity=identity,
             start=start,
@@ -1199,8 +1199,8 @@ PROVIDER = Provider(
             common=common,
             gives=GIVES,
             options=_OPTIONS,
-            shown=_SHOWN,
-            ending=_ENDING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl webex stream -p sandbox --since 2h -f table",
                 "cdrctl webex stream -p sandbox --since 2h --schema common -o newest.csv.gz",
@@ -1210,7 +1210,7 @@ PROVIDER = Provider(
             name="legs",
             about="The legs of one call, by any id that joins legs, among the calls of a period.",
             columns=COLUMNS,
-            known=Known(always=frozenset({"report_id", "correlation_id", "start_time"})),
+            expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
             fetch=legs,
             identity=identity,
             searches=True,
@@ -1232,8 +1232,8 @@ PROVIDER = Provider(
                 ),
                 *(option for option in _OPTIONS if option.name != "location"),
             ),
-            shown=_SHOWN,
-            ending=_ENDING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
             examples=(
                 "cdrctl webex legs -p sandbox --since 30h 29741232:0",
                 (

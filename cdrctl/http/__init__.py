@@ -1,6 +1,6 @@
 """HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
 
-from cdrctl.http.client import Client, Tell, Token, TokenStore, error_of, said, sign_headers, unauthorized
+from cdrctl.http.client import Client, Log, Token, TokenStore, error_of, said, sign_headers, unauthorized
 from cdrctl.http.pace import Clock, RateLimit, RateStore, RetryPolicy, published
 from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
 from cdrctl.http.retry import Patience, retry_after
@@ -17,7 +17,7 @@ __all__ = [
     "RepeatedKeyError",
     "Request",
     "RetryPolicy",
-    "Tell",
+    "Log",
     "Token",
     "TokenStore",
     "Total",

@@ -52,7 +52,7 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 """As far as a clock may be off before it is said."""
 
 Level = Literal["debug", "progress", "wait", "note", "warning"]
-Tell = Callable[[Level, str], None]
+Log = Callable[[Level, str], None]
 SignIn = Callable[["Token | None", datetime], Generator[Request, Answer, "Token"]]
 
 
@@ -172,7 +172,7 @@ class Client:
         *,
         title: str,
         base_url: str,
-        manners: RetryPolicy,
+        retry_policy: RetryPolicy,
         sign_in: SignIn,
         explain: Callable[[Answer], CdrctlError | None],
         trusts: Callable[[str], bool],
@@ -184,9 +184,9 @@ class Client:
         largest: int = LARGEST,
         ca_file: str | None = None,
         shelf: TokenStore | None = None,
-        pace_shelf: RateStore | None = None,
+        rate_store: RateStore | None = None,
         clock: Clock | None = None,
-        tell: Tell = _silent,
+        tell: Log = _silent,
         conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
         jitter: Callable[[], float] = random.random,
         transport: httpx.BaseTransport | None = None,
@@ -196,7 +196,7 @@ class Client:
         self.kinds: Counter[str] = Counter()  # how many requests of each kind were sent
         self.clock = clock or Clock()
         self.tell = tell
-        self._manners = manners
+        self._manners = retry_policy
         self._sign_in = sign_in
         self._explain = explain
         self._trusts = trusts
@@ -213,7 +213,7 @@ class Client:
         self._answered = False  # whether an answer ever came: then the address is right, and a lost connection returns
         self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
         self._pace = RateLimiter(
-            manners.budgets, requests_per_minute, self.clock, pace_shelf, lambda text: self.tell("debug", text)
+            retry_policy.budgets, requests_per_minute, self.clock, rate_store, lambda text: self.tell("debug", text)
         )
         self._token: Token | None = None
         self._renew_at: datetime | None = None

@@ -183,7 +183,7 @@ def _of_providers() -> dict[str, Any]:
         "formats": [[name, ABOUT_FORMATS.get(name, "")] for name in FORMATS],
         "providers": [one.name for one in providers],
         "archived": {one.name: [c.name for c in one.calls if c.windowed and not c.group] for one in providers},
-        "ways": {one.name: {name: list(needs) for name, needs in one.ways.items()} for one in providers},
+        "ways": {one.name: {name: list(needs) for name, needs in one.auth_methods.items()} for one in providers},
         "topics": _topics(),
         "settings": {one.name: _settings(one.settings) for one in providers},
     }

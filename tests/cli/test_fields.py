@@ -192,7 +192,7 @@ def test_what_is_always_there_is_there(office: Office, provider: Provider, call:
 
 @each_windowed
 def test_always_is_what_strict_relies_on(provider: Provider, call: Call) -> None:
-    assert {line["field"] for line in told(provider, call) if line["always"]} == call.known.always
+    assert {line["field"] for line in told(provider, call) if line["always"]} == call.expected.required
 
 
 @each_cdr

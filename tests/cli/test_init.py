@@ -68,14 +68,14 @@ def converse(terminal: Terminal, answers: Mapping[str, str]) -> None:
 
 
 def test_every_way_to_sign_in_is_known_here() -> None:
-    ways = {(name, way) for name in PROVIDERS for way in load(name).ways}
+    ways = {(name, way) for name in PROVIDERS for way in load(name).auth_methods}
     assert {pair for pair in ways if not begin._by_browser(load(pair[0]), pair[1])} == set(KINDS)
 
 
 def test_every_way_to_sign_in_says_where_its_credential_is() -> None:
     for name, way in KINDS:
         provider = load(name)
-        console = provider.console[way]
+        console = provider.credential_help[way]
         assert console.title
         assert console.steps
         asked = [key for group in console.asks for key in group]
@@ -94,12 +94,12 @@ def test_from_nothing_to_a_checked_profile(
     token_url = ("--set", f"token_url={good['token_url']}") if "token_url" in good else ()
     with at_a_terminal(host, "init", *UNPACED, *token_url, columns=columns) as terminal:
         terminal.answer(number, "acme")
-        if len(load(provider).ways) > 1:
+        if len(load(provider).auth_methods) > 1:
             terminal.answer(way)
         converse(terminal, good)
         assert terminal.end() == 0, terminal.shown
     assert "It works" in terminal.shown
-    secrets = [good[key] for key in load(provider).ways[way] if key not in {"client_id", "username", "login"}]
+    secrets = [good[key] for key in load(provider).auth_methods[way] if key not in {"client_id", "username", "login"}]
     assert not [secret for secret in secrets if secret in terminal.shown]
     assert stat.S_IMODE(host.config.stat().st_mode) == 0o600
     assert list(written(host)) == ["acme"]
@@ -336,7 +336,7 @@ def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sand
 @pytest.mark.process
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if getattr(load(name), "login", None)])
 def test_who_signs_in_by_browser_is_told_how(host: Host, provider: str) -> None:
-    [way] = [way for way in load(provider).ways if begin._by_browser(load(provider), way)]
+    [way] = [way for way in load(provider).auth_methods if begin._by_browser(load(provider), way)]
     with at_a_terminal(host, "init", "--provider", provider, "--name", "acme", "--with", way) as terminal:
         converse(terminal, {"client_id": "C123", "client_secret": "hush-hush-hush"})
         assert terminal.end() == 0, terminal.shown

@@ -56,14 +56,14 @@ def _hasty() -> Iterator[None]:
 @pytest.mark.parametrize("terminal", [False, True])
 def test_lines_of_several_threads_are_whole(terminal: bool) -> None:  # noqa: FBT001 - a case
     stream = Busy()
-    voice = Reporter(world(stream, terminal=terminal), aside=True)
+    voice = Reporter(world(stream, terminal=terminal), data_elsewhere=True)
     begin = threading.Barrier(4)
 
     def speak(name: str) -> None:
         begin.wait(LONG)
         for n in range(100):
-            voice.tell("progress", f"{name * 30} so far")
-            voice.tell("note", f"{name * 30} {n}")
+            voice.log("progress", f"{name * 30} so far")
+            voice.log("note", f"{name * 30} {n}")
 
     threads = [threading.Thread(target=speak, args=(name,)) for name in "abcd"]
     for thread in threads:
@@ -87,7 +87,7 @@ def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
         try:
             for n in range(200):
                 voice.conceal([f"secret-{name}-{n:04}"])
-                voice.tell("note", f"said secret-{name}-{n:04}")
+                voice.log("note", f"said secret-{name}-{n:04}")
         except BaseException as error:  # noqa: BLE001 - a thread's own error would be lost
             raised.append(error)
 
@@ -120,7 +120,7 @@ def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> Non
         thread.start()
     for thread in threads:
         thread.join(LONG)
-    voice.tell("note", "secret-a secret-b")
+    voice.log("note", "secret-a secret-b")
     assert stream.getvalue() == f"cdrctl: note: {MASK} {MASK}\n"
 
 
@@ -128,38 +128,38 @@ def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> Non
 def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa: FBT001 - a case
     """What is said meanwhile on a terminal comes afterwards, in order; a log has it at once."""
     stream = io.StringIO()
-    voice = Reporter(world(stream, terminal=terminal), aside=True)
+    voice = Reporter(world(stream, terminal=terminal), data_elsewhere=True)
     voice.hold()
-    voice.tell("warning", "one")
-    voice.tell("progress", "so far")
-    voice.closing({"records": 2})
+    voice.log("warning", "one")
+    voice.log("progress", "so far")
+    voice.summary({"records": 2})
     assert bool(stream.getvalue()) != terminal
     voice.release()
     said = "cdrctl: warning: one\ncdrctl: 2 records\n"
     assert stream.getvalue() == said
-    voice.tell("note", "three")
+    voice.log("note", "three")
     assert stream.getvalue() == f"{said}cdrctl: note: three\n"
 
 
 def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
     stream = io.StringIO()
-    voice = Reporter(world(stream, terminal=True), aside=True)
+    voice = Reporter(world(stream, terminal=True), data_elsewhere=True)
 
     def shown() -> str:
         return stream.getvalue().rpartition("\x1b[2K")[2]
 
-    voice.tell("wait", "waiting 2 s: soon")
+    voice.log("wait", "waiting 2 s: soon")
     assert shown() == "waiting 2 s: soon"
-    voice.tell("progress", "5 records")
+    voice.log("progress", "5 records")
     assert shown() == "5 records"
-    voice.tell("wait", "waiting 2 s: soon")
+    voice.log("wait", "waiting 2 s: soon")
     assert shown() == "5 records"
-    voice.tell("wait", "waiting 60 s, until 12:00:00 UTC: soon")
+    voice.log("wait", "waiting 60 s, until 12:00:00 UTC: soon")
     assert shown() == "waiting 60 s, until 12:00:00 UTC: soon; 5 records"
-    voice.tell("progress", "6 records")
+    voice.log("progress", "6 records")
     assert shown() == "waiting 60 s, until 12:00:00 UTC: soon; 6 records"
-    voice.tell("debug", "GET / -> 200")
-    voice.tell("progress", "7 records")
+    voice.log("debug", "GET / -> 200")
+    voice.log("progress", "7 records")
     assert shown() == "7 records"
 
 
@@ -189,6 +189,6 @@ def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path:
         place = replace(world(io.StringIO(), terminal=True), stdout_is_terminal=False, stdout_is_pipe=pipe)
         opened = Session(place, Reporter(place), tmp_path / "config.toml")
         say_aside(opened, None)
-        assert opened.voice.aside is not pipe
+        assert opened.voice.data_elsewhere is not pipe
         say_aside(opened, "calls.csv")
-        assert opened.voice.aside
+        assert opened.voice.data_elsewhere

@@ -103,7 +103,7 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
     """Return the sandbox's name for the credentials of a way to sign in: it is one of the way's settings."""
-    needed = provider.ways[way]
+    needed = provider.auth_methods[way]
     named = FACTS.get(provider.name, Facts()).kinds.get(way)
     for kind in reversed(needed) if named is None else (named,):
         try:
@@ -117,13 +117,13 @@ def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
 
 def renews(provider: Provider, way: str) -> bool:
     """Return whether a way to sign in can do it again: one that is nothing but a token cannot."""
-    return provider.ways[way] not in {("access_token",), ("auth_token",), ("code",)}
+    return provider.auth_methods[way] not in {("access_token",), ("auth_token",), ("code",)}
 
 
 WAYS = [
     (provider, way)
     for provider in map(load, PROVIDERS)
-    for way in provider.ways
+    for way in provider.auth_methods
     if provider.login is None or way != provider.login.way  # that one takes a person: tests/cli/test_login.py
 ]
 

@@ -30,7 +30,7 @@ from tests.contract.facts import Facts
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5
 each_way = pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
-KEEPERS = [(provider, way) for provider, way in WAYS if provider.keeps_tokens and "refresh_token" in provider.ways[way]]
+KEEPERS = [(provider, way) for provider, way in WAYS if provider.keeps_tokens and "refresh_token" in provider.auth_methods[way]]
 each_keeper = pytest.mark.parametrize(
     ("provider", "way"), KEEPERS, ids=[f"{provider.name}-{way}" for provider, way in KEEPERS]
 )
@@ -68,7 +68,7 @@ def check_said_once(made: Bench) -> None:
 def test_a_wrong_credential(provider: Provider, way: str, tmp_path: Path) -> None:
     """A wrong secret ends with exit code 4, one sentence and a next step, and is not tried again and again."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
-        secrets = [name for name in provider.ways[way] if name in secret_names(provider)]
+        secrets = [name for name in provider.auth_methods[way] if name in secret_names(provider)]
         assert secrets
         for name in secrets:
             before = len(made.sandbox.requests)
@@ -164,7 +164,7 @@ def test_a_token_beside_a_way_to_renew_it(provider: Provider, token: str, way: s
     """A profile that has a token and a way to get another goes on when the token ends."""
     with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
         beside = made.sandbox.credentials(provider.name, kind_of(made.sandbox, provider, token))
-        made.sign_in_by(kind_of(made.sandbox, provider, way), **{name: beside[name] for name in provider.ways[token]})
+        made.sign_in_by(kind_of(made.sandbox, provider, way), **{name: beside[name] for name in provider.auth_methods[token]})
         made.fail("expire", nth=3)
         assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
 

@@ -74,7 +74,7 @@ STRANGE: dict[str, Any] = {
 
 def steady(subject: Subject) -> Any:
     """Return the column that changes: one that every record has, and that does not say when the call was."""
-    names = sorted(subject.call.known.always)
+    names = sorted(subject.call.expected.required)
     plain = [column for column in subject.call.columns if column.name in names and column.kind == "text"]
     return plain[0]
 
@@ -151,7 +151,7 @@ def test_strict_ends_with_7_and_leaves_the_file_as_it_was(subject: Subject, kind
 def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, tmp_path: Path) -> None:
     """Whatever stands in a field, in every field at once: every record comes in every format, and can be read back."""
     value = STRANGE[strange]
-    kept = subject.call.known.always
+    kept = subject.call.expected.required
     # A length of -1 moves the start of a Kazoo leg by a second: none starts at the window's own edge.
     # A long text is in one page: there are megabytes of it.
     calls = evenly(2 if strange == "huge" else CALLS, SINCE + timedelta(minutes=1), UNTIL)

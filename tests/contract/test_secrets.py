@@ -106,7 +106,7 @@ def test_refused_secrets_are_not_told(provider: Provider, way: str, log: tuple[s
     """A secret that is refused is not repeated, even where the provider repeats it, whatever characters it has."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
-        names = [name for name in provider.ways[way] if name in secret_names(provider)]
+        names = [name for name in provider.auth_methods[way] if name in secret_names(provider)]
         for odd in names:
             settings = {**made.sandbox.credentials(provider.name, kind), odd: ODD % odd}
             made.sign_in_by(kind, **settings)

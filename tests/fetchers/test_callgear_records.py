@@ -101,7 +101,7 @@ def test_columns_have_names_of_their_own_and_a_meaning(found: Call) -> None:
     names = [column.name for column in found.columns]
     assert len(names) == len(set(names))
     assert all(column.meaning for column in found.columns)
-    assert set(found.shown) <= set(names)
+    assert set(found.table_columns) <= set(names)
 
 
 def test_the_collected_legs_are_read() -> None:

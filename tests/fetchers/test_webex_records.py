@@ -647,4 +647,4 @@ def test_the_total_is_rounded_down(start_text: str, end_text: str, seconds: int 
 def test_the_columns_a_table_shows_are_columns() -> None:
     names = {column.name for column in COLUMNS}
     for call in PROVIDER.calls:
-        assert set(call.shown) <= names
+        assert set(call.table_columns) <= names

@@ -391,7 +391,7 @@ def test_a_check_that_fails_says_why() -> None:
 
 
 def test_the_ways_to_sign_in_are_those_of_the_settings() -> None:
-    assert PROVIDER.ways == {
+    assert PROVIDER.auth_methods == {
         "token": ("access_token",),
         "browser": ("client_id", "client_secret"),
         "refresh": ("client_id", "client_secret", "refresh_token"),

@@ -84,7 +84,7 @@ def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, 
                 provider = load(profile.provider)
                 profiles.redacted(profile, provider.settings, environ)
                 made = profiles.settings(profile, provider.settings, environ, warn=lambda _text: None)
-                assert provider.trusts(made, "https://another.example/") is False
+                assert provider.allows_url(made, "https://another.example/") is False
 
 
 @settings(unhurried, max_examples=80)

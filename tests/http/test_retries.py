@@ -125,8 +125,8 @@ def test_any_other_status_is_tried_once(status: int) -> None:
 def test_a_provider_names_its_own_busy_status_and_its_wait() -> None:
     hands = Hands()
     transport, asked = answering(httpx.Response(423), GOOD)
-    manners = RetryPolicy(busy=RetryPolicy().busy | {423}, waits={423: 60})
-    assert client(hands=hands, transport=transport, manners=manners).get("/x").good
+    retry_policy = RetryPolicy(busy=RetryPolicy().busy | {423}, waits={423: 60})
+    assert client(hands=hands, transport=transport, retry_policy=retry_policy).get("/x").good
     assert hands.waits == [60.5]
     assert len(asked) == 2
 
@@ -138,7 +138,7 @@ def test_tries_are_paced_too() -> None:
     acme = client(
         hands=hands,
         transport=transport,
-        manners=RetryPolicy(budgets={"page": RateLimit(1, 61)}),
+        retry_policy=RetryPolicy(budgets={"page": RateLimit(1, 61)}),
         tell=lambda level, text: told.append((level, text)),
     )
     acme.get("/x")
@@ -321,9 +321,9 @@ def test_a_server_that_asks_for_no_wait_is_not_asked_without_pause() -> None:
 def test_waiting_for_the_rate_limit_does_not_count() -> None:
     hands = Hands()
     transport, heard = answering(httpx.Response(503))
-    manners = RetryPolicy(budgets={"page": RateLimit(1, 600)})
+    retry_policy = RetryPolicy(budgets={"page": RateLimit(1, 600)})
     with pytest.raises(TemporaryError):
-        client(hands=hands, transport=transport, manners=manners, max_wait=timedelta(seconds=60)).get("/x")
+        client(hands=hands, transport=transport, retry_policy=retry_policy, max_wait=timedelta(seconds=60)).get("/x")
     assert len(heard) > 5
     assert hands.seconds == 600 * (len(heard) - 1)
 

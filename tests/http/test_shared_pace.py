@@ -215,7 +215,7 @@ def test_nobody_waits_with_the_lock_held(tmp_path: Path, monkeypatch: pytest.Mon
         others.run().reserve("window")
 
     clock = Clock(lambda: NOON, lambda: 0.0, sleep)
-    one = client(manners=RetryPolicy(ONE_A_MINUTE), clock=clock, pace_shelf=at, transport=transport)
+    one = client(retry_policy=RetryPolicy(ONE_A_MINUTE), clock=clock, rate_store=at, transport=transport)
     for _ in range(2):
         one.get("/x", kind="window")
     assert waits == [60]
@@ -381,8 +381,8 @@ def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
     at = shelf(Path(config).parent)
     one = client(
         hands=hands,
-        manners=RetryPolicy(ONE_A_MINUTE),
-        pace_shelf=at,
+        retry_policy=RetryPolicy(ONE_A_MINUTE),
+        rate_store=at,
         tell=lambda level, text: said.append((level, text)),
         transport=transport,
     )
@@ -445,7 +445,7 @@ def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) ->
     assert host.run().reserve("window").wait == 0
     for _ in range(3):
         impatient = client(
-            manners=RetryPolicy(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport
+            retry_policy=RetryPolicy(ONE_A_MINUTE), clock=clock, rate_store=shelf(tmp_path), transport=transport
         )
         with pytest.raises(KeyboardInterrupt):
             impatient.get("/x", kind="window")

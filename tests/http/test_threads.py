@@ -105,7 +105,7 @@ def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -
     host = Host(tmp_path)
     assert host.run().reserve("window").wait == 0
     clock = Clock(lambda: NOON, lambda: 0.0, sleep)
-    acme = client(manners=RetryPolicy(ONE_A_MINUTE), clock=clock, pace_shelf=shelf(tmp_path), transport=transport)
+    acme = client(retry_policy=RetryPolicy(ONE_A_MINUTE), clock=clock, rate_store=shelf(tmp_path), transport=transport)
     raised: list[BaseException] = []
 
     def ask() -> None:
@@ -133,7 +133,7 @@ def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -
 def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
     transport, asked = answering(httpx.Response(200, json={}))
     host = Host(tmp_path)
-    acme = client(manners=RetryPolicy(ONE_A_MINUTE), clock=host.clock, pace_shelf=shelf(tmp_path), transport=transport)
+    acme = client(retry_policy=RetryPolicy(ONE_A_MINUTE), clock=host.clock, rate_store=shelf(tmp_path), transport=transport)
     acme.get("/x", kind="window")
     acme.close()
     assert len(asked) == 1

@@ -47,7 +47,7 @@ class FailedError(Exception):
     """A program did not do what it was measured at."""
 
 
-def tell(text: str) -> None:
+def log(text: str) -> None:
     """Say on stderr what is going on."""
     print(text, file=sys.stderr, flush=True)
 
@@ -199,7 +199,7 @@ class Bench:
             if any("{local}" in row.command and found[row.name] == [] for row in group.rows):
                 self._local(group.server, port)
             for number in range(rounds + warm):
-                tell(f"{group.title}: round {number + 1} of {rounds + warm}")
+                log(f"{group.title}: round {number + 1} of {rounds + warm}")
                 for row in group.rows:
                     self._turn(row, group, port, found, counts=not (warm and number == 0))
         if group.base == plan.WAITING:
@@ -219,10 +219,10 @@ class Bench:
                 with self.serving(row.server) as another:
                     measured = self.once(row, row.server, another)
         except FailedError as error:
-            tell(f"{row.name} failed: {error}")
+            log(f"{row.name} failed: {error}")
             found[row.name] = f"failed: {error}".replace("|", "\\|")
             return
-        tell(f"  {row.name}: {measured.cpu:.3f} s CPU, {measured.wall:.3f} s, {measured.peak:.1f} MB")
+        log(f"  {row.name}: {measured.cpu:.3f} s CPU, {measured.wall:.3f} s, {measured.peak:.1f} MB")
         if counts:
             before.append(measured)
 

@@ -285,7 +285,7 @@ def rows(
     schema: Schema,
     window: Window | None,
     tally: Tally,
-    tell: Log,
+    log: Log,
     limit: int | None = None,
     save: Callable[[File], None] | None = None,
     keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
@@ -302,17 +302,17 @@ def rows(
     notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
     yielded. The pieces are closed at the end, whoever ends it. `present` gives the provider's present.
     """
-    ours = _ours(call, window, tally, tell, present)
+    ours = _ours(call, window, tally, log, present)
     mend = mending(
         call.identity,
-        lambda gap: _told(gap, tally, tell),
-        lambda text: tell("warning", text),
+        lambda gap: _told(gap, tally, log),
+        lambda text: log("warning", text),
         raw=schema.columns is None,
     )
     try:
         for piece in pieces:
             if isinstance(piece, Note | Gap):
-                _told(piece, tally, tell)
+                _told(piece, tally, log)
             elif isinstance(piece, Checkpoint):
                 _counted(piece, window, tally)
                 moved(piece)
@@ -329,7 +329,7 @@ def rows(
                     if page:
                         yield page
                     if tally.stopped:
-                        tell("note", f"stopped after {tally.records} records, as --limit says; there may be more")
+                        log("note", f"stopped after {tally.records} records, as --limit says; there may be more")
                         return
     finally:
         close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
@@ -338,7 +338,7 @@ def rows(
 
 
 def _ours(
-    call: Call, window: Window | None, tally: Tally, tell: Log, present: Callable[[], datetime] | None
+    call: Call, window: Window | None, tally: Tally, log: Log, present: Callable[[], datetime] | None
 ) -> Callable[[Page], Page]:
     """Return a function that leaves in a page the records that are of the window and have not come before."""
     seen = DuplicateFilter()
@@ -352,7 +352,7 @@ def _ours(
         if starts:
             span = _span(starts)
             if None in starts:
-                _tell_of_odd_starts(page, starts, call, tell, once)
+                _tell_of_odd_starts(page, starts, call, log, once)
             if window is not None and not (span and window.holds(span[0]) and window.holds(span[1])):
                 at = [at for at, start in enumerate(starts) if start is None or window.holds(start)]
                 records, span = _only(records, at), _span([starts[one] for one in at])
@@ -366,7 +366,7 @@ def _ours(
         if seen.later:
             tally.same_id += len(seen.later)
             if once("same id"):
-                tell("warning", SAME_ID)
+                log("warning", SAME_ID)
         later = frozenset(at for at, one in enumerate(fresh) if one in seen.later)
         return Page(_only(records, fresh), page.context, later)
 
@@ -395,7 +395,7 @@ def latest_start(present: Callable[[], datetime] | None) -> datetime | None:
 
 
 def _tell_of_odd_starts(
-    page: Page, starts: Sequence[datetime | None], call: Call, tell: Log, once: Callable[[str], bool]
+    page: Page, starts: Sequence[datetime | None], call: Call, log: Log, once: Callable[[str], bool]
 ) -> None:
     """Warn, once for each kind, that a page has records without a start that can be read, or that can be true."""
     for record, start in zip(page.records, starts, strict=True):
@@ -404,9 +404,9 @@ def _tell_of_odd_starts(
         future = call.starts(record, page.context)
         if future is None:
             if once("unread"):
-                tell("warning", "a record came whose start cannot be read; such records are kept")
+                log("warning", "a record came whose start cannot be read; such records are kept")
         elif once("future"):
-            tell(
+            log(
                 "warning",
                 f"a record came whose start, {rfc3339(future)}, is in the future: no window has it, so such records "
                 "are kept in every export that gets them",
@@ -440,13 +440,13 @@ def _counted(done: Checkpoint, window: Window | None, tally: Tally) -> None:
         tally.windows += since < until
 
 
-def _told(piece: Note | Gap, tally: Tally, tell: Log) -> None:
+def _told(piece: Note | Gap, tally: Tally, log: Log) -> None:
     if isinstance(piece, Note):
-        tell(piece.level, piece.text)
+        log(piece.level, piece.text)
         return
     tally.gaps.append(piece)
     more = "; ".join(filter(None, (piece.said and f"the provider said: {piece.said}", piece.hint)))
-    tell("warning", f"incomplete: {piece.what}" + (f" ({more})" if more else ""))
+    log("warning", f"incomplete: {piece.what}" + (f" ({more})" if more else ""))
 
 
 DIGEST_BYTES = 15

@@ -13,7 +13,7 @@ LONGEST_NAME = 80
 
 
 def mending(
-    identity: Callable[[Record], str], tell: Callable[[Gap], None], warn: Callable[[str], None], *, raw: bool
+    identity: Callable[[Record], str], log: Callable[[Gap], None], warn: Callable[[str], None], *, raw: bool
 ) -> Callable[[Page], Page]:
     """Return the function that mends the records of a page.
 
@@ -46,7 +46,7 @@ def mending(
             if damage.unreadable:
                 what = ", ".join(dict.fromkeys(damage.unreadable))
                 hint = "the record is left out; tell the provider's support"
-                tell(Gap(f"{_name(identity, good)} cannot be read: it holds {what}", hint))
+                log(Gap(f"{_name(identity, good)} cannot be read: it holds {what}", hint))
             else:
                 if at in page.later:
                     later.add(len(kept))

@@ -964,7 +964,9 @@ KEY_COLUMN = Column("record_key", "", "text", "what makes a record this record: 
 EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
 
 
-def native(columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Expected = NOTHING_EXPECTED) -> Schema:
+def native(
+    columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Expected = NOTHING_EXPECTED
+) -> Schema:
     """Return the provider's own fields, typed, under snake_case names, then `extra`; or only the fields asked for.
 
     Raises:

@@ -144,7 +144,8 @@ def settings(provider: Provider) -> str:
         default = "must be set" if one.is_required() else code(str(one.default)) if one.default is not None else ""
         rows.append([code(name), "secret" if name in secrets else "", default, plain(about)])
     ways = "; ".join(
-        f"{code(f'--with {name}')} asks for {', '.join(map(code, needs))}" for name, needs in provider.auth_methods.items()
+        f"{code(f'--with {name}')} asks for {', '.join(map(code, needs))}"
+        for name, needs in provider.auth_methods.items()
     )
     return f"{table(('setting', '', 'if it is left out', 'what it is'), rows)}\n\nWays to sign in: {ways}."
 
@@ -464,7 +465,7 @@ def explained(provider: Provider, case: Case) -> CdrctlError:
         provider,
         settings,
         clock=STILL,
-        tell=lambda _level, _text: None,
+        log=lambda _level, _text: None,
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(answer),
     )

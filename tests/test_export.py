@@ -171,9 +171,9 @@ def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well
 def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[list[Any], list[str]]:
     """Return the records that are left of a page for a day, and the warnings."""
     told: list[str] = []
-    tell = lambda level, text: told.append(text) if level == "warning" else None  # noqa: E731
+    log = lambda level, text: told.append(text) if level == "warning" else None  # noqa: E731
     when = None if present is None else (lambda: present)
-    pages = rows([Page(records), Page(records)], CALL, raw(), DAY, Tally(), tell, present=when)
+    pages = rows([Page(records), Page(records)], CALL, raw(), DAY, Tally(), log, present=when)
     return [record for page in pages for record in page], told
 
 

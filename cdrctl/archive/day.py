@@ -122,7 +122,7 @@ def _loaded(
         None,
     )
     expected = max(lines.expected, filed.records if filed is not None else 0)
-    source.tell(
+    source.log(
         "warning",
         f"{path} was changed by another hand, or copied without the hidden index beside it: of its lines "
         f"{len(lines.file.entries)} are kept"

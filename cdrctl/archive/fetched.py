@@ -11,7 +11,7 @@ from typing import Any, cast
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import UNPLACED, Archive, Entry, milliseconds
-from cdrctl.export import UP_TO_NOW, Tally, Log, latest_start, rows, stable_keys, starts_of
+from cdrctl.export import UP_TO_NOW, Log, Tally, latest_start, rows, stable_keys, starts_of
 from cdrctl.fetchers import Call, identities
 from cdrctl.records import Page, Row, RowBatch, Schema, native
 from cdrctl.windows import Window
@@ -42,7 +42,7 @@ class Source:
     provider: str
     call: Call
     fetch: Callable[[Window], Iterator[Any]]
-    tell: Log
+    log: Log
     clean: Callable[[str], str] = str
     ahead: Callable[[], timedelta | None] = _no_clock
     account: Account | None = None
@@ -95,7 +95,7 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
     def present() -> datetime:
         return read_at - (source.difference - counted)
 
-    schema = native(call.columns, None, lambda text: source.tell("warning", text), call.expected)
+    schema = native(call.columns, None, lambda text: source.log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
     spell = _csv_lines if in_csv else _json_lines(schema)
 
@@ -109,7 +109,7 @@ def fetched(archive: Archive, source: Source, window: Window, read_at: datetime)
         ]
 
     as_entries = Schema(None, cast("Any", entries))
-    pages = rows(source.fetch(window), call, as_entries, window, tally, source.tell, present=present)
+    pages = rows(source.fetch(window), call, as_entries, window, tally, source.log, present=present)
     found = [cast("Entry", entry) for page in pages for entry in page]
     return Fetched(window, read_at, header_of(archive, call), found, tally)
 

@@ -232,7 +232,7 @@ def sync(
     _run(job, stop)
     if outcome.gone_on:
         count, named = sum(outcome.gone_on.values()), ", ".join(outcome.gone_on)
-        source.tell(
+        source.log(
             "warning",
             f"no longer at the provider, and kept in the archive: {number_of_records(count)} of {named}; "
             "--allow-shrink removes what is gone",
@@ -391,8 +391,8 @@ def _store(job: _Job, day: Day, came: Fetched, there: Before, plan: _Plan) -> No
     if done_with.error:
         outcome.failed[day.name] = done_with.error
         if not tally.gaps and not done_with.gone:  # what these have said already, or will at the end
-            source.tell("warning", f"{day.name}: {done_with.error}")
-    source.tell("day", f"{day.name}: {_words(tally.records, counts)}")
+            source.log("warning", f"{day.name}: {done_with.error}")
+    source.log("day", f"{day.name}: {_words(tally.records, counts)}")
 
 
 def _write_failure(job: _Job, day: Day, plan: _Plan, error: CdrctlError) -> None:
@@ -403,7 +403,7 @@ def _write_failure(job: _Job, day: Day, plan: _Plan, error: CdrctlError) -> None
     failed = Reading(day.window, "failed", job.present(), 0, words)
     readings = added(plan.known.get(day.name, []), failed)
     job.ledger.write(source.profile, source.call.name, day.name, readings, None, job.present())
-    source.tell("warning", f"{day.name} failed: {words}")
+    source.log("warning", f"{day.name} failed: {words}")
 
 
 def _newly_lost(
@@ -422,7 +422,7 @@ def _newly_lost(
             readings = added(known.get(day.isoformat(), []), Reading(part, "failed", None, 0, BEYOND))
             known[day.isoformat()] = readings
             ledger.write(source.profile, source.call.name, day.isoformat(), readings, None, now)
-        source.tell(
+        source.log(
             "warning",
             f"from {rfc3339(window.since)} to {rfc3339(window.until)} the provider keeps no calls any more: "
             "they can no longer be read",
@@ -442,7 +442,7 @@ def _forget_missing_files(job: _Job) -> None:
                 continue
         readings = ledger.readings(filed.profile, filed.call).get(filed.day, [])
         if any(one.state == "done" for one in readings):
-            source.tell("warning", f"{filed.path} is gone: its day is read again")
+            source.log("warning", f"{filed.path} is gone: its day is read again")
             planned = [replace(one, state="planned", read_at=None, records=0) for one in readings]
             ledger.write(filed.profile, filed.call, filed.day, planned, None, job.present())
 
@@ -450,9 +450,9 @@ def _forget_missing_files(job: _Job) -> None:
 def _say_progress(source: Source, outcome: Outcome, number: int, total: int, begun: datetime, now: datetime) -> None:
     if number:
         ends = now + (now - begun) / number * (total - number)
-        source.tell("progress", f"day {number + 1} of {total}, until about {ends:%H:%M} UTC, {outcome.fetched} records")
+        source.log("progress", f"day {number + 1} of {total}, until about {ends:%H:%M} UTC, {outcome.fetched} records")
     else:
-        source.tell("progress", f"day 1 of {total}")
+        source.log("progress", f"day 1 of {total}")
 
 
 def _words(fetched: int, counts: Counts) -> str:

@@ -306,10 +306,10 @@ def _side_by_side(
         part, call = job.part, job.call
         assert part.profile is not None  # noqa: S101 - it was connected
         assert part.provider is not None  # noqa: S101
-        tell = _teller(session, f"{job.name} {call.name}")
+        log = _teller(session, f"{job.name} {call.name}")
         profile, title = part.profile, part.provider.title
         if profile.client is not None:
-            profile.client.tell = tell
+            profile.client.log = log
         options = {**usual_options(session, call), "fields": None}
 
         def fetch(window: windows.Window) -> Iterator[Any]:
@@ -324,7 +324,7 @@ def _side_by_side(
             syncing.sync(
                 archive,
                 book,
-                Source(job.name, part.provider.name, call, fetch, tell, session.voice.clean, ahead, account),
+                Source(job.name, part.provider.name, call, fetch, log, session.voice.clean, ahead, account),
                 now,
                 since=since,
                 lookback=lookback,
@@ -363,7 +363,7 @@ def _teller(session: Session, about: str) -> Callable[[str, str], None]:
     """Return how a job says things: each line begins with what it is of; on a terminal a day is no line of its own."""
     said: set[str] = set()
 
-    def tell(level: str, text: str) -> None:
+    def log(level: str, text: str) -> None:
         if level in {"note", "warning"}:
             if text in said:  # as it may be for every day
                 return
@@ -372,7 +372,7 @@ def _teller(session: Session, about: str) -> Callable[[str, str], None]:
             level = "debug" if session.world.stderr_is_terminal else "result"
         session.voice.log(level, f"{about}: {text}")
 
-    return tell
+    return log
 
 
 def _facts(outcomes: Sequence[Outcome]) -> dict[str, int]:

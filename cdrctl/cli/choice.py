@@ -13,7 +13,7 @@ from cdrctl.records import EXTRA, KEY_COLUMN, RecordBatch, Schema
 
 if TYPE_CHECKING:
     from cdrctl.conditions import Condition
-    from cdrctl.export import Tally, Log
+    from cdrctl.export import Log, Tally
     from cdrctl.fetchers import Call, Provider
     from cdrctl.sorting import Order
 
@@ -66,13 +66,13 @@ class Choice:
 
             sorting.key_of_rows(self.orders, schema.columns)
 
-    def note_never_given(self, asked: Sequence[tuple[Provider, Call]], tell: Log) -> None:
+    def note_never_given(self, asked: Sequence[tuple[Provider, Call]], log: Log) -> None:
         """Note what the condition looks for in common CDRs if none of the calls that are asked can give it."""
         if self.condition is not None:
             from cdrctl.cli.outcomes import never_given
 
             if note := never_given(self.condition, asked):
-                tell("note", note)
+                log("note", note)
 
     def keep(
         self, schema: Schema, *, zone: tzinfo, now: datetime, warn: Callable[[str], None]
@@ -105,7 +105,7 @@ class Choice:
         return kept
 
     def arranged(
-        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Log
+        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, log: Log
     ) -> Iterable[Sequence[Any]]:
         """Return pages in the order asked for, with no other fields than are written.
 
@@ -113,15 +113,15 @@ class Choice:
             UsageError: A field to sort by is no column.
         """
         if self.orders:
-            pages = self._in_order(pages, schema, tally, tell)
+            pages = self._in_order(pages, schema, tally, log)
         if schema.columns is None and (self.orders or self.condition is not None or self.unseen):
-            return self._said_of(pages, tally, tell)
+            return self._said_of(pages, tally, log)
         if schema.columns is not None and len(schema.columns) > (count := self._written(schema)):
             return _cut(pages, count)
         return pages
 
     def _in_order(
-        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, tell: Log
+        self, pages: Iterable[Sequence[Any]], schema: Schema, tally: Tally, log: Log
     ) -> Iterator[Sequence[Any]]:
         from cdrctl import sorting
 
@@ -142,7 +142,7 @@ class Choice:
                 written += len(page)
                 yield page
             if self.limit is not None and tally.records > written:
-                tell("note", f"the first {written} of {tally.records} records in this order, as --limit says")
+                log("note", f"the first {written} of {tally.records} records in this order, as --limit says")
             tally.records = written
 
         return sorted_pages()
@@ -154,14 +154,14 @@ class Choice:
 
             self.unseen.difference_update([name for name in self.unseen if reach(record, name) is not None])
 
-    def _said_of(self, pages: Iterable[Sequence[Any]], tally: Tally, tell: Log) -> Iterator[Sequence[Any]]:
+    def _said_of(self, pages: Iterable[Sequence[Any]], tally: Tally, log: Log) -> Iterator[Sequence[Any]]:
         for page in pages:
             if self.unseen:
                 for record in page:
                     self._look(record)
             yield page
         for name in sorted(self.unseen) if tally.records or tally.left_out else ():
-            tell("warning", f"no record that came has {name!r}: raw records have the provider's own fields")
+            log("warning", f"no record that came has {name!r}: raw records have the provider's own fields")
 
     def written(self, schema: Schema) -> Schema:
         """Return a schema of what is written."""

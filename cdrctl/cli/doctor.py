@@ -523,7 +523,8 @@ def lacks(provider: Provider, settings: Settings) -> str | None:
     if not all(missing):
         return None
     fewest = min(
-        zip(missing, provider.auth_methods.values(), strict=True), key=lambda pair: (len(pair[0]) == len(pair[1]), len(pair[0]))
+        zip(missing, provider.auth_methods.values(), strict=True),
+        key=lambda pair: (len(pair[0]) == len(pair[1]), len(pair[0])),
     )
     if len(fewest[0]) < len(fewest[1]):
         return " and ".join(fewest[0])
@@ -628,14 +629,14 @@ def _hurried(clock: Clock) -> Clock:
 def _asked(provider: Provider, settings: Settings, client: Client) -> Iterator[Finding]:
     """Yield what one small request shows, with its sign-in: it is asked once, and not again where it fails."""
     told: list[tuple[str, str]] = []
-    tell = client.tell
+    log = client.log
 
     def hear(level: Level, text: str) -> None:
         told.append((level, text))
         if level in {"debug", "wait"}:
-            tell(level, text)
+            log(level, text)
 
-    client.tell = hear
+    client.log = hear
     client.tries = 1
     error: CdrctlError | None = None
     found = ""

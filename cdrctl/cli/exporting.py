@@ -139,8 +139,8 @@ def export_call(
             warn=lambda text: session.voice.log("warning", text),
         )
         tally = Tally()
-        tell = session.voice.log
-        keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
+        log = session.voice.log
+        keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: log("warning", text))
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
         with data(session, shared, form) as out:
             pages = rows(
@@ -149,15 +149,15 @@ def export_call(
                 schema,
                 window,
                 tally,
-                tell,
+                log,
                 chosen.stops_at,
                 save=lambda file: _save(session, file, target),
                 keep=keep,
-                moved=progress(tally, window, profile.client, the_clock(session), tell),
+                moved=progress(tally, window, profile.client, the_clock(session), log),
                 present=presently(session, profile),
             )
             with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
-                arranged = kept.arranged(pages, schema, tally, tell)
+                arranged = kept.arranged(pages, schema, tally, log)
                 written = kept.written(schema)
                 if local_times:
                     arranged = writers.localized(form, arranged, written, zone)
@@ -178,9 +178,9 @@ def dry_run(
 
     Each is answered with nothing: what is asked only of answers with records in them is not among them.
     """
-    tell = session.voice.log
+    log = session.voice.log
     if call.offline:
-        tell("note", f"cdrctl {provider.name} {call.name} asks nobody")
+        log("note", f"cdrctl {provider.name} {call.name} asks nobody")
         return
     with output(None, standard_output(session, None)) as out:
 
@@ -191,17 +191,17 @@ def dry_run(
         with connected(session, provider, name, profile, dry_run=put) as opened:
             assert opened.client is not None  # noqa: S101 - connected() has one
             if in_clear(opened.client.base_url):
-                tell("warning", IN_CLEAR)
+                log("warning", IN_CLEAR)
             zone = zone or windows.zone((opened.settings and opened.settings.timezone) or "UTC")
             try:
                 _, pieces = fetched(session, provider, call, opened, shared, zone, options)
                 for piece in pieces:
                     if isinstance(piece, Note) and not opened.client.requests:  # later ones are of no real answer
-                        tell("note", piece.text)
+                        log("note", piece.text)
             except CdrctlError as error:
                 if isinstance(error, UsageError) or not opened.client.requests:
                     raise
-    tell(
+    log(
         "note",
         f"{opened.name} ({provider.name}): nothing was sent; what else is asked depends on the answers: pages that "
         "follow, for example",
@@ -456,7 +456,9 @@ def say_aside(session: Session, target: str | None) -> None:
     """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
     to_stdout = target in {None, "-"}
     # What reads a pipe may write to the same terminal, where a line of progress would stand in its way.
-    session.voice.data_elsewhere = not to_stdout or not (session.world.stdout_is_terminal or session.world.stdout_is_pipe)
+    session.voice.data_elsewhere = not to_stdout or not (
+        session.world.stdout_is_terminal or session.world.stdout_is_pipe
+    )
     left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
     session.voice.left_behind = f"{left}: run it again"
 
@@ -803,7 +805,7 @@ def _client(
         provider,
         settings,
         clock=clock,
-        tell=session.voice.log,
+        log=session.voice.log,
         conceal=session.voice.conceal,
         shelf=shelf,
         rate_store=rate_store,
@@ -819,7 +821,8 @@ def _check_ways(provider: Provider, profile: Any, settings: Settings) -> None:
     from cdrctl.profiles import environment_name
 
     missing = {
-        way: [name for name in names if not str(getattr(settings, name) or "")] for way, names in provider.auth_methods.items()
+        way: [name for name in names if not str(getattr(settings, name) or "")]
+        for way, names in provider.auth_methods.items()
     }
     if any(not names for names in missing.values()):
         return

@@ -323,7 +323,9 @@ def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way
     for name, described in fields.items():
         if described.is_required() and not have(name):
             settings[name] = asked(opened, f"{name} ({described.description})")
-    names = _way(opened, provider, way, {name for ways in provider.auth_methods.values() for name in ways if have(name)})
+    names = _way(
+        opened, provider, way, {name for ways in provider.auth_methods.values() for name in ways if have(name)}
+    )
     for name in names:
         if not have(name):
             settings[name] = asked(opened, f"{name} ({fields[name].description})", secret=name in secrets)

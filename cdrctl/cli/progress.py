@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
-    from cdrctl.export import Tally, Log
+    from cdrctl.export import Log, Tally
     from cdrctl.http import Client, Clock
     from cdrctl.records import Checkpoint
 
@@ -21,7 +21,7 @@ WORTH_SAYING = 5.0
 
 
 def progress(
-    tally: Tally, window: Window | None, client: Client | None, clock: Clock, tell: Log
+    tally: Tally, window: Window | None, client: Client | None, clock: Clock, log: Log
 ) -> Callable[[Checkpoint | None], None]:
     """Return what is called whenever the tally has changed, and tells how far the export is.
 
@@ -41,12 +41,12 @@ def progress(
             rest = (1 - share) / share if share else 0
             ends = now + max((now - started) * rest, client.least(rest) if client is not None else 0)
             counts = f"{_some(tally.records - records, 'record')}, {_some(tally.pages - pages, 'page')}"
-            tell("window", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
+            log("window", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
             records, pages = tally.records, tally.pages
         elif now - shown < SHOWN_EVERY:
             return
         shown = now
-        tell("progress", ", ".join([*_said(tally), *_left(share, ends - now)]))
+        log("progress", ", ".join([*_said(tally), *_left(share, ends - now)]))
 
     return moved
 

@@ -317,12 +317,12 @@ def _rows_of(
     call = provider.calls[0]
     assert call.common is not None  # noqa: S101 - a provider's main call has calls in it
 
-    def tell(level: str, text: str) -> None:
+    def log(level: str, text: str) -> None:
         if level != "progress":
             session.voice.log(level, f"{part.title}: {text}")
 
     if profile.client is not None:
-        profile.client.tell = tell
+        profile.client.log = log
     zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
     options = {**usual_options(session, call), "strict": given["strict"]}
     window, pieces = fetched(session, provider, call, profile, given, zone, options, told=True)
@@ -330,19 +330,17 @@ def _rows_of(
         call.columns,
         call.common,
         chosen.needed,
-        drift(session, given, f"{provider.name} {call.name}")
-        if given["strict"]
-        else lambda text: tell("warning", text),
+        drift(session, given, f"{provider.name} {call.name}") if given["strict"] else lambda text: log("warning", text),
         provider=provider.name,
         profile=profile.name,
         known=call.expected,
     )
     if database:
         schema = with_record_key(schema, provider, call, profile.name)
-    keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: tell("warning", text))
+    keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: log("warning", text))
     present = presently(session, profile)
     yield from rows(  # type: ignore[misc]
-        pieces, call, schema, window, part.tally, tell, chosen.stops_at, keep=keep, present=present
+        pieces, call, schema, window, part.tally, log, chosen.stops_at, keep=keep, present=present
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cdrctl import PROVIDERS
 from cdrctl.errors import CdrctlError, ConfigurationError, near
 from cdrctl.placeholders import FIRST_YEAR
-from cdrctl.records import NOTHING_EXPECTED, Column, Event, KeyFields, Expected, Record, Value, key_columns
+from cdrctl.records import NOTHING_EXPECTED, Column, Event, Expected, KeyFields, Record, Value, key_columns
 from cdrctl.seen import Span
 from cdrctl.windows import Window
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
     from cdrctl.fetchers.settings import Settings
-    from cdrctl.http import Answer, Client, Clock, RateStore, Request, RetryPolicy, Log, Token, TokenStore
+    from cdrctl.http import Answer, Client, Clock, Log, RateStore, Request, RetryPolicy, Token, TokenStore
     from cdrctl.http.oauth import Attempt
 
 
@@ -306,7 +306,7 @@ def connect(
     settings: Settings,
     *,
     clock: Clock,
-    tell: Log,
+    log: Log,
     conceal: Callable[[Sequence[str]], None],
     shelf: TokenStore | None = None,
     rate_store: RateStore | None = None,
@@ -333,7 +333,7 @@ def connect(
         shelf=shelf,
         rate_store=rate_store,
         clock=clock,
-        tell=tell,
+        log=log,
         conceal=conceal,
         transport=transport,
     )

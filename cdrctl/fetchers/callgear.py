@@ -67,9 +67,9 @@ from cdrctl.records import (
     Checkpoint,
     Column,
     Event,
+    Expected,
     Gap,
     Kind,
-    Expected,
     Note,
     Page,
     Record,
@@ -264,7 +264,7 @@ class Account:
         version = metadata.get("api_version")
         if isinstance(version, dict) and version.get("current_version_deprecated") is True and not self.old:
             self.old = True
-            self.client.tell(
+            self.client.log(
                 "warning",
                 f"this version of {TITLE}'s API will be switched off; the newest is {version.get('latest_version')}: "
                 "look for a newer cdrctl, and set base_url to it",
@@ -352,7 +352,7 @@ class Report:
         """Warn, once, that the totals of this listing are wrong."""
         if not self.doubted:
             self.doubted = True
-            self.account.client.tell(
+            self.account.client.log(
                 "warning",
                 f"the totals that {TITLE} sends with {self.method} are wrong and cannot be relied upon: pages are read "
                 "until an empty one comes",
@@ -405,7 +405,7 @@ class Report:
             refused = sorted(doubtful, key=lambda name: name not in _MOST_DOUBTFUL)[:1]
             self.fields = [name for name in self.fields if name not in refused] if refused else ()
         what = ", ".join(refused) or "these fields"
-        self.account.client.tell("note", f"{TITLE} does not know {what} here: left out")
+        self.account.client.log("note", f"{TITLE} does not know {what} here: left out")
         return True
 
 
@@ -820,7 +820,7 @@ def _reading(
                 "run it again; if it stays, ask for a window that ends earlier",
             )
             return True
-        report.account.client.tell("note", f"what {TITLE} has for {name} changed while it was read: reading it again")
+        report.account.client.log("note", f"what {TITLE} has for {name} changed while it was read: reading it again")
     return True
 
 
@@ -1361,7 +1361,7 @@ def check(client: Client, settings: CallGearSettings) -> str:
     records, total = report.page(span_of(Window(until - DAY, until), report.zone), 0, listed=False)
     names = new_fields(records, LEG_COLUMNS)
     if names:
-        client.tell("warning", new_fields_warning(TITLE, "legs", names))
+        client.log("warning", new_fields_warning(TITLE, "legs", names))
     if total is None or total < len(records):
         found = "legs" if records else "no legs"
     else:
@@ -1879,8 +1879,8 @@ PROVIDER = Provider(
             _NEEDS,
         ),
     },
-    admits=_ADMITS,
-    keeps="no limit is published",
+    allow_list_hint=_ADMITS,
+    retention_note="no limit is published",
     calls=(
         Call(
             name="legs",

@@ -59,8 +59,8 @@ from cdrctl.records import (
     Checkpoint,
     Column,
     Event,
-    Gap,
     Expected,
+    Gap,
     Note,
     Page,
     Record,
@@ -202,7 +202,7 @@ class Listing:
             if counted > len(rows) and not self.miscounted:
                 self.miscounted = True
                 if self.once(f"miscounted {self.path}"):
-                    self.client.tell("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
+                    self.client.log("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
         self.doubted = self.doubted or _doubts_lengths(self.client, rows, self.once)
         return Page([row for row in rows if self.keep(row, self.context)], self.context)
 
@@ -211,7 +211,7 @@ def _doubts_lengths(client: Client, legs: Sequence[Record], once: Once = always)
     """Return whether a leg has a length that cannot be, having warned of it, once for all parts of a window."""
     wrong = next((leg for leg in legs if impossible(_seconds(leg))), None)
     if wrong is not None and once("impossible length"):
-        client.tell(
+        client.log(
             "warning",
             f"{TITLE} has legs of an impossible length, such as {_seconds(wrong)} s of {pick(wrong, 'id')}: each is "
             "taken to have started when it ended, and has no length in the common schema",
@@ -466,7 +466,7 @@ def _wait_for_server(listing: Listing, ranges: Sequence[tuple[int, int]], error:
         if not passes or patience is None or error.wait is not None or not may_wait:
             raise error
         if not waited and listing.once(f"waiting {listing.path}"):
-            listing.client.tell(
+            listing.client.log(
                 "note", f"{TITLE} can read nothing here now; it may be building its views, which takes some minutes"
             )
         waited = True
@@ -1568,7 +1568,7 @@ PROVIDER = Provider(
             _NEEDS,
         ),
     },
-    keeps="no limit is published; an operator may delete old months, and then there are no calls and no error",
+    retention_note="no limit is published; an operator may delete old months, and then there are no calls and no error",
     calls=(
         Call(
             name="cdrs",

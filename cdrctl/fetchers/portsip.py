@@ -68,10 +68,10 @@ from cdrctl.records import (
     Checkpoint,
     Column,
     Event,
+    Expected,
     File,
     Gap,
     KeyFields,
-    Expected,
     Note,
     Page,
     Record,
@@ -317,7 +317,7 @@ def _stretch(listing: Listing, window: Window) -> Iterator[Event]:
             if halves is None:
                 yield Gap(f"{TITLE} fails on the calls from {name}: {error.message}", error.said or error.hint)
                 continue
-            listing.client.tell("note", f"{TITLE} fails on {name}: asking for it in halves")
+            listing.client.log("note", f"{TITLE} fails on {name}: asking for it in halves")
             listing.tries = 2
             left.extend(reversed(halves))
 
@@ -420,7 +420,7 @@ def _reading(listing: Listing, window: Window | None) -> Iterator[Event]:
             return
         if not helped:
             break
-        listing.client.tell("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
+        listing.client.log("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
     count, came = reading.announced, came or DuplicateFilter()
     if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
         yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")

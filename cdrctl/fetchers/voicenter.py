@@ -76,8 +76,8 @@ from cdrctl.records import (
     Checkpoint,
     Column,
     Event,
-    Gap,
     Expected,
+    Gap,
     Note,
     Page,
     Record,
@@ -392,7 +392,7 @@ class Way:
             raise
         starts = [at for at in map(self.start, reply.records) if at is not None]
         if starts and not any(self._touches(since, until, record) for record in reply.records):
-            self.client.tell(  # it may be an answer that a cache in between has kept: nothing else would show it
+            self.client.log(  # it may be an answer that a cache in between has kept: nothing else would show it
                 "warning",
                 f"{TITLE} was asked for {rfc3339(since)} to {rfc3339(until)} and answered with nothing but calls from "
                 f"{rfc3339(min(starts))} to {rfc3339(max(starts))}",
@@ -448,7 +448,7 @@ class Way:
                 continue
             if first is not None and self.once("fields"):
                 missing = ", ".join(name for name in FIELDS[0] if name not in self.fields[0])
-                self.client.tell("note", f"{TITLE} does not know all fields here: asking without {missing}")
+                self.client.log("note", f"{TITLE} does not know all fields here: asking without {missing}")
             self.proven = True
             return answer
 
@@ -870,7 +870,7 @@ def read_reply(answer: Answer, client: Client) -> Reply:
     records = check_records(held[0] if held else None, "CDR_LIST", TITLE)
     if returned is not None and returned != len(records):
         level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
-        client.tell(level, f"{TITLE} counts {returned} records in an answer that holds {len(records)}")
+        client.log(level, f"{TITLE} counts {returned} records in an answer that holds {len(records)}")
     short = hits is not None and returned is not None and returned < hits
     return Reply(records, short or len(records) >= MOST_RECORDS)
 
@@ -928,7 +928,7 @@ def check(client: Client, settings: VoicenterSettings) -> str:
         reply = Reply([], full=True)
     names = new_fields(reply.records, COLUMNS)
     if names:
-        client.tell("warning", new_fields_warning(TITLE, "cdrs", names))
+        client.log("warning", new_fields_warning(TITLE, "cdrs", names))
     records = f"more than {MOST_RECORDS} records" if reply.full else number_of_records(len(reply.records))
     return f"signed in; {records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
@@ -1548,11 +1548,11 @@ PROVIDER = Provider(
                     default="24h",
                 ),
             ),
-            shown=(
+            table_columns=(
                 *("date", "caller_number", "target_number", "duration", "dial_status", "type"),
                 *("representative_name", "queue_name", "price", "ring_time", "did", "department_name"),
             ),
-            ending=("dial_status", "dial_status2"),
+            outcome_columns=("dial_status", "dial_status2"),
             examples=(
                 "cdrctl voicenter cdrs -p sandbox --since yesterday --until today --schema common -o calls.csv",
                 "cdrctl voicenter cdrs -p sandbox --since 24h --extension SIPSIP7 | jq -s 'map(.duration) | add'",

@@ -51,9 +51,9 @@ from cdrctl.records import (
     Checkpoint,
     Column,
     Event,
+    Expected,
     Gap,
     KeyFields,
-    Expected,
     Note,
     Page,
     Record,
@@ -357,7 +357,7 @@ class Way:
             raise wrong
         self._may_move = False
         self.url = urlsplit(self.url)._replace(scheme="https", netloc=wrong.host).geturl()
-        client.tell("note", f"your organisation's records are at {wrong.host}: set base_url to {self.url}")
+        client.log("note", f"your organisation's records are at {wrong.host}: set base_url to {self.url}")
 
 
 def _window(history: History, client: Client, way: Way, asked: Window, locations: str) -> Iterator[Event]:
@@ -388,7 +388,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
             passing = isinstance(error, TemporaryError) and error.wait is None  # else Webex said when to come back
             if passing and error.status == 504 and way.size > SMALLEST_PAGE:
                 way.size = max(SMALLEST_PAGE, way.size // 2)
-                client.tell("note", f"{TITLE} takes too long: asking for {way.size} records at a time")
+                client.log("note", f"{TITLE} takes too long: asking for {way.size} records at a time")
                 continue
             if not (again and pages and (passing or error.status in _ENDED_LINK)):
                 raise (_refused(history, asked, error, client) if error.status == 400 else error) from None
@@ -402,7 +402,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 )
                 return
         again = False
-        client.tell("note", f"asking for {name} again")
+        client.log("note", f"asking for {name} again")
 
 
 _ENDED_LINK = frozenset({400, 404, 410})

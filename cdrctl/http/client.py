@@ -186,7 +186,7 @@ class Client:
         shelf: TokenStore | None = None,
         rate_store: RateStore | None = None,
         clock: Clock | None = None,
-        tell: Log = _silent,
+        log: Log = _silent,
         conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
         jitter: Callable[[], float] = random.random,
         transport: httpx.BaseTransport | None = None,
@@ -195,7 +195,7 @@ class Client:
         self.base_url = base_url.rstrip("/")
         self.kinds: Counter[str] = Counter()  # how many requests of each kind were sent
         self.clock = clock or Clock()
-        self.tell = tell
+        self.log = log
         self._manners = retry_policy
         self._sign_in = sign_in
         self._explain = explain
@@ -213,7 +213,7 @@ class Client:
         self._answered = False  # whether an answer ever came: then the address is right, and a lost connection returns
         self.ahead: timedelta | None = None  # how far our clock is ahead of the provider's, once that is known
         self._pace = RateLimiter(
-            retry_policy.budgets, requests_per_minute, self.clock, rate_store, lambda text: self.tell("debug", text)
+            retry_policy.budgets, requests_per_minute, self.clock, rate_store, lambda text: self.log("debug", text)
         )
         self._token: Token | None = None
         self._renew_at: datetime | None = None
@@ -240,7 +240,7 @@ class Client:
     def close(self) -> None:
         """Close the connections; what other threads still ask or say ends here, and their turns are given back."""
         self._closed = True
-        self.tell = _silent
+        self.log = _silent
         self._pace.give_back()
         self._pool.close()
 
@@ -313,7 +313,7 @@ class Client:
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait, having said why."""
-        self.tell("wait", f"waiting {seconds:.0f} s{self._until(seconds)}: {why}")
+        self.log("wait", f"waiting {seconds:.0f} s{self._until(seconds)}: {why}")
         self.clock.sleep(seconds)
 
     def _signed(self, ask: Request, token: Token) -> Request:
@@ -423,7 +423,7 @@ class Client:
             raise postponed(error, asked, self.clock.now(), patience) if asked else exhausted(error, patience)
         wait = patience.wait(asked, self._jitter())
         left = span(timedelta(seconds=patience.left))
-        self.tell("note", f"{error.message}; trying again in {wait:.0f} s{self._until(wait)}, for up to {left}")
+        self.log("note", f"{error.message}; trying again in {wait:.0f} s{self._until(wait)}, for up to {left}")
         patience.spent += wait
         self.clock.sleep(wait)
 
@@ -449,7 +449,7 @@ class Client:
                 error: CdrctlError = self._not_reached(broken)
             else:
                 self._answered = True
-                self.tell("debug", f"{ask.method} {answer.url} -> {answer.status}")
+                self.log("debug", f"{ask.method} {answer.url} -> {answer.status}")
                 self._compare_clocks(answer, sent)
                 fault = self._fault(ask, answer)
                 if fault is None:
@@ -483,7 +483,7 @@ class Client:
             if not self._closed:
                 if turn.wait >= 1:
                     ends = self._until(turn.wait)
-                    self.tell("wait", f"waiting {turn.wait:.0f} s{ends}: that is as fast as {self.title} may be asked")
+                    self.log("wait", f"waiting {turn.wait:.0f} s{ends}: that is as fast as {self.title} may be asked")
                 if turn.wait > 0:
                     self.clock.sleep(turn.wait)
         except BaseException:
@@ -541,7 +541,7 @@ class Client:
             self.ahead = max(sent - theirs, timedelta(0)) + min(self.clock.now() - theirs, timedelta(0))
         if abs(self.ahead) >= CLOCKS_MAY_DIFFER:
             side = "ahead of" if self.ahead > timedelta(0) else "behind"
-            self.tell(
+            self.log(
                 "warning",
                 f"this machine's clock is {span(abs(self.ahead))} {side} {self.title}'s, whose answer says "
                 f"{theirs.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: now, today and 24h are counted from the wrong instant",

@@ -146,7 +146,7 @@ class RateLimiter:
         requests_per_minute: float | None,
         clock: Clock,
         shelf: RateStore | None = None,
-        tell: Callable[[str], None] = lambda _text: None,
+        log: Callable[[str], None] = lambda _text: None,
     ) -> None:
         paced = dict(budgets).items() if requests_per_minute != 0 else ()
         self._spans = [(kind, budget.requests, _microseconds(budget.seconds)) for kind, budget in paced]
@@ -155,7 +155,7 @@ class RateLimiter:
         self._longest = max((span for _, _, span in self._spans), default=0)
         self._clock = clock
         self._shelf = shelf
-        self._tell = tell
+        self._tell = log
         self._alone = False
         self._own: Sent = {}
         self._lock = threading.Lock()

@@ -43,8 +43,8 @@ class DryRun:
         nothing: What the provider answers where there is nothing.
     """
 
-    def __init__(self, tell: Callable[[str], None], nothing: Nothing) -> None:
-        self._tell = tell
+    def __init__(self, log: Callable[[str], None], nothing: Nothing) -> None:
+        self._tell = log
         self._nothing = nothing
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -89,8 +89,8 @@ class Bench:
 
     def sync(self, **how: Any) -> Outcome:
         self.asked.clear()
-        tell = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731
-        source = Source("acme", "test", self.call, self.fetch, tell, str, lambda: self.ahead, self.account)
+        log = lambda level, text: self.said.append(f"{level}: {text}")  # noqa: E731
+        source = Source("acme", "test", self.call, self.fetch, log, str, lambda: self.ahead, self.account)
         return sync(self.archive, self.ledger, source, lambda: self.now, **how)
 
     def path(self, day: str) -> Path:

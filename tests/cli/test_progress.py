@@ -50,7 +50,7 @@ class Hands:
         self.told: list[tuple[str, str]] = []
         self.clock = Clock(lambda: NOW, lambda: self.passed, lambda _seconds: None)
 
-    def tell(self, level: str, text: str) -> None:
+    def log(self, level: str, text: str) -> None:
         self.told.append((level, text))
 
     @property
@@ -62,7 +62,7 @@ def webex(clock: Clock) -> Client:
     provider = load("webex")
     with start(now=still_clock().now) as running:
         settings = provider.settings.model_validate({**running.profiles["webex"], "requests_per_minute": None})
-    return connect(provider, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None)
+    return connect(provider, settings, clock=clock, log=lambda _level, _text: None, conceal=lambda _secrets: None)
 
 
 def ten_days() -> tuple[Window, Callable[[int], Checkpoint]]:
@@ -73,7 +73,7 @@ def ten_days() -> tuple[Window, Callable[[int], Checkpoint]]:
 def test_what_is_left_is_said_from_the_speed_so_far() -> None:
     hands, tally = Hands(), Tally()
     window, day = ten_days()
-    moved = progress(tally, window, None, hands.clock, hands.tell)
+    moved = progress(tally, window, None, hands.clock, hands.log)
     tally.records, tally.pages = 5, 1
     moved(None)
     assert hands.last == "5 records, 1 page"
@@ -106,7 +106,7 @@ def test_a_budget_that_was_used_up_quickly_is_not_taken_for_speed() -> None:
     window, day = ten_days()
     client = webex(hands.clock)
     client.kinds.update({"window": 2, "page": 10})
-    moved = progress(tally, window, client, hands.clock, hands.tell)
+    moved = progress(tally, window, client, hands.clock, hands.log)
     hands.passed += 1
     tally.windows, tally.read = 2, timedelta(days=2)
     moved(day(1))
@@ -116,7 +116,7 @@ def test_a_budget_that_was_used_up_quickly_is_not_taken_for_speed() -> None:
 
 def test_no_more_is_said_than_ten_times_a_second() -> None:
     hands, tally = Hands(), Tally()
-    moved = progress(tally, None, None, hands.clock, hands.tell)
+    moved = progress(tally, None, None, hands.clock, hands.log)
     for _ in range(50):
         tally.records += 1
         moved(None)
@@ -127,7 +127,7 @@ def test_no_more_is_said_than_ten_times_a_second() -> None:
 def test_of_several_accounts_no_share_is_said_that_would_be_wrong() -> None:
     hands, tally = Hands(), Tally()
     window, day = ten_days()
-    moved = progress(tally, window, None, hands.clock, hands.tell)
+    moved = progress(tally, window, None, hands.clock, hands.log)
     hands.passed += 60
     tally.windows, tally.read = 11, timedelta(days=11)
     moved(day(0))

@@ -30,7 +30,9 @@ from tests.contract.facts import Facts
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5
 each_way = pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
-KEEPERS = [(provider, way) for provider, way in WAYS if provider.keeps_tokens and "refresh_token" in provider.auth_methods[way]]
+KEEPERS = [
+    (provider, way) for provider, way in WAYS if provider.keeps_tokens and "refresh_token" in provider.auth_methods[way]
+]
 each_keeper = pytest.mark.parametrize(
     ("provider", "way"), KEEPERS, ids=[f"{provider.name}-{way}" for provider, way in KEEPERS]
 )
@@ -164,7 +166,9 @@ def test_a_token_beside_a_way_to_renew_it(provider: Provider, token: str, way: s
     """A profile that has a token and a way to get another goes on when the token ends."""
     with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
         beside = made.sandbox.credentials(provider.name, kind_of(made.sandbox, provider, token))
-        made.sign_in_by(kind_of(made.sandbox, provider, way), **{name: beside[name] for name in provider.auth_methods[token]})
+        made.sign_in_by(
+            kind_of(made.sandbox, provider, way), **{name: beside[name] for name in provider.auth_methods[token]}
+        )
         made.fail("expire", nth=3)
         assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
 

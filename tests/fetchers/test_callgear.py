@@ -164,7 +164,7 @@ class Service:
         self.slept.append(seconds)
         self.now += timedelta(seconds=seconds)
 
-    def tell(self, level: str, text: str) -> None:
+    def log(self, level: str, text: str) -> None:
         if level not in {"debug", "progress"}:
             self.told.append(text)
 
@@ -174,7 +174,7 @@ class Service:
             PROVIDER,
             self.profile,
             clock=clock,
-            tell=self.tell,
+            log=self.log,
             conceal=self.secrets.extend,
             transport=httpx.MockTransport(self),
         )
@@ -205,7 +205,7 @@ class Service:
             raw(),
             window,
             self.tally,
-            self.tell,
+            self.log,
         )
         return [dict(one) for page in pages for one in page]
 

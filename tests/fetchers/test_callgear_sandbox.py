@@ -118,7 +118,7 @@ def world(
             PROVIDER,
             settings,
             clock=clock,
-            tell=lambda level, text: told.append((level, text)),
+            log=lambda level, text: told.append((level, text)),
             conceal=lambda _secrets: None,
         )
         with closing(client):

@@ -120,7 +120,7 @@ def fetched(
         PROVIDER,
         made,
         clock=clock.clock,
-        tell=lambda _level, text: seen.told.append(text),
+        log=lambda _level, text: seen.told.append(text),
         conceal=conceal,
         transport=transport,
     )

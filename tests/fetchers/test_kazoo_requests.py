@@ -685,7 +685,7 @@ def test_a_check_says_what_it_found() -> None:
         PROVIDER,
         settings,
         clock=clock.clock,
-        tell=lambda _level, _text: None,
+        log=lambda _level, _text: None,
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(server),
     )

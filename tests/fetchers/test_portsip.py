@@ -173,7 +173,7 @@ def fetched(
         PROVIDER,
         made,
         clock=clock.clock,
-        tell=lambda _level, text: seen.told.append(text),
+        log=lambda _level, text: seen.told.append(text),
         conceal=seen.secrets.extend,
         transport=transport,
     )
@@ -181,12 +181,12 @@ def fetched(
     def save(file: File) -> None:
         seen.files.append((file.name, b"".join(file.content)))
 
-    def tell(_level: str, text: str) -> None:
+    def log(_level: str, text: str) -> None:
         seen.told.append(text)
 
     with closing(client):
         pieces = known.fetch(client, made, span, {**defaults(known), **options})
-        for rows in export.rows(pieces, known, keeping(), span, tally, tell, save=save):
+        for rows in export.rows(pieces, known, keeping(), span, tally, log, save=save):
             for kept in rows:
                 assert isinstance(kept, dict)
                 seen.rows.append(kept["row"])

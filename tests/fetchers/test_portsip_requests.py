@@ -837,7 +837,7 @@ def test_check() -> None:
         PROVIDER,
         made,
         clock=FakeClock().clock,
-        tell=lambda _level, _text: None,
+        log=lambda _level, _text: None,
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(server),
     )

@@ -105,7 +105,7 @@ class Voicenter:
             PROVIDER,
             self.settings,
             clock=Clock(now=lambda: self.now, monotonic=self.seconds, sleep=self.sleep),
-            tell=lambda level, text: self.told.append((level, text)),
+            log=lambda level, text: self.told.append((level, text)),
             conceal=lambda _secrets: None,
             transport=httpx.MockTransport(self),
         )

@@ -83,7 +83,7 @@ def world(
             PROVIDER,
             settings,
             clock=clock,
-            tell=lambda _level, text: told.append(text),
+            log=lambda _level, text: told.append(text),
             conceal=lambda _secrets: None,
         )
         with closing(client):

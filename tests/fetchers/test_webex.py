@@ -123,7 +123,7 @@ class Webex:
             PROVIDER,
             self.settings,
             clock=clock,
-            tell=lambda level, text: self.told.append((level, text)),
+            log=lambda level, text: self.told.append((level, text)),
             conceal=lambda _secrets: None,
             shelf=shelf,
             transport=httpx.MockTransport(self),

@@ -70,9 +70,7 @@ def world(
         settings = WebexSettings.model_validate(
             sandbox.credentials("webex", kind) | ({"requests_per_minute": None} if paced else {})
         )
-        client = connect(
-            PROVIDER, settings, clock=clock, tell=lambda _level, _text: None, conceal=lambda _secrets: None
-        )
+        client = connect(PROVIDER, settings, clock=clock, log=lambda _level, _text: None, conceal=lambda _secrets: None)
         with closing(client):
             yield Process(sandbox, settings, client)
 

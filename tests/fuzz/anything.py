@@ -288,7 +288,7 @@ def run(
         provider,
         settings,
         clock=HandClock(NOW).plain(),
-        tell=lambda _level, text: outcome.said.append(text),
+        log=lambda _level, text: outcome.said.append(text),
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(giving),
     )

@@ -37,7 +37,7 @@ def test_a_clock_that_is_wrong_is_said_once(off: timedelta, words: str | None) -
     """Every request has an answer with that date; the first one is enough."""
     told: list[tuple[str, str]] = []
     transport, _ = answering(dated(http_date(NOON - off)))
-    acme = client(transport=transport, tell=lambda level, text: told.append((level, text)))
+    acme = client(transport=transport, log=lambda level, text: told.append((level, text)))
     for _ in range(3):
         acme.get("/x")
     assert acme.ahead == off
@@ -62,7 +62,7 @@ def test_a_clock_that_is_wrong_is_said_once(off: timedelta, words: str | None) -
 def test_what_says_nothing_of_the_time_is_not_believed(answer: httpx.Response) -> None:
     told: list[str] = []
     transport, _ = answering(answer)
-    acme = client(transport=transport, tell=lambda level, text: told.append(text) if level == "warning" else None)
+    acme = client(transport=transport, log=lambda level, text: told.append(text) if level == "warning" else None)
     acme.get("/x")
     assert acme.ahead is None
     assert told == []
@@ -81,7 +81,7 @@ def test_a_slow_answer_is_no_wrong_clock() -> None:
     acme = client(
         hands=hands,
         transport=httpx.MockTransport(slow),
-        tell=lambda level, text: told.append(text) if level == "warning" else None,
+        log=lambda level, text: told.append(text) if level == "warning" else None,
     )
     acme.get("/x")
     assert acme.ahead == timedelta(0)

@@ -139,7 +139,7 @@ def test_tries_are_paced_too() -> None:
         hands=hands,
         transport=transport,
         retry_policy=RetryPolicy(budgets={"page": RateLimit(1, 61)}),
-        tell=lambda level, text: told.append((level, text)),
+        log=lambda level, text: told.append((level, text)),
     )
     acme.get("/x")
     assert hands.waits == [1.0, 60.0]

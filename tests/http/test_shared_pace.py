@@ -383,7 +383,7 @@ def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
         hands=hands,
         retry_policy=RetryPolicy(ONE_A_MINUTE),
         rate_store=at,
-        tell=lambda level, text: said.append((level, text)),
+        log=lambda level, text: said.append((level, text)),
         transport=transport,
     )
     for _ in range(3):

@@ -133,7 +133,9 @@ def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -
 def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
     transport, asked = answering(httpx.Response(200, json={}))
     host = Host(tmp_path)
-    acme = client(retry_policy=RetryPolicy(ONE_A_MINUTE), clock=host.clock, rate_store=shelf(tmp_path), transport=transport)
+    acme = client(
+        retry_policy=RetryPolicy(ONE_A_MINUTE), clock=host.clock, rate_store=shelf(tmp_path), transport=transport
+    )
     acme.get("/x", kind="window")
     acme.close()
     assert len(asked) == 1
@@ -143,11 +145,11 @@ def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
 def test_a_closed_client_asks_and_says_nothing_more() -> None:
     transport, asked = answering(httpx.Response(200, json={}))
     told: list[str] = []
-    acme = client(transport=transport, tell=lambda _level, text: told.append(text))
+    acme = client(transport=transport, log=lambda _level, text: told.append(text))
     acme.close()
     with pytest.raises(ClosedError):
         acme.get("/x")
-    acme.tell("warning", "too late")
+    acme.log("warning", "too late")
     assert asked == []
     assert told == []
 
@@ -274,7 +276,7 @@ def test_a_clock_that_is_wrong_is_said_once_by_many_threads() -> None:
     acme = client(
         transport=httpx.MockTransport(answer),
         clock=Clock(now, lambda: 0.0),
-        tell=lambda level, text: told.append(text) if level == "warning" else None,
+        log=lambda level, text: told.append(text) if level == "warning" else None,
     )
     assert together(lambda: acme.get("/x")) == []
     assert len(told) == 1

@@ -20,7 +20,7 @@ references."""
 def contents_of(records: Sequence[Record]) -> Sequence[int]:
     """Return a 64-bit fingerprint of the content of each record; those of a sheet compare with those of sheets only."""
     if isinstance(records, BatchedPage):
-        return [one for part in records.sheets() for one in contents_of(part)]
+        return [one for part in records.batches() for one in contents_of(part)]
     if not isinstance(records, RecordBatch):
         return [hash(_dumped(sorted(record.items()))) for record in records]
     if records.raws is not None:
@@ -29,14 +29,14 @@ def contents_of(records: Sequence[Record]) -> Sequence[int]:
     columns = [
         column if key in records.texts or None not in column else ["" if value is None else value for value in column]
         for key, column in records.columns.items()
-        if key not in records.further
+        if key not in records.unknown
     ]
     rows = [*zip(*columns, strict=True)]
     try:
         found = [*map(hash, rows)]
     except TypeError:  # lists and objects
         found = [_hash_of(row) for row in rows]
-    if records.further:
+    if records.unknown:
         _add_further(records, found)
     return found
 
@@ -47,10 +47,10 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
     This is for counting how many of the records that a provider announced have come: it costs little on a page whose
     records have not been made yet, and never counts more than there are.
     """
-    sheet = records.marked if isinstance(records, BatchedPage) else records
+    sheet = records.key_columns if isinstance(records, BatchedPage) else records
     if not isinstance(sheet, RecordBatch):
         return contents_of(records)
-    marks = sheet.marks
+    marks = sheet.key_fields
     keys = [*zip(*(sheet.columns[key] for key in (marks.identity, marks.start, *marks.others)), strict=True)]
     try:
         different = len(set(keys)) == len(keys)
@@ -69,7 +69,7 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
 
 def _add_further(sheet: RecordBatch, found: list[int]) -> None:
     """Add the fields that no column names; which of them a sheet knows depends on the records before it."""
-    for key in sheet.further:
+    for key in sheet.unknown:
         for at, value in enumerate(sheet.columns[key]):
             if value is not ABSENT:
                 found[at] ^= hash(_dumped((key, value)))

@@ -167,28 +167,28 @@ class RecordBatch(Sequence[Record]):
     """Records as columns, each as long as there are records.
 
     Args:
-        marks: Which of its columns say what makes a record this record, and when its call started.
+        key_fields: Which of its columns say what makes a record this record, and when its call started.
         columns: By the provider's key. In a column of text nothing is said of fields that were missing: they are empty.
         texts: The keys of columns that hold nothing but text.
-        further: The keys that no column of the call names; a record without one has ABSENT there.
+        unknown: The keys that no column of the call names; a record without one has ABSENT there.
         raws: The records as they came, where those are wanted.
     """
 
-    __slots__ = ("_starts", "columns", "further", "length", "marks", "raws", "texts")
+    __slots__ = ("_starts", "columns", "unknown", "length", "key_fields", "raws", "texts")
 
     def __init__(
         self,
-        marks: KeyFields,
+        key_fields: KeyFields,
         columns: Mapping[str, Sequence[Any]],
         texts: frozenset[str],
-        further: Sequence[str],
+        unknown: Sequence[str],
         length: int,
         raws: Sequence[Buffer] | None = None,
     ) -> None:
-        self.marks = marks
+        self.key_fields = key_fields
         self.columns = columns
         self.texts = texts
-        self.further = further
+        self.unknown = unknown
         self._starts: Sequence[datetime] | None = None
         self.length = length
         self.raws = raws
@@ -217,12 +217,12 @@ class RecordBatch(Sequence[Record]):
         """Return the sheet of the records at these positions."""
         columns = {key: [column[at] for at in positions] for key, column in self.columns.items()}
         raws = [self.raws[at] for at in positions] if self.raws is not None else None
-        return RecordBatch(self.marks, columns, self.texts, self.further, len(positions), raws)
+        return RecordBatch(self.key_fields, columns, self.texts, self.unknown, len(positions), raws)
 
     @property
     def identities(self) -> Sequence[str]:
         """What makes each record this record; never empty."""
-        return self.columns[self.marks.identity]
+        return self.columns[self.key_fields.identity]
 
     @property
     def starts(self) -> Sequence[datetime]:
@@ -232,7 +232,7 @@ class RecordBatch(Sequence[Record]):
             ValueError: Not all of them can be read: each must be looked at.
         """
         if self._starts is None:
-            self._starts = _utc_instants(self.columns[self.marks.start])
+            self._starts = _utc_instants(self.columns[self.key_fields.start])
         return self._starts
 
     def span(self, key: str) -> tuple[datetime, datetime] | None:
@@ -241,26 +241,26 @@ class RecordBatch(Sequence[Record]):
         Raises:
             ValueError: Not all of them can be read: each must be looked at.
         """
-        found = self.starts if key == self.marks.start else _utc_instants([*filter(None, self.columns[key])])
+        found = self.starts if key == self.key_fields.start else _utc_instants([*filter(None, self.columns[key])])
         return (min(found), max(found)) if found else None
 
 
 class BatchedPage(Sequence[Record]):
-    """The records of a large page, which become sheets a few at a time.
+    """The records of a large page, which become batches a few at a time.
 
     Args:
-        marked: What can be had of all of them at a glance: a sheet of nothing but the fields that are marks.
-        sheets: Makes the records, in order: sheets, or plain records where no sheet can be made of them.
+        key_columns: What can be had of all of them at a glance: a sheet of nothing but the fields that are marks.
+        batches: Makes the records, in order: batches, or plain records where no sheet can be made of them.
     """
 
-    __slots__ = ("marked", "sheets")
+    __slots__ = ("key_columns", "batches")
 
-    def __init__(self, marked: RecordBatch, sheets: Callable[[], Iterator[Sequence[Record]]]) -> None:
-        self.marked = marked
-        self.sheets = sheets
+    def __init__(self, key_columns: RecordBatch, batches: Callable[[], Iterator[Sequence[Record]]]) -> None:
+        self.key_columns = key_columns
+        self.batches = batches
 
     def __len__(self) -> int:
-        return len(self.marked)
+        return len(self.key_columns)
 
     @overload
     def __getitem__(self, at: int) -> Record: ...
@@ -272,20 +272,20 @@ class BatchedPage(Sequence[Record]):
         return [*self][at]
 
     def __iter__(self) -> Iterator[Record]:
-        return chain.from_iterable(self.sheets())
+        return chain.from_iterable(self.batches())
 
 
 def key_columns(records: Sequence[Record]) -> RecordBatch | None:
     """Return the marked fields of records as columns, where they can be had without a look at each record."""
     if isinstance(records, BatchedPage):
-        return records.marked
+        return records.key_columns
     return records if isinstance(records, RecordBatch) else None
 
 
 def batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """Yield the records of a page as many at a time as are best read together."""
     if isinstance(records, BatchedPage):
-        yield from records.sheets()
+        yield from records.batches()
     else:
         yield records
 
@@ -897,10 +897,10 @@ def _without(raw: Sequence[str], words: frozenset[str]) -> Sequence[str]:
 
 def _unknown_of(sheet: RecordBatch, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
     """Return for each record of a sheet the fields that no column names, or None."""
-    if not sheet.further:
+    if not sheet.unknown:
         return [None] * len(sheet)
-    named = [key for key in sheet.columns if key not in sheet.further]
-    further = [(key, sheet.columns[key]) for key in sheet.further]
+    named = [key for key in sheet.columns if key not in sheet.unknown]
+    further = [(key, sheet.columns[key]) for key in sheet.unknown]
 
     def unknown(at: int) -> Record | None:
         came = {key: column[at] for key, column in further if column[at] is not ABSENT}

@@ -58,15 +58,15 @@ class _Shape:
 
     Args:
         texts: The keys that have had nothing but text in them.
-        further: The keys that no column names.
+        unknown: The keys that no column names.
         decode: From an array of records to one struct for each.
-        lessons: How often it turned out to be another one.
+        refits: How often it turned out to be another one.
     """
 
     texts: frozenset[str]
-    further: tuple[str, ...]
+    unknown: tuple[str, ...]
     decode: Callable[[Any], list[Any]]
-    lessons: int = 0
+    refits: int = 0
 
 
 class BatchDecoder:
@@ -103,7 +103,7 @@ class BatchDecoder:
 
         None says nothing about the body: it is to be decoded as any other.
         """
-        if self._shape.lessons > MOST_LESSONS:
+        if self._shape.refits > MOST_LESSONS:
             return None
         try:
             return self._opened(body, path)
@@ -203,11 +203,11 @@ class BatchDecoder:
         except msgspec.ValidationError:
             shape = self._shape = self._learnt(shape, array)
             structs = shape.decode(array)
-        columns = self._columns((*self._known, *shape.further), structs)
+        columns = self._columns((*self._known, *shape.unknown), structs)
         for key, values in columns.items():
             if key not in shape.texts and not _CONTAINERS.isdisjoint(map(type, values)) and not shallow([*values]):
                 raise ValueError("deeper than whoever writes it can follow")
-        return RecordBatch(self._marks, columns, shape.texts, shape.further, len(structs))
+        return RecordBatch(self._marks, columns, shape.texts, shape.unknown, len(structs))
 
     def _columns(self, keys: Sequence[str], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
         if not structs:
@@ -222,10 +222,10 @@ class BatchDecoder:
     def _learnt(self, shape: _Shape, array: memoryview | bytes) -> _Shape:
         """Return a shape with room for fields that nobody knew, and for values that are no text."""
         records = _OBJECTS.decode(array)
-        if shape.lessons >= MOST_LESSONS:
-            self._shape = _Shape(shape.texts, shape.further, shape.decode, MOST_LESSONS + 1)
+        if shape.refits >= MOST_LESSONS:
+            self._shape = _Shape(shape.texts, shape.unknown, shape.decode, MOST_LESSONS + 1)
             raise ValueError("no two pages are alike")
-        texts, further = set(shape.texts), [*shape.further]
+        texts, further = set(shape.texts), [*shape.unknown]
         for record in records:
             for key, value in record.items():
                 if key in texts:
@@ -236,7 +236,7 @@ class BatchDecoder:
                         raise ValueError(key)
                     further.append(key)
         decode = _decoder(self._known, frozenset(texts), further)
-        return _Shape(frozenset(texts), tuple(further), decode, shape.lessons + 1)
+        return _Shape(frozenset(texts), tuple(further), decode, shape.refits + 1)
 
 
 def _decoder(

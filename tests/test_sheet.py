@@ -314,7 +314,7 @@ def sheaf_of(text: str | bytes, few: int) -> BatchedPage:
 def test_a_large_page_is_read_a_few_records_at_a_time_and_more_than_once() -> None:
     sheaf = sheaf_of(", ".join(json.dumps(alike(**{"Report ID": f"{at}"})) for at in range(10)), few=3)
     for _ in range(2):
-        parts = [*sheaf.sheets()]
+        parts = [*sheaf.batches()]
         assert all(isinstance(part, RecordBatch) for part in parts)
         assert [len(part) for part in parts] == [4, 3, 3]  # about as many
         assert [one["Report ID"] for part in parts for one in part] == [f"{at}" for at in range(10)]
@@ -332,14 +332,14 @@ def test_a_cut_in_the_wrong_place_loses_nothing(odd: Any) -> None:
 def test_what_no_sheet_can_be_made_of_is_plain_and_the_rest_is_not() -> None:
     records = [json.dumps(alike(**{"Report ID": f"{at}", "User": "x"})) for at in range(6)]
     records[0] = records[0].replace('"x"', "1e999")
-    parts = [*sheaf_of(",".join(records), few=2).sheets()]
+    parts = [*sheaf_of(",".join(records), few=2).batches()]
     assert [type(part) for part in parts] == [list, RecordBatch, RecordBatch]
     assert [one["User"] for part in parts for one in part] == [float("inf"), *"xxxxx"]
 
 
 def test_a_byte_that_is_not_utf_8_costs_no_record_of_a_large_page() -> None:
     records = [b'{"Report ID": "%d"}' % at for at in range(5)]
-    sheets = sheaf_of(b", ".join([*records, b'{"Report ID": "5", "User": "\xff"}']), few=1).sheets()
+    sheets = sheaf_of(b", ".join([*records, b'{"Report ID": "5", "User": "\xff"}']), few=1).batches()
     found = [mended(one, Damage(), raw=False) for part in sheets for one in part]
     assert [one["Report ID"] for one in found] == ["0", "1", "2", "3", "4", "5"]
     assert found[-1]["User"] == "\ufffd"

@@ -16,7 +16,7 @@ from cdrctl.cli.options import TALK, with_fast_values
 from cdrctl.cli.page import helped
 from cdrctl.cli.run import stop_writing
 from cdrctl.cli.signals import INTERRUPTED
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from cdrctl.errors import CdrctlError, OutputError
 
 COMMANDS = {
@@ -176,8 +176,8 @@ def begin(
     where, formats, profiles, environment.
     """
     del version
-    world: Process = ctx.obj[0]
-    ctx.obj = (world, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
+    process: Process = ctx.obj[0]
+    ctx.obj = (process, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
 
 
 @functools.cache
@@ -190,13 +190,13 @@ _Refusal: Any = typer.BadParameter.__bases__[0]
 """What typer raises for a command line that it refuses; it has no public name."""
 
 
-def main(arguments: list[str], world: Process) -> int:
+def main(arguments: list[str], process: Process) -> int:
     """Return the exit code of one command line."""
     code, streams = 0, (sys.stdout, sys.stderr)
     try:
         # Left to itself typer takes a terminal to have fifty columns at least, and exits at what it refuses.
         ended = _whole()(
-            args=arguments, prog_name="cdrctl", obj=(world, {}), standalone_mode=False, terminal_width=world.width
+            args=arguments, prog_name="cdrctl", obj=(process, {}), standalone_mode=False, terminal_width=process.width
         )
         code = ended if isinstance(ended, int) else 0
     except SystemExit as end:
@@ -208,12 +208,12 @@ def main(arguments: list[str], world: Process) -> int:
     except (CdrctlError, _Refusal) as error:
         from cdrctl.cli.refusals import say
 
-        code = say(error, arguments, world)
+        code = say(error, arguments, process)
     if sys.stdout is not streams[0]:  # typer's way to say that the reader of its help has left, which is no error
         sys.stdout, sys.stderr = streams
         stop_writing(sys.stdout)
         code = 0
-    if world.stderr is None:  # nobody reads it, or it has failed: nothing more goes there
+    if process.stderr is None:  # nobody reads it, or it has failed: nothing more goes there
         stop_writing(sys.stderr)
     for stream in streams:
         try:

@@ -229,8 +229,8 @@ def _run(
         windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now(), edge="since")
     parts = selected_parts(session, selection)
     jobs = _jobs(parts, calls)
-    session.voice.data_elsewhere = True
-    session.voice.left_behind = "what was finished stays; run it again to go on"
+    session.reporter.data_elsewhere = True
+    session.reporter.left_behind = "what was finished stays; run it again to go on"
     with ExitStack() as stack:
         with store.told(folder):
             store.check_folder(folder)  # what is refused stays as it was, without a lock in it
@@ -251,7 +251,7 @@ def _run(
         _report(session, job)
     facts = _facts([job.outcome for job in jobs])
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
-    session.voice.summary({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
+    session.reporter.summary({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
     _conclude(session, parts, jobs)
 
 
@@ -324,7 +324,7 @@ def _side_by_side(
             syncing.sync(
                 archive,
                 book,
-                Source(job.name, part.provider.name, call, fetch, log, session.voice.clean, ahead, account),
+                Source(job.name, part.provider.name, call, fetch, log, session.reporter.clean, ahead, account),
                 now,
                 since=since,
                 lookback=lookback,
@@ -369,8 +369,8 @@ def _teller(session: Session, about: str) -> Callable[[str, str], None]:
                 return
             said.add(text)
         if level == "day":
-            level = "debug" if session.world.stderr_is_terminal else "result"
-        session.voice.log(level, f"{about}: {text}")
+            level = "debug" if session.process.stderr_is_terminal else "result"
+        session.reporter.log(level, f"{about}: {text}")
 
     return log
 
@@ -384,7 +384,7 @@ def _report(session: Session, job: Job) -> None:
     facts: dict[str, Any] = _facts([job.outcome])
     if job.outcome.failed:
         facts["failed days"] = len(job.outcome.failed)
-    session.voice.summary(facts, job.about)
+    session.reporter.summary(facts, job.about)
 
 
 def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
@@ -403,7 +403,7 @@ def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> N
         CdrctlError: A profile failed, or the archive is incomplete.
     """
     errors = _errors(parts, jobs)
-    failures.show(session.voice, [*errors.items()], len(parts))
+    failures.show(session.reporter, [*errors.items()], len(parts))
     good = [job for job in jobs if job.error is None]
     failed = [f"{job.name} {day}" for job in good for day in job.outcome.failed if day not in job.outcome.gone_on]
     gone = [f"{job.name} {day} ({count})" for job in good for day, count in job.outcome.gone_on.items()]
@@ -459,7 +459,7 @@ def coverage(
                 f"the archive has no profile {name!r}", hint=f"{near(name, there)}cdrctl coverage --into DIR shows all"
             )
     out = standard_output(opened, None)
-    if opened.world.stdout_is_terminal:
+    if opened.process.stdout_is_terminal:
         text = _calendar(found, color=colored(opened))
     else:
         lines = [json.dumps({**_about(kept), **_plain(day)}) for kept, days in found for day in days]
@@ -509,7 +509,7 @@ def _call_of(session: Session, kept: Kept) -> Call | None:
     if kept.provider in PROVIDERS:
         with suppress(StopIteration):
             return load(kept.provider).call(kept.call)
-    session.voice.log(
+    session.reporter.log(
         "note", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
     )
     return None
@@ -581,8 +581,8 @@ def verify(
             odd = odd or list(differences(archive, files))
         finally:
             book.close()
-    _write(standard_output(opened, None), "".join(f"{opened.voice.clean(one.path)}\t{one.what}\n" for one in odd))
-    opened.voice.summary(
+    _write(standard_output(opened, None), "".join(f"{opened.reporter.clean(one.path)}\t{one.what}\n" for one in odd))
+    opened.reporter.summary(
         {
             "files": len(files),
             "records": sum(one.records for one in files),
@@ -671,7 +671,7 @@ def plan(
         )
     if book:
         book.close()
-    if opened.world.stdout_is_terminal:
+    if opened.process.stdout_is_terminal:
         text = "".join(_planned(one) for one in found)
     else:
         text = "[" + ",".join(f"\n{json.dumps(one)}" for one in found) + "\n]\n" if found else "[]\n"

@@ -99,7 +99,7 @@ def init(
     """
     from cdrctl import profiles
 
-    opened.voice.left_behind = "nothing was written"
+    opened.reporter.left_behind = "nothing was written"
     chosen = _settings_given(given or [])
     if name is not None:
         profiles.check_name(opened.config, name)
@@ -119,14 +119,14 @@ def init(
         if not _written(opened, name, described, answers, instead=written, then=then):
             continue
         written = True
-        opened.voice.left_behind = f"profile {name} is in {opened.config}"
+        opened.reporter.left_behind = f"profile {name} is in {opened.config}"
         if no_check or _by_browser(described, way):
             break
         code = _checked(opened, name)
         if code == 0:
             break
-        if not opened.world.stdin_is_terminal:
-            opened.voice.log("warning", f"profile {name} is in {opened.config}, and does not work as it is")
+        if not opened.process.stdin_is_terminal:
+            opened.reporter.log("warning", f"profile {name} is in {opened.config}, and does not work as it is")
             raise typer.Exit(code)
         then = _chosen(opened, "What now?", AFTER_A_FAILURE, CORRECT)
         if then == REMOVE:
@@ -135,7 +135,7 @@ def init(
             raise typer.Exit(code)
         if then == KEEP:
             _say(opened, f"Profile {name} is in {opened.config}. To check it again:")
-            opened.voice.show(f"  {_command(opened, 'doctor', name)}")
+            opened.reporter.show(f"  {_command(opened, 'doctor', name)}")
             raise typer.Exit(code)
     _next(opened, described, way, name)
 
@@ -145,16 +145,16 @@ def init(
 
 def _guide(opened: Session, text: str, indent: str = "") -> None:
     """Say something that helps to answer, to who reads it."""
-    if opened.world.stdin_is_terminal:
+    if opened.process.stdin_is_terminal:
         if text:
             _say(opened, text, indent)
         else:
-            opened.voice.show("")
+            opened.reporter.show("")
 
 
 def _say(opened: Session, text: str, indent: str = "") -> None:
     """Say a paragraph, within the screen."""
-    width = min(opened.world.width - 1, WIDEST)
+    width = min(opened.process.width - 1, WIDEST)
     lines = textwrap.wrap(
         text,
         max(width, len(indent) + 12),
@@ -163,7 +163,7 @@ def _say(opened: Session, text: str, indent: str = "") -> None:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    opened.voice.show("\n".join(lines))
+    opened.reporter.show("\n".join(lines))
 
 
 def _chosen(opened: Session, what: str, options: Mapping[str, str], usual: str) -> str:
@@ -184,16 +184,16 @@ def _chosen(opened: Session, what: str, options: Mapping[str, str], usual: str) 
         if answer.isascii() and answer.isdigit() and 1 <= int(answer[:4]) <= len(names):
             return names[int(answer[:4]) - 1]
         known = f"1 to {len(names)}, or one of: {', '.join(names)}"
-        about = "" if opened.world.stdin_is_terminal else f", of: {what}"  # there the question stands above it
+        about = "" if opened.process.stdin_is_terminal else f", of: {what}"  # there the question stands above it
         # The answer is not repeated: it may be a secret.
         _again(opened, UsageError(f"that is none of them{about}", hint=f"answer {known}"))
 
 
 def _again(opened: Session, error: CdrctlError) -> None:
     """Say why an answer does not do, so that it can be asked again, or raise that where nobody types."""
-    if not opened.world.stdin_is_terminal:
+    if not opened.process.stdin_is_terminal:
         raise error
-    opened.voice.log("warning", error.message)
+    opened.reporter.log("warning", error.message)
     if error.hint:
         _guide(opened, f"next: {error.hint}", "  ")
 
@@ -219,7 +219,7 @@ def _sandbox(opened: Session) -> None:
         ("webex", "cdrs", "-p", "sandbox", "--since", "yesterday", "--until", "today"),
         ("sync", "sandbox", "--into", "sandbox-archive"),
     ):
-        opened.voice.show(f"  {_command(opened, *words)}")
+        opened.reporter.show(f"  {_command(opened, *words)}")
 
 
 def _name(opened: Session, provider: Provider) -> str:
@@ -418,13 +418,13 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
     """
     from cdrctl import profiles
 
-    if opened.world.stdin_is_terminal:
-        opened.voice.show("")
+    if opened.process.stdin_is_terminal:
+        opened.reporter.show("")
         _say(opened, f"Profile {name} is complete, and will be written to {opened.config}.")
         while (answer := asked(opened, f"{then}? [yes]", default="yes").lower()) not in YES | NO:
             _again(opened, UsageError("that is neither yes nor no"))
         if answer in NO:
-            _say(opened, opened.voice.left_behind[:1].upper() + opened.voice.left_behind[1:] + ".")
+            _say(opened, opened.reporter.left_behind[:1].upper() + opened.reporter.left_behind[1:] + ".")
             raise typer.Exit(0)
     try:
         for key, secret in answers.held.items():
@@ -441,14 +441,14 @@ def _checked(opened: Session, name: str) -> int:
     from cdrctl import profiles
     from cdrctl.cli.doctor import as_text, cleaned, of_profile, worst
 
-    opened.voice.show("")
+    opened.reporter.show("")
     _say(opened, "Checking it, with a few small requests …")
     found, _ = read_profiles(opened)
     codes = set()
-    for finding in cleaned(opened, of_profile(opened, profiles.choose(found, None, name, opened.world.environ))):
+    for finding in cleaned(opened, of_profile(opened, profiles.choose(found, None, name, opened.process.environ))):
         codes.add(finding.code)
         if finding.result in {"warn", "fail"}:
-            opened.voice.show("\n".join(as_text(finding, opened.world.width)))
+            opened.reporter.show("\n".join(as_text(finding, opened.process.width)))
         elif finding.check == "rights" and finding.result == "ok":
             _say(opened, f"It works: {finding.what}.")
     return worst(codes)
@@ -458,20 +458,20 @@ def _command(opened: Session, *words: str) -> str:
     """Return a command that works as it stands, with the configuration that is in use now."""
     from cdrctl import profiles
 
-    usual = profiles.config_path(opened.world.environ, None)
+    usual = profiles.config_path(opened.process.environ, None)
     return shlex.join(["cdrctl", *words, *(() if opened.config == usual else ("--config", str(opened.config)))])
 
 
 def _next(opened: Session, provider: Provider, way: str, name: str) -> None:
     """Say what to do with the new profile."""
-    opened.voice.show("")
+    opened.reporter.show("")
     if _by_browser(provider, way):
         _say(opened, f"Profile {name} is written. Sign in now, in the browser:")
-        opened.voice.show(f"  {_command(opened, 'profile', 'login', name)}")
+        opened.reporter.show(f"  {_command(opened, 'profile', 'login', name)}")
         _say(opened, "Then yesterday's calls, as a file:")
     else:
         _say(opened, f"Profile {name} is ready. Yesterday's calls, as a file:")
     since = ("--since", "yesterday", "--until", "today", "-o", "yesterday.csv")
-    opened.voice.show(f"  {_command(opened, provider.name, provider.calls[0].name, '-p', name, *since)}")
+    opened.reporter.show(f"  {_command(opened, provider.name, provider.calls[0].name, '-p', name, *since)}")
     _say(opened, "Every night, into an archive with a file for each day, where missing days are filled:")
-    opened.voice.show(f"  {_command(opened, 'sync', name, '--into', 'archive')}")
+    opened.reporter.show(f"  {_command(opened, 'sync', name, '--into', 'archive')}")

@@ -132,7 +132,7 @@ def doctor(
     worst check that failed; warnings do not change it. Of more than five profiles, text has one finding each: -v shows
     all checks.
     """
-    form = form or ("text" if opened.world.stdout_is_terminal else "jsonl")
+    form = form or ("text" if opened.process.stdout_is_terminal else "jsonl")
     if form != "text":
         _check_form(opened, form)
     given = [*(names or ()), *(chosen or ())]
@@ -146,10 +146,10 @@ def doctor(
             yield finding
 
     if form == "text":
-        print_as_text(opened, counted(), brief=not opened.voice.verbose and _are_many(opened, given))
+        print_as_text(opened, counted(), brief=not opened.reporter.verbose and _are_many(opened, given))
     else:
         _write(opened, form, counted())
-    opened.voice.summary({"checks_ok": tally["ok"], "warnings": tally["warn"], "failed": tally["fail"]})
+    opened.reporter.summary({"checks_ok": tally["ok"], "warnings": tally["warn"], "failed": tally["fail"]})
     if code := worst(codes):
         raise typer.Exit(code)
 
@@ -165,7 +165,7 @@ def worst(codes: Collection[int]) -> int:
 def cleaned(opened: Session, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield findings without secrets, and without what a terminal would obey."""
     for one in findings:
-        clean = opened.voice.clean
+        clean = opened.reporter.clean
         yield replace(one, what=clean(one.what), next=clean(one.next) if one.next else None)
 
 
@@ -196,7 +196,7 @@ def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool =
             shown = finding.profile, finding.provider
             of = f" ({titles[finding.provider]})" if finding.provider in titles else ""
             put(opened, f"{finding.profile}{of}" if finding.profile else "this machine")
-        for line in as_text(finding, opened.world.width, colors=colors):
+        for line in as_text(finding, opened.process.width, colors=colors):
             put(opened, line)
 
 
@@ -210,10 +210,10 @@ def _print_in_brief(opened: Session, findings: Iterable[Finding], *, colors: boo
         if title != shown:
             put(opened, f"\n{title}" if shown else title)
             shown = title
-        for line in as_text(finding, opened.world.width, colors=colors):
+        for line in as_text(finding, opened.process.width, colors=colors):
             put(opened, line)
     more = "cdrctl doctor -v shows all checks, cdrctl doctor NAME those of one profile"
-    put(opened, "\n" + "\n".join(_wrapped(more, opened.world.width)))
+    put(opened, "\n" + "\n".join(_wrapped(more, opened.process.width)))
 
 
 def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -300,7 +300,7 @@ def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
     columns = tuple(Column(name, "", "text") for name in names)
     write = writers.load(form)
     look = writers.RenderOptions(
-        opened.world.width, windows.zone("UTC"), colored(opened), whole=("check", "result"), more="-f text"
+        opened.process.width, windows.zone("UTC"), colored(opened), whole=("check", "result"), more="-f text"
     )
     pages: Iterable[list[list[str]]] = ([[getattr(finding, name) for name in names]] for finding in findings)
     if form == "table":  # its first page says how wide its columns are
@@ -324,7 +324,7 @@ def examined(opened: Session, names: Sequence[str] = (), *, offline: bool = Fals
         for name in PROVIDERS:
             yield from _of_the_sandbox(opened, name, offline=offline)
         return
-    environ = opened.world.environ
+    environ = opened.process.environ
     try:
         found, warnings = read_profiles(opened)
     except ConfigurationError as error:
@@ -364,7 +364,7 @@ def _machine(opened: Session) -> Iterator[Finding]:
     python = platform.python_version()
     yield Finding("program", "ok", f"cdrctl {__version__}, Python {python}, {platform.system()} {platform.release()}")
     named = sorted(
-        name for name in opened.world.environ if name.lower().endswith("_proxy") and opened.world.environ[name]
+        name for name in opened.process.environ if name.lower().endswith("_proxy") and opened.process.environ[name]
     )
     what = f"{', '.join(named)} in the environment" if named else "none in the environment"
     yield Finding("proxy", "ok", what)
@@ -441,7 +441,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
     from cdrctl.fetchers import load
     from cdrctl.http.addresses import in_clear
 
-    name, environ = profile.name, opened.world.environ
+    name, environ = profile.name, opened.process.environ
     if profile.fault:
         yield failed("settings", ConfigurationError(profile.fault, hint=profile.hint))
         return
@@ -449,7 +449,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
     warned: list[str] = []
     try:
         settings = profiles.settings(
-            profile, provider.settings, environ, warn=warned.append, asked=False, conceal=opened.voice.conceal
+            profile, provider.settings, environ, warn=warned.append, asked=False, conceal=opened.reporter.conceal
         )
     except ConfigurationError as error:
         yield failed("settings", error)
@@ -466,15 +466,15 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
             provider.settings,
             environ,
             warn=warned.append,
-            conceal=opened.voice.conceal,
-            detail=lambda text: opened.voice.log("debug", text),
+            conceal=opened.reporter.conceal,
+            detail=lambda text: opened.reporter.log("debug", text),
         )
     except ConfigurationError as error:
         found = failed("secrets", error)
         yield replace(found, next=found.next and found.next.replace("NAME", name))
         yield _retention(provider, the_clock(opened).now())
         return
-    opened.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
+    opened.reporter.conceal([*profiles.secret_values(settings), *settings.disguised()])
     for warning in warned:
         what, _, mend = warning.partition(": ")
         yield Finding("secrets", "warn", what, mend or None)

@@ -105,7 +105,7 @@ def export_call(
     asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["schema"] == "common":
-        chosen.note_never_given([(provider, call)], session.voice.log)
+        chosen.note_never_given([(provider, call)], session.reporter.log)
     if shared["dry_run"]:
         dry_run(session, provider, call, shared, zone, options)
         return
@@ -125,7 +125,7 @@ def export_call(
         if database:
             schema = with_record_key(schema, provider, call, profile.name)
         look = writers.RenderOptions(
-            width=session.world.width,
+            width=session.process.width,
             color=color,
             shown=shown,
             chosen=chosen.fields,
@@ -136,10 +136,10 @@ def export_call(
             local_times=local_times,
             **endings(call if shared["schema"] == "native" else None, kept.fields),
             name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
-            warn=lambda text: session.voice.log("warning", text),
+            warn=lambda text: session.reporter.log("warning", text),
         )
         tally = Tally()
-        log = session.voice.log
+        log = session.reporter.log
         keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: log("warning", text))
         window, pieces = fetched(session, provider, call, profile, shared, zone, options)
         with data(session, shared, form) as out:
@@ -178,14 +178,14 @@ def dry_run(
 
     Each is answered with nothing: what is asked only of answers with records in them is not among them.
     """
-    log = session.voice.log
+    log = session.reporter.log
     if call.offline:
         log("note", f"cdrctl {provider.name} {call.name} asks nobody")
         return
     with output(None, standard_output(session, None)) as out:
 
         def put(line: str) -> None:
-            out.write(f"{session.voice.masked(line)}\n".encode("utf-8", "replace"))
+            out.write(f"{session.reporter.masked(line)}\n".encode("utf-8", "replace"))
 
         name = profile.name if profile is not None else shared["profile"]
         with connected(session, provider, name, profile, dry_run=put) as opened:
@@ -213,7 +213,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
     """Say the closing line at the end of the block, also when it broke off after records had come."""
 
     def closing_line() -> None:
-        session.voice.summary(
+        session.reporter.summary(
             {
                 "records": tally.records,
                 **({"left_out_by_where": tally.left_out} if tally.left_out else {}),
@@ -230,7 +230,7 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
-            session.voice.stop_if_blocked()
+            session.reporter.stop_if_blocked()
         if tally.records:
             closing_line()
         raise
@@ -408,11 +408,11 @@ def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any
     stream = standard_output(session, path)
     wanted = form == "table" if shared["pager"] is None else shared["pager"]
     with ExitStack() as opened:
-        if wanted and path in {None, "-"} and session.world.stdout_is_terminal:
+        if wanted and path in {None, "-"} and session.process.stdout_is_terminal:
             from cdrctl.cli.pager import paged
 
             stream = opened.enter_context(paged(session, stream))
-        note = functools.partial(session.voice.log, "note")
+        note = functools.partial(session.reporter.log, "note")
         yield opened.enter_context(destination(path, stream, database=writers.is_database(form), note=note))
 
 
@@ -444,23 +444,23 @@ def colored(session: Session, path: str | None = None) -> bool:
 
     A file has none, whatever standard output is.
     """
-    environ = session.world.environ
+    environ = session.process.environ
     if environ.get("NO_COLOR") or path not in {None, "-"}:
         return False
     if any(environ.get(name, "0") not in {"", "0"} for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
         return True
-    return session.world.stdout_is_terminal and environ.get("TERM") != "dumb"
+    return session.process.stdout_is_terminal and environ.get("TERM") != "dumb"
 
 
 def say_aside(session: Session, target: str | None) -> None:
     """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
     to_stdout = target in {None, "-"}
     # What reads a pipe may write to the same terminal, where a line of progress would stand in its way.
-    session.voice.data_elsewhere = not to_stdout or not (
-        session.world.stdout_is_terminal or session.world.stdout_is_pipe
+    session.reporter.data_elsewhere = not to_stdout or not (
+        session.process.stdout_is_terminal or session.process.stdout_is_pipe
     )
     left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
-    session.voice.left_behind = f"{left}: run it again"
+    session.reporter.left_behind = f"{left}: run it again"
 
 
 def output_format(session: Session, shared: Mapping[str, Any]) -> str:
@@ -485,7 +485,7 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
             "raw records are not read: --strict has nothing to hold them against", hint="use --schema native"
         )
     if form is None:
-        form = "table" if to_stdout and session.world.stdout_is_terminal and not wants_raw else "jsonl"
+        form = "table" if to_stdout and session.process.stdout_is_terminal and not wants_raw else "jsonl"
     if wants_raw and not writers.takes_raw(form):
         raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
     if shared["spreadsheet_safe"] and form not in {"csv", "tsv"}:
@@ -508,14 +508,14 @@ def check_place(session: Session, form: str, path: str | None) -> None:
         return
     if path is not None and path.lower().endswith(".gz"):
         raise UsageError(f"{form} is not compressed again", hint="leave .gz out of the name")
-    if to_stdout and session.world.stdout_is_terminal:
+    if to_stdout and session.process.stdout_is_terminal:
         raise UsageError(f"{form} is nothing that a terminal can show", hint="name a file with -o, or use a pipe")
 
 
 def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[str], None]:
     """Return what is told how records differ from their columns: it warns, or ends the export with --strict."""
     if not shared["strict"]:
-        return lambda text: session.voice.log("warning", text)
+        return lambda text: session.reporter.log("warning", text)
 
     def refuse(text: str) -> None:
         raise DriftError(
@@ -564,11 +564,11 @@ def _save(session: Session, file: File, target: str | None) -> None:
     path = target or file.name
     if target is None and os.path.lexists(path):
         raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
-    with output(path, standard_output(session, path), functools.partial(session.voice.log, "note")) as out:
+    with output(path, standard_output(session, path), functools.partial(session.reporter.log, "note")) as out:
         for piece in file.content:
             out.write(piece)
     if target != "-":
-        session.voice.log("note", f"the file is {path}")
+        session.reporter.log("note", f"the file is {path}")
 
 
 def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -603,8 +603,8 @@ def _lines(session: Session, path: str) -> Iterator[bytes]:
     """
     try:
         if path == "-":
-            file = getattr(session.world.stdin, "buffer", None)
-            yield from _bounded(file) if file is not None else (line.encode() for line in session.world.stdin)
+            file = getattr(session.process.stdin, "buffer", None)
+            yield from _bounded(file) if file is not None else (line.encode() for line in session.process.stdin)
             return
         with open(path, "rb") as file:  # noqa: PTH123 - a path as typed, /dev/stdin too
             yield from _bounded(file)
@@ -632,17 +632,17 @@ def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Seq
 
 def standard_output(session: Session, path: str | None) -> Any:
     """Return the stream of data, which need not be there when a file is named."""
-    if session.world.stdout is None:
+    if session.process.stdout is None:
         if path not in {None, "-"}:
             return io.BytesIO()
         raise OutputError("standard output is closed", hint="name a file with -o")
-    return session.world.stdout
+    return session.process.stdout
 
 
 def the_clock(session: Session) -> Clock:
     """Return the process's clock."""
-    if session.world.clock is not None:
-        return session.world.clock
+    if session.process.clock is not None:
+        return session.process.clock
     from cdrctl.http import Clock
 
     return Clock()
@@ -671,7 +671,7 @@ def connected(
         refuse_rehearsal(session)
     clock = the_clock(session)
     # An empty name is none that anybody has, and must not become another's.
-    if (session.world.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
+    if (session.process.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
         from cdrctl import sandbox
 
         with sandbox.start(now=clock.now) as running:
@@ -686,16 +686,16 @@ def connected(
     if profile is None:
         found, warnings = read_profiles(session)
         for warning in warnings:
-            session.voice.log("warning", warning)
-        profile = profiles.choose(found, provider.name, name, session.world.environ)
+            session.reporter.log("warning", warning)
+        profile = profiles.choose(found, provider.name, name, session.process.environ)
     settings = profiles.settings(
         profile,
         provider.settings,
-        session.world.environ,
-        warn=lambda text: session.voice.log("warning", text),
+        session.process.environ,
+        warn=lambda text: session.reporter.log("warning", text),
         asked=dry_run is None,
-        conceal=session.voice.conceal,
-        detail=lambda text: session.voice.log("debug", text),
+        conceal=session.reporter.conceal,
+        detail=lambda text: session.reporter.log("debug", text),
     )
     if dry_run is not None:
         _check_ways(provider, profile, settings)
@@ -716,7 +716,7 @@ def ready(
     """Return a profile ready to be asked whose settings have been read."""
     from cdrctl import profiles
 
-    session.voice.conceal([*profiles.secret_values(settings), *settings.disguised()])
+    session.reporter.conceal([*profiles.secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
     shelf = token_shelf(session, provider, profile, settings)
     paced = settings.requests_per_minute != 0
@@ -738,7 +738,7 @@ def refuse_rehearsal(session: Session) -> None:
     Raises:
         UsageError: CDRCTL_DRY_RUN is set.
     """
-    said = session.world.environ.get("CDRCTL_DRY_RUN", "").strip().lower()
+    said = session.process.environ.get("CDRCTL_DRY_RUN", "").strip().lower()
     if said not in {"", "0", "false", "no", "off", "f", "n"}:
         raise UsageError(
             "CDRCTL_DRY_RUN is set, and this command has no --dry-run",
@@ -795,7 +795,7 @@ def _client(
     rate_store: RateStore | None = None,
     dry_run: Callable[[str], None] | None = None,
 ) -> Iterator[Client]:
-    transport = session.world.transport
+    transport = session.process.transport
     if dry_run is not None:
         from cdrctl.http.rehearsal import DryRun
 
@@ -805,8 +805,8 @@ def _client(
         provider,
         settings,
         clock=clock,
-        log=session.voice.log,
-        conceal=session.voice.conceal,
+        log=session.reporter.log,
+        conceal=session.reporter.conceal,
         shelf=shelf,
         rate_store=rate_store,
         max_wait=session.max_wait,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cdrctl.cli.world import Reporter
+from cdrctl.cli.process import Reporter
 from cdrctl.errors import CdrctlError, IncompleteError
 
 URGENCY = (6, 4, 7, 8, 2, 11, 3, 5)
@@ -27,16 +27,16 @@ def most_urgent(codes: Iterable[int]) -> int:
     return min(codes, key=lambda code: URGENCY.index(code) if code in URGENCY else -1)
 
 
-def show(voice: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
+def show(reporter: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
     """Say one line for each failed profile, with its cause and its next step, also with -q.
 
     Where only one profile was named, its error is the error of the run, and is not said twice.
     """
     for title, error in failed if total > 1 else ():
         if isinstance(error, CdrctlError):
-            voice.failure(title, error)
+            reporter.failure(title, error)
         else:
-            voice.failure(title, CdrctlError(f"a bug of ours: {type(error).__name__}", hint="please report it"))
+            reporter.failure(title, CdrctlError(f"a bug of ours: {type(error).__name__}", hint="please report it"))
 
 
 def failure(failed: Sequence[tuple[str, BaseException]], total: int, *, gaps: bool = False) -> BaseException:

@@ -99,18 +99,18 @@ def fields(
     to_stdout = target in {None, "-"}
     if form is None and target is not None and not to_stdout:
         form = writers.format_of(target)
-    form = form or ("table" if to_stdout and opened.world.stdout_is_terminal else "jsonl")
+    form = form or ("table" if to_stdout and opened.process.stdout_is_terminal else "jsonl")
     check_place(opened, form, target)
     database = writers.is_database(form)
     look = writers.RenderOptions(
-        width=opened.world.width,
+        width=opened.process.width,
         zone=windows.zone("UTC"),
         color=form == "table" and colored(opened, target),
-        shown=SHOWN if opened.world.width >= WIDE else SHOWN[:3],
+        shown=SHOWN if opened.process.width >= WIDE else SHOWN[:3],
         whole=("field",),
         more="",
         name=f"{'common' if schema == 'common' else table_name(described, found)}_fields",
-        warn=lambda text: opened.voice.log("warning", text),
+        warn=lambda text: opened.reporter.log("warning", text),
     )
     shown = examples("common" if schema == "common" else provider)
     always = found.expected.required if schema == "native" else _always_common(provider, found)

@@ -66,7 +66,7 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
             f"{provider.title} has no sign-in with a browser",
             hint=f"it signs in with {ways}: cdrctl profile add NAME --provider {provider.name}",
         )
-    opened.voice.left_behind = f"nothing was kept, profile {profile.name} is as it was"
+    opened.reporter.left_behind = f"nothing was kept, profile {profile.name} is as it was"
     came: list[tuple[Attempt, str]] = []
     given: list[Token] = []
 
@@ -92,9 +92,9 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
         with shelf.locked():  # proves that they can be kept, before anybody takes the trouble; the lock is for later
             pass
         attempt = oauth.begin(_redirect_uri(settings.redirect_uri, how))
-        opened.voice.conceal([attempt.verifier])
+        opened.reporter.conceal([attempt.verifier])
         code = _code(opened, provider, login.page(settings, attempt), attempt, how, asked)
-        opened.voice.conceal([code])
+        opened.reporter.conceal([code])
         came.append((attempt, code))
         try:
             found = provider.check(at.client, settings)
@@ -106,14 +106,14 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
                 _keep(opened, shelf, given[-1])
             raise
         _keep(opened, shelf, given[-1])
-    return f"{profile.name} ({provider.title}): {opened.voice.clean(found)}"
+    return f"{profile.name} ({provider.title}): {opened.reporter.clean(found)}"
 
 
 def _keep(opened: Session, shelf: Any, token: Token) -> None:
     with shelf.locked():
         shelf.save(token.plain())
-    opened.voice.left_behind = "the sign-in is kept"
-    opened.voice.log("note", f"signed in; the token is in {shelf.path} and is renewed by itself")
+    opened.reporter.left_behind = "the sign-in is kept"
+    opened.reporter.log("note", f"signed in; the token is in {shelf.path} and is renewed by itself")
 
 
 def _redirect_uri(usual: str, how: How) -> str:
@@ -135,13 +135,13 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
     why = None
     if not how.paste and oauth.port_of(attempt.redirect_uri) is None:
         why = f"{attempt.redirect_uri} is not on this machine"
-    elif not how.paste and not how.no_browser and not has_browser(opened.world.environ):
+    elif not how.paste and not how.no_browser and not has_browser(opened.process.environ):
         why = "no browser was found here (--no-browser waits for one that you open)"
     if how.paste or why:
         if why:
-            opened.voice.log("note", why)
+            opened.reporter.log("note", why)
         _show(opened, f"open this address in any browser and sign in to {provider.title}:", page)
-        opened.voice.log(
+        opened.reporter.log(
             "note",
             f"the browser ends on {attempt.redirect_uri}?…, which it may say it cannot open: copy that whole address",
         )
@@ -152,7 +152,7 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
 
     def stranger() -> None:
         if not strangers:
-            opened.voice.log("warning", "an answer that is not for this sign-in came and was refused; still waiting")
+            opened.reporter.log("warning", "an answer that is not for this sign-in came and was refused; still waiting")
         strangers.append("one")
 
     with ExitStack() as stack:
@@ -167,7 +167,7 @@ def _code(opened: Session, provider: Provider, page: str, attempt: Attempt, how:
         _show(opened, f"sign in to {provider.title} at this address:", page)
         if not how.no_browser:
             threading.Thread(target=_open, args=(opened, page), daemon=True).start()
-        opened.voice.log("note", f"waiting for the browser to come to {attempt.redirect_uri}; Ctrl-C ends it")
+        opened.reporter.log("note", f"waiting for the browser to come to {attempt.redirect_uri}; Ctrl-C ends it")
         try:
             return wait(how.seconds)
         except TimeoutError:
@@ -187,21 +187,21 @@ def _pasted(opened: Session, attempt: Attempt, asked: Asked) -> str:
             why = "that address is of another sign-in"
         except ValueError as error:
             why = str(error)
-        if not left or not opened.world.stdin_is_terminal:
+        if not left or not opened.process.stdin_is_terminal:
             break
-        opened.voice.log("warning", why)
+        opened.reporter.log("warning", why)
     raise SignInError(why, hint="run it again, and paste the address that the browser ended on")
 
 
 def _show(opened: Session, text: str, page: str) -> None:
     """Print what must be read even with --quiet: the address, on a line of its own, to be copied whole."""
-    stream = opened.world.stderr
+    stream = opened.process.stderr
     if stream is None:
         return
-    page = opened.voice.clean(page)
-    lines = json.dumps({"level": "note", "message": text, "url": page}) if opened.voice.as_json else f"{text}\n{page}"
+    page = opened.reporter.clean(page)
+    lines = json.dumps({"level": "note", "message": text, "url": page}) if opened.reporter.as_json else f"{text}\n{page}"
     with suppress(OSError, ValueError):  # nobody listens: the exit code still speaks
-        stream.write(f"{lines}\n" if opened.voice.as_json else f"cdrctl: {lines}\n")
+        stream.write(f"{lines}\n" if opened.reporter.as_json else f"cdrctl: {lines}\n")
         stream.flush()
 
 
@@ -231,4 +231,4 @@ def _open(opened: Session, page: str) -> None:
     with suppress(webbrowser.Error, OSError, ValueError):
         came_up = webbrowser.open(page)
     if not came_up:
-        opened.voice.log("note", "no browser could be opened: open that address in one yourself")
+        opened.reporter.log("note", "no browser could be opened: open that address in one yourself")

@@ -57,7 +57,7 @@ def paged(session: Session, stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _is_screen(session: Session, stream: BinaryIO) -> bool:
-    if session.world.environ.get("TERM") == "dumb":
+    if session.process.environ.get("TERM") == "dumb":
         return False
     if sys.platform == "win32":  # it has no process groups
         return False
@@ -69,7 +69,7 @@ def _is_screen(session: Session, stream: BinaryIO) -> bool:
 
 def _command(session: Session) -> str | None:
     """Return the command line of the pager, or None where there is none."""
-    environ = session.world.environ
+    environ = session.process.environ
     command = next((environ[name] for name in ("CDRCTL_PAGER", "PAGER") if name in environ), USUAL).strip()
     if command in {"", "cat"}:
         return None
@@ -81,7 +81,7 @@ def _command(session: Session) -> str | None:
         if shutil.which(where, path=environ.get("PATH", os.defpath)):
             return command
     if command != USUAL:
-        session.voice.log("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
+        session.reporter.log("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
     return None
 
 
@@ -117,8 +117,8 @@ class _Pager(io.RawIOBase):
 
     def _start(self) -> None:
         self._stream.flush()
-        self._session.voice.hold()
-        environ = {name: it for name, it in self._session.world.environ.items() if not name.startswith("CDRCTL_")}
+        self._session.reporter.hold()
+        environ = {name: it for name, it in self._session.process.environ.items() if not name.startswith("CDRCTL_")}
         is_shells = bool(_SHELLS & set(self._command))  # else no shell stands between, which Ctrl-C would end
         process = subprocess.Popen(  # noqa: S603 - the user's own command line, as every program runs it
             self._command if is_shells else self._command.split(),
@@ -161,4 +161,4 @@ class _Pager(io.RawIOBase):
         with suppress(OSError):
             process.stdin.close()
         process.wait()
-        self._session.voice.release()
+        self._session.reporter.release()

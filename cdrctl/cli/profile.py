@@ -60,20 +60,20 @@ def list_profiles(
 
     found, warnings = read_profiles(opened)
     for warning in warnings:
-        opened.voice.log("warning", warning)
-    clean = opened.voice.clean
+        opened.reporter.log("warning", warning)
+    clean = opened.reporter.clean
     rows: list[tuple[str, ...]] = [("sandbox", ",".join(PROVIDERS), "built in", "")]
     for profile in reversed(found.values()):
-        tags = ",".join(sorted(tags_of(profile, opened.world.environ)))
+        tags = ",".join(sorted(tags_of(profile, opened.process.environ)))
         rows.insert(0, (clean(profile.name), profile.provider or "-", profile.source, clean(tags)))
-    if opened.world.stdout_is_terminal:
+    if opened.process.stdout_is_terminal:
         _table(opened, rows)
     else:
         for row in rows:
             put(opened, "\t".join(row))
     for profile in found.values():
         if profile.fault:
-            opened.voice.log("warning", f"profile {profile.name} cannot be used: {profile.fault}")
+            opened.reporter.log("warning", f"profile {profile.name} cannot be used: {profile.fault}")
 
 
 def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
@@ -85,7 +85,7 @@ def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
     names = ("profile", "provider", "kept in", "tags")
     schema = Schema(tuple(Column(name, "") for name in names), lambda _page: ())
     look = writers.RenderOptions(
-        opened.world.width, windows.zone("UTC"), color=False, shown=names, whole=names[:1], more=""
+        opened.process.width, windows.zone("UTC"), color=False, shown=names, whole=names[:1], more=""
     )
     with output(None, standard_output(opened, None)) as out:
         writers.load("table")(schema, [[[one or None for one in row] for row in rows]], out, look)
@@ -106,13 +106,13 @@ def show(
         put(opened, "# built in: an imitation of every provider inside this program")
         return
     found, _ = read_profiles(opened)
-    profile = profiles.choose(found, None, name, opened.world.environ)
-    shown = profiles.redacted(profile, load(profile.provider).settings, opened.world.environ)
+    profile = profiles.choose(found, None, name, opened.process.environ)
+    shown = profiles.redacted(profile, load(profile.provider).settings, opened.process.environ)
     put(opened, f"provider = {json.dumps(profile.provider)}")
     for key, value in shown.items():
-        put(opened, f"{key} = {opened.voice.clean(value)}")
+        put(opened, f"{key} = {opened.reporter.clean(value)}")
     if in_clear(shown.get("base_url", "")):
-        opened.voice.log("warning", IN_CLEAR)
+        opened.reporter.log("warning", IN_CLEAR)
 
 
 @commands.command(
@@ -129,7 +129,7 @@ def remove(
     from cdrctl import profiles
 
     profiles.remove(opened.config, name)
-    opened.voice.log("note", f"profile {name} is removed from {opened.config}")
+    opened.reporter.log("note", f"profile {name} is removed from {opened.config}")
 
 
 @commands.command(epilog="cdrctl profile check sandbox\ncdrctl profile check sandbox --provider kazoo")
@@ -151,13 +151,13 @@ def check(
         names = [provider] if provider else list(PROVIDERS)
     else:
         found, _ = read_profiles(opened)
-        names = [profiles.choose(found, provider, name, opened.world.environ).provider]
+        names = [profiles.choose(found, provider, name, opened.process.environ).provider]
     for one in names:
         described = load(one)
         with connected(opened, described, name) as profile:
             assert profile.client is not None  # noqa: S101 - connected() has one
             found_out = described.check(profile.client, profile.settings)
-        put(opened, f"{profile.name} ({described.title}): {opened.voice.clean(found_out)}")
+        put(opened, f"{profile.name} ({described.title}): {opened.reporter.clean(found_out)}")
 
 
 @commands.command(
@@ -197,7 +197,7 @@ def add(
     step = "try it: cdrctl profile check"
     if described.login is not None and not any(key.startswith(("access_token", "refresh_token")) for key in settings):
         step = "sign in with a browser: cdrctl profile login"
-    opened.voice.log("note", f"profile {name} is in {opened.config}; {step} {name}")
+    opened.reporter.log("note", f"profile {name} is in {opened.config}; {step} {name}")
 
 
 @commands.command(epilog="cdrctl profile login acme\ncdrctl profile login acme --paste")
@@ -247,13 +247,13 @@ def login(
         )
     found, warnings = read_profiles(opened)
     for warning in warnings:
-        opened.voice.log("warning", warning)
+        opened.reporter.log("warning", warning)
     if name in found and given:
         raise UsageError(f"there is a profile {name} already: --set is for a new one", hint="leave --set out")
-    if name not in found and (given or opened.world.stdin_is_terminal):
+    if name not in found and (given or opened.process.stdin_is_terminal):
         _begin(opened, found, name, _settings_given(given or []))
         found, _ = read_profiles(opened)
-    profile = profiles.choose(found, None, name, opened.world.environ)
+    profile = profiles.choose(found, None, name, opened.process.environ)
     put(opened, sign_in(opened, load(profile.provider), profile, how, asked))
 
 
@@ -272,7 +272,7 @@ def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[
     settings = _complete(opened, described, given, described.login.way)
     profiles.check(opened.config, name, described.settings, settings)
     profiles.add(opened.config, name, described.name, settings)
-    opened.voice.log("note", f"profile {name} is in {opened.config}")
+    opened.reporter.log("note", f"profile {name} is in {opened.config}")
 
 
 def _settings_given(given: list[str]) -> dict[str, str]:
@@ -351,35 +351,35 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
     first = next(iter(ways))
     while True:
         choice = asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
-        if choice in ways or not opened.world.stdin_is_terminal:
+        if choice in ways or not opened.process.stdin_is_terminal:
             return _way(opened, provider, choice, set())
-        opened.voice.log("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
+        opened.reporter.log("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
 
 
 def asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:
     """Return what somebody types, or the next line of standard input; a secret is not shown while it is typed."""
-    world = opened.world
-    if not world.stdin_is_terminal:
-        line = world.stdin.readline()
+    process = opened.process
+    if not process.stdin_is_terminal:
+        line = process.stdin.readline()
         if not line and default is None:
             raise UsageError(f"there is no answer to: {what}", hint="give one line for each question, or use --set")
         if secret:
-            opened.voice.conceal([line.strip()])
+            opened.reporter.conceal([line.strip()])
         return line.strip() or default or ""
     if secret:
         try:
-            typed = getpass.getpass(f"{what}: ", stream=world.stderr).strip()
+            typed = getpass.getpass(f"{what}: ", stream=process.stderr).strip()
         except EOFError:
             raise typer.Abort from None
-        opened.voice.conceal([typed])
+        opened.reporter.conceal([typed])
         return typed
-    if world.stderr is not None:
-        world.stderr.write(f"{what}: ")
-        world.stderr.flush()
-    line = world.stdin.readline()
+    if process.stderr is not None:
+        process.stderr.write(f"{what}: ")
+        process.stderr.flush()
+    line = process.stdin.readline()
     if not line:
-        if world.stderr is not None:
-            world.stderr.write("\n")
+        if process.stderr is not None:
+            process.stderr.write("\n")
         raise typer.Abort
     return line.strip() or default or ""
 
@@ -392,7 +392,7 @@ def put(opened: Session, text: str) -> None:
     """
     from cdrctl.writers.output import output
 
-    if opened.world.stdout is None:
+    if opened.process.stdout is None:
         raise OutputError("standard output is closed", hint="leave out >&-")
-    with output(None, opened.world.stdout) as out:
+    with output(None, opened.process.stdout) as out:
         out.write(text.encode("utf-8", "replace") + b"\n")

@@ -63,7 +63,7 @@ def set_setting(
             raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to leave")
     profile_changes.change(opened.config, name, described.settings, setting, wanted)
     done = "is removed from" if unset else "is set in"
-    opened.voice.log("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
+    opened.reporter.log("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
 
 
 @commands.command(
@@ -80,7 +80,7 @@ def rename(
 
     _copy_keyring(opened, name, new)
     profile_changes.rename(opened.config, name, new)
-    opened.voice.log(
+    opened.reporter.log(
         "note", f"profile {name} is now {new}; archives and variables of the environment still have the old name"
     )
 
@@ -97,7 +97,7 @@ def copy(
 
     _copy_keyring(opened, name, new)
     profile_changes.copy(opened.config, name, new)
-    opened.voice.log(
+    opened.reporter.log(
         "note", f"profile {new} is a copy of {name}; change it with cdrctl profile set {new} SETTING VALUE"
     )
 
@@ -109,9 +109,9 @@ def edit(
 ) -> None:
     """Open the configuration file in VISUAL or EDITOR, and save it only if it can be read afterwards."""
     if edit_file(opened):
-        opened.voice.log("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
+        opened.reporter.log("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
     else:
-        opened.voice.log("note", f"{opened.config} is unchanged")
+        opened.reporter.log("note", f"{opened.config} is unchanged")
 
 
 def _provider_of(opened: Session, name: str) -> Provider:
@@ -128,7 +128,7 @@ def _provider_of(opened: Session, name: str) -> Provider:
             "the profile sandbox is built in and has no settings", hint="cdrctl profile add NAME makes one"
         )
     found, _ = read_profiles(opened)
-    return load(profiles.choose(found, None, name, opened.world.environ).provider)
+    return load(profiles.choose(found, None, name, opened.process.environ).provider)
 
 
 def _copy_keyring(opened: Session, old: str, new: str) -> None:
@@ -141,7 +141,7 @@ def _copy_keyring(opened: Session, old: str, new: str) -> None:
         secret = key.removesuffix("_keyring")
         held = profiles.ask_keyring(profiles.SERVICE, f"{old}/{secret}")
         if held is not None:
-            opened.voice.conceal([held])
+            opened.reporter.conceal([held])
             profiles.tell_keyring(profiles.SERVICE, f"{new}/{secret}", held)
 
 
@@ -160,9 +160,9 @@ def edit_file(opened: Session) -> bool:
     """
     from cdrctl import profile_changes, profiles
 
-    environ = opened.world.environ
+    environ = opened.process.environ
     named = environ.get("VISUAL") or environ.get("EDITOR")
-    if not named and not opened.world.stdin_is_terminal:
+    if not named and not opened.process.stdin_is_terminal:
         raise UsageError("there is no terminal to edit on", hint="set EDITOR, or use cdrctl profile set")
     profiles.read_profiles(opened.config, environ)  # refuses a file that others can change
     before = opened.config.read_text(encoding="utf-8") if opened.config.exists() else ""

@@ -39,7 +39,7 @@ def progress(
         if done is not None:
             share = _share(tally, window)
             rest = (1 - share) / share if share else 0
-            ends = now + max((now - started) * rest, client.least(rest) if client is not None else 0)
+            ends = now + max((now - started) * rest, client.minimum_seconds(rest) if client is not None else 0)
             counts = f"{_some(tally.records - records, 'record')}, {_some(tally.pages - pages, 'page')}"
             log("window", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
             records, pages = tally.records, tally.pages

@@ -13,7 +13,7 @@ from typing import Any
 from cdrctl.cli.completion import FILE
 from cdrctl.cli.options import variable_of
 from cdrctl.cli.run import LOG_FORMAT
-from cdrctl.cli.world import Process, Reporter
+from cdrctl.cli.process import Process, Reporter
 from cdrctl.errors import CdrctlError, UsageError, near
 
 MEANT = {
@@ -33,26 +33,26 @@ SECRETS = ("password", "token", "secret", "key", "code", "credential")
 _UNKNOWN = re.compile(r"No such command ('.*'|\".*\")\.?(?: Did you mean .*\?)?$", re.DOTALL)
 
 
-def say(error: Any, arguments: Sequence[str], world: Process) -> int:
+def say(error: Any, arguments: Sequence[str], process: Process) -> int:
     """Say why a command line is refused, and return the exit code.
 
     A page of help that stands in for a command which is missing stays what it is, but for programs.
     """
-    as_json = wants_json(arguments, world)
+    as_json = wants_json(arguments, process)
     if not isinstance(error, CdrctlError):
         if _is_help(error) and not as_json:
             with suppress(OSError, ValueError, AttributeError):  # nobody listens: the exit code still speaks
-                world.stderr.write(error.message + "\n")  # type: ignore[union-attr]
+                process.stderr.write(error.message + "\n")  # type: ignore[union-attr]
             return UsageError.exit_code
         error = refusal(error, arguments)
-    Reporter(world, as_json=as_json).error(error)
+    Reporter(process, as_json=as_json).error(error)
     code: int = error.exit_code
     return code
 
 
-def wants_json(arguments: Sequence[str], world: Process) -> bool:
+def wants_json(arguments: Sequence[str], process: Process) -> bool:
     """Return whether messages shall be JSON, by the words of a command line that nobody could read."""
-    wanted = world.environ.get(LOG_FORMAT)
+    wanted = process.environ.get(LOG_FORMAT)
     for at, word in enumerate(arguments):
         if word == "--":
             break

@@ -18,7 +18,7 @@ import typer
 
 from cdrctl.cli import signals
 from cdrctl.cli.signals import INTERRUPTED
-from cdrctl.cli.world import Process, Reporter
+from cdrctl.cli.process import Process, Reporter
 from cdrctl.errors import CdrctlError, OutputError, UsageError, near
 from cdrctl.threads import none_left, was_refused
 
@@ -38,8 +38,8 @@ class Session:
     `max_wait` is the option's value, or None where the profile says.
     """
 
-    world: Process
-    voice: Reporter
+    process: Process
+    reporter: Reporter
     config: Path
     max_wait: timedelta | None = None
 
@@ -55,22 +55,22 @@ def session(
     if not gc.isenabled():  # the start is over: from here on garbage comes, and what was loaded need not be looked at
         gc.freeze()
         gc.enable()
-    world, before = _handed_over(ctx)
-    form = log_format or before.get("log_format") or world.environ.get(LOG_FORMAT) or "text"
-    voice = Reporter(
-        world,
+    process, before = _handed_over(ctx)
+    form = log_format or before.get("log_format") or process.environ.get(LOG_FORMAT) or "text"
+    reporter = Reporter(
+        process,
         quiet=quiet or before.get("quiet", False),
         verbose=verbose or before.get("verbose", 0),
         as_json=form == "json",
     )
-    voice.conceal(_proxy_secrets(world.environ))
+    reporter.conceal(_proxy_secrets(process.environ))
     try:
         from cdrctl.profiles import config_path
 
         _check_format(form)
-        yield Session(world, voice, config_path(world.environ, config or before.get("config")))
+        yield Session(process, reporter, config_path(process.environ, config or before.get("config")))
     except CdrctlError as error:
-        voice.error(error)
+        reporter.error(error)
         if isinstance(error, OutputError):
             stop_writing(
                 sys.stdout
@@ -83,14 +83,14 @@ def session(
         raise
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place where our own bugs are said
         if was_refused(error):
-            voice.error(none_left())
+            reporter.error(none_left())
             raise typer.Exit(none_left().exit_code) from None
         if not _is_interruption(error):
-            voice.bug(error)
+            reporter.bug(error)
             raise typer.Exit(CdrctlError.exit_code) from None
         signals.notice()
-        voice.stop_if_blocked()
-        voice.log("warning", f"interrupted; {voice.left_behind}")
+        reporter.stop_if_blocked()
+        reporter.log("warning", f"interrupted; {voice.left_behind}")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -98,9 +98,9 @@ def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
     """Return all profiles by name, and warnings; from here on nothing that is said shows a secret of any of them."""
     from cdrctl import profiles
 
-    environ = opened.world.environ
+    environ = opened.process.environ
     found, warnings = profiles.read_profiles(opened.config, environ)
-    opened.voice.conceal(profiles.written_secrets(found.values(), environ))
+    opened.reporter.conceal(profiles.written_secrets(found.values(), environ))
     return found, warnings
 
 
@@ -120,8 +120,8 @@ def _check_format(form: str) -> None:
 
 
 def _handed_over(ctx: typer.Context) -> tuple[Process, dict[str, Any]]:
-    world, before = ctx.obj
-    return world, before
+    process, before = ctx.obj
+    return process, before
 
 
 def _proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:

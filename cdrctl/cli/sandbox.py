@@ -56,7 +56,7 @@ def serve(
         switches = imitations.parse_switches(switch or [])
     except ValueError as error:
         raise UsageError(str(error), hint=f"{_near_switch(switch or [])}cdrctl sandbox switches lists them") from None
-    clock = opened.world.clock
+    clock = opened.process.clock
     try:
         running = imitations.start(
             port=port, seed=seed, now=clock.now if clock else None, switches=switches, limits=limits
@@ -76,7 +76,7 @@ def serve(
         put(opened, '# [profiles.sandbox-login]\n# provider = "webex"')
         for key, value in running.credentials("webex", "login").items():
             put(opened, f"# {key} = {json.dumps(value)}")
-        opened.voice.log("note", f"serving on {running.url}; Ctrl-C ends it")
+        opened.reporter.log("note", f"serving on {running.url}; Ctrl-C ends it")
         while not threading.Event().wait(POLL_SECONDS):
             continue
 

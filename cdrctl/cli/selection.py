@@ -55,7 +55,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
     from cdrctl import profiles
 
     group = selection.every or bool(selection.tags)
-    usual = None if selection.names or group else session.world.environ.get("CDRCTL_PROFILE")
+    usual = None if selection.names or group else session.process.environ.get("CDRCTL_PROFILE")
     names = list(dict.fromkeys(selection.names or ([usual] if usual else ())))
     if bool(names) == group:
         raise UsageError(
@@ -66,7 +66,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
         raise UsageError("--except leaves profiles out of a group", hint="use it with --all or --tag")
     found, warnings = read_profiles(session)
     for warning in warnings:
-        session.voice.log("warning", warning)
+        session.reporter.log("warning", warning)
     if unknown := [name for name in selection.excluded if name not in found]:
         raise UsageError(
             f"there is no profile {unknown[0]!r}", hint=f"{near(unknown[0], found)}see: cdrctl profile list"
@@ -76,7 +76,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
             yield name, None
             continue
         try:
-            chosen: Profile | CdrctlError = profiles.choose(found, None, None if usual else name, session.world.environ)
+            chosen: Profile | CdrctlError = profiles.choose(found, None, None if usual else name, session.process.environ)
         except CdrctlError as error:
             if names:
                 raise
@@ -95,7 +95,7 @@ def _group(session: Session, found: Iterable[Profile], selection: Selection) -> 
     every = list(found)
     if not every:
         raise UsageError("there is no profile yet", hint="cdrctl profile add NAME, or -p sandbox to try it")
-    tags = {profile.name: tags_of(profile, session.world.environ) for profile in every}
+    tags = {profile.name: tags_of(profile, session.process.environ) for profile in every}
     wanted = set(selection.tags)
     if missing := sorted(wanted.difference(*tags.values())):
         there = sorted(frozenset[str]().union(*tags.values()))

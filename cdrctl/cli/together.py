@@ -103,12 +103,12 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
     parts = selected_parts(session, selection)
     main_calls = [(part.provider, part.provider.calls[0]) for part in parts if part.provider]
-    chosen.note_never_given(main_calls, session.voice.log)
+    chosen.note_never_given(main_calls, session.reporter.log)
     if given["dry_run"]:
         _rehearse(session, parts, given, zone)
         return
     look = writers.RenderOptions(
-        width=session.world.width,
+        width=session.process.width,
         color=form == "table" and colored(session, given["output"]),
         shown=TOGETHER_SHOWN,
         chosen=chosen.fields,
@@ -119,7 +119,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         local_times=local_times,
         **endings(None, chosen.fields),
         name=COMMON_NAME,
-        warn=lambda text: session.voice.log("warning", text),
+        warn=lambda text: session.reporter.log("warning", text),
     )
     if database:
         asked = Schema((KEY_COLUMN, *(asked.columns or ())), asked.rows)
@@ -130,7 +130,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             whole = Tally()
             pages = _counted(_pages(session, parts, given, chosen, zone, database=database), whole)
             pages = _unless_all_failed(session, parts, pages)
-            arranged = chosen.arranged(pages, asked, whole, session.voice.log)
+            arranged = chosen.arranged(pages, asked, whole, session.reporter.log)
             written = chosen.written(asked)
             if local_times:
                 arranged = writers.localized(form, arranged, written, look.zone)
@@ -138,7 +138,7 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
         requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     _report(session, parts, len(parts))
     left_out = sum(part.tally.left_out for part in parts)
-    session.voice.summary(
+    session.reporter.summary(
         {
             "records": whole.records,
             **({"left_out_by_where": left_out} if left_out else {}),
@@ -249,11 +249,11 @@ def _pages(
                 continue
             yield page if room is None else page[:room]
             written += len(page)
-            session.voice.log("progress", f"{written} records, {len(running) - left} of {len(running)} profiles done")
+            session.reporter.log("progress", f"{written} records, {len(running) - left} of {len(running)} profiles done")
             if room is not None:
                 room -= len(page[:room])
                 if room <= 0:
-                    session.voice.log("note", f"stopped after {given['limit']} records; there may be more")
+                    session.reporter.log("note", f"stopped after {given['limit']} records; there may be more")
                     return
     finally:
         enough.set()
@@ -299,7 +299,7 @@ def _say_what_may_be_missing(session: Session, running: Sequence[Part], given: M
             _, rest = reachable(asked, call.lag, now, part.provider.title, cut=call.refuses_newer)
             found += [(call.lag, piece.text) for piece in rest if isinstance(piece, Note) and is_recent(piece)]
     if found and given["limit"] is None:
-        session.voice.log("note", max(found)[1])
+        session.reporter.log("note", max(found)[1])
 
 
 def _rows_of(
@@ -319,7 +319,7 @@ def _rows_of(
 
     def log(level: str, text: str) -> None:
         if level != "progress":
-            session.voice.log(level, f"{part.title}: {text}")
+            session.reporter.log(level, f"{part.title}: {text}")
 
     if profile.client is not None:
         profile.client.log = log
@@ -361,10 +361,10 @@ def _report(session: Session, parts: Sequence[Part], total: int) -> None:
         if part.error is None:
             gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
             duplicates = f"{part.tally.duplicates} duplicates dropped"
-            session.voice.log(
+            session.reporter.log(
                 "result", f"{part.title}: {part.tally.records} records, {part.tally.pages} pages, {duplicates}{gaps}"
             )
-    failures.show(session.voice, _failed(parts), total)
+    failures.show(session.reporter, _failed(parts), total)
 
 
 def _failed(parts: Sequence[Part]) -> list[tuple[str, BaseException]]:

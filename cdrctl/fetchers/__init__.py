@@ -224,7 +224,7 @@ def span_of(records: Sequence[Record]) -> Span | None:
     sheet = key_columns(records)
     if sheet is not None and len(sheet):
         with suppress(ValueError):
-            return sheet.span(sheet.marks.start)
+            return sheet.span(sheet.key_fields.start)
     return None
 
 

@@ -233,9 +233,9 @@ class Client:
         now = self.clock.now()
         return now - self.ahead if self.ahead is not None and abs(self.ahead) >= CLOCKS_MAY_DIFFER else now
 
-    def least(self, share: float) -> float:
+    def minimum_seconds(self, share: float) -> float:
         """Return the seconds that so many times the requests so far take at least, as fast as may be asked."""
-        return self._pace.least({kind: count * share for kind, count in self.kinds.items()})
+        return self._pace.minimum_seconds({kind: count * share for kind, count in self.kinds.items()})
 
     def close(self) -> None:
         """Close the connections; what other threads still ask or say ends here, and their turns are given back."""

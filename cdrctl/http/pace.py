@@ -189,7 +189,7 @@ class RateLimiter:
                 self._spans = [*self._spans, span]
                 self._longest = max(self._longest, span[2])
 
-    def least(self, counts: Mapping[str, float]) -> float:
+    def minimum_seconds(self, counts: Mapping[str, float]) -> float:
         """Return the seconds that so many more requests of each kind take at least."""
         whole = sum(counts.values())
         return max(

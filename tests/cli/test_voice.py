@@ -189,6 +189,6 @@ def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path:
         place = replace(world(io.StringIO(), terminal=True), stdout_is_terminal=False, stdout_is_pipe=pipe)
         opened = Session(place, Reporter(place), tmp_path / "config.toml")
         say_aside(opened, None)
-        assert opened.voice.data_elsewhere is not pipe
+        assert opened.reporter.data_elsewhere is not pipe
         say_aside(opened, "calls.csv")
-        assert opened.voice.data_elsewhere
+        assert opened.reporter.data_elsewhere

@@ -50,7 +50,7 @@ def main() -> None:
     try:
         signals.heed()
         from cdrctl.cli.app import main as run  # signals are heeded while it loads
-        from cdrctl.cli.world import this_process
+        from cdrctl.cli.process import this_process
 
         code = run(sys.argv[1:], this_process())
     except KeyboardInterrupt:  # before or after there was anything to clear up

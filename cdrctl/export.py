@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, cast
 
 from cdrctl.contents import contents_of
+from cdrctl.duplicates import DuplicateFilter, Span
 from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Once, Provider, identities, possible_start
 from cdrctl.mending import mending
 from cdrctl.records import (
@@ -33,7 +34,6 @@ from cdrctl.records import (
     fingerprint,
     key_columns,
 )
-from cdrctl.seen import DuplicateFilter, Span
 from cdrctl.threads import started
 from cdrctl.windows import Window, cut, rfc3339
 

@@ -174,7 +174,7 @@ class RecordBatch(Sequence[Record]):
         raws: The records as they came, where those are wanted.
     """
 
-    __slots__ = ("_starts", "columns", "unknown", "length", "key_fields", "raws", "texts")
+    __slots__ = ("_starts", "columns", "key_fields", "length", "raws", "texts", "unknown")
 
     def __init__(
         self,
@@ -253,7 +253,7 @@ class BatchedPage(Sequence[Record]):
         batches: Makes the records, in order: batches, or plain records where no sheet can be made of them.
     """
 
-    __slots__ = ("key_columns", "batches")
+    __slots__ = ("batches", "key_columns")
 
     def __init__(self, key_columns: RecordBatch, batches: Callable[[], Iterator[Sequence[Record]]]) -> None:
         self.key_columns = key_columns
@@ -504,11 +504,11 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is known of a call's records beside their columns, so that a change can be told from what is usual.
+    """What a call's records are expected to look like, apart from their columns: anything else is reported as a change.
 
     Args:
-        open_objects: The objects in a record, in folded case, whose fields are the customer's own: there no field is unknown.
-        required: The columns that every record has a value in, as far as is documented.
+        open_objects: Objects with fields of the customer's choice, in lower case. None of their fields is unknown.
+        required: The columns that are documented to have a value in every record.
     """
 
     open_objects: frozenset[str] = frozenset()

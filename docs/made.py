@@ -30,7 +30,7 @@ from cdrctl import PROVIDERS, errors, sandbox
 from cdrctl.cli.app import app, loaded, main as run
 from cdrctl.cli.fields import examples
 from cdrctl.cli.outcomes import ANSWERED
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import Call, Provider, connect, load
 from cdrctl.http import Clock, Request

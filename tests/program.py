@@ -61,16 +61,16 @@ def installed() -> dict[str, str]:
     return {**shared(), "PYTHONPATH": str(Path(__file__).with_name("clocked"))}
 
 
-def hand_over(world: Any) -> None:
-    """Let `cdrctl.cli.world`, which is given, tell the program that its clock is the tests'."""
-    here = world.this_process
+def hand_over(module: Any) -> None:
+    """Let `cdrctl.cli.process`, which is given, tell the program that its clock is the tests'."""
+    here = module.this_process
 
     def this_process() -> Any:
         from cdrctl.http import Clock  # not before signals are heeded
 
         return replace(here(), clock=Clock(now=now, **(_hurried() if os.environ.get(HURRIES) else {})))
 
-    world.this_process = this_process
+    module.this_process = this_process
 
 
 def _hurried() -> dict[str, Any]:
@@ -87,9 +87,9 @@ def _hurried() -> dict[str, Any]:
 def main() -> None:
     """Run the program of this process by the tests' clock."""
     from cdrctl import __main__ as program
-    from cdrctl.cli import world
+    from cdrctl.cli import process
 
-    hand_over(world)
+    hand_over(process)
     program.main()
 
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 from unittest import mock
 
 from cdrctl.cli.app import main
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from cdrctl.http import Clock
 
 Record = dict[str, Any]

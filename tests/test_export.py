@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from cdrctl import seen
+from cdrctl import duplicates
+from cdrctl.decoding import BatchDecoder
 from cdrctl.export import (
     LONG_CALL,
     RECENT,
@@ -27,7 +28,6 @@ from cdrctl.export import (
 )
 from cdrctl.fetchers import Call, load
 from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, RecordBatch, iso_instant, native, raw
-from cdrctl.sheet import BatchDecoder
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -116,8 +116,8 @@ def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> N
 @pytest.mark.parametrize("size", [1, 100, 500])
 def test_what_was_seen_takes_the_same_memory_however_much_it_is(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the identities are kept near, and a tenth of the bytes is allowed: 10 MB for what is really kept."""
-    assert seen.NEAR == 20_000
-    monkeypatch.setattr(seen, "NEAR", 2_000)
+    assert duplicates.NEAR == 20_000
+    monkeypatch.setattr(duplicates, "NEAR", 2_000)
     count = 15_000
 
     def pages() -> Iterator[Event]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cdrctl import PROVIDERS, records
+from cdrctl.decoding import BatchDecoder
 from cdrctl.fetchers import load
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records import Column, KeyFields, Page
-from cdrctl.sheet import BatchDecoder
 from cdrctl.windows import rfc3339
 
 PLACEHOLDERS: list[Any] = [

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl import seen
-from cdrctl.seen import DuplicateFilter, Span
+from cdrctl import duplicates
+from cdrctl.duplicates import DuplicateFilter, Span
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def spanning(page: list[str]) -> Span | None:
 @settings(deadline=None, max_examples=300)
 def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seen, "NEAR", near)
+        patch.setattr(duplicates, "NEAR", near)
         ours, theirs = DuplicateFilter(), set()
         for page, knows in pages:
             expected = []
@@ -52,7 +52,7 @@ def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int)
 @settings(deadline=None, max_examples=200)
 def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[str, int]]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seen, "NEAR", near)
+        patch.setattr(duplicates, "NEAR", near)
         ours = DuplicateFilter()
         theirs: set[tuple[str, int]] = set()
         for page in pages:
@@ -72,7 +72,7 @@ def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[s
 
 def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or an export of a million records would read its file again for each of its pages."""
-    monkeypatch.setattr(seen, "NEAR", 10)
+    monkeypatch.setattr(duplicates, "NEAR", 10)
     ours = DuplicateFilter()
     for page in range(50):
         at = NOON + timedelta(seconds=page)
@@ -84,7 +84,7 @@ def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.M
 
 
 def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(seen, "NEAR", 3)
+    monkeypatch.setattr(duplicates, "NEAR", 3)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     ours = DuplicateFilter()
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pyte
 @pytest.mark.parametrize("at", [NOON, NOON + timedelta(minutes=9)], ids=["first", "last"])
 def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
     """A second holds many calls: a page may end, and the next begin, in the midst of one."""
-    monkeypatch.setattr(seen, "NEAR", 2)
+    monkeypatch.setattr(duplicates, "NEAR", 2)
     ours = DuplicateFilter()
     ours.new_positions(["a", "b"], (NOON, NOON + timedelta(minutes=9)))
     for page in range(3):
@@ -109,7 +109,7 @@ def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.Mon
 def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(seen, "NEAR", 2)
+    monkeypatch.setattr(duplicates, "NEAR", 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     ours = DuplicateFilter()
     for page in range(9):
@@ -124,12 +124,12 @@ def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
 
 FULL = """
 import resource, signal
-from cdrctl import seen
+from cdrctl import duplicates
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-seen.NEAR = 50
-came = seen.Seen()
+duplicates.NEAR = 50
+came = duplicates.Seen()
 for new in (True, False):
     for page in range(30):
         fresh = came.fresh([f"{page}-{number}" for number in range(10)])

@@ -14,8 +14,9 @@ from hypothesis import given, settings, strategies as st
 
 from cdrctl import conditions, writers
 from cdrctl.archive import fetched
-from cdrctl.cli.choice import Choice
+from cdrctl.cli.record_selection import Choice
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
+from cdrctl.decoding import MOST_LESSONS, BatchDecoder
 from cdrctl.fetchers import Call, load
 from cdrctl.records import (
     BatchedPage,
@@ -30,7 +31,6 @@ from cdrctl.records import (
     native,
     raw,
 )
-from cdrctl.sheet import MOST_LESSONS, BatchDecoder
 
 CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.key_fields is not None]
 LOOK = writers.RenderOptions(width=100, zone=UTC, color=False)

@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 from cdrctl import PROVIDERS, sandbox
-from cdrctl.cli import app, together
+from cdrctl.cli import app, export
 from cdrctl.cli.completion import FILE, answer
 from cdrctl.cli.options import with_fast_values
 from tests.cli.completion import described
@@ -222,8 +222,8 @@ def test_what_stands_for_a_command_in_the_list_is_its_own_line(name: str) -> Non
     ],
 )
 def test_plain_words_are_the_values_that_typer_makes_of_them(words: list[str]) -> None:
-    theirs = typer.main.get_group(together.commands).commands["export"]
-    ours = with_fast_values(typer.main.get_group(together.commands)).commands["export"]
+    theirs = typer.main.get_group(export.commands).commands["export"]
+    ours = with_fast_values(typer.main.get_group(export.commands)).commands["export"]
     assert values_of(ours, words) == values_of(theirs, words)
 
 

@@ -12,11 +12,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cdrctl import PROVIDERS, __version__
+from cdrctl.cli.helptext import helped
 from cdrctl.cli.options import TALK, with_fast_values
-from cdrctl.cli.page import helped
+from cdrctl.cli.process import Process
 from cdrctl.cli.run import stop_writing
 from cdrctl.cli.signals import INTERRUPTED
-from cdrctl.cli.process import Process
 from cdrctl.errors import CdrctlError, OutputError
 
 COMMANDS = {

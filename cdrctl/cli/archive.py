@@ -16,11 +16,11 @@ import typer
 
 from cdrctl import windows
 from cdrctl.cli import failures
+from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
 from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
 from cdrctl.cli.options import MAX_WAIT, in_session
+from cdrctl.cli.profile_selection import Excluded, Selection, Tags
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.cli.selection import Excluded, Selection, Tags
-from cdrctl.cli.together import Part, connect_part, selected_parts, usual_options
 from cdrctl.errors import IncompleteError, OutputError, UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, load
 from cdrctl.threads import started

@@ -15,9 +15,9 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cdrctl import windows, writers
-from cdrctl.cli.choice import choice, has_header
 from cdrctl.cli.failures import some
 from cdrctl.cli.progress import progress
+from cdrctl.cli.record_selection import choice, has_header
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import (
@@ -305,7 +305,7 @@ def fetch_window(
     """
     client = profile.client
     if client is not None and call.key_fields is not None:
-        from cdrctl.sheet import BatchDecoder
+        from cdrctl.decoding import BatchDecoder
 
         client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
     fetch = functools.partial(call.fetch, client, profile.settings)
@@ -797,7 +797,7 @@ def _client(
 ) -> Iterator[Client]:
     transport = session.process.transport
     if dry_run is not None:
-        from cdrctl.http.rehearsal import DryRun
+        from cdrctl.http.dry_run import DryRun
 
         transport = cast("httpx.BaseTransport", DryRun(dry_run, provider.empty_response))
         clock = replace(clock, sleep=lambda _seconds: None)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cdrctl.cli.page import WIDEST, continued, described, filled, listed, text
+from cdrctl.cli.helptext import WIDEST, continued, described, filled, listed, text
 from cdrctl.cli.topics import TOPICS
 from cdrctl.errors import UsageError, near
 

@@ -199,7 +199,9 @@ def _show(opened: Session, text: str, page: str) -> None:
     if stream is None:
         return
     page = opened.reporter.clean(page)
-    lines = json.dumps({"level": "note", "message": text, "url": page}) if opened.reporter.as_json else f"{text}\n{page}"
+    lines = (
+        json.dumps({"level": "note", "message": text, "url": page}) if opened.reporter.as_json else f"{text}\n{page}"
+    )
     with suppress(OSError, ValueError):  # nobody listens: the exit code still speaks
         stream.write(f"{lines}\n" if opened.reporter.as_json else f"cdrctl: {lines}\n")
         stream.flush()

@@ -12,8 +12,8 @@ from typing import Any
 
 from cdrctl.cli.completion import FILE
 from cdrctl.cli.options import variable_of
-from cdrctl.cli.run import LOG_FORMAT
 from cdrctl.cli.process import Process, Reporter
+from cdrctl.cli.run import LOG_FORMAT
 from cdrctl.errors import CdrctlError, UsageError, near
 
 MEANT = {

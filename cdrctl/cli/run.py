@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import typer
 
 from cdrctl.cli import signals
-from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.cli.process import Process, Reporter
+from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.errors import CdrctlError, OutputError, UsageError, near
 from cdrctl.threads import none_left, was_refused
 
@@ -90,7 +90,7 @@ def session(
             raise typer.Exit(CdrctlError.exit_code) from None
         signals.notice()
         reporter.stop_if_blocked()
-        reporter.log("warning", f"interrupted; {voice.left_behind}")
+        reporter.log("warning", f"interrupted; {reporter.left_behind}")
         raise typer.Exit(INTERRUPTED) from None
 
 

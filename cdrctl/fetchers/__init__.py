@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdrctl import PROVIDERS
+from cdrctl.duplicates import Span
 from cdrctl.errors import CdrctlError, ConfigurationError, near
 from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records import NOTHING_EXPECTED, Column, Event, Expected, KeyFields, Record, Value, key_columns
-from cdrctl.seen import Span
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:
@@ -104,52 +104,46 @@ class Gives:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a provider's API, as data around one generator.
+    """One call of a provider's API: its fetcher, its columns, and what the rest of the program must know of it.
 
     Args:
         name: The command's name.
         about: One line for the help.
-        columns: The columns of `native`, in order; the same on every run, whatever came.
-        fetch: From a client, the settings, the window (None where the call has none) and the options to the pieces:
-            pages of raw records, gaps and notes. It may yield records outside the window and records twice: the loop
-            in `export` cuts on `start` and drops what `identity` has shown before. Among the options is `fields`: the
-            native columns that will be written, or None for all, for a provider that can send fewer; and `strict`: to
-            raise DriftError if a list of fields in the request hides a field that is new. Where a window is
-            asked for in parts there are `once`, which is true the first time that any part calls it with a given name,
-            and `whole`, the window that the parts make up.
-        identity: What makes a record this record; the page's context is added by the loop. Records of one identity and
-            different content are all kept, with a warning.
-        stands_for_many: Records of one identity may differ, and the first one stands for all of them.
-        searches: It takes a window to search in, and gives what it found there: not every record of the window.
-        start: The start of the record's call, or None where it cannot be read; a record without a readable start is
-            kept. Left out for calls that have no window.
-        start_in: The same where the page's context is needed to read it, such as the zone of its times.
-        lag: How long after the end of a call the provider can be relied upon to have its record.
-        common: From typed native values by column name to values of the common CDR, or None where it has no meaning.
-        gives: What `common` can give; set wherever `common` is.
-        refuses_newer: Whether the provider refuses times that are later than `lag` before now: only then is a window
-            that reaches to now cut.
-        default_since: Where the window begins when nothing is said: shorter where the provider keeps less.
-        options: What this call takes beside the shared options.
-        table_columns: The columns a table shows when no fields are asked for, as far as they have room: the first ones first.
-        outcome_columns: The columns that say how a call ended, which a table colours by the outcome that `common` gives.
-        examples: Two command lines for its help, as they are typed, which work against the sandbox.
-        group: The command's group between provider and name, such as `reports`; empty for none.
-        offline: It asks nobody: it needs no profile.
-        lookback: How long after the start of a call its record may still come or change, as far as is known: an
-            archive reads it again until then.
-        retention: How long the provider keeps a record after the start of its call; None where no limit is known.
-        longest: The longest window that one request may ask for; None where one request may ask for all.
-        margin: How much more than the window is asked for, so that it is complete.
-        first: The kind of the first request of a window, as the provider's budgets name it.
-        expected: What is known of its records beside their columns.
-        key_fields: The fields by which its records can be read column by column, where that is possible.
-        apart: From the options to the shortest part of a window that is worth asking for by itself, beside others at
-            the same time, or to the reason why parts must be asked for one after the other.
-        gives_file: It yields a file, which -o names: always, or when the flag of this name is given.
-        alike: The columns that tell whether two records with different identities are of the same call: first the
-            column of its start, then those of its parties and its type.
-        account_column: The column that names the account a record is of, where there is one.
+        columns: The columns of `native`, in order. They do not depend on the records.
+        fetch: The fetcher. It may yield records outside the window, and records twice: `export.rows` cuts on `start`
+            and drops duplicates by `identity`. Its options include `fields`, the native columns that will be written
+            (None for all), and `strict`: raise DriftError if a list of fields in the request hides a new field. For a
+            window in parallel parts they also include `once` (see `Once`) and `whole`, the window that was split.
+        identity: The id of a record within the page's context. Records with the same id and different content are
+            all kept, with a warning.
+        stands_for_many: Records with the same id may differ; only the first is kept.
+        searches: The window limits a search: not every record of the window is returned.
+        start: The start of a record's call, or None if it cannot be read; such a record is kept. Leave it out for calls
+            without a window.
+        start_in: Like `start`, for times that need the page's context, such as its time zone.
+        lag: How long after the end of a call its record is certain to be available.
+        common: From native values by column name to values of the common CDR; None for a call that is not a CDR.
+        gives: What `common` can return; required with `common`.
+        refuses_newer: The provider rejects times later than `lag` before now, so the window is cut there.
+        default_since: The start of the window without `--since`.
+        options: Options of this call, in addition to the shared ones.
+        table_columns: The columns of a table without `--fields`, the most important first.
+        outcome_columns: The columns that a table colours by the outcome of the call.
+        examples: Two command lines for the help. They work against the sandbox.
+        group: The command's group, such as `reports`.
+        offline: It sends no request and needs no profile.
+        lookback: How long after the start of a call its record may still appear or change. An archive re-reads it.
+        retention: How long the provider keeps a record after the start of its call; None if no limit is known.
+        longest: The longest window of one request; None for no limit.
+        margin: How far beyond the window the requests reach, so that the window is complete.
+        first: The kind of a window's first request, by its name in the provider's rate limits.
+        expected: What records are expected to look like, apart from their columns.
+        key_fields: The fields by which records are read column by column; None if they cannot be.
+        apart: From the options to the shortest part of a window worth a parallel request, or to the reason why the
+            window must be read sequentially.
+        gives_file: It yields a file, which `-o` names: always, or only with the flag of this name.
+        alike: The columns that identify a call if its record got a new id: its start, then its parties and type.
+        account_column: The column that names the account of a record; empty if there is none.
     """
 
     name: str
@@ -248,31 +242,30 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Everything the rest of the program needs to know of a provider.
+    """A provider: its settings, how to sign in, its rate limits, its errors and its calls.
 
     Args:
         name: As typed.
-        title: As said in messages.
+        title: As printed in messages.
         settings: The model of its profile.
-        auth_methods: The ways to sign in by name, each with the settings it needs, the usual one first.
-        sign_in: Yields requests, is sent their answers, returns the token to use. Given the token that has ended, or
-            None at first. Raises SignInError where it cannot; in its hint, the profile is NAME.
-        manners: The published budget and the ways to wait of this provider.
-        error_for: From any answer to the error it means, or None when it is good.
-        allows_url: Whether a URL may be sent this profile's credential.
-        credential_help: By way to sign in, where its credential is found.
-        allow_list_hint: How this machine's address gets into the allow-list; empty where there is none.
-        retention_note: What is known of how long it keeps records, where no call has a limit that is published.
-        sign: From a request and a token to the request that carries it; None for the token's headers.
-        ended: Whether an answer says that the token has ended; None for the status 401.
-        empty_response: From the path and the body of a request to what the API answers where it has nothing, and to a token of
-            masks where a sign-in is asked for: what a run is rehearsed with.
-        check: Makes one small request and returns a sentence about what it found.
+        auth_methods: The methods of authentication by name, each with the settings it needs; the default first.
+        sign_in: From the settings, the expired token (None at first) and the present: yields requests, receives their
+            responses, returns the new token. Raises SignInError; NAME in its hint stands for the profile.
+        retry_policy: The published rate limits, and which failures to retry.
+        error_for: From a response to the error it stands for; None for a good one.
+        allows_url: Whether a URL may receive this profile's credential.
+        credential_help: Where to find the credential, by authentication method.
+        allow_list_hint: How to add this machine's address to the allow list; empty if there is none.
+        retention_note: What is known about retention where the calls have no published limit.
+        sign: Adds the token to a request; None to send the token's headers.
+        ended: Whether a response says that the token expired; None for status 401.
+        empty_response: From path and body to the response of an account without records, or to a token of masks for a
+            sign-in. `--dry-run` uses it.
+        check: Sends one small request and returns a sentence about the result.
         calls: Its calls, the main one first.
-        login: How a person signs in with a browser, or None.
-        account_settings: The settings that name the account: none of them is a secret.
-        key_settings: The settings that change with the account, and also when a key of the same account is renewed;
-            no password is among them.
+        login: How to sign in with a browser; None if that is not possible.
+        account_settings: The settings that identify the account. None is a secret.
+        key_settings: The settings that change with the account and with a renewed key. No password is among them.
     """
 
     name: str

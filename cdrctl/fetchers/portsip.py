@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.contents import contents_of
+from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
@@ -85,7 +86,6 @@ from cdrctl.records import (
     read_integer,
     seconds_between,
 )
-from cdrctl.seen import DuplicateFilter
 from cdrctl.windows import Window, halve, instant, rfc3339, tile
 
 TITLE = "PortSIP"

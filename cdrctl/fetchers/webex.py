@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.contents import contents_of, marked_contents_of
+from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
@@ -66,7 +67,6 @@ from cdrctl.records import (
     pick,
     seconds_between,
 )
-from cdrctl.seen import DuplicateFilter
 from cdrctl.windows import Window, rfc3339, tile
 
 if TYPE_CHECKING:

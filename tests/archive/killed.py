@@ -28,7 +28,7 @@ from cdrctl import profiles
 from cdrctl.archive import recover, sync, verify
 from cdrctl.cli import account, archive
 from cdrctl.cli.app import main
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from cdrctl.fetchers import load
 from cdrctl.http import Clock, wire
 

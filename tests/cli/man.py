@@ -13,8 +13,8 @@ import typer.main
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import COMMANDS, app
 from cdrctl.cli.help import named
+from cdrctl.cli.helptext import Page, Row, continued, described
 from cdrctl.cli.options import PANELS
-from cdrctl.cli.page import Page, Row, continued, described
 from cdrctl.cli.topics import TOPICS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "man"

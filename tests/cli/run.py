@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdrctl.cli.app import main
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from cdrctl.http import Clock
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)

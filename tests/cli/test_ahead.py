@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cdrctl.cli.app import main
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from tests.cli.run import still_clock
 
 

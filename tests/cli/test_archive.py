@@ -15,7 +15,7 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.archive.ledger import locked
 from cdrctl.cli.app import main
-from cdrctl.cli.world import Process
+from cdrctl.cli.process import Process
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
 from tests.support import HandClock, Shell

@@ -25,8 +25,8 @@ from cdrctl import PROVIDERS, errors, windows, writers
 from cdrctl.cli.app import COMMANDS, TITLES, app
 from cdrctl.cli.exporting import SCHEMAS
 from cdrctl.cli.help import explained, named
+from cdrctl.cli.helptext import Page, continued, described, text
 from cdrctl.cli.options import LAST, PANELS, SHARED
-from cdrctl.cli.page import Page, continued, described, text
 from cdrctl.cli.topics import (
     ENVIRONMENT,
     EXIT_CODES,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.cli import begin
+from cdrctl.cli import init
 from cdrctl.fetchers import PROVIDERS, load
 from tests import program
 from tests.cli.conversation import Terminal, at_a_terminal
@@ -69,7 +69,7 @@ def converse(terminal: Terminal, answers: Mapping[str, str]) -> None:
 
 def test_every_way_to_sign_in_is_known_here() -> None:
     ways = {(name, way) for name in PROVIDERS for way in load(name).auth_methods}
-    assert {pair for pair in ways if not begin._by_browser(load(pair[0]), pair[1])} == set(KINDS)
+    assert {pair for pair in ways if not init._by_browser(load(pair[0]), pair[1])} == set(KINDS)
 
 
 def test_every_way_to_sign_in_says_where_its_credential_is() -> None:
@@ -336,7 +336,7 @@ def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sand
 @pytest.mark.process
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if getattr(load(name), "login", None)])
 def test_who_signs_in_by_browser_is_told_how(host: Host, provider: str) -> None:
-    [way] = [way for way in load(provider).auth_methods if begin._by_browser(load(provider), way)]
+    [way] = [way for way in load(provider).auth_methods if init._by_browser(load(provider), way)]
     with at_a_terminal(host, "init", "--provider", provider, "--name", "acme", "--with", way) as terminal:
         converse(terminal, {"client_id": "C123", "client_secret": "hush-hush-hush"})
         assert terminal.end() == 0, terminal.shown

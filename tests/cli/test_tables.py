@@ -11,8 +11,8 @@ from typing import Any, get_args
 import pytest
 from rich.cells import cell_len
 
+from cdrctl.cli.export import TOGETHER_SHOWN
 from cdrctl.cli.exporting import COMMON_SHOWN
-from cdrctl.cli.together import TOGETHER_SHOWN
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records import COMMON, Outcome, outcomes
 from cdrctl.sandbox import start

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl.cli.exporting import say_aside
+from cdrctl.cli.process import Process, Reporter
 from cdrctl.cli.run import Session
-from cdrctl.cli.world import Process, Reporter
 from cdrctl.masking import MASK
 
 LONG = 20

@@ -12,12 +12,12 @@ from types import ModuleType
 
 
 class _Finder:
-    """Finds `cdrctl.cli.world`, and hands it the clock when it is loaded."""
+    """Finds `cdrctl.cli.process`, and hands it the clock when it is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None, /
     ) -> ModuleSpec | None:
-        if name != "cdrctl.cli.world":
+        if name != "cdrctl.cli.process":
             return None
         sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path)

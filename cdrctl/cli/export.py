@@ -15,7 +15,6 @@ import typer
 
 from cdrctl import windows, writers
 from cdrctl.cli import failures
-from cdrctl.cli.choice import Choice, choice, has_header
 from cdrctl.cli.exporting import (
     COMMON_NAME,
     COMMON_SHOWN,
@@ -40,8 +39,9 @@ from cdrctl.cli.exporting import (
     wants_local_times,
 )
 from cdrctl.cli.options import SHARED, made, option, parameter
+from cdrctl.cli.profile_selection import EXCEPT, TAG, Selection, selected
+from cdrctl.cli.record_selection import Choice, choice, has_header
 from cdrctl.cli.run import Session
-from cdrctl.cli.selection import EXCEPT, TAG, Selection, selected
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export import Tally, reachable, rows, with_record_key
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
@@ -249,7 +249,9 @@ def _pages(
                 continue
             yield page if room is None else page[:room]
             written += len(page)
-            session.reporter.log("progress", f"{written} records, {len(running) - left} of {len(running)} profiles done")
+            session.reporter.log(
+                "progress", f"{written} records, {len(running) - left} of {len(running)} profiles done"
+            )
             if room is not None:
                 room -= len(page[:room])
                 if room <= 0:

@@ -76,7 +76,9 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
             yield name, None
             continue
         try:
-            chosen: Profile | CdrctlError = profiles.choose(found, None, None if usual else name, session.process.environ)
+            chosen: Profile | CdrctlError = profiles.choose(
+                found, None, None if usual else name, session.process.environ
+            )
         except CdrctlError as error:
             if names:
                 raise

@@ -33,7 +33,7 @@ NEVER = {
 ASKING = {"httpx", "httpcore", "h11", "ssl", "http.client", "http.cookiejar", "certifi", "email.utils"}
 READING = {"pydantic", "cdrctl.fetchers", "cdrctl.records", "cdrctl.windows", "cdrctl.http"}
 EXPORTING = {"cdrctl.cli.exporting", "cdrctl.export", "cdrctl.profiles", "cdrctl.writers", "filelock"}
-OTHERS = {f"cdrctl.cli.{name}" for name in ("archive", "begin", "doctor", "fields", "profile", "sandbox", "together")}
+OTHERS = {f"cdrctl.cli.{name}" for name in ("archive", "init", "doctor", "fields", "profile", "sandbox", "export")}
 OTHER_PROVIDERS = {f"cdrctl.fetchers.{name}" for name in PROVIDERS if name != "webex"}
 PARSING = {"typer", "pydantic_core", "inspect", "pathlib", "subprocess", "cdrctl.cli.app"}
 

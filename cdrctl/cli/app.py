@@ -20,13 +20,13 @@ from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.errors import CdrctlError, OutputError
 
 COMMANDS = {
-    "export": ("together", "Export the calls of several profiles as one stream of common CDRs."),
+    "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
     "sync": ("archive", "Bring an archive up to date: the one line of a crontab."),
     "fill": ("archive", "Read only what is missing in an archive, and nothing that was read before."),
     "coverage": ("archive", "Show which days an archive has: a calendar on a terminal, JSON in a pipe."),
     "verify": ("archive", "Check an archive's files against its ledger; exit code 3 when they differ."),
     "plan": ("archive", "Say what a sync would ask: windows, requests and time, without asking anything."),
-    "init": ("begin", "Make a profile step by step, with a check that it works: begin here."),
+    "init": ("init", "Make a profile step by step, with a check that it works: begin here."),
     "doctor": ("doctor", "Check all that exports need, from the settings to the rights, and say what to do."),
     "fields": ("fields", "List the columns of a call: name, type, meaning, an example, and the provider's own key."),
     "profile": ("profile_edit", "Add, change, show, check and remove profiles."),

@@ -314,8 +314,7 @@ def _read_plainly(usual: Callable[[Any], list[Any]], ctx: Any) -> list[Any]:
     for one in described:
         if not isinstance(one.process_value, functools.partial):
             one.process_value = functools.partial(_value, one, one.process_value)
-            if variable := variable_of(one, top=ctx.parent is None):
-                one.value_from_envvar = functools.partial(_from_environment, one, variable)
+            one.value_from_envvar = functools.partial(_from_environment, one)
     return described
 
 
@@ -337,10 +336,11 @@ def variable_of(described: Any, *, top: bool) -> str | None:
     return "CDRCTL_" + longest.lstrip("-").replace("-", "_").upper()
 
 
-def _from_environment(described: Any, variable: str, ctx: Any) -> Any:
+def _from_environment(described: Any, ctx: Any) -> Any:
     """Return what the environment has for an option, or None; of one that may be repeated each line is a value."""
+    variable = variable_of(described, top=ctx.parent is None)
     handed_over = ctx.find_root().obj
-    given = handed_over[0].environ.get(variable) if handed_over else None
+    given = handed_over[0].environ.get(variable) if variable and handed_over else None
     if not given:
         return None
     return [line for line in given.splitlines() if line.strip()] if described.multiple else given

@@ -18,7 +18,10 @@ from hypothesis import given, settings as examples, strategies as some
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import Call, callgear, connect
-from cdrctl.fetchers.callgear import CALLS, COSTS, LEGS, PROVIDER, CallGearSettings, filter_tree, sorting
+from cdrctl.fetchers.callgear import PROVIDER
+from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS
+from cdrctl.fetchers.callgear.filters import filter_tree, sorting
+from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import Checkpoint, Event, Gap, Note, Page, common as common_schema, native, raw
 from cdrctl.sandbox.callgear import LARGEST_OFFSET
@@ -605,9 +608,9 @@ def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
 @pytest.fixture
 def near(monkeypatch: pytest.MonkeyPatch) -> int:
     """A farthest offset that ten pages of a hundred rows reach: the arithmetic is that of the real one."""
-    assert callgear.FARTHEST_OFFSET == LARGEST_OFFSET == 100_000
+    assert callgear.report.FARTHEST_OFFSET == LARGEST_OFFSET == 100_000
     monkeypatch.setattr(callgear, "FARTHEST_OFFSET", 1_000)
-    return callgear.FARTHEST_OFFSET
+    return callgear.report.FARTHEST_OFFSET
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)

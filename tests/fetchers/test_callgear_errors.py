@@ -18,7 +18,9 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers.callgear import CallGearSettings, explain, sign_in, trusts
+from cdrctl.fetchers.callgear.answers import error_for
+from cdrctl.fetchers.callgear.settings import CallGearSettings
+from cdrctl.fetchers.callgear.sign_in import allows_url, request_token
 from cdrctl.http import Answer, Token
 
 from .test_callgear import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, failed, reply, words
@@ -74,7 +76,7 @@ def test_a_login_is_written_exactly_as_documented_and_once() -> None:
 
 
 def test_the_collected_sign_in_is_read() -> None:
-    sign = sign_in(CallGearSettings.model_validate(LOGIN), None, NOW)
+    sign = request_token(CallGearSettings.model_validate(LOGIN), None, NOW)
     ask = next(sign)
     assert (ask.url, ask.kind) == (URL, "sign-in")
     body = json.loads(as_sent("constructed_login_user_ok.json", {"id": 1}).content)
@@ -171,9 +173,9 @@ def test_a_busy_sign_in_is_waited_out() -> None:
 
 def test_the_key_is_sent_to_the_profiles_own_host_only() -> None:
     settings = CallGearSettings.model_validate({"base_url": "https://dataapi.uiscom.ru/v2.0"})
-    assert trusts(settings, "https://dataapi.uiscom.ru/v2.0")
-    assert not trusts(settings, URL)
-    assert not trusts(settings, "http://dataapi.uiscom.ru/v2.0")
+    assert allows_url(settings, "https://dataapi.uiscom.ru/v2.0")
+    assert not allows_url(settings, URL)
+    assert not allows_url(settings, "http://dataapi.uiscom.ru/v2.0")
 
 
 # Errors by mnemonic: code, mnemonic, data, class, exit code, words.
@@ -341,7 +343,7 @@ def test_a_value_that_may_be_a_secret_is_never_shown(name: str, word: str) -> No
     ids=str,
 )
 def test_an_error_of_any_shape_is_an_error(error: Any) -> None:
-    assert isinstance(explain(Answer(200, {}, {"error": error}, "", URL)), CdrctlError)
+    assert isinstance(error_for(Answer(200, {}, {"error": error}, "", URL)), CdrctlError)
 
 
 @pytest.mark.parametrize("error", ["no", 7, None, []])

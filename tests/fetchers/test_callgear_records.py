@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from cdrctl.fetchers import Call
-from cdrctl.fetchers.callgear import CALLS, COSTS, LEGS, PROVIDER, USERS, Field, common_call, identity, start
+from cdrctl.fetchers.callgear import PROVIDER
+from cdrctl.fetchers.callgear.columns import identity, start
+from cdrctl.fetchers.callgear.common import common_call
+from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
 from cdrctl.fetchers.callgear_reasons import UNCLEAR
 from cdrctl.records import COMMON, Page, common as common_schema, native
 

@@ -20,7 +20,8 @@ from cdrctl.errors import (
 )
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.callgear import PROVIDER, CallGearSettings
+from cdrctl.fetchers.callgear import PROVIDER
+from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import Page, common, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform

@@ -32,7 +32,7 @@ def combined(**choices: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 
 def of_webex() -> Iterator[dict[str, Any]]:
-    reasons = [*webex.REFUSALS, *webex.SILENCES, "Normal", "NewReason"]
+    reasons = [*webex.common.REFUSALS, *webex.common.SILENCES, "Normal", "NewReason"]
     ends: dict[str, Sequence[Any]] = {
         "Call outcome reason": reasons,
         "Call outcome": ["Success", "Failure", "Refusal"],
@@ -44,7 +44,7 @@ def of_webex() -> Iterator[dict[str, Any]]:
     }
     ways: dict[str, Sequence[Any]] = {
         "Direction": ["ORIGINATING", "TERMINATING", None],
-        "Call type": ["SIP_ENTERPRISE", *sorted(webex.OUTBOUND), "NEW"],
+        "Call type": ["SIP_ENTERPRISE", *sorted(webex.common.OUTBOUND), "NEW"],
         "Inbound trunk": [None],
         "Calling number": ["101"],
     }
@@ -55,7 +55,7 @@ def of_webex() -> Iterator[dict[str, Any]]:
 
 def of_kazoo() -> Iterator[dict[str, Any]]:
     yield from combined(
-        hangup_cause=[*kazoo.CAUSES, "NEW_CAUSE"],
+        hangup_cause=[*kazoo.causes.CAUSES, "NEW_CAUSE"],
         billing_seconds=[None, 0, 5],
         direction=["inbound", "outbound"],
         call_direction=["inbound", "outbound"],
@@ -72,7 +72,7 @@ def of_kazoo() -> Iterator[dict[str, Any]]:
         "owner_id": "o",
         "authorizing_id": "d",
     }
-    for kind in (*kazoo._RESOURCES, None):
+    for kind in (*kazoo.common._RESOURCES, None):
         yield {
             "id": "a",
             "billing_seconds": 5,
@@ -108,8 +108,8 @@ def of_callgear() -> Iterator[dict[str, Any]]:
 
 def of_portsip() -> Iterator[dict[str, Any]]:
     yield from combined(
-        status_code=[0, 404, *portsip._OUTCOMES],
-        direction=[*portsip._DIRECTIONS, "NEW"],
+        status_code=[0, 404, *portsip.common._OUTCOMES],
+        direction=[*portsip.common._DIRECTIONS, "NEW"],
         answered_at=[None, LATER],
         rang_at=[None, TIME],
         end_reason=[None, "CANCELLED", "NEW"],
@@ -120,7 +120,7 @@ def of_portsip() -> Iterator[dict[str, Any]]:
 
 def of_voicenter() -> Iterator[dict[str, Any]]:
     kinds = ["Queue", "VoiceMail", "Extension Outgoing", "Click 2 IVR", "XferCDR", "New"]
-    for status, kind in itertools.product([*voicenter.OUTCOMES, "te", "new"], kinds):
+    for status, kind in itertools.product([*voicenter.common.OUTCOMES, "te", "new"], kinds):
         yield {"DialStatus": status, "Type": kind, "status": status, "type": kind}
 
 

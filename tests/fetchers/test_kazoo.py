@@ -15,17 +15,10 @@ import pytest
 
 from cdrctl import export, records
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.kazoo import (
-    AFTER_ANSWER,
-    CAUSES,
-    COLUMNS,
-    DOCUMENT,
-    PROVIDER,
-    KazooSettings,
-    identity,
-    interaction_start,
-    start,
-)
+from cdrctl.fetchers.kazoo import PROVIDER
+from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
+from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, identity, interaction_start, start
+from cdrctl.fetchers.kazoo.settings import KazooSettings
 from cdrctl.http import Clock
 from cdrctl.records import GREGORIAN_UNIX_OFFSET, Page, gregorian_instant
 from cdrctl.windows import Window

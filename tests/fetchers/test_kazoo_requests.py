@@ -20,7 +20,8 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.kazoo import PROVIDER, KazooSettings
+from cdrctl.fetchers.kazoo import PROVIDER
+from cdrctl.fetchers.kazoo.settings import KazooSettings
 from cdrctl.windows import Window
 
 from .test_kazoo import ACCOUNT, ROW, FakeClock, Run, at, fetched, gregorian, sample, window

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers.kazoo import start as start_of
+from cdrctl.fetchers.kazoo.columns import start as start_of
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
 from cdrctl.sandbox.kazoo import OWNER_IDS
 from cdrctl.windows import Window, rfc3339

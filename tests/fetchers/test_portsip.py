@@ -15,21 +15,10 @@ import pytest
 
 from cdrctl import export, records
 from cdrctl.fetchers import Call, connect
-from cdrctl.fetchers.portsip import (
-    CALLLOGS,
-    CDR,
-    CDRS,
-    FINISHED,
-    LISTED,
-    MADE,
-    PROVIDER,
-    REPORT,
-    PortsipSettings,
-    common,
-    common_leg,
-    identity,
-    start,
-)
+from cdrctl.fetchers.portsip import PROVIDER
+from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
+from cdrctl.fetchers.portsip.common import common_cdr, common_leg
+from cdrctl.fetchers.portsip.settings import PortsipSettings
 from cdrctl.http import Clock
 from cdrctl.records import Column, File, Page, Value
 from cdrctl.windows import Window, duration
@@ -220,7 +209,7 @@ def natively(
 def commonly(
     rows: Iterable[dict[str, Any]],
     columns: Sequence[Column] = CDRS,
-    to_common: Callable[[dict[str, Value]], dict[str, Value]] = common,
+    to_common: Callable[[dict[str, Value]], dict[str, Value]] = common_cdr,
     context: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows as common CDRs, without what is null."""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from cdrctl.fetchers.portsip import FILTERS
+from cdrctl.fetchers.portsip.report_form import FILTERS
 from cdrctl.windows import Window
 from tests.portsip_document import EXEMPTIONS, Exemption, document, path_of
 

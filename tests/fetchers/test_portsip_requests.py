@@ -25,7 +25,12 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.portsip import CLIENT_ID, FILTERS, PROVIDER, PortsipSettings, cron, safe_name
+from cdrctl.fetchers.portsip import PROVIDER
+from cdrctl.fetchers.portsip.cron import cron
+from cdrctl.fetchers.portsip.files import safe_name
+from cdrctl.fetchers.portsip.report_form import FILTERS
+from cdrctl.fetchers.portsip.settings import PortsipSettings
+from cdrctl.fetchers.portsip.sign_in import CLIENT_ID
 from cdrctl.windows import Window
 
 from .test_portsip import BASE, SETTINGS, USER, FakeClock, Run, at, fetched, sample, window
@@ -1344,7 +1349,7 @@ def test_waiting_ends() -> None:
 
 @pytest.mark.parametrize("text", ["caller eq '100') or (caller eq '101'", "(caller eq '1'", "caller eq '1"])
 def test_a_filter_that_reaches_out_of_its_brackets_is_refused(text: str) -> None:
-    from cdrctl.fetchers.portsip import _check_brackets
+    from cdrctl.fetchers.portsip.listing import _check_brackets
 
     with pytest.raises(UsageError, match="has no partner"):
         _check_brackets(text)

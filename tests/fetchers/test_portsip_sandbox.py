@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cdrctl.errors import CdrctlError, ProviderError, RightsError, SignInError, TemporaryError, UsageError
-from cdrctl.fetchers.portsip import FILTERS, PROVIDER
+from cdrctl.fetchers.portsip import PROVIDER
+from cdrctl.fetchers.portsip.report_form import FILTERS
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 

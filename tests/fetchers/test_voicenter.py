@@ -19,7 +19,9 @@ from pydantic import SecretStr, ValidationError
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.voicenter import COLUMNS, PROVIDER, VoicenterSettings
+from cdrctl.fetchers.voicenter import PROVIDER
+from cdrctl.fetchers.voicenter.columns import COLUMNS
+from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import Event, Gap, Page, common, raw
 from cdrctl.windows import Window
@@ -766,11 +768,11 @@ def test_records_that_share_call_type_and_date_are_both_kept_unless_they_are_equ
 
 
 def test_chosen_columns_are_asked_for_with_what_a_record_is_known_by() -> None:
-    from cdrctl.fetchers.voicenter import FIELDS, _lists_of_fields
+    from cdrctl.fetchers.voicenter.columns import FIELDS, lists_of_fields
 
-    asked = _lists_of_fields(("queue_name", "call_id"))
+    asked = lists_of_fields(("queue_name", "call_id"))
     assert "QueueName" in asked[0]
     assert "RecordURL" not in asked[0]
     assert {"Date", "Type", "CdrType", "CallID"} <= set(asked[0])
-    assert _lists_of_fields(None) == FIELDS
-    assert _lists_of_fields(("extra",)) == FIELDS
+    assert lists_of_fields(None) == FIELDS
+    assert lists_of_fields(("extra",)) == FIELDS

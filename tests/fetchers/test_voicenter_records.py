@@ -14,16 +14,9 @@ from hypothesis import given, settings as tried, strategies as st
 
 from cdrctl.errors import UsageError
 from cdrctl.export import Tally, rows
-from cdrctl.fetchers.voicenter import (
-    DIRECTIONS,
-    NOTIFIED,
-    OUTCOMES,
-    PROVIDER,
-    TYPES,
-    fold,
-    identity,
-    notification_identity,
-)
+from cdrctl.fetchers.voicenter import PROVIDER
+from cdrctl.fetchers.voicenter.columns import NOTIFIED, fold, identity, notification_identity
+from cdrctl.fetchers.voicenter.common import DIRECTIONS, OUTCOMES, TYPES
 from cdrctl.fetchers.voicenter_zone import start
 from cdrctl.records import Event, Note, Page, common, native, raw
 

@@ -15,7 +15,8 @@ from hypothesis import given, settings as tried, strategies as st
 from cdrctl.errors import DriftError, ProviderError, SignInError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings
+from cdrctl.fetchers.voicenter import PROVIDER
+from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.fetchers.voicenter_zone import start as start_of
 from cdrctl.http import Client, Clock
 from cdrctl.records import Page, common, native, raw

@@ -23,7 +23,8 @@ from cdrctl.archive.sync import sync
 from cdrctl.errors import IncompleteError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.voicenter import PROVIDER, VoicenterSettings
+from cdrctl.fetchers.voicenter import PROVIDER
+from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import Event, Gap, Note, native
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform

@@ -18,7 +18,10 @@ from pydantic import SecretStr
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.webex import COLUMNS, PROVIDER, WebexSettings, trusts
+from cdrctl.fetchers.webex import PROVIDER
+from cdrctl.fetchers.webex.columns import COLUMNS
+from cdrctl.fetchers.webex.settings import WebexSettings
+from cdrctl.fetchers.webex.sign_in import allows_url
 from cdrctl.http import Client, Clock, TokenStore
 from cdrctl.records import Checkpoint, Event, Gap, Note, Page, raw
 from cdrctl.windows import Window
@@ -976,9 +979,9 @@ def test_a_next_link_may_lead_to_another_region_only_from_one() -> None:
 
 def test_an_address_that_cannot_be_read_is_not_trusted() -> None:
     settings = WebexSettings.model_validate({"access_token": "ACCESS"})
-    assert not trusts(settings, "https://[x.webexapis.com/v1")
-    assert not trusts(settings, "https://x.webexapis.com:port/v1")
-    assert trusts(settings, f"{EU}/cdr_feed")
+    assert not allows_url(settings, "https://[x.webexapis.com/v1")
+    assert not allows_url(settings, "https://x.webexapis.com:port/v1")
+    assert allows_url(settings, f"{EU}/cdr_feed")
 
 
 # The published rate

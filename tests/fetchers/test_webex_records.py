@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from cdrctl.fetchers.webex import COLUMNS, PROVIDER, common, identity, start
+from cdrctl.fetchers.webex import PROVIDER
+from cdrctl.fetchers.webex.columns import COLUMNS, identity, start
+from cdrctl.fetchers.webex.common import common_cdr
 from cdrctl.records import COMMON, Column, Page, common as common_schema, native
 from cdrctl.windows import rfc3339
 
@@ -50,7 +52,7 @@ def read(*records: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
 
 def in_common(record: dict[str, Any]) -> dict[str, Any]:
     """Return the common CDR of a record, without what is null."""
-    schema = common_schema(COLUMNS, common, None, lambda _text: None, provider="webex", profile="p")
+    schema = common_schema(COLUMNS, common_cdr, None, lambda _text: None, provider="webex", profile="p")
     [row] = schema.rows(Page([record]))
     named = zip((column.name for column in COMMON), row, strict=True)
     return {name: value for name, value in named if value is not None}
@@ -569,7 +571,7 @@ def test_normal_is_normal_clearing_only_where_somebody_answered() -> None:
 def test_a_value_that_became_something_else_does_not_end_the_export(direction: str, column: Column) -> None:
     """Values that a column cannot read pass through, whatever they are."""
     leg = dict.fromkeys((column.name for column in COLUMNS), None) | {"direction": direction}
-    assert common(leg | {column.name: {"odd": [1]}})["outcome"] == "unknown"
+    assert common_cdr(leg | {column.name: {"odd": [1]}})["outcome"] == "unknown"
 
 
 @pytest.mark.parametrize(

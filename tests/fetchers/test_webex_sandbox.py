@@ -12,7 +12,8 @@ import pytest
 from cdrctl.errors import CdrctlError, ConfigurationError, RightsError, TemporaryError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
-from cdrctl.fetchers.webex import PROVIDER, WebexSettings
+from cdrctl.fetchers.webex import PROVIDER
+from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.http import Client, Clock
 from cdrctl.records import raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform

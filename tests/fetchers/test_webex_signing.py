@@ -13,7 +13,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError
-from cdrctl.fetchers.webex import PROVIDER, SCOPE, WebexSettings, sign_in
+from cdrctl.fetchers.webex import PROVIDER
+from cdrctl.fetchers.webex.settings import WebexSettings
+from cdrctl.fetchers.webex.sign_in import SCOPE, request_token
 from cdrctl.http import Answer, Request, Token
 from cdrctl.http.oauth import Attempt
 from cdrctl.windows import Window
@@ -74,7 +76,7 @@ def sent_to(webex: Webex, host: str) -> str:
 
 def talk(settings: WebexSettings, ended: Token | None, **body: Any) -> Token:
     """Return the token of one refresh answered with a body."""
-    flow: Generator[Request, Answer, Token] = sign_in(settings, ended, NOW)
+    flow: Generator[Request, Answer, Token] = request_token(settings, ended, NOW)
     next(flow)
     with pytest.raises(StopIteration) as stopped:
         flow.send(Answer(200, {}, body, "", TOKEN_URL))

@@ -102,7 +102,7 @@ def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
     for explain in explains:
         error = explain(answer)
         assert error is None or isinstance(error, CdrctlError)
-    webex.next_link(answer)
+    webex.answers.next_link(answer)
 
 
 @settings(unhurried, max_examples=200)
@@ -133,15 +133,15 @@ def test_a_time_of_a_million_digits_is_refused_at_once() -> None:
     """It took half a minute, and above a million digits it ended the run."""
     for digits in (10**5, 10**6 + 5):
         row = {"unix_timestamp": "9" * digits}
-        assert kazoo.start(row) is None
+        assert kazoo.columns.start(row) is None
         assert voicenter_zone.start({"DateEpoch": "9" * digits}) is None
 
 
 def test_a_time_of_hundreds_of_digits_is_no_time() -> None:
     """A whole number that no float can hold ended the run."""
-    assert kazoo.start({"unix_timestamp": 10**400}) is None
+    assert kazoo.columns.start({"unix_timestamp": 10**400}) is None
     assert voicenter_zone.start({"DateEpoch": 10**400}) is None
-    assert voicenter.notification_identity({"ivruniqueid": "a", "time": 10**400})
+    assert voicenter.columns.notification_identity({"ivruniqueid": "a", "time": 10**400})
 
 
 @pytest.mark.parametrize("status", [[], {}])
@@ -169,14 +169,14 @@ def test_the_reset_of_a_callgear_limit_may_be_ages_away(kind: str, digits: int) 
 @pytest.mark.parametrize("condition", [[], {}])
 def test_the_condition_of_a_callgear_filter_may_be_of_any_type(condition: Any) -> None:
     with pytest.raises(UsageError):
-        callgear.filter_tree(callgear.LEGS, [json.dumps({"filters": [{}], "condition": condition})])
+        callgear.filters.filter_tree(callgear.fields.LEGS, [json.dumps({"filters": [{}], "condition": condition})])
 
 
 def test_the_cost_of_a_leg_may_be_of_any_type() -> None:
     costs: tuple[Any, ...] = ([], {}, "9" * 1_000_005)
     for cost in costs:
         with pytest.raises(ProviderError):
-            portsip._cost([{"cost": cost}, {}])
+            portsip.details._cost([{"cost": cost}, {}])
 
 
 def test_a_count_that_no_pbx_has_is_none() -> None:
@@ -201,9 +201,9 @@ def test_words_that_are_no_unicode_are_asked_for() -> None:
 
 def test_a_queue_of_thousands_of_digits_is_no_queue() -> None:
     with pytest.raises(UsageError):
-        voicenter._search({"queue": ["9" * 5000]})
+        voicenter.search.search_criteria({"queue": ["9" * 5000]})
     with pytest.raises(UsageError):
-        voicenter._search({"type": ["9" * 5000]})
+        voicenter.search.search_criteria({"type": ["9" * 5000]})
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_longest_call_of_millennia_is_refused(name: str, call: str) -> None:
 def test_a_link_of_blanks_is_read_at_once() -> None:
     """Its time grew with the square of its length: a header may have 100 000 characters."""
     began = time.process_time()
-    assert webex.next_link(Answer(200, {"link": "<x>; rel=" + " " * 90_000}, None, "", "")) is None
+    assert webex.answers.next_link(Answer(200, {"link": "<x>; rel=" + " " * 90_000}, None, "", "")) is None
     assert time.process_time() - began < 5
 
 
@@ -225,7 +225,7 @@ def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
     """Its time grew with the square of the body's length."""
     began = time.process_time()
     answer = Answer(451, {}, {"message": "a" * 10**6}, "", "https://analytics-calling.webexapis.com/v1/cdr_feed")
-    assert isinstance(webex.explain(answer), CdrctlError)
+    assert isinstance(webex.answers.error_for(answer), CdrctlError)
     assert time.process_time() - began < 5
 
 
@@ -239,4 +239,4 @@ def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
     ],
 )
 def test_the_ways_to_write_a_next_link_are_still_read(link: str) -> None:
-    assert webex.next_link(Answer(200, {"link": link}, None, "", "")) == "https://a/b"
+    assert webex.answers.next_link(Answer(200, {"link": link}, None, "", "")) == "https://a/b"

@@ -117,39 +117,41 @@ WHOM = (
 def test_any_filter_is_read_or_refused(given_words: list[str], rows: list[dict[str, Any]]) -> None:
     """One that is read can be asked of any row."""
     with suppress(UsageError):
-        keep, _ = kazoo._filters(given_words)
+        keep, _ = kazoo.filters.filters_of(given_words)
         for row in rows:
             assert keep(row, {"account_id": "a", "currency": "USD", "user": ""}) in {True, False}
     for text in given_words:
         with suppress(UsageError):
-            portsip._check_brackets(text)
+            portsip.listing._check_brackets(text)
         with suppress(UsageError):
-            portsip.cron(text)
+            portsip.cron.cron(text)
         with suppress(UsageError):
-            voicenter._search({name: [text] for name in ("phone", "extension", "type", "campaign", "queue")})
-    for kind in portsip.FILTERS:
+            voicenter.search.search_criteria(
+                {name: [text] for name in ("phone", "extension", "type", "campaign", "queue")}
+            )
+    for kind in portsip.report_form.FILTERS:
         with suppress(UsageError):
-            portsip._filter(kind, given_words)
-    for fields in (callgear.LEGS, callgear.CALLS):
+            portsip.report_form.filter_for(kind, given_words)
+    for fields in (callgear.fields.LEGS, callgear.fields.CALLS):
         with suppress(UsageError):
-            callgear.filter_tree(fields, given_words)
+            callgear.filters.filter_tree(fields, given_words)
         with suppress(UsageError):
-            callgear.sorting(fields, given_words)
+            callgear.filters.sorting(fields, given_words)
 
 
 PARTS = ("field", "operator", "value", "filters", "condition", "direction", "duration", "=", "in", "and", "is_null")
 
 
 @settings(unhurried, max_examples=150)
-@given(tree=values(PARTS), kind=st.sampled_from(sorted(portsip.FILTERS)), data=st.data())
+@given(tree=values(PARTS), kind=st.sampled_from(sorted(portsip.report_form.FILTERS)), data=st.data())
 def test_any_json_is_a_filter_or_refused(tree: Any, kind: str, data: st.DataObject) -> None:
     leaf = {"field": data.draw(st.sampled_from(("direction", "id", "duration"))), "operator": "in", "value": tree}
     for one in (tree, leaf, {"filters": [tree], "condition": tree}, {"filters": [leaf, tree], "condition": "or"}):
         with suppress(UsageError):
-            callgear.filter_tree(callgear.LEGS, [dumped(one).decode()])
-    names = sorted(portsip.FILTERS[kind])
+            callgear.filters.filter_tree(callgear.fields.LEGS, [dumped(one).decode()])
+    names = sorted(portsip.report_form.FILTERS[kind])
     with suppress(UsageError):
-        portsip._filter(kind, [dumped({data.draw(st.sampled_from(names)): tree}).decode()])
+        portsip.report_form.filter_for(kind, [dumped({data.draw(st.sampled_from(names)): tree}).decode()])
 
 
 DATES = made_of(
@@ -188,9 +190,9 @@ LINKS = made_of(
 @settings(unhurried, max_examples=200)
 @given(link=LINKS)
 def test_any_link_header_has_a_next_page_or_none(link: str) -> None:
-    url = webex.next_link(Answer(200, {"link": link}, None, "", ""))
+    url = webex.answers.next_link(Answer(200, {"link": link}, None, "", ""))
     assert url is None or url in link
-    assert webex._total(url) >= 0
+    assert webex.answers.total_in(url) >= 0
 
 
 ADDRESSES = made_of(
@@ -209,4 +211,4 @@ def test_any_address_is_ours_or_not(one: str, two: str) -> None:
             assert same_origin(url, other) == same_origin(other, url)
             assert not same_origin(url, other) or (unambiguous(url) and unambiguous(other))
         assert "@" not in host_of(url)
-        webex._in_domain(url)
+        webex.sign_in.in_domain(url)

@@ -1,0 +1,256 @@
+"""CallGear: call legs, calls, costs and customer users from the Data API.
+
+Sources: callgear.github.io/data_api ("Get call legs report", "Get calls report", "Get financial call legs report",
+"List of errors", "Limits", August 2026) and the same engine's documentation under its other names,
+comagic.github.io and novofon.github.io (April 2026). What they leave open is treated so that no reading of them loses
+a record.
+
+What makes this API hard is its time: the account's local time, without an offset, in questions and in answers. In
+autumn an hour of it comes twice and nothing tells the two apart: every time is read as the first of them, so that
+windows tile, and what came is kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers.callgear.account import Account
+from cdrctl.fetchers.callgear.answers import ADMITS, error_for, mnemonic_of
+from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, COST_COLUMNS, LEG_COLUMNS, USER_COLUMNS, identity, start
+from cdrctl.fetchers.callgear.common import GIVES_CALL, GIVES_LEG, common_call, common_leg
+from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
+from cdrctl.fetchers.callgear.jsonrpc import error_in, sign
+from cdrctl.fetchers.callgear.local_time import DAY, span_of, zone_of
+from cdrctl.fetchers.callgear.report import LARGEST_PAGE, LONGEST_WINDOW, calls, costs, legs, report_of, users
+from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
+from cdrctl.fetchers.callgear.sign_in import allows_url, empty_response, request_token
+from cdrctl.fetchers.drift import new_fields, new_fields_warning
+from cdrctl.http import Answer, Client, RetryPolicy
+from cdrctl.records import Expected, fingerprint
+from cdrctl.windows import Window
+
+SETTLED = timedelta(minutes=5)
+"""A row appears when its call ends; how soon after is not published."""
+
+
+def ended(answer: Answer) -> bool:
+    """Return whether an answer says that the token has ended: a login that has ended is said to be unknown."""
+    if error_in(answer) is None:
+        return answer.status == 401
+    return mnemonic_of(answer) in {"access_token_expired", "access_token_invalid"}
+
+
+def check(client: Client, settings: CallGearSettings) -> str:
+    """Return what two small questions found: the zone of the account, and how many legs it has of the last day."""
+    account = Account(client, settings)
+    options = {"page_size": 1, "filter": (), "orderby": ()}
+    report = report_of(account, "get.call_legs_report", LEGS, identity, options)
+    name, report.zone = zone_of(account)
+    until = client.clock.now().replace(microsecond=0)
+    records, total = report.page(span_of(Window(until - DAY, until), report.zone), 0, listed=False)
+    names = new_fields(records, LEG_COLUMNS)
+    if names:
+        client.log("warning", new_fields_warning(TITLE, "legs", names))
+    if total is None or total < len(records):
+        found = "legs" if records else "no legs"
+    else:
+        found = "1 leg" if total == 1 else f"{total} legs"
+    return f"signed in; times are of {name}; {found} in the last 24 hours"
+
+
+# What the rest of the program is told
+
+
+def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
+    """Return the options by which a listing of these fields is narrowed and ordered."""
+    return (
+        Option(
+            "filter",
+            "only records that match: field=value, !=, <, <=, >, >=, field~like%, or a JSON object; all must match",
+            repeat=True,
+            metavar="EXPRESSION",
+            values=tuple(f"{one.name}=" for one in fields if "F" in one.marks),
+        ),
+        Option(
+            "orderby",
+            "order to ask for, field or field:desc; by start without it",
+            repeat=True,
+            metavar="FIELD",
+            values=tuple(one.name + how for one in fields if "S" in one.marks for how in ("", ":desc")),
+        ),
+    )
+
+
+_PAGE_SIZE = Option(
+    "page_size", f"records asked for at a time, 1 to {LARGEST_PAGE}", kind="integer", default=str(LARGEST_PAGE)
+)
+_LISTING = (
+    Option(
+        "longest_call",
+        "how long a call may last: so long after the window one question makes sure that nothing is selected by its "
+        "end",
+        kind="duration",
+        default="24h",
+    ),
+    _PAGE_SIZE,
+)
+
+
+def _apart(_options: Mapping[str, Any]) -> timedelta | str:
+    """Return why: points are counted from answer to answer, and who has none left is told where to go on."""
+    return "each answer says how much more may be asked for, and a day's limit is met where another run can go on"
+
+
+_NEEDS = (
+    'The user\'s rights in the web cabinet count; `callgear costs` needs "account access: view" and `callgear users` '
+    '"user: view".'
+)
+
+PROVIDER = Provider(
+    name="callgear",
+    title=TITLE,
+    settings=CallGearSettings,
+    auth_methods={"key": ("access_token",), "login": ("login", "password")},
+    sign_in=request_token,
+    # Points differ from account to account and are read from the answers; the body says more than a status.
+    retry_policy=RetryPolicy(busy=frozenset()),
+    error_for=error_for,
+    allows_url=allows_url,
+    empty_response=empty_response,
+    check=check,
+    account_settings=("user_id",),
+    key_settings=("login", "access_token"),
+    sign=sign,
+    ended=ended,
+    # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
+    credential_help={
+        "key": Console(
+            "an access key: permanent, or until the day you give it",
+            (
+                "In the web cabinet (app.callgear.com) make an access key for a user: it needs the component Data API.",
+                f"The API is closed by default. Take this machine's address and {ADMITS}.",
+            ),
+            _NEEDS,
+        ),
+        "login": Console(
+            "a user's login and password",
+            (
+                "Take a user of the web cabinet (app.callgear.com) who may use the Data API.",
+                f"The API is closed by default. Take this machine's address and {ADMITS}.",
+            ),
+            _NEEDS,
+        ),
+    },
+    allow_list_hint=ADMITS,
+    retention_note="no limit is published",
+    calls=(
+        Call(
+            name="legs",
+            about="Call legs (get.call_legs_report): one row per leg, several per call.",
+            columns=LEG_COLUMNS,
+            expected=Expected(required=frozenset({"id", "call_session_id", "start_time"})),
+            fetch=legs,
+            identity=identity,
+            start_in=start,
+            alike=("start_time", "direction", "calling_phone_number", "called_phone_number", "virtual_phone_number"),
+            lag=SETTLED,
+            longest=LONGEST_WINDOW,
+            apart=_apart,
+            common=common_leg,
+            gives=GIVES_LEG,
+            options=(*_asking(LEGS), *_LISTING),
+            table_columns=(
+                *("start_time", "calling_phone_number", "called_phone_number", "duration", "is_talked", "direction"),
+                *("finish_reason", "employee_full_name", "total_duration", "release_cause_code"),
+                *("employee_phone_number", "virtual_phone_number", "scenario_name", "contact_full_name"),
+            ),
+            outcome_columns=("finish_reason", "is_talked", "is_failed"),
+            examples=(
+                "cdrctl callgear legs -p sandbox --since yesterday --until today -o legs.csv",
+                (
+                    "cdrctl callgear legs -p sandbox --since yesterday --until today --filter 'duration>60' --filter "
+                    "direction=in"
+                ),
+            ),
+        ),
+        Call(
+            name="calls",
+            about="Calls (get.calls_report): one row per call.",
+            columns=CALL_COLUMNS,
+            expected=Expected(required=frozenset({"id", "start_time"})),
+            fetch=calls,
+            identity=identity,
+            start_in=start,
+            alike=("start_time", "direction", "contact_phone_number", "virtual_phone_number", "source"),
+            lag=SETTLED,
+            longest=LONGEST_WINDOW,
+            apart=_apart,
+            common=common_call,
+            gives=GIVES_CALL,
+            options=(
+                *_asking(CALLS),
+                *_LISTING,
+                Option("ongoing", "calls that have not ended too; what is known of them changes", kind="flag"),
+            ),
+            table_columns=(
+                *("start_time", "contact_phone_number", "virtual_phone_number", "talk_duration", "is_lost"),
+                *("direction", "finish_reason", "last_answered_employee_full_name", "total_duration", "wait_duration"),
+                *("operator_phone_number", "scenario_name", "contact_full_name", "campaign_name"),
+            ),
+            outcome_columns=("is_lost", "finish_reason"),
+            examples=(
+                "cdrctl callgear calls -p sandbox --since yesterday --until today --schema common -o calls.csv",
+                "cdrctl callgear calls -p sandbox --since 24h | jq -r 'select(.is_lost) .start_time'",
+            ),
+        ),
+        Call(
+            name="costs",
+            about="Costs of call legs (get.financial_call_legs_report): leg_id is the id of a leg.",
+            columns=COST_COLUMNS,
+            expected=Expected(required=frozenset({"leg_id", "start_time"})),
+            fetch=costs,
+            identity=fingerprint,
+            start_in=start,
+            alike=(
+                "start_time",
+                "direction",
+                "source",
+                "calling_phone_number",
+                "called_phone_number",
+                "direction_type",
+            ),
+            lag=SETTLED,
+            longest=LONGEST_WINDOW,
+            apart=_apart,
+            options=(*_asking(COSTS), *_LISTING),
+            table_columns=(
+                *("start_time", "calling_phone_number", "called_phone_number"),
+                *("chargeable_duration", "total_charge", "direction", "cost_per_minute", "duration", "direction_type"),
+                *("bonuses_charge", "source", "leg_id"),
+            ),
+            examples=(
+                "cdrctl callgear costs -p sandbox --since yesterday --until today -o costs.csv",
+                (
+                    "cdrctl callgear costs -p sandbox --since yesterday --until today | jq -r .total_charge | awk '{ "
+                    "sum += $1 } END { print sum }'"
+                ),
+            ),
+        ),
+        Call(
+            name="users",
+            about="Users of a partner's customers (get.customer_users), whose ids are a profile's user_id.",
+            columns=USER_COLUMNS,
+            fetch=users,
+            identity=identity,
+            options=(*_asking(USERS), _PAGE_SIZE),
+            table_columns=("id", "login", "name", "customer_id", "description"),
+            examples=(
+                "cdrctl callgear users -p sandbox -f table",
+                "cdrctl callgear users -p sandbox | jq -r .id",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,99 @@
+"""One account during a run: its questions, its time zone and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdrctl.fetchers.callgear.answers import BusyError, ForbiddenError, wait_for_points, whole_number
+from cdrctl.fetchers.callgear.jsonrpc import question, result_in
+from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
+from cdrctl.http import Answer, Client, Request
+from cdrctl.http.retry import retry_after
+
+TRIES = 5
+LONGEST_WAIT = 300.0
+
+
+# Asking
+
+
+@dataclass(slots=True)
+class Account:
+    """One account as it is asked in one run, and what it said of itself meanwhile.
+
+    Args:
+        asked: How many questions were put: the number of the last one.
+        rest_until: Until when the account's points of this minute are used up, by the clock that never jumps.
+        old: Whether it was said that this version of the API will end.
+    """
+
+    client: Client
+    settings: CallGearSettings
+    asked: int = 0
+    rest_until: float | None = None
+    old: bool = False
+
+    @property
+    def of_customer(self) -> dict[str, Any]:
+        """The parameter by which a partner says whose records are meant."""
+        return {} if self.settings.user_id is None else {"user_id": self.settings.user_id}
+
+    def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of a method, having waited for the account's points."""
+        clock = self.client.clock
+        if self.rest_until is not None and self.rest_until > clock.monotonic():
+            self.client.pause(self.rest_until - clock.monotonic(), f"{TITLE} takes no more requests this minute")
+        self.rest_until = None
+        self.asked += 1
+        try:
+            answer = _patiently(self.client, question(self.client.base_url, self.asked, method, params))
+        except ForbiddenError as forbidden:
+            hint = _RIGHTS.get(method, "give this user the right in the web cabinet")
+            raise ForbiddenError(f"this user may not call {TITLE}'s {method}", said=forbidden.said, hint=hint) from None
+        result = result_in(answer, method)
+        metadata = metadata_of(result)
+        limits = metadata.get("limits")
+        if whole_number(limits, "minute_remaining") == 0:
+            reset = whole_number(limits, "minute_reset")
+            self.rest_until = clock.monotonic() + min(wait_for_points(reset), LONGEST_WAIT)
+        version = metadata.get("api_version")
+        if isinstance(version, dict) and version.get("current_version_deprecated") is True and not self.old:
+            self.old = True
+            self.client.log(
+                "warning",
+                f"this version of {TITLE}'s API will be switched off; the newest is {version.get('latest_version')}: "
+                "look for a newer cdrctl, and set base_url to it",
+            )
+        return result
+
+
+_RIGHTS = {
+    "get.financial_call_legs_report": 'its role needs the right "account access: view"',
+    "get.customer_users": 'it is for partners, whose role needs the right "user: view"',
+}
+"""What a user needs who may not call a method (documentation of each)."""
+
+
+def metadata_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a result's metadata, which the documentation of `get.account` spells `meta_data`."""
+    metadata = result.get("metadata", result.get("meta_data"))
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _patiently(client: Client, ask: Request) -> Answer:
+    """Return the good answer to a question, asked again while the service says that it is busy.
+
+    Whether it says so by the status of HTTP or in the body of a 200 is not published; so the body decides, here.
+    """
+    patience = client.patience()
+    while True:
+        try:
+            return client.ask(ask, patience=patience)
+        except BusyError as busy:
+            asked = [one for one in (busy.wait, retry_after(busy.answer, client.clock.now())) if one is not None]
+            if patience.tries >= TRIES and not asked and busy.status in {None, 500}:
+                busy.message += f" ({patience.tries} tries)"
+                raise  # an internal error that stays is the answer to this question
+            client.wait_to_retry(patience, busy, max(asked, default=None))

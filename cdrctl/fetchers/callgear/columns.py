@@ -1,0 +1,46 @@
+"""The columns of CallGear's reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, OF_ACCOUNT, USERS, Field
+from cdrctl.fetchers.callgear.local_time import local_instant, read_local_time
+from cdrctl.records import Column, Record, fingerprint, pick
+
+# The record
+
+
+def identity(record: Record) -> str:
+    """Return `id`, the documented key of a record; a record without one is known by all it says."""
+    given = pick(record, "id")
+    if isinstance(given, int | str) and not isinstance(given, bool) and given != "":
+        return str(given)
+    return fingerprint(record)
+
+
+def start(record: Record, context: Mapping[str, str]) -> datetime | None:
+    """Return the start of a leg or call, in the zone of its account, or None."""
+    try:
+        return local_instant(pick(record, "start_time"), context)
+    except ValueError:
+        return None
+
+
+def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
+    """Return the columns of a listing; beside the start stands what came, for the hour that comes twice."""
+    columns = []
+    for one in fields:
+        read = read_local_time if one.kind == "time" else None
+        columns.append(Column(one.name, one.name, one.kind, one.meaning, read_in=read))
+        if one.name == "start_time":
+            columns.append(Column("start_time_local", "start_time", "text", "the same as it came: the account's time"))
+    return (*columns, *OF_ACCOUNT)
+
+
+LEG_COLUMNS = _columns(LEGS)
+CALL_COLUMNS = _columns(CALLS)
+COST_COLUMNS = _columns(COSTS)
+USER_COLUMNS = tuple(Column(one.name, one.name, one.kind, one.meaning) for one in USERS)
+COLUMNS_OF: Mapping[str, tuple[Column, ...]] = {"legs": LEG_COLUMNS, "calls": CALL_COLUMNS, "costs": COST_COLUMNS}

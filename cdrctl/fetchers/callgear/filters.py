@@ -1,0 +1,187 @@
+"""`--filter` and `--sort`, as the service takes them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cdrctl.errors import UsageError
+from cdrctl.fetchers.callgear.fields import Field, Wire
+from cdrctl.fetchers.callgear.local_time import LOCAL_TIME
+from cdrctl.fetchers.callgear.settings import TITLE
+
+_COMPARED: Mapping[Wire, tuple[str, ...]] = {
+    "number": ("=", "!=", "<", ">", "<=", ">=", "in"),
+    "string": ("=", "!=", "like", "regexp", "in"),
+    "enum": ("=", "!=", "in"),
+    "boolean": ("=", "!="),
+    "iso8601": ("=", "!=", "<", ">", "<=", ">="),
+    "array": ("jsquery",),
+}
+"""What a field can be compared by ("Filters")."""
+
+_ONLY_COMAGIC = frozenset(
+    {"ilike", "not_like", "not_ilike", "not_in", "overlap", "not_overlap", "is_null", "is_not_null"}
+)
+"""Operators of another brand of the service, for some methods: left to it to refuse (comagic.github.io, "Filters")."""
+
+_EXPRESSION = re.compile(r"\s*([^\s<>=!~]+)\s*(<=|>=|!=|=|<|>|~)(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_FILTER_HINT = "write --filter direction=in, 'duration>=60', 'action_name~%sales%', or a JSON object"
+DEEPEST_FILTER = 20
+
+
+def filter_tree(fields: Sequence[Field], texts: Sequence[str]) -> dict[str, Any] | None:
+    """Return the filter that all these expressions together mean, or None where there are none.
+
+    Raises:
+        UsageError: One cannot be read, or the service would refuse it.
+    """
+    trees = [_tree(fields, text) if text.lstrip().startswith("{") else _simple(fields, text) for text in texts]
+    if len(trees) > 1:
+        return {"filters": trees, "condition": "and"}
+    return trees[0] if trees else None
+
+
+def _tree(fields: Sequence[Field], text: str) -> dict[str, Any]:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--filter is no JSON: {error}", hint=_FILTER_HINT) from None
+    _check_tree(fields, tree, 0)
+    checked: dict[str, Any] = tree
+    return checked
+
+
+def _check_tree(fields: Sequence[Field], tree: Any, depth: int) -> None:
+    if not isinstance(tree, dict) or depth > DEEPEST_FILTER:
+        raise UsageError(f"--filter: {json.dumps(tree)[:60]} is no filter", hint=_FILTER_HINT)
+    if "filters" in tree:
+        parts = tree["filters"]
+        if tree.get("condition") not in ("and", "or") or not isinstance(parts, list) or not parts:
+            raise UsageError(
+                'a filter of filters has a list of them and a condition, "and" or "or"',
+                hint='{"filters":[{"field":"direction","operator":"=","value":"in"}],"condition":"and"}',
+            )
+        _check_keys(tree, {"filters", "condition"})
+        for part in parts:
+            _check_tree(fields, part, depth + 1)
+        return
+    _check_keys(tree, {"field", "operator", "value"})
+    name, operator = tree.get("field"), tree.get("operator")
+    if not isinstance(name, str) or not isinstance(operator, str):
+        raise UsageError(
+            "a filter has a field, an operator and a value",
+            hint='{"field":"direction","operator":"=","value":"in"}',
+        )
+    found = _allowed(fields, name, "F", "--filter")
+    if operator not in _ONLY_COMAGIC:
+        _check_operator(found, operator)
+        if "value" in tree:
+            _check_value(found, operator, tree["value"])
+
+
+def _check_keys(tree: Mapping[str, Any], known: set[str]) -> None:
+    for key in tree:
+        if key not in known:
+            raise UsageError(
+                f"--filter: {key!r} is no part of a filter", hint=f"its parts are {', '.join(sorted(known))}"
+            )
+
+
+def _check_operator(found: Field, operator: str) -> None:
+    usable = _COMPARED[found.wire]
+    if operator not in usable:
+        raise UsageError(
+            f"{found.name} cannot be compared by {operator!r}: it is of type {found.wire}",
+            hint=f"for this type there are {' '.join(usable)}",
+        )
+
+
+_TYPES: Mapping[Wire, type | tuple[type, ...]] = {"number": (int, float), "boolean": bool}
+
+
+def _check_value(found: Field, operator: str, value: Any) -> None:
+    for one in value if operator == "in" and isinstance(value, list) else [value]:
+        fits = isinstance(one, _TYPES.get(found.wire, str)) and (found.wire == "boolean" or not isinstance(one, bool))
+        if not (one is None or fits or operator == "jsquery"):
+            raise UsageError(f"--filter: {json.dumps(one)[:60]} is no value of {found.name}, which is a {found.wire}")
+
+
+def _simple(fields: Sequence[Field], text: str) -> dict[str, Any]:
+    match = _EXPRESSION.fullmatch(text)
+    if not match:
+        raise UsageError(f"--filter {text!r} cannot be read", hint=_FILTER_HINT)
+    found = _allowed(fields, match[1], "F", "--filter")
+    operator, word = "like" if match[2] == "~" else match[2], match[3].strip()
+    if found.wire == "array":
+        raise UsageError(
+            f"{found.name} is a list: it can be filtered on by jsquery only",
+            hint=f'write it as JSON: {{"field":"{found.name}","operator":"jsquery","value":"…"}}',
+        )
+    _check_operator(found, operator)
+    if not word:
+        return {"field": found.name, "operator": operator}  # how an empty value is said
+    return {"field": found.name, "operator": operator, "value": _typed(found, operator, word)}
+
+
+def _typed(found: Field, operator: str, word: str) -> Any:
+    """Return a word as a value of the field's type; `null` is null, since no other word can say it."""
+    if word == "null" and operator in {"=", "!="}:
+        return None
+    if found.wire == "number":
+        if not _NUMBER.fullmatch(word):
+            raise UsageError(f"--filter: {word!r} is no number, and {found.name} is one", hint=_FILTER_HINT)
+        return float(word) if "." in word else int(word)
+    if found.wire == "boolean":
+        if word.casefold() not in {"true", "false"}:
+            raise UsageError(f"--filter: {found.name} is true or false, not {word!r}", hint=f"{found.name}=true")
+        return word.casefold() == "true"
+    if found.wire == "iso8601" and not LOCAL_TIME.fullmatch(word):
+        raise UsageError(
+            f"--filter: {word!r} is no time as {TITLE} writes it",
+            hint="write YYYY-MM-DD hh:mm:ss, in the account's own zone",
+        )
+    return word
+
+
+def sorting(fields: Sequence[Field], texts: Sequence[str]) -> list[dict[str, str]]:
+    """Return the order to ask for, in the end by start, so that pages fit together.
+
+    Raises:
+        UsageError: It names no field that can be sorted by.
+    """
+    order = []
+    for text in texts:
+        name, _, direction = text.strip().partition(":")
+        if direction not in {"", "asc", "desc"}:
+            raise UsageError(
+                f"--orderby {text!r} cannot be read", hint="write --orderby duration or --orderby duration:desc"
+            )
+        order.append({"field": _allowed(fields, name, "S", "--orderby").name, "order": direction or "asc"})
+    last = next((one.name for one in (*_named(fields, "start_time"), *_named(fields, "customer_id"))), None)
+    if last is not None and not any(one["field"] == last for one in order):
+        order.append({"field": last, "order": "asc"})
+    return order
+
+
+def _named(fields: Sequence[Field], name: str) -> list[Field]:
+    return [one for one in fields if one.name == name]
+
+
+def _allowed(fields: Sequence[Field], name: str, mark: str, option: str) -> Field:
+    """Return the field of this name if the service takes it there, or refuse with names that are near."""
+    usable = [one.name for one in fields if mark in one.marks]
+    found = _named(fields, name)
+    if found and mark in found[0].marks:
+        return found[0]
+    verb = {"F": "filtered on", "S": "sorted by"}[mark]
+    near = difflib.get_close_matches(name, usable, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"these can be {verb}: {', '.join(usable)}"
+    if found and name == "start_time":
+        hint = "use --since and --until"
+    what = f"{name} cannot be {verb}" if found else f"there is no field {name!r}"
+    raise UsageError(f"{option}: {what}", hint=hint)

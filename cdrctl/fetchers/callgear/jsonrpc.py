@@ -1,0 +1,65 @@
+"""Questions and answers of JSON-RPC 2.0, as CallGear's Data API writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cdrctl.errors import CdrctlError, ProviderError
+from cdrctl.fetchers.callgear.settings import TITLE
+from cdrctl.http import Answer, Request, Token
+
+# JSON-RPC 2.0 over one URL
+
+
+def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> Request:
+    """Return the request that calls a method (jsonrpc.org, "JSON-RPC 2.0 Specification", section 4).
+
+    An answer to another question is asked again; an error may come without saying whose it is (section 5).
+    """
+
+    def whole(body: Any) -> CdrctlError | None:
+        if not isinstance(body, dict) or "error" in body:
+            return None
+        given = body.get("id")
+        if isinstance(given, int | str) and not isinstance(given, bool) and str(given) == str(number):
+            return None
+        return ProviderError(
+            f"{TITLE} answered in a shape we do not know: it is not the answer to what was asked",
+            hint="run it again; if it stays, check base_url",
+        )
+
+    return Request(
+        "POST",
+        url,
+        headers={"Content-Type": "application/json; charset=UTF-8"},
+        json={"jsonrpc": "2.0", "id": number, "method": method, "params": dict(params)},
+        whole=whole,
+    )
+
+
+def error_in(answer: Answer) -> dict[str, Any] | None:
+    """Return the error that an answer carries, whatever its status, or None."""
+    error = answer.body.get("error") if isinstance(answer.body, dict) else None
+    return error if isinstance(error, dict) else None
+
+
+def result_in(answer: Answer, method: str) -> dict[str, Any]:
+    """Return what a method gave.
+
+    Raises:
+        ProviderError: It is not there: never "no records".
+    """
+    result = answer.body.get("result") if isinstance(answer.body, dict) else None
+    if not isinstance(result, dict):
+        raise ProviderError(
+            f"{TITLE} answered {method} in a shape we do not know: there is no result in it",
+            hint="check base_url; if it is right, the API has changed: update cdrctl",
+        )
+    return result
+
+
+def sign(ask: Request, token: Token) -> Request:
+    """Return the request with the token among its parameters, where this API wants it."""
+    return replace(ask, json={**ask.json, "params": {**token.fields, **ask.json["params"]}})

@@ -1,0 +1,150 @@
+"""Times on an account's own clock, which is put forward and back."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from cdrctl import windows
+from cdrctl.errors import ConfigurationError, ProviderError, UsageError
+from cdrctl.fetchers.callgear.account import Account
+from cdrctl.fetchers.callgear.answers import ForbiddenError
+from cdrctl.fetchers.callgear.settings import TITLE
+from cdrctl.records import Note, check_records
+from cdrctl.windows import Window, rfc3339, tile
+
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+
+
+def zone_of(account: Account) -> tuple[str, tzinfo]:
+    """Return the name and the zone of the account's times: the profile's, else what `get.account` says.
+
+    That times are the account's is not documented and was seen by integrators, whose rows were hours off.
+    """
+    given = account.settings.timezone
+    if given is not None:
+        try:
+            return given, zone_named(given)
+        except UsageError as error:
+            raise ConfigurationError(f"timezone: {error.message}", hint=error.hint) from None
+    hint = "set timezone in the profile to the account's time zone, such as Europe/Berlin"
+    try:
+        data = account.ask("get.account", account.of_customer).get("data")
+    except (ForbiddenError, UsageError, ProviderError) as error:
+        if error.said is None:  # no refusal: an answer of another shape
+            raise
+        raise ConfigurationError(
+            "the account's time zone could not be read, and its times mean nothing without", said=error.said, hint=hint
+        ) from None
+    if not isinstance(data, dict):
+        data = check_records(data, "data", TITLE)
+    first = data[0] if isinstance(data, list) and data else data
+    name = first.get("timezone") if isinstance(first, dict) else None
+    if isinstance(name, str) and name:
+        with suppress(UsageError):
+            return name, zone_named(name)
+    raise ConfigurationError(
+        f"{TITLE} names no time zone of this account that we know, and its times mean nothing without",
+        said=name if isinstance(name, str) and name else None,
+        hint=hint,
+    )
+
+
+zone_named = functools.lru_cache(maxsize=32)(windows.zone)
+"""The zone of a name; thousands of records ask for the same."""
+
+
+# Local times
+
+
+def _local(instant: datetime, zone: tzinfo) -> str:
+    """Return an instant as the account's clocks show it and as the API writes it."""
+    return instant.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+
+
+def _offset(instant: datetime, zone: tzinfo) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def spare_time(instant: datetime, zone: tzinfo) -> timedelta:
+    """Return how far beyond an edge to ask: nothing, but near a change of clocks an hour, or what they change by."""
+    change = abs(_offset(instant + 2 * HOUR, zone) - _offset(instant - 2 * HOUR, zone))
+    return max(change, HOUR) if change else change
+
+
+def span_of(window: Window, zone: tzinfo, *, early: timedelta = SECOND) -> dict[str, str]:
+    """Return the parameters that ask for a window of whole seconds, and for more at both ends.
+
+    Whether `date_from` and `date_till` belong to the span is not documented, and users of the API disagree. So a
+    second more is asked for at both ends, and near a change of clocks an hour; `early` is the second before the window.
+    """
+    return {
+        "date_from": _local(window.since - spare_time(window.since, zone) - early, zone),
+        "date_till": _local(window.until + spare_time(window.until, zone) + SECOND, zone),
+    }
+
+
+def _turns(zone: tzinfo, window: Window) -> Iterator[tuple[datetime, timedelta]]:
+    """Yield the instants in a window at which the clocks of a zone are changed, and by how much."""
+    for day in tile(window, DAY):
+        early, late = day.since, day.until
+        change = _offset(late, zone) - _offset(early, zone)
+        if not change:
+            continue
+        while late - early > SECOND:
+            middle = early + ((late - early) / 2 // SECOND) * SECOND
+            if _offset(middle, zone) == _offset(day.since, zone):
+                early = middle
+            else:
+                late = middle
+        yield late, change
+
+
+def zone_notes(zone: tzinfo, name: str, window: Window) -> Iterator[Note]:
+    """Yield one note if times in the window come twice."""
+    twice = []
+    for turn, change in _turns(zone, Window(window.since - DAY, window.until + DAY)):
+        back = -change
+        if back > timedelta(0) and window.since < turn + back and turn - back < window.until:
+            twice.append(f"{_local(turn, zone)} to {_local(turn - SECOND, zone)[11:]}")
+    if twice:
+        yield Note(
+            f"in {name} the clocks went back: {TITLE}'s times from {' and from '.join(twice)} come twice, and nothing "
+            "tells which is meant; all are read as the first, and start_time_local has what came"
+        )
+
+
+LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T](?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?")
+_OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z")
+"""How an older page of the documentation ends a time, `2026-04-27T07:04:23Z`; today's have no zone."""
+
+
+def local_instant(raw: Any, context: Mapping[str, str]) -> datetime:
+    """Return the UTC instant of a time of the account, which is local unless it has an offset.
+
+    Of a local time that comes twice, it is the first.
+
+    Raises:
+        ValueError: It is no such time.
+    """
+    if not isinstance(raw, str) or "timezone" not in context:
+        raise ValueError
+    offset = _OFFSET.search(raw)
+    if not LOCAL_TIME.fullmatch(raw if offset is None else raw[: offset.start()]):
+        raise ValueError
+    moment = datetime.fromisoformat(raw)
+    try:
+        if offset is None:
+            moment = moment.replace(tzinfo=zone_named(context["timezone"]))
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError from None
+
+
+def read_local_time(raw: Any, context: Mapping[str, str]) -> str:
+    """Return a local time of the account as an instant in the contract's form."""
+    return rfc3339(local_instant(raw, context))

@@ -1,0 +1,215 @@
+"""2600Hz Kazoo: call detail records from Crossbar.
+
+Sources: GitHub 2600hz/kazoo (master and branches 3.22 to 4.3): `cb_cdrs.erl`, `crossbar_view.erl`, `api_util.erl`,
+`cb_context.erl`, `kz_buckets.erl` and their `doc/*.md`; GitHub openkazoo/kazoo5-dev for 5.x.
+
+What makes this API hard is that legs are stored in one database per UTC month of their *interaction's* start, listed
+by the moment they were *saved*, and only the months that the asked range touches are opened: a leg of a call over
+midnight of the first is in none of two adjoining months. And a paged answer that goes from one month into another
+drops rows. So every listing is asked month by month, and each month's edge by a probe of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers.kazoo.answers import error_for, error_unless_whole, records_in
+from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, FILTERED, identity, interaction, interaction_start, start
+from cdrctl.fetchers.kazoo.common import GIVES, GIVES_DOCUMENT, common_cdr, common_document
+from cdrctl.fetchers.kazoo.listing import SETTLED, cdr, cdrs, interactions, legs, listing_path
+from cdrctl.fetchers.kazoo.ranges import rfc3339_of
+from cdrctl.fetchers.kazoo.settings import TITLE, KazooSettings
+from cdrctl.fetchers.kazoo.sign_in import allows_url, empty_response, request_token
+from cdrctl.fetchers.kazoo.state import gregorian_second
+from cdrctl.http import Client, RateLimit, RetryPolicy
+from cdrctl.records import Expected
+
+
+def check(client: Client, settings: KazooSettings) -> str:
+    """Return what one small request found."""
+    until = gregorian_second(client.clock.now() - SETTLED)
+    day = 86_400
+    path = listing_path(settings.account_id, None, by_interaction=False)
+    params = [("created_from", str(until - day)), ("created_to", str(until)), ("page_size", "1")]
+    rows = records_in(client.get(path, params, whole=error_unless_whole))
+    found = "there are" if rows else "there are no"
+    span = f"between {rfc3339_of(until - day)} and {rfc3339_of(until)}"
+    return f"signed in; {found} legs in account {settings.account_id} {span}"
+
+
+# What the rest of the program is told
+
+_SHOWN = (
+    *("timestamp", "caller_id_number", "callee_id_number", "billing_seconds", "hangup_cause", "direction", "cost"),
+    *("callee_id_name", "caller_id_name", "duration_seconds", "dialed_number", "call_type", "rate_name"),
+)
+_DOCUMENT_SHOWN = (
+    *("timestamp", "caller_id_number", "callee_id_number", "billing_seconds", "hangup_cause", "call_direction"),
+    *("callee_id_name", "caller_id_name", "ringing_seconds", "duration_seconds", "hangup_code", "disposition"),
+)
+_ENDING = ("hangup_cause",)
+_ACCOUNT = Option("account", "another account than the profile's: one below it", metavar="ID")
+_LISTING = (
+    Option("user", "only legs of this user", metavar="ID"),
+    _ACCOUNT,
+    Option("descendants", "the account's sub-accounts as well", kind="flag"),
+    Option(
+        "filter",
+        "only rows whose field has this value; may be repeated",
+        repeat=True,
+        metavar="FIELD=VALUE",
+        values=tuple(f"{name}=" for name in FILTERED),
+    ),
+    Option("utc_offset", "seconds to move the column datetime by, as Kazoo does it", kind="integer"),
+    Option(
+        "longest_call",
+        "how long a call may last: so long after the window its end is looked for; longer calls are missed",
+        kind="duration",
+        default="24h",
+    ),
+    Option("page_size", "rows asked for at a time", kind="integer", default="50"),
+)
+
+
+def _apart(options: Mapping[str, Any]) -> timedelta | str:
+    """Return the shortest part that is worth a listing: each is read for as much longer as a call may last."""
+    longest: timedelta = options["longest_call"]
+    return max(timedelta(days=1), 7 * longest)
+
+
+_ID = Option("id", "", argument=True, metavar="ID")
+
+_NEEDS = "It may read its own account and those below it: account_id must be one of them."
+_WHOSE = "The account id is 32 hexadecimal digits; the operator knows it, and every sign-in answers with it."
+
+PROVIDER = Provider(
+    name="kazoo",
+    title=TITLE,
+    settings=KazooSettings,
+    auth_methods={
+        "key": ("api_key",),
+        "password": ("username", "password"),
+        "token": ("auth_token",),
+    },
+    sign_in=request_token,
+    # The bucket holds 100 requests and fills by 10 a second (kz_buckets.erl); half of that is polite.
+    retry_policy=RetryPolicy(budgets={"*": RateLimit(5, 1)}),
+    error_for=error_for,
+    allows_url=allows_url,
+    empty_response=empty_response,
+    check=check,
+    account_settings=("account_id",),
+    # docs.2600hz.com, "Account API Authentication", "User Authentication".
+    credential_help={
+        "key": Console(
+            "the account's API key: good until it is changed",
+            (
+                "Ask the operator for it, or, signed in, read GET /v2/accounts/ACCOUNT_ID/api_key: 64 characters.",
+                _WHOSE,
+            ),
+            _NEEDS,
+        ),
+        "password": Console(
+            "a user's name and password, as in the web interface",
+            (
+                "Take a user without a second factor: a program cannot give one.",
+                "The server wants the account's name too, or its realm: the web interface asks for the same name.",
+                _WHOSE,
+            ),
+            _NEEDS,
+            asks=(("account_name", "account_realm"),),
+        ),
+        "token": Console(
+            "a token from another sign-in: good for an hour",
+            ("It is auth_token in the answer to PUT /v2/api_auth or /v2/user_auth.", _WHOSE),
+            _NEEDS,
+        ),
+    },
+    retention_note="no limit is published; an operator may delete old months, and then there are no calls and no error",
+    calls=(
+        Call(
+            name="cdrs",
+            about="Legs of an account or a user, newest first; one call is several legs.",
+            columns=COLUMNS,
+            expected=Expected(required=frozenset({"id", "call_id", "timestamp"})),
+            fetch=cdrs,
+            identity=identity,
+            start=start,
+            alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
+            lag=SETTLED,
+            apart=_apart,
+            common=common_cdr,
+            gives=GIVES,
+            options=_LISTING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --schema common -o legs.csv",
+                (
+                    "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --filter direction=inbound -f tsv "
+                    "--fields timestamp,billing_seconds"
+                ),
+            ),
+        ),
+        Call(
+            name="interactions",
+            about="The earliest leg of each interaction: one row per call.",
+            columns=COLUMNS,
+            expected=Expected(required=frozenset({"id", "call_id", "timestamp"})),
+            fetch=interactions,
+            identity=interaction,
+            stands_for_many=True,
+            start_in=interaction_start,
+            alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
+            lag=SETTLED,
+            apart=_apart,
+            common=common_cdr,
+            gives=GIVES,
+            options=_LISTING,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl kazoo interactions -p sandbox --since yesterday --until today -o calls.jsonl",
+                "cdrctl kazoo interactions -p sandbox --since 7d --tz Europe/Berlin | jq -s length",
+            ),
+        ),
+        Call(
+            name="legs",
+            about="All legs of one interaction, in full.",
+            columns=DOCUMENT,
+            expected=Expected(open_objects=frozenset({"custom_channel_vars"}), required=frozenset({"id", "call_id"})),
+            fetch=legs,
+            identity=identity,
+            common=common_document,
+            gives=GIVES_DOCUMENT,
+            options=(replace(_ID, about="interaction id, or the id of one of its CDRs"), _ACCOUNT),
+            table_columns=_DOCUMENT_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl kazoo legs -p sandbox 63962351927-c41244fd",
+                "cdrctl kazoo legs -p sandbox 63962351927-c41244fd --schema common -f table",
+            ),
+        ),
+        Call(
+            name="cdr",
+            about="One leg in full.",
+            columns=DOCUMENT,
+            expected=Expected(open_objects=frozenset({"custom_channel_vars"}), required=frozenset({"id", "call_id"})),
+            fetch=cdr,
+            identity=identity,
+            common=common_document,
+            gives=GIVES_DOCUMENT,
+            options=(replace(_ID, about="id of the CDR, such as 202611-…"), _ACCOUNT),
+            table_columns=_DOCUMENT_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl kazoo cdr -p sandbox 202611-5a75675ac70995f51f67@10.26.0.242",
+                "cdrctl kazoo cdr -p sandbox -f json 202611-5a75675ac70995f51f67@10.26.0.242",
+            ),
+        ),
+    ),
+)

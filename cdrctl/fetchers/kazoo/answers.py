@@ -1,0 +1,146 @@
+"""What an answer of Crossbar holds, and the error it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
+from cdrctl.fetchers.kazoo.settings import TITLE
+from cdrctl.http import Answer, beginning, error_of
+from cdrctl.records import Record, check_records
+
+# Reading answers
+
+
+class RangeLimitError(ProviderError):
+    """The range asked for is longer than this site allows: `seconds` says how long it may be."""
+
+    def __init__(self, seconds: int, words: str | None) -> None:
+        super().__init__(
+            f"{TITLE} allows at most {seconds} s at a time here",
+            said=words,
+            hint="use a larger limit at the server, or a shorter --longest-call",
+            status=400,
+        )
+        self.seconds = seconds
+
+
+class TooLargeError(ProviderError):
+    """The answer would be larger than the operator allows."""
+
+
+def error_unless_whole(body: Any) -> CdrctlError | None:
+    """Return what is wrong with a 2xx body: `status` is the last thing written, so an answer without it broke off."""
+    if not isinstance(body, dict) or ("data" not in body and body.get("status") in (None, "success")):
+        return ProviderError(
+            f"{TITLE} answered in a shape we do not know: there is no data in it",
+            hint="check base_url; it should end in /v2",
+        )
+    if body.get("status") != "success" and _own_status(body) not in range(400, 429):
+        return TemporaryError(
+            f"the answer of {TITLE} broke off" if "status" not in body else f"{TITLE} failed in the middle",
+            said=_words_of(body),
+            hint="nothing is lost: run it again later",
+            status=200,
+        )
+    return None
+
+
+def _own_status(body: Mapping[str, Any]) -> int:
+    """Return the status that an error envelope gives itself: a string, in `error`."""
+    code = str(body.get("error", ""))
+    return int(code) if re.fullmatch("[1-5][0-9][0-9]", code, re.ASCII) else 500
+
+
+def records_in(answer: Answer) -> list[Record]:
+    """Return the records of an answer."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    return check_records(body.get("data"), "data", TITLE)
+
+
+def next_key(answer: Answer) -> str | None:
+    """Return the key of the next page, or None on the last one."""
+    key = answer.body.get("next_start_key")
+    return str(key) if isinstance(key, str | int) and key != "" and not isinstance(key, bool) else None
+
+
+def error_for(answer: Answer) -> CdrctlError | None:
+    """Return what an answer means when it is not a good one, or None; the body's own status counts, not only HTTP's."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    if answer.good and body.get("status", "success") == "success":
+        return None
+    status = _own_status(body) if answer.good else answer.status
+    words = words_of_answer(answer)
+    said_so = words or ""
+    found = re.search("/accounts/([^/]+)", answer.url)
+    account = f"account {unquote(found[1])}" if found else "that account"
+    limit = re.search(r"is more than (\d{1,12}) seconds", said_so)
+    match status:
+        case 400 if limit:
+            return RangeLimitError(int(limit[1]), words)
+        case 401:
+            return SignInError(
+                f"{TITLE} does not accept the token or key of this profile",
+                said=words,
+                hint="check api_key, or username, password and account_name; auth_token ends after an hour",
+                status=status,
+            )
+        case 403:
+            return RightsError(
+                f"this key may not read {account}",
+                said=words,
+                hint="account_id, or --account, must be the key's own account or one below it",
+                status=status,
+            )
+        case 404 if re.search("faulty_request|utc_offset", said_so):
+            return ProviderError(f"{TITLE} does not accept a parameter", said=words, status=status)
+        case 404 if re.search("supplied id|bad.identifier", said_so) and re.search("/cdrs(/interaction)?$", answer.url):
+            return ConfigurationError(
+                "there is no such account or user",
+                said=words,
+                hint="check account_id, or --account and --user",
+                status=status,
+            )
+        case 404 if re.search("supplied id|bad.identifier", said_so):
+            return ProviderError(
+                "there is no CDR with that id, or no such account; the id of a CDR looks like 202611-…",
+                said=words,
+                hint="the id is the UTC month of its interaction, a dash and the call id",
+                status=status,
+            )
+        case 416:
+            return TooLargeError("the answer would be larger than the server allows", said=words, status=status)
+        case 423:
+            return SignInError(f"{account} is disabled or expired", said=words, hint="ask the operator", status=status)
+    error = error_of(TITLE, replace(answer, status=status))
+    if error is not None:
+        error.said = words
+    return error
+
+
+def words_of_answer(answer: Answer) -> str | None:
+    """Return Crossbar's own words in an answer, or the beginning of what is no JSON."""
+    return _words_of(answer.body) if isinstance(answer.body, dict) else beginning(answer.text, 200) or None
+
+
+def _words_of(body: Mapping[str, Any]) -> str | None:
+    """Return the message, and what `data` says of each parameter it did not like.
+
+    Nothing else of the envelope: it echoes the token, and `cause` echoes the key of a sign-in.
+    """
+    words: list[str] = []
+
+    def look(value: Any, depth: int) -> None:
+        if isinstance(value, dict) and depth < 5:  # data.FIELD.RULE.message
+            for key, inner in value.items():
+                if key == "message" and isinstance(inner, str) and inner not in words:
+                    words.append(inner)
+                look(inner, depth + 1)
+
+    look({"message": body.get("message")}, 0)
+    look(body.get("data"), 0)
+    return ": ".join(words) or None

@@ -1,0 +1,261 @@
+"""The columns of Kazoo's legs, interactions and documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from cdrctl.fetchers.lengths import LONGEST, impossible
+from cdrctl.placeholders import is_placeholder
+from cdrctl.records import (
+    Column,
+    Record,
+    fingerprint,
+    gregorian_instant,
+    pick,
+    read_gregorian_time,
+    read_integer,
+    read_units,
+    unix_instant,
+)
+
+# The record
+
+
+def identity(record: Record) -> str:
+    """Return `id`, the key of a leg within its account; a record without one is known by all it says."""
+    key = pick(record, "id") or pick(record, "_id")
+    return key if isinstance(key, str) else fingerprint(record)
+
+
+def start(record: Record) -> datetime | None:
+    """Return the start of the leg, of a row or of a full document (whose `timestamp` is the end).
+
+    A row's start is its end less its length. Where that length cannot be, the length is added again: the leg then
+    starts at its end. Up to 4.3 a leg killed while it was new has a length of minus a Unix time, and a row that starts
+    decades from now (GitHub 2600hz/kazoo, issue 6534).
+    """
+    return next((at for at in _starts(record) if not is_placeholder(at)), None)
+
+
+def _starts(record: Record) -> Iterator[datetime]:
+    """Yield what the fields of a record say of its start, the best first; zero says 1970 there, which is no start."""
+    seconds = length_of(record)
+    wrong = timedelta(seconds=seconds) if seconds is not None and impossible(seconds) else timedelta(0)
+    with suppress(ValueError, OverflowError):
+        yield unix_instant(pick(record, "unix_timestamp")) + wrong
+        if wrong:
+            return  # neither the start nor the length is to be believed: a record without a start is kept
+    with suppress(ValueError, OverflowError):
+        at = gregorian_instant(pick(record, "timestamp"))
+        if not any(pick(record, name) for name in ("call_direction", "custom_channel_vars")):
+            yield at + wrong
+        elif abs(wrong) > timedelta(seconds=LONGEST):
+            yield at
+        elif not wrong:
+            yield at - timedelta(seconds=read_integer(pick(record, "duration_seconds")))
+    with suppress(ValueError):
+        yield unix_instant(read_integer(pick(record, "channel_created_time")) // 1_000_000)
+    if wrong:
+        with suppress(ValueError, OverflowError):
+            yield gregorian_instant(pick(record, "timestamp"))
+
+
+def length_of(record: Record) -> int | None:
+    """Return the length of a leg, possible or not, or None where it cannot be read or compared with an instant."""
+    with suppress(ValueError, OverflowError):
+        seconds = read_integer(pick(record, "duration_seconds"))
+        timedelta(seconds=seconds)
+        return seconds
+    return None
+
+
+def interaction(record: Record) -> str:
+    """Return what is the same for all legs of an interaction; of a row without it, the key of its leg.
+
+    4.3 and 5.0 show as the earliest leg the earliest of those saved within the range: which leg it is may differ from
+    one request to the next, and the interaction is one all the same.
+    """
+    return identity(record) if _begun(record) is None else str(pick(record, "interaction_id"))
+
+
+def interaction_start(record: Record, context: Mapping[str, str]) -> datetime | None:
+    """Return the start of the interaction, which its id begins with, or of the leg shown where that makes no sense.
+
+    Of one user's interactions the leg shown is the user's first: there its own start counts.
+    """
+    return start(record) if context.get("user") else _begun(record) or start(record)
+
+
+def _begun(record: Record) -> datetime | None:
+    """Return the start of an interaction by its id, or None where the leg shown cannot be one of its first."""
+    match = re.match(r"([0-9]{11})-", str(pick(record, "interaction_id") or ""))
+    leg = start(record)
+    if match is None or leg is None:
+        return None
+    begun = gregorian_instant(match[1])
+    return begun if timedelta(seconds=-1) < leg - begun <= timedelta(hours=1) else None
+
+
+def read_unquoted(raw: Any) -> str:
+    """Return text without the literal quotes that Crossbar wrote around it up to 4.1."""
+    if not isinstance(raw, str):
+        raise ValueError
+    return raw[1:-1] if len(raw) > 1 and raw[0] == raw[-1] == '"' else raw
+
+
+_CONTEXT = (
+    Column("account_id", "@account_id", "text", "account the leg was read from"),
+    Column("currency", "@currency", "text", "currency of the money in this row"),
+)
+
+# Rows: the columns of crossbar 5.0 in its order (cb_cdrs.erl), some of them of one version or of resellers only.
+COLUMNS: tuple[Column, ...] = (
+    Column("id", "id", "text", "YYYYMM-call_id, the key of the record"),
+    Column("call_id", "call_id", "text", "id of the leg"),
+    Column("caller_id_number", "caller_id_number", "text", "caller number"),
+    Column("caller_id_name", "caller_id_name", "text", "caller name"),
+    Column("callee_id_number", "callee_id_number", "text", "callee number"),
+    Column("callee_id_name", "callee_id_name", "text", "callee name"),
+    Column("duration_seconds", "duration_seconds", "seconds", "whole leg in seconds"),
+    Column("billing_seconds", "billing_seconds", "seconds", "seconds since answer"),
+    Column("timestamp", "timestamp", "time", "START of the leg", read=read_gregorian_time),
+    Column("hangup_cause", "hangup_cause", "text", "FreeSWITCH cause name"),
+    Column("disposition", "disposition", "text", "who sent the SIP BYE"),
+    Column("other_leg_call_id", "other_leg_call_id", "text", "leg bridged to this one"),
+    Column("owner_id", "owner_id", "text", "user id"),
+    Column("to", "to", "text", "user@realm"),
+    Column("from", "from", "text", "user@realm"),
+    Column("direction", "direction", "text", "inbound or outbound as seen by the media switch"),
+    Column("request", "request", "text", "request URI"),
+    Column(
+        "authorizing_id",
+        "authorizing_id",
+        "text",
+        'device or resource that authorised the leg; "" when equal to the account id',
+    ),
+    Column("cost", "cost", "money", "what the customer pays, in money", read=read_units),
+    Column("dialed_number", "dialed_number", "text", "dialled number"),
+    Column("calling_from", "calling_from", "text", "calling number"),
+    Column(
+        "datetime",
+        "datetime",
+        "text",
+        "start as YYYY-MM-DD_HH:MM:SS or with a blank; the only column --utc-offset moves",
+    ),
+    Column("unix_timestamp", "unix_timestamp", "integer", "start in Unix seconds"),
+    Column("unix_timestamp_micro", "unix_timestamp_micro", "decimal", "start in Unix seconds with microseconds"),
+    Column("rfc_1036", "rfc_1036", "text", "start, RFC 1123 style", read=read_unquoted),
+    Column("iso_8601", "iso_8601", "text", "date of the start", read=read_unquoted),
+    Column("iso_8601_combined", "iso_8601_combined", "time", "start"),
+    Column("call_type", "call_type", "text", "billing tag, e.g. per_minute"),
+    Column("rate", "rate", "money", "money per minute"),
+    Column("rate_name", "rate_name", "text", "rate document"),
+    Column("bridge_id", "bridge_id", "text", "usually the call_id of the A leg"),
+    Column("recording_url", "recording_url", "text", "where the recording was stored"),
+    Column("media_recordings", "media_recordings", "list", "recording ids"),
+    Column("media_server", "media_server", "text", "media server host"),
+    Column("call_priority", "call_priority", "text", "priority"),
+    Column("interaction_id", "interaction_id", "text", "11 digits, dash, key; ties the legs"),
+    Column("inception_direction", "inception_direction", "text", "origination or termination"),
+    Column("reseller_cost", "reseller_cost", "money", "what the reseller pays, in money", read=read_units),
+    Column("reseller_call_type", "reseller_call_type", "text", "billing tag of the reseller"),
+    *_CONTEXT,
+)
+
+# Only 4.3 shows the disposition, but every document has it: the server filters on it.
+FILTERED: Mapping[str, Column] = {column.name: column for column in COLUMNS if column.name != "disposition"}
+
+# The paths in the document by which Crossbar's filters call what a row shows under another name.
+DOCUMENT_PATHS: Mapping[str, str] = {
+    "_id": "id",
+    "call_direction": "direction",
+    "custom_channel_vars.owner_id": "owner_id",
+    "custom_channel_vars.authorizing_id": "authorizing_id",
+    "custom_channel_vars.account_billing": "call_type",
+    "custom_channel_vars.rate_name": "rate_name",
+    "custom_channel_vars.bridge_id": "bridge_id",
+    "custom_channel_vars.reseller_billing": "reseller_call_type",
+}
+
+
+def _texts(*names: str, prefix: str = "", about: str = "") -> tuple[Column, ...]:
+    return tuple(Column(prefix + name, prefix + name, "text", about) for name in names)
+
+
+# Full documents: GitHub 2600hz/kazoo, schema cdrs.json of 4.3, 5.0 and 5.x, and cdrs.md for what lies inside
+# custom_channel_vars; documents hold more than the schema says.
+DOCUMENT: tuple[Column, ...] = (
+    Column("id", "id", "text", "YYYYMM-call_id, the key of the record"),
+    Column("call_id", "call_id", "text", "id of the leg"),
+    Column("interaction_id", "interaction_id", "text", "ties the legs of one call"),
+    Column("interaction_time", "interaction_time", "time", "start of the interaction", read=read_gregorian_time),
+    Column("interaction_key", "interaction_key", "text", "unique part of the interaction id"),
+    Column("call_direction", "call_direction", "text", "inbound or outbound as seen by the media switch"),
+    Column("timestamp", "timestamp", "time", "END of the leg", read=read_gregorian_time),
+    Column("channel_created_time", "channel_created_time", "integer", "start in Unix microseconds"),
+    Column("duration_seconds", "duration_seconds", "seconds", "whole leg"),
+    Column("ringing_seconds", "ringing_seconds", "seconds", "ringing"),
+    Column("billing_seconds", "billing_seconds", "seconds", "since answer"),
+    Column("hangup_cause", "hangup_cause", "text", "FreeSWITCH cause name"),
+    Column("hangup_code", "hangup_code", "text", "SIP code, such as sip:200"),
+    Column("disposition", "disposition", "text", "who sent the SIP BYE"),
+    *_texts("caller_id_number", "caller_id_name", "callee_id_number", "callee_id_name", about="party of this leg"),
+    Column("other_leg_call_id", "other_leg_call_id", "text", "leg bridged to this one"),
+    *_texts(
+        "other_leg_caller_id_number",
+        "other_leg_caller_id_name",
+        "other_leg_destination_number",
+        "other_leg_direction",
+        about="of the leg bridged to this one",
+    ),
+    *_texts("from", "from_uri", "from_tag", "to", "to_uri", "to_tag", "request", about="SIP"),
+    Column("presence_id", "presence_id", "text", "id under which presence is told (SIP NOTIFY)"),
+    Column("user_agent", "user_agent", "text", "SIP User-Agent"),
+    Column("digits_dialed", "digits_dialed", "text", "DTMF tones heard on this leg"),
+    Column("recording_url", "recording_url", "text", "where the recording was stored"),
+    *_texts("local_sdp", "remote_sdp", about="SDP negotiated by this side, or by the other"),
+    *_texts("e164_origination", "e164_destination", about="number in E.164 form"),
+    Column("did_classifier", "did_classifier", "text", "class of the number"),
+    Column("is_conference", "is_conference", "boolean", "whether the leg went into a conference"),
+    *_texts("media_server", "switch_hostname", "switch_nodename", "switch_uri", "switch_url", about="media switch"),
+    *_texts("channel_name", "channel_state", "channel_call_state", about="channel of the media switch"),
+    Column("channel_is_loopback", "channel_is_loopback", "boolean", "whether it is a loopback channel"),
+    *_texts(
+        *("fax_success", "fax_result_code", "fax_result_text", "fax_total_pages", "fax_transferred_pages"),
+        *("fax_transfer_rate", "fax_bad_rows", "fax_ecm_used", "fax_t38"),
+        about="fax",
+    ),
+    *_texts("app_name", "app_version", "node", "msg_id", "event_category", "event_name", about="Kazoo"),
+    *_texts("account_id", "owner_id", prefix="custom_channel_vars.", about="account, or user, the leg belongs to"),
+    *_texts("authorizing_id", "authorizing_type", prefix="custom_channel_vars.", about="what authorised the leg"),
+    *_texts("bridge_id", prefix="custom_channel_vars.", about="usually the call_id of the A leg"),
+    *_texts("realm", "username", prefix="custom_channel_vars.", about="SIP account that authorised the leg"),
+    *_texts("resource_id", "resource_type", prefix="custom_channel_vars.", about="resource used, such as a carrier"),
+    Column(
+        "custom_channel_vars.global_resource",
+        "custom_channel_vars.global_resource",
+        "boolean",
+        "whether the resource is one of the whole site",
+    ),
+    *_texts("ecallmgr_node", "fetch_id", prefix="custom_channel_vars.", about="Kazoo"),
+    Column("custom_channel_vars.media_recordings", "custom_channel_vars.media_recordings", "list", "recording ids"),
+    *_texts(
+        *("account_billing", "reseller_billing", "reseller_id", "rate_name"),
+        prefix="custom_channel_vars.",
+        about="billing",
+    ),
+    Column("custom_channel_vars.rate", "custom_channel_vars.rate", "money", "money per minute", read=read_units),
+    Column("custom_channel_vars.base_cost", "custom_channel_vars.base_cost", "money", "in money", read=read_units),
+    Column("custom_channel_vars.surcharge", "custom_channel_vars.surcharge", "money", "in money", read=read_units),
+    Column("custom_channel_vars.rate_increment", "custom_channel_vars.rate_increment", "seconds", "billed at a time"),
+    Column("custom_channel_vars.rate_minimum", "custom_channel_vars.rate_minimum", "seconds", "billed at least"),
+    Column("custom_channel_vars.rate_nocharge_time", "custom_channel_vars.rate_nocharge_time", "seconds", "free"),
+    Column("custom_channel_vars.discount_percentage", "custom_channel_vars.discount_percentage", "decimal", "discount"),
+    Column("custom_application_vars", "custom_application_vars", "list", "variables set by applications"),
+    Column("custom_sip_headers", "custom_sip_headers", "list", "SIP headers added"),
+    *_CONTEXT,
+)

@@ -1,0 +1,150 @@
+"""What a run of one listing has: its client, its path and what it has learnt of the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from cdrctl.errors import TemporaryError, UsageError
+from cdrctl.fetchers import Once, always
+from cdrctl.fetchers.kazoo.answers import error_unless_whole, records_in
+from cdrctl.fetchers.kazoo.columns import length_of
+from cdrctl.fetchers.kazoo.settings import TITLE
+from cdrctl.fetchers.lengths import impossible
+from cdrctl.http import Answer, Client, Request
+from cdrctl.http.retry import TRIES, Patience
+from cdrctl.records import GREGORIAN_UNIX_OFFSET, Page, Record, gregorian_instant, pick, read_integer
+
+LONGEST_RANGE = 2_682_000
+"""Seconds that a listing may span by default: 31 days and an hour (system_config crossbar, maximum_range)."""
+NARROWER = "a shorter --longest-call asks for less; the operator can allow more"
+
+LARGEST_PAGE = 3200
+
+EXACT = 60
+"""Ranges shorter than so many seconds have no second more at their ends while such a record is searched."""
+
+_TOO_FAST = frozenset({408, 425, 429})
+
+
+# Asking
+
+
+@dataclass(slots=True)
+class Run:
+    """One listing of one account in one run, and what was learnt of the site while reading it.
+
+    Args:
+        longest_call: Seconds after its start in which a call's end is looked for.
+        longest_range: Seconds that one request may span; the site says so when it is less than usual.
+        poison: Seconds whose records the server cannot read.
+        miscounted: Whether the user has been warned of a page with fewer rows than it says.
+        doubted: Whether the user has been warned of lengths that cannot be.
+        patience: What is left of the time that the last request may wait for retries.
+        once: True for the first part of the window that reports something.
+    """
+
+    client: Client
+    path: str
+    params: Sequence[tuple[str, str]]
+    context: Mapping[str, str]
+    keep: Callable[[Record, Mapping[str, str]], bool]
+    by_interaction: bool
+    longest_call: int
+    page_size: int
+    longest_range: int = LONGEST_RANGE
+    poison: set[int] = field(default_factory=set)
+    miscounted: bool = False
+    doubted: bool = False
+    patience: Patience | None = None
+    once: Once = always
+
+    def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = TRIES) -> Answer:
+        """Return an answer for the range of Gregorian seconds, both ends included.
+
+        The bounds are always sent: without them "now" would move the list from page to page. A failure of the server
+        is tried again a few times, because a record may be to blame for it (see `_wait_for_server`); being asked too
+        fast, as long as the user allows.
+        """
+        bounds = [("created_from", str(first)), ("created_to", str(last))]
+        ask = Request("GET", self.client.at(self.path), [*bounds, *params, *self.params], whole=error_unless_whole)
+        patience = self.client.patience()
+        if tries == TRIES:
+            self.patience = patience
+        try:
+            return self.client.ask(ask, tries=tries, patience=patience)
+        except TemporaryError as error:
+            # `wait` is set where the server wants to be left alone for longer than the user allows.
+            if error.status not in _TOO_FAST or not patience.left or error.wait is not None:
+                raise
+        return self.client.ask(ask, patience=patience)
+
+    def ask_page(self, first: int, last: int, size: int, key: str | None, *, ascending: bool, tries: int) -> Answer:
+        """Return one page; every parameter is repeated, because a key replaces only one bound."""
+        params = [("page_size", str(size))]
+        if ascending:
+            params.append(("ascending", "true"))
+        if key is not None:
+            params.append(("start_key", key))
+        return self.ask(first, last, params, tries)
+
+    def wider(self, first: int, last: int) -> tuple[int, int]:
+        """Return a range with a second more at both ends, as far as that stays in its month and in the site's limit.
+
+        Both bounds of a range belong to it (crossbar_view.erl); nothing is lost where they do not. Legs saved in the
+        first and last second of a month are also found by the probe of the month's start.
+        """
+        if last - first + 2 > self.longest_range:
+            return first, last
+        month = month_start(gregorian_instant(last))
+        return max(first - 1, gregorian_second(month)), min(last + 1, gregorian_second(month_after(month)) - 1)
+
+    def page(self, answer: Answer) -> Page:
+        """Return the rows of an answer that the user wants; whatever the request, it counts the rows that came."""
+        rows = records_in(answer)
+        with suppress(ValueError):
+            counted = read_integer(answer.body.get("page_size"))
+            if counted > len(rows) and not self.miscounted:
+                self.miscounted = True
+                if self.once(f"miscounted {self.path}"):
+                    self.client.log("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
+        self.doubted = self.doubted or doubts_lengths(self.client, rows, self.once)
+        return Page([row for row in rows if self.keep(row, self.context)], self.context)
+
+
+def doubts_lengths(client: Client, legs: Sequence[Record], once: Once = always) -> bool:
+    """Return whether a leg has a length that cannot be, having warned of it, once for all parts of a window."""
+    wrong = next((leg for leg in legs if impossible(length_of(leg))), None)
+    if wrong is not None and once("impossible length"):
+        client.log(
+            "warning",
+            f"{TITLE} has legs of an impossible length, such as {length_of(wrong)} s of {pick(wrong, 'id')}: each is "
+            "taken to have started when it ended, and has no length in the common schema",
+        )
+    return wrong is not None
+
+
+def path_segment(text: str) -> str:
+    """Return an id as a part of a path; one of dots alone would lead to another path."""
+    if not text.strip(" ."):
+        raise UsageError(f"{text!r} is no id")
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def month_start(instant: datetime) -> datetime:
+    """Return the first instant of a month."""
+    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def month_after(instant: datetime) -> datetime:
+    """Return the first instant of the next month."""
+    return (month_start(instant) + timedelta(days=32)).replace(day=1)
+
+
+def gregorian_second(instant: datetime, *, up: bool = False) -> int:
+    """Return an instant in Gregorian seconds, rounded down or up."""
+    whole = int(instant.timestamp() // 1)
+    return whole + GREGORIAN_UNIX_OFFSET + (1 if up and instant.microsecond else 0)

@@ -1,0 +1,112 @@
+"""What an answer of PortSIP holds, and the error it stands for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from cdrctl.errors import CdrctlError, ProviderError, RightsError, SignInError, TemporaryError
+from cdrctl.fetchers.portsip.settings import TITLE
+from cdrctl.http import Answer, Total, beginning, error_of, read_total, said
+from cdrctl.records import Record, check_records, key_columns, pick
+
+# Reading answers
+
+
+def items_in(answer: Answer) -> Sequence[Record]:
+    """Return the items of an answer."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    items: Any = body.get("items")
+    return items if key_columns(items) is not None else check_records(items, "items", TITLE)
+
+
+def total_in(answer: Answer) -> Total:
+    """Return how many items a listing has, as the answer counts them."""
+    return read_total(pick(answer.body, "count"))
+
+
+_PLACE = re.compile(r"/(user/cdrs|cdrs|calllogs|call_reports|completed_call_reports|blobs)(/[^/]+)?(?:/destroy)?\Z")
+
+
+def error_for(answer: Answer) -> CdrctlError | None:
+    """Return what an answer means when it is not a good one, or None.
+
+    REST guide, "Errors": `{"errors": [{"code", "message", "detail"}]}`, or an empty object, or nothing at all.
+    """
+    if answer.good:
+        return None
+    words, status = _words(answer), answer.status
+    found = _PLACE.search(answer.url)
+    place, one = found.groups() if found else ("", None)
+    if place == "blobs":  # whose address is a secret
+        kind = TemporaryError if status == 429 or status >= 500 else ProviderError
+        return kind(
+            f"{TITLE} did not give the file (HTTP {status})",
+            hint="run it again, or make the report again",
+            status=status,
+        )
+    match status:
+        case 400 if "invalid entry id" in (words or "").casefold():
+            return ProviderError(
+                "there is no such record", said=words, hint="ids are in the column id of the listing", status=status
+            )
+        case 401:
+            return SignInError(
+                f"the sign-in to {TITLE} has ended and could not be renewed",
+                said=words,
+                hint="check username, password and domain, or get a new access_token",
+                status=status,
+            )
+        case 403:
+            return _forbidden(place, words)
+        case 404 if one:
+            since = " (call logs need v22.0.42)" if place == "calllogs" else ""
+            return ProviderError(
+                f"this PBX has no such record in /{place}{since}",
+                said=words,
+                hint="ids are in the column id of the listing",
+                status=status,
+            )
+        case 404 if place:
+            needs = " (needs v22.0.42)" if place == "calllogs" else ""
+            return ProviderError(
+                f"this PBX does not know /{place}{needs}",
+                said=words,
+                hint="`cdrctl portsip cdrs` works with every version from v16 on; else check base_url",
+                status=status,
+            )
+    error = error_of(TITLE, answer)
+    if error is not None:
+        error.said = words
+    return error
+
+
+def _forbidden(place: str, words: str | None) -> RightsError:
+    if "report" in place:
+        return RightsError(
+            "this user may not use the tenant's call reports",
+            said=words,
+            hint="it needs the role Admin or QueueManager",
+            status=403,
+        )
+    if place == "user/cdrs":
+        return RightsError("this user may not read its own calls", said=words, hint="check its role", status=403)
+    return RightsError(
+        "this user may not read the tenant's calls: it needs the role Admin or QueueManager",
+        said=words,
+        hint="ask the administrator for the role; `cdrctl portsip cdrs --own` reads the user's own calls",
+        status=403,
+    )
+
+
+def _words(answer: Answer) -> str | None:
+    """Return the PBX's own words in an answer, with what it says of details."""
+    words = said(answer)
+    errors = answer.body.get("errors") if isinstance(answer.body, dict) else None
+    details = [one.get("detail") for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+    shown = " ".join(
+        beginning(json.dumps(detail, ensure_ascii=False), 200) for detail in details if detail not in (None, "", {})
+    )
+    return " ".join(filter(None, (words, shown))) or None

@@ -1,0 +1,362 @@
+"""Calls and call logs: windows, pages, and reading again what changed meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cdrctl.contents import contents_of
+from cdrctl.duplicates import DuplicateFilter
+from cdrctl.errors import CdrctlError, ProviderError, TemporaryError, UsageError
+from cdrctl.fetchers import CLOCK_TOLERANCE, Once, always, identities, possible_start, span_of
+from cdrctl.fetchers.portsip.answers import items_in, total_in
+from cdrctl.fetchers.portsip.columns import identity, start
+from cdrctl.fetchers.portsip.details import with_costs
+from cdrctl.fetchers.portsip.requests import listing_url, quoted_text, written_instant
+from cdrctl.fetchers.portsip.settings import BUDGET, TITLE, PortsipSettings
+from cdrctl.http import Client, Request, Total, by_offset
+from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, key_columns
+from cdrctl.windows import Window, halve, rfc3339, tile
+
+SETTLED = timedelta(minutes=5)
+"""A CDR is written when its call ends; how much later it can be read is not published."""
+
+LARGEST_PAGE = 100
+"""`top` is 1 to 100 (OpenAPI file of v22.2, "List call reports")."""
+
+LOOK_BACK = timedelta(days=5 * 365 + 2)
+"""How far v22.5.0 and later go back (release notes): five years, with the leap days they may have."""
+
+SMALLEST = timedelta(seconds=1)
+READINGS = 4
+"""How often one window is read at most while calls land in it and each reading brings some that were not there."""
+
+UNIT = timedelta(microseconds=1)
+"""The PBX's finest unit of time: so much more is asked for at both ends of a window, in case the PBX takes a bound
+otherwise than its words `ge` and `lt` say."""
+
+ASTRAY = timedelta(minutes=1)
+"""A record so far outside of the window that was asked for shows that nobody looked at the filter."""
+
+
+# Asking
+
+
+@dataclass(slots=True)
+class Run:
+    """One listing in one run, and what was learnt of the PBX while reading it.
+
+    Args:
+        orders: Sort orders to ask for, the best first; one that is refused gives way to the next. Empty for none.
+        given: The user's own words in the request, for messages.
+        honours: Whether the PBX heeds `filter`, as far as is known.
+        tries: How often a request is tried; fewer times once the PBX has been too slow.
+        doubted: Whether the user has been warned that this PBX's totals are wrong.
+        once: True for the first part of the window that reads everything there is.
+    """
+
+    client: Client
+    path: str
+    condition: str = ""
+    search: str | None = None
+    orders: list[str] = field(default_factory=lambda: ["id asc", ""])
+    size: int = LARGEST_PAGE
+    given: str = ""
+    honours: bool = True
+    tries: int = 5
+    doubted: bool = False
+    once: Once = always
+
+    def where(self, window: Window | None) -> str:
+        """Return the filter for the calls of a window, a UNIT more at both ends, and what the user wants."""
+        parts = [self.condition] if self.condition else []
+        if window is not None:
+            parts.append(f"started_at ge {quoted_text(written_instant(window.since - UNIT))}")
+            parts.append(f"started_at lt {quoted_text(written_instant(window.until + UNIT))}")
+        return " and ".join(parts)
+
+    def page(self, where: str, skip: int, *, size: int | None = None) -> tuple[Sequence[Record], Total]:
+        """Return a page and the total that came with it.
+
+        Raises:
+            UsageError: The PBX refused what the user wants.
+            ProviderError: It refused what we want, or answered in a shape we do not know.
+        """
+        while True:
+            params = [("filter", where), ("search", self.search or ""), ("orderby", self.orders[0])]
+            params += [("top", str(size or self.size)), ("skip", str(skip)), ("count", "true")]
+            url = listing_url(self.client, self.path, [(name, value) for name, value in params if value])
+            try:
+                answer = self.client.ask(Request("GET", url, records=("items",)), tries=self.tries)
+            except ProviderError as error:
+                if error.status != 400:
+                    raise
+                if len(self.orders) == 1:
+                    raise self._refused(error, where) from None
+                del self.orders[0]
+                continue
+            del self.orders[1:]
+            return items_in(answer), total_in(answer)
+
+    def _refused(self, error: ProviderError, where: str) -> CdrctlError:
+        sent = f"the filter sent was: {where}" if where else "no filter was sent"
+        if self.given:
+            return UsageError(
+                f"{TITLE} does not accept {self.given}", said=error.said, hint=f"check it; {sent}", status=error.status
+            )
+        back = "; since v22.5.0 it goes back five years" if "started_at" in where else ""
+        return ProviderError(
+            f"{TITLE} refused to list {self.path.strip('/')}", said=error.said, hint=sent + back, status=error.status
+        )
+
+
+def _check_brackets(text: str) -> None:
+    """Refuse a filter that would reach out of the brackets it is put in, beside the window's own."""
+    depth = 0
+    for part in re.sub(r"'(?:[^']|'')*'", "", text):
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        if depth < 0:
+            break
+    if depth or "'" in re.sub(r"'(?:[^']|'')*'", "", text):
+        raise UsageError(f"--filter {text!r}: a bracket or a quote has no partner", hint="for example caller eq '100'")
+
+
+def cdrs(
+    client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the calls of `GET /cdrs`, or of `GET /user/cdrs`, that started in the window."""
+    del settings
+    return _listing(client, "/user/cdrs" if options["own"] else "/cdrs", window, options)
+
+
+def calllogs(
+    client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the call logs of `GET /calllogs` (since v22.0.42) that started in the window."""
+    del settings
+    return _listing(client, "/calllogs", window, options)
+
+
+def _listing(client: Client, path: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
+    assert window is not None  # noqa: S101 - both calls have a window
+    longest = options["window"]
+    if longest < SMALLEST:
+        raise UsageError("--window must be at least 1s", hint="a day, 24h, is usual; less where the PBX is slow")
+    orderby = (options["orderby"] or "").strip()
+    listing = run_for(client, path, options)
+    listing.orders = [f"{orderby}, id asc", orderby] if orderby else ["started_at asc, id asc", "started_at asc"]
+    pieces = _windows(listing, window, longest)
+    if not options["with_cost"]:
+        yield from pieces
+        return
+    records, total = listing.page(listing.where(window), 0, size=1)
+    count = total.rows
+    if count is None or (records and not count):
+        yield Note(f"the cost is in the details only: {TITLE} is asked once more for every record")
+    else:
+        seconds = count * BUDGET.seconds / BUDGET.requests
+        lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+        yield Note(f"the cost is in the details only: {TITLE} is asked once more for each of {count} records, {lasts}")
+    yield from with_costs(client, path, window, pieces)
+
+
+def run_for(client: Client, path: str, options: Mapping[str, Any]) -> Run:
+    """Return the listing that the user's filter, search, order and size of pages ask for."""
+    if not 1 <= options["page_size"] <= LARGEST_PAGE:
+        raise UsageError(f"--page-size {options['page_size']} is not a number from 1 to {LARGEST_PAGE}")
+    filters = [text.strip() for text in options["filter"]]
+    for text in filters:
+        _check_brackets(text)
+    if not all(filters):
+        raise UsageError("--filter is empty", hint="for example --filter \"direction eq 'INBOUND_CALL'\"")
+    words = {"--filter": " and ".join(filters), "--search": options["search"], "--orderby": options["orderby"]}
+    return Run(
+        client,
+        path,
+        condition=" and ".join(f"({text})" for text in filters),
+        search=options["search"],
+        size=options["page_size"],
+        given=" or ".join(f"{name} {text!r}" for name, text in words.items() if text),
+        once=options.get("once", always),
+    )
+
+
+def _windows(listing: Run, window: Window, longest: timedelta) -> Iterator[Event]:
+    """Yield the calls of a window, oldest stretch first."""
+    oldest = listing.client.clock.now() - LOOK_BACK
+    reached = window.since >= oldest
+    for tiled in tile(window, longest):
+        for piece in _stretch(listing, tiled):
+            if isinstance(piece, Page) and not reached:
+                starts = [began for began in map(start, piece.records) if began is not None and possible_start(began)]
+                reached = any(began < oldest for began in starts)
+            yield piece
+        if not listing.honours:
+            if listing.condition or listing.search:
+                raise ProviderError(
+                    f"this PBX does not look at the filter of {listing.path}: {listing.given} cannot be asked of it",
+                    hint="leave it out and filter the output, for example with jq or awk",
+                )
+            if not listing.once("everything"):
+                return  # it comes with another part of the window
+            yield Note(f"this PBX does not look at the filter of {listing.path}: all calls are read, the window's kept")
+            yield from read_run(listing, None)
+            return
+    if not reached:
+        yield Gap(
+            f"no call from before {rfc3339(oldest)} came; since v22.5.0 {TITLE} goes back five years",
+            f"begin at --since {rfc3339(oldest)} or later if older calls do not matter",
+        )
+
+
+def _stretch(listing: Run, window: Window) -> Iterator[Event]:
+    """Yield the calls of a window; where the PBX fails on it, those of its halves, for deep pages are slow."""
+    left = [window]
+    while left and listing.honours:
+        part = left.pop()
+        try:
+            yield from read_run(listing, part)
+            yield Checkpoint(part)
+        except TemporaryError as error:
+            of_data = error.wait is None and (error.status is None or error.status >= 500)
+            if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
+                raise
+            halves = halve(part, SMALLEST)
+            name = f"{rfc3339(part.since)} to {rfc3339(part.until)}"
+            if halves is None:
+                yield Gap(f"{TITLE} fails on the calls from {name}: {error.message}", error.said or error.hint)
+                continue
+            listing.client.log("note", f"{TITLE} fails on {name}: asking for it in halves")
+            listing.tries = 2
+            left.extend(reversed(halves))
+
+
+def _alive(listing: Run, window: Window) -> bool:
+    """Return whether the PBX can answer for a second before a window; if not it is down, and halving is no use."""
+    with suppress(TemporaryError):
+        listing.page(listing.where(Window(window.since - 2 * SMALLEST, window.since - SMALLEST)), 0, size=1)
+        return True
+    return False
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one reading of a window from its first page to its last has shown.
+
+    Args:
+        ids: The ids of records, each with its content: two records of one id may differ.
+        counts: The totals that pages named, one after the other where they differ.
+        idle: How many pages with records in a row, up to now, had nothing new.
+        repeats: Whether a record came twice, as it does when a call lands behind us.
+        doubtful: Whether a total was wrong: not a number, or lower than the number of different records that came.
+    """
+
+    ids: DuplicateFilter = field(default_factory=DuplicateFilter)
+    counts: list[int | None] = field(default_factory=list)
+    idle: int = 0
+    repeats: bool = False
+    doubtful: bool = False
+
+    @property
+    def announced(self) -> int | None:
+        """How many records there are by the last total; by the highest one where totals were wrong."""
+        counts = [count for count in self.counts if count is not None]
+        return max(counts, default=None) if self.doubtful else self.counts[-1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether as many came as there are, and none went away meanwhile, which moves others to where we have been.
+
+        A call that lands behind us moves others to where we shall be, so that it is short in the end.
+        """
+        counts = [count for count in self.counts if count is not None]
+        if self.doubtful:  # the reading ended with an empty page
+            return not self.repeats and len(self.ids) >= max(counts, default=0)
+        if not counts or self.counts[-1] is None:
+            return not self.repeats  # no total came: an empty page was the end
+        return len(self.ids) >= counts[-1] and counts == sorted(counts)
+
+
+def _pages(listing: Run, where: str, reading: Reading) -> Iterator[Sequence[Record]]:
+    """Yield the pages of one reading, until a page that is not full brings the last record, or an empty page.
+
+    Whether `skip` counts from 0 or from 1 is said in two ways: from 1, every page begins with the last record of the
+    one before, and what counts is how many different ones came. Two pages without a new one end it as well: a PBX
+    that does not look at `skip` sends the first page for ever.
+    """
+
+    def ask(skip: int) -> tuple[Sequence[Record], int | None]:
+        records, total = listing.page(where, skip)
+        count, before = total.rows, len(reading.ids)
+        reading.ids.new_positions(identities(records, identity), span_of(records), contents_of(records))
+        reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
+        reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
+        if reading.counts[-1:] != [count]:
+            reading.counts.append(count)
+        reading.doubtful = reading.doubtful or total.wrong or (count is not None and len(reading.ids) > count)
+        # With `skip` from 1, more rows than different records have come when the total is reached.
+        return records, skip + len(records) if count == len(reading.ids) and not reading.doubtful else None
+
+    for records, _ in by_offset(ask, listing.size):
+        yield records
+        if reading.idle > 1:
+            return
+
+
+def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
+    """Yield the pages of a window, or of everything, and again, as long as that helps, when some are missing."""
+    came: DuplicateFilter | None = None  # in all readings
+    for _ in range(READINGS):
+        reading = Reading()
+        before = len(came) if came is not None else 0
+        for records in _pages(listing, listing.where(window), reading):
+            if window is not None and not check_order(records, window, listing.client.clock.now()):
+                listing.honours = False
+                return
+            if came is not None:
+                came.new_positions(identities(records, identity), span_of(records), contents_of(records))
+            if reading.doubtful and not listing.doubted:
+                listing.doubted = True
+                yield Note(
+                    f"the totals that {TITLE} sends with {listing.path} are wrong and cannot be relied upon: pages are "
+                    "read until an empty one comes",
+                    "warning",
+                )
+            yield Page(records)
+        came = came or reading.ids
+        helped = not before or len(came) > before
+        if reading.whole:
+            return
+        if not helped:
+            break
+        listing.client.log("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
+    count, came = reading.announced, came or DuplicateFilter()
+    if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
+        yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")
+    elif count is not None and len(came) < count:
+        yield Gap(
+            f"{TITLE} has {count} records for {_name(listing, window)} and sent {len(came)}", "run it again later"
+        )
+
+
+def _name(listing: Run, window: Window | None) -> str:
+    if window is None:
+        return listing.path.strip("/")
+    return f"{rfc3339(window.since)} to {rfc3339(window.until)}"
+
+
+def check_order(records: Sequence[Record], window: Window, now: datetime) -> bool:
+    """Return whether all of the records are of the window, more or less; a start that cannot be true says nothing."""
+    first, last, latest = window.since - ASTRAY, window.until + ASTRAY, now + CLOCK_TOLERANCE
+    sheet = key_columns(records)
+    if sheet is not None:
+        with suppress(ValueError):
+            span = sheet.span("started_at")
+            if span is None or (first <= span[0] and span[1] < last):
+                return True
+    starts = [began for began in map(start, records) if began is not None and possible_start(began, latest)]
+    return all(first <= began < last for began in starts)

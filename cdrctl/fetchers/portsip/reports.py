@@ -1,0 +1,249 @@
+"""Call reports: list, show, create, update, delete, download."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from cdrctl.errors import ProviderError, TemporaryError, UsageError
+from cdrctl.fetchers.portsip.columns import identity
+from cdrctl.fetchers.portsip.common import word_for
+from cdrctl.fetchers.portsip.files import report_file
+from cdrctl.fetchers.portsip.listing import Run, read_run, run_for
+from cdrctl.fetchers.portsip.report_form import FILTERS, PLAIN, check_range, filter_for, new_report, one_of, plain_parts
+from cdrctl.fetchers.portsip.requests import path_segment, quoted_text
+from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
+from cdrctl.http import Answer, Client, Request
+from cdrctl.records import Event, Note, Page, Record, pick
+from cdrctl.windows import Window
+
+# Call reports
+
+
+def reports(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the call reports of the tenant: running, to come, or given up."""
+    del settings
+    return _all(client, REPORTS, options)
+
+
+def completed_reports(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the finished reports, whose files can be downloaded."""
+    del settings
+    return _all(client, COMPLETED, options)
+
+
+def _all(client: Client, path: str, options: Mapping[str, Any]) -> Iterator[Event]:
+    listing = run_for(client, path, options)
+    orderby = (options["orderby"] or "").strip()
+    if orderby:
+        listing.orders = [f"{orderby}, id asc", orderby]
+    return read_run(listing, None)
+
+
+def _named(client: Client, path: str, name: str) -> list[Record]:
+    """Return the reports of this very name."""
+    pieces = read_run(Run(client, path, condition=f"name eq {quoted_text(name)}"), None)
+    records = (record for piece in pieces if isinstance(piece, Page) for record in piece.records)
+    return [record for record in records if pick(record, "name") == name]
+
+
+def _document(client: Client, path: str, key: str) -> Record:
+    body = client.get(f"{path}/{path_segment(key)}").body
+    if not isinstance(body, dict) or "id" not in body:
+        raise ProviderError(
+            f"{TITLE} answered in a shape we do not know: a report without id",
+            hint="check base_url; if it is right, the API has changed: update cdrctl",
+        )
+    return body
+
+
+def show_report(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield one call report in full."""
+    del settings
+    yield Page([_document(client, REPORTS, options["id"])])
+
+
+def show_completed(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield one finished report. Its `file_url` opens the file to whoever has it."""
+    del settings
+    yield Page([_document(client, COMPLETED, options["id"])])
+
+
+def create_report(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the call report that was made; or, when it is to be waited for, its file.
+
+    Nothing in the API leads from a report to its file. With a name of its own, the file is that of the finished report
+    of this name and type that was not there before. The clock of the PBX, which may be wrong, need not be asked.
+    """
+    now = client.clock.now()
+    unique = f"cdrctl-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    body = new_report({**options, "name": options["name"] or unique}, now)
+    name, known = body["name"], set[str]()
+    if options["wait"] and options["cron"]:
+        raise UsageError("--wait is for a report that is made now, and --cron for one that is made later")
+    if options["wait"] and options["name"]:
+        known = _known(client, name, body["type"])
+    key = _created(client, body)
+    if not options["wait"]:
+        try:
+            record = _document(client, REPORTS, key)
+        except (ProviderError, TemporaryError) as error:  # it may be finished and gone, and it was made
+            yield Note(f"the report was made, but cannot be shown: {error.message}")
+            record = {"id": key, **body}
+        yield Page([record])
+        return
+    yield Note(f"report {name} is being made (id {key})")
+    yield report_file(client, settings, _finished(client, body, key, known, options["wait_at_most"]))
+
+
+def _known(client: Client, name: str, kind: str) -> set[str]:
+    """Return the finished reports of this name, once it is sure that no other report of it can be finished from now on.
+
+    A report that ran once may be said to be RUNNING for ever, as there is no word for done: then its file is there.
+
+    Raises:
+        UsageError: One is to come.
+    """
+    begun = [one for one in _named(client, REPORTS, name) if pick(one, "type") == kind]
+    words = [word_for(pick(one, "status")) for one in begun]
+    finished = _named(client, COMPLETED, name)
+    came = sum(pick(one, "type") == kind for one in finished)
+    if "SCHEDULED" in words or any(pick(one, "cron_expr") for one in begun) or words.count("RUNNING") > came:
+        raise UsageError(
+            f"there is a report {name!r} already: its file could be taken for the new one's",
+            hint="choose another --name, or leave it out to have one of its own",
+        )
+    return {identity(record) for record in finished}
+
+
+def _created(client: Client, body: Record) -> str:
+    """Return the id of a new report.
+
+    It is asked for once: an answer that was lost does not mean that the report was not made.
+    """
+    look = f"it may have been made all the same: look for {body['name']} with `cdrctl portsip reports list`"
+    try:
+        answer = _changed(client, Request("POST", client.at(REPORTS), json=body))
+    except TemporaryError as error:
+        if error.status != 429:
+            error.hint = look
+        raise
+    key = answer.body.get("id") if isinstance(answer.body, dict) else None
+    if not isinstance(key, str) or not key.strip(" ."):
+        raise ProviderError(f"{TITLE} answered in a shape we do not know: a new report without id", hint=look)
+    return key
+
+
+def _changed(client: Client, ask: Request) -> Answer:
+    """Return the answer to a request that changes something, which is sent again only where it was turned away.
+
+    A 429 was not carried out; of any other fault nobody knows.
+    """
+    for seconds in (5, 20, 60):
+        try:
+            return client.ask(ask, tries=1)
+        except TemporaryError as error:
+            if error.status != 429:
+                raise
+        client.pause(seconds, f"{TITLE} is being asked too fast")
+    return client.ask(ask, tries=1)
+
+
+FIRST_POLL, LAST_POLL = 2.0, 30.0
+
+
+def _finished(client: Client, body: Record, key: str, known: set[str], at_most: timedelta) -> Record:
+    """Return the finished report of a report that was begun, once it is there.
+
+    Raises:
+        ProviderError: The PBX gave it up.
+        TemporaryError: It takes longer than we may wait.
+    """
+    name, kind = body["name"], body["type"]
+    latest = client.clock.monotonic() + at_most.total_seconds()
+    wait = FIRST_POLL
+    while True:
+        found = [one for one in _named(client, COMPLETED, name) if pick(one, "type") == kind]
+        new = [one for one in found if identity(one) not in known]
+        if new:
+            return max(new, key=lambda one: str(pick(one, "completed_at")))
+        if word_for(_status(client, key)) == "ABORTED":
+            raise ProviderError(f"{TITLE} gave up the report {name} (id {key})", hint="make it again, or a smaller one")
+        left = latest - client.clock.monotonic()
+        if left <= 0:
+            raise TemporaryError(
+                f"the report {name} (id {key}) was not finished in the time allowed",
+                hint="it goes on being made: see `cdrctl portsip completed-reports list`, then download it by its id",
+            )
+        client.pause(min(wait, left), f"{TITLE} is making the report {name}")
+        wait = min(2 * wait, LAST_POLL)
+
+
+def _status(client: Client, key: str) -> Any:
+    with suppress(ProviderError):  # a report that is finished may be gone
+        return pick(_document(client, REPORTS, key), "status")
+    return None
+
+
+def update_report(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield a call report after what was given of it has been changed."""
+    del settings
+    given = [name for name in (*PLAIN, "filter") if options[name]]
+    if not given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in (*PLAIN, "filter"))
+        raise UsageError("nothing is to be changed", hint=f"give at least one of {names}")
+    now = client.clock.now()
+    body = plain_parts(options, now)  # before anything is asked
+    old = _document(client, REPORTS, options["id"])
+    if options["filter"]:
+        body["filter"] = filter_for(
+            one_of("the type of this report", word_for(pick(old, "type")), FILTERS), options["filter"]
+        )
+    kept = {name: pick(old, name) for name in ("range", "started_at", "ended_at")}
+    check_range({**kept, **body}, body)
+    _changed(client, Request("POST", client.at(f"{REPORTS}/{path_segment(options['id'])}"), json=body, bodiless=True))
+    yield Page([_document(client, REPORTS, options["id"])])
+
+
+def delete_report(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield a call report as it was, once it has been deleted."""
+    del settings
+    yield _deleted(client, REPORTS, options["id"])
+
+
+def delete_completed(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield a finished report as it was, once it and its file have been deleted."""
+    del settings
+    yield _deleted(client, COMPLETED, options["id"])
+
+
+def _deleted(client: Client, path: str, key: str) -> Page:
+    record = _document(client, path, key)
+    _changed(client, Request("POST", client.at(f"{path}/{path_segment(key)}/destroy"), bodiless=True))
+    return Page([record])
+
+
+def download(
+    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the file of a finished report."""
+    yield report_file(client, settings, _document(client, COMPLETED, options["id"]))

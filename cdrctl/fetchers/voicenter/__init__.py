@@ -1,0 +1,160 @@
+"""Voicenter: the Call Log (`hub/cdr`), and CDR notifications that were captured.
+
+Sources: Voicenter, "Call log (Version 0.1)", which joins the Call Log and the fields of the CDR notification; GitHub
+VoicenterTeam, the API pages "Call Log", "CDR notification" and "Authentication" of 2026. What they leave open is
+treated so that no reading of them loses a record.
+
+There are no pages: one answer holds at most 10 000 records, and says that more are there in one of four ways. So
+windows are halved until they fit.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers.drift import new_fields, new_fields_warning
+from cdrctl.fetchers.voicenter.answers import ADMITS, MINUTELY, MOST_RECORDS, FullError, Reply, error_for
+from cdrctl.fetchers.voicenter.columns import COLUMNS, NOTIFIED, identity, notification_identity
+from cdrctl.fetchers.voicenter.common import GIVES, TYPES, common_cdr, common_notification
+from cdrctl.fetchers.voicenter.listing import cdrs
+from cdrctl.fetchers.voicenter.notifications import notifications
+from cdrctl.fetchers.voicenter.search import IDENTITIES
+from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
+from cdrctl.fetchers.voicenter.sign_in import allows_url, empty_response, ended, request_token, sign
+from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, WAITS, Way, whole_minute
+from cdrctl.fetchers.voicenter_zone import start_in
+from cdrctl.http import Client, RateLimit, RetryPolicy
+from cdrctl.records import Expected, number_of_records
+from cdrctl.windows import Window, rfc3339
+
+SPACED = RateLimit(1, 2)
+
+
+def check(client: Client, settings: VoicenterSettings) -> str:
+    """Return what one small request found."""
+    until = whole_minute(client.clock.now() - SETTLED)
+    asked = Window(until - timedelta(hours=1), until)
+    try:
+        reply = Way(client, settings, {}).ask(asked.since - SECOND, asked.until, listed=False)
+    except FullError:
+        reply = Reply([], full=True)
+    names = new_fields(reply.records, COLUMNS)
+    if names:
+        client.log("warning", new_fields_warning(TITLE, "cdrs", names))
+    records = f"more than {MOST_RECORDS} records" if reply.full else number_of_records(len(reply.records))
+    return f"signed in; {records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
+
+
+# What the rest of the program is told
+
+PROVIDER = Provider(
+    name="voicenter",
+    title=TITLE,
+    settings=VoicenterSettings,
+    auth_methods={"code": ("code",), "token": ("access_token",)},
+    sign_in=request_token,
+    retry_policy=RetryPolicy(budgets={"*": MINUTELY, "page": SPACED}, waits={429: WAITS[0]}),
+    error_for=error_for,
+    allows_url=allows_url,
+    sign=sign,
+    ended=ended,
+    empty_response=empty_response,
+    check=check,
+    key_settings=("code", "access_token"),
+    # www.voicenter.com, API pages "Authentication" and "Call Log".
+    credential_help={
+        "code": Console(
+            "the organisation's code, for addresses that are authorised",
+            (
+                "Voicenter provides the code: it is in their back office.",
+                "In CPanel, API Settings, Authorized IPs, add the address of this machine.",
+            ),
+            "A code reads the calls of the whole account.",
+        ),
+        "token": Console(
+            "a bearer token, from any address",
+            ("Make one in Voicenter's back office; how long it is good for is not published.",),
+        ),
+    },
+    allow_list_hint=ADMITS,
+    retention_note="no limit is published",
+    calls=(
+        Call(
+            name="cdrs",
+            about="Call Log of a period (hub/cdr): one record per call, and per leg where a call has two.",
+            columns=COLUMNS,
+            expected=Expected(required=frozenset({"call_id", "date"})),
+            fetch=cdrs,
+            identity=identity,
+            start_in=start_in,
+            alike=("date", "type", "cdr_type", "caller_number", "target_number"),
+            lag=SETTLED,
+            longest=DAY,
+            margin=DAY,
+            apart=lambda options: max(MINUTE, options["longest_window"]),  # one request, and less would be more of them
+            common=common_cdr,
+            gives=GIVES,
+            options=(
+                Option("phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER"),
+                Option("extension", "only calls of this extension, by its SIP code; may be repeated", repeat=True),
+                Option(
+                    "identity",
+                    "whose calls: Account, Hierarchical, Department or User",
+                    metavar="WHOSE",
+                    values=IDENTITIES,
+                ),
+                Option("call_id", "only the records of this call", metavar="ID"),
+                Option(
+                    "type",
+                    "only this type of call, by number or name; may be repeated",
+                    repeat=True,
+                    values=tuple(TYPES.values()),
+                ),
+                Option("queue", "only calls of this queue, by its number; may be repeated", repeat=True, metavar="N"),
+                Option("campaign", "only calls of this campaign, by number; may be repeated", repeat=True, metavar="N"),
+                Option(
+                    "longest_window",
+                    "how much is asked for at a time; it is halved where an answer cannot hold it",
+                    kind="duration",
+                    default="1d",
+                ),
+                Option(
+                    "longest_call",
+                    "how long after its start a call's record may be saved: as much more is asked for",
+                    kind="duration",
+                    default="24h",
+                ),
+            ),
+            table_columns=(
+                *("date", "caller_number", "target_number", "duration", "dial_status", "type"),
+                *("representative_name", "queue_name", "price", "ring_time", "did", "department_name"),
+            ),
+            outcome_columns=("dial_status", "dial_status2"),
+            examples=(
+                "cdrctl voicenter cdrs -p sandbox --since yesterday --until today --schema common -o calls.csv",
+                "cdrctl voicenter cdrs -p sandbox --since 24h --extension SIPSIP7 | jq -s 'map(.duration) | add'",
+            ),
+        ),
+        Call(
+            name="notifications",
+            about="Push notifications that were captured: one JSON object, a list, or one object per line.",
+            columns=NOTIFIED,
+            fetch=notifications,
+            identity=notification_identity,
+            common=common_notification,
+            gives=GIVES,
+            options=(Option("file", "where they are; - is standard input", kind="file", argument=True),),
+            table_columns=(
+                *("time", "caller", "target", "duration", "status", "type", "representative_name", "queuename"),
+                *("price", "dialtime", "seconds_waiting_in_queue", "did", "department_name"),
+            ),
+            outcome_columns=("status",),
+            offline=True,
+            examples=(
+                'echo \'{"caller": "0720000001"}\' | cdrctl voicenter notifications -',
+                'echo \'{"caller": "0720000001"}\' > a.json && cdrctl voicenter notifications a.json --schema common',
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,149 @@
+"""What an answer of Voicenter holds, and the error it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError
+from cdrctl.fetchers.voicenter.settings import TITLE
+from cdrctl.http import Answer, Client, error_of, published, said
+from cdrctl.records import Record, check_records, pick, read_integer
+
+# Page "Call Log": at most 10 000 records an answer, 30 requests a minute, 2 s between two of them, and 5 s after the
+# error of too many. The vendor's page for developers has 5 s between any two: they are kept after the first such error.
+# That the wait before the same request is sent again grows is ours.
+MOST_RECORDS = 10_000
+MINUTELY = published(30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of the Call Log.
+
+    Args:
+        records: Its records.
+        full: Whether more records are there than it holds.
+    """
+
+    records: list[Record]
+    full: bool = False
+
+
+NOTHING = Reply([])
+
+
+# Reading answers
+
+
+class TooFastError(TemporaryError):
+    """Error 1: more requests than a minute allows."""
+
+
+class FullError(ProviderError):
+    """Error 3: more records than an answer can hold."""
+
+
+class RangeError(ProviderError):
+    """Error 5: the range of dates is not accepted."""
+
+
+class RefusedError(ProviderError):
+    """The request is refused for a reason that has no number of its own."""
+
+
+def error_for(answer: Answer) -> CdrctlError | None:
+    """Return what an answer means when it is not a good one, or None.
+
+    Errors are in the body, whatever the status; which status they come with is not published.
+    """
+    number = error_number(answer.body)
+    words, status = _words(answer), answer.status
+    match number:
+        case None if answer.good:
+            return ProviderError(
+                f"{TITLE} answered in a shape we do not know: there is no ERROR_NUMBER in it",
+                hint="check base_url; if it is right, the API has changed: update cdrctl",
+            )
+        case None | 0 if status == 400:
+            return RefusedError(f"{TITLE} refused the request (HTTP 400)", said=words, status=status)
+        case None | 0:
+            error = error_of(TITLE, answer)
+            if isinstance(error, SignInError):
+                error.hint = _CREDENTIALS
+            return error
+        case 1:
+            return TooFastError(
+                f"{TITLE} limits requests to {MINUTELY.requests} a minute, and does not answer yet",
+                said=words,
+                hint="another program may be asking with the same code; nothing is lost: run it again later",
+                status=status,
+            )
+        case 2:
+            return SignInError(
+                f"{TITLE} does not accept this code or token", said=words, hint=_CREDENTIALS, status=status
+            )
+        case 3:
+            return FullError(f"{TITLE} has more calls than it gives in one answer", said=words, status=status)
+        case 4:
+            address = re.search(r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b|[0-9a-f]*:[0-9a-f:]+", words or "")
+            return AddressError(
+                f"your address {address[0]} is not authorised" if address else "your IP address is not authorised",
+                said=words,
+                hint=ADMITS,
+                status=status,
+            )
+        case 5:
+            return RangeError(f"{TITLE} refuses the range of dates", said=words, status=status)
+        case _:
+            return RefusedError(f"{TITLE} refused the request (error {number})", said=words, status=status)
+
+
+ADMITS = "add it in CPanel → API Settings → Authorized IPs, or use a bearer token (access_token)"
+_CREDENTIALS = (
+    "check code, or access_token: make a new one in Voicenter's back office; how long a bearer token is good for is "
+    "not published"
+)
+
+
+def error_number(body: Any) -> int | None:
+    """Return the number of the error that an answer names, 0 for none, or None where it has no such number."""
+    if isinstance(body, dict):
+        with suppress(ValueError):
+            return read_integer(pick(body, "ERROR_NUMBER"))
+    return None
+
+
+def _words(answer: Answer) -> str | None:
+    words = pick(answer.body, "ERROR_DESCRIPTION") if isinstance(answer.body, dict) else None
+    return words if isinstance(words, str) and words else said(answer)
+
+
+def read_reply(answer: Answer, client: Client) -> Reply:
+    """Return what an answer without an error holds.
+
+    The two counters are compared with each other: the documentation's own sample counts two records and shows one.
+
+    Raises:
+        ProviderError: There is no list of records in it.
+    """
+    body: Mapping[str, Any] = answer.body
+    held = [value for name, value in body.items() if name.casefold() == "cdr_list"]
+    hits, returned = _count(answer.body, "TOTAL_HITS"), _count(answer.body, "RETURN_HITS")
+    if held == [None] and not hits and not returned:
+        return NOTHING
+    records = check_records(held[0] if held else None, "CDR_LIST", TITLE)
+    if returned is not None and returned != len(records):
+        level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
+        client.log(level, f"{TITLE} counts {returned} records in an answer that holds {len(records)}")
+    short = hits is not None and returned is not None and returned < hits
+    return Reply(records, short or len(records) >= MOST_RECORDS)
+
+
+def _count(body: Record, key: str) -> int | None:
+    with suppress(ValueError):
+        return read_integer(pick(body, key))
+    return None

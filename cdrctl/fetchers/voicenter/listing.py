@@ -1,0 +1,153 @@
+"""The calls of a Voicenter account: windows, halved where there are more than one answer holds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from cdrctl.errors import UsageError
+from cdrctl.fetchers import always
+from cdrctl.fetchers.drift import new_fields, new_fields_error
+from cdrctl.fetchers.voicenter.answers import FullError, RangeError, Reply
+from cdrctl.fetchers.voicenter.columns import COLUMNS, lists_of_fields
+from cdrctl.fetchers.voicenter.search import search_criteria
+from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
+from cdrctl.fetchers.voicenter.state import MINUTE, SECOND, Way, whole_minute
+from cdrctl.fetchers.voicenter_zone import ZONE_LEAD
+from cdrctl.http import Client, by_halving
+from cdrctl.records import Checkpoint, Event, Gap
+from cdrctl.windows import Window, halve, rfc3339, tile
+
+FULL_SECONDS = 3
+"""So many full seconds in half a minute are more likely minutes: a host that drops seconds gives no others."""
+CROWDED_MINUTES = 20
+"""After so many minutes in a row that no answer can hold, the service is not asked any more."""
+
+
+# Asking
+
+
+def cdrs(
+    client: Client, settings: VoicenterSettings, window: Window | None, options: Mapping[str, Any]
+) -> Iterator[Event]:
+    """Yield the records of calls that started in the window, and some around it.
+
+    Both bounds are moved outwards to whole minutes, because hosts of the first version count in minutes. Whether a
+    request selects calls by their start, by their end or by the moment when the record was saved is not published. So
+    the request ends later than the window, by as much as the longest call and the saving of its record may take.
+
+    Raises:
+        UsageError: An option makes no sense.
+        IncompleteError: It cannot be told in which zone times without a zone are.
+    """
+    assert window is not None  # noqa: S101 - the call has a window
+    longest: timedelta = options["longest_window"]
+    if longest < MINUTE:
+        raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
+    fields = lists_of_fields(options.get("fields"))
+    way = Way(client, settings, search_criteria(options), fields, once=options.get("once", always))
+    asked = Window(whole_minute(window.since), whole_minute(window.until, up=True))
+    later = _until(window, options, client.clock.now())
+    windows = [asked, Window(asked.until, later)] if later > asked.until else [asked]
+    if options.get("strict"):
+        _refuse_new_fields(way, next(tile(asked, longest - longest % MINUTE)))
+    crowded = 0
+    for tiled in itertools.chain.from_iterable(tile(one, longest - longest % MINUTE) for one in windows):
+        for part, reply in by_halving(tiled, way.whole, MINUTE):
+            if reply is not None:
+                yield from way.pieces(reply)
+                crowded = 0
+            else:
+                crowded = 0 if (yield from _by_seconds(way, part, window)) else crowded + 1
+            yield from way.contradictions()
+            yield Checkpoint(part)
+            if crowded >= CROWDED_MINUTES:
+                yield Gap(
+                    f"{TITLE} answers for every minute that it has more calls than it gives in one answer: it was not "
+                    f"asked for those from {rfc3339(part.until)} on",
+                    "check base_url; it may be another service that answers, or a cache",
+                )
+                return
+
+
+def _refuse_new_fields(way: Way, window: Window) -> None:
+    """Ask once without the list of fields, which hides new ones.
+
+    Raises:
+        DriftError: The service has a field that is not asked for.
+    """
+    with suppress(FullError, RangeError):  # then the export itself says so
+        names = new_fields(way.ask(window.since, window.until, listed=False).records, COLUMNS)
+        if names:
+            raise new_fields_error(TITLE, "voicenter", "cdrs", names)
+
+
+def _until(window: Window, options: Mapping[str, Any], now: datetime) -> datetime:
+    """Return until when to ask so that all calls that started in the window are listed.
+
+    Nothing is listed before it happens, but a host that takes a request's times for Israel's has the last hours under
+    times to come. Of a window that is one part of a longer one, the next part asks for what is after it.
+    """
+    if window.until < options.get("whole", window).until:
+        return whole_minute(window.until, up=True)
+    latest = max(window.until, now + ZONE_LEAD)
+    return whole_minute(min(window.until + options["longest_call"], latest), up=True)
+
+
+def _by_seconds(way: Way, minute: Window, wanted: Window) -> Generator[Event, None, bool]:
+    """Yield what can be had of a minute that an answer cannot hold, and say what cannot; return whether that is all.
+
+    Hosts of the first version drop the seconds of a bound: half a minute of theirs is a whole one, or its first
+    instant. What they answer for less than a minute is worth nothing, however small, until a record has shown that
+    they count in seconds.
+    """
+    first = way.partial
+    parts: list[tuple[Window, Reply, bool]] = []
+    for half in halve(minute, SECOND) or ():
+        for part, reply in _seconds(way, half):
+            parts.append((part, reply or way.partial, reply is not None))
+    if way.precision == SECOND:
+        for part, reply, whole in parts:
+            yield from way.pieces(reply)
+            if not whole and _matters(way, part, wanted):
+                yield _gap(part)
+        return any(whole for _, _, whole in parts)
+    tried, whole = way.alone(minute.since, MINUTE) if way.precision == MINUTE else ([], False)
+    for reply in (first, *(reply for _, reply, _ in parts), *tried):
+        yield from way.pieces(reply)
+    if not whole and _matters(way, minute, wanted):
+        yield _gap(minute)
+    return whole
+
+
+def _seconds(way: Way, half: Window) -> Iterator[tuple[Window, Reply | None]]:
+    """Yield the parts of half a minute, down to seconds, for as long as there is a sense in that."""
+    full = 0
+    if way.precision == MINUTE:
+        return
+    for part, reply in by_halving(half, way.second, SECOND):
+        yield part, reply
+        full += reply is None
+        if way.precision == MINUTE or (way.precision is None and full >= FULL_SECONDS):
+            return
+
+
+def _matters(way: Way, part: Window, wanted: Window) -> bool:
+    """Return whether calls that started in the wanted window may be among those listed for a part.
+
+    Nothing is listed before it starts; after it has, only where windows are not laid on starts.
+    """
+    return part.until > wanted.since and (part.since < wanted.until or not way.by_start)
+
+
+def _gap(part: Window) -> Gap:
+    when = f"at {rfc3339(part.since)}"
+    if part.duration > SECOND:
+        when = f"from {rfc3339(part.since)} to {rfc3339(part.until)}"
+    return Gap(
+        f"{TITLE} has more calls that started {when} than it gives in one answer",
+        "ask for parts of them with --type, --extension, --phone or --queue",
+    )

@@ -1,0 +1,51 @@
+"""Sign in to Voicenter: a code in the body of each request."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from cdrctl.errors import SignInError
+from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
+from cdrctl.http import Answer, Request, Token, same_origin
+
+
+def allows_url(settings: VoicenterSettings, url: str) -> bool:
+    """Return whether a URL is the profile's own address."""
+    return same_origin(settings.base_url, url)
+
+
+# Signing in
+
+
+def request_token(
+    settings: VoicenterSettings, _ended: Token | None, _now: datetime
+) -> Generator[Request, Answer, Token]:
+    """Return the profile's code or token, which are used as they are: neither can be renewed.
+
+    Page "Authentication": the code goes into the request; "Call Log": a bearer token into a header in its place.
+    """
+    yield from ()
+    if settings.code is not None:
+        return Token({}, fields={"code": settings.code.get_secret_value()})
+    if settings.access_token is not None:
+        return Token({"Authorization": f"Bearer {settings.access_token.get_secret_value()}"})
+    raise SignInError(f"this profile has no credential for {TITLE}", hint="set code or access_token")
+
+
+def sign(ask: Request, token: Token) -> Request:
+    """Return the request with the code at the top of its body, never in a URL, or with the token in its headers."""
+    body = {**token.fields, **ask.json} if token.fields else ask.json
+    return replace(ask, json=body, headers={**ask.headers, **token.headers})
+
+
+def ended(_answer: Answer) -> bool:
+    """Return that no answer means that a new token is to be had: `error_for` says what it does mean."""
+    return False
+
+
+def empty_response(_path: str, _body: Any) -> Any:
+    """Return the answer of a window without calls."""
+    return {"ERROR_NUMBER": 0, "ERROR_DESCRIPTION": "OK", "TOTAL_HITS": 0, "RETURN_HITS": 0, "CDR_LIST": []}

@@ -1,0 +1,228 @@
+"""Webex Calling: detailed call history, from `cdr_feed` and `cdr_stream`.
+
+Sources: developer.webex.com, "Reports: Detailed Call History" and "Reports: Live Stream Detailed Call History"; the
+developer blog "Understanding the Webex Calling CDR APIs" (17 December 2025); help.webex.com nmug598 (fields) and
+fs78p5 (role). What they leave open is treated so that no reading of them loses a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from cdrctl.fetchers import Call, Console, Login, Option, Provider
+from cdrctl.fetchers.webex.answers import error_for, next_link, records_in, total_in
+from cdrctl.fetchers.webex.columns import COLUMNS, MARKS, identity, start
+from cdrctl.fetchers.webex.common import GIVES, common_cdr
+from cdrctl.fetchers.webex.listing import (
+    EDGE,
+    FEED,
+    LARGEST_PAGE,
+    SMALLEST_PAGE,
+    STREAM,
+    Way,
+    cdrs,
+    legs,
+    pages_of,
+    stream,
+)
+from cdrctl.fetchers.webex.settings import PAGES, TITLE, WINDOWS, WebexSettings
+from cdrctl.fetchers.webex.sign_in import allows_url, empty_response, exchange, page, request_token
+from cdrctl.http import Client, RetryPolicy
+from cdrctl.records import Expected, number_of_records
+from cdrctl.windows import Window, rfc3339
+
+
+def check(client: Client, settings: WebexSettings) -> str:
+    """Return what one small request found."""
+    until = client.clock.now() - FEED.lag - EDGE
+    asked = Window(until - timedelta(minutes=30), until)
+    answer = next(pages_of(FEED, client, Way(settings, SMALLEST_PAGE), asked, ""))
+    link = next_link(answer)
+    count = max(total_in(link), len(records_in(answer, more=link is not None)))
+    return f"signed in; {number_of_records(count)} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
+
+
+# What the rest of the program is told
+
+_SHOWN = (
+    *("start_time", "calling_number", "called_number", "duration", "call_outcome_reason", "direction", "user"),
+    *("answered", "ring_duration", "location", "call_type", "releasing_party", "dialed_digits", "user_type"),
+    *("queue_type", "redirecting_number", "inbound_trunk", "outbound_trunk"),
+)
+_ENDING = ("call_outcome_reason", "call_outcome", "answered")
+_OPTIONS = (
+    Option("location", "only this location, by its name in Control Hub; may be repeated", repeat=True),
+    Option(
+        "longest_call",
+        "how long a call may last: so much after the window is asked for too, in case the service counts by end",
+        kind="duration",
+        default="12h",
+    ),
+    Option("page_size", "records asked for at a time, 500 to 5000", kind="integer", default=str(LARGEST_PAGE)),
+)
+
+
+def _apart(_options: Mapping[str, Any]) -> timedelta | str:
+    """Return why: one window a minute is allowed, and calls may be filed under their end, windows later."""
+    return "it may be asked for one window a minute, and what one window shows decides how far to ask beyond the last"
+
+
+_NEEDS = (
+    "Scope spark-admin:calling_cdr_read; and its administrator needs a custom role with "
+    '"Webex Calling Detailed Call History API access".'
+)
+
+PROVIDER = Provider(
+    name="webex",
+    title=TITLE,
+    settings=WebexSettings,
+    auth_methods={
+        "token": ("access_token",),
+        "browser": ("client_id", "client_secret"),
+        "refresh": ("client_id", "client_secret", "refresh_token"),
+    },
+    sign_in=request_token,
+    retry_policy=RetryPolicy(
+        budgets={"window": WINDOWS, "page": PAGES},
+        busy=RetryPolicy().busy | {423},
+        brief=RetryPolicy().brief | {504},  # its text advises to reduce max, so that waiting is no use
+        waits={423: 60, 429: 60},
+    ),
+    error_for=error_for,
+    allows_url=allows_url,
+    empty_response=empty_response,
+    check=check,
+    key_settings=("client_id",),
+    # developer.webex.com, "Integrations & Authorization", "Using Webex Service Apps", "Getting Started: Your Personal
+    # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
+    credential_help={
+        "browser": Console(
+            "a sign-in in the browser, by an integration of your own: renewed for good",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Integration, with that scope.",
+                "Its redirect URI is http://127.0.0.1:8765/callback.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+            ),
+            _NEEDS,
+        ),
+        "token": Console(
+            "an access token: good for 12 hours, to try it",
+            (
+                "Sign in at developer.webex.com as an administrator of your organisation.",
+                "Its documentation, under Getting Started, shows your personal access token, to copy.",
+            ),
+            _NEEDS,
+        ),
+        "refresh": Console(
+            "a service app's refresh token: renewed for good, for every night",
+            (
+                "At developer.webex.com: My Webex Apps, Create a New App, Service App, with that scope.",
+                "Keep the client id and the client secret that it shows: the secret is shown once.",
+                "A full administrator authorises it in Control Hub (admin.webex.com): Management, Apps, Service Apps.",
+                "Back at the app's page choose your organisation, and get its access and refresh token.",
+            ),
+            _NEEDS,
+        ),
+    },
+    calls=(
+        Call(
+            name="cdrs",
+            about="Call history of a period (cdr_feed): up to 30 days back, one record per leg and party.",
+            columns=COLUMNS,
+            expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
+            key_fields=MARKS,
+            fetch=cdrs,
+            identity=identity,
+            start=start,
+            alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
+            account_column="org_uuid",
+            lag=FEED.lag + EDGE,
+            refuses_newer=True,
+            # Records that come late are in the old window only ("Reports: Detailed Call History"): a day covers them.
+            lookback=timedelta(hours=24),
+            retention=FEED.keeps,
+            longest=FEED.longest,
+            apart=_apart,
+            margin=FEED.longest,
+            first="window",
+            common=common_cdr,
+            gives=GIVES,
+            options=_OPTIONS,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
+                "cdrctl webex cdrs -p sandbox --since 24h | jq -r .call_type | sort | uniq -c",
+            ),
+        ),
+        Call(
+            name="stream",
+            about="Newest call history (cdr_stream): up to 12 hours back, late records included.",
+            columns=COLUMNS,
+            expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
+            key_fields=MARKS,
+            fetch=stream,
+            identity=identity,
+            start=start,
+            alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
+            account_column="org_uuid",
+            lag=STREAM.lag + EDGE,
+            refuses_newer=True,
+            lookback=STREAM.keeps,
+            retention=STREAM.keeps,
+            longest=STREAM.longest,
+            apart=_apart,
+            first="window",
+            default_since="12h",
+            common=common_cdr,
+            gives=GIVES,
+            options=_OPTIONS,
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl webex stream -p sandbox --since 2h -f table",
+                "cdrctl webex stream -p sandbox --since 2h --schema common -o newest.csv.gz",
+            ),
+        ),
+        Call(
+            name="legs",
+            about="The legs of one call, by any id that joins legs, among the calls of a period.",
+            columns=COLUMNS,
+            expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
+            fetch=legs,
+            identity=identity,
+            searches=True,
+            refuses_newer=True,
+            lag=FEED.lag + EDGE,
+            longest=FEED.longest,
+            apart=_apart,
+            margin=FEED.longest,
+            first="window",
+            common=common_cdr,
+            gives=GIVES,
+            options=(
+                Option(
+                    "id",
+                    "a Report ID, Interaction ID, Correlation ID, Network, Local, Remote, Related or Transfer related "
+                    "call ID, SIP Call ID, or a SessionID",
+                    argument=True,
+                    metavar="ID",
+                ),
+                *(option for option in _OPTIONS if option.name != "location"),
+            ),
+            table_columns=_SHOWN,
+            outcome_columns=_ENDING,
+            examples=(
+                "cdrctl webex legs -p sandbox --since 30h 29741232:0",
+                (
+                    "ID=$(cdrctl webex cdrs -p sandbox --since 30h --limit 1 --template '{report_id}'); "
+                    'cdrctl webex legs -p sandbox --since 30h "$ID"'
+                ),
+            ),
+        ),
+    ),
+    keeps_tokens=True,
+    login=Login("browser", page, exchange),
+)

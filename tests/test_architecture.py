@@ -74,11 +74,16 @@ def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
     assert rooms_known(path) <= KNOWS[room(path)] | {room(path)}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "fetchers"], ids=lambda path: path.name)
-def test_a_provider_knows_no_other_provider(path: Path) -> None:
-    if path.name != "__init__.py":
-        others = {other.stem for other in path.parent.glob("*.py")} - {path.stem, "__init__"}
-        assert not {name for name in imported(path) if name.split(".")[-1] in others and "fetchers" in name}
+@pytest.mark.parametrize("provider", cdrctl.PROVIDERS)
+def test_a_provider_knows_no_other_provider(provider: str) -> None:
+    others = {f"cdrctl.fetchers.{name}" for name in cdrctl.PROVIDERS if name != provider}
+    for path in (ROOT / "fetchers" / provider).rglob("*.py"):
+        assert not {name for name in imported(path) if ".".join(name.split(".")[:3]) in others}
+
+
+def test_the_shared_parts_of_fetchers_know_no_provider() -> None:
+    for path in (ROOT / "fetchers").glob("*.py"):
+        assert not {name for name in imported(path) if name.split(".")[2:3] and name.split(".")[2] in cdrctl.PROVIDERS}
 
 
 def test_http_is_spelt_in_one_place() -> None:

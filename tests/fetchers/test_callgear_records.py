@@ -12,7 +12,7 @@ from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.columns import identity, start
 from cdrctl.fetchers.callgear.common import common_call
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
-from cdrctl.fetchers.callgear_reasons import UNCLEAR
+from cdrctl.fetchers.callgear.reasons import UNCLEAR
 from cdrctl.records import COMMON, Page, common as common_schema, native
 
 from .test_callgear import Wire, at, sample

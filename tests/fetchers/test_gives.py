@@ -11,7 +11,8 @@ import pytest
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.outcomes import groups
-from cdrctl.fetchers import Call, Gives, Provider, callgear_reasons, kazoo, load, portsip, voicenter, webex
+from cdrctl.fetchers import Call, Gives, Provider, kazoo, load, portsip, voicenter, webex
+from cdrctl.fetchers.callgear.reasons import REASONS, UNCLEAR
 from cdrctl.records import COMMON, DIRECTIONS, OUTCOMES, Page, common
 from tests.cli.run import run
 
@@ -87,8 +88,8 @@ def of_kazoo() -> Iterator[dict[str, Any]]:
 
 
 def of_callgear() -> Iterator[dict[str, Any]]:
-    one_of_each = {word: reason for reason, word in callgear_reasons.REASONS.items()}
-    reasons = [*one_of_each.values(), *callgear_reasons.UNCLEAR, None]
+    one_of_each = {word: reason for reason, word in REASONS.items()}
+    reasons = [*one_of_each.values(), *UNCLEAR, None]
     yield from combined(
         finish_reason=reasons,
         direction=["in", "out", None],

@@ -17,7 +17,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import NOTIFIED, fold, identity, notification_identity
 from cdrctl.fetchers.voicenter.common import DIRECTIONS, OUTCOMES, TYPES
-from cdrctl.fetchers.voicenter_zone import start
+from cdrctl.fetchers.voicenter.zone import start
 from cdrctl.records import Event, Note, Page, common, native, raw
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"

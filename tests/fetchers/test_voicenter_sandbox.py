@@ -17,7 +17,7 @@ from cdrctl.export import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
-from cdrctl.fetchers.voicenter_zone import start as start_of
+from cdrctl.fetchers.voicenter.zone import start as start_of
 from cdrctl.http import Client, Clock
 from cdrctl.records import Page, common, native, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform

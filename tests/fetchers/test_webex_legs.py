@@ -11,7 +11,7 @@ import pytest
 from cdrctl.errors import UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers.webex import PROVIDER
-from cdrctl.fetchers.webex_legs import DAY, JOINS, NAMES, LegSearch
+from cdrctl.fetchers.webex.legs_of_call import DAY, JOINS, NAMES, LegSearch
 from cdrctl.records import raw
 from cdrctl.sandbox import Exchange
 from cdrctl.windows import Window

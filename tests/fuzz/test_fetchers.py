@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
-from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, voicenter_zone, webex
+from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, webex
+from cdrctl.fetchers.voicenter import zone
 from cdrctl.http.client import Token, error_of, said
 from cdrctl.http.wire import Answer, decode
 from cdrctl.records import Page
@@ -134,13 +135,13 @@ def test_a_time_of_a_million_digits_is_refused_at_once() -> None:
     for digits in (10**5, 10**6 + 5):
         row = {"unix_timestamp": "9" * digits}
         assert kazoo.columns.start(row) is None
-        assert voicenter_zone.start({"DateEpoch": "9" * digits}) is None
+        assert zone.start({"DateEpoch": "9" * digits}) is None
 
 
 def test_a_time_of_hundreds_of_digits_is_no_time() -> None:
     """A whole number that no float can hold ended the run."""
     assert kazoo.columns.start({"unix_timestamp": 10**400}) is None
-    assert voicenter_zone.start({"DateEpoch": 10**400}) is None
+    assert zone.start({"DateEpoch": 10**400}) is None
     assert voicenter.columns.notification_identity({"ivruniqueid": "a", "time": 10**400})
 
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 from cdrctl.fetchers import Gives
-from cdrctl.fetchers.callgear.settings import CLOSING_SLASH
-from cdrctl.fetchers.callgear_reasons import (
+from cdrctl.fetchers.callgear.reasons import (
     CALLER_LEFT,
     EMPLOYEE_LEFT,
     QUEUED,
@@ -16,6 +15,7 @@ from cdrctl.fetchers.callgear_reasons import (
     rules_out_an_answer,
     unanswered_outcome,
 )
+from cdrctl.fetchers.callgear.settings import CLOSING_SLASH
 from cdrctl.records import Value, iso_instant, seconds_between
 from cdrctl.windows import rfc3339
 

@@ -190,8 +190,8 @@ def _upwards(listing: Run, first: int, last: int, error: TemporaryError, edge: i
             )
         if edge is not None and not listing.by_interaction:
             yield Gap(
-                f"calls in progress at {rfc3339_of(edge)}, the turn of the month, were looked for only where they ended "
-                f"before {rfc3339_of(second)}"
+                f"calls in progress at {rfc3339_of(edge)}, the turn of the month, were looked for only where they "
+                f"ended before {rfc3339_of(second)}"
             )
             return
         begin = second + 1

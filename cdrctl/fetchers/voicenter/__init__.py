@@ -23,7 +23,7 @@ from cdrctl.fetchers.voicenter.search import IDENTITIES
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
 from cdrctl.fetchers.voicenter.sign_in import allows_url, empty_response, ended, request_token, sign
 from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, WAITS, Way, whole_minute
-from cdrctl.fetchers.voicenter_zone import start_in
+from cdrctl.fetchers.voicenter.zone import start_in
 from cdrctl.http import Client, RateLimit, RetryPolicy
 from cdrctl.records import Expected, number_of_records
 from cdrctl.windows import Window, rfc3339

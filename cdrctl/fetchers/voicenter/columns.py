@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from cdrctl.fetchers.voicenter_zone import read_date, start
+from cdrctl.fetchers.voicenter.zone import read_date, start
 from cdrctl.records import (
     Column,
     Record,

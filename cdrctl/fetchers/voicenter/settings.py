@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from cdrctl.errors import UsageError
 from cdrctl.fetchers.settings import Settings
-from cdrctl.fetchers.voicenter_zone import ISRAEL, LEARN, zone_named
+from cdrctl.fetchers.voicenter.zone import ISRAEL, LEARN, zone_named
 
 TITLE = "Voicenter"
 

@@ -24,7 +24,7 @@ from cdrctl.fetchers.voicenter.answers import (
 )
 from cdrctl.fetchers.voicenter.columns import FIELDS, identity
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
-from cdrctl.fetchers.voicenter_zone import (
+from cdrctl.fetchers.voicenter.zone import (
     FARTHEST,
     ISRAEL,
     LEARN,

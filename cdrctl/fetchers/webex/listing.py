@@ -15,9 +15,9 @@ from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, Tempor
 from cdrctl.fetchers import identities, span_of
 from cdrctl.fetchers.webex.answers import WrongRegionError, next_link, records_in, total_in
 from cdrctl.fetchers.webex.columns import identity, instant_of
+from cdrctl.fetchers.webex.legs_of_call import LegSearch
 from cdrctl.fetchers.webex.settings import TITLE, WINDOWS, WebexSettings
 from cdrctl.fetchers.webex.sign_in import in_domain
-from cdrctl.fetchers.webex_legs import LegSearch
 from cdrctl.http import Answer, Client, Request, by_link
 from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, key_columns
 from cdrctl.windows import Window, rfc3339, tile

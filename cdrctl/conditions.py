@@ -29,7 +29,10 @@ from typing import Any, NoReturn
 
 from cdrctl import windows
 from cdrctl.errors import UsageError, near
-from cdrctl.records import EXTRA, NUMBERS, Column, Record, Value, iso_instant, no_field, pick
+from cdrctl.records.columns import EXTRA, NUMBERS, Column
+from cdrctl.records.events import Record, Value, pick
+from cdrctl.records.readers import iso_instant
+from cdrctl.records.schemas import no_field
 
 EXAMPLE = "for example: --where 'talk_seconds>60 and direction=inbound'"
 

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cdrctl.records import ABSENT, BatchedPage, Record, RecordBatch
+from cdrctl.records.batches import ABSENT, BatchedPage, RecordBatch
+from cdrctl.records.events import Record
 
 _VERSION = 2
 """The version of marshal's format in which equal values have equal bytes: it looks neither at interning nor at

@@ -17,23 +17,9 @@ from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter, Span
 from cdrctl.fetchers import CLOCK_TOLERANCE, Call, Once, Provider, identities, possible_start
 from cdrctl.mending import mending
-from cdrctl.records import (
-    KEY_COLUMN,
-    Checkpoint,
-    Event,
-    File,
-    Gap,
-    Note,
-    Page,
-    Record,
-    RecordBatch,
-    Row,
-    RowBatch,
-    Schema,
-    batches,
-    fingerprint,
-    key_columns,
-)
+from cdrctl.records.batches import RecordBatch, RowBatch, batches, key_columns
+from cdrctl.records.events import Checkpoint, Event, File, Gap, Note, Page, Record, Row, fingerprint
+from cdrctl.records.schemas import KEY_COLUMN, Schema
 from cdrctl.threads import started
 from cdrctl.windows import Window, cut, rfc3339
 

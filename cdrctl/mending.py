@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cdrctl.damage import Damage, mended, plain, undamaged
-from cdrctl.records import Gap, Page, Record, RecordBatch
+from cdrctl.records.batches import RecordBatch
+from cdrctl.records.events import Gap, Page, Record
 
 LONGEST_NAME = 80
 """Characters of a record's id that are shown."""

@@ -17,7 +17,10 @@ from typing import IO, Any
 
 from cdrctl.conditions import reach
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.records import EXTRA, NUMBERS, Column, Record, Row, Value, iso_instant, no_field
+from cdrctl.records.columns import EXTRA, NUMBERS, Column
+from cdrctl.records.events import Record, Row, Value
+from cdrctl.records.readers import iso_instant
+from cdrctl.records.schemas import no_field
 
 IN_MEMORY = 10_000
 """Rows that are held at a time; one of Webex's has some 6 kB."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cdrctl.cli.outcomes import groups
 from cdrctl.fetchers import Gives
-from cdrctl.records import COMMON, DIRECTIONS, OUTCOMES
+from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 """The head of a table, and its rows."""

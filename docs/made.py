@@ -35,7 +35,8 @@ from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import Call, Provider, connect, load
 from cdrctl.http import Clock, Request
 from cdrctl.profiles import secret_names
-from cdrctl.records import COMMON, Value
+from cdrctl.records.common import COMMON
+from cdrctl.records.events import Value
 from docs import given
 
 FOLDER = Path(__file__).parent

@@ -22,7 +22,6 @@ KNOWS: dict[str, set[str]] = {
     "damage": set(),
     "records": {"errors", "windows", "placeholders", "damage"},
     "mending": {"damage", "records"},
-    "decoding": {"errors", "records", "damage"},
     "duplicates": set(),
     "contents": {"records"},
     "conditions": {"errors", "windows", "records"},
@@ -42,7 +41,7 @@ KNOWS: dict[str, set[str]] = {
     "archive": {"errors", "windows", "records", "fetchers", "writers", "export"},
     "sandbox": set(),
     "cli": {
-        *("errors", "windows", "records", "decoding", "http", "fetchers", "writers", "profiles", "export", "archive"),
+        *("errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "archive"),
         *("conditions", "sorting", "sandbox", "zones", "masking", "private", "threads", "profile_changes"),
     },
     "__main__": {"cli"},

@@ -18,7 +18,8 @@ from hypothesis import given, settings, strategies as st
 from cdrctl import export
 from cdrctl.export import PARTS_OF_A_JOB, Tally, at_once, new_once, parts, rows, said_once
 from cdrctl.fetchers import Call
-from cdrctl.records import Event, Gap, Note, Page, raw
+from cdrctl.records.events import Event, Gap, Note, Page
+from cdrctl.records.schemas import raw
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -15,7 +15,8 @@ from hypothesis import given, settings, strategies as st
 from cdrctl import conditions
 from cdrctl.conditions import Comparison, Joined, Negated
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA_COLUMN, Column
+from cdrctl.records.columns import Column
+from cdrctl.records.schemas import EXTRA_COLUMN
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cdrctl.contents import contents_of, marked_contents_of
-from cdrctl.decoding import BatchDecoder
-from cdrctl.records import Column, KeyFields, RecordBatch
+from cdrctl.records.batches import KeyFields, RecordBatch
+from cdrctl.records.columns import Column
+from cdrctl.records.decoding import BatchDecoder
 
 COLUMNS = (Column("id", "id"), Column("at", "at", "time"), Column("a", "a"), Column("n", "n", "integer"))
 ROW: dict[str, Any] = {"id": "1", "at": "2026-11-18T00:00:00.000Z", "a": "x", "n": 1}

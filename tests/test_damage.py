@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from cdrctl.damage import DEEPEST, Damage, Unreadable, loads, mended, shallow, text_of, undamaged
 from cdrctl.http import wire
 from cdrctl.mending import mending
-from cdrctl.records import Page
+from cdrctl.records.events import Page
 
 NASTY = {
     "a byte of Latin-1": (b"Ren\xe9 Roy", "Ren\ufffd Roy"),

@@ -16,21 +16,11 @@ from cdrctl import conditions, writers
 from cdrctl.archive import fetched
 from cdrctl.cli.record_selection import Choice
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
-from cdrctl.decoding import MOST_LESSONS, BatchDecoder
 from cdrctl.fetchers import Call, load
-from cdrctl.records import (
-    BatchedPage,
-    Page,
-    Record,
-    RecordBatch,
-    RowBatch,
-    Schema,
-    batches,
-    common,
-    key_columns,
-    native,
-    raw,
-)
+from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
+from cdrctl.records.decoding import MOST_LESSONS, BatchDecoder
+from cdrctl.records.events import Page, Record
+from cdrctl.records.schemas import Schema, common, native, raw
 
 CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.key_fields is not None]
 LOOK = writers.RenderOptions(width=100, zone=UTC, color=False)

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from cdrctl import duplicates
-from cdrctl.decoding import BatchDecoder
 from cdrctl.export import (
     LONG_CALL,
     RECENT,
@@ -27,7 +26,11 @@ from cdrctl.export import (
     with_record_key,
 )
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, RecordBatch, iso_instant, native, raw
+from cdrctl.records.batches import RecordBatch
+from cdrctl.records.decoding import BatchDecoder
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
+from cdrctl.records.readers import iso_instant
+from cdrctl.records.schemas import native, raw
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

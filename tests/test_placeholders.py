@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from cdrctl import PROVIDERS, records
-from cdrctl.decoding import BatchDecoder
+from cdrctl import PROVIDERS
 from cdrctl.fetchers import load
 from cdrctl.placeholders import is_placeholder
-from cdrctl.records import Column, KeyFields, Page
+from cdrctl.records import batches, schemas
+from cdrctl.records.batches import KeyFields
+from cdrctl.records.columns import Column
+from cdrctl.records.decoding import BatchDecoder
+from cdrctl.records.events import Page
 from cdrctl.windows import rfc3339
 
 PLACEHOLDERS: list[Any] = [
@@ -46,7 +49,7 @@ def test_what_is_no_placeholder(time: Any) -> None:
 def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None:
     """It is empty, without a warning that it cannot be read."""
     warned: list[str] = []
-    schema = records.native((column,), None, warned.append)
+    schema = schemas.native((column,), None, warned.append)
     rows = schema.rows(Page([{column.key: time} for time in PLACEHOLDERS], {"timezone": "Europe/Berlin"}))
     assert [*map(list, rows)] == [[None, None]] * len(PLACEHOLDERS)
     assert warned == []
@@ -57,7 +60,7 @@ def test_a_number_that_stands_for_a_placeholder_is_no_time(seconds: int) -> None
     """Year 1, 1900, an hour after 1970 began, and year 9999, as Unix times: only what is read tells."""
     column = Column("at", "at", "time", read=lambda raw: rfc3339(datetime.fromtimestamp(raw, UTC)))
     assert not is_placeholder(seconds)
-    (row,) = records.native((column,), None, lambda _text: None).rows(Page([{"at": seconds}]))
+    (row,) = schemas.native((column,), None, lambda _text: None).rows(Page([{"at": seconds}]))
     assert [*row] == [None, None]
 
 
@@ -71,9 +74,9 @@ def test_pages_read_by_column_say_the_same(time: Any) -> None:
         bytearray(json.dumps({"items": rows}).encode()), ("items",)
     )
     warned: list[str] = []
-    by_column = records.native(columns, None, warned.append).rows(Page(body["items"]))
-    by_record = records.native(columns, None, warned.append).rows(Page(rows))
-    assert isinstance(by_column, records.RowBatch)
+    by_column = schemas.native(columns, None, warned.append).rows(Page(body["items"]))
+    by_record = schemas.native(columns, None, warned.append).rows(Page(rows))
+    assert isinstance(by_column, batches.RowBatch)
     assert [*map(list, by_column)] == [*map(list, by_record)]
     assert warned == []
     (_, _, answer, _), _ = map(list, by_record)

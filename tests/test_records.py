@@ -12,20 +12,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import ProviderError, UsageError
-from cdrctl.records import (
-    COMMON,
-    EXTRA,
+from cdrctl.records.columns import EXTRA, Column, snake_case
+from cdrctl.records.common import COMMON
+from cdrctl.records.events import Page, check_records, fingerprint, pick
+from cdrctl.records.readers import (
     GREGORIAN_UNIX_OFFSET,
-    Column,
-    Page,
-    check_records,
-    common,
-    fingerprint,
     gregorian_instant,
     iso_instant,
-    native,
-    pick,
-    raw,
     read_boolean,
     read_decimal,
     read_gregorian_time,
@@ -35,9 +28,9 @@ from cdrctl.records import (
     read_text,
     read_units,
     seconds_between,
-    snake_case,
     unix_instant,
 )
+from cdrctl.records.schemas import common, native, raw
 
 REFUSED = object()
 

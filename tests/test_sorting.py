@@ -15,7 +15,8 @@ from hypothesis import given, strategies as st
 
 from cdrctl import sorting
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.records import EXTRA_COLUMN, Column
+from cdrctl.records.columns import Column
+from cdrctl.records.schemas import EXTRA_COLUMN
 from cdrctl.sorting import Order
 
 COLUMNS = (

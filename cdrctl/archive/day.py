@@ -17,7 +17,7 @@ from cdrctl.archive.store import UNKNOWN, UNPLACED, Archive, DayFile, Entry, is_
 from cdrctl.archive.twins import told_apart
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
-from cdrctl.records import number_of_records
+from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window
 
 GONE_ALARM = timedelta(days=7)

@@ -13,7 +13,9 @@ from cdrctl.archive.owner import Account
 from cdrctl.archive.store import UNPLACED, Archive, Entry, milliseconds
 from cdrctl.export import UP_TO_NOW, Log, Tally, latest_start, rows, stable_keys, starts_of
 from cdrctl.fetchers import Call, identities
-from cdrctl.records import Page, Row, RowBatch, Schema, native
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.events import Page, Row
+from cdrctl.records.schemas import Schema, native
 from cdrctl.windows import Window
 from cdrctl.writers import jsonl
 from cdrctl.writers.values import json_of, objects, text_of

@@ -35,7 +35,7 @@ from cdrctl.errors import (
     TemporaryError,
 )
 from cdrctl.fetchers import Call
-from cdrctl.records import number_of_records
+from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
 EDGE = timedelta(minutes=5)

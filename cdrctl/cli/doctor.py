@@ -293,7 +293,8 @@ def _check_form(opened: Session, form: str) -> None:
 def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
     from cdrctl import windows, writers
     from cdrctl.cli.exporting import colored, standard_output
-    from cdrctl.records import Column, Schema
+    from cdrctl.records.columns import Column
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers.output import output
 
     names = ("profile", "provider", "check", "result", "what", "next")

@@ -45,7 +45,8 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export import Tally, reachable, rows, with_record_key
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import KEY_COLUMN, Note, Row, Schema, common
+from cdrctl.records.events import Note, Row
+from cdrctl.records.schemas import KEY_COLUMN, Schema, common
 from cdrctl.threads import none_left, started
 
 if TYPE_CHECKING:

@@ -47,7 +47,9 @@ from cdrctl.export import (
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.http import MASK
 from cdrctl.http.addresses import IN_CLEAR, in_clear
-from cdrctl.records import COMMON, Event, File, Gap, Note, Row, Schema, common, native, outcomes, raw
+from cdrctl.records.common import COMMON
+from cdrctl.records.events import Event, File, Gap, Note, Row
+from cdrctl.records.schemas import Schema, common, native, outcomes, raw
 from cdrctl.writers.output import check, destination, output
 from cdrctl.zones import machine_zone
 
@@ -305,7 +307,7 @@ def fetch_window(
     """
     client = profile.client
     if client is not None and call.key_fields is not None:
-        from cdrctl.decoding import BatchDecoder
+        from cdrctl.records.decoding import BatchDecoder
 
         client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
     fetch = functools.partial(call.fetch, client, profile.settings)

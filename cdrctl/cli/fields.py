@@ -15,7 +15,9 @@ from cdrctl.cli.options import SHARED, in_session
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import COMMON, EXTRA_COLUMN, KEY_COLUMN, Column, Schema
+from cdrctl.records.columns import Column
+from cdrctl.records.common import COMMON
+from cdrctl.records.schemas import EXTRA_COLUMN, KEY_COLUMN, Schema
 
 commands = typer.Typer(rich_markup_mode=None)
 

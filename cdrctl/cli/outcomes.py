@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cdrctl.fetchers import PROVIDERS, Call, Gives, Provider, load
-from cdrctl.records import COMMON, DIRECTIONS, OUTCOMES
+from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
 
 if TYPE_CHECKING:
     from cdrctl.cli.topics import Rows

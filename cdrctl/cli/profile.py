@@ -79,7 +79,8 @@ def list_profiles(
 def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
     from cdrctl import windows, writers
     from cdrctl.cli.exporting import standard_output
-    from cdrctl.records import Column, Schema
+    from cdrctl.records.columns import Column
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers.output import output
 
     names = ("profile", "provider", "kept in", "tags")

@@ -11,7 +11,7 @@ from cdrctl.windows import Window, rfc3339
 if TYPE_CHECKING:
     from cdrctl.export import Log, Tally
     from cdrctl.http import Client, Clock
-    from cdrctl.records import Checkpoint
+    from cdrctl.records.events import Checkpoint
 
 SHOWN_EVERY = 0.1
 """Seconds between two lines of progress: nobody reads faster."""

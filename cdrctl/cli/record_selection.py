@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cdrctl import writers
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, KEY_COLUMN, RecordBatch, Schema
+from cdrctl.records.batches import RecordBatch
+from cdrctl.records.columns import EXTRA
+from cdrctl.records.schemas import KEY_COLUMN, Schema
 
 if TYPE_CHECKING:
     from cdrctl.conditions import Condition

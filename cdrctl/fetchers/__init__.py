@@ -18,7 +18,9 @@ from cdrctl import PROVIDERS
 from cdrctl.duplicates import Span
 from cdrctl.errors import CdrctlError, ConfigurationError, near
 from cdrctl.placeholders import FIRST_YEAR
-from cdrctl.records import NOTHING_EXPECTED, Column, Event, Expected, KeyFields, Record, Value, key_columns
+from cdrctl.records.batches import KeyFields, key_columns
+from cdrctl.records.columns import NOTHING_EXPECTED, Column, Expected
+from cdrctl.records.events import Event, Record, Value
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cdrctl.errors import DriftError
-from cdrctl.records import Column
+from cdrctl.records.columns import Column
 
 
 def new_fields(records: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> list[str]:

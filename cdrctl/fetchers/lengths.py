@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from cdrctl.records import Value
+from cdrctl.records.events import Value
 
 LONGEST = int(timedelta(days=366).total_seconds())
 """Seconds above which a length is an error of a subtraction, such as a Unix time."""

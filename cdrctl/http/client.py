@@ -36,7 +36,7 @@ from cdrctl.http.wire import (
     pieces,
     unambiguous,
 )
-from cdrctl.records import iso_instant
+from cdrctl.records.readers import iso_instant
 
 if TYPE_CHECKING:
     import httpx

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cdrctl.errors import ProviderError
 from cdrctl.http.wire import Answer
-from cdrctl.records import read_integer
+from cdrctl.records.readers import read_integer
 from cdrctl.windows import Window, halve
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from importlib.metadata import EntryPoint
 
-    from cdrctl.records import Record, Row, Schema
+    from cdrctl.records.events import Record, Row
+    from cdrctl.records.schemas import Schema
 
     Pages = Iterable[Sequence[Row] | Sequence[Record]]
     Write = Callable[[Schema, Pages, Any, "RenderOptions"], None]

@@ -20,7 +20,8 @@ from cdrctl.writers.typed import DIGITS, PLACES, fitter, typed_columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from cdrctl.records import Column, Kind, Schema
+    from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 DATABASE = True

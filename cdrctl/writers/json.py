@@ -9,7 +9,7 @@ from cdrctl.writers.values import json_of, objects
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from cdrctl.records import Schema
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 TAKES_RAW = True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdrctl.records import RecordBatch, RowBatch
+from cdrctl.records.batches import RecordBatch, RowBatch
 from cdrctl.writers.values import json_of, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    from cdrctl.records import Schema
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 TAKES_RAW = True

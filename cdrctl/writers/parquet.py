@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cdrctl.records import Kind, Schema
+    from cdrctl.records.columns import Kind
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 BINARY = True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cdrctl.records import RowBatch
+from cdrctl.records.batches import RowBatch
 from cdrctl.writers.values import columns_of, text_of, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
-    from cdrctl.records import Schema, Value
+    from cdrctl.records.events import Value
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages
 
 

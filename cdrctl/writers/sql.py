@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from cdrctl.errors import LockedError, OutputError
-from cdrctl.records import EXTRA
+from cdrctl.records.columns import EXTRA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cdrctl.records import Column, Kind, Schema
+    from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.schemas import Schema
 
 WAIT_SECONDS = 60.0
 """How long a database that another program has is waited for."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cdrctl.records import Column, Kind, Schema
+    from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 DATABASE = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
-from cdrctl.records import iso_instant
+from cdrctl.records.readers import iso_instant
 from cdrctl.writers.values import columns_of, text_of
 from cdrctl.zones import name_of
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import BinaryIO
 
-    from cdrctl.records import Column, Schema
+    from cdrctl.records.columns import Column
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 _NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})

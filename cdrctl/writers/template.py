@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from cdrctl.errors import UsageError
-from cdrctl.records import no_field
+from cdrctl.records.schemas import no_field
 from cdrctl.writers.values import objects, text_of, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
-    from cdrctl.records import Record, Schema
+    from cdrctl.records.events import Record
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 TAKES_RAW = True

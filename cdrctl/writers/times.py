@@ -6,14 +6,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cdrctl.errors import UsageError
-from cdrctl.records import RowBatch, iso_instant
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.readers import iso_instant
 from cdrctl.zones import local_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import tzinfo
 
-    from cdrctl.records import Row, Schema, Value
+    from cdrctl.records.events import Row, Value
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages
 
 INSTANTS = frozenset({"parquet", "sqlite", "duckdb"})

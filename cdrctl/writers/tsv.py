@@ -13,7 +13,7 @@ from cdrctl.writers.separated import write_separated
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from cdrctl.records import Schema
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 _ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\\"})

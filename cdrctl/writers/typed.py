@@ -12,13 +12,17 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import UsageError
-from cdrctl.records import EXTRA, EXTRA_COLUMN, RowBatch, misfit
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.columns import EXTRA, misfit
+from cdrctl.records.schemas import EXTRA_COLUMN
 from cdrctl.writers.values import columns_of, json_of, text_of, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cdrctl.records import Column, Kind, Row, Schema, Value
+    from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.events import Row, Value
+    from cdrctl.records.schemas import Schema
 
     Cells = list[Sequence[Value]]
 

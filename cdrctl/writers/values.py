@@ -14,7 +14,9 @@ from cdrctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cdrctl.records import Column, Record, Schema
+    from cdrctl.records.columns import Column
+    from cdrctl.records.events import Record
+    from cdrctl.records.schemas import Schema
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 

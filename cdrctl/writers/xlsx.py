@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import BinaryIO
 
-    from cdrctl.records import Column, Kind, Schema, Value
+    from cdrctl.records.columns import Column, Kind
+    from cdrctl.records.events import Value
+    from cdrctl.records.schemas import Schema
     from cdrctl.writers import Pages, RenderOptions
 
 BINARY = True

@@ -19,7 +19,8 @@ from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import FORMATS, begun, set_aside
 from cdrctl.archive.verify import rebuild_ledger
 from cdrctl.fetchers import PROVIDERS, Call, load
-from cdrctl.records import Column, Gap, Record
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Gap, Record
 from tests.archive.test_sync import CALL, NOW, Bench, bench, call
 
 __all__ = ["bench"]

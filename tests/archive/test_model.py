@@ -22,7 +22,8 @@ from cdrctl.archive.sync import Outcome, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers import Call
-from cdrctl.records import Column, Gap, Page, Record
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Gap, Page, Record
 from cdrctl.windows import Window, rfc3339
 
 BEGIN = datetime(2026, 10, 24, 5, 0, tzinfo=UTC)  # the day after has 25 hours in the archive's zone

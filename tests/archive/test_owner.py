@@ -17,7 +17,8 @@ from cdrctl.archive.store import Archive
 from cdrctl.cli.account import account_of
 from cdrctl.errors import ConfigurationError, IncompleteError
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.records import Column, Gap
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Gap
 from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.test_sync import Bench, bench, call
 from tests.support import HandClock, Ran, Shell

@@ -46,7 +46,8 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.fetchers import Call, load
-from cdrctl.records import Column, Gap, Page, Record
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Gap, Page, Record
 from cdrctl.windows import Window, rfc3339
 
 NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)

@@ -19,7 +19,7 @@ from cdrctl.archive.calendar import coverage
 from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.verify import rebuild_ledger
 from cdrctl.errors import IncompleteError
-from cdrctl.records import Gap
+from cdrctl.records.events import Gap
 from cdrctl.sandbox import Sandbox
 from tests.archive.killed import run
 from tests.archive.test_sync import NOW, Bench, bench

@@ -15,7 +15,8 @@ from cdrctl.cli.app import app, loaded
 from cdrctl.cli.completion import FILE, KNOWN
 from cdrctl.fetchers import Call, load
 from cdrctl.profiles import secret_names
-from cdrctl.records import COMMON, EXTRA_COLUMN
+from cdrctl.records.common import COMMON
+from cdrctl.records.schemas import EXTRA_COLUMN
 from cdrctl.sandbox import known_switches
 from cdrctl.sandbox.server import PROVIDERS as IMITATED
 from cdrctl.writers import FORMATS

@@ -21,7 +21,7 @@ from cdrctl.cli.completion import LINE, SEPARATOR, VARIABLE, Answer, answer, bas
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import load
 from cdrctl.profiles import environment_name, read_profiles
-from cdrctl.records import COMMON
+from cdrctl.records.common import COMMON
 from cdrctl.writers import FORMATS
 from tests.cli.completion import known
 

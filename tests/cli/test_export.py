@@ -16,7 +16,7 @@ from cdrctl import sandbox
 from cdrctl.cli import failures
 from cdrctl.errors import SignInError
 from cdrctl.fetchers import PROVIDERS
-from cdrctl.records import COMMON
+from cdrctl.records.common import COMMON
 from tests.cli.run import NOW, run
 
 YESTERDAY = ("--since", "yesterday", "--until", "today")

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.records import COMMON
+from cdrctl.records.common import COMMON
 from tests.cli.run import run
 
 YESTERDAY = ("-p", "sandbox", "--since", "yesterday", "--until", "today")

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 
 from cdrctl.cli.fields import examples
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import COMMON
+from cdrctl.records.common import COMMON
 from cdrctl.sandbox import start
 from tests.cli.run import run
 from tests.support import HandClock, Shell

@@ -22,7 +22,8 @@ from pyarrow import parquet
 from cdrctl import sandbox
 from cdrctl.cli.exporting import COMMON_NAME, table_name
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.records import COMMON, Column
+from cdrctl.records.columns import Column
+from cdrctl.records.common import COMMON
 from tests.cli.process import a_host, ended, hearing, stalling
 from tests.cli.run import NOW, Ran, run
 

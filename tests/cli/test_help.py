@@ -39,7 +39,7 @@ from cdrctl.cli.topics import (
 )
 from cdrctl.errors import CdrctlError, UsageError, near
 from cdrctl.fetchers import load
-from cdrctl.records import COMMON
+from cdrctl.records.common import COMMON
 from tests.cli.process import CDRCTL, PATIENCE, Host, a_host, heard
 from tests.cli.run import NOW, run
 from tests.program import HURRIES

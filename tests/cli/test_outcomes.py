@@ -9,7 +9,7 @@ import pytest
 from cdrctl import PROVIDERS, conditions
 from cdrctl.cli.outcomes import groups, never_given
 from cdrctl.fetchers import load
-from cdrctl.records import COMMON, DIRECTIONS, OUTCOMES
+from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
 from tests.cli.run import configured, run
 
 WINDOW = ("--since", "2026-11-19T08:00", "--until", "2026-11-19T09:00")

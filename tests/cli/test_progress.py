@@ -13,7 +13,7 @@ from cdrctl.cli.progress import progress, spoken
 from cdrctl.export import Tally
 from cdrctl.fetchers import connect, load
 from cdrctl.http import Client, Clock
-from cdrctl.records import Checkpoint
+from cdrctl.records.events import Checkpoint
 from cdrctl.sandbox import start
 from cdrctl.windows import Window
 from tests.cli.run import NOW, run, still_clock

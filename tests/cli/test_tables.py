@@ -14,7 +14,8 @@ from rich.cells import cell_len
 from cdrctl.cli.export import TOGETHER_SHOWN
 from cdrctl.cli.exporting import COMMON_SHOWN
 from cdrctl.fetchers import PROVIDERS, load
-from cdrctl.records import COMMON, Outcome, outcomes
+from cdrctl.records.common import COMMON, Outcome
+from cdrctl.records.schemas import outcomes
 from cdrctl.sandbox import start
 from tests.cli.run import NOW, run
 

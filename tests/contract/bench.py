@@ -20,7 +20,7 @@ from cdrctl import windows
 from cdrctl.export import Tally, reachable, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, connect, load
 from cdrctl.http import Client
-from cdrctl.records import raw
+from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange, Received, Sandbox, known_switches, start, straddlers, uniform
 from tests.contract.facts import FACTS, Case, Facts
 from tests.support import HandClock, Ran, Record, Shell

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cdrctl.records import Column
+from cdrctl.records.columns import Column
 from cdrctl.sandbox import Exchange
 from tests.contract.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
 from tests.contract.facts import Case, Facts

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cdrctl.cli.options import SHARED
-from cdrctl.records import pick
+from cdrctl.records.events import pick
 from tests.contract.bench import MONTH, PROFILE, SUBJECTS, Bench, Subject, bench, container_of, evenly, said_time
 from tests.support import Ran
 

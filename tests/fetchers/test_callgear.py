@@ -23,7 +23,8 @@ from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS
 from cdrctl.fetchers.callgear.filters import filter_tree, sorting
 from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import Checkpoint, Event, Gap, Note, Page, common as common_schema, native, raw
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page
+from cdrctl.records.schemas import common as common_schema, native, raw
 from cdrctl.sandbox.callgear import LARGEST_OFFSET
 from cdrctl.windows import Window, rfc3339
 

@@ -13,7 +13,9 @@ from cdrctl.fetchers.callgear.columns import identity, start
 from cdrctl.fetchers.callgear.common import common_call
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
 from cdrctl.fetchers.callgear.reasons import UNCLEAR
-from cdrctl.records import COMMON, Page, common as common_schema, native
+from cdrctl.records.common import COMMON
+from cdrctl.records.events import Page
+from cdrctl.records.schemas import common as common_schema, native
 
 from .test_callgear import Wire, at, sample
 

@@ -23,7 +23,8 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import Page, common, raw
+from cdrctl.records.events import Page
+from cdrctl.records.schemas import common, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 

@@ -13,7 +13,9 @@ from cdrctl import PROVIDERS
 from cdrctl.cli.outcomes import groups
 from cdrctl.fetchers import Call, Gives, Provider, kazoo, load, portsip, voicenter, webex
 from cdrctl.fetchers.callgear.reasons import REASONS, UNCLEAR
-from cdrctl.records import COMMON, DIRECTIONS, OUTCOMES, Page, common
+from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
+from cdrctl.records.events import Page
+from cdrctl.records.schemas import common
 from tests.cli.run import run
 
 TIME = "2026-11-19T08:00:00.000Z"

@@ -13,14 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl import export, records
+from cdrctl import export
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
 from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, identity, interaction_start, start
 from cdrctl.fetchers.kazoo.settings import KazooSettings
 from cdrctl.http import Clock
-from cdrctl.records import GREGORIAN_UNIX_OFFSET, Page, gregorian_instant
+from cdrctl.records import schemas
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Page
+from cdrctl.records.readers import GREGORIAN_UNIX_OFFSET, gregorian_instant
 from cdrctl.windows import Window
 
 DATA = Path(__file__).parents[1] / "data" / "kazoo"
@@ -131,18 +134,18 @@ def fetched(
     return seen
 
 
-def keeping() -> records.Schema:
+def keeping() -> schemas.Schema:
     """Return a schema that leaves records as they came and keeps what is known of their page."""
-    return records.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
+    return schemas.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
 
 
-def natively(rows: Iterable[dict[str, Any]], columns: Sequence[records.Column] = COLUMNS) -> list[dict[str, Any]]:
+def natively(rows: Iterable[dict[str, Any]], columns: Sequence[Column] = COLUMNS) -> list[dict[str, Any]]:
     """Return rows as native values by column name; a value that cannot be read is a failure."""
 
     def no(text: str) -> None:
         assert "does not know" in text, text
 
-    schema = records.native(columns, None, no)
+    schema = schemas.native(columns, None, no)
     assert schema.columns is not None
     names = [column.name for column in schema.columns]
     made = schema.rows(Page(list(rows), CONTEXT))
@@ -153,7 +156,7 @@ def commonly(record: dict[str, Any], call: str = "cdrs") -> dict[str, Any]:
     """Return one record as a common CDR, whatever its values are."""
     known = PROVIDER.call(call)
     assert known.common is not None
-    schema = records.common(known.columns, known.common, None, lambda _: None, provider="kazoo", profile="lab")
+    schema = schemas.common(known.columns, known.common, None, lambda _: None, provider="kazoo", profile="lab")
     assert schema.columns is not None
     [row] = schema.rows(Page([record], CONTEXT))
     return dict(zip([column.name for column in schema.columns], row, strict=True))
@@ -793,5 +796,5 @@ def test_all_samples_are_read_without_a_warning(name: str) -> None:
 def test_currency_is_a_setting() -> None:
     """The code says dollars; operators may bill in something else."""
     context = {**CONTEXT, "currency": "EUR"}
-    schema = records.native(COLUMNS, ["currency"], lambda _: None)
+    schema = schemas.native(COLUMNS, ["currency"], lambda _: None)
     assert schema.rows(replace(Page([ROW]), context=context)) == [["EUR"]]

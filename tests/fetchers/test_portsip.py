@@ -13,14 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl import export, records
+from cdrctl import export
 from cdrctl.fetchers import Call, connect
 from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
 from cdrctl.fetchers.portsip.common import common_cdr, common_leg
 from cdrctl.fetchers.portsip.settings import PortsipSettings
 from cdrctl.http import Clock
-from cdrctl.records import Column, File, Page, Value
+from cdrctl.records import schemas
+from cdrctl.records.columns import Column
+from cdrctl.records.events import File, Page, Value
 from cdrctl.windows import Window, duration
 from tests.test_placeholders import PLACEHOLDERS
 
@@ -187,9 +189,9 @@ def fetched(
     return seen
 
 
-def keeping() -> records.Schema:
+def keeping() -> schemas.Schema:
     """Return a schema that leaves records as they came and keeps what is known of their page."""
-    return records.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
+    return schemas.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
 
 
 def natively(
@@ -200,7 +202,7 @@ def natively(
     def no(text: str) -> None:
         raise AssertionError(text)
 
-    schema = records.native(columns, None, no)
+    schema = schemas.native(columns, None, no)
     names = [column.name for column in schema.columns or ()]
     read = schema.rows(Page(list(rows), context or {}))
     return [dict(zip(names, row, strict=True)) for row in read]
@@ -213,7 +215,7 @@ def commonly(
     context: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows as common CDRs, without what is null."""
-    schema = records.common(columns, to_common, None, lambda _text: None, provider="portsip", profile="p")
+    schema = schemas.common(columns, to_common, None, lambda _text: None, provider="portsip", profile="p")
     names = [column.name for column in schema.columns or ()]
     found = schema.rows(Page(list(rows), context or {}))
     cdrs = [dict(zip(names, row, strict=True)) for row in found]

@@ -23,7 +23,8 @@ from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import COLUMNS
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import Event, Gap, Page, common, raw
+from cdrctl.records.events import Event, Gap, Page
+from cdrctl.records.schemas import common, raw
 from cdrctl.windows import Window
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"

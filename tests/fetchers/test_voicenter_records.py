@@ -18,7 +18,8 @@ from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import NOTIFIED, fold, identity, notification_identity
 from cdrctl.fetchers.voicenter.common import DIRECTIONS, OUTCOMES, TYPES
 from cdrctl.fetchers.voicenter.zone import start
-from cdrctl.records import Event, Note, Page, common, native, raw
+from cdrctl.records.events import Event, Note, Page
+from cdrctl.records.schemas import common, native, raw
 
 DATA = Path(__file__).parents[1] / "data" / "voicenter"
 

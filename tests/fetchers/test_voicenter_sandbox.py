@@ -19,7 +19,8 @@ from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.fetchers.voicenter.zone import start as start_of
 from cdrctl.http import Client, Clock
-from cdrctl.records import Page, common, native, raw
+from cdrctl.records.events import Page
+from cdrctl.records.schemas import common, native, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 

@@ -26,7 +26,8 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import Event, Gap, Note, native
+from cdrctl.records.events import Event, Gap, Note
+from cdrctl.records.schemas import native
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window, rfc3339
 

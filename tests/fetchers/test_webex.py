@@ -23,7 +23,8 @@ from cdrctl.fetchers.webex.columns import COLUMNS
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.fetchers.webex.sign_in import allows_url
 from cdrctl.http import Client, Clock, TokenStore
-from cdrctl.records import Checkpoint, Event, Gap, Note, Page, raw
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page
+from cdrctl.records.schemas import raw
 from cdrctl.windows import Window
 
 DATA = Path(__file__).parents[1] / "data" / "webex"

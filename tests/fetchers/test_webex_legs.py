@@ -12,7 +12,7 @@ from cdrctl.errors import UsageError
 from cdrctl.export import Tally, rows
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.legs_of_call import DAY, JOINS, NAMES, LegSearch
-from cdrctl.records import raw
+from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange
 from cdrctl.windows import Window
 

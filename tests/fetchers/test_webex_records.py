@@ -10,7 +10,10 @@ import pytest
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.columns import COLUMNS, identity, start
 from cdrctl.fetchers.webex.common import common_cdr
-from cdrctl.records import COMMON, Column, Page, common as common_schema, native
+from cdrctl.records.columns import Column
+from cdrctl.records.common import COMMON
+from cdrctl.records.events import Page
+from cdrctl.records.schemas import common as common_schema, native
 from cdrctl.windows import rfc3339
 
 from .test_webex import sample

@@ -15,7 +15,7 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records import raw
+from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 

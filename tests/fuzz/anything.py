@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cdrctl import windows
 from cdrctl.fetchers import Call, Provider, connect
-from cdrctl.records import Event
+from cdrctl.records.events import Event
 from tests.support import HandClock
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

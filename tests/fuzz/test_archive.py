@@ -15,7 +15,7 @@ from cdrctl.archive import store
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import CdrctlError
-from cdrctl.records import Gap
+from cdrctl.records.events import Gap
 from cdrctl.windows import Window
 from tests.archive.test_sync import NOW, Bench, bench, call
 from tests.fuzz.anything import dumped, values

@@ -18,7 +18,7 @@ from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, po
 from cdrctl.fetchers.voicenter import zone
 from cdrctl.http.client import Token, error_of, said
 from cdrctl.http.wire import Answer, decode
-from cdrctl.records import Page
+from cdrctl.records.events import Page
 from tests.fuzz.anything import (
     PROFILES,
     Outcome,

@@ -15,7 +15,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from cdrctl.export import stable_keys
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records import Page, Record, Schema, _containers, _flatten, common, native, raw, read_decimal, unix_instant
+from cdrctl.records.events import Page, Record
+from cdrctl.records.readers import read_decimal, unix_instant
+from cdrctl.records.rows import _containers, _flatten
+from cdrctl.records.schemas import Schema, common, native, raw
 from cdrctl.writers import takes_raw
 from cdrctl.writers.values import objects, text_of, utf8
 from tests.fuzz.anything import values

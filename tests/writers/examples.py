@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import settings, strategies as st
 
-from cdrctl.records import EXTRA_COLUMN, Column, Kind, Schema
+from cdrctl.records.columns import Column, Kind
+from cdrctl.records.schemas import EXTRA_COLUMN, Schema
 from cdrctl.writers import RenderOptions, load
 
 LOOK = RenderOptions(width=80, zone=UTC, color=False)

@@ -18,7 +18,9 @@ import pytest
 from pyarrow import parquet
 
 from cdrctl.errors import UsageError
-from cdrctl.records import KEY_COLUMN, Column, Kind, RowBatch, Schema
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.columns import Column, Kind
+from cdrctl.records.schemas import KEY_COLUMN, Schema
 from cdrctl.writers import ENTRY_POINTS, FORMATS, is_binary, is_database, load, takes_raw
 
 from .examples import LOOK, RAW

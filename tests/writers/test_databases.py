@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from cdrctl.errors import LockedError, OutputError
-from cdrctl.records import EXTRA_COLUMN, KEY_COLUMN, Column, Schema
+from cdrctl.records.columns import Column
+from cdrctl.records.schemas import EXTRA_COLUMN, KEY_COLUMN, Schema
 from cdrctl.writers import duckdb as writer, load, sql
 from cdrctl.writers.output import destination
 

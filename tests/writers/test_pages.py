@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from cdrctl.errors import UsageError
-from cdrctl.records import RowBatch
+from cdrctl.records.batches import RowBatch
 from cdrctl.writers import RenderOptions, load, takes_raw
 
 from .examples import LOOK, RAW, nasty_text, schema, unhurried, values, written

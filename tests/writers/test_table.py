@@ -10,7 +10,8 @@ from dateutil.tz import tzlocal
 from hypothesis import given, strategies as st
 from rich.cells import cell_len
 
-from cdrctl.records import Kind, Outcome
+from cdrctl.records.columns import Kind
+from cdrctl.records.common import Outcome
 from cdrctl.writers import RenderOptions
 from cdrctl.writers.table import fit, fitting
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.errors import UsageError
-from cdrctl.records import Column, Schema
+from cdrctl.records.columns import Column
+from cdrctl.records.schemas import Schema
 from cdrctl.writers import RenderOptions
 from cdrctl.writers.template import fields_of, read, write
 

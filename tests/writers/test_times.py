@@ -14,7 +14,9 @@ import openpyxl
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl.records import Column, RowBatch, Schema
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.columns import Column
+from cdrctl.records.schemas import Schema
 from cdrctl.windows import rfc3339
 from cdrctl.writers.times import in_zone
 from tests.cli.run import run

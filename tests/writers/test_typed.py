@@ -20,7 +20,9 @@ from hypothesis import given, strategies as st
 from pyarrow import parquet
 
 from cdrctl.errors import UsageError
-from cdrctl.records import COMMON, EXTRA_COLUMN, KEY_COLUMN, Column, Kind, Schema
+from cdrctl.records.columns import Column, Kind
+from cdrctl.records.common import COMMON
+from cdrctl.records.schemas import EXTRA_COLUMN, KEY_COLUMN, Schema
 from cdrctl.writers import load
 from cdrctl.writers.typed import fitter, typed_columns
 from cdrctl.writers.values import json_of, text_of, utf8

@@ -19,7 +19,9 @@ import xlsxwriter.worksheet
 from hypothesis import example, given
 
 from cdrctl.errors import OutputError
-from cdrctl.records import COMMON, Column, Schema
+from cdrctl.records.columns import Column
+from cdrctl.records.common import COMMON
+from cdrctl.records.schemas import Schema
 from cdrctl.writers import load, xlsx
 from cdrctl.writers.values import text_of, utf8
 from tests.cli.run import run

@@ -29,7 +29,8 @@ from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
 from cdrctl.fetchers.callgear.sign_in import allows_url, empty_response, request_token
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
 from cdrctl.http import Answer, Client, RetryPolicy
-from cdrctl.records import Expected, fingerprint
+from cdrctl.records.columns import Expected
+from cdrctl.records.events import fingerprint
 from cdrctl.windows import Window
 
 SETTLED = timedelta(minutes=5)

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, OF_ACCOUNT, USERS, Field
 from cdrctl.fetchers.callgear.local_time import local_instant, read_local_time
-from cdrctl.records import Column, Record, fingerprint, pick
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Record, fingerprint, pick
 
 # The record
 

@@ -16,7 +16,8 @@ from cdrctl.fetchers.callgear.reasons import (
     unanswered_outcome,
 )
 from cdrctl.fetchers.callgear.settings import CLOSING_SLASH
-from cdrctl.records import Value, iso_instant, seconds_between
+from cdrctl.records.events import Value
+from cdrctl.records.readers import iso_instant, seconds_between
 from cdrctl.windows import rfc3339
 
 

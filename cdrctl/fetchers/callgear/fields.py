@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cdrctl.records import Column, Kind
+from cdrctl.records.columns import Column, Kind
 
 # What was typed
 

@@ -14,7 +14,7 @@ from cdrctl.errors import ConfigurationError, ProviderError, UsageError
 from cdrctl.fetchers.callgear.account import Account
 from cdrctl.fetchers.callgear.answers import ForbiddenError
 from cdrctl.fetchers.callgear.settings import TITLE
-from cdrctl.records import Note, check_records
+from cdrctl.records.events import Note, check_records
 from cdrctl.windows import Window, rfc3339, tile
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)

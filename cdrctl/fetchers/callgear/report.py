@@ -21,7 +21,7 @@ from cdrctl.fetchers.callgear.local_time import HOUR, SECOND, span_of, spare_tim
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings, app_host_of
 from cdrctl.fetchers.drift import new_fields, new_fields_error
 from cdrctl.http import Client, Total, by_offset, read_total
-from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, check_records, fingerprint
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record, check_records, fingerprint
 from cdrctl.windows import Window, halve, rfc3339, tile
 
 LONGEST_WINDOW = timedelta(days=31)

@@ -13,7 +13,7 @@ from cdrctl.fetchers.callgear.answers import NEW_KEY, error_for
 from cdrctl.fetchers.callgear.jsonrpc import question, result_in
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
 from cdrctl.http import MASK, Answer, Request, Token, same_origin
-from cdrctl.records import unix_instant
+from cdrctl.records.readers import unix_instant
 
 
 def allows_url(settings: CallGearSettings, url: str) -> bool:

@@ -26,7 +26,7 @@ from cdrctl.fetchers.kazoo.settings import TITLE, KazooSettings
 from cdrctl.fetchers.kazoo.sign_in import allows_url, empty_response, request_token
 from cdrctl.fetchers.kazoo.state import gregorian_second
 from cdrctl.http import Client, RateLimit, RetryPolicy
-from cdrctl.records import Expected
+from cdrctl.records.columns import Expected
 
 
 def check(client: Client, settings: KazooSettings) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.http import Answer, beginning, error_of
-from cdrctl.records import Record, check_records
+from cdrctl.records.events import Record, check_records
 
 # Reading answers
 

@@ -10,17 +10,9 @@ from typing import Any
 
 from cdrctl.fetchers.lengths import LONGEST, impossible
 from cdrctl.placeholders import is_placeholder
-from cdrctl.records import (
-    Column,
-    Record,
-    fingerprint,
-    gregorian_instant,
-    pick,
-    read_gregorian_time,
-    read_integer,
-    read_units,
-    unix_instant,
-)
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Record, fingerprint, pick
+from cdrctl.records.readers import gregorian_instant, read_gregorian_time, read_integer, read_units, unix_instant
 
 # The record
 

@@ -12,7 +12,8 @@ from cdrctl.fetchers import Gives
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
 from cdrctl.fetchers.lengths import LONGEST, impossible
 from cdrctl.placeholders import is_placeholder
-from cdrctl.records import Value, iso_instant, read_units, unix_instant
+from cdrctl.records.events import Value
+from cdrctl.records.readers import iso_instant, read_units, unix_instant
 from cdrctl.windows import rfc3339
 
 

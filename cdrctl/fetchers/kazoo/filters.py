@@ -10,7 +10,8 @@ from typing import Any
 
 from cdrctl.errors import UsageError
 from cdrctl.fetchers.kazoo.columns import DOCUMENT, DOCUMENT_PATHS, FILTERED
-from cdrctl.records import Column, Record, pick
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Record, pick
 
 # Filters
 

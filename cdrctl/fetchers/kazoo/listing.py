@@ -15,7 +15,7 @@ from cdrctl.fetchers.kazoo.ranges import LATEST, probe_edge, read_stretch
 from cdrctl.fetchers.kazoo.settings import TITLE, KazooSettings
 from cdrctl.fetchers.kazoo.state import Run, doubts_lengths, gregorian_second, month_after, path_segment
 from cdrctl.http import Answer, Client, by_key
-from cdrctl.records import Event, Gap, Note, Page, check_records
+from cdrctl.records.events import Event, Gap, Note, Page, check_records
 from cdrctl.windows import Window, month_starts, months
 
 SETTLED = timedelta(minutes=5)

@@ -13,7 +13,8 @@ from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.fetchers.kazoo.state import EXACT, LARGEST_PAGE, NARROWER, Run, gregorian_second, month_start
 from cdrctl.http import RepeatedKeyError, by_key
 from cdrctl.http.retry import TRIES
-from cdrctl.records import Checkpoint, Event, Gap, Page, Record, gregorian_instant, pick
+from cdrctl.records.events import Checkpoint, Event, Gap, Page, Record, pick
+from cdrctl.records.readers import gregorian_instant
 from cdrctl.windows import Window, rfc3339
 
 POISON_AT_MOST = 16

@@ -16,7 +16,8 @@ from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.fetchers.lengths import impossible
 from cdrctl.http import Answer, Client, Request
 from cdrctl.http.retry import TRIES, Patience
-from cdrctl.records import GREGORIAN_UNIX_OFFSET, Page, Record, gregorian_instant, pick, read_integer
+from cdrctl.records.events import Page, Record, pick
+from cdrctl.records.readers import GREGORIAN_UNIX_OFFSET, gregorian_instant, read_integer
 
 LONGEST_RANGE = 2_682_000
 """Seconds that a listing may span by default: 31 days and an hour (system_config crossbar, maximum_range)."""

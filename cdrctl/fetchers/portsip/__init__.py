@@ -35,7 +35,8 @@ from cdrctl.fetchers.portsip.reports import (
 from cdrctl.fetchers.portsip.settings import BUDGET, TITLE, PortsipSettings
 from cdrctl.fetchers.portsip.sign_in import allows_url, empty_response, request_token
 from cdrctl.http import Client, RetryPolicy
-from cdrctl.records import Expected, KeyFields
+from cdrctl.records.batches import KeyFields
+from cdrctl.records.columns import Expected
 from cdrctl.windows import Window, rfc3339
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from cdrctl.errors import CdrctlError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.fetchers.portsip.settings import TITLE
 from cdrctl.http import Answer, Total, beginning, error_of, read_total, said
-from cdrctl.records import Record, check_records, key_columns, pick
+from cdrctl.records.batches import key_columns
+from cdrctl.records.events import Record, check_records, pick
 
 # Reading answers
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
-from cdrctl.records import Column, Record, fingerprint, iso_instant, pick
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Record, fingerprint, pick
+from cdrctl.records.readers import iso_instant
 
 # The record
 

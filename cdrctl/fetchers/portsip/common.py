@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cdrctl.fetchers import Gives
-from cdrctl.records import Value, seconds_between
+from cdrctl.records.events import Value
+from cdrctl.records.readers import seconds_between
 
 _DIRECTIONS = {
     "INBOUND_CALL": "inbound",

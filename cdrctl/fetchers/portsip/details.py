@@ -13,7 +13,8 @@ from cdrctl.fetchers.portsip.columns import identity, start
 from cdrctl.fetchers.portsip.requests import path_segment
 from cdrctl.fetchers.portsip.settings import TITLE, PortsipSettings
 from cdrctl.http import Client
-from cdrctl.records import Event, Gap, Page, Record, check_records, pick, read_decimal
+from cdrctl.records.events import Event, Gap, Page, Record, check_records, pick
+from cdrctl.records.readers import read_decimal
 from cdrctl.windows import Window
 
 

@@ -11,7 +11,7 @@ from cdrctl.errors import ProviderError, TemporaryError
 from cdrctl.fetchers.portsip.settings import TITLE, PortsipSettings
 from cdrctl.fetchers.portsip.sign_in import allows_url
 from cdrctl.http import Client, Request
-from cdrctl.records import File, Record, pick
+from cdrctl.records.events import File, Record, pick
 
 _BLOB = re.compile(r"/api/blobs/(?!\.{1,2}\Z)[A-Za-z0-9._~:=+@-]{1,512}(\?[A-Za-z0-9._~:=+@&%-]{0,1024})?", re.ASCII)
 

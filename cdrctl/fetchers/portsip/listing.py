@@ -19,7 +19,8 @@ from cdrctl.fetchers.portsip.details import with_costs
 from cdrctl.fetchers.portsip.requests import listing_url, quoted_text, written_instant
 from cdrctl.fetchers.portsip.settings import BUDGET, TITLE, PortsipSettings
 from cdrctl.http import Client, Request, Total, by_offset
-from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, key_columns
+from cdrctl.records.batches import key_columns
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window, halve, rfc3339, tile
 
 SETTLED = timedelta(minutes=5)

@@ -13,7 +13,8 @@ from typing import Any
 from cdrctl.errors import UsageError
 from cdrctl.fetchers.portsip.cron import cron
 from cdrctl.fetchers.portsip.requests import written_instant
-from cdrctl.records import Record, iso_instant, read_integer
+from cdrctl.records.events import Record
+from cdrctl.records.readers import iso_instant, read_integer
 from cdrctl.windows import instant
 
 # What a report may be: checked before it is sent

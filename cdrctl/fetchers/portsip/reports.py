@@ -17,7 +17,7 @@ from cdrctl.fetchers.portsip.report_form import FILTERS, PLAIN, check_range, fil
 from cdrctl.fetchers.portsip.requests import path_segment, quoted_text
 from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
 from cdrctl.http import Answer, Client, Request
-from cdrctl.records import Event, Note, Page, Record, pick
+from cdrctl.records.events import Event, Note, Page, Record, pick
 from cdrctl.windows import Window
 
 # Call reports

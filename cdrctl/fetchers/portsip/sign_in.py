@@ -13,7 +13,7 @@ from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignIn
 from cdrctl.fetchers.portsip.answers import error_for
 from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
 from cdrctl.http import MASK, Answer, Request, Token, said, same_origin
-from cdrctl.records import read_integer
+from cdrctl.records.readers import read_integer
 
 
 def allows_url(settings: PortsipSettings, url: str) -> bool:

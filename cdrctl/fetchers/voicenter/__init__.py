@@ -25,7 +25,8 @@ from cdrctl.fetchers.voicenter.sign_in import allows_url, empty_response, ended,
 from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, WAITS, Way, whole_minute
 from cdrctl.fetchers.voicenter.zone import start_in
 from cdrctl.http import Client, RateLimit, RetryPolicy
-from cdrctl.records import Expected, number_of_records
+from cdrctl.records.columns import Expected
+from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
 SPACED = RateLimit(1, 2)

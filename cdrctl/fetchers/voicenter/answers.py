@@ -11,7 +11,8 @@ from typing import Any, Literal
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError
 from cdrctl.fetchers.voicenter.settings import TITLE
 from cdrctl.http import Answer, Client, error_of, published, said
-from cdrctl.records import Record, check_records, pick, read_integer
+from cdrctl.records.events import Record, check_records, pick
+from cdrctl.records.readers import read_integer
 
 # Page "Call Log": at most 10 000 records an answer, 30 requests a minute, 2 s between two of them, and 5 s after the
 # error of too many. The vendor's page for developers has 5 s between any two: they are kept after the first such error.

@@ -10,18 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from cdrctl.fetchers.voicenter.zone import read_date, start
-from cdrctl.records import (
-    Column,
-    Record,
-    Value,
-    fingerprint,
-    pick,
-    read_boolean,
-    read_decimal,
-    read_integer,
-    read_iso_time,
-    unix_instant,
-)
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Record, Value, fingerprint, pick
+from cdrctl.records.readers import read_boolean, read_decimal, read_integer, read_iso_time, unix_instant
 from cdrctl.windows import rfc3339
 
 # The record

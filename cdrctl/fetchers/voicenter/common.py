@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from cdrctl.fetchers import Gives
 from cdrctl.fetchers.voicenter.columns import LATER_NOTIFIED, fold, joined_text
-from cdrctl.records import Value, iso_instant, unix_instant
+from cdrctl.records.events import Value
+from cdrctl.records.readers import iso_instant, unix_instant
 from cdrctl.windows import rfc3339
 
 # Page "Call Log", `CdrType`. The numbers before the names in "Call log (Version 0.1)" are those of its rows.

@@ -18,7 +18,7 @@ from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
 from cdrctl.fetchers.voicenter.state import MINUTE, SECOND, Way, whole_minute
 from cdrctl.fetchers.voicenter.zone import ZONE_LEAD
 from cdrctl.http import Client, by_halving
-from cdrctl.records import Checkpoint, Event, Gap
+from cdrctl.records.events import Checkpoint, Event, Gap
 from cdrctl.windows import Window, halve, rfc3339, tile
 
 FULL_SECONDS = 3

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from cdrctl.errors import UsageError
 from cdrctl.fetchers.voicenter.columns import NOTIFIED_BY_KEY, notification_identity
 from cdrctl.fetchers.voicenter.state import apart_of
-from cdrctl.records import Event, Note, Page, Record, fingerprint
+from cdrctl.records.events import Event, Note, Page, Record, fingerprint
 from cdrctl.windows import Window
 
 # Captured notifications

@@ -44,7 +44,7 @@ from cdrctl.fetchers.voicenter.zone import (
     zoneless,
 )
 from cdrctl.http import Answer, Client, Request, by_halving, published
-from cdrctl.records import Event, Gap, Note, Page, Record, fingerprint, pick
+from cdrctl.records.events import Event, Gap, Note, Page, Record, fingerprint, pick
 from cdrctl.windows import EPOCH, Window, rfc3339, tile
 
 CAREFUL = published(1, 5)

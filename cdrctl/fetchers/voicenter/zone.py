@@ -16,7 +16,8 @@ from typing import Any
 
 from cdrctl import windows
 from cdrctl.placeholders import FIRST_YEAR
-from cdrctl.records import Record, iso_instant, pick, read_integer, read_iso_time, unix_instant
+from cdrctl.records.events import Record, pick
+from cdrctl.records.readers import iso_instant, read_integer, read_iso_time, unix_instant
 from cdrctl.windows import rfc3339
 
 ISRAEL = "Asia/Jerusalem"

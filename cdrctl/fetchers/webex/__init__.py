@@ -30,7 +30,8 @@ from cdrctl.fetchers.webex.listing import (
 from cdrctl.fetchers.webex.settings import PAGES, TITLE, WINDOWS, WebexSettings
 from cdrctl.fetchers.webex.sign_in import allows_url, empty_response, exchange, page, request_token
 from cdrctl.http import Client, RetryPolicy
-from cdrctl.records import Expected, number_of_records
+from cdrctl.records.columns import Expected
+from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
 

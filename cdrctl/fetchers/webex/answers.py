@@ -11,7 +11,8 @@ from cdrctl.errors import CdrctlError, ConfigurationError, RightsError, SignInEr
 from cdrctl.fetchers.webex.settings import TITLE
 from cdrctl.http import Answer, error_of, said
 from cdrctl.http.links import next_url
-from cdrctl.records import Record, check_records, key_columns
+from cdrctl.records.batches import key_columns
+from cdrctl.records.events import Record, check_records
 
 _EMPTY = frozenset({204, 404})
 """How an empty window may be answered without a list; explain() lets only the 404 of "No CDRs" through."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from cdrctl.records import Column, KeyFields, Record, fingerprint, iso_instant, pick
+from cdrctl.records.batches import KeyFields
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Record, fingerprint, pick
+from cdrctl.records.readers import iso_instant
 
 # The record
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from cdrctl.fetchers import Gives
 from cdrctl.fetchers.lengths import length
 from cdrctl.fetchers.webex.columns import Q850
-from cdrctl.records import Value, seconds_between
+from cdrctl.records.events import Value
+from cdrctl.records.readers import seconds_between
 
 # Reasons that say what became of an unanswered leg; those before a pickup elsewhere, and those after it.
 REFUSALS: Mapping[str, str] = {

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from cdrctl.records import Record, iso_instant, pick
+from cdrctl.records.events import Record, pick
+from cdrctl.records.readers import iso_instant
 
 JOINS = {
     "interaction": ("Interaction ID",),

@@ -19,7 +19,8 @@ from cdrctl.fetchers.webex.legs_of_call import LegSearch
 from cdrctl.fetchers.webex.settings import TITLE, WINDOWS, WebexSettings
 from cdrctl.fetchers.webex.sign_in import in_domain
 from cdrctl.http import Answer, Client, Request, by_link
-from cdrctl.records import Checkpoint, Event, Gap, Note, Page, Record, key_columns
+from cdrctl.records.batches import key_columns
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window, rfc3339, tile
 
 

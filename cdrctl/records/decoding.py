@@ -20,7 +20,9 @@ import msgspec
 import pydantic_core
 
 from cdrctl.damage import shallow
-from cdrctl.records import ABSENT, BatchedPage, Column, KeyFields, Record, RecordBatch, is_text, plainly
+from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, plainly
+from cdrctl.records.columns import Column, is_text
+from cdrctl.records.events import Record
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])

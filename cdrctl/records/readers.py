@@ -1,0 +1,161 @@
+"""From a raw value to a typed one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from cdrctl.placeholders import is_placeholder
+from cdrctl.records.events import Value
+from cdrctl.windows import rfc3339
+
+# What a value says: readers take a value as it came (never None or empty) and return it typed, or raise ValueError.
+
+GREGORIAN_UNIX_OFFSET = 62_167_219_200
+"""Seconds from year 0 to 1970: 2600hz/kazoo counts from year 0 ("Gregorian seconds")."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
+_WHOLE_DECIMAL = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0*)?\s*\Z")
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\Z")
+
+
+def read_text(raw: Any) -> Value:
+    """Return text; a number becomes its digits, because ids are never numbers."""
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, int | float):
+        return str(raw)
+    raise ValueError
+
+
+def read_integer(raw: Any) -> int:
+    """Return a whole number from a number or from digits in a string."""
+    if isinstance(raw, bool):
+        raise ValueError
+    if isinstance(raw, int):
+        return raw
+    if isinstance(raw, float) and raw.is_integer():
+        return int(raw)
+    if isinstance(raw, str) and (match := _WHOLE_DECIMAL.match(raw)):
+        return int(match[1])
+    raise ValueError
+
+
+def read_decimal(raw: Any) -> str:
+    """Return a decimal number as a string, digit for digit as it came; infinity is none."""
+    if isinstance(raw, bool):
+        raise ValueError
+    if isinstance(raw, int) or (isinstance(raw, float) and math.isfinite(raw)):  # isfinite(10**400) overflows
+        return format(Decimal(str(raw)), "f")
+    if isinstance(raw, str) and _DECIMAL.match(raw.strip()):
+        return raw.strip()
+    raise ValueError
+
+
+def read_boolean(raw: Any) -> bool:
+    """Return true or false from a boolean or from the words `true` and `false`."""
+    if isinstance(raw, bool):
+        return raw
+    word = raw.strip().casefold() if isinstance(raw, str) else ""
+    if word in {"true", "false"}:
+        return word == "true"
+    raise ValueError
+
+
+def read_list(raw: Any) -> Value:
+    """Return a list or an object as it came."""
+    if isinstance(raw, list | dict):
+        return raw
+    raise ValueError
+
+
+def iso_instant(raw: Any) -> datetime:
+    """Return the UTC instant of an ISO 8601 string; without an offset it is taken as UTC."""
+    if not isinstance(raw, str) or len(raw) > 40:  # no time is longer; refuse before parsing
+        raise ValueError
+    moment = datetime.fromisoformat(raw.strip())
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError from None
+
+
+def unix_instant(raw: Any) -> datetime:
+    """Return the UTC instant of Unix seconds, whole or with decimals, as a number or as digits in a string."""
+    digits = read_decimal(raw)
+    if len(digits) > 40:  # as in iso_instant; a million digits would take half a minute
+        raise ValueError
+    try:
+        return _EPOCH + timedelta(microseconds=int(Decimal(digits) * 1_000_000))
+    except (OverflowError, InvalidOperation):
+        raise ValueError from None
+
+
+def gregorian_instant(raw: Any) -> datetime:
+    """Return the UTC instant of Gregorian seconds (counted from year 0), a number or digits in a string."""
+    try:
+        return _EPOCH + timedelta(seconds=read_integer(raw) - GREGORIAN_UNIX_OFFSET)
+    except OverflowError:
+        raise ValueError from None
+
+
+def read_iso_time(raw: Any) -> str:
+    """Return an ISO 8601 instant in the contract's form."""
+    if isinstance(raw, str) and _CANONICAL.match(raw):
+        datetime.fromisoformat(raw)
+        return raw  # already in our form, and just proven to be a time
+    return rfc3339(iso_instant(raw))
+
+
+def read_gregorian_time(raw: Any) -> str:
+    """Return Gregorian seconds as an instant in the contract's form."""
+    return rfc3339(gregorian_instant(raw))
+
+
+def read_units(raw: Any, *, per_unit: int = 10_000) -> str:
+    """Return an integer amount of small units as money: 10 000 units are 1, written with all their decimals."""
+    units = read_integer(raw)
+    whole, rest = divmod(abs(units), per_unit)  # integers: a Decimal would round at 28 digits
+    return f"{'-' if units < 0 else ''}{whole}.{rest:0{len(str(per_unit)) - 1}d}"
+
+
+_DIGITS = str.maketrans("", "", "0123456789")
+_WITHOUT_DIGITS = "--T::.Z"
+_LENGTH = len("2026-11-19T08:00:00.123Z")
+
+
+def instants_as_they_are(raw: Sequence[str]) -> Sequence[str] | None:
+    """Return instants in the contract's form where all are written so, but for digits to be cut off; else None.
+
+    What Python takes for a time, has these signs in this order and is so long is written so: nothing else fits.
+    """
+    given = [value for value in raw if value]
+    joined = "".join(given)
+    if joined.translate(_DIGITS) != _WITHOUT_DIGITS * len(given) or "T24" in joined:
+        return None
+    lengths = set(map(len, given))
+    if lengths and (min(lengths) < _LENGTH or is_placeholder(min(given)) or is_placeholder(max(given))):
+        return None
+    try:
+        deque(map(datetime.fromisoformat, given), maxlen=0)  # proof that they are times
+    except ValueError:
+        return None
+    return raw if lengths <= {_LENGTH} else [value and value[: _LENGTH - 1] + "Z" for value in raw]
+
+
+def seconds_between(since: str | None, until: str | None) -> int | None:
+    """Return the whole seconds from one instant of a row to another, rounded down, or None when one is missing."""
+    if not isinstance(since, str) or not isinstance(until, str):
+        return None
+    try:
+        return int((iso_instant(until) - iso_instant(since)) // timedelta(seconds=1))
+    except ValueError:
+        return None

@@ -1,0 +1,134 @@
+"""The schemas `native`, `common` and `raw`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cdrctl.errors import UsageError, near, nearest
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.columns import EXTRA, NOTHING_EXPECTED, Column, Expected, Warn
+from cdrctl.records.common import COMMON
+from cdrctl.records.events import Page, Record, Row, Value
+from cdrctl.records.rows import native_rows
+
+SchemaName = Literal["native", "common", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A form in which records are written.
+
+    Args:
+        columns: The columns in order, or None for raw records, which have none.
+        rows: From a page to its rows, or to the records themselves where there are no columns.
+        unfold: Whether the last column is `extra`, whose fields JSON writers print beside the others.
+    """
+
+    columns: tuple[Column, ...] | None
+    rows: Callable[[Page], Sequence[Row] | Sequence[Record]]
+    unfold: bool = False
+
+
+KEY_COLUMN = Column("record_key", "", "text", "what makes a record this record: a digest that stays")
+EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
+
+
+def native(
+    columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Expected = NOTHING_EXPECTED
+) -> Schema:
+    """Return the provider's own fields, typed, under snake_case names, then `extra`; or only the fields asked for.
+
+    Raises:
+        UsageError: A field is not a column of this call.
+    """
+    everything = (*columns, EXTRA_COLUMN)
+    if fields is None:
+        return Schema(everything, native_rows(columns, warn, known=known), unfold=True)
+    at = _positions(everything, fields)
+    known = Expected(known.open_objects, known.required & set(fields))  # others may not have been asked for
+    became = "they are kept" if EXTRA in fields else "they are not among --fields, but in the field extra"
+    rows = native_rows(columns, warn, known=known, became=became)
+    chosen = tuple(everything[position] for position in at)
+
+    def chosen_rows(page: Page) -> Sequence[Row]:
+        found = rows(page)
+        return (
+            found.chosen(at) if isinstance(found, RowBatch) else [[row[position] for position in at] for row in found]
+        )
+
+    return Schema(chosen, chosen_rows)
+
+
+def common(
+    columns: Sequence[Column],
+    to_common: Callable[[dict[str, Value]], dict[str, Value]],
+    fields: Sequence[str] | None,
+    warn: Warn,
+    *,
+    provider: str,
+    profile: str,
+    known: Expected = NOTHING_EXPECTED,
+) -> Schema:
+    """Return the common CDR, version 1: the same columns for all providers, or only the fields asked for.
+
+    `to_common` takes the typed native values by column name and returns common values by name; what it leaves out is
+    null. It sees no list or object but in columns of lists: a common CDR is flat, and what it computes with is not.
+
+    Raises:
+        UsageError: A field is not a column of the common CDR.
+    """
+    rows = native_rows(columns, warn, flat=True, known=known, became="--schema native has them")
+    names = [column.name for column in columns]
+    chosen = COMMON if fields is None else tuple(COMMON[at] for at in _positions(COMMON, fields))
+
+    def common_rows(page: Page) -> list[Row]:
+        read = (dict(zip(names, row, strict=False)) for row in rows(page))
+        values = (
+            {**to_common(native_values), "provider": provider, "profile": profile or None} for native_values in read
+        )
+        return [[one.get(column.name) for column in chosen] for one in values]
+
+    return Schema(chosen, common_rows)
+
+
+def outcomes(
+    columns: Sequence[Column], to_common: Callable[[dict[str, Value]], dict[str, Value]]
+) -> Callable[[Row], Value]:
+    """Return the function from a whole native row to the outcome that it has in the common CDR."""
+
+    def outcome(row: Row) -> Value:
+        values = {
+            column.name: str(value) if isinstance(value, list | dict) and column.kind != "list" else value
+            for column, value in zip(columns, row, strict=False)
+        }
+        return to_common(values).get("outcome")
+
+    return outcome
+
+
+def raw() -> Schema:
+    """Return the records as the provider sent them, without columns: for JSONL and JSON only."""
+    return Schema(None, lambda page: page.records)
+
+
+def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
+    at = {column.name: position for position, column in enumerate(columns)}
+    for name in fields:
+        if name not in at:
+            raise no_field(name, at)
+    return [at[name] for name in fields]
+
+
+def no_field(name: str, known: Collection[str]) -> UsageError:
+    """Return the refusal of a field that is not a column, with up to three names like it and where to see all."""
+    common = [column.name for column in COMMON]
+    like = nearest(name, known)
+    where = "--schema common has it; " if name in common else ""
+    if not like and not where and (there := nearest(name, common)):
+        where = f"--schema common has {there[0]}; "
+    fields = near(name, known) or (f"the nearest are: {', '.join(like)}; " if like else "")
+    return UsageError(
+        f"there is no field {name!r} here", hint=f"{where}{fields}cdrctl fields PROVIDER CALL lists all fields"
+    )

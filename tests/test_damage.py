@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.damage import DEEPEST, Damage, Unreadable, loads, mended, shallow, text_of, undamaged
-from cdrctl.http import wire
+from cdrctl.http import exchange
 from cdrctl.mending import mending
 from cdrctl.records.events import Page
 
@@ -25,7 +25,7 @@ NASTY = {
 
 
 def read(body: bytes, content_type: str = "application/json") -> Any:
-    decoded, text = wire.decode(bytearray(body), content_type)
+    decoded, text = exchange.decode(bytearray(body), content_type)
     assert text == ""
     return decoded
 
@@ -50,7 +50,7 @@ def test_any_bytes_within_a_text_are_read(sent: bytes) -> None:
 def test_a_body_that_is_cut_is_not_read_whatever_bytes_it_has(sent: bytes, cut: int) -> None:
     sent = bytes(byte for byte in sent if byte not in b'"\\')
     body = b'{"items":[{"name":"%b","answered":true}]}' % sent
-    assert wire.decode(bytearray(body[:-cut]))[0] is None
+    assert exchange.decode(bytearray(body[:-cut]))[0] is None
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "ISO-8859-1", '"windows-1252"', "latin1", "iso-8859-8", "cp1252"])

@@ -1,10 +1,12 @@
 """HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
 
 from cdrctl.http.client import Client, Log, Token, TokenStore, error_of, said, sign_headers, unauthorized
+from cdrctl.http.exchange import beginning
+from cdrctl.http.messages import MASK, Answer, Request
 from cdrctl.http.pace import Clock, RateLimit, RateStore, RetryPolicy, published
 from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
 from cdrctl.http.retry import Patience, retry_after
-from cdrctl.http.wire import MASK, Answer, Request, beginning, same_origin
+from cdrctl.http.urls import same_origin
 
 __all__ = [
     "MASK",

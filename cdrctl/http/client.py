@@ -20,22 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cdrctl.damage import plain
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
+from cdrctl.http.bodies import MEBIBYTE
+from cdrctl.http.connections import Connections
+from cdrctl.http.exchange import Read, beginning, exchange, pieces
+from cdrctl.http.failures import BrokenExchangeError
+from cdrctl.http.messages import Answer, Request
 from cdrctl.http.pace import Clock, RateLimit, RateLimiter, RateStore, RetryPolicy
 from cdrctl.http.proxies import TRIES as PROXY_TRIES, unreachable
 from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
-from cdrctl.http.wire import (
-    MEBIBYTE,
-    Answer,
-    BrokenExchangeError,
-    Connections,
-    Read,
-    Request,
-    beginning,
-    exchange,
-    host_of,
-    pieces,
-    unambiguous,
-)
+from cdrctl.http.urls import host_of, unambiguous
 from cdrctl.records.readers import iso_instant
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cdrctl.http.wire import MASK
+from cdrctl.http.messages import MASK
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from cdrctl.errors import ProviderError
-from cdrctl.http.wire import Answer
+from cdrctl.http.messages import Answer
 from cdrctl.records.readers import read_integer
 from cdrctl.windows import Window, halve
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
+from cdrctl.http.connections import verified
+from cdrctl.http.exchange import INTERRUPTIBLE
 from cdrctl.http.proxies import proxy_to, unreachable
-from cdrctl.http.wire import INTERRUPTIBLE, host_of, verified
+from cdrctl.http.urls import host_of
 
 if TYPE_CHECKING:
     import ssl

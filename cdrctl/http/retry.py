@@ -14,7 +14,7 @@ from cdrctl.errors import CdrctlError, TemporaryError
 from cdrctl.windows import rfc3339
 
 if TYPE_CHECKING:
-    from cdrctl.http.wire import Answer
+    from cdrctl.http.messages import Answer
 
 MAX_WAIT = timedelta(minutes=15)
 """The total that one request may wait for retries when nothing else is set."""

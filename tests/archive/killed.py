@@ -30,7 +30,7 @@ from cdrctl.cli import account, archive
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import load
-from cdrctl.http import Clock, wire
+from cdrctl.http import Clock, exchange
 
 LOADED = (
     account,
@@ -43,7 +43,7 @@ LOADED = (
     recover,
     sync,
     verify,
-    wire,
+    exchange,
     load("voicenter"),
     "é".encode("idna"),
 )

@@ -13,7 +13,7 @@ import pytest
 
 from cdrctl import PROVIDERS, sandbox
 from cdrctl.fetchers import Call, load
-from cdrctl.http.wire import MASK
+from cdrctl.http.messages import MASK
 from cdrctl.profiles import secret_names
 from tests.cli.run import NOW, configured, run
 

@@ -17,7 +17,8 @@ from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, Tempor
 from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, webex
 from cdrctl.fetchers.voicenter import zone
 from cdrctl.http.client import Token, error_of, said
-from cdrctl.http.wire import Answer, decode
+from cdrctl.http.exchange import decode
+from cdrctl.http.messages import Answer
 from cdrctl.records.events import Page
 from tests.fuzz.anything import (
     PROFILES,

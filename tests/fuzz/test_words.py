@@ -12,8 +12,9 @@ from hypothesis import given, settings, strategies as st
 from cdrctl import windows
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import callgear, kazoo, portsip, voicenter, webex
+from cdrctl.http.messages import Answer
 from cdrctl.http.retry import retry_after
-from cdrctl.http.wire import Answer, host_of, same_origin, unambiguous
+from cdrctl.http.urls import host_of, same_origin, unambiguous
 from tests.fuzz.anything import NOW, dumped, texts, values
 
 unhurried = settings(derandomize=True, deadline=None)

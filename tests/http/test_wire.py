@@ -25,8 +25,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
-from cdrctl.http import Request, proxies, same_origin, wire
-from cdrctl.http.wire import MEBIBYTE, host_of
+from cdrctl.http import Request, bodies, connections, exchange, failures, proxies, same_origin
+from cdrctl.http.bodies import MEBIBYTE, body_buffer
+from cdrctl.http.urls import host_of
 from tests.http.certificates import Certificate
 from tests.http.wires import answering, client, ok, serving, talking
 
@@ -155,7 +156,7 @@ def test_what_cannot_be_read_is_temporary_and_nothing_else(content: bytes) -> No
 @given(st.binary(max_size=40))
 @settings(deadline=None)
 def test_no_body_is_fatal(content: bytes) -> None:
-    value, text = wire.decode(bytearray(content))
+    value, text = exchange.decode(bytearray(content))
     assert text.isprintable()
     assert value is None or text == ""
 
@@ -265,13 +266,13 @@ def body_of_stream(content: bytes) -> Any:
 def test_members_that_follow_each_other_are_one_body(members: list[bytes], size: int) -> None:
     packed = b"".join(map(gzip.compress, members))
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
-    assert b"".join(wire._inflated(pieces)) == b"".join(members)
+    assert b"".join(bodies._inflated(pieces)) == b"".join(members)
 
 
 def test_what_decompresses_at_the_border_of_a_piece_is_whole() -> None:
-    body = b"a" * (3 * wire.AT_ONCE) + bytes(range(256)) * 9
-    for length in (wire.AT_ONCE, wire.AT_ONCE + 1, len(body)):
-        assert b"".join(wire._inflated([gzip.compress(body[:length])])) == body[:length]
+    body = b"a" * (3 * bodies.AT_ONCE) + bytes(range(256)) * 9
+    for length in (bodies.AT_ONCE, bodies.AT_ONCE + 1, len(body)):
+        assert b"".join(bodies._inflated([gzip.compress(body[:length])])) == body[:length]
 
 
 @pytest.mark.parametrize("head", [True, False])
@@ -551,10 +552,10 @@ def test_a_host_is_said_without_user_name_and_password() -> None:
 
 def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
     """They take 1.6 MB and a tenth of a second, and some users have a thousand profiles."""
-    clients = [wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None) for _ in range(3)]
-    before = wire._usual_authorities.cache_info().misses
-    clients.append(wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None))
-    assert wire._usual_authorities.cache_info().misses == before
+    clients = [connections.Connections(base_url="https://cdr.example", timeout=1, ca_file=None) for _ in range(3)]
+    before = connections._usual_authorities.cache_info().misses
+    clients.append(connections.Connections(base_url="https://cdr.example", timeout=1, ca_file=None))
+    assert connections._usual_authorities.cache_info().misses == before
     for one in clients:
         one.close()
 
@@ -563,8 +564,8 @@ def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
 def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
     """Where click is installed it would be, and rich and pygments with it."""
     (tmp_path / "click.py").write_text("raise RuntimeError('it is loaded')")
-    code = "import sys; from cdrctl.http import wire; wire._load_httpx(); print('httpx._main' in sys.modules)"
-    search = os.pathsep.join([str(tmp_path), str(Path(wire.__file__).parents[2])])
+    code = "import sys; from cdrctl.http import urls; urls.load_httpx(); print('httpx._main' in sys.modules)"
+    search = os.pathsep.join([str(tmp_path), str(Path(exchange.__file__).parents[2])])
     environ = {**os.environ, "PYTHONPATH": search}
     ran = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False, timeout=60
@@ -574,7 +575,7 @@ def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
 
 def test_where_nothing_is_encrypted_no_certificate_is_trusted() -> None:
     """It takes as long to read them as all else of a small export."""
-    context = wire.verified(None, encrypted=False)
+    context = connections.verified(None, encrypted=False)
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.cert_store_stats()["x509"] == 0
@@ -605,14 +606,14 @@ def test_a_thread_that_was_given_up_on_brings_nobody_anything() -> None:
     """What comes too late is not taken for the answer to the next request."""
     late = threading.Event()
     with serving_on(lambda: late.wait(timeout=10), once=True) as (url, _):
-        connections = wire.Connections(base_url=url, timeout=0.02, ca_file=None)
-        connections.seconds["read"] = 10.0  # it is our own limit that is meant, and not the network's
-        with pytest.raises(wire.BrokenExchangeError, match="not whole"):
-            wire.exchange(connections, Request("GET", f"{url}/late"), 1000)
+        wired = connections.Connections(base_url=url, timeout=0.02, ca_file=None)
+        wired.seconds["read"] = 10.0  # it is our own limit that is meant, and not the network's
+        with pytest.raises(failures.BrokenExchangeError, match="not whole"):
+            exchange.exchange(wired, Request("GET", f"{url}/late"), 1000)
         late.set()
-        connections.timeout = 1.0
-        assert wire.exchange(connections, Request("GET", f"{url}/next"), 1000).body == {"at": "/v1/next"}
-        connections.close()
+        wired.timeout = 1.0
+        assert exchange.exchange(wired, Request("GET", f"{url}/next"), 1000).body == {"at": "/v1/next"}
+        wired.close()
 
 
 def exchanging() -> list[threading.Thread]:
@@ -676,33 +677,33 @@ def test_a_url_too_long_for_anybody_is_not_sent() -> None:
 def test_certificates_that_the_environment_names_later_are_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None).close()
+    connections.Connections(base_url="https://cdr.example", timeout=1, ca_file=None).close()
     (tmp_path / "ca.pem").write_bytes(b"not PEM")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with pytest.raises(ConfigurationError, match="the certificates that the environment names cannot be used"):
-        wire.Connections(base_url="https://cdr.example", timeout=1, ca_file=None)
+        connections.Connections(base_url="https://cdr.example", timeout=1, ca_file=None)
 
 
 def test_a_body_is_read_into_an_earlier_one_that_nobody_looks_at() -> None:
-    bodies: list[bytearray] = []
-    first = wire._buffer(2 * MEBIBYTE, bodies)
-    assert wire._buffer(2 * MEBIBYTE, bodies) is first
-    assert wire._buffer(MEBIBYTE + 7, bodies) is first
+    kept: list[bytearray] = []
+    first = body_buffer(2 * MEBIBYTE, kept)
+    assert body_buffer(2 * MEBIBYTE, kept) is first
+    assert body_buffer(MEBIBYTE + 7, kept) is first
     assert len(first) == MEBIBYTE + 7
-    assert wire._buffer(3 * MEBIBYTE, bodies) is first
+    assert body_buffer(3 * MEBIBYTE, kept) is first
     assert len(first) == 3 * MEBIBYTE
-    assert wire._buffer(100, bodies) is not first
+    assert body_buffer(100, kept) is not first
     view = memoryview(first)[5:10]
-    second = wire._buffer(3 * MEBIBYTE, bodies)
+    second = body_buffer(3 * MEBIBYTE, kept)
     assert second is not first
     other = memoryview(second)
-    third = wire._buffer(3 * MEBIBYTE, bodies)
+    third = body_buffer(3 * MEBIBYTE, kept)
     assert third is not first
     assert third is not second
-    assert bodies == [second, third]
+    assert kept == [second, third]
     view.release()
     other.release()
-    assert wire._buffer(2 * MEBIBYTE, bodies) is second
+    assert body_buffer(2 * MEBIBYTE, kept) is second
 
 
 def test_what_is_still_looked_at_stays_as_it_came() -> None:

@@ -1,0 +1,123 @@
+"""Bodies: their length, their compression, and JSON."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from cdrctl.errors import ProviderError
+from cdrctl.http.failures import BrokenExchangeError
+
+if TYPE_CHECKING:
+    import httpx
+
+
+MEBIBYTE = 1024 * 1024
+
+AT_ONCE = 256 * 1024
+"""Bytes that are decompressed at a time, so that the bound on an answer is noticed before memory is."""
+
+
+def read_body(
+    response: httpx.Response,
+    headers: Mapping[str, str],
+    host: str,
+    largest: int,
+    given_up: threading.Event,
+    buffer: bytearray,
+) -> bytearray:
+    """Return the buffer with nothing but the body in it."""
+    filled = 0
+    for chunk in body_of(response, headers, host):
+        buffer[filled : filled + len(chunk)] = chunk
+        filled += len(chunk)
+        if filled > largest:
+            raise ProviderError(
+                f"an answer of {host} is longer than {largest // MEBIBYTE} MiB",
+                hint="ask for a shorter window, or for smaller pages where the call has an option for that; if answers "
+                "really are so long, raise largest_page_mb in the profile",
+            )
+        if given_up.is_set():
+            raise BrokenExchangeError("nobody waits for it any more")
+    del buffer[filled:]
+    return buffer
+
+
+def announced_length(headers: Mapping[str, str], largest: int) -> int:
+    """Return how long a body is that says so and is not compressed, as far as that is to be believed."""
+    text = headers.get("content-length", "")
+    plain = "content-encoding" not in headers and text.isascii() and text.isdigit()
+    return min(int(text), largest, LENGTH_BELIEVED) if plain else 0
+
+
+LENGTH_BELIEVED = 32 * MEBIBYTE
+BODIES_KEPT = 2
+"""One is written while the next is read."""
+
+
+def body_buffer(length: int, bodies: list[bytearray]) -> bytearray:
+    """Return a buffer of this length; a large one is that of an earlier body, unless somebody still looks at it.
+
+    A buffer that grows leaves as much again behind it, and a new one for each page leaves holes between them.
+    """
+    if length < MEBIBYTE:
+        return bytearray(length)
+    for buffer in bodies:
+        with suppress(BufferError):  # a view of it is left, and what is looked at keeps its size
+            if length < len(buffer):
+                del buffer[length:]
+            else:
+                buffer.extend(bytes(length - len(buffer) + 1))
+                del buffer[length:]
+            return buffer
+    bodies.append(bytearray(length))
+    del bodies[:-BODIES_KEPT]
+    return bodies[-1]
+
+
+def body_of(response: httpx.Response, headers: Mapping[str, str], host: str) -> Iterator[bytes]:
+    """Yield the body of a response as it comes, decompressed.
+
+    Raises:
+        BrokenExchangeError: It is not compressed as it says, or breaks off.
+        ProviderError: It is compressed in a way that was not asked for: some of them make gigabytes of a few bytes.
+    """
+    chunks = cast("httpx.SyncByteStream", response.stream)
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        yield from chunks
+    elif coding in {"gzip", "x-gzip", "deflate"}:
+        try:
+            yield from _inflated(chunks)
+        except zlib.error:
+            raise BrokenExchangeError(f"{host} sent a body whose compression is broken", answered=True) from None
+    else:
+        raise ProviderError(
+            f"{host} sent a body compressed in a way that was not asked for ({coding[:40]})",
+            hint="a proxy in between may do this; if not, tell the provider: cdrctl accepts gzip",
+        )
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip or zlib made smaller, a bounded piece at a time; several members follow each other (RFC 1952).
+
+    Raises:
+        zlib.error: It is neither, or its end is missing.
+    """
+    inflater = None
+    for chunk in chunks:
+        left = chunk
+        while left:
+            if inflater is None:
+                inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # whichever of the two it is
+            while piece := inflater.decompress(left, AT_ONCE):
+                yield piece
+                left = inflater.unconsumed_tail
+            left = b""
+            if inflater.eof:
+                left, inflater = inflater.unused_data, None
+    if inflater is not None:
+        raise zlib.error("the end is missing")

@@ -14,26 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from cdrctl.errors import UsageError
-from cdrctl.profiles import (
-    LOCK_SECONDS,
+from cdrctl.profiles.atomic import LOCK_SECONDS, replace_file, write_errors
+from cdrctl.profiles.editing import (
     _absent,
     _added,
     _changing,
     _edited,
-    _forms,
     _heading,
-    _parsed,
     _refuse_name,
     _removed,
-    _replace,
     _rewrite,
-    _tables,
-    _text,
-    _told,
-    check,
-    secret_names,
-    token_file,
+    check_profile,
 )
+from cdrctl.profiles.file import file_text, parsed_toml, profile_tables
+from cdrctl.profiles.names import key_forms, secret_names
+from cdrctl.profiles.tokens import token_file
 
 if TYPE_CHECKING:
     from cdrctl.fetchers.settings import Settings
@@ -60,7 +55,7 @@ def change(
         TemporaryError: Another run kept the file locked.
     """
     secrets = secret_names(model)
-    others = next((set(_forms(secret, secrets)) for secret in secrets if key in _forms(secret, secrets)), set())
+    others = next((set(key_forms(secret, secrets)) for secret in secrets if key in key_forms(secret, secrets)), set())
 
     def changed(settings: Mapping[str, Any]) -> dict[str, Any]:
         if value is None and key not in settings:
@@ -75,7 +70,7 @@ def change(
     with _changing(path, seconds):
         text, document, tables = _read(path, name)
         wanted = changed(tables[name])
-        check(path, name, model, {one: given for one, given in wanted.items() if one != "provider"})
+        check_profile(path, name, model, {one: given for one, given in wanted.items() if one != "provider"})
 
         def edit(document: Any) -> None:
             table = document["profiles"][name]
@@ -108,7 +103,7 @@ def rename(path: Path, old: str, new: str, *, seconds: float = LOCK_SECONDS) -> 
             anew = _either(iter([_retitled(text, old, new)]), lambda: _written_anew(text, old, new, tables[old]))
             _rewrite(path, anew, expected)
         if kept.path.exists():
-            with _told(kept.path):
+            with write_errors(kept.path):
                 os.replace(kept.path, moved.path)  # noqa: PTH105  atomic, as everywhere
 
 
@@ -135,14 +130,14 @@ def replace_text(path: Path, before: str, after: str, *, seconds: float = LOCK_S
         ConfigurationError: The new text is not a configuration, or the file cannot be written.
         TemporaryError: Another run kept the file locked.
     """
-    _tables(path, _parsed(path, after), [])
+    profile_tables(path, parsed_toml(path, after), [])
     with _changing(path, seconds):
-        if _text(path)[0] != before:
+        if file_text(path)[0] != before:
             raise UsageError(
                 f"{path} was changed by somebody else while it was being edited",
                 hint="edit it again; nothing was saved",
             )
-        _replace(path, after.encode(), through_links=True)
+        replace_file(path, after.encode(), through_links=True)
 
 
 def typed(model: type[Settings], key: str, text: str) -> object:
@@ -167,9 +162,9 @@ def typed(model: type[Settings], key: str, text: str) -> object:
 
 def _read(path: Path, name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return the file's text, what it says, and its profiles, among which the named one is."""
-    text, _ = _text(path)
-    document = _parsed(path, text)
-    tables = _tables(path, document, [])
+    text, _ = file_text(path)
+    document = parsed_toml(path, text)
+    tables = profile_tables(path, document, [])
     if name not in tables:
         raise _absent(path, name, tables)
     return text, document, tables

@@ -34,7 +34,7 @@ from cdrctl.cli.process import Process
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import Call, Provider, connect, load
 from cdrctl.http import Clock, Request
-from cdrctl.profiles import secret_names
+from cdrctl.profiles.names import secret_names
 from cdrctl.records.common import COMMON
 from cdrctl.records.events import Value
 from docs import given

@@ -22,29 +22,20 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings as examples, strategies as st
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
-from cdrctl import PROVIDERS, profiles, secret_files
+from cdrctl import PROVIDERS, secret_files
 from cdrctl.commands import run_in_shell
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError, UsageError
 from cdrctl.fetchers import load
 from cdrctl.fetchers.settings import Settings
 from cdrctl.masking import MASK as HIDDEN
-from cdrctl.profiles import (
-    Profile,
-    _for_commands,
-    _same,
-    add,
-    check_name,
-    choose,
-    config_path,
-    environment_name,
-    read_profiles,
-    redacted,
-    remove,
-    secret_names,
-    secret_values,
-    settings,
-    token_file,
-)
+from cdrctl.profiles import editing
+from cdrctl.profiles.choosing import choose_profile
+from cdrctl.profiles.editing import _same, add_profile, check_name, remove_profile
+from cdrctl.profiles.file import Profile, config_path, environment_name, open_to_others, read_profiles
+from cdrctl.profiles.names import SECRETS, secret_names
+from cdrctl.profiles.secrets import Keyring, Run, for_commands, tell_keyring
+from cdrctl.profiles.settings import UNASKED, read_settings, redacted, secret_values
+from cdrctl.profiles.tokens import token_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,14 +77,14 @@ def had(
     profile: Profile,
     environ: Mapping[str, str] | None = None,
     *,
-    run: profiles.Run | None = None,
-    keyring: profiles.Keyring | None = None,
+    run: Run | None = None,
+    keyring: Keyring | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Account:
     def loud(warning: str) -> None:
         raise AssertionError(warning)
 
-    return settings(profile, Account, environ or {}, warn=warn or loud, run=run, keyring=keyring)
+    return read_settings(profile, Account, environ or {}, warn=warn or loud, run=run, keyring=keyring)
 
 
 def key(account: Account) -> str | None:
@@ -201,7 +192,7 @@ def test_without_a_home_there_are_the_profiles_of_the_environment_and_nothing_ca
     assert list(found) == ["acme"]
     tokens = token_file(path, "new", "")
     with refused(ConfigurationError, "home"):
-        add(path, "new", "webex", {})
+        add_profile(path, "new", "webex", {})
     with refused(ConfigurationError, "home"):
         tokens.save({})
     with refused(ConfigurationError, "home"), tokens.locked():
@@ -210,7 +201,7 @@ def test_without_a_home_there_are_the_profiles_of_the_environment_and_nothing_ca
     tokens.path.write_text(f'{{"origin": "{tokens.origin}", "tokens": {{}}}}', encoding="utf-8")
     assert tokens.load() is None
     with refused(UsageError, "no profile"):
-        remove(path, "planted")
+        remove_profile(path, "planted")
 
 
 # Reading
@@ -253,11 +244,11 @@ def test_a_file_that_others_may_read_is_warned_of(tmp_path: Path, mode: int) -> 
 def test_only_a_file_of_modes_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a device, and nothing on Windows."""
     device = os.stat_result((stat.S_IFCHR | 0o666, *range(9)))
-    assert profiles._open_to_others(tmp_path, device) == []
+    assert open_to_others(tmp_path, device) == []
     path = written(tmp_path, "", 0o644)
     status = path.stat()
     monkeypatch.setattr(os, "name", "nt")
-    assert profiles._open_to_others(path, status) == []
+    assert open_to_others(path, status) == []
 
 
 def test_a_byte_order_mark_is_not_content(tmp_path: Path) -> None:
@@ -265,7 +256,7 @@ def test_a_byte_order_mark_is_not_content(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf[profiles.a]\nprovider = 'webex'\n")
     path.chmod(0o600)
     assert list(read_profiles(path, {})[0]) == ["a"]
-    add(path, "b", "webex", {})
+    add_profile(path, "b", "webex", {})
     assert list(read_profiles(path, {})[0]) == ["a", "b"]
 
 
@@ -296,9 +287,9 @@ def test_a_file_that_cannot_be_used_as_a_whole(tmp_path: Path, content: bytes, w
     with refused(ConfigurationError, str(path), *words):
         read_profiles(path, {})
     with refused(ConfigurationError, str(path), *words):
-        add(path, "new", "webex", {})
+        add_profile(path, "new", "webex", {})
     with refused(ConfigurationError, str(path), *words):
-        remove(path, "new")
+        remove_profile(path, "new")
     assert path.read_bytes() == content
 
 
@@ -336,9 +327,9 @@ def test_one_broken_profile_leaves_the_others_usable(tmp_path: Path, table: str,
     path = written(tmp_path, f"[profiles]\ngo-od = {{provider = 'webex'}}\n{table}\n")
     found, _ = read_profiles(path, {})
     assert list(found) == ["go-od", name]
-    assert choose(found, "webex", "go-od", {}).name == "go-od"
+    assert choose_profile(found, "webex", "go-od", {}).name == "go-od"
     with refused(ConfigurationError, str(path), repr(name) if "\n" in name else name, *words):
-        choose(found, "webex", name, {})
+        choose_profile(found, "webex", name, {})
     with refused(ConfigurationError, *words):
         had(found[name])
 
@@ -351,10 +342,10 @@ def test_broken_profiles_of_the_environment() -> None:
         "CDRCTL_GOOD_PROVIDER": "kazoo",
     }
     found, _ = read_profiles(Path("none.toml"), environ)
-    assert choose(found, "kazoo", "good", {}).name == "good"
+    assert choose_profile(found, "kazoo", "good", {}).name == "good"
     for name, words in {"lab": "did you mean kazoo?", "_x": "letters", "sandbox": "built in"}.items():
         with refused(ConfigurationError, words, f"CDRCTL_{name.upper()}_PROVIDER"):
-            choose(found, "kazoo", name, {})
+            choose_profile(found, "kazoo", name, {})
 
 
 def test_the_environment_may_name_the_provider_of_a_profile_of_the_file(tmp_path: Path) -> None:
@@ -366,18 +357,18 @@ def test_the_environment_may_name_the_provider_of_a_profile_of_the_file(tmp_path
     ]
     found, _ = read_profiles(path, {"CDRCTL_C_PROVIDER": "kazoo"})
     with refused(ConfigurationError, "different providers", "CDRCTL_C_PROVIDER", str(path)):
-        choose(found, None, "c", {})
+        choose_profile(found, None, "c", {})
 
 
 def test_a_thousand_profiles_are_no_problem(tmp_path: Path) -> None:
     text = "".join(f"[profiles.p{n}]\nprovider = 'webex'\n" for n in range(1024))
     path = written(tmp_path, text)
-    add(path, "last", "kazoo", {})
-    remove(path, "p7")
+    add_profile(path, "last", "kazoo", {})
+    remove_profile(path, "p7")
     found, _ = read_profiles(path, {f"CDRCTL_E{n}_PROVIDER": "kazoo" for n in range(1024)})
     assert len(found) == 2048
     with refused(ConfigurationError, "1023 profiles of webex", "and 1003 more"):
-        choose(found, "webex", None, {})
+        choose_profile(found, "webex", None, {})
 
 
 # Choosing
@@ -389,53 +380,53 @@ MANY = {
 
 
 def test_the_name_beats_the_variable_beats_the_only_one() -> None:
-    assert choose(MANY, "kazoo", "lab", {"CDRCTL_PROFILE": "acme"}).name == "lab"
-    assert choose(MANY, "kazoo", None, {"CDRCTL_PROFILE": "home"}).name == "home"
-    assert choose(MANY, None, None, {"CDRCTL_PROFILE": "home"}).name == "home"
-    assert choose(MANY, "webex", None, {"CDRCTL_PROFILE": ""}).name == "acme"
-    assert choose({"lab": MANY["lab"]}, None, None, {}).name == "lab"
+    assert choose_profile(MANY, "kazoo", "lab", {"CDRCTL_PROFILE": "acme"}).name == "lab"
+    assert choose_profile(MANY, "kazoo", None, {"CDRCTL_PROFILE": "home"}).name == "home"
+    assert choose_profile(MANY, None, None, {"CDRCTL_PROFILE": "home"}).name == "home"
+    assert choose_profile(MANY, "webex", None, {"CDRCTL_PROFILE": ""}).name == "acme"
+    assert choose_profile({"lab": MANY["lab"]}, None, None, {}).name == "lab"
 
 
 def test_an_unknown_name_is_answered_with_near_ones_and_the_list() -> None:
     with refused(ConfigurationError, "no profile ACMA", "did you mean acme?", "acme, lab, home"):
-        choose(MANY, "webex", "ACMA", {})
+        choose_profile(MANY, "webex", "ACMA", {})
     with refused(ConfigurationError, "no profile x (CDRCTL_PROFILE)", "acme, lab, home"):
-        choose(MANY, "webex", None, {"CDRCTL_PROFILE": "x"})
+        choose_profile(MANY, "webex", None, {"CDRCTL_PROFILE": "x"})
     with refused(ConfigurationError, "no profile x", "cdrctl profile add NAME --provider webex"):
-        choose({}, "webex", "x", {})
+        choose_profile({}, "webex", "x", {})
 
 
 def test_a_profile_of_another_provider_says_whose_it_is_and_what_to_do() -> None:
     with refused(ConfigurationError, "acme is of webex, not of kazoo", "`cdrctl webex", "lab, home"):
-        choose(MANY, "kazoo", "acme", {})
+        choose_profile(MANY, "kazoo", "acme", {})
     with refused(ConfigurationError, "is of kazoo", "profile add NAME --provider webex"):
-        choose({"lab": MANY["lab"]}, "webex", "lab", {})
+        choose_profile({"lab": MANY["lab"]}, "webex", "lab", {})
 
 
 def test_none_of_a_provider_says_how_to_begin() -> None:
     with refused(ConfigurationError, "no profile of webex", "add NAME --provider webex", "-p sandbox"):
-        choose({"lab": MANY["lab"]}, "webex", None, {})
+        choose_profile({"lab": MANY["lab"]}, "webex", None, {})
     with refused(ConfigurationError, "no profile", "profile add NAME", "-p sandbox"):
-        choose({}, None, None, {})
+        choose_profile({}, None, None, {})
 
 
 def test_none_of_a_provider_names_a_broken_one(tmp_path: Path) -> None:
     found, _ = read_profiles(written(tmp_path, "[profiles.acme]\n"), {})
     with refused(ConfigurationError, "no profile of webex", "acme cannot be used"):
-        choose(found, "webex", None, {})
+        choose_profile(found, "webex", None, {})
 
 
 def test_several_are_listed() -> None:
     with refused(ConfigurationError, "2 profiles of kazoo: lab, home", "-p NAME"):
-        choose(MANY, "kazoo", None, {})
+        choose_profile(MANY, "kazoo", None, {})
     with refused(ConfigurationError, "3 profiles: acme, lab, home"):
-        choose(MANY, None, None, {})
+        choose_profile(MANY, None, None, {})
 
 
 def test_the_sandbox_is_had_by_its_name_only() -> None:
     sandbox = {**MANY, "sandbox": Profile("sandbox", "webex", {}, "environment", Path("config.toml"))}
-    assert choose(sandbox, "webex", None, {}).name == "acme"
-    assert choose(sandbox, "webex", "sandbox", {}).name == "sandbox"
+    assert choose_profile(sandbox, "webex", None, {}).name == "acme"
+    assert choose_profile(sandbox, "webex", "sandbox", {}).name == "sandbox"
 
 
 # Settings
@@ -516,7 +507,7 @@ def test_a_secret_that_a_model_says_is_not_shown(tmp_path: Path) -> None:
             raise ValueError(f"{value.get_secret_value()} is not good")
 
     with refused(ConfigurationError, f"{HIDDEN} is not good"):
-        settings(the(tmp_path, {"account_id": "a", "api_key": SECRET}), Loud, {}, warn=print)
+        read_settings(the(tmp_path, {"account_id": "a", "api_key": SECRET}), Loud, {}, warn=print)
 
 
 @pytest.mark.parametrize("value", ["", " ", f"{SECRET}\nsecond", f"{SECRET}\r", f"{SECRET}\0"])
@@ -588,7 +579,7 @@ def test_what_a_command_says_is_a_detail_without_what_it_printed(tmp_path: Path)
     details: list[str] = []
     concealed: list[str] = []
     with refused(ConfigurationError, "ended with 1"):
-        settings(
+        read_settings(
             profile, Account, os.environ, warn=details.append, conceal=concealed.extend, detail=details.append
         )  # fmt: skip
     assert [detail.partition("said: ")[2] for detail in details] == [f"+ {HIDDEN}", r"'\x1b[2Jboo'"]
@@ -599,7 +590,7 @@ def test_every_secret_is_told_before_anything_is_said(tmp_path: Path) -> None:
     told: list[str] = []
     profile = the(tmp_path, {"account_id": "a", "api_key": SECRET, "password_command": "x", "retry": 1})
     with refused(ConfigurationError, "retry"):
-        settings(profile, Account, {}, warn=told.append, conceal=told.extend)
+        read_settings(profile, Account, {}, warn=told.append, conceal=told.extend)
     assert told == [SECRET]
 
 
@@ -837,7 +828,7 @@ def test_a_profile_in_the_environment_alone_has_settings(tmp_path: Path) -> None
         "CDRCTL_PROFILE": "lab",
     }
     found, _ = read_profiles(tmp_path / "none.toml", environ)
-    account = had(choose(found, "kazoo", None, environ), environ)
+    account = had(choose_profile(found, "kazoo", None, environ), environ)
     assert (account.account_id, key(account)) == ("a", SECRET)
     assert SECRET not in repr(account)
 
@@ -855,7 +846,7 @@ def test_secret_values_are_all_that_must_be_redacted_the_longest_first() -> None
 
 
 def test_the_secrets_of_all_providers_are_known_without_loading_them() -> None:
-    assert set().union(*(secret_names(load(name).settings) for name in PROVIDERS)) == profiles.SECRETS
+    assert set().union(*(secret_names(load(name).settings) for name in PROVIDERS)) == SECRETS
 
 
 def test_a_secret_is_a_setting_of_that_type() -> None:
@@ -923,7 +914,9 @@ provider = "webex"
 
 def test_a_profile_is_added_after_what_stands_there(tmp_path: Path) -> None:
     path = written(tmp_path, COMMENTED)
-    add(path, "my.new", "kazoo", {"account_id": "1", "api_key": 'q"\\\n', "timeout": 2.5, "api_key_keyring": True})
+    add_profile(
+        path, "my.new", "kazoo", {"account_id": "1", "api_key": 'q"\\\n', "timeout": 2.5, "api_key_keyring": True}
+    )
     text = path.read_text(encoding="utf-8")
     assert text.startswith(COMMENTED)
     assert list(tomllib.loads(text)["profiles"]["my.new"].items()) == [
@@ -953,7 +946,7 @@ def test_a_profile_is_added_after_what_stands_there(tmp_path: Path) -> None:
 )
 def test_a_profile_can_be_added_however_the_others_are_written(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, text)
-    add(path, "new", "kazoo", {"account_id": "1"})
+    add_profile(path, "new", "kazoo", {"account_id": "1"})
     after = tomllib.loads(path.read_bytes().decode(), parse_float=str)
     assert after["profiles"].pop("new") == {"provider": "kazoo", "account_id": "1"}
     assert after == {"profiles": {}, **tomllib.loads(text, parse_float=str)}
@@ -961,8 +954,8 @@ def test_a_profile_can_be_added_however_the_others_are_written(tmp_path: Path, t
     assert (b"\r\n" in path.read_bytes()) == ("\r\n" in text)
     assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n") or "\r" not in text
     for name in tomllib.loads(text).get("profiles", {}):
-        remove(path, name)
-    remove(path, "new")
+        remove_profile(path, name)
+    remove_profile(path, "new")
     assert tomllib.loads(path.read_bytes().decode()).get("profiles", {}) == {}
 
 
@@ -981,17 +974,17 @@ def test_a_profile_takes_the_place_of_another(tmp_path: Path, text: str) -> None
     with tokens.locked():
         tokens.save({"access": SECRET})
     with refused(UsageError, "there is a profile acme"):
-        add(path, "acme", "kazoo", {"account_id": "1"})
-    add(path, "acme", "kazoo", {"account_id": "1"}, instead=True)
+        add_profile(path, "acme", "kazoo", {"account_id": "1"})
+    add_profile(path, "acme", "kazoo", {"account_id": "1"}, instead=True)
     after = tomllib.loads(path.read_text(encoding="utf-8"))["profiles"]
     before = tomllib.loads(text)["profiles"]
     assert after == {**before, "acme": {"provider": "kazoo", "account_id": "1"}}
     assert tokens.load() == {"access": SECRET}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 or os.name == "nt"
-    add(path, "other.one", "kazoo", {"account_id": "2"}, instead=True)
+    add_profile(path, "other.one", "kazoo", {"account_id": "2"}, instead=True)
     assert "other.one" in tomllib.loads(path.read_text(encoding="utf-8"))["profiles"]
     with refused(UsageError, "same environment variables"):
-        add(path, "Acme", "kazoo", {"account_id": "2"}, instead=True)
+        add_profile(path, "Acme", "kazoo", {"account_id": "2"}, instead=True)
 
 
 @pytest.mark.parametrize(
@@ -1017,11 +1010,11 @@ def test_settings_can_be_looked_at_without_asking_for_secrets(tmp_path: Path) ->
 
     for form, value in (("command", "x"), ("file", "not there"), ("keyring", True)):
         profile = the(tmp_path, {"account_id": "a", f"api_key_{form}": value})
-        found = settings(profile, Account, {}, warn=asked, run=asked, keyring=asked, asked=False)
-        assert key(found) == profiles.UNASKED
+        found = read_settings(profile, Account, {}, warn=asked, run=asked, keyring=asked, asked=False)
+        assert key(found) == UNASKED
         with refused(ConfigurationError, "retries"):
             profile = the(tmp_path, {"account_id": "a", f"api_key_{form}": value, "retries": "x"})
-            settings(profile, Account, {}, warn=asked, run=asked, keyring=asked, asked=False)
+            read_settings(profile, Account, {}, warn=asked, run=asked, keyring=asked, asked=False)
 
 
 def test_a_secret_is_given_to_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1029,7 +1022,7 @@ def test_a_secret_is_given_to_the_keyring(tmp_path: Path, monkeypatch: pytest.Mo
     module: Any = types.ModuleType("keyring")
     module.set_password = lambda *given: held.append(given)
     monkeypatch.setitem(sys.modules, "keyring", module)
-    profiles.tell_keyring("cdrctl", "acme/api_key", SECRET)
+    tell_keyring("cdrctl", "acme/api_key", SECRET)
     assert held == [("cdrctl", "acme/api_key", SECRET)]
 
     def broken(*given: str) -> None:
@@ -1037,26 +1030,26 @@ def test_a_secret_is_given_to_the_keyring(tmp_path: Path, monkeypatch: pytest.Mo
 
     module.set_password = broken
     with refused(ConfigurationError, "does not take it (RuntimeError)", "keyring diagnose"):
-        profiles.tell_keyring("cdrctl", "acme/api_key", SECRET)
+        tell_keyring("cdrctl", "acme/api_key", SECRET)
     monkeypatch.setitem(sys.modules, "keyring", None)
     with refused(ConfigurationError, "pip install 'cdrctl[keyring]'"):
-        profiles.tell_keyring("cdrctl", "acme/api_key", SECRET)
+        tell_keyring("cdrctl", "acme/api_key", SECRET)
 
 
 def test_a_profile_is_removed_with_its_comments_and_no_others(tmp_path: Path) -> None:
     path = written(tmp_path, COMMENTED)
-    remove(path, "acme")
+    remove_profile(path, "acme")
     assert path.read_text(encoding="utf-8") == (
         "# my profiles\n\n# the lab\n[profiles.lab]\nprovider = 'kazoo'\naccount_id = \"1\"\n\n"
         '[profiles.last]\nprovider = "webex"\n# the end\n'
     )
-    remove(path, "last")
+    remove_profile(path, "last")
     assert path.read_text(encoding="utf-8").endswith('account_id = "1"\n\n# the end\n')
     with refused(UsageError, "no profile labb", "did you mean lab?"):
-        remove(path, "labb")
-    remove(path, "lab")
+        remove_profile(path, "labb")
+    remove_profile(path, "lab")
     with refused(UsageError, "no profile lab", "no profiles"):
-        remove(path, "lab")
+        remove_profile(path, "lab")
 
 
 def test_a_file_that_no_edit_would_leave_as_it_was_is_not_touched(
@@ -1064,9 +1057,9 @@ def test_a_file_that_no_edit_would_leave_as_it_was_is_not_touched(
 ) -> None:
     path = written(tmp_path, COMMENTED)
     for candidate in ("", COMMENTED.replace("renewed", "x") + "[profiles.acme]", "[profiles.new]\n"):
-        monkeypatch.setattr(profiles, "_added", lambda *_, candidate=candidate: iter([candidate]))
+        monkeypatch.setattr(editing, "_added", lambda *_, candidate=candidate: iter([candidate]))
         with refused(ConfigurationError, str(path), "editor"):
-            add(path, "new", "webex", {})
+            add_profile(path, "new", "webex", {})
     assert path.read_text(encoding="utf-8") == COMMENTED
 
 
@@ -1075,26 +1068,26 @@ def test_a_file_that_no_edit_would_leave_as_it_was_is_not_touched(
 )
 def test_names_that_cannot_be_a_profiles(tmp_path: Path, name: str) -> None:
     with refused(UsageError, "cannot be a profile's name"):
-        add(tmp_path / "config.toml", name, "webex", {})
+        add_profile(tmp_path / "config.toml", name, "webex", {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    add(path, "a-b", "webex", {"access_token": SECRET})
+    add_profile(path, "a-b", "webex", {"access_token": SECRET})
     with refused(UsageError, "cdrctl profile remove a-b"):
-        add(path, "a-b", "webex", {})
+        add_profile(path, "a-b", "webex", {})
     for name in ("a_b", "A-B", "a.b"):
         with refused(UsageError, "a-b", name, "CDRCTL_A_B_"):
-            add(path, name, "webex", {})
-    add(path, "x" * 64, "webex", {})
+            add_profile(path, name, "webex", {})
+    add_profile(path, "x" * 64, "webex", {})
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with refused(UsageError, "did you mean webex?"):
-        add(tmp_path / "config.toml", "a", "wexeb", {})
+        add_profile(tmp_path / "config.toml", "a", "wexeb", {})
     with refused(UsageError, "api_key"):
-        add(tmp_path / "config.toml", "a", "webex", {"api_key": SECRET + "\udcff"})
+        add_profile(tmp_path / "config.toml", "a", "webex", {"api_key": SECRET + "\udcff"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -1104,7 +1097,7 @@ def test_the_file_and_its_folders_are_its_owners_alone(tmp_path: Path, umask: in
     path = tmp_path / "new" / "deep" / "config.toml"
     before = os.umask(umask)
     try:
-        add(path, "a", "webex", {})
+        add_profile(path, "a", "webex", {})
         tokens = token_file(path, "a", "x")
         with tokens.locked():
             tokens.save({})
@@ -1132,7 +1125,7 @@ def test_the_file_is_its_owners_from_its_first_byte(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "fsync", look)
     before = os.umask(0)
     try:
-        add(tmp_path / "config.toml", "a", "webex", {})
+        add_profile(tmp_path / "config.toml", "a", "webex", {})
         token_file(tmp_path / "config.toml", "a", "x").save({})
     finally:
         os.umask(before)
@@ -1146,14 +1139,14 @@ def test_a_linked_file_keeps_its_link(tmp_path: Path) -> None:
     real = written(tmp_path / "dotfiles", COMMENTED, 0o644)
     link = tmp_path / "config.toml"
     link.symlink_to("dotfiles/config.toml")
-    add(link, "new", "webex", {})
-    remove(link, "lab")
+    add_profile(link, "new", "webex", {})
+    remove_profile(link, "lab")
     assert link.is_symlink()
     assert list(read_profiles(real, {})[0]) == ["acme", "last", "new"]
     assert stat.S_IMODE(real.stat().st_mode) == 0o600
     dangling = tmp_path / "dangling.toml"
     dangling.symlink_to("there/config.toml")
-    add(dangling, "new", "webex", {})
+    add_profile(dangling, "new", "webex", {})
     assert (tmp_path / "there/config.toml").is_file()
 
 
@@ -1162,7 +1155,7 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     fifo = tmp_path / "config.toml"
     os.mkfifo(fifo)
     with refused(ConfigurationError, "not a file"):
-        add(fifo, "a", "webex", {})
+        add_profile(fifo, "a", "webex", {})
     assert fifo.is_fifo()
 
 
@@ -1182,9 +1175,9 @@ def test_a_failed_write_leaves_everything_as_it_was(
         owner: Any = {"fsync": os, "replace": Path, "mkstemp": tempfile}[failing]
         patch.setattr(owner, failing, full)
         with refused(ConfigurationError, os.strerror(errno.ENOSPC)):
-            add(path, "new", "webex", {"access_token": SECRET})
+            add_profile(path, "new", "webex", {"access_token": SECRET})
         with refused(ConfigurationError, os.strerror(errno.ENOSPC)):
-            remove(path, "lab")
+            remove_profile(path, "lab")
         with refused(ConfigurationError, os.strerror(errno.ENOSPC)):
             tokens.save({"refresh_token": SECRET})
     assert path.read_text(encoding="utf-8") == COMMENTED
@@ -1197,7 +1190,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     path = tmp_path / "file" / "config.toml"
     with refused(ConfigurationError, "cannot be written"):
-        add(path, "a", "webex", {})
+        add_profile(path, "a", "webex", {})
     with refused(ConfigurationError, "cannot be written"), token_file(path, "a", "x").locked():
         pass
     with refused(ConfigurationError, "cannot be kept"):
@@ -1213,7 +1206,7 @@ def test_a_folder_that_another_run_makes_first(tmp_path: Path, monkeypatch: pyte
         make(folder, *arguments, **named)
 
     monkeypatch.setattr(Path, "mkdir", late)
-    add(tmp_path / "a" / "b" / "config.toml", "new", "webex", {})
+    add_profile(tmp_path / "a" / "b" / "config.toml", "new", "webex", {})
 
 
 def test_a_filesystem_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1224,7 +1217,7 @@ def test_a_filesystem_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(filelock.FileLock, "acquire", none)
     with refused(ConfigurationError, "cannot be written: no locks here"):
-        add(tmp_path / "config.toml", "new", "webex", {})
+        add_profile(tmp_path / "config.toml", "new", "webex", {})
 
 
 @pytest.mark.process
@@ -1283,16 +1276,16 @@ def test_a_held_lock_is_waited_for_and_then_said(tmp_path: Path) -> None:
     path = written(tmp_path, COMMENTED)
     with elsewhere(tmp_path / ".config.toml.lock"):
         with refused(TemporaryError, "another run is changing", "again"):
-            add(path, "new", "webex", {}, seconds=0)
+            add_profile(path, "new", "webex", {}, seconds=0)
         with refused(TemporaryError, "another run is changing"):
-            remove(path, "lab", seconds=0)
+            remove_profile(path, "lab", seconds=0)
     tokens = token_file(path, "lab", "x")
     tokens.save({"refresh_token": "old"})
     with elsewhere(tokens.lock):
         with refused(TemporaryError, "another run is signing in"), tokens.locked(seconds=0):
             pass
         with refused(TemporaryError, "another run is signing in"):
-            remove(path, "lab", seconds=0)
+            remove_profile(path, "lab", seconds=0)
     assert path.read_text(encoding="utf-8") == COMMENTED
     assert tokens.load() == {"refresh_token": "old"}
     with tokens.locked(seconds=0):
@@ -1378,7 +1371,7 @@ def test_tokens_go_with_their_profile(tmp_path: Path) -> None:
     path = written(tmp_path, COMMENTED)
     for name in ("acme", "lab"):
         token_file(path, name, "x").save({})
-    remove(path, "acme")
+    remove_profile(path, "acme")
     assert not token_file(path, "acme", "x").path.exists()
     assert token_file(path, "lab", "x").load() == {}
 
@@ -1428,12 +1421,12 @@ def test_any_file_is_read_or_refused_and_never_shows_a_secret(content: bytes) ->
             try:
                 shown = redacted(profile, Account, {})
                 said += [text for setting, text in shown.items() if setting not in {"retries", "timeout"}]
-                said += [repr(had(choose(found, None, name, {}), keyring=_held_for))]
+                said += [repr(had(choose_profile(found, None, name, {}), keyring=_held_for))]
             except ConfigurationError as error:
                 said.append(everything(error))
             before = tomllib.loads(content.decode("utf-8-sig"), parse_float=str)
             try:
-                remove(path, name)
+                remove_profile(path, name)
                 del before["profiles"][name]
                 after = tomllib.loads(path.read_text("utf-8"), parse_float=str)
                 assert {"profiles": {}, **after} == {"profiles": {}, **before}
@@ -1442,7 +1435,7 @@ def test_any_file_is_read_or_refused_and_never_shows_a_secret(content: bytes) ->
             path.write_bytes(content)
             path.chmod(0o600)
         try:
-            add(path, "new", "webex", {"access_token": SECRET})
+            add_profile(path, "new", "webex", {"access_token": SECRET})
         except ConfigurationError as error:
             said.append(everything(error))
         else:
@@ -1456,16 +1449,16 @@ def test_any_name_is_added_or_refused(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
         try:
-            add(path, name, "webex", {"access_token": SECRET})
+            add_profile(path, name, "webex", {"access_token": SECRET})
         except UsageError as error:
             hushed(error)
             assert os.listdir(folder) == []  # noqa: PTH208
             return
         found, warnings = read_profiles(path, {})
         assert (list(found), warnings) == ([name], [])
-        assert choose(found, "webex", None, {}).raw == {"access_token": SECRET}
+        assert choose_profile(found, "webex", None, {}).raw == {"access_token": SECRET}
         assert token_file(path, name, "").path.parent == path.parent / "tokens"
-        remove(path, name)
+        remove_profile(path, name)
         assert read_profiles(path, {})[0] == {}
 
 
@@ -1477,8 +1470,8 @@ def test_any_name_is_added_or_refused(name: str) -> None:
 def test_any_text_comes_back_as_it_was_added(value: str, key: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
-        add(path, "a", "kazoo", {key: value})
-        add(path, "b", "kazoo", {})
+        add_profile(path, "a", "kazoo", {key: value})
+        add_profile(path, "b", "kazoo", {})
         assert read_profiles(path, {})[0]["a"].raw == {key: value}
 
 
@@ -1515,7 +1508,7 @@ def test_a_command_is_given_what_it_may_need_and_no_secret_of_others(tmp_path: P
     acme = Profile("acme", "kazoo", {}, "file", tmp_path / "config.toml", prefixes=prefixes)
     kept = {"PATH": "/bin", "CDRCTL_CONFIG": "c.toml", "CDRCTL_ACME_BASE_URL": "http://acme.example"}
     others = {"CDRCTL_ACME_PASSWORD": "hush", "CDRCTL_ACME_LAB_BASE_URL": "x", "CDRCTL_OTHER_BASE_URL": "y"}
-    assert _for_commands(acme, {"api_key", "password"}, {**kept, **others}) == kept
+    assert for_commands(acme, {"api_key", "password"}, {**kept, **others}) == kept
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ({"a": [1]}, {"a": [True]}), ([], {})])

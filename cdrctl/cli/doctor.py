@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Client, Clock
     from cdrctl.http.client import Level
-    from cdrctl.profiles import Profile
+    from cdrctl.profiles.file import Profile
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -319,9 +319,10 @@ def examined(opened: Session, names: Sequence[str] = (), *, offline: bool = Fals
     Raises:
         ConfigurationError: There is no profile of a name.
     """
-    from cdrctl import profiles
+    from cdrctl.profiles.choosing import choose_profile
+    from cdrctl.profiles.file import SANDBOX
 
-    if list(names) == [profiles.SANDBOX]:
+    if list(names) == [SANDBOX]:
         for name in PROVIDERS:
             yield from _of_the_sandbox(opened, name, offline=offline)
         return
@@ -332,7 +333,7 @@ def examined(opened: Session, names: Sequence[str] = (), *, offline: bool = Fals
         yield failed("configuration", error)
         yield from _machine(opened)
         return
-    wanted = [profiles.choose(found, None, name, environ) if name not in found else found[name] for name in names]
+    wanted = [choose_profile(found, None, name, environ) if name not in found else found[name] for name in names]
     yield from _configuration(opened, found, warnings)
     yield from _machine(opened)
     for profile in wanted or found.values():
@@ -437,10 +438,10 @@ def _every_check(findings: Iterable[Finding], *, offline: bool) -> Iterator[Find
 
 
 def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator[Finding]:
-    from cdrctl import profiles
     from cdrctl.cli.exporting import ready, the_clock
     from cdrctl.fetchers import load
     from cdrctl.http.addresses import in_clear
+    from cdrctl.profiles.settings import read_settings, secret_values
 
     name, environ = profile.name, opened.process.environ
     if profile.fault:
@@ -449,7 +450,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
     provider = load(profile.provider)
     warned: list[str] = []
     try:
-        settings = profiles.settings(
+        settings = read_settings(
             profile, provider.settings, environ, warn=warned.append, asked=False, conceal=opened.reporter.conceal
         )
     except ConfigurationError as error:
@@ -462,7 +463,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
         return
     yield Finding("settings", "ok", f"{provider.title}, {settings.base_url}")
     try:
-        settings = profiles.settings(
+        settings = read_settings(
             profile,
             provider.settings,
             environ,
@@ -475,7 +476,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
         yield replace(found, next=found.next and found.next.replace("NAME", name))
         yield _retention(provider, the_clock(opened).now())
         return
-    opened.reporter.conceal([*profiles.secret_values(settings), *settings.disguised()])
+    opened.reporter.conceal([*secret_values(settings), *settings.disguised()])
     for warning in warned:
         what, _, mend = warning.partition(": ")
         yield Finding("secrets", "warn", what, mend or None)
@@ -534,11 +535,13 @@ def lacks(provider: Provider, settings: Settings) -> str | None:
 
 def _sources(profile: Profile, provider: Provider, environ: Mapping[str, str]) -> str:
     """Return where each secret came from."""
-    from cdrctl import profiles
+    from cdrctl.profiles.file import environment_name
+    from cdrctl.profiles.names import secret_names
+    from cdrctl.profiles.settings import redacted
 
-    shown = profiles.redacted(profile, provider.settings, environ)
+    shown = redacted(profile, provider.settings, environ)
     said = []
-    for name in sorted(profiles.secret_names(provider.settings)):
+    for name in sorted(secret_names(provider.settings)):
         for form, where in (
             ("", "is written down"),
             ("_command", "from"),
@@ -549,8 +552,8 @@ def _sources(profile: Profile, provider: Provider, environ: Mapping[str, str]) -
             if key not in shown or shown[key].startswith("false"):
                 continue
             given = f" {shown[key]}" if where == "from" else ""
-            outside = shown[key].endswith(")") and profiles.environment_name(profile.name, key) in shown[key]
-            variable = f" in {profiles.environment_name(profile.name, key)}" if outside and not given else ""
+            outside = shown[key].endswith(")") and environment_name(profile.name, key) in shown[key]
+            variable = f" in {environment_name(profile.name, key)}" if outside and not given else ""
             said.append(f"{name} {where}{given}{variable}")
     return "; ".join(said) or "none is needed"
 

@@ -52,7 +52,7 @@ from cdrctl.threads import none_left, started
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from cdrctl.profiles import Profile
+    from cdrctl.profiles.file import Profile
 
 PATIENCE_SECONDS = 0.5
 """How long all who are no longer needed may take to end."""

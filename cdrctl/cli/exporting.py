@@ -59,7 +59,8 @@ if TYPE_CHECKING:
 
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Answer, Client, Clock, RateStore, Request, Token, TokenStore
-    from cdrctl.profiles import Profile, TokenFile
+    from cdrctl.profiles.file import Profile
+    from cdrctl.profiles.tokens import TokenFile
 
 SANDBOX = "sandbox"
 SCHEMAS = ("native", "common", "raw")
@@ -683,14 +684,15 @@ def connected(
             with _client(session, provider, settings, clock, dry_run=dry_run) as client:
                 yield Connected(SANDBOX, settings, client)
         return
-    from cdrctl import profiles
+    from cdrctl.profiles.choosing import choose_profile
+    from cdrctl.profiles.settings import read_settings
 
     if profile is None:
         found, warnings = read_profiles(session)
         for warning in warnings:
             session.reporter.log("warning", warning)
-        profile = profiles.choose(found, provider.name, name, session.process.environ)
-    settings = profiles.settings(
+        profile = choose_profile(found, provider.name, name, session.process.environ)
+    settings = read_settings(
         profile,
         provider.settings,
         session.process.environ,
@@ -716,13 +718,14 @@ def ready(
     session: Session, provider: Provider, profile: Profile, settings: Settings, clock: Clock
 ) -> Iterator[Connected]:
     """Return a profile ready to be asked whose settings have been read."""
-    from cdrctl import profiles
+    from cdrctl.profiles.pace import pace_file
+    from cdrctl.profiles.settings import secret_values
 
-    session.reporter.conceal([*profiles.secret_values(settings), *settings.disguised()])
+    session.reporter.conceal([*secret_values(settings), *settings.disguised()])
     _check_ways(provider, profile, settings)
     shelf = token_shelf(session, provider, profile, settings)
     paced = settings.requests_per_minute != 0
-    rate_store = profiles.pace_file(session.config, provider.name, settings) if paced else None
+    rate_store = pace_file(session.config, provider.name, settings) if paced else None
     named = dataclasses.replace(provider, sign_in=functools.partial(_signing_in, provider.sign_in, profile.name))
     with _client(session, named, settings, clock, shelf, rate_store) as client:
         yield Connected(profile.name, settings, client)
@@ -749,7 +752,7 @@ def refuse_rehearsal(session: Session) -> None:
 
 
 def _masked(settings: Settings) -> Settings:
-    from cdrctl.profiles import secret_names
+    from cdrctl.profiles.names import secret_names
 
     given = [name for name in secret_names(type(settings)) if getattr(settings, name) is not None]
     return settings.model_copy(update=dict.fromkeys(given, _mask()))
@@ -757,16 +760,16 @@ def _masked(settings: Settings) -> Settings:
 
 def token_shelf(session: Session, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:
     """Return where the tokens are kept that a profile renews, or was given in the browser; None where it has none."""
-    from cdrctl import profiles
+    from cdrctl.profiles.tokens import token_file
 
     if not provider.keeps_tokens:
         return None
     refresh_token = getattr(settings, "refresh_token", None)
     if refresh_token is not None:
-        return profiles.token_file(session.config, profile.name, refresh_token.get_secret_value())
+        return token_file(session.config, profile.name, refresh_token.get_secret_value())
     if provider.login is None or not all(getattr(settings, name) for name in provider.auth_methods[provider.login.way]):
         return None
-    shelf = profiles.token_file(session.config, profile.name, settings.client_id)
+    shelf = token_file(session.config, profile.name, settings.client_id)
     # Whoever has an access token and never signed in has nothing to renew, and need not be able to write.
     return shelf if getattr(settings, "access_token", None) is None or os.path.exists(shelf.path) else None  # noqa: PTH110 - False where it cannot be reached
 
@@ -820,7 +823,7 @@ def _client(
 
 def _check_ways(provider: Provider, profile: Any, settings: Settings) -> None:
     """Refuse a profile that has not all settings of at least one way to sign in, naming what is missing."""
-    from cdrctl.profiles import environment_name
+    from cdrctl.profiles.file import environment_name
 
     missing = {
         way: [name for name in names if not str(getattr(settings, name) or "")]

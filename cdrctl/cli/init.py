@@ -97,12 +97,12 @@ def init(
     What is given as an option is not asked for. Without a terminal the answers are read from standard input, one a
     line, in the order asked; an empty line takes what stands in brackets.
     """
-    from cdrctl import profiles
+    from cdrctl.profiles.editing import check_name, remove_profile
 
     opened.reporter.left_behind = "nothing was written"
     chosen = _settings_given(given or [])
     if name is not None:
-        profiles.check_name(opened.config, name)
+        check_name(opened.config, name)
     described = _provider(opened, provider)
     if described is None:
         _sandbox(opened)
@@ -130,7 +130,7 @@ def init(
             raise typer.Exit(code)
         then = _chosen(opened, "What now?", AFTER_A_FAILURE, CORRECT)
         if then == REMOVE:
-            profiles.remove(opened.config, name)
+            remove_profile(opened.config, name)
             _say(opened, f"Profile {name} is removed from {opened.config}.")
             raise typer.Exit(code)
         if then == KEEP:
@@ -224,11 +224,11 @@ def _sandbox(opened: Session) -> None:
 
 def _name(opened: Session, provider: Provider) -> str:
     """Return a name that no other profile has."""
-    from cdrctl import profiles
+    from cdrctl.profiles.editing import check_name
 
     usual: str | None = provider.name
     try:
-        profiles.check_name(opened.config, provider.name)
+        check_name(opened.config, provider.name)
     except UsageError:
         usual = None
     _guide(opened, "")
@@ -236,7 +236,7 @@ def _name(opened: Session, provider: Provider) -> str:
     while True:
         name = asked(opened, f"name [{usual}]" if usual else "name", default=usual)
         try:
-            profiles.check_name(opened.config, name)
+            check_name(opened.config, name)
         except UsageError as error:
             _again(opened, error)
         else:
@@ -286,13 +286,13 @@ def _explain(opened: Session, provider: Provider, way: str) -> None:
 
 def _settings(opened: Session, provider: Provider, way: str, name: str, answers: Answers) -> None:
     """Ask for what is not answered yet, until the profile can be what it is; nothing is written."""
-    from cdrctl import profiles
+    from cdrctl.profiles.editing import check_profile
 
     while True:
         _ask_all(opened, provider, way, name, answers)
         answers.done = set()  # whatever is wrong is asked again, and what was answered stands in brackets
         try:
-            profiles.check(opened.config, name, provider.settings, answers.settings)
+            check_profile(opened.config, name, provider.settings, answers.settings)
         except ConfigurationError as error:
             _again(opened, error)
         else:
@@ -300,10 +300,10 @@ def _settings(opened: Session, provider: Provider, way: str, name: str, answers:
 
 
 def _ask_all(opened: Session, provider: Provider, way: str, name: str, answers: Answers) -> None:
-    from cdrctl import profiles
+    from cdrctl.profiles.names import secret_names
 
     fields = provider.settings.model_fields
-    secrets = profiles.secret_names(provider.settings)
+    secrets = secret_names(provider.settings)
     for key, described in fields.items():
         if (described.is_required() or key == "base_url") and key not in answers.done:
             _ask_plain(opened, provider, key, answers)
@@ -416,7 +416,8 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
     Raises:
         typer.Exit: It shall not be written.
     """
-    from cdrctl import profiles
+    from cdrctl.profiles.editing import add_profile
+    from cdrctl.profiles.secrets import SERVICE, tell_keyring
 
     if opened.process.stdin_is_terminal:
         opened.reporter.show("")
@@ -428,8 +429,8 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
             raise typer.Exit(0)
     try:
         for key, secret in answers.held.items():
-            profiles.tell_keyring(profiles.SERVICE, f"{name}/{key}", secret)
-        profiles.add(opened.config, name, provider.name, answers.settings, instead=instead)
+            tell_keyring(SERVICE, f"{name}/{key}", secret)
+        add_profile(opened.config, name, provider.name, answers.settings, instead=instead)
     except CdrctlError as error:
         _again(opened, error)
         return False
@@ -438,14 +439,14 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
 
 def _checked(opened: Session, name: str) -> int:
     """Say what does not work yet, and return the exit code of it."""
-    from cdrctl import profiles
     from cdrctl.cli.doctor import as_text, cleaned, of_profile, worst
+    from cdrctl.profiles.choosing import choose_profile
 
     opened.reporter.show("")
     _say(opened, "Checking it, with a few small requests …")
     found, _ = read_profiles(opened)
     codes = set()
-    for finding in cleaned(opened, of_profile(opened, profiles.choose(found, None, name, opened.process.environ))):
+    for finding in cleaned(opened, of_profile(opened, choose_profile(found, None, name, opened.process.environ))):
         codes.add(finding.code)
         if finding.result in {"warn", "fail"}:
             opened.reporter.show("\n".join(as_text(finding, opened.process.width)))
@@ -456,9 +457,9 @@ def _checked(opened: Session, name: str) -> int:
 
 def _command(opened: Session, *words: str) -> str:
     """Return a command that works as it stands, with the configuration that is in use now."""
-    from cdrctl import profiles
+    from cdrctl.profiles.file import config_path
 
-    usual = profiles.config_path(opened.process.environ, None)
+    usual = config_path(opened.process.environ, None)
     return shlex.join(["cdrctl", *words, *(() if opened.config == usual else ("--config", str(opened.config)))])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
     from cdrctl.http import Answer, Request, Token
     from cdrctl.http.oauth import Attempt
-    from cdrctl.profiles import Profile
+    from cdrctl.profiles.file import Profile
 
 TIMES = 3
 """How often somebody may paste the wrong thing."""

@@ -44,7 +44,7 @@ def path(
     opened: Session,
 ) -> None:
     """Print where the configuration file is, or would be."""
-    from cdrctl.profiles import need_home
+    from cdrctl.profiles.atomic import need_home
 
     need_home(opened.config)
     put(opened, str(opened.config))
@@ -56,7 +56,7 @@ def list_profiles(
     opened: Session,
 ) -> None:
     """List all profiles: name, provider, where it is kept, tags. A table on a terminal, tab-separated in a pipe."""
-    from cdrctl.profiles import tags_of
+    from cdrctl.profiles.choosing import tags_of
 
     found, warnings = read_profiles(opened)
     for warning in warnings:
@@ -99,16 +99,17 @@ def show(
     name: Name,
 ) -> None:
     """Print a profile's settings; secrets are hidden."""
-    from cdrctl import profiles
     from cdrctl.fetchers import load
     from cdrctl.http.addresses import IN_CLEAR, in_clear
+    from cdrctl.profiles.choosing import choose_profile
+    from cdrctl.profiles.settings import redacted
 
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
         return
     found, _ = read_profiles(opened)
-    profile = profiles.choose(found, None, name, opened.process.environ)
-    shown = profiles.redacted(profile, load(profile.provider).settings, opened.process.environ)
+    profile = choose_profile(found, None, name, opened.process.environ)
+    shown = redacted(profile, load(profile.provider).settings, opened.process.environ)
     put(opened, f"provider = {json.dumps(profile.provider)}")
     for key, value in shown.items():
         put(opened, f"{key} = {opened.reporter.clean(value)}")
@@ -127,9 +128,9 @@ def remove(
     name: Name,
 ) -> None:
     """Remove a profile from the configuration file."""
-    from cdrctl import profiles
+    from cdrctl.profiles.editing import remove_profile
 
-    profiles.remove(opened.config, name)
+    remove_profile(opened.config, name)
     opened.reporter.log("note", f"profile {name} is removed from {opened.config}")
 
 
@@ -144,15 +145,15 @@ def check(
     ] = None,
 ) -> None:
     """Sign in with a profile, make one small request and print what it found."""
-    from cdrctl import profiles
     from cdrctl.cli.exporting import SANDBOX, connected
     from cdrctl.fetchers import load
+    from cdrctl.profiles.choosing import choose_profile
 
     if name == SANDBOX:
         names = [provider] if provider else list(PROVIDERS)
     else:
         found, _ = read_profiles(opened)
-        names = [profiles.choose(found, provider, name, opened.process.environ).provider]
+        names = [choose_profile(found, provider, name, opened.process.environ).provider]
     for one in names:
         described = load(one)
         with connected(opened, described, name) as profile:
@@ -181,8 +182,8 @@ def add(
 
     Without a terminal the answers are read from standard input, one a line, in the order asked.
     """
-    from cdrctl import profiles
     from cdrctl.fetchers import load
+    from cdrctl.profiles.editing import add_profile, check_profile
 
     chosen = _settings_given(given or [])
     named = provider or asked(opened, f"provider ({', '.join(PROVIDERS)})")
@@ -193,8 +194,8 @@ def add(
         )
     described = load(named)
     settings = _complete(opened, described, chosen, way)
-    profiles.check(opened.config, name, described.settings, settings)
-    profiles.add(opened.config, name, described.name, settings)
+    check_profile(opened.config, name, described.settings, settings)
+    add_profile(opened.config, name, described.name, settings)
     step = "try it: cdrctl profile check"
     if described.login is not None and not any(key.startswith(("access_token", "refresh_token")) for key in settings):
         step = "sign in with a browser: cdrctl profile login"
@@ -232,9 +233,10 @@ def login(
 
     A profile that does not exist is made first.
     """
-    from cdrctl import profiles, windows
+    from cdrctl import windows
     from cdrctl.cli.login import How, sign_in
     from cdrctl.fetchers import load
+    from cdrctl.profiles.choosing import choose_profile
 
     if port is not None and redirect_uri is not None:
         raise UsageError("--port and --redirect-uri say the same thing twice", hint="leave one of them out")
@@ -254,14 +256,14 @@ def login(
     if name not in found and (given or opened.process.stdin_is_terminal):
         _begin(opened, found, name, _settings_given(given or []))
         found, _ = read_profiles(opened)
-    profile = profiles.choose(found, None, name, opened.process.environ)
+    profile = choose_profile(found, None, name, opened.process.environ)
     put(opened, sign_in(opened, load(profile.provider), profile, how, asked))
 
 
 def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[str, str]) -> None:
     """Make a profile that is to sign in with a browser; on a terminal, ask whether that is meant."""
-    from cdrctl import profiles
     from cdrctl.fetchers import load
+    from cdrctl.profiles.editing import add_profile, check_profile
 
     described = next(one for one in map(load, PROVIDERS) if one.login is not None)
     assert described.login is not None  # noqa: S101 - looked for above
@@ -271,8 +273,8 @@ def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[
         if answer.lower() not in {"y", "yes"}:
             raise UsageError(f"there is no profile {name}", hint="`cdrctl profile list` lists the profiles")
     settings = _complete(opened, described, given, described.login.way)
-    profiles.check(opened.config, name, described.settings, settings)
-    profiles.add(opened.config, name, described.name, settings)
+    check_profile(opened.config, name, described.settings, settings)
+    add_profile(opened.config, name, described.name, settings)
     opened.reporter.log("note", f"profile {name} is in {opened.config}")
 
 
@@ -292,10 +294,10 @@ def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
     Raises:
         UsageError: One is a secret, or no setting at all.
     """
-    from cdrctl import profiles
+    from cdrctl.profiles.names import secret_names
 
     fields = provider.settings.model_fields
-    secrets = profiles.secret_names(provider.settings)
+    secrets = secret_names(provider.settings)
     if named := [name for name in given if name in secrets]:
         raise UsageError(
             f"{named[0]} is a secret: it would be seen in the list of processes and in the shell's history",
@@ -311,10 +313,10 @@ def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
 
 def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
     """Return the settings of a new profile: those given, and those asked for."""
-    from cdrctl import profiles
+    from cdrctl.profiles.names import secret_names
 
     fields = provider.settings.model_fields
-    secrets = profiles.secret_names(provider.settings)
+    secrets = secret_names(provider.settings)
     refuse_given(provider, given)
     settings: dict[str, Any] = dict(given)
 

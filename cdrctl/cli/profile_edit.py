@@ -45,10 +45,11 @@ def set_setting(
 
     A list, such as tags, has commas between its elements.
     """
-    from cdrctl import profile_changes, profiles
+    from cdrctl import profile_changes
+    from cdrctl.profiles.names import secret_names
 
     described = _provider_of(opened, name)
-    secret = setting in profiles.secret_names(described.settings)
+    secret = setting in secret_names(described.settings)
     if unset and value is not None:
         raise UsageError("--unset takes the setting out: it needs no value", hint="leave the value out")
     if value is None and not unset and not secret:
@@ -120,29 +121,29 @@ def _provider_of(opened: Session, name: str) -> Provider:
     Raises:
         CdrctlError: There is no such profile, or its provider is not known.
     """
-    from cdrctl import profiles
     from cdrctl.fetchers import load
+    from cdrctl.profiles.choosing import choose_profile
 
     if name == "sandbox":
         raise UsageError(
             "the profile sandbox is built in and has no settings", hint="cdrctl profile add NAME makes one"
         )
     found, _ = read_profiles(opened)
-    return load(profiles.choose(found, None, name, opened.process.environ).provider)
+    return load(choose_profile(found, None, name, opened.process.environ).provider)
 
 
 def _copy_keyring(opened: Session, old: str, new: str) -> None:
     """Keep the secrets that the keyring has for a profile under another name as well."""
-    from cdrctl import profiles
+    from cdrctl.profiles.secrets import SERVICE, ask_keyring, tell_keyring
 
     found, _ = read_profiles(opened)
     written = found[old].raw if old in found else {}
     for key in (key for key, value in written.items() if key.endswith("_keyring") and value is True):
         secret = key.removesuffix("_keyring")
-        held = profiles.ask_keyring(profiles.SERVICE, f"{old}/{secret}")
+        held = ask_keyring(SERVICE, f"{old}/{secret}")
         if held is not None:
             opened.reporter.conceal([held])
-            profiles.tell_keyring(profiles.SERVICE, f"{new}/{secret}", held)
+            tell_keyring(SERVICE, f"{new}/{secret}", held)
 
 
 USUAL = "notepad" if os.name == "nt" else "vi"
@@ -158,13 +159,14 @@ def edit_file(opened: Session) -> bool:
         UsageError: There is no editor to ask, or somebody else changed the file meanwhile.
         ConfigurationError: The editor failed, or left something that is not a configuration.
     """
-    from cdrctl import profile_changes, profiles
+    from cdrctl import profile_changes
+    from cdrctl.profiles.file import read_profiles
 
     environ = opened.process.environ
     named = environ.get("VISUAL") or environ.get("EDITOR")
     if not named and not opened.process.stdin_is_terminal:
         raise UsageError("there is no terminal to edit on", hint="set EDITOR, or use cdrctl profile set")
-    profiles.read_profiles(opened.config, environ)  # refuses a file that others can change
+    read_profiles(opened.config, environ)  # refuses a file that others can change
     before = opened.config.read_text(encoding="utf-8") if opened.config.exists() else ""
     with tempfile.TemporaryDirectory(prefix="cdrctl-") as folder:
         copy = Path(folder, "config.toml")

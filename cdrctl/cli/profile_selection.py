@@ -11,7 +11,7 @@ from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import CdrctlError, UsageError, near
 
 if TYPE_CHECKING:
-    from cdrctl.profiles import Profile
+    from cdrctl.profiles.file import Profile
 
 TAG = option(
     "--tag",
@@ -52,7 +52,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
         UsageError: No profile is selected, or the options contradict each other.
         CdrctlError: A profile that was named cannot be used.
     """
-    from cdrctl import profiles
+    from cdrctl.profiles.choosing import choose_profile
 
     group = selection.every or bool(selection.tags)
     usual = None if selection.names or group else session.process.environ.get("CDRCTL_PROFILE")
@@ -76,7 +76,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
             yield name, None
             continue
         try:
-            chosen: Profile | CdrctlError = profiles.choose(
+            chosen: Profile | CdrctlError = choose_profile(
                 found, None, None if usual else name, session.process.environ
             )
         except CdrctlError as error:
@@ -92,7 +92,7 @@ def _group(session: Session, found: Iterable[Profile], selection: Selection) -> 
     Raises:
         UsageError: None is.
     """
-    from cdrctl.profiles import tags_of
+    from cdrctl.profiles.choosing import tags_of
 
     every = list(found)
     if not every:

@@ -23,7 +23,7 @@ from cdrctl.errors import CdrctlError, OutputError, UsageError, near
 from cdrctl.threads import none_left, was_refused
 
 if TYPE_CHECKING:
-    from cdrctl.profiles import Profile
+    from cdrctl.profiles.file import Profile
 
 LOG_FORMAT = "CDRCTL_LOG_FORMAT"
 """The variable that says how messages are written where --log-format does not."""
@@ -65,7 +65,7 @@ def session(
     )
     reporter.conceal(_proxy_secrets(process.environ))
     try:
-        from cdrctl.profiles import config_path
+        from cdrctl.profiles.file import config_path
 
         _check_format(form)
         yield Session(process, reporter, config_path(process.environ, config or before.get("config")))
@@ -96,11 +96,12 @@ def session(
 
 def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
     """Return all profiles by name, and warnings; from here on nothing that is said shows a secret of any of them."""
-    from cdrctl import profiles
+    from cdrctl.profiles.file import read_profiles
+    from cdrctl.profiles.settings import written_secrets
 
     environ = opened.process.environ
-    found, warnings = profiles.read_profiles(opened.config, environ)
-    opened.reporter.conceal(profiles.written_secrets(found.values(), environ))
+    found, warnings = read_profiles(opened.config, environ)
+    opened.reporter.conceal(written_secrets(found.values(), environ))
     return found, warnings
 
 

@@ -24,13 +24,13 @@ import httpcore
 import httpx
 import msgspec
 
-from cdrctl import profiles
 from cdrctl.archive import recover, sync, verify
 from cdrctl.cli import account, archive
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import load
 from cdrctl.http import Clock, exchange
+from cdrctl.profiles.file import read_profiles
 
 LOADED = (
     account,
@@ -39,7 +39,7 @@ LOADED = (
     httpcore,
     httpx.Client,
     msgspec.json,
-    profiles,
+    read_profiles,
     recover,
     sync,
     verify,

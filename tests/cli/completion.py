@@ -14,7 +14,7 @@ from cdrctl import PROVIDERS
 from cdrctl.cli.app import app, loaded
 from cdrctl.cli.completion import FILE, KNOWN
 from cdrctl.fetchers import Call, load
-from cdrctl.profiles import secret_names
+from cdrctl.profiles.names import secret_names
 from cdrctl.records.common import COMMON
 from cdrctl.records.schemas import EXTRA_COLUMN
 from cdrctl.sandbox import known_switches

@@ -20,7 +20,7 @@ from cdrctl.cli import completion
 from cdrctl.cli.completion import LINE, SEPARATOR, VARIABLE, Answer, answer, bash_line, completed
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import load
-from cdrctl.profiles import environment_name, read_profiles
+from cdrctl.profiles.file import environment_name, read_profiles
 from cdrctl.records.common import COMMON
 from cdrctl.writers import FORMATS
 from tests.cli.completion import known

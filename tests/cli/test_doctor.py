@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from cdrctl import profiles, sandbox
+from cdrctl import sandbox
 from cdrctl.cli import doctor
 from cdrctl.errors import TemporaryError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.http import reach
+from cdrctl.profiles.names import secret_names
 from tests.cli.conversation import at_a_terminal
 from tests.cli.process import a_host
 from tests.cli.run import NOW, Ran, run
@@ -90,7 +91,7 @@ def test_a_profile_that_works(made: Made, provider: str) -> None:
     ]
     assert not [line for line in ran.lines if line["next"]]
     secrets = {key: str(value) for key, value in made.served.credentials(provider).items()}
-    hidden = profiles.secret_names(load(provider).settings) & set(secrets)
+    hidden = secret_names(load(provider).settings) & set(secrets)
     assert hidden
     assert not [key for key in hidden if secrets[key] in ran.out + ran.err]
     assert len(made.served.requests) <= 3

@@ -14,7 +14,7 @@ import pytest
 from cdrctl import PROVIDERS, sandbox
 from cdrctl.fetchers import Call, load
 from cdrctl.http.messages import MASK
-from cdrctl.profiles import secret_names
+from cdrctl.profiles.names import secret_names
 from tests.cli.run import NOW, configured, run
 
 YESTERDAY = ("--since", "2026-11-19", "--until", "2026-11-20")

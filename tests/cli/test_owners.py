@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl import private, profile_changes, profiles
+from cdrctl import private, profile_changes
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import load
+from cdrctl.profiles.pace import pace_file
+from cdrctl.profiles.tokens import token_file
 from tests.cli.process import Host, Stalling, a_host, stalling
 from tests.users import STRANGER, as_user, needs_root
 
@@ -174,7 +176,7 @@ def test_a_link_in_place_of_the_pace_is_replaced(host: Host, running: Stalling, 
     victim = host.folder / "victim"
     victim.write_bytes(b"{}")
     credentials = running.sandbox.credentials("webex", "refresh_token")
-    pace = profiles.pace_file(host.config, "webex", load("webex").settings.model_validate(credentials)).path
+    pace = pace_file(host.config, "webex", load("webex").settings.model_validate(credentials)).path
     pace.symlink_to(victim)
     assert host.run("webex", "cdrs", *AN_HOUR).returncode == 0
     assert victim.read_bytes() == b"{}"
@@ -228,7 +230,7 @@ def test_what_is_mended_is_named_for_a_shell(tmp_path: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)
     folder.chmod(0o777)
     with pytest.raises(ConfigurationError) as caught:
-        profiles.token_file(folder.parent / "config.toml", "acme", "x")
+        token_file(folder.parent / "config.toml", "acme", "x")
     assert caught.value.hint == f"chmod 700 '{folder}'"
 
 

@@ -13,7 +13,7 @@ import pytest
 from cdrctl import profile_changes, sandbox
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.fetchers import load
-from cdrctl.profiles import token_file
+from cdrctl.profiles.tokens import token_file
 from tests.cli.run import NOW, Ran, run
 
 TEXT = """# The profiles of our customers

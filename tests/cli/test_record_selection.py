@@ -14,7 +14,7 @@ from cdrctl import PROVIDERS, sandbox
 from cdrctl.cli.app import app, loaded
 from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
-from cdrctl.profiles import secret_names
+from cdrctl.profiles.names import secret_names
 from cdrctl.writers import FORMATS
 from tests.cli.run import NOW, Ran, configured, run
 

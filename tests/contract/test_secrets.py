@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from cdrctl.fetchers import Provider
-from cdrctl.profiles import environment_name
+from cdrctl.profiles.file import environment_name
 from tests.contract.bench import (
     MONTH,
     PROFILE,

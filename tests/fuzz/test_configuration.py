@@ -9,9 +9,12 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings, strategies as st
 
-from cdrctl import profiles
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import PROVIDERS, load
+from cdrctl.profiles.choosing import choose_profile
+from cdrctl.profiles.editing import add_profile, remove_profile
+from cdrctl.profiles.file import read_profiles
+from cdrctl.profiles.settings import read_settings, redacted
 from tests.fuzz.anything import ODD_NUMBERS, texts
 
 unhurried = settings(derandomize=True, deadline=None)
@@ -75,15 +78,15 @@ def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, 
         path = Path(folder) / "config.toml"
         path.write_bytes(content)
         try:
-            found, _ = profiles.read_profiles(path, environ)
+            found, _ = read_profiles(path, environ)
         except CdrctlError:
             return
         for name in (*found, None):
             with suppress(CdrctlError):
-                profile = profiles.choose(found, None, name, environ)
+                profile = choose_profile(found, None, name, environ)
                 provider = load(profile.provider)
-                profiles.redacted(profile, provider.settings, environ)
-                made = profiles.settings(profile, provider.settings, environ, warn=lambda _text: None)
+                redacted(profile, provider.settings, environ)
+                made = read_settings(profile, provider.settings, environ, warn=lambda _text: None)
                 assert provider.allows_url(made, "https://another.example/") is False
 
 
@@ -95,11 +98,11 @@ def test_a_profile_that_is_added_and_removed_leaves_the_file_as_it_was(content: 
         path = Path(folder) / "config.toml"
         path.write_bytes(content)
         try:
-            profiles.add(path, name, "webex", {"access_token": secret})
+            add_profile(path, name, "webex", {"access_token": secret})
         except CdrctlError:
             assert path.read_bytes() == content
             return
-        found, _ = profiles.read_profiles(path, {})
+        found, _ = read_profiles(path, {})
         assert name in found
-        profiles.remove(path, name)
-        assert name not in profiles.read_profiles(path, {})[0]
+        remove_profile(path, name)
+        assert name not in read_profiles(path, {})[0]

@@ -18,11 +18,11 @@ import httpx
 import pytest
 from hypothesis import example, given, settings as examples, strategies as st
 
-from cdrctl import profiles
 from cdrctl.fetchers import load
 from cdrctl.http import Clock, RateLimit, RetryPolicy
 from cdrctl.http.pace import EVERY, WAITING, RateLimiter
-from cdrctl.profiles import PaceFile, pace_file
+from cdrctl.profiles import pace as shared
+from cdrctl.profiles.pace import PaceFile, pace_file
 from tests.http.wires import NOON, Hands, answering, client
 
 ROOT = Path(__file__).parents[2]
@@ -206,7 +206,7 @@ def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
 
 
 def test_nobody_waits_with_the_lock_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     transport, asked = answering(httpx.Response(200, json={}))
     at, waits, others = shelf(tmp_path), [], Host(tmp_path)
 
@@ -403,7 +403,7 @@ def test_a_folder_in_place_of_the_file(host: Host) -> None:
 
 
 def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     run = host.run()
     with shelf(host.folder).locked():
         assert [run.reserve("window").wait for _ in range(2)] == [0, 60]
@@ -417,7 +417,7 @@ def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkey
 
 @pytest.mark.process
 def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     at = shelf(host.folder)
     at.path.parent.mkdir()
     code = (
@@ -463,7 +463,7 @@ def test_only_what_was_not_sent_is_given_back(host: Host) -> None:
 
 
 def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "PACE_LOCK_SECONDS", 0)
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     run, other = host.run(), host.run()
     first = run.reserve("window")
     assert run.take(first)

@@ -17,7 +17,7 @@ import pytest
 
 from cdrctl.errors import ConfigurationError, SignInError
 from cdrctl.http import Answer, Client, Request, Token, said
-from cdrctl.profiles import TokenFile, token_file
+from cdrctl.profiles.tokens import TokenFile, token_file
 from tests.http.wires import NOON, Hands, client
 
 

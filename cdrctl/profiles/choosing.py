@@ -1,0 +1,102 @@
+"""Which profile a command uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cdrctl.errors import ConfigurationError
+from cdrctl.profiles.atomic import one_line
+from cdrctl.profiles.file import SANDBOX, Profile, environment_name, near_hint
+from cdrctl.tags import split_tags
+
+LISTED = 20
+
+
+# Choosing
+
+
+def choose_profile(
+    profiles: Mapping[str, Profile], provider: str | None, name: str | None, environ: Mapping[str, str]
+) -> Profile:
+    """Return the profile to use: the one named, else CDRCTL_PROFILE, else the only one of the provider.
+
+    Without a provider it is the only one at all. A profile named `sandbox` is only had by its name.
+
+    Raises:
+        ConfigurationError: There is none, there are several, it is of another provider, or it has a fault.
+    """
+    said_by = ""  # a word of the command
+    if name is None:
+        name, said_by = environ.get("CDRCTL_PROFILE") or None, " (CDRCTL_PROFILE)"
+    if name is None:
+        return usable_profile(_only(profiles, provider))
+    if name not in profiles:
+        there = listed_names(profiles)
+        raise ConfigurationError(
+            f"there is no profile {one_line(name)}{said_by}",
+            hint=near_hint(name, [*profiles, SANDBOX])
+            + (f"the profiles are: {there}" if profiles else _to_begin(provider)),
+        )
+    profile = usable_profile(profiles[name])
+    if provider is not None and profile.provider != provider:
+        others = [each.name for each in profiles.values() if each.provider == provider]
+        instead = f"-p with one of: {listed_names(others)}" if others else _to_begin(provider)
+        raise ConfigurationError(
+            f"profile {name}{said_by} is of {profile.provider}, not of {provider}",
+            hint=f"`cdrctl {profile.provider} …` for this profile; for {provider} {instead}",
+        )
+    return profile
+
+
+def usable_profile(profile: Profile) -> Profile:
+    """Return the profile.
+
+    Raises:
+        ConfigurationError: The file has a fault in it.
+    """
+    if profile.fault is not None:
+        raise ConfigurationError(profile.fault, hint=profile.hint)
+    return profile
+
+
+def _only(profiles: Mapping[str, Profile], provider: str | None) -> Profile:
+    """Return the only profile of a provider, or of all when that is None."""
+    found = [
+        each
+        for each in profiles.values()
+        if each.name != SANDBOX and (each.provider == provider or (provider is None and each.provider))
+    ]
+    of = f" of {provider}" if provider else ""
+    if not found:
+        broken = [each.fault for each in profiles.values() if each.fault and not each.provider]
+        known = f"; {broken[0]}" if broken else ""
+        raise ConfigurationError(f"there is no profile{of}{known}", hint=_to_begin(provider))
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"there are {len(found)} profiles{of}: {listed_names(each.name for each in found)}",
+            hint="choose one with -p NAME or CDRCTL_PROFILE",
+        )
+    return found[0]
+
+
+def _to_begin(provider: str | None) -> str:
+    return (
+        f"`cdrctl profile add NAME --provider {provider or 'PROVIDER'}`, or `-p {SANDBOX}` to try it without an account"
+    )
+
+
+# Settings
+
+
+def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the tags of a profile, of the environment where its variable is set, else of the file."""
+    given = environ.get(environment_name(profile.name, "tags")) or profile.raw.get("tags")
+    found = split_tags(given)
+    return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
+
+
+def listed_names(names: Iterable[str]) -> str:
+    """Return the first of several names as text, and how many there are beside them."""
+    all_names = [one_line(name) for name in names]
+    more = f" and {len(all_names) - LISTED} more" if len(all_names) > LISTED else ""
+    return ", ".join(all_names[:LISTED]) + more

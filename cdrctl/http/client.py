@@ -141,10 +141,10 @@ class Client:
     Args:
         title: The provider as said in messages.
         base_url: Where the API is.
-        manners: The provider's budgets and patience.
+        retry_policy: The provider's budgets and patience.
         sign_in: Yields the requests of a sign-in, is sent their answers, returns the token.
-        explain: From an answer to the error it means, or None.
-        trusts: Whether a URL may be sent the credential.
+        error_for: From an answer to the error it means, or None.
+        allows_url: Whether a URL may be sent the credential.
         sign: From a request and a token to the request that carries it; in its headers when left out.
         ended: Whether an answer says that the token has ended; the status 401 when left out.
         requests_per_minute: The profile's own pace; 0 for none.
@@ -153,7 +153,7 @@ class Client:
         largest: Bytes that one answer may have, decompressed.
         ca_file: The authority to trust, or None for the usual ones.
         shelf: Where renewed tokens are kept, or None.
-        pace_shelf: Where the pace is shared with others who use the same credential, or None.
+        rate_store: Where the pace is shared with others who use the same credential, or None.
         clock: Time and waiting.
         tell: Told what a user may want to know meanwhile.
         conceal: Told every secret that a sign-in gives, so that none is ever printed.
@@ -167,8 +167,8 @@ class Client:
         base_url: str,
         retry_policy: RetryPolicy,
         sign_in: SignIn,
-        explain: Callable[[Answer], CdrctlError | None],
-        trusts: Callable[[str], bool],
+        error_for: Callable[[Answer], CdrctlError | None],
+        allows_url: Callable[[str], bool],
         sign: Sign = sign_headers,
         ended: Callable[[Answer], bool] = unauthorized,
         requests_per_minute: float | None = None,
@@ -191,8 +191,8 @@ class Client:
         self.log = log
         self._manners = retry_policy
         self._sign_in = sign_in
-        self._explain = explain
-        self._trusts = trusts
+        self._error_for = error_for
+        self._allows_url = allows_url
         self._sign = sign
         self._ended = ended
         self._shelf = shelf
@@ -284,7 +284,7 @@ class Client:
         while ask.signed and not ours and self._ended(answer):
             token, ours = self._instead(token, answer)
             answer = self._politely(self._signed(ask, token), tries, patience)
-        error = self._explain(answer)
+        error = self._error_for(answer)
         if error is not None:
             raise error
         return answer
@@ -300,7 +300,7 @@ class Client:
         self._check_address(ask.url)
         self._count(ask.kind)
         try:
-            yield from pieces(self._pool, ask, self._explain)
+            yield from pieces(self._pool, ask, self._error_for)
         except BrokenExchangeError as broken:
             raise self._not_reached(broken) from None
 
@@ -322,7 +322,7 @@ class Client:
 
     def _may_go_to(self, url: str) -> bool:
         try:
-            return unambiguous(url) and self._trusts(url)
+            return unambiguous(url) and self._allows_url(url)
         except ValueError:  # urlsplit's word for what is no URL
             return False
 

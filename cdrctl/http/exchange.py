@@ -102,20 +102,22 @@ def _exchanged(
     return _answer(response.status_code, headers, ask, body, read)
 
 
-def pieces(connections: Connections, ask: Request, explain: Callable[[Answer], CdrctlError | None]) -> Iterator[bytes]:
+def pieces(
+    connections: Connections, ask: Request, error_for: Callable[[Answer], CdrctlError | None]
+) -> Iterator[bytes]:
     """Yield the body of a good answer as it comes, decompressed.
 
     Raises:
         BrokenExchangeError: The network failed, or the body broke off.
         ConfigurationError: The certificate, the address or a setting is wrong.
-        CdrctlError: What `explain` makes of an answer that is not good.
+        CdrctlError: What `error_for` makes of an answer that is not good.
     """
     with _sent(connections, ask) as response:
         headers = headers_of(response)
         body = body_of(response, headers, host_of(ask.url))
         if not 200 <= response.status_code < 300:
             words = bytearray(b"".join(islice(body, 4)))
-            raise explain(_answer(response.status_code, headers, ask, words)) or ProviderError(
+            raise error_for(_answer(response.status_code, headers, ask, words)) or ProviderError(
                 f"HTTP {response.status_code}"
             )
         yield from body

@@ -60,7 +60,7 @@ def test_a_foreign_download_is_refused_before_anything_is_sent() -> None:
 def test_what_only_looks_like_a_trusted_region_is_refused() -> None:
     """A provider may trust a whole domain; what parsers disagree about never gets as far as that."""
     transport, asked = answering(GOOD)
-    acme = client(transport=transport, trusts=lambda url: (urlsplit(url).hostname or "").endswith(".acme.example"))
+    acme = client(transport=transport, allows_url=lambda url: (urlsplit(url).hostname or "").endswith(".acme.example"))
     assert acme.get("https://eu.acme.example/x").good
     odd = (
         "https://[::1",

@@ -332,13 +332,10 @@ class _Readers:
             if kind == "boolean":
                 return _TRUTH[text.lower()]
             if kind == "time":
-                return windows.instant(text, zone=self.zone, now=self.now, edge="since")
+                return windows.instant(text, zone=self.zone, now=self.now, option=f"--where: {field} is a time, and")
         except (InvalidOperation, ValueError, KeyError):
             wanted = {"boolean": "true or false", "seconds": "a length such as 90, 2m or 1:30"}.get(kind, "a number")
             raise UsageError(f"--where: {field} is {wanted}, and not {text!r}", hint=EXAMPLE) from None
-        except UsageError as error:
-            why = error.message.removeprefix("--since ")
-            raise UsageError(f"--where: {field} is a time, and {why}", hint=error.hint) from None
         return text
 
     def came(self, kind: str, value: Value) -> Any:

@@ -31,18 +31,35 @@ class CdrctlError(Exception):
         said: The provider's own words, untranslated, or None.
         hint: The next step to take, or None.
         status: The HTTP status behind it, or None.
+        code: A word by which the program tells this error from others of its class, such as `web_page`.
     """
 
     exit_code = 1
 
     def __init__(
-        self, message: str, *, said: str | None = None, hint: str | None = None, status: int | None = None
+        self,
+        message: str,
+        *,
+        said: str | None = None,
+        hint: str | None = None,
+        status: int | None = None,
+        code: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.said = said
         self.hint = hint
         self.status = status
+        self.code = code
+
+    def name_profile(self, name: str) -> None:
+        """Put the name of a profile where the next step says NAME."""
+        self.hint = self.hint and for_profile(self.hint, name)
+
+
+def for_profile(hint: str, name: str) -> str:
+    """Return a next step with the name of a profile in place of NAME."""
+    return re.sub(r"\bNAME\b", lambda _: name, hint)
 
 
 class UsageError(CdrctlError):
@@ -113,6 +130,33 @@ class LockedError(CdrctlError):
     """Another run holds the lock."""
 
     exit_code = 11
+
+
+class Message(str):
+    """A message of two parts and a code, so that no part of the program takes its text to pieces.
+
+    Args:
+        what: What happened.
+        then: What follows from it, or what to do about it.
+        between: What stands between the two.
+        code: A word by which the program tells this message from others, such as `clock`.
+    """
+
+    __slots__ = ("code", "then", "what")
+    what: str
+    then: str
+    code: str
+
+    def __new__(cls, what: str, then: str = "", *, between: str = "; ", code: str = "") -> Message:  # noqa: PYI034
+        """Return the message, which is the text of both parts."""
+        self = super().__new__(cls, f"{what}{between}{then}" if then else what)
+        self.what, self.then, self.code = what, then, code
+        return self
+
+
+def code_of(text: str) -> str:
+    """Return the code of a message; empty for plain text."""
+    return text.code if isinstance(text, Message) else ""
 
 
 LIKE = 0.1

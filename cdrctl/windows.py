@@ -100,7 +100,7 @@ def duration(text: str) -> timedelta:
     )
 
 
-def instant(text: str, *, zone: tzinfo, now: datetime, edge: Edge) -> datetime:
+def instant(text: str, *, zone: tzinfo, now: datetime, option: str = "--since") -> datetime:
     """Return the UTC instant that a person means by `text`, read in `zone` where it has no offset.
 
     A day, week, month or year means its first instant there, for either edge: `--until 2026-11-19` ends where that
@@ -111,37 +111,37 @@ def instant(text: str, *, zone: tzinfo, now: datetime, edge: Edge) -> datetime:
         text: What was written: see the hint of any refusal for the forms.
         zone: The zone of times without an offset and of words such as `today`.
         now: The present instant, aware.
-        edge: The option it came from, for the refusal.
+        option: What it is the value of, for the refusal.
 
     Raises:
         UsageError: The text has no meaning, has several, or names a local time that never was or was twice.
     """
     now = _utc(now)
     if len(text) > LONGEST_TEXT or not (text.isascii() and text.isprintable()):
-        raise _refusal(edge, text, "is not a time")
+        raise _refusal(option, text, "is not a time")
     text = text.strip()
     if TOO_FINE.search(text):
-        raise _refusal(edge, text, "is finer than a microsecond", "write at most six digits after the second")
+        raise _refusal(option, text, "is finer than a microsecond", "write at most six digits after the second")
     word = text.lower()
     if word == "now":
         return now
     if length := LENGTH.fullmatch(text):
-        return _ago(length, now, zone, edge)
+        return _ago(length, now, zone, option)
     try:
         day = _named_day(word, now.astimezone(zone)) or _written_day(text)
         if day:
-            _check_year(day, text, edge)
+            _check_year(day, text, option)
             return _day_start(day, zone)
         moment = _written_time(text)
     except ValueError as error:
-        raise _refusal(edge, text, f"is not a time that exists: {error}") from None
+        raise _refusal(option, text, f"is not a time that exists: {error}") from None
     if moment is None:
-        moment, whole_day = _read_freely(text, now, edge)
+        moment, whole_day = _read_freely(text, now, option)
         if whole_day:
-            _check_year(moment, text, edge)
+            _check_year(moment, text, option)
             return _day_start(moment, zone)
-    _check_year(moment, text, edge)
-    return moment.astimezone(UTC) if moment.tzinfo else _only_instant(moment, zone, text, edge)
+    _check_year(moment, text, option)
+    return moment.astimezone(UTC) if moment.tzinfo else _only_instant(moment, zone, text, option)
 
 
 def window(since: str | None, until: str | None, *, zone: tzinfo, now: datetime) -> Window:
@@ -151,8 +151,8 @@ def window(since: str | None, until: str | None, *, zone: tzinfo, now: datetime)
         UsageError: An edge cannot be read, or the window is empty or reversed.
     """
     now = _utc(now)
-    start = now - DEFAULT_LENGTH if since is None else instant(since, zone=zone, now=now, edge="since")
-    end = now if until is None else instant(until, zone=zone, now=now, edge="until")
+    start = now - DEFAULT_LENGTH if since is None else instant(since, zone=zone, now=now)
+    end = now if until is None else instant(until, zone=zone, now=now, option="--until")
     if start < end:
         return Window(start, end)
     hint = "give a --since before it: without one it is 24 hours ago" if since is None else None
@@ -259,19 +259,19 @@ def _utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-def _ago(length: re.Match[str], now: datetime, zone: tzinfo, edge: Edge) -> datetime:
+def _ago(length: re.Match[str], now: datetime, zone: tzinfo, option: str) -> datetime:
     """Return the instant that is a length such as `24h` or `3mo` before `now`; months count in `zone`."""
     text, unit = length[0], length[2]
     if unit == "M":
-        raise _refusal(edge, text, "can mean minutes or months", f"write {length[1]}m or {length[1]}mo")
+        raise _refusal(option, text, "can mean minutes or months", f"write {length[1]}m or {length[1]}mo")
     months = MONTHS.get(unit.lower())
     if months is not None and not length[1].isdecimal():
-        raise _refusal(edge, text, "is not a whole number of months or years", "write days instead, as in 45d")
+        raise _refusal(option, text, "is not a whole number of months or years", "write days instead, as in 45d")
     try:
         moment = now - duration(text) if months is None else _months_before(now, months * int(length[1]), zone)
     except (OverflowError, ValueError, UsageError):
-        raise _refusal(edge, text, "is too long ago") from None
-    _check_year(moment, text, edge)
+        raise _refusal(option, text, "is too long ago") from None
+    _check_year(moment, text, option)
     return moment
 
 
@@ -330,31 +330,31 @@ def _written_time(text: str) -> datetime | None:
     return datetime.fromisoformat(f"{day}T{time}{offset}")
 
 
-def _read_freely(text: str, now: datetime, edge: Edge) -> tuple[datetime, bool]:
+def _read_freely(text: str, now: datetime, option: str) -> tuple[datetime, bool]:
     """Return what dateutil reads where it need not guess, and whether that is a day without a time."""
-    pairs, short_year = _guesses(text, now, edge)
+    pairs, short_year = _guesses(text, now, option)
     readings = {}
     whole_day = False
     for reading, other in pairs:
         if (reading and reading.date()) != (other and other.date()):
-            raise _refusal(edge, text, "does not say which day", "write it whole: 2026-11-19 or 2026-11-19T14:00")
+            raise _refusal(option, text, "does not say which day", "write it whole: 2026-11-19 or 2026-11-19T14:00")
         if reading and other:
             whole_day = reading.hour != other.hour
             readings[reading.date().isoformat() if whole_day else reading.isoformat()] = reading
     if not readings:
-        raise _refusal(edge, text, "cannot be read as a time")
+        raise _refusal(option, text, "cannot be read as a time")
     if len(readings) > 1 or short_year:
-        raise _refusal(edge, text, "can be read in more than one way", f"write {_either([*readings])}")
+        raise _refusal(option, text, "can be read in more than one way", f"write {_either([*readings])}")
     [moment] = readings.values()
     if ZONE_AND_SIGN.search(text) or (OFFSET_AT_END.search(text) and not moment.tzinfo):
-        raise _refusal(edge, text, "has an offset that can be read in two ways", "write it as in 08:00+01:00")
+        raise _refusal(option, text, "has an offset that can be read in two ways", "write it as in 08:00+01:00")
     weekday = WEEKDAYS[moment.weekday()]
     if not all(weekday.startswith(named) for named in WEEKDAY.findall(text.lower())):
-        raise _refusal(edge, text, f"is a {weekday.title()}", "correct the day of the week, or leave it out")
+        raise _refusal(option, text, f"is a {weekday.title()}", "correct the day of the week, or leave it out")
     return moment, whole_day
 
 
-def _guesses(text: str, now: datetime, edge: Edge) -> tuple[list[tuple[datetime | None, datetime | None]], bool]:
+def _guesses(text: str, now: datetime, option: str) -> tuple[list[tuple[datetime | None, datetime | None]], bool]:
     """Return dateutil's readings, a pair for each order of day and month, and whether a century was missing.
 
     dateutil guesses the order, the century and, from a default, all that is not written. So it is asked with
@@ -377,7 +377,7 @@ def _guesses(text: str, now: datetime, edge: Edge) -> tuple[list[tuple[datetime 
         # Left alone, dateutil drops the names it does not know, and knows those of the machine it runs on.
         if name and name.upper() not in {"UTC", "GMT", "Z"}:
             why = f"has a zone, {name}, that is not the same everywhere"
-            raise _refusal(edge, text, why, "write an offset such as +01:00")
+            raise _refusal(option, text, why, "write an offset such as +01:00")
         return None if seconds is None else timezone(timedelta(seconds=seconds))
 
     def read(info: parserinfo, default: datetime) -> datetime | None:
@@ -408,7 +408,7 @@ def _day_start(midnight: datetime, zone: tzinfo) -> datetime:
     return other + timedelta(seconds=bisect_left(range(skipped), True, key=begun))
 
 
-def _only_instant(local: datetime, zone: tzinfo, text: str, edge: Edge) -> datetime:
+def _only_instant(local: datetime, zone: tzinfo, text: str, option: str) -> datetime:
     """Return the one UTC instant at which the clocks of `zone` show `local`, or refuse."""
     instants = sorted({local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
     if len(instants) == 1:
@@ -417,13 +417,13 @@ def _only_instant(local: datetime, zone: tzinfo, text: str, edge: Edge) -> datet
     twice = shown[0].replace(tzinfo=None) == local
     why = "comes twice, for the clocks go back" if twice else "never comes, for the clocks go forward"
     hint = f"write {_either([instant.isoformat() for instant in shown])}"
-    raise _refusal(edge, text, f"{why}, in {zone}", hint)
+    raise _refusal(option, text, f"{why}, in {zone}", hint)
 
 
-def _check_year(moment: datetime, text: str, edge: Edge) -> None:
+def _check_year(moment: datetime, text: str, option: str) -> None:
     """Refuse a year that is a typing error, before any arithmetic that it would overflow."""
     if moment.year not in YEARS:
-        raise _refusal(edge, text, f"is in the year {moment.year}", f"write a year from {YEARS[0]} to {YEARS[-1]}")
+        raise _refusal(option, text, f"is in the year {moment.year}", f"write a year from {YEARS[0]} to {YEARS[-1]}")
 
 
 def _either(words: list[str]) -> str:
@@ -431,6 +431,6 @@ def _either(words: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _refusal(edge: Edge, text: str, why: str, hint: str = FORMS) -> UsageError:
+def _refusal(option: str, text: str, why: str, hint: str = FORMS) -> UsageError:
     """Return the refusal of what was written, cut to a readable length."""
-    return UsageError(f"--{edge} {text[:LONGEST_TEXT]!r} {why}.", hint=hint)
+    return UsageError(f"{option} {text[:LONGEST_TEXT]!r} {why}.", hint=hint)

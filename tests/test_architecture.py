@@ -109,6 +109,30 @@ def test_only_the_command_line_prints(path: Path) -> None:
     assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
 
+TAKES_TEXT_TO_PIECES = {
+    *("startswith", "endswith", "removeprefix", "removesuffix", "partition", "rpartition", "split", "replace"),
+    *("find", "index", "search", "match", "fullmatch", "findall"),
+}
+READS_TYPERS_WORDS = {"cli/refusals.py"}
+"""typer's refusals have no codes."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_message_of_an_error_is_taken_to_pieces(path: Path) -> None:
+    """Errors and messages carry a code, or their parts: see `cdrctl.errors`."""
+    if path.relative_to(ROOT).as_posix() in READS_TYPERS_WORDS:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            looked_at = [node.func.value, *node.args] if node.func.attr in TAKES_TEXT_TO_PIECES else []
+        elif isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot):
+            looked_at = [node.left, *node.comparators]
+        else:
+            continue
+        words = {one.attr for one in looked_at if isinstance(one, ast.Attribute)}
+        assert not words & {"message", "said", "hint"}, f"{path}:{node.lineno}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nobody_imports_click_which_typer_no_longer_uses(path: Path) -> None:
     assert "click" not in {name.split(".")[0] for name in imported(path)}

@@ -26,7 +26,7 @@ def at(*parts: int) -> datetime:
 
 
 def read(text: str, name: str = "UTC", now: datetime = NOW) -> datetime:
-    return windows.instant(text, zone=zone(name), now=now, edge="since")
+    return windows.instant(text, zone=zone(name), now=now)
 
 
 def refused(text: str, name: str = "UTC", now: datetime = NOW) -> UsageError:
@@ -109,10 +109,10 @@ class TestReadingAnInstant:
         """A day, month or year is its first instant there, and a time is what clocks show there."""
         assert read(text, "Europe/Paris") == expected
 
-    @pytest.mark.parametrize("edge", ["since", "until"])
-    def test_a_day_is_its_start_for_both_edges(self, edge: windows.Edge) -> None:
+    @pytest.mark.parametrize("option", ["--since", "--until"])
+    def test_a_day_is_its_start_for_both_edges(self, option: str) -> None:
         """`--until 2026-11-19` ends where the day begins, so that days laid end to end tile."""
-        assert windows.instant("2026-11-19", zone=UTC, now=NOW, edge=edge) == at(2026, 11, 19)
+        assert windows.instant("2026-11-19", zone=UTC, now=NOW, option=option) == at(2026, 11, 19)
 
     @pytest.mark.parametrize(
         ("text", "expected"),

@@ -109,7 +109,7 @@ def test_an_instant_reads_back_as_written(moment: datetime, place: ZoneInfo) -> 
     """Written to the millisecond it reads back to it, whatever zone it was in and is read in."""
     text = rfc3339(moment.astimezone(place))
     assert len(text) == len("2026-11-19T08:00:00.123Z")
-    read = instant(text, zone=place, now=NOW, edge="since")
+    read = instant(text, zone=place, now=NOW)
     assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
 
 
@@ -127,8 +127,8 @@ def test_an_instant_reads_back_as_written(moment: datetime, place: ZoneInfo) -> 
 def test_local_days_tile(place: ZoneInfo, day: date) -> None:
     """A day starts at the first instant whose clock shows it or later, and ends where the next one starts."""
     texts = [str(day + timedelta(days=n)) for n in range(3)]
-    starts = [instant(text, zone=place, now=NOW, edge="since") for text in texts]
-    assert starts == [instant(text, zone=place, now=NOW, edge="until") for text in texts]
+    starts = [instant(text, zone=place, now=NOW) for text in texts]
+    assert starts == [instant(text, zone=place, now=NOW, option="--until") for text in texts]
     assert starts == sorted(starts)
     assert starts[0] < starts[2]
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  what a clock shows
@@ -142,7 +142,7 @@ def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, da
     text = f"{day}T{clock}"
     shown = datetime.fromisoformat(text)
     try:
-        read = instant(text, zone=place, now=NOW, edge="since")
+        read = instant(text, zone=place, now=NOW)
     except UsageError as error:
         assert any(why in error.message for why in ("comes twice", "never comes"))  # noqa: PT017
         return
@@ -159,7 +159,7 @@ def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, da
 def test_any_text_is_read_or_refused(place: ZoneInfo, text: str) -> None:
     """Whatever is written, the answer is an instant in UTC or a refusal that says what to do."""
     try:
-        read = instant(text, zone=place, now=NOW, edge="since")
+        read = instant(text, zone=place, now=NOW)
     except UsageError as error:
         assert error.hint  # noqa: PT017
         assert error.message.isprintable()  # noqa: PT017

@@ -131,7 +131,7 @@ def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first UTC instant of a calendar day of a zone, which the clocks' change may have moved."""
     from cdrctl.windows import instant
 
-    return instant(day.isoformat(), zone=zone, now=datetime(2000, 1, 1, tzinfo=UTC), edge="since")
+    return instant(day.isoformat(), zone=zone, now=datetime(2000, 1, 1, tzinfo=UTC))
 
 
 def whole_day(day: date, zone: tzinfo) -> Window:

@@ -226,7 +226,7 @@ def _run(
     zone = windows.zone(tz) if tz else None
     clock = the_clock(session)
     if since is not None:
-        windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now(), edge="since")
+        windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now())
     parts = selected_parts(session, selection)
     jobs = _jobs(parts, calls)
     session.reporter.data_elsewhere = True
@@ -239,7 +239,7 @@ def _run(
         archive = store.begun(folder, tz, form)
         begins = None
         if since is not None:
-            begins = windows.instant(since, zone=archive.zone, now=clock.now(), edge="since")
+            begins = windows.instant(since, zone=archive.zone, now=clock.now())
         with store.readable(folder):
             begins_anew = not store.is_there(folder / LEDGER) and not store.day_files(archive)
         book = Ledger(folder, new=begins_anew)
@@ -639,7 +639,7 @@ def plan(
             there = store.is_there(folder / "archive.toml")
     archive = store.opened(folder) if folder and there else store.Archive(folder or Path(), tz or "UTC", "jsonl")
     now = the_clock(opened).now()
-    begins = windows.instant(since, zone=archive.zone, now=now, edge="since") if since else None
+    begins = windows.instant(since, zone=archive.zone, now=now) if since else None
     parts = selected_parts(opened, Selection(profile or (), every, tag or (), excluded or (), "PROFILE"))
     for part in parts:
         if part.error is not None:

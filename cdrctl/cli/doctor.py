@@ -23,10 +23,13 @@ from cdrctl.errors import (
     AddressError,
     CdrctlError,
     ConfigurationError,
+    Message,
     RightsError,
     SignInError,
     TemporaryError,
     UsageError,
+    code_of,
+    for_profile,
 )
 
 if TYPE_CHECKING:
@@ -473,13 +476,13 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
         )
     except ConfigurationError as error:
         found = failed("secrets", error)
-        yield replace(found, next=found.next and found.next.replace("NAME", name))
+        yield replace(found, next=found.next and for_profile(found.next, name))
         yield _retention(provider, the_clock(opened).now())
         return
     opened.reporter.conceal([*secret_values(settings), *settings.disguised()])
     for warning in warned:
-        what, _, mend = warning.partition(": ")
-        yield Finding("secrets", "warn", what, mend or None)
+        parts = warning if isinstance(warning, Message) else Message(warning)
+        yield Finding("secrets", "warn", parts.what, parts.then or None)
     if not warned:
         yield Finding("secrets", "ok", _sources(profile, provider, environ))
     clock = the_clock(opened)
@@ -654,7 +657,7 @@ def _asked(provider: Provider, settings: Settings, client: Client) -> Iterator[F
             yield _clock(client.ahead)
         return
     asked = "1 request" if client.requests == 1 else f"{client.requests} requests"
-    notes = [(level, text) for level, text in told if level in {"note", "warning"} and "machine's clock" not in text]
+    notes = [(level, text) for level, text in told if level in {"note", "warning"} and code_of(text) != "clock"]
     result: Result = "warn" if any(level == "warning" for level, _ in notes) else "ok"
     yield Finding("answer", result, "; ".join([f"it answers ({asked})", *(text for _, text in notes)]))
     if client.ahead is not None:
@@ -684,7 +687,7 @@ def _signed_in(provider: Provider, found: str, error: CdrctlError | None) -> Ite
     if error is not None:
         yield failed("rights", error)
     else:
-        yield Finding("rights", "ok", f"it may read calls: {found.removeprefix('signed in; ')}")
+        yield Finding("rights", "ok", f"it may read calls: {found}")
 
 
 def _clock(ahead: timedelta) -> Finding:
@@ -707,7 +710,7 @@ def _pace(provider: Provider, settings: Settings, told: Sequence[tuple[str, str]
     """Return the limit that all runs on this machine keep together, and whether they do."""
     if settings.requests_per_minute == 0:
         return Finding("pace", "skipped", "requests_per_minute = 0: there is none")
-    alone = [text for _, text in told if text.startswith("the pace is kept without regard")]
+    alone = [text for _, text in told if code_of(text) == "alone"]
     if alone:
         return Finding("pace", "warn", alone[0], "make pace/ beside the configuration file writable")
     budgets = [
@@ -716,8 +719,8 @@ def _pace(provider: Provider, settings: Settings, told: Sequence[tuple[str, str]
     ]
     if settings.requests_per_minute:
         budgets.append(f"{settings.requests_per_minute:g} requests a minute, by this profile")
-    waits = [text for level, text in told if level == "wait"]
-    waited = f"; {waits[0].partition(':')[0]} for other runs' requests" if waits else ""
+    waits = [text.what for level, text in told if level == "wait" and isinstance(text, Message)]
+    waited = f"; {waits[0]} for other runs' requests" if waits else ""
     return Finding("pace", "ok", f"{', '.join(budgets) or 'as each answer says'}, shared by all runs here{waited}")
 
 

@@ -25,6 +25,7 @@ from cdrctl.errors import (
     ConfigurationError,
     DriftError,
     IncompleteError,
+    Message,
     NoRecordsError,
     OutputError,
     SignInError,
@@ -522,7 +523,7 @@ def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[
 
     def refuse(text: str) -> None:
         raise DriftError(
-            f"the records do not fit the columns known: {text.partition(';')[0]}",
+            f"the records do not fit the columns known: {text.what if isinstance(text, Message) else text}",
             hint=f"cdrctl fields {about} lists the columns; without --strict nothing is lost and this is a warning",
         )
 
@@ -785,8 +786,7 @@ def _signing_in(
     try:
         return (yield from sign_in(settings, ended, now))
     except SignInError as error:
-        if error.hint:
-            error.hint = error.hint.replace(" NAME", f" {name}")
+        error.name_profile(name)
         raise
 
 

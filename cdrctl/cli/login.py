@@ -106,7 +106,7 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
                 _keep(opened, shelf, given[-1])
             raise
         _keep(opened, shelf, given[-1])
-    return f"{profile.name} ({provider.title}): {opened.reporter.clean(found)}"
+    return f"{profile.name} ({provider.title}): signed in; {opened.reporter.clean(found)}"
 
 
 def _keep(opened: Session, shelf: Any, token: Token) -> None:

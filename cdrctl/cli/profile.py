@@ -159,7 +159,7 @@ def check(
         with connected(opened, described, name) as profile:
             assert profile.client is not None  # noqa: S101 - connected() has one
             found_out = described.check(profile.client, profile.settings)
-        put(opened, f"{profile.name} ({described.title}): {opened.reporter.clean(found_out)}")
+        put(opened, f"{profile.name} ({described.title}): signed in; {opened.reporter.clean(found_out)}")
 
 
 @commands.command(

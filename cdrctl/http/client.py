@@ -19,7 +19,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cdrctl.damage import plain
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    Message,
+    ProviderError,
+    RightsError,
+    SignInError,
+    TemporaryError,
+)
 from cdrctl.http.bodies import MEBIBYTE
 from cdrctl.http.connections import Connections
 from cdrctl.http.exchange import Read, beginning, exchange, pieces
@@ -476,7 +484,8 @@ class Client:
             if not self._closed:
                 if turn.wait >= 1:
                     ends = self._until(turn.wait)
-                    self.log("wait", f"waiting {turn.wait:.0f} s{ends}: that is as fast as {self.title} may be asked")
+                    why = f"that is as fast as {self.title} may be asked"
+                    self.log("wait", Message(f"waiting {turn.wait:.0f} s{ends}", why, between=": "))
                 if turn.wait > 0:
                     self.clock.sleep(turn.wait)
         except BaseException:
@@ -503,19 +512,16 @@ class Client:
         if answer.status == 204 and ask.no_content:
             return None
         if answer.body is None and not (ask.bodiless and not answer.text):
-            what = (
-                "null"
-                if answer.text == "null"
-                else (
-                    f"something that is not whole JSON, beginning {beginning(answer.text, 60)!r}"
-                    if answer.text
-                    else "an empty body"
-                )
-            )
+            begins = beginning(answer.text, 60)
+            if answer.text == "null":
+                what = "null"
+            else:
+                what = f"something that is not whole JSON, beginning {begins!r}" if answer.text else "an empty body"
             return TemporaryError(
                 f"{self.title} answered with {what}",
                 hint="if this happens every time, base_url is probably not the address of the API",
                 status=answer.status,
+                code="web_page" if begins.lstrip().startswith("<") else "not_json",
             )
         return ask.whole(answer.body) if ask.whole else None
 
@@ -534,11 +540,12 @@ class Client:
             self.ahead = max(sent - theirs, timedelta(0)) + min(self.clock.now() - theirs, timedelta(0))
         if abs(self.ahead) >= CLOCKS_MAY_DIFFER:
             side = "ahead of" if self.ahead > timedelta(0) else "behind"
-            self.log(
-                "warning",
+            what = (
                 f"this machine's clock is {span(abs(self.ahead))} {side} {self.title}'s, whose answer says "
-                f"{theirs.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}: now, today and 24h are counted from the wrong instant",
+                f"{theirs.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
             )
+            then = "now, today and 24h are counted from the wrong instant"
+            self.log("warning", Message(what, then, between=": ", code="clock"))
 
     def _asked(self, answer: Answer | None, error: CdrctlError) -> float | None:
         """Return the seconds for which the provider wants to be left alone, as far as it says so."""

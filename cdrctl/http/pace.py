@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, Protocol
 
-from cdrctl.errors import CdrctlError
+from cdrctl.errors import CdrctlError, Message
 
 
 def _utc_now() -> datetime:
@@ -173,7 +173,8 @@ class RateLimiter:
                     now, wait, at = self._share(kind, self._shelf)
                 except CdrctlError as error:
                     if not self._alone:
-                        self._tell(f"the pace is kept without regard to other runs: {error.message}")
+                        what = "the pace is kept without regard to other runs"
+                        self._tell(Message(what, error.message, between=": ", code="alone"))
                     self._alone = True
             self._note(self._own, kind, now + wait, now)
             turn = Turn(kind, wait / _SECOND, at)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cdrctl import PROVIDERS, private
-from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.errors import ConfigurationError, Message, UsageError
 from cdrctl.profiles.atomic import no_home, one_line, os_reason
 
 SANDBOX = "sandbox"
@@ -207,7 +207,7 @@ def open_to_others(path: Path, status: os.stat_result) -> list[str]:
     """Return a warning when others than its owner may read or write a file; Windows has no such modes."""
     if os.name == "nt" or not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o066:
         return []
-    return [f"{path} can be read or changed by others: chmod 600 {path}"]
+    return [Message(f"{path} can be read or changed by others", f"chmod 600 {path}", between=": ")]
 
 
 def parsed_toml(path: Path, text: str) -> dict[str, Any]:

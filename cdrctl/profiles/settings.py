@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 from cdrctl.commands import run_in_shell
-from cdrctl.errors import ConfigurationError
+from cdrctl.errors import ConfigurationError, Message
 from cdrctl.masking import MASK as HIDDEN, SHORTEST, masked
 from cdrctl.profiles.atomic import one_line
 from cdrctl.profiles.choosing import usable_profile
@@ -110,7 +110,8 @@ def read_settings(
                     conceal([value])
                 _refuse_odd(value, about)
                 if isinstance(value, str) and len(value) < SHORTEST:
-                    warn(f"{about} has fewer than {SHORTEST} characters: it cannot be hidden in messages")
+                    what = f"{about} has fewer than {SHORTEST} characters"
+                    warn(Message(what, "it cannot be hidden in messages", between=": "))
             values[name] = value
             break
     return validated(profile, model, values, places, secrets)

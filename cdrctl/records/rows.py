@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from cdrctl.errors import Message
 from cdrctl.records.batches import ABSENT, RecordBatch, RowBatch
 from cdrctl.records.columns import EXTRA, Column, Expected, Warn, is_text, misfit, reader_of, snake_case
 from cdrctl.records.events import Page, Record, Row, Value
@@ -129,7 +130,7 @@ def _unread(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[i
         column = columns[at]
         if at not in warned:
             warned.add(at)
-            warn(f"column {column.name}: {misfit(raw, column.kind)}; such values pass as they came")
+            warn(Message(f"column {column.name}: {misfit(raw, column.kind)}", "such values pass as they came"))
         if flat and isinstance(raw, list | dict) and column.kind != "list":
             return json.dumps(raw, ensure_ascii=False)
         return raw
@@ -163,7 +164,8 @@ def _unknown(free: Collection[str], warn: Warn, became: str) -> Callable[[_Plan]
             told = True
             shown = ", ".join(repr(name)[1:-1][:60] for name in names[:NAMED])
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            warn(f"fields came that this version does not know: {shown}{more}; {became}, and there may be others")
+            what = f"fields came that this version does not know: {shown}{more}"
+            warn(Message(what, f"{became}, and there may be others"))
 
     return look
 
@@ -182,7 +184,8 @@ def _absent(columns: Sequence[Column], always: Collection[str], warn: Warn) -> C
     def look(is_missing: Callable[[int], bool]) -> None:
         for at in [at for at in left if is_missing(at)]:
             left.remove(at)
-            warn(f"column {columns[at].name}: a record came without it, which has not been so; such records are kept")
+            what = f"column {columns[at].name}: a record came without it, which has not been so"
+            warn(Message(what, "such records are kept"))
 
     return look
 

@@ -319,14 +319,14 @@ def test_times_mean_what_is_said(written: str, meant: str, zone: str) -> None:
     now = datetime(2026, 11, 20, 20, tzinfo=UTC)
     assert now == NOW
     assert now.strftime("%A, %-d %B %Y, at %H:%M UTC") in str(TOPICS["times"].parts[0])
-    found = windows.instant(written, zone=windows.zone(zone), now=now, edge="since")
+    found = windows.instant(written, zone=windows.zone(zone), now=now)
     assert found == datetime.fromisoformat(meant)
 
 
 @pytest.mark.parametrize("written", [row[0] for row in TIMES_REFUSED])
 def test_times_that_are_said_to_be_refused_are(written: str) -> None:
     with pytest.raises(UsageError):
-        windows.instant(written, zone=UTC, now=NOW, edge="until")
+        windows.instant(written, zone=UTC, now=NOW, option="--until")
 
 
 def test_every_variable_that_is_read_is_said() -> None:

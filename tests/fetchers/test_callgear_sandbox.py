@@ -488,4 +488,4 @@ def test_a_long_window_is_had_in_months() -> None:
 
 def test_a_check_of_the_profile_finds_the_service() -> None:
     with world() as there:
-        assert PROVIDER.check(there.client, there.settings).startswith("signed in; times are of Europe/Berlin; ")
+        assert PROVIDER.check(there.client, there.settings).startswith("times are of Europe/Berlin; ")

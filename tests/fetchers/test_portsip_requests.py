@@ -847,10 +847,10 @@ def test_check() -> None:
         transport=httpx.MockTransport(server),
     )
     between = "between 2026-11-19T11:55:00.000Z and 2026-11-20T11:55:00.000Z"
-    assert PROVIDER.check(client, made) == f"signed in; 7 calls {between}"
-    assert PROVIDER.check(client, made) == "signed in; there are no calls"
-    assert PROVIDER.check(client, made) == "signed in; there are calls"
-    assert PROVIDER.check(client, made) == "signed in; there are calls"  # a total of 0 beside a call is wrong
+    assert PROVIDER.check(client, made) == f"7 calls {between}"
+    assert PROVIDER.check(client, made) == "there are no calls"
+    assert PROVIDER.check(client, made) == "there are calls"
+    assert PROVIDER.check(client, made) == "there are calls"  # a total of 0 beside a call is wrong
     with pytest.raises(SignInError):
         PROVIDER.check(client, made)
     assert len(server.asked) == 5

@@ -734,7 +734,7 @@ def test_the_profile_is_checked_with_one_request() -> None:
     voicenter = Voicenter(reply(record("a", s(1))))
     with closing(voicenter.client()) as client:
         said = PROVIDER.check(client, voicenter.settings)
-    assert said == "signed in; 1 record between 2026-11-20T10:50:00.000Z and 2026-11-20T11:50:00.000Z"
+    assert said == "1 record between 2026-11-20T10:50:00.000Z and 2026-11-20T11:50:00.000Z"
     assert voicenter.windows == [("20T10:49:59", "20T11:50:00")]
 
 

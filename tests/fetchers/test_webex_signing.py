@@ -368,17 +368,17 @@ def check(webex: Webex) -> str:
 
 def test_a_check_asks_for_half_an_hour_once_and_says_what_it_found() -> None:
     webex = Webex(answer(record("a", h(11, on=NOW)), link=link_to("2", 700)))
-    assert check(webex) == ("signed in; 700 records between 2026-11-20T11:24:00.000Z and 2026-11-20T11:54:00.000Z")
+    assert check(webex) == ("700 records between 2026-11-20T11:24:00.000Z and 2026-11-20T11:54:00.000Z")
     assert webex.params == [
         {"startTime": "2026-11-20T11:23:59.999Z", "endTime": "2026-11-20T11:54:00.001Z", "max": "500"}
     ]
 
 
 def test_a_check_counts_what_came_where_there_is_no_total() -> None:
-    assert check(Webex(answer(record("a", h(1))))).startswith("signed in; 1 record between")
-    assert check(Webex(answer(record("a", h(1)), record("b", h(1))))).startswith("signed in; 2 records")
-    assert check(Webex(nothing())).startswith("signed in; 0 records")
-    assert check(Webex(answer(body={}, link=link_to("2")))).startswith("signed in; 0 records")
+    assert check(Webex(answer(record("a", h(1))))).startswith("1 record between")
+    assert check(Webex(answer(record("a", h(1)), record("b", h(1))))).startswith("2 records")
+    assert check(Webex(nothing())).startswith("0 records")
+    assert check(Webex(answer(body={}, link=link_to("2")))).startswith("0 records")
 
 
 def test_a_check_of_an_organisation_elsewhere_names_its_region() -> None:

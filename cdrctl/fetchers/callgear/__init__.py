@@ -59,7 +59,7 @@ def check(client: Client, settings: CallGearSettings) -> str:
         found = "legs" if records else "no legs"
     else:
         found = "1 leg" if total == 1 else f"{total} legs"
-    return f"signed in; times are of {name}; {found} in the last 24 hours"
+    return f"times are of {name}; {found} in the last 24 hours"
 
 
 # What the rest of the program is told

@@ -38,7 +38,7 @@ def check(client: Client, settings: KazooSettings) -> str:
     rows = records_in(client.get(path, params, whole=error_unless_whole))
     found = "there are" if rows else "there are no"
     span = f"between {rfc3339_of(until - day)} and {rfc3339_of(until)}"
-    return f"signed in; {found} legs in account {settings.account_id} {span}"
+    return f"{found} legs in account {settings.account_id} {span}"
 
 
 # What the rest of the program is told

@@ -49,9 +49,9 @@ def check(client: Client, settings: PortsipSettings) -> str:
     records, total = listing.page(listing.where(window), 0, size=1)
     count = total.rows
     if count is None or (records and not count) or not check_order(records, window, client.clock.now()):
-        return f"signed in; there are {'calls' if records else 'no calls'}"
+        return f"there are {'calls' if records else 'no calls'}"
     between = f"between {rfc3339(window.since)} and {rfc3339(window.until)}"
-    return f"signed in; {'1 call' if count == 1 else f'{count} calls'} {between}"
+    return f"{'1 call' if count == 1 else f'{count} calls'} {between}"
 
 
 _SHOWN = (

@@ -133,10 +133,7 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
     """Return the instant that a user means, where it means the same in any zone."""
     flag = f"--{name.replace('_', '-')}"
     zones = (UTC, timezone(timedelta(hours=1)))
-    try:
-        readings = {instant(text, zone=zone, now=now, edge="since") for zone in zones}
-    except UsageError as error:
-        raise UsageError(error.message.replace("--since", flag), hint=error.hint) from None
+    readings = {instant(text, zone=zone, now=now, option=flag) for zone in zones}
     if len(readings) > 1:
         raise UsageError(
             f"{flag} {text!r} has no offset, and the PBX's zone is its own",

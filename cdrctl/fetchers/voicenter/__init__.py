@@ -44,7 +44,7 @@ def check(client: Client, settings: VoicenterSettings) -> str:
     if names:
         client.log("warning", new_fields_warning(TITLE, "cdrs", names))
     records = f"more than {MOST_RECORDS} records" if reply.full else number_of_records(len(reply.records))
-    return f"signed in; {records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
+    return f"{records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
 
 # What the rest of the program is told

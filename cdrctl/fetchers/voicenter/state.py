@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -284,7 +283,7 @@ class Way:
                 wait = next(waits)
                 self.client.wait_to_retry(patience, error, max(WAITS[0], min(wait, patience.left)))
             except TemporaryError as error:
-                if error.status is not None and _WEB_PAGE.search(error.message):
+                if error.code == "web_page":
                     raise ProviderError(
                         f"{TITLE} answered with a web page instead of JSON",
                         hint="check base_url: it usually ends in /hub/cdr/",
@@ -450,10 +449,6 @@ def _grouped(records: Sequence[Record], context: Mapping[str, str]) -> Iterator[
             (plain if digest == min(prints) else others).append((digest, record))
     yield Page([record for _, record in plain], context)
     yield from apart_of(others, context)
-
-
-_WEB_PAGE = re.compile(r"not whole JSON, beginning ['\"]\s*<")
-"""How the client says that a good answer was no JSON."""
 
 
 def apart_of(others: Iterable[tuple[str, Record]], context: Mapping[str, str] | None = None) -> Iterator[Page]:

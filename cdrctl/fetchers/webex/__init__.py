@@ -42,7 +42,7 @@ def check(client: Client, settings: WebexSettings) -> str:
     answer = next(pages_of(FEED, client, Way(settings, SMALLEST_PAGE), asked, ""))
     link = next_link(answer)
     count = max(total_in(link), len(records_in(answer, more=link is not None)))
-    return f"signed in; {number_of_records(count)} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
+    return f"{number_of_records(count)} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
 
 # What the rest of the program is told

@@ -1,8 +1,8 @@
 """The polite client: paced, patient, signed in, and careful whom it shows the credential.
 
-ask      per request:  is this address ours? sign in, renew once on 401, turn the answer into our errors
- └ politely  per attempt: wait for the budget, exchange, and on a passing fault wait and try again
-    └ exchange  once:        bytes out, bytes in
+ask                  per request:  is this address ours? sign in, renew once on 401, turn the answer into our errors
+ └ send_with_retry   per attempt:  wait for the rate limit, exchange, and on a passing fault wait and try again
+    └ exchange       once:         bytes out, bytes in
 """
 
 from __future__ import annotations
@@ -11,40 +11,30 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from cdrctl.damage import plain
-from cdrctl.errors import (
-    CdrctlError,
-    ConfigurationError,
-    Message,
-    ProviderError,
-    RightsError,
-    SignInError,
-    TemporaryError,
-)
+from cdrctl.errors import CdrctlError, Message, ProviderError, TemporaryError
+from cdrctl.http.answers import fault_of, may_pass, seconds_asked
 from cdrctl.http.bodies import MEBIBYTE
 from cdrctl.http.connections import Connections
-from cdrctl.http.exchange import Read, beginning, exchange, pieces
+from cdrctl.http.exchange import Read, exchange, pieces
 from cdrctl.http.failures import BrokenExchangeError
 from cdrctl.http.messages import Answer, Request
 from cdrctl.http.pace import Clock, RateLimit, RateLimiter, RateStore, RetryPolicy
 from cdrctl.http.proxies import TRIES as PROXY_TRIES, unreachable
-from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, retry_after, span
+from cdrctl.http.retry import MAX_WAIT, TRIES, Patience, exhausted, http_date, postponed, span
+from cdrctl.http.tokens import Credential, Sign, SignIn, Token, TokenStore, sign_headers, unauthorized
 from cdrctl.http.urls import host_of, unambiguous
-from cdrctl.records.readers import iso_instant
 
 if TYPE_CHECKING:
     import httpx
 
+
 LONG_WAIT = 30.0
 """Seconds of a wait whose end is said, too."""
-RENEW_BEFORE = timedelta(seconds=60)
 
 LARGEST = 256 * MEBIBYTE
 """Bytes that one answer may have when nothing is said: far above any real page, far below a machine's memory."""
@@ -54,83 +44,6 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 
 Level = Literal["debug", "progress", "wait", "note", "warning"]
 Log = Callable[[Level, str], None]
-SignIn = Callable[["Token | None", datetime], Generator[Request, Answer, "Token"]]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What a sign-in gives.
-
-    Args:
-        headers: The headers that carry it.
-        fields: The fields that carry it where the provider wants it in the body.
-        expires: When it ends, as a UTC instant, or None when that is not known.
-        refresh_token: What the next sign-in needs, where the provider hands out a new one each time.
-    """
-
-    headers: Mapping[str, str] = field(repr=False)
-    expires: datetime | None = None
-    refresh_token: str | None = field(default=None, repr=False)
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def ended(self, now: datetime) -> bool:
-        """Return whether it is over, or so nearly that the next answer may come too late."""
-        return self.expires is not None and now >= self.expires - RENEW_BEFORE
-
-    @property
-    def secrets(self) -> list[str]:
-        """The strings in it that nobody may see."""
-        values = [value.removeprefix("Bearer ") for value in self.headers.values()]
-        return [*values, *self.fields.values(), *([self.refresh_token] if self.refresh_token else [])]
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as plain values, to be kept."""
-        expires = self.expires.isoformat() if self.expires else None
-        return {"headers": dict(self.headers), "expires": expires, "refresh_token": self.refresh_token}
-
-    @classmethod
-    def from_plain(cls, kept: Mapping[str, Any]) -> Token:
-        """Return the token that was kept as plain values.
-
-        Raises:
-            ConfigurationError: They are not what `plain` gave.
-        """
-        try:
-            expires = iso_instant(kept["expires"]) if kept["expires"] is not None else None
-            headers = dict(kept["headers"])
-            "".join([*headers, *headers.values(), kept["refresh_token"] or ""])  # a TypeError where one is no text
-            return cls(headers, expires, kept["refresh_token"])
-        except (KeyError, ValueError, TypeError):
-            raise ConfigurationError(
-                "the token that an earlier run kept for this profile cannot be read",
-                hint="sign in anew and put the new credential into the profile",
-            ) from None
-
-
-Sign = Callable[[Request, Token], Request]
-
-
-def sign_headers(ask: Request, token: Token) -> Request:
-    """Return the request with the token in its headers."""
-    return replace(ask, headers={**ask.headers, **token.headers})
-
-
-def unauthorized(answer: Answer) -> bool:
-    """Return whether the status of an answer is 401 (RFC 9110, section 15.5.2)."""
-    return answer.status == 401
-
-
-class TokenStore(Protocol):
-    """Where tokens are kept between runs: whoever renews one holds the lock, and writes before anyone uses it."""
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Hold the lock."""
-
-    def load(self) -> dict[str, Any] | None:
-        """Return what is kept, or None."""
-
-    def save(self, token: dict[str, Any]) -> None:
-        """Keep it, durably."""
 
 
 class ClosedError(Exception):
@@ -197,14 +110,11 @@ class Client:
         self.kinds: Counter[str] = Counter()  # how many requests of each kind were sent
         self.clock = clock or Clock()
         self.log = log
-        self._manners = retry_policy
-        self._sign_in = sign_in
+        self._retry_policy = retry_policy
         self._error_for = error_for
         self._allows_url = allows_url
         self._sign = sign
         self._ended = ended
-        self._shelf = shelf
-        self._conceal = conceal
         self._jitter = jitter
         self._largest = largest
         self.read: Read | None = None  # what reads answers with records in them faster than others
@@ -216,10 +126,9 @@ class Client:
         self._pace = RateLimiter(
             retry_policy.budgets, requests_per_minute, self.clock, rate_store, lambda text: self.log("debug", text)
         )
-        self._token: Token | None = None
-        self._renew_at: datetime | None = None
-        self._refused: SignInError | None = None
-        self._signing = threading.Lock()  # one thread signs in, which may take long, and the others wait for its token
+        self._credential = Credential(
+            sign_in, lambda ask: self._send_with_retry(ask, None, self.patience()), self.clock, shelf, conceal
+        )
         self._counting = threading.Lock()
         self._closed = False
         self._pool = Connections(base_url=base_url, timeout=timeout, ca_file=ca_file, transport=transport)
@@ -285,13 +194,13 @@ class Client:
             CdrctlError: What the provider's answer means, or TemporaryError when no try was answered.
         """
         self._check_address(ask.url)
-        token = self._current()
+        token = self._credential.current()
         patience = patience or self.patience()
-        answer = self._politely(self._signed(ask, token), tries, patience)
+        answer = self._send_with_retry(self._signed(ask, token), tries, patience)
         ours = False
         while ask.signed and not ours and self._ended(answer):
-            token, ours = self._instead(token, answer)
-            answer = self._politely(self._signed(ask, token), tries, patience)
+            token, ours = self._credential.instead_of(token, answer)
+            answer = self._send_with_retry(self._signed(ask, token), tries, patience)
         error = self._error_for(answer)
         if error is not None:
             raise error
@@ -342,72 +251,6 @@ class Client:
         """Return when a wait ends, for those that are long enough to ask."""
         return f", until {self.clock.now() + timedelta(seconds=seconds):%H:%M:%S} UTC" if seconds >= LONG_WAIT else ""
 
-    def _current(self) -> Token:
-        """Return the token to use, which is a new one where there was none, or where it is about to end."""
-        with self._signing:
-            token = self._token
-            if token is None or (self._renew_at is not None and self.clock.now() >= self._renew_at):
-                token = self._use(self._renewed(token))
-            return token
-
-    def _instead(self, ended: Token, refusal: Answer) -> tuple[Token, bool]:
-        """Return another token than the one that was refused, and whether it is new.
-
-        The one that another thread has got meanwhile may have ended as well.
-        """
-        with self._signing:
-            if self._token is not None and self._token is not ended:
-                return self._token, False
-            return self._use(self._renewed(ended, refusal)), True
-
-    def _use(self, token: Token) -> Token:
-        """Return the token, which is used from now on and renewed shortly before its end.
-
-        One that is good for less than two minutes would else be renewed before every request, and one that ended
-        before it came, as by a wrong clock, is used until it is refused.
-        """
-        self._token, self._renew_at = token, None
-        if token.expires is not None:
-            life = token.expires - self.clock.now()
-            if life > timedelta(0):
-                self._renew_at = token.expires - min(RENEW_BEFORE, life / 2)
-        return token
-
-    def _renewed(self, ended: Token | None, refusal: Answer | None = None) -> Token:
-        """Return a token that is not the one that ended, kept on the shelf before anyone uses it."""
-        if self._shelf is None:
-            return self._signed_in(ended, refusal)
-        with self._shelf.locked():
-            kept = self._shelf.load()
-            token = Token.from_plain(kept) if kept else None
-            if token is not None:
-                self._conceal(token.secrets)
-            known = token is not None and ended is not None and token.headers == ended.headers
-            if token is not None and not known and not token.ended(self.clock.now()):
-                return token  # another run has renewed it meanwhile
-            token = self._signed_in(token or ended, refusal)
-            if token.refresh_token:
-                self._shelf.save(token.plain())
-            return token
-
-    def _signed_in(self, ended: Token | None, refusal: Answer | None) -> Token:
-        if self._refused is not None:  # what was wrong for one thread is wrong for all: no account is locked for that
-            raise self._refused
-        flow = self._sign_in(ended, self.clock.now())
-        try:
-            ask = next(flow)
-            while True:
-                ask = flow.send(self._politely(ask, None, self.patience()))
-        except StopIteration as done:
-            token: Token = done.value
-        except SignInError as error:
-            if error.said is None and refusal is not None:
-                error.said = said(refusal)
-            self._refused = error
-            raise
-        self._conceal(token.secrets)
-        return token
-
     def wait_to_retry(self, patience: Patience, error: CdrctlError, asked: float | None = None) -> None:
         """Wait until a request may be sent again, having said why.
 
@@ -428,7 +271,7 @@ class Client:
         patience.spent += wait
         self.clock.sleep(wait)
 
-    def _politely(self, ask: Request, tries: int | None, patience: Patience) -> Answer:
+    def _send_with_retry(self, ask: Request, tries: int | None, patience: Patience) -> Answer:
         """Return the first answer that is not a passing fault.
 
         Raises:
@@ -452,17 +295,17 @@ class Client:
                 self._answered = True
                 self.log("debug", f"{ask.method} {answer.url} -> {answer.status}")
                 self._compare_clocks(answer, sent)
-                fault = self._fault(ask, answer)
+                fault = fault_of(self.title, self._retry_policy, ask, answer)
                 if fault is None:
                     self._waited_in_vain = False
                     return answer
-                error, lasting = fault, not self._may_pass(answer, fault)
+                error, lasting = fault, not may_pass(self._retry_policy, answer, fault)
             if patience.tries > 1:
                 patience.spent += max(0.0, self.clock.monotonic() - began)
             few += lasting
             if attempt >= most or few >= TRIES:
                 break
-            self.wait_to_retry(patience, error, self._asked(answer, error))
+            self.wait_to_retry(patience, error, seconds_asked(self._retry_policy, answer, error, self.clock.now()))
         if patience.tries > 1 and isinstance(error, TemporaryError):
             error.message += f" ({patience.tries} tries)"
         raise error
@@ -495,36 +338,6 @@ class Client:
             self._pace.give_back(turn)
             raise ClosedError
 
-    def _fault(self, ask: Request, answer: Answer) -> CdrctlError | None:
-        """Return what is wrong with an answer that another try may mend, or None."""
-        if answer.status in self._manners.busy:
-            busy = answer.status in {423, 429}
-            return TemporaryError(
-                f"{self.title} is being asked too fast (HTTP {answer.status})"
-                if busy
-                else f"{self.title} failed (HTTP {answer.status})",
-                said=said(answer),
-                hint="nothing is lost: run it again later",
-                status=answer.status,
-            )
-        if not answer.good:
-            return None
-        if answer.status == 204 and ask.no_content:
-            return None
-        if answer.body is None and not (ask.bodiless and not answer.text):
-            begins = beginning(answer.text, 60)
-            if answer.text == "null":
-                what = "null"
-            else:
-                what = f"something that is not whole JSON, beginning {begins!r}" if answer.text else "an empty body"
-            return TemporaryError(
-                f"{self.title} answered with {what}",
-                hint="if this happens every time, base_url is probably not the address of the API",
-                status=answer.status,
-                code="web_page" if begins.lstrip().startswith("<") else "not_json",
-            )
-        return ask.whole(answer.body) if ask.whole else None
-
     def _compare_clocks(self, answer: Answer, sent: datetime) -> None:
         """Notice, once, that this machine's clock is not the provider's: windows up to now depend on it.
 
@@ -546,78 +359,3 @@ class Client:
             )
             then = "now, today and 24h are counted from the wrong instant"
             self.log("warning", Message(what, then, between=": ", code="clock"))
-
-    def _asked(self, answer: Answer | None, error: CdrctlError) -> float | None:
-        """Return the seconds for which the provider wants to be left alone, as far as it says so."""
-        if isinstance(error, TemporaryError) and error.wait is not None:
-            return error.wait
-        if answer is None:
-            return None
-        asked = retry_after(answer, self.clock.now())
-        return asked if asked is not None else self._manners.waits.get(answer.status)
-
-    def _may_pass(self, answer: Answer, fault: CdrctlError) -> bool:
-        """Return whether a fault is worth waiting for as long as is allowed.
-
-        A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
-        API's, is more often the answer to this request, or of another server: it is asked for a few times.
-        """
-        if isinstance(fault, TemporaryError) and fault.wait is not None:
-            return True
-        return not answer.good and answer.status not in self._manners.brief
-
-
-LONGEST_WORDS = 500
-
-
-def said(answer: Answer) -> str | None:
-    """Return the provider's own words in an answer, wherever providers put them, or None.
-
-    Webex: `message`, `errors[].description`, `trackingId`; OAuth: `error`, `error_description`; Kazoo: `message`,
-    `data.message`, `data.cause`; JSON-RPC: `error.message`; PortSIP: `errors[].message`; Voicenter:
-    `ERROR_DESCRIPTION`.
-    """
-    body = answer.body
-    found: list[Any] = []
-    tracking: Any = answer.headers.get("trackingid")
-    if isinstance(body, dict):
-        for name in ("message", "error_description", "error", "data", "ERROR_DESCRIPTION"):
-            value = body.get(name)
-            found += [value.get("message") or value.get("cause")] if isinstance(value, dict) else [value]
-        errors = body.get("errors")
-        for one in errors if isinstance(errors, list) else []:
-            found += [one.get("description"), one.get("message") or one.get("code")] if isinstance(one, dict) else [one]
-        tracking = tracking or body.get("trackingId")
-    else:
-        found += [body, None if answer.text.endswith("…") else beginning(answer.text, 200)]
-    words = [text for text in found if isinstance(text, str) and text and not text.isdigit()]
-    shown = plain(" ".join(dict.fromkeys(words)))
-    if len(shown) > LONGEST_WORDS:
-        shown = beginning(shown, LONGEST_WORDS - 1) + "…"
-    if isinstance(tracking, str) and tracking:
-        shown = f"{shown} (tracking id {plain(tracking[:LONGEST_WORDS])})".strip()
-    return shown or None
-
-
-def error_of(title: str, answer: Answer) -> CdrctlError | None:
-    """Return what a status means where the provider gives it no meaning of its own, or None for a 2xx."""
-    if answer.good:
-        return None
-    words, status = said(answer), answer.status
-    match status:
-        case 300 | 301 | 302 | 303 | 307 | 308:
-            host = host_of(answer.headers.get("location", "")) or "another page"
-            return ConfigurationError(
-                f"{title} redirects to {host}; that is not followed, because it would take the credential along",
-                hint="set base_url to where the API really is",
-                status=status,
-            )
-        case 401:
-            return SignInError(f"{title} does not accept the credential of this profile", said=words, status=status)
-        case 403:
-            return RightsError(f"{title} does not allow this profile to read that", said=words, status=status)
-        case 404:
-            return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
-        case _:
-            kind = TemporaryError if status >= 500 else ProviderError
-            return kind(f"{title} refused the request (HTTP {status})", said=words, status=status)

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, webex
 from cdrctl.fetchers.voicenter import zone
-from cdrctl.http.client import Token, error_of, said
+from cdrctl.http.answers import error_of, said
 from cdrctl.http.exchange import decode
 from cdrctl.http.messages import Answer
+from cdrctl.http.tokens import Token
 from cdrctl.records.events import Page
 from tests.fuzz.anything import (
     PROFILES,

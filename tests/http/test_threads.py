@@ -227,8 +227,8 @@ def test_a_token_of_another_thread_may_have_ended_as_well() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.headers["authorization"])
         if asked[-1] == "t1":
-            with acme._signing:  # what another thread does meanwhile
-                acme._use(Token({"Authorization": "theirs"}))
+            with acme._credential._lock:  # what another thread does meanwhile
+                acme._credential._use(Token({"Authorization": "theirs"}))
         return httpx.Response(200 if asked[-1] == "t2" and request.url.path == "/v1/x" else 401, json={})
 
     numbers = iter("123")

@@ -1,0 +1,121 @@
+"""What a provider says in an answer, and the error that its status means."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from cdrctl.damage import plain
+from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
+from cdrctl.http.exchange import beginning
+from cdrctl.http.messages import Answer, Request
+from cdrctl.http.pace import RetryPolicy
+from cdrctl.http.retry import retry_after
+from cdrctl.http.urls import host_of
+
+LONGEST_WORDS = 500
+
+
+def said(answer: Answer) -> str | None:
+    """Return the provider's own words in an answer, wherever providers put them, or None.
+
+    Webex: `message`, `errors[].description`, `trackingId`; OAuth: `error`, `error_description`; Kazoo: `message`,
+    `data.message`, `data.cause`; JSON-RPC: `error.message`; PortSIP: `errors[].message`; Voicenter:
+    `ERROR_DESCRIPTION`.
+    """
+    body = answer.body
+    found: list[Any] = []
+    tracking: Any = answer.headers.get("trackingid")
+    if isinstance(body, dict):
+        for name in ("message", "error_description", "error", "data", "ERROR_DESCRIPTION"):
+            value = body.get(name)
+            found += [value.get("message") or value.get("cause")] if isinstance(value, dict) else [value]
+        errors = body.get("errors")
+        for one in errors if isinstance(errors, list) else []:
+            found += [one.get("description"), one.get("message") or one.get("code")] if isinstance(one, dict) else [one]
+        tracking = tracking or body.get("trackingId")
+    else:
+        found += [body, None if answer.text.endswith("…") else beginning(answer.text, 200)]
+    words = [text for text in found if isinstance(text, str) and text and not text.isdigit()]
+    shown = plain(" ".join(dict.fromkeys(words)))
+    if len(shown) > LONGEST_WORDS:
+        shown = beginning(shown, LONGEST_WORDS - 1) + "…"
+    if isinstance(tracking, str) and tracking:
+        shown = f"{shown} (tracking id {plain(tracking[:LONGEST_WORDS])})".strip()
+    return shown or None
+
+
+def error_of(title: str, answer: Answer) -> CdrctlError | None:
+    """Return what a status means where the provider gives it no meaning of its own, or None for a 2xx."""
+    if answer.good:
+        return None
+    words, status = said(answer), answer.status
+    match status:
+        case 300 | 301 | 302 | 303 | 307 | 308:
+            host = host_of(answer.headers.get("location", "")) or "another page"
+            return ConfigurationError(
+                f"{title} redirects to {host}; that is not followed, because it would take the credential along",
+                hint="set base_url to where the API really is",
+                status=status,
+            )
+        case 401:
+            return SignInError(f"{title} does not accept the credential of this profile", said=words, status=status)
+        case 403:
+            return RightsError(f"{title} does not allow this profile to read that", said=words, status=status)
+        case 404:
+            return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
+        case _:
+            kind = TemporaryError if status >= 500 else ProviderError
+            return kind(f"{title} refused the request (HTTP {status})", said=words, status=status)
+
+
+def fault_of(title: str, policy: RetryPolicy, ask: Request, answer: Answer) -> CdrctlError | None:
+    """Return what is wrong with an answer that another try may mend, or None."""
+    if answer.status in policy.busy:
+        busy = answer.status in {423, 429}
+        return TemporaryError(
+            f"{title} is being asked too fast (HTTP {answer.status})"
+            if busy
+            else f"{title} failed (HTTP {answer.status})",
+            said=said(answer),
+            hint="nothing is lost: run it again later",
+            status=answer.status,
+        )
+    if not answer.good:
+        return None
+    if answer.status == 204 and ask.no_content:
+        return None
+    if answer.body is None and not (ask.bodiless and not answer.text):
+        begins = beginning(answer.text, 60)
+        if answer.text == "null":
+            what = "null"
+        else:
+            what = f"something that is not whole JSON, beginning {begins!r}" if answer.text else "an empty body"
+        return TemporaryError(
+            f"{title} answered with {what}",
+            hint="if this happens every time, base_url is probably not the address of the API",
+            status=answer.status,
+            code="web_page" if begins.lstrip().startswith("<") else "not_json",
+        )
+    return ask.whole(answer.body) if ask.whole else None
+
+
+def seconds_asked(policy: RetryPolicy, answer: Answer | None, error: CdrctlError, now: datetime) -> float | None:
+    """Return the seconds for which the provider wants to be left alone, as far as it says so."""
+    if isinstance(error, TemporaryError) and error.wait is not None:
+        return error.wait
+    if answer is None:
+        return None
+    asked = retry_after(answer, now)
+    return asked if asked is not None else policy.waits.get(answer.status)
+
+
+def may_pass(policy: RetryPolicy, answer: Answer, fault: CdrctlError) -> bool:
+    """Return whether a fault is worth waiting for as long as is allowed.
+
+    A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
+    API's, is more often the answer to this request, or of another server: it is asked for a few times.
+    """
+    if isinstance(fault, TemporaryError) and fault.wait is not None:
+        return True
+    return not answer.good and answer.status not in policy.brief

@@ -1,0 +1,191 @@
+"""Tokens: what a sign-in gives, how a request carries it, and where it is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from cdrctl.errors import ConfigurationError, SignInError
+from cdrctl.http.answers import said
+from cdrctl.http.messages import Answer, Request
+from cdrctl.http.pace import Clock
+from cdrctl.records.readers import iso_instant
+
+RENEW_BEFORE = timedelta(seconds=60)
+SignIn = Callable[["Token | None", datetime], Generator[Request, Answer, "Token"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a sign-in gives.
+
+    Args:
+        headers: The headers that carry it.
+        fields: The fields that carry it where the provider wants it in the body.
+        expires: When it ends, as a UTC instant, or None when that is not known.
+        refresh_token: What the next sign-in needs, where the provider hands out a new one each time.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    expires: datetime | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def ended(self, now: datetime) -> bool:
+        """Return whether it is over, or so nearly that the next answer may come too late."""
+        return self.expires is not None and now >= self.expires - RENEW_BEFORE
+
+    @property
+    def secrets(self) -> list[str]:
+        """The strings in it that nobody may see."""
+        values = [value.removeprefix("Bearer ") for value in self.headers.values()]
+        return [*values, *self.fields.values(), *([self.refresh_token] if self.refresh_token else [])]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values, to be kept."""
+        expires = self.expires.isoformat() if self.expires else None
+        return {"headers": dict(self.headers), "expires": expires, "refresh_token": self.refresh_token}
+
+    @classmethod
+    def from_plain(cls, kept: Mapping[str, Any]) -> Token:
+        """Return the token that was kept as plain values.
+
+        Raises:
+            ConfigurationError: They are not what `plain` gave.
+        """
+        try:
+            expires = iso_instant(kept["expires"]) if kept["expires"] is not None else None
+            headers = dict(kept["headers"])
+            "".join([*headers, *headers.values(), kept["refresh_token"] or ""])  # a TypeError where one is no text
+            return cls(headers, expires, kept["refresh_token"])
+        except (KeyError, ValueError, TypeError):
+            raise ConfigurationError(
+                "the token that an earlier run kept for this profile cannot be read",
+                hint="sign in anew and put the new credential into the profile",
+            ) from None
+
+
+Sign = Callable[[Request, Token], Request]
+
+
+def sign_headers(ask: Request, token: Token) -> Request:
+    """Return the request with the token in its headers."""
+    return replace(ask, headers={**ask.headers, **token.headers})
+
+
+def unauthorized(answer: Answer) -> bool:
+    """Return whether the status of an answer is 401 (RFC 9110, section 15.5.2)."""
+    return answer.status == 401
+
+
+class TokenStore(Protocol):
+    """Where tokens are kept between runs: whoever renews one holds the lock, and writes before anyone uses it."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lock."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return what is kept, or None."""
+
+    def save(self, token: dict[str, Any]) -> None:
+        """Keep it, durably."""
+
+
+class Credential:
+    """The token of one run: one thread signs in, and the others wait for its token.
+
+    Args:
+        sign_in: Yields the requests of a sign-in, receives their answers, returns the token.
+        send: From a request to its answer.
+        clock: The clock by which tokens end.
+        store: Where renewed tokens are kept between runs, or None.
+        conceal: Receives every secret of a token, so that none is ever printed.
+    """
+
+    def __init__(
+        self,
+        sign_in: SignIn,
+        send: Callable[[Request], Answer],
+        clock: Clock,
+        store: TokenStore | None,
+        conceal: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._sign_in = sign_in
+        self._send = send
+        self._clock = clock
+        self._store = store
+        self._conceal = conceal
+        self._token: Token | None = None
+        self._renew_at: datetime | None = None
+        self._refused: SignInError | None = None
+        self._lock = threading.Lock()
+
+    def current(self) -> Token:
+        """Return the token to use, which is a new one where there was none, or where it is about to end."""
+        with self._lock:
+            token = self._token
+            if token is None or (self._renew_at is not None and self._clock.now() >= self._renew_at):
+                token = self._use(self._renewed(token))
+            return token
+
+    def instead_of(self, ended: Token, refusal: Answer) -> tuple[Token, bool]:
+        """Return another token than the one that was refused, and whether it is new.
+
+        The one that another thread has got meanwhile may have ended as well.
+        """
+        with self._lock:
+            if self._token is not None and self._token is not ended:
+                return self._token, False
+            return self._use(self._renewed(ended, refusal)), True
+
+    def _use(self, token: Token) -> Token:
+        """Return the token, which is used from now on and renewed shortly before its end.
+
+        One that is good for less than two minutes would else be renewed before every request, and one that ended
+        before it came, as by a wrong clock, is used until it is refused.
+        """
+        self._token, self._renew_at = token, None
+        if token.expires is not None:
+            life = token.expires - self._clock.now()
+            if life > timedelta(0):
+                self._renew_at = token.expires - min(RENEW_BEFORE, life / 2)
+        return token
+
+    def _renewed(self, ended: Token | None, refusal: Answer | None = None) -> Token:
+        """Return a token that is not the one that ended, kept on the shelf before anyone uses it."""
+        if self._store is None:
+            return self._signed_in(ended, refusal)
+        with self._store.locked():
+            kept = self._store.load()
+            token = Token.from_plain(kept) if kept else None
+            if token is not None:
+                self._conceal(token.secrets)
+            known = token is not None and ended is not None and token.headers == ended.headers
+            if token is not None and not known and not token.ended(self._clock.now()):
+                return token  # another run has renewed it meanwhile
+            token = self._signed_in(token or ended, refusal)
+            if token.refresh_token:
+                self._store.save(token.plain())
+            return token
+
+    def _signed_in(self, ended: Token | None, refusal: Answer | None) -> Token:
+        if self._refused is not None:  # what was wrong for one thread is wrong for all: no account is locked for that
+            raise self._refused
+        flow = self._sign_in(ended, self._clock.now())
+        try:
+            ask = next(flow)
+            while True:
+                ask = flow.send(self._send(ask))
+        except StopIteration as done:
+            token: Token = done.value
+        except SignInError as error:
+            if error.said is None and refusal is not None:
+                error.said = said(refusal)
+            self._refused = error
+            raise
+        self._conceal(token.secrets)
+        return token

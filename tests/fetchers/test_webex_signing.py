@@ -383,7 +383,7 @@ def test_a_check_counts_what_came_where_there_is_no_total() -> None:
 
 def test_a_check_of_an_organisation_elsewhere_names_its_region() -> None:
     webex = Webex(exchange("wrong region, newer wording"), answer())
-    assert check(webex).startswith("signed in")
+    assert check(webex).startswith("0 records between ")
     assert "analytics-calling-eu" in webex.notes[-1]
 
 

@@ -257,15 +257,16 @@ class Reporter:
 
         Another thread waits while pages are written: neither may hide what the other says.
         """
-        if self.world.stderr is None or not self._may_overwrite():
+        if self.process.stderr is None or not self._may_overwrite():
             return
-        if level == "wait":
-            self._waiting = text
-        else:
-            self._far = text
-        waiting = self._waiting if ", until " in self._waiting or not self._far else ""
-        text = "; ".join(filter(None, (waiting, self._far)))
-        self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.process.width - 1)]}", progress=True)
+        with self._lock:
+            if level == "wait":
+                self._waiting = text
+            else:
+                self._far = text
+            waiting = self._waiting if ", until " in self._waiting or not self._far else ""
+            text = "; ".join(filter(None, (waiting, self._far)))
+            self._write(f"\r\x1b[2K{self.clean(text)[: max(1, self.process.width - 1)]}", progress=True)
 
     def _line(self, text: str) -> None:
         self._write(text + "\n", progress=False)

@@ -167,18 +167,18 @@ def test_a_wait_that_begins_while_a_page_is_counted_is_shown() -> None:
     """Nothing else may come for an hour. It takes a while to look for secrets, in which the other thread goes on."""
     for _ in range(20):
         stream = io.StringIO()
-        voice = Voice(world(stream, terminal=True), aside=True)
-        voice.conceal(f"not-a-secret-{number}" for number in range(50))
+        reporter = Reporter(world(stream, terminal=True), data_elsewhere=True)
+        reporter.conceal(f"not-a-secret-{number}" for number in range(50))
         begin = threading.Barrier(2)
 
-        def waits(voice: Voice = voice, begin: threading.Barrier = begin) -> None:
+        def waits(reporter: Reporter = reporter, begin: threading.Barrier = begin) -> None:
             begin.wait(LONG)
-            voice.tell("wait", "waiting 60 s, until 12:00:00 UTC: soon")
+            reporter.log("wait", "waiting 60 s, until 12:00:00 UTC: soon")
 
         thread = threading.Thread(target=waits, daemon=True)
         thread.start()
         begin.wait(LONG)
-        voice.tell("progress", "5 records")
+        reporter.log("progress", "5 records")
         thread.join(LONG)
         assert stream.getvalue().rpartition("\x1b[2K")[2] == "waiting 60 s, until 12:00:00 UTC: soon; 5 records"
 

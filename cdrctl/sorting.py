@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import IO, Any
 
-from cdrctl.conditions import reach
+from cdrctl.conditions.evaluation import reach
 from cdrctl.errors import OutputError, UsageError
 from cdrctl.records.columns import EXTRA, NUMBERS, Column
 from cdrctl.records.events import Record, Row, Value

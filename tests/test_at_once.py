@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl import export
-from cdrctl.export import PARTS_OF_A_JOB, Tally, at_once, new_once, parts, rows, said_once
+from cdrctl.export import parallel
+from cdrctl.export.parallel import PARTS_OF_A_JOB, at_once, new_once, parts, said_once
+from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import Call
 from cdrctl.records.events import Event, Gap, Note, Page
 from cdrctl.records.schemas import raw
@@ -211,7 +212,7 @@ def test_who_stops_early_closes_what_is_fetched_in_its_own_thread() -> None:
 
 
 def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(parallel, "PATIENCE_SECONDS", 0.0)
     asked, answered, closed = threading.Event(), threading.Event(), threading.Event()
 
     def pieces() -> Iterator[Event]:
@@ -234,7 +235,7 @@ def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyP
 
 
 def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(parallel, "PATIENCE_SECONDS", 0.0)
     asked, answered = threading.Event(), threading.Event()
     begun: list[str] = []
     threads: list[threading.Thread] = []
@@ -260,7 +261,7 @@ def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(parallel, "PATIENCE_SECONDS", 0.0)
     answered, closed = threading.Event(), threading.Event()
     asked: list[str] = []
     waits = threading.Semaphore(0)
@@ -272,7 +273,7 @@ def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) ->
                 waits.release()
             return super().get(block, timeout)
 
-    monkeypatch.setattr(export, "SimpleQueue", Noticed)
+    monkeypatch.setattr(parallel, "SimpleQueue", Noticed)
     assert main == threading.get_ident()
 
     def pieces() -> Iterator[Event]:
@@ -310,7 +311,7 @@ def test_a_signal_that_wakes_nobody_is_heard_soon(monkeypatch: pytest.MonkeyPatc
                 waits.append(timeout)
             return super().get(block, timeout)
 
-    monkeypatch.setattr(export, "SimpleQueue", Watched)
+    monkeypatch.setattr(parallel, "SimpleQueue", Watched)
     assert names(at_once([of(page("a"))])) == ["a"]
     assert waits
     assert all(wait is not None and wait <= 0.5 for wait in waits)

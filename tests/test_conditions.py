@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl import conditions
-from cdrctl.conditions import Comparison, Joined, Negated
+from cdrctl.conditions.evaluation import on_records, on_rows
+from cdrctl.conditions.language import Comparison, Joined, Negated, fields_in, read_condition
 from cdrctl.errors import UsageError
 from cdrctl.records.columns import Column
 from cdrctl.records.schemas import EXTRA_COLUMN
@@ -40,7 +40,7 @@ def holds(text: str, zone: str = "UTC", **values: Any) -> bool:
 
 def told(text: str, warned: list[str], zone: str = "UTC", **values: Any) -> bool:
     where = ZoneInfo(zone)
-    found = conditions.on_rows(conditions.read(text), COLUMNS, zone=where, now=NOW, warn=warned.append)
+    found = on_rows(read_condition(text), COLUMNS, zone=where, now=NOW, warn=warned.append)
     return found([*{**NULLS, **values}.values()])
 
 
@@ -108,11 +108,11 @@ def test_a_comparison_means_what_its_column_is(text: str, values: dict[str, Any]
 
 def test_and_binds_closer_than_or_and_not_closer_than_both() -> None:
     a, b, c = (Comparison(name, "true", ()) for name in "abc")
-    assert conditions.read("a or b and c") == Joined(every=False, parts=(a, Joined(every=True, parts=(b, c))))
-    assert conditions.read("(a or b) and c") == Joined(every=True, parts=(Joined(every=False, parts=(a, b)), c))
-    assert conditions.read("not a and NOT b") == Joined(every=True, parts=(Negated(a), Negated(b)))
-    assert conditions.read("not (a and b)") == Negated(Joined(every=True, parts=(a, b)))
-    assert [*conditions.fields_of(conditions.read("a or not (b and a) or c"))] == ["a", "b", "c"]
+    assert read_condition("a or b and c") == Joined(every=False, parts=(a, Joined(every=True, parts=(b, c))))
+    assert read_condition("(a or b) and c") == Joined(every=True, parts=(Joined(every=False, parts=(a, b)), c))
+    assert read_condition("not a and NOT b") == Joined(every=True, parts=(Negated(a), Negated(b)))
+    assert read_condition("not (a and b)") == Negated(Joined(every=True, parts=(a, b)))
+    assert [*fields_in(read_condition("a or not (b and a) or c"))] == ["a", "b", "c"]
 
 
 def test_a_time_without_an_offset_is_in_the_zone() -> None:
@@ -140,7 +140,7 @@ def test_no_comparison_with_null_holds(sign: str) -> None:
 )
 def test_a_value_that_is_none_of_its_kind_is_said_once_and_equals_nothing(text: str, values: dict[str, Any]) -> None:
     warned: list[str] = []
-    found = conditions.on_rows(conditions.read(text), COLUMNS, zone=UTC, now=NOW, warn=warned.append)
+    found = on_rows(read_condition(text), COLUMNS, zone=UTC, now=NOW, warn=warned.append)
     row = [*{**NULLS, **values}.values()]
     assert [found(row), found(row)] == [False, False]
     assert len(warned) == 1
@@ -213,7 +213,7 @@ def test_a_misspelt_field_gets_the_near_one() -> None:
 def test_raw_records_are_compared_by_what_came(text: str, *, truth: bool) -> None:
     record = {"Call type": "SIP", "Duration": 61, "Rate": 0.1, "inner": {"code": 16}, "Answered": "true"}
     record |= {"Flag": True, "tags": ["a", "b"]}
-    found = conditions.on_records(conditions.read(text), zone=UTC, now=NOW, warn=lambda _: None)
+    found = on_records(read_condition(text), zone=UTC, now=NOW, warn=lambda _: None)
     assert found(record) is truth
 
 
@@ -262,4 +262,4 @@ def test_conditions_hold_as_python_says(condition: tuple[str, Any], values: tupl
 @given(st.text(alphabet="ab= <>!~()`'\",\\.0and or not in is null", max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(UsageError):
-        assert [*conditions.fields_of(conditions.read(text))]
+        assert [*fields_in(read_condition(text))]

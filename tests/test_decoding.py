@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl import conditions, writers
+from cdrctl import writers
 from cdrctl.archive import fetched
 from cdrctl.cli.record_selection import Choice
+from cdrctl.conditions.language import read_condition
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
 from cdrctl.fetchers import Call, load
 from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
@@ -358,7 +359,7 @@ def test_what_is_nested_deeper_than_can_be_written_is_no_sheet(depth: int) -> No
 def test_raw_records_of_which_a_condition_holds_are_the_bytes_that_came() -> None:
     body = b'{"items": [{"Report ID" : "1", "Rate": 1.10}, {"Report ID":"2", "Rate": 2.50}, {"Report ID":"3"}]}'
     sheet = reader_of(WEBEX, raws=True)(bytearray(body), ("items",))["items"]
-    condition = Choice(None, conditions.read("Rate>1.2 or `Report ID`=1"), (), None)
+    condition = Choice(None, read_condition("Rate>1.2 or `Report ID`=1"), (), None)
     keep = condition.keep(raw(), zone=UTC, now=datetime(2026, 11, 20, tzinfo=UTC), warn=lambda _: None)
     assert keep is not None
     out = io.BytesIO()

@@ -13,18 +13,9 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from cdrctl import duplicates
-from cdrctl.export import (
-    LONG_CALL,
-    RECENT,
-    SAME_ID,
-    Tally,
-    by_their_clock,
-    providers_present,
-    reachable,
-    rows,
-    run_keys,
-    with_record_key,
-)
+from cdrctl.export.availability import LONG_CALL, RECENT, by_their_clock, providers_present, reachable
+from cdrctl.export.identity import run_keys, with_record_key
+from cdrctl.export.pipeline import SAME_ID, Tally, rows
 from cdrctl.fetchers import Call, load
 from cdrctl.records.batches import RecordBatch
 from cdrctl.records.decoding import BatchDecoder

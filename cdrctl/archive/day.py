@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cdrctl.archive.fetched import Fetched, Source, header_of
+from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading, added, done, overlap, whole_day, without
 from cdrctl.archive.ledger import Filed, Ledger
 from cdrctl.archive.lines import columns_of, fields_of, recast, united
 from cdrctl.archive.merge import Counts, Merged, likeness, merged
 from cdrctl.archive.recover import recovered
-from cdrctl.archive.store import UNKNOWN, UNPLACED, Archive, DayFile, Entry, is_there, load, save, told
+from cdrctl.archive.store import UNKNOWN, Archive, DayFile, is_there, load, save, told
 from cdrctl.archive.twins import told_apart
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call

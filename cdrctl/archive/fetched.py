@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from cdrctl.archive.index import UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
-from cdrctl.archive.store import UNPLACED, Archive, Entry, milliseconds
-from cdrctl.export import UP_TO_NOW, Log, Tally, latest_start, rows, stable_keys, starts_of
+from cdrctl.archive.store import Archive
+from cdrctl.export.availability import UP_TO_NOW, latest_start
+from cdrctl.export.identity import stable_keys
+from cdrctl.export.pipeline import Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, identities
 from cdrctl.records.batches import RowBatch
 from cdrctl.records.events import Page, Row

@@ -18,8 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.store import aware, is_there, reading_of
+from cdrctl.archive.store import is_there
 from cdrctl.errors import LockedError, OutputError
 from cdrctl.windows import rfc3339
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import fields_of
-from cdrctl.archive.store import FROM_LINE, UNPLACED, Entry, milliseconds
 from cdrctl.windows import Window
 
 Likeness = Callable[[bytes], tuple[Any, ...] | None]

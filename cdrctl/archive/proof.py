@@ -8,12 +8,13 @@ from pathlib import Path
 
 from cdrctl.archive.day import account_in
 from cdrctl.archive.fetched import Fetched, Source, fetched
+from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.lines import columns_of
 from cdrctl.archive.merge import likeness, merged
 from cdrctl.archive.owner import another, is_proven, owner_of, written_down
 from cdrctl.archive.recover import recovered
-from cdrctl.archive.store import Archive, Entry, load, milliseconds
+from cdrctl.archive.store import Archive, load
 from cdrctl.errors import IncompleteError
 from cdrctl.windows import Window
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, index_lengths, milliseconds
 from cdrctl.archive.lines import Fields, Split, columns_of, fields_of, split
-from cdrctl.archive.store import FROM_LINE, UNPLACED, Archive, DayFile, Entry, index_lengths, milliseconds
-from cdrctl.export import DIGEST_BYTES
+from cdrctl.archive.store import Archive, DayFile
+from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.windows import Window
 
 PIECE = 4096

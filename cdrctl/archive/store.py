@@ -15,45 +15,29 @@ import gzip
 import hashlib
 import json
 import os
-import struct
 import tempfile
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from cdrctl import windows
+from cdrctl.archive.index import ENTRY, Entry, index_path, plain_reading, read_index, readable
 from cdrctl.archive.intervals import Reading
 from cdrctl.errors import OutputError, UsageError
-from cdrctl.fetchers import CENTURY
-from cdrctl.windows import Window
 from cdrctl.writers.access import keep_access
 
 FORMATS = ("jsonl", "jsonl.gz", "csv", "csv.gz")
 UNKNOWN = "unknown"
 """In place of the day for records whose start cannot be read."""
-
-UNPLACED = -(2**63)
-"""In place of the start of such a record."""
-
-_ENTRY = struct.Struct("<qI15s")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEMPORARY = ".cdrctl-"
 
 ASIDE = ".aside"
 """What the name of a file ends with that was moved aside, perhaps followed by a number."""
-
-
-class Entry(NamedTuple):
-    """One record of the archive: the start of its call in Unix milliseconds, its identity's digest, its line."""
-
-    start: int
-    key: bytes
-    line: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +77,7 @@ class DayFile:
     gone: dict[bytes, datetime] = field(default_factory=dict)
 
 
-FROM_LINE = bytes(7)
-"""How a key begins that was made from a line, because the file's index was lost. No answer of a provider has such a
-key: the record gets the key of its identity when an answer has it again."""
-
-
-def milliseconds(instant: datetime) -> int:
-    """Return Unix milliseconds, the rest cut off."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
-
-
-def opened(folder: Path) -> Archive:
+def open_archive(folder: Path) -> Archive:
     """Return the archive that is in a folder.
 
     Raises:
@@ -147,7 +121,7 @@ def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
     with readable(folder):
         there = is_there(folder / "archive.toml")
     if there:
-        archive = opened(folder)
+        archive = open_archive(folder)
         for name, wanted, has in (("zone", zone, archive.zone_name), ("format", form, archive.form)):
             if wanted is not None and wanted != has:
                 raise UsageError(
@@ -239,18 +213,6 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what the system says about reading the archive into an error of ours."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"the archive cannot be read: {error.filename or path}: {error.strerror or error}",
-            hint="mend the permissions, and run it again",
-        ) from error
-
-
 def day_files(archive: Archive, unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
     """Return the files of records that are in an archive, in the order of their paths.
 
@@ -303,7 +265,7 @@ def load(path: Path) -> DayFile | None:
     except FileNotFoundError:
         return None
     sha256 = digest(content)
-    index = _index(path, sha256)
+    index = read_index(path, sha256)
     if index is None:
         return None
     beginning, readings, lines, gone = index
@@ -321,37 +283,10 @@ def load(path: Path) -> DayFile | None:
     return DayFile(entries, readings, sha256, text[:beginning], gone)
 
 
-_Index = tuple[int, list[Reading], list[tuple[int, int, bytes]], dict[bytes, datetime]]
-
-
-def _index(path: Path, sha256: str) -> _Index | None:
-    """Return the header's length, the readings, the lines and the gone records of an index; None if it is damaged."""
-    try:
-        head, _, packed = _index_path(path, sha256).read_bytes().partition(b"\n")
-        described = json.loads(head)
-        readings = [reading_of(one) for one in described["readings"]]
-        gone = {bytes.fromhex(key): aware(at) for key, at in dict(described.get("gone", {})).items()}
-        return int(described["header"]), readings, [*_ENTRY.iter_unpack(packed)], gone
-    except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError):
-        return None
-    except struct.error:
-        return None
-
-
-def index_lengths(path: Path) -> list[int]:
-    """Return how many lines each index beside a day's file has, whether it fits the file or not."""
-    lengths = []
-    for one in path.parent.glob(".cdrs.*.index"):
-        index = _index(path, one.name.removeprefix(".cdrs.").removesuffix(".index"))
-        if index is not None:
-            lengths.append(len(index[2]))
-    return lengths
-
-
 def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
     """Return the digest, the number of records and the readings of a day's file, or None without a fitting index."""
     sha256 = digest(path.read_bytes())
-    index = _index(path, sha256)
+    index = read_index(path, sha256)
     if index is None:
         return None
     _, readings, lines, _ = index
@@ -378,23 +313,23 @@ def save(
     text = header + b"".join(entry.line for entry in entries)
     content = _compressed(text) if path.name.endswith(".gz") else text
     sha256 = digest(content)
-    described: dict[str, Any] = {"header": len(header), "readings": [_plain(one) for one in readings]}
+    described: dict[str, Any] = {"header": len(header), "readings": [plain_reading(one) for one in readings]}
     if old is not None and old.gone:
         described["gone"] = {key.hex(): windows.rfc3339(at) for key, at in sorted(old.gone.items())}
-    packed = b"".join(_ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
+    packed = b"".join(ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
     index = json.dumps(described).encode() + b"\n" + packed
     there = _digest_of(path)
-    if there == sha256 and _content_of(_index_path(path, sha256)) == index:
+    if there == sha256 and _content_of(index_path(path, sha256)) == index:
         return sha256, len(content)
     make_folder(path.parent)
     _sweep(path.parent)
     if there not in {None, sha256} and (old is None or old.sha256 != there):
         set_aside(path)
-    replace_file(_index_path(path, sha256), index)
+    replace_file(index_path(path, sha256), index)
     if there != sha256:
         replace_file(path, content)
     for one in path.parent.glob(".cdrs.*.index"):
-        if one != _index_path(path, sha256):
+        if one != index_path(path, sha256):
             one.unlink(missing_ok=True)
     return sha256, len(content)
 
@@ -446,59 +381,7 @@ def _compressed(text: bytes) -> bytes:
     return compressor.compress(text) + compressor.flush()
 
 
-def _index_path(path: Path, sha256: str) -> Path:
-    return path.parent / f".cdrs.{sha256}.index"
-
-
 def _sweep(folder: Path) -> None:
     """Remove what a run that was killed left half written; the archive's lock is ours."""
     for one in folder.glob(f"{_TEMPORARY}*.part"):
         one.unlink(missing_ok=True)
-
-
-def _plain(reading: Reading) -> dict[str, Any]:
-    return {
-        "since": windows.rfc3339(reading.window.since),
-        "until": windows.rfc3339(reading.window.until),
-        "state": reading.state,
-        "read_at": reading.read_at and windows.rfc3339(reading.read_at),
-        "records": reading.records,
-        "error": reading.error,
-    }
-
-
-def reading_of(plain: Mapping[str, Any]) -> Reading:
-    """Return a reading from its plain form.
-
-    Raises:
-        ValueError: It has a value that no reading has.
-        TypeError: It has a value of another type.
-    """
-    state, records, error = plain["state"], plain["records"], plain["error"]
-    if state not in {"planned", "done", "failed"} or not isinstance(error, str):
-        raise ValueError("not a reading")
-    if not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < LARGEST:
-        raise ValueError("not a number of records")
-    window = Window(aware(plain["since"]), aware(plain["until"]))
-    return Reading(window, state, aware(plain["read_at"]) if plain["read_at"] else None, records, error)
-
-
-LARGEST = 2**63
-"""No number of records is as large."""
-
-
-def aware(text: Any) -> datetime:
-    """Return an instant that was written with its offset.
-
-    Raises:
-        ValueError: It is not one, or not of this century.
-        TypeError: It is not text.
-    """
-    at = datetime.fromisoformat(text).astimezone(UTC) if _has_offset(text) else None
-    if at is None or at.year not in CENTURY:
-        raise ValueError(f"not an instant: {text!r}")
-    return at
-
-
-def _has_offset(text: Any) -> bool:
-    return datetime.fromisoformat(text).tzinfo is not None

@@ -12,7 +12,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from cdrctl.archive.store import Entry
+from cdrctl.archive.index import Entry
 
 
 def numbered_key(key: bytes, number: int) -> bytes:

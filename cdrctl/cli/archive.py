@@ -16,9 +16,11 @@ import typer
 
 from cdrctl import windows
 from cdrctl.cli import failures
+from cdrctl.cli.connecting import SANDBOX, refuse_rehearsal, the_clock
 from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
-from cdrctl.cli.exporting import SANDBOX, colored, fetch_window, refuse_rehearsal, standard_output, the_clock
+from cdrctl.cli.exporting import fetch_window
 from cdrctl.cli.options import MAX_WAIT, in_session
+from cdrctl.cli.output_options import colored, standard_output
 from cdrctl.cli.profile_selection import Excluded, Selection, Tags
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import IncompleteError, OutputError, UsageError, near
@@ -194,7 +196,7 @@ def fill(
     max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
     """Read only what is missing in an archive, and nothing that was read before."""
-    from cdrctl.archive.store import opened as archive_in
+    from cdrctl.archive.store import open_archive as archive_in
 
     archive_in(Path(into))
     selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
@@ -215,13 +217,14 @@ def _run(
     adopt: bool,
     only_holes: bool,
 ) -> None:
-    from cdrctl.archive import store
+    from cdrctl.archive.index import readable
     from cdrctl.archive.ledger import NAME as LEDGER, Ledger, locked
+    from cdrctl.archive.store import begun, check_folder, check_format, day_files, is_there, make_folder, told
 
     started = time.monotonic()
     folder = Path(into)
     refuse_rehearsal(session)
-    store.check_format(form)
+    check_format(form)
     back = windows.duration(lookback) if lookback is not None else None
     zone = windows.zone(tz) if tz else None
     clock = the_clock(session)
@@ -232,16 +235,16 @@ def _run(
     session.reporter.data_elsewhere = True
     session.reporter.left_behind = "what was finished stays; run it again to go on"
     with ExitStack() as stack:
-        with store.told(folder):
-            store.check_folder(folder)  # what is refused stays as it was, without a lock in it
-            store.make_folder(folder)
+        with told(folder):
+            check_folder(folder)  # what is refused stays as it was, without a lock in it
+            make_folder(folder)
         stack.enter_context(locked(folder))
-        archive = store.begun(folder, tz, form)
+        archive = begun(folder, tz, form)
         begins = None
         if since is not None:
             begins = windows.instant(since, zone=archive.zone, now=clock.now())
-        with store.readable(folder):
-            begins_anew = not store.is_there(folder / LEDGER) and not store.day_files(archive)
+        with readable(folder):
+            begins_anew = not is_there(folder / LEDGER) and not day_files(archive)
         book = Ledger(folder, new=begins_anew)
         stack.callback(book.close)
         for part in parts:
@@ -488,10 +491,11 @@ def _plain(day: Covered) -> dict[str, Any]:
 
 
 def _covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
-    from cdrctl.archive import calendar, store
+    from cdrctl.archive import calendar
     from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.store import open_archive
 
-    archive = store.opened(folder)
+    archive = open_archive(folder)
     book = Ledger(folder, read_only=True)
     now = the_clock(session).now()
     try:
@@ -561,19 +565,19 @@ def verify(
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
-    from cdrctl.archive import store
     from cdrctl.archive.ledger import Ledger, locked
+    from cdrctl.archive.store import open_archive, told
     from cdrctl.archive.verify import differences, rebuild_ledger
 
     started = time.monotonic()
-    archive = store.opened(Path(into))
+    archive = open_archive(Path(into))
     with locked(archive.folder, to_write=rebuild):
         odd = []
         if rebuild:
             found, _ = read_profiles(opened)
             providers = {name: one.provider for name, one in found.items()}
             providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
-            with store.told(archive.folder):
+            with told(archive.folder):
                 odd = rebuild_ledger(archive, providers, the_clock(opened).now())
         book = Ledger(archive.folder, read_only=True)
         try:
@@ -627,17 +631,19 @@ def plan(
 
     Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
     """
-    from cdrctl.archive import calendar, store
+    from cdrctl.archive import calendar
+    from cdrctl.archive.index import readable
     from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.store import Archive, is_there, open_archive
     from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted
 
     back = windows.duration(lookback) if lookback is not None else None
     folder = Path(into) if into else None
     there = False
     if folder is not None:
-        with store.readable(folder):
-            there = store.is_there(folder / "archive.toml")
-    archive = store.opened(folder) if folder and there else store.Archive(folder or Path(), tz or "UTC", "jsonl")
+        with readable(folder):
+            there = is_there(folder / "archive.toml")
+    archive = open_archive(folder) if folder and there else Archive(folder or Path(), tz or "UTC", "jsonl")
     now = the_clock(opened).now()
     begins = windows.instant(since, zone=archive.zone, now=now) if since else None
     parts = selected_parts(opened, Selection(profile or (), every, tag or (), excluded or (), "PROFILE"))

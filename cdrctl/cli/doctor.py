@@ -183,7 +183,7 @@ def _are_many(opened: Session, names: Sequence[str]) -> bool:
 
 def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool = False) -> None:
     """Print findings for people, each when it is there; in brief, one for each profile."""
-    from cdrctl.cli.exporting import colored
+    from cdrctl.cli.output_options import colored
     from cdrctl.cli.profile import put
 
     colors = colored(opened)
@@ -283,7 +283,7 @@ def _wrapped(text: str, width: int, indent: str = "", hanging: str = "") -> list
 def _check_form(opened: Session, form: str) -> None:
     """Refuse a format that what is found cannot be written in, before anything is looked at."""
     from cdrctl import writers
-    from cdrctl.cli.exporting import check_place
+    from cdrctl.cli.output_options import check_place
 
     if form != writers.TEMPLATE and writers.is_database(form):
         raise UsageError(
@@ -295,7 +295,7 @@ def _check_form(opened: Session, form: str) -> None:
 
 def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
     from cdrctl import windows, writers
-    from cdrctl.cli.exporting import colored, standard_output
+    from cdrctl.cli.output_options import colored, standard_output
     from cdrctl.records.columns import Column
     from cdrctl.records.schemas import Schema
     from cdrctl.writers.output import output
@@ -441,7 +441,7 @@ def _every_check(findings: Iterable[Finding], *, offline: bool) -> Iterator[Find
 
 
 def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator[Finding]:
-    from cdrctl.cli.exporting import ready, the_clock
+    from cdrctl.cli.connecting import ready, the_clock
     from cdrctl.fetchers import load
     from cdrctl.http.addresses import in_clear
     from cdrctl.profiles.settings import read_settings, secret_values
@@ -502,7 +502,7 @@ def _of_profile(opened: Session, profile: Profile, *, offline: bool) -> Iterator
 
 
 def _of_the_sandbox(opened: Session, provider: str, *, offline: bool) -> Iterator[Finding]:
-    from cdrctl.cli.exporting import SANDBOX, connected
+    from cdrctl.cli.connecting import SANDBOX, connected
     from cdrctl.fetchers import load
 
     described = load(provider)

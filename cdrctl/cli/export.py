@@ -15,35 +15,29 @@ import typer
 
 from cdrctl import windows, writers
 from cdrctl.cli import failures
-from cdrctl.cli.exporting import (
+from cdrctl.cli.connecting import SANDBOX, Connected, connected, presently, the_clock
+from cdrctl.cli.exporting import conclude, dry_run, fetched, is_recent, own_options
+from cdrctl.cli.options import SHARED, made, option, parameter
+from cdrctl.cli.output_options import (
     COMMON_NAME,
     COMMON_SHOWN,
-    SANDBOX,
-    Connected,
     colored,
-    conclude,
-    connected,
     data,
     drift,
-    dry_run,
     endings,
-    fetched,
     fields_of,
-    is_recent,
     local,
     output_format,
-    own_options,
-    presently,
     say_aside,
-    the_clock,
     wants_local_times,
 )
-from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.profile_selection import EXCEPT, TAG, Selection, selected
 from cdrctl.cli.record_selection import Choice, choice, has_header
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
-from cdrctl.export import Tally, reachable, rows, with_record_key
+from cdrctl.export.availability import reachable
+from cdrctl.export.identity import with_record_key
+from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.events import Note, Row
 from cdrctl.records.schemas import KEY_COLUMN, Schema, common

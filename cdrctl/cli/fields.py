@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from cdrctl import windows, writers
-from cdrctl.cli.exporting import check_place, colored, data, table_name
 from cdrctl.cli.options import SHARED, in_session
+from cdrctl.cli.output_options import check_place, colored, data, table_name
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, near
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cdrctl.cli.exporting import connected, token_shelf
+from cdrctl.cli.connecting import connected, token_shelf
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError, UsageError
 from cdrctl.http import oauth

@@ -14,7 +14,7 @@ from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
 
 if TYPE_CHECKING:
     from cdrctl.cli.topics import Rows
-    from cdrctl.conditions import Comparison, Condition
+    from cdrctl.conditions.language import Comparison, Condition
 
 ANSWERED = (
     "`answered` tells whether anything picked up, a voicemail box included; `outcome` tells how the call ended, so a "
@@ -60,7 +60,7 @@ def null_columns(gives: Gives) -> list[str]:
 
 def never_given(condition: Condition, asked: Sequence[tuple[Provider, Call]]) -> str | None:
     """Return a note on what a condition looks for and none of these calls can give; None if there is no such thing."""
-    from cdrctl.conditions import comparisons
+    from cdrctl.conditions.language import comparisons
 
     gives = [call.gives for _, call in asked if call.gives is not None]
     if not gives:

@@ -78,7 +78,7 @@ def list_profiles(
 
 def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
     from cdrctl import windows, writers
-    from cdrctl.cli.exporting import standard_output
+    from cdrctl.cli.output_options import standard_output
     from cdrctl.records.columns import Column
     from cdrctl.records.schemas import Schema
     from cdrctl.writers.output import output
@@ -145,7 +145,7 @@ def check(
     ] = None,
 ) -> None:
     """Sign in with a profile, make one small request and print what it found."""
-    from cdrctl.cli.exporting import SANDBOX, connected
+    from cdrctl.cli.connecting import SANDBOX, connected
     from cdrctl.fetchers import load
     from cdrctl.profiles.choosing import choose_profile
 

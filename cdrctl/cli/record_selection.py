@@ -14,8 +14,8 @@ from cdrctl.records.columns import EXTRA
 from cdrctl.records.schemas import KEY_COLUMN, Schema
 
 if TYPE_CHECKING:
-    from cdrctl.conditions import Condition
-    from cdrctl.export import Log, Tally
+    from cdrctl.conditions.language import Condition
+    from cdrctl.export.pipeline import Log, Tally
     from cdrctl.fetchers import Call, Provider
     from cdrctl.sorting import Order
 
@@ -45,9 +45,9 @@ class Choice:
             return None
         looked_at = [order.field for order in self.orders]
         if self.condition is not None:
-            from cdrctl.conditions import fields_of
+            from cdrctl.conditions.language import fields_in
 
-            looked_at += fields_of(self.condition)
+            looked_at += fields_in(self.condition)
         looked_at = [EXTRA if name.startswith(f"{EXTRA}.") else name for name in looked_at]
         return (*self.fields, *dict.fromkeys(name for name in looked_at if name not in self.fields))
 
@@ -86,18 +86,19 @@ class Choice:
         """
         if self.condition is None:
             return None
-        from cdrctl import conditions
+        from cdrctl.conditions.evaluation import on_records, on_rows
+        from cdrctl.conditions.language import fields_in
 
         holds: Callable[[Any], bool]
         if schema.columns is not None:
-            holds = conditions.on_rows(self.condition, schema.columns, zone=zone, now=now, warn=warn)
+            holds = on_rows(self.condition, schema.columns, zone=zone, now=now, warn=warn)
         else:
-            on_records = conditions.on_records(self.condition, zone=zone, now=now, warn=warn)
-            self.unseen.update(conditions.fields_of(self.condition))
+            holds_for = on_records(self.condition, zone=zone, now=now, warn=warn)
+            self.unseen.update(fields_in(self.condition))
 
             def holds(record: Any) -> bool:
                 self._look(record)
-                return on_records(record)
+                return holds_for(record)
 
         def kept(page: Sequence[Any]) -> Sequence[Any]:
             if isinstance(page, RecordBatch):  # its records stay the bytes that came
@@ -152,7 +153,7 @@ class Choice:
     def _look(self, record: Any) -> None:
         """Take note of the fields that a raw record has: nobody else knows which there are."""
         if self.unseen:
-            from cdrctl.conditions import reach
+            from cdrctl.conditions.evaluation import reach
 
             self.unseen.difference_update([name for name in self.unseen if reach(record, name) is not None])
 
@@ -191,9 +192,9 @@ def choice(shared: Mapping[str, Any], fields: Sequence[str] | None) -> Choice:
     condition: Condition | None = None
     orders: tuple[Order, ...] = ()
     if shared["where"] is not None:
-        from cdrctl import conditions
+        from cdrctl.conditions.language import read_condition
 
-        condition = conditions.read(shared["where"])
+        condition = read_condition(shared["where"])
     if shared["sort"] is not None:
         from cdrctl import sorting
 

@@ -39,7 +39,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
     parts = read(look.template)
     cell: Callable[[Any, str], Any]
     if schema.columns is None:
-        from cdrctl.conditions import reach
+        from cdrctl.conditions.evaluation import reach
 
         cell = reach
     else:

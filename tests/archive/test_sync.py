@@ -18,21 +18,12 @@ import pytest
 from cdrctl.archive.calendar import coverage, plan
 from cdrctl.archive.day import Day
 from cdrctl.archive.fetched import Source
+from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import Kept, Ledger, locked
 from cdrctl.archive.merge import merged
 from cdrctl.archive.owner import Account
-from cdrctl.archive.store import (
-    FORMATS,
-    UNKNOWN,
-    Archive,
-    Entry,
-    begun,
-    digest,
-    milliseconds,
-    opened,
-    readings_of,
-)
+from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, begun, digest, open_archive, readings_of
 from cdrctl.archive.sync import GIVES_UP_AFTER, Outcome, kept_since, sync, wanted
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import (
@@ -377,7 +368,7 @@ def test_records_without_a_start_are_kept_once_in_a_file_of_their_own(bench: Ben
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_can_be_added_to(tmp_path: Path, form: str) -> None:
     archive = begun(tmp_path / "archive", "Europe/Paris", form)
-    assert opened(tmp_path / "archive") == archive
+    assert open_archive(tmp_path / "archive") == archive
     bench = Bench(archive, Ledger(archive.folder, new=True))
     nasty = 'a "quoted", name\nof \u202etwo lines\r\n'
     bench.records = [call("a", "2026-11-11T08:00:00Z", nasty), call("b", "2026-11-11T23:30:00Z", "=1")]
@@ -544,7 +535,7 @@ def test_a_zone_that_is_none_begins_no_archive(tmp_path: Path) -> None:
 def test_an_archive_that_is_described_wrongly_is_not_opened(tmp_path: Path, zone: str, form: str) -> None:
     (tmp_path / "archive.toml").write_text(f'zone = "{zone}"\nformat = "{form}"\n')
     with pytest.raises(UsageError, match=r"Mars|xlsx"):
-        opened(tmp_path)
+        open_archive(tmp_path)
 
 
 def test_a_ledger_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
@@ -610,7 +601,7 @@ def test_a_folder_with_other_things_is_no_archive(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holiday"):
         begun(tmp_path, None, None)
     with pytest.raises(UsageError, match="no archive"):
-        opened(tmp_path)
+        open_archive(tmp_path)
 
 
 def test_a_plan_counts_the_windows_that_a_provider_wants() -> None:

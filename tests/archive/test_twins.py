@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cdrctl.archive.index import Entry
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import Entry, begun
+from cdrctl.archive.store import begun
 from cdrctl.archive.twins import numbered_key, told_apart
 from tests.archive.test_sync import Bench, call
 

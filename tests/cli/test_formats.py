@@ -20,7 +20,7 @@ import pytest
 from pyarrow import parquet
 
 from cdrctl import sandbox
-from cdrctl.cli.exporting import COMMON_NAME, table_name
+from cdrctl.cli.output_options import COMMON_NAME, table_name
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.columns import Column
 from cdrctl.records.common import COMMON

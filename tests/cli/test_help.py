@@ -23,10 +23,10 @@ import typer.main
 import cdrctl
 from cdrctl import PROVIDERS, errors, windows, writers
 from cdrctl.cli.app import COMMANDS, TITLES, app
-from cdrctl.cli.exporting import SCHEMAS
 from cdrctl.cli.help import explained, named
 from cdrctl.cli.helptext import Page, continued, described, text
 from cdrctl.cli.options import LAST, PANELS, SHARED
+from cdrctl.cli.output_options import SCHEMAS
 from cdrctl.cli.topics import (
     ENVIRONMENT,
     EXIT_CODES,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl import PROVIDERS, conditions
+from cdrctl import PROVIDERS
 from cdrctl.cli.outcomes import groups, never_given
+from cdrctl.conditions.language import read_condition
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
 from tests.cli.run import configured, run
@@ -27,7 +28,7 @@ def test_a_note_says_which_value_a_provider_never_gives(provider: str, negated: 
     ):
         for value in values:
             for text in (f"{field}={value}", f"{field} != {value}", f"answered or {field} in ({value})"):
-                note = never_given(conditions.read(negated + f"({text})"), [(load(provider), call)])
+                note = never_given(read_condition(negated + f"({text})"), [(load(provider), call)])
                 assert (note is None) == (value in given), (text, note)
                 assert note is None or f"{provider} {call.name} never gives {field}={value}" in note
 
@@ -37,17 +38,17 @@ def test_a_note_says_which_column_is_always_null(provider: str) -> None:
     call = load(provider).calls[0]
     assert call.gives is not None
     for column in COMMON:
-        looked_for = never_given(conditions.read(f"{column.name} ~ 'x+'"), [(load(provider), call)])
+        looked_for = never_given(read_condition(f"{column.name} ~ 'x+'"), [(load(provider), call)])
         if column.name not in {"outcome", "direction"}:
             assert (looked_for is not None) == (column.name in call.gives.null), column.name
-        assert never_given(conditions.read(f"{column.name} is null"), [(load(provider), call)]) is None
+        assert never_given(read_condition(f"{column.name} is null"), [(load(provider), call)]) is None
 
 
 def test_a_pattern_is_noted_only_if_no_value_that_it_fits_can_be_given() -> None:
     kazoo = load("kazoo")
     asked = [(kazoo, kazoo.calls[0])]
-    assert never_given(conditions.read("outcome ~ '^(voice|busy)'"), asked) is None
-    note = never_given(conditions.read("outcome ~ '^voice'"), asked)
+    assert never_given(read_condition("outcome ~ '^(voice|busy)'"), asked) is None
+    note = never_given(read_condition("outcome ~ '^voice'"), asked)
     assert note is not None
     assert "outcome=voicemail" in note
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl.cli.exporting import say_aside
+from cdrctl.cli.output_options import say_aside
 from cdrctl.cli.process import Process, Reporter
 from cdrctl.cli.run import Session
 from cdrctl.masking import MASK

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from cdrctl.cli.export import TOGETHER_SHOWN
-from cdrctl.cli.exporting import COMMON_SHOWN
+from cdrctl.cli.output_options import COMMON_SHOWN
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.common import COMMON, Outcome
 from cdrctl.records.schemas import outcomes

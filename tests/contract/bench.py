@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl
 from pydantic import SecretStr
 
 from cdrctl import windows
-from cdrctl.export import Tally, reachable, rows
+from cdrctl.export.availability import reachable
+from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, connect, load
 from cdrctl.http import Client
 from cdrctl.records.schemas import raw

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from cdrctl.export import parts
+from cdrctl.export.parallel import parts
 from cdrctl.fetchers import Call
 from cdrctl.sandbox import Exchange, start, uniform
 from cdrctl.windows import Window

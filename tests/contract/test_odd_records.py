@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cdrctl import windows
-from cdrctl.export import SAME_ID, stable_keys
+from cdrctl.export.identity import stable_keys
+from cdrctl.export.pipeline import SAME_ID
 from cdrctl.fetchers import identities
 from cdrctl.sandbox import Exchange, uniform
 from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl import export
+from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
@@ -110,7 +110,7 @@ def fetched(
     seen = run or Run()
     known = PROVIDER.call(call)
     base = LISTING if known.windowed else {"account": None}
-    tally = export.Tally()
+    tally = Tally()
     conceal: Callable[[Sequence[str]], None] = (lambda _: None) if secrets is None else secrets.extend
     client = connect(
         PROVIDER,
@@ -122,8 +122,8 @@ def fetched(
     )
     with closing(client):
         pieces = known.fetch(client, made, span, {**base, **(options or {})})
-        for rows in export.rows(pieces, known, keeping(), span, tally, lambda _level, text: seen.told.append(text)):
-            for kept in rows:
+        for page in rows(pieces, known, keeping(), span, tally, lambda _level, text: seen.told.append(text)):
+            for kept in page:
                 assert isinstance(kept, dict)
                 seen.rows.append(kept["row"])
                 seen.contexts.append(kept["context"])

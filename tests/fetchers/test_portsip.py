@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl import export
+from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import Call, connect
 from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
@@ -159,7 +159,7 @@ def fetched(
     known = PROVIDER.call(name, group)
     unknown = set(options) - {option.name for option in known.options}
     assert not unknown
-    tally = export.Tally()
+    tally = Tally()
     client = connect(
         PROVIDER,
         made,
@@ -177,8 +177,8 @@ def fetched(
 
     with closing(client):
         pieces = known.fetch(client, made, span, {**defaults(known), **options})
-        for rows in export.rows(pieces, known, keeping(), span, tally, log, save=save):
-            for kept in rows:
+        for page in rows(pieces, known, keeping(), span, tally, log, save=save):
+            for kept in page:
                 assert isinstance(kept, dict)
                 seen.rows.append(kept["row"])
                 seen.contexts.append(kept["context"])

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl.archive import store
+from cdrctl.archive.index import Entry, plain_reading
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.store import UNKNOWN, load, open_archive, readings_of, save
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import CdrctlError
 from cdrctl.records.events import Gap
@@ -24,13 +25,13 @@ __all__ = ["bench"]
 
 unhurried = settings(derandomize=True, deadline=None)
 READING = Reading(Window(NOW - timedelta(hours=1), NOW), "done", NOW, 2)
-LINES = [store.Entry(5, b"k" * 15, b"one\n"), store.Entry(7, b"l" * 15, b"three\n")]
+LINES = [Entry(5, b"k" * 15, b"one\n"), Entry(7, b"l" * 15, b"three\n")]
 
 
 def saved(folder: Path, form: str = "jsonl") -> tuple[Path, Path]:
     """Return the paths of a day's file and of its index."""
     path = folder / f"cdrs.{form}"
-    store.save(path, b"", LINES, [READING], None)
+    save(path, b"", LINES, [READING], None)
     return path, next(folder.glob(".cdrs.*.index"))
 
 
@@ -47,9 +48,9 @@ def test_an_index_with_other_bytes_is_none_or_has_all_lines(at: int, gone: int, 
         content = index.read_bytes()
         at %= len(content) + 1
         index.write_bytes(content[:at] + instead + content[at + gone :])
-        day = store.load(path)
+        day = load(path)
         assert day is None or day.header + b"".join(entry.line for entry in day.entries) == b"one\nthree\n"
-        store.readings_of(path)
+        readings_of(path)
 
 
 @settings(unhurried, max_examples=100)
@@ -58,12 +59,12 @@ def test_an_index_of_any_json_is_none_or_has_all_lines(told: Any, reading: dict[
     with TemporaryDirectory() as folder:
         path, index = saved(Path(folder))
         _, _, packed = index.read_bytes().partition(b"\n")
-        plain = {**store._plain(READING), **reading}
+        plain = {**plain_reading(READING), **reading}
         for head in (told, {"header": told, "readings": []}, {"header": 0, "readings": [plain]}):
             index.write_bytes(dumped(head) + b"\n" + packed)
-            day = store.load(path)
+            day = load(path)
             assert day is None or day.header + b"".join(entry.line for entry in day.entries) == b"one\nthree\n"
-            store.readings_of(path)
+            readings_of(path)
 
 
 @pytest.mark.parametrize("cut", [27, 54])
@@ -71,7 +72,7 @@ def test_an_index_cut_between_two_lines_does_not_fit(tmp_path: Path, cut: int) -
     """It was believed: the lines that it does not know were lost in the next merge."""
     path, index = saved(tmp_path)
     index.write_bytes(index.read_bytes()[:-cut])
-    assert store.load(path) is None
+    assert load(path) is None
 
 
 @settings(unhurried, max_examples=100)
@@ -80,7 +81,7 @@ def test_any_description_of_an_archive_is_read_or_refused(text: bytes) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / "archive.toml").write_bytes(text)
         with suppress(CdrctlError):
-            store.opened(Path(folder))
+            open_archive(Path(folder))
 
 
 def test_a_damaged_index_is_told_and_its_day_read_again(bench: Bench) -> None:
@@ -113,9 +114,9 @@ def test_records_without_a_start_are_kept_when_their_index_is_gone(bench: Bench)
     """They were replaced by those that came last."""
     bench.records = [call("when", "")]
     bench.sync()
-    assert bench.kept()[store.UNKNOWN] == ["when"]
-    next(bench.path(store.UNKNOWN).parent.glob(".cdrs.*.index")).unlink()
+    assert bench.kept()[UNKNOWN] == ["when"]
+    next(bench.path(UNKNOWN).parent.glob(".cdrs.*.index")).unlink()
     bench.records = [call("whence", "")]
     bench.now += timedelta(hours=1)
     bench.sync()
-    assert bench.kept()[store.UNKNOWN] == ["when", "whence"]
+    assert bench.kept()[UNKNOWN] == ["when", "whence"]

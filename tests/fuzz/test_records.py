@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from cdrctl.export import stable_keys
+from cdrctl.export.identity import stable_keys
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.events import Page, Record
 from cdrctl.records.readers import read_decimal, unix_instant

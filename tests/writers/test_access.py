@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from cdrctl.archive import store
+from cdrctl.archive.store import replace_file
 from cdrctl.writers.output import destination, output
 from tests.users import STRANGER, as_user, needs_root
 
@@ -40,7 +40,7 @@ def by_database(path: Path) -> None:
 
 
 def by_archive(path: Path) -> None:
-    store.replace_file(path, b"new")
+    replace_file(path, b"new")
 
 
 each_way = pytest.mark.parametrize("write", [by_stream, by_database, by_archive])

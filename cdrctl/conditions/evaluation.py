@@ -1,19 +1,4 @@
-"""Conditions on records, as `--where` has them: `talk_seconds>60 and direction=inbound`.
-
-    condition   = conjunction { "or" conjunction }
-    conjunction = part { "and" part }
-    part        = "not" part | "(" condition ")" | comparison
-    comparison  = field [ operator value | ["not"] "in" "(" value { "," value } ")" | "is" ["not"] "null" ]
-    operator    = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
-
-A field is a word, or anything in backquotes; a value is a word, or anything in quotes, in which a backslash stands
-before a quote that is meant. Words of the grammar may be in any case. What a value means follows from the column: a
-number, a length such as `90`, `2m` or `1:30`, an instant such as `2026-11-19T08:00` or `yesterday`, `true` or `false`,
-or text. `~` looks for a regular expression (Python's `re`).
-
-There are two truths and not three: nothing is equal to null but null, no comparison with null holds, and `!=`, `!~`
-and `not` turn the answer around.
-"""
+"""Whether a condition holds for a row or a record."""
 
 from __future__ import annotations
 
@@ -25,67 +10,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any
 
 from cdrctl import windows
+from cdrctl.conditions.language import EXAMPLE, Comparison, Condition, Joined, Negated
 from cdrctl.errors import UsageError, near
 from cdrctl.records.columns import EXTRA, NUMBERS, Column
 from cdrctl.records.events import Record, Value, pick
 from cdrctl.records.readers import iso_instant
 from cdrctl.records.schemas import no_field
 
-EXAMPLE = "for example: --where 'talk_seconds>60 and direction=inbound'"
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<sign><=|>=|!=|<>|==|!~|[=<>~(),])
-    | `(?P<field>[^`]+)`
-    | "(?P<double>(?:[^"\\]|\\.)*)"
-    | '(?P<single>(?:[^'\\]|\\.)*)'
-    | (?P<word>[^\s()=<>!~,'"`]+)
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-_ALIASES = {"==": "=", "<>": "!="}
-_OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "~", "!~"})
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
-_DEEPEST = 50
-"""Brackets and `not`s within each other: more than anybody means."""
 
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,3}):(\d{2})")
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A field held against values: of several, one that fits is enough; None is null."""
-
-    field: str
-    sign: str
-    values: tuple[str | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Conditions of which all must hold, or one."""
-
-    every: bool
-    parts: tuple[Condition, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Negated:
-    """A condition that must not hold."""
-
-    part: Condition
-
-
-Condition = Comparison | Joined | Negated
 
 Warn = Callable[[str], None]
 
@@ -93,48 +36,11 @@ Holds = Callable[[Any], bool]
 """From a row, or from a raw record, to whether a condition holds of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-    def says(self, *words: str) -> bool:
-        return self.kind == "word" and self.text.lower() in words
-
-
-def read(text: str) -> Condition:
-    """Return the condition that a text says.
-
-    Raises:
-        UsageError: It cannot be read; the message says where.
-    """
-    return _Reading(text).whole()
-
-
-def fields_of(condition: Condition) -> Iterator[str]:
-    """Yield the fields that a condition looks at, each once, in the order in which they stand there."""
-    yield from dict.fromkeys(one.field for one in comparisons(condition))
-
-
-def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Yield the comparisons of a condition, in the order in which they stand there."""
-    left: list[Condition] = [condition]
-    while left:
-        one = left.pop()
-        if isinstance(one, Comparison):
-            yield one
-        elif isinstance(one, Negated):
-            left.append(one.part)
-        else:
-            left.extend(reversed(one.parts))
-
-
 def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, now: datetime, warn: Warn) -> Holds:
     """Return what says of a row of these columns whether the condition holds.
 
     Args:
-        condition: As `read` gave it.
+        condition: As `read_condition` gave it.
         columns: The columns of the rows; a field may also be `extra.KEY`, where there is a column `extra`.
         zone: The zone of times without an offset.
         now: The present instant, for words such as `yesterday`.
@@ -179,135 +85,6 @@ def reach(record: Record, field: str) -> Value:
         for key in field.split("."):
             value = pick(value, key) if isinstance(value, dict) else None
     return value
-
-
-# Words
-
-
-class _Reading:
-    """A text on its way to a condition."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = [*self._split()]
-        self._next = 0
-        self._depth = 0
-
-    def whole(self) -> Condition:
-        found = self._either()
-        if self._token.kind != "end":
-            self._refuse("`and` or `or` was expected")
-        return found
-
-    def _split(self) -> Iterator[_Token]:
-        at = 0
-        while self._text[at:].strip():
-            match = _TOKEN.match(self._text, at)
-            if match is None:
-                begun = len(self._text) - len(self._text[at:].lstrip())
-                self._fail(begun, "a quote is not closed" if self._text[begun] in "'\"`" else "that is no word")
-            kind = str(match.lastgroup)
-            text = match[kind]
-            if kind in {"double", "single"}:
-                quote = '"' if kind == "double" else "'"
-                kind, text = "quoted", text.replace(f"\\{quote}", quote)  # other backslashes are a pattern's
-            yield _Token(kind, _ALIASES.get(text, text) if kind == "sign" else text, match.start(match.lastgroup or 0))
-            at = match.end()
-        yield _Token("end", "", len(self._text))
-
-    @property
-    def _token(self) -> _Token:
-        return self._tokens[self._next]
-
-    def _take(self) -> _Token:
-        token = self._token
-        self._next += 1
-        return token
-
-    def _taken(self, sign: str) -> bool:
-        """Return whether a sign stood here, and go past it."""
-        if self._token.kind == "sign" and self._token.text == sign:
-            self._next += 1
-            return True
-        return False
-
-    def _either(self) -> Condition:
-        return self._joined(self._both, "or", every=False)
-
-    def _both(self) -> Condition:
-        return self._joined(self._part, "and", every=True)
-
-    def _joined(self, part: Callable[[], Condition], word: str, *, every: bool) -> Condition:
-        parts = [part()]
-        while self._token.says(word):
-            self._take()
-            parts.append(part())
-        return parts[0] if len(parts) == 1 else Joined(every, tuple(parts))
-
-    def _part(self) -> Condition:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            self._refuse("there are too many brackets within each other")
-        try:
-            if self._token.says("not"):
-                self._take()
-                return Negated(self._part())
-            if self._taken("("):
-                inner = self._either()
-                if not self._taken(")"):
-                    self._refuse("a bracket is not closed")
-                return inner
-            return self._comparison()
-        finally:
-            self._depth -= 1
-
-    def _comparison(self) -> Condition:
-        token = self._take()
-        if token.kind not in {"word", "field"} or token.says("and", "or", "in", "is"):
-            self._next -= 1
-            self._refuse("a field was expected")
-        field = token.text
-        if self._token.kind == "sign" and self._token.text in _OPERATORS:
-            sign = self._take().text
-            return Comparison(field, sign, (self._value(),))
-        if self._token.says("is"):
-            self._take()
-            negated = self._token.says("not") and bool(self._take())
-            if not self._token.says("null"):
-                self._refuse("null was expected")
-            self._take()
-            return Comparison(field, "!=" if negated else "=", (None,))
-        if self._token.says("in") or (self._token.says("not") and self._tokens[self._next + 1].says("in")):
-            return self._one_of(field)
-        return Comparison(field, "true", ())
-
-    def _one_of(self, field: str) -> Condition:
-        negated = self._take().says("not") and bool(self._take())
-        if not self._taken("("):
-            self._refuse("( was expected after in")
-        values = [self._value()]
-        while self._taken(","):
-            values.append(self._value())
-        if not self._taken(")"):
-            self._refuse(", or ) was expected")
-        found = Comparison(field, "=", tuple(values))
-        return Negated(found) if negated else found
-
-    def _value(self) -> str | None:
-        token = self._take()
-        if token.kind == "quoted":
-            return token.text
-        if token.kind != "word" or token.says("and", "or", "not"):
-            self._next -= 1
-            self._refuse("a value was expected")
-        return None if token.says("null") else token.text
-
-    def _refuse(self, why: str) -> NoReturn:
-        self._fail(self._token.at, why)
-
-    def _fail(self, at: int, why: str) -> NoReturn:
-        where = f"at {self._text[at : at + 20]!r}" if self._text[at:].strip() else "at its end"
-        raise UsageError(f"--where cannot be read {where}: {why}", hint=EXAMPLE)
 
 
 # Meaning

@@ -1,0 +1,134 @@
+"""The index beside a day's file: the start and the key of each of its records, and the day's readings."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cdrctl import windows
+from cdrctl.archive.intervals import Reading
+from cdrctl.errors import OutputError
+from cdrctl.fetchers import CENTURY
+from cdrctl.windows import Window
+
+UNPLACED = -(2**63)
+"""In place of the start of such a record."""
+
+ENTRY = struct.Struct("<qI15s")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Entry(NamedTuple):
+    """One record of the archive: the start of its call in Unix milliseconds, its identity's digest, its line."""
+
+    start: int
+    key: bytes
+    line: bytes
+
+
+FROM_LINE = bytes(7)
+"""How a key begins that was made from a line, because the file's index was lost. No answer of a provider has such a
+key: the record gets the key of its identity when an answer has it again."""
+
+
+def milliseconds(instant: datetime) -> int:
+    """Return Unix milliseconds, the rest cut off."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the system says about reading the archive into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"the archive cannot be read: {error.filename or path}: {error.strerror or error}",
+            hint="mend the permissions, and run it again",
+        ) from error
+
+
+_Index = tuple[int, list[Reading], list[tuple[int, int, bytes]], dict[bytes, datetime]]
+
+
+def read_index(path: Path, sha256: str) -> _Index | None:
+    """Return the header's length, the readings, the lines and the gone records of an index; None if it is damaged."""
+    try:
+        head, _, packed = index_path(path, sha256).read_bytes().partition(b"\n")
+        described = json.loads(head)
+        readings = [reading_of(one) for one in described["readings"]]
+        gone = {bytes.fromhex(key): aware(at) for key, at in dict(described.get("gone", {})).items()}
+        return int(described["header"]), readings, [*ENTRY.iter_unpack(packed)], gone
+    except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError):
+        return None
+    except struct.error:
+        return None
+
+
+def index_lengths(path: Path) -> list[int]:
+    """Return how many lines each index beside a day's file has, whether it fits the file or not."""
+    lengths = []
+    for one in path.parent.glob(".cdrs.*.index"):
+        index = read_index(path, one.name.removeprefix(".cdrs.").removesuffix(".index"))
+        if index is not None:
+            lengths.append(len(index[2]))
+    return lengths
+
+
+def index_path(path: Path, sha256: str) -> Path:
+    """Return the index that belongs to a day's file with this digest."""
+    return path.parent / f".cdrs.{sha256}.index"
+
+
+def plain_reading(reading: Reading) -> dict[str, Any]:
+    """Return a reading as plain values, to be written."""
+    return {
+        "since": windows.rfc3339(reading.window.since),
+        "until": windows.rfc3339(reading.window.until),
+        "state": reading.state,
+        "read_at": reading.read_at and windows.rfc3339(reading.read_at),
+        "records": reading.records,
+        "error": reading.error,
+    }
+
+
+def reading_of(plain: Mapping[str, Any]) -> Reading:
+    """Return a reading from its plain form.
+
+    Raises:
+        ValueError: It has a value that no reading has.
+        TypeError: It has a value of another type.
+    """
+    state, records, error = plain["state"], plain["records"], plain["error"]
+    if state not in {"planned", "done", "failed"} or not isinstance(error, str):
+        raise ValueError("not a reading")
+    if not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < LARGEST:
+        raise ValueError("not a number of records")
+    window = Window(aware(plain["since"]), aware(plain["until"]))
+    return Reading(window, state, aware(plain["read_at"]) if plain["read_at"] else None, records, error)
+
+
+LARGEST = 2**63
+"""No number of records is as large."""
+
+
+def aware(text: Any) -> datetime:
+    """Return an instant that was written with its offset.
+
+    Raises:
+        ValueError: It is not one, or not of this century.
+        TypeError: It is not text.
+    """
+    at = datetime.fromisoformat(text).astimezone(UTC) if _has_offset(text) else None
+    if at is None or at.year not in CENTURY:
+        raise ValueError(f"not an instant: {text!r}")
+    return at
+
+
+def _has_offset(text: Any) -> bool:
+    return datetime.fromisoformat(text).tzinfo is not None

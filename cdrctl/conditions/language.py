@@ -1,0 +1,220 @@
+"""The language of `--where`: from text to a condition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from cdrctl.errors import UsageError
+
+EXAMPLE = "for example: --where 'talk_seconds>60 and direction=inbound'"
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<sign><=|>=|!=|<>|==|!~|[=<>~(),])
+    | `(?P<field>[^`]+)`
+    | "(?P<double>(?:[^"\\]|\\.)*)"
+    | '(?P<single>(?:[^'\\]|\\.)*)'
+    | (?P<word>[^\s()=<>!~,'"`]+)
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_ALIASES = {"==": "=", "<>": "!="}
+_OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "~", "!~"})
+_DEEPEST = 50
+"""Brackets and `not`s within each other: more than anybody means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A field held against values: of several, one that fits is enough; None is null."""
+
+    field: str
+    sign: str
+    values: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Conditions of which all must hold, or one."""
+
+    every: bool
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    """A condition that must not hold."""
+
+    part: Condition
+
+
+Condition = Comparison | Joined | Negated
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+    def says(self, *words: str) -> bool:
+        return self.kind == "word" and self.text.lower() in words
+
+
+def read_condition(text: str) -> Condition:
+    """Return the condition that a text says.
+
+    Raises:
+        UsageError: It cannot be read; the message says where.
+    """
+    return _Reading(text).whole()
+
+
+def fields_in(condition: Condition) -> Iterator[str]:
+    """Yield the fields that a condition looks at, each once, in the order in which they stand there."""
+    yield from dict.fromkeys(one.field for one in comparisons(condition))
+
+
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """Yield the comparisons of a condition, in the order in which they stand there."""
+    left: list[Condition] = [condition]
+    while left:
+        one = left.pop()
+        if isinstance(one, Comparison):
+            yield one
+        elif isinstance(one, Negated):
+            left.append(one.part)
+        else:
+            left.extend(reversed(one.parts))
+
+
+# Words
+
+
+class _Reading:
+    """A text on its way to a condition."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = [*self._split()]
+        self._next = 0
+        self._depth = 0
+
+    def whole(self) -> Condition:
+        found = self._either()
+        if self._token.kind != "end":
+            self._refuse("`and` or `or` was expected")
+        return found
+
+    def _split(self) -> Iterator[_Token]:
+        at = 0
+        while self._text[at:].strip():
+            match = _TOKEN.match(self._text, at)
+            if match is None:
+                begun = len(self._text) - len(self._text[at:].lstrip())
+                self._fail(begun, "a quote is not closed" if self._text[begun] in "'\"`" else "that is no word")
+            kind = str(match.lastgroup)
+            text = match[kind]
+            if kind in {"double", "single"}:
+                quote = '"' if kind == "double" else "'"
+                kind, text = "quoted", text.replace(f"\\{quote}", quote)  # other backslashes are a pattern's
+            yield _Token(kind, _ALIASES.get(text, text) if kind == "sign" else text, match.start(match.lastgroup or 0))
+            at = match.end()
+        yield _Token("end", "", len(self._text))
+
+    @property
+    def _token(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> _Token:
+        token = self._token
+        self._next += 1
+        return token
+
+    def _taken(self, sign: str) -> bool:
+        """Return whether a sign stood here, and go past it."""
+        if self._token.kind == "sign" and self._token.text == sign:
+            self._next += 1
+            return True
+        return False
+
+    def _either(self) -> Condition:
+        return self._joined(self._both, "or", every=False)
+
+    def _both(self) -> Condition:
+        return self._joined(self._part, "and", every=True)
+
+    def _joined(self, part: Callable[[], Condition], word: str, *, every: bool) -> Condition:
+        parts = [part()]
+        while self._token.says(word):
+            self._take()
+            parts.append(part())
+        return parts[0] if len(parts) == 1 else Joined(every, tuple(parts))
+
+    def _part(self) -> Condition:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            self._refuse("there are too many brackets within each other")
+        try:
+            if self._token.says("not"):
+                self._take()
+                return Negated(self._part())
+            if self._taken("("):
+                inner = self._either()
+                if not self._taken(")"):
+                    self._refuse("a bracket is not closed")
+                return inner
+            return self._comparison()
+        finally:
+            self._depth -= 1
+
+    def _comparison(self) -> Condition:
+        token = self._take()
+        if token.kind not in {"word", "field"} or token.says("and", "or", "in", "is"):
+            self._next -= 1
+            self._refuse("a field was expected")
+        field = token.text
+        if self._token.kind == "sign" and self._token.text in _OPERATORS:
+            sign = self._take().text
+            return Comparison(field, sign, (self._value(),))
+        if self._token.says("is"):
+            self._take()
+            negated = self._token.says("not") and bool(self._take())
+            if not self._token.says("null"):
+                self._refuse("null was expected")
+            self._take()
+            return Comparison(field, "!=" if negated else "=", (None,))
+        if self._token.says("in") or (self._token.says("not") and self._tokens[self._next + 1].says("in")):
+            return self._one_of(field)
+        return Comparison(field, "true", ())
+
+    def _one_of(self, field: str) -> Condition:
+        negated = self._take().says("not") and bool(self._take())
+        if not self._taken("("):
+            self._refuse("( was expected after in")
+        values = [self._value()]
+        while self._taken(","):
+            values.append(self._value())
+        if not self._taken(")"):
+            self._refuse(", or ) was expected")
+        found = Comparison(field, "=", tuple(values))
+        return Negated(found) if negated else found
+
+    def _value(self) -> str | None:
+        token = self._take()
+        if token.kind == "quoted":
+            return token.text
+        if token.kind != "word" or token.says("and", "or", "not"):
+            self._next -= 1
+            self._refuse("a value was expected")
+        return None if token.says("null") else token.text
+
+    def _refuse(self, why: str) -> NoReturn:
+        self._fail(self._token.at, why)
+
+    def _fail(self, at: int, why: str) -> NoReturn:
+        where = f"at {self._text[at : at + 20]!r}" if self._text[at:].strip() else "at its end"
+        raise UsageError(f"--where cannot be read {where}: {why}", hint=EXAMPLE)

@@ -1,0 +1,79 @@
+"""The keys by which records are known: within one run, and in databases."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from cdrctl.fetchers import Call, Provider, identities
+from cdrctl.records.batches import RowBatch
+from cdrctl.records.events import Page, Row, fingerprint
+from cdrctl.records.schemas import KEY_COLUMN, Schema
+
+DIGEST_BYTES = 15
+"""Of an identity's BLAKE2b: two of a billion records share one with a probability of 4e-19."""
+
+
+def run_keys(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
+    """Return identities within a page's context as text: no two of different contexts are equal, and none is long.
+
+    They are for the memory of one run: most stay as they came, because a digest of each takes ten times as long. What
+    archives keep from run to run is `stable_keys`.
+    """
+    if found and (max(map(len, found)) > LONGEST_IDENTITY or min(found) < "\1"):
+        found = [_DIGEST + _key(b"", one).hex() if len(one) > LONGEST_IDENTITY or one < "\1" else one for one in found]
+    if not context:
+        return found
+    within = "\0" + "".join(f"{len(value)}:{value}" for value in context.values()) + ";"
+    return [within + one for one in found]
+
+
+LONGEST_IDENTITY = 100
+"""Characters of an identity that are kept as they are; of longer ones a digest is."""
+
+_DIGEST = "\0#"
+
+
+def _within(context: Mapping[str, str]) -> bytes:
+    """Return a page's context as bytes that no other context, whatever follows it, begins with."""
+    values = [value.encode("utf-8", "surrogatepass") for value in context.values()]
+    return b"%d;" % len(values) + b"".join(b"%d:%s" % (len(value), value) for value in values)
+
+
+def _key(within: bytes, identity: str) -> bytes:
+    whole = within + identity.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(whole, digest_size=DIGEST_BYTES).digest()
+
+
+def stable_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]:
+    """Return digests of identities within their page's context: what makes records the same from run to run.
+
+    Archives keep them in their indexes, where each must have the same few bytes and stay what it is in later versions.
+    The memory of one run has `run_keys`, which may change at any time.
+    """
+    within = _within(context)
+    return [_key(within, identity) for identity in found]
+
+
+def with_record_key(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
+    """Return a schema whose first column is what makes a record this record, whoever else's records are beside it.
+
+    A record with the identity of an earlier one and other content has a key that depends on its content too.
+
+    Records of two calls may have one key where these calls give the same records: their columns and identity are the
+    same. Two profiles may have records with the same ids, and their keys differ.
+    """
+    kind = next(one for one in provider.calls if (one.columns, one.identity) == (call.columns, call.identity))
+    origin = {"provider": provider.name, "kind": f"{kind.group} {kind.name}", "profile": profile}
+
+    def rows(page: Page) -> Sequence[Row]:
+        context = {**origin, **{f"@{name}": value for name, value in page.context.items()}}
+        keys = [key.hex() for key in stable_keys(context, identities(page.records, call.identity))]
+        for at in page.later:
+            keys[at] = _key(keys[at].encode(), fingerprint(page.records[at])).hex()
+        found = schema.rows(page)
+        if isinstance(found, RowBatch):
+            return RowBatch([keys, *found.columns], [True, *found.texts], len(found))
+        return [[key, *row] for key, row in zip(keys, found, strict=True)]
+
+    return Schema((KEY_COLUMN, *(schema.columns or ())), rows, schema.unfold)

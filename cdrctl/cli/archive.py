@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cdrctl import windows
-from cdrctl.cli import failures
-from cdrctl.cli.connecting import SANDBOX, refuse_rehearsal, the_clock
-from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
-from cdrctl.cli.exporting import fetch_window
+from cdrctl.cli.archive_run import jobs_for, run_sync
+from cdrctl.cli.calendar import about_coverage, calendar_text, covered, plain_coverage, write_text
+from cdrctl.cli.connecting import SANDBOX, the_clock
+from cdrctl.cli.export import selected_parts
 from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.output_options import colored, standard_output
 from cdrctl.cli.profile_selection import Excluded, Selection, Tags
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.errors import IncompleteError, OutputError, UsageError, near
-from cdrctl.fetchers import PROVIDERS, Call, load
-from cdrctl.threads import started
-
-if TYPE_CHECKING:
-    from cdrctl.archive.calendar import Covered
-    from cdrctl.archive.ledger import Kept, Ledger
-    from cdrctl.archive.store import Archive
-    from cdrctl.archive.sync import Outcome
+from cdrctl.errors import IncompleteError, UsageError, near
+from cdrctl.fetchers import PROVIDERS
 
 commands = typer.Typer(rich_markup_mode=None)
-
-POLL_SECONDS = 0.2
 Into = Annotated[
     str,
     typer.Option("--into", help="The archive's folder.", metavar="DIR", show_default=False, rich_help_panel="Archive"),
@@ -118,24 +106,6 @@ Form = Annotated[
 MaxWait = Annotated[str | None, MAX_WAIT[1]]
 
 
-@dataclass(slots=True)
-class Job:
-    """One call of one profile in a run: under which name it is kept, and what became of it."""
-
-    part: Part
-    name: str
-    call: Call
-    outcome: Any
-    error: BaseException | None = None
-    requests: int = 0
-
-    @property
-    def about(self) -> dict[str, str]:
-        """What it is of, as said in messages."""
-        provider = self.part.provider.name if self.part.provider else ""
-        return {"profile": self.name, "provider": provider, "call": self.call.name}
-
-
 @commands.command(
     epilog="cdrctl sync sandbox --into archive\ncdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz"
 )
@@ -162,7 +132,7 @@ def sync(
     Reads what is missing and what may have changed since it was read, a day at a time, and writes each day's file
     whole. Running it twice changes nothing.
     """
-    _run(
+    run_sync(
         opened,
         Selection(profile or (), every, tag or (), excluded or (), "PROFILE"),
         into,
@@ -200,240 +170,7 @@ def fill(
 
     archive_in(Path(into))
     selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
-    _run(opened, selection, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
-
-
-def _run(
-    session: Session,
-    selection: Selection,
-    into: str,
-    calls: Sequence[str] | None,
-    since: str | None,
-    lookback: str | None,
-    tz: str | None,
-    form: str | None,
-    *,
-    shrink: bool,
-    adopt: bool,
-    only_holes: bool,
-) -> None:
-    from cdrctl.archive.index import readable
-    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, locked
-    from cdrctl.archive.store import begun, check_folder, check_format, day_files, is_there, make_folder, told
-
-    started = time.monotonic()
-    folder = Path(into)
-    refuse_rehearsal(session)
-    check_format(form)
-    back = windows.duration(lookback) if lookback is not None else None
-    zone = windows.zone(tz) if tz else None
-    clock = the_clock(session)
-    if since is not None:
-        windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now())
-    parts = selected_parts(session, selection)
-    jobs = _jobs(parts, calls)
-    session.reporter.data_elsewhere = True
-    session.reporter.left_behind = "what was finished stays; run it again to go on"
-    with ExitStack() as stack:
-        with told(folder):
-            check_folder(folder)  # what is refused stays as it was, without a lock in it
-            make_folder(folder)
-        stack.enter_context(locked(folder))
-        archive = begun(folder, tz, form)
-        begins = None
-        if since is not None:
-            begins = windows.instant(since, zone=archive.zone, now=clock.now())
-        with readable(folder):
-            begins_anew = not is_there(folder / LEDGER) and not day_files(archive)
-        book = Ledger(folder, new=begins_anew)
-        stack.callback(book.close)
-        for part in parts:
-            connect_part(session, part, stack)
-        _side_by_side(session, archive, book, jobs, begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes)
-    for job in jobs:
-        _report(session, job)
-    facts = _facts([job.outcome for job in jobs])
-    requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
-    session.reporter.summary({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
-    _conclude(session, parts, jobs)
-
-
-def _jobs(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
-    """Return what is to be read: of every profile the calls named that its provider has, or its main one."""
-    from cdrctl.archive.sync import Outcome
-
-    jobs: list[Job] = []
-    for part in parts:
-        if part.provider is None:
-            continue
-        name = f"{part.name}-{part.provider.name}" if part.name == SANDBOX else part.name
-        kept = {call.name: call for call in part.provider.calls if call.windowed and not call.group}
-        for one in calls or [part.provider.calls[0].name]:
-            if one in kept:
-                jobs.append(Job(part, name, kept[one], Outcome()))
-            elif len({other.provider.name for other in parts if other.provider}) == 1:
-                raise UsageError(
-                    f"{part.provider.title} has no call {one!r} that an archive can keep",
-                    hint=f"{near(one, kept)}its calls are: {', '.join(kept)}",
-                )
-    if calls and not jobs:
-        every = {call.name for part in parts if part.provider for call in part.provider.calls if call.windowed}
-        raise UsageError(
-            f"none of these profiles has a call {', '.join(calls)}",
-            hint=f"{near(calls[0], sorted(every))}their calls are: {', '.join(sorted(every))}",
-        )
-    return jobs
-
-
-def _side_by_side(
-    session: Session,
-    archive: Archive,
-    book: Ledger,
-    jobs: Sequence[Job],
-    since: datetime | None,
-    lookback: timedelta | None,
-    *,
-    shrink: bool,
-    adopt: bool,
-    only_holes: bool,
-) -> None:
-    """Read all profiles at the same time, the calls of each one after the other."""
-    from cdrctl.archive import sync as syncing
-    from cdrctl.archive.fetched import Source
-    from cdrctl.cli.account import account_of
-
-    enough = threading.Event()
-    now = the_clock(session).now
-
-    def run(job: Job) -> None:
-        part, call = job.part, job.call
-        assert part.profile is not None  # noqa: S101 - it was connected
-        assert part.provider is not None  # noqa: S101
-        log = _teller(session, f"{job.name} {call.name}")
-        profile, title = part.profile, part.provider.title
-        if profile.client is not None:
-            profile.client.log = log
-        options = {**usual_options(session, call), "fields": None}
-
-        def fetch(window: windows.Window) -> Iterator[Any]:
-            return fetch_window(call, profile, window, options, now(), title)
-
-        def ahead() -> timedelta | None:
-            return profile.client.ahead if profile.client is not None else None
-
-        assert profile.settings is not None  # noqa: S101 - it was connected
-        account = account_of(part.provider, profile.settings, sandbox=part.name == SANDBOX)
-        try:
-            syncing.sync(
-                archive,
-                book,
-                Source(job.name, part.provider.name, call, fetch, log, session.reporter.clean, ahead, account),
-                now,
-                since=since,
-                lookback=lookback,
-                shrink=shrink,
-                only_holes=only_holes,
-                adopt=adopt,
-                stop=enough.is_set,
-                outcome=job.outcome,
-            )
-        except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
-            job.error = error
-        job.error = job.error or job.outcome.error
-
-    def one_after_the_other(own: Sequence[Job]) -> None:
-        for job in own:
-            if not enough.is_set():
-                run(job)
-
-    threads = []
-    for part in {id(job.part): job.part for job in jobs if job.part.profile is not None}.values():
-        own = [job for job in jobs if job.part is part]
-        threads.append(
-            threading.Thread(target=one_after_the_other, args=(own,), name=f"cdrctl-sync-{own[0].name}", daemon=True)
-        )
-    try:
-        for thread in threads:
-            started([thread])
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
-    finally:
-        enough.set()
-
-
-def _teller(session: Session, about: str) -> Callable[[str, str], None]:
-    """Return how a job says things: each line begins with what it is of; on a terminal a day is no line of its own."""
-    said: set[str] = set()
-
-    def log(level: str, text: str) -> None:
-        if level in {"note", "warning"}:
-            if text in said:  # as it may be for every day
-                return
-            said.add(text)
-        if level == "day":
-            level = "debug" if session.process.stderr_is_terminal else "result"
-        session.reporter.log(level, f"{about}: {text}")
-
-    return log
-
-
-def _facts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    names = ("days", "fetched", "new", "late", "changed", "gone", "duplicate")
-    return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
-
-
-def _report(session: Session, job: Job) -> None:
-    facts: dict[str, Any] = _facts([job.outcome])
-    if job.outcome.failed:
-        facts["failed days"] = len(job.outcome.failed)
-    session.reporter.summary(facts, job.about)
-
-
-def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
-    """Return the error of each profile that failed, by its title; of several calls of one, the first that failed."""
-    found = {part.title: part.error for part in parts if part.error is not None}
-    for job in jobs:
-        if job.error is not None:
-            found.setdefault(job.part.title, job.error)
-    return found
-
-
-def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> None:
-    """Say why profiles failed, and raise what the exit code must say.
-
-    Raises:
-        CdrctlError: A profile failed, or the archive is incomplete.
-    """
-    errors = _errors(parts, jobs)
-    failures.show(session.reporter, [*errors.items()], len(parts))
-    good = [job for job in jobs if job.error is None]
-    failed = [f"{job.name} {day}" for job in good for day in job.outcome.failed if day not in job.outcome.gone_on]
-    gone = [f"{job.name} {day} ({count})" for job in good for day, count in job.outcome.gone_on.items()]
-    lost = [f"{job.name}" for job in jobs if job.outcome.lost]
-    if errors:
-        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or gone or lost))
-    if failed or gone or lost:
-        what = [f"days that could not be had: {failures.some(failed)}"] if failed else []
-        what += [f"records gone at the provider: {failures.some(gone)}"] if gone else []
-        what += [f"beyond what the provider keeps: {failures.some(lost)}"] if lost else []
-        raise IncompleteError(
-            f"the archive is incomplete: {'; '.join(what)}",
-            hint=_next_step(failed=bool(failed), gone=bool(gone)),
-        )
-
-
-def _next_step(*, failed: bool, gone: bool) -> str:
-    """Return what to do about an incomplete archive."""
-    if failed:
-        return "run it again; cdrctl coverage shows what is missing"
-    if gone:
-        return "they are kept; ask the provider why, or run cdrctl sync --allow-shrink to let them go"
-    return "cdrctl coverage shows it"
-
-
-SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
-_COLORS = {"complete": "32", "open": "33", "hole": "31;1", "beyond": "35"}
+    run_sync(opened, selection, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
 
 
 @commands.command(
@@ -452,9 +189,7 @@ def coverage(
     A day is complete, still open (not over, or read so soon that records may still come), a hole, or a hole beyond
     what the provider keeps.
     """
-    found = [
-        (kept, list(days)) for kept, days in _covered(opened, Path(into)) if not profile or kept.profile in profile
-    ]
+    found = [(kept, list(days)) for kept, days in covered(opened, Path(into)) if not profile or kept.profile in profile]
     for name in profile or ():
         if name not in {kept.profile for kept, _ in found}:
             there = [kept.profile for kept, _ in found]
@@ -463,86 +198,11 @@ def coverage(
             )
     out = standard_output(opened, None)
     if opened.process.stdout_is_terminal:
-        text = _calendar(found, color=colored(opened))
+        text = calendar_text(found, color=colored(opened))
     else:
-        lines = [json.dumps({**_about(kept), **_plain(day)}) for kept, days in found for day in days]
+        lines = [json.dumps({**about_coverage(kept), **plain_coverage(day)}) for kept, days in found for day in days]
         text = "[" + ",".join(f"\n{line}" for line in lines) + "\n]\n" if lines else "[]\n"
-    _write(out, text)
-
-
-def _write(out: Any, text: str) -> None:
-    try:
-        out.write(text.encode())
-        out.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write standard output: {error.strerror}") from None
-
-
-def _about(kept: Kept) -> dict[str, str]:
-    return {"profile": kept.profile, "provider": kept.provider, "call": kept.call}
-
-
-def _plain(day: Covered) -> dict[str, Any]:
-    missing = [{"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in day.missing]
-    plain = {"day": day.day, "state": day.state, "records": day.records, "missing": missing}
-    return {**plain, "error": day.error} if day.error else plain
-
-
-def _covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
-    from cdrctl.archive import calendar
-    from cdrctl.archive.ledger import Ledger
-    from cdrctl.archive.store import open_archive
-
-    archive = open_archive(folder)
-    book = Ledger(folder, read_only=True)
-    now = the_clock(session).now()
-    try:
-        files = book.files()
-        for kept in book.kept():
-            call = _call_of(session, kept)
-            if call is not None:
-                known = book.readings(kept.profile, kept.call)
-                yield kept, calendar.coverage(archive, call, kept, known, files, now)
-    finally:
-        book.close()
-
-
-def _call_of(session: Session, kept: Kept) -> Call | None:
-    if kept.provider in PROVIDERS:
-        with suppress(StopIteration):
-            return load(kept.provider).call(kept.call)
-    session.reporter.log(
-        "note", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
-    )
-    return None
-
-
-def _calendar(found: Sequence[tuple[Kept, Sequence[Covered]]], *, color: bool) -> str:
-    """Return a line for each month, a sign for each day."""
-    lines: list[str] = []
-    for kept, covered in found:
-        states = {day.day: day.state for day in covered}
-        records = sum(day.records for day in covered)
-        lines.append(f"{kept.profile} {kept.call} ({kept.provider}): {records} records")
-        lines.append("        " + "".join(str(day % 10) for day in range(1, 32)))
-        for month in sorted({day[:7] for day in states}):
-            signs = []
-            for day in range(1, 32):
-                state = states.get(f"{month}-{day:02}")
-                sign = SIGNS[state] if state else " "
-                signs.append(f"\x1b[{_COLORS[state]}m{sign}\x1b[0m" if state and color else sign)
-            lines.append(f"{month} {''.join(signs)}".rstrip())
-        counts = [f"{list(states.values()).count(state)} {state}" for state in SIGNS]  # type: ignore[arg-type]
-        lines.append("        " + ", ".join(one for one in counts if not one.startswith("0 ")))
-        lines.append("")
-    if lines:
-        lines.append("# complete  o still open  X hole")
-        lines.append("- beyond what the provider keeps")
-    else:
-        lines.append("the archive keeps no calls yet")
-    return "\n".join(lines) + "\n"
+    write_text(out, text)
 
 
 @commands.command(
@@ -585,7 +245,9 @@ def verify(
             odd = odd or list(differences(archive, files))
         finally:
             book.close()
-    _write(standard_output(opened, None), "".join(f"{opened.reporter.clean(one.path)}\t{one.what}\n" for one in odd))
+    write_text(
+        standard_output(opened, None), "".join(f"{opened.reporter.clean(one.path)}\t{one.what}\n" for one in odd)
+    )
     opened.reporter.summary(
         {
             "files": len(files),
@@ -653,7 +315,7 @@ def plan(
     book = Ledger(archive.folder, read_only=True) if there else None
     kept = {(one.profile, one.call): one.begins for one in book.kept()} if book else {}
     found = []
-    for job in _jobs(parts, call):
+    for job in jobs_for(parts, call):
         assert job.part.provider is not None  # noqa: S101 - a job has one
         known = book.readings(job.name, job.call.name) if book else {}
         ago = job.call.lookback if back is None else back
@@ -681,7 +343,7 @@ def plan(
         text = "".join(_planned(one) for one in found)
     else:
         text = "[" + ",".join(f"\n{json.dumps(one)}" for one in found) + "\n]\n" if found else "[]\n"
-    _write(standard_output(opened, None), text)
+    write_text(standard_output(opened, None), text)
 
 
 def _planned(one: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from cdrctl.cli.doctor import WORST, Finding
+from cdrctl.cli.findings import WORST, Finding
 
 MANY = 5
 """Profiles of which all checks are shown; of more, there is one finding for each."""

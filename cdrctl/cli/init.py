@@ -439,7 +439,8 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
 
 def _checked(opened: Session, name: str) -> int:
     """Say what does not work yet, and return the exit code of it."""
-    from cdrctl.cli.doctor import as_text, cleaned, of_profile, worst
+    from cdrctl.cli.doctor_checks import of_profile
+    from cdrctl.cli.findings import as_text, cleaned, worst
     from cdrctl.profiles.choosing import choose_profile
 
     opened.reporter.show("")

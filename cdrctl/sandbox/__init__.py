@@ -1,6 +1,8 @@
 """The providers imitated on loopback, from their documents: `start()` gives a running `Sandbox`."""
 
-from cdrctl.sandbox.exchange import Call, Exchange, Leg, Party, Site, straddlers, uniform
+from cdrctl.sandbox.exchange import Exchange, straddlers
+from cdrctl.sandbox.exchange.calls import uniform
+from cdrctl.sandbox.exchange.parties import Call, Leg, Party, Site
 from cdrctl.sandbox.server import PROVIDERS, Received, Sandbox, known_switches, parse_switches, start
 
 __all__ = [

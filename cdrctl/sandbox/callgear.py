@@ -17,20 +17,9 @@ from functools import cmp_to_key
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from cdrctl.sandbox.exchange import (
-    DAY,
-    HOUR,
-    PEOPLE,
-    SECOND,
-    Call,
-    Exchange,
-    Leg,
-    Party,
-    delay,
-    digest,
-    dropped,
-    milliseconds,
-)
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.exchange.clock import DAY, HOUR, SECOND, delay, digest, dropped, milliseconds
+from cdrctl.sandbox.exchange.parties import PEOPLE, Call, Leg, Party
 from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Record = dict[str, Any]

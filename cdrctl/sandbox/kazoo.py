@@ -21,19 +21,9 @@ from hashlib import md5, sha1
 from typing import Any
 from urllib.parse import unquote
 
-from cdrctl.sandbox.exchange import (
-    PEOPLE,
-    SECOND,
-    Call,
-    Exchange,
-    Leg,
-    Party,
-    delay,
-    digest,
-    dropped,
-    instant,
-    milliseconds,
-)
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.exchange.clock import SECOND, delay, digest, dropped, instant, milliseconds
+from cdrctl.sandbox.exchange.parties import PEOPLE, Call, Leg, Party
 from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 GREGORIAN = 62_167_219_200

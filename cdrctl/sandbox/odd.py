@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cdrctl.sandbox.exchange import delay, digest, uuid_text
+from cdrctl.sandbox.exchange.clock import delay, digest, uuid_text
 from cdrctl.sandbox.wire import Reply, Switch, dumped
 
 _Doc = dict[str, Any]

@@ -20,23 +20,9 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
-from cdrctl.sandbox.exchange import (
-    ATTENDANT,
-    DAY,
-    HUNT_GROUP,
-    PEOPLE,
-    QUEUE,
-    SECOND,
-    Call,
-    Exchange,
-    Leg,
-    Party,
-    delay,
-    digest,
-    dropped,
-    instant,
-    milliseconds,
-)
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.exchange.clock import DAY, SECOND, delay, digest, dropped, instant, milliseconds
+from cdrctl.sandbox.exchange.parties import ATTENDANT, HUNT_GROUP, PEOPLE, QUEUE, Call, Leg, Party
 from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Row = dict[str, Any]

@@ -19,24 +19,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
-from cdrctl.sandbox.exchange import (
-    DAY,
-    HOUR,
-    MINUTE,
-    PEOPLE,
-    SECOND,
-    SITES,
-    Call,
-    Exchange,
-    Leg,
-    Party,
-    Site,
-    delay,
-    digest,
-    dropped,
-    instant,
-    milliseconds,
-)
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.exchange.clock import DAY, HOUR, MINUTE, SECOND, delay, digest, dropped, instant, milliseconds
+from cdrctl.sandbox.exchange.parties import PEOPLE, SITES, Call, Leg, Party, Site
 from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 Doc = dict[str, Any]

@@ -23,14 +23,12 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 from zoneinfo import ZoneInfo
 
-from cdrctl.sandbox.exchange import (
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.exchange.clock import (
     DAY,
     HOUR,
     MINUTE,
     SECOND,
-    Exchange,
-    Leg,
-    Site,
     delay,
     digest,
     dropped,
@@ -38,6 +36,7 @@ from cdrctl.sandbox.exchange import (
     milliseconds,
     uuid_text,
 )
+from cdrctl.sandbox.exchange.parties import Leg, Site
 from cdrctl.sandbox.wire import CHANGED, DROPPED, LATE, Clock, Reply, Request, Setting, Switch, dumped
 
 KEYS = (

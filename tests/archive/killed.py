@@ -25,7 +25,7 @@ import httpx
 import msgspec
 
 from cdrctl.archive import recover, sync, verify
-from cdrctl.cli import account, archive
+from cdrctl.cli import account, archive, archive_run
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import load
@@ -35,6 +35,7 @@ from cdrctl.profiles.file import read_profiles
 LOADED = (
     account,
     archive,
+    archive_run,
     certifi,
     httpcore,
     httpx.Client,

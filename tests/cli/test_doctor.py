@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.cli import doctor
+from cdrctl.cli.doctor_checks import CHECKS, OF_THE_ANSWER, OF_THE_WAY, _tls, _way
+from cdrctl.cli.findings import worst
 from cdrctl.errors import TemporaryError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.http import reach
@@ -84,7 +85,7 @@ def test_a_profile_that_works(made: Made, provider: str) -> None:
     ran = made.run()
     assert ran.code == 0, ran.out
     checks = [line["check"] for line in ran.lines if line["profile"] == "acme"]
-    assert checks == list(doctor.CHECKS)
+    assert checks == list(CHECKS)
     assert {line["result"] for line in ran.lines} <= {"ok", "skipped"}
     assert [line["check"] for line in ran.lines if not line["profile"]] == [
         *("configuration", "permissions", "program", "proxy")
@@ -103,7 +104,7 @@ def test_the_sandbox_needs_no_profile(tmp_path: Path) -> None:
         assert ran.code == 0, ran.out
         assert {line["provider"] for line in ran.lines} == set(PROVIDERS)
         assert {line["profile"] for line in ran.lines} == {"sandbox"}
-        assert len(ran.lines) == len(PROVIDERS) * len(doctor.CHECKS)
+        assert len(ran.lines) == len(PROVIDERS) * len(CHECKS)
 
 
 def test_profiles_are_chosen_by_name(made: Made) -> None:
@@ -132,7 +133,7 @@ def test_without_the_network_nothing_is_asked(made: Made) -> None:
     ran = made.run("--offline")
     assert ran.code == 0
     skipped = [line["check"] for line in ran.lines if line["what"] == "the network is left out (--offline)"]
-    assert skipped == [*doctor.OF_THE_WAY, *doctor.OF_THE_ANSWER]
+    assert skipped == [*OF_THE_WAY, *OF_THE_ANSWER]
     assert made.served.requests == []
 
 
@@ -213,7 +214,7 @@ def test_settings_that_cannot_be(made: Made, more: dict[str, Any], what: str, st
     found = made.found("settings", 6)
     assert what in found["what"]
     assert step in found["next"]
-    assert {line["result"] for line in made.run().lines if line["check"] in doctor.OF_THE_WAY} == {"skipped"}
+    assert {line["result"] for line in made.run().lines if line["check"] in OF_THE_WAY} == {"skipped"}
 
 
 def test_settings_are_looked_at_before_a_secret_is_asked_for(made: Made, tmp_path: Path) -> None:
@@ -381,8 +382,8 @@ def test_a_certificate_that_ends_soon(made: Made, tmp_path: Path) -> None:
             {"base_url": url, "access_token": "x", "ca_file": str(AUTHORITY.pem(tmp_path))}
         )
         host, port = reach.place_of(url)
-        found = doctor._tls(settings, host, port, "127.0.0.1", near)
-        later = doctor._tls(settings, host, port, "127.0.0.1", near - timedelta(days=9))
+        found = _tls(settings, host, port, "127.0.0.1", near)
+        later = _tls(settings, host, port, "127.0.0.1", near - timedelta(days=9))
     assert (found.result, found.next) == ("warn", "whoever runs the server must renew it before then")
     assert later.result == "ok"
 
@@ -422,7 +423,7 @@ def test_what_is_not_encrypted_is_said(made: Made) -> None:
     settings = load("kazoo").settings.model_validate(
         {"base_url": "http://kazoo.example.net:8000/v2", "account_id": "a", "api_key": "x", "allow_http": True}
     )
-    found = doctor._tls(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
+    found = _tls(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
     assert (found.result, found.next) == ("warn", "use https:// if the server has it, which may be at another port")
 
 
@@ -431,11 +432,11 @@ def test_by_a_proxy_the_proxy_is_looked_at_and_not_the_host(made: Made, monkeypa
         at = f"127.0.0.1:{proxy.getsockname()[1]}"
         monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@{at}")
         settings = load("webex").settings.model_validate({"access_token": "x"})
-        found = list(doctor._way(settings, NOW))
+        found = list(_way(settings, NOW))
     assert [(one.check, one.result) for one in found] == [("dns", "skipped"), ("connection", "ok"), ("tls", "skipped")]
     assert found[0].what == f"the proxy {at} looks the name up"
     assert SECRET not in str(found)
-    found = list(doctor._way(settings, NOW))
+    found = list(_way(settings, NOW))
     assert [(one.check, one.result, one.code) for one in found[1:]] == [("connection", "fail", 6)]
     assert at in found[1].what
     assert SECRET not in str(found)
@@ -595,7 +596,7 @@ def test_how_far_back_calls_can_be_had(made: Made, provider: str, what: str) -> 
 
 
 def test_the_worst_code_is_that_which_needs_a_person_most() -> None:
-    assert [doctor.worst(codes) for codes in ({0}, {0, 5}, {5, 4}, {4, 6, 5}, {7, 5}, set())] == [0, 5, 4, 6, 7, 0]
+    assert [worst(codes) for codes in ({0}, {0, 5}, {5, 4}, {4, 6, 5}, {7, 5}, set())] == [0, 5, 4, 6, 7, 0]
 
 
 @pytest.mark.parametrize("width", [40, 59, 60, 80, 120])

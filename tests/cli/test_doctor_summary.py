@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl.cli.doctor import Finding, as_text
 from cdrctl.cli.doctor_summary import MANY, summarized, summary
+from cdrctl.cli.findings import Finding, as_text
 from tests.cli.run import Ran, run
 
 WIDTHS = (40, 80, 120)

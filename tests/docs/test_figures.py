@@ -16,7 +16,9 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
-from cdrctl.sandbox.exchange import HOUR, Call, Exchange, instant, milliseconds
+from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.exchange.clock import HOUR, instant, milliseconds
+from cdrctl.sandbox.exchange.parties import Call
 from tests.docs.blocks import ROOT, Block, blocks
 from tests.docs.host import Machine, a_machine, has
 from tests.program import NOW, now

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from cdrctl.sandbox import Call, Exchange, straddlers, uniform
-from cdrctl.sandbox.exchange import digest, instant, milliseconds
+from cdrctl.sandbox.exchange.clock import digest, instant, milliseconds
 
 from .clients import at
 

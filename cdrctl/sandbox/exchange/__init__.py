@@ -1,0 +1,122 @@
+"""A generated telephone exchange: the truth that the imitated providers tell in their own words.
+
+Every UTC day is drawn from its own random source, seeded with the exchange's seed and the date, so a day's calls do
+not depend on which other days were asked for, on the process or on the order of questions.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cdrctl.sandbox.exchange.calls import DRAW, WEIGHTS, inbound_call, uniform
+from cdrctl.sandbox.exchange.clock import DAY, HOUR, LONGEST_CALL, SECOND, instant, milliseconds
+from cdrctl.sandbox.exchange.draft import Draft
+from cdrctl.sandbox.exchange.parties import SITES, Call, Leg
+
+_EPOCH = date(1970, 1, 1)
+_WEEKEND_SHARE = 0.12
+_FRIDAY = 4
+_CALLS_PER_HOUR = (
+    *(0.3, 0.2, 0.1, 0.1, 0.2, 0.6, 2.0, 6.0, 12.0, 16.0, 17.0, 15.0),
+    *(11.0, 14.0, 16.0, 15.0, 13.0, 8.0, 3.0, 1.5, 1.0, 0.7, 0.5, 0.4),
+)
+
+
+class Exchange:
+    """Calls by the instant they began: drawn from `seed`, or exactly the `calls` handed in.
+
+    The same seed gives the same calls in every process and in whatever order days are asked for. `volume` scales how
+    many calls a day has.
+    """
+
+    def __init__(self, seed: int | str = 1, calls: Iterable[Call] | None = None, *, volume: float = 1.0) -> None:
+        self.seed = str(seed)
+        self.volume = volume
+        self._given: list[Call] | None = None if calls is None else sorted(calls, key=lambda c: (c.start, c.id))
+        self._longest = LONGEST_CALL
+        if self._given is not None:
+            self._starts = [call.start for call in self._given]
+            self._longest = max((call.end - call.start for call in self._given), default=0)
+            if len({call.id for call in self._given}) < len(self._given):
+                raise ValueError("two calls have the same id")
+
+    def calls(self, since: datetime, until: datetime) -> list[Call]:
+        """Return the calls that began in `[since, until)`, in order of their start."""
+        return self.calls_between(milliseconds(since), milliseconds(until))
+
+    def legs(self, since: datetime, until: datetime) -> list[Leg]:
+        """Return the legs that began in `[since, until)`, in order of their start, whenever their call began."""
+        lo, hi = milliseconds(since), milliseconds(until)
+        return self.legs_between(lo, hi)
+
+    def calls_between(self, lo: int, hi: int) -> list[Call]:
+        """Return the calls that began in `[lo, hi)` Unix milliseconds, in order of their start."""
+        if self._given is not None:
+            return self._given[bisect_left(self._starts, lo) : bisect_left(self._starts, hi)]
+        found = [call for day in range(lo // DAY, (hi - 1) // DAY + 1) for call in self._day(day)]
+        return [call for call in found if lo <= call.start < hi]
+
+    def legs_between(self, lo: int, hi: int) -> list[Leg]:
+        """Return the legs that began in `[lo, hi)` Unix milliseconds, in order of their start."""
+        legs = [leg for call in self.calls_between(lo - self._longest, hi) for leg in call.legs if lo <= leg.start < hi]
+        legs.sort(key=lambda leg: (leg.start, leg.id))
+        return legs
+
+    @property
+    def longest(self) -> int:
+        """No call lasts longer, in milliseconds."""
+        return self._longest
+
+    @property
+    def first(self) -> int | None:
+        """When the earliest call began, in Unix milliseconds; None where calls are drawn for whatever day is asked."""
+        if self._given is None:
+            return None
+        return min(self._starts, default=0)
+
+    def sibling(self, name: str) -> Exchange:
+        """Return a smaller exchange with calls of its own; empty where the calls of this one were handed in."""
+        if self._given is not None:
+            return Exchange(f"{self.seed}/{name}", [])
+        return Exchange(f"{self.seed}/{name}", volume=self.volume / 4)
+
+    def _day(self, day: int) -> list[Call]:
+        return _drawn(self.seed, self.volume, day)
+
+
+@functools.lru_cache(1000)
+def _drawn(seed: str, volume: float, day: int) -> list[Call]:
+    """Draw the calls of one UTC day, counted from 1 January 1970: once for all exchanges of a process."""
+    rng = random.Random(f"{seed}:{day}")  # noqa: S311 - calls are to be the same on every run
+    midnight = day * DAY
+    zone = ZoneInfo(SITES[0].zone)
+    starts: list[tuple[int, int]] = []
+    for hour in range(24):
+        local = instant(midnight + hour * HOUR).astimezone(zone)
+        busy = _CALLS_PER_HOUR[local.hour] * volume
+        if local.weekday() > _FRIDAY:
+            busy *= _WEEKEND_SHARE
+        count = max(0, int(rng.gauss(busy, busy**0.5 / 2) + rng.random()))
+        starts += [(midnight + hour * HOUR + rng.randrange(HOUR), 0) for _ in range(count)]
+    # Calls over midnight, and over month starts, are what exporters lose: every day has one, a month's last three.
+    tomorrow = _EPOCH + timedelta(days=day + 1)
+    for _ in range(3 if tomorrow.day == 1 else 1):
+        begun = rng.randrange(20, 300) * SECOND + rng.randrange(SECOND)
+        starts.append((midnight + DAY - begun, begun + 30 * SECOND))
+    starts.sort()
+    kinds = rng.choices(DRAW, WEIGHTS, k=len(starts))
+    name = f"{seed}-{_EPOCH + timedelta(days=day):%Y%m%d}"
+    return [
+        (inbound_call if longest else kind)(Draft(rng, f"{name}-{n:04d}", start, longest))
+        for n, ((start, longest), kind) in enumerate(zip(starts, kinds, strict=True), 1)
+    ]
+
+
+def straddlers(month_start: datetime, n: int = 5) -> list[Call]:
+    """Return n calls that begin in the last minutes before an instant and end after it, a minute apart."""
+    return uniform(n, month_start - timedelta(minutes=n), month_start, talk_seconds=60 * n + 300, name="straddler")

@@ -16,7 +16,8 @@ import typer.main
 
 from cdrctl import PROVIDERS, sandbox
 from cdrctl.cli import app, export
-from cdrctl.cli.completion import FILE, answer
+from cdrctl.cli.completion import answer
+from cdrctl.cli.completion.files import FILE
 from cdrctl.cli.options import with_fast_values
 from tests.cli.completion import described
 from tests.program import shared

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cdrctl.cli.completion import FILE
+from cdrctl.cli.completion.files import FILE
 from cdrctl.cli.options import variable_of
 from cdrctl.cli.process import Process, Reporter
 from cdrctl.cli.run import LOG_FORMAT

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from cdrctl.cli.completion import KNOWN
+from cdrctl.cli.completion.files import KNOWN
 from cdrctl.errors import ConfigurationError
 
 Callback = Callable[[Any, Any, Any], Any]

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import gzip
-import re
 import selectors
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.client import responses
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
 from cdrctl.sandbox import odd
 from cdrctl.sandbox.callgear import CallGear
-from cdrctl.sandbox.damage import DAMAGE, damaged
+from cdrctl.sandbox.conversation import Conversation, Listener
+from cdrctl.sandbox.damage import damaged
 from cdrctl.sandbox.exchange import Exchange
+from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE, Fault, Sent, read_fault, spoiled
 from cdrctl.sandbox.kazoo import Kazoo
 from cdrctl.sandbox.portsip import PortSIP
 from cdrctl.sandbox.voicenter import Voicenter
@@ -37,42 +35,6 @@ PROVIDERS: dict[str, Callable[..., Provider]] = {
 }
 """Every imitated provider: a new one is one file and one line here."""
 
-ACTIONS = (
-    "cut",
-    "reset",
-    "not_json",
-    "html",
-    "empty",
-    "wrong_shape",
-    "slow",
-    "redirect",
-    "foreign_link",
-    "expire",
-)
-"""What `Sandbox.fail` can do besides answering with a status."""
-
-_NO_CONTENT = {204, 304}
-_FAULT = re.compile(r"(?P<nth>[1-9]\d*)(?:x(?P<times>[1-9]\d*))?:(?P<action>\w+)(?::(?P<detail>.+))?")
-
-EVERYWHERE: dict[str, Switch] = {
-    "fail": Switch(
-        "none",
-        (),
-        rf"{_FAULT.pattern}(;.*)?",
-        "NTH[xTIMES]:ACTION[:DETAIL], several parted by a semicolon",
-        "faults by request number, counted from when the switch is set",
-    ),
-    "expire_after": Switch("never", (), r"\d+", meaning="all tokens end after so many requests, once"),
-    "gzip": Switch("off", ("on",), meaning="bodies are compressed for clients that accept it"),
-    **odd.SWITCHES,
-    "date_header": Switch("on", ("off",), meaning="whether answers say in `Date` when they were made"),
-    "damage": DAMAGE,
-    "maintenance": Switch(
-        "0", (), r"\d{1,4}", "minutes", "answers 503 for so many minutes of its clock, counted from when it is set"
-    ),
-}
-"""Switches every provider has."""
-
 
 @dataclass(slots=True)
 class Received:
@@ -85,32 +47,6 @@ class Received:
     headers: dict[str, str]
     body: bytes
     status: int = 0
-
-
-@dataclass(slots=True)
-class _Fault:
-    provider: str
-    action: int | str
-    path: str | None
-    nth: int
-    times: int
-    details: dict[str, Any]
-    matched: int = 0
-
-    def hits(self, request: Request) -> bool:
-        """Count a request and return whether it is one of those to spoil."""
-        if self.path is not None and self.path not in request.path:
-            return False
-        self.matched += 1
-        return self.nth <= self.matched < self.nth + self.times
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What goes on the wire: a reply, and how it is broken off."""
-
-    reply: Reply
-    way: str = "whole"
 
 
 def known_switches(provider: str) -> dict[str, Switch]:
@@ -130,7 +66,7 @@ def checked(provider: str, name: str, value: str) -> str:
         raise ValueError(f"{provider}.{name} cannot be {value!r}; it can be {switches[name].choices}")
     if name == "fail" and value != "none":
         for text in value.split(";"):
-            _read_fault(provider, text)
+            read_fault(provider, text)
     return value
 
 
@@ -147,86 +83,6 @@ def parse_switches(texts: Iterable[str]) -> dict[str, dict[str, str]]:
             raise ValueError(f"{text!r} is no switch; one looks like webex.link=doc")
         read.setdefault(provider, {})[switch] = checked(provider, switch, value)
     return read
-
-
-class _Listener(ThreadingHTTPServer):
-    """Accepts connections on loopback and remembers them, so that closing does not wait for idle clients."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    timeout = 0  # a client that leaves between `select` and `accept` holds nothing up
-    sandbox: Sandbox
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that vanish are part of the play; what went wrong with us is kept for tests."""
-
-
-class _Conversation(BaseHTTPRequestHandler):
-    """One connection: requests in, each answer out with one write."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    timeout = 60
-    server: _Listener
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.sandbox._opened(self.connection)  # noqa: SLF001 - one module
-
-    def finish(self) -> None:
-        self.server.sandbox._closed(self.connection)  # noqa: SLF001 - one module
-        try:
-            super().finish()
-        except OSError:
-            self.close_connection = True
-
-    def log_message(self, *args: Any) -> None:
-        """Keep quiet."""
-
-    def _serve(self) -> None:
-        try:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length) if length else b""
-            path, _, query = self.path.partition("?")
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            sent = self.server.sandbox._answered(  # noqa: SLF001 - one module
-                self.command, path, query, headers, body, self.client_address[0]
-            )
-            self._send(sent)
-        except OSError:
-            self.close_connection = True
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve  # noqa: N815 - http.server's names
-
-    def _send(self, sent: _Sent) -> None:
-        if sent.way == "reset":
-            # Linger of zero seconds makes closing a reset.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            return
-        reply = sent.reply
-        lines = [f"HTTP/1.1 {reply.status} {responses.get(reply.status, '')}"]
-        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
-        body = reply.body
-        if reply.status in _NO_CONTENT:
-            body = b""
-        elif reply.chunked:
-            lines.append("Transfer-Encoding: chunked")
-            body = _in_chunks(body)
-        else:
-            lines.append(f"Content-Length: {len(body)}")
-        if sent.way == "cut":
-            body = body[: len(body) // 2]
-            self.close_connection = True
-        if self.close_connection:
-            lines.append("Connection: close")
-        head = "\r\n".join((*lines, "", "")).encode("latin-1")
-        self.connection.sendall(head if self.command == "HEAD" else head + body)
-
-
-def _in_chunks(body: bytes) -> bytes:
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
 
 
 class Sandbox:
@@ -246,12 +102,12 @@ class Sandbox:
         }
         self._counts = dict.fromkeys(providers, 0)
         self._back: dict[str, datetime] = {}
-        self._faults: list[_Fault] = []
+        self._faults: list[Fault] = []
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._pause = pause or self._ended.wait
         self._sockets: set[socket.socket] = set()
-        self._listener = _Listener(("127.0.0.1", port), _Conversation)
+        self._listener = Listener(("127.0.0.1", port), Conversation)
         self._listener.sandbox = self
         self._waker, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -314,7 +170,7 @@ class Sandbox:
             if name == "fail":
                 self._faults = [fault for fault in self._faults if fault.provider != provider]
                 if value != "none":
-                    self._faults += [_read_fault(provider, text) for text in value.split(";")]
+                    self._faults += [read_fault(provider, text) for text in value.split(";")]
             elif name in EVERYWHERE:
                 self._switched[provider][name] = value
                 if name == "expire_after":
@@ -351,7 +207,7 @@ class Sandbox:
             raise ValueError(f"unknown action {action!r}: a status, or {', '.join(ACTIONS)}")
         self.provider(provider)
         with self._lock:
-            self._faults.append(_Fault(provider, action, path, nth, times, details))
+            self._faults.append(Fault(provider, action, path, nth, times, details))
 
     def close(self) -> None:
         """Stop listening and end every connection."""
@@ -391,15 +247,17 @@ class Sandbox:
                     return
                 self._listener.handle_request()
 
-    def _opened(self, connection: socket.socket) -> None:
+    def opened(self, connection: socket.socket) -> None:
+        """Note a connection."""
         with self._lock:
             self._sockets.add(connection)
 
-    def _closed(self, connection: socket.socket) -> None:
+    def closed(self, connection: socket.socket) -> None:
+        """Forget a connection."""
         with self._lock:
             self._sockets.discard(connection)
 
-    def _answered(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, client: str) -> _Sent:
+    def answered(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, client: str) -> Sent:
         """Return what is sent for a request, and remember it."""
         found = next((p for p in self._providers.values() if f"{path}/".startswith(f"{p.mount.rstrip('/')}/")), None)
         if found is None:
@@ -410,7 +268,7 @@ class Sandbox:
         with self._lock:
             self.requests.append(received)
             if found is None:
-                sent = _Sent(Reply(404, b'{"message":"Not Found"}', {"Content-Type": "application/json"}))
+                sent = Sent(Reply(404, b'{"message":"Not Found"}', {"Content-Type": "application/json"}))
             else:
                 host = headers.get("host", self.url.removeprefix("http://"))
                 mount = found.mount.rstrip("/")
@@ -423,7 +281,7 @@ class Sandbox:
             self._pause(slow)
         return sent
 
-    def _by_rules(self, provider: Provider, request: Request) -> tuple[_Sent, float]:
+    def _by_rules(self, provider: Provider, request: Request) -> tuple[Sent, float]:
         """Return the provider's answer as the faults leave it, and how long it is held back, in seconds."""
         self._counts[provider.name] += 1
         ends = self._switched[provider.name]["expire_after"]
@@ -431,23 +289,23 @@ class Sandbox:
             provider.expire_tokens()
         hit = [fault for fault in self._faults if fault.provider == provider.name and fault.hits(request)]
         slow = 0.0
-        sent: _Sent | None = None
+        sent: Sent | None = None
         for fault in hit:
             if fault.action == "slow":
                 slow += float(fault.details.get("seconds", 1))
             elif fault.action == "expire":
                 provider.expire_tokens()
             elif sent is None:
-                sent = _spoiled(provider, request, fault)
+                sent = spoiled(provider, request, fault)
         if sent is None and self._back.get(provider.name, self.now()) > self.now():
-            sent = _Sent(provider.error(503, request))
+            sent = Sent(provider.error(503, request))
         if sent is None:
             switched = self._switched[provider.name]
             reply = odd.changed_reply(provider.name, provider.reply(request), switched, self.now())
-            sent = _Sent(damaged(switched["damage"], reply))
+            sent = Sent(damaged(switched["damage"], reply))
         return sent, slow
 
-    def _dressed(self, sent: _Sent, headers: Mapping[str, str], provider: Provider | None) -> _Sent:
+    def _dressed(self, sent: Sent, headers: Mapping[str, str], provider: Provider | None) -> Sent:
         """Add the date, and compress where that is switched on and asked for."""
         reply = sent.reply
         extra = {"Date": format_datetime(self.now().astimezone(UTC).replace(microsecond=0), usegmt=True)}
@@ -459,55 +317,6 @@ class Sandbox:
             body = gzip.compress(body, 1, mtime=0)
             extra["Content-Encoding"] = "gzip"
         return replace(sent, reply=replace(reply, body=body, headers={**reply.headers, **extra}))
-
-
-def _spoiled(provider: Provider, request: Request, fault: _Fault) -> _Sent:
-    """Return what one fault makes of a request."""
-    action, details = fault.action, fault.details
-    if isinstance(action, int):
-        reply = provider.error(action, request)
-        body = details.get("body")
-        if body is not None:
-            reply = Reply(action, body.encode() if isinstance(body, str) else bytes(body), reply.headers)
-        return _Sent(replace(reply, headers={**reply.headers, **details.get("headers", {})}))
-    if action in {"cut", "reset"}:
-        return _Sent(provider.reply(request), str(action))
-    if action == "not_json":
-        return _Sent(replace(provider.reply(request), status=200, body=b'{"items": [}'))
-    if action == "empty":
-        return _Sent(replace(provider.reply(request), status=200, body=b"", chunked=False))
-    if action == "html":
-        page = b"<!DOCTYPE html><html><body><h1>Gateway maintenance</h1></body></html>"
-        return _Sent(Reply(200, page, {"Content-Type": "text/html; charset=utf-8"}))
-    if action == "redirect":
-        return _Sent(Reply(302, b"", {"Location": str(details.get("url", "https://elsewhere.example/"))}))
-    if action == "foreign_link":
-        reply = provider.reply(request)
-        host = str(details.get("host", "cdr.elsewhere.example"))
-        headers = dict(reply.headers)
-        if "Link" in headers:
-            headers["Link"] = re.sub(r"https?://[^/]+", f"https://{host}", headers["Link"], count=1)
-        return _Sent(replace(reply, headers=headers))
-    return _Sent(provider.wrong_shape(request))
-
-
-def _read_fault(provider: str, text: str) -> _Fault:
-    """Return the fault a switch's text names, such as `3:503` or `2x4:slow:1.5`."""
-    read = _FAULT.fullmatch(text.strip())
-    if read is None:
-        raise ValueError(f"{text!r} is no fault; one looks like 3:503, 2x4:429:30 or 1:slow:2.5")
-    action: int | str = int(read["action"]) if read["action"].isdigit() else read["action"]
-    if isinstance(action, str) and action not in ACTIONS:
-        raise ValueError(f"unknown action {action!r}: a status, or {', '.join(ACTIONS)}")
-    detail = read["detail"]
-    details: dict[str, Any] = {}
-    if detail:
-        if isinstance(action, int):
-            details["headers"] = {"Retry-After": detail}
-        else:
-            named = {"slow": "seconds", "redirect": "url", "foreign_link": "host"}
-            details[named.get(action, "detail")] = detail
-    return _Fault(provider, action, None, int(read["nth"]), int(read["times"] or 1), details)
 
 
 def _wall_clock() -> datetime:

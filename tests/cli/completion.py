@@ -12,7 +12,7 @@ import typer.main
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import app, loaded
-from cdrctl.cli.completion import FILE, KNOWN
+from cdrctl.cli.completion.files import FILE, KNOWN
 from cdrctl.fetchers import Call, load
 from cdrctl.profiles.names import secret_names
 from cdrctl.records.common import COMMON

@@ -16,8 +16,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from cdrctl import PROVIDERS
-from cdrctl.cli import completion
-from cdrctl.cli.completion import LINE, SEPARATOR, VARIABLE, Answer, answer, bash_line, completed
+from cdrctl.cli.completion import VARIABLE, answer, line as completion_line
+from cdrctl.cli.completion.files import FILE, KNOWN, read_json
+from cdrctl.cli.completion.line import LINE, completed
+from cdrctl.cli.completion.shells import SEPARATOR, _quoted, bash_line
+from cdrctl.cli.completion.values import values_for
+from cdrctl.cli.completion.words import Answer, Line
 from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import load
 from cdrctl.profiles.file import environment_name, read_profiles
@@ -54,13 +58,13 @@ def asked(shell: str, line: str, environ: Mapping[str, str] | None = None) -> st
 
 
 def test_the_files_are_those_of_the_providers() -> None:
-    made = {path.stem: path.read_text(encoding="utf-8") for path in Path(completion.KNOWN).glob("*.json")}
+    made = {path.stem: path.read_text(encoding="utf-8") for path in Path(KNOWN).glob("*.json")}
     assert made == known(), "run: python -m tests.cli.completion"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_scripts_of_the_package_are_those_for_people(shell: str) -> None:
-    ours = Path(completion.KNOWN, f"cdrctl.{shell}").read_text(encoding="utf-8")
+    ours = Path(KNOWN, f"cdrctl.{shell}").read_text(encoding="utf-8")
     theirs = Path(__file__).parents[2] / "completions" / f"cdrctl.{shell}"
     assert theirs.read_text(encoding="utf-8") == ours, "run: python -m tests.cli.completion"
 
@@ -157,16 +161,16 @@ def test_chosen_columns_are_left_out_and_the_list_goes_on() -> None:
     assert found.goes_on
 
 
-def line_with(option: str, value: Any, columns: str) -> completion.Line:
+def line_with(option: str, value: Any, columns: str) -> Line:
     """Return a line where the value of an option comes next, which a command may have one day."""
-    line = completion.Line({"options": [], "columns": columns, "commands": {}, "arguments": [], "goes_on": False})
+    line = Line({"options": [], "columns": columns, "commands": {}, "arguments": [], "goes_on": False})
     line.due = {"names": [option], "value": value}
     return line
 
 
 def test_a_kind_that_nobody_knows_has_no_values() -> None:
     line = line_with("--new", "kind of tomorrow", CDRS)
-    assert completion._values({}, line, line.due["value"], "", "", {}) == Answer()
+    assert values_for({}, line, line.due["value"], "", "", {}) == Answer()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_a_kind_that_nobody_knows_has_no_values() -> None:
 )
 def test_the_first_word_of_a_condition_is_a_column(begun: str, expected: bool) -> None:  # noqa: FBT001
     line = line_with("--where", "first column", "common")
-    found = completion._values({}, line, "first column", begun, "", {})
+    found = values_for({}, line, "first column", begun, "", {})
     assert [word for word, _ in found.items] == ([column.name for column in COMMON] if expected else [])
     assert found.goes_on
 
@@ -198,16 +202,16 @@ def test_files_are_left_to_the_shell(text: str, kind: str, kept: str) -> None:
 
 def test_help_may_be_asked_of_commands_and_topics() -> None:
     """By a command that is made by other hands: here only what it would be told."""
-    read = completion._read(completion.FILE)
-    line = completion.Line({})
-    first = completion._values({**read, "topics": ["times"]}, line, "command", "", "", {})
+    read = read_json(FILE)
+    line = Line({})
+    first = values_for({**read, "topics": ["times"]}, line, "command", "", "", {})
     assert {"webex", "profile", "times"} <= {word for word, _ in first.items}
     line.given = ["portsip", "reports"]
-    assert ("list", "Call reports that run or are to come.") in completion._values(
+    assert ("list", "Call reports that run or are to come.") in values_for(
         {**read, "topics": ["times"]}, line, "command", "", "", {}
     ).items
     line.given = ["nope"]
-    assert completion._values(read, line, "command", "", "", {}).items == []
+    assert values_for(read, line, "command", "", "", {}).items == []
 
 
 # Zones and formats of this machine
@@ -377,7 +381,7 @@ def test_what_the_shell_opens_is_a_file(line: str) -> None:
 @settings(max_examples=30, deadline=None)
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_what_bash_is_told_is_read_as_it_was_meant(text: str, quote: str) -> None:
-    typed = f"printf %s {quote}x{completion._quoted(text, quote)}{quote}"
+    typed = f"printf %s {quote}x{_quoted(text, quote)}{quote}"
     ran = subprocess.run(["bash", "-c", typed], capture_output=True, check=True, env={"LANG": "C.UTF-8"}, timeout=60)
     assert ran.stdout.decode() == "x" + text
 
@@ -416,7 +420,7 @@ def test_a_question_that_makes_no_sense_is_answered_by_nothing(way: str) -> None
 
 
 def test_a_fault_of_ours_is_not_shown_to_who_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "FILE", "/none")
+    monkeypatch.setattr(completion_line, "FILE", "/none")
     assert asked("bash", "cdrctl we") == ""
 
 
@@ -432,5 +436,5 @@ def test_installing_installs_our_scripts(tmp_path: Path) -> None:
         asked_for = [sys.executable, "-m", "cdrctl", "--install-completion", shell]
         ran = subprocess.run(asked_for, env=environ, capture_output=True, check=True, text=True, timeout=60)
         assert str(tmp_path / place) in ran.stdout
-        ours = Path(completion.KNOWN, f"cdrctl.{shell}").read_text(encoding="utf-8")
+        ours = Path(KNOWN, f"cdrctl.{shell}").read_text(encoding="utf-8")
         assert (tmp_path / place).read_text(encoding="utf-8") == ours

@@ -17,7 +17,7 @@ import pytest
 import cdrctl.sandbox
 from cdrctl.sandbox import PROVIDERS, Exchange, Sandbox, known_switches, parse_switches, start, uniform
 from cdrctl.sandbox.damage import NUMBERS, TEXTS, is_damaged
-from cdrctl.sandbox.server import ACTIONS, EVERYWHERE
+from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE
 
 from .clients import Clock, KazooClient, WebexClient, at
 from .conftest import EXCHANGE, Starter

@@ -81,7 +81,7 @@ def pages() -> list[Path]:
     """Return the pages, without those that are made from the program when the documentation is built."""
     found = sorted((ROOT / "docs").rglob("*.md"))
     made = {ROOT / "docs" / "reference", ROOT / "docs" / "man"}
-    return [ROOT / "README.md", *(path for path in found if made.isdisjoint(path.parents))]
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(path for path in found if made.isdisjoint(path.parents))]
 
 
 def fenced(text: str, name: str) -> Iterator[Block]:

@@ -35,14 +35,15 @@ html_extra_path = ["flame.svg"]
 linkcheck_ignore = [r"https?://.*"]  # the build asks nobody
 
 
-def to_the_readme(_app: Any, _page: str, source: list[str]) -> None:
-    """Let links to the README lead to its page; on a code host they lead to the file."""
-    source[0] = re.sub(r"\]\((?:\.\./)+README\.md", "](/reference/readme.md", source[0])
+def to_the_root(_app: Any, _page: str, source: list[str]) -> None:
+    """Let links to the files of the root lead to their pages; on a code host they lead to the files."""
+    for name, page in made.OF_THE_ROOT.items():
+        source[0] = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"](/reference/{page}.md", source[0])
 
 
 def setup(app: Any) -> None:
     """Make the reference from the program, and name the languages that Pygments has no lexer of that name for."""
-    app.connect("source-read", to_the_readme)
+    app.connect("source-read", to_the_root)
     made.write_reference(Path(app.srcdir) / "reference")
     app.add_lexer("crontab", BashLexer)
     app.add_lexer("logrotate", TextLexer)

@@ -577,7 +577,7 @@ def page_of_exit_codes() -> str:
             about[one.exit_code] = (one.__doc__ or "").strip().partition("\n")[0]
     rows = [[str(number), plain(text)] for number, text in sorted(about.items())]
     return (
-        "# Exit codes\n\nScripts may rely on these; [every night](../cron.md) says what to do about each.\n\n"
+        "# Exit codes\n\nScripts may rely on these; [scheduling](../cron.md) says what to do about each.\n\n"
         f"{table(('code', 'meaning'), rows)}\n\n"
         "`--allow-partial` gives 0 where 3 would be given. A pipe whose reader leaves, as in `| head`, ends quietly.\n"
     )
@@ -638,9 +638,16 @@ def page_of_topics() -> str | None:
     return "\n\n".join(parts) + "\n"
 
 
-def page_of_readme() -> str:
-    """Return the README as a page, with its links as they lead from there."""
-    return (FOLDER.parent / "README.md").read_text(encoding="utf-8").replace("](docs/", "](../")
+OF_THE_ROOT = {"CONTRIBUTING.md": "contributing", "README.md": "readme"}
+"""The files of the repository's root that are pages, with the names of the pages."""
+
+
+def page_of_the_root(name: str) -> str:
+    """Return a file of the repository's root as a page, with its links as they lead from there."""
+    text = (FOLDER.parent / name).read_text(encoding="utf-8").replace("](docs/", "](../")
+    for file, page in OF_THE_ROOT.items():
+        text = text.replace(f"]({file}", f"]({page}.md")
+    return text
 
 
 def reference() -> dict[str, str]:
@@ -658,7 +665,7 @@ def reference() -> dict[str, str]:
     )
     return {
         "index": index,
-        "readme": page_of_readme(),
+        **{page: page_of_the_root(name) for name, page in OF_THE_ROOT.items()},
         "exit-codes": page_of_exit_codes(),
         "common-cdr": page_of_common(),
         "switches": page_of_switches(),

@@ -1,4 +1,4 @@
-"""What commands have in common, explained by `cdrctl help TOPIC`, in the manual and in the README: texts as data.
+"""What commands have in common, explained by `cdrctl help TOPIC`, in the manual and in the docs: texts as data.
 
 Tests hold each of them against the code: the exit codes against the errors, the formats against the writers, and every
 time that is given as an example is computed.

@@ -44,7 +44,7 @@ from tests.cli.process import CDRCTL, PATIENCE, Host, a_host, heard
 from tests.cli.run import NOW, run
 from tests.program import HURRIES
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+MONITORING = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
 SECRET = "hunter2-correct-horse"
 WIDTHS = (40, 80, 100, 200)
 
@@ -293,10 +293,10 @@ def tree(of: type[CdrctlError]) -> Iterator[type[CdrctlError]]:
         yield from tree(inner)
 
 
-def test_the_exit_codes_are_those_of_the_errors_and_of_the_readme() -> None:
+def test_the_exit_codes_are_those_of_the_errors_and_of_their_page() -> None:
     ours = {one.exit_code for one in tree(CdrctlError) if one.__module__ == errors.__name__}
     assert {int(code) for code, _ in EXIT_CODES} == ours | {0, 130}
-    table = re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE)
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", MONITORING, re.MULTILINE)
     assert table == list(EXIT_CODES)
 
 

@@ -256,7 +256,7 @@ def unanswered(*, from_outside: bool) -> list[Call]:
 
 @pytest.mark.process
 @pytest.mark.skipif(not has("jq"), reason="there is no jq")
-@pytest.mark.parametrize(("page", "outside"), [("README.md", False), ("docs/recipes.md", True)])
+@pytest.mark.parametrize(("page", "outside"), [("docs/exporting.md", False), ("docs/recipes.md", True)])
 def test_missed_calls_are_calls_and_not_legs(machine: Machine, page: str, *, outside: bool) -> None:
     shown = recipe(page, "cdrctl webex stream")
     command = re.sub(r"--since \w+", f"--since {HOURS}h --until 1h -q -p acme", shown, count=1)

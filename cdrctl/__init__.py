@@ -9,7 +9,7 @@ PROVIDERS = {
     "portsip": "PortSIP PBX: call detail records, call logs and call reports",
     "voicenter": "Voicenter: call log and notifications",
 }
-"""Every provider by name, with a line about it; its file is `cdrctl/fetchers/NAME.py` and holds `PROVIDER`.
+"""Every provider by name, with a line about it; its package is `cdrctl/fetchers/NAME` and holds `PROVIDER`.
 
 They are named here, where naming them loads nothing; `cdrctl.fetchers` has them too.
 """

@@ -1,6 +1,6 @@
 """What a provider is, as values: its settings, its calls, their columns and options. `cdrctl.PROVIDERS` lists all.
 
-One provider is one file of this package. Adding one means that file, a line in that list and an imitation in the
+One provider is one package in this one. Adding one means that package, a line in that list and an imitation in the
 sandbox: the command line, the profiles and the tests read these values and know no provider by name.
 """
 

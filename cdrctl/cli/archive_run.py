@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows
 from cdrctl.cli import failures
-from cdrctl.cli.connecting import SANDBOX, refuse_rehearsal, the_clock
+from cdrctl.cli.connecting import SANDBOX, refuse_dry_run, the_clock
 from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
-from cdrctl.cli.exporting import fetch_window
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 from cdrctl.errors import IncompleteError, UsageError, near
+from cdrctl.export.fetching import fetch_window
 from cdrctl.fetchers import Call
 from cdrctl.threads import started
 
@@ -70,7 +70,7 @@ def run_sync(
 
     started = time.monotonic()
     folder = Path(into)
-    refuse_rehearsal(session)
+    refuse_dry_run(session)
     check_format(form)
     back = windows.duration(lookback) if lookback is not None else None
     zone = windows.zone(tz) if tz else None
@@ -163,7 +163,7 @@ def _side_by_side(
         options = {**usual_options(session, call), "fields": None}
 
         def fetch(window: windows.Window) -> Iterator[Any]:
-            return fetch_window(call, profile, window, options, now(), title)
+            return fetch_window(call, profile.client, profile.settings, window, options, now(), title)
 
         def ahead() -> timedelta | None:
             return profile.client.ahead if profile.client is not None else None

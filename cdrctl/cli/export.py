@@ -16,7 +16,7 @@ import typer
 from cdrctl import windows, writers
 from cdrctl.cli import failures
 from cdrctl.cli.connecting import SANDBOX, Connected, connected, presently, the_clock
-from cdrctl.cli.exporting import conclude, dry_run, fetched, is_recent, own_options
+from cdrctl.cli.exporting import conclude, dry_run, fetched, own_options
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.output_options import (
     COMMON_NAME,
@@ -36,6 +36,7 @@ from cdrctl.cli.record_selection import Choice, choice, has_header
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export.availability import reachable
+from cdrctl.export.fetching import default_of, is_recent
 from cdrctl.export.identity import with_record_key
 from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
@@ -343,13 +344,7 @@ def _rows_of(
 
 def usual_options(session: Session, call: Call) -> dict[str, Any]:
     """Return a call's own options as its fetcher wants them when none is given."""
-    return own_options(session, call, {described.name: _default(described) for described in call.options})
-
-
-def _default(described: Any) -> Any:
-    if described.kind == "integer" and described.default is not None:
-        return int(described.default)
-    return False if described.kind == "flag" else described.default
+    return own_options(session, call, {described.name: default_of(described) for described in call.options})
 
 
 def _report(session: Session, parts: Sequence[Part], total: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cdrctl import windows, writers
@@ -34,14 +34,12 @@ from cdrctl.cli.record_selection import choice, has_header
 from cdrctl.cli.run import Session
 from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import CdrctlError, IncompleteError, NoRecordsError, OutputError, UsageError
-from cdrctl.export.availability import RECENT, by_their_clock, reachable
+from cdrctl.export.fetching import call_options, events_of, schema_of
 from cdrctl.export.identity import with_record_key
-from cdrctl.export.parallel import at_once, new_once, parts, said_once
 from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import Call, Provider
 from cdrctl.http.addresses import IN_CLEAR, in_clear
-from cdrctl.records.events import Event, File, Gap, Note
-from cdrctl.records.schemas import Schema, common, native, raw
+from cdrctl.records.events import Event, File, Note
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def export_call(
     # What makes a record this record may be all it says: a table must be given it whole.
     options["fields"] = kept.needed if shared["schema"] == "native" and not database else None
     options["strict"] = shared["strict"]
-    asked = _schema(call, provider, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
+    asked = schema_of(call, provider.name, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["schema"] == "common":
         chosen.note_never_given([(provider, call)], session.reporter.log)
@@ -89,9 +87,9 @@ def export_call(
         said = profile.settings and profile.settings.timezone
         own_zone = zone or (windows.zone(said) if said else None)
         zone = own_zone or windows.zone("UTC")
-        schema = _schema(
+        schema = schema_of(
             call,
-            provider,
+            provider.name,
             profile.name,
             shared["schema"],
             kept.needed,
@@ -230,74 +228,19 @@ def fetched(
     if not call.takes_window:
         return None, call.fetch(profile.client, profile.settings, None, options)
     now = the_clock(session).now()
-    asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
-    window, rest = reachable(asked, call.lag, now, provider.title, cut=call.refuses_newer)
-    if told:
-        rest = [piece for piece in rest if not is_recent(piece)]
-    jobs = shared.get("jobs", 0)  # none where several profiles are asked at the same time anyway
-    if (
-        shared["limit"] is not None and shared["sort"] is None
-    ):  # an export that stops early has no end from which another could go on
-        rest = [piece for piece in rest if isinstance(piece, Gap)]
-    if window is None:
-        return None, iter(rest)
-    ahead = [window] if jobs and (shared["limit"] is None or shared["sort"] is not None) else []
-    if jobs > 1:
-        shortest = call.apart(options)
-        why = shortest if isinstance(shortest, str) else "so short a window is not worth more requests"
-        if not ahead:
-            why = "with --limit nothing is asked for that may not be needed"
-        elif not isinstance(shortest, str):
-            ahead = parts(window, call, shortest, jobs, now)
-        if len(ahead) <= 1:
-            rest = [*rest, Note(f"{provider.title} is asked for one thing after the other in spite of --jobs: {why}")]
-    uncut = shared["schema"] == "raw"
-    pieces = fetch_window(call, profile, window, options, now, provider.title, raw=uncut, ahead=ahead, jobs=jobs)
-    return window, _after(rest, pieces)
-
-
-def is_recent(piece: Note | Gap) -> bool:
-    """Return whether a piece is the short note that calls may be missing at the end of a window."""
-    return isinstance(piece, Note) and piece.topic == RECENT and piece.level == "note"
-
-
-def fetch_window(
-    call: Call,
-    profile: Connected,
-    window: windows.Window,
-    options: Mapping[str, Any],
-    now: datetime,
-    title: str,
-    *,
-    raw: bool = False,
-    ahead: Sequence[windows.Window] = (),
-    jobs: int = 1,
-) -> Iterator[Event]:
-    """Return the pieces of a window, and what the provider's clock says of its end.
-
-    With `ahead`, the window itself or its parts, the next piece is asked for while one is written, and so many parts at
-    the same time as there are jobs.
-    """
-    client = profile.client
-    if client is not None and call.key_fields is not None:
-        from cdrctl.records.decoding import BatchDecoder
-
-        client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
-    fetch = functools.partial(call.fetch, client, profile.settings)
-    pieces: Iterator[Event]
-    if not ahead:
-        pieces = fetch(window, options)
-    elif len(ahead) == 1:
-        pieces = at_once([functools.partial(fetch, window, options)])
-    else:
-        shared = {**options, "once": new_once(), "whole": window}
-        pieces = said_once(at_once([functools.partial(fetch, part, shared) for part in ahead], jobs))
-    return by_their_clock(pieces, window, call.lag, lambda: client.ahead, now, title) if client is not None else pieces
-
-
-def _after(rest: Sequence[Note | Gap], pieces: Iterator[Event]) -> Iterator[Event]:
-    yield from rest
-    yield from pieces
+    return events_of(
+        call,
+        profile.client,
+        profile.settings,
+        windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now),
+        options,
+        now,
+        provider.title,
+        jobs=shared.get("jobs", 0),  # none where several profiles are fetched in parallel anyway
+        stops_early=shared["limit"] is not None and shared["sort"] is None,
+        raw=shared["schema"] == "raw",
+        told=told,
+    )
 
 
 def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
@@ -327,18 +270,8 @@ def _save(session: Session, file: File, target: str | None) -> None:
 
 
 def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the call's own options as its fetcher wants them."""
-    values: dict[str, Any] = {}
-    for described in call.options:
-        value = own.get(described.name)
-        if described.kind == "duration" and value is not None:
-            value = windows.duration(value)
-        elif described.kind == "file":
-            value = _lines(session, str(value))
-        elif described.repeat:
-            value = tuple(value or ())
-        values[described.name] = value
-    return values
+    """Return the call's own options as its fetcher takes them."""
+    return call_options(call, own, functools.partial(_lines, session))
 
 
 LONGEST_LINE = 64 * 1024 * 1024
@@ -367,19 +300,3 @@ def _lines(session: Session, path: str) -> Iterator[bytes]:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="name a file, or - for standard input"
         ) from None
-
-
-def _schema(call: Call, provider: Provider, profile: str, name: str, fields: Sequence[str] | None, warn: Any) -> Schema:
-    if name == "raw":
-        if fields is not None:
-            raise UsageError(
-                "raw records are not touched: --fields cannot choose from them", hint="use --schema native"
-            )
-        return raw()
-    if name == "common":
-        if call.common is None:
-            raise UsageError(f"{provider.name} {call.name} has no calls in it: --schema common does not fit")
-        return common(
-            call.columns, call.common, fields, warn, provider=provider.name, profile=profile, known=call.expected
-        )
-    return native(call.columns, fields, warn, call.expected)

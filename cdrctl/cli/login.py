@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cdrctl.cli.connecting import connected, token_shelf
+from cdrctl.cli.connecting import connected, token_store
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError, UsageError
 from cdrctl.http import oauth
@@ -87,7 +87,7 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
                 hint=f"set {keys} in {profile.path}; they are those of the integration",
             )
         alone = settings.model_copy(update={"access_token": None})  # whose place the sign-in takes
-        shelf = token_shelf(opened, provider, profile, alone)
+        shelf = token_store(opened, provider, profile, alone)
         assert shelf is not None  # noqa: S101 - a login has tokens to keep, and the profile is complete
         with shelf.locked():  # proves that they can be kept, before anybody takes the trouble; the lock is for later
             pass

@@ -95,14 +95,10 @@ def session(
 
 
 def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
-    """Return all profiles by name, and warnings; from here on nothing that is said shows a secret of any of them."""
-    from cdrctl.profiles.file import read_profiles
-    from cdrctl.profiles.settings import written_secrets
+    """Return all profiles by name, and warnings. From now on no message shows a secret of any of them."""
+    from cdrctl.profiles.settings import known_profiles
 
-    environ = opened.process.environ
-    found, warnings = read_profiles(opened.config, environ)
-    opened.reporter.conceal(written_secrets(found.values(), environ))
-    return found, warnings
+    return known_profiles(opened.config, opened.process.environ, opened.reporter.conceal)
 
 
 def _is_interruption(error: BaseException | None) -> bool:

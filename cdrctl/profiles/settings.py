@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus
 
@@ -14,7 +15,14 @@ from cdrctl.errors import ConfigurationError, Message
 from cdrctl.masking import MASK as HIDDEN, SHORTEST, masked
 from cdrctl.profiles.atomic import one_line
 from cdrctl.profiles.choosing import usable_profile
-from cdrctl.profiles.file import Profile, environment_name, expanded_path, near_hint, variable_prefix
+from cdrctl.profiles.file import (
+    Profile,
+    environment_name,
+    expanded_path,
+    near_hint,
+    read_profiles,
+    variable_prefix,
+)
 from cdrctl.profiles.names import SECRETS, key_forms, key_levels, secret_names, setting_keys
 from cdrctl.profiles.secrets import Keyring, Run, ask_keyring, for_commands, from_file, secret_of
 
@@ -138,6 +146,19 @@ def written_secrets(profiles: Iterable[Profile], environ: Mapping[str, str]) -> 
         for value in (profile.raw.get(name), environ.get(environment_name(profile.name, name)))
         if isinstance(value, str)
     ]
+
+
+def known_profiles(
+    path: Path, environ: Mapping[str, str], conceal: Callable[[Iterable[str]], None]
+) -> tuple[dict[str, Profile], list[str]]:
+    """Return all profiles by name, and warnings; `conceal` receives the secrets that are written in them.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    found, warnings = read_profiles(path, environ)
+    conceal(written_secrets(found.values(), environ))
+    return found, warnings
 
 
 def redacted(profile: Profile, model: type[Settings], environ: Mapping[str, str]) -> dict[str, str]:

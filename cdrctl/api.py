@@ -1,0 +1,304 @@
+"""The library: open a profile, and read its records in batches. See docs/library.md.
+
+It reads the same configuration file and environment as the command line, keeps the same rate limits, and raises the
+errors of `cdrctl.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cdrctl import PROVIDERS, windows
+from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
+from cdrctl.errors import ConfigurationError, UsageError, near
+from cdrctl.export.availability import providers_present
+from cdrctl.export.fetching import call_options, default_of, events_of, schema_of
+from cdrctl.export.pipeline import Tally, rows
+from cdrctl.fetchers import Call, Provider, load
+from cdrctl.http import Clock
+from cdrctl.records.columns import Column
+from cdrctl.records.events import Gap
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from cdrctl.profiles.file import Profile as Written
+
+SchemaName = Literal["native", "common", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records of a call: as many as are best read together.
+
+    Args:
+        columns: The columns, in order; None for the schema `raw`.
+        rows: A list of values for each record, in the order of the columns. With `raw`, the records as they came.
+    """
+
+    columns: tuple[Column, ...] | None
+    rows: Sequence[Any]
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.rows)
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """Return a dict for each record, by column name; with `raw`, the records as they came.
+
+        Times are strings in RFC 3339, in UTC; money and other decimals are strings; lengths are in seconds.
+        """
+        if self.columns is None:
+            return list(self.rows)
+        names = [column.name for column in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return the records as an Arrow record batch; pyarrow infers the types of the columns.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
+        import pyarrow as pa
+
+        return pa.RecordBatch.from_pylist(self.to_pylist())
+
+
+@dataclass(slots=True)
+class Profile:
+    """An open profile. Make one with `open_profile`.
+
+    Args:
+        name: The name of the profile.
+        provider: The name of its provider.
+        gaps: What could not be fetched so far. Look here when `records` has ended: if there is a gap, records are
+            missing, and the gap says which and what to do.
+    """
+
+    name: str
+    provider: str
+    _described: Provider
+    _connected: Connected
+    _clock: Clock
+    _log: Callable[[str, str], None]
+    gaps: list[Gap] = field(default_factory=list)
+
+    @property
+    def calls(self) -> list[str]:
+        """The calls of the provider, as `records` takes them, such as `cdrs` and `reports list`."""
+        return [" ".join(filter(None, (one.group, one.name))) for one in self._described.calls]
+
+    def records(
+        self,
+        call: str,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        *,
+        schema: SchemaName = "native",
+        fields: Sequence[str] | None = None,
+        tz: str | None = None,
+        limit: int | None = None,
+        jobs: int = 1,
+        **options: Any,
+    ) -> Iterator[Batch]:
+        """Yield the records of the calls that started in a window, each once, in batches.
+
+        Args:
+            call: The call, as on the command line: `cdrs`, `legs`, `reports list`.
+            since: The start of the window: a word such as `yesterday` or `7d`, a time, or an aware datetime. Without
+                it, the call's default.
+            until: The end of the window; without it, now.
+            schema: `native`, `common` or `raw`.
+            fields: The columns to return, in this order; all without it.
+            tz: The time zone of words and of times without an offset. Default: the profile's, or UTC.
+            limit: The largest number of records.
+            jobs: How many parts of the window to fetch in parallel.
+            options: The call's own options, named as on the command line with `_` for `-`.
+
+        Raises:
+            UsageError: An argument makes no sense.
+            CdrctlError: What the provider refuses, by its class; see `cdrctl.errors`.
+        """
+        described = self._call(call)
+        self._check(described, call, options)
+        if not described.takes_window and (since is not None or until is not None):
+            raise UsageError(f"{self.provider} {call} takes no window", hint="leave since and until out")
+        defaults = {one.name: default_of(one) for one in described.options}
+        own = call_options(described, {**defaults, **options}, _lines)
+        own |= {"fields": fields if schema == "native" else None, "strict": False}
+        shape = schema_of(described, self.provider, self.name, schema, fields, lambda text: self._log("warning", text))
+        return self._batches(described, shape, since, until, own, tz=tz, limit=limit, jobs=jobs)
+
+    def _check(self, described: Call, call: str, options: Mapping[str, Any]) -> None:
+        """Refuse a call without records, and options that it does not have.
+
+        Raises:
+            UsageError: It is one of these.
+        """
+        if described.gives_file is True:
+            raise UsageError(
+                f"{self.provider} {call} gives a file, and no records",
+                hint=f"use the command: cdrctl {self.provider} {call}",
+            )
+        unknown = sorted(options.keys() - {one.name for one in described.options})
+        if unknown:
+            names = [one.name for one in described.options]
+            raise UsageError(
+                f"{self.provider} {call} has no option {unknown[0]}",
+                hint=f"{near(unknown[0], names)}its options: {', '.join(names) or 'none'}",
+            )
+
+    def _call(self, name: str) -> Call:
+        words = name.replace("/", " ").split()
+        for one in self._described.calls:
+            if [*filter(None, (one.group, one.name))] == words:
+                return one
+        raise UsageError(
+            f"{self.provider} has no call {name}", hint=f"{near(name, self.calls)}its calls: {', '.join(self.calls)}"
+        )
+
+    def _batches(
+        self,
+        call: Call,
+        schema: Any,
+        since: str | datetime | None,
+        until: str | datetime | None,
+        options: Mapping[str, Any],
+        *,
+        tz: str | None,
+        limit: int | None,
+        jobs: int,
+    ) -> Iterator[Batch]:
+        client, settings = self._connected.client, self._connected.settings
+        now = self._clock.now()
+        if call.takes_window:
+            zone = windows.zone(tz or (settings.timezone if settings is not None else None) or "UTC")
+            asked = windows.window(_text(since) or call.default_since, _text(until), zone=zone, now=now)
+            window, events = events_of(
+                call,
+                client,
+                settings,
+                asked,
+                options,
+                now,
+                self._described.title,
+                jobs=jobs,
+                stops_early=limit is not None,
+                raw=schema.columns is None,
+            )
+        else:
+            window, events = None, call.fetch(client, settings, None, options)
+        tally = Tally(gaps=self.gaps)
+        present = providers_present(self._clock.now, lambda: client.ahead if client is not None else None)
+        pages = rows(events, call, schema, window, tally, self._log, limit, present=present)
+        with closing(pages):
+            for page in pages:
+                yield Batch(schema.columns, page)
+
+
+@contextmanager
+def open_profile(
+    name: str,
+    *,
+    provider: str | None = None,
+    config: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    max_wait: timedelta | None = None,
+    log: Callable[[str, str], None] = lambda _level, _text: None,
+) -> Iterator[Profile]:
+    """Open a profile of the configuration file; `sandbox`, with a provider, needs no configuration.
+
+    Args:
+        name: The name of the profile.
+        provider: The provider, for `sandbox`, or to check that the profile is one of it.
+        config: The configuration file; without it, the one that the command line uses.
+        environ: The environment variables; without them, those of the process.
+        max_wait: How long one request may wait for retries in total.
+        log: Receives a level (`note`, `warning`, `debug`, `wait`) and a sentence. Sentences contain no secrets of the
+            profile's settings.
+
+    Raises:
+        ConfigurationError: There is no such profile, or it cannot be used.
+    """
+    from cdrctl.masking import masked
+    from cdrctl.profiles.file import config_path
+
+    environ = os.environ if environ is None else environ
+    secrets: set[str] = set()
+
+    def say(level: str, text: str) -> None:
+        log(level, masked(text, secrets))
+
+    clock = Clock()
+    around = Surroundings(
+        environ=environ,
+        config=config_path(environ, str(config) if config is not None else None),
+        clock=clock,
+        log=say,
+        conceal=secrets.update,
+        max_wait=max_wait,
+    )
+    profile = None if name == SANDBOX else _read(around, name, provider)
+    described = load(_known(profile.provider if profile is not None else provider))
+    with connected(around, described, name, profile) as one:
+        yield Profile(one.name, described.name, described, one, clock, say)
+
+
+def _read(around: Surroundings, name: str, provider: str | None) -> Written:
+    """Return a profile as it is written.
+
+    Raises:
+        ConfigurationError: There is none, or it is of another provider.
+    """
+    from cdrctl.profiles.choosing import choose_profile
+    from cdrctl.profiles.settings import known_profiles
+
+    found, warnings = known_profiles(around.config, around.environ, around.conceal)
+    for warning in warnings:
+        around.log("warning", warning)
+    return choose_profile(found, provider, name, around.environ)
+
+
+def _known(provider: str | None) -> str:
+    """Return the name of a provider.
+
+    Raises:
+        ConfigurationError: There is no such provider, or none was named.
+    """
+    if provider is None:
+        raise ConfigurationError("the sandbox imitates every provider", hint="name one: provider='webex'")
+    if provider not in PROVIDERS:
+        raise ConfigurationError(f"there is no provider {provider}", hint=f"they are: {', '.join(PROVIDERS)}")
+    return provider
+
+
+def _text(moment: str | datetime | None) -> str | None:
+    """Return an instant as the words of a window are written.
+
+    Raises:
+        UsageError: A datetime has no time zone.
+    """
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise UsageError(f"{moment} has no time zone", hint="use an aware datetime, or a string and tz")
+        return moment.isoformat()
+    return moment
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    """Yield the lines of a file that an option names.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file") from None

@@ -1,0 +1,133 @@
+"""The library: what it returns is what the command line writes, and its page is run."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cdrctl
+from cdrctl import PROVIDERS, api
+from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.http import Clock
+from tests.cli.run import run
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+SINCE, UNTIL = "2026-11-19T00:00:00Z", "2026-11-19T12:00:00Z"
+FIRST = {"callgear": "legs"}
+"""The main call of a provider; of the others it is `cdrs`."""
+
+
+@pytest.fixture(autouse=True)
+def _clock_of_the_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library's clock be that of the command lines it is compared with; the page has the machine's."""
+    if request.function is test_the_page_works_as_it_is_written:
+        return
+    monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: datetime(2026, 11, 20, 20, tzinfo=UTC)))
+
+
+def records(provider: str, call: str, **given: Any) -> list[dict[str, Any]]:
+    """Return all records of a call of the sandbox."""
+    with cdrctl.open_profile("sandbox", provider=provider) as profile:
+        found = [record for batch in profile.records(call, **given) for record in batch.to_pylist()]
+        assert profile.gaps == []
+    return found
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("schema", ["native", "common", "raw"])
+def test_it_returns_what_the_command_line_writes(provider: str, schema: Any) -> None:
+    call = FIRST.get(provider, "cdrs")
+    window = ("--since", SINCE, "--until", UNTIL)
+    written = run(provider, call, "-p", "sandbox", *window, "-f", "jsonl", "--schema", schema)
+    ours = records(provider, call, since=SINCE, until=UNTIL, schema=schema)
+    assert ours
+    if schema == "native":  # JSON lines have these fields beside the columns
+        beside = [one.pop("extra") or {} for one in ours]
+        ours = [{**one, **more} for one, more in zip(ours, beside, strict=True)]
+    assert json.loads(json.dumps(ours)) == [json.loads(line) for line in written.out.splitlines()]
+
+
+def test_a_batch_has_columns_a_length_and_arrow() -> None:
+    pytest.importorskip("pyarrow")
+    with cdrctl.open_profile("sandbox", provider="webex") as profile:
+        for batch in profile.records("cdrs", SINCE, UNTIL, fields=["report_id", "duration"]):
+            assert batch.columns is not None
+            assert [column.name for column in batch.columns] == ["report_id", "duration"]
+            arrow = batch.to_arrow()
+            assert (arrow.num_rows, arrow.schema.names) == (len(batch), ["report_id", "duration"])
+            assert arrow.to_pylist() == batch.to_pylist()
+
+
+def test_a_window_may_be_instants_and_parts_may_be_fetched_in_parallel() -> None:
+    since = datetime.fromisoformat(SINCE)
+    until = since + timedelta(hours=12)
+    words = records("kazoo", "cdrs", since=SINCE, until=UNTIL)
+    assert records("kazoo", "cdrs", since=since, until=until) == words
+    parallel = records("kazoo", "cdrs", since=since, until=until, jobs=4)
+    assert sorted(map(json.dumps, parallel)) == sorted(map(json.dumps, words))
+    assert len(records("kazoo", "cdrs", since=since, until=until, limit=3)) == 3
+
+
+def test_a_call_of_a_group_and_its_options() -> None:
+    with cdrctl.open_profile("sandbox", provider="portsip") as profile:
+        assert "reports list" in profile.calls
+        list(profile.records("reports list"))
+        with pytest.raises(UsageError, match="takes no window"):
+            profile.records("reports list", since="yesterday")
+        with pytest.raises(UsageError, match="no option page_sise"):
+            profile.records("cdrs", page_sise=5)
+        with pytest.raises(UsageError, match="no call cdrz"):
+            profile.records("cdrz")
+        with pytest.raises(UsageError, match="gives a file"):
+            profile.records("completed-reports download", id="1")
+        with pytest.raises(UsageError, match="has no time zone"):
+            next(profile.records("cdrs", since=datetime(2026, 11, 19)))  # noqa: DTZ001 - that is what is refused
+        assert next(profile.records("cdrs", SINCE, UNTIL, page_size=10, limit=1)).to_pylist()
+
+
+def test_a_profile_is_that_of_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[profiles.acme]\nprovider = 'webex'\n", encoding="utf-8")
+    for name, provider in (("nobody", None), ("acme", None), ("acme", "kazoo"), ("sandbox", None)):
+        with (
+            pytest.raises(ConfigurationError),
+            cdrctl.open_profile(name, config=config, environ={"HOME": str(tmp_path)}, provider=provider),
+        ):
+            pass
+
+
+def test_no_secret_is_logged(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    with cdrctl.open_profile("sandbox", provider="kazoo"):
+        pass
+    config.write_text(
+        "[profiles.acme]\nprovider = 'webex'\naccess_token = 'not-a-secret-but-long'\n"
+        "base_url = 'https://not-a-secret-but-long.webexapis.com/v1'\nmax_wait = '0s'\n",
+        encoding="utf-8",
+    )
+    config.chmod(0o644)
+    told: list[str] = []
+    with cdrctl.open_profile("acme", config=config, environ={"HOME": str(tmp_path)}, log=lambda _l, t: told.append(t)):
+        pass
+    assert told
+    assert not any("not-a-secret" in text for text in told)
+
+
+def test_the_page_works_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(compile(block, "docs/library.md", "exec"), {})  # noqa: S102 - a page of ours
+
+
+def test_what_there_is_not_is_said_as_python_says_it() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        cdrctl.nope  # noqa: B018 - it is what is asked for

@@ -1,0 +1,60 @@
+"""The fields of a record, in version 0.1 and today."""
+
+from __future__ import annotations
+
+SEED_FIELDS = (
+    "Date",
+    "Type",
+    "DID",
+    "CallerNumber",
+    "CallerExtension",
+    "TargetNumber",
+    "TargetExtension",
+    "TargetPrefixName",
+    "Duration",
+    "Price",
+    "RecordURL",
+    "RecordExpect",
+    "RepresentativeName",
+    "RepresentativeCode",
+    "DTMFData",
+    "CallID",
+    "QueueName",
+    "DialStatus",
+    "DialStatus2",
+    "RingTime",
+    "CustomData",
+    "DepartmentName",
+    "DepartmentId",
+)
+"""The 23 fields of version 0.1, in the order of its list."""
+
+CURRENT_FIELDS = (
+    "CallerNumber",
+    "TargetNumber",
+    "Date",
+    "DateEpoch",
+    "Duration",
+    "CallID",
+    "CustomData",
+    "Type",
+    "CdrType",
+    "DialStatus",
+    "TargetExtension",
+    "CallerExtension",
+    "DID",
+    "QueueName",
+    "RecordURL",
+    "RecordExpect",
+    "RingTime",
+    "RepresentativeName",
+    "RepresentativeCode",
+    "UserName",
+    "UserId",
+    "DTMFData",
+    "DepartmentName",
+    "DepartmentId",
+    "Price",
+    "TargetPrefixName",
+)
+"""The 26 fields of today, in an order that the documentation's sample answer is a part of."""

@@ -33,7 +33,7 @@ PROVIDERS: dict[str, Callable[..., Provider]] = {
     "voicenter": Voicenter,
     "portsip": PortSIP,
 }
-"""Every imitated provider: a new one is one file and one line here."""
+"""Every imitated provider: a new one is one package and one line here."""
 
 
 @dataclass(slots=True)

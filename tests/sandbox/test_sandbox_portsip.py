@@ -16,22 +16,20 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
-from cdrctl.sandbox.portsip import (
-    ACCESS_TOKEN,
+from cdrctl.sandbox.portsip.cron import parse_cron
+from cdrctl.sandbox.portsip.fields import (
     CALLLOG_KEYS,
     CDR_KEYS,
-    CLIENT_ID,
     COMPLETED_KEYS,
-    DOMAIN,
-    EPOCH,
-    OTP_CODE,
     RECORDING_KEYS,
     REPORT_KEYS,
     REPORT_TYPES,
-    USERS,
-    parse_cron,
-    parse_filter,
 )
+from cdrctl.sandbox.portsip.filter_language import parse_filter
+from cdrctl.sandbox.portsip.limits import refuse_over_limit
+from cdrctl.sandbox.portsip.records import EPOCH
+from cdrctl.sandbox.portsip.sign_in import CLIENT_ID, OTP_CODE
+from cdrctl.sandbox.portsip.users import ACCESS_TOKEN, DOMAIN, USERS
 from tests.portsip_document import EXEMPTIONS, PLAIN, Document, document, path_of
 
 from .clients import Client, Clock, at, sample
@@ -969,7 +967,7 @@ def test_a_report_holds_what_had_ended_when_it_ran(run: Starter, clock: Clock) -
 
 
 def test_a_normal_report_is_cut_short(pbx: PortSIPClient, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdrctl.sandbox.portsip.LARGEST_REPORT", 7)
+    monkeypatch.setattr("cdrctl.sandbox.portsip.report_tables.LARGEST_REPORT", 7)
     pbx.report()
     clock.move(5)
     assert pbx.download(pbx.completed()[0]).text.count("\n") - 1 == 7
@@ -1345,10 +1343,11 @@ def test_switch_limits_off(run: Starter) -> None:
 @pytest.mark.parametrize(("version", "limit"), [("22.2", 10_000), ("16", 5_000)])
 def test_limits_are_those_published(run: Starter, version: str, limit: int) -> None:
     sandbox = run(exchange=full(0), limits=True, switches={"portsip": {"version": version}})
-    pbx = sandbox.provider("portsip")
-    refusals = [pbx._over_limit() for _ in range(limit + 1)]
-    assert refusals[:-1] == [None] * limit
-    assert refusals[-1].status == 429
+    pbx = sandbox.provider("portsip").pbx
+    *allowed, refused = (refuse_over_limit(pbx) for _ in range(limit + 1))
+    assert allowed == [None] * limit
+    assert refused is not None
+    assert refused.status == 429
 
 
 def test_switch_top_max(run: Starter) -> None:

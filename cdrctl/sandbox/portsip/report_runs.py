@@ -19,7 +19,7 @@ _CRON_REACH = timedelta(days=62)
 def run_reports(pbx: PBX) -> None:
     """Begin and complete every report that is due by now."""
     now = pbx.now()
-    for report in list(pbx.reports.waiting.values()):
+    for report in list(pbx.reports.posted.values()):
         _begin_runs(report, now)
         while report.done < len(report.runs) and pbx.switched["report"] == "completes":
             began = report.runs[report.done]
@@ -30,7 +30,7 @@ def run_reports(pbx: PBX) -> None:
             pbx.reports.completed[done.number] = done
         finished = report.runs and report.done == len(report.runs) and not report.body.get("cron_expr")
         if finished and pbx.switched["report_after"] == "gone":
-            del pbx.reports.waiting[report.number]
+            del pbx.reports.posted[report.number]
 
 
 def _begin_runs(report: Report, now: datetime) -> None:

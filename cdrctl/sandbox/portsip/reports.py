@@ -21,16 +21,16 @@ def create_report(pbx: PBX, request: Request) -> Reply:
     """Answer `POST /call_reports`; a report without a cron expression runs at once."""
     body = read_report(read_object(request))
     now = pbx.now()
-    report = Report(new_report_id(pbx), body, now, now)
+    report = Report(new_report_id(pbx), body, now)
     if not body.get("cron_expr"):
         report.runs.append(now)
-    pbx.reports.waiting[report.number] = report
+    pbx.reports.posted[report.number] = report
     return json_reply(201, {"id": write_id(pbx, report.number)})
 
 
 def update_report(pbx: PBX, request: Request, text: str) -> Reply:
     """Answer `POST /call_reports/ID`; the type of a report stays."""
-    report = pbx.reports.waiting.get(read_id(pbx, text))
+    report = pbx.reports.posted.get(read_id(pbx, text))
     if report is None:
         return error(pbx, 404)
     changes = {name: value for name, value in read_object(request).items() if name != "type"}
@@ -41,7 +41,7 @@ def update_report(pbx: PBX, request: Request, text: str) -> Reply:
 
 def show_report(pbx: PBX, text: str) -> Reply:
     """Answer `GET /call_reports/ID`."""
-    report = pbx.reports.waiting.get(read_id(pbx, text))
+    report = pbx.reports.posted.get(read_id(pbx, text))
     return json_reply(200, _report_row(pbx, report, whole=True)) if report else error(pbx, 404)
 
 
@@ -53,7 +53,7 @@ def show_completed(pbx: PBX, text: str) -> Reply:
 
 def destroy_report(pbx: PBX, kind: str, text: str) -> Reply:
     """Answer `POST /call_reports/ID/destroy`, and the same for completed reports."""
-    held: dict[int, Any] = pbx.reports.waiting if kind == "call_reports" else pbx.reports.completed
+    held: dict[int, Any] = pbx.reports.posted if kind == "call_reports" else pbx.reports.completed
     if held.pop(read_id(pbx, text), None) is None:
         return unknown_id(pbx)
     return Reply(204)
@@ -64,7 +64,7 @@ def list_reports(pbx: PBX, request: Request, kind: str) -> Reply:
     fields = REPORT_KEYS if kind == "call_reports" else COMPLETED_KEYS
     query = read_query(pbx, request, fields, LARGEST_PAGE, ignores=False)
     if kind == "call_reports":
-        rows = [_report_row(pbx, one, whole=False) for one in pbx.reports.waiting.values()]
+        rows = [_report_row(pbx, one, whole=False) for one in pbx.reports.posted.values()]
     else:
         rows = [completed_row(pbx, one) for one in pbx.reports.completed.values()]
     rows = [row for row in rows if query.selects(row)]

@@ -26,7 +26,7 @@ from cdrctl.sandbox.portsip.sign_in import (
     send_otp,
     sign_in,
     sign_out,
-    signed_in,
+    valid_token,
     verify_otp,
 )
 from cdrctl.sandbox.portsip.state import PBX
@@ -67,7 +67,7 @@ def _answer_anyone(pbx: PBX, request: Request, parts: list[str]) -> Reply | None
 
 def _answer_user(pbx: PBX, request: Request, parts: list[str]) -> Reply:
     """Answer a request that needs a token."""
-    token = signed_in(pbx, request)
+    token = valid_token(pbx, request)
     if token is None:
         return error(pbx, 401)
     user = token.user

@@ -26,7 +26,7 @@ OTP_CODE = "246810"
 _NAME_LENGTH, _DOMAIN_LENGTH = 64, 280
 
 
-def signed_in(pbx: PBX, request: Request) -> AccessToken | None:
+def valid_token(pbx: PBX, request: Request) -> AccessToken | None:
     """Return the valid access token of a request, or None."""
     known = pbx.tokens.access.get(bearer_token(request))
     return None if known is None or known.until <= pbx.now().timestamp() else known

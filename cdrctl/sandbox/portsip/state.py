@@ -50,14 +50,13 @@ class Tokens:
 
 @dataclass(slots=True)
 class Report:
-    """A call report as posted, the start of each of its runs, and how many of those are `done`.
+    """A call report: its body, the start of each of its runs, and how many of those are `done`.
 
     `looked` is when its cron expression was last evaluated.
     """
 
     number: int
     body: Row
-    posted: datetime
     looked: datetime
     runs: list[datetime] = field(default_factory=list)
     done: int = 0
@@ -80,7 +79,7 @@ class CompletedReport:
 class Reports:
     """Call reports and completed call reports by number, and how many numbers they have used."""
 
-    waiting: dict[int, Report] = field(default_factory=dict)
+    posted: dict[int, Report] = field(default_factory=dict)
     completed: dict[int, CompletedReport] = field(default_factory=dict)
     given: int = 0
 

@@ -15,7 +15,9 @@ import pytest
 from cdrctl.errors import CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.fetchers.kazoo.columns import start as start_of
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
-from cdrctl.sandbox.kazoo import OWNER_IDS
+from cdrctl.sandbox.kazoo.accounts import OWNER_IDS
+from cdrctl.sandbox.kazoo.databases import month_database
+from cdrctl.sandbox.kazoo.documents import StoredDocument
 from cdrctl.windows import Window, rfc3339
 
 from .test_kazoo import FakeClock, Run, at, commonly, fetched, gregorian, natively, window
@@ -421,14 +423,19 @@ def test_poison_alone_is_not_waited_for() -> None:
 # Poison
 
 
+def stored_document(sandbox: Sandbox, cdr_id: str) -> StoredDocument:
+    kazoo = sandbox.provider("kazoo")
+    return month_database(kazoo.state, kazoo.accounts[0], cdr_id[:6]).by_id[cdr_id]
+
+
 def second_saved(sandbox: Sandbox, cdr_id: str) -> str:
     """Return the second a document was saved in, as a gap names it."""
-    stored = sandbox.provider("kazoo")._month(sandbox.provider("kazoo").accounts[0], cdr_id[:6]).by_id[cdr_id]
+    stored = stored_document(sandbox, cdr_id)
     return rfc3339(datetime.fromtimestamp(stored.saved - 62167219200, NOW.tzinfo))
 
 
 def second_begun(sandbox: Sandbox, cdr_id: str) -> str:
-    stored = sandbox.provider("kazoo")._month(sandbox.provider("kazoo").accounts[0], cdr_id[:6]).by_id[cdr_id]
+    stored = stored_document(sandbox, cdr_id)
     return rfc3339(datetime.fromtimestamp(stored.interaction[0] - 62167219200, NOW.tzinfo))
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
-from cdrctl.sandbox.kazoo import _OBJECT, COLUMNS, OWNER_IDS, SWITCHES, _integer, _packed, _unpacked
+from cdrctl.sandbox.kazoo.accounts import OWNER_IDS
+from cdrctl.sandbox.kazoo.keys import OBJECT, integer, pack, unpack
+from cdrctl.sandbox.kazoo.releases import COLUMNS
+from cdrctl.sandbox.kazoo.switches import SWITCHES
 
 from .clients import DATA, GREGORIAN, Clock, KazooClient, at, gregorian, quoted, sample
 from .conftest import Starter
@@ -166,9 +169,9 @@ def test_without_paging_there_are_no_paging_keys(kazoo: KazooClient) -> None:
     "key", [PAGE["start_key"], PAGE["next_start_key"], sample(f"{RECORDED}interaction_page.json")["next_start_key"]]
 )
 def test_keys_are_erlang_terms_like_the_recorded_ones(key: str) -> None:
-    assert _unpacked(PAGE["next_start_key"]) == (63813348061, 1, "202203-mar002")
-    assert _packed(_integer(63813398400), _OBJECT) == PAGE["start_key"]
-    seconds, kind, text = _unpacked(key)
+    assert unpack(PAGE["next_start_key"]) == (63813348061, 1, "202203-mar002")
+    assert pack(integer(63813398400), OBJECT) == PAGE["start_key"]
+    seconds, kind, text = unpack(key)
     raw = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
     assert raw[:2] == b"\x83l"
     assert text.encode() in raw
@@ -751,7 +754,7 @@ def test_switch_poison(run: Starter) -> None:
                     "created_from": lo,
                     "created_to": hi,
                     "page_size": 50,
-                    "start_key": _packed(_integer(saved), _OBJECT),
+                    "start_key": pack(integer(saved), OBJECT),
                 },
             )
             known = next(one for one in sample("kazoo/constructed_http_errors.json")["errors"] if one["status"] == 503)

@@ -1,0 +1,58 @@
+"""The databases of an account, one for each month, and the documents in them that a request can see."""
+
+from __future__ import annotations
+
+import re
+
+from cdrctl.sandbox.exchange.clock import dropped, milliseconds
+from cdrctl.sandbox.kazoo.accounts import Account
+from cdrctl.sandbox.kazoo.documents import Month, StoredDocument, interaction_documents, save_in_bulks
+from cdrctl.sandbox.kazoo.months import month_before, month_bounds, month_of
+from cdrctl.sandbox.kazoo.state import State
+
+
+def month_database(state: State, account: Account, month: str) -> Month:
+    """Return the database of a month, YYYYMM: the documents of the interactions that began in it."""
+    named = re.fullmatch(r"\d{4}(0[1-9]|1[0-2])", month) and month >= "197001"
+    if not named or month == state.switched["archived"]:
+        return Month()
+    settings = tuple(state.switched[name] for name in ("late_save", "same_second", "late"))
+    name = (account.id, month, *settings)
+    known = state.months.get(name)
+    if known is not None:
+        return known
+    late, bulk = int(state.switched["late_save"]), int(state.switched["same_second"])
+    documents = []
+    for call in account.exchange.calls(*month_bounds(month)):
+        documents += interaction_documents(call, account, late, state.switched["late"])
+    documents.sort(key=lambda one: (one.saved, one.id))
+    if bulk:
+        documents = save_in_bulks(documents, bulk)
+    made = Month(documents, {one.id: one for one in documents})
+    state.months[name] = made
+    return made
+
+
+def listed_database(state: State, account: Account, month: str, *, interaction: bool) -> Month:
+    """Return the database that a listing opens for a month.
+
+    With `straddle=found` it has the documents of legs that were saved in the month.
+    """
+    if interaction or state.switched["straddle"] == "lost":
+        return month_database(state, account, month)
+    before = month_before(month)
+    both = [*month_database(state, account, before).documents, *month_database(state, account, month).documents]
+    return Month(sorted((one for one in both if month_of(one.saved) == month), key=lambda one: (one.saved, one.id)))
+
+
+def visible_document(state: State, account: Account, cdr_id: str) -> StoredDocument | None:
+    """Return the document with this id, once it is saved and as long as it is not dropped."""
+    found = month_database(state, account, cdr_id[:6]).by_id.get(cdr_id)
+    if found and found.saved <= state.gregorian_now and not is_dropped(state, found):
+        return found
+    return None
+
+
+def is_dropped(state: State, stored: StoredDocument) -> bool:
+    """Return whether a document is gone by now: the switch `dropped`."""
+    return dropped(state.switched["dropped"], stored.id, stored.leg.end, milliseconds(state.now()))

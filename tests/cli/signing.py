@@ -60,7 +60,11 @@ class Office:
     def secrets(self) -> set[str]:
         """Return everything that came or went in a form or an answer and that nobody may see."""
         imitated = self.webex.provider("webex")
-        found = {str(imitated.credentials("login", "")["client_secret"]), *imitated._tokens, *imitated._refreshes}
+        found = {
+            str(imitated.credentials("login", "")["client_secret"]),
+            *imitated.state.tokens,
+            *imitated.state.refreshes,
+        }
         for one in self.webex.requests:
             form = parse_qs(one.body.decode())
             found |= {value for name in ("code", "code_verifier", "refresh_token") for value in form.get(name, [])}

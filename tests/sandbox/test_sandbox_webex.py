@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
-from cdrctl.sandbox.webex import KEYS
+from cdrctl.sandbox.webex.keys import KEYS
 
 from .clients import Clock, WebexClient, at, sample
 from .conftest import Starter

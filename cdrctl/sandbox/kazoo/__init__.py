@@ -2,7 +2,7 @@
 
 Sources: GitHub 2600hz/kazoo, `master` (5.0) and branches 4.3, 4.2, 4.0, 3.22: cb_cdrs.erl, crossbar_view.erl,
 api_util.erl, kzd_cdrs.erl, cdr_channel_destroy.erl, kz_buckets.erl; GitHub openkazoo/kazoo5-dev for 5.x. Documents lie
-in one database per UTC month of the interaction's start, listings are ordered by the moment of saving.
+in one database per UTC month of the interaction's start; listings are ordered by the moment of saving.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def descendants(state: State, request: Request, account: Account) -> Reply:
     return success(state, request, rows, {"page_size": len(rows)} if rows else {})
 
 
-def single(state: State, request: Request, account: Account, cdr_id: str) -> Reply:
+def single_document(state: State, request: Request, account: Account, cdr_id: str) -> Reply:
     """Answer `/cdrs/CDR_ID`; Crossbar does not look up an id that does not begin with a month."""
     if not re.match(r"\d{6}-", cdr_id):
         return failure(state, request, 404, "could not find cdr with supplied id", {})

@@ -1,4 +1,4 @@
-"""What the query of a listing asks for: range, order, page and first key."""
+"""The query of a listing: range, order, page and first key."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Listing:
 
 
 def read_listing(state: State, account: Account, owner: str, asked: dict[str, str], *, interaction: bool) -> Listing:
-    """Return what a query asks for; raises BadParameterError."""
+    """Return the listing that a query asks for; raises BadParameterError."""
     hi = _positive(asked.get("created_to"), state.gregorian_now)
     lo = _positive(asked.get("created_from"), hi - int(state.switched["max_range"]))
     descending = is_descending(state.version, asked)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from cdrctl.sandbox.kazoo.accounts import Account
 from cdrctl.sandbox.kazoo.answers import failure, success, token_refusal, too_many_requests, wrong_method
-from cdrctl.sandbox.kazoo.calls import descendants, legs, listing, single
+from cdrctl.sandbox.kazoo.calls import descendants, legs, listing, single_document
 from cdrctl.sandbox.kazoo.sign_in import WAYS, sign_in
 from cdrctl.sandbox.kazoo.state import State
 from cdrctl.sandbox.kazoo.tokens import token_of
@@ -59,7 +59,7 @@ def _call(state: State, request: Request, account: Account, nouns: list[str], *,
         case ["cdrs", "legs", leg_id] if not owner:
             return legs(state, request, account, leg_id)
         case ["cdrs", cdr_id] if not owner:
-            return single(state, request, account, cdr_id)
+            return single_document(state, request, account, cdr_id)
     return failure(state, request, 404, "not_found", {"message": "not found"})
 
 

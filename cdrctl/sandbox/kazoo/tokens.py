@@ -40,7 +40,7 @@ class Tokens:
 class Buckets:
     """One bucket for each client address and account: kz_buckets.erl.
 
-    Of each it keeps what is left, and the Unix time until which it was filled.
+    Of each it keeps the tokens left, and the Unix time up to which it was refilled.
     """
 
     buckets: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Buckets:
         return enough
 
     def left(self, client: str, account: str) -> int:
-        """Return what a bucket held after the last request."""
+        """Return the whole tokens left in a bucket after the last request."""
         return int(self.buckets.get((client, account), (float(BUCKET_SIZE), 0.0))[0])
 
 

@@ -2,8 +2,8 @@
 
 Sources: developer.webex.com, "Reports: Detailed Call History" and "Reports: Live Stream Detailed Call History"; the
 Cisco OpenAPI description published as GitHub api-evangelist/webex; developer.webex.com blog, "Understanding the Webex
-Calling CDR APIs" (17 December 2025). What nobody publishes is a switch. Signing in: "Integrations & Authorization", and
-RFC 6749, section 4.1, with RFC 7636 for what that page leaves to them.
+Calling CDR APIs" (17 December 2025). A switch sets anything that is not published. Sign-in: "Integrations &
+Authorization"; RFC 6749, section 4.1, and RFC 7636 for what that page leaves to them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Webex:
         self.state.tokens.clear()
 
     def expire_refresh_tokens(self) -> None:
-        """Make every refresh token invalid: somebody has to sign in anew."""
+        """Make every refresh token invalid: a user has to sign in again."""
         self.state.refreshes.clear()
 
     def truth(self, call: str, since: datetime, until: datetime, **options: str) -> list[Record]:

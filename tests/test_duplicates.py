@@ -129,10 +129,10 @@ from cdrctl import duplicates
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 duplicates.NEAR = 50
-came = duplicates.Seen()
+came = duplicates.DuplicateFilter()
 for new in (True, False):
     for page in range(30):
-        fresh = came.fresh([f"{page}-{number}" for number in range(10)])
+        fresh = came.new_positions([f"{page}-{number}" for number in range(10)])
         assert (fresh is None) == new and (new or fresh == []), (new, page, fresh)
 assert 0 < len(came._far) < 5, "some of it was to fit"
 """

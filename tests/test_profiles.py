@@ -536,7 +536,7 @@ def test_a_command_sees_the_environment(tmp_path: Path) -> None:
 @pytest.mark.process
 def test_a_command_does_not_eat_our_input() -> None:
     command = python("import sys; print(sys.stdin.read())")
-    code = f"import os; from cdrctl.profiles import run_in_shell; print(run_in_shell({command!r}, os.environ))"
+    code = f"import os; from cdrctl.commands import run_in_shell; print(run_in_shell({command!r}, os.environ))"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, input=b"our own data", capture_output=True, check=True
     )
@@ -1225,10 +1225,10 @@ def test_two_processes_adding_at_the_same_time_lose_nothing(tmp_path: Path) -> N
     path = tmp_path / "new" / "config.toml"
     code = (
         "import sys, pathlib\n"
-        "from cdrctl.profiles import add\n"
+        "from cdrctl.profiles.editing import add_profile\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
-        "for n in range(20): add(pathlib.Path(sys.argv[1]), f'{sys.argv[2]}{n}', 'webex', {})\n"
+        "for n in range(20): add_profile(pathlib.Path(sys.argv[1]), f'{sys.argv[2]}{n}', 'webex', {})\n"
     )
     both = [
         subprocess.Popen(

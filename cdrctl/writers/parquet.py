@@ -64,11 +64,11 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
             group.append(pa.record_batch(arrays, schema=shape))
             if sum(map(len, group)) >= ROWS or sum(batch.nbytes for batch in group) >= LARGEST:
                 writer = writer or ParquetWriter(stream, shape)
-                writer.write_table(pa.RowBatch.from_batches(group), row_group_size=ROWS)
+                writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
                 group.clear()
         writer = writer or ParquetWriter(stream, shape)
         if group:
-            writer.write_table(pa.RowBatch.from_batches(group), row_group_size=ROWS)
+            writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
         writer.close()
     except BaseException:
         stream.ended = True

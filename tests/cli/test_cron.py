@@ -40,9 +40,9 @@ def home(tmp_path: Path, provider: Sandbox) -> Path:
     config = tmp_path / ".config" / "cdrctl" / "config.toml"
     config.parent.mkdir(parents=True)
     lines = []
-    for name in ("webex", "voicenter"):
+    for profile, name in (("acme", "webex"), ("voicenter-acme", "voicenter")):
         settings = {"provider": name, **provider.credentials(name), "requests_per_minute": 0}
-        lines += [f"[profiles.{name}-acme]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
+        lines += [f"[profiles.{profile}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
     config.write_text("\n".join(lines), encoding="utf-8")
     config.chmod(0o600)
     program = tmp_path / "bin" / "cdrctl"

@@ -62,15 +62,15 @@ def test_tables_are_as_they_were(name: str) -> None:
 @pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda value: getattr(value, "name", value))
 def test_the_columns_shown_are_columns_and_no_ids_of_36_characters(provider: str, call: Any) -> None:
     names = {column.name for column in call.columns}
-    assert call.shown
-    assert set(call.shown) <= names
-    assert len(set(call.shown)) == len(call.shown)
-    assert set(call.ending) <= names
-    assert bool(call.ending) == (call.common is not None), provider
+    assert call.table_columns
+    assert set(call.table_columns) <= names
+    assert len(set(call.table_columns)) == len(call.table_columns)
+    assert set(call.outcome_columns) <= names
+    assert bool(call.outcome_columns) == (call.common is not None), provider
     if call.windowed:
         kinds = {column.name: column.kind for column in call.columns}
-        assert kinds[call.shown[0]] == "time"
-        assert "seconds" in {kinds[name] for name in call.shown[:6]}
+        assert kinds[call.table_columns[0]] == "time"
+        assert "seconds" in {kinds[name] for name in call.table_columns[:6]}
 
 
 def test_the_columns_of_the_common_cdr_that_are_shown_are_some_of_it() -> None:
@@ -196,7 +196,7 @@ def test_the_ending_of_a_call_has_the_colour_of_its_outcome(provider: str, call:
     words = (provider, "cdrs" if call.name == "cdrs" else call.name, *WINDOW[:-2])
     outcomes = [line["outcome"] for line in run(*words, "--schema", "common").lines]
     assert len(set(outcomes)) > 1
-    for more in ((), ("--fields", f"{call.shown[0]},{call.ending[0]}")):
+    for more in ((), ("--fields", f"{call.table_columns[0]},{call.outcome_columns[0]}")):
         ran = run(*words, *more, "-f", "table", "-q", terminal=True, width=200)
         colored = ran.out.splitlines()
         rule = next(at for at, line in enumerate(colored) if line.startswith("─"))

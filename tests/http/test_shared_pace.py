@@ -170,12 +170,12 @@ def test_no_span_holds_more_than_its_budget_whoever_asks_when(
 def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib, datetime\n"
-        "from cdrctl.http.pace import Budget, Clock, Pace\n"
-        "from cdrctl.profiles import PaceFile\n"
+        "from cdrctl.http.pace import Clock, RateLimit, RateLimiter\n"
+        "from cdrctl.profiles.pace import PaceFile\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "noon = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)\n"
         "clock = Clock(lambda: noon, lambda: 0.0)\n"
-        "pace = Pace({'page': Budget(5, 10)}, None, clock, PaceFile(folder / 'a.json', folder / 'lock'))\n"
+        "pace = RateLimiter({'page': RateLimit(5, 10)}, None, clock, PaceFile(folder / 'a.json', folder / 'lock'))\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
         "for _ in range(25): print(pace.reserve('page').wait)\n"
@@ -422,7 +422,7 @@ def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pyte
     at.path.parent.mkdir()
     code = (
         "import os, sys, pathlib\n"
-        "from cdrctl.profiles import PaceFile\n"
+        "from cdrctl.profiles.pace import PaceFile\n"
         "with PaceFile(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])).locked():\n"
         "    os._exit(9)\n"
     )

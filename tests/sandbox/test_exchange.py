@@ -30,7 +30,7 @@ def test_another_process_with_another_hash_seed_draws_the_same_calls() -> None:
     program = (
         "from datetime import datetime, UTC\n"
         "from cdrctl.sandbox import Exchange\n"
-        "from cdrctl.sandbox.exchange import digest\n"
+        "from cdrctl.sandbox.exchange.clock import digest\n"
         "d = datetime(2026, 9, 2, tzinfo=UTC), datetime(2026, 9, 3, tzinfo=UTC)\n"
         "print(digest(Exchange(3).calls(*d)))"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,13 +53,19 @@ KNOWS: dict[str, set[str]] = {
 }
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """Return a file as Python reads it."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imported(path: Path) -> Iterator[str]:
     """Yield the full names of modules that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -93,8 +100,7 @@ def test_http_is_spelt_in_one_place() -> None:
     assert users <= {"http", "fetchers", "connecting", "cli"}
     for path in FILES:
         if room(path) in {"fetchers", "connecting", "cli"}:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            outside = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+            outside = [node for node in tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
             assert "httpx" not in {name for node in outside for name in _names(node)}, f"{path} imports httpx"
 
 
@@ -108,7 +114,7 @@ def _names(node: ast.Import | ast.ImportFrom) -> set[str]:
 def test_only_the_command_line_prints(path: Path) -> None:
     if room(path) in {"cli", "__main__"}:
         return
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
     assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
 
 
@@ -133,7 +139,7 @@ def longer(path: Path) -> Iterator[str]:
     text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
     if text.count("\n") > LONGEST["file"]:
         yield name
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             if (node.end_lineno or 0) - node.lineno + 1 > LONGEST[kind]:
@@ -157,7 +163,7 @@ def test_no_message_of_an_error_is_taken_to_pieces(path: Path) -> None:
     """Errors and messages carry a code, or their parts: see `cdrctl.errors`."""
     if path.relative_to(ROOT).as_posix() in READS_TYPERS_WORDS:
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             looked_at = [node.func.value, *node.args] if node.func.attr in TAKES_TEXT_TO_PIECES else []
         elif isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -166,12 +167,14 @@ def editor(tmp_path: Path, script: str) -> str:
 
 
 def test_edit_saves_what_the_editor_leaves(config: Path, tmp_path: Path) -> None:
-    words = editor(tmp_path, 'sed -i s/nightly/weekly/ "$1"; stat -c %a "$1" > mode')
+    mode = tmp_path / "mode"
+    words = editor(tmp_path, f'sed -i s/nightly/weekly/ "$1"; stat -c %a "$1" > {shlex.quote(str(mode))}')
     environ = {"EDITOR": words}
     ran = profile(config, "edit", environ=environ)
     assert (ran.code, ran.out) == (0, "")
     assert config.read_text(encoding="utf-8") == TEXT.replace("nightly", "weekly")
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert mode.read_text(encoding="utf-8") == "600\n", "nobody else may read what is being edited"
 
 
 @pytest.mark.parametrize("script", ["echo 'not = toml = here' > \"$1\"", "exit 3", "printf '\\377' > \"$1\""])

@@ -7,30 +7,30 @@ errors of `cdrctl.errors`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cdrctl import PROVIDERS, windows
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
-from cdrctl.errors import ConfigurationError, UsageError, near
+from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, near
 from cdrctl.export.availability import providers_present
-from cdrctl.export.fetching import call_options, default_of, events_of, schema_of
+from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of
 from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import Call, Provider, load
 from cdrctl.http import Clock
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
+from cdrctl.records.schemas import Schema, SchemaName
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from cdrctl.profiles.file import Profile as Written
-
-SchemaName = Literal["native", "common", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Batch:
 
     columns: tuple[Column, ...] | None
     rows: Sequence[Any]
+    _log: Callable[[str, str], None] = lambda _level, _text: None
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -60,14 +61,20 @@ class Batch:
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
     def to_arrow(self) -> pa.RecordBatch:
-        """Return the records as an Arrow record batch; pyarrow infers the types of the columns.
+        """Return the records as an Arrow record batch, with the types of `-f parquet`.
+
+        All batches of a call have the same types, so they can be joined. Times are timestamps in UTC, money and other
+        decimals are decimal128. A value that does not fit its column is in `extra`, as JSON.
 
         Raises:
             ImportError: pyarrow is not installed.
+            UsageError: The schema is `raw`, which has no columns.
         """
-        import pyarrow as pa
+        from cdrctl.writers.parquet import arrow_batches
 
-        return pa.RecordBatch.from_pylist(self.to_pylist())
+        schema = Schema(self.columns, lambda _page: ())
+        _, as_batch = arrow_batches(schema, lambda text: self._log("warning", text))
+        return as_batch(self.rows)
 
 
 @dataclass(slots=True)
@@ -77,8 +84,6 @@ class Profile:
     Args:
         name: The name of the profile.
         provider: The name of its provider.
-        gaps: What could not be fetched so far. Look here when `records` has ended: if there is a gap, records are
-            missing, and the gap says which and what to do.
     """
 
     name: str
@@ -87,7 +92,19 @@ class Profile:
     _connected: Connected
     _clock: Clock
     _log: Callable[[str, str], None]
-    gaps: list[Gap] = field(default_factory=list)
+    _mask: Callable[[str], str]
+    _gaps: list[Gap] = field(default_factory=list)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What could not be fetched so far, over all calls of `records`.
+
+        Look here when `records` has ended. If there is a gap, records are missing; it says which, and what to do.
+        """
+        return [
+            Gap(self._mask(gap.what), gap.hint and self._mask(gap.hint), gap.said and self._mask(gap.said))
+            for gap in self._gaps
+        ]
 
     @property
     def calls(self) -> list[str]:
@@ -127,10 +144,13 @@ class Profile:
         """
         described = self._call(call)
         self._check(described, call, options)
+        for name, number in (("limit", limit), ("jobs", jobs)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name} is {number}", hint="use a whole number, 1 or more")
         if not described.takes_window and (since is not None or until is not None):
             raise UsageError(f"{self.provider} {call} takes no window", hint="leave since and until out")
         defaults = {one.name: default_of(one) for one in described.options}
-        own = call_options(described, {**defaults, **options}, _lines)
+        own = call_options(described, {**defaults, **options}, lines_of_file)
         own |= {"fields": fields if schema == "native" else None, "strict": False}
         shape = schema_of(described, self.provider, self.name, schema, fields, lambda text: self._log("warning", text))
         return self._batches(described, shape, since, until, own, tz=tz, limit=limit, jobs=jobs)
@@ -141,7 +161,10 @@ class Profile:
         Raises:
             UsageError: It is one of these.
         """
-        if described.gives_file is True:
+        gives_file = (
+            options.get(described.gives_file) if isinstance(described.gives_file, str) else described.gives_file
+        )
+        if gives_file:
             raise UsageError(
                 f"{self.provider} {call} gives a file, and no records",
                 hint=f"use the command: cdrctl {self.provider} {call}",
@@ -194,12 +217,12 @@ class Profile:
             )
         else:
             window, events = None, call.fetch(client, settings, None, options)
-        tally = Tally(gaps=self.gaps)
+        tally = Tally(gaps=self._gaps)
         present = providers_present(self._clock.now, lambda: client.ahead if client is not None else None)
         pages = rows(events, call, schema, window, tally, self._log, limit, present=present)
-        with closing(pages):
+        with _masked_errors(self._mask), closing(pages):
             for page in pages:
-                yield Batch(schema.columns, page)
+                yield Batch(schema.columns, page, self._log)
 
 
 @contextmanager
@@ -226,14 +249,13 @@ def open_profile(
     Raises:
         ConfigurationError: There is no such profile, or it cannot be used.
     """
-    from cdrctl.masking import masked
     from cdrctl.profiles.file import config_path
 
     environ = os.environ if environ is None else environ
-    secrets: set[str] = set()
+    mask, conceal = _masking()
 
     def say(level: str, text: str) -> None:
-        log(level, masked(text, secrets))
+        log(level, mask(text))
 
     clock = Clock()
     around = Surroundings(
@@ -241,13 +263,42 @@ def open_profile(
         config=config_path(environ, str(config) if config is not None else None),
         clock=clock,
         log=say,
-        conceal=secrets.update,
+        conceal=conceal,
         max_wait=max_wait,
     )
-    profile = None if name == SANDBOX else _read(around, name, provider)
-    described = load(_known(profile.provider if profile is not None else provider))
-    with connected(around, described, name, profile) as one:
-        yield Profile(one.name, described.name, described, one, clock, say)
+    with _masked_errors(mask):
+        profile = None if name == SANDBOX else _read(around, name, provider)
+        described = load(_known(profile.provider if profile is not None else provider))
+        with connected(around, described, name, profile) as one:
+            yield Profile(one.name, described.name, described, one, clock, say, mask)
+
+
+@contextmanager
+def _masked_errors(mask: Callable[[str], str]) -> Iterator[None]:
+    """Hide secrets in the errors that leave this block: a provider may repeat them, and a URL may hold them."""
+    try:
+        yield
+    except CdrctlError as error:
+        error.message = mask(error.message)
+        error.said = error.said and mask(error.said)
+        error.hint = error.hint and mask(error.hint)
+        error.args = (error.message,)
+        raise
+
+
+def _masking() -> tuple[Callable[[str], str], Callable[[Iterable[str]], None]]:
+    """Return the function that hides secrets in a text, and the one that takes the secrets, for any thread."""
+    from cdrctl.masking import SHORTEST, masked
+
+    secrets: frozenset[str] = frozenset()
+    lock = threading.Lock()
+
+    def conceal(more: Iterable[str]) -> None:
+        nonlocal secrets
+        with lock:
+            secrets = secrets.union(one for one in more if len(one) >= SHORTEST)
+
+    return (lambda text: masked(text, secrets)), conceal
 
 
 def _read(around: Surroundings, name: str, provider: str | None) -> Written:
@@ -289,16 +340,3 @@ def _text(moment: str | datetime | None) -> str | None:
             raise UsageError(f"{moment} has no time zone", hint="use an aware datetime, or a string and tz")
         return moment.isoformat()
     return moment
-
-
-def _lines(path: str) -> Iterator[bytes]:
-    """Yield the lines of a file that an option names.
-
-    Raises:
-        UsageError: It cannot be read.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file") from None

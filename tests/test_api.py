@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cdrctl
-from cdrctl import PROVIDERS, api
-from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl import PROVIDERS, api, sandbox
+from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 from cdrctl.http import Clock
-from tests.cli.run import run
+from cdrctl.masking import MASK
+from tests.cli.run import NOW, run
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
@@ -28,7 +29,7 @@ def _clock_of_the_tests(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     """Let the library's clock be that of the command lines it is compared with; the page has the machine's."""
     if request.function is test_the_page_works_as_it_is_written:
         return
-    monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: datetime(2026, 11, 20, 20, tzinfo=UTC)))
+    monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: NOW))
 
 
 def records(provider: str, call: str, **given: Any) -> list[dict[str, Any]]:
@@ -53,15 +54,25 @@ def test_it_returns_what_the_command_line_writes(provider: str, schema: Any) -> 
     assert json.loads(json.dumps(ours)) == [json.loads(line) for line in written.out.splitlines()]
 
 
-def test_a_batch_has_columns_a_length_and_arrow() -> None:
-    pytest.importorskip("pyarrow")
+@pytest.mark.parametrize("schema", ["native", "common"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_arrow_batches_join_into_the_table_of_a_parquet_file(provider: str, schema: Any, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    call, path = FIRST.get(provider, "cdrs"), str(tmp_path / "calls.parquet")
+    run(provider, call, "-p", "sandbox", "--since", SINCE, "--until", UNTIL, "--schema", schema, "-o", path)
+    with cdrctl.open_profile("sandbox", provider=provider) as profile:
+        batches = list(profile.records(call, SINCE, UNTIL, schema=schema))
+    assert all(len(batch.to_arrow()) == len(batch) for batch in batches)
+    assert arrow.Table.from_batches([batch.to_arrow() for batch in batches]).equals(parquet.read_table(path))
+
+
+def test_raw_records_have_no_columns() -> None:
     with cdrctl.open_profile("sandbox", provider="webex") as profile:
-        for batch in profile.records("cdrs", SINCE, UNTIL, fields=["report_id", "duration"]):
-            assert batch.columns is not None
-            assert [column.name for column in batch.columns] == ["report_id", "duration"]
-            arrow = batch.to_arrow()
-            assert (arrow.num_rows, arrow.schema.names) == (len(batch), ["report_id", "duration"])
-            assert arrow.to_pylist() == batch.to_pylist()
+        batch = next(profile.records("cdrs", SINCE, UNTIL, schema="raw"))
+    assert batch.columns is None
+    with pytest.raises(UsageError):
+        batch.to_arrow()
 
 
 def test_a_window_may_be_instants_and_parts_may_be_fetched_in_parallel() -> None:
@@ -77,7 +88,7 @@ def test_a_window_may_be_instants_and_parts_may_be_fetched_in_parallel() -> None
 def test_a_call_of_a_group_and_its_options() -> None:
     with cdrctl.open_profile("sandbox", provider="portsip") as profile:
         assert "reports list" in profile.calls
-        list(profile.records("reports list"))
+        assert list(profile.records("reports list")) == []  # the PBX has none yet
         with pytest.raises(UsageError, match="takes no window"):
             profile.records("reports list", since="yesterday")
         with pytest.raises(UsageError, match="no option page_sise"):
@@ -86,6 +97,12 @@ def test_a_call_of_a_group_and_its_options() -> None:
             profile.records("cdrz")
         with pytest.raises(UsageError, match="gives a file"):
             profile.records("completed-reports download", id="1")
+        with pytest.raises(UsageError, match="gives a file"):
+            profile.records("reports create", wait=True)
+        with pytest.raises(UsageError, match="limit is 0"):
+            profile.records("cdrs", limit=0)
+        with pytest.raises(UsageError, match="jobs is 0"):
+            profile.records("cdrs", jobs=0)
         with pytest.raises(UsageError, match="has no time zone"):
             next(profile.records("cdrs", since=datetime(2026, 11, 19)))  # noqa: DTZ001 - that is what is refused
         assert next(profile.records("cdrs", SINCE, UNTIL, page_size=10, limit=1)).to_pylist()
@@ -103,20 +120,27 @@ def test_a_profile_is_that_of_the_file(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_logged(tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    with cdrctl.open_profile("sandbox", provider="kazoo"):
-        pass
-    config.write_text(
-        "[profiles.acme]\nprovider = 'webex'\naccess_token = 'not-a-secret-but-long'\n"
-        "base_url = 'https://not-a-secret-but-long.webexapis.com/v1'\nmax_wait = '0s'\n",
-        encoding="utf-8",
-    )
-    config.chmod(0o644)
-    told: list[str] = []
-    with cdrctl.open_profile("acme", config=config, environ={"HOME": str(tmp_path)}, log=lambda _l, t: told.append(t)):
-        pass
-    assert told
-    assert not any("not-a-secret" in text for text in told)
+    """Neither one of the file nor one that a sign-in gives, wherever the server shows it."""
+    secret = "not-a-secret-but-long"
+    with sandbox.start(now=lambda: NOW) as running:
+        config = tmp_path / "config.toml"
+        config.write_text(
+            f"[profiles.acme]\nprovider = 'webex'\naccess_token = '{secret}'\nbase_url = '{running.url}/{secret}'\n",
+            encoding="utf-8",
+        )
+        config.chmod(0o600)
+        told: list[str] = []
+        with (
+            pytest.raises(CdrctlError) as failed,
+            cdrctl.open_profile(
+                "acme", config=config, environ={"HOME": str(tmp_path)}, log=lambda _level, text: told.append(text)
+            ) as profile,
+        ):
+            list(profile.records("cdrs", SINCE, UNTIL))
+    assert any(MASK in text for text in told)
+    shown = [*told, str(failed.value), failed.value.message, str(failed.value.hint), str(failed.value.said)]
+    assert MASK in failed.value.message
+    assert not any(secret in text for text in shown)
 
 
 def test_the_page_works_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +155,22 @@ def test_the_page_works_as_it_is_written(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_there_is_not_is_said_as_python_says_it() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
         cdrctl.nope  # noqa: B018 - it is what is asked for
+
+
+def test_what_could_not_be_fetched_is_a_gap(tmp_path: Path) -> None:
+    with sandbox.start(now=lambda: NOW) as running:
+        running.switch("portsip", "damage", "deep")
+        settings = running.profiles["portsip"]
+        config = tmp_path / "config.toml"
+        lines = [
+            "[profiles.acme]",
+            'provider = "portsip"',
+            *(f"{key} = {json.dumps(it)}" for key, it in settings.items()),
+        ]
+        config.write_text("\n".join(lines), encoding="utf-8")
+        config.chmod(0o600)
+        with cdrctl.open_profile("acme", config=config, environ={"HOME": str(tmp_path)}) as profile:
+            came = sum(len(batch) for batch in profile.records("cdrs", SINCE, UNTIL))
+            assert profile.gaps
+            truth = running.truth("portsip", "cdrs", datetime.fromisoformat(SINCE), datetime.fromisoformat(UNTIL))
+            assert 0 < came < len(truth)

@@ -47,7 +47,10 @@ KNOWS: dict[str, set[str]] = {
         *("conditions", "sorting", "sandbox", "zones", "masking", "private", "threads", "profile_changes"),
         "connecting",
     },
-    "api": {"connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "windows"},
+    "api": {
+        *("connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "windows"),
+        "writers",
+    },
     "__main__": {"cli"},
     "__init__": {"api"},
 }

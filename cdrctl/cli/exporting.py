@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.connecting import SANDBOX, Connected, connected, presently, the_clock
@@ -34,7 +34,7 @@ from cdrctl.cli.record_selection import choice, has_header
 from cdrctl.cli.run import Session
 from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import CdrctlError, IncompleteError, NoRecordsError, OutputError, UsageError
-from cdrctl.export.fetching import call_options, events_of, schema_of
+from cdrctl.export.fetching import bounded_lines, call_options, events_of, lines_of_file, schema_of
 from cdrctl.export.identity import with_record_key
 from cdrctl.export.pipeline import Tally, rows
 from cdrctl.fetchers import Call, Provider
@@ -274,29 +274,17 @@ def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[st
     return call_options(call, own, functools.partial(_lines, session))
 
 
-LONGEST_LINE = 64 * 1024 * 1024
-"""Bytes of a line that are read at once; a call that reads a file gets the rest of a longer one as another line."""
-
-
-def _bounded(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a file; one without an end must not fill memory."""
-    return iter(functools.partial(file.readline, LONGEST_LINE + 1), b"")
-
-
 def _lines(session: Session, path: str) -> Iterator[bytes]:
     """Yield the lines of a file, or of standard input.
 
     Raises:
         UsageError: It cannot be read.
     """
+    if path != "-":
+        yield from lines_of_file(path)
+        return
+    file = getattr(session.process.stdin, "buffer", None)
     try:
-        if path == "-":
-            file = getattr(session.process.stdin, "buffer", None)
-            yield from _bounded(file) if file is not None else (line.encode() for line in session.process.stdin)
-            return
-        with open(path, "rb") as file:  # noqa: PTH123 - a path as typed, /dev/stdin too
-            yield from _bounded(file)
+        yield from bounded_lines(file) if file is not None else (line.encode() for line in session.process.stdin)
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}", hint="name a file, or - for standard input"
-        ) from None
+        raise UsageError(f"- cannot be read: {error.strerror}", hint="name a file, or - for standard input") from None

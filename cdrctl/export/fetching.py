@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from cdrctl import windows
 from cdrctl.errors import UsageError
@@ -35,6 +35,30 @@ def call_options(call: Call, given: Mapping[str, Any], lines_of: Callable[[str],
             value = tuple(value or ())
         values[option.name] = value
     return values
+
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes of a line that are read at once. The rest of a longer line becomes another line, so memory is bounded."""
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file, none longer than LONGEST_LINE."""
+    return iter(functools.partial(file.readline, LONGEST_LINE + 1), b"")
+
+
+def lines_of_file(path: str) -> Iterator[bytes]:
+    """Yield the lines of a file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a path as typed, /dev/stdin too
+            yield from bounded_lines(file)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}", hint="name a file, or - for standard input"
+        ) from None
 
 
 def default_of(option: Option) -> Any:

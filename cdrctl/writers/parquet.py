@@ -11,8 +11,8 @@ from pyarrow.parquet import ParquetWriter
 from cdrctl.writers.typed import DIGITS, PLACES, fitter, typed_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import BinaryIO
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, BinaryIO
 
     from typing_extensions import Buffer
 
@@ -47,9 +47,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
     Raises:
         UsageError: The schema has no columns, or one of them twice.
     """
-    columns = typed_columns(schema)
-    fit = fitter(schema, look.warn)
-    shape = pa.schema([pa.field(column.name, _TYPES[column.kind]) for column in columns])
+    shape, as_batch = arrow_batches(schema, look.warn)
     stream = _Stream(out)
     writer: ParquetWriter | None = None
     group: list[pa.RecordBatch] = []
@@ -57,11 +55,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
         for page in pages:
             if not page:
                 continue
-            arrays = [
-                pa.array(values, pa.string()).cast(kind) if column.kind in _FROM_TEXT else pa.array(values, kind)
-                for column, kind, values in zip(columns, shape.types, fit(page), strict=True)
-            ]
-            group.append(pa.record_batch(arrays, schema=shape))
+            group.append(as_batch(page))
             if sum(map(len, group)) >= ROWS or sum(batch.nbytes for batch in group) >= LARGEST:
                 writer = writer or ParquetWriter(stream, shape)
                 writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
@@ -73,6 +67,31 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
     except BaseException:
         stream.ended = True
         raise
+
+
+def arrow_batches(
+    schema: Schema, warn: Callable[[str], None]
+) -> tuple[pa.Schema, Callable[[Sequence[Any]], pa.RecordBatch]]:
+    """Return the Arrow schema of a schema, and the function that makes a record batch of a page.
+
+    The types depend on the columns alone, so that all batches of a call fit together. `warn` is told, once for each
+    column, of values that do not fit their column: they are in `extra`, as JSON.
+
+    Raises:
+        UsageError: The schema has no columns, or one of them twice.
+    """
+    columns = typed_columns(schema)
+    fit = fitter(schema, warn)
+    shape = pa.schema([pa.field(column.name, _TYPES[column.kind]) for column in columns])
+
+    def as_batch(page: Sequence[Any]) -> pa.RecordBatch:
+        arrays = [
+            pa.array(values, pa.string()).cast(kind) if column.kind in _FROM_TEXT else pa.array(values, kind)
+            for column, kind, values in zip(columns, shape.types, fit(page), strict=True)
+        ]
+        return pa.record_batch(arrays, schema=shape)
+
+    return shape, as_batch
 
 
 class _Stream(io.RawIOBase):

@@ -279,6 +279,15 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
     assert said.err.startswith("cdrctl: ")
 
 
+def test_what_somebody_else_looked_at_reads_the_same_environment() -> None:
+    """A command is built once in a process: a context of its own, without the command before it, changes nothing."""
+    group = loaded("webex")
+    command = group.commands["cdrs"]
+    command.get_params(command.context_class(command, info_name="cdrs"))
+    said = run("--log-format", "text", "webex", "cdrs", *YESTERDAY, environ={"CDRCTL_LOG_FORMAT": "json"})
+    assert said.err.startswith("cdrctl: ")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [

@@ -223,7 +223,7 @@ def _client(
         clock=clock,
         log=around.log,
         conceal=around.conceal,
-        shelf=store,
+        token_store=store,
         rate_store=rate_store,
         max_wait=around.max_wait,
         transport=transport,

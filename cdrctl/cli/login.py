@@ -87,9 +87,9 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
                 hint=f"set {keys} in {profile.path}; they are those of the integration",
             )
         alone = settings.model_copy(update={"access_token": None})  # whose place the sign-in takes
-        shelf = token_store(opened, provider, profile, alone)
-        assert shelf is not None  # noqa: S101 - a login has tokens to keep, and the profile is complete
-        with shelf.locked():  # proves that they can be kept, before anybody takes the trouble; the lock is for later
+        store = token_store(opened, provider, profile, alone)
+        assert store is not None  # noqa: S101 - a login has tokens to keep, and the profile is complete
+        with store.locked():  # proves that they can be kept, before anybody takes the trouble; the lock is for later
             pass
         attempt = oauth.begin(_redirect_uri(settings.redirect_uri, how))
         opened.reporter.conceal([attempt.verifier])
@@ -103,17 +103,17 @@ def sign_in(opened: Session, provider: Provider, profile: Profile, how: How, ask
             raise
         except CdrctlError:
             if given:
-                _keep(opened, shelf, given[-1])
+                _keep(opened, store, given[-1])
             raise
-        _keep(opened, shelf, given[-1])
+        _keep(opened, store, given[-1])
     return f"{profile.name} ({provider.title}): signed in; {opened.reporter.clean(found)}"
 
 
-def _keep(opened: Session, shelf: Any, token: Token) -> None:
-    with shelf.locked():
-        shelf.save(token.plain())
+def _keep(opened: Session, store: Any, token: Token) -> None:
+    with store.locked():
+        store.save(token.plain())
     opened.reporter.left_behind = "the sign-in is kept"
-    opened.reporter.log("note", f"signed in; the token is in {shelf.path} and is renewed by itself")
+    opened.reporter.log("note", f"signed in; the token is in {store.path} and is renewed by itself")
 
 
 def _redirect_uri(usual: str, how: How) -> str:

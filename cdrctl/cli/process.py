@@ -1,4 +1,4 @@
-"""The process as values: its streams, its environment, its clock; and the one voice that speaks on stderr."""
+"""The process as values: its streams, its environment, its clock; and the one place that writes to stderr."""
 
 from __future__ import annotations
 

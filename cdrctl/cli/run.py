@@ -33,7 +33,7 @@ LOG_FORMATS = ("text", "json")
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a running command has: the process, the voice, where the configuration is, and how long requests may wait.
+    """What a running command has: the process, the reporter, the configuration, and how long requests may wait.
 
     `max_wait` is the option's value, or None where the profile says.
     """

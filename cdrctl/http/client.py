@@ -76,7 +76,7 @@ class Client:
         shelf: Where renewed tokens are kept, or None.
         rate_store: Where the pace is shared with others who use the same credential, or None.
         clock: Time and waiting.
-        tell: Told what a user may want to know meanwhile.
+        log: Receives notes, warnings, waits and details.
         conceal: Told every secret that a sign-in gives, so that none is ever printed.
         transport: In place of the network, in tests.
     """
@@ -97,7 +97,7 @@ class Client:
         max_wait: timedelta = MAX_WAIT,
         largest: int = LARGEST,
         ca_file: str | None = None,
-        shelf: TokenStore | None = None,
+        token_store: TokenStore | None = None,
         rate_store: RateStore | None = None,
         clock: Clock | None = None,
         log: Log = _silent,
@@ -127,7 +127,7 @@ class Client:
             retry_policy.budgets, requests_per_minute, self.clock, rate_store, lambda text: self.log("debug", text)
         )
         self._credential = Credential(
-            sign_in, lambda ask: self._send_with_retry(ask, None, self.patience()), self.clock, shelf, conceal
+            sign_in, lambda ask: self._send_with_retry(ask, None, self.patience()), self.clock, token_store, conceal
         )
         self._counting = threading.Lock()
         self._closed = False

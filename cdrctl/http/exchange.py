@@ -51,18 +51,18 @@ def exchange(connections: Connections, ask: Request, largest: int, read: Read | 
     """
     given_up = threading.Event()
     seconds = STALL_FACTOR * connections.timeout
-    lane = idle_worker()
+    worker = idle_worker()
     came = None
     try:
-        lane.work.put(lambda: _exchanged(connections, ask, largest, given_up, read, lane.bodies))
-        came = _taken(lane.done, seconds)
+        worker.work.put(lambda: _exchanged(connections, ask, largest, given_up, read, worker.bodies))
+        came = _taken(worker.done, seconds)
     finally:
         given_up.set()
         if came is None:  # whenever its thread comes back, there may be nobody left who waits for what it brings
-            lane.work.put(None)
+            worker.work.put(None)
     if came is None:
         raise BrokenExchangeError(f"an answer of {host_of(ask.url)} was not whole after {seconds:g} s", answered=True)
-    idle_workers.append(lane)
+    idle_workers.append(worker)
     if isinstance(came, Answer):
         return came
     raise came

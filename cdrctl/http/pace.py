@@ -145,7 +145,7 @@ class RateLimiter:
         budgets: Mapping[str, RateLimit],
         requests_per_minute: float | None,
         clock: Clock,
-        shelf: RateStore | None = None,
+        store: RateStore | None = None,
         log: Callable[[str], None] = lambda _text: None,
     ) -> None:
         paced = dict(budgets).items() if requests_per_minute != 0 else ()
@@ -154,7 +154,7 @@ class RateLimiter:
             self._spans.append((EVERY, 1, _microseconds(60 / requests_per_minute)))
         self._longest = max((span for _, _, span in self._spans), default=0)
         self._clock = clock
-        self._shelf = shelf
+        self._store = store
         self._tell = log
         self._alone = False
         self._own: Sent = {}
@@ -168,9 +168,9 @@ class RateLimiter:
         with self._lock:
             now, wait = self._earliest(kind)
             at = None
-            if self._shelf is not None:
+            if self._store is not None:
                 try:
-                    now, wait, at = self._share(kind, self._shelf)
+                    now, wait, at = self._share(kind, self._store)
                 except CdrctlError as error:
                     if not self._alone:
                         what = "the pace is kept without regard to other runs"
@@ -209,20 +209,20 @@ class RateLimiter:
 
     def give_back(self, *turns: Turn) -> None:
         """Let others have these turns, or all that were not taken: nothing will be sent then."""
-        if self._shelf is None or not self._lock.acquire(timeout=GIVING_BACK_SECONDS):
+        if self._store is None or not self._lock.acquire(timeout=GIVING_BACK_SECONDS):
             return
         try:
             unused = self._waiting.intersection(turns) if turns else set(self._waiting)
             self._waiting -= unused
             if not unused:
                 return
-            with suppress(CdrctlError), self._shelf.locked():
-                now, kept = self._wall(), self._shelf.load()
+            with suppress(CdrctlError), self._store.locked():
+                now, kept = self._wall(), self._store.load()
                 sent = self._believed(kept, now)
                 for turn in unused:
                     if turn.at is not None and turn.at in sent.get(turn.kind, ()):
                         sent[turn.kind].remove(turn.at)
-                self._shelf.save({"written": now, "sent": sent, "longest": self._longest_of(kept)})
+                self._store.save({"written": now, "sent": sent, "longest": self._longest_of(kept)})
         finally:
             self._lock.release()
 
@@ -231,15 +231,15 @@ class RateLimiter:
         now = int(self._clock.monotonic() * _SECOND)
         return now, self._slot(kind, now, self._own) - now
 
-    def _share(self, kind: str, shelf: RateStore) -> tuple[int, int, int]:
+    def _share(self, kind: str, store: RateStore) -> tuple[int, int, int]:
         """Return the same as far as everybody knows, and the instant by the wall clock, having reserved it."""
-        with shelf.locked():
+        with store.locked():
             now, wait = self._earliest(kind)
-            wall, kept = self._wall(), shelf.load()
+            wall, kept = self._wall(), store.load()
             sent = self._believed(kept, wall)
             at = self._slot(kind, wall + wait, sent)
             self._note(sent, kind, at, wall)
-            shelf.save({"written": wall, "sent": sent, "longest": self._longest_of(kept)})
+            store.save({"written": wall, "sent": sent, "longest": self._longest_of(kept)})
         return now, at - wall, at
 
     def _slot(self, kind: str, earliest: int, sent: Sent) -> int:

@@ -83,7 +83,7 @@ def unauthorized(answer: Answer) -> bool:
 
 
 class TokenStore(Protocol):
-    """Where tokens are kept between runs: whoever renews one holds the lock, and writes before anyone uses it."""
+    """Where tokens are kept between runs. The run that renews one holds the lock, and saves it before it uses it."""
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock."""
@@ -156,7 +156,7 @@ class Credential:
         return token
 
     def _renewed(self, ended: Token | None, refusal: Answer | None = None) -> Token:
-        """Return a token that is not the one that ended, kept on the shelf before anyone uses it."""
+        """Return a token that is not the one that ended. It is stored before anyone uses it."""
         if self._store is None:
             return self._signed_in(ended, refusal)
         with self._store.locked():

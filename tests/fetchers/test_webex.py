@@ -129,7 +129,7 @@ class Webex:
             clock=clock,
             log=lambda level, text: self.told.append((level, text)),
             conceal=lambda _secrets: None,
-            shelf=shelf,
+            token_store=shelf,
             transport=httpx.MockTransport(self),
         )
 

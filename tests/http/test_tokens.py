@@ -141,10 +141,10 @@ def test_a_short_life_is_renewed_in_its_second_half() -> None:
 
 def test_every_secret_is_concealed_before_anything_can_be_said(tmp_path: Path) -> None:
     hidden: list[str] = []
-    acme(Provider(), conceal=hidden.extend, shelf=shelf(tmp_path)).get("/x")
+    acme(Provider(), conceal=hidden.extend, token_store=shelf(tmp_path)).get("/x")
     assert hidden == ["t1", "r1"]
     hidden.clear()
-    acme(Provider(issued=1), conceal=hidden.extend, shelf=shelf(tmp_path)).get("/x")
+    acme(Provider(issued=1), conceal=hidden.extend, token_store=shelf(tmp_path)).get("/x")
     assert hidden == ["t1", "r1"]
     assert "t1" not in repr(Token({"Authorization": "Bearer t1"}, None, "t1"))
 
@@ -154,21 +154,21 @@ def test_every_secret_is_concealed_before_anything_can_be_said(tmp_path: Path) -
 
 def test_a_kept_token_is_used_by_the_next_run(tmp_path: Path) -> None:
     provider = Provider()
-    acme(provider, shelf=shelf(tmp_path)).get("/x")
-    acme(provider, shelf=shelf(tmp_path)).get("/x")
+    acme(provider, token_store=shelf(tmp_path)).get("/x")
+    acme(provider, token_store=shelf(tmp_path)).get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1"]
 
 
 def test_a_kept_token_that_has_ended_is_renewed_with_its_own_refresh_token(tmp_path: Path) -> None:
     provider = Provider()
-    acme(provider, shelf=shelf(tmp_path)).get("/x")
-    acme(provider, Hands(3600), shelf=shelf(tmp_path)).get("/x")
+    acme(provider, token_store=shelf(tmp_path)).get("/x")
+    acme(provider, Hands(3600), token_store=shelf(tmp_path)).get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "renew r1", "/v1/x t2"]
 
 
 def test_what_another_run_has_renewed_meanwhile_is_used(tmp_path: Path) -> None:
     provider = Provider()
-    ours, theirs = (acme(provider, shelf=shelf(tmp_path)) for _ in range(2))
+    ours, theirs = (acme(provider, token_store=shelf(tmp_path)) for _ in range(2))
     ours.get("/ours")
     theirs.get("/theirs")
     provider.issued, provider.refresh = 1, "r1"
@@ -204,7 +204,7 @@ class Notebook:
 
 def test_a_token_is_kept_before_it_is_used() -> None:
     provider = Provider()
-    acme(provider, shelf=Notebook(provider)).get("/x")
+    acme(provider, token_store=Notebook(provider)).get("/x")
     assert provider.seen == ["lock", "load", "renew r0", "save r1", "/v1/x t1"]
 
 
@@ -214,13 +214,13 @@ def test_a_token_that_the_next_run_could_not_renew_is_not_kept() -> None:
         return Token(token.headers, token.expires)
 
     provider = Provider()
-    client(transport=httpx.MockTransport(provider), sign_in=without_refresh, shelf=Notebook(provider)).get("/x")
+    client(transport=httpx.MockTransport(provider), sign_in=without_refresh, token_store=Notebook(provider)).get("/x")
     assert provider.seen == ["lock", "load", "renew r0", "/v1/x t1"]
 
 
 def test_a_token_that_cannot_be_kept_is_not_used() -> None:
     provider = Provider()
-    one = acme(provider, shelf=Notebook(provider, refuses=True))
+    one = acme(provider, token_store=Notebook(provider, refuses=True))
     with pytest.raises(ConfigurationError, match="disk is full"):
         one.get("/x")
     assert provider.seen == ["lock", "load", "renew r0", "save r1"]
@@ -228,7 +228,7 @@ def test_a_token_that_cannot_be_kept_is_not_used() -> None:
 
 def test_many_runs_at_once_renew_once(tmp_path: Path) -> None:
     provider = Provider()
-    runs = [acme(provider, shelf=shelf(tmp_path)) for _ in range(6)]
+    runs = [acme(provider, token_store=shelf(tmp_path)) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda run: run.get("/x"), runs))
     assert [line for line in provider.seen if line.startswith("renew")] == ["renew r0"]

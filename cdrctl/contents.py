@@ -19,7 +19,7 @@ references."""
 
 
 def contents_of(records: Sequence[Record]) -> Sequence[int]:
-    """Return a 64-bit fingerprint of the content of each record; those of a sheet compare with those of sheets only."""
+    """Return a 64-bit fingerprint of each record's content. Those of a batch compare only with those of batches."""
     if isinstance(records, BatchedPage):
         return [one for part in records.batches() for one in contents_of(part)]
     if not isinstance(records, RecordBatch):
@@ -48,11 +48,11 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
     This is for counting how many of the records that a provider announced have come: it costs little on a page whose
     records have not been made yet, and never counts more than there are.
     """
-    sheet = records.key_columns if isinstance(records, BatchedPage) else records
-    if not isinstance(sheet, RecordBatch):
+    batch = records.key_columns if isinstance(records, BatchedPage) else records
+    if not isinstance(batch, RecordBatch):
         return contents_of(records)
-    marks = sheet.key_fields
-    keys = [*zip(*(sheet.columns[key] for key in (marks.identity, marks.start, *marks.others)), strict=True)]
+    marks = batch.key_fields
+    keys = [*zip(*(batch.columns[key] for key in (marks.identity, marks.start, *marks.others)), strict=True)]
     try:
         different = len(set(keys)) == len(keys)
     except TypeError:  # a list or an object stands in a marked field
@@ -68,10 +68,10 @@ def marked_contents_of(records: Sequence[Record]) -> Sequence[int]:
     return found
 
 
-def _add_further(sheet: RecordBatch, found: list[int]) -> None:
-    """Add the fields that no column names; which of them a sheet knows depends on the records before it."""
-    for key in sheet.unknown:
-        for at, value in enumerate(sheet.columns[key]):
+def _add_further(batch: RecordBatch, found: list[int]) -> None:
+    """Add the fields that no column names; which of them a batch knows depends on the records before it."""
+    for key in batch.unknown:
+        for at, value in enumerate(batch.columns[key]):
             if value is not ABSENT:
                 found[at] ^= hash(_dumped((key, value)))
 

@@ -106,7 +106,7 @@ def run_sync(
 
 
 def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
-    """Return what is to be read: of every profile the calls named that its provider has, or its main one."""
+    """Return the jobs of a sync: for each profile the named calls that its provider has, or its main call."""
     from cdrctl.archive.sync import Outcome
 
     jobs: list[Job] = []
@@ -271,7 +271,7 @@ def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> N
 
 
 def _next_step(*, failed: bool, gone: bool) -> str:
-    """Return what to do about an incomplete archive."""
+    """Return the next step for an incomplete archive."""
     if failed:
         return "run it again; cdrctl coverage shows what is missing"
     if gone:

@@ -38,7 +38,7 @@ def write_text(out: Any, text: str) -> None:
 
 
 def about_coverage(kept: Kept) -> dict[str, str]:
-    """Return what the days of a call are of, as plain values."""
+    """Return the profile, provider and call of some days, as plain values."""
     return {"profile": kept.profile, "provider": kept.provider, "call": kept.call}
 
 
@@ -50,7 +50,7 @@ def plain_coverage(day: Covered) -> dict[str, Any]:
 
 
 def covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
-    """Yield what an archive keeps, with its days."""
+    """Yield each call of each profile in an archive, with its days."""
     from cdrctl.archive import calendar
     from cdrctl.archive.ledger import Ledger
     from cdrctl.archive.store import open_archive

@@ -34,7 +34,7 @@ def the_clock(session: Session) -> Clock:
 
 
 def surroundings(session: Session) -> Surroundings:
-    """Return what opening a profile takes from a session."""
+    """Return the surroundings of a profile, from a session."""
     return Surroundings(
         environ=session.process.environ,
         config=session.config,

@@ -157,7 +157,7 @@ def _permissions(config: Path) -> Iterator[Finding]:
 
 
 def of_profile(opened: Session, profile: Profile, *, offline: bool = False) -> Iterator[Finding]:
-    """Yield what is found of one profile: every check, also those that are skipped after one that failed."""
+    """Yield a finding for every check of a profile; checks after a failed one are marked as skipped."""
     found = _every_check(_of_profile(opened, profile, offline=offline), offline=offline)
     yield from (replace(one, profile=profile.name, provider=profile.provider or None) for one in found)
 

@@ -200,10 +200,10 @@ def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:
 
 def starts_of(page: Page, call: Call, latest: datetime | None = None) -> Sequence[datetime | None]:
     """Return the start of each record's call, in UTC, or None where it cannot be read, or is after `latest`."""
-    sheet = key_columns(page.records)
-    if sheet is not None:
+    batch = key_columns(page.records)
+    if batch is not None:
         with suppress(ValueError):  # then each is looked at
-            starts = sheet.starts
+            starts = batch.starts
             if possible_start(min(starts), latest) and possible_start(max(starts), latest):
                 return starts
     return [call.starts(record, page.context, latest) for record in page.records]

@@ -211,16 +211,16 @@ def possible_start(start: datetime, latest: datetime | None = None) -> bool:
 
 def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:
     """Return what makes each record this record."""
-    sheet = key_columns(records)
-    return sheet.identities if sheet is not None else list(map(identity, records))
+    batch = key_columns(records)
+    return batch.identities if batch is not None else list(map(identity, records))
 
 
 def span_of(records: Sequence[Record]) -> Span | None:
     """Return the first and the last start of the calls of a page, where they can be had at a glance."""
-    sheet = key_columns(records)
-    if sheet is not None and len(sheet):
+    batch = key_columns(records)
+    if batch is not None and len(batch):
         with suppress(ValueError):
-            return sheet.span(sheet.key_fields.start)
+            return batch.span(batch.key_fields.start)
     return None
 
 

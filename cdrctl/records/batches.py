@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT"})()
-"""What a sheet has where a record has no such field."""
+"""What a batch has where a record has no such field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class RecordBatch(Sequence[Record]):
         return map(self.__getitem__, range(self.length))
 
     def only(self, positions: Sequence[int]) -> RecordBatch:
-        """Return the sheet of the records at these positions."""
+        """Return the batch of the records at these positions."""
         columns = {key: [column[at] for at in positions] for key, column in self.columns.items()}
         raws = [self.raws[at] for at in positions] if self.raws is not None else None
         return RecordBatch(self.key_fields, columns, self.texts, self.unknown, len(positions), raws)
@@ -146,8 +146,8 @@ class BatchedPage(Sequence[Record]):
     """The records of a large page, which become batches a few at a time.
 
     Args:
-        key_columns: What can be had of all of them at a glance: a sheet of nothing but the fields that are marks.
-        batches: Makes the records, in order: batches, or plain records where no sheet can be made of them.
+        key_columns: What can be had of all of them at a glance: a batch of nothing but the fields that are marks.
+        batches: Makes the records, in order: batches, or plain records where no batch can be made of them.
     """
 
     __slots__ = ("batches", "key_columns")

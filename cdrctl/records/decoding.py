@@ -1,10 +1,10 @@
-"""Pages read column by column: many times as fast as record by record, wherever all records of a page are alike.
+"""Decode pages column by column. If all records of a page have the same fields, this is many times faster.
 
-A sheet is a page of records that were never made into objects. It is a sequence of records like any other page, which
-makes a record of the one that is looked at; whoever can work with a whole column at a time asks for that instead. A
-large page becomes a sheaf: sheets of a few hundred records, each made when the one before has been written. What is
-read then stays in the processor's caches, which halves the time, and a page costs hardly more memory than its body.
-What does not fit a sheet is read as it always was: a sheet is never more than a faster way to the same rows.
+A record batch holds the records of a page as columns, without a dict for each record. It is a sequence of records like
+any other page: a record is made when it is looked at, and code that can use whole columns takes the columns. A large
+page becomes a batched page: batches of a few hundred records, each made after the one before was written. The values
+then stay in the processor's caches, which halves the time, and a page takes little more memory than its body. A page
+that does not fit is decoded record by record. The rows are the same either way.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ LARGE = 1024 * 1024
 FEW = 250
 """With more records at a time, what is made of them falls out of the processor's caches before it is used."""
 
-_NO_SHEET = (ValueError, KeyError, RecursionError)
-"""What says that something is not to be read as a sheet; msgspec's errors are ValueErrors, as UTF-8 that is none is."""
+_NO_BATCH = (ValueError, KeyError, RecursionError)
+"""What says that something is not to be read as a batch; msgspec's errors are ValueErrors, as UTF-8 that is none is."""
 
 _CONTAINERS = {list, dict}
 
@@ -51,7 +51,7 @@ _PIECE = 16_384
 """Bytes that are made text at a time: the system does not take larger pieces of memory back so easily."""
 
 MOST_LESSONS = 8
-"""How often the shape of records may turn out to be another one before sheets are given up."""
+"""How often the shape of records may turn out to be another one before batches are given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class BatchDecoder:
         marks: The fields that are looked at before records become rows.
         raw: Whether the records are wanted as they came.
         large: Bytes of records from which on they are read a few at a time.
-        few: Records of a sheet of a sheaf, about.
+        few: About how many records a batch of a large page has.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class BatchDecoder:
         self._shape = _Shape(texts, (), _decoder(self._known, texts, ()))
 
     def __call__(self, body: bytearray, path: Sequence[str]) -> Any:
-        """Return a decoded body whose list of records, to be found under the path, is a sheet or a sheaf; or None.
+        """Return a decoded body whose records, to be found under the path, are a batch or a batched page; or None.
 
         None says nothing about the body: it is to be decoded as any other.
         """
@@ -109,7 +109,7 @@ class BatchDecoder:
             return None
         try:
             return self._opened(body, path)
-        except _NO_SHEET:
+        except _NO_BATCH:
             return None
 
     def _opened(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
@@ -139,7 +139,7 @@ class BatchDecoder:
 
     def _records(self, array: memoryview) -> RecordBatch | BatchedPage:
         if not self._raw and len(array) <= self._large:
-            return self._sheet(array)
+            return self._batch(array)
         if self._raw:
             _check_lines(array)
         columns = self._columns(self._marked, self._decode_marks(array))
@@ -149,9 +149,9 @@ class BatchDecoder:
         if self._raw:
             return BatchedPage(marked, lambda: self._uncut(array, marked))
         writable = array if not array.readonly else memoryview(bytearray(array))
-        return BatchedPage(marked, lambda: self._sheets(writable, len(array) * self._few // len(marked)))
+        return BatchedPage(marked, lambda: self._batches(writable, len(array) * self._few // len(marked)))
 
-    def _sheets(self, array: memoryview, step: int) -> Iterator[Sequence[Record]]:
+    def _batches(self, array: memoryview, step: int) -> Iterator[Sequence[Record]]:
         """Yield the records of an array a few at a time, about `step` bytes.
 
         It is cut at what looks like the end of a record, and is lent brackets there. Only an array that is whole can be
@@ -162,31 +162,31 @@ class BatchDecoder:
             cut = _BETWEEN.search(array, at + step)
             end = cut.end() if cut is not None else len(array)
             try:
-                sheet = self._lent(array, at, end)
-            except _NO_SHEET:
+                batch = self._lent(array, at, end)
+            except _NO_BATCH:
                 yield from self._carefully(b"[" + bytes(array[at + 1 :]))
                 return
-            yield sheet
+            yield batch
             at = end - 1 if cut is not None else end
 
     def _lent(self, array: memoryview, at: int, end: int) -> RecordBatch:
-        """Return the sheet of a part of an array from one of its commas, or its beginning, to another, or its end."""
+        """Return the batch of a part of an array from one of its commas, or its beginning, to another, or its end."""
         first, last = array[at], array[end - 1]
         array[at], array[end - 1] = b"[]"
         try:
-            return self._sheet(array[at:end])
+            return self._batch(array[at:end])
         finally:
             array[at], array[end - 1] = first, last
 
     def _carefully(self, array: bytes) -> Iterator[Sequence[Record]]:
-        """Yield the records of an array a few at a time; those of which no sheet can be made are plain ones."""
+        """Yield the records of an array a few at a time; those of which no batch can be made are plain ones."""
         raws = _RAW.decode(array)
         for at in range(0, len(raws), self._few):
             few = b"[%b]" % b",".join(raws[at : at + self._few])
             records: Sequence[Record]
             try:
-                records = self._sheet(few)
-            except _NO_SHEET:
+                records = self._batch(few)
+            except _NO_BATCH:
                 records = plainly(few)
             yield records
 
@@ -198,7 +198,7 @@ class BatchDecoder:
             few = marked[at : at + step]
             yield RecordBatch(self._marks, few.columns, frozenset(), (), len(few), raws[at : at + step])
 
-    def _sheet(self, array: memoryview | bytes) -> RecordBatch:
+    def _batch(self, array: memoryview | bytes) -> RecordBatch:
         shape = self._shape
         try:
             structs = shape.decode(array)

@@ -206,12 +206,12 @@ def native_rows(
     plan_of = _plans(columns, _unknown(known.open_objects, warn, became))
     look_for_absent = _absent(columns, known.required, warn)
     plain = _plain_rows(columns, plan_of, unread)
-    of_sheet = _sheet_rows(columns, plan_of, unread)
+    of_batch = _batch_rows(columns, plan_of, unread)
     containers = _containers(columns)
 
     def rows(page: Page) -> Sequence[Row]:
         if isinstance(page.records, RecordBatch) and not containers:
-            table = of_sheet(page.records, page.context)
+            table = of_batch(page.records, page.context)
             look_for_absent(table.lacks)
             return table
         found = plain(page)
@@ -279,21 +279,21 @@ class _Remembered(dict[str, Value]):
 _TEXTS_REMEMBERED = 4096
 
 
-def _sheet_rows(
+def _batch_rows(
     columns: Sequence[Column],
     plan_of: Callable[[tuple[str, ...]], _Plan],
     unread: Callable[[int, Any], Value],
 ) -> Callable[[RecordBatch, Mapping[str, str]], RowBatch]:
-    """Return the function that reads a sheet into a table of all columns and, last, the unknown fields or None."""
+    """Return the function that reads a batch into a table of all columns and, last, the unknown fields or None."""
     remembered: dict[int, _Remembered] = {}
     one = _read_one(columns, unread)
 
-    def cells(at: int, sheet: RecordBatch, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
+    def cells(at: int, batch: RecordBatch, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
         column = columns[at]
         if column.key.startswith("@"):
-            return [context.get(column.key[1:])] * len(sheet), False
-        raw = sheet.columns[column.key]
-        if is_text(column) and column.key in sheet.texts:
+            return [context.get(column.key[1:])] * len(batch), False
+        raw = batch.columns[column.key]
+        if is_text(column) and column.key in batch.texts:
             return _without(raw, column.null_words), True
         kinds = set(map(type, raw))
         usual = column.read is None and column.read_in is None
@@ -309,9 +309,9 @@ def _sheet_rows(
             return raw, False
         return [one(at, value, context) for value in raw], False
 
-    def table(sheet: RecordBatch, context: Mapping[str, str]) -> RowBatch:
-        found, texts = map(list, zip(*(cells(at, sheet, context) for at in range(len(columns))), strict=True))
-        return RowBatch([*found, _unknown_of(sheet, plan_of)], [*texts, False], len(sheet))
+    def table(batch: RecordBatch, context: Mapping[str, str]) -> RowBatch:
+        found, texts = map(list, zip(*(cells(at, batch, context) for at in range(len(columns))), strict=True))
+        return RowBatch([*found, _unknown_of(batch, plan_of)], [*texts, False], len(batch))
 
     return table
 
@@ -339,15 +339,15 @@ def _without(raw: Sequence[str], words: frozenset[str]) -> Sequence[str]:
     return raw if not words or words.isdisjoint(raw) else ["" if value in words else value for value in raw]
 
 
-def _unknown_of(sheet: RecordBatch, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
-    """Return for each record of a sheet the fields that no column names, or None."""
-    if not sheet.unknown:
-        return [None] * len(sheet)
-    named = [key for key in sheet.columns if key not in sheet.unknown]
-    further = [(key, sheet.columns[key]) for key in sheet.unknown]
+def _unknown_of(batch: RecordBatch, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
+    """Return for each record of a batch the fields that no column names, or None."""
+    if not batch.unknown:
+        return [None] * len(batch)
+    named = [key for key in batch.columns if key not in batch.unknown]
+    further = [(key, batch.columns[key]) for key in batch.unknown]
 
     def unknown(at: int) -> Record | None:
         came = {key: column[at] for key, column in further if column[at] is not ABSENT}
         return {name: came[key] for key, name in plan_of((*named, *came)).unknown} if came else None
 
-    return [unknown(at) for at in range(len(sheet))]
+    return [unknown(at) for at in range(len(batch))]

@@ -1,7 +1,7 @@
 """What a shell asks while somebody types, answered from files: neither typer nor a provider is loaded for it.
 
 `completion.json` and the files in `known/` are made of the commands themselves, and tests hold them against them. The
-rest is what this machine knows: profiles, zones, formats that are installed. Nobody else is asked, no secret is had,
+rest is what this machine knows: profiles, zones, installed formats. It sends no request, reads no secret,
 and nothing but an answer is printed, whatever is wrong.
 
 The scripts in `completions/` ask `ask_bash`, `ask_zsh` or `ask_fish`, and hand over what is typed in a variable: who
@@ -24,12 +24,12 @@ _NO_DETECTION = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
 
 
 def answer(environ: Mapping[str, str]) -> tuple[str, int] | None:
-    """Return what is printed for the shell, and the exit code; None where typer is to answer."""
+    """Return the text for the shell and the exit code; None if typer must answer."""
     way, _, shell = environ[VARIABLE].partition("_")
     if way == "ask":
         try:
             return PRINTED[shell](environ), 0
-        except Exception:  # noqa: BLE001 - whoever types is not to be told, whatever it is
+        except Exception:  # noqa: BLE001 - an error would be printed into the line that is being typed
             return "", 0
     words = environ.get("COMP_WORDS" if shell == "bash" else "_TYPER_COMPLETE_ARGS", "")
     if way != "complete" or shell not in ANSWERS or not words.isascii() or _NOT_PLAIN & set(words):

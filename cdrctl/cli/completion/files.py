@@ -30,7 +30,7 @@ def read_json(path: str) -> Any:
 
 
 def known_file(name: str) -> str:
-    """Return what is known of a provider."""
+    """Return the path of the file of known values of a provider."""
     return os.path.join(KNOWN, f"{name}.json")  # noqa: PTH118 - pathlib is not loaded here
 
 
@@ -38,7 +38,7 @@ def read_text(path: str) -> str:
     """Return a file's text, empty where there is none.
 
     Raises:
-        OSError: It cannot be had, or is no file: a pipe would be waited for.
+        OSError: It cannot be read, or is not a file. A pipe could block for ever.
         ValueError: It is no text, or far too long for one that people write.
     """
     try:
@@ -84,7 +84,7 @@ def read_profile_names(known: Any, line: Line, environ: Mapping[str, str]) -> li
 
 
 def read_tables(line: Line, environ: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return what the configuration file has under `profiles`; None where it cannot be read."""
+    """Return the table `profiles` of the configuration file; None if it cannot be read."""
     import tomllib
 
     path = line.values.get("--config", [environ.get("CDRCTL_CONFIG") or ""])[-1]

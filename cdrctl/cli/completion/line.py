@@ -17,7 +17,7 @@ LINE = "_CDRCTL_LINE"
 
 
 def completed(words: Sequence[str], environ: Mapping[str, str]) -> Answer:
-    """Return what the last of these words may become; the first is the program's own name."""
+    """Return the completions of the last word; the first word is the program's name."""
     known = read_json(FILE)
     line, begun = _walked(known, words[1:-1]), words[-1]
     if line is None:

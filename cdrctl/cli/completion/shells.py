@@ -102,7 +102,7 @@ def bash_line(text: str) -> Typed:
 
 
 def _quoted(text: str, quote: str) -> str:
-    """Return what bash reads as this text at a place within these quotes, or none."""
+    """Return the text quoted for bash, at a place inside these quotes; `""` for outside quotes."""
     if quote == "'":
         return text.replace("'", "'\\''")
     if quote:

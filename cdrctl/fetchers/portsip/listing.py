@@ -353,10 +353,10 @@ def _name(listing: Run, window: Window | None) -> str:
 def check_order(records: Sequence[Record], window: Window, now: datetime) -> bool:
     """Return whether all of the records are of the window, more or less; a start that cannot be true says nothing."""
     first, last, latest = window.since - ASTRAY, window.until + ASTRAY, now + CLOCK_TOLERANCE
-    sheet = key_columns(records)
-    if sheet is not None:
+    batch = key_columns(records)
+    if batch is not None:
         with suppress(ValueError):
-            span = sheet.span("started_at")
+            span = batch.span("started_at")
             if span is None or (first <= span[0] and span[1] < last):
                 return True
     starts = [began for began in map(start, records) if began is not None and possible_start(began, latest)]

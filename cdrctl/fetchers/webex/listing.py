@@ -219,10 +219,10 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
     """
     earliest, latest = asked.since - PROOF, asked.until + PROOF
     proven: set[str] = set()
-    sheet = key_columns(records)
-    if sheet is not None:  # most pages prove nothing
+    batch = key_columns(records)
+    if batch is not None:  # most pages prove nothing
         with suppress(ValueError):
-            starts, ends = sheet.span("Start time"), sheet.span("Release time")
+            starts, ends = batch.span("Start time"), batch.span("Release time")
             if (starts is None or starts[0] >= earliest) and (ends is None or ends[1] <= latest):
                 return proven
     for record in records:

@@ -174,3 +174,21 @@ def test_what_could_not_be_fetched_is_a_gap(tmp_path: Path) -> None:
             assert profile.gaps
             truth = running.truth("portsip", "cdrs", datetime.fromisoformat(SINCE), datetime.fromisoformat(UNTIL))
             assert 0 < came < len(truth)
+
+
+def test_calls_follow_each_other_and_do_not_mix() -> None:
+    """The client decodes one call's columns at a time: what would mix is refused, and never read wrongly."""
+    with cdrctl.open_profile("sandbox", provider="portsip") as profile:
+        alone = [record for batch in profile.records("calllogs", SINCE, UNTIL) for record in batch.to_pylist()]
+        first = profile.records("cdrs", SINCE, UNTIL, page_size=10)
+        next(first)
+        again = [record for batch in profile.records("calllogs", SINCE, UNTIL) for record in batch.to_pylist()]
+        assert again == alone
+        with pytest.raises(UsageError, match="before another call was begun"):
+            next(first)
+        one = alone[0]["id"]
+        (detail,) = [record for batch in profile.records("calllog", id=one) for record in batch.to_pylist()]
+        assert detail["id"] == one
+        assert len([record for batch in profile.records("calllogs", SINCE, UNTIL) for record in batch.rows]) == len(
+            alone
+        )

@@ -142,6 +142,18 @@ def is_recent(event: Note | Gap) -> bool:
     return isinstance(event, Note) and event.topic == RECENT and event.level == "note"
 
 
+def set_decoder(client: Any, call: Call, *, raw: bool) -> None:
+    """Let a client decode the pages of this call column by column, if the call can be read so."""
+    if client is None:
+        return
+    if call.key_fields is None:
+        client.read = None  # the decoder of another call does not know its columns
+        return
+    from cdrctl.records.decoding import BatchDecoder
+
+    client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
+
+
 def fetch_window(
     call: Call,
     client: Any,
@@ -160,10 +172,7 @@ def fetch_window(
     With `ahead`, the window itself or its parts, the next event is fetched while one is written, and as many parts in
     parallel as there are jobs.
     """
-    if client is not None and call.key_fields is not None:
-        from cdrctl.records.decoding import BatchDecoder
-
-        client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
+    set_decoder(client, call, raw=raw)
     fetch = functools.partial(call.fetch, client, settings)
     events: Iterator[Event]
     if not ahead:

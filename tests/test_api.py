@@ -192,3 +192,13 @@ def test_calls_follow_each_other_and_do_not_mix() -> None:
         assert len([record for batch in profile.records("calllogs", SINCE, UNTIL) for record in batch.rows]) == len(
             alone
         )
+
+
+def test_a_call_without_ids_is_not_decoded_as_the_call_before_it() -> None:
+    """The columns of one call are unknown to the next."""
+    asked: dict[str, Any] = {"type": "NORMAL", "email": "a@example.com", "range": "TODAY", "name": "calls"}
+    with cdrctl.open_profile("sandbox", provider="portsip") as profile:
+        made = [one for batch in profile.records("reports create", **asked) for one in batch.to_pylist()]
+        assert sum(len(batch) for batch in profile.records("cdrs", SINCE, UNTIL))
+        listed = [one for batch in profile.records("reports list") for one in batch.to_pylist()]
+        assert [one["id"] for one in made] == [one["id"] for one in listed]

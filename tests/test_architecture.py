@@ -150,7 +150,7 @@ def longer(path: Path) -> Iterator[str]:
 
 
 def test_nothing_is_too_long_but_what_is_listed() -> None:
-    assert {one for path in FILES for one in longer(path)} == TOO_LONG
+    assert {one for path in FILES for one in longer(path)} <= TOO_LONG
 
 
 TAKES_TEXT_TO_PIECES = {

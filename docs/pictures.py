@@ -181,7 +181,7 @@ def shown(picture: Picture, folder: Path) -> str:
     for one in (home, programs):
         one.mkdir()
     program = programs / "cdrctl"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tests.program "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tests.support.program "$@"\n')
     program.chmod(0o700)
     environ = {
         "PATH": os.pathsep.join([str(programs), "/usr/bin", "/bin"]),

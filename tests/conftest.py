@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import forks, program
-from tests.support import loopback_only
+from tests.support import forks, program
+from tests.support.loopback import loopback_only
 
 
 @pytest.fixture(autouse=True, scope="session")

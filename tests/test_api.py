@@ -15,7 +15,7 @@ from cdrctl import PROVIDERS, api, sandbox
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 from cdrctl.http import Clock
 from cdrctl.masking import MASK
-from tests.cli.run import NOW, run
+from tests.support.runner import NOW, run
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")

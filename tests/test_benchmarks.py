@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks import checks, groups, report, server
 from benchmarks.measure import Measured, median
-from tests.program import CLOCK
+from tests.support.program import CLOCK
 
 ROOT = Path(__file__).parents[1]
 DAY = date(2026, 11, 20)

@@ -18,8 +18,8 @@ from typing import Literal
 
 import pytest
 
-from tests import forks
-from tests.cli.process import CDRCTL, PATIENCE, Host, a_host, ended, heard, hearing
+from tests.support import forks
+from tests.support.host import CDRCTL, PATIENCE, Host, a_host, ended, heard, hearing
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="there are forks on Linux alone")]
 
@@ -165,7 +165,7 @@ def test_where_a_fork_would_be_another_it_is_the_program_itself(
     with ended(serving(host, environ=environ, preexec_fn=before)) as running:
         heard(running, b"serving on")
         words = Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")
-    assert (b"tests.program" in words) == itself
+    assert (b"tests.support.program" in words) == itself
     assert (os.fsencode(forks.CLIENT) in words) != itself
 
 
@@ -179,7 +179,7 @@ def test_no_server_is_started_for_what_few_tests_have(host: Host, environ: dict[
 
 LEAVES = """
 import json, os, subprocess, sys
-from tests import forks
+from tests.support import forks
 environ = json.loads(sys.argv[1])  # os.environ has what Python itself added
 words = forks.command(environ)
 subprocess.run([*words, "--version"], env=environ, check=True)
@@ -225,6 +225,6 @@ def test_at_a_terminal_it_is_the_program_itself_unless_that_is_said(host: Host) 
     ours, theirs = pty.openpty()
     with ended(serving(host, stdin=theirs)) as running:
         heard(running, b"serving on")
-        assert b"tests.program" in Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")
+        assert b"tests.support.program" in Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")
     os.close(ours)
     os.close(theirs)

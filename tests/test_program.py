@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import program
-from tests.cli.process import ROOT
+from tests.support import program
+from tests.support.host import ROOT
 
 REAL = (sys.executable, "-m", "cdrctl")
 NEAR = timedelta(hours=2)

@@ -20,7 +20,7 @@ from cdrctl.cli.completion import answer
 from cdrctl.cli.completion.files import FILE
 from cdrctl.cli.options import with_fast_values
 from tests.cli.completion import described
-from tests.program import shared
+from tests.support.program import shared
 
 ROOT = Path(__file__).parents[1]
 

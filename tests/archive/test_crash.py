@@ -20,8 +20,9 @@ from cdrctl import sandbox
 from cdrctl.archive.ledger import Ledger, locked
 from cdrctl.sandbox import Sandbox
 from cdrctl.sandbox.exchange import Exchange
-from tests.program import COMMAND, shared
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.program import COMMAND, shared
+from tests.support.runner import Shell
 
 pytestmark = pytest.mark.process
 
@@ -83,7 +84,7 @@ def assert_whole(shell: Shell, truth: Days) -> None:
     """Run once more, undisturbed, and find everything as it should be."""
     shell.run(*SYNC).ok()
     assert records(shell.folder / "archive") == truth
-    assert shell.run("verify", "--into", "archive").ok().out == b""
+    assert shell.run("verify", "--into", "archive").ok().out == ""
     assert not list(shell.folder.glob("archive/*/*/*/.cdrctl-*"))
 
 

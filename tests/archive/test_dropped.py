@@ -14,7 +14,8 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.sandbox import Exchange, Sandbox
-from tests.support import HandClock, Ran, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Ran, Shell
 
 FIRST = datetime(2026, 11, 12, 16, 0, tzinfo=UTC)
 LATER = 11

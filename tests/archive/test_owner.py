@@ -21,7 +21,8 @@ from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Exchange, Sandbox
 from tests.archive.test_sync import Bench, bench, call
-from tests.support import HandClock, Ran, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Ran, Shell
 
 __all__ = ["bench"]
 

@@ -23,7 +23,8 @@ from cdrctl.records.events import Gap
 from cdrctl.sandbox import Sandbox
 from tests.archive.killed import run
 from tests.archive.test_sync import NOW, Bench, bench
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 __all__ = ["bench"]
 

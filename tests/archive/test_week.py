@@ -13,7 +13,8 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.sandbox import Sandbox
-from tests.support import HandClock, Ran, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Ran, Shell
 
 FIRST_NIGHT = datetime(2026, 11, 9, 2, 30, tzinfo=UTC)
 NIGHTS = 7
@@ -98,7 +99,7 @@ def test_a_week_of_nights_ends_in_the_truth(
         kept = Counter(line for file in files for line in file.read_text(encoding="utf-8").splitlines())
         since = f"{files[0].parent.name.removeprefix('date=')}T00:00Z"
         asked = shell.run(name, call, "-p", f"{name}-acme", "--since", since, "--until", "now").ok()
-        assert kept == Counter(asked.out.decode().splitlines())
+        assert kept == Counter(asked.out.splitlines())
         assert max(kept.values()) == 1
         truth = providers.truth(name, call, datetime.fromisoformat(since), clock.time)
         assert len(truth) >= len(asked.lines) > len(truth) - 20  # the newest are not there yet

@@ -12,7 +12,8 @@ import pytest
 
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
-from tests.cli.run import still_clock
+from tests.support.clock import HandClock
+from tests.support.runner import NOW
 
 
 class Full(io.BytesIO):
@@ -58,7 +59,7 @@ def test_who_fetches_ends_before_the_connections_are_closed(jobs: str, tmp_path:
         stdout_is_terminal=False,
         stderr_is_terminal=False,
         width=80,
-        clock=still_clock(),
+        clock=HandClock(NOW).plain(),
         transport=transport,
     )
     words = ["portsip", "cdrs", "--since", "2026-11-19", "--until", "2026-11-20", "-f", "jsonl", "--jobs", jobs]

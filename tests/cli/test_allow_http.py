@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl.fetchers import PROVIDERS, load
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CREDENTIALS = {
@@ -40,7 +41,7 @@ def test_plain_http_to_another_machine_is_refused(provider: str, scheme: str, sh
     assert ran.code == 6
     assert "https://" in ran.err
     assert ("allow_http" in ran.err) == (provider in ALLOWING)
-    assert ran.out == b""
+    assert ran.out == ""
 
 
 @pytest.mark.parametrize("provider", sorted(ALLOWING))
@@ -52,7 +53,7 @@ def test_a_profile_that_allows_it_says_so_where_it_is_looked_at(provider: str, s
         ("doctor", "acme", "--offline", "-f", "text"),
     ):
         ran = shell.run(*words).ok()
-        said = ran.err + ran.out.decode()
+        said = ran.err + ran.out
         assert "begins with http://" in said, words
         assert "tls skipped" not in said
 
@@ -99,4 +100,4 @@ def test_a_base_url_that_cannot_be_used_is_refused_before_anything_is_asked(
     assert part in ran.err
     assert shell.clock.waits == []
     assert "hush" not in ran.err
-    assert b"hush" not in shell.run("profile", "show", "acme").ok().out
+    assert "hush" not in shell.run("profile", "show", "acme").ok().out

@@ -18,7 +18,8 @@ from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 NOW = datetime(2026, 11, 12, 5, 0, tzinfo=UTC)
 INTO = ("--into", "archive")
@@ -54,7 +55,7 @@ def configure(shell: Shell, providers: Sandbox, *names: str, **more: str) -> Non
 
 def test_every_profile_has_a_line_of_its_own(shell: Shell) -> None:
     ran = shell.run("sync", "--all", *INTO).ok()
-    assert ran.out == b""
+    assert ran.out == ""
     for name in PROVIDERS:
         assert any(
             line.startswith(f"cdrctl: {name} {name} ") and " fetched, " in line and " 0 late, 0 changed" in line
@@ -231,7 +232,7 @@ def test_verify_names_what_differs(shell: Shell) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     ran = shell.run("verify", *INTO)
     assert ran.code == 3
-    assert ran.out.decode() == f"{path.relative_to(shell.folder / 'archive')}\tis not what was written\n"
+    assert ran.out == f"{path.relative_to(shell.folder / 'archive')}\tis not what was written\n"
 
 
 @pytest.mark.parametrize("color", [True, False])

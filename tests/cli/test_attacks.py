@@ -29,10 +29,9 @@ import pytest
 
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Received
-from tests.cli.run import run
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
 from tests.contract.conftest import _one_authority  # noqa: F401 - here as there
-from tests.support import Ran, Record
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
+from tests.support.runner import Ran, Record, run
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -146,18 +145,18 @@ def test_in_a_file_a_name_is_what_it_was(subject: Subject, spoilt: tuple[Bench, 
     name, number = SPOTS[str(subject)]
     lines = quiet(made.run(SINCE, UNTIL, "-f", "jsonl").ok())
     records = lines.lines
-    assert lines.out.count(b"\n") == len(records) >= len(EVIL)
+    assert lines.out.count("\n") == len(records) >= len(EVIL)
     expected = Counter(whole(text) for text in given.elements())
     assert Counter(one[name] for one in records) == expected
     assert Counter(one[number] for one in records) == Counter(whole(text[:50]) for text in given.elements())
 
     csv.field_size_limit(10**8)
-    rows = list(csv.DictReader(io.StringIO(made.run(SINCE, UNTIL, "-f", "csv").ok().out.decode(), newline="")))
+    rows = list(csv.DictReader(io.StringIO(made.run(SINCE, UNTIL, "-f", "csv").ok().out, newline="")))
     assert Counter(row[name] for row in rows) == expected
     assert {row["extra"] for row in rows} != {""}
     assert all(None not in row and None not in row.values() for row in rows)
 
-    head, *cells = made.run(SINCE, UNTIL, "-f", "tsv").ok().out.decode().removesuffix("\n").split("\n")
+    head, *cells = made.run(SINCE, UNTIL, "-f", "tsv").ok().out.removesuffix("\n").split("\n")
     at = head.split("\t").index(name)
     assert {line.count("\t") for line in (head, *cells)} == {head.count("\t")}
     assert Counter(unescaped(line.split("\t")[at]) for line in cells) == expected
@@ -204,8 +203,8 @@ def test_in_a_table_and_in_messages_it_controls_nothing(subject: Subject, spoilt
     for words in (["--fields", f"{name},{number},extra"], ["--schema", "common"] if subject.call.common else []):
         for form in ("text", "json"):
             ran = quiet(made.run(SINCE, UNTIL, "-f", "table", "--log-format", form, "-v", *words).ok())
-            assert odd(ran.out.decode()) == set()
-            assert ran.out.count(b"\n") >= len(EVIL)
+            assert odd(ran.out) == set()
+            assert ran.out.count("\n") >= len(EVIL)
     assert "fields came that this version does not know: zz" in made.run(SINCE, UNTIL, "-f", "table").err
     assert f"column {number}: " in made.run(SINCE, UNTIL, "-f", "table").err
 
@@ -305,7 +304,7 @@ def test_what_a_provider_says_controls_nothing(name: str, status: int, tmp_path:
             ran = quiet(made.run(SINCE, UNTIL, "-f", "csv", "-v", "--log-format", form))
             assert ran.code in {0, 3, 4, 5, 6, 7}, ran.err
         checked = quiet(made.shell.run("profile", "check", "acme"))
-        assert odd(checked.out.decode()) == set()
+        assert odd(checked.out) == set()
 
 
 @each_provider
@@ -623,8 +622,7 @@ def configure(home: Path, text: str) -> None:
 
 def said_by(*words: str, home: Path, **more: Any) -> Ran:
     """Return what a command said, once it is sure that it was no more than words."""
-    ran = run(*words, "--config", home / "config.toml", **more)
-    return quiet(Ran(ran.code, ran.out.encode("utf-8", "surrogatepass"), ran.err))
+    return quiet(run(*words, "--config", home / "config.toml", **more))
 
 
 def using(use: str, name: str) -> list[str]:
@@ -658,7 +656,7 @@ def test_the_environment_names_no_path_either(name: str, home: Path, tmp_path: P
 def test_an_empty_name_in_the_environment_is_none(home: Path) -> None:
     ran = said_by("profile", "show", "acme", home=home, environ={"CDRCTL_PROFILE": ""})
     assert ran.code == 0
-    assert b"t0ken" not in ran.out
+    assert "t0ken" not in ran.out
 
 
 ODD = [name for name in NAMES if "\ud800" not in name]
@@ -677,8 +675,8 @@ def test_such_a_name_in_the_file_is_said_and_leads_nowhere(name: str, home: Path
     assert files(tmp_path) == before
     listed = said_by("profile", "list", home=home)
     assert listed.code == 0
-    assert odd(listed.out.decode(), but="\n\t") == set()
-    assert [line.count("\t") for line in listed.out.decode().splitlines()] == [3, 3]
+    assert odd(listed.out, but="\n\t") == set()
+    assert [line.count("\t") for line in listed.out.splitlines()] == [3, 3]
     assert "cannot be used" in listed.err
     everyone = said_by("export", "--all", "-f", "csv", home=home)
     assert everyone.code in {3, 6}
@@ -708,9 +706,9 @@ def test_an_archive_has_no_folder_of_such_a_name(name: str, home: Path, tmp_path
 def test_a_setting_of_such_a_name_is_not_shown_as_it_is(key: str, home: Path) -> None:
     configure(home, f'{GOOD}{json.dumps(key)} = "t0ken-nobody-may-see"\n')
     ran = said_by("profile", "show", "acme", home=home)
-    assert odd(ran.out.decode()) == set()
-    assert ran.out.count(b"\n") == 4
-    assert b"t0ken" not in ran.out
+    assert odd(ran.out) == set()
+    assert ran.out.count("\n") == 4
+    assert "t0ken" not in ran.out
     assert said_by("profile", "check", "acme", home=home).code == 6
 
 
@@ -719,8 +717,8 @@ def test_a_value_in_the_file_controls_nothing(value: str, home: Path) -> None:
     configure(home, GOOD.replace('"http://127.0.0.1:1/"', json.dumps(value)))
     assert said_by("profile", "check", "acme", home=home).code in {4, 5, 6, 7}
     shown = said_by("profile", "show", "acme", home=home)
-    assert odd(shown.out.decode()) == set()
-    assert shown.out.count(b"\n") == 3
+    assert odd(shown.out) == set()
+    assert shown.out.count("\n") == 3
 
 
 def test_a_folder_that_somebody_put_into_an_archive_is_told_in_one_line(home: Path) -> None:
@@ -732,5 +730,5 @@ def test_a_folder_that_somebody_put_into_an_archive_is_told_in_one_line(home: Pa
     for more in ((), ("--rebuild",)):
         ran = said_by("verify", "--into", "archive", *more, home=home)
         assert ran.code == 3
-        assert ran.out.count(b"\n") == 1
-        assert odd(ran.out.decode(), but="\n\t") == set()
+        assert ran.out.count("\n") == 1
+        assert odd(ran.out, but="\n\t") == set()

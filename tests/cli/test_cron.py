@@ -15,8 +15,8 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
-from tests import forks
-from tests.program import now, shared
+from tests.support import forks
+from tests.support.program import now, shared
 
 pytestmark = pytest.mark.process
 

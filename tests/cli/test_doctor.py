@@ -23,11 +23,11 @@ from cdrctl.errors import TemporaryError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.http import reach
 from cdrctl.profiles.names import secret_names
-from tests.cli.conversation import at_a_terminal
-from tests.cli.process import a_host
-from tests.cli.run import NOW, Ran, run
-from tests.http.certificates import Certificate
-from tests.http.wires import ok, serving, talking
+from tests.support.certificates import Certificate
+from tests.support.conversation import at_a_terminal
+from tests.support.host import a_host
+from tests.support.runner import NOW, Ran, run
+from tests.support.wires import ok, serving, talking
 
 AUTHORITY, ANOTHER = Certificate("Acme authority"), Certificate("Another authority")
 SECRET = "s3cr3t-t0ken-nobody-may-see"

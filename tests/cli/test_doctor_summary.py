@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.cli.doctor_summary import MANY, summarized, summary
 from cdrctl.cli.findings import Finding, as_text
-from tests.cli.run import Ran, run
+from tests.support.runner import Ran, run
 
 WIDTHS = (40, 80, 120)
 LONG = Finding(

@@ -15,7 +15,7 @@ from cdrctl import PROVIDERS, sandbox
 from cdrctl.fetchers import Call, load
 from cdrctl.http.messages import MASK
 from cdrctl.profiles.names import secret_names
-from tests.cli.run import NOW, configured, run
+from tests.support.runner import NOW, configured, run
 
 YESTERDAY = ("--since", "2026-11-19", "--until", "2026-11-20")
 CALLS = [(name, call) for name in PROVIDERS for call in load(name).calls]

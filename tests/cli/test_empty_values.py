@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cdrctl.cli.app import app, loaded
-from tests.cli.run import run
+from tests.support.runner import run
 
 
 def leaves(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

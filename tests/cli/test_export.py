@@ -17,7 +17,7 @@ from cdrctl.cli import failures
 from cdrctl.errors import SignInError
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.records.common import COMMON
-from tests.cli.run import NOW, run
+from tests.support.runner import NOW, run
 
 YESTERDAY = ("--since", "yesterday", "--until", "today")
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.common import COMMON
-from tests.cli.run import run
+from tests.support.runner import run
 
 YESTERDAY = ("-p", "sandbox", "--since", "yesterday", "--until", "today")
 CLOSING = re.compile(

@@ -19,8 +19,8 @@ from cdrctl.cli.fields import examples
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.common import COMMON
 from cdrctl.sandbox import start
-from tests.cli.run import run
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell, run
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 ABOUT = ["field", "type", "meaning", "example", "key", "always"]
@@ -176,8 +176,8 @@ def header(out: bytes) -> list[str]:
 def test_the_columns_told_are_those_that_are_written(office: Office, provider: Provider, call: Call) -> None:
     for schema in ("native", "common") if call.common else ("native",):
         ran = office.shell.run(*office.words(call), "-f", "csv", "--schema", schema).ok()
-        assert header(ran.out) == [line["field"] for line in told(provider, call, "--schema", schema)]
-        assert ran.out.count(b"\n") > 1, "something was found"
+        assert header(ran.written) == [line["field"] for line in told(provider, call, "--schema", schema)]
+        assert ran.out.count("\n") > 1, "something was found"
 
 
 @each_windowed

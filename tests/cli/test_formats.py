@@ -24,8 +24,8 @@ from cdrctl.cli.output_options import COMMON_NAME, table_name
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.columns import Column
 from cdrctl.records.common import COMMON
-from tests.cli.process import a_host, ended, hearing, stalling
-from tests.cli.run import NOW, Ran, run
+from tests.support.host import a_host, ended, hearing, stalling
+from tests.support.runner import NOW, Ran, run
 
 DAY = ("--since", "yesterday", "--until", "today")
 AFTERNOON = ("--since", "2026-11-19T12:00Z", "--until", "2026-11-20")

@@ -40,9 +40,9 @@ from cdrctl.cli.topics import (
 from cdrctl.errors import CdrctlError, UsageError, near
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON
-from tests.cli.process import CDRCTL, PATIENCE, Host, a_host, heard
-from tests.cli.run import NOW, run
-from tests.program import HURRIES
+from tests.support.host import CDRCTL, PATIENCE, Host, a_host, heard
+from tests.support.program import HURRIES
+from tests.support.runner import NOW, run
 
 MONITORING = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text(encoding="utf-8")
 SECRET = "hunter2-correct-horse"

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.cli.process import PATIENCE, ROOT
-from tests.users import as_user, needs_root
+from tests.support.host import PATIENCE, ROOT
+from tests.support.users import as_user, needs_root
 
 pytestmark = [pytest.mark.process, needs_root]
 

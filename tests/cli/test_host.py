@@ -25,7 +25,7 @@ from rich.cells import cell_len
 
 from cdrctl.cli import signals
 from cdrctl.fetchers import PROVIDERS
-from tests.cli.process import A_DAY, PATIENCE, ROOT, Host, Stalling, a_host, ended, heard, hearing, stalling
+from tests.support.host import A_DAY, PATIENCE, ROOT, Host, Stalling, a_host, ended, heard, hearing, stalling
 
 pytestmark = pytest.mark.process
 

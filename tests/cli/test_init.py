@@ -15,10 +15,10 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.cli import init
 from cdrctl.fetchers import PROVIDERS, load
-from tests import program
-from tests.cli.conversation import Terminal, at_a_terminal
-from tests.cli.process import Host, a_host, hearing
-from tests.cli.run import NOW, run
+from tests.support import program
+from tests.support.conversation import Terminal, at_a_terminal
+from tests.support.host import Host, a_host, hearing
+from tests.support.runner import NOW, run
 
 KINDS = {
     ("webex", "token"): "access_token",

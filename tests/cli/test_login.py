@@ -21,10 +21,10 @@ import pytest
 from cdrctl.cli.login import has_browser
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox.wire import Reply, Request
-from tests import forks
-from tests.cli.process import PATIENCE, ended, heard, hearing
-from tests.cli.signing import PROFILE, Office, a_browser, an_office, decided, page_in, page_of, parameters, visited
-from tests.program import COMMAND
+from tests.support import forks
+from tests.support.host import PATIENCE, ended, heard, hearing
+from tests.support.program import COMMAND
+from tests.support.signing import PROFILE, Office, a_browser, an_office, decided, page_in, page_of, parameters, visited
 
 pytestmark = pytest.mark.process
 

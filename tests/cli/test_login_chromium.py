@@ -16,8 +16,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.cli.process import PATIENCE, ended, heard, hearing
-from tests.cli.signing import Office, a_browser, an_office
+from tests.support.host import PATIENCE, ended, heard, hearing
+from tests.support.signing import Office, a_browser, an_office
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECRET = "hush/hush+4711=="
@@ -32,7 +33,7 @@ def test_a_command_that_fails_is_not_quoted(command: str, log: tuple[str, ...], 
     for words in (("webex", "cdrs", *HOUR, *log), ("doctor", "acme", "--offline"), ("profile", "check", "acme", *log)):
         ran = shell.run(*words)
         assert ran.code == 6
-        assert "hush" not in ran.err + ran.out.decode()
+        assert "hush" not in ran.err + ran.out
 
 
 def test_what_a_command_said_is_shown_with_v_without_what_it_printed(shell: Shell) -> None:
@@ -58,10 +59,10 @@ def test_no_other_setting_shows_a_secret(shell: Shell) -> None:
     rehearsed = shell.run("kazoo", "cdrs", *HOUR, "--dry-run")
     checked = shell.run("doctor", "acme", "--offline")
     for ran in (shown, rehearsed, checked):
-        text = ran.err + ran.out.decode()
+        text = ran.err + ran.out
         for spelling in (SECRET, encoded.rstrip("="), quote(SECRET, safe="")):
             assert spelling not in text
-    assert shown.out.decode().count("********") == len(settings)
+    assert shown.out.count("********") == len(settings)
 
 
 def test_a_secret_of_another_profile_is_not_shown_either(shell: Shell) -> None:
@@ -72,10 +73,10 @@ def test_a_secret_of_another_profile_is_not_shown_either(shell: Shell) -> None:
     ran = shell.run("webex", "cdrs", "-p", "acme", *HOUR, "--dry-run")
     assert ran.code != 0
     assert "********" in ran.err
-    assert "hush" not in ran.err + ran.out.decode()
+    assert "hush" not in ran.err + ran.out
 
 
 def test_the_name_of_a_setting_is_shown_though_somebody_chose_it_for_a_password(shell: Shell) -> None:
     settings = {"base_url": "https://pbx.example.net/api", "username": "me", "password": "password"}
     shell.profile("acme", "portsip", settings)
-    assert b"password = ********" in shell.run("profile", "show", "acme").ok().out
+    assert "password = ********" in shell.run("profile", "show", "acme").ok().out

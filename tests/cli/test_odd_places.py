@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from tests.cli.process import a_host
-from tests.support import HandClock, Ran, Shell
+from tests.support.clock import HandClock
+from tests.support.host import a_host
+from tests.support.runner import Ran, Shell
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EXPORT = ("webex", "cdrs", "-p", "sandbox", "--since", "3h", "--until", "2h")

@@ -11,7 +11,7 @@ from cdrctl.cli.outcomes import groups, never_given
 from cdrctl.conditions.language import read_condition
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
-from tests.cli.run import configured, run
+from tests.support.runner import configured, run
 
 WINDOW = ("--since", "2026-11-19T08:00", "--until", "2026-11-19T09:00")
 NEVER = "never give"

@@ -14,8 +14,8 @@ from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import load
 from cdrctl.profiles.pace import pace_file
 from cdrctl.profiles.tokens import token_file
-from tests.cli.process import Host, Stalling, a_host, stalling
-from tests.users import STRANGER, as_user, needs_root
+from tests.support.host import Host, Stalling, a_host, stalling
+from tests.support.users import STRANGER, as_user, needs_root
 
 AN_HOUR = ("--since", "3h", "--until", "2h")
 """One request: a second one would wait for the published budget."""

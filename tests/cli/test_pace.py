@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 WINDOW = ("--since", "3h", "--until", "2h", "-q")
 

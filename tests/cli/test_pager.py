@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.process import A_DAY, Host, Stalling, a_host, hearing, stalling
-from tests.cli.terminal import PROMPT, terminal
+from tests.support.host import A_DAY, Host, Stalling, a_host, hearing, stalling
+from tests.support.terminal import PROMPT, terminal
 
 pytestmark = pytest.mark.process
 

@@ -20,10 +20,11 @@ import httpx
 import pytest
 
 from cdrctl.fetchers import PROVIDERS, Provider
-from tests.cli.process import A_DAY, CDRCTL, PATIENCE, Host, Stalling, a_host, ended, hearing, stalling
-from tests.contract.bench import NOW, WAYS, bench, evenly, kind_of, secret_names
 from tests.contract.test_secrets import LOGS, SINCE, UNTIL, check_clean, secrets_of, subject_of
-from tests.support import HandClock, Shell
+from tests.support.bench import NOW, WAYS, bench, evenly, kind_of, secret_names
+from tests.support.clock import HandClock
+from tests.support.host import A_DAY, CDRCTL, PATIENCE, Host, Stalling, a_host, ended, hearing, stalling
+from tests.support.runner import Shell
 
 pytestmark = pytest.mark.process
 

@@ -16,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 
 from cdrctl.fetchers import PROVIDERS
-from tests.program import COMMAND as CDRCTL, shared
+from tests.support.program import COMMAND as CDRCTL, shared
 
 pytestmark = pytest.mark.process
 

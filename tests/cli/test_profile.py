@@ -10,7 +10,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS
-from tests.cli.run import NOW, run
+from tests.support.runner import NOW, run
 
 SECRET = "s3cr3t-t0ken-nobody-may-see"
 

@@ -15,7 +15,7 @@ from cdrctl import profile_changes, sandbox
 from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.fetchers import load
 from cdrctl.profiles.tokens import token_file
-from tests.cli.run import NOW, Ran, run
+from tests.support.runner import NOW, Ran, run
 
 TEXT = """# The profiles of our customers
 [profiles.acme]  # the first one

@@ -16,7 +16,8 @@ from cdrctl.http import Client, Clock
 from cdrctl.records.events import Checkpoint
 from cdrctl.sandbox import start
 from cdrctl.windows import Window
-from tests.cli.run import NOW, run, still_clock
+from tests.support.clock import HandClock
+from tests.support.runner import NOW, run
 
 LINE = re.compile(r"cdrctl: (\S+Z) to (\S+Z): (\d+) records?, (\d+) pages?$", re.MULTILINE)
 CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if call.windowed and not call.group]
@@ -60,7 +61,7 @@ class Hands:
 
 def webex(clock: Clock) -> Client:
     provider = load("webex")
-    with start(now=still_clock().now) as running:
+    with start(now=HandClock(NOW)) as running:
         settings = provider.settings.model_validate({**running.profiles["webex"], "requests_per_minute": None})
     return connect(provider, settings, clock=clock, log=lambda _level, _text: None, conceal=lambda _secrets: None)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from tests.cli.process import Host, a_host, hearing
-from tests.cli.terminal import terminal
-from tests.program import now
+from tests.support.host import Host, a_host, hearing
+from tests.support.program import now
+from tests.support.terminal import terminal
 
 pytestmark = pytest.mark.process
 

@@ -16,7 +16,7 @@ from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
 from cdrctl.profiles.names import secret_names
 from cdrctl.writers import FORMATS
-from tests.cli.run import NOW, Ran, configured, run
+from tests.support.runner import NOW, Ran, configured, run
 
 YESTERDAY = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-20")
 

@@ -17,7 +17,7 @@ from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.common import COMMON, Outcome
 from cdrctl.records.schemas import outcomes
 from cdrctl.sandbox import start
-from tests.cli.run import NOW, run
+from tests.support.runner import NOW, run
 
 FOLDER = Path(__file__).parents[1] / "data" / "tables"
 WINDOW = ("-p", "sandbox", "--since", "2026-11-19T16:00Z", "--until", "2026-11-19T19:00Z", "--limit", "8")

@@ -11,8 +11,8 @@ import typer.main
 
 from cdrctl.cli import app, welcome
 from cdrctl.fetchers import PROVIDERS
-from tests.cli.conversation import at_a_terminal
-from tests.cli.process import a_host
+from tests.support.conversation import at_a_terminal
+from tests.support.host import a_host
 
 
 @pytest.mark.process

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl.sandbox import Exchange, known_switches, uniform
-from tests.contract.bench import MONTH, NOW, PROFILE, SUBJECTS, Subject, bench, counted
+from tests.support.bench import MONTH, NOW, PROFILE, SUBJECTS, Subject, bench, counted
 
 SINCE, UNTIL = MONTH - timedelta(minutes=20), MONTH + timedelta(minutes=20)
 BOUNDS = ["closed", "half_open", "open_low", "open"]

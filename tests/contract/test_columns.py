@@ -13,9 +13,9 @@ import pytest
 
 from cdrctl.records.columns import Column
 from cdrctl.sandbox import Exchange
-from tests.contract.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
-from tests.contract.facts import Case, Facts
-from tests.support import Ran, Record
+from tests.support.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
+from tests.support.facts import Case, Facts
+from tests.support.runner import Ran, Record
 
 SINCE, UNTIL = MONTH - timedelta(hours=4), MONTH + timedelta(hours=2)
 COMMON = (
@@ -44,12 +44,12 @@ CASES = [
 
 def header(ran: Ran) -> list[str]:
     """Return the first line of a CSV file."""
-    return next(csv.reader(io.StringIO(ran.out.decode())))
+    return next(csv.reader(io.StringIO(ran.out)))
 
 
 def table(ran: Ran) -> list[dict[str, str]]:
     """Return a CSV file as rows by column name."""
-    return list(csv.DictReader(io.StringIO(ran.out.decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(ran.out, newline="")))
 
 
 def as_cell(value: Any) -> str:
@@ -72,9 +72,9 @@ def test_native_columns_without_records(subject: Subject, tmp_path: Path) -> Non
         assert header(made.run(SINCE, UNTIL, "-f", "csv").ok()) == native
         if subject.call.common is not None:
             assert header(made.run(SINCE, UNTIL, "-f", "csv", "--schema", "common").ok()) == list(COMMON)
-        assert made.run(SINCE, UNTIL, "-f", "csv").ok().out.count(b"\n") == 1
-        assert made.run(SINCE, UNTIL, "-f", "jsonl").ok().out == b""
-        assert made.run(SINCE, UNTIL, "-f", "json").ok().out.split() == [b"[]"]
+        assert made.run(SINCE, UNTIL, "-f", "csv").ok().out.count("\n") == 1
+        assert made.run(SINCE, UNTIL, "-f", "jsonl").ok().out == ""
+        assert made.run(SINCE, UNTIL, "-f", "json").ok().out.split() == ["[]"]
         assert made.run(SINCE, UNTIL, "--fail-if-empty").code == 9
 
 
@@ -251,7 +251,7 @@ def test_what_is_no_cdr_has_no_common_columns(subject: Subject, tmp_path: Path) 
     with bench(subject, tmp_path, evenly(5, SINCE, UNTIL)) as made:
         ran = made.run(SINCE, UNTIL, "--schema", "common")
         assert ran.code == 2, ran.err
-        assert ran.out == b""
+        assert ran.out == ""
         assert made.sandbox.requests == []
 
 

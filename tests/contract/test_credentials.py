@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.fetchers import Provider
 from cdrctl.sandbox import Received
-from tests.contract.bench import (
+from tests.support.bench import (
     MONTH,
     SUBJECTS,
     WAYS,
@@ -25,7 +25,7 @@ from tests.contract.bench import (
     renews,
     secret_names,
 )
-from tests.contract.facts import Facts
+from tests.support.facts import Facts
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5
@@ -56,7 +56,7 @@ def check_said_once(made: Bench) -> None:
     file = made.shell.folder / "cdrs.csv"
     ran = made.run(SINCE, UNTIL, "-o", str(file))
     assert ran.code == 4, ran.err
-    assert ran.out == b""
+    assert ran.out == ""
     assert not file.exists()
     said = [line for line in ran.err.splitlines() if line.startswith("cdrctl: ")]
     sentences = [line for line in said if " records, " not in line]  # of those that came before, the closing line

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdrctl.sandbox.damage import NUMBERS, TEXTS, is_damaged
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 CALLS = 24
@@ -44,7 +44,7 @@ def test_a_name_that_is_no_unicode_is_mended_with_one_warning(subject: Subject, 
         made.switch([f"damage={kind}"])
         for schema in ("raw", "native", *(["common"] if made.call.common else [])):
             ran = made.run(SINCE, UNTIL, "--schema", schema, "-f", "jsonl").ok()
-            lines = ran.out.decode("utf-8").splitlines()
+            lines = ran.out.splitlines()
             assert len(lines) == len(truth)
             if schema == "raw" and kind == "lone_surrogate":
                 assert sum(r"\ud83d lone" in line for line in lines) == len(hit)
@@ -54,13 +54,13 @@ def test_a_name_that_is_no_unicode_is_mended_with_one_warning(subject: Subject, 
                 assert sum(MENDED[kind] in json.dumps(json.loads(line), ensure_ascii=False) for line in lines) == len(
                     hit
                 )
-            assert "\\ud" not in ran.out.decode()
+            assert "\\ud" not in ran.out
             [said] = warnings(ran.err)
             assert not known(made, truth) or any(name[:40] in said for name in names)
             assert "Ren" not in said
         for form in ("csv", "tsv", "json", "table"):
             ran = made.run(SINCE, UNTIL, "-f", form).ok()
-            ran.out.decode("utf-8")
+            ran.written.decode("utf-8")
             assert len(warnings(ran.err)) == 1
 
 
@@ -89,9 +89,9 @@ def test_a_value_that_cannot_be_held_costs_its_record_and_says_where(
 def test_records_that_are_not_damaged_are_untouched(subject: Subject, tmp_path: Path) -> None:
     """What the damage of others makes slower to read gives the same."""
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
-        whole = made.run(SINCE, UNTIL, "-f", "csv").ok().out.splitlines()
+        whole = made.run(SINCE, UNTIL, "-f", "csv").ok().written.splitlines()
         made.switch(["damage=bad_byte"])
-        mixed = made.run(SINCE, UNTIL, "-f", "csv").ok().out.splitlines()
+        mixed = made.run(SINCE, UNTIL, "-f", "csv").ok().written.splitlines()
         assert len(whole) == len(mixed)
         differ = [there for here, there in zip(sorted(whole), sorted(mixed), strict=True) if here != there]
         assert all("\ufffd" in line.decode() for line in mixed if line not in whole)

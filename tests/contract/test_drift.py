@@ -14,8 +14,8 @@ import pytest
 
 from cdrctl.cli.options import SHARED
 from cdrctl.records.events import pick
-from tests.contract.bench import MONTH, PROFILE, SUBJECTS, Bench, Subject, bench, container_of, evenly, said_time
-from tests.support import Ran
+from tests.support.bench import MONTH, PROFILE, SUBJECTS, Bench, Subject, bench, container_of, evenly, said_time
+from tests.support.runner import Ran
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 CALLS = 8
@@ -178,14 +178,14 @@ def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, 
         for schema in schemas(subject):
             ran = made.run(SINCE, UNTIL, "-f", "csv", "--schema", schema).ok()
             csv.field_size_limit(10**9)
-            rows = list(csv.reader(io.StringIO(ran.out.decode(), newline="")))
+            rows = list(csv.reader(io.StringIO(ran.out, newline="")))
             assert len(rows) == len(lines) + 1
             assert {len(row) for row in rows} == {len(rows[0])}
             told = warnings(ran)
             assert len(set(told)) == len(told)
             assert "\x1b" not in ran.err
             assert len(json.loads(made.run(SINCE, UNTIL, "-f", "json", "--schema", schema).ok().out)) == len(lines)
-        table = made.run(SINCE, UNTIL, "-f", "table").ok().out.decode()
+        table = made.run(SINCE, UNTIL, "-f", "table").ok().out
         assert "\x1b" not in table
         assert "\u202e" not in table
         assert "\0" not in table

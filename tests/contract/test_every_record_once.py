@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, Subject, bench, counted, evenly, lively
+from tests.support.bench import MONTH, SUBJECTS, Subject, bench, counted, evenly, lively
 
 PAGE = 5
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)

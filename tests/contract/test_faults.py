@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly
-from tests.support import HandClock
+from tests.support.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.clock import HandClock
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5
@@ -99,7 +99,7 @@ def test_a_lasting_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
         for name in ("old.csv", "new.csv.gz"):
             ran = made.run(SINCE, UNTIL, "-o", str(folder / name))
             assert ran.code == subject.facts.lasting.get(fault, 5), ran.err
-            assert ran.out == b""
+            assert ran.out == ""
             assert "run it again" in ran.err or "base_url" in ran.err
         check_waits(made)
         assert sum(made.clock.waits) < 2 * (TOTAL + 100)

@@ -17,10 +17,11 @@ from cdrctl.export.parallel import parts
 from cdrctl.fetchers import Call
 from cdrctl.sandbox import Exchange, start, uniform
 from cdrctl.windows import Window
-from tests.contract.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
-from tests.contract.facts import Case
 from tests.contract.test_windows_tile import so_many
-from tests.support import HandClock, Shell
+from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
+from tests.support.clock import HandClock
+from tests.support.facts import Case
+from tests.support.runner import Shell
 
 LONG = 20
 """Seconds after which a test that waits for requests has failed."""

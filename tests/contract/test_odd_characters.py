@@ -14,7 +14,7 @@ import openpyxl
 import pyarrow.parquet
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 CALLS = 6
@@ -82,9 +82,9 @@ def test_odd_characters_pass_every_writer(subject: Subject, odd: str, tmp_path: 
                 assert rows_of(kind, path) == count
         name = subject.call.columns[0].name
         ran = made.run(SINCE, UNTIL, "--template", f"{{{name}}} {{extra}}").ok()
-        assert ran.out.count(b"\n") == count
-        assert b"\x00" not in ran.out
-        ran.out.decode("utf-8")
-        for line in made.run(SINCE, UNTIL, "-f", "jsonl").ok().out.splitlines():
+        assert ran.out.count("\n") == count
+        assert "\x00" not in ran.out
+        ran.written.decode("utf-8")
+        for line in made.run(SINCE, UNTIL, "-f", "jsonl").ok().written.splitlines():
             assert b"\\ud83d" not in line
             json.loads(line)

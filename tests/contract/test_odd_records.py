@@ -14,7 +14,7 @@ from cdrctl.export.identity import stable_keys
 from cdrctl.export.pipeline import SAME_ID
 from cdrctl.fetchers import identities
 from cdrctl.sandbox import Exchange, uniform
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 MIDDLE = SINCE + timedelta(minutes=30)

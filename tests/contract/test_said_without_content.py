@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, container_of, evenly
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 MARK = "Zoë-Qx7Words"

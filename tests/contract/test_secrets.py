@@ -16,7 +16,7 @@ import pytest
 
 from cdrctl.fetchers import Provider
 from cdrctl.profiles.file import environment_name
-from tests.contract.bench import (
+from tests.support.bench import (
     MONTH,
     PROFILE,
     SUBJECTS,
@@ -30,7 +30,8 @@ from tests.contract.bench import (
     proofs_in,
     secret_names,
 )
-from tests.support import Ran, Stranger
+from tests.support.loopback import Stranger
+from tests.support.runner import Ran
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5
@@ -64,7 +65,7 @@ def sent_secrets(made: Bench) -> set[str]:
 
 def check_clean(made: Bench, ran: Ran, secrets: set[str]) -> None:
     """Check that no secret is in what a command printed, nor in any file but those that are its place."""
-    places = {"stdout": ran.out.decode(), "stderr": ran.err}
+    places = {"stdout": ran.out, "stderr": ran.err}
     for file in made.shell.folder.rglob("*"):
         own = file == made.shell.config or (file.parent.name == "tokens" and file.suffix == ".json")
         if file.is_file() and not own and file.parent.name != "secrets":

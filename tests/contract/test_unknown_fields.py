@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 NEW: dict[str, Any] = {
@@ -60,7 +60,7 @@ def test_json_lines_have_further_keys(subject: Subject, tmp_path: Path) -> None:
 def test_csv_has_them_in_the_last_column(subject: Subject, tmp_path: Path) -> None:
     """In CSV unknown fields are a JSON object in the last column, and the columns are as ever."""
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
-        reader = csv.reader(io.StringIO(exported(made, "csv").out.decode(), newline=""))
+        reader = csv.reader(io.StringIO(exported(made, "csv").out, newline=""))
         header, *rows = list(reader)
         assert header == [*(column.name for column in subject.call.columns), "extra"]
         assert len(rows) == 8
@@ -86,7 +86,7 @@ def test_the_warning_says_what_became_of_them(subject: Subject, tmp_path: Path) 
 def test_csv_without_unknown_fields_has_an_empty_last_column(subject: Subject, tmp_path: Path) -> None:
     """The column for unknown fields is there when there are none, and empty."""
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
-        reader = csv.DictReader(io.StringIO(made.run(SINCE, UNTIL, "-f", "csv").ok().out.decode(), newline=""))
+        reader = csv.DictReader(io.StringIO(made.run(SINCE, UNTIL, "-f", "csv").ok().out, newline=""))
         assert [row["extra"] for row in reader] == [""] * 3
 
 
@@ -117,4 +117,4 @@ def test_values_of_another_kind_pass_as_they_came(subject: Subject, tmp_path: Pa
         assert [line[column.name] for line in ran.lines] == ["eight"] * 8
         assert ran.err.count(f"column {column.name}: ") == 1
         if subject.call.common is not None:
-            assert len(made.run(SINCE, UNTIL, "-f", "csv", "--schema", "common").ok().out.splitlines()) == 9
+            assert len(made.run(SINCE, UNTIL, "-f", "csv", "--schema", "common").ok().written.splitlines()) == 9

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.bench import NOW, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.bench import NOW, SUBJECTS, Bench, Subject, bench, counted, evenly
 
 SINCE = NOW - timedelta(minutes=30)
 MISSING = "calls may still be missing"

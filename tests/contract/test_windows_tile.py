@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tests.contract.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively
-from tests.contract.facts import Case
+from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively
+from tests.support.facts import Case
 
 CASES = [pytest.param(subject, case, id=f"{subject}-{case}") for subject in SUBJECTS for case in subject.cases()]
 UNTIL = MONTH + timedelta(hours=4)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import SUBJECTS, Subject, bench, evenly
 from tests.contract.test_faults import PAGE, SINCE, UNTIL, answering
+from tests.support.bench import SUBJECTS, Subject, bench, evenly
 
 BY_OFFSET = [subject for subject in SUBJECTS if subject.provider.name in {"callgear", "portsip"}]
 

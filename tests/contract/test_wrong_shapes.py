@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, WAYS, Bench, Subject, bench, container_of, evenly, kind_of
+from tests.support.bench import MONTH, SUBJECTS, WAYS, Bench, Subject, bench, container_of, evenly, kind_of
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 ALWAYS = 1_000_000
@@ -55,7 +55,7 @@ def check_refused(made: Bench, codes: set[int], *, new: bool = False) -> None:
         path.write_text("as it was\n", encoding="utf-8")
     ran = made.run(SINCE, UNTIL, "-o", str(path))
     assert ran.code in codes, ran.err
-    assert ran.out == b""
+    assert ran.out == ""
     assert ran.err.splitlines()[-1].startswith(("cdrctl: ", "  next: ", "  the provider said: "))
     assert [one.name for one in folder.iterdir()] == ([] if new else ["cdrs.jsonl"])
     assert new or path.read_text(encoding="utf-8") == "as it was\n"

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cdrctl.sandbox import Sandbox
-from tests import forks
 from tests.docs.blocks import ROOT
-from tests.program import shared
+from tests.support import forks
+from tests.support.program import shared
 
 PROFILES = {"acme": "webex", "lab": "kazoo", "hotline": "callgear", "pbx": "portsip", "desk": "voicenter"}
 """The profiles of the pages, one of each provider, so that `-p` can be left out."""

@@ -21,7 +21,7 @@ from cdrctl.sandbox.exchange.clock import HOUR, instant, milliseconds
 from cdrctl.sandbox.exchange.parties import Call
 from tests.docs.blocks import ROOT, Block, blocks
 from tests.docs.host import Machine, a_machine, has
-from tests.program import NOW, now
+from tests.support.program import NOW, now
 
 EXCHANGE = Exchange(1)
 HOURS = 11

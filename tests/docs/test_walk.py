@@ -14,7 +14,7 @@ import pytest
 from cdrctl.masking import MASK
 from docs import walk
 from docs.pictures import FOLDER
-from tests.program import installed
+from tests.support.program import installed
 
 PAGE = walk.PAGE.read_text(encoding="utf-8")
 NO_TOOLS = [tool for tool in ("tmux", "bash", "sqlite3") if shutil.which(tool) is None]

@@ -16,7 +16,7 @@ from cdrctl.fetchers.callgear.reasons import REASONS, UNCLEAR
 from cdrctl.records.common import COMMON, DIRECTIONS, OUTCOMES
 from cdrctl.records.events import Page
 from cdrctl.records.schemas import common
-from tests.cli.run import run
+from tests.support.runner import run
 
 TIME = "2026-11-19T08:00:00.000Z"
 LATER = "2026-11-19T08:00:10.000Z"

@@ -12,7 +12,7 @@ from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from cdrctl.fetchers.portsip.report_form import FILTERS
 from cdrctl.windows import Window
-from tests.portsip_document import EXEMPTIONS, Exemption, document, path_of
+from tests.support.portsip_document import EXEMPTIONS, Exemption, document, path_of
 
 from .test_portsip import NOON, window
 from .test_portsip_sandbox import Box

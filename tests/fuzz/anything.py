@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cdrctl import windows
 from cdrctl.fetchers import Call, Provider, connect
 from cdrctl.records.events import Event
-from tests.support import HandClock
+from tests.support.clock import HandClock
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 WINDOW = windows.Window(NOW - timedelta(hours=6), NOW - timedelta(hours=4))

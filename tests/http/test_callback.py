@@ -12,7 +12,7 @@ import pytest
 from cdrctl.errors import SignInError
 from cdrctl.http import oauth
 from cdrctl.http.callback import VISIT_SECONDS, Wait, hosts_of, listening
-from tests.cli.signing import free_port
+from tests.support.signing import free_port
 
 PATIENCE = 30
 NO_TIME = 0.001

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from tests.http.wires import NOON, Hands, answering, client
+from tests.support.wires import NOON, Hands, answering, client
 
 
 def http_date(instant: datetime) -> str:

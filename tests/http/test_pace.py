@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from cdrctl.http import RateLimit
 from cdrctl.http.pace import EVERY, RateLimiter
-from tests.http.wires import Hands
+from tests.support.wires import Hands
 
 kinds = st.sampled_from(["window", "page", "sign-in"])
 budgets = st.dictionaries(

@@ -8,7 +8,7 @@ import pytest
 
 from cdrctl.errors import ProviderError
 from cdrctl.http import Answer, RepeatedKeyError, by_key, by_link, by_offset
-from tests.http.wires import an_answer
+from tests.support.wires import an_answer
 
 
 def pages(*nexts: str | None) -> tuple[Iterator[Answer], list[str | None]]:

@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http import proxies
-from tests.http.wires import RESET, Hands, Server, client, ok, serving
+from tests.support.wires import RESET, Hands, Server, client, ok, serving
 
 SECRET = "open-sesame"
 NAMES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http import RateLimit, Request, RetryPolicy
 from cdrctl.http.retry import TRIES, retry_after
-from tests.http.wires import NOON, RESET, SILENCE, Hands, an_answer, answering, client, ok, serving
+from tests.support.wires import NOON, RESET, SILENCE, Hands, an_answer, answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b'{"items":[1]}')
 BROKEN: dict[str, bytes] = {

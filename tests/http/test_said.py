@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.http import beginning, error_of, said
-from tests.http.wires import an_answer
+from tests.support.wires import an_answer
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from cdrctl.http import Clock, RateLimit, RetryPolicy
 from cdrctl.http.pace import EVERY, WAITING, RateLimiter
 from cdrctl.profiles import pace as shared
 from cdrctl.profiles.pace import PaceFile, pace_file
-from tests.http.wires import NOON, Hands, answering, client
+from tests.support.wires import NOON, Hands, answering, client
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hush-hush-4711"

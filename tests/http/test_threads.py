@@ -17,7 +17,7 @@ from cdrctl.http import Answer, Clock, RateLimit, Request, RetryPolicy, Token
 from cdrctl.http.client import ClosedError
 from cdrctl.http.pace import RateLimiter, Turn
 from tests.http.test_shared_pace import ONE_A_MINUTE, Host, shelf
-from tests.http.wires import NOON, Hands, answering, client
+from tests.support.wires import NOON, Hands, answering, client
 
 LONG = 20
 """Seconds after which a test that waits for another thread has failed."""

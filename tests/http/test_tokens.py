@@ -18,7 +18,7 @@ import pytest
 from cdrctl.errors import ConfigurationError, SignInError
 from cdrctl.http import Answer, Client, Request, Token, said
 from cdrctl.profiles.tokens import TokenFile, token_file
-from tests.http.wires import NOON, Hands, client
+from tests.support.wires import NOON, Hands, client
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.errors import ConfigurationError, ProviderError
 from cdrctl.http import Answer, Request, Token, by_link
-from tests.http.wires import answering, client, ok, serving
+from tests.support.wires import answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b"{}")
 

@@ -28,8 +28,8 @@ from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
 from cdrctl.http import Request, bodies, connections, exchange, failures, proxies, same_origin
 from cdrctl.http.bodies import MEBIBYTE, body_buffer
 from cdrctl.http.urls import host_of
-from tests.http.certificates import Certificate
-from tests.http.wires import answering, client, ok, serving, talking
+from tests.support.certificates import Certificate
+from tests.support.wires import answering, client, ok, serving, talking
 
 AUTHORITY, ANOTHER = Certificate("Acme authority"), Certificate("Another authority")
 HERE = Certificate("127.0.0.1", AUTHORITY)

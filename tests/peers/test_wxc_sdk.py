@@ -18,7 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers
-from tests.support import HandClock, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Shell
 
 with warnings.catch_warnings():
     # Classes of wxc_sdk have fields that hide those of pydantic's BaseModel: its business.

@@ -12,8 +12,8 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from tests.contract.bench import NOW
 from tests.reliability.proxy import Reply, Spoil, Wire, passed_on
+from tests.support.bench import NOW
 
 MEBIBYTE = 1024 * 1024
 BOUND_MIB = 2

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
 from tests.reliability.faults import (
     BOUND_MIB,
     FAULTS,
@@ -28,6 +27,7 @@ from tests.reliability.faults import (
 )
 from tests.reliability.guarded import ALL, GUARDED, Guarded
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
+from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE, CALLS = 5, 15

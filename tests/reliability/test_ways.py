@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bench import SUBJECTS, Subject, counted
-from tests.http.certificates import Certificate
 from tests.reliability.test_table import MAIN, SINCE, UNTIL, raw, through
-from tests.support import HandClock, Ran, Shell
+from tests.support.bench import SUBJECTS, Subject, counted
+from tests.support.certificates import Certificate
+from tests.support.clock import HandClock
+from tests.support.runner import Ran, Shell
 
 each_provider = pytest.mark.parametrize("subject", MAIN, ids=lambda subject: subject.provider.name)
 AUTHORITY = Certificate("Authority of the house")
@@ -260,7 +261,7 @@ def test_a_proxy_that_is_down(subject: Subject, tmp_path: Path, monkeypatch: pyt
         port = taken.getsockname()[1]
     ran = by_proxy(subject, f"http://127.0.0.1:{port}", tmp_path, monkeypatch)
     assert ran.code == 6, ran.err
-    assert ran.out == b""
+    assert ran.out == ""
     assert "next: " in ran.err
 
 
@@ -270,6 +271,6 @@ def test_a_proxy_that_wants_a_password(subject: Subject, tmp_path: Path, monkeyp
     with refusing_proxy(answer) as proxy:
         ran = by_proxy(subject, proxy, tmp_path, monkeypatch)
     assert ran.code == 6, ran.err
-    assert ran.out == b""
+    assert ran.out == ""
     assert "the proxy 127.0.0.1:" in ran.err
     assert "407" in ran.err

@@ -11,7 +11,8 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.sandbox import Sandbox
-from tests.support import HandClock, Record, Shell
+from tests.support.clock import HandClock
+from tests.support.runner import Record, Shell
 
 EVENING = datetime(2026, 11, 12, 23, 30, tzinfo=UTC)
 WINDOW = ("--since", "2026-11-12T17:00Z", "--until", "2026-11-12T21:00Z")

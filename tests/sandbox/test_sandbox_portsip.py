@@ -30,7 +30,7 @@ from cdrctl.sandbox.portsip.limits import refuse_over_limit
 from cdrctl.sandbox.portsip.records import EPOCH
 from cdrctl.sandbox.portsip.sign_in import CLIENT_ID, OTP_CODE
 from cdrctl.sandbox.portsip.users import ACCESS_TOKEN, DOMAIN, USERS
-from tests.portsip_document import EXEMPTIONS, PLAIN, Document, document, path_of
+from tests.support.portsip_document import EXEMPTIONS, PLAIN, Document, document, path_of
 
 from .clients import Client, Clock, at, sample
 from .conftest import EXCHANGE, Starter

@@ -16,7 +16,7 @@ import pytest
 
 from cdrctl.archive.store import replace_file
 from cdrctl.writers.output import destination, output
-from tests.users import STRANGER, as_user, needs_root
+from tests.support.users import STRANGER, as_user, needs_root
 
 OTHER = 12346
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no owners, groups and modes")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import COMMAND, shared
+from tests.support.program import COMMAND, shared
 
 pytestmark = pytest.mark.process
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl.writers.values import text_of
-from tests.cli.run import run
+from tests.support.runner import run
 
 from .examples import LOOK, nasty_text, schema, unhurried, values, whole, written
 

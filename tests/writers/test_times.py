@@ -19,7 +19,7 @@ from cdrctl.records.columns import Column
 from cdrctl.records.schemas import Schema
 from cdrctl.windows import rfc3339
 from cdrctl.writers.times import in_zone
-from tests.cli.run import run
+from tests.support.runner import run
 
 SCHEMA = Schema((Column("at", "at", "time"), Column("name", "name")), lambda _page: ())
 DAY = ("-p", "sandbox", "--since", "2026-10-25", "--until", "2026-10-26", "--tz", "Europe/Berlin")

@@ -24,7 +24,7 @@ from cdrctl.records.common import COMMON
 from cdrctl.records.schemas import Schema
 from cdrctl.writers import load, xlsx
 from cdrctl.writers.values import text_of, utf8
-from tests.cli.run import run
+from tests.support.runner import run
 
 from .examples import LOOK, nasty_text, schema, unhurried, written
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests import forks
-from tests.cli.process import PATIENCE, Host, ended
-from tests.program import COMMAND
+from tests.support import forks
+from tests.support.host import PATIENCE, Host, ended
+from tests.support.program import COMMAND
 
 QUESTION = re.compile(r"(?:^|\n)([^\n]*): \Z")
 

@@ -23,8 +23,9 @@ from cdrctl.fetchers import PROVIDERS, Call, Provider, connect, load
 from cdrctl.http import Client
 from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange, Received, Sandbox, known_switches, start, straddlers, uniform
-from tests.contract.facts import FACTS, Case, Facts
-from tests.support import HandClock, Ran, Record, Shell
+from tests.support.clock import HandClock
+from tests.support.facts import FACTS, Case, Facts
+from tests.support.runner import Ran, Record, Shell
 
 NOW = datetime(2026, 12, 1, 7, 0, 30, tzinfo=UTC)
 """Early on the first of a month: every call's reach has the turn of the month in it."""

@@ -39,7 +39,7 @@ def main() -> None:
         if status is not None:
             end(status)
     variables = dict(one.split(b"=", 1) for one in environ)
-    os.execve(sys.executable, [sys.executable, "-m", "tests.program", *words], variables)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", "tests.support.program", *words], variables)  # noqa: S606
 
 
 def asked(server: socket.socket, address: str, terminal: str, words: list[str], environ: list[bytes]) -> "int | None":

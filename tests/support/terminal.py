@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cli.process import CDRCTL, PATIENCE, Host
+from tests.support.host import CDRCTL, PATIENCE, Host
 
 NUMBERS = itertools.count()
 PROMPT = "$>"

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
-from tests import forks
-from tests.program import COMMAND, now, shared
+from tests.support import forks
+from tests.support.program import COMMAND, now, shared
 
 ROOT = Path(__file__).parents[2]
 CDRCTL = list(COMMAND)

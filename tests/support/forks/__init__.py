@@ -1,7 +1,7 @@
 """The program for tests that run it to its end: forked by a process that has loaded it, not started anew.
 
 Most of the time a command line takes is that of loading Python and its packages. Where a test is about the process
-itself, it is `tests.program` that is to be started.
+itself, it is `tests.support.program` that is to be started.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from tests.program import COMMAND
+from tests.support.program import COMMAND
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIENT = str(Path(__file__).with_name("client.py"))
 
 USUAL = {"LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "LD_PRELOAD"}
@@ -56,7 +56,14 @@ def _started(given: dict[str, str]) -> tuple[str, subprocess.Popen[bytes]]:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen(100)
-        words = [sys.executable, "-m", "tests.forks.server", str(listening.fileno()), address, json.dumps(given)]
+        words = [
+            sys.executable,
+            "-m",
+            "tests.support.forks.server",
+            str(listening.fileno()),
+            address,
+            json.dumps(given),
+        ]
         server = subprocess.Popen(
             words,
             cwd=ROOT,

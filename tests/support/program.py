@@ -1,4 +1,4 @@
-"""The program as a child process of a test, by the tests' clock: `python -m tests.program WORDS…` is `cdrctl WORDS…`.
+"""The program as a child process of a test, by the tests' clock: `python -m tests.support.program` is `cdrctl`.
 
 The clock begins at 20:00 UTC of Friday, 20 November 2026, and goes on as time does. The sandbox generates other calls
 for every day, fewer of them at weekends, so what a test counts would depend on the day it runs. The program itself has
@@ -30,7 +30,7 @@ HURRIES = "TESTS_CLOCK_HURRIES"
 CLOCK = {"LD_PRELOAD", "CLOCK_OFFSET"}
 """The environment variables by which `.ci/dates` shows a process another time of day."""
 
-COMMAND = (sys.executable, "-m", "tests.program")
+COMMAND = (sys.executable, "-m", "tests.support.program")
 """What a test starts; the root of the repository must be in PYTHONPATH."""
 
 _began = [float(os.environ.get(BEGAN) or time.monotonic())]

@@ -31,8 +31,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from tests import program
-from tests.forks import client, reads_at_start
+from tests.support import program
+from tests.support.forks import client, reads_at_start
 
 APART = {"cdrctl.writers.duckdb", "cdrctl.writers.parquet"}
 """Modules that are not loaded: their packages start threads, which a fork would not have."""

@@ -19,8 +19,8 @@ import httpx
 
 from cdrctl import sandbox
 from cdrctl.sandbox import Sandbox
-from tests.cli.process import PATIENCE, Host, a_host, heard
-from tests.program import now
+from tests.support.host import PATIENCE, Host, a_host, heard
+from tests.support.program import now
 
 PROFILE = "acme"
 DAY = ("--since", "26h", "--until", "20h")

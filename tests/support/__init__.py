@@ -1,0 +1,1 @@
+"""Test tools that several folders of tests share; docs/testing.md lists them."""

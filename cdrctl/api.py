@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdrctl import PROVIDERS, windows
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
-from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, near
+from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, did_you_mean
 from cdrctl.export.availability import providers_present
 from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of, set_decoder
 from cdrctl.export.pipeline import Tally, rows
@@ -177,7 +177,7 @@ class Profile:
             names = [one.name for one in described.options]
             raise UsageError(
                 f"{self.provider} {call} has no option {unknown[0]}",
-                hint=f"{near(unknown[0], names)}its options: {', '.join(names) or 'none'}",
+                hint=f"{did_you_mean(unknown[0], names)}its options: {', '.join(names) or 'none'}",
             )
 
     def _call(self, name: str) -> Call:
@@ -186,7 +186,8 @@ class Profile:
             if [*filter(None, (one.group, one.name))] == words:
                 return one
         raise UsageError(
-            f"{self.provider} has no call {name}", hint=f"{near(name, self.calls)}its calls: {', '.join(self.calls)}"
+            f"{self.provider} has no call {name}",
+            hint=f"{did_you_mean(name, self.calls)}its calls: {', '.join(self.calls)}",
         )
 
     def _batches(

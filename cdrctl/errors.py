@@ -1,26 +1,26 @@
-"""What can go wrong, and the exit code of each: the contract that scripts and cron jobs read.
+"""The errors that end a run, and the exit code of each, which scripts and cron jobs read.
 
-    CdrctlError                1  a bug of ours, when nothing better is known
-      UsageError               2  the command line asks for something that makes no sense
-      IncompleteError          3  some of the window could not be had
-      SignInError              4  sign-in or permission
-        RightsError            4  the credential is good, and may not read this
-        AddressError           4  this machine's address is not in the provider's allow-list
-      TemporaryError           5  rate limit, network, 5xx after all retries: run it again
-      ConfigurationError       6  the profile or the configuration file
-      ProviderError            7  the provider refused, or answered in a shape we do not know
-        DriftError             7  records do not fit the columns known, and --strict was given
-      OutputError              8  the output cannot be written
-      NoRecordsError           9  no records, and --fail-if-empty was given
-      LockedError             11  another run holds the lock
+  CdrctlError                1  a bug in cdrctl
+    UsageError               2  wrong command-line arguments
+    IncompleteError          3  part of the window could not be fetched
+    SignInError              4  sign-in or permission
+      RightsError            4  the credential is valid but lacks a permission
+      AddressError           4  the address of this machine is not in the provider's allow-list
+    TemporaryError           5  rate limit, network, or 5xx after all retries: retry later
+    ConfigurationError       6  the profile or the configuration file
+    ProviderError            7  the provider refused the request, or answered in an unknown shape
+      DriftError             7  records do not match the known columns, and --strict was given
+    OutputError              8  the output cannot be written
+    NoRecordsError           9  no records, and --fail-if-empty was given
+    LockedError             11  another run holds the lock
 
-An interrupted run ends with 130 and needs no class: it is KeyboardInterrupt.
+An interrupted run exits with 130 and has no class here: it is KeyboardInterrupt.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class CdrctlError(Exception):
@@ -28,10 +28,10 @@ class CdrctlError(Exception):
 
     Args:
         message: One sentence about what happened.
-        said: The provider's own words, untranslated, or None.
+        said: The provider's own message, untranslated, or None.
         hint: The next step to take, or None.
-        status: The HTTP status behind it, or None.
-        code: A word by which the program tells this error from others of its class, such as `web_page`.
+        status: The HTTP status of the response, or None.
+        code: A word that tells the program which error of its class this is, such as `web_page`.
     """
 
     exit_code = 1
@@ -53,45 +53,45 @@ class CdrctlError(Exception):
         self.code = code
 
     def name_profile(self, name: str) -> None:
-        """Put the name of a profile where the next step says NAME."""
+        """Replace the placeholder NAME in the hint with the name of a profile."""
         self.hint = self.hint and for_profile(self.hint, name)
 
 
 def for_profile(hint: str, name: str) -> str:
-    """Return a next step with the name of a profile in place of NAME."""
+    """Return a hint with the placeholder NAME replaced by the name of a profile."""
     return re.sub(r"\bNAME\b", lambda _: name, hint)
 
 
 class UsageError(CdrctlError):
-    """The command line asks for something that makes no sense."""
+    """The command-line arguments make no sense."""
 
     exit_code = 2
 
 
 class IncompleteError(CdrctlError):
-    """Some of the window could not be had."""
+    """Part of the window could not be fetched."""
 
     exit_code = 3
 
 
 class SignInError(CdrctlError):
-    """The provider does not accept the credential, or it may not read this."""
+    """The provider does not accept the credential, or the credential lacks a permission."""
 
     exit_code = 4
 
 
 class RightsError(SignInError):
-    """The credential is good, and may not read this: a scope, a role or a licence is missing."""
+    """The credential is valid but lacks a permission: a scope, a role or a licence."""
 
 
 class AddressError(SignInError):
-    """The provider answers addresses in its allow-list only, and this machine's is not among them."""
+    """The provider accepts requests only from its allow-list, which does not include the address of this machine."""
 
 
 class TemporaryError(CdrctlError):
-    """Rate limit, network or 5xx after all retries: run it again.
+    """Rate limit, network, or 5xx after all retries: retry later.
 
-    `wait` is how many seconds the provider wants to be left alone, where it says so in its own way.
+    `wait` is the number of seconds to wait before the next request, where the provider states it outside `Retry-After`.
     """
 
     exit_code = 5
@@ -99,19 +99,19 @@ class TemporaryError(CdrctlError):
 
 
 class ConfigurationError(CdrctlError):
-    """The profile or the configuration file is not usable as it stands."""
+    """The profile or the configuration file is invalid."""
 
     exit_code = 6
 
 
 class ProviderError(CdrctlError):
-    """The provider refused, or answered in a shape we do not know."""
+    """The provider refused the request, or answered in an unknown shape."""
 
     exit_code = 7
 
 
 class DriftError(ProviderError):
-    """Records do not fit the columns known, and --strict was given."""
+    """Records do not match the known columns, and --strict was given."""
 
 
 class OutputError(CdrctlError):
@@ -121,7 +121,7 @@ class OutputError(CdrctlError):
 
 
 class NoRecordsError(CdrctlError):
-    """No records came and --fail-if-empty was given."""
+    """There are no records, and --fail-if-empty was given."""
 
     exit_code = 9
 
@@ -133,13 +133,13 @@ class LockedError(CdrctlError):
 
 
 class Message(str):
-    """A message of two parts and a code, so that no part of the program takes its text to pieces.
+    """A message of two parts with a code, so that the program never parses its own text.
 
     Args:
         what: What happened.
-        then: What follows from it, or what to do about it.
-        between: What stands between the two.
-        code: A word by which the program tells this message from others, such as `clock`.
+        then: The consequence, or the next step.
+        between: The separator of the two parts.
+        code: A word that tells the program which message this is, such as `clock`.
     """
 
     __slots__ = ("code", "then", "what")
@@ -148,7 +148,7 @@ class Message(str):
     code: str
 
     def __new__(cls, what: str, then: str = "", *, between: str = "; ", code: str = "") -> Message:  # noqa: PYI034
-        """Return the message, which is the text of both parts."""
+        """Return the message; as text it is both parts."""
         self = super().__new__(cls, f"{what}{between}{then}" if then else what)
         self.what, self.then, self.code = what, then, code
         return self
@@ -159,27 +159,31 @@ def code_of(text: str) -> str:
     return text.code if isinstance(text, Message) else ""
 
 
-LIKE = 0.1
-"""How much less like a word than the nearest one another may be, to be named as well: 1 would be all of it."""
+MARGIN_OF_BEST = 0.1
+"""`did_you_mean` names every match whose similarity (0 to 1) is less than this below that of the best match."""
+
+LEAST_SIMILARITY = 0.45
+"""`similar_names` returns no name below this similarity (0 to 1)."""
 
 
-ALIKE = 0.45
-"""How alike two names must be, at least, for one to be proposed for the other; 1 is equal."""
+def alternatives(words: Sequence[str]) -> str:
+    """Return `a`, `a or b` or `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def near(word: str, names: Iterable[str]) -> str:
-    """Return `did you mean x? `, to stand before what else is known, or nothing where none is like this word."""
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return `did you mean x? `, the start of a hint, or an empty string when no name is similar to the word."""
     from difflib import SequenceMatcher, get_close_matches
 
     known = {name.casefold(): name for name in names}
     found = get_close_matches(word.casefold(), known)
     likeness = [SequenceMatcher(None, one, word.casefold()).ratio() for one in found]
-    close = [known[one] for one, like in zip(found, likeness, strict=True) if like > likeness[0] - LIKE]
+    close = [known[one] for one, like in zip(found, likeness, strict=True) if like > likeness[0] - MARGIN_OF_BEST]
     return f"did you mean {' or '.join(close)}? " if close else ""
 
 
-def nearest(word: str, names: Iterable[str]) -> list[str]:
-    """Return up to three names like a word: those that contain it or begin alike count as like it, too."""
+def similar_names(word: str, names: Iterable[str]) -> list[str]:
+    """Return up to three names similar to a word as a whole or in one of their parts, the most similar first."""
     from difflib import SequenceMatcher
 
     folded = word.casefold()
@@ -191,4 +195,4 @@ def nearest(word: str, names: Iterable[str]) -> list[str]:
         return max(whole, max(parts) - 0.1)
 
     found = sorted(((likeness(name), name) for name in names), key=lambda one: -one[0])
-    return [name for like, name in found[:3] if like >= ALIKE]
+    return [name for like, name in found[:3] if like >= LEAST_SIMILARITY]

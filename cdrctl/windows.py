@@ -1,7 +1,7 @@
-"""Half-open windows of time in UTC: read what a person wrote, tile, halve, cut at months.
+"""Half-open windows of time in UTC: parse what a person typed, tile, cut, halve, and split at months.
 
-Everything is computed in UTC: subtracting two datetimes of one zone counts hours of its wall clock, which is
-wrong by an hour across a clock change. A zone is used only to turn what was written into an instant.
+All arithmetic is in UTC: subtracting two datetimes of the same zone counts hours of its wall clock, which is
+wrong by an hour across a clock change. A zone is used only to convert what was typed into an instant.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Literal
 
-from cdrctl.errors import UsageError
+from cdrctl.errors import UsageError, alternatives
 from cdrctl.zones import zone as zone  # noqa: PLC0414  part of what this module offers
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_LENGTH = timedelta(hours=24)
-YEARS = range(1970, 2201)  # a year outside is a typing error
-LONGEST_LENGTH = timedelta(days=36_525)  # a century: nothing that is counted from now overflows
+YEARS = range(1970, 2201)  # a year outside is a typo
+LONGEST_LENGTH = timedelta(days=36_525)  # a century, so that no date arithmetic overflows
 MINUTE = timedelta(minutes=1)
-LONGEST_TEXT = 64  # no time takes more characters
+LONGEST_TEXT = 64  # characters; no time is longer
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MONTHS = {"mo": 1, "y": 12}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -44,7 +44,7 @@ YEAR_FIRST = re.compile(r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}")
 TOO_FINE = re.compile(r"[.,][0-9]{7}")
 WEEKDAY = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)")
 ZONE_AND_SIGN = re.compile(r"(?:UTC|GMT|Z) ?[+-]", re.IGNORECASE)  # POSIX counts westwards, people eastwards
-OFFSET_AT_END = re.compile(r"[+-][0-9]{1,2}:[0-9]{2}$")  # dateutil takes one after a date for the time of day
+OFFSET_AT_END = re.compile(r"[+-][0-9]{1,2}:[0-9]{2}$")  # dateutil reads an offset after a date as the time of day
 FORMS = (
     "write a date (2026-11-19), a time (2026-11-19T08:00 or 2026-11-19T08:00+01:00), a month (2026-11), "
     "words (now, today, yesterday, monday, last week, this month) or how long ago (90m, 24h, 7d, 2w, 3mo, 1y)"
@@ -55,10 +55,10 @@ Edge = Literal["since", "until"]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A half-open stretch of time [since, until), kept in UTC whatever offsets it was given in.
+    """A half-open period of time [since, until), stored in UTC whatever offsets it was given in.
 
     Raises:
-        ValueError: An end has no time zone, or `until` is not after `since`.
+        ValueError: A bound has no time zone, or `until` is not after `since`.
     """
 
     since: datetime
@@ -68,25 +68,25 @@ class Window:
         object.__setattr__(self, "since", _utc(self.since))
         object.__setattr__(self, "until", _utc(self.until))
         if self.since >= self.until:
-            raise ValueError(f"a window ends after it begins, not [{self.since}, {self.until})")
+            raise ValueError(f"a window must end after it begins: [{self.since}, {self.until})")
 
     @property
     def duration(self) -> timedelta:
-        """How long the window is, in elapsed time; more than zero."""
+        """The elapsed time from `since` to `until`; always positive."""
         return self.until - self.since
 
     def holds(self, instant: datetime) -> bool:
-        """Whether an aware instant lies in [since, until); TypeError for one without a time zone."""
+        """Return whether an aware instant lies in [since, until); TypeError for a naive one."""
         return self.since <= instant < self.until
 
 
 def duration(text: str) -> timedelta:
-    """Return the length of `90s`, `90m`, `1.5h`, `7d` or `2w`: a day is 24 hours, a week seven of them.
+    """Return the length of `90s`, `90m`, `1.5h`, `7d` or `2w`: a day is 24 hours, a week 7 days.
 
     The unit may be a capital letter, except `M`, which could mean minutes or months.
 
     Raises:
-        UsageError: The text is not a number and one of these units.
+        UsageError: The text is not a number followed by one of these units.
     """
     match = LENGTH.fullmatch(text)
     if match and match[2] != "M" and (unit := UNITS.get(match[2].lower())):
@@ -101,27 +101,27 @@ def duration(text: str) -> timedelta:
 
 
 def instant(text: str, *, zone: tzinfo, now: datetime, option: str = "--since") -> datetime:
-    """Return the UTC instant that a person means by `text`, read in `zone` where it has no offset.
+    """Return the UTC instant of a time typed by a person, read in `zone` where it has no offset.
 
-    A day, week, month or year means its first instant there, for either edge: `--until 2026-11-19` ends where that
-    day begins, and `last week` is the Monday on which it began. `7d` is exactly 7 times 24 hours before `now`; `3mo`
-    and `1y` are the same day of the month and time of day, three months or a year earlier, in `zone`.
+    A day, week, month or year means its first instant, for either bound: `--until 2026-11-19` ends where that day
+    begins, and `last week` is the Monday on which it began. `7d` is exactly 7 times 24 hours before `now`; `3mo` and
+    `1y` are the same day of the month and time of day, three months or a year earlier, in `zone`.
 
     Args:
-        text: What was written: see the hint of any refusal for the forms.
+        text: The time as it was typed; `FORMS` lists the accepted forms.
         zone: The zone of times without an offset and of words such as `today`.
         now: The present instant, aware.
-        option: What it is the value of, for the refusal.
+        option: The option that it is the value of, for the error message.
 
     Raises:
-        UsageError: The text has no meaning, has several, or names a local time that never was or was twice.
+        UsageError: The text is no time, is ambiguous, or names a local time that a clock change skips or repeats.
     """
     now = _utc(now)
     if len(text) > LONGEST_TEXT or not (text.isascii() and text.isprintable()):
         raise _refusal(option, text, "is not a time")
     text = text.strip()
     if TOO_FINE.search(text):
-        raise _refusal(option, text, "is finer than a microsecond", "write at most six digits after the second")
+        raise _refusal(option, text, "is finer than a microsecond", "write at most six digits of a second")
     word = text.lower()
     if word == "now":
         return now
@@ -148,22 +148,22 @@ def window(since: str | None, until: str | None, *, zone: tzinfo, now: datetime)
     """Return the window from `since` (None: 24 hours before `now`) to `until` (None: `now`), in UTC.
 
     Raises:
-        UsageError: An edge cannot be read, or the window is empty or reversed.
+        UsageError: A bound cannot be parsed, or the window is empty or reversed.
     """
     now = _utc(now)
     start = now - DEFAULT_LENGTH if since is None else instant(since, zone=zone, now=now)
     end = now if until is None else instant(until, zone=zone, now=now, option="--until")
     if start < end:
         return Window(start, end)
-    hint = "give a --since before it: without one it is 24 hours ago" if since is None else None
+    hint = "add an earlier --since: the default is 24 hours ago" if since is None else None
     if start == end:
         raise UsageError(
-            f"This is an empty window: --since and --until are both {rfc3339(start)}.",
-            hint=hint or "give a later --until: the window ends just before it",
+            f"The window is empty: --since and --until are both {rfc3339(start)}.",
+            hint=hint or "use a later --until, which itself is not part of the window",
         )
     raise UsageError(
         f"The window is reversed: --since {rfc3339(start)} is after --until {rfc3339(end)}.",
-        hint=hint or "exchange the two, or correct one",
+        hint=hint or "swap the two, or correct one",
     )
 
 
@@ -171,10 +171,10 @@ def tile(window: Window, longest: timedelta) -> Iterator[Window]:
     """Yield adjacent windows that cover `window` exactly, oldest first, none longer than `longest`.
 
     Raises:
-        ValueError: `longest` is not more than zero.
+        ValueError: `longest` is not positive.
     """
     if longest <= timedelta(0):
-        raise ValueError(f"a tile is longer than nothing, not {longest}")
+        raise ValueError(f"the length of a tile must be positive: {longest}")
     start = window.since
     while start < window.until:
         end = start + min(longest, window.until - start)
@@ -183,15 +183,16 @@ def tile(window: Window, longest: timedelta) -> Iterator[Window]:
 
 
 def cut(window: Window, longest: timedelta | None, shortest: timedelta, pieces: int) -> Iterator[Window]:
-    """Yield adjacent windows that cover `window` exactly, oldest first: its tiles, or so many pieces if those are few.
+    """Yield adjacent windows that cover `window` exactly, oldest first: its tiles, cut into about `pieces` parts.
 
-    A tile is cut evenly and into nothing shorter than `shortest`, give or take a minute: cuts are on whole ones.
+    Each tile is cut into equal parts, none shorter than `shortest`, give or take a minute: cuts are on whole minutes.
+    There are never fewer windows than tiles.
 
     Raises:
-        ValueError: `longest` is not more than zero, or `shortest` is less than a minute.
+        ValueError: `longest` is not positive, or `shortest` is less than a minute.
     """
     if shortest < MINUTE:
-        raise ValueError(f"a piece is no shorter than a minute, not {shortest}")
+        raise ValueError(f"the shortest part must be at least a minute: {shortest}")
     tiles = [*tile(window, longest)] if longest is not None else [window]
     edges: set[datetime] = set()
     for one in tiles:
@@ -204,16 +205,16 @@ def cut(window: Window, longest: timedelta | None, shortest: timedelta, pieces: 
 
 
 def halve(window: Window, smallest: timedelta) -> tuple[Window, Window] | None:
-    """Return the two parts of `window`, cut near its middle, or None when it cannot be halved.
+    """Return the two halves of `window`, cut near its middle, or None when it cannot be halved.
 
-    The cut is a whole multiple of `smallest` since 1970, so that a provider which counts in whole seconds can
-    be asked for either part; where none lies inside the window, there is nothing to cut.
+    The cut is a whole multiple of `smallest` since 1970, so that a provider that counts in whole seconds can be queried
+    for each half. Without such an instant inside the window there is no cut.
 
     Raises:
-        ValueError: `smallest` is not more than zero.
+        ValueError: `smallest` is not positive.
     """
     if smallest <= timedelta(0):
-        raise ValueError(f"the smallest window is longer than nothing, not {smallest}")
+        raise ValueError(f"the smallest window must be positive: {smallest}")
     middle = window.since + window.duration / 2
     cut = middle - (middle - EPOCH) % smallest
     if cut <= window.since:
@@ -224,17 +225,17 @@ def halve(window: Window, smallest: timedelta) -> tuple[Window, Window] | None:
 
 
 def months(window: Window) -> Iterator[Window]:
-    """Yield adjacent windows that cover `window` exactly, oldest first, cut where a UTC month starts."""
+    """Yield adjacent windows that cover `window` exactly, oldest first, split where a UTC month starts."""
     inside = (start for start in month_starts(window.since, window.until) if window.since < start < window.until)
     for since, until in pairwise((window.since, *inside, window.until)):
         yield Window(since, until)
 
 
 def month_starts(since: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield every first instant of a UTC month from `since` to `until`, both included, oldest first.
+    """Yield the first instant of each UTC month from `since` to `until`, both included, oldest first.
 
     Raises:
-        ValueError: An end has no time zone.
+        ValueError: A bound has no time zone.
     """
     since, until = _utc(since), _utc(until)
     for month in range(since.year * 12 + since.month - 1, until.year * 12 + until.month):
@@ -244,7 +245,7 @@ def month_starts(since: datetime, until: datetime) -> Iterator[datetime]:
 
 
 def rfc3339(instant: datetime) -> str:
-    """Return an aware instant as `2026-11-19T08:00:00.123Z`: UTC, milliseconds always, the rest cut off.
+    """Return an aware instant as `2026-11-19T08:00:00.123Z`: UTC, always with milliseconds, finer digits cut off.
 
     Raises:
         ValueError: The instant has no time zone.
@@ -253,14 +254,14 @@ def rfc3339(instant: datetime) -> str:
 
 
 def _utc(instant: datetime) -> datetime:
-    """Return an aware instant in UTC; a naive one, which would pass for this machine's, is a ValueError."""
+    """Return an aware instant in UTC; ValueError for a naive one, which Python would take for local time."""
     if instant.utcoffset() is None:
-        raise ValueError(f"an instant has a time zone, and {instant} has none")
+        raise ValueError(f"an instant without a time zone: {instant}")
     return instant.astimezone(UTC)
 
 
 def _ago(length: re.Match[str], now: datetime, zone: tzinfo, option: str) -> datetime:
-    """Return the instant that is a length such as `24h` or `3mo` before `now`; months count in `zone`."""
+    """Return the instant that is a length such as `24h` or `3mo` before `now`; months are counted in `zone`."""
     text, unit = length[0], length[2]
     if unit == "M":
         raise _refusal(option, text, "can mean minutes or months", f"write {length[1]}m or {length[1]}mo")
@@ -276,7 +277,7 @@ def _ago(length: re.Match[str], now: datetime, zone: tzinfo, option: str) -> dat
 
 
 def _months_before(now: datetime, months: int, zone: tzinfo) -> datetime:
-    """Return the instant at the same time of day, on the same day of an earlier month, or on its last day."""
+    """Return the same time of day on the same day of an earlier month, or on the last day of that month."""
     local = now.astimezone(zone)
     year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
     day = min(local.day, monthrange(year, month + 1)[1])
@@ -286,7 +287,7 @@ def _months_before(now: datetime, months: int, zone: tzinfo) -> datetime:
 def _named_day(word: str, now: datetime) -> datetime | None:
     """Return the naive midnight on which a day such as `today` or a period such as `last week` begins, else None.
 
-    A weekday is the latest one, today included; `last monday` is before today, and `this monday` is in this week.
+    A weekday is the most recent one, today included; `last monday` is before today, `this monday` is in this week.
     """
     today = datetime(now.year, now.month, now.day)  # noqa: DTZ001  a calendar day
     if word in DAYS:
@@ -311,7 +312,7 @@ def _named_day(word: str, now: datetime) -> datetime | None:
 
 
 def _written_day(text: str) -> datetime | None:
-    """Return the naive midnight of `2026`, `2026-11` or `2026-11-19`, else None; ValueError if none is."""
+    """Return the naive midnight of `2026`, `2026-11` or `2026-11-19`, else None; ValueError for no such day."""
     match = DAY.fullmatch(text)
     if not match:
         return None
@@ -319,7 +320,7 @@ def _written_day(text: str) -> datetime | None:
 
 
 def _written_time(text: str) -> datetime | None:
-    """Return an RFC 3339 time, naive without an offset, else None; ValueError for no such time."""
+    """Return an RFC 3339 time, naive without an offset, else None; ValueError when there is no such time."""
     match = TIME.fullmatch(text)
     if not match:
         return None
@@ -331,7 +332,7 @@ def _written_time(text: str) -> datetime | None:
 
 
 def _read_freely(text: str, now: datetime, option: str) -> tuple[datetime, bool]:
-    """Return what dateutil reads where it need not guess, and whether that is a day without a time."""
+    """Return a time that dateutil reads without guessing, and whether it is a day without a time of day."""
     pairs, short_year = _guesses(text, now, option)
     readings = {}
     whole_day = False
@@ -344,7 +345,7 @@ def _read_freely(text: str, now: datetime, option: str) -> tuple[datetime, bool]
     if not readings:
         raise _refusal(option, text, "cannot be read as a time")
     if len(readings) > 1 or short_year:
-        raise _refusal(option, text, "can be read in more than one way", f"write {_either([*readings])}")
+        raise _refusal(option, text, "can be read in more than one way", f"write {alternatives([*readings])}")
     [moment] = readings.values()
     if ZONE_AND_SIGN.search(text) or (OFFSET_AT_END.search(text) and not moment.tzinfo):
         raise _refusal(option, text, "has an offset that can be read in two ways", "write it as in 08:00+01:00")
@@ -355,10 +356,10 @@ def _read_freely(text: str, now: datetime, option: str) -> tuple[datetime, bool]
 
 
 def _guesses(text: str, now: datetime, option: str) -> tuple[list[tuple[datetime | None, datetime | None]], bool]:
-    """Return dateutil's readings, a pair for each order of day and month, and whether a century was missing.
+    """Return dateutil's readings, a pair for each order of day and month, and whether the century is missing.
 
-    dateutil guesses the order, the century and, from a default, all that is not written. So it is asked with
-    each order and with two defaults that differ in all they hold: it guessed where the answers differ.
+    dateutil guesses the order, the century and, from a default, every field that is missing. So it parses the text in
+    each order and with two defaults that differ in every field: where the results differ, it guessed.
     """
     from dateutil.parser import parser, parserinfo
 
@@ -383,23 +384,23 @@ def _guesses(text: str, now: datetime, option: str) -> tuple[list[tuple[datetime
     def read(info: parserinfo, default: datetime) -> datetime | None:
         try:
             return parser(info).parse(text, default=default, tzinfos=offset)
-        except (ValueError, ArithmeticError):  # its ways to say no
+        except (ValueError, ArithmeticError):  # not a time
             return None
 
-    # Nobody who writes the year first and in full, as ISO 8601 does, puts the day before the month.
+    # With the full year first, as in ISO 8601, the month always comes before the day.
     day_first = (False,) if YEAR_FIRST.match(text) else (False, True)
     infos = [Info(*order) for order in product(day_first, (False, True))]
-    defaults = datetime(2000, 1, 1), datetime(2001, 2, 15, 1)  # noqa: DTZ001  no zone, to see whether one is written
+    defaults = datetime(2000, 1, 1), datetime(2001, 2, 15, 1)  # noqa: DTZ001  naive on purpose
     pairs = [(read(info, defaults[0]), read(info, defaults[1])) for info in infos]
     return pairs, bool(short_years)
 
 
 def _day_start(midnight: datetime, zone: tzinfo) -> datetime:
-    """Return the first UTC instant of the local day of `midnight`, which may be skipped or come twice."""
+    """Return the first UTC instant of the local day of `midnight`, which a clock change may skip or repeat."""
     start, other = (midnight.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if start <= other:
         return start
-    # Skipped: the clocks went forward somewhere after `other` and not after `start`. Find the second.
+    # Skipped: the clocks went forward after `other` and no later than `start`. Find the second.
 
     def begun(second: int) -> bool:
         return (other + timedelta(seconds=second)).astimezone(zone).replace(tzinfo=None) >= midnight
@@ -409,28 +410,27 @@ def _day_start(midnight: datetime, zone: tzinfo) -> datetime:
 
 
 def _only_instant(local: datetime, zone: tzinfo, text: str, option: str) -> datetime:
-    """Return the one UTC instant at which the clocks of `zone` show `local`, or refuse."""
+    """Return the one UTC instant at which the clocks of `zone` show `local`.
+
+    Raises:
+        UsageError: A clock change skips or repeats that time.
+    """
     instants = sorted({local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
     if len(instants) == 1:
         return instants[0]
     shown = [instant.astimezone(zone) for instant in instants]
     twice = shown[0].replace(tzinfo=None) == local
-    why = "comes twice, for the clocks go back" if twice else "never comes, for the clocks go forward"
-    hint = f"write {_either([instant.isoformat() for instant in shown])}"
+    why = "occurs twice: the clocks go back" if twice else "does not exist: the clocks go forward"
+    hint = f"write {alternatives([instant.isoformat() for instant in shown])}"
     raise _refusal(option, text, f"{why}, in {zone}", hint)
 
 
 def _check_year(moment: datetime, text: str, option: str) -> None:
-    """Refuse a year that is a typing error, before any arithmetic that it would overflow."""
+    """Raise UsageError for a year that is a typo, before any arithmetic that it would overflow."""
     if moment.year not in YEARS:
         raise _refusal(option, text, f"is in the year {moment.year}", f"write a year from {YEARS[0]} to {YEARS[-1]}")
 
 
-def _either(words: list[str]) -> str:
-    """Return `a`, `a or b` or `a, b or c`."""
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
 def _refusal(option: str, text: str, why: str, hint: str = FORMS) -> UsageError:
-    """Return the refusal of what was written, cut to a readable length."""
+    """Return the error for a time that was typed, with the text cut to a readable length."""
     return UsageError(f"{option} {text[:LONGEST_TEXT]!r} {why}.", hint=hint)

@@ -1,4 +1,4 @@
-"""Time zones: from what a person or a machine calls one to a `tzinfo`, and from a `tzinfo` to its name."""
+"""Time zones: from the name of a zone to a `tzinfo`, and from a `tzinfo` to its name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
-from cdrctl.errors import UsageError
+from cdrctl.errors import UsageError, alternatives
 
 LONGEST_NAME = 64
-FARTHEST = timedelta(hours=14)  # no place on earth is farther from UTC
+FARTHEST = timedelta(hours=14)  # the largest offset from UTC in use
 OFFSET = re.compile(
     r"(?:(?:UTC|GMT) ?)?([+-])(?=[0-9]{1,2}(?:$|:)|[0-9]{4}$)([0-9]{1,2}?)(?::?([0-9]{2}))?", re.IGNORECASE
 )
@@ -56,18 +56,18 @@ _ABBREVIATIONS: dict[str, tuple[str, ...]] = {
     "SAST": ("Africa/Johannesburg",),
     "BRT": ("America/Sao_Paulo",),
 }
-"""Cities whose clocks an abbreviation may mean. EST, MST and HST are also names of zones, which never change their
-clocks and are rarely what somebody in New York, Denver or Honolulu means, so they are refused like the others."""
+"""Cities whose clocks an abbreviation may mean. EST, MST and HST are also IANA names, of zones without daylight saving
+time. That is rarely what somebody in New York, Denver or Honolulu means, so they are refused like the others."""
 
 
 def zone(name: str) -> tzinfo:
     """Return the time zone of an IANA name, of an offset such as `+02:00` or `UTC+2`, of `local` or of `utc`.
 
-    An offset counts as people write it: `+02:00` and `UTC+2` are two hours ahead of UTC. Only `Etc/GMT+2` has the
-    opposite sign, as the IANA database defines it. `local` is the zone of this machine.
+    Offsets have the everyday sign: `+02:00` and `UTC+2` are two hours ahead of UTC. Only `Etc/GMT+2` has the opposite
+    sign, as the IANA database defines it. `local` is the zone of this machine.
 
     Raises:
-        UsageError: There is no such zone; the hint names zones that may be meant.
+        UsageError: There is no such zone; the hint names similar zones.
     """
     if name.casefold() in {"utc", "z"}:
         return UTC
@@ -86,21 +86,21 @@ def zone(name: str) -> tzinfo:
         return found
     if cities is not None:
         raise UsageError(
-            f"The abbreviation {name!r} does not say which time zone.",
-            hint=f"write {_either([*cities])}, or an offset such as +02:00",
+            f"The abbreviation {name!r} is ambiguous: it does not say which time zone.",
+            hint=f"write {alternatives([*cities])}, or an offset such as +02:00",
         )
-    near = [] if SIGNED.match(name) else _near(name)  # a name that looks alike can have the opposite sign
+    similar = [] if SIGNED.match(name) else _similar_zones(name)  # a similar name can have the opposite sign
     raise UsageError(
-        f"There is no time zone {name[:LONGEST_NAME]!r}.", hint=f"write {_either(near)}" if near else FORMS
+        f"There is no time zone {name[:LONGEST_NAME]!r}.", hint=f"write {alternatives(similar)}" if similar else FORMS
     )
 
 
 def machine_zone() -> tzinfo | None:
-    """Return the zone that this machine's clock shows, or None where TZ is set and names none.
+    """Return the zone of this machine's clock, or None when TZ is set and names no zone.
 
-    A zone with a name knows its history. `right/…`, which counts leap seconds, is the zone without them. Where TZ has
-    the rules themselves (`CET-1CEST,M3.5.0,M10.5.0/3`), or where the system has no name for its zone, the C library
-    is asked.
+    A zone with a name knows its history. `right/…`, which counts leap seconds, is read as the zone without them. Where
+    TZ holds the rules themselves (`CET-1CEST,M3.5.0,M10.5.0/3`), or where the system has no name for its zone, the zone
+    comes from the C library.
     """
     value = os.environ.get("TZ")
     if value is None:
@@ -118,7 +118,7 @@ def machine_zone() -> tzinfo | None:
 
 
 def name_of(zone: tzinfo) -> str:
-    """Return a zone's name for people: its IANA name, `UTC+02:00`, or the offsets that its clocks have."""
+    """Return a zone's name for people: its IANA name, `UTC+02:00`, or the offsets of its clocks."""
     key = getattr(zone, "key", None)
     if key or isinstance(zone, timezone):
         return str(key or zone)
@@ -128,14 +128,14 @@ def name_of(zone: tzinfo) -> str:
 
 
 def _offset(seconds: int) -> str:
-    """Return an offset in the form `UTC+02:00`; the C library makes 24 hours of larger ones."""
+    """Return an offset in the form `UTC+02:00`; the C library limits offsets to 24 hours."""
     minutes, sign = abs(seconds) // 60, "-" if seconds < 0 else "+"
     return f"UTC{sign}{minutes // 60:02}:{minutes % 60:02}" if seconds else "UTC"
 
 
 def _named(name: str) -> tzinfo | None:
-    """Return the zone of an IANA name, or None; `right/…` would put every instant 27 seconds off."""
-    # These are what the lookup raises for names that are unknown, no names at all, or directories.
+    """Return the zone of an IANA name, or None; `right/…` is excluded because it shifts every instant by 27 seconds."""
+    # The lookup raises these for unknown names, malformed names and directories.
     if not name.startswith(("right/", "posix/")):
         with suppress(KeyError, ValueError, OSError):
             return ZoneInfo(name)
@@ -149,30 +149,25 @@ def _of_the_c_library() -> tzinfo:
 
 
 def _fixed(name: str, offset: re.Match[str]) -> tzinfo:
-    """Return the zone of an offset; UsageError for one that no place has."""
+    """Return the zone of an offset; UsageError for an offset that no place has."""
     length = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
     if length > FARTHEST or int(offset[3] or 0) >= 60:
-        raise UsageError(f"No place is {name} from UTC.", hint="write an offset from -12:00 to +14:00")
+        raise UsageError(f"No time zone is {name} from UTC.", hint="write an offset from -12:00 to +14:00")
     return timezone(-length if offset[1] == "-" else length) if length else UTC
 
 
-def _near(name: str) -> list[str]:
-    """Return up to three zones named like `name`, as a whole or by their city."""
+def _similar_zones(name: str) -> list[str]:
+    """Return up to three zones whose name, as a whole or by its city, is similar to `name`."""
     from difflib import get_close_matches
 
     names: dict[str, str] = {}
     for known in sorted(available_timezones()):
         names.setdefault(known.rpartition("/")[2].casefold(), known)
         names[known.casefold()] = known
-    near = get_close_matches(name.casefold(), names, n=3)
-    return list(dict.fromkeys(names[key] for key in near if not SIGNED.match(names[key])))
-
-
-def _either(words: list[str]) -> str:
-    """Return `a`, `a or b` or `a, b or c`."""
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    found = get_close_matches(name.casefold(), names, n=3)
+    return list(dict.fromkeys(names[key] for key in found if not SIGNED.match(names[key])))
 
 
 def local_text(instant: datetime, zone: tzinfo) -> str:
-    """Return an aware instant as `2026-11-19T09:00:00.123+01:00`, in a zone, with milliseconds and the offset."""
+    """Return an aware instant as `2026-11-19T09:00:00.123+01:00`: in a zone, with milliseconds and the offset."""
     return instant.astimezone(zone).isoformat(timespec="milliseconds")

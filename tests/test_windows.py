@@ -220,7 +220,7 @@ class TestReadingAnInstant:
     def test_now_may_be_given_in_any_zone(self) -> None:
         """What comes back is UTC whatever zone `now` was in; one without a zone is refused."""
         assert read("24h", now=NOW.astimezone(PARIS)) == NOW - timedelta(hours=24)
-        with pytest.raises(ValueError, match="has none"):
+        with pytest.raises(ValueError, match="without a time zone"):
             read("24h", now=NOW.replace(tzinfo=None))
 
     @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ class TestReadingAnInstant:
 
     @pytest.mark.parametrize("text", ["Mon 19 Nov 2026", "Monday, 19 Nov 2026 14:00", "Thu Mon 19 Nov 2026"])
     def test_a_wrong_weekday_is_refused(self, text: str) -> None:
-        """A day of the week that contradicts the date is a typing error in one of them."""
+        """A day of the week that contradicts the date is a typo in one of them."""
         assert "is a Thursday" in refused(text).message
 
     @pytest.mark.parametrize(
@@ -348,13 +348,13 @@ class TestClockChanges:
     def test_a_local_time_that_never_comes_is_refused(self) -> None:
         """In spring the hint has the time by either offset."""
         error = refused("2026-03-29 02:30", "Europe/Paris")
-        assert "never comes" in error.message
+        assert "does not exist" in error.message
         assert error.hint == "write 2026-03-29T01:30:00+01:00 or 2026-03-29T03:30:00+02:00"
 
     def test_a_local_time_that_comes_twice_is_refused(self) -> None:
         """In autumn the hint has both, told apart by their offsets."""
         error = refused("25 Oct 2026 02:30", "Europe/Paris")
-        assert "comes twice" in error.message
+        assert "occurs twice" in error.message
         assert error.hint == "write 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"
 
     def test_with_an_offset_it_is_accepted(self) -> None:
@@ -386,7 +386,7 @@ class TestClockChanges:
     def test_a_skipped_midnight_is_the_first_instant_of_its_day(self) -> None:
         """In Sao Paulo the 4th of November 2018 began at one o'clock."""
         assert read("2018-11-04", "America/Sao_Paulo") == at(2018, 11, 4, 3)
-        assert "never comes" in refused("2018-11-04 00:00", "America/Sao_Paulo").message
+        assert "does not exist" in refused("2018-11-04 00:00", "America/Sao_Paulo").message
 
     def test_a_skip_across_midnight_is_found_to_the_second(self) -> None:
         """In Toronto in 1919 the clocks went from 23:30 to 0:30, and there the day began."""
@@ -427,13 +427,13 @@ class TestWindow:
         """A naive end would be taken for this machine's time."""
         ends = [at(2026, 11, 19), at(2026, 11, 20)]
         ends[naive] = ends[naive].replace(tzinfo=None)
-        with pytest.raises(ValueError, match="has none"):
+        with pytest.raises(ValueError, match="without a time zone"):
             Window(*ends)
 
     @pytest.mark.parametrize("hours", [0, 1])
     def test_an_empty_or_reversed_one_is_refused(self, hours: int) -> None:
         """A window has at least one instant."""
-        with pytest.raises(ValueError, match="ends after it begins"):
+        with pytest.raises(ValueError, match="end after it begins"):
             Window(NOW, NOW - timedelta(hours=hours))
 
     def test_by_default_it_is_the_last_day(self) -> None:
@@ -453,7 +453,7 @@ class TestWindow:
 
     def test_an_empty_one_is_a_usage_error(self) -> None:
         """Equal edges are named once."""
-        with pytest.raises(UsageError, match=r"empty window.* 2026-11-19T00:00:00\.000Z") as caught:
+        with pytest.raises(UsageError, match=r"window is empty.* 2026-11-19T00:00:00\.000Z") as caught:
             window("2026-11-19", "yesterday", zone=UTC, now=NOW)
         assert "later --until" in (caught.value.hint or "")
 
@@ -461,7 +461,7 @@ class TestWindow:
         """Both edges are named, as instants."""
         with pytest.raises(UsageError, match=r"2026-11-19T00:00:00\.000Z is after .* 2026-11-18T00") as caught:
             window("2026-11-19", "2026-11-18", zone=UTC, now=NOW)
-        assert "exchange" in (caught.value.hint or "")
+        assert "swap" in (caught.value.hint or "")
 
     def test_an_until_before_the_default_says_so(self) -> None:
         """Who gave no --since is told what it was."""
@@ -493,7 +493,7 @@ class TestZone:
         ],
     )
     def test_an_unknown_one_gets_the_nearest_names(self, name: str, near: str) -> None:
-        """A city alone, another case and a typing error find the zone."""
+        """A city alone, another case and a typo find the zone."""
         with pytest.raises(UsageError, match="no time zone") as caught:
             zone(name)
         assert (caught.value.hint or "").startswith(f"write {near}")
@@ -673,9 +673,9 @@ class TestCutting:
     def test_a_length_of_nothing_is_refused(self, length: timedelta) -> None:
         """It would never end."""
         whole = Window(at(2026, 11, 1), at(2026, 11, 2))
-        with pytest.raises(ValueError, match="longer than nothing"):
+        with pytest.raises(ValueError, match="must be positive"):
             next(tile(whole, length))
-        with pytest.raises(ValueError, match="longer than nothing"):
+        with pytest.raises(ValueError, match="must be positive"):
             halve(whole, length)
 
     def test_halves_meet_on_a_whole_second(self) -> None:
@@ -727,7 +727,7 @@ class TestCutting:
         paris = datetime(2026, 12, 1, 0, 30, tzinfo=PARIS)
         assert list(month_starts(paris, paris + timedelta(hours=1))) == [at(2026, 12, 1)]
         assert list(month_starts(at(9999, 12, 1), at(9999, 12, 31))) == [at(9999, 12, 1)]
-        with pytest.raises(ValueError, match="has none"):
+        with pytest.raises(ValueError, match="without a time zone"):
             next(month_starts(NOW.replace(tzinfo=None), NOW))
 
 
@@ -749,7 +749,7 @@ class TestWriting:
 
     def test_an_instant_without_a_zone_is_refused(self) -> None:
         """It would be written as if this machine's zone were meant."""
-        with pytest.raises(ValueError, match="has none"):
+        with pytest.raises(ValueError, match="without a time zone"):
             rfc3339(NOW.replace(tzinfo=None))
 
 

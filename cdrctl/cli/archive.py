@@ -20,7 +20,7 @@ from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.output_options import colored, standard_output
 from cdrctl.cli.profile_selection import Excluded, Selection, Tags
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.errors import IncompleteError, UsageError, near
+from cdrctl.errors import IncompleteError, UsageError, did_you_mean
 from cdrctl.fetchers import PROVIDERS
 
 commands = typer.Typer(rich_markup_mode=None)
@@ -194,7 +194,8 @@ def coverage(
         if name not in {kept.profile for kept, _ in found}:
             there = [kept.profile for kept, _ in found]
             raise UsageError(
-                f"the archive has no profile {name!r}", hint=f"{near(name, there)}cdrctl coverage --into DIR shows all"
+                f"the archive has no profile {name!r}",
+                hint=f"{did_you_mean(name, there)}cdrctl coverage --into DIR shows all",
             )
     out = standard_output(opened, None)
     if opened.process.stdout_is_terminal:

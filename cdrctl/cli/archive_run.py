@@ -17,7 +17,7 @@ from cdrctl.cli.connecting import SANDBOX, refuse_dry_run, the_clock
 from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
-from cdrctl.errors import IncompleteError, UsageError, near
+from cdrctl.errors import IncompleteError, UsageError, did_you_mean
 from cdrctl.export.fetching import fetch_window
 from cdrctl.fetchers import Call
 from cdrctl.threads import started
@@ -121,13 +121,13 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
             elif len({other.provider.name for other in parts if other.provider}) == 1:
                 raise UsageError(
                     f"{part.provider.title} has no call {one!r} that an archive can keep",
-                    hint=f"{near(one, kept)}its calls are: {', '.join(kept)}",
+                    hint=f"{did_you_mean(one, kept)}its calls are: {', '.join(kept)}",
                 )
     if calls and not jobs:
         every = {call.name for part in parts if part.provider for call in part.provider.calls if call.windowed}
         raise UsageError(
             f"none of these profiles has a call {', '.join(calls)}",
-            hint=f"{near(calls[0], sorted(every))}their calls are: {', '.join(sorted(every))}",
+            hint=f"{did_you_mean(calls[0], sorted(every))}their calls are: {', '.join(sorted(every))}",
         )
     return jobs
 

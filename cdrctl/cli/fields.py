@@ -13,7 +13,7 @@ from cdrctl import windows, writers
 from cdrctl.cli.options import SHARED, in_session
 from cdrctl.cli.output_options import check_place, colored, data, table_name
 from cdrctl.cli.run import Session
-from cdrctl.errors import UsageError, near
+from cdrctl.errors import UsageError, did_you_mean
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.columns import Column
 from cdrctl.records.common import COMMON
@@ -86,14 +86,14 @@ def fields(
     if provider not in PROVIDERS:
         raise UsageError(
             f"there is no provider {provider!r}",
-            hint=f"{near(provider, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+            hint=f"{did_you_mean(provider, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
         )
     described = load(provider)
     found = _call(described, call or [described.calls[0].name])
     if schema not in {"native", "common"}:
         raise UsageError(
             f"there is no schema {schema!r} with columns",
-            hint=f"{near(schema, ('native', 'common'))}the schemas are: native, common",
+            hint=f"{did_you_mean(schema, ('native', 'common'))}the schemas are: native, common",
         )
     if schema == "common" and found.common is None:
         raise UsageError(f"{provider} {found.name} has no calls in it: --schema common does not fit")
@@ -149,5 +149,5 @@ def _call(provider: Provider, words: list[str]) -> Call:
     known = [" ".join(filter(None, (call.group, call.name))) for call in provider.calls]
     typed = " ".join(words)
     raise UsageError(
-        f"{provider.name} has no call {typed!r}", hint=f"{near(typed, known)}its calls are: {', '.join(known)}"
+        f"{provider.name} has no call {typed!r}", hint=f"{did_you_mean(typed, known)}its calls are: {', '.join(known)}"
     )

@@ -9,7 +9,7 @@ import typer
 
 from cdrctl.cli.helptext import WIDEST, continued, described, filled, listed, text
 from cdrctl.cli.topics import TOPICS
-from cdrctl.errors import UsageError, near
+from cdrctl.errors import UsageError, did_you_mean
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -53,7 +53,7 @@ def named(words: Sequence[str], place: Any) -> tuple[Any, Any]:
             lists = f"the topics are: {', '.join(topics)}; " if topics else ""
             raise UsageError(
                 f"there is no command or topic {word!r}" if topics else f"{place.command_path} has no command {word!r}",
-                hint=f"{near(word, [*there, *topics])}{lists}{place.command_path} --help lists the commands",
+                hint=f"{did_you_mean(word, [*there, *topics])}{lists}{place.command_path} --help lists the commands",
             )
         command = command.get_command(place, word) if at else loaded(word)
         place = type(place)(command, info_name=word, parent=place)

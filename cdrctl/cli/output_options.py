@@ -12,7 +12,7 @@ from typing import Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.run import Session
-from cdrctl.errors import DriftError, Message, OutputError, UsageError, near
+from cdrctl.errors import DriftError, Message, OutputError, UsageError, did_you_mean
 from cdrctl.fetchers import Call, Provider
 from cdrctl.records.common import COMMON
 from cdrctl.records.events import Row
@@ -46,7 +46,9 @@ def wants_local_times(shared: Mapping[str, Any], form: str) -> bool:
     """
     which = shared["times"]
     if which not in {None, *TIMES}:
-        raise UsageError(f"--times is utc or local, not {which!r}", hint=f"{near(which, TIMES)}leave it out for utc")
+        raise UsageError(
+            f"--times is utc or local, not {which!r}", hint=f"{did_you_mean(which, TIMES)}leave it out for utc"
+        )
     if which is None:
         return False
     if which == "local" or shared["schema"] == "raw":
@@ -153,7 +155,7 @@ def output_format(session: Session, shared: Mapping[str, Any]) -> str:
     if shared["schema"] not in SCHEMAS:
         raise UsageError(
             f"there is no schema {shared['schema']!r}",
-            hint=f"{near(shared['schema'], SCHEMAS)}the schemas are: {', '.join(SCHEMAS)}",
+            hint=f"{did_you_mean(shared['schema'], SCHEMAS)}the schemas are: {', '.join(SCHEMAS)}",
         )
     path = shared["output"]
     to_stdout = path is None or path == "-"

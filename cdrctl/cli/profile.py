@@ -12,7 +12,7 @@ import typer
 from cdrctl import PROVIDERS
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.errors import OutputError, UsageError, near
+from cdrctl.errors import OutputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
@@ -190,7 +190,7 @@ def add(
     if named not in PROVIDERS:
         raise UsageError(
             f"there is no provider {named!r}",
-            hint=f"{near(named, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+            hint=f"{did_you_mean(named, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
         )
     described = load(named)
     settings = _complete(opened, described, chosen, way)
@@ -307,7 +307,7 @@ def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
     if unknown := [name for name in given if name not in allowed]:
         raise UsageError(
             f"{provider.name} has no setting {unknown[0]!r}",
-            hint=f"{near(unknown[0], allowed)}its settings are: {', '.join(fields)}",
+            hint=f"{did_you_mean(unknown[0], allowed)}its settings are: {', '.join(fields)}",
         )
 
 
@@ -343,7 +343,8 @@ def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) 
     if way is not None:
         if way not in ways:
             raise UsageError(
-                f"{provider.name} has no such way to sign in", hint=f"{near(way, ways)}the ways are: {', '.join(ways)}"
+                f"{provider.name} has no such way to sign in",
+                hint=f"{did_you_mean(way, ways)}the ways are: {', '.join(ways)}",
             )
         return ways[way]
     started = [names for names in ways.values() if begun & set(names)]

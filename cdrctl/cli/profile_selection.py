@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cdrctl.cli.options import option
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.errors import CdrctlError, UsageError, near
+from cdrctl.errors import CdrctlError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from cdrctl.profiles.file import Profile
@@ -69,7 +69,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
         session.reporter.log("warning", warning)
     if unknown := [name for name in selection.excluded if name not in found]:
         raise UsageError(
-            f"there is no profile {unknown[0]!r}", hint=f"{near(unknown[0], found)}see: cdrctl profile list"
+            f"there is no profile {unknown[0]!r}", hint=f"{did_you_mean(unknown[0], found)}see: cdrctl profile list"
         )
     for name in names or _group(session, found.values(), selection):
         if name == "sandbox":

@@ -14,7 +14,7 @@ from cdrctl.cli.completion.files import FILE
 from cdrctl.cli.options import variable_of
 from cdrctl.cli.process import Process, Reporter
 from cdrctl.cli.run import LOG_FORMAT
-from cdrctl.errors import CdrctlError, UsageError, near
+from cdrctl.errors import CdrctlError, UsageError, did_you_mean
 
 MEANT = {
     **dict.fromkeys(("--from", "--start", "--begin", "--after"), "--since"),
@@ -99,7 +99,7 @@ def no_command(name: str, path: str, names: Sequence[str]) -> CdrctlError:
 
     if path == "cdrctl" and name in TOPICS:
         return UsageError(f"{name} is no command", hint=f"it is explained by: cdrctl help {name}")
-    hint = near(name, names)
+    hint = did_you_mean(name, names)
     if not hint and path == "cdrctl" and (others := list(_elsewhere(name))):
         hint = f"did you mean {' or '.join(others)}? "
     return UsageError(f"{path} has no command {name!r}", hint=f"{hint}{path} --help lists the commands")
@@ -157,8 +157,8 @@ def _instead(option: str, names: Sequence[str], command: Any, path: str) -> str:
     if MEANT.get(option) in names:
         return f"did you mean {MEANT[option]}? {path} --help lists the options"
     if hasattr(command, "commands"):
-        return f"{near(option, names)}options of a command stand after it; {path} --help lists the commands"
-    return f"{near(option, [one for one in names if one.startswith('--')])}{path} --help lists the options"
+        return f"{did_you_mean(option, names)}options of a command stand after it; {path} --help lists the commands"
+    return f"{did_you_mean(option, [one for one in names if one.startswith('--')])}{path} --help lists the options"
 
 
 def _is_help(error: Any) -> bool:

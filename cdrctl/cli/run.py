@@ -19,7 +19,7 @@ import typer
 from cdrctl.cli import signals
 from cdrctl.cli.process import Process, Reporter
 from cdrctl.cli.signals import INTERRUPTED
-from cdrctl.errors import CdrctlError, OutputError, UsageError, near
+from cdrctl.errors import CdrctlError, OutputError, UsageError, did_you_mean
 from cdrctl.threads import none_left, was_refused
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _check_format(form: str) -> None:
     if form not in LOG_FORMATS:
         raise UsageError(
             f"--log-format is text or json, not {form!r}",
-            hint=f"{near(form, LOG_FORMATS)}where the option is not given, {LOG_FORMAT} is read",
+            hint=f"{did_you_mean(form, LOG_FORMATS)}where the option is not given, {LOG_FORMAT} is read",
         )
 
 

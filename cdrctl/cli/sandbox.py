@@ -12,7 +12,7 @@ import typer
 from cdrctl.cli.options import in_session
 from cdrctl.cli.profile import put
 from cdrctl.cli.run import Session
-from cdrctl.errors import OutputError, UsageError, near
+from cdrctl.errors import OutputError, UsageError, did_you_mean
 
 POLL_SECONDS = 0.5
 """How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
@@ -87,7 +87,7 @@ def _near_switch(given: Sequence[str]) -> str:
 
     known = [f"{one}.{name}" for one in imitations.PROVIDERS for name in imitations.known_switches(one)]
     names = [text.partition("=")[0] for text in given]
-    return next((near(name, known) for name in names if name not in known), "")
+    return next((did_you_mean(name, known) for name in names if name not in known), "")
 
 
 @commands.command(epilog="cdrctl sandbox switches\ncdrctl sandbox switches | grep ^webex | cut -f1,2")

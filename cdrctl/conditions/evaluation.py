@@ -14,7 +14,7 @@ from typing import Any
 
 from cdrctl import windows
 from cdrctl.conditions.language import EXAMPLE, Comparison, Condition, Joined, Negated
-from cdrctl.errors import UsageError, near
+from cdrctl.errors import UsageError, did_you_mean
 from cdrctl.records.columns import EXTRA, NUMBERS, Column
 from cdrctl.records.events import Record, Value, pick
 from cdrctl.records.readers import iso_instant
@@ -207,7 +207,7 @@ def _check_values(condition: Comparison, values: tuple[str, ...]) -> None:
         if text is not None and text not in values:
             raise UsageError(
                 f"--where: {condition.field} is never {text!r}",
-                hint=f"{near(text, values)}its values are: {', '.join(values)}",
+                hint=f"{did_you_mean(text, values)}its values are: {', '.join(values)}",
             )
 
 

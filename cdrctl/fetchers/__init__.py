@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cdrctl import PROVIDERS
 from cdrctl.duplicates import Span
-from cdrctl.errors import CdrctlError, ConfigurationError, near
+from cdrctl.errors import CdrctlError, ConfigurationError, did_you_mean
 from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records.batches import KeyFields, key_columns
 from cdrctl.records.columns import NOTHING_EXPECTED, Column, Expected
@@ -343,7 +343,7 @@ def load(name: str) -> Provider:
     if name not in PROVIDERS:
         raise ConfigurationError(
             f"there is no provider {name!r}",
-            hint=f"{near(name, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+            hint=f"{did_you_mean(name, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
         )
     provider: Provider = importlib.import_module(f"cdrctl.fetchers.{name}").PROVIDER
     return provider

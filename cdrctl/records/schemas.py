@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cdrctl.errors import UsageError, near, nearest
+from cdrctl.errors import UsageError, did_you_mean, similar_names
 from cdrctl.records.batches import RowBatch
 from cdrctl.records.columns import EXTRA, NOTHING_EXPECTED, Column, Expected, Warn
 from cdrctl.records.common import COMMON
@@ -124,11 +124,11 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
 def no_field(name: str, known: Collection[str]) -> UsageError:
     """Return the refusal of a field that is not a column, with up to three names like it and where to see all."""
     common = [column.name for column in COMMON]
-    like = nearest(name, known)
+    like = similar_names(name, known)
     where = "--schema common has it; " if name in common else ""
-    if not like and not where and (there := nearest(name, common)):
+    if not like and not where and (there := similar_names(name, common)):
         where = f"--schema common has {there[0]}; "
-    fields = near(name, known) or (f"the nearest are: {', '.join(like)}; " if like else "")
+    fields = did_you_mean(name, known) or (f"the nearest are: {', '.join(like)}; " if like else "")
     return UsageError(
         f"there is no field {name!r} here", hint=f"{where}{fields}cdrctl fields PROVIDER CALL lists all fields"
     )

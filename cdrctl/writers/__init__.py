@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from cdrctl.errors import ConfigurationError, UsageError, near
+from cdrctl.errors import ConfigurationError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -192,8 +192,8 @@ def format_of(path: str) -> str | None:
         known = (*_ENDINGS, *installed)
         raise UsageError(
             f"no format has the ending .{ending}",
-            hint=f"{near(ending, known)}the endings are: {', '.join(known)}, each also with .gz where the format is "
-            "text; or name the format with -f",
+            hint=f"{did_you_mean(ending, known)}the endings are: {', '.join(known)}, and text formats "
+            "also with .gz; or name the format with -f",
         )
     return _ENDINGS[ending]
 
@@ -204,7 +204,9 @@ def _module(name: str) -> Any:
     installed = _installed()
     if name not in installed:
         known = (*FORMATS, *installed)
-        raise UsageError(f"there is no format {name!r}", hint=f"{near(name, known)}the formats are: {', '.join(known)}")
+        raise UsageError(
+            f"there is no format {name!r}", hint=f"{did_you_mean(name, known)}the formats are: {', '.join(known)}"
+        )
     where = installed[name].value
     try:
         module = installed[name].load()

@@ -37,7 +37,7 @@ from cdrctl.cli.topics import (
     TIMES_REFUSED,
     TOPICS,
 )
-from cdrctl.errors import CdrctlError, UsageError, near
+from cdrctl.errors import CdrctlError, UsageError, did_you_mean
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON
 from tests.support.host import CDRCTL, PATIENCE, Host, a_host, heard
@@ -522,4 +522,4 @@ def test_a_name_with_quotes_is_no_riddle() -> None:
     ],
 )
 def test_near_names_the_nearest_and_those_as_near(word: str, names: list[str], said: str) -> None:
-    assert near(word, names) == said
+    assert did_you_mean(word, names) == said

@@ -20,7 +20,7 @@ from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, did_you_mean
 from cdrctl.export.availability import providers_present
 from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of, set_decoder
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, Provider, load
 from cdrctl.http import Clock
 from cdrctl.records.columns import Column

@@ -129,7 +129,7 @@ TOO_LONG = {
     *("cli/archive.py:verify", "cli/archive_run.py:_side_by_side", "cli/archive_run.py:run_sync"),
     *("cli/doctor_checks.py:_of_profile", "cli/export.py:_pages"),
     *("cli/export.py:export_together", "cli/exporting.py:export_call", "cli/fields.py:fields", "cli/init.py:init"),
-    *("cli/login.py:sign_in", "cli/profile.py:login", "export/pipeline.py:rows", "fetchers/voicenter/state.py:Way"),
+    *("cli/login.py:sign_in", "cli/profile.py:login", "export/rows.py:rows", "fetchers/voicenter/state.py:Way"),
     *("fetchers/callgear/report.py:_reading", "fetchers/kazoo/answers.py:error_for", "http/client.py:Client"),
     *("fetchers/portsip/answers.py:error_for", "http/client.py:__init__", "profiles/settings.py:read_settings"),
     *("sandbox/exchange/calls.py:_transferred", "writers/separated.py:write_separated"),

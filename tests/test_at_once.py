@@ -17,7 +17,7 @@ from hypothesis import given, settings, strategies as st
 
 from cdrctl.export import parallel
 from cdrctl.export.parallel import PARTS_OF_A_JOB, at_once, new_once, parts, said_once
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call
 from cdrctl.records.events import Event, Gap, Note, Page
 from cdrctl.records.schemas import raw

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings, strategies as st
 from cdrctl import duplicates
 from cdrctl.export.availability import LONG_CALL, RECENT, by_their_clock, providers_present, reachable
 from cdrctl.export.identity import run_keys, with_record_key
-from cdrctl.export.pipeline import SAME_ID, Tally, rows
+from cdrctl.export.rows import SAME_ID, Tally, rows
 from cdrctl.fetchers import Call, load
 from cdrctl.records.batches import RecordBatch
 from cdrctl.records.decoding import BatchDecoder

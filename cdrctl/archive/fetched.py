@@ -14,7 +14,7 @@ from cdrctl.archive.owner import Account
 from cdrctl.archive.store import Archive
 from cdrctl.export.availability import UP_TO_NOW, latest_start
 from cdrctl.export.identity import stable_keys
-from cdrctl.export.pipeline import Log, Tally, rows, starts_of
+from cdrctl.export.rows import Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, identities
 from cdrctl.records.batches import RowBatch
 from cdrctl.records.events import Page, Row

@@ -38,7 +38,7 @@ from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError,
 from cdrctl.export.availability import reachable
 from cdrctl.export.fetching import default_of, is_recent
 from cdrctl.export.identity import with_record_key
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.events import Note, Row
 from cdrctl.records.schemas import KEY_COLUMN, Schema, common

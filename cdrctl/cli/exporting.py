@@ -36,7 +36,7 @@ from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import CdrctlError, IncompleteError, NoRecordsError, OutputError, UsageError
 from cdrctl.export.fetching import bounded_lines, call_options, events_of, lines_of_file, schema_of
 from cdrctl.export.identity import with_record_key
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, Provider
 from cdrctl.http.addresses import IN_CLEAR, in_clear
 from cdrctl.records.events import Event, File, Note

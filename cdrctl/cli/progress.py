@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cdrctl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
-    from cdrctl.export.pipeline import Log, Tally
+    from cdrctl.export.rows import Log, Tally
     from cdrctl.http import Client, Clock
     from cdrctl.records.events import Checkpoint
 

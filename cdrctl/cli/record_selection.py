@@ -15,7 +15,7 @@ from cdrctl.records.schemas import KEY_COLUMN, Schema
 
 if TYPE_CHECKING:
     from cdrctl.conditions.language import Condition
-    from cdrctl.export.pipeline import Log, Tally
+    from cdrctl.export.rows import Log, Tally
     from cdrctl.fetchers import Call, Provider
     from cdrctl.sorting import Order
 

@@ -10,7 +10,7 @@ import pytest
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.progress import progress, spoken
-from cdrctl.export.pipeline import Tally
+from cdrctl.export.rows import Tally
 from cdrctl.fetchers import connect, load
 from cdrctl.http import Client, Clock
 from cdrctl.records.events import Checkpoint

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl.export.pipeline import Tally
+from cdrctl.export.rows import Tally
 from tests.support.bench import MONTH, SUBJECTS, Subject, bench, evenly
 
 # Away from the turn of the month, with no calls but those of the window.

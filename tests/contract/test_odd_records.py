@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl import windows
 from cdrctl.export.identity import stable_keys
-from cdrctl.export.pipeline import SAME_ID
+from cdrctl.export.rows import SAME_ID
 from cdrctl.fetchers import identities
 from cdrctl.sandbox import Exchange, uniform
 from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly

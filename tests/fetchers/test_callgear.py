@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings as examples, strategies as some
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, callgear, connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS

@@ -18,7 +18,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.settings import CallGearSettings

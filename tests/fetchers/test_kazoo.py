@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES

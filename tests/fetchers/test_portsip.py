@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, connect
 from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start

@@ -17,7 +17,7 @@ from hypothesis import given, settings as tried, strategies as st
 from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import COLUMNS

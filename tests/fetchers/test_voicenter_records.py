@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings as tried, strategies as st
 
 from cdrctl.errors import UsageError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import NOTIFIED, fold, identity, notification_identity
 from cdrctl.fetchers.voicenter.common import DIRECTIONS, OUTCOMES, TYPES

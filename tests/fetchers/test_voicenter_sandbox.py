@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings as tried, strategies as st
 
 from cdrctl.errors import DriftError, ProviderError, SignInError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings

@@ -21,7 +21,7 @@ from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import begun
 from cdrctl.archive.sync import sync
 from cdrctl.errors import IncompleteError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings

@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.columns import COLUMNS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cdrctl.errors import UsageError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.legs_of_call import DAY, JOINS, NAMES, LegSearch
 from cdrctl.records.schemas import raw

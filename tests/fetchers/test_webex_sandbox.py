@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdrctl.errors import CdrctlError, ConfigurationError, RightsError, TemporaryError
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import connect
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings

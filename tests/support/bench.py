@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from cdrctl import windows
 from cdrctl.export.availability import reachable
-from cdrctl.export.pipeline import Tally, rows
+from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import PROVIDERS, Call, Provider, connect, load
 from cdrctl.http import Client
 from cdrctl.records.schemas import raw

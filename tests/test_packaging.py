@@ -69,6 +69,7 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
     names = names_in(built.wheel)
     assert built.wheel.name == f"cdrctl-{__version__}-py3-none-any.whl"
     assert {"cdrctl/py.typed", "cdrctl/fetchers/examples.json", "cdrctl/cli/completion.json"} <= names
+    assert {f"cdrctl/cli/known/cdrctl.{shell}" for shell in ("bash", "zsh", "fish")} <= names
     tree = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cdrctl").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == tree
     installed = f"cdrctl-{__version__}.data"
@@ -92,6 +93,7 @@ def test_the_sdist_builds_the_same_wheel_and_has_what_its_tests_need(built: Buil
     wanted = {
         "README.md",
         "docs/conf.py",
+        "tools/docs.py",
         "docs/providers/webex.md",
         "docs/pictures/table.svg",
         ".ci/lock.txt",

@@ -19,8 +19,8 @@ from cdrctl.cli import app, export
 from cdrctl.cli.completion import answer
 from cdrctl.cli.completion.files import FILE
 from cdrctl.cli.options import with_fast_values
-from tests.cli.completion import described
 from tests.support.program import shared
+from tools.completion import described
 
 ROOT = Path(__file__).parents[1]
 
@@ -139,7 +139,7 @@ def asked(shell: str, words: str) -> dict[str, str]:
 
 
 def test_completion_is_that_of_the_commands() -> None:
-    assert Path(FILE).read_text(encoding="utf-8") == described(), "run: python -m tests.cli.completion"
+    assert Path(FILE).read_text(encoding="utf-8") == described(), "run: python -m tools.completion"
 
 
 @pytest.mark.process

@@ -21,11 +21,16 @@ INSTALLED = {
 """Where typer puts its script, within the home."""
 
 
+FOLDERS = (Path(KNOWN), Path(__file__).parents[2] / "completions")
+"""Where our scripts are: a wheel has them in the package; in a checkout they are beside it."""
+
+
 def ours(script: str) -> str:
     """Return our script for the shell that one of typer's is for; the same where we have none."""
     for shell in INSTALLED:
         if f"_CDRCTL_COMPLETE=complete_{shell}" in script:
-            return Path(KNOWN, f"cdrctl.{shell}").read_text(encoding="utf-8")
+            folder = next(folder for folder in FOLDERS if (folder / f"cdrctl.{shell}").is_file())
+            return (folder / f"cdrctl.{shell}").read_text(encoding="utf-8")
     return script
 
 

@@ -16,7 +16,7 @@ import pytest
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import COMMANDS
 from cdrctl.cli.topics import EXIT_CODES, TOPICS
-from tests.cli.man import FOLDER, LONGEST_LINE, _inner, _plain, _text, pages
+from tools.manual import FOLDER, LONGEST_LINE, _inner, _plain, _text, pages
 
 ROOT = Path(__file__).parents[2]
 PAGES = pages()
@@ -41,7 +41,7 @@ def formatted(name: str) -> str:
 
 def test_the_pages_are_those_of_the_help() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
-    assert there == PAGES, "run: python -m tests.cli.man"
+    assert there == PAGES, "run: python -m tools.manual"
 
 
 def test_there_is_a_page_for_the_program_and_for_each_of_its_commands() -> None:

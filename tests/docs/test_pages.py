@@ -16,52 +16,52 @@ import pytest
 
 from cdrctl import PROVIDERS, __version__, errors
 from cdrctl.fetchers import load
-from docs import made, pictures
 from tests.docs.blocks import ROOT, pages
+from tools import docs, pictures
 
 DOCS = ROOT / "docs"
 
 
-@pytest.mark.parametrize("path", made.pages(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", docs.pages(), ids=lambda path: path.stem)
 def test_what_a_page_has_from_the_program_is_what_the_program_has(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text == made.renewed(text), "run: python -m docs.made"
+    assert text == docs.renewed(text), "run: python -m tools.docs"
 
 
 def test_every_provider_has_its_page_with_every_part() -> None:
-    assert [path.stem for path in made.pages() if path.parent != DOCS] == sorted(PROVIDERS)
+    assert [path.stem for path in docs.pages() if path.parent != DOCS] == sorted(PROVIDERS)
     for name in PROVIDERS:
         text = (DOCS / "providers" / f"{name}.md").read_text(encoding="utf-8")
-        assert {(what, whose) for _, what, whose, _ in made.MARK.findall(text)} == {(what, name) for what in made.MADE}
+        assert {(what, whose) for _, what, whose, _ in docs.MARK.findall(text)} == {(what, name) for what in docs.MADE}
         assert all(f"*{mark}*" in text for mark in ("documented", "seen", "inferred"))
 
 
 def test_the_field_map_has_every_column() -> None:
     for name in PROVIDERS:
-        told = made.columns(load(name))
+        told = docs.columns(load(name))
         for call in load(name).calls:
             assert all(f"| `{column.name}` |" in told for column in call.columns)
 
 
 def test_the_field_map_knows_what_a_column_is_made_from() -> None:
-    found = made.sources("webex", load("webex").calls)
+    found = docs.sources("webex", load("webex").calls)
     assert found["record_id"] == ["report_id"]
     assert set(found["queue"]) == {"user_type", "user"}
     assert found["recording_url"] == []
-    assert set(made.sources("portsip", load("portsip").calls[:1])["total_seconds"]) == {"started_at", "ended_at"}
+    assert set(docs.sources("portsip", load("portsip").calls[:1])["total_seconds"]) == {"started_at", "ended_at"}
 
 
 def test_the_words_of_errors_are_the_programs_own() -> None:
-    webex = made.faults(load("webex"))
+    webex = docs.faults(load("webex"))
     assert "the token may not read call history | 4 |" in webex
     assert "Webex failed (HTTP 503)" in webex
     with pytest.raises(ValueError, match="does not mind"):
-        made.explained(load("voicenter"), made.Case("", 200, {"ERROR_NUMBER": 0, "CDR_LIST": []}))
+        docs.explained(load("voicenter"), docs.Case("", 200, {"ERROR_NUMBER": 0, "CDR_LIST": []}))
 
 
 def test_the_reference_has_every_command_and_every_exit_code() -> None:
-    reference = made.reference()
-    for name, _, _ in made.commands():
+    reference = docs.reference()
+    for name, _, _ in docs.commands():
         top = "-".join(name.split()[:2])
         assert re.search(rf"^#+ {name}$", reference[top], re.MULTILINE), name
         assert top in reference["index"]
@@ -138,8 +138,8 @@ def test_a_colour_lasts_until_it_ends_and_the_last_prompt_is_left_out() -> None:
 
 
 def test_a_sentence_of_the_program_is_no_markup() -> None:
-    assert made.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
-    assert made.cell("a\n| b") == "a \\| b"
-    assert made.lasting(timedelta(hours=24)) == "24 hours"
-    assert made.lasting(timedelta(minutes=90)) == "90 minutes"
-    assert made.lasting(timedelta(days=1827)) == "5 years"
+    assert docs.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
+    assert docs.cell("a\n| b") == "a \\| b"
+    assert docs.lasting(timedelta(hours=24)) == "24 hours"
+    assert docs.lasting(timedelta(minutes=90)) == "90 minutes"
+    assert docs.lasting(timedelta(days=1827)) == "5 years"

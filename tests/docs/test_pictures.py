@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.pictures import FOLDER, PICTURES, Picture
 from tests.docs.blocks import FENCE, pages
+from tools.pictures import FOLDER, PICTURES, Picture
 
 IMAGE = re.compile(r"^!\[[^\]]*\]\((?P<path>[^)]*pictures/[^)]*\.svg)\)$", re.MULTILINE)
 

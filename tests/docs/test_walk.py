@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from cdrctl.masking import MASK
-from docs import walk
-from docs.pictures import FOLDER
 from tests.support.program import installed
+from tools import walk
+from tools.pictures import FOLDER
 
 PAGE = walk.PAGE.read_text(encoding="utf-8")
 NO_TOOLS = [tool for tool in ("tmux", "bash", "sqlite3") if shutil.which(tool) is None]

@@ -1,4 +1,4 @@
-"""The files that completion is answered from, made of the commands: python -m tests.cli.completion."""
+"""The files that completion is answered from, made of the commands: python -m tools.completion."""
 
 from __future__ import annotations
 
@@ -244,6 +244,3 @@ if __name__ == "__main__":
     Path(KNOWN).mkdir(exist_ok=True)
     for name, text in known().items():
         Path(KNOWN, f"{name}.json").write_text(text, encoding="utf-8")
-    for shell in ("bash", "zsh", "fish"):
-        script = Path(KNOWN, f"cdrctl.{shell}").read_bytes()
-        Path(FILE).parents[2].joinpath("completions", f"cdrctl.{shell}").write_bytes(script)

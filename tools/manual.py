@@ -1,4 +1,4 @@
-"""The manual's pages, made of the same values as the help: python -m tests.cli.man."""
+"""The manual's pages, made of the same values as the help: python -m tools.manual."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cdrctl.cli.helptext import Page, Row, continued, described
 from cdrctl.cli.options import PANELS
 from cdrctl.cli.topics import TOPICS
 
-FOLDER = Path(__file__).parents[2] / "docs" / "man"
+FOLDER = Path(__file__).parents[1] / "docs" / "man"
 DATE = "2026-11-21"
 """When the form of the pages was last changed: what they say is dated by its release."""
 

@@ -1,8 +1,8 @@
-"""What the pages have from the program itself, so that it cannot go stale.
+"""The generated parts of the documentation. `python -m tools.docs` writes them.
 
-The pages of the providers hold such parts between two comments, `<!-- made: errors webex -->` and
-`<!-- end of made -->`, so that they can be read without building anything; `python -m docs.made` makes them anew, and a
-test compares. The pages under `reference/` are made whole each time the documentation is built.
+The pages of the providers hold generated parts between two comments, `<!-- made: errors webex -->` and
+`<!-- end of made -->`, so they can be read without a build. A test compares them with the program. The pages under
+`reference/` are written whole each time the documentation is built.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from cdrctl.http import Clock, Request
 from cdrctl.profiles.names import secret_names
 from cdrctl.records.common import COMMON
 from cdrctl.records.events import Value
-from docs import given
+from tools import outcomes
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "docs"
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 STILL = Clock(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _seconds: None)
 """The sandbox's present where it is asked: its records of the day before are the same on every day."""
@@ -499,7 +499,7 @@ def _part(what: str, whose: str) -> str:
     """Return one made part, of a provider or of all of them."""
     if whose != "all":
         return MADE[what](load(whose))
-    return "\n".join(textwrap.wrap(ANSWERED, 120)) if what == "answered" else table(*given.TABLES[what]())
+    return "\n".join(textwrap.wrap(ANSWERED, 120)) if what == "answered" else table(*outcomes.TABLES[what]())
 
 
 def pages() -> list[Path]:

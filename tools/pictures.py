@@ -1,4 +1,4 @@
-"""The pictures of the README: what the program really shows on a terminal. `python -m docs.pictures` makes them anew.
+"""The pictures of the README: what the program really shows on a terminal. `python -m tools.pictures` makes them anew.
 
 Each command is typed into a terminal of a fixed size (tmux), at the evening at which the tests of the pages run, so
 that the same program gives the same picture. What is on the screen then, with its colours, becomes an SVG that fetches
@@ -25,7 +25,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = Path(__file__).parent / "pictures"
+FOLDER = ROOT / "docs" / "pictures"
 PATIENCE = 60
 """Seconds that a command may take to show what is waited for."""
 

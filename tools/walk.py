@@ -1,4 +1,4 @@
-"""A new user's way from the installation to a nightly job, as it really was. `python -m docs.walk` walks it anew.
+"""A new user's way from the installation to a nightly job, as it really was. `python -m tools.walk` walks it anew.
 
 What is typed and what is waited for stands here; what came is recorded: docs/walk.md and the pictures of that page. The
 machine has a home with nothing in it and the packages of this environment as a folder of wheels, so that `pip install`
@@ -31,9 +31,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from docs.pictures import FOLDER, ROOT, Picture, Terminal, drawn, terminal
+from tools.pictures import FOLDER, ROOT, Picture, Terminal, drawn, terminal
 
-PAGE = Path(__file__).with_suffix(".md")
+PAGE = ROOT / "docs" / "walk.md"
 SIZE = (100, 30)
 """Columns and lines of the terminal. What scrolled away at its top is recorded all the same."""
 
@@ -276,7 +276,7 @@ STEPS = (
 BEGINNING = """\
 # A walk, from the installation to a nightly job
 
-What a new user types, and what she sees. This was recorded on {day} by `docs/walk.py` with cdrctl {version},
+What a new user types, and what she sees. This was recorded on {day} by `tools/walk.py` with cdrctl {version},
 in a terminal of {width} columns: every screen is what came, with its times, its names and its mistakes, but for the
 number of the system's kernel. Three things were not as they will be with you: `pip` took the packages from a folder of
 wheels, this version's among them, and not from an index; the Kazoo server is the one of `cdrctl sandbox serve` on port
@@ -475,7 +475,7 @@ def written(at: int, step: Step, seen: DuplicateFilter) -> str:
     parts = [f"## {at}. {step.title}", _filled(step.wants)]
     if step.above:
         parts.append(step.above)
-    note = f"<!-- not run: recorded by docs/walk.py with the exit codes {codes} -->"
+    note = f"<!-- not run: recorded by tools/walk.py with the exit codes {codes} -->"
     parts.append(f"{note}\n```console\n{typed}\n```")
     if step.picture:
         parts.append(f"![What was on the screen: {step.title}](pictures/{step.picture}.svg)")

@@ -1,1 +1,0 @@
-"""The documentation: pages, what is made for them from the program, and the pictures."""

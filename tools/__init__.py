@@ -1,0 +1,1 @@
+"""The generators: completion, manual pages, generated parts of the documentation, pictures and the walkthrough."""

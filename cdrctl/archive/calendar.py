@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from cdrctl.archive.day import Day
-from cdrctl.archive.intervals import Reading, believed, days, done, overlap, settled, without
-from cdrctl.archive.ledger import Filed, Kept
+from cdrctl.archive.intervals import Reading, days, done_windows, overlap, replan_future, settled_windows, subtract
+from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.store import Archive
-from cdrctl.archive.sync import kept_since, reachable_until
+from cdrctl.archive.sync import available_until, retained_since
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
@@ -20,7 +20,7 @@ DayState = Literal["complete", "open", "hole", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
+class DayCoverage:
     """One day of a call: `complete`, still `open`, a `hole`, or a hole `beyond` what the provider keeps.
 
     `missing` is what of the day is not there and should be, `records` what its file has.
@@ -36,23 +36,23 @@ class Covered:
 def coverage(
     archive: Archive,
     call: Call,
-    kept: Kept,
+    kept: KeptCall,
     known: Mapping[str, Sequence[Reading]],
-    files: Sequence[Filed],
+    files: Sequence[FileEntry],
     now: datetime,
-) -> Iterator[Covered]:
+) -> Iterator[DayCoverage]:
     """Yield what is there of each day since the archive began to keep a call, oldest first.
 
     What is missing and lies so shortly back that no run need have read it is open, not a hole.
     """
-    until, oldest = reachable_until(call, now), kept_since(call, now)
+    until, oldest = available_until(call, now), retained_since(call, now)
     counts = {one.day: one.records for one in files if (one.profile, one.call) == (kept.profile, kept.call)}
     if kept.begins >= until:
         return
     for day, whole in days(Window(kept.begins, max(until, kept.begins)), archive.zone):
         name = day.isoformat()
-        readings = believed(known.get(name, ()), now)
-        missing = without([whole], done(readings))
+        readings = replan_future(known.get(name, ()), now)
+        missing = subtract([whole], done_windows(readings))
         failed = [one for one in readings if one.state == "failed"]
         tried = [one.window for one in failed] + [one.window for one in readings if one.state == "planned"]
         old = (
@@ -69,14 +69,14 @@ def coverage(
             state = "beyond"
         elif holes:
             state = "hole"
-        elif missing or without([whole], settled(readings, call.lookback)):
+        elif missing or subtract([whole], settled_windows(readings, call.lookback)):
             state = "open"
         error = next((one.error for one in failed if one.error), "")
-        yield Covered(name, state, counts.get(name, 0), tuple(missing), error)
+        yield DayCoverage(name, state, counts.get(name, 0), tuple(missing), error)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Estimate:
     """What a run would ask: windows, at least so many requests, at least so many seconds under the published limits."""
 
     windows: int
@@ -84,7 +84,7 @@ class Plan:
     seconds: float
 
 
-def plan(provider: Provider, call: Call, wanted: Sequence[Day], requests_per_minute: float | None) -> Plan:
+def estimate(provider: Provider, call: Call, wanted: Sequence[Day], requests_per_minute: float | None) -> Estimate:
     """Return what reading some days takes at least: how many further pages there are depends on the calls."""
     requests = 0
     for day in wanted:
@@ -100,4 +100,4 @@ def plan(provider: Provider, call: Call, wanted: Sequence[Day], requests_per_min
     if requests_per_minute == 0:
         spans = []
     seconds = max((math.floor(max(requests - 1, 0) / at_once) * span for at_once, span in spans), default=0.0)
-    return Plan(len(wanted), requests, seconds)
+    return Estimate(len(wanted), requests, seconds)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cdrctl.archive.fetched import Fetched, Source, header_of
 from cdrctl.archive.index import UNPLACED, Entry
-from cdrctl.archive.intervals import Reading, added, done, overlap, whole_day, without
-from cdrctl.archive.ledger import Filed, Ledger
-from cdrctl.archive.lines import columns_of, fields_of, recast, united
-from cdrctl.archive.merge import Counts, Merged, likeness, merged
-from cdrctl.archive.recover import recovered
-from cdrctl.archive.store import UNKNOWN, Archive, DayFile, is_there, load, save, told
-from cdrctl.archive.twins import told_apart
+from cdrctl.archive.intervals import Reading, add_reading, done_windows, overlap, subtract, whole_day
+from cdrctl.archive.ledger import FileEntry, Ledger
+from cdrctl.archive.lines import columns_of, fields_of, recast, union_header
+from cdrctl.archive.merge import Counts, MergeResult, call_traits, merge
+from cdrctl.archive.recover import recover
+from cdrctl.archive.store import UNKNOWN, Archive, DayFile, is_there, load, save, writing_archive
+from cdrctl.archive.twins import assign_keys
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
 from cdrctl.records.events import number_of_records
@@ -34,7 +34,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class Existing:
     """What there is of a day before it is read.
 
     Args:
@@ -56,12 +56,12 @@ class Before:
         result = [one for one in readings if one.state != "done"]
         for one in readings:
             if one.state == "done":
-                result += [replace(one, window=part) for part in without([one.window], [self.doubted])]
+                result += [replace(one, window=part) for part in subtract([one.window], [self.doubted])]
         return sorted(result, key=lambda one: one.window.since)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class DayResult:
     """What became of a day.
 
     Args:
@@ -75,7 +75,7 @@ class Stored:
     error: str
 
 
-def before(archive: Archive, ledger: Ledger, source: Source, day: Day, reach: Window) -> Before:
+def read_existing(archive: Archive, ledger: Ledger, source: Source, day: Day, reach: Window) -> Existing:
     """Return what there is of a day; nothing is changed.
 
     A file whose index is missing or does not match is read line by line, and the whole day is to be read again, as far
@@ -92,17 +92,17 @@ def before(archive: Archive, ledger: Ledger, source: Source, day: Day, reach: Wi
         IncompleteError: The file cannot be read.
     """
     path = archive.path(source.profile, source.call.name, day.name)
-    whole = _whole(archive, day.name)
-    old, expected = _loaded(archive, ledger, source, path, day.name, whole)
+    whole = _calendar_day(archive, day.name)
+    old, expected = _load(archive, ledger, source, path, day.name, whole)
     if old is None:
-        return Before(None, day.window, whole)
+        return Existing(None, day.window, whole)
     if old.sha256:
-        return Before(old, day.window)
+        return Existing(old, day.window)
     window = (overlap(whole, reach) if whole is not None else None) or day.window
-    return Before(old, window, window, expected)
+    return Existing(old, window, window, expected)
 
 
-def _loaded(
+def _load(
     archive: Archive, ledger: Ledger, source: Source, path: Path, name: str, whole: Window | None
 ) -> tuple[DayFile | None, int]:
     """Return a day's file, and how many records it had where it is not as it was written."""
@@ -113,7 +113,7 @@ def _loaded(
             old = None
         if old is not None or not is_there(path):
             return old, 0
-        lines = recovered(archive, path, whole, source.call.alike, header_of(archive, source.call))
+        lines = recover(archive, path, whole, source.call.alike, header_of(archive, source.call))
     except OSError as error:
         raise IncompleteError(
             f"{path} cannot be read: {error.strerror or error}", hint="mend its permissions, and run it again"
@@ -133,21 +133,21 @@ def _loaded(
     return lines.file, expected
 
 
-def _whole(archive: Archive, name: str) -> Window | None:
+def _calendar_day(archive: Archive, name: str) -> Window | None:
     return None if name == UNKNOWN else whole_day(datetime.fromisoformat(name).date(), archive.zone)
 
 
-def stored(
+def store_day(
     archive: Archive,
     ledger: Ledger,
     source: Source,
     day: str,
     came: Fetched,
-    there: Before,
+    there: Existing,
     readings: Sequence[Reading],
     *,
     shrink: bool,
-) -> Stored:
+) -> DayResult:
     """Write a day's file and then its line in the ledger, and return what became of it.
 
     Args:
@@ -161,11 +161,11 @@ def stored(
         shrink: Records that are gone at the provider leave the archive.
     """
     path = archive.path(source.profile, source.call.name, day)
-    with ledger.writing(), told(path):
+    with ledger.writing(), writing_archive(path):
         known = there.known(readings)
         lost = _add_unplaced(archive, ledger, source, [one for one in came.entries if one.start == UNPLACED], came)
         placed = [entry for entry in came.entries if entry.start != UNPLACED]
-        both = _merge(source.call, placed, came, there, known, shrink=shrink)
+        both = _merge_day(source.call, placed, came, there, known, shrink=shrink)
         marks = both.result.gone
         alarming = sum(came.read_at - marks[key] < GONE_ALARM for key in both.result.missing)
         counts = both.result.counts
@@ -191,49 +191,49 @@ def stored(
             len(placed),
             error or _note(len(both.result.missing)),
         )
-        readings = added(known, reading)
+        readings = add_reading(known, reading)
         filed = None
         if there.old is not None or both.result.entries or not error:  # a day without calls has a file, which says so
-            filed = _saved(archive, source, day, both, readings, there.old)
+            filed = _save(archive, source, day, both, readings, there.old)
         ledger.write(source.profile, source.call.name, day, readings, filed, came.read_at)
-    return Stored(counts, alarming, error)
+    return DayResult(counts, alarming, error)
 
 
 @dataclass(frozen=True, slots=True)
-class _Both:
+class _MergedDay:
     """A merge, and the header of its lines."""
 
-    result: Merged
+    result: MergeResult
     header: bytes
 
 
-def _merge(
+def _merge_day(
     call: Call,
     new: Sequence[Entry],
     came: Fetched,
-    there: Before,
+    there: Existing,
     known: Sequence[Reading],
     *,
     shrink: bool = False,
     placed: bool = True,
-) -> _Both:
+) -> _MergedDay:
     """Return the new and the old records merged under one header; records without a day are only added to."""
     old = there.old
-    header = united(came.header, old.header) if old is not None else came.header
+    header = union_header(came.header, old.header) if old is not None else came.header
     ours = [one._replace(line=recast(one.line, old.header, header)) for one in old.entries] if old is not None else []
-    theirs = told_apart([one._replace(line=recast(one.line, came.header, header)) for one in new], ours)
-    result = merged(
+    theirs = assign_keys([one._replace(line=recast(one.line, came.header, header)) for one in new], ours)
+    result = merge(
         ours,
         theirs,
         came.window if placed else None,
-        done(known),
+        done_windows(known),
         whole=placed and came.whole,
         shrink=shrink,
-        like=likeness(call.alike, columns_of(header)),
+        like=call_traits(call.alike, columns_of(header)),
         gone=old.gone if old is not None else None,
         at=came.read_at,
     )
-    return _Both(result, header)
+    return _MergedDay(result, header)
 
 
 def _note(missing: int) -> str:
@@ -241,15 +241,15 @@ def _note(missing: int) -> str:
     return f"no longer at the provider, and kept: {number_of_records(missing)}" if missing else ""
 
 
-def _saved(
-    archive: Archive, source: Source, day: str, both: _Both, readings: Sequence[Reading], old: DayFile | None
-) -> Filed:
+def _save(
+    archive: Archive, source: Source, day: str, both: _MergedDay, readings: Sequence[Reading], old: DayFile | None
+) -> FileEntry:
     path = archive.path(source.profile, source.call.name, day)
     entries = both.result.entries
     marked = DayFile([], [], old.sha256 if old is not None else "", b"", both.result.gone)
     sha256, size = save(path, both.header, entries, readings, marked)
     relative = path.relative_to(archive.folder).as_posix()
-    return Filed(source.profile, source.call.name, day, relative, sha256, len(entries), size)
+    return FileEntry(source.profile, source.call.name, day, relative, sha256, len(entries), size)
 
 
 def _add_unplaced(archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:
@@ -260,9 +260,9 @@ def _add_unplaced(archive: Archive, ledger: Ledger, source: Source, entries: Seq
     if not entries:
         return 0
     path = archive.path(source.profile, source.call.name, UNKNOWN)
-    old, expected = _loaded(archive, ledger, source, path, UNKNOWN, None)
-    both = _merge(source.call, entries, came, Before(old, came.window), [], placed=False)
-    filed = _saved(archive, source, UNKNOWN, both, [], old)
+    old, expected = _load(archive, ledger, source, path, UNKNOWN, None)
+    both = _merge_day(source.call, entries, came, Existing(old, came.window), [], placed=False)
+    filed = _save(archive, source, UNKNOWN, both, [], old)
     ledger.write(source.profile, source.call.name, UNKNOWN, [], filed, came.read_at)
     return max(expected - len(both.result.entries), 0)
 

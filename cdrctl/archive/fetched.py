@@ -82,7 +82,7 @@ def header_of(archive: Archive, call: Call) -> bytes:
     return csv_line(names) if archive.form.startswith("csv") else b""
 
 
-def fetched(archive: Archive, source: Source, window: Window, read_at: datetime) -> Fetched:
+def fetch_entries(archive: Archive, source: Source, window: Window, read_at: datetime) -> Fetched:
     """Return what the provider has of a window.
 
     Args:

@@ -42,7 +42,7 @@ def milliseconds(instant: datetime) -> int:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
+def reading_archive(path: Path) -> Iterator[None]:
     """Turn what the system says about reading the archive into an error of ours."""
     try:
         yield

@@ -36,15 +36,15 @@ class Reading:
     error: str = ""
 
 
-def without(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
+def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
     """Return what is left of some windows when others are taken away; oldest first, joined where they touch."""
-    left = joined(windows)
+    left = union(windows)
     for gone in taken:
         left = [part for window in left for part in _outside(window, gone)]
     return left
 
 
-def joined(windows: Iterable[Window]) -> list[Window]:
+def union(windows: Iterable[Window]) -> list[Window]:
     """Return the same instants as windows that neither touch nor overlap, oldest first."""
     result: list[Window] = []
     for window in sorted(windows, key=lambda one: one.since):
@@ -71,7 +71,7 @@ def _outside(window: Window, gone: Window) -> Iterator[Window]:
         yield Window(gone.until, window.until)
 
 
-def added(readings: Sequence[Reading], new: Reading) -> list[Reading]:
+def add_reading(readings: Sequence[Reading], new: Reading) -> list[Reading]:
     """Return the readings with a new one among them, oldest window first.
 
     A new success takes the place of all that was known of its window. A failure or a plan does not undo a success:
@@ -85,16 +85,16 @@ def added(readings: Sequence[Reading], new: Reading) -> list[Reading]:
         else:
             result += [replace(old, window=part) for part in _outside(old.window, new.window)]
     kept = [old.window for old in readings if old.state in stays]
-    result += [replace(new, window=part) for part in without([new.window], kept)]
+    result += [replace(new, window=part) for part in subtract([new.window], kept)]
     return sorted(result, key=lambda one: one.window.since)
 
 
-def done(readings: Iterable[Reading]) -> list[Window]:
+def done_windows(readings: Iterable[Reading]) -> list[Window]:
     """Return what has been read with success."""
-    return joined(one.window for one in readings if one.state == "done")
+    return union(one.window for one in readings if one.state == "done")
 
 
-def settled(readings: Iterable[Reading], lookback: timedelta) -> list[Window]:
+def settled_windows(readings: Iterable[Reading], lookback: timedelta) -> list[Window]:
     """Return what was read so long after it that no record of it is expected to come or to change any more."""
     parts = []
     for one in readings:
@@ -102,7 +102,7 @@ def settled(readings: Iterable[Reading], lookback: timedelta) -> list[Window]:
             until = min(one.window.until, one.read_at - lookback)
             if one.window.since < until:
                 parts.append(Window(one.window.since, until))
-    return joined(parts)
+    return union(parts)
 
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
@@ -114,7 +114,7 @@ def is_dated_after(reading: Reading, now: datetime) -> bool:
     return reading.read_at is not None and reading.read_at > now + CLOCKS_MAY_DIFFER
 
 
-def believed(readings: Iterable[Reading], now: datetime) -> list[Reading]:
+def replan_future(readings: Iterable[Reading], now: datetime) -> list[Reading]:
     """Return the readings with each success that is dated after now as one that is still to be made.
 
     When it was written the clock was wrong, and what was read may not have happened yet.

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS files (
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class FileEntry:
     """A day's file as the ledger knows it; the path is from the archive's folder."""
 
     profile: str
@@ -58,7 +58,7 @@ class Filed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptCall:
     """A call that the archive keeps: whose, from which provider, and from when on."""
 
     profile: str
@@ -93,7 +93,7 @@ class Ledger:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_TABLES)
         except (sqlite3.Error, OSError) as error:
-            raise _unusable(path, error) from error
+            raise _ledger_error(path, error) from error
 
     def _opened_to_read(self, path: Path) -> sqlite3.Connection:
         """Return a connection that needs no permission to write, neither to the database nor to its folder.
@@ -153,14 +153,14 @@ class Ledger:
                     raise
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                raise _unusable(self._path, error) from error
+                raise _ledger_error(self._path, error) from error
 
     def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         with self._turn:
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise _unusable(self._path, error) from error
+                raise _ledger_error(self._path, error) from error
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
@@ -173,13 +173,13 @@ class Ledger:
                 hint="make it again from the files: cdrctl verify --rebuild",
             ) from error
 
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[KeptCall]:
         """Return the calls that the archive keeps, by profile and call."""
         rows = self._rows("SELECT profile, call, provider, begins FROM calls ORDER BY profile, call")
         with self._understood():
-            return [Kept(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
+            return [KeptCall(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: KeptCall) -> None:
         """Keep a call from an instant on; one kept already begins at the earlier of the two."""
         with self._change() as db:
             db.execute(
@@ -202,15 +202,15 @@ class Ledger:
                 result.setdefault(_text(day), []).append(reading_of({**told, "error": error}))
         return result
 
-    def files(self) -> list[Filed]:
+    def files(self) -> list[FileEntry]:
         """Return every file that the archive has."""
         query = "SELECT profile, call, day, path, sha256, records, bytes FROM files ORDER BY profile, call, day"
         rows = self._rows(query)
         with self._understood():
-            return [_filed(row) for row in rows]
+            return [_file_entry(row) for row in rows]
 
     def write(
-        self, profile: str, call: str, day: str, readings: Iterable[Reading], filed: Filed | None, now: datetime
+        self, profile: str, call: str, day: str, readings: Iterable[Reading], filed: FileEntry | None, now: datetime
     ) -> None:
         """Write what is known of a day, and of its file where that was written, in place of what was known."""
         with self._change() as db:
@@ -238,7 +238,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _filed(row: Sequence[Any]) -> Filed:
+def _file_entry(row: Sequence[Any]) -> FileEntry:
     """Return a line of the table of files.
 
     Raises:
@@ -251,7 +251,7 @@ def _filed(row: Sequence[Any]) -> Filed:
         raise TypeError(f"not a number of records and of bytes: {records!r}, {size!r}")
     if not path.startswith(f"{profile}/{call}/date={day}/cdrs.") or path.count("/") != PATH_DEPTH or ".." in path:
         raise ValueError(f"not the path of a day's file: {path!r}")
-    return Filed(profile, call, day, path, sha256, records, size)
+    return FileEntry(profile, call, day, path, sha256, records, size)
 
 
 PATH_DEPTH = 3
@@ -261,7 +261,7 @@ NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
-def locked(folder: Path, *, to_write: bool = True) -> Iterator[None]:
+def lock(folder: Path, *, to_write: bool = True) -> Iterator[None]:
     """Hold the archive's lock, which ends with the process that holds it.
 
     Args:
@@ -295,7 +295,7 @@ def locked(folder: Path, *, to_write: bool = True) -> Iterator[None]:
         lock.release()
 
 
-def _unusable(path: Path, error: Exception) -> OutputError:
+def _ledger_error(path: Path, error: Exception) -> OutputError:
     return OutputError(
         f"the ledger {path} cannot be used: {error}",
         hint="make room or mend the permissions; if it is damaged, make it again: cdrctl verify --rebuild",

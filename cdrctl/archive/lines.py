@@ -18,7 +18,7 @@ CELL_LIMIT = 2**31 - 1
 """The longest CSV cell that is read; Python's own limit of 131 072 characters is less than a provider may send."""
 
 
-class Split(NamedTuple):
+class FileLines(NamedTuple):
     """The text of a day's file, taken apart.
 
     Args:
@@ -59,7 +59,7 @@ def fields_of(line: bytes, columns: Sequence[str]) -> Fields | None:
     return found if isinstance(found, dict) else None
 
 
-def split(text: bytes, *, in_csv: bool, usual: bytes, key_column: str) -> Split:
+def split_lines(text: bytes, *, in_csv: bool, usual: bytes, key_column: str) -> FileLines:
     """Return a file's text as lines, whoever wrote it; a blank line is not counted.
 
     Args:
@@ -80,10 +80,10 @@ def split(text: bytes, *, in_csv: bool, usual: bytes, key_column: str) -> Split:
             header = usual
     columns = columns_of(header)
     whole = [one for one in records if one is not None and fields_of(one, columns) is not None]
-    return Split(header, whole, len(records) - len(whole))
+    return FileLines(header, whole, len(records) - len(whole))
 
 
-def united(header: bytes, other: bytes) -> bytes:
+def union_header(header: bytes, other: bytes) -> bytes:
     """Return a CSV header with the columns of one header, followed by those that only the other has."""
     if header == other or not other:
         return header

@@ -11,7 +11,7 @@ from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import fields_of
 from cdrctl.windows import Window
 
-Likeness = Callable[[bytes], tuple[Any, ...] | None]
+Traits = Callable[[bytes], tuple[Any, ...] | None]
 """From a line to the start, the parties and the type of its call; None when the line does not tell."""
 
 
@@ -33,7 +33,7 @@ class Counts(NamedTuple):
     kept: int = 0
 
 
-class Merged(NamedTuple):
+class MergeResult(NamedTuple):
     """The records of a day after a reading.
 
     Args:
@@ -49,7 +49,7 @@ class Merged(NamedTuple):
     missing: frozenset[bytes]
 
 
-def likeness(alike: Sequence[str], columns: Sequence[str]) -> Likeness:
+def call_traits(alike: Sequence[str], columns: Sequence[str]) -> Traits:
     """Return a function from a line to the values that tell which call it is of.
 
     Args:
@@ -66,7 +66,7 @@ def likeness(alike: Sequence[str], columns: Sequence[str]) -> Likeness:
     return like
 
 
-def merged(
+def merge(
     old: Sequence[Entry],
     new: Iterable[Entry],
     window: Window | None,
@@ -74,10 +74,10 @@ def merged(
     *,
     whole: bool,
     shrink: bool,
-    like: Likeness = lambda _line: None,
+    like: Traits = lambda _line: None,
     gone: Mapping[bytes, datetime] | None = None,
     at: datetime | None = None,
-) -> Merged:
+) -> MergeResult:
     """Return the records of a day after a reading, and what became of them.
 
     A record that a complete answer no longer has is kept, and marked as gone, unless `shrink` is given. One that came
@@ -104,7 +104,7 @@ def merged(
     ]
     fresh = [entry for key, entry in came.items() if key not in had]
     movable = absent if whole else [entry for entry in absent if entry.key.startswith(FROM_LINE)]
-    again = _again(movable, fresh, like)
+    again = _match_renamed(movable, fresh, like)
     missing = {entry.key for entry in absent if whole and entry.key not in again and edges[0] <= entry.start < edges[1]}
     leaving = missing if shrink else set()
     spans = [(milliseconds(one.since), milliseconds(one.until)) for one in read_before]
@@ -122,12 +122,12 @@ def merged(
     for key in leaving:
         marks.pop(key, None)
     kept = missing - leaving
-    return Merged(
+    return MergeResult(
         result, Counts(len(really_new) - late, late, changed, len(missing), len(kept)), marks, frozenset(kept)
     )
 
 
-def _again(absent: Sequence[Entry], fresh: Sequence[Entry], like: Likeness) -> dict[bytes, Entry]:
+def _match_renamed(absent: Sequence[Entry], fresh: Sequence[Entry], like: Traits) -> dict[bytes, Entry]:
     """Return which records came back under another key: from the old key to the record that came.
 
     Each record that came stands for one old one at most. Of several that are alike, the pair whose lines have the most

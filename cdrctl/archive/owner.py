@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdrctl.archive.store import Archive, make_folder, replace_file, told
+from cdrctl.archive.store import Archive, make_folder, replace_file, writing_archive
 from cdrctl.errors import ConfigurationError, OutputError
 
 NAME = "account.json"
@@ -92,43 +92,43 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
     return Owner(provider, host, named, key, records)
 
 
-def written_down(archive: Archive, profile: str, account: Account, records: str = "") -> None:
+def write_owner(archive: Archive, profile: str, account: Account, records: str = "") -> None:
     """Write down whose records a profile's folder holds, durably; the same is not written again."""
     path = archive.folder / profile / NAME
     before = None
     with suppress(ConfigurationError):
         before = owner_of(archive, profile)
-    key = before.key if before is not None and _fits(account.key, before.key) else _digested(account.key)
+    key = before.key if before is not None and _matches(account.key, before.key) else _key_digest(account.key)
     now = Owner(account.provider, account.host, dict(account.named), key, records)
     if now == before:
         return
     plain = {"provider": now.provider, "host": now.host, "account": now.named, "key": now.key, "records": now.records}
-    with told(path):
+    with writing_archive(path):
         make_folder(path.parent)
         replace_file(path, json.dumps(plain, indent=1).encode() + b"\n")
 
 
-def is_proven(owner: Owner, account: Account, profile: str) -> bool:
+def is_same_account(owner: Owner, account: Account, profile: str) -> bool:
     """Return whether a profile certainly points to the account whose records are there; False where that is not sure.
 
     Raises:
         ConfigurationError: It points to another account.
     """
     if owner.provider != account.provider:
-        raise another(profile, owner.provider, account.provider)
+        raise other_account_error(profile, owner.provider, account.provider)
     if owner.host != account.host and not account.same_host(owner.host):
-        raise another(profile, owner.host, account.host)
+        raise other_account_error(profile, owner.host, account.host)
     sure = True
     for name in sorted(owner.named.keys() | account.named.keys()):
         before, now = owner.named.get(name), account.named.get(name)
         if before is None or now is None:
             sure = False
         elif before.casefold() != now.casefold():
-            raise another(profile, f"{name} {before}", f"{name} {now}")
-    return sure and _fits(account.key, owner.key)
+            raise other_account_error(profile, f"{name} {before}", f"{name} {now}")
+    return sure and _matches(account.key, owner.key)
 
 
-def another(profile: str, before: str, now: str) -> ConfigurationError:
+def other_account_error(profile: str, before: str, now: str) -> ConfigurationError:
     """Return the error that a profile points to another account than the archive has records of."""
     return ConfigurationError(
         f"the archive's {profile} holds records of {before}, and the profile now points to {now}",
@@ -137,7 +137,7 @@ def another(profile: str, before: str, now: str) -> ConfigurationError:
     )
 
 
-def _digested(text: str, key: bytes | None = None) -> str:
+def _key_digest(text: str, key: bytes | None = None) -> str:
     if not text:
         return ""
     key = secrets.token_bytes(KEY_BYTES) if key is None else key
@@ -145,14 +145,14 @@ def _digested(text: str, key: bytes | None = None) -> str:
     return f"{key.hex()}:{found.hex()}"
 
 
-def _fits(text: str, written: str) -> bool:
+def _matches(text: str, written: str) -> bool:
     if not text or not written:
         return text == written
     try:
         key = bytes.fromhex(written.partition(":")[0])
     except ValueError:
         return False
-    return secrets.compare_digest(_digested(text, key).encode(), written.encode("utf-8", "replace"))
+    return secrets.compare_digest(_key_digest(text, key).encode(), written.encode("utf-8", "replace"))
 
 
 def path_of(archive: Archive, profile: str) -> Path:

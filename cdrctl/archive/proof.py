@@ -7,13 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from cdrctl.archive.day import account_in
-from cdrctl.archive.fetched import Fetched, Source, fetched
+from cdrctl.archive.fetched import Fetched, Source, fetch_entries
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.lines import columns_of
-from cdrctl.archive.merge import likeness, merged
-from cdrctl.archive.owner import another, is_proven, owner_of, written_down
-from cdrctl.archive.recover import recovered
+from cdrctl.archive.merge import call_traits, merge
+from cdrctl.archive.owner import is_same_account, other_account_error, owner_of, write_owner
+from cdrctl.archive.recover import recover
 from cdrctl.archive.store import Archive, load
 from cdrctl.errors import IncompleteError
 from cdrctl.windows import Window
@@ -43,11 +43,11 @@ def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datet
     if account is None:
         return
     owner = None if adopt else owner_of(archive, source.profile)
-    if owner is not None and is_proven(owner, account, source.profile):
+    if owner is not None and is_same_account(owner, account, source.profile):
         return
     if not adopt:
         _compare(archive, source, reach, read_at, written=owner is not None)
-    written_down(archive, source.profile, account, owner.records if owner is not None else "")
+    write_owner(archive, source.profile, account, owner.records if owner is not None else "")
 
 
 def check_records(archive: Archive, source: Source, came: Fetched, old: Sequence[Entry], header: bytes) -> None:
@@ -63,9 +63,9 @@ def check_records(archive: Archive, source: Source, came: Fetched, old: Sequence
     owner = owner_of(archive, source.profile)
     known = (owner.records if owner is not None else "") or (account_in(old[0].line, column, header) if old else "")
     if known and now and known != now:
-        raise another(source.profile, f"{column} {known}", f"{column} {now}")
+        raise other_account_error(source.profile, f"{column} {known}", f"{column} {now}")
     if now and (owner is None or owner.records != now):
-        written_down(archive, source.profile, source.account, now)
+        write_owner(archive, source.profile, source.account, now)
 
 
 def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime, *, written: bool) -> None:
@@ -81,9 +81,9 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
         some = some or bool(entries)
         if window is None or not within:
             continue
-        came = fetched(archive, source, window, read_at)
-        like = likeness(source.call.alike, columns_of(header))
-        result = merged(within, came.entries, window, [], whole=True, shrink=False, like=like)
+        came = fetch_entries(archive, source, window, read_at)
+        like = call_traits(source.call.alike, columns_of(header))
+        result = merge(within, came.entries, window, [], whole=True, shrink=False, like=like)
         if result.counts.gone < len(within):
             return
         if not came.whole:
@@ -96,11 +96,11 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
         if len(compared) == DAYS_COMPARED:
             break
     if compared:
-        raise another(
+        raise other_account_error(
             source.profile, f"an account that had calls on {', '.join(compared)}", "one that has none of them"
         )
     if some and written:
-        raise another(
+        raise other_account_error(
             source.profile, "an account", "another one, or its key was renewed, which cannot be told any more"
         )
 
@@ -122,7 +122,7 @@ def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
 
 def _entries(archive: Archive, source: Source, path: Path, day: Window) -> tuple[list[Entry], bytes]:
     try:
-        file = load(path) or recovered(archive, path, day, source.call.alike, b"").file
+        file = load(path) or recover(archive, path, day, source.call.alike, b"").file
     except (OSError, ValueError, EOFError):
         return [], b""
     return file.entries, file.header

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, index_lengths, milliseconds
-from cdrctl.archive.lines import Fields, Split, columns_of, fields_of, split
+from cdrctl.archive.lines import Fields, FileLines, columns_of, fields_of, split_lines
 from cdrctl.archive.store import Archive, DayFile
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.windows import Window
 
-PIECE = 4096
+CHUNK_BYTES = 4096
 """Bytes of a compressed file that are read at once: of a damaged file the pieces before the damage are kept."""
 
 
-class Recovered(NamedTuple):
+class RecoveredFile(NamedTuple):
     """What the lines of a file tell.
 
     Args:
@@ -34,7 +34,7 @@ class Recovered(NamedTuple):
     expected: int
 
 
-def recovered(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> Recovered:
+def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
     """Return the records read back from the lines of a day's file; nothing is changed.
 
     Args:
@@ -49,16 +49,16 @@ def recovered(archive: Archive, path: Path, day: Window | None, alike: Sequence[
     """
     text, damaged = _text(path)
     in_csv = archive.form.startswith("csv")
-    found = split(text, in_csv=in_csv, usual=header, key_column=alike[0] if alike else "")
+    found = split_lines(text, in_csv=in_csv, usual=header, key_column=alike[0] if alike else "")
     columns = columns_of(found.header)
     placed = {line: at for line in found.whole if (at := _start(line, columns, day, alike)) is not None}
     entries = sorted(Entry(at, _key_of(line), line) for line, at in placed.items())
-    unread = found.unread + _others(found, placed) + damaged
+    unread = found.unread + _count_strays(found, placed) + damaged
     expected = max([len(entries) + unread, *index_lengths(path)])
-    return Recovered(DayFile(entries, [], "", found.header), unread, expected)
+    return RecoveredFile(DayFile(entries, [], "", found.header), unread, expected)
 
 
-def _others(found: Split, placed: dict[bytes, int]) -> int:
+def _count_strays(found: FileLines, placed: dict[bytes, int]) -> int:
     """Return how many whole lines are not records of the day; a line that is there twice is one record."""
     return len(set(found.whole) - placed.keys())
 
@@ -73,8 +73,8 @@ def _text(path: Path) -> tuple[bytes, int]:
     rest = content
     try:
         while rest:
-            parts.append(decompressor.decompress(rest[:PIECE]))
-            rest = decompressor.unused_data + rest[PIECE:]
+            parts.append(decompressor.decompress(rest[:CHUNK_BYTES]))
+            rest = decompressor.unused_data + rest[CHUNK_BYTES:]
             if decompressor.eof and rest:  # files that were put together
                 decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     except zlib.error:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from cdrctl import windows
-from cdrctl.archive.index import ENTRY, Entry, index_path, plain_reading, read_index, readable
+from cdrctl.archive.index import ENTRY, Entry, index_path, plain_reading, read_index, reading_archive
 from cdrctl.archive.intervals import Reading
 from cdrctl.errors import OutputError, UsageError
 from cdrctl.writers.access import keep_access
@@ -111,14 +111,14 @@ def check_format(form: str | None) -> None:
         raise UsageError(f"an archive's format is not {form!r}", hint=f"it is one of: {', '.join(FORMATS)}")
 
 
-def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
+def open_or_create(folder: Path, zone: str | None, form: str | None) -> Archive:
     """Return the archive in a folder, made if there is none.
 
     Raises:
         UsageError: There is one with another zone or format, or the folder holds something else.
         OutputError: It cannot be made.
     """
-    with readable(folder):
+    with reading_archive(folder):
         there = is_there(folder / "archive.toml")
     if there:
         archive = open_archive(folder)
@@ -132,7 +132,7 @@ def begun(folder: Path, zone: str | None, form: str | None) -> Archive:
     check_format(form)
     archive = Archive(folder, zone or "UTC", form or "jsonl")
     _ = archive.zone
-    with told(folder):
+    with writing_archive(folder):
         make_folder(folder)
         check_folder(folder)
         text = f"# What the files of this archive are; chosen once.\nzone = {json.dumps(archive.zone_name)}\n"
@@ -201,7 +201,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def writing_archive(path: Path) -> Iterator[None]:
     """Turn what the system says about a file of the archive into an error of ours."""
     try:
         yield
@@ -311,7 +311,7 @@ def save(
         OSError: It cannot be written; then the file is as it was.
     """
     text = header + b"".join(entry.line for entry in entries)
-    content = _compressed(text) if path.name.endswith(".gz") else text
+    content = _compress(text) if path.name.endswith(".gz") else text
     sha256 = digest(content)
     described: dict[str, Any] = {"header": len(header), "readings": [plain_reading(one) for one in readings]}
     if old is not None and old.gone:
@@ -322,7 +322,7 @@ def save(
     if there == sha256 and _content_of(index_path(path, sha256)) == index:
         return sha256, len(content)
     make_folder(path.parent)
-    _sweep(path.parent)
+    _remove_temporary_files(path.parent)
     if there not in {None, sha256} and (old is None or old.sha256 != there):
         set_aside(path)
     replace_file(index_path(path, sha256), index)
@@ -376,12 +376,12 @@ def _digest_of(path: Path) -> str | None:
     return None if content is None else digest(content)
 
 
-def _compressed(text: bytes) -> bytes:
+def _compress(text: bytes) -> bytes:
     compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # no time, no name: equal records give equal bytes
     return compressor.compress(text) + compressor.flush()
 
 
-def _sweep(folder: Path) -> None:
+def _remove_temporary_files(folder: Path) -> None:
     """Remove what a run that was killed left half written; the archive's lock is ours."""
     for one in folder.glob(f"{_TEMPORARY}*.part"):
         one.unlink(missing_ok=True)

@@ -7,25 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from cdrctl.archive.day import Before, Day, before, stored
-from cdrctl.archive.fetched import Fetched, Source, fetched
+from cdrctl.archive.day import Day, Existing, read_existing, store_day
+from cdrctl.archive.fetched import Fetched, Source, fetch_entries
 from cdrctl.archive.intervals import (
     Reading,
-    added,
-    believed,
+    add_reading,
     day_start,
     days,
-    done,
+    done_windows,
     is_dated_after,
-    joined,
     overlap,
-    settled,
-    without,
+    replan_future,
+    settled_windows,
+    subtract,
+    union,
 )
-from cdrctl.archive.ledger import Kept, Ledger
+from cdrctl.archive.ledger import KeptCall, Ledger
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.proof import check_records, ensure_owner
-from cdrctl.archive.store import Archive, is_there, told
+from cdrctl.archive.store import Archive, is_there, writing_archive
 from cdrctl.errors import (
     CdrctlError,
     ConfigurationError,
@@ -43,7 +43,7 @@ EDGE = timedelta(minutes=5)
 
 BEYOND = "the provider does not keep it any more"
 
-GIVES_UP_AFTER = 3
+FAILURES_IN_A_ROW = 3
 """Days in a row that fail for a passing reason, after which the rest is left for the next run."""
 
 
@@ -73,19 +73,19 @@ class Outcome:
     error: BaseException | None = None
 
 
-def reachable_until(call: Call, now: datetime) -> datetime:
+def available_until(call: Call, now: datetime) -> datetime:
     """Return the instant up to which the provider can have the calls by now, in whole seconds."""
     return (now - call.lag).replace(microsecond=0)
 
 
-def kept_since(call: Call, now: datetime) -> datetime | None:
+def retained_since(call: Call, now: datetime) -> datetime | None:
     """Return the instant from which on the provider still has the calls, with a margin; None where it keeps all."""
     if call.retention is None:
         return None
     return (now - call.retention + EDGE).replace(microsecond=0) + timedelta(seconds=1)
 
 
-def wanted(
+def plan_days(
     begins: datetime,
     until: datetime,
     oldest: datetime | None,
@@ -113,29 +113,29 @@ def wanted(
     parts, lost = [], []
     for day, whole in days(Window(begins, until), archive.zone):
         readings = known.get(day.isoformat(), ())
-        missing = without([whole], done(readings))
-        open_parts = missing if only_holes else without([whole], settled(readings, lookback))
+        missing = subtract([whole], done_windows(readings))
+        open_parts = missing if only_holes else subtract([whole], settled_windows(readings, lookback))
         if with_gone:
             marked = [one.window for one in readings if one.state == "done" and one.error]
-            open_parts = joined([*open_parts, *marked])
+            open_parts = union([*open_parts, *marked])
         if oldest is not None:
             gone = Window(min(begins, oldest) - timedelta(days=1), oldest)
             lost += [past for part in missing if (past := overlap(part, gone)) is not None]
-            open_parts = without(open_parts, [gone])
+            open_parts = subtract(open_parts, [gone])
         if open_parts:
             parts.append(Day(day.isoformat(), Window(open_parts[0].since, open_parts[-1].until)))
-    return parts, joined(lost)
+    return parts, union(lost)
 
 
-def from_when(
+def first_instant(
     archive: Archive, call: Call, now: datetime, lookback: timedelta, since: datetime | None, before: datetime | None
 ) -> datetime:
     """Return from when on an archive keeps a call: as asked for or as it was, or else from what may still change on."""
-    oldest = kept_since(call, now)
+    oldest = retained_since(call, now)
     wanted_from = (None if before is not None else now - lookback) if since is None else since
     named = [] if before is None else [before]
     if wanted_from is not None:
-        first = kept_from(archive, wanted_from)
+        first = day_start_of(archive, wanted_from)
         at_edge = oldest is not None and first < oldest <= wanted_from + 2 * EDGE  # "30d" means what there is
         named.append(oldest if at_edge and oldest is not None else first)
     if since is None and before is None and oldest is not None:
@@ -143,7 +143,7 @@ def from_when(
     return min(named)
 
 
-def kept_from(archive: Archive, since: datetime) -> datetime:
+def day_start_of(archive: Archive, since: datetime) -> datetime:
     """Return the first instant of the archive's day that an instant lies in: an archive keeps whole days."""
     return day_start(since.astimezone(archive.zone).date(), archive.zone)
 
@@ -169,8 +169,8 @@ class _Job:
     def reach(self) -> Window:
         """Return from when and until when the provider can be asked."""
         at, call = self.present(), self.source.call
-        until = reachable_until(call, at)
-        oldest = kept_since(call, at) or datetime.min.replace(tzinfo=at.tzinfo)
+        until = available_until(call, at)
+        oldest = retained_since(call, at) or datetime.min.replace(tzinfo=at.tzinfo)
         return Window(min(oldest, until - timedelta(seconds=1)), until)
 
 
@@ -221,7 +221,7 @@ def sync(
     call = source.call
     lookback = call.lookback if lookback is None else lookback
     job = _Job(archive, ledger, source, now, since, lookback, shrink, only_holes, outcome)
-    kept = _kept(job)
+    kept = _kept_call(job)
     if kept is not None and kept.provider not in {source.provider, ""}:
         raise ConfigurationError(
             f"the archive's {source.profile} is of {kept.provider}, and the profile is now of {source.provider}",
@@ -243,7 +243,7 @@ def sync(
 def _run(job: _Job, stop: Callable[[], bool]) -> None:
     """Read what is to be read, day by day."""
     source, outcome = job.source, job.outcome
-    plan = _planned(job)
+    plan = _make_plan(job)
     begun = by_theirs = False
     total, number, in_a_row = len(plan.days), 0, 0
     left, last = deque(plan.days), None
@@ -253,21 +253,21 @@ def _run(job: _Job, stop: Callable[[], bool]) -> None:
         came: Fetched | None = None
         error: CdrctlError | None = None
         try:
-            there = before(job.archive, job.ledger, source, day, job.reach())
-            came = fetched(job.archive, source, there.window, job.present().replace(microsecond=0))
+            there = read_existing(job.archive, job.ledger, source, day, job.reach())
+            came = fetch_entries(job.archive, source, there.window, job.present().replace(microsecond=0))
         except (OutputError, LockedError):
             raise
         except CdrctlError as failure:
             error = failure
         if source.difference and not by_theirs:
-            by_theirs, by_ours, plan = True, plan, _planned(job)
+            by_theirs, by_ours, plan = True, plan, _make_plan(job)
             left, total = deque(plan.days), len(plan.days)
             _say_to_come(job, by_ours, plan)
-            _begin(job, plan)
+            _record_plan(job, plan)
             begun = True
             continue
         if not begun:
-            _begin(job, plan)
+            _record_plan(job, plan)
             begun = True
         left.popleft()
         number += 1
@@ -284,49 +284,49 @@ def _run(job: _Job, stop: Callable[[], bool]) -> None:
             last = error
             _write_failure(job, day, plan, error)
             in_a_row = in_a_row + 1 if isinstance(error, TemporaryError) else 0
-            if isinstance(error, SignInError | ConfigurationError) or in_a_row >= GIVES_UP_AFTER:
+            if isinstance(error, SignInError | ConfigurationError) or in_a_row >= FAILURES_IN_A_ROW:
                 outcome.error = error
                 return
     if not begun:
-        _begin(job, plan)
+        _record_plan(job, plan)
     if last is not None and not outcome.days:
         outcome.error = last
 
 
-def _kept(job: _Job) -> Kept | None:
+def _kept_call(job: _Job) -> KeptCall | None:
     source = job.source
     return next(
         (one for one in job.ledger.kept() if (one.profile, one.call) == (source.profile, source.call.name)), None
     )
 
 
-def _begun(job: _Job, at: datetime, readings: Mapping[str, Sequence[Reading]]) -> datetime | None:
+def _known_beginning(job: _Job, at: datetime, readings: Mapping[str, Sequence[Reading]]) -> datetime | None:
     """Return from when on the archive keeps the call, or None where it does not yet.
 
     A beginning that a wrong clock chose is moved to where a first run would begin now: one that lies after now, or
     whose day was read by a clock that was ahead.
     """
-    kept = _kept(job)
+    kept = _kept_call(job)
     if kept is None or kept.begins >= at:
         return None
     first = readings.get(kept.begins.astimezone(job.archive.zone).date().isoformat(), ())
     if not any(is_dated_after(one, at) for one in first):
         return kept.begins
-    usual = kept_since(job.source.call, at)
-    begins = kept_from(job.archive, at - job.lookback)
+    usual = retained_since(job.source.call, at)
+    begins = day_start_of(job.archive, at - job.lookback)
     return min(kept.begins, begins if usual is None else max(begins, usual))
 
 
-def _planned(job: _Job) -> _Plan:
+def _make_plan(job: _Job) -> _Plan:
     """Return the windows to be read, as of now; nothing is written."""
     call, at = job.source.call, job.present()
     readings = job.ledger.readings(job.source.profile, call.name)
-    known = {day: believed(one, at) for day, one in readings.items()}
-    begins = from_when(job.archive, call, at, job.lookback, job.since, _begun(job, at, readings))
-    parts, lost = wanted(
+    known = {day: replan_future(one, at) for day, one in readings.items()}
+    begins = first_instant(job.archive, call, at, job.lookback, job.since, _known_beginning(job, at, readings))
+    parts, lost = plan_days(
         begins,
-        reachable_until(call, at),
-        kept_since(call, at),
+        available_until(call, at),
+        retained_since(call, at),
         known,
         job.archive,
         job.lookback,
@@ -336,10 +336,10 @@ def _planned(job: _Job) -> _Plan:
     return _Plan(at, begins, known, parts, lost)
 
 
-def _begin(job: _Job, plan: _Plan) -> None:
+def _record_plan(job: _Job, plan: _Plan) -> None:
     """Write down what the run is about to do, so that what is never reached shows as missing, not as unknown."""
     source, name = job.source, job.source.call.name
-    job.ledger.keep(Kept(source.profile, name, source.provider, plan.begins))
+    job.ledger.keep(KeptCall(source.profile, name, source.provider, plan.begins))
     job.outcome.lost = _newly_lost(job.archive, job.ledger, source, plan.lost, plan.known, plan.at)
     if source.ahead() is not None:  # by two clocks: what was read after now was not
         before_now = job.ledger.readings(source.profile, name)
@@ -348,7 +348,7 @@ def _begin(job: _Job, plan: _Plan) -> None:
                 job.ledger.write(source.profile, name, day_name, readings, None, plan.at)
     for day in plan.days:
         old = plan.known.get(day.name, [])
-        new = added(old, Reading(day.window, "planned"))
+        new = add_reading(old, Reading(day.window, "planned"))
         if new != old:
             job.ledger.write(source.profile, name, day.name, new, None, plan.at)
             plan.known[day.name] = new
@@ -356,7 +356,7 @@ def _begin(job: _Job, plan: _Plan) -> None:
 
 def _say_to_come(job: _Job, ours: _Plan, theirs: _Plan) -> None:
     """Count as failed the days that are over by this machine's clock, and not by the provider's."""
-    until, over = reachable_until(job.source.call, theirs.at), reachable_until(job.source.call, ours.at)
+    until, over = available_until(job.source.call, theirs.at), available_until(job.source.call, ours.at)
     for day in ours.days:
         if until < day.window.until < over:
             job.outcome.failed[day.name] = (
@@ -365,7 +365,7 @@ def _say_to_come(job: _Job, ours: _Plan, theirs: _Plan) -> None:
             )
 
 
-def _store(job: _Job, day: Day, came: Fetched, there: Before, plan: _Plan) -> None:
+def _store(job: _Job, day: Day, came: Fetched, there: Existing, plan: _Plan) -> None:
     """Write what came of a day, and count it."""
     source, outcome = job.source, job.outcome
     reach = job.reach()
@@ -376,7 +376,7 @@ def _store(job: _Job, day: Day, came: Fetched, there: Before, plan: _Plan) -> No
     old = there.old
     check_records(job.archive, source, came, old.entries if old else [], old.header if old else b"")
     readings = plan.known.get(day.name, [])
-    done_with = stored(job.archive, job.ledger, source, day.name, came, there, readings, shrink=job.shrink)
+    done_with = store_day(job.archive, job.ledger, source, day.name, came, there, readings, shrink=job.shrink)
     counts, tally = done_with.counts, came.tally
     outcome.days += 1
     outcome.fetched += tally.records
@@ -401,7 +401,7 @@ def _write_failure(job: _Job, day: Day, plan: _Plan, error: CdrctlError) -> None
     words = source.clean(said)
     job.outcome.failed[day.name] = words
     failed = Reading(day.window, "failed", job.present(), 0, words)
-    readings = added(plan.known.get(day.name, []), failed)
+    readings = add_reading(plan.known.get(day.name, []), failed)
     job.ledger.write(source.profile, source.call.name, day.name, readings, None, job.present())
     source.log("warning", f"{day.name} failed: {words}")
 
@@ -416,10 +416,10 @@ def _newly_lost(
 ) -> list[Window]:
     """Write down what the provider no longer keeps, and return what of it was not written down before."""
     told_before = [one.window for readings in known.values() for one in readings if one.error == BEYOND]
-    new = without(lost, told_before)
+    new = subtract(lost, told_before)
     for window in new:
         for day, part in days(window, archive.zone):
-            readings = added(known.get(day.isoformat(), []), Reading(part, "failed", None, 0, BEYOND))
+            readings = add_reading(known.get(day.isoformat(), []), Reading(part, "failed", None, 0, BEYOND))
             known[day.isoformat()] = readings
             ledger.write(source.profile, source.call.name, day.isoformat(), readings, None, now)
         source.log(
@@ -437,7 +437,7 @@ def _forget_missing_files(job: _Job) -> None:
         if (filed.profile, filed.call) != (source.profile, source.call.name):
             continue
         path = job.archive.folder / filed.path
-        with told(path):
+        with writing_archive(path):
             if is_there(path):
                 continue
         readings = ledger.readings(filed.profile, filed.call).get(filed.day, [])

@@ -22,7 +22,7 @@ def numbered_key(key: bytes, number: int) -> bytes:
     return hashlib.blake2b(key + b"#%d" % number, digest_size=len(key)).digest()
 
 
-def told_apart(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
+def assign_keys(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
     """Return the entries of a reading, each under a key of its own.
 
     Args:
@@ -38,11 +38,11 @@ def told_apart(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
         if len(members) == 1 and numbered_key(key, 2) not in had:
             found += members
         else:
-            found += _keyed(key, members, had)
+            found += _assign_family_keys(key, members, had)
     return found
 
 
-def _keyed(key: bytes, members: Sequence[Entry], had: Mapping[bytes, Entry]) -> list[Entry]:
+def _assign_family_keys(key: bytes, members: Sequence[Entry], had: Mapping[bytes, Entry]) -> list[Entry]:
     """Return the entries of one identity under the keys that the archive has for them, and new ones."""
     family = 1
     while numbered_key(key, family + 1) in had:

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from cdrctl.archive.intervals import Reading, added
-from cdrctl.archive.ledger import NAME, Filed, Kept, Ledger
+from cdrctl.archive.intervals import Reading, add_reading
+from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
 from cdrctl.archive.owner import owner_of
 from cdrctl.archive.store import Archive, day_files, digest, readings_of, sync_folder
 from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
@@ -24,7 +24,7 @@ class Difference:
     what: str
 
 
-def differences(archive: Archive, files: Sequence[Filed]) -> Iterator[Difference]:
+def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Difference]:
     """Yield the differences between the files and the ledger: missing, changed, unknown or unreadable files."""
     for filed in files:
         path = archive.folder / filed.path
@@ -69,8 +69,8 @@ def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime
         IncompleteError: A folder or a file cannot be read; then nothing is changed.
     """
     odd: list[Difference] = []
-    days: dict[tuple[str, str, str], tuple[list[Reading], Filed | None]] = {}
-    before = _old(archive)
+    days: dict[tuple[str, str, str], tuple[list[Reading], FileEntry | None]] = {}
+    before = _read_old_ledger(archive)
     try:
         for path in day_files(archive):
             profile, call, day = path.parts[-4], path.parts[-3], path.parent.name.removeprefix("date=")
@@ -82,21 +82,21 @@ def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime
             if found is not None:
                 readings = found[2]
                 for one in old_readings:
-                    readings = added(readings, one) if one.state != "done" else readings
-                days[profile, call, day] = readings, Filed(profile, call, day, relative, sha256, found[1], size)
+                    readings = add_reading(readings, one) if one.state != "done" else readings
+                days[profile, call, day] = readings, FileEntry(profile, call, day, relative, sha256, found[1], size)
             elif old_file is not None and old_file.sha256 == sha256:
                 odd.append(Difference(relative, "has lost the hidden index beside it"))
                 days[profile, call, day] = old_readings, old_file
             else:
                 odd.append(Difference(relative, "has no index that fits: its day is read again"))
-                days[profile, call, day] = _undone(old_readings), None
+                days[profile, call, day] = _replan(old_readings), None
     except OSError as error:
         raise IncompleteError(
             f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger stays as it is",
             hint="mend the permissions, and run it again",
         ) from error
     for key, readings in before.readings.items():
-        days.setdefault(key, (_undone(readings), None))
+        days.setdefault(key, (_replan(readings), None))
     calls = _calls(archive, providers, before, days)
     _replace(archive, calls, days, now)
     return odd
@@ -105,12 +105,12 @@ def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime
 class _Old(NamedTuple):
     """What the old ledger has; nothing where it cannot be read."""
 
-    kept: dict[tuple[str, str], Kept]
+    kept: dict[tuple[str, str], KeptCall]
     readings: dict[tuple[str, str, str], list[Reading]]
-    files: dict[tuple[str, str, str], Filed]
+    files: dict[tuple[str, str, str], FileEntry]
 
 
-def _old(archive: Archive) -> _Old:
+def _read_old_ledger(archive: Archive) -> _Old:
     try:
         ledger = Ledger(archive.folder, read_only=True)
     except OutputError:
@@ -126,7 +126,7 @@ def _old(archive: Archive) -> _Old:
     return _Old(kept, readings, files)
 
 
-def _undone(readings: Sequence[Reading]) -> list[Reading]:
+def _replan(readings: Sequence[Reading]) -> list[Reading]:
     """Return readings without success: what was read of a day is read again when its file is not there."""
     return [
         replace(one, state="planned", read_at=None, records=0, error="") if one.state == "done" else one
@@ -138,8 +138,8 @@ def _calls(
     archive: Archive,
     providers: Mapping[str, str],
     before: _Old,
-    days: Mapping[tuple[str, str, str], tuple[list[Reading], Filed | None]],
-) -> list[Kept]:
+    days: Mapping[tuple[str, str, str], tuple[list[Reading], FileEntry | None]],
+) -> list[KeptCall]:
     """Return the calls that are kept, from when on, and of which provider."""
     begins = {key: one.begins for key, one in before.kept.items()}
     for (profile, call, _), (readings, _) in days.items():
@@ -154,19 +154,19 @@ def _calls(
         known = before.kept.get((profile, call))
         names = (owner.provider if owner is not None else "", known.provider if known is not None else "")
         name = next(filter(None, names), providers.get(profile, ""))
-        result.append(Kept(profile, call, name, first))
+        result.append(KeptCall(profile, call, name, first))
     return result
 
 
 def _replace(
     archive: Archive,
-    calls: Sequence[Kept],
-    days: Mapping[tuple[str, str, str], tuple[list[Reading], Filed | None]],
+    calls: Sequence[KeptCall],
+    days: Mapping[tuple[str, str, str], tuple[list[Reading], FileEntry | None]],
     now: datetime,
 ) -> None:
     """Put a new ledger in the place of the old one."""
     fresh = f"{NAME}.new"
-    for name in _files_of(fresh):
+    for name in _database_files(fresh):
         (archive.folder / name).unlink(missing_ok=True)
     ledger = Ledger(archive.folder, new=True, name=fresh)
     try:
@@ -176,12 +176,12 @@ def _replace(
             ledger.keep(kept)
     finally:
         ledger.close()
-    for name in _files_of(NAME)[1:]:  # of the old one, which they do not fit any more
+    for name in _database_files(NAME)[1:]:  # of the old one, which they do not fit any more
         (archive.folder / name).unlink(missing_ok=True)
     (archive.folder / fresh).replace(archive.folder / NAME)
     sync_folder(archive.folder)
 
 
-def _files_of(name: str) -> tuple[str, str, str]:
+def _database_files(name: str) -> tuple[str, str, str]:
     """Return the names of a database's files: itself, its log, the log's index (sqlite.org, "WAL-mode File Format")."""
     return name, f"{name}-wal", f"{name}-shm"

@@ -226,19 +226,19 @@ def verify(
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
-    from cdrctl.archive.ledger import Ledger, locked
-    from cdrctl.archive.store import open_archive, told
+    from cdrctl.archive.ledger import Ledger, lock
+    from cdrctl.archive.store import open_archive, writing_archive
     from cdrctl.archive.verify import differences, rebuild_ledger
 
     started = time.monotonic()
     archive = open_archive(Path(into))
-    with locked(archive.folder, to_write=rebuild):
+    with lock(archive.folder, to_write=rebuild):
         odd = []
         if rebuild:
             found, _ = read_profiles(opened)
             providers = {name: one.provider for name, one in found.items()}
             providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
-            with told(archive.folder):
+            with writing_archive(archive.folder):
                 odd = rebuild_ledger(archive, providers, the_clock(opened).now())
         book = Ledger(archive.folder, read_only=True)
         try:
@@ -295,16 +295,16 @@ def plan(
     Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
     """
     from cdrctl.archive import calendar
-    from cdrctl.archive.index import readable
+    from cdrctl.archive.index import reading_archive
     from cdrctl.archive.ledger import Ledger
     from cdrctl.archive.store import Archive, is_there, open_archive
-    from cdrctl.archive.sync import from_when, kept_since, reachable_until, wanted
+    from cdrctl.archive.sync import available_until, first_instant, plan_days, retained_since
 
     back = windows.duration(lookback) if lookback is not None else None
     folder = Path(into) if into else None
     there = False
     if folder is not None:
-        with readable(folder):
+        with reading_archive(folder):
             there = is_there(folder / "archive.toml")
     archive = open_archive(folder) if folder and there else Archive(folder or Path(), tz or "UTC", "jsonl")
     now = the_clock(opened).now()
@@ -320,11 +320,11 @@ def plan(
         assert job.part.provider is not None  # noqa: S101 - a job has one
         known = book.readings(job.name, job.call.name) if book else {}
         ago = job.call.lookback if back is None else back
-        start = from_when(archive, job.call, now, ago, begins, kept.get((job.name, job.call.name)))
-        until, oldest = reachable_until(job.call, now), kept_since(job.call, now)
-        days, lost = wanted(start, until, oldest, known, archive, ago)
+        start = first_instant(archive, job.call, now, ago, begins, kept.get((job.name, job.call.name)))
+        until, oldest = available_until(job.call, now), retained_since(job.call, now)
+        days, lost = plan_days(start, until, oldest, known, archive, ago)
         pace = 0 if job.part.name == SANDBOX else None
-        asked = calendar.plan(job.part.provider, job.call, days, pace)
+        asked = calendar.estimate(job.part.provider, job.call, days, pace)
         found.append(
             {
                 **job.about,

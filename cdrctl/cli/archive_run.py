@@ -64,9 +64,17 @@ def run_sync(
     only_holes: bool,
 ) -> None:
     """Bring an archive up to date, and say at the end what was done."""
-    from cdrctl.archive.index import readable
-    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, locked
-    from cdrctl.archive.store import begun, check_folder, check_format, day_files, is_there, make_folder, told
+    from cdrctl.archive.index import reading_archive
+    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, lock
+    from cdrctl.archive.store import (
+        check_folder,
+        check_format,
+        day_files,
+        is_there,
+        make_folder,
+        open_or_create,
+        writing_archive,
+    )
 
     started = time.monotonic()
     folder = Path(into)
@@ -82,15 +90,15 @@ def run_sync(
     session.reporter.data_elsewhere = True
     session.reporter.left_behind = "what was finished stays; run it again to go on"
     with ExitStack() as stack:
-        with told(folder):
+        with writing_archive(folder):
             check_folder(folder)  # what is refused stays as it was, without a lock in it
             make_folder(folder)
-        stack.enter_context(locked(folder))
-        archive = begun(folder, tz, form)
+        stack.enter_context(lock(folder))
+        archive = open_or_create(folder, tz, form)
         begins = None
         if since is not None:
             begins = windows.instant(since, zone=archive.zone, now=clock.now())
-        with readable(folder):
+        with reading_archive(folder):
             begins_anew = not is_there(folder / LEDGER) and not day_files(archive)
         book = Ledger(folder, new=begins_anew)
         stack.callback(book.close)

@@ -14,8 +14,8 @@ from cdrctl.errors import OutputError
 from cdrctl.fetchers import PROVIDERS, Call, load
 
 if TYPE_CHECKING:
-    from cdrctl.archive.calendar import Covered
-    from cdrctl.archive.ledger import Kept
+    from cdrctl.archive.calendar import DayCoverage
+    from cdrctl.archive.ledger import KeptCall
 
 
 SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
@@ -37,19 +37,19 @@ def write_text(out: Any, text: str) -> None:
         raise OutputError(f"cannot write standard output: {error.strerror}") from None
 
 
-def about_coverage(kept: Kept) -> dict[str, str]:
+def about_coverage(kept: KeptCall) -> dict[str, str]:
     """Return the profile, provider and call of some days, as plain values."""
     return {"profile": kept.profile, "provider": kept.provider, "call": kept.call}
 
 
-def plain_coverage(day: Covered) -> dict[str, Any]:
+def plain_coverage(day: DayCoverage) -> dict[str, Any]:
     """Return a day as plain values."""
     missing = [{"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in day.missing]
     plain = {"day": day.day, "state": day.state, "records": day.records, "missing": missing}
     return {**plain, "error": day.error} if day.error else plain
 
 
-def covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Covered]]]:
+def covered(session: Session, folder: Path) -> Iterator[tuple[KeptCall, Iterator[DayCoverage]]]:
     """Yield each call of each profile in an archive, with its days."""
     from cdrctl.archive import calendar
     from cdrctl.archive.ledger import Ledger
@@ -69,7 +69,7 @@ def covered(session: Session, folder: Path) -> Iterator[tuple[Kept, Iterator[Cov
         book.close()
 
 
-def _call_of(session: Session, kept: Kept) -> Call | None:
+def _call_of(session: Session, kept: KeptCall) -> Call | None:
     if kept.provider in PROVIDERS:
         with suppress(StopIteration):
             return load(kept.provider).call(kept.call)
@@ -79,7 +79,7 @@ def _call_of(session: Session, kept: Kept) -> Call | None:
     return None
 
 
-def calendar_text(found: Sequence[tuple[Kept, Sequence[Covered]]], *, color: bool) -> str:
+def calendar_text(found: Sequence[tuple[KeptCall, Sequence[DayCoverage]]], *, color: bool) -> str:
     """Return a line for each month, a sign for each day."""
     lines: list[str] = []
     for kept, covered in found:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.intervals import Reading, believed
+from cdrctl.archive.intervals import Reading, replan_future
 from cdrctl.errors import ProviderError
 from cdrctl.sandbox import Exchange, Sandbox
 from cdrctl.windows import Window
@@ -93,9 +93,9 @@ def reading(state: str, read_at: datetime | None) -> Reading:
 
 def test_a_reading_dated_after_now_is_neither_done_nor_settled() -> None:
     good = [reading("done", NOW), reading("done", NOW + timedelta(seconds=60)), reading("failed", NOW + SHIFTS[1])]
-    assert believed(good, NOW) == good
+    assert replan_future(good, NOW) == good
     for read_at in (None, NOW + timedelta(seconds=61), NOW + SHIFTS[2]):
-        (one,) = believed([reading("done", read_at)], NOW)
+        (one,) = replan_future([reading("done", read_at)], NOW)
         assert (one.state, one.read_at, one.records) == ("planned", None, 0)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.ledger import Ledger, locked
+from cdrctl.archive.ledger import Ledger, lock
 from cdrctl.sandbox import Sandbox
 from cdrctl.sandbox.exchange import Exchange
 from tests.support.clock import HandClock
@@ -193,7 +193,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_half_file(shell: Shell, large
 
 def test_the_second_of_two_runs_says_so(shell: Shell, truth: Days) -> None:
     shell.run(*SYNC).ok()
-    with locked(shell.folder / "archive"):
+    with lock(shell.folder / "archive"):
         ran = shell.run(*SYNC)
     assert ran.code == 11
     assert "another run" in ran.err

@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl.archive.intervals import Reading, added, days, done, joined, overlap, settled, whole_day, without
+from cdrctl.archive.intervals import (
+    Reading,
+    add_reading,
+    days,
+    done_windows,
+    overlap,
+    settled_windows,
+    subtract,
+    union,
+    whole_day,
+)
 from cdrctl.windows import Window
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -38,12 +48,12 @@ def hours(windows: list[Window]) -> set[int]:
 
 @given(st.lists(a_window()), st.lists(a_window()))
 def test_what_is_left_is_what_was_not_taken(windows: list[Window], taken: list[Window]) -> None:
-    assert hours(without(windows, taken)) == hours(windows) - hours(taken)
+    assert hours(subtract(windows, taken)) == hours(windows) - hours(taken)
 
 
 @given(st.lists(a_window()))
 def test_joined_windows_cover_the_same_and_do_not_touch(windows: list[Window]) -> None:
-    result = joined(windows)
+    result = union(windows)
     assert hours(result) == hours(windows)
     assert all(one.until < other.since for one, other in pairwise(result))
 
@@ -61,14 +71,14 @@ def test_the_newest_success_counts_and_nothing_undoes_it(readings: list[Reading]
     read_at: dict[int, datetime | None] = {}
     rank = {"planned": 0, "failed": 1, "done": 2}
     for new in readings:
-        known = added(known, new)
+        known = add_reading(known, new)
         for hour in hours([new.window]):
             if new.state == "done" or rank[new.state] >= rank[state.get(hour, "planned")]:
                 state[hour], read_at[hour] = new.state, new.read_at
     assert {hour: one.state for one in known for hour in hours([one.window])} == state
     assert {hour: one.read_at for one in known for hour in hours([one.window])} == read_at
     assert sum(len(hours([one.window])) for one in known) == len(state), "no instant has two readings"
-    assert hours(done(known)) == {hour for hour, one in state.items() if one == "done"}
+    assert hours(done_windows(known)) == {hour for hour, one in state.items() if one == "done"}
 
 
 @given(st.lists(a_reading, max_size=6), st.integers(0, 30))
@@ -80,7 +90,7 @@ def test_an_instant_is_settled_when_it_was_read_long_enough_after_it(readings: l
         for hour in hours([one.window])
         if at(hour + 1) <= one.read_at - timedelta(hours=back)
     }
-    assert hours(settled(readings, timedelta(hours=back))) == expected
+    assert hours(settled_windows(readings, timedelta(hours=back))) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,7 @@ def test_a_day_is_as_long_as_the_clocks_make_it(zone: str, day: date, length: in
 def test_days_tile_a_window(zone: str, since: datetime, minutes: int) -> None:
     window = Window(since, since + timedelta(minutes=minutes))
     parts = list(days(window, ZoneInfo(zone)))
-    assert joined(part for _, part in parts) == [window]
+    assert union(part for _, part in parts) == [window]
     assert sum((part.duration for _, part in parts), timedelta()) == window.duration
     for day, part in parts:
         assert overlap(whole_day(day, ZoneInfo(zone)), part) == part

@@ -16,7 +16,7 @@ import pytest
 
 from cdrctl.archive.day import GONE_ALARM
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import FORMATS, begun, set_aside
+from cdrctl.archive.store import FORMATS, open_or_create, set_aside
 from cdrctl.archive.verify import rebuild_ledger
 from cdrctl.fetchers import PROVIDERS, Call, load
 from cdrctl.records.columns import Column
@@ -150,7 +150,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def any_form(tmp_path: Path, form: str) -> Iterator[Bench]:
-    made = Bench(begun(tmp_path / "any", None, form), Ledger(tmp_path / "any", new=True))
+    made = Bench(open_or_create(tmp_path / "any", None, form), Ledger(tmp_path / "any", new=True))
     made.call, made.records = PARTIES, calls(50)
     made.sync()
     yield made
@@ -355,7 +355,7 @@ def test_a_lost_index_and_one_partial_answer_after_another_double_nothing(any_fo
 
 
 def test_new_columns_do_not_shift_the_old_lines_of_csv(tmp_path: Path) -> None:
-    bench = Bench(begun(tmp_path / "csv", None, "csv"), Ledger(tmp_path / "csv", new=True))
+    bench = Bench(open_or_create(tmp_path / "csv", None, "csv"), Ledger(tmp_path / "csv", new=True))
     bench.call, bench.records = PARTIES, calls(2)
     bench.sync()
     bench.call = replace(PARTIES, columns=(Column("site", "site"), *COLUMNS[:-1]))

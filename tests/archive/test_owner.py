@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.owner import Account, is_proven, owner_of, written_down
+from cdrctl.archive.owner import Account, is_same_account, owner_of, write_owner
 from cdrctl.archive.store import Archive
 from cdrctl.cli.account import account_of
 from cdrctl.errors import ConfigurationError, IncompleteError
@@ -220,11 +220,11 @@ def test_what_the_settings_tell(
 def is_same(folder: Path, first: Account, now: Account) -> bool | None:
     """Return whether two accounts are certainly the same, certainly not, or None where the settings do not tell."""
     archive = Archive(folder, "UTC", "jsonl")
-    written_down(archive, "acme", first)
+    write_owner(archive, "acme", first)
     owner = owner_of(archive, "acme")
     assert owner is not None
     try:
-        return True if is_proven(owner, now, "acme") else None
+        return True if is_same_account(owner, now, "acme") else None
     except ConfigurationError:
         return False
 

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from cdrctl.archive.calendar import coverage, plan
+from cdrctl.archive.calendar import coverage, estimate
 from cdrctl.archive.day import Day
 from cdrctl.archive.fetched import Source
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.ledger import Kept, Ledger, locked
-from cdrctl.archive.merge import merged
+from cdrctl.archive.ledger import KeptCall, Ledger, lock
+from cdrctl.archive.merge import merge
 from cdrctl.archive.owner import Account
-from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, begun, digest, open_archive, readings_of
-from cdrctl.archive.sync import GIVES_UP_AFTER, Outcome, kept_since, sync, wanted
+from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, digest, open_archive, open_or_create, readings_of
+from cdrctl.archive.sync import FAILURES_IN_A_ROW, Outcome, plan_days, retained_since, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import (
     CdrctlError,
@@ -112,7 +112,7 @@ def call(name: str, at: str, word: str = "") -> Record:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(begun(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
+    made = Bench(open_or_create(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
     made.records = [
         call("a", "2026-11-11T08:00:00Z"),
         call("b", "2026-11-11T09:00:00Z"),
@@ -230,7 +230,7 @@ def test_a_day_that_fails_does_not_stop_the_others(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("error", "tries"),
-    [(SignInError("no"), 1), (ConfigurationError("no"), 1), (TemporaryError("no"), GIVES_UP_AFTER)],
+    [(SignInError("no"), 1), (ConfigurationError("no"), 1), (TemporaryError("no"), FAILURES_IN_A_ROW)],
 )
 def test_what_fails_for_every_day_is_not_tried_for_every_day(bench: Bench, error: CdrctlError, tries: int) -> None:
     bench.fault = lambda _window: error
@@ -311,7 +311,7 @@ def test_a_record_without_a_start_takes_no_changed_files_place(bench: Bench) -> 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole: bool) -> None:
-    bench = Bench(begun(tmp_path / "archive", None, "jsonl.gz"), Ledger(tmp_path / "archive", new=True))
+    bench = Bench(open_or_create(tmp_path / "archive", None, "jsonl.gz"), Ledger(tmp_path / "archive", new=True))
     bench.records = [call("a", "2026-11-11T08:00:00Z"), call("c", "2026-11-12T01:00Z")]
     bench.sync()
     path = bench.path("2026-11-11")
@@ -330,17 +330,17 @@ def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole
 def test_a_record_at_the_end_of_a_window_is_none_of_it() -> None:
     day = Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
     old = [Entry(milliseconds(at), name, b"x\n") for at, name in ((day.since, b"first"), (day.until, b"next"))]
-    result, counts, *_ = merged(old, [], day, [], whole=True, shrink=True)
+    result, counts, *_ = merge(old, [], day, [], whole=True, shrink=True)
     assert ([entry.key for entry in result], counts.gone) == ([b"next"], 1)
 
 
 def test_what_is_kept_and_wanted_at_the_edges(bench: Bench) -> None:
     """A provider's edge moves on while a day is read: it is stayed away from."""
-    assert kept_since(replace(CALL, retention=timedelta(days=3)), NOW) == (
+    assert retained_since(replace(CALL, retention=timedelta(days=3)), NOW) == (
         NOW - timedelta(days=3) + timedelta(minutes=5, seconds=1)
     )
-    assert wanted(NOW, NOW, None, {}, bench.archive, CALL.lookback) == ([], [])
-    assert list(coverage(bench.archive, CALL, Kept("acme", "cdrs", "test", NOW), {}, [], NOW)) == []
+    assert plan_days(NOW, NOW, None, {}, bench.archive, CALL.lookback) == ([], [])
+    assert list(coverage(bench.archive, CALL, KeptCall("acme", "cdrs", "test", NOW), {}, [], NOW)) == []
 
 
 def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) -> None:
@@ -367,7 +367,7 @@ def test_records_without_a_start_are_kept_once_in_a_file_of_their_own(bench: Ben
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_can_be_added_to(tmp_path: Path, form: str) -> None:
-    archive = begun(tmp_path / "archive", "Europe/Paris", form)
+    archive = open_or_create(tmp_path / "archive", "Europe/Paris", form)
     assert open_archive(tmp_path / "archive") == archive
     bench = Bench(archive, Ledger(archive.folder, new=True))
     nasty = 'a "quoted", name\nof \u202etwo lines\r\n'
@@ -408,7 +408,7 @@ def test_what_a_killed_run_left_of_a_ledger_gets_into_none(bench: Bench) -> None
     kept = bench.ledger.kept()
     bench.ledger.close()
     half = Ledger(bench.archive.folder, new=True, name="ledger.sqlite3.new")
-    half.keep(Kept("ghost", "cdrs", "test", NOW))
+    half.keep(KeptCall("ghost", "cdrs", "test", NOW))
     half.close()
     (bench.archive.folder / "ledger.sqlite3-wal").write_bytes(b"of the old one")
     assert rebuild_ledger(bench.archive, {"acme": "test"}, NOW) == []
@@ -456,7 +456,7 @@ def test_a_ledger_that_was_made_again_without_the_profile_goes_on(bench: Bench) 
 
 def test_a_call_that_is_kept_already_begins_no_later(bench: Bench) -> None:
     for days_ago, begins in ((3, 3), (1, 3), (5, 5)):
-        bench.ledger.keep(Kept("acme", "cdrs", "test", NOW - timedelta(days=days_ago)))
+        bench.ledger.keep(KeptCall("acme", "cdrs", "test", NOW - timedelta(days=days_ago)))
         assert bench.ledger.kept()[0].begins == NOW - timedelta(days=begins)
 
 
@@ -473,7 +473,7 @@ def test_a_line_that_the_ledger_cannot_take_leaves_it_as_it_was(bench: Bench) ->
 def test_the_lock_is_its_owners_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        with locked(tmp_path), pytest.raises(LockedError), locked(tmp_path):
+        with lock(tmp_path), pytest.raises(LockedError), lock(tmp_path):
             pass
         assert (tmp_path / "ledger.lock").stat().st_mode & 0o777 == 0o600
     finally:
@@ -519,15 +519,15 @@ def test_verify_names_what_differs(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("zone", "form"), [("Europe/Paris", None), (None, "csv")])
 def test_zone_and_format_are_chosen_once(tmp_path: Path, zone: str | None, form: str | None) -> None:
-    begun(tmp_path / "archive", None, None)
-    assert begun(tmp_path / "archive", "UTC", "jsonl") == begun(tmp_path / "archive", None, None)
+    open_or_create(tmp_path / "archive", None, None)
+    assert open_or_create(tmp_path / "archive", "UTC", "jsonl") == open_or_create(tmp_path / "archive", None, None)
     with pytest.raises(UsageError, match="the archive in"):
-        begun(tmp_path / "archive", zone, form)
+        open_or_create(tmp_path / "archive", zone, form)
 
 
 def test_a_zone_that_is_none_begins_no_archive(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Mars"):
-        begun(tmp_path / "archive", "Mars/Olympus", None)
+        open_or_create(tmp_path / "archive", "Mars/Olympus", None)
     assert not (tmp_path / "archive").exists()
 
 
@@ -599,7 +599,7 @@ def test_a_gap_takes_no_record_away_whatever_may_go(bench: Bench) -> None:
 def test_a_folder_with_other_things_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(UsageError, match="holiday"):
-        begun(tmp_path, None, None)
+        open_or_create(tmp_path, None, None)
     with pytest.raises(UsageError, match="no archive"):
         open_archive(tmp_path)
 
@@ -607,10 +607,10 @@ def test_a_folder_with_other_things_is_no_archive(tmp_path: Path) -> None:
 def test_a_plan_counts_the_windows_that_a_provider_wants() -> None:
     webex = load("webex")
     day = Window(datetime(2026, 11, 10, tzinfo=UTC), datetime(2026, 11, 11, tzinfo=UTC))
-    planned = plan(webex, webex.call("cdrs"), [Day("2026-11-10", day)] * 10, None)
+    planned = estimate(webex, webex.call("cdrs"), [Day("2026-11-10", day)] * 10, None)
     assert (planned.windows, planned.requests, planned.seconds) == (10, 30, 29 * 61)
-    assert plan(webex, webex.call("cdrs"), [Day("2026-11-10", day)], 0).seconds == 0
-    assert plan(webex, webex.call("cdrs"), [], None).requests == 0
+    assert estimate(webex, webex.call("cdrs"), [Day("2026-11-10", day)], 0).seconds == 0
+    assert estimate(webex, webex.call("cdrs"), [], None).requests == 0
 
 
 def test_every_call_of_an_archive_says_how_long_it_may_change() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from cdrctl.archive.index import Entry
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import begun
-from cdrctl.archive.twins import numbered_key, told_apart
+from cdrctl.archive.store import open_or_create
+from cdrctl.archive.twins import assign_keys, numbered_key
 from tests.archive.test_sync import Bench, call
 
 KEY = b"k" * 15
@@ -21,35 +21,35 @@ AT = "2026-11-11T08:00:00Z"
 
 @pytest.mark.parametrize("order", [*permutations([A, B, C])])
 def test_the_order_in_which_they_come_changes_nothing(order: tuple[Entry, ...]) -> None:
-    first = told_apart(order, [])
-    assert sorted(first) == sorted(told_apart([A, B, C], []))
+    first = assign_keys(order, [])
+    assert sorted(first) == sorted(assign_keys([A, B, C], []))
     assert len({entry.key for entry in first}) == 3
-    assert sorted(told_apart(order[::-1], first)) == sorted(first)
+    assert sorted(assign_keys(order[::-1], first)) == sorted(first)
 
 
 def test_an_id_alone_keeps_its_key() -> None:
     other = Entry(1, b"o" * 15, b"o\n")
-    assert told_apart([A, other], [B]) == [A, other]
+    assert assign_keys([A, other], [B]) == [A, other]
 
 
 def test_one_that_joins_another_leaves_it_its_key() -> None:
     """Whichever line is the smaller: what the archive has stays under its key."""
     for had, joins in ((A, B), (B, A)):
-        found = {entry.line: entry.key for entry in told_apart([joins, had], [had])}
+        found = {entry.line: entry.key for entry in assign_keys([joins, had], [had])}
         assert found == {had.line: KEY, joins.line: numbered_key(KEY, 2)}
 
 
 def test_one_that_changes_keeps_the_key_of_its_start() -> None:
-    before = told_apart([A, C], [])
+    before = assign_keys([A, C], [])
     keys = {entry.start: entry.key for entry in before}
     changed = Entry(2, KEY, b"0\n")
-    assert {entry.start: entry.key for entry in told_apart([changed, A], before)} == keys
-    assert told_apart([changed], before) == [changed._replace(key=keys[2])]
+    assert {entry.start: entry.key for entry in assign_keys([changed, A], before)} == keys
+    assert assign_keys([changed], before) == [changed._replace(key=keys[2])]
 
 
 def test_a_run_in_another_order_writes_the_same_archive(tmp_path: Path) -> None:
     """Nothing flips, nothing is new and nothing is gone, night after night."""
-    made = Bench(begun(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
+    made = Bench(open_or_create(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
     made.records = [call("a", AT, "one"), call("a", AT, "two"), call("b", AT)]
     first = made.sync()
     assert (first.new, first.changed, first.gone) == (3, 0, 0)
@@ -66,7 +66,7 @@ def test_a_run_in_another_order_writes_the_same_archive(tmp_path: Path) -> None:
 
 def test_a_record_that_starts_in_the_future_is_kept_beside_the_days(tmp_path: Path) -> None:
     """It has no day: it goes where records without a start go, once, however often it comes."""
-    made = Bench(begun(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
+    made = Bench(open_or_create(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
     made.records = [call("a", AT), call("future", "2083-10-13T10:00:00Z")]
     for _ in range(2):
         made.sync()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.ledger import locked
+from cdrctl.archive.ledger import lock
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import PROVIDERS
@@ -168,7 +168,7 @@ def test_zone_and_format_stay_what_they_were(shell: Shell) -> None:
 
 def test_another_run_is_said(shell: Shell) -> None:
     shell.run("sync", "webex", *INTO).ok()
-    with locked(shell.folder / "archive"):
+    with lock(shell.folder / "archive"):
         for words in (("sync", "webex"), ("fill", "webex"), ("verify",)):
             assert shell.run(*words, *INTO).code == 11
 

@@ -10,18 +10,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import ConfigurationError, SignInError
 from cdrctl.fetchers import Provider, connect
 from cdrctl.http import MASK, Clock
 
 if TYPE_CHECKING:
-    import httpx
     from pydantic import SecretStr
 
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Answer, Client, Log, RateStore, Request, Token, TokenStore
+    from cdrctl.http.transport import Transport
     from cdrctl.profiles.file import Profile
     from cdrctl.profiles.tokens import TokenFile
 
@@ -49,7 +49,7 @@ class Surroundings:
     log: Log
     conceal: Callable[[Iterable[str]], None]
     max_wait: timedelta | None = None
-    transport: httpx.BaseTransport | None = None
+    transport: Transport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +213,9 @@ def _client(
 ) -> Iterator[Client]:
     transport, clock = around.transport, around.clock
     if dry_run is not None:
-        from cdrctl.http.dry_run import DryRun
+        from cdrctl.http.dry_run import dry_run_transport
 
-        transport = cast("httpx.BaseTransport", DryRun(dry_run, provider.empty_response))
+        transport = dry_run_transport(dry_run, provider.empty_response)
         clock = replace(clock, sleep=lambda _seconds: None)
     client = connect(
         provider,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,13 +99,27 @@ def test_the_shared_parts_of_fetchers_know_no_provider() -> None:
         assert not {name for name in imported(path) if name.split(".")[2:3] and name.split(".")[2] in cdrctl.PROVIDERS}
 
 
-def test_http_is_spelt_in_one_place() -> None:
-    users = {room(path) for path in FILES if any(name.split(".")[0] == "httpx" for name in imported(path))}
-    assert users <= {"http", "fetchers", "connecting", "cli"}
-    for path in FILES:
-        if room(path) in {"fetchers", "connecting", "cli"}:
-            outside = [node for node in tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
-            assert "httpx" not in {name for node in outside for name in _names(node)}, f"{path} imports httpx"
+HTTPX = {"httpx", "httpcore", "h11", "anyio"}
+PRIVATE_NAMES_OF_HTTPX = ("httpx._main",)
+"""The first would load rich and pygments: see `cdrctl.http.transport.load_httpx`."""
+
+
+def test_one_module_imports_httpx() -> None:
+    users = {
+        path.relative_to(ROOT).as_posix() for path in FILES if HTTPX & {name.split(".")[0] for name in imported(path)}
+    }
+    assert users == {"http/transport.py"}
+
+
+def test_httpx_is_imported_with_the_first_client_and_not_before() -> None:
+    nodes = tree(ROOT / "http/transport.py").body
+    at_once = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert not HTTPX & {name for node in at_once for name in _names(node)}
+
+
+@pytest.mark.parametrize("name", PRIVATE_NAMES_OF_HTTPX)
+def test_the_private_names_of_httpx_that_are_used_still_exist(name: str) -> None:
+    assert importlib.util.find_spec(name) is not None, f"{name} is gone: remove what uses it in http/transport.py"
 
 
 def _names(node: ast.Import | ast.ImportFrom) -> set[str]:

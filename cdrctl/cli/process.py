@@ -18,9 +18,8 @@ from cdrctl.errors import CdrctlError
 from cdrctl.masking import SHORTEST, masked
 
 if TYPE_CHECKING:
-    import httpx
-
     from cdrctl.http import Clock
+    from cdrctl.http.transport import Transport
 
 
 @dataclass(slots=True)
@@ -50,7 +49,7 @@ class Process:
     stderr_is_terminal: bool
     width: int
     clock: Clock | None = None
-    transport: httpx.BaseTransport | None = None
+    transport: Transport | None = None
     stdout_is_pipe: bool = False
 
 

@@ -24,11 +24,10 @@ from cdrctl.records.events import Event, Record, Value
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:
-    import httpx
-
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Answer, Client, Clock, Log, RateStore, Request, RetryPolicy, Token, TokenStore
     from cdrctl.http.oauth import Attempt
+    from cdrctl.http.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +305,7 @@ def connect(
     token_store: TokenStore | None = None,
     rate_store: RateStore | None = None,
     max_wait: timedelta | None = None,
-    transport: httpx.BaseTransport | None = None,
+    transport: Transport | None = None,
 ) -> Client:
     """Return the client of one profile for one run; `max_wait` takes the place of the profile's own."""
     from cdrctl.http import Client, sign_headers, unauthorized

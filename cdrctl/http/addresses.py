@@ -93,7 +93,7 @@ def _host(name: str) -> str:
 
 def _in_ascii(name: str) -> str:
     """Return an internationalised name as it is looked up (RFC 5891)."""
-    from cdrctl.http.urls import host_in_ascii
+    from cdrctl.http.transport import host_in_ascii
 
     found = host_in_ascii(name)
     if found is None:

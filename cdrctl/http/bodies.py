@@ -6,14 +6,10 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
 
 from cdrctl.errors import ProviderError
 from cdrctl.http.failures import BrokenExchangeError
-
-if TYPE_CHECKING:
-    import httpx
-
+from cdrctl.http.messages import RawResponse
 
 MEBIBYTE = 1024 * 1024
 
@@ -22,16 +18,11 @@ AT_ONCE = 256 * 1024
 
 
 def read_body(
-    response: httpx.Response,
-    headers: Mapping[str, str],
-    host: str,
-    largest: int,
-    given_up: threading.Event,
-    buffer: bytearray,
+    response: RawResponse, host: str, largest: int, given_up: threading.Event, buffer: bytearray
 ) -> bytearray:
     """Return the buffer with nothing but the body in it."""
     filled = 0
-    for chunk in body_of(response, headers, host):
+    for chunk in body_of(response, host):
         buffer[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
         if filled > largest:
@@ -78,20 +69,19 @@ def body_buffer(length: int, bodies: list[bytearray]) -> bytearray:
     return bodies[-1]
 
 
-def body_of(response: httpx.Response, headers: Mapping[str, str], host: str) -> Iterator[bytes]:
+def body_of(response: RawResponse, host: str) -> Iterator[bytes]:
     """Yield the body of a response as it comes, decompressed.
 
     Raises:
         BrokenExchangeError: It is not compressed as it says, or breaks off.
         ProviderError: It is compressed in a way that was not asked for: some of them make gigabytes of a few bytes.
     """
-    chunks = cast("httpx.SyncByteStream", response.stream)
-    coding = headers.get("content-encoding", "").strip().lower()
+    coding = response.headers.get("content-encoding", "").strip().lower()
     if coding in {"", "identity"}:
-        yield from chunks
+        yield from response.chunks
     elif coding in {"gzip", "x-gzip", "deflate"}:
         try:
-            yield from _inflated(chunks)
+            yield from _inflated(response.chunks)
         except zlib.error:
             raise BrokenExchangeError(f"{host} sent a body whose compression is broken", answered=True) from None
     else:

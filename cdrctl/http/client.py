@@ -30,7 +30,7 @@ from cdrctl.http.tokens import Credential, Sign, SignIn, Token, TokenStore, sign
 from cdrctl.http.urls import host_of, unambiguous
 
 if TYPE_CHECKING:
-    import httpx
+    from cdrctl.http.transport import Transport
 
 
 LONG_WAIT = 30.0
@@ -103,7 +103,7 @@ class Client:
         log: Log = _silent,
         conceal: Callable[[Sequence[str]], None] = lambda _secrets: None,
         jitter: Callable[[], float] = random.random,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.title = title
         self.base_url = base_url.rstrip("/")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 import os
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cdrctl import __version__
 from cdrctl.errors import ConfigurationError
-from cdrctl.http.proxies import proxy_to, transport_by
-from cdrctl.http.urls import host_of, load_httpx
+from cdrctl.http.failures import unwritable
+from cdrctl.http.messages import RawResponse, Request
+from cdrctl.http.proxies import proxy_to, unusable
+from cdrctl.http.transport import Connection, default_context, load_httpx, open_transport, origin_of, send
+from cdrctl.http.urls import Origin, host_of
 
 if TYPE_CHECKING:
     import ssl
 
-    import httpx
+    from cdrctl.http.transport import Transport
 
 
 CONNECT_SECONDS = 10.0
@@ -39,49 +43,53 @@ class Connections:
     """
 
     def __init__(
-        self, *, base_url: str, timeout: float, ca_file: str | None, transport: httpx.BaseTransport | None = None
+        self, *, base_url: str, timeout: float, ca_file: str | None, transport: Transport | None = None
     ) -> None:
         load_httpx()
-        import httpx
-
         self.timeout = timeout
-        self.headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
-        self.seconds = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)).as_dict()
-        self.given = transport
-        self._transports: dict[tuple[str, str, int | None], httpx.BaseTransport] = {}
-        self._proxies: dict[tuple[str, str, int | None], str] = {}  # host and port of the proxy, for messages
+        self.seconds = {**dict.fromkeys(("read", "write", "pool"), timeout), "connect": min(timeout, CONNECT_SECONDS)}
+        self._headers = {"User-Agent": f"cdrctl/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip"}
+        self._given = transport
+        self._connections: dict[Origin, Connection] = {}
         self._ca_file = ca_file
         self._ours = {"127.0.0.1", "localhost", "::1"}
         host = urlsplit(base_url).hostname or ""
         if host.startswith("127."):
             self._ours.add(host)
         try:
-            self.transport(httpx.URL(base_url))
-        except (httpx.InvalidURL, UnicodeError):  # the latter for a name that is no name of a host
+            origin = origin_of(base_url)
+        except ValueError:
             raise unwritable(host_of(base_url)) from None
+        self._connection(origin)
 
-    def transport(self, url: httpx.URL) -> httpx.BaseTransport:
-        """Return what sends the requests to a URL."""
-        if self.given is not None:
-            return self.given
-        origin = url.scheme, url.host, url.port
-        found = self._transports.get(origin)
+    def send(self, ask: Request) -> AbstractContextManager[RawResponse]:
+        """Send a request and return its response; see `transport.send`. The request's headers replace ours."""
+        given = {name.lower() for name in ask.headers}
+        ours = {name: value for name, value in self._headers.items() if name.lower() not in given}
+        return send(ask, self._connection, {**ours, **ask.headers}, self.seconds, parse_all=self._given is not None)
+
+    def _connection(self, origin: Origin) -> Connection:
+        """Return the connection to an origin."""
+        if self._given is not None:
+            return Connection(self._given, None)
+        found = self._connections.get(origin)
         if found is None:
-            proxy = None if url.host in self._ours else proxy_to(url)
-            encrypted = url.scheme == "https" or proxy is not None or self._ca_file is not None
+            proxy = None if origin.host in self._ours else proxy_to(origin)
+            encrypted = origin.scheme == "https" or proxy is not None or self._ca_file is not None
             checks = verified(self._ca_file, encrypted=encrypted)
-            if proxy is not None:
-                self._proxies[origin] = host_of(proxy)
-            found = self._transports.setdefault(origin, transport_by(checks, proxy))
+            try:
+                opened = open_transport(checks, proxy)
+            except ValueError:
+                raise unusable("https", "it is not written http://HOST:PORT") from None
+            by = host_of(proxy) if proxy is not None else None
+            found = self._connections.setdefault(origin, Connection(opened, by))
         return found
-
-    def proxy(self, url: httpx.URL) -> str | None:
-        """Return the host and port of the proxy that requests to a URL go through, or None; `transport` comes first."""
-        return self._proxies.get((url.scheme, url.host, url.port))
 
     def close(self) -> None:
         """Close them all."""
-        for transport in self._transports.values() if self.given is None else [self.given]:
+        for transport in (
+            [one.transport for one in self._connections.values()] if self._given is None else [self._given]
+        ):
             transport.close()
 
 
@@ -109,14 +117,4 @@ def _named_authorities() -> tuple[str | None, str | None]:
 @functools.lru_cache(maxsize=1)
 def _usual_authorities(_named: tuple[str | None, str | None]) -> ssl.SSLContext:
     """Return what checks certificates: made once, for it takes more time and memory than all else of a client."""
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-def unwritable(host: str) -> ConfigurationError:
-    """Return the error of a request with characters that cannot be sent."""
-    return ConfigurationError(
-        f"a request to {host} cannot be written: the address or a credential holds characters it must not",
-        hint="look for stray blanks, line ends or quotes in the profile's settings",
-    )
+    return default_context()

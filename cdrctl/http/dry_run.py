@@ -1,4 +1,4 @@
-"""A run in which nothing is sent: every request becomes a line for curl, and is answered with nothing."""
+"""A dry run: each request is printed as a curl command, nothing is sent, and every response is an empty one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.http.messages import MASK
+from cdrctl.http.transport import Prepared, local_transport
 
 if TYPE_CHECKING:
-    import httpx
+    from cdrctl.http.transport import Transport
 
 _MADE_BY_CURL = frozenset({"host", "connection", "content-length", "user-agent", "accept-encoding"})
 """Headers that curl makes by itself, or for an option."""
 
-Nothing = Callable[[str, Any], Any]
-"""From the path and the body of a request to the body of the answer that says there is nothing."""
 
-
-def curl(request: httpx.Request) -> str:
-    """Return the command line by which curl sends a request, to be typed in a POSIX shell."""
-    url = str(request.url).replace("%2A" * len(MASK), MASK)
+def curl(request: Prepared) -> str:
+    """Return the curl command that sends a request, for a POSIX shell."""
+    url = request.url.replace("%2A" * len(MASK), MASK)
     words = ["curl", "-sS"]
     if request.method != ("POST" if request.content else "GET"):
         words += ["-X", request.method]
@@ -35,29 +33,20 @@ def curl(request: httpx.Request) -> str:
     return shlex.join([*words, url])
 
 
-class DryRun:
-    """In place of the network: tells each request, sends none, and answers that there is nothing.
+def dry_run_transport(log: Callable[[str], None], empty_response: Callable[[str, Any], Any]) -> Transport:
+    """Return a transport that sends nothing.
 
     Args:
-        tell: Given each request as a line for curl.
-        nothing: What the provider answers where there is nothing.
+        log: Receives each request as a curl command.
+        empty_response: From the path and body of a request to the body of the response that has no records.
     """
 
-    def __init__(self, log: Callable[[str], None], nothing: Nothing) -> None:
-        self._tell = log
-        self._nothing = nothing
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer that there is nothing."""
-        import httpx
-
-        request.read()
-        self._tell(curl(request))
+    def respond(request: Prepared) -> Any:
+        log(curl(request))
         try:
             body = json.loads(request.content) if request.content else None
         except ValueError:  # a form, as sign-ins have it
             body = None
-        return httpx.Response(200, json=self._nothing(request.url.path, body), request=request)
+        return empty_response(request.path, body)
 
-    def close(self) -> None:
-        """Leave nothing open: nothing was."""
+    return local_transport(respond)

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pydantic_core
 
 from cdrctl import damage
-from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError
+from cdrctl.errors import CdrctlError, ProviderError
 from cdrctl.http.bodies import announced_length, body_buffer, body_of, read_body
-from cdrctl.http.connections import Connections, unwritable
+from cdrctl.http.connections import Connections
 from cdrctl.http.failures import BrokenExchangeError
-from cdrctl.http.messages import Answer, Request
-from cdrctl.http.proxies import REFUSALS, WANTS_SIGN_IN, no_way, refused_by, status_of
-from cdrctl.http.urls import BEFORE_QUERY, host_of, sent_url, whole_url
+from cdrctl.http.messages import Answer, RawResponse, Request
+from cdrctl.http.urls import BEFORE_QUERY, host_of
 from cdrctl.http.workers import idle_worker, idle_workers
-
-if TYPE_CHECKING:
-    import httpx
 
 STALL_FACTOR = 10
 """An answer, from looking up the host's name to the body's last byte, may take so many times the profile's timeout."""
@@ -95,11 +91,10 @@ def _exchanged(
     The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
     cycle that would keep its body alive until the garbage collector comes by.
     """
-    with _sent(connections, ask) as response:
-        headers = headers_of(response)
-        buffer = body_buffer(announced_length(headers, largest), bodies)
-        body = read_body(response, headers, host_of(ask.url), largest, given_up, buffer)
-    return _answer(response.status_code, headers, ask, body, read)
+    with connections.send(ask) as response:
+        buffer = body_buffer(announced_length(response.headers, largest), bodies)
+        body = read_body(response, host_of(ask.url), largest, given_up, buffer)
+    return _answer(response, ask, body, read)
 
 
 def pieces(
@@ -112,82 +107,19 @@ def pieces(
         ConfigurationError: The certificate, the address or a setting is wrong.
         CdrctlError: What `error_for` makes of an answer that is not good.
     """
-    with _sent(connections, ask) as response:
-        headers = headers_of(response)
-        body = body_of(response, headers, host_of(ask.url))
-        if not 200 <= response.status_code < 300:
+    with connections.send(ask) as response:
+        body = body_of(response, host_of(ask.url))
+        if not 200 <= response.status < 300:
             words = bytearray(b"".join(islice(body, 4)))
-            raise error_for(_answer(response.status_code, headers, ask, words)) or ProviderError(
-                f"HTTP {response.status_code}"
-            )
+            raise error_for(_answer(response, ask, words)) or ProviderError(f"HTTP {response.status}")
         yield from body
 
 
-def _answer(status: int, headers: Mapping[str, str], ask: Request, body: bytearray, read: Read | None = None) -> Answer:
-    good = 200 <= status < 300
+def _answer(response: RawResponse, ask: Request, body: bytearray, read: Read | None = None) -> Answer:
+    good = 200 <= response.status < 300
     decoded = read(body, ask.records) if read is not None and ask.records and good else None
-    decoded, text = (decoded, "") if decoded is not None else decode(body, headers.get("content-type", ""))
-    return Answer(status, headers, decoded, text, BEFORE_QUERY.split(ask.url, maxsplit=1)[0])
-
-
-def headers_of(response: httpx.Response) -> dict[str, str]:
-    """Return the headers by name in lower case; the values of equal names follow each other (RFC 9110, section 5.3)."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in response.headers.raw:
-        name = raw_name.decode("latin-1").lower()
-        try:
-            value = raw_value.decode()
-        except UnicodeDecodeError:
-            value = raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-@contextmanager
-def _sent(connections: Connections, ask: Request) -> Iterator[httpx.Response]:
-    """Return the response to a request, its body not yet read; what fails meanwhile becomes an error of ours."""
-    import httpx
-
-    host = host_of(ask.url)
-    try:
-        url = sent_url(whole_url(ask), whole=connections.given is not None)
-        request = httpx.Request(
-            ask.method,
-            url,
-            headers=_merged(connections.headers, ask.headers),
-            json=ask.json,
-            data=dict(ask.form) if ask.form is not None else None,
-            extensions={"timeout": connections.seconds},
-        )
-        request.url = url
-    except (httpx.InvalidURL, ValueError, TypeError):  # a character that cannot be encoded is a ValueError
-        raise unwritable(host) from None
-    answered = False
-    proxy = None
-    try:
-        transport = connections.transport(url)
-        proxy = connections.proxy(url)
-        response = transport.handle_request(request)
-        answered = True
-        try:
-            if proxy is not None and response.status_code == WANTS_SIGN_IN:
-                raise refused_by(proxy, response.status_code)
-            yield response
-        finally:
-            response.close()
-    except httpx.HTTPError as error:
-        failure = _failure(error, host, None if answered else proxy)
-        if isinstance(failure, BrokenExchangeError):
-            failure.answered = answered
-        raise failure from None
-    except UnicodeError:  # a host name that the system's resolver cannot even write
-        raise unwritable(host) from None
-
-
-def _merged(usual: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """Return the usual headers and a request's own, which take their place."""
-    given = {name.lower() for name in own}
-    return {**{name: value for name, value in usual.items() if name.lower() not in given}, **own}
+    decoded, text = (decoded, "") if decoded is not None else decode(body, response.headers.get("content-type", ""))
+    return Answer(response.status, response.headers, decoded, text, BEFORE_QUERY.split(ask.url, maxsplit=1)[0])
 
 
 _CUT_OFF = re.compile(r"[^\s<>\"'=:,;&]+\Z")
@@ -224,54 +156,3 @@ def decode(body: bytearray | bytes, content_type: str = "") -> tuple[Any, str]:
 
 
 _JSON_OR_FORM = re.compile(r"[^\w<]{0,8}?([{\[\"]|[\w.%-]+=)")
-
-
-def _failure(error: httpx.HTTPError, host: str, proxy: str | None = None) -> Exception:
-    """Return the error that stands for a failure of the network, without the words of httpx.
-
-    `proxy` is the host and port of the proxy that was to be connected to, or None.
-    """
-    import ssl
-
-    import httpx
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return ConfigurationError(
-                f"the certificate of {host} is not to be trusted: {seen.verify_message}",
-                hint="if the server is yours and signs its own certificate, set ca_file in the profile to that "
-                "certificate; if not, somebody may be in between",
-            )
-        seen = seen.__cause__ or seen.__context__
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-        return unwritable(host)
-    if isinstance(error, httpx.ProxyError) and proxy is not None:
-        status = status_of(error)
-        return refused_by(proxy, status) if status in REFUSALS else BrokenExchangeError(no_way(status), proxy=proxy)
-    if isinstance(error, httpx.ConnectTimeout) and proxy is not None:
-        return BrokenExchangeError("no connection within the time allowed", proxy=proxy)
-    if isinstance(error, httpx.ConnectError) and proxy is not None and not _of_tls(error):
-        return BrokenExchangeError(_ERRNO.sub("", str(error)), proxy=proxy)
-    if isinstance(error, httpx.ConnectTimeout):
-        return BrokenExchangeError(f"no connection to {host} within the time allowed")
-    if isinstance(error, httpx.TimeoutException):
-        return BrokenExchangeError(f"{host} fell silent")
-    if isinstance(error, httpx.ConnectError):
-        return BrokenExchangeError(f"no connection to {host}: {_ERRNO.sub('', str(error))}")
-    if isinstance(error, httpx.DecodingError):
-        return BrokenExchangeError(f"{host} sent a body whose compression is broken")
-    return BrokenExchangeError(f"the connection to {host} broke: {_ERRNO.sub('', str(error)) or 'no reason given'}")
-
-
-def _of_tls(error: BaseException) -> bool:
-    """Return whether the handshake with the server failed, to which the proxy had made a way."""
-    import ssl
-
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ssl.SSLError):
-        seen = seen.__cause__ or seen.__context__
-    return seen is not None
-
-
-_ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,3 +69,18 @@ class Answer:
     def good(self) -> bool:
         """Whether the status is a 2xx."""
         return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class RawResponse:
+    """A response whose body is still to be read.
+
+    Args:
+        status: The HTTP status.
+        headers: By name in lower case.
+        chunks: The body as it arrives, still compressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterable[bytes]

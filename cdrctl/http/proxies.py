@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
-
-if TYPE_CHECKING:
-    import ssl
-
-    import httpx
+from cdrctl.http.urls import Origin
 
 TRIES = 3
 """Attempts at a proxy that cannot be connected to: it is nearer than a provider, and seldom overloaded."""
@@ -25,7 +20,7 @@ REFUSALS = frozenset({400, 401, 403, 404, 405, WANTS_SIGN_IN, 451, 501})
 _WHERE = "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name the host in NO_PROXY if it can be reached directly"
 
 
-def proxy_to(url: httpx.URL) -> str | None:
+def proxy_to(origin: Origin) -> str | None:
     """Return the proxy that the environment names for a URL, or None.
 
     Raises:
@@ -34,9 +29,9 @@ def proxy_to(url: httpx.URL) -> str | None:
     from urllib.request import getproxies, proxy_bypass
 
     named = getproxies()
-    kind = url.scheme if named.get(url.scheme) else "all"
+    kind = origin.scheme if named.get(origin.scheme) else "all"
     proxy = named.get(kind, "").strip()
-    if not proxy or proxy_bypass(url.host if url.port is None else f"{url.host}:{url.port}"):
+    if not proxy or proxy_bypass(origin.host if origin.port is None else f"{origin.host}:{origin.port}"):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     try:
@@ -45,15 +40,15 @@ def proxy_to(url: httpx.URL) -> str | None:
     except ValueError:  # a port that is no number, or half an IPv6 address
         usable = False
     if not usable:
-        raise _unusable(kind, "it is not written http://HOST:PORT")
+        raise unusable(kind, "it is not written http://HOST:PORT")
     if parts.scheme.startswith("socks"):
-        raise _unusable(kind, "SOCKS proxies are not supported")
+        raise unusable(kind, "SOCKS proxies are not supported")
     if parts.scheme not in {"http", "https"}:
-        raise _unusable(kind, f"it begins with {parts.scheme}://")
+        raise unusable(kind, f"it begins with {parts.scheme}://")
     return proxy
 
 
-def _unusable(kind: str, why: str) -> ConfigurationError:
+def unusable(kind: str, why: str) -> ConfigurationError:
     """Return the error of a proxy's URL, which is not shown: where it cannot be parsed, a password may be anywhere."""
     name = next((one for one in (f"{kind}_proxy", f"{kind}_proxy".upper()) if os.environ.get(one)), f"{kind}_proxy")
     return ConfigurationError(
@@ -63,27 +58,7 @@ def _unusable(kind: str, why: str) -> ConfigurationError:
     )
 
 
-def transport_by(verify: ssl.SSLContext, proxy: str | None) -> httpx.BaseTransport:
-    """Return a transport that sends requests through a proxy, or directly.
-
-    Raises:
-        ConfigurationError: The proxy's URL cannot be used.
-    """
-    import httpx
-
-    try:
-        return httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
-    except (ImportError, ValueError, httpx.InvalidURL):
-        raise _unusable("https", "it is not written http://HOST:PORT") from None
-
-
-def status_of(error: httpx.ProxyError) -> int:
-    """Return the HTTP status with which a proxy answered CONNECT, or 0; httpx says it in the text of its error only."""
-    word = str(error).partition(" ")[0]
-    return int(word) if word.isascii() and word.isdigit() else 0
-
-
-def no_way(status: int) -> str:
+def no_connect(status: int) -> str:
     """Return the sentence that says how a proxy answered CONNECT."""
     return f"it answered CONNECT with HTTP {status}" if status else "it did not answer CONNECT as a proxy does"
 
@@ -97,7 +72,7 @@ def refused_by(proxy: str, status: int) -> ConfigurationError:
             status=status,
         )
     return ConfigurationError(
-        f"the proxy {proxy} refuses the connection: {no_way(status)}",
+        f"the proxy {proxy} refuses the connection: {no_connect(status)}",
         hint="ask who runs the proxy to allow this host and port; or name the host in NO_PROXY if it can be reached "
         "directly",
         status=status,

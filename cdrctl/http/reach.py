@@ -17,6 +17,7 @@ from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http.connections import verified
 from cdrctl.http.exchange import INTERRUPTIBLE
 from cdrctl.http.proxies import proxy_to, unreachable
+from cdrctl.http.transport import origin_of
 from cdrctl.http.urls import host_of
 
 if TYPE_CHECKING:
@@ -70,14 +71,12 @@ def proxy_for(url: str) -> str | None:
     Raises:
         ConfigurationError: The address cannot be used.
     """
-    import httpx
-
     host, _ = place_of(url)
     if host in {"localhost", "::1"} or host.startswith("127."):
         return None
     try:
-        return proxy_to(httpx.URL(url))
-    except (httpx.InvalidURL, UnicodeError):
+        return proxy_to(origin_of(url))
+    except ValueError:
         raise _unusable(url) from None
 
 

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import pytest
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http import proxies
+from cdrctl.http.transport import origin_of
 from tests.support.wires import RESET, Hands, Server, client, ok, serving
 
 SECRET = "open-sesame"
@@ -110,9 +110,9 @@ def test_a_proxy_that_worked_before_is_a_fault_of_the_network(monkeypatch: pytes
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 def test_a_host_in_no_proxy_is_asked_directly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    assert proxies.proxy_to(httpx.URL(URLS[0])) == "http://proxy.example:3128"
+    assert proxies.proxy_to(origin_of(URLS[0])) == "http://proxy.example:3128"
     monkeypatch.setenv(name, "cdr.example")
-    assert proxies.proxy_to(httpx.URL(URLS[0])) is None
+    assert proxies.proxy_to(origin_of(URLS[0])) is None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from hypothesis import given, settings, strategies as st
 from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
 from cdrctl.http import Request, bodies, connections, exchange, failures, proxies, same_origin
 from cdrctl.http.bodies import MEBIBYTE, body_buffer
+from cdrctl.http.transport import origin_of
 from cdrctl.http.urls import host_of
 from tests.support.certificates import Certificate
 from tests.support.wires import answering, client, ok, serving, talking
@@ -466,9 +467,9 @@ def test_who_is_asked_without_a_proxy_is_named_by_the_environment(
     for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
-    assert proxies.proxy_to(httpx.URL(url)) == ("http://proxy.example:3128" if asked else None)
+    assert proxies.proxy_to(origin_of(url)) == ("http://proxy.example:3128" if asked else None)
     monkeypatch.delenv("http_proxy")
-    assert proxies.proxy_to(httpx.URL(url)) is None
+    assert proxies.proxy_to(origin_of(url)) is None
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
@@ -564,7 +565,7 @@ def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
 def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
     """Where click is installed it would be, and rich and pygments with it."""
     (tmp_path / "click.py").write_text("raise RuntimeError('it is loaded')")
-    code = "import sys; from cdrctl.http import urls; urls.load_httpx(); print('httpx._main' in sys.modules)"
+    code = "import sys; from cdrctl.http import transport; transport.load_httpx(); print('httpx._main' in sys.modules)"
     search = os.pathsep.join([str(tmp_path), str(Path(exchange.__file__).parents[2])])
     environ = {**os.environ, "PYTHONPATH": search}
     ran = subprocess.run(

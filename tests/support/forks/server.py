@@ -72,7 +72,7 @@ def noted(names: set[str]) -> Iterator[None]:
 def load() -> set[str]:
     """Load everything that a run may load, and return the environment variables on which that may have depended."""
     import cdrctl  # what it loads is loaded here
-    from cdrctl.http import urls
+    from cdrctl.http import transport
 
     read: set[str] = set()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as the program does
@@ -80,7 +80,7 @@ def load() -> set[str]:
         for found in pkgutil.walk_packages(cdrctl.__path__, "cdrctl."):
             if found.name not in APART:
                 importlib.import_module(found.name)
-        urls.load_httpx()
+        transport.load_httpx()
         for name in MORE:
             importlib.import_module(name)
     del os.environ["PYDANTIC_DISABLE_PLUGINS"]

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, did_you_m
 from cdrctl.export.availability import providers_present
 from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of, set_decoder
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call, Provider, load
+from cdrctl.fetchers import Call, Provider, Query, load
 from cdrctl.http import Clock
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
@@ -154,9 +154,9 @@ class Profile:
             raise UsageError(f"{self.provider} {call} takes no window", hint="leave since and until out")
         defaults = {one.name: default_of(one) for one in described.options}
         own = call_options(described, {**defaults, **options}, lines_of_file)
-        own |= {"fields": fields if schema == "native" else None, "strict": False}
         shape = schema_of(described, self.provider, self.name, schema, fields, lambda text: self._log("warning", text))
-        return self._batches(described, shape, since, until, own, tz=tz, limit=limit, jobs=jobs)
+        query = self._connected.query(own, fields if schema == "native" else None)
+        return self._batches(described, shape, since, until, query, tz=tz, limit=limit, jobs=jobs)
 
     def _check(self, described: Call, call: str, options: Mapping[str, Any]) -> None:
         """Refuse a call without records, and options that it does not have.
@@ -196,7 +196,7 @@ class Profile:
         schema: Any,
         since: str | datetime | None,
         until: str | datetime | None,
-        options: Mapping[str, Any],
+        query: Query[Any],
         *,
         tz: str | None,
         limit: int | None,
@@ -211,10 +211,7 @@ class Profile:
             asked = windows.window(_text(since) or call.default_since, _text(until), zone=zone, now=now)
             window, events = events_of(
                 call,
-                client,
-                settings,
-                asked,
-                options,
+                replace(query, period=asked),
                 now,
                 self._described.title,
                 jobs=jobs,
@@ -223,7 +220,7 @@ class Profile:
             )
         else:
             set_decoder(client, call, raw=schema.columns is None)
-            window, events = None, call.fetch(client, settings, None, options)
+            window, events = None, call.fetch(query)
         tally = Tally(gaps=self._gaps)
         present = providers_present(self._clock.now, lambda: client.ahead if client is not None else None)
         pages = rows(events, call, schema, window, tally, self._log, limit, present=present)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import ConfigurationError, SignInError
-from cdrctl.fetchers import Provider, connect
+from cdrctl.fetchers import Provider, Query, connect
 from cdrctl.http import MASK, Clock
 
 if TYPE_CHECKING:
@@ -59,6 +59,13 @@ class Connected:
     name: str
     settings: Settings | None
     client: Client | None
+
+    def query(
+        self, options: Mapping[str, Any], fields: Sequence[str] | None = None, *, strict: bool = False
+    ) -> Query[Any]:
+        """Return the query of a call without its window; see `Query` for the arguments."""
+        client: Any = self.client  # a call that is offline reads neither client nor settings
+        return Query(client, self.settings, None, options, fields, strict)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,10 +168,10 @@ def _side_by_side(
         profile, title = part.profile, part.provider.title
         if profile.client is not None:
             profile.client.log = log
-        options = {**usual_options(session, call), "fields": None}
+        query = profile.query(usual_options(session, call))
 
         def fetch(window: windows.Window) -> Iterator[Any]:
-            return fetch_window(call, profile.client, profile.settings, window, options, now(), title)
+            return fetch_window(call, replace(query, period=window), now(), title)
 
         def ahead() -> timedelta | None:
             return profile.client.ahead if profile.client is not None else None

@@ -322,8 +322,7 @@ def _rows_of(
     if profile.client is not None:
         profile.client.log = log
     zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
-    options = {**usual_options(session, call), "strict": given["strict"]}
-    window, pieces = fetched(session, provider, call, profile, given, zone, options, told=True)
+    window, pieces = fetched(session, provider, call, profile, given, zone, usual_options(session, call), told=True)
     schema = common(
         call.columns,
         call.common,

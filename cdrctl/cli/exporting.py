@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import tzinfo
@@ -73,14 +73,13 @@ def export_call(
     kept = replace(chosen, fields=None) if whole else chosen
     database = writers.is_database(form)
     # What makes a record this record may be all it says: a table must be given it whole.
-    options["fields"] = kept.needed if shared["schema"] == "native" and not database else None
-    options["strict"] = shared["strict"]
+    requested = kept.needed if shared["schema"] == "native" and not database else None
     asked = schema_of(call, provider.name, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
     chosen.check(asked, the_clock(session).now())  # what is no field is refused first
     if shared["schema"] == "common":
         chosen.note_never_given([(provider, call)], session.reporter.log)
     if shared["dry_run"]:
-        dry_run(session, provider, call, shared, zone, options)
+        dry_run(session, provider, call, shared, zone, options, fields=requested)
         return
     nobody = Connected(shared["profile"] or "", None, None)
     with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
@@ -114,7 +113,7 @@ def export_call(
         tally = Tally()
         log = session.reporter.log
         keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: log("warning", text))
-        window, pieces = fetched(session, provider, call, profile, shared, zone, options)
+        window, pieces = fetched(session, provider, call, profile, shared, zone, options, requested)
         with data(session, shared, form) as out:
             pages = rows(
                 pieces,
@@ -146,6 +145,7 @@ def dry_run(
     zone: tzinfo | None,
     options: Mapping[str, Any],
     profile: Profile | None = None,
+    fields: Sequence[str] | None = None,
 ) -> None:
     """Print the requests of an export as lines for curl, sending none.
 
@@ -167,7 +167,7 @@ def dry_run(
                 log("warning", IN_CLEAR)
             zone = zone or windows.zone((opened.settings and opened.settings.timezone) or "UTC")
             try:
-                _, pieces = fetched(session, provider, call, opened, shared, zone, options)
+                _, pieces = fetched(session, provider, call, opened, shared, zone, options, fields)
                 for piece in pieces:
                     if isinstance(piece, Note) and not opened.client.requests:  # later ones are of no real answer
                         log("note", piece.text)
@@ -218,6 +218,7 @@ def fetched(
     shared: Mapping[str, Any],
     zone: tzinfo,
     options: Mapping[str, Any],
+    fields: Sequence[str] | None = None,
     *,
     told: bool = False,
 ) -> tuple[windows.Window | None, Iterator[Event]]:
@@ -225,15 +226,14 @@ def fetched(
 
     Among these is a note that calls may be missing at the end of the window, unless it has been told.
     """
+    query = profile.query(options, fields, strict=shared["strict"])
     if not call.takes_window:
-        return None, call.fetch(profile.client, profile.settings, None, options)
+        return None, call.fetch(query)
     now = the_clock(session).now()
+    asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
     return events_of(
         call,
-        profile.client,
-        profile.settings,
-        windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now),
-        options,
+        replace(query, period=asked),
         now,
         provider.title,
         jobs=shared.get("jobs", 0),  # none where several profiles are fetched in parallel anyway

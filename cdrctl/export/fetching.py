@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -11,7 +12,7 @@ from cdrctl import windows
 from cdrctl.errors import UsageError
 from cdrctl.export.availability import RECENT, by_their_clock, reachable
 from cdrctl.export.parallel import at_once, new_once, parts, said_once
-from cdrctl.fetchers import Call, Option
+from cdrctl.fetchers import Call, Option, Query
 from cdrctl.records.columns import Warn
 from cdrctl.records.events import Event, Gap, Note
 from cdrctl.records.schemas import Schema, common, native, raw
@@ -89,10 +90,7 @@ def schema_of(call: Call, provider: str, profile: str, name: str, fields: Sequen
 
 def events_of(
     call: Call,
-    client: Any,
-    settings: Any,
-    asked: Window,
-    options: Mapping[str, Any],
+    query: Query[Any],
     now: datetime,
     title: str,
     *,
@@ -105,10 +103,7 @@ def events_of(
 
     Args:
         call: The call.
-        client: The client of the profile; None for a call that sends no request.
-        settings: The settings of the profile.
-        asked: The window.
-        options: The call's own options, as its fetcher takes them.
+        query: The query for the whole window.
         now: The present instant.
         title: The provider's name in messages.
         jobs: How many parts of the window are fetched in parallel; 0 to fetch in the thread that asks.
@@ -116,7 +111,7 @@ def events_of(
         raw: The records are wanted as they came.
         told: It has been said already that calls may be missing at the end of the window.
     """
-    window, rest = reachable(asked, call.lag, now, title, cut=call.refuses_newer)
+    window, rest = reachable(query.window, call.lag, now, title, cut=call.refuses_newer)
     if told:
         rest = [event for event in rest if not is_recent(event)]
     if stops_early:  # it has no end from which another export could go on
@@ -125,7 +120,7 @@ def events_of(
         return None, iter(rest)
     ahead = [window] if jobs and not stops_early else []
     if jobs > 1:
-        shortest = call.apart(options)
+        shortest = call.apart(query.options)
         why = shortest if isinstance(shortest, str) else "so short a window is not worth more requests"
         if not ahead:
             why = "with --limit nothing is asked for that may not be needed"
@@ -133,7 +128,7 @@ def events_of(
             ahead = parts(window, call, shortest, jobs, now)
         if len(ahead) <= 1:
             rest = [*rest, Note(f"{title} is asked for one thing after the other in spite of --jobs: {why}")]
-    events = fetch_window(call, client, settings, window, options, now, title, raw=raw, ahead=ahead, jobs=jobs)
+    events = fetch_window(call, replace(query, period=window), now, title, raw=raw, ahead=ahead, jobs=jobs)
     return window, _after(rest, events)
 
 
@@ -156,10 +151,7 @@ def set_decoder(client: Any, call: Call, *, raw: bool) -> None:
 
 def fetch_window(
     call: Call,
-    client: Any,
-    settings: Any,
-    window: Window,
-    options: Mapping[str, Any],
+    query: Query[Any],
     now: datetime,
     title: str,
     *,
@@ -167,22 +159,25 @@ def fetch_window(
     ahead: Sequence[Window] = (),
     jobs: int = 1,
 ) -> Iterator[Event]:
-    """Return the events of a window, and what the provider's clock says of its end.
+    """Return the events of the query's window, and what the provider's clock says of its end.
 
     With `ahead`, the window itself or its parts, the next event is fetched while one is written, and as many parts in
     parallel as there are jobs.
     """
+    client: Any = query.client  # None for a call that is offline
     set_decoder(client, call, raw=raw)
-    fetch = functools.partial(call.fetch, client, settings)
     events: Iterator[Event]
     if not ahead:
-        events = fetch(window, options)
+        events = call.fetch(query)
     elif len(ahead) == 1:
-        events = at_once([functools.partial(fetch, window, options)])
+        events = at_once([functools.partial(call.fetch, query)])
     else:
-        shared = {**options, "once": new_once(), "whole": window}
-        events = said_once(at_once([functools.partial(fetch, part, shared) for part in ahead], jobs))
-    return by_their_clock(events, window, call.lag, lambda: client.ahead, now, title) if client is not None else events
+        split = replace(query, once=new_once(), whole=query.window)
+        queries = [replace(split, period=part) for part in ahead]
+        events = said_once(at_once([functools.partial(call.fetch, one) for one in queries], jobs))
+    if client is None:
+        return events
+    return by_their_clock(events, query.window, call.lag, lambda: client.ahead, now, title)
 
 
 def _after(rest: Sequence[Note | Gap], events: Iterator[Event]) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from cdrctl import PROVIDERS
 from cdrctl.duplicates import Span
@@ -84,8 +84,47 @@ def always(_name: str) -> bool:
 CENTURY = range(FIRST_YEAR, 2100)
 """The years in which calls can have started."""
 
-Fetch = Callable[[Any, Any, Window | None, Mapping[str, Any]], Iterator[Event]]
-"""From a client, settings, window and options to pieces; client and settings are None for a call that asks nobody."""
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[S]):
+    """What a fetcher is called with. It is generic over the settings of the provider's profiles.
+
+    Args:
+        client: The client of the profile; None for a call that is offline.
+        settings: The settings of the profile; None for a call that is offline.
+        period: The window, or None for a call that takes none. A fetcher reads `window`.
+        options: The call's own options by name, as described by `Option`.
+        fields: The native columns that will be written; None for all.
+        strict: Raise DriftError if a list of fields in the request would hide a new field.
+        once: True for the first part of a window in parallel parts that calls it with a given name.
+        whole: The window that was split into parallel parts; None if this query is not a part.
+    """
+
+    client: Client
+    settings: S
+    period: Window | None
+    options: Mapping[str, Any]
+    fields: Sequence[str] | None = None
+    strict: bool = False
+    once: Once = always
+    whole: Window | None = None
+
+    @property
+    def window(self) -> Window:
+        """The window of a call that takes one.
+
+        Raises:
+            TypeError: The call takes none: its fetcher must not read it.
+        """
+        if self.period is None:
+            raise TypeError("this call takes no window")
+        return self.period
+
+
+Fetch = Callable[[Query[Any]], Iterator[Event]]
+"""From a query to events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +151,7 @@ class Call:
         about: One line for the help.
         columns: The columns of `native`, in order. They do not depend on the records.
         fetch: The fetcher. It may yield records outside the window, and records twice: `export.rows` cuts on `start`
-            and drops duplicates by `identity`. Its options include `fields`, the native columns that will be written
-            (None for all), and `strict`: raise DriftError if a list of fields in the request hides a new field. For a
-            window in parallel parts they also include `once` (see `Once`) and `whole`, the window that was split.
+            and drops duplicates by `identity`.
         identity: The id of a record within the page's context. Records with the same id and different content are
             all kept, with a warning.
         stands_for_many: Records with the same id may differ; only the first is kept.
@@ -356,6 +393,7 @@ __all__ = [
     "Gives",
     "Option",
     "Provider",
+    "Query",
     "connect",
     "load",
 ]

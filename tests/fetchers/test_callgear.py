@@ -17,7 +17,7 @@ from hypothesis import given, settings as examples, strategies as some
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call, callgear, connect
+from cdrctl.fetchers import Call, Query, callgear, connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS
 from cdrctl.fetchers.callgear.filters import filter_tree, sorting
@@ -187,7 +187,16 @@ class Service:
     def profile(self) -> CallGearSettings:
         return CallGearSettings.model_validate(self.settings)
 
-    def pieces(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> Iterator[Event]:
+    def pieces(
+        self,
+        since: datetime,
+        until: datetime,
+        call: str = "legs",
+        fields: Sequence[str] | None = None,
+        *,
+        strict: bool = False,
+        **options: Any,
+    ) -> Iterator[Event]:
         chosen = {
             "filter": (),
             "orderby": (),
@@ -197,7 +206,7 @@ class Service:
         }
         window = Window(since, until) if PROVIDER.call(call).start_in else None
         with closing(self.client()) as client:
-            yield from PROVIDER.call(call).fetch(client, self.profile, window, chosen | options)
+            yield from PROVIDER.call(call).fetch(Query(client, self.profile, window, chosen | options, fields, strict))
 
     def records(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[Wire]:
         """Return the raw records of an export, each once, cut at the window."""

@@ -19,7 +19,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.http import Client, Clock
@@ -54,7 +54,9 @@ class Process:
         self.tally = Tally()
         self.told: list[str] = []
 
-    def records(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[dict[str, Any]]:
+    def records(
+        self, since: datetime, until: datetime, call: str = "legs", *, strict: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
         """Return the raw records of an export."""
         given = {
             "filter": (),
@@ -65,7 +67,7 @@ class Process:
         }
         found = PROVIDER.call(call)
         window = Window(since, until) if found.windowed else None
-        pieces = found.fetch(self.client, self.settings, window, given | options)
+        pieces = found.fetch(Query(self.client, self.settings, window, given | options, strict=strict))
         pages = rows(pieces, found, raw(), window, self.tally, lambda _level, text: self.told.append(text))
         return [dict(one) for page in pages for one in page]
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
 from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, identity, interaction_start, start
@@ -121,7 +121,7 @@ def fetched(
         transport=transport,
     )
     with closing(client):
-        pieces = known.fetch(client, made, span, {**base, **(options or {})})
+        pieces = known.fetch(Query(client, made, span, {**base, **(options or {})}))
         for page in rows(pieces, known, keeping(), span, tally, lambda _level, text: seen.told.append(text)):
             for kept in page:
                 assert isinstance(kept, dict)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call, connect
+from cdrctl.fetchers import Call, Query, connect
 from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
 from cdrctl.fetchers.portsip.common import common_cdr, common_leg
@@ -176,7 +176,7 @@ def fetched(
         seen.told.append(text)
 
     with closing(client):
-        pieces = known.fetch(client, made, span, {**defaults(known), **options})
+        pieces = known.fetch(Query(client, made, span, {**defaults(known), **options}))
         for page in rows(pieces, known, keeping(), span, tally, log, save=save):
             for kept in page:
                 assert isinstance(kept, dict)

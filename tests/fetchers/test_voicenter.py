@@ -18,7 +18,7 @@ from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import COLUMNS
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
@@ -115,7 +115,9 @@ class Voicenter:
 
     def pieces(self, since: datetime = DAY, until: datetime = HOUR_LATER, **options: Any) -> Iterator[Event]:
         with closing(self.client()) as client:
-            yield from PROVIDER.call("cdrs").fetch(client, self.settings, Window(since, until), {**OPTIONS, **options})
+            yield from PROVIDER.call("cdrs").fetch(
+                Query(client, self.settings, Window(since, until), {**OPTIONS, **options})
+            )
 
     def fetch(self, *args: Any, **options: Any) -> list[Event]:
         return list(self.pieces(*args, **options))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings as tried, strategies as st
 
+from cdrctl.connecting import Connected
 from cdrctl.errors import UsageError
 from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers.voicenter import PROVIDER
@@ -626,7 +627,7 @@ B = {"ivruniqueid": "b", "type": "Queue", "time": 2, "IVR": [{"layer_id": 1}, {"
 
 def pieces(content: bytes) -> Iterable[Event]:
     lines = iter(content.splitlines(keepends=True))
-    return PROVIDER.call("notifications").fetch(None, None, None, {"file": lines})
+    return PROVIDER.call("notifications").fetch(Connected("", None, None).query({"file": lines}))
 
 
 def read(content: bytes) -> list[dict[str, Any]]:
@@ -754,7 +755,7 @@ def test_a_large_file_is_read_in_pages() -> None:
             taken += 1
             yield plain(one) + b"\n"
 
-    found = PROVIDER.call("notifications").fetch(None, None, None, {"file": lines()})
+    found = PROVIDER.call("notifications").fetch(Connected("", None, None).query({"file": lines()}))
     first = next(iter(found))
     assert isinstance(first, Page)
     assert (len(first.records), taken) == (1000, 1000)
@@ -823,6 +824,6 @@ def test_what_has_no_end_is_refused_before_memory_is_full() -> None:
     mebibyte = b" " * 2**20 + b"\n"
     for endless in ([b"\0" * (2**26 + 1)], itertools.chain([b"{"], itertools.repeat(mebibyte))):
         with pytest.raises(UsageError, match="has more than 64 MiB"):
-            list(PROVIDER.call("notifications").fetch(None, None, None, {"file": iter(endless)}))
+            list(PROVIDER.call("notifications").fetch(Connected("", None, None).query({"file": iter(endless)})))
     many = itertools.chain(itertools.repeat(plain(A) + b"\n", 3), [mebibyte] * 70)
-    assert len(list(PROVIDER.call("notifications").fetch(None, None, None, {"file": many}))) == 1
+    assert len(list(PROVIDER.call("notifications").fetch(Connected("", None, None).query({"file": many})))) == 1

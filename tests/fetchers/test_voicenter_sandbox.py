@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings as tried, strategies as st
 
+from cdrctl.connecting import Connected
 from cdrctl.errors import DriftError, ProviderError, SignInError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.fetchers.voicenter.zone import start as start_of
@@ -45,10 +46,12 @@ class Process:
         self.told = told
         self.tally = Tally()
 
-    def records(self, since: datetime, until: datetime, **options: Any) -> list[dict[str, Any]]:
+    def records(
+        self, since: datetime, until: datetime, *, strict: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
         """Return the raw records of an export."""
         window = Window(since, until)
-        pieces = CDRS.fetch(self.client, self.settings, window, {**OPTIONS, **options})
+        pieces = CDRS.fetch(Query(self.client, self.settings, window, {**OPTIONS, **options}, strict=strict))
         pages = rows(pieces, CDRS, raw(), window, self.tally, lambda _level, text: self.told.append(text))
         return [dict(one) for page in pages for one in page]
 
@@ -264,7 +267,12 @@ def test_notifications_of_the_sandbox(form: str) -> None:
         schema = common(call.columns, call.common, None, told.append, provider="voicenter", profile="acme")
         tally = Tally()
         pages = rows(
-            call.fetch(None, None, None, {"file": lines}), call, schema, None, tally, lambda _l, text: told.append(text)
+            call.fetch(Connected("", None, None).query({"file": lines})),
+            call,
+            schema,
+            None,
+            tally,
+            lambda _l, text: told.append(text),
         )
         assert sum(map(len, pages)) == len(pushed) > 100
         assert tally.duplicates == len(pushed[::5])

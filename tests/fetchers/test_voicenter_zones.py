@@ -22,7 +22,7 @@ from cdrctl.archive.store import open_or_create
 from cdrctl.archive.sync import sync
 from cdrctl.errors import IncompleteError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
@@ -71,7 +71,7 @@ class Bench:
     notes: list[str] = field(default_factory=list)
 
     def fetch(self, window: Window, **options: Any) -> Iterator[Event]:
-        return CDRS.fetch(self.client, self.settings, window, {**OPTIONS, **options})
+        return CDRS.fetch(Query(self.client, self.settings, window, {**OPTIONS, **options}))
 
     def export(self, since: datetime, until: datetime, **options: Any) -> tuple[Found, Tally]:
         """Return call, type and start of each record that an export gives."""
@@ -237,7 +237,7 @@ def test_only_the_last_of_several_parts_asks_for_what_comes_after_it(precision: 
         parts = [Window(since, since + DAY), Window(since + DAY, whole.until)]
         window, tally = whole, Tally()
         pieces = (
-            one for part in parts for one in CDRS.fetch(made.client, made.settings, part, OPTIONS | {"whole": whole})
+            one for part in parts for one in CDRS.fetch(Query(made.client, made.settings, part, OPTIONS, whole=whole))
         )
         schema = native(CDRS.columns, ["call_id", "type", "date"], lambda _text: None)
         pages = rows(pieces, CDRS, schema, window, tally, lambda _level, _text: None)

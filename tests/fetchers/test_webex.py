@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.columns import COLUMNS
 from cdrctl.fetchers.webex.settings import WebexSettings
@@ -140,7 +140,7 @@ class Webex:
         given = {"location": (), "longest_call": timedelta(0), "page_size": 5000} | options
         with closing(self.client()) as client:
             window = Window(since, until or h(11))
-            yield from PROVIDER.call(call).fetch(client, self.settings, window, given)
+            yield from PROVIDER.call(call).fetch(Query(client, self.settings, window, given))
 
     def fetch(self, *args: Any, **options: Any) -> list[Event]:
         return [piece for piece in self.pieces(*args, **options) if not isinstance(piece, Checkpoint)]
@@ -1010,7 +1010,8 @@ def test_feed_and_stream_share_the_rate_within_a_run() -> None:
     given = {"location": (), "longest_call": timedelta(0), "page_size": 5000}
     with closing(webex.client()) as client:
         for call in ("cdrs", "stream"):
-            list(PROVIDER.call(call).fetch(client, webex.settings, Window(h(-2, on=NOW), h(-1, on=NOW)), given))
+            window = Window(h(-2, on=NOW), h(-1, on=NOW))
+            list(PROVIDER.call(call).fetch(Query(client, webex.settings, window, given)))
     assert webex.at[1] - webex.at[0] >= timedelta(seconds=61)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from cdrctl.errors import UsageError
 from cdrctl.export.rows import Tally, rows
+from cdrctl.fetchers import Query
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.legs_of_call import DAY, JOINS, NAMES, LegSearch
 from cdrctl.records.schemas import raw
@@ -29,7 +30,7 @@ def legs(
     """Return the legs that the whole export gives, and what it says."""
     options = {"id": wanted, "longest_call": timedelta(0), "page_size": 5000}
     window, told = Window(since, until), []
-    pieces = CALL.fetch(there.client, there.settings, window, options)
+    pieces = CALL.fetch(Query(there.client, there.settings, window, options))
     pages = rows(pieces, CALL, raw(), window, Tally(), lambda _level, text: told.append(text))
     return [dict(one) for page in pages for one in page], told
 

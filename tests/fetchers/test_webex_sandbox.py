@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.errors import CdrctlError, ConfigurationError, RightsError, TemporaryError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.http import Client, Clock
@@ -41,7 +41,7 @@ class Process:
         """Return the ids of an export, in the order of its records."""
         given = {"location": (), "longest_call": timedelta(hours=12), "page_size": 5000} | options
         window, found = Window(since, until), PROVIDER.call(call)
-        pieces = found.fetch(self.client, self.settings, window, given)
+        pieces = found.fetch(Query(self.client, self.settings, window, given))
         pages = rows(pieces, found, raw(), window, self.tally, lambda _level, _text: None)
         return [dict(one)["Report ID"] for page in pages for one in page]
 

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError
+from cdrctl.fetchers import Query
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.fetchers.webex.sign_in import SCOPE, request_token
@@ -60,7 +61,7 @@ class Shelf:
 def fetch(webex: Webex, shelf: Shelf) -> None:
     options = {"location": (), "longest_call": timedelta(0), "page_size": 5000}
     with closing(webex.client(shelf)) as client:
-        list(PROVIDER.call("cdrs").fetch(client, webex.settings, Window(DAY, h(11)), options))
+        list(PROVIDER.call("cdrs").fetch(Query(client, webex.settings, Window(DAY, h(11)), options)))
 
 
 def sent_to(webex: Webex, host: str) -> str:

@@ -17,7 +17,7 @@ import httpx
 from hypothesis import strategies as st
 
 from cdrctl import windows
-from cdrctl.fetchers import Call, Provider, connect
+from cdrctl.fetchers import Call, Provider, Query, connect
 from cdrctl.records.events import Event
 from tests.support.clock import HandClock
 
@@ -240,7 +240,7 @@ PROFILES: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 def given_options(call: Call, words: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call's options as its fetcher gets them: defaults, and these words as they are typed."""
-    found: dict[str, Any] = {"fields": None}
+    found: dict[str, Any] = {}
     for option in call.options:
         value: Any = words.get(option.name, option.default)
         if option.repeat:
@@ -293,7 +293,7 @@ def run(
         transport=httpx.MockTransport(giving),
     )
     try:
-        for piece in call.fetch(client, settings, window if call.takes_window else None, options):
+        for piece in call.fetch(Query(client, settings, window if call.takes_window else None, options)):
             outcome.pieces.append(piece)
     except EnoughError:
         pass

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from cdrctl import windows
 from cdrctl.export.availability import reachable
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import PROVIDERS, Call, Provider, connect, load
+from cdrctl.fetchers import PROVIDERS, Call, Provider, Query, connect, load
 from cdrctl.http import Client
 from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange, Received, Sandbox, known_switches, start, straddlers, uniform
@@ -326,7 +326,7 @@ class Bench:
         window, rest = reachable(asked, call.lag, self.clock.time, provider.title)
         assert window == asked
         assert rest == []
-        fetched = call.fetch(self.client, self.settings, window, self.options(options))
+        fetched = call.fetch(Query(self.client, self.settings, window, self.options(options)))
         return rows(fetched, call, raw(), window, tally, _nobody_listens, limit)  # type: ignore[return-value]
 
     def options(self, words: Sequence[str] = ()) -> Mapping[str, Any]:

@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from cdrctl.fetchers import Call, Console, Option, Provider
-from cdrctl.fetchers.callgear.account import Account
+from cdrctl.fetchers import Call, Console, Option, Provider, Query
 from cdrctl.fetchers.callgear.answers import ADMITS, error_for, mnemonic_of
 from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, COST_COLUMNS, LEG_COLUMNS, USER_COLUMNS, identity, start
 from cdrctl.fetchers.callgear.common import GIVES_CALL, GIVES_LEG, common_call, common_leg
@@ -46,10 +45,9 @@ def ended(answer: Answer) -> bool:
 
 def check(client: Client, settings: CallGearSettings) -> str:
     """Return what two small questions found: the zone of the account, and how many legs it has of the last day."""
-    account = Account(client, settings)
-    options = {"page_size": 1, "filter": (), "orderby": ()}
-    report = report_of(account, "get.call_legs_report", LEGS, identity, options)
-    name, report.zone = zone_of(account)
+    query = Query(client, settings, None, {"page_size": 1, "filter": (), "orderby": ()})
+    report = report_of(query, "get.call_legs_report", LEGS, identity)
+    name, report.zone = zone_of(report.account)
     until = client.clock.now().replace(microsecond=0)
     records, total = report.page(span_of(Window(until - DAY, until), report.zone), 0, listed=False)
     names = new_fields(records, LEG_COLUMNS)

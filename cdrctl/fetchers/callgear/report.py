@@ -11,7 +11,7 @@ from typing import Any
 from cdrctl import windows
 from cdrctl.contents import contents_of
 from cdrctl.errors import UsageError
-from cdrctl.fetchers import CLOCK_TOLERANCE, possible_start
+from cdrctl.fetchers import CLOCK_TOLERANCE, Query, possible_start
 from cdrctl.fetchers.callgear.account import Account, metadata_of
 from cdrctl.fetchers.callgear.answers import DayLimitError, TooLongError, UnknownParameterError
 from cdrctl.fetchers.callgear.columns import COLUMNS_OF, identity, start
@@ -20,7 +20,7 @@ from cdrctl.fetchers.callgear.filters import filter_tree, sorting
 from cdrctl.fetchers.callgear.local_time import HOUR, SECOND, span_of, spare_time, zone_notes, zone_of
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings, app_host_of
 from cdrctl.fetchers.drift import new_fields, new_fields_error
-from cdrctl.http import Client, Total, by_offset, read_total
+from cdrctl.http import Total, by_offset, read_total
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record, check_records, fingerprint
 from cdrctl.windows import Window, halve, rfc3339, tile
 
@@ -151,61 +151,52 @@ def _refuse_new_fields(report: Report, call: str, window: Window) -> None:
         raise new_fields_error(TITLE, "callgear", call, names)
 
 
-def legs(
-    client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def legs(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the legs of `get.call_legs_report` that started in the window, and some around it."""
-    account = Account(client, settings)
-    return _listing(report_of(account, "get.call_legs_report", LEGS, identity, options), "legs", window, options)
+    return _listing(report_of(query, "get.call_legs_report", LEGS, identity), "legs", query)
 
 
-def calls(
-    client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def calls(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the calls of `get.calls_report` that started in the window, and some around it."""
-    report = report_of(Account(client, settings), "get.calls_report", CALLS, identity, options)
-    if options["ongoing"]:
+    report = report_of(query, "get.calls_report", CALLS, identity)
+    if query.options["ongoing"]:
         report.params = {**report.params, "include_ongoing_calls": True}
-    return _listing(report, "calls", window, options)
+    return _listing(report, "calls", query)
 
 
-def costs(
-    client: Client, settings: CallGearSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def costs(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the costs of `get.financial_call_legs_report` of legs that started in the window, and some around it."""
-    report = report_of(Account(client, settings), "get.financial_call_legs_report", COSTS, fingerprint, options)
+    report = report_of(query, "get.financial_call_legs_report", COSTS, fingerprint)
     report.fields = ()  # all of them come without being named
-    return _listing(report, "costs", window, options)
+    return _listing(report, "costs", query)
 
 
-def users(
-    client: Client, settings: CallGearSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def users(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the users of a partner's customers, of `get.customer_users`."""
-    report = report_of(Account(client, settings), "get.customer_users", USERS, identity, options)
+    report = report_of(query, "get.customer_users", USERS, identity)
     report.fields = ()
     report.params = {name: value for name, value in report.params.items() if name != "user_id"}
     yield from _reading(report, {}, "the list of users", divisible=False)
 
 
 def report_of(
-    account: Account,
+    query: Query[CallGearSettings],
     method: str,
     fields: Sequence[Field],
     identity: Callable[[Record], str],
-    options: Mapping[str, Any],
 ) -> Report:
     """Return the listing that the options ask for.
 
     Raises:
         UsageError: They ask for what the service would refuse.
     """
+    account, options = Account(query.client, query.settings), query.options
     size = options["page_size"]
     if not 1 <= size <= LARGEST_PAGE:
         raise UsageError(f"--page-size {size} is not a number from 1 to {LARGEST_PAGE}")
     known = fields
     tree = filter_tree(known, options["filter"])
-    chosen = set(options.get("fields") or ())
+    chosen = set(query.fields or ())
     if chosen and "extra" not in chosen:  # only these, and what the record is known and placed by
         needed = chosen | {"id", "call_session_id", "start_time"}
         fields = [one for one in fields if one.name in needed]
@@ -221,22 +212,22 @@ def report_of(
     )
 
 
-def _listing(report: Report, call: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
-    assert window is not None  # noqa: S101 - these calls have a window
+def _listing(report: Report, call: str, query: Query[CallGearSettings]) -> Iterator[Event]:
+    window = query.window
     _check_years(window)
     account = report.account
     name, report.zone = zone_of(account)
     host = app_host_of(account.settings)
     report.context = {"timezone": name, **({} if host is None else {"app_host": host})}
     whole = _whole_seconds(window)
-    longest = options["longest_call"]
+    longest = query.options["longest_call"]
     latest = min(whole.until + longest, account.client.clock.now().replace(microsecond=0))
     yield from zone_notes(report.zone, name, window)
     requests = -(-whole.duration // LONGEST_WINDOW)
     if requests > MANY_REQUESTS:
         yield Note(f"this takes at least {requests} requests, and {TITLE} allows a number of them per day")
     try:
-        if options.get("strict") and report.fields:
+        if query.strict and report.fields:
             _refuse_new_fields(report, call, next(tile(whole, LONGEST_WINDOW)))
         for tiled in tile(whole, LONGEST_WINDOW):
             yield from _stretch(report, tiled)

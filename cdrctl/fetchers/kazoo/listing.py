@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from cdrctl.errors import ConfigurationError, ProviderError, SignInError, UsageError
-from cdrctl.fetchers import always
+from cdrctl.fetchers import Query
 from cdrctl.fetchers.kazoo.answers import error_unless_whole, next_key, records_in
 from cdrctl.fetchers.kazoo.columns import start
 from cdrctl.fetchers.kazoo.filters import filters_of
@@ -22,30 +21,21 @@ SETTLED = timedelta(minutes=5)
 """A leg is saved just after the hang-up; a save that had to be repeated comes minutes late."""
 
 
-def cdrs(client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
+def cdrs(query: Query[KazooSettings]) -> Iterator[Event]:
     """Yield the legs of `/cdrs` for legs that started in the window, and some around it."""
-    return _listing(client, settings, window, options, by_interaction=False)
+    return _listing(query, by_interaction=False)
 
 
-def interactions(
-    client: Client, settings: KazooSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def interactions(query: Query[KazooSettings]) -> Iterator[Event]:
     """Yield the earliest leg of each interaction of `/cdrs/interaction` that started in the window, and some around."""
-    return _listing(client, settings, window, options, by_interaction=True)
+    return _listing(query, by_interaction=True)
 
 
-def _listing(
-    client: Client,
-    settings: KazooSettings,
-    window: Window | None,
-    options: Mapping[str, Any],
-    *,
-    by_interaction: bool,
-) -> Iterator[Event]:
-    assert window is not None  # noqa: S101 - both calls have a window
+def _listing(query: Query[KazooSettings], *, by_interaction: bool) -> Iterator[Event]:
+    client, window, options = query.client, query.window, query.options
     now = client.clock.now()
     newest = now - SETTLED if window.until <= now - SETTLED else now
-    account = options["account"] or settings.account_id
+    account = options["account"] or query.settings.account_id
     if options["page_size"] < 1:
         raise UsageError("--page-size must be at least 1", hint=f"{TITLE} advises 50")
     if options["descendants"] and options["user"]:
@@ -66,12 +56,12 @@ def _listing(
             client=client,
             path=listing_path(one, options["user"], by_interaction=by_interaction),
             params=params,
-            context={"account_id": one, "currency": settings.currency, "user": options["user"] or ""},
+            context={"account_id": one, "currency": query.settings.currency, "user": options["user"] or ""},
             keep=keep,
             by_interaction=by_interaction,
             longest_call=int(options["longest_call"].total_seconds()),
             page_size=options["page_size"],
-            once=options.get("once", always),
+            once=query.once,
         )
         try:
             yield from _account(listing, window, newest)
@@ -125,32 +115,29 @@ def _account(listing: Run, window: Window, newest: datetime) -> Iterator[Event]:
         yield from probe_edge(listing, edges.pop(), latest)
 
 
-def legs(
-    client: Client, settings: KazooSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def legs(query: Query[KazooSettings]) -> Iterator[Event]:
     """Yield all legs of one interaction as full documents, oldest first.
 
     The server gives the page with the newest legs first, and in each page the oldest leg first
     (`normalize_leg_view_results` in cb_cdrs.erl).
     """
-    account = options["account"] or settings.account_id
-    path = f"/accounts/{path_segment(account)}/cdrs/legs/{path_segment(options['id'])}"
-    pages = [records_in(answer) for answer in _pages_of(client, path)]
+    account, wanted = query.options["account"] or query.settings.account_id, query.options["id"]
+    path = f"/accounts/{path_segment(account)}/cdrs/legs/{path_segment(wanted)}"
+    pages = [records_in(answer) for answer in _pages_of(query.client, path)]
     found = [leg for page in reversed(pages) for leg in page]
     if len(pages) > 1:
         found.sort(key=lambda leg: start(leg) or LATEST)
-    doubts_lengths(client, found)
-    yield Page(found, {"account_id": account, "currency": settings.currency})
+    doubts_lengths(query.client, found)
+    yield Page(found, {"account_id": account, "currency": query.settings.currency})
     if not found:
-        yield Note(f"{TITLE} knows no interaction {options['id']}; an id looks like 63814294800-b1c2d3 or 202611-…")
+        yield Note(f"{TITLE} knows no interaction {wanted}; an id looks like 63814294800-b1c2d3 or 202611-…")
 
 
-def cdr(client: Client, settings: KazooSettings, _window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
+def cdr(query: Query[KazooSettings]) -> Iterator[Event]:
     """Yield one leg as a full document."""
-    account = options["account"] or settings.account_id
-    answer = client.get(
-        f"/accounts/{path_segment(account)}/cdrs/{path_segment(options['id'])}", whole=error_unless_whole
-    )
+    account = query.options["account"] or query.settings.account_id
+    path = f"/accounts/{path_segment(account)}/cdrs/{path_segment(query.options['id'])}"
+    answer = query.client.get(path, whole=error_unless_whole)
     documents = check_records([answer.body.get("data")], "data", TITLE)
-    doubts_lengths(client, documents)
-    yield Page(documents, {"account_id": account, "currency": settings.currency})
+    doubts_lengths(query.client, documents)
+    yield Page(documents, {"account_id": account, "currency": query.settings.currency})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
 from cdrctl.contents import contents_of
 from cdrctl.errors import ProviderError
-from cdrctl.fetchers import CLOCK_TOLERANCE, possible_start
+from cdrctl.fetchers import CLOCK_TOLERANCE, Query, possible_start
 from cdrctl.fetchers.portsip.columns import identity, start
 from cdrctl.fetchers.portsip.requests import path_segment
 from cdrctl.fetchers.portsip.settings import TITLE, PortsipSettings
@@ -82,19 +81,13 @@ def _detail(client: Client, path: str, key: str) -> list[Record]:
     return found
 
 
-def cdr(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def cdr(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield one call in full; one that was transferred as its legs, which are numbered."""
-    del settings
-    legs = _detail(client, "/user/cdrs" if options["own"] else "/cdrs", options["id"])
+    legs = _detail(query.client, "/user/cdrs" if query.options["own"] else "/cdrs", query.options["id"])
     for number, leg in enumerate(legs, 1):
-        yield Page([leg], {"id": options["id"] + (f"#{number}" if len(legs) > 1 else "")})
+        yield Page([leg], {"id": query.options["id"] + (f"#{number}" if len(legs) > 1 else "")})
 
 
-def calllog(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def calllog(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield one call log in full."""
-    del settings
-    yield Page(_detail(client, "/calllogs", options["id"]))
+    yield Page(_detail(query.client, "/calllogs", query.options["id"]))

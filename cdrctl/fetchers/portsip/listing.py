@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from cdrctl.contents import contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import CdrctlError, ProviderError, TemporaryError, UsageError
-from cdrctl.fetchers import CLOCK_TOLERANCE, Once, always, identities, possible_start, span_of
+from cdrctl.fetchers import CLOCK_TOLERANCE, Once, Query, always, identities, possible_start, span_of
 from cdrctl.fetchers.portsip.answers import items_in, total_in
 from cdrctl.fetchers.portsip.columns import identity, start
 from cdrctl.fetchers.portsip.details import with_costs
@@ -126,29 +125,23 @@ def _check_brackets(text: str) -> None:
         raise UsageError(f"--filter {text!r}: a bracket or a quote has no partner", hint="for example caller eq '100'")
 
 
-def cdrs(
-    client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def cdrs(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield the calls of `GET /cdrs`, or of `GET /user/cdrs`, that started in the window."""
-    del settings
-    return _listing(client, "/user/cdrs" if options["own"] else "/cdrs", window, options)
+    return _listing(query, "/user/cdrs" if query.options["own"] else "/cdrs")
 
 
-def calllogs(
-    client: Client, settings: PortsipSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def calllogs(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield the call logs of `GET /calllogs` (since v22.0.42) that started in the window."""
-    del settings
-    return _listing(client, "/calllogs", window, options)
+    return _listing(query, "/calllogs")
 
 
-def _listing(client: Client, path: str, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
-    assert window is not None  # noqa: S101 - both calls have a window
+def _listing(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
+    window, options = query.window, query.options
     longest = options["window"]
     if longest < SMALLEST:
         raise UsageError("--window must be at least 1s", hint="a day, 24h, is usual; less where the PBX is slow")
     orderby = (options["orderby"] or "").strip()
-    listing = run_for(client, path, options)
+    listing = run_for(query, path)
     listing.orders = [f"{orderby}, id asc", orderby] if orderby else ["started_at asc, id asc", "started_at asc"]
     pieces = _windows(listing, window, longest)
     if not options["with_cost"]:
@@ -162,11 +155,12 @@ def _listing(client: Client, path: str, window: Window | None, options: Mapping[
         seconds = count * BUDGET.seconds / BUDGET.requests
         lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
         yield Note(f"the cost is in the details only: {TITLE} is asked once more for each of {count} records, {lasts}")
-    yield from with_costs(client, path, window, pieces)
+    yield from with_costs(query.client, path, window, pieces)
 
 
-def run_for(client: Client, path: str, options: Mapping[str, Any]) -> Run:
+def run_for(query: Query[PortsipSettings], path: str) -> Run:
     """Return the listing that the user's filter, search, order and size of pages ask for."""
+    options = query.options
     if not 1 <= options["page_size"] <= LARGEST_PAGE:
         raise UsageError(f"--page-size {options['page_size']} is not a number from 1 to {LARGEST_PAGE}")
     filters = [text.strip() for text in options["filter"]]
@@ -176,13 +170,13 @@ def run_for(client: Client, path: str, options: Mapping[str, Any]) -> Run:
         raise UsageError("--filter is empty", hint="for example --filter \"direction eq 'INBOUND_CALL'\"")
     words = {"--filter": " and ".join(filters), "--search": options["search"], "--orderby": options["orderby"]}
     return Run(
-        client,
+        query.client,
         path,
         condition=" and ".join(f"({text})" for text in filters),
         search=options["search"],
         size=options["page_size"],
         given=" or ".join(f"{name} {text!r}" for name, text in words.items() if text),
-        once=options.get("once", always),
+        once=query.once,
     )
 
 

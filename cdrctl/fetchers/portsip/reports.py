@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from cdrctl.errors import ProviderError, TemporaryError, UsageError
+from cdrctl.fetchers import Query
 from cdrctl.fetchers.portsip.columns import identity
 from cdrctl.fetchers.portsip.common import word_for
 from cdrctl.fetchers.portsip.files import report_file
@@ -18,30 +19,23 @@ from cdrctl.fetchers.portsip.requests import path_segment, quoted_text
 from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
 from cdrctl.http import Answer, Client, Request
 from cdrctl.records.events import Event, Note, Page, Record, pick
-from cdrctl.windows import Window
 
 # Call reports
 
 
-def reports(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def reports(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield the call reports of the tenant: running, to come, or given up."""
-    del settings
-    return _all(client, REPORTS, options)
+    return _all(query, REPORTS)
 
 
-def completed_reports(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def completed_reports(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield the finished reports, whose files can be downloaded."""
-    del settings
-    return _all(client, COMPLETED, options)
+    return _all(query, COMPLETED)
 
 
-def _all(client: Client, path: str, options: Mapping[str, Any]) -> Iterator[Event]:
-    listing = run_for(client, path, options)
-    orderby = (options["orderby"] or "").strip()
+def _all(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
+    listing = run_for(query, path)
+    orderby = (query.options["orderby"] or "").strip()
     if orderby:
         listing.orders = [f"{orderby}, id asc", orderby]
     return read_run(listing, None)
@@ -64,30 +58,23 @@ def _document(client: Client, path: str, key: str) -> Record:
     return body
 
 
-def show_report(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def show_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield one call report in full."""
-    del settings
-    yield Page([_document(client, REPORTS, options["id"])])
+    yield Page([_document(query.client, REPORTS, query.options["id"])])
 
 
-def show_completed(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def show_completed(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield one finished report. Its `file_url` opens the file to whoever has it."""
-    del settings
-    yield Page([_document(client, COMPLETED, options["id"])])
+    yield Page([_document(query.client, COMPLETED, query.options["id"])])
 
 
-def create_report(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def create_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield the call report that was made; or, when it is to be waited for, its file.
 
     Nothing in the API leads from a report to its file. With a name of its own, the file is that of the finished report
     of this name and type that was not there before. The clock of the PBX, which may be wrong, need not be asked.
     """
+    client, options = query.client, query.options
     now = client.clock.now()
     unique = f"cdrctl-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     body = new_report({**options, "name": options["name"] or unique}, now)
@@ -106,7 +93,7 @@ def create_report(
         yield Page([record])
         return
     yield Note(f"report {name} is being made (id {key})")
-    yield report_file(client, settings, _finished(client, body, key, known, options["wait_at_most"]))
+    yield report_file(client, query.settings, _finished(client, body, key, known, options["wait_at_most"]))
 
 
 def _known(client: Client, name: str, kind: str) -> set[str]:
@@ -198,11 +185,9 @@ def _status(client: Client, key: str) -> Any:
     return None
 
 
-def update_report(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def update_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield a call report after what was given of it has been changed."""
-    del settings
+    client, options = query.client, query.options
     given = [name for name in (*PLAIN, "filter") if options[name]]
     if not given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in (*PLAIN, "filter"))
@@ -220,20 +205,14 @@ def update_report(
     yield Page([_document(client, REPORTS, options["id"])])
 
 
-def delete_report(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def delete_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield a call report as it was, once it has been deleted."""
-    del settings
-    yield _deleted(client, REPORTS, options["id"])
+    yield _deleted(query.client, REPORTS, query.options["id"])
 
 
-def delete_completed(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def delete_completed(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield a finished report as it was, once it and its file have been deleted."""
-    del settings
-    yield _deleted(client, COMPLETED, options["id"])
+    yield _deleted(query.client, COMPLETED, query.options["id"])
 
 
 def _deleted(client: Client, path: str, key: str) -> Page:
@@ -242,8 +221,6 @@ def _deleted(client: Client, path: str, key: str) -> Page:
     return Page([record])
 
 
-def download(
-    client: Client, settings: PortsipSettings, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def download(query: Query[PortsipSettings]) -> Iterator[Event]:
     """Yield the file of a finished report."""
-    yield report_file(client, settings, _document(client, COMPLETED, options["id"]))
+    yield report_file(query.client, query.settings, _document(query.client, COMPLETED, query.options["id"]))

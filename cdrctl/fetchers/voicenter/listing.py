@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 from cdrctl.errors import UsageError
-from cdrctl.fetchers import always
+from cdrctl.fetchers import Query
 from cdrctl.fetchers.drift import new_fields, new_fields_error
 from cdrctl.fetchers.voicenter.answers import FullError, RangeError, Reply
 from cdrctl.fetchers.voicenter.columns import COLUMNS, lists_of_fields
@@ -17,7 +16,7 @@ from cdrctl.fetchers.voicenter.search import search_criteria
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
 from cdrctl.fetchers.voicenter.state import MINUTE, SECOND, Way, whole_minute
 from cdrctl.fetchers.voicenter.zone import ZONE_LEAD
-from cdrctl.http import Client, by_halving
+from cdrctl.http import by_halving
 from cdrctl.records.events import Checkpoint, Event, Gap
 from cdrctl.windows import Window, halve, rfc3339, tile
 
@@ -30,9 +29,7 @@ CROWDED_MINUTES = 20
 # Asking
 
 
-def cdrs(
-    client: Client, settings: VoicenterSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
     """Yield the records of calls that started in the window, and some around it.
 
     Both bounds are moved outwards to whole minutes, because hosts of the first version count in minutes. Whether a
@@ -43,16 +40,16 @@ def cdrs(
         UsageError: An option makes no sense.
         IncompleteError: It cannot be told in which zone times without a zone are.
     """
-    assert window is not None  # noqa: S101 - the call has a window
+    window, options = query.window, query.options
     longest: timedelta = options["longest_window"]
     if longest < MINUTE:
         raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
-    fields = lists_of_fields(options.get("fields"))
-    way = Way(client, settings, search_criteria(options), fields, once=options.get("once", always))
+    fields = lists_of_fields(query.fields)
+    way = Way(query.client, query.settings, search_criteria(options), fields, once=query.once)
     asked = Window(whole_minute(window.since), whole_minute(window.until, up=True))
-    later = _until(window, options, client.clock.now())
+    later = _until(query)
     windows = [asked, Window(asked.until, later)] if later > asked.until else [asked]
-    if options.get("strict"):
+    if query.strict:
         _refuse_new_fields(way, next(tile(asked, longest - longest % MINUTE)))
     crowded = 0
     for tiled in itertools.chain.from_iterable(tile(one, longest - longest % MINUTE) for one in windows):
@@ -85,16 +82,17 @@ def _refuse_new_fields(way: Way, window: Window) -> None:
             raise new_fields_error(TITLE, "voicenter", "cdrs", names)
 
 
-def _until(window: Window, options: Mapping[str, Any], now: datetime) -> datetime:
+def _until(query: Query[VoicenterSettings]) -> datetime:
     """Return until when to ask so that all calls that started in the window are listed.
 
     Nothing is listed before it happens, but a host that takes a request's times for Israel's has the last hours under
     times to come. Of a window that is one part of a longer one, the next part asks for what is after it.
     """
-    if window.until < options.get("whole", window).until:
-        return whole_minute(window.until, up=True)
-    latest = max(window.until, now + ZONE_LEAD)
-    return whole_minute(min(window.until + options["longest_call"], latest), up=True)
+    until = query.window.until
+    if query.whole is not None and until < query.whole.until:
+        return whole_minute(until, up=True)
+    latest = max(until, query.client.clock.now() + ZONE_LEAD)
+    return whole_minute(min(until + query.options["longest_call"], latest), up=True)
 
 
 def _by_seconds(way: Way, minute: Window, wanted: Window) -> Generator[Event, None, bool]:

@@ -6,14 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import parse_qsl
 
 from cdrctl.errors import UsageError
+from cdrctl.fetchers import Query
 from cdrctl.fetchers.voicenter.columns import NOTIFIED_BY_KEY, notification_identity
 from cdrctl.fetchers.voicenter.state import apart_of
 from cdrctl.records.events import Event, Note, Page, Record, fingerprint
-from cdrctl.windows import Window
 
 # Captured notifications
 
@@ -41,9 +41,7 @@ _BETWEEN: Mapping[tuple[str, str], str] = {
 }
 
 
-def notifications(
-    _client: None, _settings: None, _window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def notifications(query: Query[None]) -> Iterator[Event]:
     """Yield the notifications of a file, whole: one JSON object, a list, object after object, or a form in each line.
 
     Raises:
@@ -53,7 +51,7 @@ def notifications(
     unreadable: list[int] = []
     plain: list[Record] = []
     others: list[tuple[str, Record]] = []
-    for line, text in _objects(options["file"], unreadable):
+    for line, text in _objects(query.options["file"], unreadable):
         record = _notification(line, text)
         key = hashlib.blake2b(notification_identity(record).encode("utf-8", "surrogatepass"), digest_size=12).digest()
         digest = fingerprint(record)

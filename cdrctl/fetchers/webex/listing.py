@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from cdrctl.contents import contents_of, marked_contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
-from cdrctl.fetchers import identities, span_of
+from cdrctl.fetchers import Query, identities, span_of
 from cdrctl.fetchers.webex.answers import WrongRegionError, next_link, records_in, total_in
 from cdrctl.fetchers.webex.columns import identity, instant_of
 from cdrctl.fetchers.webex.legs_of_call import LegSearch
@@ -74,67 +73,60 @@ ONCE_KEPT = timedelta(hours=48)
 # Asking
 
 
-def cdrs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
+def cdrs(query: Query[WebexSettings]) -> Iterator[Event]:
     """Yield the records of `cdr_feed` for calls that started in the window, and some around it."""
-    return _history(FEED, client, settings, window, options)
+    return _history(FEED, query, query.options["location"])
 
 
-def stream(
-    client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]
-) -> Iterator[Event]:
+def stream(query: Query[WebexSettings]) -> Iterator[Event]:
     """Yield the records of `cdr_stream` for calls that started in the window, and some around it.
 
     The stream's own window is on the moment a record was stored, which is never before the call's start: whatever
     arrived from the window's start on is asked for.
     """
-    return _history(STREAM, client, settings, window, options)
+    return _history(STREAM, query, query.options["location"])
 
 
-def legs(client: Client, settings: WebexSettings, window: Window | None, options: Mapping[str, Any]) -> Iterator[Event]:
+def legs(query: Query[WebexSettings]) -> Iterator[Event]:
     """Yield the legs of each call that has the id, among those of `cdr_feed` for the window and some around it.
 
     The API cannot be asked for an id, so that the whole window is read first.
     """
-    assert window is not None  # noqa: S101 - it has a window to search in
-    if not options["id"].strip():
+    wanted: str = query.options["id"].strip()
+    if not wanted:
         raise UsageError("an id is needed", hint="for example a Report ID, a Correlation ID or a Local call ID")
-    search = LegSearch(options["id"])
-    for piece in _history(FEED, client, settings, window, {**options, "location": ()}):
+    search = LegSearch(wanted)
+    for piece in _history(FEED, query, ()):
         if isinstance(piece, Page):
             search.add(piece.records)
         else:
             yield piece
     found = search.found()
     yield Page(found)
+    window = query.window
     searched = f"among those of the calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
     if found:
         yield Note(f"the legs were looked for {searched}")
     else:
         yield Note(
-            f"{TITLE} has no record with the id {options['id'].strip()} {searched}: name the time of the call with "
+            f"{TITLE} has no record with the id {wanted} {searched}: name the time of the call with "
             "--since and --until, up to 30 days back"
         )
 
 
-def _history(
-    history: History,
-    client: Client,
-    settings: WebexSettings,
-    window: Window | None,
-    options: Mapping[str, Any],
-) -> Iterator[Event]:
-    assert window is not None  # noqa: S101 - both calls have a window
-    way = Way(settings, options["page_size"])
-    lists = _location_lists(options["location"])
+def _history(history: History, query: Query[WebexSettings], names: tuple[str, ...]) -> Iterator[Event]:
+    client = query.client
+    way = Way(query.settings, query.options["page_size"])
+    lists = _location_lists(names)
     now = client.present()
-    pace = _pace(settings)
-    window, notes = _kept(history, window, now, spare=EDGE + (len(lists) - 1) * pace)
+    pace = _pace(query.settings)
+    window, notes = _kept(history, query.window, now, spare=EDGE + (len(lists) - 1) * pace)
     # Sources disagree on whether the feed's window is on the start or the end of a call (the documentation: on when
     # the report was made; the blog, with an example: on the start). So go on asking beyond the window, for as long as
     # a call may last, until a record proves that the start is what counts.
     until = _whole_ms(window.until, up=True)
     newest = _whole_ms(now - history.lag - EDGE)
-    beyond = Window(window.since, max(until, min(until + options["longest_call"], newest)))
+    beyond = Window(window.since, max(until, min(until + query.options["longest_call"], newest)))
     windows = _requests(beyond, until, history.longest)
     yield from notes
     minutes = (len(windows) * len(lists) - 1) * pace / timedelta(minutes=1)

@@ -59,7 +59,7 @@ def test_who_fetches_ends_before_the_connections_are_closed(jobs: str, tmp_path:
         stdout_is_terminal=False,
         stderr_is_terminal=False,
         width=80,
-        clock=HandClock(NOW).plain(),
+        clock=HandClock(NOW).clock,
         transport=transport,
     )
     words = ["portsip", "cdrs", "--since", "2026-11-19", "--until", "2026-11-20", "-f", "jsonl", "--jobs", jobs]

@@ -248,7 +248,7 @@ def test_the_calendar_fits_a_narrow_terminal(shell: Shell, color: bool) -> None:
         stdout_is_terminal=True,
         stderr_is_terminal=True,
         width=40,
-        clock=shell.clock.plain(),
+        clock=shell.clock.clock,
     )
     assert main(["coverage", *INTO], world) == 0
     text = out.getvalue().decode()

@@ -43,13 +43,13 @@ def test_with_v_a_log_has_a_line_for_every_window_and_they_cover_what_was_asked_
     assert LINE.findall(run(provider, call, "-p", "sandbox", *window).err) == []
 
 
-class Hands:
-    """A clock that somebody turns, and what was told."""
+class Progress:
+    """A clock set by hand, and the messages that were logged."""
 
     def __init__(self) -> None:
-        self.passed = 100.0
+        self.hand = HandClock(NOW, seconds=100)
+        self.clock = self.hand.clock
         self.told: list[tuple[str, str]] = []
-        self.clock = Clock(lambda: NOW, lambda: self.passed, lambda _seconds: None)
 
     def log(self, level: str, text: str) -> None:
         self.told.append((level, text))
@@ -72,67 +72,67 @@ def ten_days() -> tuple[Window, Callable[[int], Checkpoint]]:
 
 
 def test_what_is_left_is_said_from_the_speed_so_far() -> None:
-    hands, tally = Hands(), Tally()
+    shown, tally = Progress(), Tally()
     window, day = ten_days()
-    moved = progress(tally, window, None, hands.clock, hands.log)
+    moved = progress(tally, window, None, shown.clock, shown.log)
     tally.records, tally.pages = 5, 1
     moved(None)
-    assert hands.last == "5 records, 1 page"
-    hands.passed += 60
+    assert shown.last == "5 records, 1 page"
+    shown.hand.seconds += 60
     tally.records, tally.pages, tally.windows, tally.read = 1001, 7, 1, timedelta(days=1)
     moved(day(0))
-    assert hands.last == "1001 records, 7 pages, 1 window, 10%, about 9 min left"
-    assert hands.told[-2] == ("window", "2026-11-10T20:00:00.000Z to 2026-11-11T20:00:00.000Z: 1001 records, 7 pages")
-    hands.passed += 120
+    assert shown.last == "1001 records, 7 pages, 1 window, 10%, about 9 min left"
+    assert shown.told[-2] == ("window", "2026-11-10T20:00:00.000Z to 2026-11-11T20:00:00.000Z: 1001 records, 7 pages")
+    shown.hand.seconds += 120
     tally.records = 1500
     moved(None)
-    assert hands.last == "1500 records, 7 pages, 1 window, 10%, about 7 min left"
-    hands.passed += 420
+    assert shown.last == "1500 records, 7 pages, 1 window, 10%, about 7 min left"
+    shown.hand.seconds += 420
     moved(None)
-    assert hands.last == "1500 records, 7 pages, 1 window, 10%"
+    assert shown.last == "1500 records, 7 pages, 1 window, 10%"
     tally.records = 1001
-    hands.passed -= 540
+    shown.hand.seconds -= 540
     tally.windows, tally.read, tally.records = 9, timedelta(days=9), 1002
     moved(day(8))
-    assert hands.last == "1002 records, 7 pages, 9 windows, 90%, about 5 s left"
-    assert hands.told[-2][1].endswith(": 1 record, 0 pages")
+    assert shown.last == "1002 records, 7 pages, 9 windows, 90%, about 5 s left"
+    assert shown.told[-2][1].endswith(": 1 record, 0 pages")
     tally.windows, tally.read = 10, timedelta(days=10)
     moved(day(9))
-    assert hands.last == "1002 records, 7 pages, 10 windows"
+    assert shown.last == "1002 records, 7 pages, 10 windows"
 
 
 def test_a_budget_that_was_used_up_quickly_is_not_taken_for_speed() -> None:
     """One window a minute may be asked for; the first came in a second."""
-    hands, tally = Hands(), Tally()
+    shown, tally = Progress(), Tally()
     window, day = ten_days()
-    client = webex(hands.clock)
+    client = webex(shown.clock)
     client.kinds.update({"window": 2, "page": 10})
-    moved = progress(tally, window, client, hands.clock, hands.log)
-    hands.passed += 1
+    moved = progress(tally, window, client, shown.clock, shown.log)
+    shown.hand.seconds += 1
     tally.windows, tally.read = 2, timedelta(days=2)
     moved(day(1))
-    assert hands.last.endswith("20%, about 8 min left")
+    assert shown.last.endswith("20%, about 8 min left")
     client.close()
 
 
 def test_no_more_is_said_than_ten_times_a_second() -> None:
-    hands, tally = Hands(), Tally()
-    moved = progress(tally, None, None, hands.clock, hands.log)
+    shown, tally = Progress(), Tally()
+    moved = progress(tally, None, None, shown.clock, shown.log)
     for _ in range(50):
         tally.records += 1
         moved(None)
-        hands.passed += 0.01
-    assert 5 <= len(hands.told) <= 6
+        shown.hand.seconds += 0.01
+    assert 5 <= len(shown.told) <= 6
 
 
 def test_of_several_accounts_no_share_is_said_that_would_be_wrong() -> None:
-    hands, tally = Hands(), Tally()
+    shown, tally = Progress(), Tally()
     window, day = ten_days()
-    moved = progress(tally, window, None, hands.clock, hands.log)
-    hands.passed += 60
+    moved = progress(tally, window, None, shown.clock, shown.log)
+    shown.hand.seconds += 60
     tally.windows, tally.read = 11, timedelta(days=11)
     moved(day(0))
-    assert hands.last == "0 records, 0 pages, 11 windows"
+    assert shown.last == "0 records, 0 pages, 11 windows"
 
 
 @pytest.mark.parametrize(

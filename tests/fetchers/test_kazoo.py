@@ -19,15 +19,15 @@ from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
 from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, identity, interaction_start, start
 from cdrctl.fetchers.kazoo.settings import KazooSettings
-from cdrctl.http import Clock
 from cdrctl.records import schemas
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Page
 from cdrctl.records.readers import GREGORIAN_UNIX_OFFSET, gregorian_instant
 from cdrctl.windows import Window
+from tests.support.clock import NOON, HandClock
 
 DATA = Path(__file__).parents[1] / "data" / "kazoo"
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 CONTEXT = {"account_id": ACCOUNT, "currency": "USD"}
 LISTING: dict[str, Any] = {
@@ -57,24 +57,6 @@ def gregorian(text: str) -> int:
     return int(at(text).timestamp()) + GREGORIAN_UNIX_OFFSET
 
 
-class FakeClock:
-    """Time that passes only where somebody waits."""
-
-    def __init__(self, now: datetime = NOON) -> None:
-        self.begun = now
-        self.waited = 0.0
-
-    def now(self) -> datetime:
-        return self.begun + timedelta(seconds=self.waited)
-
-    def sleep(self, seconds: float) -> None:
-        self.waited += seconds
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(self.now, lambda: self.waited, self.sleep)
-
-
 @dataclass
 class Run:
     """What one export gave."""
@@ -99,13 +81,13 @@ def fetched(
     options: Mapping[str, Any] | None = None,
     *,
     transport: httpx.BaseTransport | None = None,
-    clock: FakeClock | None = None,
+    clock: HandClock | None = None,
     now: datetime = NOON,
     run: Run | None = None,
     secrets: list[str] | None = None,
 ) -> Run:
     """Run one call through the loop every export goes through, without waiting."""
-    clock = clock or FakeClock(now)
+    clock = clock or HandClock(now)
     made = KazooSettings.model_validate(settings)
     seen = run or Run()
     known = PROVIDER.call(call)
@@ -130,7 +112,7 @@ def fetched(
         seen.requests = client.requests
     seen.gaps = [gap.what for gap in tally.gaps]
     seen.duplicates = tally.duplicates
-    seen.waited = clock.waited
+    seen.waited = clock.seconds
     return seen
 
 

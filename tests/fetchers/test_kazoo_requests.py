@@ -23,8 +23,9 @@ from cdrctl.fetchers import connect
 from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.settings import KazooSettings
 from cdrctl.windows import Window
+from tests.support.clock import HandClock
 
-from .test_kazoo import ACCOUNT, ROW, FakeClock, Run, at, fetched, gregorian, sample, window
+from .test_kazoo import ACCOUNT, ROW, Run, at, fetched, gregorian, sample, window
 
 BASE = "http://kazoo.example.net:8000/v2"
 SETTINGS = {"base_url": BASE, "account_id": ACCOUNT, "auth_token": "T0KEN", "allow_http": True}
@@ -81,7 +82,7 @@ def run(
     call: str = "cdrs",
     span: Window | None = DAY,
     settings: Any = None,
-    clock: FakeClock | None = None,
+    clock: HandClock | None = None,
     **options: Any,
 ) -> Run:
     secrets: list[str] = []
@@ -91,7 +92,7 @@ def run(
         span,
         options,
         transport=httpx.MockTransport(server),
-        clock=clock or FakeClock(),
+        clock=clock or HandClock(),
         secrets=secrets,
     )
 
@@ -302,36 +303,36 @@ def test_a_server_that_crashes_is_asked_a_few_times_more() -> None:
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_a_server_that_is_down_is_waited_for_as_long_as_is_allowed(call: str, status: int) -> None:
     """Fifteen minutes in total, of which it is asked less and less often; then the run ends and may be repeated."""
-    began = FakeClock()
+    began = HandClock()
     answer = constructed(status) if status in {500, 503} else httpx.Response(status)
     server = Server(by=lambda _request: answer)
     with pytest.raises(TemporaryError) as caught:
         run(server, call, clock=began)
     assert caught.value.exit_code == 5
-    assert 15 * 60 <= began.waited < 16 * 60
+    assert 15 * 60 <= began.seconds < 16 * 60
     assert len(server.asked) < 120
 
 
 def test_a_server_that_says_when_to_come_back_is_not_asked_before() -> None:
-    clock = FakeClock()
+    clock = HandClock()
     server = Server(by=lambda _request: httpx.Response(503, headers={"Retry-After": "86400"}))
     with pytest.raises(TemporaryError) as caught:
         run(server, clock=clock)
     assert "2026-11-21T12:00" in str(caught.value.hint)
-    assert clock.waited < 5
+    assert clock.seconds < 5
 
 
 @pytest.mark.parametrize("answer", [constructed(429), httpx.Response(429)])
 def test_being_asked_too_fast_is_waited_out_as_long_as_is_allowed(answer: httpx.Response) -> None:
     """And no record is blamed for it: a listing is not cut into smaller ones."""
-    clock = FakeClock()
+    clock = HandClock()
     done = run(
-        Server(by=lambda _request: answer if clock.waited < 600 else envelope([])),
+        Server(by=lambda _request: answer if clock.seconds < 600 else envelope([])),
         span=window("2026-11-10", "2026-11-11"),
         clock=clock,
     )
     assert (done.gaps, done.rows) == ([], [])
-    assert 600 <= clock.waited < 700
+    assert 600 <= clock.seconds < 700
 
 
 def test_a_network_that_is_down_is_not_asked_for_single_seconds() -> None:
@@ -680,7 +681,7 @@ def test_a_descendant_without_an_id_is_refused(rows: list[Any]) -> None:
 def test_a_check_says_what_it_found() -> None:
     """One small request of a day."""
     server = Server(envelope([row(1)]), envelope([]))
-    clock = FakeClock()
+    clock = HandClock()
     settings = KazooSettings.model_validate(SETTINGS)
     client = connect(
         PROVIDER,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,15 @@ from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
 from cdrctl.fetchers.portsip.common import common_cdr, common_leg
 from cdrctl.fetchers.portsip.settings import PortsipSettings
-from cdrctl.http import Clock
 from cdrctl.records import schemas
 from cdrctl.records.columns import Column
 from cdrctl.records.events import File, Page, Value
 from cdrctl.windows import Window, duration
+from tests.support.clock import HandClock
 from tests.test_placeholders import PLACEHOLDERS
 
 DATA = Path(__file__).parents[1] / "data" / "portsip"
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
 BASE = "https://pbx.example.net:8887/api"
 SETTINGS = {"base_url": BASE, "access_token": "T0KEN-OF-OURS"}
 USER = {"base_url": BASE, "username": "admin", "password": "pa55-w0rd", "domain": "test.com"}
@@ -87,24 +87,6 @@ def window(since: str, until: str) -> Window:
     return Window(at(since), at(until))
 
 
-class FakeClock:
-    """Time that passes only where somebody waits."""
-
-    def __init__(self, now: datetime = NOON) -> None:
-        self.begun = now
-        self.waited = 0.0
-
-    def now(self) -> datetime:
-        return self.begun + timedelta(seconds=self.waited)
-
-    def sleep(self, seconds: float) -> None:
-        self.waited += seconds
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(self.now, lambda: self.waited, self.sleep)
-
-
 @dataclass
 class Run:
     """What one call gave."""
@@ -147,12 +129,12 @@ def fetched(
     span: Window | None = None,
     *,
     transport: httpx.BaseTransport | None = None,
-    clock: FakeClock | None = None,
+    clock: HandClock | None = None,
     run: Run | None = None,
     **options: Any,
 ) -> Run:
     """Run one call, written `group name`, through the loop every export goes through, without waiting."""
-    clock = clock or FakeClock()
+    clock = clock or HandClock()
     made = PortsipSettings.model_validate(settings)
     seen = run or Run()
     group, _, name = call.rpartition(" ")
@@ -185,7 +167,7 @@ def fetched(
         seen.requests = client.requests
     seen.gaps = [gap.what for gap in tally.gaps]
     seen.duplicates = tally.duplicates
-    seen.waited = clock.waited
+    seen.waited = clock.seconds
     return seen
 
 

@@ -12,9 +12,10 @@ from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from cdrctl.fetchers.portsip.report_form import FILTERS
 from cdrctl.windows import Window
+from tests.support.clock import NOON
 from tests.support.portsip_document import EXEMPTIONS, Exemption, document, path_of
 
-from .test_portsip import NOON, window
+from .test_portsip import window
 from .test_portsip_sandbox import Box
 
 DAY = window("2026-11-18", "2026-11-19")

@@ -32,8 +32,9 @@ from cdrctl.fetchers.portsip.report_form import FILTERS
 from cdrctl.fetchers.portsip.settings import PortsipSettings
 from cdrctl.fetchers.portsip.sign_in import CLIENT_ID
 from cdrctl.windows import Window
+from tests.support.clock import HandClock
 
-from .test_portsip import BASE, SETTINGS, USER, FakeClock, Run, at, fetched, sample, window
+from .test_portsip import BASE, SETTINGS, USER, Run, at, fetched, sample, window
 
 DAY = window("2026-11-18", "2026-11-19")
 ERRORS = sample("constructed_http_errors.json")["errors"]
@@ -766,7 +767,7 @@ def test_a_sign_in_that_fails_for_now() -> None:
 @pytest.mark.parametrize("accepted", [True, False])
 def test_renewal_shortly_before_the_end(way: str, accepted: bool) -> None:  # noqa: FBT001
     """By the way that worked, with the newest refresh token; where that is refused, by the password."""
-    clock = FakeClock()
+    clock = HandClock()
     given: list[int] = []
 
     def token() -> httpx.Response:
@@ -777,7 +778,7 @@ def test_renewal_shortly_before_the_end(way: str, accepted: bool) -> None:  # no
 
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api")
-        clock.waited += 30
+        clock.seconds += 30
         if path == "/cdrs":
             return page([])
         if b"refresh_token" in request.content:
@@ -841,7 +842,7 @@ def test_check() -> None:
     client = connect(
         PROVIDER,
         made,
-        clock=FakeClock().clock,
+        clock=HandClock().clock,
         log=lambda _level, _text: None,
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(server),
@@ -1250,7 +1251,7 @@ def test_names_of_our_own() -> None:
 class Maker:
     """A PBX that makes reports: finished so many seconds after they were asked for."""
 
-    clock: FakeClock
+    clock: HandClock
     takes: float = 5
     status: str = "RUNNING"
     reports: list[dict[str, Any]] = field(default_factory=list)
@@ -1262,7 +1263,7 @@ class Maker:
         path = request.url.path.removeprefix("/api")
         if request.method == "POST":
             body = json.loads(request.content)
-            self.made = self.clock.waited
+            self.made = self.clock.seconds
             self.reports.append({**body, "id": "100", "status": self.status})
             return httpx.Response(201, json={"id": "100"})
         if path.startswith("/blobs"):
@@ -1272,7 +1273,7 @@ class Maker:
         if path.startswith("/call_reports/"):
             return httpx.Response(200, json=self.reports[-1])
         done = list(self.finished)
-        if self.reports and self.clock.waited - self.made >= self.takes and self.status == "RUNNING":
+        if self.reports and self.clock.seconds - self.made >= self.takes and self.status == "RUNNING":
             mine = {**FILE, "name": self.reports[-1]["name"]}
             done += [{**mine, "id": "99", "type": "QUEUE_CALLBACKS"}, mine, {**mine, "id": "98", "name": "other"}]
         return page(done)
@@ -1284,7 +1285,7 @@ def waited(maker: Maker, server: Server, **options: Any) -> Run:
 
 def test_waiting_for_the_file() -> None:
     """Asked for by its name, after two seconds, then four, and so on; then it is downloaded."""
-    maker = Maker(FakeClock())
+    maker = Maker(HandClock())
     server = Server(by=maker)
     done = waited(maker, server)
     name = maker.reports[0]["name"]
@@ -1304,7 +1305,7 @@ def test_a_name_of_the_users_own_is_looked_for_first() -> None:
     """An older file of that name is not taken for the new one, whatever the clock of the PBX says."""
     older = {**FILE, "id": "1", "name": "it's", "completed_at": "2030-01-01T00:00:00Z"}
     maker = Maker(
-        FakeClock(), finished=[older], reports=[{"id": "5", "name": "it's", "type": "NORMAL", "status": "ABORTED"}]
+        HandClock(), finished=[older], reports=[{"id": "5", "name": "it's", "type": "NORMAL", "status": "ABORTED"}]
     )
     server = Server(by=maker)
     done = waited(maker, server, name="it's")
@@ -1325,7 +1326,7 @@ def test_a_name_of_the_users_own_is_looked_for_first() -> None:
     ],
 )
 def test_a_name_that_is_taken(report: dict[str, Any], finished: int, taken: bool) -> None:  # noqa: FBT001
-    maker = Maker(FakeClock(), reports=[{"id": "5", "name": "mine", "type": "NORMAL", **report}])
+    maker = Maker(HandClock(), reports=[{"id": "5", "name": "mine", "type": "NORMAL", **report}])
     maker.finished = [{**FILE, "id": "1"}] * finished
     if not taken:
         assert [one["id"] for one in waited(maker, Server(by=maker), name="mine").rows] == ["101"]
@@ -1338,11 +1339,11 @@ def test_a_name_that_is_taken(report: dict[str, Any], finished: int, taken: bool
 
 def test_waiting_ends() -> None:
     """By the time allowed, with the id; or when the PBX gives up."""
-    maker = Maker(FakeClock(), takes=1e9)
+    maker = Maker(HandClock(), takes=1e9)
     error = refused(Server(by=maker), TemporaryError, "reports create", clock=maker.clock, wait=True, **WANTED)
     assert "(id 100) was not finished in the time allowed" in error.message
-    assert maker.clock.waited == pytest.approx(600, abs=1)
-    maker = Maker(FakeClock(), status="ABORTED")
+    assert maker.clock.seconds == pytest.approx(600, abs=1)
+    maker = Maker(HandClock(), status="ABORTED")
     error = refused(Server(by=maker), ProviderError, "reports create", wait=True, **WANTED)
     assert "gave up the report" in error.message
 

@@ -15,8 +15,9 @@ from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.report_form import FILTERS
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
+from tests.support.clock import NOON, HandClock
 
-from .test_portsip import NOON, FakeClock, Run, commonly, fetched, window
+from .test_portsip import Run, commonly, fetched, window
 
 DAY = window("2026-11-18", "2026-11-19")
 HOUR = window("2026-11-18T09:00", "2026-11-18T10:00")
@@ -30,10 +31,10 @@ class Box:
     """A sandbox, and the clock by which it and the fetcher live."""
 
     def __init__(self, calls: list[Any] | None, switches: dict[str, str], now: datetime) -> None:
-        self.clock = FakeClock(now)
+        self.clock = HandClock(now)
         exchange = DRAWN if calls is None else Exchange(7, calls)
         self.sandbox: Sandbox = start(
-            now=self.clock.now, providers=["portsip"], switches={"portsip": switches}, exchange=exchange
+            now=self.clock, providers=["portsip"], switches={"portsip": switches}, exchange=exchange
         )
 
     def run(self, call: str, span: Window | None = None, kind: str = "", **options: Any) -> Run:

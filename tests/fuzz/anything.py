@@ -287,7 +287,7 @@ def run(
     client = connect(
         provider,
         settings,
-        clock=HandClock(NOW).plain(),
+        clock=HandClock(NOW).clock,
         log=lambda _level, text: outcome.said.append(text),
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(giving),

@@ -8,7 +8,8 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from tests.support.wires import NOON, Hands, answering, client
+from tests.support.clock import NOON, HandClock
+from tests.support.wires import answering, client
 
 
 def http_date(instant: datetime) -> str:
@@ -70,16 +71,16 @@ def test_what_says_nothing_of_the_time_is_not_believed(answer: httpx.Response) -
 
 def test_a_slow_answer_is_no_wrong_clock() -> None:
     """An answer may have been made at any instant between question and arrival."""
-    hands = Hands()
+    clock = HandClock()
     told: list[str] = []
 
     def slow(_request: httpx.Request) -> httpx.Response:
-        made = hands.clock.now()
-        hands.seconds += 600
+        made = clock()
+        clock.seconds += 600
         return dated(http_date(made + timedelta(seconds=300)))
 
     acme = client(
-        hands=hands,
+        clock=clock,
         transport=httpx.MockTransport(slow),
         log=lambda level, text: told.append(text) if level == "warning" else None,
     )

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from cdrctl.http import RateLimit
 from cdrctl.http.pace import EVERY, RateLimiter
-from tests.support.wires import Hands
+from tests.support.clock import HandClock
 
 kinds = st.sampled_from(["window", "page", "sign-in"])
 budgets = st.dictionaries(
@@ -20,13 +20,13 @@ def sent(
     budgets: dict[str, RateLimit], per_minute: float | None, sequence: list[tuple[str, int]]
 ) -> list[tuple[str, float]]:
     """Return when each request went out, each so many seconds after the one before had been answered."""
-    hands = Hands()
-    pace = RateLimiter(budgets, per_minute, hands.clock)
+    clock = HandClock()
+    pace = RateLimiter(budgets, per_minute, clock.clock)
     out = []
     for kind, later in sequence:
-        hands.seconds += later
-        hands.seconds += pace.reserve(kind).wait
-        out.append((kind, hands.seconds))
+        clock.seconds += later
+        clock.seconds += pace.reserve(kind).wait
+        out.append((kind, clock.seconds))
     return out
 
 

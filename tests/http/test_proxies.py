@@ -11,7 +11,8 @@ import pytest
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http import proxies
 from cdrctl.http.transport import origin_of
-from tests.support.wires import RESET, Hands, Server, client, ok, serving
+from tests.support.clock import HandClock
+from tests.support.wires import RESET, Server, client, ok, serving
 
 SECRET = "open-sesame"
 NAMES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -41,13 +42,13 @@ def proxy(monkeypatch: pytest.MonkeyPatch, name: str, *says: bytes) -> Iterator[
         yield server
 
 
-def failing(url: str) -> tuple[CdrctlError, Hands]:
-    hands = Hands()
-    one = client(url, hands)
+def failing(url: str) -> tuple[CdrctlError, HandClock]:
+    clock = HandClock()
+    one = client(url, clock)
     with pytest.raises(CdrctlError) as caught:
         one.get("/x")
     one.close()
-    return caught.value, hands
+    return caught.value, clock
 
 
 def check(error: CdrctlError, port: int) -> None:
@@ -61,26 +62,26 @@ def check(error: CdrctlError, port: int) -> None:
 @pytest.mark.parametrize("status", sorted(proxies.REFUSALS))
 def test_a_refusal_of_connect_ends_at_once(name: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy(monkeypatch, name, answer(status)) as server:
-        error, hands = failing(URLS[0])
+        error, clock = failing(URLS[0])
     assert isinstance(error, ConfigurationError)
-    assert (error.status, len(server.heard), hands.waits) == (status, 1, [])
+    assert (error.status, len(server.heard), clock.waits) == (status, 1, [])
     check(error, server.port)
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
 def test_a_proxy_that_wants_a_sign_in_for_plain_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy(monkeypatch, name, answer(407)) as server:
-        error, hands = failing(URLS[1])
+        error, clock = failing(URLS[1])
     assert isinstance(error, ConfigurationError)
-    assert (error.status, len(server.heard), hands.waits) == (407, 1, [])
+    assert (error.status, len(server.heard), clock.waits) == (407, 1, [])
     check(error, server.port)
 
 
 @pytest.mark.parametrize("says", [answer(502), answer(503), RESET])
 def test_a_proxy_that_gives_no_way_is_asked_a_few_times(says: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy(monkeypatch, "HTTPS_PROXY", says) as server:
-        error, hands = failing(URLS[0])
-    assert len(server.heard) == 1 + len(hands.waits) <= 5
+        error, clock = failing(URLS[0])
+    assert len(server.heard) == 1 + len(clock.waits) <= 5
     assert SECRET not in error.message
     if says is not RESET:
         check(error, server.port)
@@ -91,9 +92,9 @@ def test_a_proxy_that_is_not_there_is_named(url: str, monkeypatch: pytest.Monkey
     port = closed_port()
     for name in NAMES[:2]:
         monkeypatch.setenv(name, f"http://me:{SECRET}@127.0.0.1:{port}")
-    error, hands = failing(url)
+    error, clock = failing(url)
     assert isinstance(error, ConfigurationError)
-    assert len(hands.waits) == proxies.TRIES - 1
+    assert len(clock.waits) == proxies.TRIES - 1
     check(error, port)
 
 

@@ -16,7 +16,8 @@ from hypothesis import given, settings, strategies as st
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http import RateLimit, Request, RetryPolicy
 from cdrctl.http.retry import TRIES, retry_after
-from tests.support.wires import NOON, RESET, SILENCE, Hands, an_answer, answering, client, ok, serving
+from tests.support.clock import NOON, HandClock
+from tests.support.wires import RESET, SILENCE, an_answer, answering, client, ok, serving
 
 GOOD = httpx.Response(200, content=b'{"items":[1]}')
 BROKEN: dict[str, bytes] = {
@@ -37,19 +38,19 @@ BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_answer_is_asked_for_again(what: str) -> None:
-    hands = Hands()
+    clock = HandClock()
     with serving(BROKEN[what], BAD_GATEWAY, ok(b'{"items":[7]}')) as server:
-        acme = client(server.url, hands)
+        acme = client(server.url, clock)
         assert acme.get("/x").body == {"items": [7]}
         acme.close()
-    assert (len(server.heard), acme.requests, len(hands.waits)) == (3, 3, 2)
+    assert (len(server.heard), acme.requests, len(clock.waits)) == (3, 3, 2)
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_stays_broken_is_temporary_and_said_in_words(what: str) -> None:
-    hands = Hands()
+    clock = HandClock()
     with serving(BROKEN[what]) as server:
-        acme = client(server.url, hands)
+        acme = client(server.url, clock)
         with pytest.raises(TemporaryError) as caught:
             acme.get("/x")
         acme.close()
@@ -62,11 +63,11 @@ def test_what_stays_broken_is_temporary_and_said_in_words(what: str) -> None:
 
 def test_waits_double_are_bounded_and_jittered() -> None:
     for jitter, waits in ((0.0, [0.75, 1.5, 3, 6]), (1.0, [1.25, 2.5, 5, 10])):  # a 500 gets few tries
-        hands = Hands()
+        clock = HandClock()
         transport, _ = answering(httpx.Response(500))
         with pytest.raises(TemporaryError):
-            client(hands=hands, transport=transport, jitter=lambda by=jitter: by).get("/x")
-        assert hands.waits == waits
+            client(clock=clock, transport=transport, jitter=lambda by=jitter: by).get("/x")
+        assert clock.waits == waits
 
 
 def test_a_silent_server_is_given_up_on() -> None:
@@ -123,26 +124,26 @@ def test_any_other_status_is_tried_once(status: int) -> None:
 
 
 def test_a_provider_names_its_own_busy_status_and_its_wait() -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, asked = answering(httpx.Response(423), GOOD)
     retry_policy = RetryPolicy(busy=RetryPolicy().busy | {423}, waits={423: 60})
-    assert client(hands=hands, transport=transport, retry_policy=retry_policy).get("/x").good
-    assert hands.waits == [60.5]
+    assert client(clock=clock, transport=transport, retry_policy=retry_policy).get("/x").good
+    assert clock.waits == [60.5]
     assert len(asked) == 2
 
 
 def test_tries_are_paced_too() -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, _ = answering(httpx.Response(503), GOOD)
     told: list[tuple[str, str]] = []
     acme = client(
-        hands=hands,
+        clock=clock,
         transport=transport,
         retry_policy=RetryPolicy(budgets={"page": RateLimit(1, 61)}),
         log=lambda level, text: told.append((level, text)),
     )
     acme.get("/x")
-    assert hands.waits == [1.0, 60.0]
+    assert clock.waits == [1.0, 60.0]
     assert ("wait", "waiting 60 s, until 12:01:01 UTC: that is as fast as Acme may be asked") in told
     assert ("note", "Acme failed (HTTP 503); trying again in 1 s, for up to 15 min") in told
 
@@ -171,18 +172,18 @@ def next_of(errors: Iterator[CdrctlError | None], _body: object) -> CdrctlError 
 
 
 def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
-    hands = Hands()
+    clock = HandClock()
     fault = TemporaryError("not yet")
     fault.wait = 7.0
     errors: Iterator[CdrctlError | None] = iter([fault, None])
     transport, _ = answering(GOOD)
-    client(hands=hands, transport=transport).get("/x", whole=partial(next_of, errors))
-    assert hands.waits == [7.5]
+    client(clock=clock, transport=transport).get("/x", whole=partial(next_of, errors))
+    assert clock.waits == [7.5]
     fault.wait = 86400.0
     with pytest.raises(TemporaryError) as caught:
-        client(hands=hands, transport=transport).get("/x", whole=lambda _body: fault)
+        client(clock=clock, transport=transport).get("/x", whole=lambda _body: fault)
     assert caught.value.message == "not yet: it asks to be left alone for 24 h"
-    assert hands.waits == [7.5]
+    assert clock.waits == [7.5]
 
 
 @pytest.mark.parametrize(("body", "what"), [(b"null", "null"), (b"", "an empty body")])
@@ -202,10 +203,10 @@ def test_an_interruption_passes_through() -> None:
     def interrupt(_: httpx.Request) -> httpx.Response:
         raise KeyboardInterrupt
 
-    hands = Hands()
+    clock = HandClock()
     with pytest.raises(KeyboardInterrupt):
-        client(hands=hands, transport=httpx.MockTransport(interrupt)).get("/x")
-    assert hands.waits == []
+        client(clock=clock, transport=httpx.MockTransport(interrupt)).get("/x")
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize(
@@ -247,10 +248,10 @@ def test_no_retry_after_is_fatal(header: str, date: str) -> None:
     ("asked_for", "waited"), [("7", 7.5), ("0", 0.5), ("301", 301.5), ("899.5", 1.0), ("900", 900), ("-1", 1.0)]
 )
 def test_a_wait_that_is_asked_for_is_kept_within_bounds(asked_for: str, waited: float) -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, _ = answering(httpx.Response(429, headers={"Retry-After": asked_for}), GOOD)
-    client(hands=hands, transport=transport).get("/x")
-    assert hands.waits == [waited]
+    client(clock=clock, transport=transport).get("/x")
+    assert clock.waits == [waited]
 
 
 DAY_LATER = "2026-11-21T12:00:01Z"
@@ -259,11 +260,11 @@ DAY_LATER = "2026-11-21T12:00:01Z"
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("asked", ["86400", "Sat, 21 Nov 2026 12:00:00 GMT", "901"])
 def test_who_is_told_to_come_back_much_later_ends_at_once_and_says_when(status: int, asked: str) -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, heard = answering(httpx.Response(status, headers={"Retry-After": asked}), GOOD)
     with pytest.raises(TemporaryError) as caught:
-        client(hands=hands, transport=transport).get("/x")
-    assert (len(heard), hands.waits, caught.value.exit_code) == (1, [], 5)
+        client(clock=clock, transport=transport).get("/x")
+    assert (len(heard), clock.waits, caught.value.exit_code) == (1, [], 5)
     back, length = ("2026-11-20T12:15:02Z", "15 min 1 s") if asked == "901" else (DAY_LATER, "24 h")
     assert back in (caught.value.hint or "")
     assert length in (caught.value.hint or "")
@@ -281,70 +282,70 @@ def test_no_instant_is_named_for_a_wait_without_end(asked: str) -> None:
 @pytest.mark.parametrize("minutes", [1, 10, 15, 60])
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
 def test_a_server_that_will_return_is_waited_for_up_to_the_total_and_not_longer(status: int, minutes: int) -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, _ = answering(httpx.Response(status))
     with pytest.raises(TemporaryError) as caught:
-        client(hands=hands, transport=transport, max_wait=timedelta(minutes=minutes)).get("/x")
-    assert sum(hands.waits) == pytest.approx(60 * minutes)
-    assert max(hands.waits) <= 75
+        client(clock=clock, transport=transport, max_wait=timedelta(minutes=minutes)).get("/x")
+    assert sum(clock.waits) == pytest.approx(60 * minutes)
+    assert max(clock.waits) <= 75
     length = f"{minutes} min" if minutes < 60 else "1 h"
     assert caught.value.message.endswith(f"(after {length} of retries)")
 
 
 def test_a_server_that_builds_its_views_for_ten_minutes_is_waited_for() -> None:
-    hands = Hands()
+    clock = HandClock()
 
     def building(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(503) if hands.seconds < 600 else httpx.Response(200, content=b'{"items":[1]}')
+        return httpx.Response(503) if clock.seconds < 600 else httpx.Response(200, content=b'{"items":[1]}')
 
-    assert client(hands=hands, transport=httpx.MockTransport(building)).get("/x").body == {"items": [1]}
-    assert 600 <= sum(hands.waits) <= 675
+    assert client(clock=clock, transport=httpx.MockTransport(building)).get("/x").body == {"items": [1]}
+    assert 600 <= sum(clock.waits) <= 675
 
 
 def test_no_retries_at_all() -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, heard = answering(httpx.Response(503, headers={"Retry-After": "0"}))
     with pytest.raises(TemporaryError, match="HTTP 503"):
-        client(hands=hands, transport=transport, max_wait=timedelta(0)).get("/x")
-    assert (len(heard), hands.waits) == (1, [])
+        client(clock=clock, transport=transport, max_wait=timedelta(0)).get("/x")
+    assert (len(heard), clock.waits) == (1, [])
 
 
 def test_a_server_that_asks_for_no_wait_is_not_asked_without_pause() -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, heard = answering(httpx.Response(429, headers={"Retry-After": "0"}))
     with pytest.raises(TemporaryError):
-        client(hands=hands, transport=transport).get("/x")
-    assert sum(hands.waits) == pytest.approx(900)
+        client(clock=clock, transport=transport).get("/x")
+    assert sum(clock.waits) == pytest.approx(900)
     assert len(heard) < 40
 
 
 def test_waiting_for_the_rate_limit_does_not_count() -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, heard = answering(httpx.Response(503))
     retry_policy = RetryPolicy(budgets={"page": RateLimit(1, 600)})
     with pytest.raises(TemporaryError):
-        client(hands=hands, transport=transport, retry_policy=retry_policy, max_wait=timedelta(seconds=60)).get("/x")
+        client(clock=clock, transport=transport, retry_policy=retry_policy, max_wait=timedelta(seconds=60)).get("/x")
     assert len(heard) > 5
-    assert hands.seconds == 600 * (len(heard) - 1)
+    assert clock.seconds == 600 * (len(heard) - 1)
 
 
 def test_the_time_that_a_retry_takes_counts() -> None:
-    hands = Hands()
+    clock = HandClock()
 
     def slow(_: httpx.Request) -> httpx.Response:
-        hands.seconds += 300
+        clock.seconds += 300
         return httpx.Response(504)
 
     with pytest.raises(TemporaryError):
-        client(hands=hands, transport=httpx.MockTransport(slow)).get("/x")
-    assert hands.seconds <= 300 + 900 + 300
+        client(clock=clock, transport=httpx.MockTransport(slow)).get("/x")
+    assert clock.seconds <= 300 + 900 + 300
 
 
 def test_a_connection_that_is_lost_in_the_middle_is_waited_for_and_one_that_never_was_is_not() -> None:
-    hands = Hands()
+    clock = HandClock()
     lost = httpx.ConnectError("[Errno 111] Connection refused")
     transport, heard = answering(GOOD, *[lost] * 12, GOOD)
-    acme = client(hands=hands, transport=transport)
+    acme = client(clock=clock, transport=transport)
     assert acme.get("/x").good
     assert acme.get("/x").good
     assert len(heard) == 14
@@ -355,9 +356,9 @@ def test_a_connection_that_is_lost_in_the_middle_is_waited_for_and_one_that_neve
 
 
 def test_one_request_has_one_total_however_its_caller_sends_it_again() -> None:
-    hands = Hands()
+    clock = HandClock()
     transport, _ = answering(httpx.Response(503), GOOD)
-    acme = client(hands=hands, transport=transport)
+    acme = client(clock=clock, transport=transport)
     patience = acme.patience()
     later = TemporaryError("Acme says later")
 
@@ -368,8 +369,8 @@ def test_one_request_has_one_total_however_its_caller_sends_it_again() -> None:
     with pytest.raises(TemporaryError) as caught:
         again()
     assert caught.value is later
-    assert 800 < sum(hands.waits) <= 900
-    assert sum(hands.waits) == pytest.approx(patience.spent)
+    assert 800 < sum(clock.waits) <= 900
+    assert sum(clock.waits) == pytest.approx(patience.spent)
 
 
 def test_half_a_secret_is_never_quoted() -> None:

@@ -23,7 +23,8 @@ from cdrctl.http import Clock, RateLimit, RetryPolicy
 from cdrctl.http.pace import EVERY, WAITING, RateLimiter
 from cdrctl.profiles import pace as shared
 from cdrctl.profiles.pace import PaceFile, pace_file
-from tests.support.wires import NOON, Hands, answering, client
+from tests.support.clock import NOON, HandClock
+from tests.support.wires import answering, client
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hush-hush-4711"
@@ -377,10 +378,10 @@ def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     transport, asked = answering(httpx.Response(200, json={}))
-    hands, said = Hands(), []
+    clock, said = HandClock(), []
     at = shelf(Path(config).parent)
     one = client(
-        hands=hands,
+        clock=clock,
         retry_policy=RetryPolicy(ONE_A_MINUTE),
         rate_store=at,
         log=lambda level, text: said.append((level, text)),
@@ -388,7 +389,7 @@ def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
     )
     for _ in range(3):
         one.get("/x", kind="window")
-    assert hands.waits == [60, 60]
+    assert clock.waits == [60, 60]
     assert [level for level, text in said if "without regard to other runs" in text] == ["debug"]
     assert {level for level, _ in said} == {"debug", "wait"}
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

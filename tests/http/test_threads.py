@@ -17,7 +17,8 @@ from cdrctl.http import Answer, Clock, RateLimit, Request, RetryPolicy, Token
 from cdrctl.http.client import ClosedError
 from cdrctl.http.pace import RateLimiter, Turn
 from tests.http.test_shared_pace import ONE_A_MINUTE, Host, shelf
-from tests.support.wires import NOON, Hands, answering, client
+from tests.support.clock import NOON, HandClock
+from tests.support.wires import answering, client
 
 LONG = 20
 """Seconds after which a test that waits for another thread has failed."""
@@ -156,12 +157,12 @@ def test_a_closed_client_asks_and_says_nothing_more() -> None:
 
 def test_who_waits_to_try_again_ends_with_the_client() -> None:
     transport, asked = answering(httpx.Response(503))
-    hands = Hands()
+    clock = HandClock()
 
     def sleep(_seconds: float) -> None:
         acme.close()
 
-    acme = client(transport=transport, clock=Clock(hands.clock.now, hands.clock.monotonic, sleep))
+    acme = client(transport=transport, clock=Clock(clock.clock.now, clock.clock.monotonic, sleep))
     with pytest.raises(ClosedError):
         acme.get("/x")
     assert len(asked) == 1

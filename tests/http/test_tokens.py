@@ -18,7 +18,8 @@ import pytest
 from cdrctl.errors import ConfigurationError, SignInError
 from cdrctl.http import Answer, Client, Request, Token, said
 from cdrctl.profiles.tokens import TokenFile, token_file
-from tests.support.wires import NOON, Hands, client
+from tests.support.clock import NOON, HandClock
+from tests.support.wires import client
 
 
 @dataclass
@@ -60,8 +61,8 @@ def sign_in(ended: Token | None, now: datetime) -> Generator[Request, Answer, To
     return Token({"Authorization": f"Bearer {answer.body['token']}"}, expires, answer.body["refresh"])
 
 
-def acme(provider: Provider, hands: Hands | None = None, **given: Any) -> Client:
-    return client(hands=hands, transport=httpx.MockTransport(provider), sign_in=sign_in, **given)
+def acme(provider: Provider, clock: HandClock | None = None, **given: Any) -> Client:
+    return client(clock=clock, transport=httpx.MockTransport(provider), sign_in=sign_in, **given)
 
 
 def shelf(folder: Path) -> TokenFile:
@@ -69,9 +70,9 @@ def shelf(folder: Path) -> TokenFile:
 
 
 def test_a_token_is_renewed_shortly_before_its_end() -> None:
-    provider, hands = Provider(), Hands()
-    one = acme(provider, hands)
-    for hands.seconds in (0, 3539, 3540, 3541):
+    provider, clock = Provider(), HandClock()
+    one = acme(provider, clock)
+    for clock.seconds in (0, 3539, 3540, 3541):
         one.get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1", "renew r1", "/v1/x t2", "/v1/x t2"]
 
@@ -132,9 +133,9 @@ def test_no_life_of_a_token_makes_every_request_a_sign_in(life: int | None) -> N
 
 
 def test_a_short_life_is_renewed_in_its_second_half() -> None:
-    provider, hands = Provider(life=30), Hands()
-    one = acme(provider, hands)
-    for hands.seconds in (0, 14, 15):
+    provider, clock = Provider(life=30), HandClock()
+    one = acme(provider, clock)
+    for clock.seconds in (0, 14, 15):
         one.get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1", "renew r1", "/v1/x t2"]
 
@@ -162,7 +163,7 @@ def test_a_kept_token_is_used_by_the_next_run(tmp_path: Path) -> None:
 def test_a_kept_token_that_has_ended_is_renewed_with_its_own_refresh_token(tmp_path: Path) -> None:
     provider = Provider()
     acme(provider, token_store=shelf(tmp_path)).get("/x")
-    acme(provider, Hands(3600), token_store=shelf(tmp_path)).get("/x")
+    acme(provider, HandClock(seconds=3600), token_store=shelf(tmp_path)).get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "renew r1", "/v1/x t2"]
 
 

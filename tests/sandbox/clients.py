@@ -45,19 +45,6 @@ def gregorian(instant: datetime) -> int:
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-class Clock:
-    """A clock that stands still until moved."""
-
-    def __init__(self, now: datetime = NOON) -> None:
-        self.time = now
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def move(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-
-
 class Client:
     """What both naive clients are: a connection that is closed."""
 

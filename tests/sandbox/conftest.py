@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 
 from cdrctl.sandbox import Exchange, Sandbox, start
+from tests.support.clock import HandClock
 
-from .clients import Clock, KazooClient, WebexClient
+from .clients import KazooClient, WebexClient
 
 EXCHANGE = Exchange(1)
 Starter = Callable[..., Sandbox]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-def run(clock: Clock) -> Iterator[Starter]:
+def run(clock: HandClock) -> Iterator[Starter]:
     """Start sandboxes on the test's clock and close them afterwards."""
     running: list[Sandbox] = []
 

@@ -15,8 +15,9 @@ import pytest
 
 from cdrctl.sandbox import Exchange, Sandbox, start, straddlers, uniform
 from cdrctl.sandbox.callgear import CALL_FIELDS, COST_FIELDS, ERRORS, INSIDE, LEG_FIELDS, USER_FIELDS, Field
+from tests.support.clock import HandClock
 
-from .clients import DATA, Client, Clock, at, sample
+from .clients import DATA, Client, at, sample
 from .conftest import EXCHANGE, Starter
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -504,7 +505,7 @@ def login_of(client: CallGearClient) -> str:
     return str(client.settings["login"])
 
 
-def test_a_login_gives_a_key_until_it_is_logged_out(switched: Switched, clock: Clock) -> None:
+def test_a_login_gives_a_key_until_it_is_logged_out(switched: Switched, clock: HandClock) -> None:
     client = switched("login")
     data = client.sign_in()
     assert data["expire_at"] == int(clock.time.timestamp()) + 3600
@@ -648,7 +649,7 @@ def test_both_bounds_belong_to_the_window_to_the_second(client: CallGearClient) 
     assert [row["start_time"] for row in found] == [text for text in times if first <= text <= last]
 
 
-def test_rows_come_when_their_call_has_ended(run: Starter, clock: Clock) -> None:
+def test_rows_come_when_their_call_has_ended(run: Starter, clock: HandClock) -> None:
     turn = at("2026-11-18T12:00")
     exchange = Exchange(calls=straddlers(turn, 4))
     with CallGearClient(run(exchange=exchange)) as client:
@@ -664,7 +665,7 @@ def test_rows_come_when_their_call_has_ended(run: Starter, clock: Clock) -> None
         assert client.rows("calls", *DAY, include_ongoing_calls=False) == []
 
 
-def test_a_window_is_seen_anew_when_calls_end_while_it_is_asked(run: Starter, clock: Clock) -> None:
+def test_a_window_is_seen_anew_when_calls_end_while_it_is_asked(run: Starter, clock: HandClock) -> None:
     turn = at("2026-11-18T12:00")
     clock.time = turn + timedelta(minutes=5)
     with CallGearClient(run(exchange=Exchange(calls=straddlers(turn, 4)))) as client:
@@ -1189,7 +1190,7 @@ def test_switch_reasons(switched: Switched) -> None:
     assert client.day(filter=wanted)
 
 
-def test_switch_limits(switched: Switched, clock: Clock) -> None:
+def test_switch_limits(switched: Switched, clock: HandClock) -> None:
     client = switched(limits="{}")
     assert client.call("get.account")["metadata"] == {"limits": {}}
     client.sandbox.switch("callgear", "limits", "on")
@@ -1209,7 +1210,7 @@ def test_limits_are_on_from_the_start_when_asked(run: Starter) -> None:
         assert client.call("get.account")["metadata"]["limits"]["minute_remaining"] == 59
 
 
-def test_switch_minute_limit(switched: Switched, clock: Clock) -> None:
+def test_switch_minute_limit(switched: Switched, clock: HandClock) -> None:
     client = switched(limits="on", minute_limit="2")
     assert client.why(METHODS["legs"]) == "required_parameter_missed"
     left = [client.call("get.account")["metadata"]["limits"]["minute_remaining"] for _ in range(2)]
@@ -1223,7 +1224,7 @@ def test_switch_minute_limit(switched: Switched, clock: Clock) -> None:
     assert client.call("get.account")
 
 
-def test_switch_day_limit(switched: Switched, clock: Clock) -> None:
+def test_switch_day_limit(switched: Switched, clock: HandClock) -> None:
     client = switched(limits="on", day_limit="2")
     for _ in range(2):
         client.call("get.account")
@@ -1288,7 +1289,7 @@ def test_only_zones_there_are_can_be_set(sandbox: Sandbox) -> None:
             sandbox.switch("callgear", "zone", zone)
 
 
-def test_switch_token_ttl(switched: Switched, clock: Clock) -> None:
+def test_switch_token_ttl(switched: Switched, clock: HandClock) -> None:
     client = switched("login", token_ttl="60")
     client.sign_in()
     clock.move(59)
@@ -1323,7 +1324,7 @@ def test_switch_deprecated_version(switched: Switched) -> None:
     assert meta["api_version"]["current_version_deprecated"] is True
 
 
-def test_switch_lag(switched: Switched, clock: Clock) -> None:
+def test_switch_lag(switched: Switched, clock: HandClock) -> None:
     client = switched(exchange=few(1), lag="300")
     clock.time = DAY[0] + timedelta(seconds=62 + 299)
     assert client.day() == client.sandbox.truth("callgear", "legs", *DAY) == []
@@ -1364,6 +1365,6 @@ def test_switch_refuse(switched: Switched) -> None:
 
 
 def test_a_sandbox_can_be_started_with_this_provider_alone() -> None:
-    with start(providers=["callgear"], now=Clock()) as sandbox:
+    with start(providers=["callgear"], now=HandClock()) as sandbox:
         assert list(sandbox.profiles) == ["callgear"]
         assert sandbox.base_urls["callgear"] == f"{sandbox.url}/callgear/v2.0"

@@ -15,8 +15,9 @@ from cdrctl.sandbox.kazoo.accounts import OWNER_IDS
 from cdrctl.sandbox.kazoo.keys import OBJECT, integer, pack, unpack
 from cdrctl.sandbox.kazoo.releases import COLUMNS
 from cdrctl.sandbox.kazoo.switches import SWITCHES
+from tests.support.clock import HandClock
 
-from .clients import DATA, GREGORIAN, Clock, KazooClient, at, gregorian, quoted, sample
+from .clients import DATA, GREGORIAN, KazooClient, at, gregorian, quoted, sample
 from .conftest import Starter
 
 RECORDED = "kazoo/recorded_crossbar50_"
@@ -194,7 +195,7 @@ def test_errors_look_like_recorded_ones(kazoo: KazooClient) -> None:
     assert kazoo.get("cdrs", {"created_from": hi, "created_to": lo}).status_code == 400
 
 
-def test_token_errors_look_like_recorded_ones(run: Starter, clock: Clock) -> None:
+def test_token_errors_look_like_recorded_ones(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(), "api_key") as client:
         client.token = "bad"
         page = client.get("cdrs")
@@ -317,7 +318,7 @@ def test_the_reseller_reads_descendants_and_not_the_other_way_round(sandbox: San
         assert client.get("cdrs").status_code == 403
 
 
-def test_a_bucket_of_a_hundred_refills_by_ten_a_second(run: Starter, clock: Clock) -> None:
+def test_a_bucket_of_a_hundred_refills_by_ten_a_second(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(limits=True, exchange=few(1))) as client:
         left = [client.get("cdrs", {"is_chunked": "false"}).json()["tokens"]["remaining"] for _ in range(100)]
         assert left == list(range(99, -1, -1))
@@ -404,7 +405,7 @@ def test_bounds_are_inclusive_and_mean_the_moment_of_saving(run: Starter) -> Non
     assert counts == [1, 0, 0]
 
 
-def test_documents_appear_just_after_the_call(run: Starter, clock: Clock) -> None:
+def test_documents_appear_just_after_the_call(run: Starter, clock: HandClock) -> None:
     begin = at("2026-11-20T10:00")
     sandbox = run(exchange=Exchange(calls=uniform(1, begin, begin + timedelta(seconds=1))))
     window = begin, begin + timedelta(hours=1)
@@ -415,7 +416,7 @@ def test_documents_appear_just_after_the_call(run: Starter, clock: Clock) -> Non
             assert len(sandbox.truth("kazoo", "cdrs", *window)) == many
 
 
-def test_defaults_of_the_range_are_now_and_the_longest(run: Starter, clock: Clock) -> None:
+def test_defaults_of_the_range_are_now_and_the_longest(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(exchange=few(3))) as client:
         assert len(client.get("cdrs").json()["data"]) == 3
         asked = {"created_to": gregorian(at("2026-11-10"))}
@@ -621,7 +622,7 @@ def straddling(march: int = 5) -> Exchange:
 
 
 @pytest.fixture
-def april(clock: Clock) -> Clock:
+def april(clock: HandClock) -> HandClock:
     clock.time = at("2022-04-20T12:00")
     return clock
 
@@ -788,7 +789,7 @@ def test_switch_bounds(run: Starter, value: str, lower: int, upper: int, more: d
         assert len(client.list(saved - 1, saved + 1, **more).rows) == 1
 
 
-def test_switch_views(run: Starter, clock: Clock) -> None:
+def test_switch_views(run: Starter, clock: HandClock) -> None:
     """Each month's own, from when it is first asked for; documents need no view."""
     sandbox = run(switches={"kazoo": {"views": "600"}})
     with KazooClient(sandbox) as client:
@@ -846,7 +847,7 @@ def test_switch_max_range(run: Starter) -> None:
         assert client.get("cdrs", {"created_from": lo, "created_to": lo + 2_682_001}).status_code == 400
 
 
-def test_switch_token_ttl(run: Starter, clock: Clock) -> None:
+def test_switch_token_ttl(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(switches={"kazoo": {"token_ttl": "10"}}), "api_key") as client:
         client.token = client.sign_in().json()["auth_token"]
         assert client.get("cdrs").status_code == 200
@@ -877,7 +878,7 @@ def test_switch_memory_limit(run: Starter) -> None:
         assert len(client.list(*whole(at("2026-11-10"), at("2026-11-11"))).rows) == 120
 
 
-def test_switch_late_save(run: Starter, clock: Clock) -> None:
+def test_switch_late_save(run: Starter, clock: HandClock) -> None:
     begin = at("2026-11-20T10:00")
     exchange = Exchange(calls=uniform(1, begin, begin + timedelta(seconds=1)))
     with KazooClient(run(exchange=exchange, switches={"kazoo": {"late_save": "240"}})) as client:
@@ -1002,7 +1003,7 @@ def test_csv_of_nothing_is_no_content(run: Starter) -> None:
         assert (page.status_code, page.content) == (204, b"")
 
 
-def test_answers_do_not_depend_on_the_run(clock: Clock) -> None:
+def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):
         with start(now=clock, seed="x") as sandbox, KazooClient(sandbox) as client:

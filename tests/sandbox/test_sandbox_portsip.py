@@ -30,9 +30,10 @@ from cdrctl.sandbox.portsip.limits import refuse_over_limit
 from cdrctl.sandbox.portsip.records import EPOCH
 from cdrctl.sandbox.portsip.sign_in import CLIENT_ID, OTP_CODE
 from cdrctl.sandbox.portsip.users import ACCESS_TOKEN, DOMAIN, USERS
+from tests.support.clock import HandClock
 from tests.support.portsip_document import EXEMPTIONS, PLAIN, Document, document, path_of
 
-from .clients import Client, Clock, at, sample
+from .clients import Client, at, sample
 from .conftest import EXCHANGE, Starter
 
 DAY = at("2026-11-18"), at("2026-11-19")
@@ -217,7 +218,7 @@ def test_values_that_the_document_does_not_know_are_noticed(key: str, value: Any
     assert document().faults(httpx.Response(200, json={"count": 1, "items": [row]}, request=answer.request))
 
 
-def test_every_documented_answer_fits_the_document(run: Starter, clock: Clock) -> None:
+def test_every_documented_answer_fits_the_document(run: Starter, clock: HandClock) -> None:
     """In the documentation's spelling, and all that the document has is asked for."""
     sandbox = run(switches={"portsip": {"end_reason": "doc"}})
     judge = document("CALLER_DISCONNECT")
@@ -340,7 +341,7 @@ def reports(draw: st.DrawFn, path: str) -> Row:
 
 def test_every_report_the_document_allows_is_accepted() -> None:
     # Calls handed in keep the runs of so many reports short.
-    with start(now=Clock(), exchange=full(3), providers=["portsip"]) as sandbox, Watched(sandbox) as client:
+    with start(now=HandClock(), exchange=full(3), providers=["portsip"]) as sandbox, Watched(sandbox) as client:
 
         @settings(max_examples=60, deadline=None, database=None)
         @given(body=reports("/call_reports"))
@@ -581,7 +582,7 @@ def test_without_an_order_the_newest_come_first(pbx: PortSIPClient) -> None:
     assert oldest[0]["started_at"] < rows[-1]["started_at"]
 
 
-def test_a_call_is_there_once_it_has_ended(run: Starter, clock: Clock) -> None:
+def test_a_call_is_there_once_it_has_ended(run: Starter, clock: HandClock) -> None:
     calls = straddlers(at("2026-11-19"), 3)
     sandbox = run(exchange=Exchange(calls=calls))
     with PortSIPClient(sandbox) as client:
@@ -807,7 +808,7 @@ def test_a_token_is_needed(pbx: PortSIPClient, token: str) -> None:
     assert answer.status_code == 401
 
 
-def test_tokens_end_and_are_renewed(sandbox: Sandbox, clock: Clock) -> None:
+def test_tokens_end_and_are_renewed(sandbox: Sandbox, clock: HandClock) -> None:
     with PortSIPClient(sandbox, "password") as client:
         first = client.sign_in().json()
         clock.move(1799)
@@ -849,7 +850,7 @@ def test_the_oauth_form(sandbox: Sandbox) -> None:
         assert client.post("/login/oauth/revoke").status_code == 401
 
 
-def test_the_oldest_form(sandbox: Sandbox, clock: Clock) -> None:
+def test_the_oldest_form(sandbox: Sandbox, clock: HandClock) -> None:
     with PortSIPClient(sandbox, "password") as client:
         assert client.get("/login").status_code == 401
         answer = client.post("/login", client.password())
@@ -896,7 +897,7 @@ def test_roles(sandbox: Sandbox) -> None:
             assert status == (200 if user.role in {"Admin", "QueueManager"} else 403)
 
 
-def test_changes_of_one_s_own_calls(sandbox: Sandbox, clock: Clock) -> None:
+def test_changes_of_one_s_own_calls(sandbox: Sandbox, clock: HandClock) -> None:
     clock.time = at("2026-11-18T12:00")
     with PortSIPClient(sandbox, "standard_user") as client:
         client.sign_in()
@@ -923,7 +924,7 @@ def test_changes_of_one_s_own_calls(sandbox: Sandbox, clock: Clock) -> None:
 # call reports
 
 
-def test_a_report_runs_and_becomes_a_file(pbx: PortSIPClient, sandbox: Sandbox, clock: Clock) -> None:
+def test_a_report_runs_and_becomes_a_file(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
     answer = pbx.post("/call_reports", REPORT)
     assert answer.status_code == 201
     assert list(answer.json()) == list(sample("portsip/doc_call_report_create_201.json"))
@@ -958,7 +959,7 @@ def test_a_report_runs_and_becomes_a_file(pbx: PortSIPClient, sandbox: Sandbox, 
     assert pbx.http.get(f"{sandbox.url}/portsip{row['file_url']}").content == file.content
 
 
-def test_a_report_holds_what_had_ended_when_it_ran(run: Starter, clock: Clock) -> None:
+def test_a_report_holds_what_had_ended_when_it_ran(run: Starter, clock: HandClock) -> None:
     calls = uniform(6, at("2026-11-20T11:00"), at("2026-11-20T12:00"), talk_seconds=1500)
     with PortSIPClient(run(exchange=Exchange(calls=calls))) as client:
         client.report(range="TODAY")
@@ -966,14 +967,14 @@ def test_a_report_holds_what_had_ended_when_it_ran(run: Starter, clock: Clock) -
         assert client.download(client.completed()[0]).text.count("\n") - 1 == 4
 
 
-def test_a_normal_report_is_cut_short(pbx: PortSIPClient, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_normal_report_is_cut_short(pbx: PortSIPClient, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdrctl.sandbox.portsip.report_tables.LARGEST_REPORT", 7)
     pbx.report()
     clock.move(5)
     assert pbx.download(pbx.completed()[0]).text.count("\n") - 1 == 7
 
 
-def test_destroying(pbx: PortSIPClient, clock: Clock) -> None:
+def test_destroying(pbx: PortSIPClient, clock: HandClock) -> None:
     number = pbx.report()
     clock.move(5)
     (row,) = pbx.completed()
@@ -1047,7 +1048,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize("range_", RANGES)
-def test_ranges_of_reports(run: Starter, clock: Clock, range_: str) -> None:
+def test_ranges_of_reports(run: Starter, clock: HandClock, range_: str) -> None:
     calls = uniform(600, at("2026-09-25"), at("2026-11-24"), talk_seconds=1)
     sandbox = run(exchange=Exchange(calls=calls))
     with PortSIPClient(sandbox) as client:
@@ -1075,7 +1076,9 @@ NORMAL_FILTERS: list[tuple[Row, Any]] = [
 
 
 @pytest.mark.parametrize(("wanted", "holds"), NORMAL_FILTERS, ids=[str(one) for one, _ in NORMAL_FILTERS])
-def test_filters_of_normal_reports(pbx: PortSIPClient, sandbox: Sandbox, clock: Clock, wanted: Row, holds: Any) -> None:
+def test_filters_of_normal_reports(
+    pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock, wanted: Row, holds: Any
+) -> None:
     pbx.report(filter=wanted)
     clock.move(5)
     lines = list(csv.reader(io.StringIO(pbx.download(pbx.completed()[0]).text, newline="")))[1:]
@@ -1085,7 +1088,7 @@ def test_filters_of_normal_reports(pbx: PortSIPClient, sandbox: Sandbox, clock: 
     assert 0 < len(expected) < len(truth)
 
 
-def test_other_reports_count_calls(pbx: PortSIPClient, sandbox: Sandbox, clock: Clock) -> None:
+def test_other_reports_count_calls(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
     kinds = ("QUEUE_PERFORMANCE", "RING_GROUP_STATISTICS", "QUEUE_ABANDONED_CALLS", "EXTENSION_GROUP_CALL_COST")
     for kind in kinds:
         pbx.report(name=kind, type=kind, filter={}, range="LAST_SEVEN_DAYS", format="CSV")
@@ -1103,7 +1106,7 @@ def test_other_reports_count_calls(pbx: PortSIPClient, sandbox: Sandbox, clock: 
     )
 
 
-def test_html_reports_escape_what_callers_are_called(pbx: PortSIPClient, sandbox: Sandbox, clock: Clock) -> None:
+def test_html_reports_escape_what_callers_are_called(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
     pbx.report(name="<b>x</b>", format="HTML")
     clock.move(5)
     (row,) = pbx.completed()
@@ -1114,7 +1117,7 @@ def test_html_reports_escape_what_callers_are_called(pbx: PortSIPClient, sandbox
     assert text.count("<tr>") == len(sandbox.truth("portsip", "cdrs", *RANGES["YESTERDAY"])) + 1
 
 
-def test_a_report_by_the_clock_runs_again_and_again(pbx: PortSIPClient, clock: Clock) -> None:
+def test_a_report_by_the_clock_runs_again_and_again(pbx: PortSIPClient, clock: HandClock) -> None:
     number = pbx.report(cron_expr="0 1 * * mon-fri")
     path = f"/call_reports/{number}"
     assert pbx.get(path).json()["status"] == "SCHEDULED"
@@ -1307,7 +1310,7 @@ def statuses(client: PortSIPClient, n: int) -> list[int]:
     return [client.get("/cdrs").status_code for _ in range(n)]
 
 
-def test_switch_access_limit(run: Starter, clock: Clock) -> None:
+def test_switch_access_limit(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(1), limits=True, switches={"portsip": {"access_limit": "3"}})
     clock.move(20)
     with PortSIPClient(sandbox) as client:
@@ -1327,7 +1330,7 @@ def test_switch_throttle(run: Starter, status: int) -> None:
 
 
 @pytest.mark.parametrize(("value", "header"), [("seconds", "40"), ("none", None)])
-def test_switch_retry_after(run: Starter, clock: Clock, value: str, header: str | None) -> None:
+def test_switch_retry_after(run: Starter, clock: HandClock, value: str, header: str | None) -> None:
     switches = {"portsip": {"access_limit": "1", "retry_after": value}}
     clock.move(20)
     with PortSIPClient(run(exchange=full(1), limits=True, switches=switches)) as client:
@@ -1430,7 +1433,7 @@ def test_switch_two_factor(run: Starter, body: str) -> None:
         assert client.post("/login", client.password()).json() == NOT_SIGNED_IN
 
 
-def test_switch_token_ttl(run: Starter, clock: Clock) -> None:
+def test_switch_token_ttl(run: Starter, clock: HandClock) -> None:
     with PortSIPClient(run(switches={"portsip": {"token_ttl": "60"}}), "password") as client:
         assert client.sign_in().json()["expires_in"] == 60
         clock.move(60)
@@ -1475,7 +1478,7 @@ def test_switch_legs(run: Starter, value: str) -> None:
         assert (many > 2) == (value == "9")
 
 
-def test_switch_lookback(run: Starter, clock: Clock) -> None:
+def test_switch_lookback(run: Starter, clock: HandClock) -> None:
     old = at("2020-01-01"), at("2020-01-02")
     edge = at("2021-11-20T12:00"), at("2021-11-20T13:00")
     calls = [*uniform(3, *old, name="old"), *uniform(2, *edge, name="edge")]
@@ -1502,7 +1505,7 @@ def test_switch_ids(run: Starter) -> None:
 
 
 @pytest.mark.parametrize(("value", "status"), [("completes", "RUNNING"), ("aborts", "ABORTED"), ("never", "RUNNING")])
-def test_switch_report(run: Starter, clock: Clock, value: str, status: str) -> None:
+def test_switch_report(run: Starter, clock: HandClock, value: str, status: str) -> None:
     with PortSIPClient(run(switches={"portsip": {"report": value}})) as client:
         number = client.report()
         assert client.get(f"/call_reports/{number}").json()["status"] == "RUNNING"
@@ -1511,7 +1514,7 @@ def test_switch_report(run: Starter, clock: Clock, value: str, status: str) -> N
         assert len(client.completed()) == (value == "completes")
 
 
-def test_switch_report_delay(run: Starter, clock: Clock) -> None:
+def test_switch_report_delay(run: Starter, clock: HandClock) -> None:
     with PortSIPClient(run(switches={"portsip": {"report_delay": "90"}})) as client:
         client.report()
         clock.move(89)
@@ -1521,7 +1524,7 @@ def test_switch_report_delay(run: Starter, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("value", ["RUNNING", "SCHEDULED", "gone"])
-def test_switch_report_after(run: Starter, clock: Clock, value: str) -> None:
+def test_switch_report_after(run: Starter, clock: HandClock, value: str) -> None:
     with PortSIPClient(run(switches={"portsip": {"report_after": value}})) as client:
         client.report()
         clock.move(5)
@@ -1530,7 +1533,7 @@ def test_switch_report_after(run: Starter, clock: Clock, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["traversal", "absolute", "control", "empty"])
-def test_switch_file_name(run: Starter, clock: Clock, value: str) -> None:
+def test_switch_file_name(run: Starter, clock: HandClock, value: str) -> None:
     with PortSIPClient(run(switches={"portsip": {"file_name": value}})) as client:
         client.report()
         clock.move(5)
@@ -1563,7 +1566,7 @@ def test_switch_file_name(run: Starter, clock: Clock, value: str) -> None:
         ("traversal", "/api/blobs/../cdrs"),
     ],
 )
-def test_switch_file_url(run: Starter, clock: Clock, value: str, start_of_url: str) -> None:
+def test_switch_file_url(run: Starter, clock: HandClock, value: str, start_of_url: str) -> None:
     with PortSIPClient(run(switches={"portsip": {"file_url": value}})) as client:
         client.report()
         clock.move(5)
@@ -1573,7 +1576,7 @@ def test_switch_file_url(run: Starter, clock: Clock, value: str, start_of_url: s
 # determinism
 
 
-def test_answers_do_not_depend_on_the_run(clock: Clock) -> None:
+def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
     bodies = []
     for order in (1, -1):
         with start(now=clock, seed="x", providers=["portsip"]) as sandbox, PortSIPClient(sandbox, "password") as client:

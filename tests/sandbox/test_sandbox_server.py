@@ -18,8 +18,9 @@ import cdrctl.sandbox
 from cdrctl.sandbox import PROVIDERS, Exchange, Sandbox, known_switches, parse_switches, start, uniform
 from cdrctl.sandbox.damage import NUMBERS, TEXTS, is_damaged
 from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE
+from tests.support.clock import HandClock
 
-from .clients import Clock, KazooClient, WebexClient, at
+from .clients import KazooClient, WebexClient, at
 from .conftest import EXCHANGE, Starter
 
 EVENING = at("2026-11-18T12:00"), at("2026-11-19T00:00")
@@ -53,7 +54,7 @@ def test_requests_lists_everything_received(sandbox: Sandbox, webex: WebexClient
     assert (three.provider, three.path, three.query, three.status) == ("", "/nothing/here", "x=1", 404)
 
 
-def test_the_date_header_is_the_sandbox_s_own_time(webex: WebexClient, clock: Clock) -> None:
+def test_the_date_header_is_the_sandbox_s_own_time(webex: WebexClient, clock: HandClock) -> None:
     assert webex.ask(*EVENING).headers["Date"] == "Fri, 20 Nov 2026 12:00:00 GMT"
     clock.move(3600)
     assert webex.ask(*EVENING).headers["Date"] == "Fri, 20 Nov 2026 13:00:00 GMT"
@@ -105,7 +106,7 @@ def test_many_clients_at_once_get_whole_answers(sandbox: Sandbox) -> None:
     assert counts == {len(sandbox.truth("webex", "cdrs", *EVENING))}
 
 
-def test_closing_ends_connections_and_may_be_done_twice(clock: Clock) -> None:
+def test_closing_ends_connections_and_may_be_done_twice(clock: HandClock) -> None:
     sandbox = start(now=clock, exchange=EXCHANGE)
     with WebexClient(sandbox) as client:
         client.ask(*EVENING)
@@ -333,7 +334,7 @@ def test_switch_same_id(run: Starter, provider: str) -> None:
 def test_switch_renumbered(run: Starter, provider: str) -> None:
     """A share of the records has other ids a day later; nothing else of them changes, and each id is new once."""
     call, key, _ = STARTS[provider]
-    clock = Clock(EVENING[1])
+    clock = HandClock(EVENING[1])
     sandbox = run(now=clock, switches={provider: {"renumbered": "0.5"}})
     clock.move(3600)
     plain = sandbox.truth(provider, call, *EVENING)
@@ -376,7 +377,7 @@ def test_switch_damage(run: Starter, kind: str) -> None:
 
 
 def test_switch_maintenance(run: Starter) -> None:
-    clock = Clock(at("2026-11-20T12:00"))
+    clock = HandClock(at("2026-11-20T12:00"))
     sandbox = run(now=clock, switches={"kazoo": {"maintenance": "10"}})
     with KazooClient(sandbox) as kazoo:
         for minutes, status in ((0, 503), (9, 503), (1, 200)):

@@ -16,8 +16,9 @@ import pytest
 
 from cdrctl.sandbox import Exchange, Sandbox, known_switches, start, straddlers, uniform
 from cdrctl.sandbox.voicenter import CURRENT_FIELDS, ERRORS, SEED_FIELDS, TYPES
+from tests.support.clock import HandClock
 
-from .clients import DATA, Client, Clock, at, sample
+from .clients import DATA, Client, at, sample
 from .conftest import EXCHANGE, Starter
 
 DAY = at("2026-11-18"), at("2026-11-19")
@@ -155,7 +156,7 @@ def voicenter(sandbox: Sandbox) -> Iterator[VoicenterClient]:
 @pytest.fixture(scope="module")
 def month() -> list[dict[str, Any]]:
     """A month of records as they stand on the wire."""
-    with start(now=Clock(), exchange=EXCHANGE, providers=["voicenter"]) as sandbox:
+    with start(now=HandClock(), exchange=EXCHANGE, providers=["voicenter"]) as sandbox:
         return sandbox.truth("voicenter", "cdrs", *MONTH)
 
 
@@ -268,7 +269,7 @@ def test_call_ids_begin_with_a_local_time_that_is_not_the_date() -> None:
     """2024-06-10T09:04:58Z has an id of 12:04:55 in the documentation's sample."""
     moment = at("2024-06-10T09:04:58")
     exchange = Exchange(calls=uniform(1, moment, moment + timedelta(seconds=1)))
-    with start(now=Clock(), exchange=exchange) as sandbox:
+    with start(now=HandClock(), exchange=exchange) as sandbox:
         (record,) = sandbox.truth("voicenter", "cdrs", moment, moment + timedelta(seconds=1))
     known = KNOWN["CDR_LIST"][0]
     assert record["Date"] == known["Date"]
@@ -646,7 +647,7 @@ def test_notifications_are_of_the_same_calls_as_the_call_log(sandbox: Sandbox, m
     } == related
 
 
-def test_a_notification_comes_when_the_call_has_ended(run: Starter, clock: Clock) -> None:
+def test_a_notification_comes_when_the_call_has_ended(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(1))
     clock.time = NOON + timedelta(seconds=30)
     assert sandbox.truth("voicenter", "notifications", NOON, ONE) == []
@@ -929,7 +930,7 @@ def test_switch_empty(run: Starter) -> None:
         assert answer["CDR_LIST"] is None
 
 
-def test_switch_lag(run: Starter, clock: Clock) -> None:
+def test_switch_lag(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(1), switches={"voicenter": {"lag": "10"}})
     with VoicenterClient(sandbox) as client:
         clock.time = NOON + timedelta(seconds=62, minutes=10) - timedelta(seconds=1)
@@ -959,7 +960,7 @@ def test_switch_bearer(run: Starter) -> None:
         assert number(client.ask(*DAY)) == 0
 
 
-def test_switch_limits(run: Starter, clock: Clock) -> None:
+def test_switch_limits(run: Starter, clock: HandClock) -> None:
     """Thirty requests in any 60 seconds; the refused ones are not counted."""
     sandbox = run(exchange=full(1), limits=True)
     with VoicenterClient(sandbox) as client:
@@ -1055,7 +1056,7 @@ def test_switches_are_checked(sandbox: Sandbox) -> None:
 # determinism
 
 
-def test_answers_do_not_depend_on_the_run(clock: Clock) -> None:
+def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):
         with start(now=clock, seed="x") as sandbox, VoicenterClient(sandbox) as client:

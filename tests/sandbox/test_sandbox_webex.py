@@ -12,8 +12,9 @@ import pytest
 
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.sandbox.webex.keys import KEYS
+from tests.support.clock import HandClock
 
-from .clients import Clock, WebexClient, at, sample
+from .clients import WebexClient, at, sample
 from .conftest import Starter
 
 DAY = at("2026-11-18"), at("2026-11-19")
@@ -233,7 +234,7 @@ def test_locations_restrict_and_more_than_ten_are_refused(webex: WebexClient, sa
     ],
 )
 def test_windows_are_checked_by_the_clock(
-    webex: WebexClient, clock: Clock, call: str, hours_ago: float, length: float, *, ok: bool
+    webex: WebexClient, clock: HandClock, call: str, hours_ago: float, length: float, *, ok: bool
 ) -> None:
     since = clock() - timedelta(hours=hours_ago)
     page = webex.ask(since, since + timedelta(hours=length), call)
@@ -256,7 +257,7 @@ def test_bad_max_and_bad_cursor_are_refused(webex: WebexClient) -> None:
     assert webex.ask(*EVENING, startTimeForNextFetch="yesterday").status_code == 400
 
 
-def test_records_appear_after_five_minutes_in_the_feed_and_one_in_the_stream(run: Starter, clock: Clock) -> None:
+def test_records_appear_after_five_minutes_in_the_feed_and_one_in_the_stream(run: Starter, clock: HandClock) -> None:
     since = at("2026-11-20T11:00")
     exchange = Exchange(calls=uniform(1, since, since + timedelta(seconds=1), talk_seconds=58))
     sandbox = run(exchange=exchange)
@@ -272,7 +273,7 @@ def test_records_appear_after_five_minutes_in_the_feed_and_one_in_the_stream(run
             assert len(sandbox.truth("webex", "stream", since, end)) == stream
 
 
-def test_the_stream_window_is_laid_on_arrival(run: Starter, clock: Clock) -> None:
+def test_the_stream_window_is_laid_on_arrival(run: Starter, clock: HandClock) -> None:
     """A call is in the window in which its record arrived, half a minute after its end."""
     since = at("2026-11-20T10:00")
     exchange = Exchange(calls=uniform(1, since, since + timedelta(seconds=1), talk_seconds=3598))
@@ -281,7 +282,7 @@ def test_the_stream_window_is_laid_on_arrival(run: Starter, clock: Clock) -> Non
         assert len(client.all(at("2026-11-20T11:00"), at("2026-11-20T11:59"), "cdr_stream", hours=1)) == 1
 
 
-def test_the_documented_ways_export_exactly_the_truth(run: Starter, clock: Clock) -> None:
+def test_the_documented_ways_export_exactly_the_truth(run: Starter, clock: HandClock) -> None:
     """The feed over `[since, until + 12 h)` and the stream over two hours at a time, cut on the start."""
     for chosen in ("start", "end"):
         sandbox = run(switches={"webex": {"filter": chosen}})
@@ -316,7 +317,7 @@ def refresh(webex: WebexClient, sandbox: Sandbox, **changed: str) -> httpx.Respo
     return webex.http.post(str(settings["token_url"]), data={"grant_type": "refresh_token", **form, **changed})
 
 
-def test_a_refresh_gives_a_token_that_lives_a_fortnight(webex: WebexClient, sandbox: Sandbox, clock: Clock) -> None:
+def test_a_refresh_gives_a_token_that_lives_a_fortnight(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
     answer = refresh(webex, sandbox).json()
     assert shape(answer) == shape(EXCHANGES["token refresh"]["response"]["body"])
     assert answer["scope"] == "spark-admin:calling_cdr_read"
@@ -427,7 +428,7 @@ def test_a_refresh_token_of_a_sign_in_leaves_those_of_others_alone(webex: WebexC
     assert refresh(webex, sandbox).status_code == 400
 
 
-def test_a_refresh_token_ends_after_ninety_days(webex: WebexClient, sandbox: Sandbox, clock: Clock) -> None:
+def test_a_refresh_token_ends_after_ninety_days(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
     granted = used(webex, accepted(webex)).json()
     clock.move(granted["refresh_token_expires_in"] + 1)
     assert refresh(webex, sandbox, refresh_token=granted["refresh_token"]).status_code == 400
@@ -448,7 +449,7 @@ def test_a_code_is_good_only_for_who_asked_for_it(webex: WebexClient, changed: d
     assert answer.status_code == (401 if "client_secret" in changed else 400)
 
 
-def test_a_code_ends_soon(webex: WebexClient, clock: Clock) -> None:
+def test_a_code_ends_soon(webex: WebexClient, clock: HandClock) -> None:
     code = accepted(webex)
     clock.move(301)
     assert used(webex, code).status_code == 400
@@ -609,7 +610,7 @@ def test_switch_order(run: Starter) -> None:
     assert sorted(pages["shuffled"]) == pages["ascending"]
 
 
-def test_limits_are_one_first_and_ten_next_pages_a_minute(run: Starter, clock: Clock) -> None:
+def test_limits_are_one_first_and_ten_next_pages_a_minute(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(20), limits=True, switches={"webex": {"max_floor": "1"}})
     with WebexClient(sandbox) as client:
         statuses = [page.status_code for page in client.pages(*EVENING, max=1)]
@@ -644,7 +645,7 @@ def test_switch_retry_after(run: Starter, value: str, header: str | None) -> Non
 
 
 @pytest.mark.parametrize(("value", "status"), [("on", 429), ("off", 404)])
-def test_switch_shared_limit(run: Starter, clock: Clock, value: str, status: int) -> None:
+def test_switch_shared_limit(run: Starter, clock: HandClock, value: str, status: int) -> None:
     sandbox = run(exchange=full(1), limits=True, switches={"webex": {"shared_limit": value}})
     with WebexClient(sandbox) as client:
         client.ask(*EVENING)
@@ -662,7 +663,7 @@ def test_switch_region(run: Starter, value: str, name: str) -> None:
         assert "Location" not in page.headers
 
 
-def test_switch_late(run: Starter, clock: Clock) -> None:
+def test_switch_late(run: Starter, clock: HandClock) -> None:
     """A fifth of the records comes later than five minutes; the stream has them in the window of their arrival."""
     sandbox = run(exchange=full(500), switches={"webex": {"late": "0.2"}})
     clock.time = EVENING[1] + timedelta(minutes=10)
@@ -715,7 +716,7 @@ def test_switch_error_shape(run: Starter) -> None:
         assert page.json()["errors"] == [{"description": page.json()["message"]}]
 
 
-def test_switch_next_ttl(run: Starter, clock: Clock) -> None:
+def test_switch_next_ttl(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(600), switches={"webex": {"next_ttl": "300"}})
     with WebexClient(sandbox) as client:
         url = client.ask(*EVENING, max=500).links["next"]["url"]
@@ -732,7 +733,7 @@ def test_switch_scope(run: Starter) -> None:
         assert shape(page.json()) == shape(EXCHANGES["missing scope or role"]["response"]["body"])
 
 
-def test_answers_do_not_depend_on_the_run(clock: Clock) -> None:
+def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):
         with start(now=clock, seed="x") as sandbox, WebexClient(sandbox) as client:

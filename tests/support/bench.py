@@ -314,7 +314,7 @@ class Bench:
     def connect(self, settings: Any) -> Client:
         """Return a client."""
         return connect(
-            self.provider, settings, clock=self.clock.plain(), log=_nobody_listens, conceal=lambda _secrets: None
+            self.provider, settings, clock=self.clock.clock, log=_nobody_listens, conceal=lambda _secrets: None
         )
 
     def pages(

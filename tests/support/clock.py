@@ -1,35 +1,50 @@
-"""A clock for tests, set by hand."""
+"""A clock for tests that is set by hand."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cdrctl.http import Clock
 
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
 
 class HandClock:
-    """A clock that stands still until it is moved; who sleeps moves it, and no time passes."""
+    """A clock that stands still until it is moved. To sleep moves it, so no test waits.
 
-    def __init__(self, now: datetime) -> None:
-        self.began = self.time = now
+    Args:
+        now: The time it shows first.
+        seconds: How far it has moved since, also its monotonic time.
+    """
+
+    def __init__(self, now: datetime = NOON, seconds: float = 0.0) -> None:
+        self.began = now
+        self.seconds = seconds
         self.waits: list[float] = []
 
     def __call__(self) -> datetime:
         return self.time
 
-    def move(self, **by: float) -> None:
-        """Move it on, by `minutes=5` and the like."""
-        self.time += timedelta(**by)
+    @property
+    def time(self) -> datetime:
+        """The time it shows."""
+        return self.began + timedelta(seconds=self.seconds)
+
+    @time.setter
+    def time(self, now: datetime) -> None:
+        self.seconds = (now - self.began).total_seconds()
+
+    def move(self, seconds: float = 0.0, **by: float) -> None:
+        """Move it on by seconds, or by `minutes=5` and the like."""
+        self.seconds += seconds + timedelta(**by).total_seconds()
 
     def sleep(self, seconds: float) -> None:
-        """Move it on, and remember by how much."""
+        """Move it on, and note by how much."""
+        assert seconds >= 0
         self.waits.append(seconds)
-        self.move(seconds=seconds)
+        self.move(seconds)
 
-    def plain(self) -> Clock:
-        """Return it as the client wants it."""
-        return Clock(now=self, monotonic=self.seconds, sleep=self.sleep)
-
-    def seconds(self) -> float:
-        """Return how far it was moved since it was made."""
-        return (self.time - self.began).total_seconds()
+    @property
+    def clock(self) -> Clock:
+        """The clock in the form that the program takes."""
+        return Clock(now=self, monotonic=lambda: self.seconds, sleep=self.sleep)

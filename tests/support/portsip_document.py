@@ -23,7 +23,7 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 Row = dict[str, Any]
 
-PLAIN: Row = json.loads((Path(__file__).parent / "data/portsip/openapi_v22.2_trimmed.json").read_text("utf-8"))
+PLAIN: Row = json.loads((Path(__file__).parents[1] / "data/portsip/openapi_v22.2_trimmed.json").read_text("utf-8"))
 """The file as its vendor wrote it, cut to the calls in question."""
 
 _SERVER = "https://HOSTNAME:8887"

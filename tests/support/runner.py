@@ -62,7 +62,7 @@ def run(
         stdout_is_terminal=terminal,
         stderr_is_terminal=terminal,
         width=width,
-        clock=(clock or HandClock(NOW)).plain(),
+        clock=(clock or HandClock(NOW)).clock,
     )
     code = main([str(argument) for argument in arguments], process)
     return Ran(code, out.getvalue(), err.getvalue())

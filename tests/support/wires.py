@@ -1,4 +1,4 @@
-"""A clock set by hand, a client with plain settings, and a server that says what it is told on a real socket."""
+"""A client with plain settings, and a server that says what it is told on a real socket."""
 
 from __future__ import annotations
 
@@ -9,31 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from cdrctl.http import Answer, Client, Clock, Request, RetryPolicy, Token, error_of, same_origin
-
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-@dataclass
-class Hands:
-    """A clock whose waiting moves it on; it remembers how long it waited."""
-
-    seconds: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.waits.append(seconds)
-        self.seconds += seconds
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(lambda: NOON + timedelta(seconds=self.seconds), lambda: self.seconds, self.sleep)
+from tests.support.clock import HandClock
 
 
 def signed(ended: Token | None, now: datetime) -> Iterator[Request]:
@@ -42,7 +24,7 @@ def signed(ended: Token | None, now: datetime) -> Iterator[Request]:
     return Token({"Authorization": "Bearer sesame"})  # type: ignore[return-value]
 
 
-def client(base_url: str = "http://cdr.example/v1", hands: Hands | None = None, **given: Any) -> Client:
+def client(base_url: str = "http://cdr.example/v1", clock: HandClock | Clock | None = None, **given: Any) -> Client:
     settings: dict[str, Any] = {
         "title": "Acme",
         "base_url": base_url,
@@ -50,7 +32,7 @@ def client(base_url: str = "http://cdr.example/v1", hands: Hands | None = None, 
         "sign_in": signed,
         "error_for": lambda answer: error_of("Acme", answer),
         "allows_url": lambda url: same_origin(base_url, url),
-        "clock": (hands or Hands()).clock,
+        "clock": clock if isinstance(clock, Clock) else (clock or HandClock()).clock,
         "jitter": lambda: 0.5,
         **given,
     }

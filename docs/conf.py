@@ -14,7 +14,7 @@ from pygments.lexers.shell import BashLexer  # noqa: E402 - the path comes first
 from pygments.lexers.special import TextLexer  # noqa: E402 - as above
 
 from cdrctl import __version__  # noqa: E402
-from tools import docs  # noqa: E402
+from tools.docs import reference  # noqa: E402
 
 project = "cdrctl"
 release = version = __version__
@@ -37,13 +37,13 @@ linkcheck_ignore = [r"https?://.*"]  # the build asks nobody
 
 def to_the_root(_app: Any, _page: str, source: list[str]) -> None:
     """Let links to the files of the root lead to their pages; on a code host they lead to the files."""
-    for name, page in docs.OF_THE_ROOT.items():
+    for name, page in reference.OF_THE_ROOT.items():
         source[0] = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"](/reference/{page}.md", source[0])
 
 
 def setup(app: Any) -> None:
     """Make the reference from the program, and name the languages that Pygments has no lexer of that name for."""
     app.connect("source-read", to_the_root)
-    docs.write_reference(Path(app.srcdir) / "reference")
+    reference.write_reference(Path(app.srcdir) / "reference")
     app.add_lexer("crontab", BashLexer)
     app.add_lexer("logrotate", TextLexer)

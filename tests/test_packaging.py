@@ -93,7 +93,7 @@ def test_the_sdist_builds_the_same_wheel_and_has_what_its_tests_need(built: Buil
     wanted = {
         "README.md",
         "docs/conf.py",
-        "tools/docs.py",
+        "tools/docs/parts.py",
         "docs/providers/webex.md",
         "docs/pictures/table.svg",
         ".ci/lock.txt",

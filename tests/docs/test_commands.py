@@ -18,7 +18,7 @@ from cdrctl.sandbox import Exchange, Sandbox
 from tests.docs.blocks import FENCE, FIELDS, RUN, Block, Step, blocks, fenced, pages, prose
 from tests.docs.host import Machine, a_machine, has
 from tests.support.program import now
-from tools.docs import commands
+from tools.docs.reference import commands
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the pages are written for a shell")
 

@@ -17,57 +17,60 @@ import pytest
 from cdrctl import PROVIDERS, __version__, errors
 from cdrctl.fetchers import load
 from tests.docs.blocks import ROOT, pages
-from tools import docs, pictures
+from tools import pictures
+from tools.docs import bad_answers, errors as pages_errors, markdown, parts, providers, reference
 
 DOCS = ROOT / "docs"
 
 
-@pytest.mark.parametrize("path", docs.pages(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", parts.pages(), ids=lambda path: path.stem)
 def test_what_a_page_has_from_the_program_is_what_the_program_has(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text == docs.renewed(text), "run: python -m tools.docs"
+    assert text == parts.renew(text), "run: python -m tools.docs"
 
 
 def test_every_provider_has_its_page_with_every_part() -> None:
-    assert [path.stem for path in docs.pages() if path.parent != DOCS] == sorted(PROVIDERS)
+    assert [path.stem for path in parts.pages() if path.parent != DOCS] == sorted(PROVIDERS)
     for name in PROVIDERS:
         text = (DOCS / "providers" / f"{name}.md").read_text(encoding="utf-8")
-        assert {(what, whose) for _, what, whose, _ in docs.MARK.findall(text)} == {(what, name) for what in docs.MADE}
+        assert {(what, whose) for _, what, whose, _ in parts.MARK.findall(text)} == {
+            (what, name) for what in parts.PARTS
+        }
         assert all(f"*{mark}*" in text for mark in ("documented", "seen", "inferred"))
 
 
 def test_the_field_map_has_every_column() -> None:
     for name in PROVIDERS:
-        told = docs.columns(load(name))
+        told = providers.columns(load(name))
         for call in load(name).calls:
             assert all(f"| `{column.name}` |" in told for column in call.columns)
 
 
 def test_the_field_map_knows_what_a_column_is_made_from() -> None:
-    found = docs.sources("webex", load("webex").calls)
+    found = providers.sources("webex", load("webex").calls)
     assert found["record_id"] == ["report_id"]
     assert set(found["queue"]) == {"user_type", "user"}
     assert found["recording_url"] == []
-    assert set(docs.sources("portsip", load("portsip").calls[:1])["total_seconds"]) == {"started_at", "ended_at"}
+    assert set(providers.sources("portsip", load("portsip").calls[:1])["total_seconds"]) == {"started_at", "ended_at"}
 
 
 def test_the_words_of_errors_are_the_programs_own() -> None:
-    webex = docs.faults(load("webex"))
+    webex = pages_errors.errors_table(load("webex"))
     assert "the token may not read call history | 4 |" in webex
     assert "Webex failed (HTTP 503)" in webex
     with pytest.raises(ValueError, match="does not mind"):
-        docs.explained(load("voicenter"), docs.Case("", 200, {"ERROR_NUMBER": 0, "CDR_LIST": []}))
+        pages_errors.error_of(load("voicenter"), bad_answers.Case("", 200, {"ERROR_NUMBER": 0, "CDR_LIST": []}))
 
 
 def test_the_reference_has_every_command_and_every_exit_code() -> None:
-    reference = docs.reference()
-    for name, _, _ in docs.commands():
+    there = reference.pages()
+    for name, _, _ in reference.commands():
         top = "-".join(name.split()[:2])
-        assert re.search(rf"^#+ {name}$", reference[top], re.MULTILINE), name
-        assert top in reference["index"]
-    assert "| `--longest-call DURATION` |" in reference["cdrctl-webex"]
+        assert re.search(rf"^#+ {name}$", there[top], re.MULTILINE), name
+        assert top in there["index"]
+    assert "| `--longest-call DURATION` |" in there["cdrctl-webex"]
     kinds = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CdrctlError)]
-    assert all(f"| {kind.exit_code} |" in reference["exit-codes"] for kind in kinds)
+    assert all(f"| {kind.exit_code} |" in there["exit-codes"] for kind in kinds)
 
 
 def test_links_lead_somewhere_on_a_code_host_too() -> None:
@@ -138,8 +141,8 @@ def test_a_colour_lasts_until_it_ends_and_the_last_prompt_is_left_out() -> None:
 
 
 def test_a_sentence_of_the_program_is_no_markup() -> None:
-    assert docs.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
-    assert docs.cell("a\n| b") == "a \\| b"
-    assert docs.lasting(timedelta(hours=24)) == "24 hours"
-    assert docs.lasting(timedelta(minutes=90)) == "90 minutes"
-    assert docs.lasting(timedelta(days=1827)) == "5 years"
+    assert markdown.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
+    assert markdown.cell("a\n| b") == "a \\| b"
+    assert markdown.length(timedelta(hours=24)) == "24 hours"
+    assert markdown.length(timedelta(minutes=90)) == "90 minutes"
+    assert markdown.length(timedelta(days=1827)) == "5 years"

@@ -13,7 +13,7 @@ import pytest
 
 from cdrctl.masking import MASK
 from tests.support.program import installed
-from tools import walk
+from tools import walk, walk_steps
 from tools.pictures import FOLDER
 
 PAGE = walk.PAGE.read_text(encoding="utf-8")
@@ -22,26 +22,26 @@ NO_TOOLS = [tool for tool in ("tmux", "bash", "sqlite3") if shutil.which(tool) i
 
 def test_the_page_is_of_these_steps_in_this_order() -> None:
     titles = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
-    assert titles == [f"{at}. {step.title}" for at, step in enumerate(walk.STEPS, 1)]
+    assert titles == [f"{at}. {step.title}" for at, step in enumerate(walk_steps.STEPS, 1)]
     parts = re.split(r"^## .*$", PAGE, flags=re.MULTILINE)[1:]
-    for step, part in zip(walk.STEPS, parts, strict=True):
+    for step, part in zip(walk_steps.STEPS, parts, strict=True):
         typed = [line.removeprefix("$ ") for line in part.splitlines() if line.startswith("$ ")]
         assert list(dict.fromkeys(typed)) == list(dict.fromkeys(line.typed for line in step.lines)), step.title
         assert " ".join(step.wants.split()) in " ".join(part.split())
 
 
 def test_it_ended_as_it_should() -> None:
-    assert walk.recorded(PAGE) == [[line.code for line in step.lines if not line.tab] for step in walk.STEPS]
-    night = [line.code for step in walk.STEPS for line in step.lines if line.typed == walk.NIGHT]
+    assert walk.recorded(PAGE) == [[line.code for line in step.lines if not line.tab] for step in walk_steps.STEPS]
+    night = [line.code for step in walk_steps.STEPS for line in step.lines if line.typed == walk_steps.NIGHT]
     assert night == [0, 5, 0], "a good night, a bad one, and the one that mends it"
 
 
 def test_the_line_of_the_crontab_is_the_one_that_was_tried() -> None:
     (line,) = re.findall(r"^0 3 \* \* \* (.*)$", PAGE, re.MULTILINE)
-    assert f"/bin/sh -c '{line}'" in walk.NIGHT
+    assert f"/bin/sh -c '{line}'" in walk_steps.NIGHT
 
 
-@pytest.mark.parametrize("name", [step.picture for step in walk.STEPS if step.picture])
+@pytest.mark.parametrize("name", [step.picture for step in walk_steps.STEPS if step.picture])
 def test_its_pictures_are_small_and_fetch_nothing(name: str) -> None:
     svg = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
     assert len(svg) < 60_000
@@ -51,10 +51,12 @@ def test_its_pictures_are_small_and_fetch_nothing(name: str) -> None:
 
 
 def test_no_key_and_no_other_home_was_recorded() -> None:
-    pictures = [(FOLDER / f"{step.picture}.svg").read_text(encoding="utf-8") for step in walk.STEPS if step.picture]
+    pictures = [
+        (FOLDER / f"{step.picture}.svg").read_text(encoding="utf-8") for step in walk_steps.STEPS if step.picture
+    ]
     for text in (PAGE, *pictures):
-        assert walk.KEY not in text
-        assert walk.WRONG_KEY not in text
+        assert walk_steps.KEY not in text
+        assert walk_steps.WRONG_KEY not in text
         assert not re.search(r"/(?:root|tmp/(?!dana\b))", text)
     assert MASK in PAGE
 
@@ -75,7 +77,7 @@ def test_somebody_else_can_walk_it_and_it_ends_the_same(tmp_path: Path) -> None:
     went = {step.title: seen for step, seen in walk.walked(home, folder, walk.free(), clock=installed())}
     assert [seen.codes for seen in went.values()] == walk.recorded(PAGE)
     told = "".join(seen.text + seen.colored for seen in went.values())
-    assert walk.KEY not in told
+    assert walk_steps.KEY not in told
     assert platform.release() not in told
     assert "does not accept the key of this profile" in went["A profile"].text
     assert "It works: " in went["A profile"].text

@@ -1,0 +1,8 @@
+"""Write the generated parts of all pages anew: python -m tools.docs."""
+
+from __future__ import annotations
+
+from tools.docs.parts import pages, renew
+
+for path in pages():
+    path.write_text(renew(path.read_text(encoding="utf-8")), encoding="utf-8")

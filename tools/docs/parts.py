@@ -1,0 +1,42 @@
+"""The generated parts of pages, each between `<!-- made: PART PROVIDER -->` and `<!-- end of made -->`."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+from cdrctl.cli.outcomes import ANSWERED
+from cdrctl.fetchers import load
+from tools.docs import outcomes
+from tools.docs.errors import errors_table
+from tools.docs.markdown import table
+from tools.docs.providers import columns, common_fields, limits, settings
+
+FOLDER = Path(__file__).parents[2] / "docs"
+
+PARTS = {
+    "limits": limits,
+    "settings": settings,
+    "common": common_fields,
+    "columns": columns,
+    "errors": errors_table,
+}
+MARK = re.compile(r"(<!-- made: (\w+) (\w+) -->\n).*?(<!-- end of made -->)", re.DOTALL)
+
+
+def renew(text: str) -> str:
+    """Return a page with its made parts made anew."""
+    return MARK.sub(lambda found: f"{found[1]}\n{_part(found[2], found[3])}\n\n{found[4]}", text)
+
+
+def _part(what: str, whose: str) -> str:
+    """Return one made part, of a provider or of all of them."""
+    if whose != "all":
+        return PARTS[what](load(whose))
+    return "\n".join(textwrap.wrap(ANSWERED, 120)) if what == "answered" else table(*outcomes.TABLES[what]())
+
+
+def pages() -> list[Path]:
+    """Return the pages that have made parts."""
+    return [FOLDER / "outcomes.md", *sorted((FOLDER / "providers").glob("*.md"))]

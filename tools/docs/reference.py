@@ -1,0 +1,202 @@
+"""The pages under `reference/`: commands, exit codes, the common CDR, switches of the sandbox, and help topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from cdrctl import PROVIDERS, errors, sandbox
+from cdrctl.cli.app import app, loaded
+from cdrctl.cli.fields import examples
+from cdrctl.errors import CdrctlError
+from cdrctl.fetchers import load
+from cdrctl.records.common import COMMON
+from tools.docs.markdown import code, plain, table
+from tools.docs.providers import sources
+
+ROOT = Path(__file__).parents[2]
+
+SHORT = 90
+"""Characters of an example; longer ones are cut."""
+
+
+def commands() -> Iterator[tuple[str, Any, Any]]:
+    """Yield every command with the words that name it and its context, in the order of the help."""
+
+    def inside(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any]]:
+        context = command.context_class(
+            command, info_name=name.rpartition(" ")[2], parent=parent, help_option_names=["-h", "--help"]
+        )
+        yield name, command, context
+        for inner in command.list_commands(context) if hasattr(command, "commands") else ():
+            yield from inside(command.get_command(context, inner), f"{name} {inner}", context)
+
+    top = typer.main.get_command(app)
+    context = top.context_class(top, info_name="cdrctl", help_option_names=["-h", "--help"])
+    yield "cdrctl", top, context
+    for name in top.list_commands(context):  # type: ignore[attr-defined]
+        yield from inside(loaded(name), f"cdrctl {name}", context)
+
+
+def page_of_commands(within: str) -> str:
+    """Return the page of a top-level command and of all commands in it."""
+    parts = [f"# {within}"]
+    for name, command, context in commands():
+        if name != within and (within == "cdrctl" or not name.startswith(f"{within} ")):
+            continue
+        if name != within:
+            parts.append(f"## {name}")
+        parts.append("\n\n".join(plain(" ".join(part.split())) for part in (command.help or "").split("\n\n")))
+        parts.append("```text\n" + " ".join(command.get_usage(context).split()).removeprefix("Usage: ") + "\n```")
+        if getattr(command, "commands", None) and name != "cdrctl":
+            continue
+        parts += _parameters(command, context)
+        if command.epilog:
+            about, _, example = command.epilog.partition(": ")
+            parts.append(f"{about}:\n\n```text\n{example}\n```" if example else plain(command.epilog))
+    return "\n\n".join(parts) + "\n"
+
+
+def _parameters(command: Any, context: Any) -> list[str]:
+    arguments, options = [], []
+    for one in command.get_params(context):
+        if getattr(one, "hidden", False):
+            continue
+        about = plain(" ".join((getattr(one, "help", "") or "").split()))
+        if one.param_type_name == "argument":
+            many = "..." if one.nargs == -1 else ""
+            arguments.append([code(f"{one.metavar or one.name.upper()}{many}"), about])
+        else:
+            names = ", ".join(sorted([*one.opts, *one.secondary_opts], key=len))
+            takes = not (one.is_flag or one.count)
+            options.append([code(f"{names} {one.metavar or 'VALUE'}" if takes else names), about])
+    parts = []
+    if arguments:
+        parts.append(table(("argument", ""), arguments))
+    if options:
+        parts.append(table(("option", ""), options))
+    return parts
+
+
+def page_of_exit_codes() -> str:
+    """Return the page of exit codes, from the errors that have them."""
+    found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CdrctlError)]
+    about = {0: "Done, also when there were no records.", 1: "A bug of ours.", 130: "Interrupted: Ctrl-C, or SIGTERM."}
+    for one in found:
+        if one is not CdrctlError and one.exit_code not in about:
+            about[one.exit_code] = (one.__doc__ or "").strip().partition("\n")[0]
+    rows = [[str(number), plain(text)] for number, text in sorted(about.items())]
+    return (
+        "# Exit codes\n\nScripts may rely on these; [scheduling](../cron.md) says what to do about each.\n\n"
+        f"{table(('code', 'meaning'), rows)}\n\n"
+        "`--allow-partial` gives 0 where 3 would be given. A pipe whose reader leaves, as in `| head`, ends quietly.\n"
+    )
+
+
+def page_of_common() -> str:
+    """Return the page of the common CDR: its columns, and what each provider has for them."""
+    shown = examples("common")
+    rows = [[code(one.name), one.kind, plain(one.meaning), _example(shown.get(one.name))] for one in COMMON]
+    made = {name: sources(name, load(name).calls[:1]) for name in PROVIDERS}
+    matrix = [
+        [code(one.name), *(", ".join(map(code, made[name][one.name])) for name in PROVIDERS)] for one in COMMON[2:]
+    ]
+    heads = [f"[{name} {load(name).calls[0].name}](../providers/{name}.md)" for name in PROVIDERS]
+    return (
+        "# The common CDR\n\n`--schema common` has these columns for every provider, in this order. What a provider "
+        "does not give is null, never 0.\n\n"
+        f"{table(('column', 'type', 'meaning', 'example'), rows)}\n\n"
+        "## What they are made from\n\nBy the main call of each provider; its own page has the others.\n\n"
+        f"{table(('column', *heads), matrix)}\n\n"
+        "[Outcomes, directions and columns](../outcomes.md) lists the values that each call can give.\n"
+    )
+
+
+def _example(value: Any) -> str:
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return code(text[:SHORT] + ("…" if len(text) > SHORT else "")) if text else ""
+
+
+def page_of_switches() -> str:
+    """Return the page of the sandbox's switches."""
+    about = (
+        "`cdrctl sandbox serve --switch webex.link=doc` makes an imitated provider behave in a way that its documents "
+        "leave open, or as it does on bad days."
+    )
+    parts = ["# Switches of the sandbox", about]
+    for name in sandbox.PROVIDERS:
+        rows = [
+            [code(f"{name}.{switch}"), code(known.choices), plain(known.meaning)]
+            for switch, known in sorted(sandbox.known_switches(name).items())
+        ]
+        parts += [f"## {name}", table(("switch", "can be", "what it does"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def page_of_topics() -> str | None:
+    """Return the page of what `cdrctl help` explains, or None where there is no such command."""
+    if find_spec("cdrctl.cli.topics") is None:
+        return None
+    topics: Mapping[str, Any] = import_module("cdrctl.cli.topics").TOPICS
+    parts = ["# Topics", "What `cdrctl help` explains."]
+    for name, topic in topics.items():
+        parts += [f"## {name}", plain(topic.about)]
+        for part in topic.all_parts():
+            rows = part if not isinstance(part, str) else ()
+            parts.append(table(("", ""), [[code(word), plain(about)] for word, about in rows]) if rows else plain(part))
+        parts.append("```text\n" + "\n".join(topic.examples) + "\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+OF_THE_ROOT = {"CONTRIBUTING.md": "contributing", "README.md": "readme"}
+"""The files of the repository's root that are pages, with the names of the pages."""
+
+
+def page_of_the_root(name: str) -> str:
+    """Return a file of the repository's root as a page, with its links as they lead from there."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](../")
+    for file, page in OF_THE_ROOT.items():
+        text = text.replace(f"]({file}", f"]({page}.md")
+    return text
+
+
+def pages() -> dict[str, str]:
+    """Return the pages under `reference/` by their name."""
+    tops = [name for name, _, _ in commands() if name.count(" ") <= 1]
+    made = {f"{name.replace(' ', '-')}": page_of_commands(name) for name in tops}
+    topics = page_of_topics()
+    about = {"topics": topics} if topics else {}
+    listed = "\n".join(made)
+    first = "\n".join([*about, "exit-codes", "common-cdr", "switches"])
+    index = (
+        "# Reference\n\nAll of this is made from the program when the documentation is built.\n\n"
+        f"```{{toctree}}\n:maxdepth: 1\n\n{first}\n```\n\n"
+        f"```{{toctree}}\n:caption: Commands\n:maxdepth: 1\n\n{listed}\n```\n"
+    )
+    return {
+        "index": index,
+        **{page: page_of_the_root(name) for name, page in OF_THE_ROOT.items()},
+        "exit-codes": page_of_exit_codes(),
+        "common-cdr": page_of_common(),
+        "switches": page_of_switches(),
+        **about,
+        **made,
+    }
+
+
+def write_reference(folder: Path) -> None:
+    """Write the pages of the reference, and leave alone those that are as they should be."""
+    made = pages()
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.md"):
+        if old.stem not in made:
+            old.unlink()
+    for name, text in made.items():
+        path = folder / f"{name}.md"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cdrctl import windows
-from cdrctl.cli.archive_run import jobs_for, run_sync
+from cdrctl.cli.archive_run import run_sync
 from cdrctl.cli.calendar import about_coverage, calendar_text, covered, plain_coverage, write_text
 from cdrctl.cli.connecting import SANDBOX, the_clock
-from cdrctl.cli.export import selected_parts
 from cdrctl.cli.options import MAX_WAIT, in_session
 from cdrctl.cli.output_options import colored, standard_output
 from cdrctl.cli.profile_selection import Excluded, Selection, Tags
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import IncompleteError, UsageError, did_you_mean
 from cdrctl.fetchers import PROVIDERS
+
+if TYPE_CHECKING:
+    from cdrctl.archive.ledger import Filed
+    from cdrctl.archive.store import Archive
+    from cdrctl.archive.verify import Difference
 
 commands = typer.Typer(rich_markup_mode=None)
 Into = Annotated[
@@ -201,8 +204,7 @@ def coverage(
     if opened.process.stdout_is_terminal:
         text = calendar_text(found, color=colored(opened))
     else:
-        lines = [json.dumps({**about_coverage(kept), **plain_coverage(day)}) for kept, days in found for day in days]
-        text = "[" + ",".join(f"\n{line}" for line in lines) + "\n]\n" if lines else "[]\n"
+        text = _json_list({**about_coverage(kept), **plain_coverage(day)} for kept, days in found for day in days)
     write_text(out, text)
 
 
@@ -226,42 +228,46 @@ def verify(
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
-    from cdrctl.archive.ledger import Ledger, lock
-    from cdrctl.archive.store import open_archive, writing_archive
-    from cdrctl.archive.verify import differences, rebuild_ledger
+    from cdrctl.archive.ledger import lock
+    from cdrctl.archive.store import open_archive
 
     started = time.monotonic()
     archive = open_archive(Path(into))
     with lock(archive.folder, to_write=rebuild):
-        odd = []
-        if rebuild:
-            found, _ = read_profiles(opened)
-            providers = {name: one.provider for name, one in found.items()}
-            providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
-            with writing_archive(archive.folder):
-                odd = rebuild_ledger(archive, providers, the_clock(opened).now())
-        book = Ledger(archive.folder, read_only=True)
-        try:
-            files = book.files()
-            odd = odd or list(differences(archive, files))
-        finally:
-            book.close()
-    write_text(
-        standard_output(opened, None), "".join(f"{opened.reporter.clean(one.path)}\t{one.what}\n" for one in odd)
-    )
+        files, differences = _compare(opened, archive, rebuild=rebuild)
+    clean = opened.reporter.clean
+    write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in differences))
     opened.reporter.summary(
         {
             "files": len(files),
             "records": sum(one.records for one in files),
-            "differences": len(odd),
+            "differences": len(differences),
             "seconds": round(time.monotonic() - started, 1),
         }
     )
-    if odd:
+    if differences:
         raise IncompleteError(
-            f"{len(odd)} files of the archive are not as they were written",
+            f"{len(differences)} files of the archive are not as they were written",
             hint="restore them, or move them away and run cdrctl sync; cdrctl verify --rebuild takes them as they are",
         )
+
+
+def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[Filed], list[Difference]]:
+    """Return the files of an archive as its ledger has them, and how they differ; rebuild the ledger first if asked."""
+    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.store import writing_archive
+    from cdrctl.archive.verify import differences, rebuild_ledger
+
+    found: list[Difference] = []
+    if rebuild:
+        profiles, _ = read_profiles(opened)
+        providers = {name: one.provider for name, one in profiles.items()}
+        providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
+        with writing_archive(archive.folder):
+            found = rebuild_ledger(archive, providers, the_clock(opened).now())
+    with closing(Ledger(archive.folder, read_only=True)) as book:
+        files = book.files()
+        return files, found or list(differences(archive, files))
 
 
 @commands.command(
@@ -294,68 +300,18 @@ def plan(
 
     Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
     """
-    from cdrctl.archive import calendar
-    from cdrctl.archive.index import reading_archive
-    from cdrctl.archive.ledger import Ledger
-    from cdrctl.archive.store import Archive, is_there, open_archive
-    from cdrctl.archive.sync import available_until, first_instant, plan_days, retained_since
+    from cdrctl.cli.archive_plan import describe_plan, make_plans, plain_plan
 
-    back = windows.duration(lookback) if lookback is not None else None
-    folder = Path(into) if into else None
-    there = False
-    if folder is not None:
-        with reading_archive(folder):
-            there = is_there(folder / "archive.toml")
-    archive = open_archive(folder) if folder and there else Archive(folder or Path(), tz or "UTC", "jsonl")
-    now = the_clock(opened).now()
-    begins = windows.instant(since, zone=archive.zone, now=now) if since else None
-    parts = selected_parts(opened, Selection(profile or (), every, tag or (), excluded or (), "PROFILE"))
-    for part in parts:
-        if part.error is not None:
-            raise part.error
-    book = Ledger(archive.folder, read_only=True) if there else None
-    kept = {(one.profile, one.call): one.begins for one in book.kept()} if book else {}
-    found = []
-    for job in jobs_for(parts, call):
-        assert job.part.provider is not None  # noqa: S101 - a job has one
-        known = book.readings(job.name, job.call.name) if book else {}
-        ago = job.call.lookback if back is None else back
-        start = first_instant(archive, job.call, now, ago, begins, kept.get((job.name, job.call.name)))
-        until, oldest = available_until(job.call, now), retained_since(job.call, now)
-        days, lost = plan_days(start, until, oldest, known, archive, ago)
-        pace = 0 if job.part.name == SANDBOX else None
-        asked = calendar.estimate(job.part.provider, job.call, days, pace)
-        found.append(
-            {
-                **job.about,
-                "since": windows.rfc3339(days[0].window.since) if days else None,
-                "until": windows.rfc3339(days[-1].window.until) if days else None,
-                "windows": asked.windows,
-                "requests_at_least": asked.requests,
-                "seconds_at_least": round(asked.seconds),
-                "beyond_retention": [
-                    {"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in lost
-                ],
-            }
-        )
-    if book:
-        book.close()
+    selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
+    plans = make_plans(opened, selection, Path(into) if into else None, call, since, lookback, tz)
     if opened.process.stdout_is_terminal:
-        text = "".join(_planned(one) for one in found)
+        text = "".join(map(describe_plan, plans))
     else:
-        text = "[" + ",".join(f"\n{json.dumps(one)}" for one in found) + "\n]\n" if found else "[]\n"
+        text = _json_list(map(plain_plan, plans))
     write_text(standard_output(opened, None), text)
 
 
-def _planned(one: Mapping[str, Any]) -> str:
-    head = f"{one['profile']} {one['call']} ({one['provider']})"
-    if not one["windows"]:
-        return f"{head}: nothing to read\n"
-    length = str(timedelta(seconds=one["seconds_at_least"]))
-    text = (
-        f"{head}: {one['windows']} windows from {one['since']} to {one['until']}, "
-        f"at least {one['requests_at_least']} requests, at least {length} under the published limits\n"
-    )
-    for gone in one["beyond_retention"]:
-        text += f"  no longer kept by the provider: {gone['since']} to {gone['until']}\n"
-    return text
+def _json_list(objects: Iterable[Mapping[str, Any]]) -> str:
+    """Return objects as a JSON list with one of them on each line."""
+    lines = [f"\n{json.dumps(one)}" for one in objects]
+    return f"[{','.join(lines)}\n]\n" if lines else "[]\n"

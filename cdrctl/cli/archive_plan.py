@@ -1,0 +1,149 @@
+"""What a sync would need: windows, requests and time, computed from the ledger without contacting a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdrctl import windows
+from cdrctl.cli.archive_run import Job, jobs_for
+from cdrctl.cli.connecting import SANDBOX, the_clock
+from cdrctl.cli.export import selected_parts
+from cdrctl.cli.profile_selection import Selection
+from cdrctl.cli.run import Session
+
+if TYPE_CHECKING:
+    from cdrctl.archive.calendar import Plan
+    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.store import Archive
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """What a sync of one call of one profile would need.
+
+    Args:
+        about: Names of the profile, the provider and the call.
+        window: From the first day to read to the end of the last one; None if there is nothing to read.
+        least: The number of windows, and lower bounds of requests and seconds.
+        lost: Windows that the archive lacks and the provider no longer keeps.
+    """
+
+    about: dict[str, str]
+    window: windows.Window | None
+    least: Plan
+    lost: tuple[windows.Window, ...]
+
+
+def make_plans(
+    session: Session,
+    selection: Selection,
+    folder: Path | None,
+    calls: Sequence[str] | None,
+    since: str | None,
+    lookback: str | None,
+    tz: str | None,
+) -> list[CallPlan]:
+    """Return the plan of each call that a sync with these options would read.
+
+    Args:
+        session: The running command.
+        selection: The profiles.
+        folder: The archive, which need not exist; None for a new one.
+        calls: The names of the calls; None for each provider's main call.
+        since: The value of --since.
+        lookback: The value of --lookback.
+        tz: The value of --tz; an archive that exists keeps its own zone.
+
+    Raises:
+        CdrctlError: A profile, a call or an option cannot be used, or the archive cannot be read.
+    """
+    back = windows.duration(lookback) if lookback is not None else None
+    with _read_archive(folder, tz) as (archive, ledger):
+        now = the_clock(session).now()
+        begins = windows.instant(since, zone=archive.zone, now=now) if since else None
+        parts = selected_parts(session, selection)
+        for part in parts:
+            if part.error is not None:
+                raise part.error
+        return [_make_plan(job, archive, ledger, now, begins, back) for job in jobs_for(parts, calls)]
+
+
+@contextmanager
+def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive, Ledger | None]]:
+    """Open the archive in a folder and its ledger; for a folder without one, an empty archive and no ledger."""
+    from cdrctl.archive.index import reading_archive
+    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.store import Archive, is_there, open_archive
+
+    there = False
+    if folder is not None:
+        with reading_archive(folder):
+            there = is_there(folder / "archive.toml")
+    if folder is None or not there:
+        yield Archive(folder or Path(), tz or "UTC", "jsonl"), None
+        return
+    archive = open_archive(folder)
+    ledger = Ledger(archive.folder, read_only=True)
+    try:
+        yield archive, ledger
+    finally:
+        ledger.close()
+
+
+def _make_plan(
+    job: Job,
+    archive: Archive,
+    ledger: Ledger | None,
+    now: datetime,
+    since: datetime | None,
+    lookback: timedelta | None,
+) -> CallPlan:
+    from cdrctl.archive import calendar
+    from cdrctl.archive.sync import available_until, first_instant, plan_days, retained_since
+
+    assert job.part.provider is not None  # noqa: S101 - a job has one
+    known = ledger.readings(job.name, job.call.name) if ledger else {}
+    kept = {(one.profile, one.call): one.begins for one in ledger.kept()} if ledger else {}
+    ago = job.call.lookback if lookback is None else lookback
+    start = first_instant(archive, job.call, now, ago, since, kept.get((job.name, job.call.name)))
+    until, oldest = available_until(job.call, now), retained_since(job.call, now)
+    days, lost = plan_days(start, until, oldest, known, archive, ago)
+    least = calendar.estimate(job.part.provider, job.call, days, 0 if job.part.name == SANDBOX else None)
+    window = windows.Window(days[0].window.since, days[-1].window.until) if days else None
+    return CallPlan(job.about, window, least, tuple(lost))
+
+
+def plain_plan(plan: CallPlan) -> dict[str, Any]:
+    """Return a plan as plain values."""
+    return {
+        **plan.about,
+        "since": windows.rfc3339(plan.window.since) if plan.window else None,
+        "until": windows.rfc3339(plan.window.until) if plan.window else None,
+        "windows": plan.least.windows,
+        "requests_at_least": plan.least.requests,
+        "seconds_at_least": round(plan.least.seconds),
+        "beyond_retention": [
+            {"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in plan.lost
+        ],
+    }
+
+
+def describe_plan(plan: CallPlan) -> str:
+    """Return a plan as a line of text, with further lines for what the provider no longer keeps."""
+    head = "{profile} {call} ({provider})".format_map(plan.about)
+    if plan.window is None:
+        return f"{head}: nothing to read\n"
+    since, until = windows.rfc3339(plan.window.since), windows.rfc3339(plan.window.until)
+    length = timedelta(seconds=round(plan.least.seconds))
+    text = (
+        f"{head}: {plan.least.windows} windows from {since} to {until}, "
+        f"at least {plan.least.requests} requests, at least {length} at the published rate limit\n"
+    )
+    for one in plan.lost:
+        text += f"  no longer kept by the provider: {windows.rfc3339(one.since)} to {windows.rfc3339(one.until)}\n"
+    return text

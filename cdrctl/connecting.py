@@ -107,7 +107,7 @@ def connected(
         provider.settings,
         around.environ,
         warn=lambda text: around.log("warning", text),
-        asked=dry_run is None,
+        read_secrets=dry_run is None,
         conceal=around.conceal,
         detail=lambda text: around.log("debug", text),
     )

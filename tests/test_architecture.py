@@ -140,13 +140,12 @@ LONGEST = {"file": 500, "class": 250, "function": 50}
 """Lines. A longer one is harder to read than the parts it can be divided into."""
 
 TOO_LONG = {
-    *("archive/day.py:store_day", "archive/merge.py:merge", "archive/sync.py:_run", "cli/archive.py:plan"),
-    *("cli/archive.py:verify", "cli/archive_run.py:_side_by_side", "cli/archive_run.py:run_sync"),
-    *("cli/doctor_checks.py:_of_profile", "cli/export.py:_pages"),
+    *("archive/day.py:store_day", "archive/merge.py:merge", "archive/sync.py:_run"),
+    *("cli/archive_run.py:_side_by_side", "cli/archive_run.py:run_sync", "cli/export.py:_pages"),
     *("cli/export.py:export_together", "cli/exporting.py:export_call", "cli/fields.py:fields", "cli/init.py:init"),
-    *("cli/login.py:sign_in", "cli/profile.py:login", "export/rows.py:rows", "fetchers/voicenter/state.py:Way"),
-    *("fetchers/callgear/report.py:_reading", "fetchers/kazoo/answers.py:error_for", "http/client.py:Client"),
-    *("fetchers/portsip/answers.py:error_for", "http/client.py:__init__", "profiles/settings.py:read_settings"),
+    *("cli/login.py:sign_in", "cli/profile.py:login", "export/rows.py:rows", "fetchers/callgear/report.py:_reading"),
+    *("fetchers/kazoo/answers.py:error_for", "fetchers/portsip/answers.py:error_for"),
+    *("fetchers/voicenter/state.py:Way", "http/client.py:Client", "http/client.py:__init__"),
     *("sandbox/exchange/calls.py:_transferred", "writers/separated.py:write_separated"),
 }
 """What is still to be divided. Nothing may be added."""

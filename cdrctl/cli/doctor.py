@@ -1,4 +1,4 @@
-"""`cdrctl doctor`: whether exports can work, checked from this machine to the last right, with what to do where not."""
+"""`cdrctl doctor`: check everything that an export needs, and name the next step for each problem."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from cdrctl import PROVIDERS
-from cdrctl.cli.doctor_checks import examined
-from cdrctl.cli.findings import Finding, as_text, cleaned, worst, wrapped
+from cdrctl.cli.doctor_checks import check_profiles
+from cdrctl.cli.findings import Finding, clean_findings, finding_lines, worst_exit_code, wrap
 from cdrctl.cli.options import in_session
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import ConfigurationError, UsageError
@@ -46,45 +46,45 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Check all that exports need, from the settings to the rights, and say what to do.
+    """Check everything that exports need, from the settings to the rights, and say what to do.
 
-    At most a few small requests are made for each profile, within the provider's limit. The exit code is that of the
-    worst check that failed; warnings do not change it. Of more than five profiles, text has one finding each: -v shows
-    all checks.
+    At most a few small requests are sent for each profile, within the provider's rate limit. The exit code is that of
+    the worst check that failed; warnings do not change it. For more than five profiles, text shows one finding for
+    each; -v shows all checks.
     """
     form = form or ("text" if opened.process.stdout_is_terminal else "jsonl")
     if form != "text":
-        _check_form(opened, form)
+        _refuse_format(opened, form)
     given = [*(names or ()), *(chosen or ())]
-    tally = dict.fromkeys(("ok", "warn", "fail", "skipped"), 0)
-    codes: set[int] = set()
+    counts = dict.fromkeys(("ok", "warn", "fail", "skipped"), 0)
+    exit_codes: set[int] = set()
 
-    def counted() -> Iterator[Finding]:
-        for finding in cleaned(opened, examined(opened, given, offline=offline)):
-            tally[finding.result] += 1
-            codes.add(finding.code)
+    def count() -> Iterator[Finding]:
+        for finding in clean_findings(opened, check_profiles(opened, given, offline=offline)):
+            counts[finding.result] += 1
+            exit_codes.add(finding.exit_code)
             yield finding
 
     if form == "text":
-        print_as_text(opened, counted(), brief=not opened.reporter.verbose and _are_many(opened, given))
+        _print_text(opened, count(), brief=not opened.reporter.verbose and _are_many(opened, given))
     else:
-        _write(opened, form, counted())
-    opened.reporter.summary({"checks_ok": tally["ok"], "warnings": tally["warn"], "failed": tally["fail"]})
-    if code := worst(codes):
+        _write(opened, form, count())
+    opened.reporter.summary({"checks_ok": counts["ok"], "warnings": counts["warn"], "failed": counts["fail"]})
+    if code := worst_exit_code(exit_codes):
         raise typer.Exit(code)
 
 
 def _are_many(opened: Session, names: Sequence[str]) -> bool:
-    """Return whether so many profiles are to be checked that each gets one line."""
-    from cdrctl.cli.doctor_summary import MANY  # it is made from this module
+    """Return whether there are too many profiles to show all checks of each."""
+    from cdrctl.cli.doctor_summary import MANY
 
     with suppress(ConfigurationError):  # it becomes a finding
         return len(set(names) or read_profiles(opened)[0]) > MANY
     return False
 
 
-def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool = False) -> None:
-    """Print findings for people, each when it is there; in brief, one for each profile."""
+def _print_text(opened: Session, findings: Iterable[Finding], *, brief: bool) -> None:
+    """Print each finding as text as soon as it is known; in brief, one for each profile."""
     from cdrctl.cli.output_options import colored
     from cdrctl.cli.profile import put
 
@@ -92,40 +92,46 @@ def print_as_text(opened: Session, findings: Iterable[Finding], *, brief: bool =
     if brief:
         _print_in_brief(opened, findings, colors=colors)
         return
-    titles = {name: title.partition(":")[0] for name, title in PROVIDERS.items()}
     shown: tuple[str | None, str | None] | None = None
-    for finding in _gathered(findings):
+    for finding in _join_skipped(findings):
         if shown != (finding.profile, finding.provider):
             if shown is not None:
                 put(opened, "")
             shown = finding.profile, finding.provider
-            of = f" ({titles[finding.provider]})" if finding.provider in titles else ""
-            put(opened, f"{finding.profile}{of}" if finding.profile else "this machine")
-        for line in as_text(finding, opened.process.width, colors=colors):
+            put(opened, _heading(finding))
+        for line in finding_lines(finding, opened.process.width, colors=colors):
             put(opened, line)
 
 
+def _heading(finding: Finding) -> str:
+    """Return the line above the findings of a profile, or of the machine."""
+    if not finding.profile:
+        return "this machine"
+    product = PROVIDERS.get(finding.provider or "", "").partition(":")[0]
+    return f"{finding.profile} ({product})" if product else finding.profile
+
+
 def _print_in_brief(opened: Session, findings: Iterable[Finding], *, colors: bool) -> None:
-    from cdrctl.cli.doctor_summary import summarized  # it is made from this module
+    from cdrctl.cli.doctor_summary import summarize
     from cdrctl.cli.profile import put
 
     shown = ""
-    for finding in summarized(findings):
+    for finding in summarize(findings):
         title = "profiles" if finding.profile else "this machine"
         if title != shown:
             put(opened, f"\n{title}" if shown else title)
             shown = title
-        for line in as_text(finding, opened.process.width, colors=colors):
+        for line in finding_lines(finding, opened.process.width, colors=colors):
             put(opened, line)
-    more = "cdrctl doctor -v shows all checks, cdrctl doctor NAME those of one profile"
-    put(opened, "\n" + "\n".join(wrapped(more, opened.process.width)))
+    more = "cdrctl doctor -v shows all checks; cdrctl doctor NAME shows those of one profile"
+    put(opened, "\n" + "\n".join(wrap(more, opened.process.width)))
 
 
-def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings as they come, those that were skipped one after the other for one reason as one."""
+def _join_skipped(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings as they come; consecutive ones that were skipped for the same reason become one."""
     waiting: list[Finding] = []
 
-    def together() -> Iterator[Finding]:
+    def join() -> Iterator[Finding]:
         names = ", ".join(one.check for one in waiting)
         if len(waiting) > 1:
             yield replace(waiting[0], check="", what=f"{names}: {waiting[0].what}")
@@ -135,23 +141,27 @@ def _gathered(findings: Iterable[Finding]) -> Iterator[Finding]:
 
     for finding in findings:
         if waiting and replace(waiting[0], check=finding.check) != finding:
-            yield from together()
+            yield from join()
         if finding.result == "skipped":
             waiting.append(finding)
         else:
             yield finding
-    yield from together()
+    yield from join()
 
 
-def _check_form(opened: Session, form: str) -> None:
-    """Refuse a format that what is found cannot be written in, before anything is looked at."""
+def _refuse_format(opened: Session, form: str) -> None:
+    """Refuse a format that findings cannot be written in, before any check starts.
+
+    Raises:
+        UsageError: It is unknown, or a database.
+    """
     from cdrctl import writers
     from cdrctl.cli.output_options import check_place
 
     if form != writers.TEMPLATE and writers.is_database(form):
         raise UsageError(
-            f"what the doctor finds is not written into a database: {form}",
-            hint="use -f csv, jsonl or another format that is a stream",
+            f"doctor cannot write its findings to a database ({form})",
+            hint="use -f csv, jsonl or another stream format",
         )
     check_place(opened, form, None)
 
@@ -170,7 +180,7 @@ def _write(opened: Session, form: str, findings: Iterator[Finding]) -> None:
         opened.process.width, windows.zone("UTC"), colored(opened), whole=("check", "result"), more="-f text"
     )
     pages: Iterable[list[list[str]]] = ([[getattr(finding, name) for name in names]] for finding in findings)
-    if form == "table":  # its first page says how wide its columns are
+    if form == "table":  # the first page determines the widths of the columns
         pages = [[row for page in pages for row in page]]
     with output(None, standard_output(opened, None)) as out:
         write(Schema(columns, lambda _page: []), pages, out, look)

@@ -417,7 +417,7 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
         typer.Exit: It shall not be written.
     """
     from cdrctl.profiles.editing import add_profile
-    from cdrctl.profiles.secrets import SERVICE, tell_keyring
+    from cdrctl.profiles.secrets import SERVICE, store_in_keyring
 
     if opened.process.stdin_is_terminal:
         opened.reporter.show("")
@@ -429,7 +429,7 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
             raise typer.Exit(0)
     try:
         for key, secret in answers.held.items():
-            tell_keyring(SERVICE, f"{name}/{key}", secret)
+            store_in_keyring(SERVICE, f"{name}/{key}", secret)
         add_profile(opened.config, name, provider.name, answers.settings, instead=instead)
     except CdrctlError as error:
         _again(opened, error)
@@ -439,21 +439,23 @@ def _written(opened: Session, name: str, provider: Provider, answers: Answers, *
 
 def _checked(opened: Session, name: str) -> int:
     """Say what does not work yet, and return the exit code of it."""
-    from cdrctl.cli.doctor_checks import of_profile
-    from cdrctl.cli.findings import as_text, cleaned, worst
+    from cdrctl.cli.doctor_checks import check_one_profile
+    from cdrctl.cli.findings import clean_findings, finding_lines, worst_exit_code
     from cdrctl.profiles.choosing import choose_profile
 
     opened.reporter.show("")
     _say(opened, "Checking it, with a few small requests …")
     found, _ = read_profiles(opened)
     codes = set()
-    for finding in cleaned(opened, of_profile(opened, choose_profile(found, None, name, opened.process.environ))):
-        codes.add(finding.code)
+    for finding in clean_findings(
+        opened, check_one_profile(opened, choose_profile(found, None, name, opened.process.environ))
+    ):
+        codes.add(finding.exit_code)
         if finding.result in {"warn", "fail"}:
-            opened.reporter.show("\n".join(as_text(finding, opened.process.width)))
+            opened.reporter.show("\n".join(finding_lines(finding, opened.process.width)))
         elif finding.check == "rights" and finding.result == "ok":
             _say(opened, f"It works: {finding.what}.")
-    return worst(codes)
+    return worst_exit_code(codes)
 
 
 def _command(opened: Session, *words: str) -> str:

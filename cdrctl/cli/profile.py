@@ -102,18 +102,18 @@ def show(
     from cdrctl.fetchers import load
     from cdrctl.http.addresses import IN_CLEAR, in_clear
     from cdrctl.profiles.choosing import choose_profile
-    from cdrctl.profiles.settings import redacted
+    from cdrctl.profiles.redaction import redact_settings
 
     if name == "sandbox":
         put(opened, "# built in: an imitation of every provider inside this program")
         return
     found, _ = read_profiles(opened)
     profile = choose_profile(found, None, name, opened.process.environ)
-    shown = redacted(profile, load(profile.provider).settings, opened.process.environ)
+    settings = redact_settings(profile, load(profile.provider).settings, opened.process.environ)
     put(opened, f"provider = {json.dumps(profile.provider)}")
-    for key, value in shown.items():
-        put(opened, f"{key} = {opened.reporter.clean(value)}")
-    if in_clear(shown.get("base_url", "")):
+    for key, value in settings.items():
+        put(opened, f"{key} = {opened.reporter.clean(str(value))}")
+    if "base_url" in settings and in_clear(settings["base_url"].text):
         opened.reporter.log("warning", IN_CLEAR)
 
 

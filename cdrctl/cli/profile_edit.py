@@ -134,16 +134,16 @@ def _provider_of(opened: Session, name: str) -> Provider:
 
 def _copy_keyring(opened: Session, old: str, new: str) -> None:
     """Keep the secrets that the keyring has for a profile under another name as well."""
-    from cdrctl.profiles.secrets import SERVICE, ask_keyring, tell_keyring
+    from cdrctl.profiles.secrets import SERVICE, read_keyring, store_in_keyring
 
     found, _ = read_profiles(opened)
     written = found[old].raw if old in found else {}
     for key in (key for key, value in written.items() if key.endswith("_keyring") and value is True):
         secret = key.removesuffix("_keyring")
-        held = ask_keyring(SERVICE, f"{old}/{secret}")
+        held = read_keyring(SERVICE, f"{old}/{secret}")
         if held is not None:
             opened.reporter.conceal([held])
-            tell_keyring(SERVICE, f"{new}/{secret}", held)
+            store_in_keyring(SERVICE, f"{new}/{secret}", held)
 
 
 USUAL = "notepad" if os.name == "nt" else "vi"

@@ -24,7 +24,7 @@ from cdrctl.profiles.file import (
     variable_prefix,
 )
 from cdrctl.profiles.names import key_forms, secret_names
-from cdrctl.profiles.settings import UNASKED, validated
+from cdrctl.profiles.settings import NOT_READ, validate_settings
 from cdrctl.profiles.tokens import token_file
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def check_profile(path: Path, name: str, model: type[Settings], settings: Mappin
     values = {key: value for key, value in settings.items() if key in model.model_fields}
     for secret in secrets:
         if any(form in settings for form in key_forms(secret, secrets)):
-            values.setdefault(secret, UNASKED)
+            values.setdefault(secret, NOT_READ)
     profile = Profile(name, "", {}, "file", path)
-    validated(profile, model, values, {}, secrets)
+    validate_settings(profile, model, values, {}, secrets)
 
 
 def add_profile(

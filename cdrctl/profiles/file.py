@@ -244,8 +244,9 @@ def profile_tables(path: Path, document: Mapping[str, Any], warnings: list[str])
     """Return what stands under `profiles`, and warn about anything else at the top of the file."""
     for key in document:
         if key != "profiles":
-            near = "; did you mean profiles?" if _close(key, ["profiles"]) else ""
-            warnings.append(f"{path}: {one_line(key)} means nothing at the top of this file{near}")
+            what = f"{path}: unknown key {one_line(key)} at the top of the file"
+            near = "did you mean profiles?" if _close(key, ["profiles"]) else ""
+            warnings.append(Message(what, near, code="unknown_key"))
     tables = document.get("profiles", {})
     if not isinstance(tables, dict):
         raise ConfigurationError(f"{path}: profiles is not a table", hint="begin each profile with [profiles.NAME]")

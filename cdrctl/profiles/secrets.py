@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from cdrctl import secret_files
@@ -18,40 +19,59 @@ Run = Callable[[str, Mapping[str, str]], "subprocess.CompletedProcess[bytes]"]
 """Runs a command line with an environment; raises OSError, ValueError, TimeoutExpired or TooMuchOutputError."""
 
 Keyring = Callable[[str, str], str | None]
-"""From a service and a user to the password the keyring holds, or None."""
+"""Returns the password of a service and a user, or None."""
 SERVICE = "cdrctl"
-_NOT_FOUND = {127, 9009}  # what a POSIX shell and cmd.exe say of a program that is not there
+"""The service name of secrets in the keyring."""
+_NOT_FOUND = {127, 9009}  # exit codes of a POSIX shell and of cmd.exe for a program that does not exist
 
 
-def secret_of(
-    user: str,
-    form: str,
-    value: object,
-    about: str,
-    *,
-    folder: Path,
-    environ: Mapping[str, str],
-    warn: Callable[[str], None],
-    run: Run,
-    keyring: Keyring,
-    conceal: Callable[[Iterable[str]], None],
-    detail: Callable[[str], None],
-) -> str:
-    """Return a secret that a command, a file or the keyring holds."""
+@dataclass(frozen=True, slots=True)
+class SecretSources:
+    """The means to read a profile's secrets.
+
+    Args:
+        folder: The folder that relative paths start from.
+        environ: The environment of commands.
+        warn: Receives each warning.
+        run: Runs a command.
+        keyring: Reads from the keyring.
+        conceal: Receives each secret as soon as it is known.
+        detail: Receives each line that a command wrote to its standard error.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    warn: Callable[[str], None]
+    run: Run
+    keyring: Keyring
+    conceal: Callable[[Iterable[str]], None]
+    detail: Callable[[str], None]
+
+
+def secret_of(user: str, form: str, value: object, about: str, sources: SecretSources) -> str:
+    """Return a secret from a command, a file or the keyring.
+
+    Args:
+        user: The keyring's user name for it: `PROFILE/SETTING`.
+        form: The key, which ends in `_command`, `_file` or `_keyring`.
+        value: The key's value.
+        about: The beginning of error messages.
+        sources: The means to read it.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
     if form.endswith("_keyring"):
-        return _from_keyring(user, about, keyring)
+        return _from_keyring(user, about, sources.keyring)
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"{about} must be text, and not empty")
     if form.endswith("_command"):
-        return _from_command(value, about, environ, run, conceal, detail)
-    return from_file(folder / expanded_path(value, environ), about, warn)
+        return _from_command(value, about, sources)
+    return from_file(sources.folder / expanded_path(value, sources.environ), about, sources.warn)
 
 
 def for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what a command that gives one secret need not know.
-
-    That is this profile's other secrets and all settings of other profiles.
-    """
+    """Return the environment for commands: without this profile's secrets and without other profiles' settings."""
     mine = variable_prefix(profile.name)
     kept = {}
     for variable, value in environ.items():
@@ -61,42 +81,35 @@ def for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str]
     return kept
 
 
-def _from_command(
-    command: str,
-    about: str,
-    environ: Mapping[str, str],
-    run: Run,
-    conceal: Callable[[Iterable[str]], None],
-    detail: Callable[[str], None],
-) -> str:
-    """Return what a command prints. What it says of its own is not shown but as a detail: it may be the secret."""
+def _from_command(command: str, about: str, sources: SecretSources) -> str:
+    """Return a command's output. Its standard error is reported as a detail only: it may contain the secret."""
     problem: str | None = None
     ended: subprocess.CompletedProcess[bytes] | None = None
     try:
-        ended = run(command, environ)
+        ended = sources.run(command, sources.environ)
     except subprocess.TimeoutExpired:
-        problem = f"did not end within {COMMAND_SECONDS:.0f} seconds"
+        problem = f"did not finish within {COMMAND_SECONDS:.0f} seconds"
     except TooMuchOutputError:
         problem = f"printed more than {LONGEST_OUTPUT // 1024} KiB"
     except (OSError, ValueError) as error:
         problem = f"cannot be started: {os_reason(error)}"
-    # Outside the handler: a timeout carries what had been printed.
+    # Outside the handler: the exception of a timeout holds the output.
     if ended is None:
-        raise ConfigurationError(f"{about} {problem}", hint="run the command by hand and see")
+        raise ConfigurationError(f"{about} {problem}", hint="run the command by hand to see why")
     printed = [line.strip() for line in ended.stdout.decode("utf-8", "replace").splitlines()]
-    conceal(printed)
+    sources.conceal(printed)
     for line in ended.stderr.decode("utf-8", "replace").splitlines()[:LISTED]:
-        detail(f"{about} said: {one_line(masked(line, printed))}")
+        sources.detail(f"{about} said: {one_line(masked(line, printed))}")
     if ended.returncode:
-        hint = "run it again with -v to see what the command said"
+        hint = "run it again with -v to see the command's messages"
         if ended.returncode in _NOT_FOUND:
             hint = "is the program installed, and on the PATH of this environment?"
-        raise ConfigurationError(f"{about} ended with {ended.returncode}", hint=hint)
+        raise ConfigurationError(f"{about} ended with exit code {ended.returncode}", hint=hint)
     text = decoded_text(ended.stdout)
     if text is None:
         raise ConfigurationError(f"{about} printed something that is not UTF-8 text")
     if not text.strip():
-        raise ConfigurationError(f"{about} printed nothing", hint="run it again with -v to see what the command said")
+        raise ConfigurationError(f"{about} printed nothing", hint="run it again with -v to see the command's messages")
     return text.rstrip("\r\n")
 
 
@@ -120,11 +133,11 @@ def from_file(path: Path, about: str, warn: Callable[[str], None]) -> str:
     return text.rstrip("\r\n")
 
 
-def ask_keyring(service: str, user: str) -> str | None:
-    """Return the password that the keyring holds, or None.
+def read_keyring(service: str, user: str) -> str | None:
+    """Return a password from the keyring, or None if it has none.
 
     Raises:
-        ConfigurationError: The optional package is not installed, or it has no keyring to ask.
+        ConfigurationError: The optional package is not installed, or its backend failed.
     """
     try:
         import keyring  # an optional dependency, and slow to import
@@ -132,18 +145,18 @@ def ask_keyring(service: str, user: str) -> str | None:
         raise ConfigurationError("the package keyring is not installed", hint="pip install 'cdrctl[keyring]'") from None
     try:
         password: str | None = keyring.get_password(service, user)
-    except Exception as error:  # noqa: BLE001 - a backend is anybody's code and raises anything
+    except Exception as error:  # noqa: BLE001 - a backend may raise anything
         problem = type(error).__name__
     else:
         return password
-    raise ConfigurationError(f"the keyring cannot be asked ({problem})", hint="see `python -m keyring diagnose`")
+    raise ConfigurationError(f"the keyring cannot be read ({problem})", hint="see `python -m keyring diagnose`")
 
 
-def tell_keyring(service: str, user: str, password: str) -> None:
-    """Give the keyring a password to hold.
+def store_in_keyring(service: str, user: str, password: str) -> None:
+    """Store a password in the keyring.
 
     Raises:
-        ConfigurationError: The optional package is not installed, or it has no keyring that takes it.
+        ConfigurationError: The optional package is not installed, or its backend failed.
     """
     try:
         import keyring  # an optional dependency, and slow to import
@@ -151,22 +164,22 @@ def tell_keyring(service: str, user: str, password: str) -> None:
         raise ConfigurationError("the package keyring is not installed", hint="pip install 'cdrctl[keyring]'") from None
     try:
         keyring.set_password(service, user, password)
-    except Exception as error:  # noqa: BLE001 - a backend is anybody's code and raises anything
+    except Exception as error:  # noqa: BLE001 - a backend may raise anything
         problem = type(error).__name__
     else:
         return
     # Outside the handler: the exception may hold the password.
-    raise ConfigurationError(f"the keyring does not take it ({problem})", hint="see `python -m keyring diagnose`")
+    raise ConfigurationError(f"the keyring cannot store it ({problem})", hint="see `python -m keyring diagnose`")
 
 
-def _from_keyring(user: str, about: str, ask: Keyring) -> str:
+def _from_keyring(user: str, about: str, read: Keyring) -> str:
     try:
-        password = ask(SERVICE, user)
+        password = read(SERVICE, user)
     except ConfigurationError as error:
         raise ConfigurationError(f"{about}: {error.message}", hint=error.hint) from None
     if not password:
         raise ConfigurationError(
-            f"{about}: the keyring has no password of {user} for {SERVICE}",
+            f"{about}: the keyring has no password for service {SERVICE}, user {user}",
             hint=f"keyring set {SERVICE} {user}",
         )
     return password

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 from cdrctl.commands import run_in_shell
 from cdrctl.errors import ConfigurationError, Message
-from cdrctl.masking import MASK as HIDDEN, SHORTEST, masked
+from cdrctl.masking import SHORTEST, masked
 from cdrctl.profiles.atomic import one_line
 from cdrctl.profiles.choosing import usable_profile
 from cdrctl.profiles.file import (
     Profile,
     environment_name,
-    expanded_path,
     near_hint,
     read_profiles,
     variable_prefix,
 )
 from cdrctl.profiles.names import SECRETS, key_forms, key_levels, secret_names, setting_keys
-from cdrctl.profiles.secrets import Keyring, Run, ask_keyring, for_commands, from_file, secret_of
+from cdrctl.profiles.secrets import Keyring, Run, SecretSources, for_commands, read_keyring, secret_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -34,9 +32,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound="Settings")
 
-UNASKED = "as yet unasked"
-"""What stands for a secret that nobody was asked for."""
-_WORDS = {
+NOT_READ = "not read yet"
+"""The placeholder for a secret that was not read."""
+_BOOLEANS = {
     "1": True, "true": True, "yes": True, "on": True,
     "0": False, "false": False, "no": False, "off": False,
 }  # fmt: skip
@@ -50,7 +48,7 @@ def read_settings(
     warn: Callable[[str], None],
     run: Run | None = None,
     keyring: Keyring | None = None,
-    asked: bool = True,
+    read_secrets: bool = True,
     conceal: Callable[[Iterable[str]], None] = lambda _secrets: None,
     detail: Callable[[str], None] = lambda _text: None,
 ) -> S:
@@ -60,73 +58,109 @@ def read_settings(
     `x_command`, `x_file`, `x_keyring`) wins over any form in the file. An empty variable counts as not set.
 
     Args:
-        profile: Which.
+        profile: The profile.
         model: The provider's model.
         environ: The environment; commands get it too.
-        warn: Is given each warning.
-        run: Runs a command; through the shell when left out.
-        keyring: Asks the keyring; the optional package when left out.
-        asked: Whether commands, files and the keyring are asked for secrets; else something stands for each.
-        conceal: Is given each secret as soon as it is known, before anything is said.
-        detail: Is given each line that a command wrote to its standard error.
+        warn: Receives each warning.
+        run: Runs a command; the shell by default.
+        keyring: Reads from the keyring; the optional package by default.
+        read_secrets: Whether to read secrets from commands, files and the keyring; if not, a placeholder stands for
+            each.
+        conceal: Receives each secret as soon as it is known, before any message that could contain it.
+        detail: Receives each line that a command wrote to its standard error.
 
     Raises:
-        ConfigurationError: A setting is unknown, missing, given twice or not valid; a secret cannot be had.
+        ConfigurationError: A setting is unknown, missing, given twice or not valid; a secret cannot be read.
     """
     usable_profile(profile)
     secrets = secret_names(model)
     upper, lower = key_levels(profile, model, environ)
     conceal([value for level in (upper, lower) for name in secrets if isinstance(value := level.get(name), str)])
     _refuse_unknown(profile, model, environ, lower)
+    given = {name: _find_value(profile, name, secrets, upper, lower) for name in model.model_fields}
+    sources = SecretSources(
+        folder=profile.path.parent,
+        environ=for_commands(profile, secrets, environ),
+        warn=warn,
+        run=run or run_in_shell,
+        keyring=keyring or read_keyring,
+        conceal=conceal,
+        detail=detail,
+    )
     values: dict[str, Any] = {}
-    places: dict[str, str] = {}
-    for name in model.model_fields:
-        for level, where in ((upper, "the environment"), (lower, str(profile.path))):
-            forms = [form for form in key_forms(name, secrets) if form in level]
-            # `x_keyring = false` is no form of x; in the environment it takes the file's `true` away.
-            if f"{name}_keyring" in forms and not _truth(profile, f"{name}_keyring", level, where):
-                forms.remove(f"{name}_keyring")
-                lower.pop(f"{name}_keyring", None)
-            if not forms:
-                continue
-            named = [environment_name(profile.name, form) if level is upper else form for form in forms]
-            if len(forms) > 1:
-                raise ConfigurationError(
-                    f"profile {profile.name} has both {' and '.join(named)} in {where}",
-                    hint="leave one of them",
-                )
-            places[name] = named[0] if level is upper else f"{named[0]} in {where}"
-            value = level[forms[0]]
+    for name, one in given.items():
+        if one is not None:
+            values[name] = one.value
             if name in secrets:
-                about = f"profile {profile.name}: {places[name]}"
-                if forms[0] != name and not asked:
-                    value = UNASKED
-                elif forms[0] != name:
-                    value = secret_of(
-                        f"{profile.name}/{name}",
-                        forms[0],
-                        value,
-                        about,
-                        folder=profile.path.parent,
-                        environ=for_commands(profile, secrets, environ),
-                        warn=warn,
-                        run=run or run_in_shell,
-                        keyring=keyring or ask_keyring,
-                        conceal=conceal,
-                        detail=detail,
-                    )
-                    conceal([value])
-                _refuse_odd(value, about)
-                if isinstance(value, str) and len(value) < SHORTEST:
-                    what = f"{about} has fewer than {SHORTEST} characters"
-                    warn(Message(what, "it cannot be hidden in messages", between=": "))
-            values[name] = value
-            break
-    return validated(profile, model, values, places, secrets)
+                values[name] = _read_secret(profile, name, one, sources, placeholder=not read_secrets)
+    return validate_settings(profile, model, values, {name: one.place for name, one in given.items() if one}, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The value of a setting as it is configured.
+
+    Args:
+        key: The setting's name, or for a secret one of its forms.
+        value: The value; for a form of a secret the command, the path or `true`.
+        place: The variable, or the key and the file, for messages.
+    """
+
+    key: str
+    value: object
+    place: str
+
+
+def _find_value(
+    profile: Profile, name: str, secrets: set[str], upper: Mapping[str, Any], lower: Mapping[str, Any]
+) -> _Given | None:
+    """Return a setting's value from the environment, else from the file, else None.
+
+    `x_keyring = false` is not a form of x; in the environment it cancels the `true` of the file.
+
+    Raises:
+        ConfigurationError: The environment or the file has two forms of the secret.
+    """
+    keyring = f"{name}_keyring"
+    cancelled = False
+    for level, where in ((upper, "the environment"), (lower, str(profile.path))):
+        forms = [form for form in key_forms(name, secrets) if form in level]
+        if keyring in forms and (cancelled or not _boolean(profile, keyring, level, where)):
+            forms.remove(keyring)
+            cancelled = True
+        if not forms:
+            continue
+        named = [environment_name(profile.name, form) if level is upper else form for form in forms]
+        if len(forms) > 1:
+            raise ConfigurationError(
+                f"profile {profile.name} has both {' and '.join(named)} in {where}", hint="remove one of them"
+            )
+        return _Given(forms[0], level[forms[0]], named[0] if level is upper else f"{named[0]} in {where}")
+    return None
+
+
+def _read_secret(profile: Profile, name: str, given: _Given, sources: SecretSources, *, placeholder: bool) -> object:
+    """Return a secret, and warn if it is too short to be masked.
+
+    Raises:
+        ConfigurationError: It cannot be read, is empty or has more than one line.
+    """
+    about = f"profile {profile.name}: {given.place}"
+    value = given.value
+    if given.key != name and placeholder:
+        value = NOT_READ
+    elif given.key != name:
+        value = secret_of(f"{profile.name}/{name}", given.key, value, about, sources)
+        sources.conceal([value])
+    _refuse_several_lines(value, about)
+    if isinstance(value, str) and len(value) < SHORTEST:
+        what = f"{about} has fewer than {SHORTEST} characters"
+        sources.warn(Message(what, "it cannot be hidden in messages", between=": "))
+    return value
 
 
 def secret_values(settings: Settings) -> list[str]:
-    """Return every secret of some settings, also as it reads in a URL, the longest first: for redaction."""
+    """Return every secret in the settings, plain and as a URL encodes it, longest first."""
     from pydantic import SecretStr
 
     found: set[str] = set()
@@ -138,7 +172,7 @@ def secret_values(settings: Settings) -> list[str]:
 
 
 def written_secrets(profiles: Iterable[Profile], environ: Mapping[str, str]) -> list[str]:
-    """Return the secrets that stand in the file or the environment itself, of profiles of any provider."""
+    """Return the secrets that the file or the environment contains, of profiles of any provider."""
     return [
         value
         for profile in profiles
@@ -151,7 +185,7 @@ def written_secrets(profiles: Iterable[Profile], environ: Mapping[str, str]) -> 
 def known_profiles(
     path: Path, environ: Mapping[str, str], conceal: Callable[[Iterable[str]], None]
 ) -> tuple[dict[str, Profile], list[str]]:
-    """Return all profiles by name, and warnings; `conceal` receives the secrets that are written in them.
+    """Return all profiles by name, and warnings; `conceal` receives the secrets that they contain.
 
     Raises:
         ConfigurationError: The file cannot be read.
@@ -159,55 +193,6 @@ def known_profiles(
     found, warnings = read_profiles(path, environ)
     conceal(written_secrets(found.values(), environ))
     return found, warnings
-
-
-def redacted(profile: Profile, model: type[Settings], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return every configured setting by name, fit to be shown: secrets are hidden whatever their length.
-
-    Commands and file names are shown, but not what `echo` or `printf` would print, and neither a secret that stands in
-    the profile or in a file that it names, in whatever setting it is found. A value from the environment is followed by
-    its variable. The value of a key that is no setting is hidden: it may be a secret whose name was mistyped.
-    """
-    secrets = secret_names(model)
-    upper, lower = key_levels(profile, model, environ)
-    known = [*written_secrets([profile], environ), *_in_files(profile, secrets, environ, upper, lower)]
-    shown: dict[str, str] = {}
-    for name in model.model_fields:
-        forms = key_forms(name, secrets)
-        level = upper if any(form in upper for form in forms) else lower
-        for form in forms:
-            if form in level:
-                text = HIDDEN if form in secrets or str(level[form]) in known else masked(_plain(level[form]), known)
-                if form.endswith("_command"):
-                    text = _PRINTS.sub(rf"\1 {HIDDEN}", text)
-                shown[form] = f"{text} ({environment_name(profile.name, form)})" if level is upper else text
-    for key in lower:
-        if key not in setting_keys(model):
-            shown[one_line(masked(key, known))] = f"{HIDDEN} (not a setting of {profile.provider})"
-    return shown
-
-
-_PRINTS = re.compile(r"\b(echo|printf)\b.*", re.DOTALL)
-
-
-def _in_files(
-    profile: Profile, secrets: set[str], environ: Mapping[str, str], *levels: Mapping[str, Any]
-) -> Iterator[str]:
-    """Yield the secrets in the files that a profile names, as far as they can be read."""
-    for level in levels:
-        for name in secrets:
-            if isinstance(value := level.get(f"{name}_file"), str):
-                with suppress(ConfigurationError):
-                    path = profile.path.parent / expanded_path(value, environ)
-                    if os.path.isfile(path):  # noqa: PTH113 - False, too, for what cannot be a path; no pipe is emptied
-                        yield from_file(path, "", lambda _warning: None)
-
-
-def _plain(value: object) -> str:
-    """Return a setting as its file writes it, without the password, query or fragment that a URL may hold."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = re.sub(r"//.*@", f"//{HIDDEN}@", text)
-    return re.sub(r"^(\w+://[^?#]*[?#]).+", rf"\1{HIDDEN}", text, flags=re.DOTALL)
 
 
 def _refuse_unknown(
@@ -218,7 +203,7 @@ def _refuse_unknown(
     mine = variable_prefix(profile.name)
     for variable in environ:
         key = variable.removeprefix(mine).lower()
-        # CDRCTL_ACME_LAB_API_KEY begins as acme's do, and is acme-lab's.
+        # CDRCTL_ACME_LAB_API_KEY begins like a variable of acme, but belongs to acme-lab.
         others = [each for each in profile.prefixes if each != mine and variable.startswith(each)]
         if variable.startswith(mine) and key not in {*keys, "provider"} and not others:
             unknown.append((key, one_line(variable)))
@@ -231,38 +216,38 @@ def _refuse_unknown(
         )
 
 
-def _truth(profile: Profile, key: str, level: Mapping[str, Any], where: str) -> bool:
+def _boolean(profile: Profile, key: str, level: Mapping[str, Any], where: str) -> bool:
     value = level[key]
     if isinstance(value, str):
-        value = _WORDS.get(value.strip().lower())
+        value = _BOOLEANS.get(value.strip().lower())
     if not isinstance(value, bool):
         raise ConfigurationError(f"profile {profile.name}: {key} in {where} must be true or false")
     return value
 
 
-def _refuse_odd(value: object, about: str) -> None:
+def _refuse_several_lines(value: object, about: str) -> None:
     """Refuse a secret that is empty or has several lines.
 
-    A line end would break the header that the secret goes into, and the error of that would show it.
+    A line end would break the header that the secret is sent in, and the resulting error would show the secret.
     """
     if not isinstance(value, str):
-        return  # the model says that it must be text
+        return  # the model refuses it
     if not value.strip():
         raise ConfigurationError(f"{about} is empty")
     if re.search(r"[\r\n\0]", value):
         raise ConfigurationError(
             f"{about} gives more than one line",
-            hint="a secret is one line: `head -n 1` takes the first of a command",
+            hint="a secret is one line; `head -n 1` prints the first line of a command's output",
         )
 
 
-def validated(
+def validate_settings(
     profile: Profile, model: type[S], values: Mapping[str, Any], places: Mapping[str, str], secrets: set[str]
 ) -> S:
     """Return the settings as the provider's model.
 
     Raises:
-        ConfigurationError: A value is missing, or is not what it should be.
+        ConfigurationError: A value is missing or not valid.
     """
     from pydantic import ValidationError
 
@@ -270,14 +255,14 @@ def validated(
         return model.model_validate(values)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-    # Outside the handler: pydantic's error holds the values, secrets too.
+    # Outside the handler: pydantic's error holds the values, secrets included.
     hidden = [value for name in secrets if isinstance(value := values.get(name), str)]
-    sentences = dict.fromkeys(masked(_sentence(profile, each, places), hidden) for each in problems)
+    sentences = dict.fromkeys(masked(_describe_problem(profile, each, places), hidden) for each in problems)
     raise ConfigurationError("; ".join(sentences), hint=f"`cdrctl profile show {profile.name}` shows what is set")
 
 
-def _sentence(profile: Profile, problem: ErrorDetails, places: Mapping[str, str]) -> str:
-    """Return one sentence about one of pydantic's findings."""
+def _describe_problem(profile: Profile, problem: ErrorDetails, places: Mapping[str, str]) -> str:
+    """Return a sentence about one of pydantic's findings."""
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if not problem["loc"]:
         return f"profile {profile.name}: {said}"

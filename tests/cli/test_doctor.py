@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.cli.doctor_checks import CHECKS, OF_THE_ANSWER, OF_THE_WAY, _tls, _way
-from cdrctl.cli.findings import worst
+from cdrctl.cli.doctor_checks import ANSWER_CHECKS, CHECKS, NETWORK_CHECKS
+from cdrctl.cli.doctor_network import check_certificate, check_network
+from cdrctl.cli.findings import worst_exit_code
 from cdrctl.errors import TemporaryError
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.http import reach
@@ -125,15 +126,15 @@ def test_a_profile_of_the_environment_is_checked_too(made: Made) -> None:
     ran = made.run()
     assert ran.code == 0, ran.out
     [secrets] = [line for line in ran.lines if line["check"] == "secrets"]
-    assert secrets["what"] == "access_token is written down in CDRCTL_ACME_ACCESS_TOKEN"
+    assert secrets["what"] == "access_token is in CDRCTL_ACME_ACCESS_TOKEN"
 
 
 def test_without_the_network_nothing_is_asked(made: Made) -> None:
     made.profile("webex")
     ran = made.run("--offline")
     assert ran.code == 0
-    skipped = [line["check"] for line in ran.lines if line["what"] == "the network is left out (--offline)"]
-    assert skipped == [*OF_THE_WAY, *OF_THE_ANSWER]
+    skipped = [line["check"] for line in ran.lines if line["what"] == "needs the network (--offline)"]
+    assert skipped == [*NETWORK_CHECKS, *ANSWER_CHECKS]
     assert made.served.requests == []
 
 
@@ -142,7 +143,7 @@ def test_without_the_network_nothing_is_asked(made: Made) -> None:
 
 def test_without_a_profile_it_says_how_to_begin(made: Made) -> None:
     found = made.found("configuration", 6)
-    assert found["next"] == "cdrctl init makes one; cdrctl doctor sandbox needs none"
+    assert found["next"] == "run cdrctl init to make one; cdrctl doctor sandbox needs none"
 
 
 def test_a_file_that_is_not_toml(made: Made) -> None:
@@ -156,8 +157,8 @@ def test_a_key_that_means_nothing(made: Made) -> None:
     made.config.write_text("colour = 1\n" + made.config.read_text(encoding="utf-8"), encoding="utf-8")
     ran = made.run()
     [found] = [line for line in ran.lines if line["result"] == "warn"]
-    assert "colour means nothing" in found["what"]
-    assert found["next"] == f"take it out of {made.config}"
+    assert "unknown key colour" in found["what"]
+    assert found["next"] == f"remove it from {made.config}"
     assert ran.code == 0
 
 
@@ -189,7 +190,7 @@ def test_a_folder_that_cannot_be_written(made: Made, name: str, monkeypatch: pyt
     monkeypatch.setattr(os, "open", refused)
     found = made.found("permissions", 0)
     assert found["result"] == "warn"
-    assert found["next"] == f"make {place} writable, or name a configuration elsewhere with --config"
+    assert found["next"] == f"make {place} writable, or use a configuration file elsewhere with --config"
 
 
 def test_nothing_is_left_in_the_folders(made: Made) -> None:
@@ -204,7 +205,7 @@ def test_nothing_is_left_in_the_folders(made: Made) -> None:
     [
         ({"acces_token": "x"}, "acces_token", "did you mean access_token"),
         ({"timeout": "soon"}, "timeout", "cdrctl profile show acme"),
-        ({"access_token": None}, "profile acme has no access_token", "cdrctl init shows where it is found"),
+        ({"access_token": None}, "profile acme has no access_token", "cdrctl init explains where to find it"),
         ({"access_token": None, "client_id": "x"}, "profile acme has no client_secret", "[profiles.acme]"),
         ({"provider": "webx"}, "there is no provider webx", "did you mean webex"),
     ],
@@ -214,7 +215,7 @@ def test_settings_that_cannot_be(made: Made, more: dict[str, Any], what: str, st
     found = made.found("settings", 6)
     assert what in found["what"]
     assert step in found["next"]
-    assert {line["result"] for line in made.run().lines if line["check"] in OF_THE_WAY} == {"skipped"}
+    assert {line["result"] for line in made.run().lines if line["check"] in NETWORK_CHECKS} == {"skipped"}
 
 
 def test_settings_are_looked_at_before_a_secret_is_asked_for(made: Made, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_settings_are_looked_at_before_a_secret_is_asked_for(made: Made, tmp_pat
     ("more", "what", "step"),
     [
         ({"access_token_command": "exit 3"}, "access_token_command", "run it again with -v"),
-        ({"access_token_command": "no-such-program"}, "ended with 127", "is the program installed"),
+        ({"access_token_command": "no-such-program"}, "ended with exit code 127", "is the program installed"),
         ({"access_token_file": "none"}, "cannot be read", "cdrctl profile show acme shows it"),
         ({"access_token_keyring": True}, "access_token_keyring", "keyring"),
     ],
@@ -245,14 +246,14 @@ def test_secrets_that_cannot_be_had(
 
 def test_a_command_that_fails_shows_no_other_secret(made: Made) -> None:
     made.profile("kazoo", api_key=None, username="me", password=SECRET, api_key_command=f"echo {SECRET} >&2; exit 3")
-    assert made.found("secrets", 6)["what"].endswith("ended with 3")
+    assert made.found("secrets", 6)["what"].endswith("ended with exit code 3")
 
 
 def test_a_secret_is_asked_for_once(made: Made, tmp_path: Path) -> None:
     token = made.served.credentials("webex")["access_token"]
     command = f"echo x >> {tmp_path}/asked; echo {token}"
     made.profile("webex", access_token=None, access_token_command=command)
-    assert made.found("secrets", 0)["what"].startswith("access_token from ")
+    assert made.found("secrets", 0)["what"].startswith("access_token comes from the command ")
     assert (tmp_path / "asked").read_text() == "x\n"
 
 
@@ -369,7 +370,7 @@ def test_a_certificate_of_ones_own_authority(made: Made, tmp_path: Path) -> None
     with encrypted(tmp_path, Certificate("127.0.0.1", AUTHORITY)) as url:
         made.profile("webex", base_url=url, ca_file=str(AUTHORITY.pem(tmp_path)))
         found = made.found("tls", 0)
-    assert found["what"] == "issued by Acme authority, good until 2049-12-31, by ca_file"
+    assert found["what"] == "issued by Acme authority, valid until 2049-12-31 (checked with ca_file)"
 
 
 def test_a_certificate_that_ends_soon(made: Made, tmp_path: Path) -> None:
@@ -382,9 +383,9 @@ def test_a_certificate_that_ends_soon(made: Made, tmp_path: Path) -> None:
             {"base_url": url, "access_token": "x", "ca_file": str(AUTHORITY.pem(tmp_path))}
         )
         host, port = reach.place_of(url)
-        found = _tls(settings, host, port, "127.0.0.1", near)
-        later = _tls(settings, host, port, "127.0.0.1", near - timedelta(days=9))
-    assert (found.result, found.next) == ("warn", "whoever runs the server must renew it before then")
+        found = check_certificate(settings, host, port, "127.0.0.1", near)
+        later = check_certificate(settings, host, port, "127.0.0.1", near - timedelta(days=9))
+    assert (found.result, found.next) == ("warn", "the server's operator must renew it before then")
     assert later.result == "ok"
 
 
@@ -423,8 +424,8 @@ def test_what_is_not_encrypted_is_said(made: Made) -> None:
     settings = load("kazoo").settings.model_validate(
         {"base_url": "http://kazoo.example.net:8000/v2", "account_id": "a", "api_key": "x", "allow_http": True}
     )
-    found = _tls(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
-    assert (found.result, found.next) == ("warn", "use https:// if the server has it, which may be at another port")
+    found = check_certificate(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
+    assert (found.result, found.next) == ("warn", "use https:// if the server offers it, possibly on another port")
 
 
 def test_by_a_proxy_the_proxy_is_looked_at_and_not_the_host(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,12 +433,12 @@ def test_by_a_proxy_the_proxy_is_looked_at_and_not_the_host(made: Made, monkeypa
         at = f"127.0.0.1:{proxy.getsockname()[1]}"
         monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@{at}")
         settings = load("webex").settings.model_validate({"access_token": "x"})
-        found = list(_way(settings, NOW))
+        found = list(check_network(settings, NOW))
     assert [(one.check, one.result) for one in found] == [("dns", "skipped"), ("connection", "ok"), ("tls", "skipped")]
-    assert found[0].what == f"the proxy {at} looks the name up"
+    assert found[0].what == f"the proxy {at} resolves the name"
     assert SECRET not in str(found)
-    found = list(_way(settings, NOW))
-    assert [(one.check, one.result, one.code) for one in found[1:]] == [("connection", "fail", 6)]
+    found = list(check_network(settings, NOW))
+    assert [(one.check, one.result, one.exit_code) for one in found[1:]] == [("connection", "fail", 6)]
     assert at in found[1].what
     assert SECRET not in str(found)
 
@@ -471,10 +472,10 @@ def test_another_region(made: Made) -> None:
     ("ahead", "code", "result", "step"),
     [
         (timedelta(seconds=60), 0, "ok", None),
-        (timedelta(minutes=5), 0, "warn", "set it, and keep it right: `timedatectl set-ntp true` on Linux"),
-        (-timedelta(minutes=5), 0, "warn", "set it, and keep it right: `timedatectl set-ntp true` on Linux"),
-        (timedelta(hours=3), 6, "fail", "set it, and keep it right: `timedatectl set-ntp true` on Linux"),
-        (timedelta(days=3), 0, "warn", "look which of the two is wrong: `date -u` shows this one"),
+        (timedelta(minutes=5), 0, "warn", "set it and keep it synchronised: `timedatectl set-ntp true` on Linux"),
+        (-timedelta(minutes=5), 0, "warn", "set it and keep it synchronised: `timedatectl set-ntp true` on Linux"),
+        (timedelta(hours=3), 6, "fail", "set it and keep it synchronised: `timedatectl set-ntp true` on Linux"),
+        (timedelta(days=3), 0, "warn", "find out which of the two is wrong: `date -u` shows this machine's"),
     ],
 )
 def test_a_clock_that_is_wrong(tmp_path: Path, ahead: timedelta, code: int, result: str, step: str | None) -> None:
@@ -555,7 +556,7 @@ def test_tokens_that_cannot_be_kept_are_noticed_before_one_is_used_up(made: Made
 def test_the_pace_is_that_of_all_runs_here(made: Made) -> None:
     made.profile("webex", requests_per_minute=None)
     found = made.found("pace", 0)
-    assert found["what"] == "1 window in 61 s, 10 pages in 61 s, shared by all runs here"
+    assert found["what"] == "1 window in 61 s, 10 pages in 61 s, shared by all runs on this machine"
     again = made.found("pace", 0)
     assert "for other runs' requests" in again["what"]
 
@@ -572,8 +573,8 @@ def test_nobody_waits_long_for_a_turn(made: Made) -> None:
     made.profile("webex", requests_per_minute=None)
     assert [made.run().code for _ in range(2)] == [0, 0]
     found = made.found("answer", 5)
-    assert found["what"] == "it would be 122 s until this profile's turn: other runs ask with the same credential"
-    assert found["next"] == "run it again when they are done"
+    assert found["what"] == "the rate limit allows the next request in 122 s: other runs use the same credential"
+    assert found["next"] == "run it again when they have finished"
     assert len(made.served.requests) == 2
 
 
@@ -596,7 +597,7 @@ def test_how_far_back_calls_can_be_had(made: Made, provider: str, what: str) -> 
 
 
 def test_the_worst_code_is_that_which_needs_a_person_most() -> None:
-    assert [worst(codes) for codes in ({0}, {0, 5}, {5, 4}, {4, 6, 5}, {7, 5}, set())] == [0, 5, 4, 6, 7, 0]
+    assert [worst_exit_code(codes) for codes in ({0}, {0, 5}, {5, 4}, {4, 6, 5}, {7, 5}, set())] == [0, 5, 4, 6, 7, 0]
 
 
 @pytest.mark.parametrize("width", [40, 59, 60, 80, 120])

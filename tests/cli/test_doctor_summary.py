@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl.cli.doctor_summary import MANY, summarized, summary
-from cdrctl.cli.findings import Finding, as_text
+from cdrctl.cli.doctor_summary import MANY, summarize, summary
+from cdrctl.cli.findings import Finding, finding_lines
 from tests.support.runner import Ran, run
 
 WIDTHS = (40, 80, 120)
@@ -30,7 +30,7 @@ def columns(lines: Sequence[str]) -> set[int]:
 @pytest.mark.parametrize("colors", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_long_lines_wrap_under_their_column(width: int, *, colors: bool) -> None:
-    shown = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in as_text(LONG, width, colors=colors)]
+    shown = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in finding_lines(LONG, width, colors=colors)]
     assert max(map(len, shown)) < width
     assert " ".join(" ".join(shown).split()) == " ".join(f"fail connection {LONG.what} next: {LONG.next}".split())
     step = next(at for at, line in enumerate(shown) if line.lstrip().startswith("next: "))
@@ -44,7 +44,9 @@ def test_long_lines_wrap_under_their_column(width: int, *, colors: bool) -> None
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_word_that_has_no_room_in_its_column_stays_whole(width: int) -> None:
     path = "/" + "x" * (width - 10)
-    shown = [*as_text(Finding("permissions", "warn", f"{path} can be read by others", f"chmod 600 {path}"), width)]
+    shown = [
+        *finding_lines(Finding("permissions", "warn", f"{path} can be read by others", f"chmod 600 {path}"), width)
+    ]
     assert max(map(len, shown)) < width
     assert sum(path in line for line in shown) == 2
 
@@ -52,7 +54,7 @@ def test_a_word_that_has_no_room_in_its_column_stays_whole(width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_name_that_has_no_room_in_its_column_stands_alone(width: int) -> None:
     name = "a-customer-with-a-long-name"
-    shown = [*as_text(Finding(name, "ok", "11 checks ok"), width)]
+    shown = [*finding_lines(Finding(name, "ok", "11 checks ok"), width)]
     assert shown == [f"  ok      {name}", "    11 checks ok"]
 
 
@@ -62,7 +64,7 @@ def test_the_worst_finding_is_the_one_that_most_needs_a_person() -> None:
     wrong = Finding("sign-in", "fail", "refused", "renew it", 4, "a")
     other = Finding("rights", "fail", "not allowed", "ask", 4, "a")
     found = summary([ok, warn, later, wrong, other])
-    assert (found.check, found.result, found.next, found.code) == ("a", "fail", "renew it", 4)
+    assert (found.check, found.result, found.next, found.exit_code) == ("a", "fail", "renew it", 4)
     assert found.what == "sign-in: refused (and 3 more)"
     assert summary([ok, warn]).what == "clock: late"
     good = summary([ok, Finding("tls", "skipped", "not now", profile="a"), ok])
@@ -72,7 +74,7 @@ def test_the_worst_finding_is_the_one_that_most_needs_a_person() -> None:
 def test_profiles_of_one_provider_are_not_mixed_up() -> None:
     findings = [Finding("proxy", "ok", "none")]
     findings += [Finding(check, "ok", "", profile=name) for name in ("a", "b") for check in ("dns", "tls")]
-    assert [one.check for one in summarized(findings)] == ["proxy", "a", "b"]
+    assert [one.check for one in summarize(findings)] == ["proxy", "a", "b"]
 
 
 def checked(folder: Path, count: int, *words: str, width: int = 80) -> Ran:

@@ -254,7 +254,7 @@ def test_a_keyring_that_takes_nothing_costs_no_answers(host: Host, served: sandb
         terminal.answer(str(good["base_url"]), "3", str(good["access_token"]), "")
         terminal.answer("", "2", str(good["access_token"]), "")  # the second now: the first is to leave it as it is
         assert terminal.end() == 0, terminal.shown
-    assert "the keyring does not take it (RuntimeError)" in terminal.shown
+    assert "the keyring cannot store it (RuntimeError)" in terminal.shown
     assert written(host)["acme"]["access_token"] == good["access_token"]
     assert str(good["access_token"]) not in terminal.shown
 

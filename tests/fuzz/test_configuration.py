@@ -14,7 +14,8 @@ from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.profiles.choosing import choose_profile
 from cdrctl.profiles.editing import add_profile, remove_profile
 from cdrctl.profiles.file import read_profiles
-from cdrctl.profiles.settings import read_settings, redacted
+from cdrctl.profiles.redaction import redact_settings
+from cdrctl.profiles.settings import read_settings
 from tests.fuzz.anything import ODD_NUMBERS, texts
 
 unhurried = settings(derandomize=True, deadline=None)
@@ -85,7 +86,7 @@ def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, 
             with suppress(CdrctlError):
                 profile = choose_profile(found, None, name, environ)
                 provider = load(profile.provider)
-                redacted(profile, provider.settings, environ)
+                redact_settings(profile, provider.settings, environ)
                 made = read_settings(profile, provider.settings, environ, warn=lambda _text: None)
                 assert provider.allows_url(made, "https://another.example/") is False
 

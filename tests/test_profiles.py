@@ -562,7 +562,7 @@ def test_a_command_goes_through_the_shell_in_our_session(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (f"import sys; print('{SECRET}'); print('locked', file=sys.stderr); sys.exit(3)", ["ended with exit code 3 |", "-v"]),
+        (f"import sys; print('{SECRET}'); print('locked', file=sys.stderr); sys.exit(3)", ["exit code 3 |", "-v"]),
         (f"import sys; print('{SECRET}', file=sys.stderr); sys.exit(1)", ["ended with exit code 1 |"]),
         ("import sys; sys.exit(2)", ["ended with exit code 2"]),
         (f"print('{SECRET}' * 10000)", ["printed more than 64 KiB"]),

@@ -72,28 +72,21 @@ def read_settings(
     Raises:
         ConfigurationError: A setting is unknown, missing, given twice or not valid; a secret cannot be read.
     """
-    usable_profile(profile)
     secrets = secret_names(model)
-    upper, lower = key_levels(profile, model, environ)
-    conceal([value for level in (upper, lower) for name in secrets if isinstance(value := level.get(name), str)])
-    _refuse_unknown(profile, model, environ, lower)
-    given = {name: _find_value(profile, name, secrets, upper, lower) for name in model.model_fields}
+    given = _find_values(profile, model, secrets, environ, conceal)
     sources = SecretSources(
-        folder=profile.path.parent,
-        environ=for_commands(profile, secrets, environ),
-        warn=warn,
-        run=run or run_in_shell,
-        keyring=keyring or read_keyring,
-        conceal=conceal,
-        detail=detail,
+        profile.path.parent,
+        for_commands(profile, secrets, environ),
+        warn,
+        run or run_in_shell,
+        keyring or read_keyring,
+        conceal,
+        detail,
     )
-    values: dict[str, Any] = {}
-    for name, one in given.items():
-        if one is not None:
-            values[name] = one.value
-            if name in secrets:
-                values[name] = _read_secret(profile, name, one, sources, placeholder=not read_secrets)
-    return validate_settings(profile, model, values, {name: one.place for name, one in given.items() if one}, secrets)
+    values = {name: one.value for name, one in given.items()}
+    for name in (name for name in given if name in secrets):
+        values[name] = _read_secret(profile, name, given[name], sources, placeholder=not read_secrets)
+    return validate_settings(profile, model, values, {name: one.place for name, one in given.items()}, secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +102,26 @@ class _Given:
     key: str
     value: object
     place: str
+
+
+def _find_values(
+    profile: Profile,
+    model: type[Settings],
+    secrets: set[str],
+    environ: Mapping[str, str],
+    conceal: Callable[[Iterable[str]], None],
+) -> dict[str, _Given]:
+    """Return the value of each setting that is configured, secrets not yet read.
+
+    Raises:
+        ConfigurationError: The profile has a fault, a setting that is unknown, or a secret in two forms.
+    """
+    usable_profile(profile)
+    upper, lower = key_levels(profile, model, environ)
+    conceal([value for level in (upper, lower) for name in secrets if isinstance(value := level.get(name), str)])
+    _refuse_unknown(profile, model, environ, lower)
+    found = {name: _find_value(profile, name, secrets, upper, lower) for name in model.model_fields}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _find_value(

@@ -21,16 +21,16 @@ from cdrctl.errors import CdrctlError, OutputError
 
 COMMANDS = {
     "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
-    "sync": ("archive", "Bring an archive up to date: the one line of a crontab."),
-    "fill": ("archive", "Read only what is missing in an archive, and nothing that was read before."),
-    "coverage": ("archive", "Show which days an archive has: a calendar on a terminal, JSON in a pipe."),
-    "verify": ("archive", "Check an archive's files against its ledger; exit code 3 when they differ."),
-    "plan": ("archive", "Say what a sync would ask: windows, requests and time, without asking anything."),
-    "init": ("init", "Make a profile step by step, with a check that it works: begin here."),
-    "doctor": ("doctor", "Check all that exports need, from the settings to the rights, and say what to do."),
-    "fields": ("fields", "List the columns of a call: name, type, meaning, an example, and the provider's own key."),
+    "sync": ("archive", "Bring an archive up to date; made to run every night from cron."),
+    "fill": ("archive", "Fetch only what is missing in an archive."),
+    "coverage": ("archive", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
+    "verify": ("archive", "Check an archive's files against its ledger; exit code 3 if they differ."),
+    "plan": ("archive", "Show the windows, requests and time a sync would need, without contacting a provider."),
+    "init": ("init", "Create a profile step by step, and check that it works: start here."),
+    "doctor": ("doctor", "Check everything an export needs, from settings to permissions, and say how to fix it."),
+    "fields": ("fields", "List the columns of a call: name, type, meaning, example and the provider's own key."),
     "profile": ("profile_edit", "Add, change, show, check and remove profiles."),
-    "sandbox": ("sandbox", "The providers imitated on this machine."),
+    "sandbox": ("sandbox", "Imitations of the providers on this machine, to try cdrctl without an account."),
     "help": ("help", "Show the help of a command, or of a topic such as times or exit-codes."),
 }
 """Every command that is no provider's: its file in `cdrctl/cli/`, and its line in the list of commands.

@@ -130,7 +130,7 @@ def sync(
     form: Form = None,
     max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
-    """Bring an archive up to date: the one line of a crontab.
+    """Bring an archive up to date; made to run every night from cron.
 
     Reads what is missing and what may have changed since it was read, a day at a time, and writes each day's file
     whole. Running it twice changes nothing.
@@ -168,7 +168,7 @@ def fill(
     adopt: Adopt = False,
     max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
 ) -> None:
-    """Read only what is missing in an archive, and nothing that was read before."""
+    """Fetch only what is missing in an archive."""
     from cdrctl.archive.store import open_archive as archive_in
 
     archive_in(Path(into))
@@ -187,7 +187,7 @@ def coverage(
     *,
     into: Into,
 ) -> None:
-    """Show which days an archive has: a calendar on a terminal, JSON in a pipe.
+    """Show which days an archive covers: a calendar on a terminal, JSON in a pipe.
 
     A day is complete, still open (not over, or read so soon that records may still come), a hole, or a hole beyond
     what the provider keeps.
@@ -224,7 +224,7 @@ def verify(
         ),
     ] = False,
 ) -> None:
-    """Check an archive's files against its ledger; exit code 3 when they differ.
+    """Check an archive's files against its ledger; exit code 3 if they differ.
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
     """
@@ -296,7 +296,7 @@ def plan(
     lookback: Lookback = None,
     tz: Zone = None,
 ) -> None:
-    """Say what a sync would ask: windows, requests and time, without asking anything.
+    """Show the windows, requests and time a sync would need, without contacting a provider.
 
     Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
     """

@@ -46,7 +46,7 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Check everything that exports need, from the settings to the rights, and say what to do.
+    """Check everything an export needs, from settings to permissions, and say how to fix it.
 
     At most a few small requests are sent for each profile, within the provider's rate limit. The exit code is that of
     the worst check that failed; warnings do not change it. For more than five profiles, text shows one finding for

@@ -79,7 +79,7 @@ def fields(
     ] = None,
     pager: Annotated[bool | None, SHARED["pager"][1]] = None,
 ) -> None:
-    """List the columns of a call: name, type, meaning, an example, and the provider's own key.
+    """List the columns of a call: name, type, meaning, example and the provider's own key.
 
     `always` is true where every record has a value, as far as is documented; --strict relies on it.
     """

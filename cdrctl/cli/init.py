@@ -90,7 +90,7 @@ def init(
     given: Given = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Ask the provider nothing.")] = False,
 ) -> None:
-    """Make a profile step by step, with a check that it works: begin here.
+    """Create a profile step by step, and check that it works: start here.
 
     It says where the credential is found and what it must be allowed to do, and asks where it shall be kept.
 

@@ -18,7 +18,7 @@ POLL_SECONDS = 0.5
 """How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
 
 commands = typer.Typer(
-    name="sandbox", help="The providers imitated on this machine.", no_args_is_help=True, rich_markup_mode=None
+    name="sandbox", help="Imitations of the providers on this machine, to try cdrctl without an account.", no_args_is_help=True, rich_markup_mode=None
 )
 
 

@@ -1,4 +1,4 @@
-"""`cdrctl sandbox`: the providers imitated on this machine, for trying things out."""
+"""`cdrctl sandbox`: imitations of the providers on this machine, to try cdrctl without an account."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ POLL_SECONDS = 0.5
 """How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
 
 commands = typer.Typer(
-    name="sandbox", help="Imitations of the providers on this machine, to try cdrctl without an account.", no_args_is_help=True, rich_markup_mode=None
+    name="sandbox",
+    help="Imitations of the providers on this machine, to try cdrctl without an account.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
 @commands.callback()
 def sandbox() -> None:
-    """The providers imitated on this machine, for trying things out without an account."""
+    """Imitations of the providers on this machine, to try cdrctl without an account."""
 
 
 @commands.command(

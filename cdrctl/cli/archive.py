@@ -22,7 +22,7 @@ from cdrctl.errors import IncompleteError, UsageError, did_you_mean
 from cdrctl.fetchers import PROVIDERS
 
 if TYPE_CHECKING:
-    from cdrctl.archive.ledger import Filed
+    from cdrctl.archive.ledger import FileEntry
     from cdrctl.archive.store import Archive
     from cdrctl.archive.verify import Difference
 
@@ -252,7 +252,7 @@ def verify(
         )
 
 
-def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[Filed], list[Difference]]:
+def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[FileEntry], list[Difference]]:
     """Return the files of an archive as its ledger has them, and how they differ; rebuild the ledger first if asked."""
     from cdrctl.archive.ledger import Ledger
     from cdrctl.archive.store import writing_archive

@@ -17,7 +17,7 @@ from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 
 if TYPE_CHECKING:
-    from cdrctl.archive.calendar import Plan
+    from cdrctl.archive.calendar import Estimate
     from cdrctl.archive.ledger import Ledger
     from cdrctl.archive.store import Archive
 
@@ -35,7 +35,7 @@ class CallPlan:
 
     about: dict[str, str]
     window: windows.Window | None
-    least: Plan
+    least: Estimate
     lost: tuple[windows.Window, ...]
 
 

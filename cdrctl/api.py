@@ -208,7 +208,7 @@ class Profile:
         now = self._clock.now()
         if call.takes_window:
             zone = windows.zone(tz or (settings.timezone if settings is not None else None) or "UTC")
-            asked = windows.window(_text(since) or call.default_since, _text(until), zone=zone, now=now)
+            asked = windows.window(_text(since) or call.timing.default_since, _text(until), zone=zone, now=now)
             window, events = events_of(
                 call,
                 replace(query, period=asked),

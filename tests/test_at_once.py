@@ -18,7 +18,7 @@ from hypothesis import given, settings, strategies as st
 from cdrctl.export import parallel
 from cdrctl.export.parallel import PARTS_OF_A_JOB, at_once, new_once, parts, said_once
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call
+from cdrctl.fetchers import Call, Timing
 from cdrctl.records.events import Event, Gap, Note, Page
 from cdrctl.records.schemas import raw
 from cdrctl.windows import Window
@@ -372,7 +372,7 @@ lengths = st.timedeltas(timedelta(seconds=1), timedelta(days=90))
 
 
 def call(longest: timedelta | None, retention: timedelta | None = None) -> Call:
-    return Call("cdrs", "", (), lambda *_: iter(()), str, longest=longest, retention=retention)
+    return Call("cdrs", "", (), lambda *_: iter(()), str, timing=Timing(longest=longest, retention=retention))
 
 
 @given(

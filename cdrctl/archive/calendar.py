@@ -56,7 +56,9 @@ def coverage(
         failed = [one for one in readings if one.state == "failed"]
         tried = [one.window for one in failed] + [one.window for one in readings if one.state == "planned"]
         old = (
-            Window(whole.since - timedelta(days=1), now - call.lookback) if whole.since < now - call.lookback else None
+            Window(whole.since - timedelta(days=1), now - call.timing.lookback)
+            if whole.since < now - call.timing.lookback
+            else None
         )
         holes = [
             part
@@ -69,7 +71,7 @@ def coverage(
             state = "beyond"
         elif holes:
             state = "hole"
-        elif missing or subtract([whole], settled_windows(readings, call.lookback)):
+        elif missing or subtract([whole], settled_windows(readings, call.timing.lookback)):
             state = "open"
         error = next((one.error for one in failed if one.error), "")
         yield DayCoverage(name, state, counts.get(name, 0), tuple(missing), error)
@@ -88,12 +90,12 @@ def estimate(provider: Provider, call: Call, wanted: Sequence[Day], requests_per
     """Return what reading some days takes at least: how many further pages there are depends on the calls."""
     requests = 0
     for day in wanted:
-        whole = Window(day.window.since, day.window.until + call.margin)
-        requests += 1 if call.longest is None else sum(1 for _ in tile(whole, call.longest))
+        whole = Window(day.window.since, day.window.until + call.timing.margin)
+        requests += 1 if call.timing.longest is None else sum(1 for _ in tile(whole, call.timing.longest))
     spans = [
         (budget.requests, budget.seconds)
         for kind, budget in provider.retry_policy.budgets.items()
-        if kind in {"*", call.first}
+        if kind in {"*", call.timing.first}
     ]
     if requests_per_minute:
         spans.append((1, 60 / requests_per_minute))

@@ -75,14 +75,14 @@ class Outcome:
 
 def available_until(call: Call, now: datetime) -> datetime:
     """Return the instant up to which the provider can have the calls by now, in whole seconds."""
-    return (now - call.lag).replace(microsecond=0)
+    return (now - call.timing.lag).replace(microsecond=0)
 
 
 def retained_since(call: Call, now: datetime) -> datetime | None:
     """Return the instant from which on the provider still has the calls, with a margin; None where it keeps all."""
-    if call.retention is None:
+    if call.timing.retention is None:
         return None
-    return (now - call.retention + EDGE).replace(microsecond=0) + timedelta(seconds=1)
+    return (now - call.timing.retention + EDGE).replace(microsecond=0) + timedelta(seconds=1)
 
 
 def plan_days(
@@ -219,7 +219,7 @@ def sync(
     """
     outcome = Outcome() if outcome is None else outcome
     call = source.call
-    lookback = call.lookback if lookback is None else lookback
+    lookback = call.timing.lookback if lookback is None else lookback
     job = _Job(archive, ledger, source, now, since, lookback, shrink, only_holes, outcome)
     kept = _kept_call(job)
     if kept is not None and kept.provider not in {source.provider, ""}:

@@ -109,7 +109,7 @@ def _make_plan(
     assert job.part.provider is not None  # noqa: S101 - a job has one
     known = ledger.readings(job.name, job.call.name) if ledger else {}
     kept = {(one.profile, one.call): one.begins for one in ledger.kept()} if ledger else {}
-    ago = job.call.lookback if lookback is None else lookback
+    ago = job.call.timing.lookback if lookback is None else lookback
     start = first_instant(archive, job.call, now, ago, since, kept.get((job.name, job.call.name)))
     until, oldest = available_until(job.call, now), retained_since(job.call, now)
     days, lost = plan_days(start, until, oldest, known, archive, ago)

@@ -142,9 +142,9 @@ def _check_rate_limit(provider: Provider, settings: Settings, told: Sequence[tup
 def check_retention(provider: Provider, now: datetime) -> Finding:
     """Return how far back each call reaches, as the provider publishes it."""
     kept = [
-        f"{call.name} {_describe_length(call.retention)}, since {now - call.retention:%Y-%m-%d}"
+        f"{call.name} {_describe_length(call.timing.retention)}, since {now - call.timing.retention:%Y-%m-%d}"
         for call in provider.calls
-        if call.windowed and call.retention is not None
+        if call.windowed and call.timing.retention is not None
     ]
     return Finding("retention", "ok", "; ".join(kept) or provider.retention_note or "no limit is published")
 

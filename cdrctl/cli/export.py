@@ -292,10 +292,10 @@ def _say_what_may_be_missing(session: Session, running: Sequence[Part], given: M
         assert part.provider is not None  # noqa: S101 - who is running has both
         call, own = part.provider.calls[0], part.profile and part.profile.settings and part.profile.settings.timezone
         with suppress(UsageError):  # which is raised by the part itself
-            since = given["since"] or call.default_since
+            since = given["since"] or call.timing.default_since
             asked = windows.window(since, given["until"], zone=zone or windows.zone(own or "UTC"), now=now)
-            _, rest = reachable(asked, call.lag, now, part.provider.title, cut=call.refuses_newer)
-            found += [(call.lag, piece.text) for piece in rest if isinstance(piece, Note) and is_recent(piece)]
+            _, rest = reachable(asked, call.timing.lag, now, part.provider.title, cut=call.timing.refuses_newer)
+            found += [(call.timing.lag, piece.text) for piece in rest if isinstance(piece, Note) and is_recent(piece)]
     if found and given["limit"] is None:
         session.reporter.log("note", max(found)[1])
 

@@ -230,7 +230,7 @@ def fetched(
     if not call.takes_window:
         return None, call.fetch(query)
     now = the_clock(session).now()
-    asked = windows.window(shared["since"] or call.default_since, shared["until"], zone=zone, now=now)
+    asked = windows.window(shared["since"] or call.timing.default_since, shared["until"], zone=zone, now=now)
     return events_of(
         call,
         replace(query, period=asked),

@@ -111,7 +111,7 @@ def events_of(
         raw: The records are wanted as they came.
         told: It has been said already that calls may be missing at the end of the window.
     """
-    window, rest = reachable(query.window, call.lag, now, title, cut=call.refuses_newer)
+    window, rest = reachable(query.window, call.timing.lag, now, title, cut=call.timing.refuses_newer)
     if told:
         rest = [event for event in rest if not is_recent(event)]
     if stops_early:  # it has no end from which another export could go on
@@ -120,11 +120,11 @@ def events_of(
         return None, iter(rest)
     ahead = [window] if jobs and not stops_early else []
     if jobs > 1:
-        shortest = call.apart(query.options)
-        why = shortest if isinstance(shortest, str) else "so short a window is not worth more requests"
+        shortest = call.timing.min_parallel_window(query.options)
+        why = call.timing.serial_because if shortest is None else "so short a window is not worth more requests"
         if not ahead:
             why = "with --limit nothing is asked for that may not be needed"
-        elif not isinstance(shortest, str):
+        elif shortest is not None:
             ahead = parts(window, call, shortest, jobs, now)
         if len(ahead) <= 1:
             rest = [*rest, Note(f"{title} is asked for one thing after the other in spite of --jobs: {why}")]
@@ -177,7 +177,7 @@ def fetch_window(
         events = said_once(at_once([functools.partial(call.fetch, one) for one in queries], jobs))
     if client is None:
         return events
-    return by_their_clock(events, query.window, call.lag, lambda: client.ahead, now, title)
+    return by_their_clock(events, query.window, call.timing.lag, lambda: client.ahead, now, title)
 
 
 def _after(rest: Sequence[Note | Gap], events: Iterator[Event]) -> Iterator[Event]:

@@ -27,12 +27,12 @@ def parts(window: Window, call: Call, shortest: timedelta, jobs: int, now: datet
 
     What may be older than the provider keeps is one part: whether anything of it is there shows in the whole of it.
     """
-    kept = now - call.retention + timedelta(days=1) if call.retention is not None else window.since
+    kept = now - call.timing.retention + timedelta(days=1) if call.timing.retention is not None else window.since
     if window.since >= kept:
-        return [*cut(window, call.longest, shortest, PARTS_OF_A_JOB * jobs)]
+        return [*cut(window, call.timing.longest, shortest, PARTS_OF_A_JOB * jobs)]
     if window.until <= kept:
         return [window]
-    newer = cut(Window(kept, window.until), call.longest, shortest, PARTS_OF_A_JOB * jobs)
+    newer = cut(Window(kept, window.until), call.timing.longest, shortest, PARTS_OF_A_JOB * jobs)
     return [Window(window.since, kept), *newer]
 
 

@@ -142,6 +142,40 @@ class Gives:
     null: frozenset[str] = frozenset()
 
 
+def _serial(_options: Mapping[str, Any]) -> timedelta | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When the records of a call are available, and what windows its requests may have.
+
+    Args:
+        lag: How long after the end of a call its record is certain to be available.
+        refuses_newer: The provider rejects times later than `lag` before now, so the window is cut there.
+        lookback: How long after the start of a call its record may still appear or change. An archive re-reads it.
+        retention: How long the provider keeps a record after the start of its call; None if no limit is known.
+        default_since: The start of the window without `--since`.
+        longest: The longest window of one request; None for no limit.
+        margin: How far beyond the window the requests reach, so that the window is complete.
+        first: The kind of a window's first request, by its name in the provider's rate limits.
+        min_parallel_window: From the options to the shortest part of a window that is worth a parallel request; None to
+            fetch the window serially.
+        serial_because: Why the window is fetched serially.
+    """
+
+    lag: timedelta = timedelta(0)
+    refuses_newer: bool = False
+    lookback: timedelta = timedelta(hours=24)
+    retention: timedelta | None = None
+    default_since: str = "24h"
+    longest: timedelta | None = None
+    margin: timedelta = timedelta(0)
+    first: str = "page"
+    min_parallel_window: Callable[[Mapping[str, Any]], timedelta | None] = _serial
+    serial_because: str = "it is not known to take more"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of a provider's API: its fetcher, its columns, and what the rest of the program must know of it.
@@ -159,26 +193,17 @@ class Call:
         start: The start of a record's call, or None if it cannot be read; such a record is kept. Leave it out for calls
             without a window.
         start_in: Like `start`, for times that need the page's context, such as its time zone.
-        lag: How long after the end of a call its record is certain to be available.
+        timing: When the records are available, and what windows the requests may have.
         common: From native values by column name to values of the common CDR; None for a call that is not a CDR.
         gives: What `common` can return; required with `common`.
-        refuses_newer: The provider rejects times later than `lag` before now, so the window is cut there.
-        default_since: The start of the window without `--since`.
         options: Options of this call, in addition to the shared ones.
         table_columns: The columns of a table without `--fields`, the most important first.
         outcome_columns: The columns that a table colours by the outcome of the call.
         examples: Two command lines for the help. They work against the sandbox.
         group: The command's group, such as `reports`.
         offline: It sends no request and needs no profile.
-        lookback: How long after the start of a call its record may still appear or change. An archive re-reads it.
-        retention: How long the provider keeps a record after the start of its call; None if no limit is known.
-        longest: The longest window of one request; None for no limit.
-        margin: How far beyond the window the requests reach, so that the window is complete.
-        first: The kind of a window's first request, by its name in the provider's rate limits.
         expected: What records are expected to look like, apart from their columns.
         key_fields: The fields by which records are read column by column; None if they cannot be.
-        apart: From the options to the shortest part of a window worth a parallel request, or to the reason why the
-            window must be read sequentially.
         gives_file: It yields a file, which `-o` names: always, or only with the flag of this name.
         alike: The columns that identify a call if its record got a new id: its start, then its parties and type.
         account_column: The column that names the account of a record; empty if there is none.
@@ -192,8 +217,7 @@ class Call:
     start: Callable[[Record], datetime | None] | None = None
     start_in: Callable[[Record, Mapping[str, str]], datetime | None] | None = None
     searches: bool = False
-    lag: timedelta = timedelta(0)
-    default_since: str = "24h"
+    timing: Timing = Timing()
     common: Callable[[dict[str, Value]], dict[str, Value]] | None = None
     gives: Gives | None = None
     options: tuple[Option, ...] = ()
@@ -203,18 +227,11 @@ class Call:
     group: str = ""
     offline: bool = False
     gives_file: bool | str = False
-    lookback: timedelta = timedelta(hours=24)
-    retention: timedelta | None = None
-    longest: timedelta | None = None
-    margin: timedelta = timedelta(0)
-    first: str = "page"
     expected: Expected = NOTHING_EXPECTED
     key_fields: KeyFields | None = None
-    apart: Callable[[Mapping[str, Any]], timedelta | str] = lambda _options: "it is not known to take more"
     alike: tuple[str, ...] = ()
     account_column: str = ""
     stands_for_many: bool = False
-    refuses_newer: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -394,6 +411,7 @@ __all__ = [
     "Option",
     "Provider",
     "Query",
+    "Timing",
     "connect",
     "load",
 ]

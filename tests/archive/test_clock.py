@@ -136,7 +136,7 @@ def test_what_the_first_answer_shows_is_planned_anew_also_where_it_was_an_error(
 
 
 def test_a_beginning_after_now_is_not_believed(bench: Bench) -> None:
-    bench.call = replace(CALL, lookback=timedelta(hours=24))
+    bench.call = replace(CALL, timing=replace(CALL.timing, lookback=timedelta(hours=24)))
     bench.now += timedelta(days=40)
     bench.sync()
     bench.now -= timedelta(days=40)

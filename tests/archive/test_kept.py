@@ -186,7 +186,7 @@ def test_a_file_without_its_index_loses_nothing(any_form: Bench, how: str, reten
     had = named(any_form)
     before = any_form.path(DAY).read_bytes()
     indexes(any_form)[0].unlink()
-    any_form.call = replace(PARTIES, retention=retention)
+    any_form.call = replace(PARTIES, timing=replace(PARTIES.timing, retention=retention))
     any_form.records = any_form.records[:3]
     any_form.records[0]["word"] = "changed"
     if how in {"rebuild", "lost ledger"}:

@@ -21,7 +21,7 @@ from cdrctl.archive.store import UNKNOWN, open_or_create
 from cdrctl.archive.sync import Outcome, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
-from cdrctl.fetchers import Call
+from cdrctl.fetchers import Call, Timing
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap, Page, Record
 from cdrctl.windows import Window, rfc3339
@@ -45,8 +45,7 @@ CALL = Call(
     fetch=lambda *_: iter(()),
     identity=lambda record: str(record["id"]),
     start=_start,
-    lag=LAG,
-    lookback=LOOKBACK,
+    timing=Timing(lag=LAG, lookback=LOOKBACK),
 )
 
 

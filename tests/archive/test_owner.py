@@ -234,7 +234,7 @@ def test_an_account_that_cannot_be_compared_any_more_is_not_taken(bench: Bench) 
     bench.account = first
     bench.sync()
     bench.account = now
-    bench.call = replace(bench.call, retention=bench.call.lookback)
+    bench.call = replace(bench.call, timing=replace(bench.call.timing, retention=bench.call.timing.lookback))
     bench.now = bench.now.replace(month=12)
     with pytest.raises(ConfigurationError):
         bench.sync()

@@ -36,7 +36,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import Call, load
+from cdrctl.fetchers import Call, Timing, load
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap, Page, Record
 from cdrctl.windows import Window, rfc3339
@@ -49,8 +49,7 @@ CALL = Call(
     fetch=lambda *_: iter(()),
     identity=lambda record: str(record["id"]),
     start=lambda record: datetime.fromisoformat(record["at"]) if record["at"] else None,
-    lag=timedelta(minutes=5),
-    lookback=timedelta(hours=24),
+    timing=Timing(lag=timedelta(minutes=5), lookback=timedelta(hours=24)),
     alike=("start_time",),
 )
 
@@ -290,7 +289,7 @@ def test_a_file_that_somebody_changed_gives_way_to_nothing_less(bench: Bench, fa
             file.write("{}\n")
     changed = {day: bench.path(day).read_bytes() for day in ("2026-11-11", UNKNOWN)}
     if fault is None:
-        bench.call = replace(CALL, retention=timedelta(hours=20))
+        bench.call = replace(CALL, timing=replace(CALL.timing, retention=timedelta(hours=20)))
     bench.records.pop()
     bench.fault = lambda _window: fault
     outcome = bench.sync()
@@ -336,15 +335,15 @@ def test_a_record_at_the_end_of_a_window_is_none_of_it() -> None:
 
 def test_what_is_kept_and_wanted_at_the_edges(bench: Bench) -> None:
     """A provider's edge moves on while a day is read: it is stayed away from."""
-    assert retained_since(replace(CALL, retention=timedelta(days=3)), NOW) == (
+    assert retained_since(replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=3))), NOW) == (
         NOW - timedelta(days=3) + timedelta(minutes=5, seconds=1)
     )
-    assert plan_days(NOW, NOW, None, {}, bench.archive, CALL.lookback) == ([], [])
+    assert plan_days(NOW, NOW, None, {}, bench.archive, CALL.timing.lookback) == ([], [])
     assert list(coverage(bench.archive, CALL, KeptCall("acme", "cdrs", "test", NOW), {}, [], NOW)) == []
 
 
 def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) -> None:
-    bench.call = replace(CALL, retention=timedelta(days=3))
+    bench.call = replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=3)))
     outcome = bench.sync(since=NOW - timedelta(days=6))
     assert [(window.since.day, window.until.day) for window in outcome.lost] == [(6, 9)]
     assert bench.states() == ["beyond"] * 4 + ["complete", "open", "open"]
@@ -353,7 +352,7 @@ def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) 
 
 
 def test_as_far_back_as_it_is_kept_is_no_loss(bench: Bench) -> None:
-    bench.call = replace(CALL, retention=timedelta(days=3))
+    bench.call = replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=3)))
     assert bench.sync(since=NOW - timedelta(days=3)).lost == []
 
 
@@ -617,8 +616,8 @@ def test_every_call_of_an_archive_says_how_long_it_may_change() -> None:
     for name in ("webex", "kazoo", "callgear", "portsip", "voicenter"):
         for one in load(name).calls:
             if one.windowed:
-                assert one.lookback > timedelta(0)
-                assert one.retention is None or one.lookback <= one.retention
+                assert one.timing.lookback > timedelta(0)
+                assert one.timing.retention is None or one.timing.lookback <= one.timing.retention
 
 
 def test_a_reading_of_nothing_is_told_from_none(bench: Bench) -> None:

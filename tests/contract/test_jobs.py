@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import example, given, strategies as st
@@ -27,7 +27,7 @@ LONG = 20
 """Seconds after which a test that waits for requests has failed."""
 
 DEFAULTS = {"with_cost": False, "longest_call": timedelta(hours=24), "longest_window": timedelta(days=1)}
-APART = [subject for subject in SUBJECTS if isinstance(subject.call.apart(DEFAULTS), timedelta)]
+APART = [subject for subject in SUBJECTS if subject.call.timing.min_parallel_window(DEFAULTS)]
 IN_TURN = [subject for subject in SUBJECTS if subject not in APART]
 CASES = [
     pytest.param(subject, case, id=f"{subject}-{case}")
@@ -50,12 +50,12 @@ def test_it_is_decided_for_each_call() -> None:
 @contextmanager
 def in_parts_of(call: Call, shortest: timedelta) -> Iterator[None]:
     """Cut the windows of a call into shorter parts than are worth it."""
-    before: Callable[[Mapping[str, Any]], timedelta | str] = call.apart
-    object.__setattr__(call, "apart", lambda _options: shortest)
+    before = call.timing
+    object.__setattr__(call, "timing", replace(before, min_parallel_window=lambda _options: shortest))
     try:
         yield
     finally:
-        object.__setattr__(call, "apart", before)
+        object.__setattr__(call, "timing", before)
 
 
 def check(made: Bench, since: datetime, until: datetime, case: Case | None = None) -> None:
@@ -172,8 +172,8 @@ def test_a_pbx_that_does_not_look_at_filters_is_read_once(call: str, tmp_path: P
 
 def test_that_nothing_came_from_before_what_is_kept_is_said_once(tmp_path: Path) -> None:
     subject = next(one for one in APART if str(one) == "portsip-cdrs")
-    assert subject.call.retention is not None
-    oldest = NOW - subject.call.retention
+    assert subject.call.timing.retention is not None
+    oldest = NOW - subject.call.timing.retention
     since, until = oldest - timedelta(days=4), oldest + timedelta(days=4)
     calls = uniform(20, until - timedelta(days=2), until)
     with bench(subject, tmp_path, Exchange(calls=calls)) as made:

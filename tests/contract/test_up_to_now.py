@@ -17,10 +17,10 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 def expected(made: Bench, until: datetime) -> tuple[Counter[str], Counter[str]]:
     """Return what an export must have and may have: all that there is, or all up to what the provider refuses."""
-    if not made.call.refuses_newer:
+    if not made.call.timing.refuses_newer:
         there = counted(made.truth(SINCE, until))
         return there, there
-    newest = min(until, NOW - made.call.lag)
+    newest = min(until, NOW - made.call.timing.lag)
     lasting = timedelta(minutes=3)  # it is filed so long after it began
     return counted(made.truth(SINCE, newest - lasting)), counted(made.truth(SINCE, newest))
 

@@ -1219,4 +1219,4 @@ def test_the_calls_are_those_of_the_documents_the_main_one_first() -> None:
     assert names == ["legs", "calls", "costs", "users"]
     ways: Mapping[str, tuple[str, ...]] = {"key": ("access_token",), "login": ("login", "password")}
     assert ways == PROVIDER.auth_methods
-    assert rfc3339(NOW - PROVIDER.call("legs").lag) == "2026-11-20T11:55:00.000Z"
+    assert rfc3339(NOW - PROVIDER.call("legs").timing.lag) == "2026-11-20T11:55:00.000Z"

@@ -468,7 +468,7 @@ def test_an_envelope_in_lower_case() -> None:
 
 
 def test_records_are_relied_upon_ten_minutes_after_the_end() -> None:
-    assert PROVIDER.call("cdrs").lag == timedelta(minutes=10)
+    assert PROVIDER.call("cdrs").timing.lag == timedelta(minutes=10)
 
 
 def test_a_crowded_second_outside_of_the_window_is_no_gap() -> None:

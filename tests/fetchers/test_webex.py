@@ -391,8 +391,8 @@ def test_nothing_is_asked_for_that_the_service_does_not_have_yet(call: str, newe
 
 
 def test_the_lag_of_each_call_is_its_published_one_and_a_minute() -> None:
-    assert PROVIDER.call("cdrs").lag == timedelta(minutes=6)
-    assert PROVIDER.call("stream").lag == timedelta(minutes=2)
+    assert PROVIDER.call("cdrs").timing.lag == timedelta(minutes=6)
+    assert PROVIDER.call("stream").timing.lag == timedelta(minutes=2)
 
 
 def test_the_window_itself_is_always_asked_to_its_end() -> None:

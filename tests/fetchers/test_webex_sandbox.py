@@ -179,7 +179,7 @@ def test_the_whole_month_that_is_kept_can_be_had_at_the_published_rate_without_o
 def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:
     for call, keeps in (("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))):
         with world(paced=True) as there:
-            there.ids(NOW - keeps, NOW - PROVIDER.call(call).lag, call)
+            there.ids(NOW - keeps, NOW - PROVIDER.call(call).timing.lag, call)
             assert {request.status for request in there.sandbox.requests} <= {200, 404}
 
 
@@ -253,4 +253,4 @@ def test_the_example_of_each_call_is_a_window_the_call_keeps(call: Any) -> None:
     ago = {"cdrs": timedelta(days=1, hours=12), "stream": timedelta(hours=2)}[call.name]
     assert f" --since {'yesterday' if call.name == 'cdrs' else '2h'} " in call.examples[0]
     with world() as there:
-        assert there.ids(NOW - ago, NOW - call.lag, call.name)
+        assert there.ids(NOW - ago, NOW - call.timing.lag, call.name)

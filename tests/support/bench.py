@@ -233,7 +233,7 @@ class Bench:
         """Return what an export must have, and what it may: the newest records are on their way."""
         may = counted(self.truth(since, until))
         now = self.clock.time
-        self.clock.time = now - self.call.lag
+        self.clock.time = now - self.call.timing.lag
         must = counted(self.truth(since, until))
         self.clock.time = now
         return must, may
@@ -323,7 +323,7 @@ class Bench:
         """Yield pages of raw records of a window."""
         provider, call = self.provider, self.call
         asked = windows.Window(since, until)
-        window, rest = reachable(asked, call.lag, self.clock.time, provider.title)
+        window, rest = reachable(asked, call.timing.lag, self.clock.time, provider.title)
         assert window == asked
         assert rest == []
         fetched = call.fetch(Query(self.client, self.settings, window, self.options(options)))

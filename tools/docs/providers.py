@@ -43,11 +43,11 @@ def limits(provider: Provider) -> str:
         rows.append(
             [
                 code(f"{provider.name} {words(call)}"),
-                length(call.retention) if call.retention else "not published",
-                length(call.longest) if call.longest else "no limit known",
-                length(call.lag),
-                length(call.lookback),
-                code(call.default_since),
+                length(call.timing.retention) if call.timing.retention else "not published",
+                length(call.timing.longest) if call.timing.longest else "no limit known",
+                length(call.timing.lag),
+                length(call.timing.lookback),
+                code(call.timing.default_since),
             ]
         )
     head = (

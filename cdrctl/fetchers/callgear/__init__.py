@@ -12,11 +12,10 @@ windows tile, and what came is kept beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
-from cdrctl.fetchers import Call, Console, Option, Provider, Query
+from cdrctl.fetchers import Call, Console, Option, Provider, Query, Timing
 from cdrctl.fetchers.callgear.answers import ADMITS, error_for, mnemonic_of
 from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, COST_COLUMNS, LEG_COLUMNS, USER_COLUMNS, identity, start
 from cdrctl.fetchers.callgear.common import GIVES_CALL, GIVES_LEG, common_call, common_leg
@@ -98,9 +97,13 @@ _LISTING = (
 )
 
 
-def _apart(_options: Mapping[str, Any]) -> timedelta | str:
-    """Return why: points are counted from answer to answer, and who has none left is told where to go on."""
-    return "each answer says how much more may be asked for, and a day's limit is met where another run can go on"
+# Points are counted from answer to answer, and who has none left is told where to go on.
+_TIMING = Timing(
+    lag=SETTLED,
+    longest=LONGEST_WINDOW,
+    serial_because="each answer says how much more may be asked for, and a day's limit is met where another run can go "
+    "on",
+)
 
 
 _NEEDS = (
@@ -155,9 +158,7 @@ PROVIDER = Provider(
             identity=identity,
             start_in=start,
             alike=("start_time", "direction", "calling_phone_number", "called_phone_number", "virtual_phone_number"),
-            lag=SETTLED,
-            longest=LONGEST_WINDOW,
-            apart=_apart,
+            timing=_TIMING,
             common=common_leg,
             gives=GIVES_LEG,
             options=(*_asking(LEGS), *_LISTING),
@@ -184,9 +185,7 @@ PROVIDER = Provider(
             identity=identity,
             start_in=start,
             alike=("start_time", "direction", "contact_phone_number", "virtual_phone_number", "source"),
-            lag=SETTLED,
-            longest=LONGEST_WINDOW,
-            apart=_apart,
+            timing=_TIMING,
             common=common_call,
             gives=GIVES_CALL,
             options=(
@@ -221,9 +220,7 @@ PROVIDER = Provider(
                 "called_phone_number",
                 "direction_type",
             ),
-            lag=SETTLED,
-            longest=LONGEST_WINDOW,
-            apart=_apart,
+            timing=_TIMING,
             options=(*_asking(COSTS), *_LISTING),
             table_columns=(
                 *("start_time", "calling_phone_number", "called_phone_number"),

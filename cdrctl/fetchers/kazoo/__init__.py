@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.kazoo.answers import error_for, error_unless_whole, records_in
 from cdrctl.fetchers.kazoo.columns import COLUMNS, DOCUMENT, FILTERED, identity, interaction, interaction_start, start
 from cdrctl.fetchers.kazoo.common import GIVES, GIVES_DOCUMENT, common_cdr, common_document
@@ -75,12 +75,13 @@ _LISTING = (
 )
 
 
-def _apart(options: Mapping[str, Any]) -> timedelta | str:
+def _min_parallel_window(options: Mapping[str, Any]) -> timedelta:
     """Return the shortest part that is worth a listing: each is read for as much longer as a call may last."""
     longest: timedelta = options["longest_call"]
     return max(timedelta(days=1), 7 * longest)
 
 
+_TIMING = Timing(lag=SETTLED, min_parallel_window=_min_parallel_window)
 _ID = Option("id", "", argument=True, metavar="ID")
 
 _NEEDS = "It may read its own account and those below it: account_id must be one of them."
@@ -140,8 +141,7 @@ PROVIDER = Provider(
             identity=identity,
             start=start,
             alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
-            lag=SETTLED,
-            apart=_apart,
+            timing=_TIMING,
             common=common_cdr,
             gives=GIVES,
             options=_LISTING,
@@ -165,8 +165,7 @@ PROVIDER = Provider(
             stands_for_many=True,
             start_in=interaction_start,
             alike=("timestamp", "direction", "caller_id_number", "callee_id_number", "account_id"),
-            lag=SETTLED,
-            apart=_apart,
+            timing=_TIMING,
             common=common_cdr,
             gives=GIVES,
             options=_LISTING,

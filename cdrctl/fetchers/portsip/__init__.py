@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.portsip.answers import error_for
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
 from cdrctl.fetchers.portsip.common import GIVES, GIVES_LOG, common_cdr, common_leg
@@ -78,11 +78,18 @@ _CALLS = (
 )
 
 
-def _apart(options: Mapping[str, Any]) -> timedelta | str:
+def _min_parallel_window(options: Mapping[str, Any]) -> timedelta | None:
     """Return the shortest part that is worth a listing: the requests of an hour are its pages, and hardly more."""
-    if options["with_cost"]:
-        return "with --with-cost the records are counted before their costs are asked for"
-    return timedelta(hours=1)
+    return None if options["with_cost"] else timedelta(hours=1)
+
+
+_TIMING = Timing(
+    lag=SETTLED,
+    retention=LOOK_BACK,
+    longest=timedelta(hours=24),
+    min_parallel_window=_min_parallel_window,
+    serial_because="with --with-cost the records are counted before their costs are asked for",
+)
 
 
 _OWN = Option("own", "the signed-in user's own calls: needs no role", kind="flag")
@@ -167,10 +174,7 @@ PROVIDER = Provider(
             identity=identity,
             start=start,
             alike=("started_at", "direction", "caller", "callee"),
-            lag=SETTLED,
-            retention=LOOK_BACK,
-            longest=timedelta(hours=24),
-            apart=_apart,
+            timing=_TIMING,
             common=common_cdr,
             gives=GIVES,
             options=(*_CALLS, _OWN),
@@ -191,10 +195,7 @@ PROVIDER = Provider(
             identity=identity,
             start=start,
             alike=("started_at", "direction", "caller", "callee"),
-            lag=SETTLED,
-            retention=LOOK_BACK,
-            longest=timedelta(hours=24),
-            apart=_apart,
+            timing=_TIMING,
             common=common_cdr,
             gives=GIVES_LOG,
             options=_CALLS,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from cdrctl.fetchers import Call, Console, Option, Provider
+from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
 from cdrctl.fetchers.voicenter.answers import ADMITS, MINUTELY, MOST_RECORDS, FullError, Reply, error_for
 from cdrctl.fetchers.voicenter.columns import COLUMNS, NOTIFIED, identity, notification_identity
@@ -90,10 +90,13 @@ PROVIDER = Provider(
             identity=identity,
             start_in=start_in,
             alike=("date", "type", "cdr_type", "caller_number", "target_number"),
-            lag=SETTLED,
-            longest=DAY,
-            margin=DAY,
-            apart=lambda options: max(MINUTE, options["longest_window"]),  # one request, and less would be more of them
+            timing=Timing(
+                lag=SETTLED,
+                longest=DAY,
+                margin=DAY,
+                # one request, and less would be more of them
+                min_parallel_window=lambda options: max(MINUTE, options["longest_window"]),
+            ),
             common=common_cdr,
             gives=GIVES,
             options=(

@@ -7,11 +7,10 @@ fs78p5 (role). What they leave open is treated so that no reading of them loses 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-from cdrctl.fetchers import Call, Console, Login, Option, Provider
+from cdrctl.fetchers import Call, Console, Login, Option, Provider, Timing
 from cdrctl.fetchers.webex.answers import error_for, next_link, records_in, total_in
 from cdrctl.fetchers.webex.columns import COLUMNS, MARKS, identity, start
 from cdrctl.fetchers.webex.common import GIVES, common_cdr
@@ -65,9 +64,20 @@ _OPTIONS = (
 )
 
 
-def _apart(_options: Mapping[str, Any]) -> timedelta | str:
-    """Return why: one window a minute is allowed, and calls may be filed under their end, windows later."""
-    return "it may be asked for one window a minute, and what one window shows decides how far to ask beyond the last"
+# One window a minute is allowed, and calls may be filed under their end, windows later.
+_SERIAL = "it may be asked for one window a minute, and what one window shows decides how far to ask beyond the last"
+
+_FEED_TIMING = Timing(
+    lag=FEED.lag + EDGE,
+    refuses_newer=True,
+    # Records that come late are in the old window only ("Reports: Detailed Call History"): a day covers them.
+    lookback=timedelta(hours=24),
+    retention=FEED.keeps,
+    longest=FEED.longest,
+    margin=FEED.longest,
+    first="window",
+    serial_because=_SERIAL,
+)
 
 
 _NEEDS = (
@@ -139,15 +149,7 @@ PROVIDER = Provider(
             start=start,
             alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
             account_column="org_uuid",
-            lag=FEED.lag + EDGE,
-            refuses_newer=True,
-            # Records that come late are in the old window only ("Reports: Detailed Call History"): a day covers them.
-            lookback=timedelta(hours=24),
-            retention=FEED.keeps,
-            longest=FEED.longest,
-            apart=_apart,
-            margin=FEED.longest,
-            first="window",
+            timing=_FEED_TIMING,
             common=common_cdr,
             gives=GIVES,
             options=_OPTIONS,
@@ -169,14 +171,16 @@ PROVIDER = Provider(
             start=start,
             alike=("start_time", "direction", "call_type", "calling_number", "called_number", "user_uuid"),
             account_column="org_uuid",
-            lag=STREAM.lag + EDGE,
-            refuses_newer=True,
-            lookback=STREAM.keeps,
-            retention=STREAM.keeps,
-            longest=STREAM.longest,
-            apart=_apart,
-            first="window",
-            default_since="12h",
+            timing=Timing(
+                lag=STREAM.lag + EDGE,
+                refuses_newer=True,
+                lookback=STREAM.keeps,
+                retention=STREAM.keeps,
+                default_since="12h",
+                longest=STREAM.longest,
+                first="window",
+                serial_because=_SERIAL,
+            ),
             common=common_cdr,
             gives=GIVES,
             options=_OPTIONS,
@@ -195,12 +199,7 @@ PROVIDER = Provider(
             fetch=legs,
             identity=identity,
             searches=True,
-            refuses_newer=True,
-            lag=FEED.lag + EDGE,
-            longest=FEED.longest,
-            apart=_apart,
-            margin=FEED.longest,
-            first="window",
+            timing=replace(_FEED_TIMING, retention=None),
             common=common_cdr,
             gives=GIVES,
             options=(

@@ -140,7 +140,6 @@ LONGEST = {"file": 500, "class": 250, "function": 50}
 """Lines. A longer one is harder to read than the parts it can be divided into."""
 
 TOO_LONG = {
-    *("archive/day.py:store_day", "archive/merge.py:merge", "archive/sync.py:_run"),
     *("cli/archive_run.py:_side_by_side", "cli/archive_run.py:run_sync", "cli/export.py:_pages"),
     *("cli/export.py:export_together", "cli/exporting.py:export_call", "cli/fields.py:fields", "cli/init.py:init"),
     *("cli/login.py:sign_in", "cli/profile.py:login", "export/rows.py:rows", "fetchers/callgear/report.py:_reading"),

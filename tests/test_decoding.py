@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl import writers
-from cdrctl.archive import fetched
+from cdrctl.archive import fetching
 from cdrctl.cli.record_selection import Choice
 from cdrctl.conditions.language import read_condition
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
@@ -169,7 +169,7 @@ def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st
     if body is None:
         return
     schema = native(call.columns, None, lambda _: None, call.expected)
-    spelt: Any = fetched._json_lines(schema)
+    spelt: Any = fetching._json_lines(schema)
     assert spelt(schema.rows(Page(body["items"]))) == spelt(schema.rows(Page(page)))
 
 

@@ -1,9 +1,14 @@
 """Nightly exports: an archive of records by day, and a ledger of what has been read, so that nothing is lost.
 
-intervals   the ledger's algebra, on plain values
-store       the files and their indexes, and how what came is merged with what was there
-ledger      the database
-sync        one day of one call: from the provider into its file and its line in the ledger
-calendar    what the ledger says of each day; and what a run would ask, without asking
-verify      whether files and ledger agree, and making the one from the others
+intervals   set operations on windows and readings, on plain values
+store       the files of records; index: the index beside each of them; lines: their lines
+ledger      the SQLite database of calls, readings and files
+owner       the account whose records a profile has; proof: whether the profile still points to it
+fetching    the records of a window, as lines of the archive
+merge       the records of a response merged with those of a file; twins: keys of records with the same id
+recover     the records of a file whose index is missing or does not match
+day         one day of one call: from the provider into its file and the ledger
+planning    which days a run reads; sync: reads them
+calendar    which days are complete, and what a run would cost, without contacting the provider
+verify      whether files and ledger agree, and the ledger rebuilt from the files
 """

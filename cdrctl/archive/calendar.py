@@ -1,4 +1,4 @@
-"""What the ledger says of each day, and what a run would have to ask: both without asking anybody."""
+"""What the ledger has of each day, and what a run would cost, both without contacting the provider."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Literal
 from cdrctl.archive.day import Day
 from cdrctl.archive.intervals import Reading, days, done_windows, overlap, replan_future, settled_windows, subtract
 from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.planning import available_until, retained_since
 from cdrctl.archive.store import Archive
-from cdrctl.archive.sync import available_until, retained_since
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
@@ -21,9 +21,15 @@ DayState = Literal["complete", "open", "hole", "beyond"]
 
 @dataclass(frozen=True, slots=True)
 class DayCoverage:
-    """One day of a call: `complete`, still `open`, a `hole`, or a hole `beyond` what the provider keeps.
+    """One day of a call.
 
-    `missing` is what of the day is not there and should be, `records` what its file has.
+    Args:
+        day: The day as `2026-11-19`.
+        state: `complete`; `open` if records may still come; `hole` if something is missing; `beyond` if something is
+            missing that the provider no longer keeps.
+        records: How many records its file has.
+        missing: The windows that have not been read.
+        error: Why the last reading failed; empty if it did not.
     """
 
     day: str
@@ -41,9 +47,9 @@ def coverage(
     files: Sequence[FileEntry],
     now: datetime,
 ) -> Iterator[DayCoverage]:
-    """Yield what is there of each day since the archive began to keep a call, oldest first.
+    """Yield the state of each day since the archive began to keep a call, oldest first.
 
-    What is missing and lies so shortly back that no run need have read it is open, not a hole.
+    A window that is so recent that no run can have read it yet is open, not a hole.
     """
     until, oldest = available_until(call, now), retained_since(call, now)
     counts = {one.day: one.records for one in files if (one.profile, one.call) == (kept.profile, kept.call)}
@@ -79,7 +85,7 @@ def coverage(
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would ask: windows, at least so many requests, at least so many seconds under the published limits."""
+    """What a run would cost at least: windows, requests, and seconds under the published rate limits."""
 
     windows: int
     requests: int
@@ -87,19 +93,26 @@ class Estimate:
 
 
 def estimate(provider: Provider, call: Call, wanted: Sequence[Day], requests_per_minute: float | None) -> Estimate:
-    """Return what reading some days takes at least: how many further pages there are depends on the calls."""
+    """Return the least that reading some days costs; the number of further pages depends on the calls.
+
+    Args:
+        provider: The provider.
+        call: The call.
+        wanted: The days.
+        requests_per_minute: The profile's own rate limit; 0 for none at all, None to use only the published one.
+    """
     requests = 0
     for day in wanted:
         whole = Window(day.window.since, day.window.until + call.timing.margin)
         requests += 1 if call.timing.longest is None else sum(1 for _ in tile(whole, call.timing.longest))
-    spans = [
+    limits = [
         (budget.requests, budget.seconds)
         for kind, budget in provider.retry_policy.budgets.items()
         if kind in {"*", call.timing.first}
     ]
     if requests_per_minute:
-        spans.append((1, 60 / requests_per_minute))
+        limits.append((1, 60 / requests_per_minute))
     if requests_per_minute == 0:
-        spans = []
-    seconds = max((math.floor(max(requests - 1, 0) / at_once) * span for at_once, span in spans), default=0.0)
+        limits = []
+    seconds = max((math.floor(max(requests - 1, 0) / count) * period for count, period in limits), default=0.0)
     return Estimate(len(wanted), requests, seconds)

@@ -1,4 +1,4 @@
-"""One day of one call: what its file is, what came, and both merged into the new file and its line in the ledger."""
+"""One day of one call in the archive: read the file, merge it with the records that came, write file and ledger."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cdrctl.archive.fetched import Fetched, Source, header_of
+from cdrctl.archive.fetching import Fetched, Source, header_of
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading, add_reading, done_windows, overlap, subtract, whole_day
 from cdrctl.archive.ledger import FileEntry, Ledger
-from cdrctl.archive.lines import columns_of, fields_of, recast, union_header
+from cdrctl.archive.lines import columns_of, recast, union_header
 from cdrctl.archive.merge import Counts, MergeResult, call_traits, merge
 from cdrctl.archive.recover import recover
 from cdrctl.archive.store import UNKNOWN, Archive, DayFile, is_there, load, save, writing_archive
@@ -22,12 +22,17 @@ from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window
 
 GONE_ALARM = timedelta(days=7)
-"""How long records that are gone at the provider make runs end with 3: then somebody has seen it, or nobody will."""
+"""For how long runs exit with 3 because of a record that is gone at the provider, from the first run that misses it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day's part of a run: what of it is to be read."""
+    """The part of one day that a run reads.
+
+    Args:
+        name: The day as `2026-11-19`.
+        window: The part of it.
+    """
 
     name: str
     window: Window
@@ -35,13 +40,13 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What there is of a day before it is read.
+    """The state of a day in the archive before it is read.
 
     Args:
-        old: Its file; None when there is none.
-        window: What is to be read: more than was planned where the file is not as it was written.
-        doubted: Of what is said to have been read, this part does not count.
-        expected: How many records the file had, where it is not as it was written; 0 where it is.
+        old: Its file; None if there is none.
+        window: The window to read: larger than planned if the file is not as cdrctl wrote it.
+        doubted: The part whose successful readings do not count, because the file is missing or was changed.
+        expected: How many records the file had before it was changed; 0 if it is as cdrctl wrote it.
     """
 
     old: DayFile | None
@@ -49,8 +54,8 @@ class Existing:
     doubted: Window | None = None
     expected: int = 0
 
-    def known(self, readings: Sequence[Reading]) -> list[Reading]:
-        """Return the readings of the day that count, without the successes in the doubted part."""
+    def valid_readings(self, readings: Sequence[Reading]) -> list[Reading]:
+        """Return the readings of the day without the successful ones in the doubted part."""
         if self.doubted is None:
             return list(readings)
         result = [one for one in readings if one.state != "done"]
@@ -62,12 +67,12 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """What became of a day.
+    """How a reading changed a day.
 
     Args:
-        counts: What became of its records.
-        gone: How many records, gone at the provider, are worth an alarm.
-        error: Why the day is not done; empty when it is.
+        counts: How it changed the records.
+        gone: How many records have been gone at the provider for less than `GONE_ALARM`.
+        error: Why the day is incomplete; empty if it is complete.
     """
 
     counts: Counts
@@ -76,17 +81,17 @@ class DayResult:
 
 
 def read_existing(archive: Archive, ledger: Ledger, source: Source, day: Day, reach: Window) -> Existing:
-    """Return what there is of a day; nothing is changed.
+    """Return the state of a day in the archive, without changing anything.
 
-    A file whose index is missing or does not match is read line by line, and the whole day is to be read again, as far
-    as the provider has it.
+    If the index of a file is missing or does not match, the file is read line by line and the window becomes the whole
+    day, as far as the provider still has it.
 
     Args:
         archive: The archive.
         ledger: Its ledger.
         source: The call.
-        day: The day, and what was planned.
-        reach: From when and until when the provider can be asked.
+        day: The day and the planned window.
+        reach: The period that the provider can be queried for.
 
     Raises:
         IncompleteError: The file cannot be read.
@@ -105,7 +110,7 @@ def read_existing(archive: Archive, ledger: Ledger, source: Source, day: Day, re
 def _load(
     archive: Archive, ledger: Ledger, source: Source, path: Path, name: str, whole: Window | None
 ) -> tuple[DayFile | None, int]:
-    """Return a day's file, and how many records it had where it is not as it was written."""
+    """Return a day's file, and how many records it had before another program changed it (0 if none did)."""
     try:
         try:
             old = load(path)
@@ -116,24 +121,25 @@ def _load(
         lines = recover(archive, path, whole, source.call.alike, header_of(archive, source.call))
     except OSError as error:
         raise IncompleteError(
-            f"{path} cannot be read: {error.strerror or error}", hint="mend its permissions, and run it again"
+            f"{path} cannot be read: {error.strerror or error}", hint="correct its permissions, and run this again"
         ) from None
-    filed = next(
+    entry = next(
         (one for one in ledger.files() if (one.profile, one.call, one.day) == (source.profile, source.call.name, name)),
         None,
     )
-    expected = max(lines.expected, filed.records if filed is not None else 0)
+    expected = max(lines.expected, entry.records if entry is not None else 0)
     source.log(
         "warning",
-        f"{path} was changed by another hand, or copied without the hidden index beside it: of its lines "
-        f"{len(lines.file.entries)} are kept"
-        + (f", and {lines.unread} cannot be read" if lines.unread else "")
-        + "; the file itself stays under another name if it is replaced",
+        f"{path} was changed by another program, or copied without its hidden index: "
+        f"{len(lines.file.entries)} of its lines are kept"
+        + (f", {lines.unread} cannot be read" if lines.unread else "")
+        + "; if the file is replaced, a copy stays beside it under another name",
     )
     return lines.file, expected
 
 
 def _calendar_day(archive: Archive, name: str) -> Window | None:
+    """Return the window of a day by its name; None for the file of records without a start."""
     return None if name == UNKNOWN else whole_day(datetime.fromisoformat(name).date(), archive.zone)
 
 
@@ -148,60 +154,72 @@ def store_day(
     *,
     shrink: bool,
 ) -> DayResult:
-    """Write a day's file and then its line in the ledger, and return what became of it.
+    """Merge the records that came into a day's file, write it, then update the ledger, and return the changes.
 
     Args:
         archive: The archive.
         ledger: Its ledger.
         source: The call.
         day: The name of the day.
-        came: What the provider gave.
-        there: What there was of the day.
-        readings: What the ledger says of the day.
-        shrink: Records that are gone at the provider leave the archive.
+        came: The records that came.
+        there: The state of the day before.
+        readings: The readings of the day in the ledger.
+        shrink: Remove records that are gone at the provider.
     """
-    path = archive.path(source.profile, source.call.name, day)
-    with ledger.writing(), writing_archive(path):
-        known = there.known(readings)
+    with ledger.writing(), writing_archive(archive.path(source.profile, source.call.name, day)):
+        known = there.valid_readings(readings)
         lost = _add_unplaced(archive, ledger, source, [one for one in came.entries if one.start == UNPLACED], came)
         placed = [entry for entry in came.entries if entry.start != UNPLACED]
         both = _merge_day(source.call, placed, came, there, known, shrink=shrink)
-        marks = both.result.gone
-        alarming = sum(came.read_at - marks[key] < GONE_ALARM for key in both.result.missing)
-        counts = both.result.counts
-        counts = counts._replace(gone=counts.gone if shrink else alarming)
-        missing = max(there.expected - len(both.result.entries), 0) + lost
-        error = ""
-        if not came.whole:
-            error = source.clean(came.tally.gaps[0].what)
-        elif missing:
-            error = (
-                f"another program changed {path.name}, and {number_of_records(missing)} of it could not be found in "
-                "its lines or at the provider; the changed file is kept beside it"
-            )
-        elif alarming:
-            error = (
-                f"no longer at the provider, and kept in the archive: {number_of_records(alarming)} "
-                "(--allow-shrink removes what is gone)"
-            )
+        result = both.result
+        alarming = sum(came.read_at - result.gone[key] < GONE_ALARM for key in result.missing)
+        lost += max(there.expected - len(result.entries), 0)
+        error = _why_incomplete(archive, source, day, came, lost, alarming)
         reading = Reading(
             came.window,
             "failed" if error else "done",
             came.read_at,
             len(placed),
-            error or _note(len(both.result.missing)),
+            error or _note(len(result.missing)),
         )
         readings = add_reading(known, reading)
-        filed = None
-        if there.old is not None or both.result.entries or not error:  # a day without calls has a file, which says so
-            filed = _save(archive, source, day, both, readings, there.old)
-        ledger.write(source.profile, source.call.name, day, readings, filed, came.read_at)
-    return DayResult(counts, alarming, error)
+        entry = None
+        if there.old is not None or result.entries or not error:  # a complete day without calls has an empty file
+            entry = _save(archive, source, day, both, readings, there.old)
+        ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at)
+    return DayResult(result.counts if shrink else result.counts._replace(gone=alarming), alarming, error)
+
+
+def _why_incomplete(archive: Archive, source: Source, day: str, came: Fetched, lost: int, alarming: int) -> str:
+    """Return why a day is incomplete; empty if it is complete.
+
+    Args:
+        archive: The archive.
+        source: The call.
+        day: The name of the day.
+        came: The records that came.
+        lost: How many records of a changed file are neither in its lines nor at the provider.
+        alarming: How many records have been gone at the provider for less than `GONE_ALARM`.
+    """
+    if not came.complete:
+        return source.clean(came.tally.gaps[0].what)
+    if lost:
+        name = archive.path(source.profile, source.call.name, day).name
+        return (
+            f"another program changed {name}; {number_of_records(lost)} could be found neither in its lines nor at the "
+            "provider; a copy of the changed file stays beside it"
+        )
+    if alarming:
+        return (
+            f"no longer at the provider, and kept in the archive: {number_of_records(alarming)} "
+            "(--allow-shrink removes such records)"
+        )
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class _MergedDay:
-    """A merge, and the header of its lines."""
+    """The merged records of a day and the CSV header of their lines; empty for JSON Lines."""
 
     result: MergeResult
     header: bytes
@@ -217,7 +235,7 @@ def _merge_day(
     shrink: bool = False,
     placed: bool = True,
 ) -> _MergedDay:
-    """Return the new and the old records merged under one header; records without a day are only added to."""
+    """Return the new and the old records merged under one header; records without a start are only added to."""
     old = there.old
     header = union_header(came.header, old.header) if old is not None else came.header
     ours = [one._replace(line=recast(one.line, old.header, header)) for one in old.entries] if old is not None else []
@@ -227,23 +245,24 @@ def _merge_day(
         theirs,
         came.window if placed else None,
         done_windows(known),
-        whole=placed and came.whole,
+        complete=placed and came.complete,
         shrink=shrink,
-        like=call_traits(call.alike, columns_of(header)),
+        traits=call_traits(call.alike, columns_of(header)),
         gone=old.gone if old is not None else None,
-        at=came.read_at,
+        read_at=came.read_at,
     )
     return _MergedDay(result, header)
 
 
 def _note(missing: int) -> str:
-    """Return the remark of a finished reading about records long gone; empty when there are none."""
+    """Return the remark of a successful reading about records that have long been gone; empty if there are none."""
     return f"no longer at the provider, and kept: {number_of_records(missing)}" if missing else ""
 
 
 def _save(
     archive: Archive, source: Source, day: str, both: _MergedDay, readings: Sequence[Reading], old: DayFile | None
 ) -> FileEntry:
+    """Write a day's file and its index, and return its entry for the ledger."""
     path = archive.path(source.profile, source.call.name, day)
     entries = both.result.entries
     marked = DayFile([], [], old.sha256 if old is not None else "", b"", both.result.gone)
@@ -253,22 +272,15 @@ def _save(
 
 
 def _add_unplaced(archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:
-    """Keep records whose start cannot be read in a file of their own, where every reading that finds them looks.
+    """Add records whose start cannot be parsed to the file `date=unknown`, the same file for every reading.
 
-    Return how many records are missing of a file that was changed by another hand.
+    Return how many records of that file are lost because another program changed it.
     """
     if not entries:
         return 0
     path = archive.path(source.profile, source.call.name, UNKNOWN)
     old, expected = _load(archive, ledger, source, path, UNKNOWN, None)
     both = _merge_day(source.call, entries, came, Existing(old, came.window), [], placed=False)
-    filed = _save(archive, source, UNKNOWN, both, [], old)
-    ledger.write(source.profile, source.call.name, UNKNOWN, [], filed, came.read_at)
+    entry = _save(archive, source, UNKNOWN, both, [], old)
+    ledger.write(source.profile, source.call.name, UNKNOWN, [], entry, came.read_at)
     return max(expected - len(both.result.entries), 0)
-
-
-def account_in(line: bytes, column: str, header: bytes) -> str:
-    """Return the account that a record names, or nothing where it names none."""
-    fields = fields_of(line, columns_of(header)) if column else None
-    value = (fields or {}).get(column)
-    return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The index beside a day's file: the start and the key of each of its records, and the day's readings."""
+"""The index beside a day's file: the start and the key of each record, the day's readings, and the gone records."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window
 
 UNPLACED = -(2**63)
-"""In place of the start of such a record."""
+"""The start of a record whose start cannot be parsed."""
 
 ENTRY = struct.Struct("<qI15s")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Entry(NamedTuple):
-    """One record of the archive: the start of its call in Unix milliseconds, its identity's digest, its line."""
+    """One record of the archive: its start in Unix milliseconds, the key from its identity, and its line."""
 
     start: int
     key: bytes
@@ -32,24 +32,24 @@ class Entry(NamedTuple):
 
 
 FROM_LINE = bytes(7)
-"""How a key begins that was made from a line, because the file's index was lost. No answer of a provider has such a
-key: the record gets the key of its identity when an answer has it again."""
+"""The beginning of a key that was made from a line, because the file's index was lost. Keys of records from a response
+never begin like this; when such a record comes again, it gets the key of its identity."""
 
 
 def milliseconds(instant: datetime) -> int:
-    """Return Unix milliseconds, the rest cut off."""
+    """Return an instant in Unix milliseconds, finer digits cut off."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 @contextmanager
 def reading_archive(path: Path) -> Iterator[None]:
-    """Turn what the system says about reading the archive into an error of ours."""
+    """Turn a system error while reading the archive into an OutputError."""
     try:
         yield
     except OSError as error:
         raise OutputError(
             f"the archive cannot be read: {error.filename or path}: {error.strerror or error}",
-            hint="mend the permissions, and run it again",
+            hint="correct the permissions, and run this again",
         ) from error
 
 
@@ -71,7 +71,7 @@ def read_index(path: Path, sha256: str) -> _Index | None:
 
 
 def index_lengths(path: Path) -> list[int]:
-    """Return how many lines each index beside a day's file has, whether it fits the file or not."""
+    """Return how many lines each index beside a day's file has, whether or not it matches the file."""
     lengths = []
     for one in path.parent.glob(".cdrs.*.index"):
         index = read_index(path, one.name.removeprefix(".cdrs.").removesuffix(".index"))
@@ -81,12 +81,12 @@ def index_lengths(path: Path) -> list[int]:
 
 
 def index_path(path: Path, sha256: str) -> Path:
-    """Return the index that belongs to a day's file with this digest."""
+    """Return the path of the index of a day's file with this SHA-256."""
     return path.parent / f".cdrs.{sha256}.index"
 
 
 def plain_reading(reading: Reading) -> dict[str, Any]:
-    """Return a reading as plain values, to be written."""
+    """Return a reading as a dict for JSON."""
     return {
         "since": windows.rfc3339(reading.window.since),
         "until": windows.rfc3339(reading.window.until),
@@ -98,11 +98,11 @@ def plain_reading(reading: Reading) -> dict[str, Any]:
 
 
 def reading_of(plain: Mapping[str, Any]) -> Reading:
-    """Return a reading from its plain form.
+    """Return a reading from its dict.
 
     Raises:
-        ValueError: It has a value that no reading has.
-        TypeError: It has a value of another type.
+        ValueError: A value is out of range.
+        TypeError: A value has the wrong type.
     """
     state, records, error = plain["state"], plain["records"], plain["error"]
     if state not in {"planned", "done", "failed"} or not isinstance(error, str):
@@ -114,15 +114,15 @@ def reading_of(plain: Mapping[str, Any]) -> Reading:
 
 
 LARGEST = 2**63
-"""No number of records is as large."""
+"""Limit for a number of records, to detect damaged files."""
 
 
 def aware(text: Any) -> datetime:
-    """Return an instant that was written with its offset.
+    """Return an instant from its text with an offset.
 
     Raises:
-        ValueError: It is not one, or not of this century.
-        TypeError: It is not text.
+        ValueError: The text is not an instant of this century with an offset.
+        TypeError: The value is not text.
     """
     at = datetime.fromisoformat(text).astimezone(UTC) if _has_offset(text) else None
     if at is None or at.year not in CENTURY:

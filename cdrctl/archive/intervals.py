@@ -1,7 +1,7 @@
-"""The ledger's algebra: what has been read and when, what may still change, what is missing.
+"""Readings of a period and set operations on them: what was read and when, what may still change, what is missing.
 
-A reading says: at this instant the provider was asked for this stretch of time, and what came is on disk. The newest
-reading of an instant counts. What was read so soon that records may have come later is not settled, and is read again.
+A reading states that the provider was queried for a window at an instant, and that the records are on disk. The newest
+reading of an instant counts. A window that was read before its records were final is not settled, and is read again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ State = Literal["planned", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is known of one stretch of time.
+    """The state of one window in the ledger.
 
     Args:
-        window: The stretch, within one day of the archive.
-        state: `done` when every record of it that the provider had is durable on disk, `failed` when that was tried
-            in vain, `planned` when it is still to be tried.
-        read_at: When the provider was asked, as a UTC instant; None where it has not been.
+        window: The window, within one day of the archive.
+        state: `done` if all records that the provider had of it are on disk, `failed` if it could not be read,
+            `planned` if it is still to be read.
+        read_at: When the provider was queried, in UTC; None if it was not.
         records: How many records came.
         error: Why it failed, in one line.
     """
@@ -37,10 +37,10 @@ class Reading:
 
 
 def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
-    """Return what is left of some windows when others are taken away; oldest first, joined where they touch."""
+    """Return the parts of `windows` that are not in `taken`, oldest first, merged where they touch."""
     left = union(windows)
-    for gone in taken:
-        left = [part for window in left for part in _outside(window, gone)]
+    for hole in taken:
+        left = [part for window in left for part in _outside(window, hole)]
     return left
 
 
@@ -56,26 +56,27 @@ def union(windows: Iterable[Window]) -> list[Window]:
 
 
 def overlap(one: Window, other: Window) -> Window | None:
-    """Return the instants that two windows share, or None."""
+    """Return the window that two windows have in common, or None."""
     since, until = max(one.since, other.since), min(one.until, other.until)
     return Window(since, until) if since < until else None
 
 
-def _outside(window: Window, gone: Window) -> Iterator[Window]:
-    if gone.until <= window.since or gone.since >= window.until:
+def _outside(window: Window, hole: Window) -> Iterator[Window]:
+    """Yield the parts of a window before and after a hole."""
+    if hole.until <= window.since or hole.since >= window.until:
         yield window
         return
-    if window.since < gone.since:
-        yield Window(window.since, gone.since)
-    if gone.until < window.until:
-        yield Window(gone.until, window.until)
+    if window.since < hole.since:
+        yield Window(window.since, hole.since)
+    if hole.until < window.until:
+        yield Window(hole.until, window.until)
 
 
 def add_reading(readings: Sequence[Reading], new: Reading) -> list[Reading]:
-    """Return the readings with a new one among them, oldest window first.
+    """Return the readings with a new one added, oldest window first.
 
-    A new success takes the place of all that was known of its window. A failure or a plan does not undo a success:
-    what was read before is still on disk. A plan does not undo a failure either.
+    A new success replaces all readings of its window. A failure or a plan does not replace a success, because the
+    records that were read before are still on disk. A plan does not replace a failure either.
     """
     stays = {"done": (), "failed": ("done",), "planned": ("done", "failed")}[new.state]
     result: list[Reading] = []
@@ -90,12 +91,12 @@ def add_reading(readings: Sequence[Reading], new: Reading) -> list[Reading]:
 
 
 def done_windows(readings: Iterable[Reading]) -> list[Window]:
-    """Return what has been read with success."""
+    """Return the windows that were read successfully."""
     return union(one.window for one in readings if one.state == "done")
 
 
 def settled_windows(readings: Iterable[Reading], lookback: timedelta) -> list[Window]:
-    """Return what was read so long after it that no record of it is expected to come or to change any more."""
+    """Return the windows that were read successfully and at least `lookback` after they ended: they are final."""
     parts = []
     for one in readings:
         if one.state == "done" and one.read_at is not None:
@@ -106,18 +107,18 @@ def settled_windows(readings: Iterable[Reading], lookback: timedelta) -> list[Wi
 
 
 CLOCKS_MAY_DIFFER = timedelta(minutes=1)
-"""By how much a reading may be dated after now: clocks are set."""
+"""How far in the future a reading may be dated: clocks are adjusted."""
 
 
 def is_dated_after(reading: Reading, now: datetime) -> bool:
-    """Return whether a reading was written by a clock that was ahead."""
+    """Return whether a reading is dated in the future, because it was written by a clock that was ahead."""
     return reading.read_at is not None and reading.read_at > now + CLOCKS_MAY_DIFFER
 
 
 def replan_future(readings: Iterable[Reading], now: datetime) -> list[Reading]:
-    """Return the readings with each success that is dated after now as one that is still to be made.
+    """Return the readings with successes dated in the future changed to planned.
 
-    When it was written the clock was wrong, and what was read may not have happened yet.
+    The clock was wrong when they were written, so the calls of their window may not have happened yet.
     """
     return [
         replace(one, state="planned", read_at=None, records=0)
@@ -128,19 +129,19 @@ def replan_future(readings: Iterable[Reading], now: datetime) -> list[Reading]:
 
 
 def day_start(day: date, zone: tzinfo) -> datetime:
-    """Return the first UTC instant of a calendar day of a zone, which the clocks' change may have moved."""
+    """Return the first UTC instant of a calendar day of a zone, which a clock change may have moved."""
     from cdrctl.windows import instant
 
     return instant(day.isoformat(), zone=zone, now=datetime(2000, 1, 1, tzinfo=UTC))
 
 
 def whole_day(day: date, zone: tzinfo) -> Window:
-    """Return a calendar day of a zone, which is 23, 24 or 25 hours long."""
+    """Return the window of a calendar day of a zone, which is 23, 24 or 25 hours long."""
     return Window(day_start(day, zone), day_start(day + timedelta(days=1), zone))
 
 
 def days(window: Window, zone: tzinfo) -> Iterator[tuple[date, Window]]:
-    """Yield each calendar day of a zone that a window touches, with the part of the window in it, oldest first."""
+    """Yield each calendar day of a zone in a window, with the part of the window in that day, oldest first."""
     day = window.since.astimezone(zone).date()
     while True:
         part = overlap(whole_day(day, zone), window)

@@ -1,7 +1,7 @@
-"""The ledger: an SQLite database in the archive that says of every stretch of time whether it is there, and since when.
+"""The ledger: an SQLite database in the archive with the calls it keeps, the readings of each day, and the files.
 
-A line is written when its records are durable on disk, never before. Everything in it can be made again from the files
-and their indexes.
+A reading is written when its records are durable on disk, never before. The ledger can be rebuilt from the files and
+their indexes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS files (
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A day's file as the ledger knows it; the path is from the archive's folder."""
+    """The ledger's entry of a day's file; the path is relative to the archive's folder."""
 
     profile: str
     call: str
@@ -59,7 +59,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class KeptCall:
-    """A call that the archive keeps: whose, from which provider, and from when on."""
+    """A call that the archive keeps: its profile, its name, its provider, and since when."""
 
     profile: str
     call: str
@@ -68,25 +68,25 @@ class KeptCall:
 
 
 class Ledger:
-    """The database, open; its methods may be called from several threads.
+    """An open ledger; its methods may be called from several threads.
 
     Every change is one transaction that is on disk when the method returns.
     """
 
     def __init__(self, folder: Path, *, new: bool = False, read_only: bool = False, name: str = NAME) -> None:
         path = folder / name
-        self._turn = threading.Lock()
+        self._querying = threading.Lock()
         self._writing = threading.Lock()
         self._closed = False
         self._copy: TemporaryDirectory[str] | None = None
         self._path = path
         try:
             if not new and not is_there(path):
-                raise OutputError(f"{path} is not there", hint="make it again from the files: cdrctl verify --rebuild")
+                raise OutputError(f"{path} is missing", hint="rebuild it from the files: cdrctl verify --rebuild")
             if read_only:
-                self._db = self._opened_to_read(path)
+                self._db = self._connect_read_only(path)
                 return
-            path.touch(mode=0o600)  # SQLite would make it readable for others, and chmod come a moment later
+            path.touch(mode=0o600)  # SQLite would create it readable for others
             path.chmod(0o600)
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -95,24 +95,24 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             raise _ledger_error(path, error) from error
 
-    def _opened_to_read(self, path: Path) -> sqlite3.Connection:
+    def _connect_read_only(self, path: Path) -> sqlite3.Connection:
         """Return a connection that needs no permission to write, neither to the database nor to its folder.
 
-        Without a log (WAL) the database file is all there is, and is read as a file that does not change. With one, a
-        connection that may write nothing needs the log's index; where that cannot be made, both are copied.
+        Without a log (WAL) the database file is complete, and is read as a file that does not change. With one, a
+        read-only connection needs the log's index; where that cannot be made, database and log are copied.
         sqlite.org, "Write-Ahead Logging", section 5, and "Uniform Resource Identifiers".
         """
         log = path.with_name(f"{path.name}-wal")
         if not is_there(log) or log.stat().st_size == 0:
-            return self._connected(f"{path.absolute().as_uri()}?immutable=1")
+            return self._connect(f"{path.absolute().as_uri()}?immutable=1")
         with suppress(sqlite3.Error):
-            return self._connected(f"{path.absolute().as_uri()}?mode=ro")
+            return self._connect(f"{path.absolute().as_uri()}?mode=ro")
         self._copy = TemporaryDirectory(prefix="cdrctl-")
         for one in (path, log):
             shutil.copyfile(one, Path(self._copy.name) / one.name)
-        return self._connected((Path(self._copy.name) / path.name).as_uri())
+        return self._connect((Path(self._copy.name) / path.name).as_uri())
 
-    def _connected(self, uri: str) -> sqlite3.Connection:
+    def _connect(self, uri: str) -> sqlite3.Connection:
         db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=30)
         try:
             db.execute("SELECT count(*) FROM calls").fetchone()
@@ -122,8 +122,8 @@ class Ledger:
         return db
 
     def close(self) -> None:
-        """Close the database, when what is just being written is written."""
-        with self._writing, self._turn:
+        """Close the database after the write in progress, if any."""
+        with self._writing, self._querying:
             self._closed = True
             self._db.close()
             if self._copy is not None:
@@ -131,10 +131,10 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the right to write a day's file: a run that ends waits for it, and gives it to nobody afterwards.
+        """Hold the right to write a day's file; `close` waits for it, and nobody gets it afterwards.
 
         Raises:
-            LockedError: The run has ended, and with it the hold of the archive's lock.
+            LockedError: The run has ended, and released the archive's lock.
         """
         with self._writing:
             if self._closed:
@@ -143,7 +143,7 @@ class Ledger:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._turn:
+        with self._querying:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
@@ -156,31 +156,31 @@ class Ledger:
                 raise _ledger_error(self._path, error) from error
 
     def _rows(self, query: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
-        with self._turn:
+        with self._querying:
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.Error as error:
                 raise _ledger_error(self._path, error) from error
 
     @contextmanager
-    def _understood(self) -> Iterator[None]:
-        """Turn a value that no ledger has into an error of ours."""
+    def _parsing(self) -> Iterator[None]:
+        """Turn the error for an invalid value into an OutputError."""
         try:
             yield
         except (ValueError, TypeError, ArithmeticError) as error:
             raise OutputError(
-                f"the ledger {self._path} has a value that cannot be read: {error}",
-                hint="make it again from the files: cdrctl verify --rebuild",
+                f"the ledger {self._path} has an invalid value: {error}",
+                hint="rebuild it from the files: cdrctl verify --rebuild",
             ) from error
 
     def kept(self) -> list[KeptCall]:
         """Return the calls that the archive keeps, by profile and call."""
         rows = self._rows("SELECT profile, call, provider, begins FROM calls ORDER BY profile, call")
-        with self._understood():
+        with self._parsing():
             return [KeptCall(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
 
     def keep(self, kept: KeptCall) -> None:
-        """Keep a call from an instant on; one kept already begins at the earlier of the two."""
+        """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""
         with self._change() as db:
             db.execute(
                 "INSERT INTO calls VALUES (?, ?, ?, ?) "
@@ -196,23 +196,23 @@ class Ledger:
             (profile, call),
         )
         result: dict[str, list[Reading]] = {}
-        with self._understood():
+        with self._parsing():
             for day, since, until, state, read_at, records, error in rows:
-                told = {"since": since, "until": until, "state": state, "read_at": read_at, "records": records}
-                result.setdefault(_text(day), []).append(reading_of({**told, "error": error}))
+                plain = {"since": since, "until": until, "state": state, "read_at": read_at, "records": records}
+                result.setdefault(_text(day), []).append(reading_of({**plain, "error": error}))
         return result
 
     def files(self) -> list[FileEntry]:
-        """Return every file that the archive has."""
+        """Return the entries of all files."""
         query = "SELECT profile, call, day, path, sha256, records, bytes FROM files ORDER BY profile, call, day"
         rows = self._rows(query)
-        with self._understood():
+        with self._parsing():
             return [_file_entry(row) for row in rows]
 
     def write(
-        self, profile: str, call: str, day: str, readings: Iterable[Reading], filed: FileEntry | None, now: datetime
+        self, profile: str, call: str, day: str, readings: Iterable[Reading], entry: FileEntry | None, now: datetime
     ) -> None:
-        """Write what is known of a day, and of its file where that was written, in place of what was known."""
+        """Replace the readings of a day, and the entry of its file if one is given."""
         with self._change() as db:
             db.execute("DELETE FROM intervals WHERE profile = ? AND call = ? AND day = ?", (profile, call, day))
             db.executemany(
@@ -225,10 +225,10 @@ class Ledger:
                     for one in readings
                 ],
             )
-            if filed is not None:
+            if entry is not None:
                 db.execute(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (profile, call, day, filed.path, filed.sha256, filed.records, filed.bytes, rfc3339(now)),
+                    (profile, call, day, entry.path, entry.sha256, entry.records, entry.bytes, rfc3339(now)),
                 )
 
 
@@ -239,7 +239,7 @@ def _text(value: Any) -> str:
 
 
 def _file_entry(row: Sequence[Any]) -> FileEntry:
-    """Return a line of the table of files.
+    """Return the entry of a row of the table `files`.
 
     Raises:
         ValueError: Its path is not that of its day.
@@ -262,41 +262,41 @@ NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 @contextmanager
 def lock(folder: Path, *, to_write: bool = True) -> Iterator[None]:
-    """Hold the archive's lock, which ends with the process that holds it.
+    """Hold the archive's lock, which is released when the process ends.
 
     Args:
         folder: The archive's folder.
-        to_write: The lock must be had. Who only reads goes on without it where nothing may be written.
+        to_write: The lock is required; a reader continues without it where it may not write.
 
     Raises:
         LockedError: Another run holds it.
-        OutputError: The lock cannot be written.
+        OutputError: The lock file cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / "ledger.lock", timeout=0, mode=0o600)
+    held = FileLock(folder / "ledger.lock", timeout=0, mode=0o600)
     try:
-        lock.acquire()
+        held.acquire()
     except Timeout:
         raise LockedError(
-            f"another run is writing the archive in {folder}", hint="run it again when the other has ended"
+            f"another run is using the archive in {folder}", hint="run this again when the other run has ended"
         ) from None
     except OSError as error:
         if to_write or error.errno not in NOT_WRITABLE:
             raise OutputError(
                 f"the archive in {folder} cannot be locked: {error.strerror}",
-                hint="mend the permissions of the folder and of ledger.lock in it",
+                hint="correct the permissions of the folder and of ledger.lock in it",
             ) from error
         yield
         return
     try:
         yield
     finally:
-        lock.release()
+        held.release()
 
 
 def _ledger_error(path: Path, error: Exception) -> OutputError:
     return OutputError(
         f"the ledger {path} cannot be used: {error}",
-        hint="make room or mend the permissions; if it is damaged, make it again: cdrctl verify --rebuild",
+        hint="free disk space or correct the permissions; if it is damaged, rebuild it: cdrctl verify --rebuild",
     )

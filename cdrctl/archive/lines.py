@@ -1,4 +1,4 @@
-"""Read the lines of a day's file back: into fields, and from one set of CSV columns to another."""
+"""The lines of a day's file: parse them into fields, and convert CSV lines from one header to another."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Fields = dict[str, Any]
 """The fields of one line by column name: JSON values, or the texts of CSV cells."""
 
 CELL_LIMIT = 2**31 - 1
-"""The longest CSV cell that is read; Python's own limit of 131 072 characters is less than a provider may send."""
+"""The longest CSV cell that is read; Python's default of 131 072 characters is less than a provider may send."""
 
 
 class FileLines(NamedTuple):
-    """The text of a day's file, taken apart.
+    """The lines of a day's file.
 
     Args:
         header: The CSV header with its line end; empty for JSON Lines.
-        whole: The lines that can be read as records, each with its line end.
-        unread: How many lines cannot be read.
+        whole: The lines that are records, each with its line end.
+        unread: How many lines are not.
     """
 
     header: bytes
@@ -33,7 +33,7 @@ class FileLines(NamedTuple):
 
 
 def csv_line(cells: Sequence[str]) -> bytes:
-    """Return one CSV record with its line end, spelled as the archive spells it."""
+    """Return one CSV record with its line end, in the canonical form of the archive."""
     return utf8(lines([cells], ",", '"\r', quoted, '""'))
 
 
@@ -43,7 +43,7 @@ def columns_of(header: bytes) -> list[str]:
 
 
 def fields_of(line: bytes, columns: Sequence[str]) -> Fields | None:
-    """Return the fields of one line, or None when it is not a whole record.
+    """Return the fields of one line, or None if it is not a complete record.
 
     Args:
         line: A line of JSON Lines, or a CSV record.
@@ -60,13 +60,13 @@ def fields_of(line: bytes, columns: Sequence[str]) -> Fields | None:
 
 
 def split_lines(text: bytes, *, in_csv: bool, usual: bytes, key_column: str) -> FileLines:
-    """Return a file's text as lines, whoever wrote it; a blank line is not counted.
+    """Return the lines of a file that any program may have written; blank lines do not count.
 
     Args:
-        text: The text.
+        text: The content of the file.
         in_csv: It is CSV; else JSON Lines.
-        usual: The CSV header to assume when the text has none.
-        key_column: The column whose presence tells a CSV header from a record.
+        usual: The CSV header to assume if the text has none.
+        key_column: The column name by which a CSV header is told from a record.
     """
     text = text.removeprefix(b"\xef\xbb\xbf")
     records = list(_csv_records(text) if in_csv else _json_lines(text))
@@ -84,7 +84,7 @@ def split_lines(text: bytes, *, in_csv: bool, usual: bytes, key_column: str) -> 
 
 
 def union_header(header: bytes, other: bytes) -> bytes:
-    """Return a CSV header with the columns of one header, followed by those that only the other has."""
+    """Return a CSV header with the columns of one header, followed by the columns that only the other has."""
     if header == other or not other:
         return header
     if not header:
@@ -95,7 +95,7 @@ def union_header(header: bytes, other: bytes) -> bytes:
 
 
 def recast(line: bytes, header: bytes, wanted: bytes) -> bytes:
-    """Return a CSV record under another header: cells in its order, empty where the record has no such column."""
+    """Return a CSV record under another header: its cells in that order, empty where the record lacks the column."""
     if header == wanted:
         return line
     fields = fields_of(line, columns_of(header)) or {}
@@ -109,7 +109,7 @@ def _json_lines(text: bytes) -> Iterator[bytes]:
 
 
 def _csv_records(text: bytes) -> Iterator[bytes | None]:
-    """Yield CSV records, which end at the first line end outside of quotes; None for a line that belongs to none."""
+    """Yield CSV records, each up to the first line end outside quotes; None for a line that belongs to no record."""
     rows = text.split(b"\n")
     ends_whole = rows[-1] == b""
     if ends_whole:
@@ -120,12 +120,12 @@ def _csv_records(text: bytes) -> Iterator[bytes | None]:
         while quotes % 2 and end + 1 < len(rows):
             end += 1
             quotes += rows[end].count(b'"')
-        if quotes % 2:  # a quote that never ends: only its first line is lost
+        if quotes % 2:  # an unterminated quote: only its first line is lost
             yield None
             at += 1
             continue
         record = b"\n".join(rows[at : end + 1])
-        cut_off = end == len(rows) - 1 and not ends_whole  # the last cell may be half of what it was
+        cut_off = end == len(rows) - 1 and not ends_whole  # the last cell may be incomplete
         if record.strip():
             yield None if cut_off else record.removesuffix(b"\r") + b"\n"
         at = end + 1

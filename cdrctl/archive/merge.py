@@ -1,4 +1,4 @@
-"""Merge what a provider answered with what the archive has of a day, so that no record is lost or kept twice."""
+"""Merges the records of a response with those of the archive, so that no record is lost or stored twice."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cdrctl.archive.lines import fields_of
 from cdrctl.windows import Window
 
 Traits = Callable[[bytes], tuple[Any, ...] | None]
-"""From a line to the start, the parties and the type of its call; None when the line does not tell."""
+"""From a line to the start, the parties and the type of its call; None when the line lacks them."""
 
 
 class Counts(NamedTuple):
-    """What a merge did to the records of a day.
+    """How a merge changed the records of a day.
 
     Args:
         new: Records of a time that had not been read before.
-        late: Records of a time that had been read.
-        changed: Records whose line is another one now.
-        gone: Records that a complete answer no longer has.
-        kept: Those of the gone that stay in the archive.
+        late: Records of a time that had been read before.
+        changed: Records whose line differs from the line in the archive.
+        gone: Records that a complete response no longer has.
+        kept: The gone records that stay in the archive.
     """
 
     new: int = 0
@@ -34,13 +34,13 @@ class Counts(NamedTuple):
 
 
 class MergeResult(NamedTuple):
-    """The records of a day after a reading.
+    """The records of a day after a merge.
 
     Args:
         entries: The records, ordered by start.
-        counts: What became of them.
-        gone: Since when each record that is gone at the provider, and kept, is known to be gone.
-        missing: The keys of those that this answer did not have.
+        counts: How the merge changed them.
+        gone: For each record that is kept although the provider no longer has it: since when that is known, by key.
+        missing: The keys of the kept records that were not in this response.
     """
 
     entries: list[Entry]
@@ -50,20 +50,20 @@ class MergeResult(NamedTuple):
 
 
 def call_traits(alike: Sequence[str], columns: Sequence[str]) -> Traits:
-    """Return a function from a line to the values that tell which call it is of.
+    """Return a function from a line to the values that identify its call where the record has no stable id.
 
     Args:
-        alike: The columns of start, parties and type; without any, nothing is alike.
+        alike: The columns of start, parties and type; if empty, no two lines match.
         columns: The CSV columns of the lines; empty for JSON Lines.
     """
 
-    def like(line: bytes) -> tuple[Any, ...] | None:
+    def traits(line: bytes) -> tuple[Any, ...] | None:
         fields = fields_of(line, columns) if alike else None
         if fields is None or not fields.get(alike[0]):
             return None
         return tuple(str(fields.get(name)) for name in alike)
 
-    return like
+    return traits
 
 
 def merge(
@@ -72,66 +72,89 @@ def merge(
     window: Window | None,
     read_before: Sequence[Window],
     *,
-    whole: bool,
+    complete: bool,
     shrink: bool,
-    like: Traits = lambda _line: None,
+    traits: Traits = lambda _line: None,
     gone: Mapping[bytes, datetime] | None = None,
-    at: datetime | None = None,
+    read_at: datetime | None = None,
 ) -> MergeResult:
-    """Return the records of a day after a reading, and what became of them.
+    """Return the records of a day after a response, and how the merge changed them.
 
-    A record that a complete answer no longer has is kept, and marked as gone, unless `shrink` is given. One that came
-    back under another key takes the old one's place: it is recognized by an equal line, or by start, parties and type.
+    A record that a complete response no longer has is kept and marked as gone, unless `shrink` is given. A record that
+    came back under another key replaces the old one: it is recognized by an equal line, or by start, parties and type.
 
     Args:
-        old: What the file has.
-        new: What came.
-        window: What was asked for; None for records without a start, which are only added to.
-        read_before: What had been read with success before: a new record in it is late.
-        whole: Everything that the provider has of the window came, so that what did not come is gone there.
-        shrink: Records that are gone leave the archive.
-        like: From a line to what tells which call it is of.
+        old: The records of the file.
+        new: The records of the response.
+        window: The requested window; None for records without a start, which are only added to.
+        read_before: The windows that had been read successfully before: a new record in one of them is late.
+        complete: The response has everything that the provider has of the window, so that absent records are gone.
+        shrink: Remove gone records from the archive.
+        traits: Identifies the call of a line.
         gone: Since when records are known to be gone, by key.
-        at: When the provider was asked.
+        read_at: The time of the request.
     """
     came = {entry.key: entry for entry in new}
     had = {entry.key: entry for entry in old}
-    edges = (UNPLACED, -UNPLACED) if window is None else (milliseconds(window.since), milliseconds(window.until))
+    since, until = (UNPLACED, -UNPLACED) if window is None else _span(window)
     absent = [
-        entry
-        for key, entry in had.items()
-        if key not in came and (edges[0] <= entry.start < edges[1] or key.startswith(FROM_LINE))
+        one
+        for one in had.values()
+        if one.key not in came and (since <= one.start < until or one.key.startswith(FROM_LINE))
     ]
     fresh = [entry for key, entry in came.items() if key not in had]
-    movable = absent if whole else [entry for entry in absent if entry.key.startswith(FROM_LINE)]
-    again = _match_renamed(movable, fresh, like)
-    missing = {entry.key for entry in absent if whole and entry.key not in again and edges[0] <= entry.start < edges[1]}
+    movable = absent if complete else [one for one in absent if one.key.startswith(FROM_LINE)]
+    renamed = _match_renamed(movable, fresh, traits)
+    missing = {one.key for one in absent if complete and one.key not in renamed and since <= one.start < until}
     leaving = missing if shrink else set()
-    spans = [(milliseconds(one.since), milliseconds(one.until)) for one in read_before]
-    returned = {entry.key: old_key for old_key, entry in again.items()}
-    really_new = [entry for entry in fresh if entry.key not in returned]
-    late = sum(any(since <= entry.start < until for since, until in spans) for entry in really_new)
-    matched = [(had[returned.get(key, key)], entry) for key, entry in came.items() if key in had or key in returned]
-    changed = sum(before.line != entry.line for before, entry in matched)
-    result = [entry for key, entry in (had | came).items() if key not in leaving and key not in again]
-    result.sort()
-    marks = {key: since for key, since in (gone or {}).items() if key in had and key not in came and key not in again}
-    for key in missing:
-        if at is not None:
-            marks.setdefault(key, at)
+    entries = sorted(entry for key, entry in (had | came).items() if key not in leaving and key not in renamed)
+    marks = {key: at for key, at in (gone or {}).items() if key in had and key not in came and key not in renamed}
+    if read_at is not None:
+        marks = dict.fromkeys(missing, read_at) | marks
     for key in leaving:
         marks.pop(key, None)
     kept = missing - leaving
-    return MergeResult(
-        result, Counts(len(really_new) - late, late, changed, len(missing), len(kept)), marks, frozenset(kept)
-    )
+    counts = _count(had, came, renamed, read_before)._replace(gone=len(missing), kept=len(kept))
+    return MergeResult(entries, counts, marks, frozenset(kept))
 
 
-def _match_renamed(absent: Sequence[Entry], fresh: Sequence[Entry], like: Traits) -> dict[bytes, Entry]:
-    """Return which records came back under another key: from the old key to the record that came.
+def _count(
+    had: Mapping[bytes, Entry],
+    came: Mapping[bytes, Entry],
+    renamed: Mapping[bytes, Entry],
+    read_before: Sequence[Window],
+) -> Counts:
+    """Return the numbers of new, late and changed records.
 
-    Each record that came stands for one old one at most. Of several that are alike, the pair whose lines have the most
-    fields in common comes first.
+    Args:
+        had: The records of the file, by key.
+        came: The records of the response, by key.
+        renamed: The records that came back under another key, by their old key.
+        read_before: The windows that had been read successfully before.
+    """
+    old_keys = {entry.key: key for key, entry in renamed.items()}
+    spans = [_span(one) for one in read_before]
+    new = [entry for key, entry in came.items() if key not in had and key not in old_keys]
+    late = sum(any(since <= entry.start < until for since, until in spans) for entry in new)
+    both = [(had[old_keys.get(key, key)], entry) for key, entry in came.items() if key in had or key in old_keys]
+    return Counts(len(new) - late, late, sum(before.line != entry.line for before, entry in both))
+
+
+def _span(window: Window) -> tuple[int, int]:
+    """Return a window in Unix milliseconds."""
+    return milliseconds(window.since), milliseconds(window.until)
+
+
+def _match_renamed(absent: Sequence[Entry], fresh: Sequence[Entry], traits: Traits) -> dict[bytes, Entry]:
+    """Return the records that came back under another key, by their old key.
+
+    Each new record matches at most one old record. Among records of the same traits, the pairs whose lines share the
+    most fields match first.
+
+    Args:
+        absent: The old records that are not in the response.
+        fresh: The records of the response whose keys are new.
+        traits: Identifies the call of a line.
     """
     result: dict[bytes, Entry] = {}
     if not absent or not fresh:
@@ -146,11 +169,11 @@ def _match_renamed(absent: Sequence[Entry], fresh: Sequence[Entry], like: Traits
     left = ([one for one in absent if one.key not in result], [one for one in fresh if one.key not in taken])
     for side, entries in enumerate(left):
         for entry in entries:
-            call = like(entry.line)
+            call = traits(entry.line)
             if call is not None:
                 groups[call][side].append(entry)
     for ours, theirs in groups.values():
-        pairs = [(-_common(one.line, other.line), one.key, other.key, other) for one in ours for other in theirs]
+        pairs = [(-_shared_parts(one.line, other.line), one.key, other.key, other) for one in ours for other in theirs]
         for _, old_key, key, other in sorted(pairs):
             if old_key not in result and key not in taken:
                 result[old_key] = other
@@ -158,7 +181,7 @@ def _match_renamed(absent: Sequence[Entry], fresh: Sequence[Entry], like: Traits
     return result
 
 
-def _common(line: bytes, other: bytes) -> int:
-    """Return how many parts two lines have in common, in order from both ends: a cheap measure of likeness."""
+def _shared_parts(line: bytes, other: bytes) -> int:
+    """Return how many comma-separated parts two lines share, by position and by value: a cheap similarity."""
     ours, theirs = line.split(b","), other.split(b",")
     return sum(one == two for one, two in zip(ours, theirs, strict=False)) + len(set(ours) & set(theirs))

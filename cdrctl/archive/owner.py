@@ -1,8 +1,8 @@
-"""Whose records an archive holds: one small file per profile, `DIR/PROFILE/account.json`.
+"""The account whose records a profile of an archive has, stored in `DIR/PROFILE/account.json`.
 
-It has the provider, the host, the settings that name the account, and a keyed digest of the settings that change with
-the account but also when a key of the same account is renewed. No password is part of it, and eight bytes of a slow
-digest with a random key do not give a token back.
+The file has the provider, the host, the settings that name the account, and a keyed digest of the settings that change
+with the account but also when a key of the same account is renewed. It has no password, and eight bytes of a slow
+digest with a random key do not reveal a token.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cdrctl.errors import ConfigurationError, OutputError
 
 NAME = "account.json"
 ROUNDS = 20_000
-"""Of PBKDF2: some milliseconds, once a run and profile."""
+"""Rounds of PBKDF2: some milliseconds for each profile of a run."""
 
 DIGEST_BYTES = 8
 KEY_BYTES = 16
@@ -32,10 +32,10 @@ class Account:
 
     Args:
         provider: The provider's name.
-        host: Its host, with the port unless it is the usual one; `loopback` or `sandbox` on this machine.
+        host: Its host, with the port unless it is the default; `loopback` or `sandbox` on this machine.
         named: The settings that name the account, by name.
-        key: The settings that change with the account, and also when a key is renewed; empty where there are none.
-        same_host: Whether another host is the same service, such as another region of it.
+        key: The settings that change with the account, and also when a key is renewed; empty if there are none.
+        same_host: Returns whether another host is the same service, such as another region of it.
     """
 
     provider: str
@@ -47,14 +47,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What an archive knows of the account whose records it holds.
+    """The account whose records an archive has.
 
     Args:
         provider: The provider's name.
         host: The host, as in `Account`.
         named: The settings that name the account.
-        key: `KEY:DIGEST` in hexadecimal digits; empty where the account has no such settings.
-        records: The account that the records themselves name; empty where they do not.
+        key: `KEY:DIGEST` in hexadecimal digits; empty if the account has no such settings.
+        records: The account that the records themselves name; empty if they name none.
     """
 
     provider: str
@@ -65,13 +65,13 @@ class Owner:
 
 
 def owner_of(archive: Archive, profile: str) -> Owner | None:
-    """Return whose records a profile's folder holds, or None where that is not written down.
+    """Return the account whose records a profile's folder has, or None if it is not stored.
 
     Raises:
-        ConfigurationError: What is written down is damaged.
-        OutputError: It cannot be read.
+        ConfigurationError: The file is damaged.
+        OutputError: The file cannot be read.
     """
-    path = archive.folder / profile / NAME
+    path = path_of(archive, profile)
     try:
         plain = json.loads(path.read_bytes())
         named = {str(name): str(value) for name, value in dict(plain["account"]).items()}
@@ -81,20 +81,20 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
         return None
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be read: {error.strerror}; it says whose records the archive holds",
-            hint="mend the permissions, and run it again",
+            f"{path}, which names the account of the archive's records, cannot be read: {error.strerror}",
+            hint="correct the permissions, and run this again",
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(
-            f"{path} is damaged; it says whose records the archive holds",
-            hint="restore it; or run the sync with --adopt if the profile is the right one",
+            f"{path}, which names the account of the archive's records, is damaged",
+            hint="restore it; or run sync with --adopt if the profile is the right one",
         ) from None
     return Owner(provider, host, named, key, records)
 
 
 def write_owner(archive: Archive, profile: str, account: Account, records: str = "") -> None:
-    """Write down whose records a profile's folder holds, durably; the same is not written again."""
-    path = archive.folder / profile / NAME
+    """Store the account whose records a profile's folder has; an unchanged file is not written again."""
+    path = path_of(archive, profile)
     before = None
     with suppress(ConfigurationError):
         before = owner_of(archive, profile)
@@ -109,7 +109,7 @@ def write_owner(archive: Archive, profile: str, account: Account, records: str =
 
 
 def is_same_account(owner: Owner, account: Account, profile: str) -> bool:
-    """Return whether a profile certainly points to the account whose records are there; False where that is not sure.
+    """Return whether a profile certainly points to the stored account; False if the settings do not tell.
 
     Raises:
         ConfigurationError: It points to another account.
@@ -129,15 +129,16 @@ def is_same_account(owner: Owner, account: Account, profile: str) -> bool:
 
 
 def other_account_error(profile: str, before: str, now: str) -> ConfigurationError:
-    """Return the error that a profile points to another account than the archive has records of."""
+    """Return the error for a profile that points to another account than the records of the archive."""
     return ConfigurationError(
-        f"the archive's {profile} holds records of {before}, and the profile now points to {now}",
-        hint="use another profile name or another --into for the other account; if it is the same account after all, "
-        "run sync once with --adopt",
+        f"the archive's records of {profile} are of {before}, but the profile now points to {now}",
+        hint="use another profile name or another --into for the other account; if it is the same account, run sync "
+        "once with --adopt",
     )
 
 
 def _key_digest(text: str, key: bytes | None = None) -> str:
+    """Return `KEY:DIGEST` of a text, with a random key unless one is given; empty for an empty text."""
     if not text:
         return ""
     key = secrets.token_bytes(KEY_BYTES) if key is None else key
@@ -146,6 +147,7 @@ def _key_digest(text: str, key: bytes | None = None) -> str:
 
 
 def _matches(text: str, written: str) -> bool:
+    """Return whether a stored `KEY:DIGEST` is of this text."""
     if not text or not written:
         return text == written
     try:
@@ -156,5 +158,5 @@ def _matches(text: str, written: str) -> bool:
 
 
 def path_of(archive: Archive, profile: str) -> Path:
-    """Return where it is written down whose records a profile's folder holds."""
+    """Return the path of the file that names the account of a profile's records."""
     return archive.folder / profile / NAME

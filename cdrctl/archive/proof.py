@@ -1,4 +1,4 @@
-"""Tell from the records whether a profile still points to the account whose records an archive holds."""
+"""Checks, by the records, that a profile still points to the account whose records an archive has."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from cdrctl.archive.day import account_in
-from cdrctl.archive.fetched import Fetched, Source, fetch_entries
+from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import overlap, whole_day
-from cdrctl.archive.lines import columns_of
+from cdrctl.archive.lines import columns_of, fields_of
 from cdrctl.archive.merge import call_traits, merge
 from cdrctl.archive.owner import is_same_account, other_account_error, owner_of, write_owner
 from cdrctl.archive.recover import recover
@@ -19,25 +18,26 @@ from cdrctl.errors import IncompleteError
 from cdrctl.windows import Window
 
 DAYS_COMPARED = 3
-"""So many of the newest days with records are compared: the provider may have lost those of one."""
+"""How many of the newest days with records are compared: the provider may have lost the records of one."""
 
 
 def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datetime, *, adopt: bool) -> None:
-    """Make sure that a profile points to the account whose records are there, and write down which that is.
+    """Check that a profile points to the account whose records the archive has, and store that account.
 
-    Where the settings do not tell, as after a key was renewed, the newest days with records are read from the provider
-    and compared: an account that has none of them is another one. An archive without records takes the account.
+    If the settings do not tell, for example after a key was renewed, the newest days with records are read from the
+    provider and compared: an account that has none of the records is another one. An archive without records accepts
+    any account.
 
     Args:
         archive: The archive.
         source: The call of the profile.
-        reach: From when and until when the provider can be asked.
+        reach: The period that the provider can be queried for.
         read_at: The present instant.
-        adopt: Take the account, whatever was there before.
+        adopt: Accept the account, whatever the archive has.
 
     Raises:
         ConfigurationError: The profile points to another account.
-        CdrctlError: The provider could not be asked.
+        CdrctlError: The provider could not be queried.
     """
     account = source.account
     if account is None:
@@ -51,7 +51,7 @@ def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datet
 
 
 def check_records(archive: Archive, source: Source, came: Fetched, old: Sequence[Entry], header: bytes) -> None:
-    """Make sure that the records that came are of the account that those in the archive name.
+    """Check that the records that came name the same account as the records of the archive.
 
     Raises:
         ConfigurationError: They name another account.
@@ -59,19 +59,32 @@ def check_records(archive: Archive, source: Source, came: Fetched, old: Sequence
     column = source.call.account_column
     if not column or not came.entries or source.account is None:
         return
-    now = account_in(came.entries[0].line, column, came.header)
+    now = _account_in(came.entries[0].line, column, came.header)
     owner = owner_of(archive, source.profile)
-    known = (owner.records if owner is not None else "") or (account_in(old[0].line, column, header) if old else "")
+    known = (owner.records if owner is not None else "") or (_account_in(old[0].line, column, header) if old else "")
     if known and now and known != now:
         raise other_account_error(source.profile, f"{column} {known}", f"{column} {now}")
     if now and (owner is None or owner.records != now):
         write_owner(archive, source.profile, source.account, now)
 
 
-def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime, *, written: bool) -> None:
-    """Read the newest days with records again, and refuse an account that has none of them.
+def _account_in(line: bytes, column: str, header: bytes) -> str:
+    """Return the account that a record names, or an empty string."""
+    value = (fields_of(line, columns_of(header)) or {}).get(column)
+    return value if isinstance(value, str) else ""
 
-    Where records are there but out of the provider's reach, an account is taken only if none was written down.
+
+def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime, *, written: bool) -> None:
+    """Read the newest days with records again, and refuse an account that has none of the records.
+
+    If the provider no longer has any of those days, an account is accepted only if none is stored.
+
+    Args:
+        archive: The archive.
+        source: The call of the profile.
+        reach: The period that the provider can be queried for.
+        read_at: The present instant.
+        written: An account is stored in the archive.
     """
     some, compared = False, []
     for day, path in _newest(archive, source):
@@ -82,35 +95,38 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
         if window is None or not within:
             continue
         came = fetch_entries(archive, source, window, read_at)
-        like = call_traits(source.call.alike, columns_of(header))
-        result = merge(within, came.entries, window, [], whole=True, shrink=False, like=like)
+        traits = call_traits(source.call.alike, columns_of(header))
+        result = merge(within, came.entries, window, [], complete=True, shrink=False, traits=traits)
         if result.counts.gone < len(within):
             return
-        if not came.whole:
+        if not came.complete:
             raise IncompleteError(
-                f"it cannot be told whether {source.profile} still points to the account whose records the archive "
-                f"holds: {came.tally.gaps[0].what}",
-                hint="run it again; --adopt takes the account without asking",
+                f"cannot tell whether {source.profile} still points to the account whose records the archive has: "
+                f"{came.tally.gaps[0].what}",
+                hint="run this again, or accept the account without a check: --adopt",
             )
         compared.append(f"{day.since:%Y-%m-%d}")
         if len(compared) == DAYS_COMPARED:
             break
     if compared:
         raise other_account_error(
-            source.profile, f"an account that had calls on {', '.join(compared)}", "one that has none of them"
+            source.profile, f"an account with calls on {', '.join(compared)}", "an account that has none of them"
         )
     if some and written:
         raise other_account_error(
-            source.profile, "an account", "another one, or its key was renewed, which cannot be told any more"
+            source.profile,
+            "an account",
+            "another one, or to the same one with a renewed key; the provider no longer has calls to compare",
         )
 
 
 def _holds(window: Window, entry: Entry) -> bool:
+    """Return whether a record starts in a window."""
     return milliseconds(window.since) <= entry.start < milliseconds(window.until)
 
 
 def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
-    """Yield the days of a call that have a file, the newest first."""
+    """Yield the days of a call that have a file, newest first, each with its path."""
     folder = archive.folder / source.profile / source.call.name
     for path in sorted(folder.glob(f"date=*/cdrs.{archive.form}"), reverse=True):
         try:
@@ -121,6 +137,7 @@ def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
 
 
 def _entries(archive: Archive, source: Source, path: Path, day: Window) -> tuple[list[Entry], bytes]:
+    """Return the records of a day's file and their CSV header; none if the file cannot be read."""
     try:
         file = load(path) or recover(archive, path, day, source.call.alike, b"").file
     except (OSError, ValueError, EOFError):

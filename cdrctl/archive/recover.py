@@ -1,4 +1,4 @@
-"""Read a day's file back whose index is missing or does not match: copied without it, edited, cut off, or foreign."""
+"""Recovers the records of a day's file without a matching index: copied without it, edited, cut off, or foreign."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.windows import Window
 
 CHUNK_BYTES = 4096
-"""Bytes of a compressed file that are read at once: of a damaged file the pieces before the damage are kept."""
+"""Bytes of a compressed file that are decompressed at once: of a damaged file, the chunks before the damage are
+kept."""
 
 
 class RecoveredFile(NamedTuple):
-    """What the lines of a file tell.
+    """The records recovered from the lines of a file.
 
     Args:
-        file: Its records. Their keys are made from their lines, so that they match no record by identity.
-        unread: How many of its lines cannot be read as records of its day.
-        expected: How many records it has, or had when it was written, whichever is more.
+        file: The records. Their keys are made from their lines, so that they match no record by identity.
+        unread: How many lines are not records of the day.
+        expected: How many records the file has, or had when it was written, whichever is more.
     """
 
     file: DayFile
@@ -35,14 +36,14 @@ class RecoveredFile(NamedTuple):
 
 
 def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
-    """Return the records read back from the lines of a day's file; nothing is changed.
+    """Return the records in the lines of a day's file, without changing anything.
 
     Args:
-        archive: Whose file.
+        archive: The archive.
         path: The file.
-        day: Its day; None for the file of records whose start cannot be read.
-        alike: The columns of start, parties and type; without any, every line counts as a record of the day.
-        header: The CSV header to assume when the file has none.
+        day: Its day; None for the file of records without a start.
+        alike: The columns of start, parties and type; if empty, every line counts as a record of the day.
+        header: The CSV header to assume if the file has none.
 
     Raises:
         OSError: The file cannot be read.
@@ -59,12 +60,12 @@ def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[st
 
 
 def _count_strays(found: FileLines, placed: dict[bytes, int]) -> int:
-    """Return how many whole lines are not records of the day; a line that is there twice is one record."""
+    """Return how many lines are records of another day; a line that occurs twice is one record."""
     return len(set(found.whole) - placed.keys())
 
 
 def _text(path: Path) -> tuple[bytes, int]:
-    """Return a file's text, as far as it can be decompressed, and 1 if that is not all of it."""
+    """Return the text of a file as far as it can be decompressed, and 1 if some of it cannot, else 0."""
     content = path.read_bytes()
     if not path.name.endswith(".gz"):
         return content, 0
@@ -75,7 +76,7 @@ def _text(path: Path) -> tuple[bytes, int]:
         while rest:
             parts.append(decompressor.decompress(rest[:CHUNK_BYTES]))
             rest = decompressor.unused_data + rest[CHUNK_BYTES:]
-            if decompressor.eof and rest:  # files that were put together
+            if decompressor.eof and rest:  # concatenated gzip files
                 decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     except zlib.error:
         return b"".join(parts), 1
@@ -83,7 +84,7 @@ def _text(path: Path) -> tuple[bytes, int]:
 
 
 def _start(line: bytes, columns: Sequence[str], day: Window | None, alike: Sequence[str]) -> int | None:
-    """Return the start of a line's call in Unix milliseconds, or None when the line is not a record of the day."""
+    """Return the start of a line's call in Unix milliseconds, or None if the line is not a record of the day."""
     fields = fields_of(line, columns)
     if not fields:
         return None
@@ -96,6 +97,7 @@ def _start(line: bytes, columns: Sequence[str], day: Window | None, alike: Seque
 
 
 def _instant(fields: Fields, column: str) -> datetime | None:
+    """Return the instant in a column, as Unix seconds or ISO 8601 text with an offset, or None."""
     value: Any = fields.get(column)
     try:
         if isinstance(value, int | float) or re.fullmatch(r"\d{9,10}(\.\d+)?", value):
@@ -107,5 +109,6 @@ def _instant(fields: Fields, column: str) -> datetime | None:
 
 
 def _key_of(line: bytes) -> bytes:
+    """Return a key made from a line."""
     size = DIGEST_BYTES - len(FROM_LINE)
     return FROM_LINE + hashlib.blake2b(line, digest_size=size, person=b"line of archive").digest()

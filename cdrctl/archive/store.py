@@ -1,12 +1,12 @@
-"""The archive's files: one of records for each day of a call, replaced whole, and an index that tells its lines apart.
+"""The files of an archive: one of records for each day of a call, replaced whole, with an index of its lines.
 
     DIR/archive.toml                                       zone and format, chosen once
     DIR/ledger.sqlite3                                     what has been read and when
     DIR/PROFILE/CALL/date=2026-11-19/cdrs.jsonl.gz         the calls that started on that day
     DIR/PROFILE/CALL/date=2026-11-19/.cdrs.SHA256.index    start and identity of each of its lines
 
-The index has the digest of its file in its name and is there before the file gets its own, so that the two belong
-together at any instant: a file without its index has been changed by somebody else.
+The name of an index has the digest of its file, and the index is written before the file is renamed into place, so that
+the two match at any instant: a file without an index was changed by another program.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from cdrctl.writers.access import keep_access
 
 FORMATS = ("jsonl", "jsonl.gz", "csv", "csv.gz")
 UNKNOWN = "unknown"
-"""In place of the day for records whose start cannot be read."""
+"""The day of records whose start cannot be parsed."""
 _TEMPORARY = ".cdrctl-"
 
 ASIDE = ".aside"
-"""What the name of a file ends with that was moved aside, perhaps followed by a number."""
+"""The suffix of a file that was moved aside, possibly followed by a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive: where it is, the zone whose days it has, and the form of its files."""
+    """An archive: its folder, the zone of its days, and the format of its files."""
 
     folder: Path
     zone_name: str
@@ -50,7 +50,7 @@ class Archive:
 
     @property
     def zone(self) -> tzinfo:
-        """The zone whose calendar days the files are of."""
+        """The zone of the calendar days."""
         return windows.zone(self.zone_name)
 
     def path(self, profile: str, call: str, day: str) -> Path:
@@ -60,12 +60,12 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class DayFile:
-    """A day's file as it is on disk.
+    """The contents of a day's file.
 
     Args:
         entries: Its records.
-        readings: What was read for it.
-        sha256: Its digest; empty when its index was lost, and its records were read back from its lines.
+        readings: Its readings.
+        sha256: Its digest; empty if its index was lost and the records were recovered from its lines.
         header: The header of a CSV file.
         gone: Since when records are known to be gone at the provider, by key.
     """
@@ -78,10 +78,10 @@ class DayFile:
 
 
 def open_archive(folder: Path) -> Archive:
-    """Return the archive that is in a folder.
+    """Return the archive in a folder.
 
     Raises:
-        UsageError: There is none, or what describes it cannot be read.
+        UsageError: There is none, or its archive.toml is damaged.
     """
     path = folder / "archive.toml"
     try:
@@ -89,34 +89,38 @@ def open_archive(folder: Path) -> Archive:
         archive = Archive(folder, str(told["zone"]), str(told["format"]))
     except FileNotFoundError:
         raise UsageError(
-            f"there is no archive in {folder}", hint="begin one with: cdrctl sync PROFILE --into DIR"
+            f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
         ) from None
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise UsageError(
-            f"{path} cannot be read: {error}", hint='it has two lines: zone = "UTC" and format = "jsonl"'
+            f"{path} cannot be read: {error}", hint='it should have two lines: zone = "UTC" and format = "jsonl"'
         ) from None
     windows.zone(archive.zone_name)
     if archive.form not in FORMATS:
-        raise UsageError(f"{path} names a format that archives do not have: {archive.form}")
+        raise UsageError(
+            f"{path} has an unknown format: {archive.form}", hint=f"the formats of archives are: {', '.join(FORMATS)}"
+        )
     return archive
 
 
 def check_format(form: str | None) -> None:
-    """Refuse what an archive's files cannot be; None is the usual.
+    """Check that archives have a format; None means the default.
 
     Raises:
-        UsageError: There is no such format of archives.
+        UsageError: They do not.
     """
     if form is not None and form not in FORMATS:
-        raise UsageError(f"an archive's format is not {form!r}", hint=f"it is one of: {', '.join(FORMATS)}")
+        raise UsageError(
+            f"an archive cannot have the format {form!r}", hint=f"the formats of archives are: {', '.join(FORMATS)}"
+        )
 
 
 def open_or_create(folder: Path, zone: str | None, form: str | None) -> Archive:
-    """Return the archive in a folder, made if there is none.
+    """Return the archive in a folder, created if there is none.
 
     Raises:
-        UsageError: There is one with another zone or format, or the folder holds something else.
-        OutputError: It cannot be made.
+        UsageError: There is one with another zone or format, or the folder has other files.
+        OutputError: It cannot be created.
     """
     with reading_archive(folder):
         there = is_there(folder / "archive.toml")
@@ -126,7 +130,7 @@ def open_or_create(folder: Path, zone: str | None, form: str | None) -> Archive:
             if wanted is not None and wanted != has:
                 raise UsageError(
                     f"the archive in {folder} has the {name} {has}, not {wanted}",
-                    hint=f"leave --{'tz' if name == 'zone' else name} out, or begin another archive",
+                    hint=f"leave out --{'tz' if name == 'zone' else name}, or start another archive",
                 )
         return archive
     check_format(form)
@@ -141,10 +145,10 @@ def open_or_create(folder: Path, zone: str | None, form: str | None) -> Archive:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something else than an archive; nothing is changed.
+    """Check that a folder is empty, missing or an archive; nothing is changed.
 
     Raises:
-        UsageError: It has other files, and no archive.
+        UsageError: It has other files.
         OSError: It cannot be read.
     """
     if not is_there(folder) or is_there(folder / "archive.toml"):
@@ -152,12 +156,12 @@ def check_folder(folder: Path) -> None:
     others = [one.name for one in folder.iterdir() if not one.name.startswith(("ledger.", _TEMPORARY))]
     if others:
         raise UsageError(
-            f"{folder} is not empty and is no archive: it has {others[0]}", hint="name a new or an empty folder"
+            f"{folder} is not an archive and not empty: it has {others[0]}", hint="use a new or an empty folder"
         )
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, for its owner alone, durably."""
+    """Create a folder and its missing parents for its owner alone, durably."""
     missing = [folder, *folder.parents]
     missing = [one for one in missing if not one.exists()]
     for one in reversed(missing):
@@ -167,7 +171,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what happened to the names in a folder last; where a folder cannot be opened the system sees to it."""
+    """Flush the names in a folder to disk; does nothing where folders cannot be opened (Windows)."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows
@@ -179,9 +183,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file durably, so that it is whole or as before at any instant; its owner's alone when it is new.
+    """Replace a file durably, so that at any instant it is either the old or the new one.
 
-    One that is there keeps its owner, group and permissions as far as the system allows it.
+    A new file belongs to its owner alone. An existing one keeps its owner, group and permissions, as far as the system
+    allows it.
     """
     old = path.stat() if path.exists() else None
     descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, suffix=".part", dir=path.parent)
@@ -202,23 +207,23 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def writing_archive(path: Path) -> Iterator[None]:
-    """Turn what the system says about a file of the archive into an error of ours."""
+    """Turn a system error while writing the archive into an OutputError."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
             f"the archive cannot be written: {error.filename or path}: {reason}",
-            hint="make room or mend the permissions, and run it again: what was finished stays",
+            hint="free disk space or correct the permissions, and run this again: finished days stay",
         ) from error
 
 
 def day_files(archive: Archive, unreadable: Callable[[OSError], None] | None = None) -> list[Path]:
-    """Return the files of records that are in an archive, in the order of their paths.
+    """Return the paths of all files of records in an archive, sorted.
 
     Args:
         archive: The archive.
-        unreadable: Told of each folder that cannot be read, instead of raising the error.
+        unreadable: Called for each folder that cannot be read; without it the error is raised.
 
     Raises:
         OSError: A folder cannot be read.
@@ -250,12 +255,12 @@ def _folders(folder: Path, unreadable: Callable[[OSError], None] | None) -> list
 
 
 def digest(content: bytes) -> str:
-    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of bytes in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
 def load(path: Path) -> DayFile | None:
-    """Return a day's file, or None when there is none, or when its index is not there or does not fit it.
+    """Return a day's file, or None if it is missing, or has no matching index.
 
     Raises:
         OSError: It cannot be read.
@@ -278,13 +283,13 @@ def load(path: Path) -> DayFile | None:
     for start, length, key in lines:
         entries.append(Entry(start, key, text[at : at + length]))
         at += length
-    if at != len(text):  # lines without an entry would be lost in the next merge
+    if at != len(text):  # the next merge would lose lines that are not in the index
         return None
     return DayFile(entries, readings, sha256, text[:beginning], gone)
 
 
 def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
-    """Return the digest, the number of records and the readings of a day's file, or None without a fitting index."""
+    """Return the digest, the number of records and the readings of a day's file, or None without a matching index."""
     sha256 = digest(path.read_bytes())
     index = read_index(path, sha256)
     if index is None:
@@ -296,19 +301,20 @@ def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
 def save(
     path: Path, header: bytes, entries: Sequence[Entry], readings: Sequence[Reading], old: DayFile | None
 ) -> tuple[str, int]:
-    """Write a day's file and its index durably and return the file's digest and size; what is the same stays untouched.
+    """Write a day's file and its index durably, and return the file's digest and size.
 
-    A file that is there and is not the old one is moved aside first: nothing replaces what was not read.
+    An unchanged file is not written again. A file that is not `old` is moved aside first: records that were not read
+    are never replaced.
 
     Args:
         path: The day's file.
         header: Its CSV header; empty for JSON Lines.
         entries: Its records.
-        readings: What was read for it.
-        old: The file as it was loaded, with the marks of gone records that the new one gets; None when there was none.
+        readings: Its readings.
+        old: The file as it was loaded, with the gone records of the new one; None if there was none.
 
     Raises:
-        OSError: It cannot be written; then the file is as it was.
+        OSError: It cannot be written; then the old file is unchanged.
     """
     text = header + b"".join(entry.line for entry in entries)
     content = _compress(text) if path.name.endswith(".gz") else text
@@ -335,11 +341,11 @@ def save(
 
 
 def set_aside(path: Path) -> Path:
-    """Give a file another name as well, durably, and return it: nothing that has such a name is ever overwritten."""
+    """Link a file to a second name, durably, and return that name, which is never overwritten."""
     content = path.read_bytes()
     for number in range(1, 10_000):
         aside = path.with_name(f"{path.name}{ASIDE}{number if number > 1 else ''}")
-        if _content_of(aside) == content:  # by a run that was killed after this step
+        if _content_of(aside) == content:  # left by a run that was killed after this step
             return aside
         try:
             os.link(path, aside)
@@ -351,11 +357,11 @@ def set_aside(path: Path) -> Path:
             replace_file(aside, content)
         sync_folder(path.parent)
         return aside
-    raise OSError(f"{path}{ASIDE} and {number} further names are taken")
+    raise OSError(f"{path}{ASIDE} and {number} more names are taken")
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is a file; raise OSError when that cannot be seen."""
+    """Return whether a file exists; raise OSError if that cannot be determined."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -364,7 +370,7 @@ def is_there(path: Path) -> bool:
 
 
 def _content_of(path: Path) -> bytes | None:
-    """Return a file's bytes, or None when there is none."""
+    """Return a file's bytes, or None if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -377,11 +383,11 @@ def _digest_of(path: Path) -> str | None:
 
 
 def _compress(text: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # no time, no name: equal records give equal bytes
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # without time and name: equal records give equal bytes
     return compressor.compress(text) + compressor.flush()
 
 
 def _remove_temporary_files(folder: Path) -> None:
-    """Remove what a run that was killed left half written; the archive's lock is ours."""
+    """Remove the temporary files of a run that was killed; no other run can own them, because this one has the lock."""
     for one in folder.glob(f"{_TEMPORARY}*.part"):
         one.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""Records of one identity and different content: each gets a key of its own, the same one in every reading.
+"""Keys for records that have the same id but different content, the same keys in every reading.
 
-A provider may give two records the same id. The first keeps the key of the identity; the others are numbered. Which is
-which does not depend on the order in which they come: a record keeps the key that the archive has for the same line;
-the rest are matched by their start, and new ones are numbered in the order of their lines. Without this, the second
-record would replace the first in every reading.
+A provider may give two records the same id. The first keeps the key made from the id; the others get numbered keys.
+Which record is which does not depend on their order in a response: a record keeps the key that the archive has for the
+same line; the others are matched by their start, and new ones are numbered in the order of their lines. Without this,
+the second record would replace the first in every reading.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from cdrctl.archive.index import Entry
 
 
 def numbered_key(key: bytes, number: int) -> bytes:
-    """Return the key of the record with this number, from 1 on, among those of one identity."""
+    """Return the key of the record with this number, from 1, among those with the same id."""
     if number == 1:
         return key
     return hashlib.blake2b(key + b"#%d" % number, digest_size=len(key)).digest()
 
 
 def assign_keys(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
-    """Return the entries of a reading, each under a key of its own.
+    """Return the records of a response, each with a key of its own.
 
     Args:
-        new: The entries that came; those of one identity have one key, and their lines differ.
-        old: The entries that the archive has for the same day.
+        new: The records that came; those with the same id have the same key, and their lines differ.
+        old: The records that the archive has of the same day.
     """
     families: defaultdict[bytes, list[Entry]] = defaultdict(list)
     for entry in new:
@@ -43,8 +43,8 @@ def assign_keys(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
 
 
 def _assign_family_keys(key: bytes, members: Sequence[Entry], had: Mapping[bytes, Entry]) -> list[Entry]:
-    """Return the entries of one identity under the keys that the archive has for them, and new ones."""
-    family = 1
+    """Return the records with the same id, with the keys that the archive has for them, or new ones."""
+    family = 1  # how many records with this id the archive has
     while numbered_key(key, family + 1) in had:
         family += 1
     keys = [numbered_key(key, number) for number in range(1, family + len(members) + 1)]

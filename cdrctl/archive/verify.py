@@ -1,4 +1,4 @@
-"""Whether an archive's files are those that its ledger knows; and its ledger made again from its files."""
+"""Compares an archive's files with its ledger, and rebuilds the ledger from the files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file that is not as the ledger has it, and how."""
+    """A file that differs from the ledger, and how."""
 
     path: str
     what: str
 
 
 def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Difference]:
-    """Yield the differences between the files and the ledger: missing, changed, unknown or unreadable files."""
+    """Yield the files that are missing, changed, unreadable or not in the ledger."""
     for filed in files:
         path = archive.folder / filed.path
         try:
@@ -40,9 +40,9 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
         if digest(content) != filed.sha256:
             yield Difference(filed.path, "is not what was written")
         elif found is None:
-            yield Difference(filed.path, "has lost the hidden index beside it")
+            yield Difference(filed.path, "has lost its hidden index")
         elif found[1] != filed.records:
-            yield Difference(filed.path, f"has {found[1]} records, and the ledger has {filed.records}")
+            yield Difference(filed.path, f"has {found[1]} records, but {filed.records} in the ledger")
     known = {filed.path for filed in files}
     blind: list[OSError] = []
     for path in day_files(archive, blind.append):
@@ -55,14 +55,14 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
 
 
 def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime) -> list[Difference]:
-    """Make the ledger from the files and their indexes, in place of the one there was; return what it could not take.
+    """Replace the ledger by a new one from the files and their indexes, and return the files that it could not use.
 
-    What no file tells is taken from the old ledger, if it can be read: since when a call is kept, what failed or is
-    planned, and what is known of a file that is as it was written but has lost its index.
+    Information that is in no file comes from the old ledger, if it can be read: since when a call is kept, failed and
+    planned readings, and the readings of a file that is unchanged but has lost its index.
 
     Args:
-        archive: Whose ledger.
-        providers: The providers of the profiles that are known, by profile.
+        archive: The archive.
+        providers: The providers of the configured profiles, by profile.
         now: The present instant.
 
     Raises:
@@ -85,15 +85,15 @@ def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime
                     readings = add_reading(readings, one) if one.state != "done" else readings
                 days[profile, call, day] = readings, FileEntry(profile, call, day, relative, sha256, found[1], size)
             elif old_file is not None and old_file.sha256 == sha256:
-                odd.append(Difference(relative, "has lost the hidden index beside it"))
+                odd.append(Difference(relative, "has lost its hidden index"))
                 days[profile, call, day] = old_readings, old_file
             else:
-                odd.append(Difference(relative, "has no index that fits: its day is read again"))
+                odd.append(Difference(relative, "has no matching index: its day will be read again"))
                 days[profile, call, day] = _replan(old_readings), None
     except OSError as error:
         raise IncompleteError(
-            f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger stays as it is",
-            hint="mend the permissions, and run it again",
+            f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger is unchanged",
+            hint="correct the permissions, and run this again",
         ) from error
     for key, readings in before.readings.items():
         days.setdefault(key, (_replan(readings), None))
@@ -103,7 +103,7 @@ def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime
 
 
 class _Old(NamedTuple):
-    """What the old ledger has; nothing where it cannot be read."""
+    """The contents of the old ledger; empty if it cannot be read."""
 
     kept: dict[tuple[str, str], KeptCall]
     readings: dict[tuple[str, str, str], list[Reading]]
@@ -127,7 +127,7 @@ def _read_old_ledger(archive: Archive) -> _Old:
 
 
 def _replan(readings: Sequence[Reading]) -> list[Reading]:
-    """Return readings without success: what was read of a day is read again when its file is not there."""
+    """Return readings with the successful ones changed to planned, for a day whose file is not there."""
     return [
         replace(one, state="planned", read_at=None, records=0, error="") if one.state == "done" else one
         for one in readings
@@ -140,7 +140,7 @@ def _calls(
     before: _Old,
     days: Mapping[tuple[str, str, str], tuple[list[Reading], FileEntry | None]],
 ) -> list[KeptCall]:
-    """Return the calls that are kept, from when on, and of which provider."""
+    """Return the calls that the archive keeps, each with its provider and its first instant."""
     begins = {key: one.begins for key, one in before.kept.items()}
     for (profile, call, _), (readings, _) in days.items():
         for one in readings:
@@ -164,7 +164,7 @@ def _replace(
     days: Mapping[tuple[str, str, str], tuple[list[Reading], FileEntry | None]],
     now: datetime,
 ) -> None:
-    """Put a new ledger in the place of the old one."""
+    """Replace the ledger by a new one."""
     fresh = f"{NAME}.new"
     for name in _database_files(fresh):
         (archive.folder / name).unlink(missing_ok=True)
@@ -176,12 +176,12 @@ def _replace(
             ledger.keep(kept)
     finally:
         ledger.close()
-    for name in _database_files(NAME)[1:]:  # of the old one, which they do not fit any more
+    for name in _database_files(NAME)[1:]:  # of the old database
         (archive.folder / name).unlink(missing_ok=True)
     (archive.folder / fresh).replace(archive.folder / NAME)
     sync_folder(archive.folder)
 
 
 def _database_files(name: str) -> tuple[str, str, str]:
-    """Return the names of a database's files: itself, its log, the log's index (sqlite.org, "WAL-mode File Format")."""
+    """Return the names of a database, its log and the log's index (sqlite.org, "WAL-mode File Format")."""
     return name, f"{name}-wal", f"{name}-shm"

@@ -104,7 +104,7 @@ def _make_plan(
     lookback: timedelta | None,
 ) -> CallPlan:
     from cdrctl.archive import calendar
-    from cdrctl.archive.sync import available_until, first_instant, plan_days, retained_since
+    from cdrctl.archive.planning import available_until, first_instant, plan_days, retained_since
 
     assert job.part.provider is not None  # noqa: S101 - a job has one
     known = ledger.readings(job.name, job.call.name) if ledger else {}

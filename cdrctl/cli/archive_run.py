@@ -154,7 +154,7 @@ def _side_by_side(
 ) -> None:
     """Read all profiles at the same time, the calls of each one after the other."""
     from cdrctl.archive import sync as syncing
-    from cdrctl.archive.fetched import Source
+    from cdrctl.archive.fetching import Source
     from cdrctl.cli.account import account_of
 
     enough = threading.Event()

@@ -14,7 +14,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cdrctl.archive.calendar import coverage
-from cdrctl.archive.fetched import Source
+from cdrctl.archive.fetching import Source
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import UNKNOWN, open_or_create

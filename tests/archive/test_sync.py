@@ -17,14 +17,15 @@ import pytest
 
 from cdrctl.archive.calendar import coverage, estimate
 from cdrctl.archive.day import Day
-from cdrctl.archive.fetched import Source
+from cdrctl.archive.fetching import Source
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import KeptCall, Ledger, lock
 from cdrctl.archive.merge import merge
 from cdrctl.archive.owner import Account
+from cdrctl.archive.planning import plan_days, retained_since
 from cdrctl.archive.store import FORMATS, UNKNOWN, Archive, digest, open_archive, open_or_create, readings_of
-from cdrctl.archive.sync import FAILURES_IN_A_ROW, Outcome, plan_days, retained_since, sync
+from cdrctl.archive.sync import FAILURES_IN_A_ROW, Outcome, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import (
     CdrctlError,
@@ -329,7 +330,7 @@ def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole
 def test_a_record_at_the_end_of_a_window_is_none_of_it() -> None:
     day = Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
     old = [Entry(milliseconds(at), name, b"x\n") for at, name in ((day.since, b"first"), (day.until, b"next"))]
-    result, counts, *_ = merge(old, [], day, [], whole=True, shrink=True)
+    result, counts, *_ = merge(old, [], day, [], complete=True, shrink=True)
     assert ([entry.key for entry in result], counts.gone) == ([b"next"], 1)
 
 
@@ -488,7 +489,7 @@ def test_verify_counts_and_names_what_cannot_be_read(bench: Bench) -> None:
     bench.path("2026-11-12").mkdir()
     found = {one.path.split("=")[1][:10]: one.what for one in differences(bench.archive, bench.ledger.files())}
     assert found == {
-        "2026-11-11": "has 1 records, and the ledger has 2",
+        "2026-11-11": "has 1 records, but 2 in the ledger",
         "2026-11-12": "cannot be read: Is a directory",
     }
 
@@ -496,7 +497,7 @@ def test_verify_counts_and_names_what_cannot_be_read(bench: Bench) -> None:
 def test_a_profile_that_changed_its_provider_does_not_get_into_the_others_files(bench: Bench) -> None:
     bench.sync()
     source = Source("acme", "other", CALL, bench.fetch, lambda _level, _text: None)
-    with pytest.raises(ConfigurationError, match="is of test"):
+    with pytest.raises(ConfigurationError, match="records of test"):
         sync(bench.archive, bench.ledger, source, lambda: NOW)
 
 
@@ -511,7 +512,7 @@ def test_verify_names_what_differs(bench: Bench) -> None:
     assert found == {
         "2026-11-11": "is not what was written",
         "2026-11-10": "is missing",
-        "2026-11-09": "has lost the hidden index beside it",
+        "2026-11-09": "has lost its hidden index",
         "2026-11-01": "is not in the ledger",
     }
 
@@ -539,7 +540,7 @@ def test_an_archive_that_is_described_wrongly_is_not_opened(tmp_path: Path, zone
 
 def test_a_ledger_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
     """An empty one would say that nothing was ever read."""
-    with pytest.raises(OutputError, match="is not there"):
+    with pytest.raises(OutputError, match="is missing"):
         Ledger(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -582,9 +583,7 @@ def test_a_days_file_keeps_the_mode_that_its_owner_gave_it(bench: Bench) -> None
 def test_an_index_that_is_damaged_is_none(bench: Bench, head: bytes) -> None:
     bench.sync()
     next(bench.path("2026-11-11").parent.glob(".cdrs.*.index")).write_bytes(head + b"\n")
-    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == [
-        "has lost the hidden index beside it"
-    ]
+    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["has lost its hidden index"]
 
 
 def test_a_gap_takes_no_record_away_whatever_may_go(bench: Bench) -> None:

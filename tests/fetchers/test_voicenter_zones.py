@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cdrctl.archive.fetched import Source
+from cdrctl.archive.fetching import Source
 from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import open_or_create
 from cdrctl.archive.sync import sync

@@ -89,9 +89,7 @@ def test_a_damaged_index_is_told_and_its_day_read_again(bench: Bench) -> None:
     bench.sync()
     index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
     index.write_bytes(b"{}\n")
-    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == [
-        "has lost the hidden index beside it"
-    ]
+    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["has lost its hidden index"]
     assert [one.path for one in rebuild_ledger(bench.archive, {}, NOW)] == ["acme/cdrs/date=2026-11-11/cdrs.jsonl"]
     bench.now += timedelta(hours=1)
     bench.sync()

@@ -1,4 +1,4 @@
-"""Ask a provider for a window, and spell the records that come as the archive keeps them."""
+"""Fetches a window from a provider and writes its records as lines of the archive."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from cdrctl.writers import jsonl
 from cdrctl.writers.values import json_of, objects, text_of
 
 
-def _no_clock() -> timedelta | None:
+def _unknown_clock() -> timedelta | None:
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whom to ask for what: a call of a profile, ready to be asked.
+    """A call of a profile, ready to be fetched.
 
     Args:
         profile: The profile's name.
         provider: The provider's name.
         call: The call.
-        fetch: From a window to the pieces of it.
-        tell: Told what happens meanwhile.
-        clean: Takes secrets out of what is written down, such as the words of a provider.
-        ahead: How far this machine's clock is ahead of the provider's; None as long as that is not known.
-        account: Whose records these are, as far as the settings tell; None where nothing is known.
+        fetch: Yields the events of a window.
+        log: Logs a message at a level.
+        clean: Removes secrets from text that is stored, such as a provider's message.
+        clock_ahead: Returns how far this machine's clock is ahead of the provider's; None until that is known.
+        account: The account of the profile, as far as its settings tell; None if unknown.
     """
 
     profile: str
@@ -49,19 +49,27 @@ class Source:
     fetch: Callable[[Window], Iterator[Any]]
     log: Log
     clean: Callable[[str], str] = str
-    ahead: Callable[[], timedelta | None] = _no_clock
+    clock_ahead: Callable[[], timedelta | None] = _unknown_clock
     account: Account | None = None
 
     @property
-    def difference(self) -> timedelta:
-        """How far this machine's clock is ahead of the provider's; nothing where both agree to a minute."""
-        by = self.ahead()
-        return by if by is not None and abs(by) > UP_TO_NOW else timedelta(0)
+    def clock_offset(self) -> timedelta:
+        """How far this machine's clock is ahead of the provider's; zero if unknown or less than a minute."""
+        ahead = self.clock_ahead()
+        return ahead if ahead is not None and abs(ahead) > UP_TO_NOW else timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What the provider gave of a window: its records, the header of their file, and what could not be had."""
+    """The records of a window.
+
+    Args:
+        window: The window.
+        read_at: The time of the request.
+        header: The CSV header of the lines; empty for JSON Lines.
+        entries: The records.
+        tally: The numbers of records, pages and duplicates, and the gaps.
+    """
 
     window: Window
     read_at: datetime
@@ -70,47 +78,47 @@ class Fetched:
     tally: Tally
 
     @property
-    def whole(self) -> bool:
-        """Whether everything that the provider has of the window came."""
+    def complete(self) -> bool:
+        """Whether the response has no gaps."""
         return not self.tally.gaps
 
 
 def header_of(archive: Archive, call: Call) -> bytes:
-    """Return the first line of a day's file of CSV; empty for JSON Lines."""
+    """Return the CSV header of a call's files, with its line end; empty for JSON Lines."""
     schema = native(call.columns, None, lambda _text: None, call.expected)
     names = [column.name for column in schema.columns or ()]
     return csv_line(names) if archive.form.startswith("csv") else b""
 
 
 def fetch_entries(archive: Archive, source: Source, window: Window, read_at: datetime) -> Fetched:
-    """Return what the provider has of a window.
+    """Return the records of a window from the provider.
 
     Args:
         archive: The archive.
         source: The call.
         window: The window.
-        read_at: The present instant, by the provider's clock as far as that is known.
+        read_at: The present instant, by the provider's clock if that is known.
 
     Raises:
-        CdrctlError: It cannot be had.
+        CdrctlError: The provider could not be queried.
     """
     call, tally = source.call, Tally()
-    counted = source.difference  # in read_at
+    included = source.clock_offset  # in read_at
 
     def present() -> datetime:
-        return read_at - (source.difference - counted)
+        return read_at - (source.clock_offset - included)
 
     schema = native(call.columns, None, lambda text: source.log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
-    spell = _csv_lines if in_csv else _json_lines(schema)
+    lines_of = _csv_lines if in_csv else _json_lines(schema)
 
     def entries(page: Page) -> list[Entry]:
         starts = starts_of(page, call, latest_start(present))
         keys = stable_keys(page.context, identities(page.records, call.identity))
-        spelt = spell(cast("Sequence[Row]", schema.rows(page)))
+        lines = lines_of(cast("Sequence[Row]", schema.rows(page)))
         return [
             Entry(UNPLACED if start is None else milliseconds(start), key, line)
-            for start, key, line in zip(starts, keys, spelt, strict=True)
+            for start, key, line in zip(starts, keys, lines, strict=True)
         ]
 
     as_entries = Schema(None, cast("Any", entries))
@@ -120,11 +128,11 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
 
 
 def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
-    """Return a function that writes records in one fixed form, so that a different line means a changed record."""
+    """Return a function that writes records in a canonical form, so that a different line means a changed record."""
     encode = jsonl.encoder(schema)
 
-    def spelt(page: Sequence[Row]) -> list[bytes]:
-        if not (isinstance(page, RowBatch) and jsonl.plain(schema, page) and _spelt_in_one_way(page)):
+    def lines(page: Sequence[Row]) -> list[bytes]:
+        if not (isinstance(page, RowBatch) and jsonl.plain(schema, page) and _has_no_fractions(page)):
             return [json_of(one) + b"\n" for one in objects(schema, page)]
         found = [line + b"\n" for line in encode(page).split(b"\n")[:-1]]
         odd = [at for at, line in enumerate(found) if b"\\" in line and _RARE_ESCAPE.search(line)]
@@ -132,15 +140,15 @@ def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
             found[at] = json_of(one) + b"\n"
         return found
 
-    return spelt
+    return lines
 
 
 _RARE_ESCAPE = re.compile(rb'\\[^"\\nrt]')
-"""What may be spelt in several ways."""
+"""An escape in JSON that has several spellings."""
 
 
-def _spelt_in_one_way(table: RowBatch) -> bool:
-    """Return whether there are no numbers in a table but whole ones: others may be spelt in several ways."""
+def _has_no_fractions(table: RowBatch) -> bool:
+    """Return whether all numbers of a batch are integers: other numbers have several spellings in JSON."""
     columns = zip(table.columns, table.texts, strict=True)
     return all(text or set(map(type, column)) <= {str, int, bool, type(None)} for column, text in columns)
 

@@ -1,4 +1,4 @@
-"""`cdrctl fields`: the columns of a call, with what is known of each."""
+"""`cdrctl fields`: the columns of a call, with the meaning and an example of each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ABOUT: tuple[Column, ...] = (
 SHOWN = ("field", "type", "meaning", "example")
 
 WIDE = 72
-"""Columns of a terminal in which examples leave enough room for what a field means."""
+"""Columns of a terminal that has room for examples beside the meanings."""
 
 Form = Annotated[
     str | None,
@@ -81,7 +81,7 @@ def fields(
 ) -> None:
     """List the columns of a call: name, type, meaning, example and the provider's own key.
 
-    `always` is true where every record has a value, as far as is documented; --strict relies on it.
+    `always` is true if every record has a value, as far as is documented; --strict relies on it.
     """
     if provider not in PROVIDERS:
         raise UsageError(
@@ -89,21 +89,13 @@ def fields(
             hint=f"{did_you_mean(provider, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
         )
     described = load(provider)
-    found = _call(described, call or [described.calls[0].name])
-    if schema not in {"native", "common"}:
-        raise UsageError(
-            f"there is no schema {schema!r} with columns",
-            hint=f"{did_you_mean(schema, ('native', 'common'))}the schemas are: native, common",
-        )
-    if schema == "common" and found.common is None:
-        raise UsageError(f"{provider} {found.name} has no calls in it: --schema common does not fit")
-    columns = (*found.columns, EXTRA_COLUMN) if schema == "native" else COMMON
+    found = _find_call(described, call or [described.calls[0].name])
+    _refuse_schema(described, found, schema)
     to_stdout = target in {None, "-"}
     if form is None and target is not None and not to_stdout:
         form = writers.format_of(target)
     form = form or ("table" if to_stdout and opened.process.stdout_is_terminal else "jsonl")
     check_place(opened, form, target)
-    database = writers.is_database(form)
     look = writers.RenderOptions(
         width=opened.process.width,
         zone=windows.zone("UTC"),
@@ -114,16 +106,37 @@ def fields(
         name=f"{'common' if schema == 'common' else table_name(described, found)}_fields",
         warn=lambda text: opened.reporter.log("warning", text),
     )
-    shown = examples("common" if schema == "common" else provider)
-    always = found.expected.required if schema == "native" else _always_common(provider, found)
-    rows: list[list[Any]] = [
-        [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
-    ]
-    if database:
-        rows = [[row[0], *row] for row in rows]
-    about = (KEY_COLUMN, *ABOUT) if database else ABOUT
+    rows, about = _describe_columns(described, found, schema), ABOUT
+    if writers.is_database(form):
+        rows, about = [[row[0], *row] for row in rows], (KEY_COLUMN, *ABOUT)
     with data(opened, {"output": target, "pager": pager}, form) as out:
         writers.load(form)(Schema(about, lambda _page: rows), iter([rows]), out, look)
+
+
+def _refuse_schema(provider: Provider, call: Call, schema: str) -> None:
+    """Refuse a schema that has no columns for a call.
+
+    Raises:
+        UsageError: It is neither native nor common, or the call's records are not calls.
+    """
+    if schema not in {"native", "common"}:
+        raise UsageError(
+            f"there is no schema {schema!r} with columns",
+            hint=f"{did_you_mean(schema, ('native', 'common'))}the schemas are: native, common",
+        )
+    if schema == "common" and call.common is None:
+        raise UsageError(f"{provider.name} {call.name} returns no calls: --schema common does not apply")
+
+
+def _describe_columns(provider: Provider, call: Call, schema: str) -> list[list[Any]]:
+    """Return a row for each column of a call: the values of ABOUT."""
+    if schema == "common":
+        columns, shown, always = COMMON, examples("common"), _always_common(provider.name, call)
+    else:
+        columns, shown, always = (*call.columns, EXTRA_COLUMN), examples(provider.name), call.expected.required
+    return [
+        [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
+    ]
 
 
 def examples(provider: str) -> Mapping[str, Any]:
@@ -134,15 +147,15 @@ def examples(provider: str) -> Mapping[str, Any]:
 
 
 def _always_common(provider: str, call: Call) -> Collection[str]:
-    """Return the columns of the common CDR that follow from those native ones which every record has a value in."""
-    assert call.common is not None  # noqa: S101 - refused before
+    """Return the common CDR's columns that follow from native columns which always have a value."""
+    assert call.common is not None  # noqa: S101 - _refuse_schema() was called
     shown = examples(provider)
     known = call.expected.required
     least = {column.name: shown.get(column.name) if column.name in known else None for column in call.columns}
     return {"provider", *(name for name, value in call.common(least).items() if value is not None)}
 
 
-def _call(provider: Provider, words: list[str]) -> Call:
+def _find_call(provider: Provider, words: list[str]) -> Call:
     for call in provider.calls:
         if list(filter(None, (call.group, call.name))) == words:
             return call

@@ -1,8 +1,7 @@
-"""`cdrctl profile`: credentials and addresses, kept in one file that only its owner can read."""
+"""`cdrctl profile`: add, show, list, check and remove the profiles of the configuration file, and sign in."""
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cdrctl import PROVIDERS
+from cdrctl.cli.new_profile import (
+    Draft,
+    ask_credential,
+    ask_required,
+    choose_method,
+    choose_provider,
+    parse_settings,
+    refuse_settings,
+)
 from cdrctl.cli.options import in_session
+from cdrctl.cli.prompts import YES, ask
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import OutputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
+    from cdrctl.profiles.file import Profile
 
 commands = typer.Typer(
     name="profile", help="Add, change, show, check and remove profiles.", no_args_is_help=True, rich_markup_mode=None
@@ -178,25 +188,22 @@ def add(
     way: Way = None,
     given: Given = None,
 ) -> None:
-    """Add a profile: asks for what is needed, and hides secrets while they are typed.
+    """Add a profile: asks for what is needed, and hides secrets while you type them.
 
-    Without a terminal the answers are read from standard input, one a line, in the order asked.
+    Without a terminal, the answers are read from standard input, one per line, in the order asked.
     """
     from cdrctl.fetchers import load
-    from cdrctl.profiles.editing import add_profile, check_profile
 
-    chosen = _settings_given(given or [])
-    named = provider or asked(opened, f"provider ({', '.join(PROVIDERS)})")
-    if named not in PROVIDERS:
+    chosen = parse_settings(given or [])
+    provider = provider or choose_provider(opened)
+    if provider not in PROVIDERS:
         raise UsageError(
-            f"there is no provider {named!r}",
-            hint=f"{did_you_mean(named, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+            f"there is no provider {provider!r}",
+            hint=f"{did_you_mean(provider, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
         )
-    described = load(named)
-    settings = _complete(opened, described, chosen, way)
-    check_profile(opened.config, name, described.settings, settings)
-    add_profile(opened.config, name, described.name, settings)
-    step = "try it: cdrctl profile check"
+    described = load(provider)
+    settings = _create(opened, name, described, chosen, way)
+    step = "check it with cdrctl profile check"
     if described.login is not None and not any(key.startswith(("access_token", "refresh_token")) for key in settings):
         step = "sign in with a browser: cdrctl profile login"
     opened.reporter.log("note", f"profile {name} is in {opened.config}; {step} {name}")
@@ -229,163 +236,89 @@ def login(
         typer.Option("--set", help="Make the profile first, with this setting.", metavar="SETTING=VALUE"),
     ] = None,
 ) -> None:
-    """Sign in with a browser (Webex), and keep the token for all later runs.
+    """Sign in with a browser (Webex), and store the token for all later runs.
 
-    A profile that does not exist is made first.
+    A profile that does not exist is created first.
     """
     from cdrctl import windows
-    from cdrctl.cli.login import How, sign_in
+    from cdrctl.cli.login import LoginOptions, sign_in
     from cdrctl.fetchers import load
-    from cdrctl.profiles.choosing import choose_profile
 
     if port is not None and redirect_uri is not None:
         raise UsageError("--port and --redirect-uri say the same thing twice", hint="leave one of them out")
     if paste and no_browser:
         raise UsageError("--paste opens no browser anyway", hint="leave --no-browser out")
-    how = How(paste, no_browser, port, redirect_uri, windows.duration(wait).total_seconds())
+    seconds = windows.duration(wait).total_seconds()
+    profile = _find_for_login(opened, name, given or [])
+    options = LoginOptions(paste, no_browser, port, redirect_uri, seconds)
+    put(opened, sign_in(opened, load(profile.provider), profile, options))
+
+
+def _find_for_login(opened: Session, name: str, given: list[str]) -> Profile:
+    """Return the profile to sign in with; create it if there is none and settings are given, or the user agrees.
+
+    Raises:
+        UsageError: It exists and settings are given, or it is the sandbox.
+        ConfigurationError: It does not exist and is not created.
+    """
+    from cdrctl.profiles.choosing import choose_profile
+
     if name == "sandbox":
         raise UsageError(
             "the profile sandbox is built in and needs no sign-in",
-            hint="`cdrctl sandbox serve` prints a profile with which the sign-in can be tried",
+            hint="`cdrctl sandbox serve` prints a profile to try the sign-in with",
         )
     found, warnings = read_profiles(opened)
     for warning in warnings:
         opened.reporter.log("warning", warning)
     if name in found and given:
-        raise UsageError(f"there is a profile {name} already: --set is for a new one", hint="leave --set out")
+        raise UsageError(f"there is a profile {name} already, and --set is for a new one", hint="leave --set out")
     if name not in found and (given or opened.process.stdin_is_terminal):
-        _begin(opened, found, name, _settings_given(given or []))
+        _create_for_login(opened, found, name, parse_settings(given))
         found, _ = read_profiles(opened)
-    profile = choose_profile(found, None, name, opened.process.environ)
-    put(opened, sign_in(opened, load(profile.provider), profile, how, asked))
+    return choose_profile(found, None, name, opened.process.environ)
 
 
-def _begin(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[str, str]) -> None:
-    """Make a profile that is to sign in with a browser; on a terminal, ask whether that is meant."""
+def _create_for_login(opened: Session, found: Mapping[str, Any], name: str, given: Mapping[str, str]) -> None:
+    """Write a profile that will sign in with a browser; on a terminal, ask first whether to create it.
+
+    Raises:
+        UsageError: The user does not want it, or a setting cannot be used.
+    """
     from cdrctl.fetchers import load
-    from cdrctl.profiles.editing import add_profile, check_profile
 
     described = next(one for one in map(load, PROVIDERS) if one.login is not None)
-    assert described.login is not None  # noqa: S101 - looked for above
+    assert described.login is not None  # noqa: S101 - it was searched for
     if not given:
         there = f" (there are: {', '.join(found)})" if found else ""
-        answer = asked(opened, f"there is no profile {name}{there}; make it, for {described.title}? [y/N]", default="n")
-        if answer.lower() not in {"y", "yes"}:
+        question = f"there is no profile {name}{there}; create it, for {described.title}? [y/N]"
+        if ask(opened, question, default="n").lower() not in YES:
             raise UsageError(f"there is no profile {name}", hint="`cdrctl profile list` lists the profiles")
-    settings = _complete(opened, described, given, described.login.way)
-    check_profile(opened.config, name, described.settings, settings)
-    add_profile(opened.config, name, described.name, settings)
+    _create(opened, name, described, given, described.login.way)
     opened.reporter.log("note", f"profile {name} is in {opened.config}")
 
 
-def _settings_given(given: list[str]) -> dict[str, str]:
-    settings: dict[str, str] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise UsageError("--set is written SETTING=VALUE", hint="for example --set account_id=0123…")
-        settings[key.strip()] = value
-    return settings
-
-
-def refuse_given(provider: Provider, given: Mapping[str, str]) -> None:
-    """Refuse what no profile of this provider can be given on a command line.
+def _create(
+    opened: Session, name: str, provider: Provider, given: Mapping[str, str], way: str | None
+) -> Mapping[str, Any]:
+    """Ask for the settings that are missing, write the profile and return its settings.
 
     Raises:
-        UsageError: One is a secret, or no setting at all.
+        UsageError: A setting cannot be given on a command line, or is empty.
+        ConfigurationError: A setting is not valid, or the file cannot be written.
     """
-    from cdrctl.profiles.names import secret_names
+    from cdrctl.profiles.editing import add_profile, check_profile
 
-    fields = provider.settings.model_fields
-    secrets = secret_names(provider.settings)
-    if named := [name for name in given if name in secrets]:
-        raise UsageError(
-            f"{named[0]} is a secret: it would be seen in the list of processes and in the shell's history",
-            hint=f"leave it out and type it when asked, or use --set {named[0]}_command=… or --set {named[0]}_file=…",
-        )
-    allowed = set(fields) | {f"{name}_{form}" for name in secrets for form in ("command", "file", "keyring")}
-    if unknown := [name for name in given if name not in allowed]:
-        raise UsageError(
-            f"{provider.name} has no setting {unknown[0]!r}",
-            hint=f"{did_you_mean(unknown[0], allowed)}its settings are: {', '.join(fields)}",
-        )
-
-
-def _complete(opened: Session, provider: Provider, given: Mapping[str, str], way: str | None) -> dict[str, Any]:
-    """Return the settings of a new profile: those given, and those asked for."""
-    from cdrctl.profiles.names import secret_names
-
-    fields = provider.settings.model_fields
-    secrets = secret_names(provider.settings)
-    refuse_given(provider, given)
-    settings: dict[str, Any] = dict(given)
-
-    def have(name: str) -> bool:
-        return any(form in settings for form in (name, f"{name}_command", f"{name}_file", f"{name}_keyring"))
-
-    for name, described in fields.items():
-        if described.is_required() and not have(name):
-            settings[name] = asked(opened, f"{name} ({described.description})")
-    names = _way(
-        opened, provider, way, {name for ways in provider.auth_methods.values() for name in ways if have(name)}
-    )
-    for name in names:
-        if not have(name):
-            settings[name] = asked(opened, f"{name} ({fields[name].description})", secret=name in secrets)
-    for name, described in fields.items():
-        if name in settings and described.annotation is not None and settings[name] == "":
-            raise UsageError(f"{name} is empty", hint="type it, or press Ctrl-C to leave")
-    return settings
-
-
-def _way(opened: Session, provider: Provider, way: str | None, begun: set[str]) -> tuple[str, ...]:
-    ways = provider.auth_methods
-    if way is not None:
-        if way not in ways:
-            raise UsageError(
-                f"{provider.name} has no such way to sign in",
-                hint=f"{did_you_mean(way, ways)}the ways are: {', '.join(ways)}",
-            )
-        return ways[way]
-    started = [names for names in ways.values() if begun & set(names)]
-    if started:
-        return started[0]
-    if len(ways) == 1:
-        return next(iter(ways.values()))
-    first = next(iter(ways))
-    while True:
-        choice = asked(opened, f"sign in with ({', '.join(ways)}) [{first}]", default=first)
-        if choice in ways or not opened.process.stdin_is_terminal:
-            return _way(opened, provider, choice, set())
-        opened.reporter.log("warning", f"that is none of {', '.join(ways)}")  # not repeated: it may be a secret
-
-
-def asked(opened: Session, what: str, *, secret: bool = False, default: str | None = None) -> str:
-    """Return what somebody types, or the next line of standard input; a secret is not shown while it is typed."""
-    process = opened.process
-    if not process.stdin_is_terminal:
-        line = process.stdin.readline()
-        if not line and default is None:
-            raise UsageError(f"there is no answer to: {what}", hint="give one line for each question, or use --set")
-        if secret:
-            opened.reporter.conceal([line.strip()])
-        return line.strip() or default or ""
-    if secret:
-        try:
-            typed = getpass.getpass(f"{what}: ", stream=process.stderr).strip()
-        except EOFError:
-            raise typer.Abort from None
-        opened.reporter.conceal([typed])
-        return typed
-    if process.stderr is not None:
-        process.stderr.write(f"{what}: ")
-        process.stderr.flush()
-    line = process.stdin.readline()
-    if not line:
-        if process.stderr is not None:
-            process.stderr.write("\n")
-        raise typer.Abort
-    return line.strip() or default or ""
+    refuse_settings(provider, given)
+    draft = Draft(dict(given))
+    ask_required(opened, provider, draft)
+    method = choose_method(opened, provider, way, draft)
+    ask_credential(opened, provider, method, draft)
+    if empty := [key for key in provider.settings.model_fields if draft.settings.get(key) == ""]:
+        raise UsageError(f"{empty[0]} is empty", hint="give it a value, or leave it out")
+    check_profile(opened.config, name, provider.settings, draft.settings)
+    add_profile(opened.config, name, provider.name, draft.settings)
+    return draft.settings
 
 
 def put(opened: Session, text: str) -> None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cdrctl.cli.new_profile import refuse_settings
 from cdrctl.cli.options import in_session
-from cdrctl.cli.profile import Name, asked, commands, refuse_given
+from cdrctl.cli.profile import Name, commands
+from cdrctl.cli.prompts import ask
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import ConfigurationError, UsageError
 
@@ -54,12 +56,12 @@ def set_setting(
         raise UsageError("--unset takes the setting out: it needs no value", hint="leave the value out")
     if value is None and not unset and not secret:
         raise UsageError(f"which value is {setting} to have?", hint="write it after the setting, or use --unset")
-    refuse_given(described, {setting: value or ""} if value is not None or not secret else {})
+    refuse_settings(described, {setting: value or ""} if value is not None or not secret else {})
     wanted: object = None
     if value is not None:
         wanted = profile_changes.typed(described.settings, setting, value)
     elif not unset:
-        wanted = asked(opened, f"{setting} ({described.settings.model_fields[setting].description})", secret=True)
+        wanted = ask(opened, f"{setting} ({described.settings.model_fields[setting].description})", secret=True)
         if not wanted:
             raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to leave")
     profile_changes.change(opened.config, name, described.settings, setting, wanted)

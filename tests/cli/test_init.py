@@ -69,7 +69,7 @@ def converse(terminal: Terminal, answers: Mapping[str, str]) -> None:
 
 def test_every_way_to_sign_in_is_known_here() -> None:
     ways = {(name, way) for name in PROVIDERS for way in load(name).auth_methods}
-    assert {pair for pair in ways if not init._by_browser(load(pair[0]), pair[1])} == set(KINDS)
+    assert {pair for pair in ways if not init._needs_login(load(pair[0]), pair[1])} == set(KINDS)
 
 
 def test_every_way_to_sign_in_says_where_its_credential_is() -> None:
@@ -151,13 +151,13 @@ def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) 
         assert terminal.end() == 0, terminal.shown
     said = " ".join(terminal.shown.split())
     for words in (
-        "that is none of them",
+        "that is not one of the options",
         "there is a profile webex",
         "cannot be a profile's name",
         "sandbox is the name of the profile that is built in",
         "access_token is empty",
         "it must begin with https://",
-        "that is neither yes nor no",
+        "answer yes or no",
     ):
         assert words in said
     assert written(host)["acme"]["base_url"] == good["base_url"]
@@ -336,7 +336,7 @@ def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sand
 @pytest.mark.process
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if getattr(load(name), "login", None)])
 def test_who_signs_in_by_browser_is_told_how(host: Host, provider: str) -> None:
-    [way] = [way for way in load(provider).auth_methods if init._by_browser(load(provider), way)]
+    [way] = [way for way in load(provider).auth_methods if init._needs_login(load(provider), way)]
     with at_a_terminal(host, "init", "--provider", provider, "--name", "acme", "--with", way) as terminal:
         converse(terminal, {"client_id": "C123", "client_secret": "hush-hush-hush"})
         assert terminal.end() == 0, terminal.shown
@@ -382,7 +382,7 @@ def test_in_a_script_everything_is_an_option(tmp_path: Path) -> None:
     ("stdin", "code", "words"),
     [
         ("", 2, "there is no answer to: access_token"),
-        ("9\n", 2, "that is none of them, of: Which provider has your calls?"),
+        ("9\n", 2, "that is not one of the options for: Which provider do you use?"),
         ("webex\n\ntoken\n\ntype\n", 2, "there is no answer to: access_token"),
         ("webex\n\ntoken\n\ntype\n\n", 2, "access_token is empty"),
         ("webex\n\ntoken\nhttp://there.example\ntype\nhush-hush\n", 6, "it must begin with https://"),
@@ -404,7 +404,7 @@ def test_without_a_terminal_what_does_not_work_is_kept_and_said(tmp_path: Path) 
         stdin = f"{served.credentials('webex')['base_url']}\ntype\nhush-hush-hush\n"
         ran = run(*WEBEX, "--config", config, *UNPACED, stdin=stdin)
     assert ran.code == 4
-    assert "does not work as it is" in ran.err
+    assert "does not work yet" in ran.err
     assert "acme" in config.read_text(encoding="utf-8")
 
 

@@ -272,7 +272,7 @@ def test_who_may_not_read_call_history_keeps_nothing(office: Office) -> None:
         visited(decided(page_of(running)))
         code, out, err = finished(running)
     assert (code, out) == (4, b"")
-    assert b"may not read call history; nothing of this sign-in was kept" in err
+    assert b"may not read call history; nothing of this sign-in was stored" in err
     assert not office.tokens.exists()
 
 
@@ -282,7 +282,7 @@ def test_a_token_that_is_refused_at_once_is_not_asked_for_with_the_same_code_aga
         visited(decided(page_of(running)))
         code, _, err = finished(running)
     assert code == 4
-    assert b"does not accept the token that it has just given" in err
+    assert b"does not accept the token that it has just issued" in err
     assert office.granted("authorization_code") == 1
 
 
@@ -316,7 +316,7 @@ def test_another_port_is_another_redirect_uri(office: Office) -> None:
 def test_nobody_is_waited_for_without_end(office: Office) -> None:
     ran = office.host.run("profile", "login", PROFILE, "--no-browser", "--wait", "1s")
     assert ran.returncode == 4
-    assert b"nobody has signed in within 1 s" in ran.stderr
+    assert b"the sign-in was not finished within 1 s" in ran.stderr
     assert b"--wait" in ran.stderr
 
 
@@ -327,7 +327,7 @@ def test_a_signal_ends_the_wait_at_once_and_nothing_is_kept(office: Office, numb
         running.send_signal(number)
         _, err = running.communicate(timeout=SOON)
     assert running.returncode == 130
-    assert b"interrupted; nothing was kept" in err
+    assert b"interrupted; nothing was stored" in err
     assert not office.tokens.exists()
     assert office.host.left_over() == []
 
@@ -617,7 +617,7 @@ def test_on_a_terminal_what_is_pasted_is_not_shown_and_may_be_pasted_again(offic
     with on_a_terminal(office, PROFILE) as terminal:
         address = decided(page_in(terminal.sees(b"not shown): ")))
         terminal.types(f"{office.uri}?code=somebodys-code&state=another")
-        terminal.sees(b"that address is of another sign-in")
+        terminal.sees(b"that address is from another sign-in")
         terminal.sees(b"not shown): ")  # once more
         terminal.types(address)
         assert terminal.ends() == 0, terminal.seen
@@ -633,7 +633,7 @@ def test_on_a_terminal_a_new_profile_is_offered(office: Office) -> None:
     for name in ("base_url", "token_url", "authorize_url", "redirect_uri", "requests_per_minute"):
         office.host.environ[f"CDRCTL_ACME_{name.upper()}"] = str(settings[name])
     with on_a_terminal(office, PROFILE, "--paste") as terminal:
-        terminal.sees(b"make it, for Webex? [y/N]: ")
+        terminal.sees(b"create it, for Webex? [y/N]: ")
         terminal.types("y")
         terminal.sees(b"client_id (")
         terminal.types("C0000EXAMPLE")
@@ -648,7 +648,7 @@ def test_on_a_terminal_a_new_profile_is_offered(office: Office) -> None:
 def test_on_a_terminal_a_mistyped_name_makes_no_profile(office: Office) -> None:
     written = office.host.config.read_bytes()
     with on_a_terminal(office, "acmee") as terminal:
-        terminal.sees(b"(there are: acme); make it, for Webex? [y/N]: ")
+        terminal.sees(b"(there are: acme); create it, for Webex? [y/N]: ")
         terminal.types("")
         assert terminal.ends() == 2
     assert office.host.config.read_bytes() == written
@@ -659,7 +659,7 @@ def test_on_a_terminal_the_prompt_can_be_left(office: Office, key: bytes) -> Non
     with on_a_terminal(office, PROFILE, "--paste") as terminal:
         terminal.sees(b"not shown): ")
         assert terminal.left_with(key) == 130, terminal.seen
-    assert b"interrupted; nothing was kept" in terminal.seen
+    assert b"interrupted; nothing was stored" in terminal.seen
     assert not office.tokens.exists()
 
 

@@ -83,34 +83,37 @@ def fields(
 
     `always` is true if every record has a value, as far as is documented; --strict relies on it.
     """
-    if provider not in PROVIDERS:
-        raise UsageError(
-            f"there is no provider {provider!r}",
-            hint=f"{did_you_mean(provider, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
-        )
-    described = load(provider)
+    described = _find_provider(provider)
     found = _find_call(described, call or [described.calls[0].name])
     _refuse_schema(described, found, schema)
-    to_stdout = target in {None, "-"}
-    if form is None and target is not None and not to_stdout:
-        form = writers.format_of(target)
-    form = form or ("table" if to_stdout and opened.process.stdout_is_terminal else "jsonl")
+    form = form or _usual_format(opened, target)
     check_place(opened, form, target)
-    look = writers.RenderOptions(
+    look = _render_options(opened, form, target, "common" if schema == "common" else table_name(described, found))
+    rows, about = _describe_columns(described, found, schema), ABOUT
+    if writers.is_database(form):
+        rows, about = [[row[0], *row] for row in rows], (KEY_COLUMN, *ABOUT)
+    with data(opened, {"output": target, "pager": pager}, form) as out:
+        writers.load(form)(Schema(about, lambda _page: rows), iter([rows]), out, look)
+
+
+def _render_options(opened: Session, form: str, target: str | None, name: str) -> writers.RenderOptions:
+    return writers.RenderOptions(
         width=opened.process.width,
         zone=windows.zone("UTC"),
         color=form == "table" and colored(opened, target),
         shown=SHOWN if opened.process.width >= WIDE else SHOWN[:3],
         whole=("field",),
         more="",
-        name=f"{'common' if schema == 'common' else table_name(described, found)}_fields",
+        name=f"{name}_fields",
         warn=lambda text: opened.reporter.log("warning", text),
     )
-    rows, about = _describe_columns(described, found, schema), ABOUT
-    if writers.is_database(form):
-        rows, about = [[row[0], *row] for row in rows], (KEY_COLUMN, *ABOUT)
-    with data(opened, {"output": target, "pager": pager}, form) as out:
-        writers.load(form)(Schema(about, lambda _page: rows), iter([rows]), out, look)
+
+
+def _usual_format(opened: Session, target: str | None) -> str:
+    """Return the format for a file, or for standard output."""
+    if target is not None and target != "-":
+        return writers.format_of(target) or "jsonl"
+    return "table" if opened.process.stdout_is_terminal else "jsonl"
 
 
 def _refuse_schema(provider: Provider, call: Call, schema: str) -> None:
@@ -153,6 +156,15 @@ def _always_common(provider: str, call: Call) -> Collection[str]:
     known = call.expected.required
     least = {column.name: shown.get(column.name) if column.name in known else None for column in call.columns}
     return {"provider", *(name for name, value in call.common(least).items() if value is not None)}
+
+
+def _find_provider(name: str) -> Provider:
+    if name not in PROVIDERS:
+        raise UsageError(
+            f"there is no provider {name!r}",
+            hint=f"{did_you_mean(name, PROVIDERS)}the providers are: {', '.join(PROVIDERS)}",
+        )
+    return load(name)
 
 
 def _find_call(provider: Provider, words: list[str]) -> Call:

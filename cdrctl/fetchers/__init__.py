@@ -362,9 +362,9 @@ def connect(
     transport: Transport | None = None,
 ) -> Client:
     """Return the client of one profile for one run; `max_wait` takes the place of the profile's own."""
-    from cdrctl.http import Client, sign_headers, unauthorized
+    from cdrctl.http import Api, Limits, open_client, sign_headers, unauthorized
 
-    return Client(
+    api = Api(
         title=provider.title,
         base_url=settings.base_url,
         retry_policy=provider.retry_policy,
@@ -373,11 +373,17 @@ def connect(
         allows_url=functools.partial(provider.allows_url, settings),
         sign=provider.sign or sign_headers,
         ended=provider.ended or unauthorized,
+    )
+    limits = Limits(
         requests_per_minute=settings.requests_per_minute,
         timeout=settings.timeout,
         max_wait=settings.max_wait if max_wait is None else max_wait,
         largest=settings.largest_page_mb * 1024 * 1024,
         ca_file=settings.ca_file,
+    )
+    return open_client(
+        api,
+        limits,
         token_store=token_store,
         rate_store=rate_store,
         clock=clock,

@@ -1,20 +1,23 @@
-"""HTTP, spelt in one place: the polite client, its pace, its patience, and the pagers."""
+"""HTTP: the client, rate limits, retries, and pagers."""
 
 from cdrctl.http.answers import error_of, said
-from cdrctl.http.client import Client, Log
+from cdrctl.http.client import Api, Client, Limits, open_client
 from cdrctl.http.exchange import beginning
 from cdrctl.http.messages import MASK, Answer, Request
-from cdrctl.http.pace import Clock, RateLimit, RateStore, RetryPolicy, published
+from cdrctl.http.pace import Clock, RateLimit, RateStore, published
 from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
-from cdrctl.http.retry import Patience, retry_after
+from cdrctl.http.retry import Patience, RetryPolicy, Schedule, retry_after
+from cdrctl.http.sending import Log
 from cdrctl.http.tokens import Token, TokenStore, sign_headers, unauthorized
 from cdrctl.http.urls import same_origin
 
 __all__ = [
     "MASK",
     "Answer",
+    "Api",
     "Client",
     "Clock",
+    "Limits",
     "Log",
     "Patience",
     "RateLimit",
@@ -22,6 +25,7 @@ __all__ = [
     "RepeatedKeyError",
     "Request",
     "RetryPolicy",
+    "Schedule",
     "Token",
     "TokenStore",
     "Total",
@@ -31,6 +35,7 @@ __all__ = [
     "by_link",
     "by_offset",
     "error_of",
+    "open_client",
     "published",
     "read_total",
     "retry_after",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from cdrctl.damage import plain
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.http.exchange import beginning
 from cdrctl.http.messages import Answer, Request
-from cdrctl.http.pace import RetryPolicy
-from cdrctl.http.retry import retry_after
+from cdrctl.http.retry import RetryPolicy
 from cdrctl.http.urls import host_of
 
 LONGEST_WORDS = 500
@@ -98,24 +96,3 @@ def fault_of(title: str, policy: RetryPolicy, ask: Request, answer: Answer) -> C
             code="web_page" if begins.lstrip().startswith("<") else "not_json",
         )
     return ask.whole(answer.body) if ask.whole else None
-
-
-def seconds_asked(policy: RetryPolicy, answer: Answer | None, error: CdrctlError, now: datetime) -> float | None:
-    """Return the seconds for which the provider wants to be left alone, as far as it says so."""
-    if isinstance(error, TemporaryError) and error.wait is not None:
-        return error.wait
-    if answer is None:
-        return None
-    asked = retry_after(answer, now)
-    return asked if asked is not None else policy.waits.get(answer.status)
-
-
-def may_pass(policy: RetryPolicy, answer: Answer, fault: CdrctlError) -> bool:
-    """Return whether a fault is worth waiting for as long as is allowed.
-
-    A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
-    API's, is more often the answer to this request, or of another server: it is asked for a few times.
-    """
-    if isinstance(fault, TemporaryError) and fault.wait is not None:
-        return True
-    return not answer.good and answer.status not in policy.brief

@@ -27,6 +27,7 @@ class Request:
         whole: From a decoded 2xx body to what is wrong with it, when a broken answer can hide in valid JSON; it is
             asked again, and the error raised when that does not mend it.
         signed: Whether the credential goes with it.
+        changes: Whether it changes something at the provider; then it is retried only if it was not carried out.
         bodiless: Whether a good answer may have no body.
         no_content: Whether the status 204 is a good answer.
         records: The keys that lead to the list of records in a good answer, for whoever reads it faster than others.
@@ -41,6 +42,7 @@ class Request:
     kind: str = "page"
     whole: Callable[[Any], CdrctlError | None] | None = None
     signed: bool = True
+    changes: bool = False
     bodiless: bool = False
     no_content: bool = False
     records: tuple[str, ...] = ()

@@ -54,24 +54,6 @@ EVERY = "*"
 """The kind of budget that counts every request."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How a provider wants to be asked.
-
-    Args:
-        budgets: By kind of request, what is published; the kind `*` counts all of them.
-        busy: Statuses that mean "later": they are waited out and asked again.
-        brief: Those of them that are likely to stay, because they are about the request: it is sent a few times only.
-        waits: Seconds to wait for a status that came without `Retry-After`, where backing off from one second is not
-            enough.
-    """
-
-    budgets: Mapping[str, RateLimit] = field(default_factory=dict)
-    busy: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
-    brief: frozenset[int] = frozenset({500})
-    waits: Mapping[int, float] = field(default_factory=dict)
-
-
 WAITING = 60
 """Spans of the longest budget that a reservation is believed to lie ahead: so many may wait for one request a span.
 
@@ -99,11 +81,13 @@ class Turn:
         kind: Of the request.
         wait: Seconds until then, counted from when the turn was reserved.
         at: The instant that everybody on this host knows of, in microseconds, or None where it is not shared.
+        alone: Why other runs are left out of account, in the first turn for which they are.
     """
 
     kind: str
     wait: float = 0.0
     at: int | None = None
+    alone: Message | None = None
 
 
 class RateStore(Protocol):
@@ -136,8 +120,7 @@ class RateLimiter:
         requests_per_minute: Slows every request of this profile down further, counting those of its neighbours; 0
             switches pacing off.
         clock: Both clocks.
-        shelf: Where the instants are shared, or None to keep them here.
-        tell: Told once when they cannot be shared.
+        store: Where the instants are shared, or None to keep them here.
     """
 
     def __init__(
@@ -146,7 +129,6 @@ class RateLimiter:
         requests_per_minute: float | None,
         clock: Clock,
         store: RateStore | None = None,
-        log: Callable[[str], None] = lambda _text: None,
     ) -> None:
         paced = dict(budgets).items() if requests_per_minute != 0 else ()
         self._spans = [(kind, budget.requests, _microseconds(budget.seconds)) for kind, budget in paced]
@@ -155,7 +137,6 @@ class RateLimiter:
         self._longest = max((span for _, _, span in self._spans), default=0)
         self._clock = clock
         self._store = store
-        self._tell = log
         self._alone = False
         self._own: Sent = {}
         self._lock = threading.Lock()
@@ -167,17 +148,17 @@ class RateLimiter:
             return Turn(kind)
         with self._lock:
             now, wait = self._earliest(kind)
-            at = None
+            at = alone = None
             if self._store is not None:
                 try:
                     now, wait, at = self._share(kind, self._store)
                 except CdrctlError as error:
                     if not self._alone:
                         what = "the pace is kept without regard to other runs"
-                        self._tell(Message(what, error.message, between=": ", code="alone"))
+                        alone = Message(what, error.message, between=": ", code="alone")
                     self._alone = True
             self._note(self._own, kind, now + wait, now)
-            turn = Turn(kind, wait / _SECOND, at)
+            turn = Turn(kind, wait / _SECOND, at, alone)
             if at is not None:
                 self._waiting.add(turn)
         return turn

@@ -6,15 +6,14 @@ own. All waits of one request share one total, `max_wait`. Waiting for a rate li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from cdrctl.errors import CdrctlError, TemporaryError
+from cdrctl.http.messages import Answer, Request
+from cdrctl.http.pace import RateLimit
 from cdrctl.windows import rfc3339
-
-if TYPE_CHECKING:
-    from cdrctl.http.messages import Answer
 
 MAX_WAIT = timedelta(minutes=15)
 """The total that one request may wait for retries when nothing else is set."""
@@ -31,6 +30,121 @@ _DOUBLINGS = 6
 
 NO_INSTANT = timedelta(days=366)
 """A provider that asks for more than this is not believed to name an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a request is retried after one of the provider's own errors.
+
+    Args:
+        waits: Seconds before each retry, the last one again and again. The first is the least that the provider
+            accepts. Empty to wait as after any other failure.
+        slower: Rate limits, by kind of request, that are kept from the first such error to the end of the run.
+    """
+
+    waits: tuple[float, ...] = ()
+    slower: Mapping[str, RateLimit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """A provider's rate limits, and which failures are retried.
+
+    Args:
+        budgets: The published rate limits by kind of request; the kind `*` counts all requests.
+        busy: Statuses that mean "later". Such a request is retried.
+        brief: Those of them that are likely to stay, because they are about the request: few retries.
+        waits: Seconds to wait for a status without `Retry-After`, if backing off from one second is not enough.
+        errors: Errors of `error_for` that are retried, such as "too fast" in a body of status 200.
+        changes: Seconds before each retry of a request that changes something. It is retried after a 429 only: the
+            provider did not carry that one out, and of any other failure nobody knows.
+    """
+
+    budgets: Mapping[str, RateLimit] = field(default_factory=dict)
+    busy: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
+    brief: frozenset[int] = frozenset({500})
+    waits: Mapping[int, float] = field(default_factory=dict)
+    errors: Mapping[type[CdrctlError], Schedule] = field(default_factory=dict)
+    changes: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed attempt.
+
+    Args:
+        error: The error that is raised if there is no retry.
+        answer: The response, or None if none came.
+        lasts: No response came, and that is likely to stay so.
+        attempts: How many attempts such a failure is worth, or None for no limit of its own.
+    """
+
+    error: CdrctlError
+    answer: Answer | None = None
+    lasts: bool = False
+    attempts: int | None = None
+
+
+@dataclass(slots=True)
+class Retries:
+    """The retries of one request: whether there is another, and what it waits for.
+
+    Args:
+        policy: The provider's.
+        ask: The request.
+        most: How many attempts the caller allows, or None.
+    """
+
+    policy: RetryPolicy
+    ask: Request
+    most: int | None
+    attempts: int = 0
+    lasting: int = 0
+    own: int = 0
+
+    def next_wait(self, failure: Failure, left: float, now: datetime) -> tuple[bool, float | None]:
+        """Return whether the request is retried after a failure, and the seconds that the provider wants to pass.
+
+        Args:
+            failure: What became of the last attempt.
+            left: The seconds that the request may still wait.
+            now: The present instant.
+        """
+        self.attempts += 1
+        if failure.attempts is not None:
+            self.most = failure.attempts if self.most is None else min(self.most, failure.attempts)
+        if self.ask.changes:
+            waits = self.policy.changes
+            refused = failure.answer is not None and failure.answer.status == 429
+            return (True, waits[self.attempts - 1]) if refused and self.attempts <= len(waits) else (False, None)
+        schedule = self.policy.errors.get(type(failure.error))
+        wait = seconds_asked(self.policy, failure, now)
+        if schedule is not None and schedule.waits:
+            wait = max(schedule.waits[0], min(schedule.waits[min(self.own, len(schedule.waits) - 1)], left))
+            self.own += 1
+        self.lasting += _lasts(self.policy, failure, wait if schedule is not None else None)
+        return (self.most is None or self.attempts < self.most) and self.lasting < TRIES, wait
+
+
+def seconds_asked(policy: RetryPolicy, failure: Failure, now: datetime) -> float | None:
+    """Return the seconds that the provider wants to pass before the next attempt, or None if it does not say."""
+    answer, error = failure.answer, failure.error
+    told = [error.wait if isinstance(error, TemporaryError) else None, retry_after(answer, now) if answer else None]
+    known = [seconds for seconds in told if seconds is not None]
+    return max(known) if known else policy.waits.get(answer.status) if answer else None
+
+
+def _lasts(policy: RetryPolicy, failure: Failure, own_wait: float | None) -> bool:
+    """Return whether a failure is likely to stay, so that only a few retries are worth it.
+
+    A server that is overloaded, restarted or in maintenance answers again. An HTTP 500, or a body that is not the
+    API's, is more often the answer to this request, or of another server.
+    """
+    if failure.answer is None:
+        return failure.lasts
+    if own_wait is not None or (isinstance(failure.error, TemporaryError) and failure.error.wait is not None):
+        return False
+    return failure.answer.good or failure.answer.status in policy.brief
 
 
 @dataclass(slots=True)

@@ -70,6 +70,7 @@ class Token:
 
 
 Sign = Callable[[Request, Token], Request]
+Send = Callable[[Request], Answer]
 
 
 def sign_headers(ask: Request, token: Token) -> Request:
@@ -100,7 +101,6 @@ class Credential:
 
     Args:
         sign_in: Yields the requests of a sign-in, receives their answers, returns the token.
-        send: From a request to its answer.
         clock: The clock by which tokens end.
         store: Where renewed tokens are kept between runs, or None.
         conceal: Receives every secret of a token, so that none is ever printed.
@@ -109,13 +109,11 @@ class Credential:
     def __init__(
         self,
         sign_in: SignIn,
-        send: Callable[[Request], Answer],
         clock: Clock,
         store: TokenStore | None,
         conceal: Callable[[Sequence[str]], None],
     ) -> None:
         self._sign_in = sign_in
-        self._send = send
         self._clock = clock
         self._store = store
         self._conceal = conceal
@@ -124,15 +122,15 @@ class Credential:
         self._refused: SignInError | None = None
         self._lock = threading.Lock()
 
-    def current(self) -> Token:
-        """Return the token to use, which is a new one where there was none, or where it is about to end."""
+    def current(self, send: Send) -> Token:
+        """Return the token to use: a new one if there was none, or if it is about to expire."""
         with self._lock:
             token = self._token
             if token is None or (self._renew_at is not None and self._clock.now() >= self._renew_at):
-                token = self._use(self._renewed(token))
+                token = self._use(self._renewed(token, None, send))
             return token
 
-    def instead_of(self, ended: Token, refusal: Answer) -> tuple[Token, bool]:
+    def instead_of(self, ended: Token, refusal: Answer, send: Send) -> tuple[Token, bool]:
         """Return another token than the one that was refused, and whether it is new.
 
         The one that another thread has got meanwhile may have ended as well.
@@ -140,7 +138,7 @@ class Credential:
         with self._lock:
             if self._token is not None and self._token is not ended:
                 return self._token, False
-            return self._use(self._renewed(ended, refusal)), True
+            return self._use(self._renewed(ended, refusal, send)), True
 
     def _use(self, token: Token) -> Token:
         """Return the token, which is used from now on and renewed shortly before its end.
@@ -155,10 +153,10 @@ class Credential:
                 self._renew_at = token.expires - min(RENEW_BEFORE, life / 2)
         return token
 
-    def _renewed(self, ended: Token | None, refusal: Answer | None = None) -> Token:
+    def _renewed(self, ended: Token | None, refusal: Answer | None, send: Send) -> Token:
         """Return a token that is not the one that ended. It is stored before anyone uses it."""
         if self._store is None:
-            return self._signed_in(ended, refusal)
+            return self._signed_in(ended, refusal, send)
         with self._store.locked():
             kept = self._store.load()
             token = Token.from_plain(kept) if kept else None
@@ -167,19 +165,19 @@ class Credential:
             known = token is not None and ended is not None and token.headers == ended.headers
             if token is not None and not known and not token.ended(self._clock.now()):
                 return token  # another run has renewed it meanwhile
-            token = self._signed_in(token or ended, refusal)
+            token = self._signed_in(token or ended, refusal, send)
             if token.refresh_token:
                 self._store.save(token.plain())
             return token
 
-    def _signed_in(self, ended: Token | None, refusal: Answer | None) -> Token:
+    def _signed_in(self, ended: Token | None, refusal: Answer | None, send: Send) -> Token:
         if self._refused is not None:  # what was wrong for one thread is wrong for all: no account is locked for that
             raise self._refused
         flow = self._sign_in(ended, self._clock.now())
         try:
             ask = next(flow)
             while True:
-                ask = flow.send(self._send(ask))
+                ask = flow.send(send(ask))
         except StopIteration as done:
             token: Token = done.value
         except SignInError as error:

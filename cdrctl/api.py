@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from cdrctl import PROVIDERS, windows
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, did_you_mean
 from cdrctl.export.availability import providers_present
-from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of, set_decoder
+from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of, with_decoder
 from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, Provider, Query, load
 from cdrctl.http import Clock
@@ -94,7 +94,6 @@ class Profile:
     _log: Callable[[str, str], None]
     _mask: Callable[[str], str]
     _gaps: list[Gap] = field(default_factory=list)
-    _reading: Generator[Any, None, None] | None = None
 
     @property
     def gaps(self) -> list[Gap]:
@@ -126,8 +125,6 @@ class Profile:
         **options: Any,
     ) -> Iterator[Batch]:
         """Yield the records of the calls that started in a window, each once, in batches.
-
-        Read one call to its end before you begin another: going on with one that was left raises UsageError.
 
         Args:
             call: The call, as on the command line: `cdrs`, `legs`, `reports list`.
@@ -203,8 +200,6 @@ class Profile:
         jobs: int,
     ) -> Iterator[Batch]:
         client, settings = self._connected.client, self._connected.settings
-        if self._reading is not None:
-            self._reading.close()  # the client decodes the pages of one call at a time
         now = self._clock.now()
         if call.takes_window:
             zone = windows.zone(tz or (settings.timezone if settings is not None else None) or "UTC")
@@ -219,20 +214,13 @@ class Profile:
                 raw=schema.columns is None,
             )
         else:
-            set_decoder(client, call, raw=schema.columns is None)
-            window, events = None, call.fetch(query)
+            window, events = None, call.fetch(with_decoder(query, call, raw=schema.columns is None))
         tally = Tally(gaps=self._gaps)
         present = providers_present(self._clock.now, lambda: client.ahead if client is not None else None)
         pages = rows(events, call, schema, window, tally, self._log, limit, present=present)
-        self._reading = pages
         with _masked_errors(self._mask), closing(pages):
             for page in pages:
                 yield Batch(schema.columns, page, self._log)
-                if self._reading is not pages:
-                    raise UsageError(
-                        f"{self.provider} {call.name} was not read to its end before another call was begun",
-                        hint="read one call at a time, or open the profile once for each",
-                    )
 
 
 @contextmanager

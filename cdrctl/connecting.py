@@ -67,6 +67,10 @@ class Connected:
         client: Any = self.client  # a call that is offline reads neither client nor settings
         return Query(client, self.settings, None, options, fields, strict)
 
+    def with_log(self, log: Log) -> Connected:
+        """Return this profile with another log."""
+        return self if self.client is None else replace(self, client=self.client.with_log(log))
+
 
 @contextmanager
 def connected(

@@ -165,9 +165,7 @@ def _side_by_side(
         assert part.profile is not None  # noqa: S101 - it was connected
         assert part.provider is not None  # noqa: S101
         log = _teller(session, f"{job.name} {call.name}")
-        profile, title = part.profile, part.provider.title
-        if profile.client is not None:
-            profile.client.log = log
+        profile, title = part.profile.with_log(log), part.provider.title
         query = profile.query(usual_options(session, call))
 
         def fetch(window: windows.Window) -> Iterator[Any]:

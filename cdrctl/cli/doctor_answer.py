@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Client, Clock
-    from cdrctl.http.client import Level
+    from cdrctl.http.sending import Level
 
 LONGEST_TURN = 75.0
 """Seconds to wait for the rate limit: the slowest one, of one window a minute, must not fail the check."""
@@ -56,8 +56,7 @@ def check_answer(provider: Provider, settings: Settings, client: Client) -> Iter
         if level in {"debug", "wait"}:
             log(level, text)
 
-    client.log = record
-    client.tries = 1
+    client = client.with_log(record).with_tries(1)
     error: CdrctlError | None = None
     found = ""
     try:

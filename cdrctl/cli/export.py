@@ -319,8 +319,7 @@ def _rows_of(
         if level != "progress":
             session.reporter.log(level, f"{part.title}: {text}")
 
-    if profile.client is not None:
-        profile.client.log = log
+    profile = profile.with_log(log)
     zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
     window, pieces = fetched(session, provider, call, profile, given, zone, usual_options(session, call), told=True)
     schema = common(

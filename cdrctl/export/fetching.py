@@ -137,16 +137,13 @@ def is_recent(event: Note | Gap) -> bool:
     return isinstance(event, Note) and event.topic == RECENT and event.level == "note"
 
 
-def set_decoder(client: Any, call: Call, *, raw: bool) -> None:
-    """Let a client decode the pages of this call column by column, if the call can be read so."""
-    if client is None:
-        return
-    if call.key_fields is None:
-        client.read = None  # the decoder of another call does not know its columns
-        return
+def with_decoder(query: Query[Any], call: Call, *, raw: bool) -> Query[Any]:
+    """Return the query with a client that decodes the pages of this call column by column, if they can be read so."""
+    if query.client is None or call.key_fields is None:
+        return query
     from cdrctl.records.decoding import BatchDecoder
 
-    client.read = BatchDecoder(call.columns, call.key_fields, raw=raw)
+    return replace(query, client=query.client.with_decoder(BatchDecoder(call.columns, call.key_fields, raw=raw)))
 
 
 def fetch_window(
@@ -165,7 +162,7 @@ def fetch_window(
     parallel as there are jobs.
     """
     client: Any = query.client  # None for a call that is offline
-    set_decoder(client, call, raw=raw)
+    query = with_decoder(query, call, raw=raw)
     events: Iterator[Event]
     if not ahead:
         events = call.fetch(query)

@@ -108,9 +108,7 @@ def open_client(
         title=api.title,
         policy=api.retry_policy,
         error_for=api.error_for,
-        connections=Connections(
-            base_url=base_url, timeout=limits.timeout, ca_file=limits.ca_file, transport=transport
-        ),
+        connections=Connections(base_url=base_url, timeout=limits.timeout, ca_file=limits.ca_file, transport=transport),
         limiter=RateLimiter(api.retry_policy.budgets, limits.requests_per_minute, clock, rate_store),
         state=RunState(),
         clock=clock,

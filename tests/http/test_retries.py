@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
-from cdrctl.http import RateLimit, Request, RetryPolicy
+from cdrctl.http import Answer, RateLimit, Request, RetryPolicy, Schedule
 from cdrctl.http.retry import TRIES, retry_after
 from tests.support.clock import NOON, HandClock
 from tests.support.wires import RESET, SILENCE, an_answer, answering, client, ok, serving
@@ -371,6 +371,67 @@ def test_one_request_has_one_total_however_its_caller_sends_it_again() -> None:
     assert caught.value is later
     assert 800 < sum(clock.waits) <= 900
     assert sum(clock.waits) == pytest.approx(patience.spent)
+
+
+class TooFastError(TemporaryError):
+    """What a provider says in a body of status 200."""
+
+
+def too_fast(answer: Answer) -> CdrctlError | None:
+    return TooFastError("Acme says slower") if answer.body == {"error": 1} else None
+
+
+def test_an_error_of_the_providers_own_is_retried_by_its_schedule() -> None:
+    hands = HandClock()
+    slower = httpx.Response(200, json={"error": 1})
+    transport, asked = answering(slower, slower, slower, GOOD)
+    policy = RetryPolicy(errors={TooFastError: Schedule((5, 10), {"page": RateLimit(1, 30)})})
+    acme = client(clock=hands, transport=transport, retry_policy=policy, error_for=too_fast)
+    assert acme.get("/x").body == {"items": [1]}
+    assert hands.waits == [5.5, 10.5, 19.5, 10.5, 19.5], (
+        "5 or 10 s, then for the limit, which counts from the first retry"
+    )
+    transport, asked = answering(slower)
+    with pytest.raises(TooFastError) as caught:
+        client(transport=transport, retry_policy=policy, error_for=too_fast, max_wait=timedelta(minutes=2)).get("/x")
+    assert caught.value.wait == 5
+    assert len(asked) > TRIES
+
+
+def test_an_error_without_a_schedule_is_retried_a_few_times() -> None:
+    transport, asked = answering(httpx.Response(200, json={"error": 1}))
+    policy = RetryPolicy(errors={TooFastError: Schedule()})
+    with pytest.raises(TooFastError, match=rf"\({TRIES} tries\)"):
+        client(transport=transport, retry_policy=policy, error_for=too_fast).get("/x")
+    assert len(asked) == TRIES
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts"),
+    [(httpx.Response(429), 3), (httpx.Response(503), 1), (httpx.Response(200), 1), (httpx.ConnectError("gone"), 1)],
+    ids=["429", "503", "no-body", "no-connection"],
+)
+def test_a_change_is_sent_again_only_if_it_was_not_carried_out(answer: httpx.Response, attempts: int) -> None:
+    hands = HandClock()
+    transport, asked = answering(answer)
+    acme = client(clock=hands, transport=transport, retry_policy=RetryPolicy(changes=(5, 20)))
+    with pytest.raises(TemporaryError):
+        acme.ask(Request("POST", "http://cdr.example/v1/x", changes=True))
+    assert len(asked) == attempts
+    assert hands.waits == [5.5, 20.5][: attempts - 1]
+
+
+def test_a_client_with_other_settings_shares_all_else() -> None:
+    transport, asked = answering(httpx.Response(503))
+    told: list[str] = []
+    acme = client(transport=transport)
+    once = acme.with_tries(1).with_log(lambda _level, text: told.append(text))
+    with pytest.raises(TemporaryError):
+        once.get("/x")
+    assert (len(asked), acme.requests, len(told)) == (1, 1, 1)
+    acme.close()
+    once.log("note", "too late")
+    assert len(told) == 1
 
 
 def test_half_a_secret_is_never_quoted() -> None:

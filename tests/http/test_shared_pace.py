@@ -20,7 +20,7 @@ from hypothesis import example, given, settings as examples, strategies as st
 
 from cdrctl.fetchers import load
 from cdrctl.http import Clock, RateLimit, RetryPolicy
-from cdrctl.http.pace import EVERY, WAITING, RateLimiter
+from cdrctl.http.pace import EVERY, WAITING, RateLimiter, Turn
 from cdrctl.profiles import pace as shared
 from cdrctl.profiles.pace import PaceFile, pace_file
 from tests.support.clock import NOON, HandClock
@@ -36,6 +36,19 @@ def shelf(folder: Path, provider: str = "webex", **settings: Any) -> PaceFile:
     """Return the shelf of a profile; nothing is told of it but its settings."""
     given = settings or {"access_token": SECRET}
     return pace_file(folder / "config.toml", provider, load(provider).settings(**given))
+
+
+class Run(RateLimiter):
+    """A rate limiter that says so when it cannot share its instants, as the client does."""
+
+    def __init__(self, said: list[str], *given: Any) -> None:
+        super().__init__(*given)
+        self.said = said
+
+    def reserve(self, kind: str) -> Turn:
+        turn = super().reserve(kind)
+        self.said += [turn.alone] if turn.alone is not None else []
+        return turn
 
 
 @dataclass
@@ -58,7 +71,7 @@ class Host:
         at: PaceFile | None = None,
     ) -> RateLimiter:
         """Start a run."""
-        return RateLimiter(budgets, requests_per_minute, self.clock, at or shelf(self.folder), self.said.append)
+        return Run(self.said, budgets, requests_per_minute, self.clock, at or shelf(self.folder))
 
 
 @pytest.fixture(name="host")

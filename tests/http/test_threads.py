@@ -14,8 +14,8 @@ import pytest
 
 from cdrctl.errors import SignInError
 from cdrctl.http import Answer, Clock, RateLimit, Request, RetryPolicy, Token
-from cdrctl.http.client import ClosedError
 from cdrctl.http.pace import RateLimiter, Turn
+from cdrctl.http.sending import ClosedError
 from tests.http.test_shared_pace import ONE_A_MINUTE, Host, shelf
 from tests.support.clock import NOON, HandClock
 from tests.support.wires import answering, client
@@ -228,8 +228,8 @@ def test_a_token_of_another_thread_may_have_ended_as_well() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.headers["authorization"])
         if asked[-1] == "t1":
-            with acme._credential._lock:  # what another thread does meanwhile
-                acme._credential._use(Token({"Authorization": "theirs"}))
+            with acme.credential._lock:  # what another thread does meanwhile
+                acme.credential._use(Token({"Authorization": "theirs"}))
         return httpx.Response(200 if asked[-1] == "t2" and request.url.path == "/v1/x" else 401, json={})
 
     numbers = iter("123")

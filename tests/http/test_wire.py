@@ -710,8 +710,7 @@ def test_a_body_is_read_into_an_earlier_one_that_nobody_looks_at() -> None:
 def test_what_is_still_looked_at_stays_as_it_came() -> None:
     said = [json.dumps(letter * 2 * MEBIBYTE).encode() for letter in "abcd"]
     with serving(*map(ok, said)) as server:
-        one = client(server.url)
-        one.read = lambda body, _: memoryview(body)
+        one = client(server.url).with_decoder(lambda body, _: memoryview(body))
         views = [one.get("/x", records=("items",)).body for _ in said[:3]]
         assert [bytes(view) for view in views] == said[:3]
         views[1].release()

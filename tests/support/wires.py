@@ -8,13 +8,13 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 import httpx
 
-from cdrctl.http import Answer, Client, Clock, Request, RetryPolicy, Token, error_of, same_origin
+from cdrctl.http import Answer, Api, Client, Clock, Limits, Request, RetryPolicy, Token, error_of, open_client, same_origin
 from tests.support.clock import HandClock
 
 
@@ -24,19 +24,25 @@ def signed(ended: Token | None, now: datetime) -> Iterator[Request]:
     return Token({"Authorization": "Bearer sesame"})  # type: ignore[return-value]
 
 
+API = {field.name for field in fields(Api)}
+LIMITS = {field.name for field in fields(Limits)}
+
+
 def client(base_url: str = "http://cdr.example/v1", clock: HandClock | Clock | None = None, **given: Any) -> Client:
-    settings: dict[str, Any] = {
+    """Return a client of an API that signs in without a request; `given` are arguments of Api, Limits or the client."""
+    api: dict[str, Any] = {
         "title": "Acme",
         "base_url": base_url,
         "retry_policy": RetryPolicy(),
         "sign_in": signed,
         "error_for": lambda answer: error_of("Acme", answer),
         "allows_url": lambda url: same_origin(base_url, url),
-        "clock": clock if isinstance(clock, Clock) else (clock or HandClock()).clock,
-        "jitter": lambda: 0.5,
-        **given,
+        **{name: value for name, value in given.items() if name in API},
     }
-    return Client(**settings)
+    limits = {name: value for name, value in given.items() if name in LIMITS}
+    others = {name: value for name, value in given.items() if name not in API | LIMITS}
+    clock = clock if isinstance(clock, Clock) else (clock or HandClock()).clock
+    return open_client(Api(**api), Limits(**limits), **{"clock": clock, "jitter": lambda: 0.5, **others})
 
 
 def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from cdrctl.fetchers import Call, Console, Option, Provider, Query, Timing
-from cdrctl.fetchers.callgear.answers import ADMITS, error_for, mnemonic_of
+from cdrctl.fetchers.callgear.answers import ADMITS, BusyError, error_for, mnemonic_of
 from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, COST_COLUMNS, LEG_COLUMNS, USER_COLUMNS, identity, start
 from cdrctl.fetchers.callgear.common import GIVES_CALL, GIVES_LEG, common_call, common_leg
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
@@ -26,7 +26,7 @@ from cdrctl.fetchers.callgear.report import LARGEST_PAGE, LONGEST_WINDOW, calls,
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
 from cdrctl.fetchers.callgear.sign_in import allows_url, empty_response, request_token
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
-from cdrctl.http import Answer, Client, RetryPolicy
+from cdrctl.http import Answer, Client, RetryPolicy, Schedule
 from cdrctl.records.columns import Expected
 from cdrctl.records.events import fingerprint
 from cdrctl.windows import Window
@@ -117,8 +117,9 @@ PROVIDER = Provider(
     settings=CallGearSettings,
     auth_methods={"key": ("access_token",), "login": ("login", "password")},
     sign_in=request_token,
-    # Points differ from account to account and are read from the answers; the body says more than a status.
-    retry_policy=RetryPolicy(busy=frozenset()),
+    # Points differ from account to account and are read from the answers. Whether "busy" comes as a status or in the
+    # body of a 200 is not published, so `error_for` reads the body before the status.
+    retry_policy=RetryPolicy(busy=frozenset(), errors={BusyError: Schedule()}),
     error_for=error_for,
     allows_url=allows_url,
     empty_response=empty_response,

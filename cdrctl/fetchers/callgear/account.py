@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdrctl.fetchers.callgear.answers import BusyError, ForbiddenError, wait_for_points, whole_number
+from cdrctl.fetchers.callgear.answers import ForbiddenError, wait_for_points, whole_number
 from cdrctl.fetchers.callgear.jsonrpc import question, result_in
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
-from cdrctl.http import Answer, Client, Request
-from cdrctl.http.retry import retry_after
+from cdrctl.http import Client
 
-TRIES = 5
 LONGEST_WAIT = 300.0
 
 
@@ -48,7 +46,7 @@ class Account:
         self.rest_until = None
         self.asked += 1
         try:
-            answer = _patiently(self.client, question(self.client.base_url, self.asked, method, params))
+            answer = self.client.ask(question(self.client.base_url, self.asked, method, params))
         except ForbiddenError as forbidden:
             hint = _RIGHTS.get(method, "give this user the right in the web cabinet")
             raise ForbiddenError(f"this user may not call {TITLE}'s {method}", said=forbidden.said, hint=hint) from None
@@ -80,20 +78,3 @@ def metadata_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a result's metadata, which the documentation of `get.account` spells `meta_data`."""
     metadata = result.get("metadata", result.get("meta_data"))
     return metadata if isinstance(metadata, dict) else {}
-
-
-def _patiently(client: Client, ask: Request) -> Answer:
-    """Return the good answer to a question, asked again while the service says that it is busy.
-
-    Whether it says so by the status of HTTP or in the body of a 200 is not published; so the body decides, here.
-    """
-    patience = client.patience()
-    while True:
-        try:
-            return client.ask(ask, patience=patience)
-        except BusyError as busy:
-            asked = [one for one in (busy.wait, retry_after(busy.answer, client.clock.now())) if one is not None]
-            if patience.tries >= TRIES and not asked and busy.status in {None, 500}:
-                busy.message += f" ({patience.tries} tries)"
-                raise  # an internal error that stays is the answer to this question
-            client.wait_to_retry(patience, busy, max(asked, default=None))

@@ -50,7 +50,6 @@ class BusyError(TemporaryError):
     def __init__(self, message: str, answer: Answer, *, said: str | None = None, wait: float | None = None) -> None:
         status = None if answer.good else answer.status
         super().__init__(message, said=said, hint="nothing is lost: run it again later", status=status)
-        self.answer = answer
         self.wait = wait
 
 

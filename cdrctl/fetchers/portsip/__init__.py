@@ -138,7 +138,7 @@ PROVIDER = Provider(
         "token": ("access_token",),
     },
     sign_in=request_token,
-    retry_policy=RetryPolicy(budgets={"*": BUDGET}),
+    retry_policy=RetryPolicy(budgets={"*": BUDGET}, changes=(5, 20, 60)),
     error_for=error_for,
     allows_url=allows_url,
     empty_response=empty_response,

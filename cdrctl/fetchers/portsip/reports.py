@@ -17,7 +17,7 @@ from cdrctl.fetchers.portsip.listing import Run, read_run, run_for
 from cdrctl.fetchers.portsip.report_form import FILTERS, PLAIN, check_range, filter_for, new_report, one_of, plain_parts
 from cdrctl.fetchers.portsip.requests import path_segment, quoted_text
 from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
-from cdrctl.http import Answer, Client, Request
+from cdrctl.http import Client, Request
 from cdrctl.records.events import Event, Note, Page, Record, pick
 
 # Call reports
@@ -119,11 +119,11 @@ def _known(client: Client, name: str, kind: str) -> set[str]:
 def _created(client: Client, body: Record) -> str:
     """Return the id of a new report.
 
-    It is asked for once: an answer that was lost does not mean that the report was not made.
+    There is one attempt: a lost response does not mean that the report was not made.
     """
     look = f"it may have been made all the same: look for {body['name']} with `cdrctl portsip reports list`"
     try:
-        answer = _changed(client, Request("POST", client.at(REPORTS), json=body))
+        answer = client.ask(Request("POST", client.at(REPORTS), json=body, changes=True))
     except TemporaryError as error:
         if error.status != 429:
             error.hint = look
@@ -132,21 +132,6 @@ def _created(client: Client, body: Record) -> str:
     if not isinstance(key, str) or not key.strip(" ."):
         raise ProviderError(f"{TITLE} answered in a shape we do not know: a new report without id", hint=look)
     return key
-
-
-def _changed(client: Client, ask: Request) -> Answer:
-    """Return the answer to a request that changes something, which is sent again only where it was turned away.
-
-    A 429 was not carried out; of any other fault nobody knows.
-    """
-    for seconds in (5, 20, 60):
-        try:
-            return client.ask(ask, tries=1)
-        except TemporaryError as error:
-            if error.status != 429:
-                raise
-        client.pause(seconds, f"{TITLE} is being asked too fast")
-    return client.ask(ask, tries=1)
 
 
 FIRST_POLL, LAST_POLL = 2.0, 30.0
@@ -201,7 +186,8 @@ def update_report(query: Query[PortsipSettings]) -> Iterator[Event]:
         )
     kept = {name: pick(old, name) for name in ("range", "started_at", "ended_at")}
     check_range({**kept, **body}, body)
-    _changed(client, Request("POST", client.at(f"{REPORTS}/{path_segment(options['id'])}"), json=body, bodiless=True))
+    url = client.at(f"{REPORTS}/{path_segment(options['id'])}")
+    client.ask(Request("POST", url, json=body, changes=True, bodiless=True))
     yield Page([_document(client, REPORTS, options["id"])])
 
 
@@ -217,7 +203,7 @@ def delete_completed(query: Query[PortsipSettings]) -> Iterator[Event]:
 
 def _deleted(client: Client, path: str, key: str) -> Page:
     record = _document(client, path, key)
-    _changed(client, Request("POST", client.at(f"{path}/{path_segment(key)}/destroy"), bodiless=True))
+    client.ask(Request("POST", client.at(f"{path}/{path_segment(key)}/destroy"), changes=True, bodiless=True))
     return Page([record])
 
 

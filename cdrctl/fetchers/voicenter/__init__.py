@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
-from cdrctl.fetchers.voicenter.answers import ADMITS, MINUTELY, MOST_RECORDS, FullError, Reply, error_for
+from cdrctl.fetchers.voicenter.answers import ADMITS, MINUTELY, MOST_RECORDS, FullError, Reply, TooFastError, error_for
 from cdrctl.fetchers.voicenter.columns import COLUMNS, NOTIFIED, identity, notification_identity
 from cdrctl.fetchers.voicenter.common import GIVES, TYPES, common_cdr, common_notification
 from cdrctl.fetchers.voicenter.listing import cdrs
@@ -22,14 +22,17 @@ from cdrctl.fetchers.voicenter.notifications import notifications
 from cdrctl.fetchers.voicenter.search import IDENTITIES
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
 from cdrctl.fetchers.voicenter.sign_in import allows_url, empty_response, ended, request_token, sign
-from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, WAITS, Way, whole_minute
+from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, Way, whole_minute
 from cdrctl.fetchers.voicenter.zone import start_in
-from cdrctl.http import Client, RateLimit, RetryPolicy
+from cdrctl.http import Client, RateLimit, RetryPolicy, Schedule, published
 from cdrctl.records.columns import Expected
 from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
+# Page "Call Log": 30 requests a minute, 2 s between two of them, and 5 s after the error of too many. The vendor's page
+# for developers has 5 s between any two: that is kept after the first such error. The growing waits are ours.
 SPACED = RateLimit(1, 2)
+TOO_FAST = Schedule(waits=(5, 10, 20, 40, 60), slower={"page": published(1, 5)})
 
 
 def check(client: Client, settings: VoicenterSettings) -> str:
@@ -55,7 +58,11 @@ PROVIDER = Provider(
     settings=VoicenterSettings,
     auth_methods={"code": ("code",), "token": ("access_token",)},
     sign_in=request_token,
-    retry_policy=RetryPolicy(budgets={"*": MINUTELY, "page": SPACED}, waits={429: WAITS[0]}),
+    retry_policy=RetryPolicy(
+        budgets={"*": MINUTELY, "page": SPACED},
+        waits={429: TOO_FAST.waits[0]},
+        errors={TooFastError: TOO_FAST},
+    ),
     error_for=error_for,
     allows_url=allows_url,
     sign=sign,

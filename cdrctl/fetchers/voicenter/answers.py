@@ -14,10 +14,9 @@ from cdrctl.http import Answer, Client, error_of, published, said
 from cdrctl.records.events import Record, check_records, pick
 from cdrctl.records.readers import read_integer
 
-# Page "Call Log": at most 10 000 records an answer, 30 requests a minute, 2 s between two of them, and 5 s after the
-# error of too many. The vendor's page for developers has 5 s between any two: they are kept after the first such error.
-# That the wait before the same request is sent again grows is ours.
 MOST_RECORDS = 10_000
+"""The most records that one answer holds (page "Call Log")."""
+
 MINUTELY = published(30, 60)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +17,6 @@ from cdrctl.fetchers.voicenter.answers import (
     RangeError,
     RefusedError,
     Reply,
-    TooFastError,
     read_reply,
 )
 from cdrctl.fetchers.voicenter.columns import FIELDS, identity
@@ -42,12 +40,9 @@ from cdrctl.fetchers.voicenter.zone import (
     zone_named,
     zoneless,
 )
-from cdrctl.http import Answer, Client, Request, by_halving, published
+from cdrctl.http import Answer, Client, Request, by_halving
 from cdrctl.records.events import Event, Gap, Note, Page, Record, fingerprint, pick
 from cdrctl.windows import EPOCH, Window, rfc3339, tile
-
-CAREFUL = published(1, 5)
-WAITS = (5, 10, 20, 40, 60)
 
 SETTLED = timedelta(minutes=10)
 """Records come "a few minutes" after the end of a call (page "Call Log")."""
@@ -204,7 +199,7 @@ class Way:
         """
         search = {"fromdate": _wire(since), "todate": _wire(until), **self.search}
         try:
-            answer = self._answer(search) if listed else self._patiently({"format": "JSON", "search": search})
+            answer = self._answer(search) if listed else self._post({"format": "JSON", "search": search})
             reply = read_reply(answer, self.client)
         except FullError:
             self._learn(Reply([], full=True), since, until)
@@ -258,7 +253,7 @@ class Way:
         first: RefusedError | None = None
         while True:
             try:
-                answer = self._patiently({"format": "JSON", "fields": [*self.fields[0]], "search": search})
+                answer = self._post({"format": "JSON", "fields": [*self.fields[0]], "search": search})
             except RefusedError as error:
                 first = first or error
                 if self.proven or len(self.fields) == 1:
@@ -271,25 +266,22 @@ class Way:
             self.proven = True
             return answer
 
-    def _patiently(self, body: Mapping[str, Any]) -> Answer:
-        """Return the answer to a request, which is repeated while the host says that it is asked too fast."""
-        patience = self.client.patience()
-        waits = itertools.chain(WAITS, itertools.repeat(WAITS[-1]))
-        while True:
-            try:
-                return self.client.ask(Request("POST", self.settings.base_url, json=body), patience=patience)
-            except TooFastError as error:
-                self.client.slow_down("page", CAREFUL)
-                wait = next(waits)
-                self.client.wait_to_retry(patience, error, max(WAITS[0], min(wait, patience.left)))
-            except TemporaryError as error:
-                if error.code == "web_page":
-                    raise ProviderError(
-                        f"{TITLE} answered with a web page instead of JSON",
-                        hint="check base_url: it usually ends in /hub/cdr/",
-                        status=error.status,
-                    ) from None
-                raise
+    def _post(self, body: Mapping[str, Any]) -> Answer:
+        """Return the response to a request.
+
+        Raises:
+            ProviderError: It is a web page.
+        """
+        try:
+            return self.client.ask(Request("POST", self.settings.base_url, json=body))
+        except TemporaryError as error:
+            if error.code == "web_page":
+                raise ProviderError(
+                    f"{TITLE} answered with a web page instead of JSON",
+                    hint="check base_url: it usually ends in /hub/cdr/",
+                    status=error.status,
+                ) from None
+            raise
 
     def pieces(self, reply: Reply) -> Iterator[Event]:
         """Yield the records of an answer, in pages by how far their times are ahead of UTC.

@@ -401,8 +401,9 @@ def test_an_error_of_the_providers_own_is_retried_by_its_schedule() -> None:
 def test_an_error_without_a_schedule_is_retried_a_few_times() -> None:
     transport, asked = answering(httpx.Response(200, json={"error": 1}))
     policy = RetryPolicy(errors={TooFastError: Schedule()})
-    with pytest.raises(TooFastError, match=rf"\({TRIES} tries\)"):
+    with pytest.raises(TooFastError) as caught:
         client(transport=transport, retry_policy=policy, error_for=too_fast).get("/x")
+    assert caught.value.message == f"Acme says slower ({TRIES} tries)"
     assert len(asked) == TRIES
 
 

@@ -14,7 +14,19 @@ from typing import Any
 
 import httpx
 
-from cdrctl.http import Answer, Api, Client, Clock, Limits, Request, RetryPolicy, Token, error_of, open_client, same_origin
+from cdrctl.http import (
+    Answer,
+    Api,
+    Client,
+    Clock,
+    Limits,
+    Request,
+    RetryPolicy,
+    Token,
+    error_of,
+    open_client,
+    same_origin,
+)
 from tests.support.clock import HandClock
 
 

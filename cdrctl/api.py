@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 from cdrctl import PROVIDERS, windows
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, did_you_mean
-from cdrctl.export.availability import providers_present
-from cdrctl.export.fetching import call_options, default_of, events_of, lines_of_file, schema_of, with_decoder
-from cdrctl.export.rows import Tally, rows
+from cdrctl.export.fetching import OpenCall
+from cdrctl.export.options import call_options, default_options, lines_of_file
+from cdrctl.export.pipeline import read, schema_of
+from cdrctl.export.request import ExportRequest, TypedWindow
+from cdrctl.export.rows import Tally
+from cdrctl.export.selection import Selection
 from cdrctl.fetchers import Call, Provider, Query, load
 from cdrctl.http import Clock
 from cdrctl.records.columns import Column
@@ -149,11 +152,15 @@ class Profile:
                 raise UsageError(f"{name} is {number}", hint="use a whole number, 1 or more")
         if not described.takes_window and (since is not None or until is not None):
             raise UsageError(f"{self.provider} {call} takes no window", hint="leave since and until out")
-        defaults = {one.name: default_of(one) for one in described.options}
-        own = call_options(described, {**defaults, **options}, lines_of_file)
-        shape = schema_of(described, self.provider, self.name, schema, fields, lambda text: self._log("warning", text))
-        query = self._connected.query(own, fields if schema == "native" else None)
-        return self._batches(described, shape, since, until, query, tz=tz, limit=limit, jobs=jobs)
+        request = ExportRequest(
+            schema=schema,
+            selection=Selection(None if fields is None else tuple(fields), limit=limit),
+            window=TypedWindow(_words(since), _words(until), windows.zone(tz) if tz else None),
+            jobs=jobs,
+        )
+        own = call_options(described, {**default_options(described), **options}, lines_of_file)
+        columns = schema_of(self._described, described, self.name, request, lambda text: self._log("warning", text))
+        return self._batches(described, request, columns, self._connected.query(own, request.native_fields))
 
     def _check(self, described: Call, call: str, options: Mapping[str, Any]) -> None:
         """Refuse a call without records, and options that it does not have.
@@ -187,38 +194,10 @@ class Profile:
             hint=f"{did_you_mean(name, self.calls)}its calls: {', '.join(self.calls)}",
         )
 
-    def _batches(
-        self,
-        call: Call,
-        schema: Any,
-        since: str | datetime | None,
-        until: str | datetime | None,
-        query: Query[Any],
-        *,
-        tz: str | None,
-        limit: int | None,
-        jobs: int,
-    ) -> Iterator[Batch]:
-        client, settings = self._connected.client, self._connected.settings
-        now = self._clock.now()
-        if call.takes_window:
-            zone = windows.zone(tz or (settings.timezone if settings is not None else None) or "UTC")
-            asked = windows.window(_text(since) or call.timing.default_since, _text(until), zone=zone, now=now)
-            window, events = events_of(
-                call,
-                replace(query, period=asked),
-                now,
-                self._described.title,
-                jobs=jobs,
-                stops_early=limit is not None,
-                raw=schema.columns is None,
-            )
-        else:
-            window, events = None, call.fetch(with_decoder(query, call, raw=schema.columns is None))
-        tally = Tally(gaps=self._gaps)
-        present = providers_present(self._clock.now, lambda: client.ahead if client is not None else None)
-        pages = rows(events, call, schema, window, tally, self._log, limit, present=present)
-        with _masked_errors(self._mask), closing(pages):
+    def _batches(self, call: Call, request: ExportRequest, schema: Schema, query: Query[Any]) -> Iterator[Batch]:
+        """Yield the records that a request selects."""
+        opened = OpenCall(self._described, call, self.name, query, self._clock.now, self._log)
+        with _masked_errors(self._mask), closing(read(opened, request, schema, Tally(gaps=self._gaps))) as pages:
             for page in pages:
                 yield Batch(schema.columns, page, self._log)
 
@@ -327,8 +306,8 @@ def _known(provider: str | None) -> str:
     return provider
 
 
-def _text(moment: str | datetime | None) -> str | None:
-    """Return an instant as the words of a window are written.
+def _words(moment: str | datetime | None) -> str | None:
+    """Return an instant in the words of a window.
 
     Raises:
         UsageError: A datetime has no time zone.

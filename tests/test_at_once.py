@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from cdrctl.export import parallel
-from cdrctl.export.parallel import PARTS_OF_A_JOB, at_once, new_once, parts, said_once
+import cdrctl.threads as threads_module
+from cdrctl.export.parallel import PARTS_OF_A_JOB, new_once, parts, without_repeats
 from cdrctl.export.rows import Tally, rows
 from cdrctl.fetchers import Call, Timing
 from cdrctl.records.events import Event, Gap, Note, Page
 from cdrctl.records.schemas import raw
+from cdrctl.threads import merge
 from cdrctl.windows import Window
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -45,7 +46,7 @@ def of(*given: Event) -> Fetch:
 @pytest.mark.parametrize("jobs", [1, 3, 16])
 def test_everything_comes_once(jobs: int) -> None:
     fetches = [of(*(page(f"{part}.{n}") for n in range(part))) for part in range(9)]
-    came = names(at_once(fetches, jobs))
+    came = names(merge(fetches, jobs))
     assert Counter(came) == Counter(f"{part}.{n}" for part in range(9) for n in range(part))
     for part in range(9):
         assert [name for name in came if name.startswith(f"{part}.")] == [f"{part}.{n}" for n in range(part)]
@@ -53,12 +54,12 @@ def test_everything_comes_once(jobs: int) -> None:
 
 def test_with_one_job_pieces_come_in_order() -> None:
     fetches = [of(page("a"), page("b")), of(), of(page("c")), of(page("d"))]
-    assert names(at_once(fetches)) == ["a", "b", "c", "d"]
+    assert names(merge(fetches)) == ["a", "b", "c", "d"]
 
 
 def test_nothing_is_nothing() -> None:
-    assert list(at_once([], 4)) == []
-    assert list(at_once([of(), of()], 4)) == []
+    assert list(merge([], 4)) == []
+    assert list(merge([of(), of()], 4)) == []
 
 
 def test_nothing_is_asked_before_somebody_wants_something() -> None:
@@ -68,7 +69,7 @@ def test_nothing_is_asked_before_somebody_wants_something() -> None:
         asked.append(1)
         yield page("a")
 
-    pages = at_once([pieces])
+    pages = merge([pieces])
     assert asked == []
     assert names(pages) == ["a"]
 
@@ -84,7 +85,7 @@ def test_the_next_page_is_asked_for_while_one_is_written_and_never_the_one_after
             event.set()
             yield page(str(at))
 
-    with closing(at_once([pieces])) as pages:
+    with closing(merge([pieces])) as pages:
         for _ in pages:
             written += 1
             if written < len(asked):
@@ -106,7 +107,7 @@ def test_each_of_several_is_one_piece_ahead_and_no_more() -> None:
                 most = max(most, out - taken)
             yield page("x")
 
-    for _ in at_once([pieces] * jobs, jobs):
+    for _ in merge([pieces] * jobs, jobs):
         with lock:
             taken += 1
     assert taken == jobs * each
@@ -120,7 +121,7 @@ def test_so_many_are_asked_at_the_same_time() -> None:
         together.wait(LONG)
         yield page("x")
 
-    assert len(names(at_once([pieces] * 4, 4))) == 4
+    assert len(names(merge([pieces] * 4, 4))) == 4
 
 
 def test_no_more_than_that_are_asked_at_the_same_time() -> None:
@@ -136,7 +137,7 @@ def test_no_more_than_that_are_asked_at_the_same_time() -> None:
         with lock:
             running -= 1
 
-    assert len(names(at_once([pieces] * 20, 2))) == 20
+    assert len(names(merge([pieces] * 20, 2))) == 20
     assert most <= 2
 
 
@@ -159,7 +160,7 @@ def test_an_error_is_raised_after_what_came_before_it(error: type[BaseException]
 
     came: list[str] = []
     with pytest.raises(error):
-        came.extend(names([piece])[0] for piece in at_once([pieces, others]))
+        came.extend(names([piece])[0] for piece in merge([pieces, others]))
     assert came == ["a", "b"]
     assert after == []
 
@@ -184,7 +185,7 @@ def test_an_error_of_one_ends_the_others_in_their_own_threads() -> None:
         raise BrokenError
 
     with pytest.raises(BrokenError):
-        for _ in at_once([endless, broken], 2):
+        for _ in merge([endless, broken], 2):
             pass
     assert closed.wait(LONG)
     assert threads[0] == threads[1] != threading.get_ident()
@@ -202,7 +203,7 @@ def test_who_stops_early_closes_what_is_fetched_in_its_own_thread() -> None:
             happened.append(("closed", threading.get_ident()))
 
     held = [pieces(), pieces()]  # here too, so that only a real close ends them
-    pages = at_once([lambda: held[0], lambda: held[1]])
+    pages = merge([lambda: held[0], lambda: held[1]])
     assert names([next(pages)]) == ["0"]
     pages.close()
     said = [what for what, _ in happened]
@@ -212,7 +213,7 @@ def test_who_stops_early_closes_what_is_fetched_in_its_own_thread() -> None:
 
 
 def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(threads_module, "PATIENCE_SECONDS", 0.0)
     asked, answered, closed = threading.Event(), threading.Event(), threading.Event()
 
     def pieces() -> Iterator[Event]:
@@ -225,7 +226,7 @@ def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyP
         finally:
             closed.set()
 
-    pages = at_once([pieces])
+    pages = merge([pieces])
     next(pages)
     assert asked.wait(LONG)
     pages.close()
@@ -235,7 +236,7 @@ def test_who_stops_early_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyP
 
 
 def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(threads_module, "PATIENCE_SECONDS", 0.0)
     asked, answered = threading.Event(), threading.Event()
     begun: list[str] = []
     threads: list[threading.Thread] = []
@@ -250,7 +251,7 @@ def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
         begun.append("begun")
         yield page("b")
 
-    pages = at_once([last, never])
+    pages = merge([last, never])
     next(pages)
     assert asked.wait(LONG)
     pages.close()
@@ -261,7 +262,7 @@ def test_who_stops_early_begins_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(threads_module, "PATIENCE_SECONDS", 0.0)
     answered, closed = threading.Event(), threading.Event()
     asked: list[str] = []
     waits = threading.Semaphore(0)
@@ -273,7 +274,7 @@ def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) ->
                 waits.release()
             return super().get(block, timeout)
 
-    monkeypatch.setattr(parallel, "SimpleQueue", Noticed)
+    monkeypatch.setattr(threads_module, "SimpleQueue", Noticed)
     assert main == threading.get_ident()
 
     def pieces() -> Iterator[Event]:
@@ -289,7 +290,7 @@ def test_ctrl_c_is_heard_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) ->
             closed.set()
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    pages = at_once([pieces])
+    pages = merge([pieces])
     try:
         with pytest.raises(KeyboardInterrupt):
             list(pages)
@@ -311,8 +312,8 @@ def test_a_signal_that_wakes_nobody_is_heard_soon(monkeypatch: pytest.MonkeyPatc
                 waits.append(timeout)
             return super().get(block, timeout)
 
-    monkeypatch.setattr(parallel, "SimpleQueue", Watched)
-    assert names(at_once([of(page("a"))])) == ["a"]
+    monkeypatch.setattr(threads_module, "SimpleQueue", Watched)
+    assert names(merge([of(page("a"))])) == ["a"]
     assert waits
     assert all(wait is not None and wait <= 0.5 for wait in waits)
 
@@ -326,7 +327,7 @@ def test_what_several_parts_say_is_said_once() -> None:
     def said() -> Iterator[Event]:
         yield from pieces
 
-    kept = list(said_once(said()))  # type: ignore[arg-type]
+    kept = list(without_repeats(said()))  # type: ignore[arg-type]
     assert kept == [pieces[0], pieces[1], pieces[2], pieces[5], pieces[6]]
 
 
@@ -341,8 +342,8 @@ def test_who_wants_no_more_of_what_is_said_once_ends_the_threads() -> None:
             closed.set()
 
     call = Call("cdrs", "", (), lambda *_: iter(()), lambda record: str(record["id"]))
-    held = at_once([pieces])  # here too, so that only a real close ends it
-    fetched = said_once(held)
+    held = merge([pieces])  # here too, so that only a real close ends it
+    fetched = without_repeats(held)
     with closing(rows(fetched, call, raw(), None, Tally(), lambda *_: None)) as out:
         next(out)
     assert closed.is_set()

@@ -14,9 +14,9 @@ from hypothesis import given, settings, strategies as st
 
 from cdrctl import writers
 from cdrctl.archive import fetching
-from cdrctl.cli.record_selection import Choice
 from cdrctl.conditions.language import read_condition
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
+from cdrctl.export.selection import Selection, row_filter
 from cdrctl.fetchers import Call, load
 from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
 from cdrctl.records.decoding import MOST_LESSONS, BatchDecoder
@@ -359,8 +359,9 @@ def test_what_is_nested_deeper_than_can_be_written_is_no_sheet(depth: int) -> No
 def test_raw_records_of_which_a_condition_holds_are_the_bytes_that_came() -> None:
     body = b'{"items": [{"Report ID" : "1", "Rate": 1.10}, {"Report ID":"2", "Rate": 2.50}, {"Report ID":"3"}]}'
     sheet = reader_of(WEBEX, raws=True)(bytearray(body), ("items",))["items"]
-    condition = Choice(None, read_condition("Rate>1.2 or `Report ID`=1"), (), None)
-    keep = condition.keep(raw(), zone=UTC, now=datetime(2026, 11, 20, tzinfo=UTC), warn=lambda _: None)
+    chosen = Selection(condition=read_condition("Rate>1.2 or `Report ID`=1"))
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    keep = row_filter(chosen, raw(), zone=UTC, now=now, warn=lambda _: None, unseen=set())
     assert keep is not None
     out = io.BytesIO()
     writers.load("jsonl")(raw(), [keep(part) for part in batches(sheet)], out, LOOK)

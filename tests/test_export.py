@@ -7,16 +7,18 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from cdrctl import duplicates
-from cdrctl.export.availability import LONG_CALL, RECENT, by_their_clock, providers_present, reachable
+from cdrctl.export.availability import LONG_CALL, RECENT, events_by_their_clock, reachable
+from cdrctl.export.fetching import OpenCall
 from cdrctl.export.identity import run_keys, with_record_key
 from cdrctl.export.rows import SAME_ID, Tally, rows
-from cdrctl.fetchers import Call, load
+from cdrctl.fetchers import Call, Query, load
 from cdrctl.records.batches import RecordBatch
 from cdrctl.records.decoding import BatchDecoder
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
@@ -186,11 +188,17 @@ def test_a_window_of_the_past_cuts_what_came_between_it_and_now() -> None:
     assert (found, warned) == ([], [])
 
 
-def test_the_future_begins_at_the_providers_present() -> None:
-    """Our clock is wrong by what the provider's `Date` says; without it our clock is all there is."""
+def opened(ahead: timedelta | None) -> OpenCall:
+    """Return a call whose client has learnt how far this machine's clock is ahead of the provider's."""
+    client: Any = SimpleNamespace(ahead=ahead)
+    webex = load("webex")
+    return OpenCall(webex, webex.calls[0], "acme", Query(client, None, None, {}), lambda: NOON, lambda *_: None)
+
+
+def test_the_present_is_that_of_the_providers_clock_once_it_is_known() -> None:
     for ahead in (timedelta(days=2), timedelta(days=-2), timedelta()):
-        assert providers_present(lambda: NOON, lambda by=ahead: by)() == NOON - ahead  # type: ignore[misc]
-    assert providers_present(lambda: NOON, lambda: None)() == NOON
+        assert opened(ahead).present() == NOON - ahead
+    assert opened(None).present() == NOON
 
 
 def test_a_present_that_is_not_known_makes_nothing_future() -> None:
@@ -396,7 +404,7 @@ def test_a_window_that_ends_after_the_providers_present(
 ) -> None:
     window = Window(NOON - timedelta(days=1), NOON + until)
     page = Page([at(NOON - timedelta(hours=20))])
-    first, *rest = by_their_clock(iter([page]), window, timedelta(minutes=5), lambda: ahead, NOON, "Webex")
+    first, *rest = events_by_their_clock(iter([page]), window, timedelta(minutes=5), lambda: ahead, NOON, "Webex")
     assert first is page
     assert [type(piece) for piece in rest] == ([expected] if expected else [])
     for piece in rest:

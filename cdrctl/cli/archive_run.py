@@ -1,26 +1,28 @@
-"""Bring an archive up to date: profiles side by side, and what is said at the end."""
+"""`cdrctl sync` and `fill`: bring an archive up to date, several profiles in parallel."""
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows
 from cdrctl.cli import failures
-from cdrctl.cli.connecting import SANDBOX, refuse_dry_run, the_clock
+from cdrctl.cli.connecting import SANDBOX, open_call, refuse_dry_run, the_clock
 from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 from cdrctl.errors import IncompleteError, UsageError, did_you_mean
 from cdrctl.export.fetching import fetch_window
+from cdrctl.export.request import ExportRequest
 from cdrctl.fetchers import Call
-from cdrctl.threads import started
+from cdrctl.threads import merge
 
 if TYPE_CHECKING:
     from cdrctl.archive.ledger import Ledger
@@ -28,25 +30,48 @@ if TYPE_CHECKING:
     from cdrctl.archive.sync import Outcome
 
 
-POLL_SECONDS = 0.2
-
-
 @dataclass(slots=True)
 class Job:
-    """One call of one profile in a run: under which name it is kept, and what became of it."""
+    """One call of one profile in a sync.
+
+    Args:
+        part: The profile.
+        name: The name under which the archive keeps it.
+        call: The call.
+        outcome: What has been done so far.
+        error: Why it failed.
+    """
 
     part: Part
     name: str
     call: Call
-    outcome: Any
+    outcome: Outcome
     error: BaseException | None = None
-    requests: int = 0
 
     @property
     def about(self) -> dict[str, str]:
-        """What it is of, as said in messages."""
+        """Its names in messages."""
         provider = self.part.provider.name if self.part.provider else ""
         return {"profile": self.name, "provider": provider, "call": self.call.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """How to bring an archive up to date.
+
+    Args:
+        since: From when on to keep calls; None to go on as before.
+        lookback: How long after a call to read it again; None for the call's own value.
+        shrink: Remove records that are gone at the provider.
+        adopt: Accept that a profile points to another account than before.
+        only_holes: Read only what is missing.
+    """
+
+    since: datetime | None
+    lookback: timedelta | None
+    shrink: bool
+    adopt: bool
+    only_holes: bool
 
 
 def run_sync(
@@ -63,54 +88,51 @@ def run_sync(
     adopt: bool,
     only_holes: bool,
 ) -> None:
-    """Bring an archive up to date, and say at the end what was done."""
-    from cdrctl.archive.index import reading_archive
-    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, lock
-    from cdrctl.archive.store import (
-        check_folder,
-        check_format,
-        day_files,
-        is_there,
-        make_folder,
-        open_or_create,
-        writing_archive,
-    )
+    """Bring an archive up to date, and report at the end what was done."""
+    from cdrctl.archive.store import check_format
 
     started = time.monotonic()
-    folder = Path(into)
     refuse_dry_run(session)
     check_format(form)
     back = windows.duration(lookback) if lookback is not None else None
-    zone = windows.zone(tz) if tz else None
-    clock = the_clock(session)
+    zone, now = windows.zone(tz or "UTC"), the_clock(session).now()
     if since is not None:
-        windows.instant(since, zone=zone or windows.zone("UTC"), now=clock.now())
+        windows.instant(since, zone=zone, now=now)
     parts = selected_parts(session, selection)
     jobs = jobs_for(parts, calls)
     session.reporter.data_elsewhere = True
     session.reporter.left_behind = "what was finished stays; run it again to go on"
-    with ExitStack() as stack:
-        with writing_archive(folder):
-            check_folder(folder)  # what is refused stays as it was, without a lock in it
-            make_folder(folder)
-        stack.enter_context(lock(folder))
-        archive = open_or_create(folder, tz, form)
-        begins = None
-        if since is not None:
-            begins = windows.instant(since, zone=archive.zone, now=clock.now())
-        with reading_archive(folder):
-            begins_anew = not is_there(folder / LEDGER) and not day_files(archive)
-        book = Ledger(folder, new=begins_anew)
-        stack.callback(book.close)
+    with ExitStack() as opened:
+        archive, ledger = _open_archive(Path(into), tz, form, opened)
+        begins = windows.instant(since, zone=archive.zone, now=now) if since is not None else None
         for part in parts:
-            connect_part(session, part, stack)
-        _side_by_side(session, archive, book, jobs, begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes)
+            connect_part(session, part, opened)
+        how = Sync(begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes)
+        _sync_in_parallel(session, archive, ledger, jobs, how)
     for job in jobs:
         _report(session, job)
     facts = _facts([job.outcome for job in jobs])
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     session.reporter.summary({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
     _conclude(session, parts, jobs)
+
+
+def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitStack) -> tuple[Archive, Ledger]:
+    """Return the archive in a folder, locked and begun if need be, and its ledger."""
+    from cdrctl.archive.index import reading_archive
+    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, lock
+    from cdrctl.archive.store import check_folder, day_files, is_there, make_folder, open_or_create, writing_archive
+
+    with writing_archive(folder):
+        check_folder(folder)  # a folder that is refused stays as it was, without a lock in it
+        make_folder(folder)
+    opened.enter_context(lock(folder))
+    archive = open_or_create(folder, tz, form)
+    with reading_archive(folder):
+        is_new = not is_there(folder / LEDGER) and not day_files(archive)
+    ledger = Ledger(folder, new=is_new)
+    opened.callback(ledger.close)
+    return archive, ledger
 
 
 def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
@@ -140,88 +162,69 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
     return jobs
 
 
-def _side_by_side(
-    session: Session,
-    archive: Archive,
-    book: Ledger,
-    jobs: Sequence[Job],
-    since: datetime | None,
-    lookback: timedelta | None,
-    *,
-    shrink: bool,
-    adopt: bool,
-    only_holes: bool,
+def _sync_in_parallel(session: Session, archive: Archive, ledger: Ledger, jobs: Sequence[Job], how: Sync) -> None:
+    """Sync all profiles in parallel, and the calls of each in order."""
+    enough = threading.Event()
+
+    def sync_profile(own: Sequence[Job]) -> Sequence[None]:
+        for job in own:
+            if not enough.is_set():
+                _sync_job(session, archive, ledger, job, how, enough.is_set)
+        return ()
+
+    by_part: dict[int, list[Job]] = {}
+    for job in jobs:
+        if job.part.profile is not None:
+            by_part.setdefault(id(job.part), []).append(job)
+    tasks = [functools.partial(sync_profile, own) for own in by_part.values()]
+    for _ in merge(tasks, len(tasks), stop=enough, name="cdrctl-sync"):
+        pass
+
+
+def _sync_job(
+    session: Session, archive: Archive, ledger: Ledger, job: Job, how: Sync, stop: Callable[[], bool]
 ) -> None:
-    """Read all profiles at the same time, the calls of each one after the other."""
+    """Sync one call of one profile; an error is kept in the job."""
     from cdrctl.archive import sync as syncing
     from cdrctl.archive.fetching import Source
     from cdrctl.cli.account import account_of
 
-    enough = threading.Event()
-    now = the_clock(session).now
-
-    def run(job: Job) -> None:
-        part, call = job.part, job.call
-        assert part.profile is not None  # noqa: S101 - it was connected
-        assert part.provider is not None  # noqa: S101
-        log = _teller(session, f"{job.name} {call.name}")
-        profile, title = part.profile.with_log(log), part.provider.title
-        query = profile.query(usual_options(session, call))
-
-        def fetch(window: windows.Window) -> Iterator[Any]:
-            return fetch_window(call, replace(query, period=window), now(), title)
-
-        def ahead() -> timedelta | None:
-            return profile.client.ahead if profile.client is not None else None
-
-        assert profile.settings is not None  # noqa: S101 - it was connected
-        account = account_of(part.provider, profile.settings, sandbox=part.name == SANDBOX)
-        try:
-            syncing.sync(
-                archive,
-                book,
-                Source(job.name, part.provider.name, call, fetch, log, session.reporter.clean, ahead, account),
-                now,
-                since=since,
-                lookback=lookback,
-                shrink=shrink,
-                only_holes=only_holes,
-                adopt=adopt,
-                stop=enough.is_set,
-                outcome=job.outcome,
-            )
-        except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
-            job.error = error
-        job.error = job.error or job.outcome.error
-
-    def one_after_the_other(own: Sequence[Job]) -> None:
-        for job in own:
-            if not enough.is_set():
-                run(job)
-
-    threads = []
-    for part in {id(job.part): job.part for job in jobs if job.part.profile is not None}.values():
-        own = [job for job in jobs if job.part is part]
-        threads.append(
-            threading.Thread(target=one_after_the_other, args=(own,), name=f"cdrctl-sync-{own[0].name}", daemon=True)
-        )
+    part, call = job.part, job.call
+    assert part.profile is not None  # noqa: S101 - it was connected
+    assert part.provider is not None  # noqa: S101
+    assert part.profile.settings is not None  # noqa: S101
+    log = _labelled_log(session, f"{job.name} {call.name}")
+    profile, options = part.profile.with_log(log), usual_options(session, call)
+    opened = open_call(session, part.provider, call, profile, ExportRequest(), options, log)
+    account = account_of(part.provider, part.profile.settings, sandbox=part.name == SANDBOX)
+    fetch = functools.partial(fetch_window, opened)
+    clean = session.reporter.clean
     try:
-        for thread in threads:
-            started([thread])
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
-    finally:
-        enough.set()
+        syncing.sync(
+            archive,
+            ledger,
+            Source(job.name, part.provider.name, call, fetch, log, clean, opened.ahead, account),
+            opened.now,
+            since=how.since,
+            lookback=how.lookback,
+            shrink=how.shrink,
+            only_holes=how.only_holes,
+            adopt=how.adopt,
+            stop=stop,
+            outcome=job.outcome,
+        )
+    except BaseException as error:  # noqa: BLE001 - raised at the end, in the main thread
+        job.error = error
+    job.error = job.error or job.outcome.error
 
 
-def _teller(session: Session, about: str) -> Callable[[str, str], None]:
-    """Return how a job says things: each line begins with what it is of; on a terminal a day is no line of its own."""
+def _labelled_log(session: Session, about: str) -> Callable[[str, str], None]:
+    """Return the log of a job: each line begins with its name, and on a terminal a day has no line of its own."""
     said: set[str] = set()
 
     def log(level: str, text: str) -> None:
         if level in {"note", "warning"}:
-            if text in said:  # as it may be for every day
+            if text in said:  # each day may report the same
                 return
             said.add(text)
         if level == "day":

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import connecting
 from cdrctl.cli.run import Session
 from cdrctl.connecting import SANDBOX, Connected, Surroundings
 from cdrctl.errors import UsageError
-from cdrctl.export.availability import providers_present
-from cdrctl.fetchers import Provider
+from cdrctl.export.fetching import OpenCall
+from cdrctl.fetchers import Call, Provider
 
 if TYPE_CHECKING:
+    from cdrctl.export.request import ExportRequest
+    from cdrctl.export.rows import Log
     from cdrctl.fetchers.settings import Settings
     from cdrctl.http import Clock
     from cdrctl.profiles.file import Profile
     from cdrctl.profiles.tokens import TokenFile
 
-__all__ = ["SANDBOX", "Connected", "connected", "presently", "ready", "refuse_dry_run", "the_clock", "token_store"]
+__all__ = ["SANDBOX", "Connected", "connected", "open_call", "ready", "refuse_dry_run", "the_clock", "token_store"]
 
 
 def the_clock(session: Session) -> Clock:
@@ -46,10 +47,28 @@ def surroundings(session: Session) -> Surroundings:
     )
 
 
-def presently(session: Session, profile: Connected) -> Callable[[], datetime]:
-    """Return a function that gives the present by the provider's clock, as far as its answers have told it."""
-    client = profile.client
-    return providers_present(the_clock(session).now, lambda: client.ahead if client is not None else None)
+def open_call(
+    session: Session,
+    provider: Provider,
+    call: Call,
+    profile: Connected,
+    request: ExportRequest,
+    options: Mapping[str, Any],
+    log: Log,
+) -> OpenCall:
+    """Return a call of a profile that is ready for requests.
+
+    Args:
+        session: The running command.
+        provider: The provider.
+        call: The call.
+        profile: The profile.
+        request: The request, for what a fetcher must know of it.
+        options: The call's own options, as its fetcher takes them.
+        log: Receives notes and warnings.
+    """
+    query = profile.query(options, request.native_fields, strict=request.strict)
+    return OpenCall(provider, call, profile.name, query, the_clock(session).now, log)
 
 
 @contextmanager

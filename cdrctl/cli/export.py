@@ -1,70 +1,68 @@
-"""`cdrctl export`: the calls of several profiles in one stream, fetched side by side."""
+"""`cdrctl export`: the calls of several profiles as one stream of common CDRs, fetched in parallel."""
 
 from __future__ import annotations
 
-import queue
+import functools
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cdrctl import windows, writers
 from cdrctl.cli import failures
-from cdrctl.cli.connecting import SANDBOX, Connected, connected, presently, the_clock
-from cdrctl.cli.exporting import conclude, dry_run, fetched, own_options
+from cdrctl.cli.connecting import SANDBOX, Connected, connected, open_call, the_clock
+from cdrctl.cli.exporting import conclude, dry_run, note_never_given, own_options
 from cdrctl.cli.options import SHARED, made, option, parameter
 from cdrctl.cli.output_options import (
     COMMON_NAME,
     COMMON_SHOWN,
-    colored,
     data,
     drift,
-    endings,
-    fields_of,
-    local,
-    output_format,
-    say_aside,
-    wants_local_times,
+    local_zone,
+    prepare_messages,
+    render_options,
 )
 from cdrctl.cli.profile_selection import EXCEPT, TAG, Selection, selected
-from cdrctl.cli.record_selection import Choice, choice, has_header
+from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
-from cdrctl.export.availability import reachable
-from cdrctl.export.fetching import default_of, is_recent
-from cdrctl.export.identity import with_record_key
-from cdrctl.export.rows import Tally, rows
+from cdrctl.export.availability import is_recent, reachable
+from cdrctl.export.options import default_options
+from cdrctl.export.pipeline import read, schema_of, write
+from cdrctl.export.request import ExportRequest
+from cdrctl.export.rows import Tally
+from cdrctl.export.selection import Page
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
-from cdrctl.records.events import Note, Row
+from cdrctl.records.events import Note
 from cdrctl.records.schemas import KEY_COLUMN, Schema, common
-from cdrctl.threads import none_left, started
+from cdrctl.threads import merge
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from cdrctl.profiles.file import Profile
 
-PATIENCE_SECONDS = 0.5
-"""How long all who are no longer needed may take to end."""
-
-POLL_SECONDS = 0.2
-"""How long one wait for a page takes: a signal that another thread gets wakes nobody out of a longer one."""
-
-PAGES_WAITING = 4
+PAGES_AHEAD = 4
 """Pages that may wait for the writer: fetching goes on meanwhile, and memory stays small."""
-
 
 TOGETHER_SHOWN = (*COMMON_SHOWN[:1], "provider", *COMMON_SHOWN[1:], "profile")
 
 
 @dataclass(slots=True)
 class Part:
-    """One profile's part of the stream: how far it came, and what went wrong with it."""
+    """One profile of several: how far its export or sync is, and what went wrong with it.
+
+    Args:
+        name: The name of the profile.
+        provider: Its provider; None if the profile names none that exists.
+        written: The profile as the configuration has it; None for the sandbox.
+        profile: The profile, ready for requests.
+        tally: What has been done so far.
+        error: Why it failed.
+        ended: Whether no more records come of it.
+    """
 
     name: str
     provider: Provider | None
@@ -72,14 +70,12 @@ class Part:
     profile: Connected | None = None
     tally: Tally = field(default_factory=Tally)
     error: BaseException | None = None
+    ended: bool = False
 
     @property
     def title(self) -> str:
-        """The profile as said in messages."""
+        """The profile's name in messages."""
         return f"{self.name} ({self.provider.name})" if self.provider else self.name
-
-
-_Waiting = tuple[Part, Sequence[Row] | None]
 
 
 def export_together(session: Session, given: dict[str, Any]) -> None:
@@ -87,52 +83,51 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
     started = time.monotonic()
     if given["schema"] != "common":
         raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
-    form = output_format(session, given)
-    say_aside(session, given["output"])
-    chosen, header = choice(given, fields_of(given, form, None, TOGETHER_SHOWN)), has_header(given, form)
-    local_times = wants_local_times(given, form)
-    asked = common((), dict, chosen.needed, lambda _text: None, provider="", profile="")
-    database = writers.is_database(form)
-    chosen.check(asked, the_clock(session).now())  # what is no field is refused first
-    zone = windows.zone(given["tz"]) if given["tz"] else None
-    windows.window(given["since"], given["until"], zone=zone or windows.zone("UTC"), now=the_clock(session).now())
+    request = read_request(session, given, None, given["output"], TOGETHER_SHOWN)
+    prepare_messages(session, request.output.path)
+    schema = _schema(request)
+    now = the_clock(session).now()
+    request.selection.check(schema, now)  # what cannot be done is refused before anything is requested
+    request.window.read(None, None, now)
     selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
     parts = selected_parts(session, selection)
-    main_calls = [(part.provider, part.provider.calls[0]) for part in parts if part.provider]
-    chosen.note_never_given(main_calls, session.reporter.log)
-    if given["dry_run"]:
-        _rehearse(session, parts, given, zone)
+    note_never_given(session, request, [(part.provider, part.provider.calls[0]) for part in parts if part.provider])
+    if request.dry_run:
+        _dry_run(session, parts, request)
         return
-    look = writers.RenderOptions(
-        width=session.process.width,
-        color=form == "table" and colored(session, given["output"]),
-        shown=TOGETHER_SHOWN,
-        chosen=chosen.fields,
-        for_spreadsheets=given["spreadsheet_safe"],
-        header=header,
-        template=given["template"] or "",
-        **local(given, form, zone, "each profile's zone, or UTC", windowed=True),
-        local_times=local_times,
-        **endings(None, chosen.fields),
-        name=COMMON_NAME,
-        warn=lambda text: session.reporter.log("warning", text),
-    )
-    if database:
-        asked = Schema((KEY_COLUMN, *(asked.columns or ())), asked.rows)
-    with ExitStack() as opened:
-        for part in parts:  # one after the other: a command that gives a secret may ask its owner something
-            connect_part(session, part, opened)
-        with data(session, given, form) as out:
-            whole = Tally()
-            pages = _counted(_pages(session, parts, given, chosen, zone, database=database), whole)
-            pages = _unless_all_failed(session, parts, pages)
-            arranged = chosen.arranged(pages, asked, whole, session.reporter.log)
-            written = chosen.written(asked)
-            if local_times:
-                arranged = writers.localized(form, arranged, written, look.zone)
-            writers.load(form)(written, arranged, out, look)
-        requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
+    whole = Tally()
+    requests = _export(session, parts, request, schema, whole)
     _report(session, parts, len(parts))
+    _summarize(session, parts, whole, requests, started)
+    _raise_failures(parts, request)
+    whole.gaps = [gap for part in parts for gap in part.tally.gaps]
+    conclude(whole, request)
+
+
+def _schema(request: ExportRequest) -> Schema:
+    """Return the schema that the records of all profiles have.
+
+    Raises:
+        UsageError: A field is not a column of the common CDR.
+    """
+    schema = common((), dict, request.selection.needed, lambda _text: None, provider="", profile="")
+    return Schema((KEY_COLUMN, *(schema.columns or ())), schema.rows) if request.output.record_keys else schema
+
+
+def _export(session: Session, parts: Sequence[Part], request: ExportRequest, schema: Schema, whole: Tally) -> int:
+    """Write the records of all parts, and return the number of requests."""
+    zone = local_zone(request, request.window.zone, "each profile's zone, or UTC", windowed=True)
+    look = render_options(session, request, zone, COMMON_NAME, None)
+    with ExitStack() as opened:
+        for part in parts:  # not in parallel: a command that prints a secret may ask its owner something
+            connect_part(session, part, opened)
+        with data(session, request.output) as out:
+            pages = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole))
+            write(pages, request, schema, whole, session.reporter.log, out, look)
+        return sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
+
+
+def _summarize(session: Session, parts: Sequence[Part], whole: Tally, requests: int, started: float) -> None:
     left_out = sum(part.tally.left_out for part in parts)
     session.reporter.summary(
         {
@@ -144,9 +139,6 @@ def export_together(session: Session, given: dict[str, Any]) -> None:
             "seconds": round(time.monotonic() - started, 1),
         }
     )
-    _raise_failures(parts, given)
-    whole.gaps = [gap for part in parts for gap in part.tally.gaps]
-    conclude(whole, given)
 
 
 def selected_parts(session: Session, selection: Selection) -> list[Part]:
@@ -167,8 +159,8 @@ def selected_parts(session: Session, selection: Selection) -> list[Part]:
     return parts
 
 
-def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any], zone: tzinfo | None) -> None:
-    """Print the requests of all parts, and raise at the end, as an export does, where a part would fail.
+def _dry_run(session: Session, parts: Sequence[Part], request: ExportRequest) -> None:
+    """Print the requests of all parts, and raise at the end where an export would fail.
 
     Raises:
         CdrctlError: A profile cannot be used.
@@ -176,19 +168,19 @@ def _rehearse(session: Session, parts: Sequence[Part], given: Mapping[str, Any],
     for part in parts:
         if part.provider is None:
             continue
-        call, named = part.provider.calls[0], {**given, "profile": part.name}
+        call, own = part.provider.calls[0], replace(request, profile=part.name)
         try:
-            dry_run(session, part.provider, call, named, zone, usual_options(session, call), part.written)
+            dry_run(session, part.provider, call, own, usual_options(session, call), part.written)
         except OutputError:
             raise
         except CdrctlError as error:
             part.error = error
     _report(session, [part for part in parts if part.error is not None], len(parts))
-    _raise_failures(parts, given)
+    _raise_failures(parts, request)
 
 
 def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
-    """Make a part's profile ready to be asked; what goes wrong is kept in the part."""
+    """Make a part's profile ready for requests; an error is kept in the part."""
     if part.provider is None:
         return
     try:
@@ -197,156 +189,98 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
         part.error = error
 
 
-def _pages(
-    session: Session,
-    parts: Sequence[Part],
-    given: Mapping[str, Any],
-    chosen: Choice,
-    zone: Any,
-    *,
-    database: bool,
-) -> Iterator[Sequence[Row]]:
+def _merged_pages(session: Session, parts: Sequence[Part], request: ExportRequest, whole: Tally) -> Iterator[Page]:
     """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
-    waiting: queue.Queue[_Waiting] = queue.Queue(PAGES_WAITING)
-    enough = threading.Event()
     running = [part for part in parts if part.profile is not None]
-    _say_what_may_be_missing(session, running, given, zone)
+    _note_recent(session, running, request)
+    enough = threading.Event()
+    tasks = [functools.partial(_pages_of, session, part, request, enough) for part in running]
+    room = request.selection.stops_at
+    with closing(merge(tasks, len(tasks), ahead=PAGES_AHEAD, stop=enough)) as pages:
+        for page in pages:
+            wanted = page if room is None else page[: room - whole.records]
+            whole.records += len(wanted)
+            yield wanted
+            ended = sum(part.ended for part in running)
+            session.reporter.log("progress", f"{whole.records} records, {ended} of {len(running)} profiles done")
+            if room is not None and whole.records >= room:
+                session.reporter.log("note", f"stopped after {room} records; there may be more")
+                return
 
-    def hand_over(part: Part, page: Sequence[Row] | None) -> bool:
-        while not enough.is_set():
-            with suppress(queue.Full):
-                waiting.put((part, page), timeout=0.2)
-                return True
-        return False
 
-    def fetch(part: Part) -> None:
-        try:
-            with closing(_rows_of(session, part, given, chosen, zone, database=database)) as pages:
-                for page in pages:
-                    if not hand_over(part, page):
-                        return
-        except BaseException as error:  # noqa: BLE001 - said by the thread that everyone hears
-            # Where there is enough nobody waits for it any more, and its client is being closed.
-            part.error = None if enough.is_set() else error
-        hand_over(part, None)
+def _pages_of(
+    session: Session, part: Part, request: ExportRequest, enough: threading.Event
+) -> Generator[Page, None, None]:
+    """Yield the pages of one part; an error is kept in the part, and stops no other part.
 
-    threads = started(threading.Thread(target=fetch, args=(part,), daemon=True) for part in running)
-    for part in running[len(threads) :]:
-        part.error = none_left()
-    left, written = len(threads), 0
-    room = chosen.stops_at
+    Raises:
+        DriftError: The records of a strict export do not fit the columns known.
+    """
     try:
-        while left:
-            part, page = _next(waiting)
-            if page is None:
-                left -= 1
-                if isinstance(part.error, DriftError) and not given["allow_partial"]:
-                    raise DriftError(f"{part.title}: {part.error.message}", hint=part.error.hint)
-                continue
-            yield page if room is None else page[:room]
-            written += len(page)
-            session.reporter.log(
-                "progress", f"{written} records, {len(running) - left} of {len(running)} profiles done"
-            )
-            if room is not None:
-                room -= len(page[:room])
-                if room <= 0:
-                    session.reporter.log("note", f"stopped after {given['limit']} records; there may be more")
-                    return
+        with closing(_read_part(session, part, request)) as pages:
+            yield from pages
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised at the end, in the thread that writes
+        if enough.is_set():  # the client is being closed, and what that raises is no failure
+            return
+        part.error = error
+        if isinstance(error, DriftError) and not request.allow_partial:
+            raise DriftError(f"{part.title}: {error.message}", hint=error.hint) from None
     finally:
-        enough.set()
-        patience = time.monotonic() + PATIENCE_SECONDS
-        for thread in threads:  # whoever is still being answered is not waited for
-            thread.join(max(0.0, patience - time.monotonic()))
+        part.ended = True
 
 
-def _counted(pages: Iterator[Sequence[Row]], whole: Tally) -> Iterator[Sequence[Row]]:
-    """Yield pages, and count their records."""
-    for page in pages:
-        whole.records += len(page)
-        yield page
-
-
-def _unless_all_failed(
-    session: Session, parts: Sequence[Part], pages: Iterator[Sequence[Row]]
-) -> Iterator[Sequence[Row]]:
-    """Yield the pages and raise, after the last one, where all parts have failed: what was there before stays."""
-    yield from pages
-    if all(part.error for part in parts):
-        _report(session, parts, len(parts))
-        raise failures.failure(_failed(parts), len(parts))
-
-
-def _next(waiting: queue.Queue[_Waiting]) -> _Waiting:
-    """Return the next page that comes, and whose it is."""
-    while True:
-        with suppress(queue.Empty):
-            return waiting.get(timeout=POLL_SECONDS)
-
-
-def _say_what_may_be_missing(session: Session, running: Sequence[Part], given: Mapping[str, Any], zone: Any) -> None:
-    """Say in one line for all profiles that calls may be missing at the end of the window."""
-    now = the_clock(session).now()
-    found: list[tuple[timedelta, str]] = []
-    for part in running:
-        assert part.provider is not None  # noqa: S101 - who is running has both
-        call, own = part.provider.calls[0], part.profile and part.profile.settings and part.profile.settings.timezone
-        with suppress(UsageError):  # which is raised by the part itself
-            since = given["since"] or call.timing.default_since
-            asked = windows.window(since, given["until"], zone=zone or windows.zone(own or "UTC"), now=now)
-            _, rest = reachable(asked, call.timing.lag, now, part.provider.title, cut=call.timing.refuses_newer)
-            found += [(call.timing.lag, piece.text) for piece in rest if isinstance(piece, Note) and is_recent(piece)]
-    if found and given["limit"] is None:
-        session.reporter.log("note", max(found)[1])
-
-
-def _rows_of(
-    session: Session,
-    part: Part,
-    given: Mapping[str, Any],
-    chosen: Choice,
-    zone: Any,
-    *,
-    database: bool,
-) -> Generator[Sequence[Row], None, None]:
+def _read_part(session: Session, part: Part, request: ExportRequest) -> Generator[Page, None, None]:
     provider, profile = part.provider, part.profile
-    assert provider is not None  # noqa: S101 - who is running has both
+    assert provider is not None  # noqa: S101 - a part that runs has both
     assert profile is not None  # noqa: S101
     call = provider.calls[0]
-    assert call.common is not None  # noqa: S101 - a provider's main call has calls in it
 
     def log(level: str, text: str) -> None:
         if level != "progress":
             session.reporter.log(level, f"{part.title}: {text}")
 
     profile = profile.with_log(log)
-    zone = zone or windows.zone((profile.settings and profile.settings.timezone) or "UTC")
-    window, pieces = fetched(session, provider, call, profile, given, zone, usual_options(session, call), told=True)
-    schema = common(
-        call.columns,
-        call.common,
-        chosen.needed,
-        drift(session, given, f"{provider.name} {call.name}") if given["strict"] else lambda text: log("warning", text),
-        provider=provider.name,
-        profile=profile.name,
-        known=call.expected,
+    schema = schema_of(
+        provider, call, profile.name, request, drift(log, f"{provider.name} {call.name}", strict=request.strict)
     )
-    if database:
-        schema = with_record_key(schema, provider, call, profile.name)
-    keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: log("warning", text))
-    present = presently(session, profile)
-    yield from rows(  # type: ignore[misc]
-        pieces, call, schema, window, part.tally, log, chosen.stops_at, keep=keep, present=present
-    )
+    opened = open_call(session, provider, call, profile, request, usual_options(session, call), log)
+    return read(opened, request, schema, part.tally, recent_noted=True)
+
+
+def _unless_all_failed(session: Session, parts: Sequence[Part], pages: Iterator[Page]) -> Iterator[Page]:
+    """Yield the pages and raise after the last one if all parts have failed, so that the output stays as it was."""
+    yield from pages
+    if all(part.error for part in parts):
+        _report(session, parts, len(parts))
+        raise failures.failure(_failed(parts), len(parts))
+
+
+def _note_recent(session: Session, running: Sequence[Part], request: ExportRequest) -> None:
+    """Note once for all profiles that calls may be missing at the end of the window."""
+    now = the_clock(session).now()
+    found: list[tuple[timedelta, str]] = []
+    for part in running:
+        assert part.provider is not None  # noqa: S101 - a part that runs has both
+        assert part.profile is not None  # noqa: S101
+        call = part.provider.calls[0]
+        with suppress(UsageError):  # which is raised by the part itself
+            lag = call.timing.lag
+            window = request.window.read(call.timing.default_since, part.profile.settings, now)
+            _, events = reachable(window, lag, now, part.provider.title, cut=call.timing.refuses_newer)
+            found += [(lag, event.text) for event in events if isinstance(event, Note) and is_recent(event)]
+    if found and request.selection.limit is None:
+        session.reporter.log("note", max(found)[1])
 
 
 def usual_options(session: Session, call: Call) -> dict[str, Any]:
-    """Return a call's own options as its fetcher wants them when none is given."""
-    return own_options(session, call, {described.name: default_of(described) for described in call.options})
+    """Return a call's own options, as its fetcher takes them, for a user who gives none."""
+    return own_options(session, call, default_options(call))
 
 
 def _report(session: Session, parts: Sequence[Part], total: int) -> None:
-    """Say one line of result for each profile, and of each that failed its cause and next step."""
+    """Write one line of result for each profile, and the cause and the next step of each that failed."""
     for part in parts:
         if part.error is None:
             gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
@@ -361,7 +295,7 @@ def _failed(parts: Sequence[Part]) -> list[tuple[str, BaseException]]:
     return [(part.title, part.error) for part in parts if part.error is not None]
 
 
-def _raise_failures(parts: Sequence[Part], given: Mapping[str, Any]) -> None:
+def _raise_failures(parts: Sequence[Part], request: ExportRequest) -> None:
     """Raise the error of the run where a profile failed; --allow-partial accepts what is merely incomplete.
 
     Raises:
@@ -369,7 +303,7 @@ def _raise_failures(parts: Sequence[Part], given: Mapping[str, Any]) -> None:
     """
     if failed := _failed(parts):
         error = failures.failure(failed, len(parts), gaps=any(part.tally.gaps for part in parts))
-        if not (given["allow_partial"] and getattr(error, "exit_code", None) == IncompleteError.exit_code):
+        if not (request.allow_partial and getattr(error, "exit_code", None) == IncompleteError.exit_code):
             raise error
 
 

@@ -1,4 +1,4 @@
-"""An export from the words of a command: which profile, which window, which form, where to."""
+"""`cdrctl PROVIDER CALL`: the export of one call of one profile."""
 
 from __future__ import annotations
 
@@ -8,38 +8,34 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from cdrctl import windows, writers
-from cdrctl.cli.connecting import SANDBOX, Connected, connected, presently, the_clock
+from cdrctl.cli.connecting import SANDBOX, Connected, connected, open_call, the_clock
 from cdrctl.cli.failures import some
 from cdrctl.cli.output_options import (
     COMMON_NAME,
-    COMMON_SHOWN,
-    colored,
     data,
     drift,
-    endings,
-    fields_of,
-    local,
-    output_format,
-    say_aside,
+    has_color,
+    local_zone,
+    prepare_messages,
+    render_options,
     standard_output,
     table_name,
-    wants_local_times,
 )
 from cdrctl.cli.progress import progress
-from cdrctl.cli.record_selection import choice, has_header
+from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import CdrctlError, IncompleteError, NoRecordsError, OutputError, UsageError
-from cdrctl.export.fetching import bounded_lines, call_options, events_of, lines_of_file, schema_of
-from cdrctl.export.identity import with_record_key
-from cdrctl.export.rows import Tally, rows
+from cdrctl.export.fetching import events_of
+from cdrctl.export.options import bounded_lines, call_options, lines_of_file
+from cdrctl.export.pipeline import read, schema_of, write
+from cdrctl.export.request import ExportRequest
+from cdrctl.export.rows import Tally
 from cdrctl.fetchers import Call, Provider
 from cdrctl.http.addresses import IN_CLEAR, in_clear
-from cdrctl.records.events import Event, File, Note
+from cdrctl.records.events import File, Note
 from cdrctl.writers.output import check, output
 
 if TYPE_CHECKING:
@@ -49,107 +45,118 @@ if TYPE_CHECKING:
 def export_call(
     session: Session, provider: Provider, call: Call, shared: Mapping[str, Any], own: Mapping[str, Any]
 ) -> None:
-    """Export one call as the shared options say."""
+    """Export one call, as the shared options and its own ones say."""
     started = time.monotonic()
-    target = shared["output"]
-    if call.gives_file is True or (
-        call.gives_file and own.get(call.gives_file)
-    ):  # -o names the file; what is known of it goes to standard output, unless the file does
-        shared = {**shared, "output": os.devnull if target == "-" else None}
-        if target not in {None, "-"}:
-            check(target)
-    form = output_format(session, shared)
-    say_aside(session, shared["output"])
-    shown = call.table_columns if shared["schema"] == "native" else COMMON_SHOWN
-    fields = fields_of(shared, form, call if shared["schema"] == "native" else None, shown)
-    chosen = choice(shared, fields)
-    header = has_header(shared, form)
-    local_times = wants_local_times(shared, form)
-    zone = windows.zone(shared["tz"]) if shared["tz"] else None
+    path, file = _destinations(call, shared["output"], own)
+    request = read_request(session, shared, call, path)
+    prepare_messages(session, path)
     options = own_options(session, call, own)
-    color = form == "table" and colored(session, shared["output"])
-    whole = color and shared["schema"] == "native" and not set(call.outcome_columns).isdisjoint(chosen.fields or ())
-    # What a whole record says of its outcome, its ending may not say alone.
-    kept = replace(chosen, fields=None) if whole else chosen
-    database = writers.is_database(form)
-    # What makes a record this record may be all it says: a table must be given it whole.
-    requested = kept.needed if shared["schema"] == "native" and not database else None
-    asked = schema_of(call, provider.name, SANDBOX, shared["schema"], chosen.needed, lambda _text: None)
-    chosen.check(asked, the_clock(session).now())  # what is no field is refused first
-    if shared["schema"] == "common":
-        chosen.note_never_given([(provider, call)], session.reporter.log)
-    if shared["dry_run"]:
-        dry_run(session, provider, call, shared, zone, options, fields=requested)
+    # What is not a field is refused before anything is requested.
+    schema = schema_of(provider, call, SANDBOX, request, lambda _text: None)
+    request.selection.check(schema, the_clock(session).now())
+    if request.schema == "common":
+        note_never_given(session, request, [(provider, call)])
+    request = _with_outcome_columns(session, request, call)
+    if request.dry_run:
+        dry_run(session, provider, call, request, options)
         return
-    nobody = Connected(shared["profile"] or "", None, None)
-    with nullcontext(nobody) if call.offline else connected(session, provider, shared["profile"]) as profile:
-        said = profile.settings and profile.settings.timezone
-        own_zone = zone or (windows.zone(said) if said else None)
-        zone = own_zone or windows.zone("UTC")
-        schema = schema_of(
-            call,
-            provider.name,
-            profile.name,
-            shared["schema"],
-            kept.needed,
-            drift(session, shared, f"{provider.name} {' '.join(filter(None, (call.group, call.name)))}"),
-        )
-        if database:
-            schema = with_record_key(schema, provider, call, profile.name)
-        look = writers.RenderOptions(
-            width=session.process.width,
-            color=color,
-            shown=shown,
-            chosen=chosen.fields,
-            for_spreadsheets=shared["spreadsheet_safe"],
-            header=header,
-            template=shared["template"] or "",
-            **local(shared, form, own_zone, "UTC unless --tz says otherwise", windowed=call.takes_window),
-            local_times=local_times,
-            **endings(call if shared["schema"] == "native" else None, kept.fields),
-            name=table_name(provider, call) if shared["schema"] == "native" else COMMON_NAME,
-            warn=lambda text: session.reporter.log("warning", text),
-        )
-        tally = Tally()
-        log = session.reporter.log
-        keep = chosen.keep(schema, zone=zone, now=the_clock(session).now(), warn=lambda text: log("warning", text))
-        window, pieces = fetched(session, provider, call, profile, shared, zone, options, requested)
-        with data(session, shared, form) as out:
-            pages = rows(
-                pieces,
-                call,
-                schema,
-                window,
-                tally,
-                log,
-                chosen.stops_at,
-                save=lambda file: _save(session, file, target),
-                keep=keep,
-                moved=progress(tally, window, profile.client, the_clock(session), log),
-                present=presently(session, profile),
-            )
-            with closing(pages), counted(session, tally, profile, started):  # whoever fetches ends before the client
-                arranged = kept.arranged(pages, schema, tally, log)
-                written = kept.written(schema)
-                if local_times:
-                    arranged = writers.localized(form, arranged, written, zone)
-                writers.load(form)(written, arranged, out, look)
-    conclude(tally, shared)
+    nobody = Connected(request.profile or "", None, None)
+    with nullcontext(nobody) if call.offline else connected(session, provider, request.profile) as profile:
+        _export(session, provider, call, profile, request, options, file, started)
+
+
+def _export(
+    session: Session,
+    provider: Provider,
+    call: Call,
+    profile: Connected,
+    request: ExportRequest,
+    options: Mapping[str, Any],
+    file: str | None,
+    started: float,
+) -> None:
+    """Read and write the records of one call of a profile that is ready for requests.
+
+    Raises:
+        IncompleteError: There are gaps.
+        NoRecordsError: There are no records, and there should be.
+    """
+    log, tally = session.reporter.log, Tally()
+    opened = open_call(session, provider, call, profile, request, options, log)
+    about = " ".join(filter(None, (provider.name, call.group, call.name)))
+    schema = schema_of(provider, call, profile.name, request, drift(log, about, strict=request.strict))
+    native = request.schema == "native"
+    zone = request.window.zone_of(profile.settings)
+    look = render_options(
+        session,
+        request,
+        local_zone(request, zone, "UTC unless --tz says otherwise", windowed=call.takes_window),
+        table_name(provider, call) if native else COMMON_NAME,
+        call if native else None,
+    )
+    pages = read(
+        opened,
+        request,
+        schema,
+        tally,
+        follow=lambda window: progress(tally, window, profile.client, the_clock(session), log),
+        save=lambda came: _save(session, came, file),
+    )
+    with (
+        data(session, request.output) as out,
+        closing(pages),  # threads that fetch end before the client is closed
+        counted(session, tally, profile, started),
+    ):
+        write(pages, request, schema, tally, log, out, look)
+    conclude(tally, request)
+
+
+def _destinations(call: Call, output_file: str | None, own: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return where the records go, and where a file goes that the call yields: `-o` names the file if there is one.
+
+    Raises:
+        OutputError: The file cannot be written there.
+    """
+    if not (call.gives_file is True or (call.gives_file and own.get(call.gives_file))):
+        return output_file, output_file
+    if output_file == "-":
+        return os.devnull, "-"
+    if output_file is not None:
+        check(output_file)
+    return None, output_file
+
+
+def note_never_given(session: Session, request: ExportRequest, calls: Sequence[tuple[Provider, Call]]) -> None:
+    """Note what the condition looks for in common CDRs, if none of the calls can give it."""
+    if request.selection.condition is None:
+        return
+    from cdrctl.cli.outcomes import never_given
+
+    if note := never_given(request.selection.condition, calls):
+        session.reporter.log("note", note)
+
+
+def _with_outcome_columns(session: Session, request: ExportRequest, call: Call) -> ExportRequest:
+    """Return a request that reads all columns, if a table colours the outcome: it may depend on any of them."""
+    fields = request.selection.fields or ()
+    if request.schema != "native" or not has_color(session, request.output):
+        return request
+    if set(call.outcome_columns).isdisjoint(fields):
+        return request
+    return replace(request, selection=replace(request.selection, fields=None))
 
 
 def dry_run(
     session: Session,
     provider: Provider,
     call: Call,
-    shared: Mapping[str, Any],
-    zone: tzinfo | None,
+    request: ExportRequest,
     options: Mapping[str, Any],
     profile: Profile | None = None,
-    fields: Sequence[str] | None = None,
 ) -> None:
-    """Print the requests of an export as lines for curl, sending none.
+    """Print the requests of an export as lines for curl, and send none.
 
-    Each is answered with nothing: what is asked only of answers with records in them is not among them.
+    Each gets a response without records, so requests that only follow from records are not printed.
     """
     log = session.reporter.log
     if call.offline:
@@ -160,30 +167,29 @@ def dry_run(
         def put(line: str) -> None:
             out.write(f"{session.reporter.masked(line)}\n".encode("utf-8", "replace"))
 
-        name = profile.name if profile is not None else shared["profile"]
-        with connected(session, provider, name, profile, dry_run=put) as opened:
-            assert opened.client is not None  # noqa: S101 - connected() has one
-            if in_clear(opened.client.base_url):
+        name = profile.name if profile is not None else request.profile
+        with connected(session, provider, name, profile, dry_run=put) as ready:
+            assert ready.client is not None  # noqa: S101 - connected() has one
+            if in_clear(ready.client.base_url):
                 log("warning", IN_CLEAR)
-            zone = zone or windows.zone((opened.settings and opened.settings.timezone) or "UTC")
             try:
-                _, pieces = fetched(session, provider, call, opened, shared, zone, options, fields)
-                for piece in pieces:
-                    if isinstance(piece, Note) and not opened.client.requests:  # later ones are of no real answer
-                        log("note", piece.text)
+                _, events = events_of(open_call(session, provider, call, ready, request, options, log), request)
+                for event in events:
+                    if isinstance(event, Note) and not ready.client.requests:  # later notes are about empty responses
+                        log("note", event.text)
             except CdrctlError as error:
-                if isinstance(error, UsageError) or not opened.client.requests:
+                if isinstance(error, UsageError) or not ready.client.requests:
                     raise
     log(
         "note",
-        f"{opened.name} ({provider.name}): nothing was sent; what else is asked depends on the answers: pages that "
+        f"{ready.name} ({provider.name}): nothing was sent; what else is asked depends on the answers: pages that "
         "follow, for example",
     )
 
 
 @contextmanager
 def counted(session: Session, tally: Tally, profile: Connected, started: float) -> Iterator[None]:
-    """Say the closing line at the end of the block, also when it broke off after records had come."""
+    """Write the closing line at the end of the block, also if it broke off after records had come."""
 
     def closing_line() -> None:
         session.reporter.summary(
@@ -210,42 +216,14 @@ def counted(session: Session, tally: Tally, profile: Connected, started: float) 
     closing_line()
 
 
-def fetched(
-    session: Session,
-    provider: Provider,
-    call: Call,
-    profile: Connected,
-    shared: Mapping[str, Any],
-    zone: tzinfo,
-    options: Mapping[str, Any],
-    fields: Sequence[str] | None = None,
-    *,
-    told: bool = False,
-) -> tuple[windows.Window | None, Iterator[Event]]:
-    """Return the window asked for, as far as it can be had by now, and the pieces of a call in it.
+def conclude(tally: Tally, request: ExportRequest) -> None:
+    """Raise the error of an export that went to its end.
 
-    Among these is a note that calls may be missing at the end of the window, unless it has been told.
+    Raises:
+        IncompleteError: There are gaps.
+        NoRecordsError: There are no records, and there should be.
     """
-    query = profile.query(options, fields, strict=shared["strict"])
-    if not call.takes_window:
-        return None, call.fetch(query)
-    now = the_clock(session).now()
-    asked = windows.window(shared["since"] or call.timing.default_since, shared["until"], zone=zone, now=now)
-    return events_of(
-        call,
-        replace(query, period=asked),
-        now,
-        provider.title,
-        jobs=shared.get("jobs", 0),  # none where several profiles are fetched in parallel anyway
-        stops_early=shared["limit"] is not None and shared["sort"] is None,
-        raw=shared["schema"] == "raw",
-        told=told,
-    )
-
-
-def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
-    """Raise what the exit code must say of an export that went to its end."""
-    if tally.gaps and not shared["allow_partial"]:
+    if tally.gaps and not request.allow_partial:
         said = [gap.said for gap in tally.gaps if gap.said]
         hints = [gap.hint for gap in tally.gaps if gap.hint]
         raise IncompleteError(
@@ -253,12 +231,16 @@ def conclude(tally: Tally, shared: Mapping[str, Any]) -> None:
             said=said[0] if said else None,
             hint=hints[0] if hints else "run it again, or accept it with --allow-partial",
         )
-    if not tally.records and shared["fail_if_empty"]:
+    if not tally.records and request.fail_if_empty:
         raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
 
 
 def _save(session: Session, file: File, target: str | None) -> None:
-    """Write a file that came from the provider: where -o says, else under its own name in this folder."""
+    """Write a file that came from the provider: where `-o` says, else under its own name in the current folder.
+
+    Raises:
+        OutputError: It cannot be written, or would replace a file that `-o` does not name.
+    """
     path = target or file.name
     if target is None and os.path.lexists(path):
         raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
@@ -270,7 +252,7 @@ def _save(session: Session, file: File, target: str | None) -> None:
 
 
 def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the call's own options as its fetcher takes them."""
+    """Return the options of a call as its fetcher takes them."""
     return call_options(call, own, functools.partial(_lines, session))
 
 

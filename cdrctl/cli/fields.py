@@ -14,6 +14,7 @@ from cdrctl.cli.options import SHARED, in_session
 from cdrctl.cli.output_options import check_place, colored, data, table_name
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, did_you_mean
+from cdrctl.export.request import Output
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.columns import Column
 from cdrctl.records.common import COMMON
@@ -92,7 +93,7 @@ def fields(
     rows, about = _describe_columns(described, found, schema), ABOUT
     if writers.is_database(form):
         rows, about = [[row[0], *row] for row in rows], (KEY_COLUMN, *ABOUT)
-    with data(opened, {"output": target, "pager": pager}, form) as out:
+    with data(opened, Output(form, target, pager=pager)) as out:
         writers.load(form)(Schema(about, lambda _page: rows), iter([rows]), out, look)
 
 

@@ -1,18 +1,18 @@
-"""Where the records go and what they look like: format, columns, colours, times."""
+"""Where the records go, and what they look like there."""
 
 from __future__ import annotations
 
 import functools
 import io
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import tzinfo
 from typing import Any
 
 from cdrctl import windows, writers
 from cdrctl.cli.run import Session
-from cdrctl.errors import DriftError, Message, OutputError, UsageError, did_you_mean
+from cdrctl.errors import DriftError, Message, OutputError, UsageError
+from cdrctl.export.request import ExportRequest, Output
 from cdrctl.fetchers import Call, Provider
 from cdrctl.records.common import COMMON
 from cdrctl.records.events import Row
@@ -20,69 +20,78 @@ from cdrctl.records.schemas import outcomes
 from cdrctl.writers.output import destination
 from cdrctl.zones import machine_zone
 
-SCHEMAS = ("native", "common", "raw")
-TIMES = ("utc", "local")
-
-
 COMMON_SHOWN = (
     *("start_time", "from_number", "to_number", "talk_seconds", "outcome", "direction", "user", "cost", "currency"),
     *("ring_seconds", "cause", "queue", "from_name", "to_name", "site", "trunk"),
 )
 
 
-def typed_times(shared: Mapping[str, Any], *, windowed: bool) -> str:
-    """Return the options that may have times, as a sentence begins with them; nothing where there are none."""
-    where = shared["where"] is not None
+def local_zone(request: ExportRequest, zone: tzinfo | None, typed_in: str, *, windowed: bool) -> tuple[tzinfo, str]:
+    """Return the zone of the times that people read, and what to write beside its name.
+
+    It is the zone that the user or the profile names, else in a table that of the machine. Times that are typed without
+    a zone are read in the same zone on every machine, so a table in another zone says which.
+    """
+    utc = windows.zone("UTC")
+    if request.output.format != "table":
+        return zone or utc, ""
+    if request.output.times == "utc":
+        return utc, ""
+    if zone is not None:
+        return zone, ""
+    here = machine_zone()
+    if here is None:  # the C library takes UTC for a TZ that it cannot read, and reports nothing
+        return utc, "; TZ does not name a time zone"
+    if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
+        return utc, ""
+    typed = _options_with_times(request, windowed=windowed)
+    return here, f"; {typed} in {typed_in}" if typed else ""
+
+
+def _options_with_times(request: ExportRequest, *, windowed: bool) -> str:
+    """Return the beginning of a sentence about the options that may contain times; empty if there are none."""
+    where = request.selection.condition is not None
     if windowed:
         return "--since, --until and --where are" if where else "--since and --until are"
     return "--where is" if where else ""
 
 
-def wants_local_times(shared: Mapping[str, Any], form: str) -> bool:
-    """Return whether times are to be written with an offset.
+def render_options(
+    session: Session, request: ExportRequest, zone: tuple[tzinfo, str], name: str, call: Call | None
+) -> writers.RenderOptions:
+    """Return how records are to look.
 
-    Raises:
-        UsageError: --times is neither utc nor local, or the format cannot have local times.
+    Args:
+        session: The running command.
+        request: The request.
+        zone: The zone of local times, and what to write beside its name.
+        name: What the records are, as `table_name` returns it.
+        call: The call whose native records are written; None for common ones.
     """
-    which = shared["times"]
-    if which not in {None, *TIMES}:
-        raise UsageError(
-            f"--times is utc or local, not {which!r}", hint=f"{did_you_mean(which, TIMES)}leave it out for utc"
-        )
-    if which is None:
-        return False
-    if which == "local" or shared["schema"] == "raw":
-        writers.check_local_times(form, shared["schema"])
-    return bool(which == "local")
+    output = request.output
+    return writers.RenderOptions(
+        width=session.process.width,
+        zone=zone[0],
+        beside=zone[1],
+        color=has_color(session, output),
+        shown=output.shown,
+        chosen=output.columns,
+        for_spreadsheets=output.spreadsheet_safe,
+        header=output.header,
+        template=output.template,
+        name=name,
+        warn=lambda text: session.reporter.log("warning", text),
+        local_times=output.times == "local",
+        **_outcome_options(call, request.selection.fields),
+    )
 
 
-def local(
-    shared: Mapping[str, Any],
-    form: str,
-    said: tzinfo | None,
-    zone: str,
-    *,
-    windowed: bool,
-) -> dict[str, Any]:
-    """Return the zone of the times that people read: the one that was named, else in a table that of the machine.
-
-    Times that are typed without a zone are read in the same zone on every machine, so a table that shows another zone
-    says so.
-    """
-    if shared["times"] == "utc" and form == "table":
-        return {"zone": windows.zone("UTC")}
-    if said is not None or form != "table":
-        return {"zone": said or windows.zone("UTC")}
-    typed = typed_times(shared, windowed=windowed)
-    here = machine_zone()
-    if here is None:  # the C library takes UTC for a TZ that it cannot read, and says nothing
-        return {"zone": windows.zone("UTC"), "beside": "; TZ does not name a time zone"}
-    if str(here).rpartition("/")[2] in {"UTC", "UCT", "Universal", "Zulu"}:
-        return {"zone": windows.zone("UTC")}
-    return {"zone": here, "beside": f"; {typed} in {zone}" if typed else ""}
+def has_color(session: Session, output: Output) -> bool:
+    """Return whether the records have colours."""
+    return output.format == "table" and colored(session, output.path)
 
 
-def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
+def _outcome_options(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
     """Return what a table colours: the ending of a whole native record, or the outcome of a common one."""
     if call is not None:
         if call.common is None or fields is not None:
@@ -100,21 +109,22 @@ def endings(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
 
 
 @contextmanager
-def data(session: Session, shared: Mapping[str, Any], form: str) -> Iterator[Any]:
-    """Return what is written to: a file, standard output, or a pager on a terminal; of a database its path.
+def data(session: Session, output: Output) -> Iterator[Any]:
+    """Return what the writer writes to: a file, standard output, or a pager on a terminal; for a database its path.
 
-    A table is paged; other forms are with --pager.
+    By default only tables are paged.
     """
-    path = shared["output"]
+    path = output.path
     stream = standard_output(session, path)
-    wanted = form == "table" if shared["pager"] is None else shared["pager"]
+    paged = output.format == "table" if output.pager is None else output.pager
     with ExitStack() as opened:
-        if wanted and path in {None, "-"} and session.process.stdout_is_terminal:
-            from cdrctl.cli.pager import paged
+        if paged and path in {None, "-"} and session.process.stdout_is_terminal:
+            from cdrctl.cli.pager import paged as to_pager
 
-            stream = opened.enter_context(paged(session, stream))
+            stream = opened.enter_context(to_pager(session, stream))
         note = functools.partial(session.reporter.log, "note")
-        yield opened.enter_context(destination(path, stream, database=writers.is_database(form), note=note))
+        database = writers.is_database(output.format)
+        yield opened.enter_context(destination(path, stream, database=database, note=note))
 
 
 COMMON_NAME = "cdrs"
@@ -139,46 +149,15 @@ def colored(session: Session, path: str | None = None) -> bool:
     return session.process.stdout_is_terminal and environ.get("TERM") != "dumb"
 
 
-def say_aside(session: Session, target: str | None) -> None:
-    """Let progress be shown where data goes elsewhere than to the terminal, and say what an interruption leaves."""
-    to_stdout = target in {None, "-"}
+def prepare_messages(session: Session, path: str | None) -> None:
+    """Show progress where data does not go to the same terminal, and state what is left after an interruption."""
+    to_stdout = path in {None, "-"}
     # What reads a pipe may write to the same terminal, where a line of progress would stand in its way.
     session.reporter.data_elsewhere = not to_stdout or not (
         session.process.stdout_is_terminal or session.process.stdout_is_pipe
     )
-    left = "standard output has whole records, and not all of them" if to_stdout else f"{target} is as it was"
+    left = "standard output has whole records, and not all of them" if to_stdout else f"{path} is as it was"
     session.reporter.left_behind = f"{left}: run it again"
-
-
-def output_format(session: Session, shared: Mapping[str, Any]) -> str:
-    """Return the output format, refused before anything is asked where it cannot be."""
-    if shared["schema"] not in SCHEMAS:
-        raise UsageError(
-            f"there is no schema {shared['schema']!r}",
-            hint=f"{did_you_mean(shared['schema'], SCHEMAS)}the schemas are: {', '.join(SCHEMAS)}",
-        )
-    path = shared["output"]
-    to_stdout = path is None or path == "-"
-    if shared["template"] is not None:
-        if shared["format"] is not None:
-            raise UsageError("--template is a format of its own", hint="leave -f out")
-        return writers.TEMPLATE
-    if shared["format"] == writers.TEMPLATE:
-        raise UsageError("what shall a line look like?", hint="write it as --template '{start_time} {from_number}'")
-    form: str | None = shared["format"] or (None if to_stdout else writers.format_of(path))
-    wants_raw = shared["schema"] == "raw"
-    if wants_raw and shared["strict"]:
-        raise UsageError(
-            "raw records are not read: --strict has nothing to hold them against", hint="use --schema native"
-        )
-    if form is None:
-        form = "table" if to_stdout and session.process.stdout_is_terminal and not wants_raw else "jsonl"
-    if wants_raw and not writers.takes_raw(form):
-        raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
-    if shared["spreadsheet_safe"] and form not in {"csv", "tsv"}:
-        raise UsageError(f"--spreadsheet-safe is for csv and tsv, not for {form}", hint="use -f csv, or leave it out")
-    check_place(session, form, path)
-    return form
 
 
 def check_place(session: Session, form: str, path: str | None) -> None:
@@ -199,10 +178,10 @@ def check_place(session: Session, form: str, path: str | None) -> None:
         raise UsageError(f"{form} is nothing that a terminal can show", hint="name a file with -o, or use a pipe")
 
 
-def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[str], None]:
-    """Return what is told how records differ from their columns: it warns, or ends the export with --strict."""
-    if not shared["strict"]:
-        return lambda text: session.reporter.log("warning", text)
+def drift(log: Callable[[str, str], None], about: str, *, strict: bool) -> Callable[[str], None]:
+    """Return what receives how records differ from their columns: it warns, or ends a strict export."""
+    if not strict:
+        return lambda text: log("warning", text)
 
     def refuse(text: str) -> None:
         raise DriftError(
@@ -211,39 +190,6 @@ def drift(session: Session, shared: Mapping[str, Any], about: str) -> Callable[[
         )
 
     return refuse
-
-
-EVERY_FIELD = "all"
-"""What --fields names for all columns, where a format has fewer by default."""
-
-
-def fields_of(shared: Mapping[str, Any], form: str, call: Call | None, usual: Sequence[str]) -> list[str] | None:
-    """Return the fields chosen, or None for all.
-
-    A workbook is for people: without --fields it has the columns of a table. `--fields all` gives all of them.
-
-    Args:
-        shared: The shared options.
-        form: The output format.
-        call: The call whose native columns are written; None for the common schema.
-        usual: The columns that a table shows.
-    """
-    if shared["fields"] is not None or form != "xlsx":
-        return field_names(shared["fields"])
-    names = [column.name for column in (COMMON if call is None else call.columns)]
-    return [name for name in usual if name in names] or None
-
-
-def field_names(text: str | None) -> list[str] | None:
-    """Return the fields chosen, or None for all."""
-    if text is None or text.strip() == EVERY_FIELD:
-        return None
-    fields = [name.strip() for name in text.split(",") if name.strip()]
-    if not fields:
-        raise UsageError("--fields names no field", hint="write it as --fields a,b,c")
-    if repeated := [name for name, times in Counter(fields).items() if times > 1]:
-        raise UsageError(f"--fields names {repeated[0]!r} more than once", hint="name each field once")
-    return fields
 
 
 def standard_output(session: Session, path: str | None) -> Any:

@@ -1,8 +1,8 @@
-"""From a fetcher's events to rows: cut, without duplicates, counted."""
+"""The one loop: a fetcher's events become rows, cut to the window, without duplicates, and counted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,12 +21,33 @@ from cdrctl.records.schemas import Schema
 from cdrctl.windows import Window, rfc3339
 
 Log = Callable[[str, str], None]
-"""Told a level (`note`, `warning`, `progress`) and a sentence."""
+"""Receives a level (`note`, `warning`, `progress` …) and a sentence."""
+
+Keep = Callable[[Sequence[Any]], Sequence[Any]]
+"""From the rows of a page to those that are wanted."""
+
+Save = Callable[[File], None]
+"""Receives a file that came from the provider."""
+
+Moved = Callable[[Checkpoint | None], None]
+"""Called whenever a tally has changed, with the checkpoint if there was one."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What an export has done so far: counts, how much of its window has been read, and what could not be had."""
+    """What an export has done so far: counts, how much of its window has been read, and the gaps.
+
+    Args:
+        records: Records that were yielded.
+        pages: Pages that came.
+        duplicates: Records that were dropped because they had come before.
+        same_id: Records that came with the id of another record and different content.
+        left_out: Records for which the condition does not hold.
+        windows: Checkpoints within the window.
+        read: How much of the window has been read.
+        gaps: What could not be fetched.
+        stopped: Whether the limit was reached.
+    """
 
     records: int = 0
     pages: int = 0
@@ -40,84 +61,103 @@ class Tally:
 
 
 def rows(
-    pieces: Iterable[Event],
+    events: Iterable[Event],
     call: Call,
     schema: Schema,
     window: Window | None,
     tally: Tally,
     log: Log,
     limit: int | None = None,
-    save: Callable[[File], None] | None = None,
-    keep: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
-    moved: Callable[[Checkpoint | None], None] = lambda _done: None,
+    *,
+    save: Save | None = None,
+    keep: Keep | None = None,
+    moved: Moved = lambda _done: None,
     present: Callable[[], datetime] | None = None,
 ) -> Generator[Sequence[Row] | Sequence[Record], None, None]:
     """Yield pages of rows: every record whose call started in the window, once, until the limit is reached.
 
-    Of a page of rows `keep` says which are wanted; the limit is one of those. `moved` is called whenever the tally has
-    changed, with the window that has been read where it was the end of one.
-
-    A record whose start cannot be read, or lies after the provider's present, is kept, with one warning: it may be of
-    this window, and it is money. So are records with the id of another one and different content. Gaps and
-    notes are told as they come; gaps are also kept in the tally. A file is given to `save`, and then its record is
-    yielded. The pieces are closed at the end, whoever ends it. `present` gives the provider's present.
+    A record is kept, with one warning, if its start cannot be read or lies after the present of the provider's clock:
+    it may be of this window, and it is money. So are records that have the id of another record and different content.
+    Notes and gaps are logged, and gaps are kept in the tally. The record of a file is yielded after `save` had it. The
+    events are closed at the end.
     """
-    ours = _ours(call, window, tally, log, present)
+    clean = _window_filter(call, window, tally, log, present)
     mend = mending(
         call.identity,
-        lambda gap: _told(gap, tally, log),
+        lambda gap: _report(gap, tally, log),
         lambda text: log("warning", text),
         raw=schema.columns is None,
     )
     try:
-        for piece in pieces:
-            if isinstance(piece, Note | Gap):
-                _told(piece, tally, log)
-            elif isinstance(piece, Checkpoint):
-                _counted(piece, window, tally)
-                moved(piece)
-            elif isinstance(piece, File):
+        for event in events:
+            if isinstance(event, Note | Gap):
+                _report(event, tally, log)
+            elif isinstance(event, Checkpoint):
+                _count_window(event, window, tally)
+                moved(event)
+            elif isinstance(event, File):
                 if save is not None:
-                    save(piece)
+                    save(event)
                 tally.records += 1
-                yield schema.rows(mend(Page([piece.record])))
+                yield schema.rows(mend(Page([event.record])))
             else:
                 tally.pages += 1
-                for part in batches(piece.records):
-                    page = _wanted(mend(ours(Page(part, piece.context))), schema, tally, limit, keep)
-                    moved(None)
-                    if page:
-                        yield page
-                    if tally.stopped:
-                        log("note", f"stopped after {tally.records} records, as --limit says; there may be more")
-                        return
+                cleaned = (mend(clean(Page(part, event.context))) for part in batches(event.records))
+                yield from _wanted_rows(cleaned, schema, tally, log, limit, keep, moved)
+                if tally.stopped:
+                    return
     finally:
-        close = getattr(pieces, "close", None)  # a generator's: what it must put in order is put in order now
+        close = getattr(events, "close", None)  # a generator must end now, not when it is collected
         if close is not None:
             close()
 
 
-def _ours(
+def _wanted_rows(
+    pages: Iterable[Page],
+    schema: Schema,
+    tally: Tally,
+    log: Log,
+    limit: int | None,
+    keep: Keep | None,
+    moved: Moved,
+) -> Iterator[Sequence[Any]]:
+    """Yield the rows of pages that are to be written, and count them; stop at the limit."""
+    for page in pages:
+        found: Sequence[Any] = page.records
+        if keep is not None and found:
+            found = keep(schema.rows(page))
+            tally.left_out += len(page.records) - len(found)
+        tally.stopped = limit is not None and tally.records + len(found) >= limit
+        if limit is not None and tally.stopped:
+            found = found[: limit - tally.records]
+        tally.records += len(found)
+        written = schema.rows(Page(found, page.context, page.later)) if keep is None and found else found
+        moved(None)
+        if written:
+            yield written
+        if tally.stopped:
+            log("note", f"stopped after {tally.records} records, as --limit says; there may be more")
+            return
+
+
+def _window_filter(
     call: Call, window: Window | None, tally: Tally, log: Log, present: Callable[[], datetime] | None
 ) -> Callable[[Page], Page]:
     """Return a function that leaves in a page the records that are of the window and have not come before."""
     seen = DuplicateFilter()
     once = new_once()
 
-    def ours(page: Page) -> Page:
+    def clean(page: Page) -> Page:
         records = page.records
         starts: Sequence[datetime | None] = []
         if window is not None and call.windowed:
             starts = starts_of(page, call, latest_start(present))
-        if starts:
-            span = _span(starts)
-            if None in starts:
-                _tell_of_odd_starts(page, starts, call, log, once)
-            if window is not None and not (span and window.holds(span[0]) and window.holds(span[1])):
-                at = [at for at, start in enumerate(starts) if start is None or window.holds(start)]
-                records, span = _only(records, at), _span([starts[one] for one in at])
-        else:
-            span = None
+        span = _span(starts)
+        if None in starts:
+            _warn_of_odd_starts(page, starts, call, log, once)
+        if starts and window is not None and not (span and window.holds(span[0]) and window.holds(span[1])):
+            at = [at for at, start in enumerate(starts) if start is None or window.holds(start)]
+            records, span = _only(records, at), _span([starts[one] for one in at])
         keys = run_keys(page.context, identities(records, call.identity))
         fresh = seen.new_positions(keys, span, None if call.stands_for_many else contents_of(records))
         if fresh is None:
@@ -130,7 +170,7 @@ def _ours(
         later = frozenset(at for at, one in enumerate(fresh) if one in seen.later)
         return Page(_only(records, fresh), page.context, later)
 
-    return ours
+    return clean
 
 
 SAME_ID = (
@@ -139,7 +179,7 @@ SAME_ID = (
 )
 
 
-def _tell_of_odd_starts(
+def _warn_of_odd_starts(
     page: Page, starts: Sequence[datetime | None], call: Call, log: Log, once: Callable[[str], bool]
 ) -> None:
     """Warn, once for each kind, that a page has records without a start that can be read, or that can be true."""
@@ -158,40 +198,21 @@ def _tell_of_odd_starts(
             )
 
 
-def _wanted(
-    page: Page,
-    schema: Schema,
-    tally: Tally,
-    limit: int | None,
-    keep: Callable[[Sequence[Any]], Sequence[Any]] | None,
-) -> Sequence[Any]:
-    """Return the rows of a page that are to be written, and count them."""
-    found: Sequence[Any] = page.records
-    if keep is not None and found:
-        found = keep(schema.rows(page))
-        tally.left_out += len(page.records) - len(found)
-    tally.stopped = limit is not None and tally.records + len(found) >= limit
-    if limit is not None and tally.stopped:
-        found = found[: limit - tally.records]
-    tally.records += len(found)
-    return schema.rows(Page(found, page.context, page.later)) if keep is None and found else found
-
-
-def _counted(done: Checkpoint, window: Window | None, tally: Tally) -> None:
-    """Count how much more of the window has been read; what is asked for around it is none of it."""
+def _count_window(done: Checkpoint, window: Window | None, tally: Tally) -> None:
+    """Count how much more of the window has been read, without what is requested around it."""
     if window is not None:
         since, until = max(window.since, done.window.since), min(window.until, done.window.until)
         tally.read += max(timedelta(0), until - since)
         tally.windows += since < until
 
 
-def _told(piece: Note | Gap, tally: Tally, log: Log) -> None:
-    if isinstance(piece, Note):
-        log(piece.level, piece.text)
+def _report(event: Note | Gap, tally: Tally, log: Log) -> None:
+    if isinstance(event, Note):
+        log(event.level, event.text)
         return
-    tally.gaps.append(piece)
-    more = "; ".join(filter(None, (piece.said and f"the provider said: {piece.said}", piece.hint)))
-    log("warning", f"incomplete: {piece.what}" + (f" ({more})" if more else ""))
+    tally.gaps.append(event)
+    more = "; ".join(filter(None, (event.said and f"the provider said: {event.said}", event.hint)))
+    log("warning", f"incomplete: {event.what}" + (f" ({more})" if more else ""))
 
 
 def _only(records: Sequence[Record], at: Sequence[int]) -> Sequence[Record]:

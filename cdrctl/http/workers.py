@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from cdrctl.http.messages import Answer
-from cdrctl.threads import started
+from cdrctl.threads import start_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,5 @@ def idle_worker() -> Worker:
     with suppress(IndexError):
         return idle_workers.pop()
     worker = Worker()
-    started([threading.Thread(target=worker.run, name="cdrctl-exchange", daemon=True)])
+    start_threads([threading.Thread(target=worker.run, name="cdrctl-exchange", daemon=True)])
     return worker

@@ -26,7 +26,7 @@ from cdrctl.cli.app import COMMANDS, TITLES, app
 from cdrctl.cli.help import explained, named
 from cdrctl.cli.helptext import Page, continued, described, text
 from cdrctl.cli.options import LAST, PANELS, SHARED
-from cdrctl.cli.output_options import SCHEMAS
+from cdrctl.cli.request import SCHEMAS
 from cdrctl.cli.topics import (
     ENVIRONMENT,
     EXIT_CODES,

@@ -157,7 +157,7 @@ def test_of_several_profiles_all_records_are_looked_at_and_sorted() -> None:
         (("--template", "nothing"), "--template names no field"),
         (("--template", "{duration}", "-f", "csv"), "--template is a format of its own"),
         (("--template", "{duration}", "--fields", "duration"), "--template names its own fields"),
-        (("-f", "template"), "what shall a line look like?"),
+        (("-f", "template"), "-f template needs a template"),
         (("-f", "jsonl", "--no-header"), "jsonl has no header"),
         (("-f", "json", "--header"), "json has no header"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cdrctl.cli.output_options import say_aside
+from cdrctl.cli.output_options import prepare_messages
 from cdrctl.cli.process import Process, Reporter
 from cdrctl.cli.run import Session
 from cdrctl.masking import MASK
@@ -188,7 +188,7 @@ def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path:
     for pipe in (False, True):
         place = replace(world(io.StringIO(), terminal=True), stdout_is_terminal=False, stdout_is_pipe=pipe)
         opened = Session(place, Reporter(place), tmp_path / "config.toml")
-        say_aside(opened, None)
+        prepare_messages(opened, None)
         assert opened.reporter.data_elsewhere is not pipe
-        say_aside(opened, "calls.csv")
+        prepare_messages(opened, "calls.csv")
         assert opened.reporter.data_elsewhere

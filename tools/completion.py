@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
 from cdrctl import PROVIDERS
-from cdrctl.cli.app import app, loaded
+from cdrctl.cli.app import TOP
+from cdrctl.cli.commands import Entry, Group, loaded
 from cdrctl.cli.completion.files import FILE, KNOWN
+from cdrctl.cli.helptext import summary
+from cdrctl.cli.options import HELP, OWN, Argument, Option, Parameter
 from cdrctl.fetchers import Call, load
 from cdrctl.profiles.names import secret_names
 from cdrctl.records.common import COMMON
@@ -105,51 +106,36 @@ def described() -> str:
     """Return the text of the file with the commands."""
     options: list[dict[str, Any]] = []
 
-    def place(command: Any, path: list[str], about: str = "") -> dict[str, Any]:
+    def place(entry: Entry, path: list[str], about: str = "") -> dict[str, Any]:
         """Return what may stand after a command."""
-        context = command.context_class(command, info_name="cdrctl", help_option_names=["-h", "--help"])
-        here = []
-        arguments: list[Value] = []
-        goes_on = False
+        command = loaded(entry)
+        inner = command.commands if isinstance(command, Group) else {}
+        arguments = [one for one in command.parameters if isinstance(one, Argument)]
         call = _call(path)
-        for one in command.get_params(context):
-            if one.param_type_name != "option":
-                arguments.append(_value(ARGUMENTS, path, one.name.removeprefix("own_"), one, call))
-                goes_on = one.nargs == -1
-                continue
-            if one.hidden:
-                continue
-            names = sorted([*one.opts, *one.secondary_opts], key=len)  # typer has those of the help in any order
-            takes_value = not (one.is_flag or one.count)
-            option = {
-                "names": names,
-                "about": " ".join((one.help or "").split()),
-                "takes_value": takes_value,
-                "repeats": one.multiple,
-                "acts": one.callback is not None and "--help" not in one.opts,
-                "value": _value(VALUES, path, names[-1], one, call) if takes_value else None,
-            }
-            if option not in options:
-                options.append(option)
-            here.append(options.index(option))
-        inner = {name: command.get_command(context, name) for name in getattr(command, "commands", {})}
-        if command.name == "cdrctl":
-            listed = {name: command.get_command(context, name) for name in command.list_commands(context)}
-            inner = {name: loaded(name) for name in listed}
-        else:
-            listed = inner
+        here = []
+        for one in (*command.parameters, HELP):
+            if isinstance(one, Option):
+                option = {
+                    "names": list(one.all_names),
+                    "about": one.about,
+                    "takes_value": one.takes_value,
+                    "repeats": one.repeat,
+                    "acts": one.acts and one is not HELP,
+                    "value": _value(VALUES, path, one.label, one, call) if one.takes_value else None,
+                }
+                if option not in options:
+                    options.append(option)
+                here.append(options.index(option))
         return {
             "about": about,
             "options": here,
-            "arguments": [] if inner else arguments,
-            "goes_on": goes_on and not inner,
+            "arguments": [_value(ARGUMENTS, path, one.name.removeprefix(OWN), one, call) for one in arguments],
+            "goes_on": any(one.repeat for one in arguments),
             "columns": "common" if path == ["export"] else " ".join(path) if call else "",
-            "commands": {
-                name: place(one, [*path, name], listed[name].get_short_help_str()) for name, one in inner.items()
-            },
+            "commands": {name: place(one, [*path, name], summary(one)) for name, one in inner.items()},
         }
 
-    top = place(typer.main.get_command(app), [])
+    top = place(TOP, [])
     lines = [f'"options": {_list(options)}']
     lines += [f'"{name}": {_line(value)}' for name, value in _of_providers().items()]
     tops = ",\n".join(f"{json.dumps(name)}: {_line(one)}" for name, one in top.pop("commands").items())
@@ -164,9 +150,9 @@ def _call(path: list[str]) -> Call | None:
     return next((one for one in load(path[0]).calls if [*filter(None, (one.group, one.name))] == path[1:]), None)
 
 
-def _value(table: Mapping[str, Value], path: list[str], name: str, parameter: Any, call: Call | None) -> Value:
+def _value(table: Mapping[str, Value], path: list[str], name: str, parameter: Parameter, call: Call | None) -> Value:
     """Return what is known of the values of an option or argument: of the call's own first, else from the table."""
-    own = parameter.name.removeprefix("own_") if parameter.name.startswith("own_") else None
+    own = parameter.name.removeprefix(OWN) if parameter.name.startswith(OWN) else None
     for one in call.options if call and own else ():
         if one.name == own and (one.values or one.kind == "file"):
             return "file" if one.kind == "file" else list(one.values)
@@ -175,7 +161,7 @@ def _value(table: Mapping[str, Value], path: list[str], name: str, parameter: An
     for length in range(len(path), -1, -1):
         if (key := " ".join([*path[:length], name])) in table:
             return table[key]
-    return {"FILE": "file", "DIR": "folder"}.get(parameter.metavar or "")
+    return {"FILE": "file", "DIR": "folder"}.get(parameter.metavar)
 
 
 def _of_providers() -> dict[str, Any]:

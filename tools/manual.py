@@ -6,12 +6,10 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import typer.main
 
 from cdrctl import PROVIDERS
-from cdrctl.cli.app import COMMANDS, app
+from cdrctl.cli.app import COMMANDS
+from cdrctl.cli.commands import Command, Group
 from cdrctl.cli.help import named
 from cdrctl.cli.helptext import Page, Row, continued, described
 from cdrctl.cli.options import PANELS
@@ -37,10 +35,9 @@ def pages() -> dict[str, str]:
     return made | {f"cdrctl-{name}.1": _command(name) for name in names}
 
 
-def _page(*words: str) -> tuple[Any, Page]:
-    root = typer.main.get_command(app)
-    command, place = named(words, root.context_class(root, info_name="cdrctl", help_option_names=["-h", "--help"]))
-    return command, described(command, place)
+def _page(*words: str) -> tuple[Command | Group, Page]:
+    place, path = named(words)
+    return place, described(place, path)
 
 
 def _program(names: Iterable[str]) -> str:
@@ -87,11 +84,11 @@ def _command(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Page]]:
+def _leaves(place: Command | Group, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Page]]:
     """Yield the pages of a group's commands, those of groups within it too."""
-    for name in getattr(command, "commands", ()):
+    for name in place.commands if isinstance(place, Group) else ():
         inner, page = _page(*words, name)
-        if hasattr(inner, "commands"):
+        if isinstance(inner, Group):
             yield from _leaves(inner, (*words, name))
         else:
             yield (*words, name), page

@@ -1,23 +1,26 @@
-"""The commands, put together; each provider's are made from its description when they are asked for."""
+"""The program: its commands, and one command line from its words to its exit code."""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
-
-import typer
-from typer.core import TyperCommand, TyperGroup
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from cdrctl import PROVIDERS, __version__
-from cdrctl.cli.helptext import helped
-from cdrctl.cli.options import TALK, with_fast_values
+from cdrctl.cli.commands import Command, Deferred, Group, group, session_command
+from cdrctl.cli.completion import VARIABLE
+from cdrctl.cli.helptext import described, show, text
+from cdrctl.cli.options import OWN, SHARED, TALK, Option, parameters_of
 from cdrctl.cli.process import Process
-from cdrctl.cli.run import stop_writing
-from cdrctl.cli.signals import INTERRUPTED
+from cdrctl.cli.run import Invocation, Session, stop_writing
+from cdrctl.cli.words import Line, read_line
 from cdrctl.errors import CdrctlError, OutputError
+
+if TYPE_CHECKING:
+    from cdrctl.fetchers import Call, Provider
 
 COMMANDS = {
     "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
@@ -45,171 +48,91 @@ TITLES = {
 }
 """The groups of commands in the help; a command that is in none of them stands in a last one."""
 
-EXAMPLES = """
-cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv
-cdrctl export -p sandbox --since 24h -f table --fields provider,start_time,outcome
-"""
-
-
-SCRIPTS = {"install_completion": "installed", "show_completion": "shown"}
-"""Typer's options about completion: the function in `cdrctl/cli/scripts.py` that does it with our scripts."""
-
-
-class Commands(TyperGroup):
-    """The top level: the commands it lists are no more than names and lines; the one that is named is loaded."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        helped(with_fast_values(self))
-        self.commands = {name: _listed(name, about) for name, (_, about) in COMMANDS.items()}
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options; those about completion give our scripts."""
-        described = super().get_params(ctx)
-        for one in described:
-            if one.name in SCRIPTS and not isinstance(one.callback, functools.partial):
-                one.callback = functools.partial(_script, one.callback)
-        return described
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all commands, providers first."""
-        return [*PROVIDERS, *super().list_commands(ctx)]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return what stands for a command in a list."""
-        if cmd_name in PROVIDERS:
-            return _listed(cmd_name, PROVIDERS[cmd_name])
-        return super().get_command(ctx, cmd_name)
-
-    def titled(self, ctx: Any) -> Iterator[tuple[str, Sequence[str]]]:
-        """Yield the names of all commands in the groups of the help, each with its title."""
-        there = self.list_commands(ctx)
-        for title, names in TITLES.items():
-            yield title, [name for name in names if name in there]
-        if rest := [name for name in there if not any(name in names for names in TITLES.values())]:
-            yield "More commands", rest
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that is named, loaded, and the words after it."""
-        name, found, rest = super().resolve_command(ctx, args)
-        return name, found and loaded(str(name)), rest
-
-
-def _script(usual: Any, ctx: Any, option: Any, value: Any) -> Any:
-    from cdrctl.cli import scripts
-
-    given = value and not ctx.resilient_parsing
-    return getattr(scripts, SCRIPTS[option.name])(usual, ctx, option, value) if given else value
-
-
-def _listed(name: str, about: str) -> Any:
-    return TyperCommand(name, help=about, rich_markup_mode=None)
-
 
 @functools.cache
-def loaded(name: str) -> Any:
-    """Return a command of the top level, importing its file only now; it holds nothing of a run."""
+def load_command(name: str) -> Command | Group:
+    """Return a command of the top level, importing its file only now."""
     if name in PROVIDERS:
-        return _provider_commands(name)
-    module = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}")
-    group = helped(with_fast_values(typer.main.get_group(module.commands)))
-    return group.commands.get(name, group)  # its file has it among others, or is all of it
+        return _provider_group(name)
+    found: Command | Group = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}").COMMANDS[name]
+    return found
 
 
-def _provider_commands(name: str) -> Any:
-    from cdrctl.cli.options import command
+def _provider_group(name: str) -> Group:
+    """Return the commands of a provider: one for each of its calls, some of them in groups."""
     from cdrctl.fetchers import load
 
     provider = load(name)
-    top = typer.Typer(name=name, help=PROVIDERS[name], no_args_is_help=True, rich_markup_mode=None)
-    groups = {"": top}
+    grouped: dict[str, list[Command]] = {}
     for call in provider.calls:
-        if call.group not in groups:
-            names = ", ".join(other.name for other in provider.calls if other.group == call.group)
-            about = f"{call.group.replace('-', ' ').capitalize()}: {names}."
-            groups[call.group] = typer.Typer(name=call.group, help=about, no_args_is_help=True, rich_markup_mode=None)
-            top.add_typer(groups[call.group])
-
-        def run(session: Any, shared: Any, own: Any, call: Any = call) -> None:
-            from cdrctl.cli.exporting import export_call
-
-            export_call(session, provider, call, shared, own)
-
-        epilog = "\n".join(call.examples)
-        groups[call.group].command(call.name, help=call.about, epilog=epilog)(command(call, provider.title, run))
-    built = helped(with_fast_values(typer.main.get_group(top)))
-    built.name = name
-    return built
+        grouped.setdefault(call.group, []).append(_call_command(provider, call))
+    entries: list[Command | Group] = list(grouped.pop("", ()))
+    for title, commands in grouped.items():
+        about = f"{title.replace('-', ' ').capitalize()}: {', '.join(one.name for one in commands)}."
+        entries.append(group(title, about, *commands))
+    return group(name, PROVIDERS[name], *entries)
 
 
-app = typer.Typer(
-    name="cdrctl",
-    cls=Commands,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+def _call_command(provider: Provider, call: Call) -> Command:
+    """Return the command that exports one call."""
+
+    def run(session: Session, values: Mapping[str, Any]) -> None:
+        from cdrctl.cli.exporting import export_call
+
+        own = {name.removeprefix(OWN): value for name, value in values.items() if name.startswith(OWN)}
+        export_call(session, provider, call, {name: values.get(name) for name in SHARED}, own)
+
+    return session_command(call.name, call.about, run, parameters_of(call, provider.title), call.examples)
+
+
+VERSION = Option("version", ("--version",), "Show the version and exit.", "flag", acts=True)
+INSTALL_COMPLETION = Option(
+    "install_completion", ("--install-completion",), "Install completion for the current shell.", "flag", acts=True
+)
+SHOW_COMPLETION = Option(
+    "show_completion",
+    ("--show-completion",),
+    "Show completion for the current shell, to copy it or customize the installation.",
+    "flag",
+    acts=True,
 )
 
-
-def _version(*, wanted: bool) -> None:
-    if wanted:
-        print(f"cdrctl {__version__}")
-        raise typer.Exit
-
-
-@app.callback(epilog=EXAMPLES)
-def begin(
-    ctx: typer.Context,
-    *,
-    quiet: Annotated[bool, TALK["quiet"][1]] = False,
-    verbose: Annotated[int, TALK["verbose"][1]] = 0,
-    log_format: Annotated[str | None, TALK["log_format"][1]] = None,
-    config: Annotated[str | None, TALK["config"][1]] = None,
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
+TOP = Group(
+    "cdrctl",
     """Export call detail records from telephony providers' APIs: complete, polite, safe.
 
-    `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, outcomes,
-    where, formats, profiles, environment.
-    """
-    del version
-    process: Process = ctx.obj[0]
-    ctx.obj = (process, {"quiet": quiet, "verbose": verbose, "log_format": log_format, "config": config})
-
-
-@functools.cache
-def _whole() -> Any:
-    """Return the command of all commands."""
-    return typer.main.get_command(app)
-
-
-_Refusal: Any = typer.BadParameter.__bases__[0]
-"""What typer raises for a command line that it refuses; it has no public name."""
+`cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, outcomes,
+where, formats, profiles, environment.""",
+    {
+        name: Deferred(name, about, functools.partial(load_command, name))
+        for name, about in (*PROVIDERS.items(), *((name, about) for name, (_, about) in COMMANDS.items()))
+    },
+    (*TALK.values(), VERSION, INSTALL_COMPLETION, SHOW_COMPLETION),
+    (
+        "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
+        "cdrctl export -p sandbox --since 24h -f table --fields provider,start_time,outcome",
+    ),
+    TITLES,
+)
+"""The program itself, with every command."""
 
 
 def main(arguments: list[str], process: Process) -> int:
     """Return the exit code of one command line."""
     code, streams = 0, (sys.stdout, sys.stderr)
     try:
-        # Left to itself typer takes a terminal to have fifty columns at least, and exits at what it refuses.
-        ended = _whole()(
-            args=arguments, prog_name="cdrctl", obj=(process, {}), standalone_mode=False, terminal_width=process.width
-        )
-        code = ended if isinstance(ended, int) else 0
+        code = _run(arguments, process)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except typer.Abort:  # somebody left where something was asked
-        code = INTERRUPTED
-    except OSError:  # what typer itself prints, such as help, could not be written
+    except BrokenPipeError:  # the reader of the help has left, which is no error
+        stop_writing(sys.stdout)
+    except OSError:  # help could not be written
         code = OutputError.exit_code
-    except (CdrctlError, _Refusal) as error:
+    except CdrctlError as error:
         from cdrctl.cli.refusals import say
 
         code = say(error, arguments, process)
-    if sys.stdout is not streams[0]:  # typer's way to say that the reader of its help has left, which is no error
+    if sys.stdout is not streams[0]:  # so Typer marks that the reader of what it prints has left
         sys.stdout, sys.stderr = streams
         stop_writing(sys.stdout)
         code = 0
@@ -223,3 +146,31 @@ def main(arguments: list[str], process: Process) -> int:
             code = code or (OutputError.exit_code if stream is sys.stdout else 0)
             stop_writing(stream)
     return code
+
+
+def _run(arguments: list[str], process: Process) -> int:
+    """Run a command line, or what one of its options does in place of the command, and return the exit code."""
+    if os.environ.get(VARIABLE):
+        from cdrctl.cli import typer_adapter
+
+        return typer_adapter.complete(TOP, os.environ)
+    line = read_line(arguments, TOP, process.environ)
+    if line.acts is not None:
+        return _act(line, line.acts, process)
+    from cdrctl.cli import typer_adapter
+
+    return typer_adapter.run(TOP, line.path[1:], Invocation(process, line.values, line.before, line.variables))
+
+
+def _act(line: Line, option: Option, process: Process) -> int:
+    """Do what an option does in place of a command."""
+    if option is VERSION:
+        show(f"cdrctl {__version__}\n")
+    elif option in {INSTALL_COMPLETION, SHOW_COMPLETION}:
+        from cdrctl.cli import scripts
+
+        act = scripts.install if option is INSTALL_COMPLETION else scripts.show
+        return act(TOP, [option.label, *line.rest])
+    else:
+        show(text(described(line.place, line.path), process.width))
+    return 0

@@ -7,16 +7,15 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from cdrctl.cli.archive_run import run_sync
 from cdrctl.cli.calendar import about_coverage, calendar_text, covered, plain_coverage, write_text
+from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import SANDBOX, the_clock
-from cdrctl.cli.options import MAX_WAIT, in_session
+from cdrctl.cli.options import MAX_WAIT, Argument, option
 from cdrctl.cli.output_options import colored, standard_output
-from cdrctl.cli.profile_selection import Excluded, Selection, Tags
+from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import IncompleteError, UsageError, did_you_mean
 from cdrctl.fetchers import PROVIDERS
@@ -26,109 +25,62 @@ if TYPE_CHECKING:
     from cdrctl.archive.store import Archive
     from cdrctl.archive.verify import Difference
 
-commands = typer.Typer(rich_markup_mode=None)
-Into = Annotated[
-    str,
-    typer.Option("--into", help="The archive's folder.", metavar="DIR", show_default=False, rich_help_panel="Archive"),
-]
-Profiles = Annotated[
-    list[str] | None, typer.Argument(help="Which profiles; else --all.", metavar="[PROFILE]...", show_default=False)
-]
-Every = Annotated[
-    bool, typer.Option("--all", help="Every profile that is configured.", show_default=False, rich_help_panel="Profile")
-]
-Calls = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--call",
-        help="Which call; may be repeated. Default: the main one.",
-        metavar="CALL",
-        show_default=False,
-        rich_help_panel="Which records",
-    ),
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        help="Keep the calls from this day on: backfills.",
-        metavar="TIME",
-        show_default=False,
-        rich_help_panel="Window",
-    ),
-]
-Lookback = Annotated[
-    str | None,
-    typer.Option(
-        "--lookback",
-        help="Read again what was read so soon after a call. Default: what its provider needs.",
-        metavar="DURATION",
-        show_default=False,
-        rich_help_panel="Archive",
-    ),
-]
-Shrink = Annotated[
-    bool,
-    typer.Option(
-        "--allow-shrink",
-        help="Let records go that the provider no longer has.",
-        show_default=False,
-        rich_help_panel="Archive",
-    ),
-]
-Adopt = Annotated[
-    bool,
-    typer.Option(
-        "--adopt",
-        help="Add to the records of a profile that pointed to another account before.",
-        show_default=False,
-        rich_help_panel="Archive",
-    ),
-]
-Zone = Annotated[
-    str | None,
-    typer.Option(
-        "--tz",
-        help="Zone of the archive's days; chosen once. Default: UTC.",
-        metavar="ZONE",
-        show_default=False,
-        rich_help_panel="Archive",
-    ),
-]
-Form = Annotated[
-    str | None,
-    typer.Option(
-        "-f",
-        "--format",
-        help="jsonl, jsonl.gz, csv or csv.gz; chosen once. Default: jsonl.",
-        metavar="FORMAT",
-        show_default=False,
-        rich_help_panel="Archive",
-    ),
-]
-MaxWait = Annotated[str | None, MAX_WAIT[1]]
-
-
-@commands.command(
-    epilog="cdrctl sync sandbox --into archive\ncdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz"
+INTO = option("--into", about="The archive's folder.", metavar="DIR", panel="Archive", required=True)
+PROFILES = Argument("profile", "Which profiles; else --all.", repeat=True)
+CALLS = option(
+    "--call",
+    about="Which call; may be repeated. Default: the main one.",
+    metavar="CALL",
+    panel="Which records",
+    repeat=True,
 )
-@in_session
+SINCE = option("--since", about="Keep the calls from this day on: backfills.", metavar="TIME", panel="Window")
+LOOKBACK = option(
+    "--lookback",
+    about="Read again what was read so soon after a call. Default: what its provider needs.",
+    metavar="DURATION",
+    panel="Archive",
+)
+SHRINK = option("--allow-shrink", about="Let records go that the provider no longer has.", kind="flag", panel="Archive")
+ADOPT = option(
+    "--adopt",
+    about="Add to the records of a profile that pointed to another account before.",
+    kind="flag",
+    panel="Archive",
+)
+ZONE = option("--tz", about="Zone of the archive's days; chosen once. Default: UTC.", metavar="ZONE", panel="Archive")
+FORM = option(
+    "-f",
+    "--format",
+    name="form",
+    about="jsonl, jsonl.gz, csv or csv.gz; chosen once. Default: jsonl.",
+    metavar="FORMAT",
+    panel="Archive",
+)
+
+
+@command(
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, SHRINK, ADOPT, ZONE, FORM, MAX_WAIT),
+    examples=(
+        "cdrctl sync sandbox --into archive",
+        "cdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz",
+    ),
+)
 def sync(
     opened: Session,
-    profile: Profiles = None,
     *,
-    every: Every = False,
-    tag: Tags = None,
-    excluded: Excluded = None,
-    into: Into,
-    call: Calls = None,
-    since: Since = None,
-    lookback: Lookback = None,
-    allow_shrink: Shrink = False,
-    adopt: Adopt = False,
-    tz: Zone = None,
-    form: Form = None,
-    max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
+    profile: list[str],
+    all: bool,  # noqa: A002 - the option's name
+    tag: list[str],
+    excluded: list[str],
+    into: str,
+    call: list[str],
+    since: str | None,
+    lookback: str | None,
+    allow_shrink: bool,
+    adopt: bool,
+    tz: str | None,
+    form: str | None,
 ) -> None:
     """Bring an archive up to date; made to run every night from cron.
 
@@ -137,7 +89,7 @@ def sync(
     """
     run_sync(
         opened,
-        Selection(profile or (), every, tag or (), excluded or (), "PROFILE"),
+        Selection(profile, all, tag, excluded, "PROFILE"),
         into,
         call,
         since,
@@ -150,50 +102,49 @@ def sync(
     )
 
 
-@commands.command(
-    epilog="cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive\n"
-    "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs"
+@command(
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SHRINK, ADOPT, MAX_WAIT),
+    examples=(
+        "cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive",
+        "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs",
+    ),
 )
-@in_session
 def fill(
     opened: Session,
-    profile: Profiles = None,
     *,
-    every: Every = False,
-    tag: Tags = None,
-    excluded: Excluded = None,
-    into: Into,
-    call: Calls = None,
-    allow_shrink: Shrink = False,
-    adopt: Adopt = False,
-    max_wait: MaxWait = None,  # noqa: ARG001 - the session has it
+    profile: list[str],
+    all: bool,  # noqa: A002 - the option's name
+    tag: list[str],
+    excluded: list[str],
+    into: str,
+    call: list[str],
+    allow_shrink: bool,
+    adopt: bool,
 ) -> None:
     """Fetch only what is missing in an archive."""
     from cdrctl.archive.store import open_archive as archive_in
 
     archive_in(Path(into))
-    selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
+    selection = Selection(profile, all, tag, excluded, "PROFILE")
     run_sync(opened, selection, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
 
 
-@commands.command(
-    epilog="cdrctl sync sandbox --into archive && cdrctl coverage --into archive\n"
-    "cdrctl sync sandbox --into archive && cdrctl coverage --into archive | jq -r '.[] | .day + \" \" + .state'"
+@command(
+    PROFILES,
+    INTO,
+    examples=(
+        "cdrctl sync sandbox --into archive && cdrctl coverage --into archive",
+        "cdrctl sync sandbox --into archive && cdrctl coverage --into archive | jq -r '.[] | .day + \" \" + .state'",
+    ),
 )
-@in_session
-def coverage(
-    opened: Session,
-    profile: Profiles = None,
-    *,
-    into: Into,
-) -> None:
+def coverage(opened: Session, *, profile: list[str], into: str) -> None:
     """Show which days an archive covers: a calendar on a terminal, JSON in a pipe.
 
     A day is complete, still open (not over, or read so soon that records may still come), a hole, or a hole beyond
     what the provider keeps.
     """
     found = [(kept, list(days)) for kept, days in covered(opened, Path(into)) if not profile or kept.profile in profile]
-    for name in profile or ():
+    for name in profile:
         if name not in {kept.profile for kept, _ in found}:
             there = [kept.profile for kept, _ in found]
             raise UsageError(
@@ -208,22 +159,15 @@ def coverage(
     write_text(out, text)
 
 
-@commands.command(
-    epilog="cdrctl sync sandbox --into archive && cdrctl verify --into archive\n"
-    "cdrctl sync sandbox --into archive && cdrctl verify --into archive --rebuild"
+@command(
+    INTO,
+    option("--rebuild", about="Make the ledger again from the files.", kind="flag", panel="Archive"),
+    examples=(
+        "cdrctl sync sandbox --into archive && cdrctl verify --into archive",
+        "cdrctl sync sandbox --into archive && cdrctl verify --into archive --rebuild",
+    ),
 )
-@in_session
-def verify(
-    opened: Session,
-    *,
-    into: Into,
-    rebuild: Annotated[
-        bool,
-        typer.Option(
-            "--rebuild", help="Make the ledger again from the files.", show_default=False, rich_help_panel="Archive"
-        ),
-    ] = False,
-) -> None:
+def verify(opened: Session, *, into: str, rebuild: bool) -> None:
     """Check an archive's files against its ledger; exit code 3 if they differ.
 
     Each difference is a line on standard output: the file, a tab, what is wrong with it.
@@ -270,31 +214,27 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
         return files, found or list(differences(archive, files))
 
 
-@commands.command(
-    epilog="cdrctl plan sandbox --since 30d\ncdrctl plan sandbox --since 7d | jq 'map(.requests_at_least) | add'"
+@command(
+    *(PROFILES, ALL, TAG, EXCEPT),
+    option("--into", about="The archive's folder, if there is one.", metavar="DIR", panel="Archive"),
+    *(CALLS, SINCE, LOOKBACK, ZONE),
+    examples=(
+        "cdrctl plan sandbox --since 30d",
+        "cdrctl plan sandbox --since 7d | jq 'map(.requests_at_least) | add'",
+    ),
 )
-@in_session
 def plan(
     opened: Session,
-    profile: Profiles = None,
     *,
-    every: Every = False,
-    tag: Tags = None,
-    excluded: Excluded = None,
-    into: Annotated[
-        str | None,
-        typer.Option(
-            "--into",
-            help="The archive's folder, if there is one.",
-            metavar="DIR",
-            show_default=False,
-            rich_help_panel="Archive",
-        ),
-    ] = None,
-    call: Calls = None,
-    since: Since = None,
-    lookback: Lookback = None,
-    tz: Zone = None,
+    profile: list[str],
+    all: bool,  # noqa: A002 - the option's name
+    tag: list[str],
+    excluded: list[str],
+    into: str | None,
+    call: list[str],
+    since: str | None,
+    lookback: str | None,
+    tz: str | None,
 ) -> None:
     """Show the windows, requests and time a sync would need, without contacting a provider.
 
@@ -302,7 +242,7 @@ def plan(
     """
     from cdrctl.cli.archive_plan import describe_plan, make_plans, plain_plan
 
-    selection = Selection(profile or (), every, tag or (), excluded or (), "PROFILE")
+    selection = Selection(profile, all, tag, excluded, "PROFILE")
     plans = make_plans(opened, selection, Path(into) if into else None, call, since, lookback, tz)
     if opened.process.stdout_is_terminal:
         text = "".join(map(describe_plan, plans))
@@ -315,3 +255,6 @@ def _json_list(objects: Iterable[Mapping[str, Any]]) -> str:
     """Return objects as a JSON list with one of them on each line."""
     lines = [f"\n{json.dumps(one)}" for one in objects]
     return f"[{','.join(lines)}\n]\n" if lines else "[]\n"
+
+
+COMMANDS = {one.name: one for one in (sync, fill, coverage, verify, plan)}

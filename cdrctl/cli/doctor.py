@@ -5,47 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated
-
-import typer
 
 from cdrctl import PROVIDERS
+from cdrctl.cli.commands import command
 from cdrctl.cli.doctor_checks import check_profiles
 from cdrctl.cli.findings import Finding, clean_findings, finding_lines, worst_exit_code, wrap
-from cdrctl.cli.options import in_session
+from cdrctl.cli.options import Argument, option
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import ConfigurationError, UsageError
 
-commands = typer.Typer(rich_markup_mode=None)
 
-
-@commands.command(
-    epilog="cdrctl doctor sandbox\ncdrctl doctor sandbox -f jsonl | jq -r 'select(.result == \"fail\") | .next'"
+@command(
+    Argument("names", "Which profiles. Default: all.", metavar="NAME", repeat=True),
+    option("-p", "--profile", about="The same, as an option.", metavar="NAME", repeat=True),
+    option("--offline", about="Check what can be checked without the network.", kind="flag"),
+    option(
+        "-f",
+        "--format",
+        name="form",
+        about="text, or csv, tsv, jsonl, json, table. Default: text on a terminal, jsonl in a pipe.",
+        metavar="FORMAT",
+    ),
+    examples=(
+        "cdrctl doctor sandbox",
+        "cdrctl doctor sandbox -f jsonl | jq -r 'select(.result == \"fail\") | .next'",
+    ),
 )
-@in_session
-def doctor(
-    opened: Session,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="Which profiles. Default: all.", show_default=False),
-    ] = None,
-    *,
-    chosen: Annotated[
-        list[str] | None,
-        typer.Option("-p", "--profile", help="The same, as an option.", metavar="NAME", show_default=False),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Check what can be checked without the network.")] = False,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "-f",
-            "--format",
-            help="text, or csv, tsv, jsonl, json, table. Default: text on a terminal, jsonl in a pipe.",
-            metavar="FORMAT",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
+def doctor(opened: Session, *, names: list[str], profile: list[str], offline: bool, form: str | None) -> int:
     """Check everything an export needs, from settings to permissions, and say how to fix it.
 
     At most a few small requests are sent for each profile, within the provider's rate limit. The exit code is that of
@@ -55,7 +41,7 @@ def doctor(
     form = form or ("text" if opened.process.stdout_is_terminal else "jsonl")
     if form != "text":
         _refuse_format(opened, form)
-    given = [*(names or ()), *(chosen or ())]
+    given = [*names, *profile]
     counts = dict.fromkeys(("ok", "warn", "fail", "skipped"), 0)
     exit_codes: set[int] = set()
 
@@ -70,8 +56,10 @@ def doctor(
     else:
         _write(opened, form, count())
     opened.reporter.summary({"checks_ok": counts["ok"], "warnings": counts["warn"], "failed": counts["fail"]})
-    if code := worst_exit_code(exit_codes):
-        raise typer.Exit(code)
+    return worst_exit_code(exit_codes)
+
+
+COMMANDS = {"doctor": doctor}
 
 
 def _are_many(opened: Session, names: Sequence[str]) -> bool:

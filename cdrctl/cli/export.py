@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from cdrctl.cli import failures
+from cdrctl.cli.commands import session_command
 from cdrctl.cli.connecting import SANDBOX, Connected, connected, open_call, the_clock
 from cdrctl.cli.exporting import conclude, dry_run, note_never_given, own_options
-from cdrctl.cli.options import SHARED, made, option, parameter
+from cdrctl.cli.options import SHARED, option
 from cdrctl.cli.output_options import (
     COMMON_NAME,
     COMMON_SHOWN,
@@ -26,7 +25,7 @@ from cdrctl.cli.output_options import (
     prepare_messages,
     render_options,
 )
-from cdrctl.cli.profile_selection import EXCEPT, TAG, Selection, selected
+from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection, selected
 from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
@@ -78,7 +77,7 @@ class Part:
         return f"{self.name} ({self.provider.name})" if self.provider else self.name
 
 
-def export_together(session: Session, given: dict[str, Any]) -> None:
+def export_together(session: Session, given: Mapping[str, Any]) -> None:
     """Export the main call of several profiles as one stream of common CDRs."""
     started = time.monotonic()
     if given["schema"] != "common":
@@ -307,35 +306,30 @@ def _raise_failures(parts: Sequence[Part], request: ExportRequest) -> None:
             raise error
 
 
-commands = typer.Typer(rich_markup_mode=None)
-commands.command(
-    "export",
-    help="Export the calls of several profiles as one stream of common CDRs.",
-    epilog="cdrctl export -p sandbox --since yesterday --until today -o calls.csv\n"
-    "cdrctl export -p sandbox --since 24h | jq -r .outcome | sort | uniq -c",
-)(
-    made(
-        [
-            parameter(
-                "all", bool, option("--all", about="Every profile that is configured.", panel="Profile"), default=False
-            ),
-            parameter(
-                "profile",
-                list[str],
-                option("-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile"),
-                [],
-            ),
-            parameter("tag", list[str], TAG, []),
-            parameter("excluded", list[str], EXCEPT, []),
-            *(parameter(name, *spec) for name, spec in SHARED.items() if name not in {"profile", "schema", "jobs"}),
-            parameter(
-                "schema",
-                str,
-                option("--schema", about="Only common, which is the default.", metavar="SCHEMA", panel="Output"),
-                "common",
-            ),
-        ],
+COMMANDS = {
+    "export": session_command(
+        "export",
         "Export the calls of several profiles as one stream of common CDRs.",
         export_together,
+        (
+            ALL,
+            option(
+                "-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True
+            ),
+            TAG,
+            EXCEPT,
+            *(one for name, one in SHARED.items() if name not in {"profile", "schema", "jobs"}),
+            option(
+                "--schema",
+                about="Only common, which is the default.",
+                metavar="SCHEMA",
+                default="common",
+                panel="Output",
+            ),
+        ),
+        (
+            "cdrctl export -p sandbox --since yesterday --until today -o calls.csv",
+            "cdrctl export -p sandbox --since 24h | jq -r .outcome | sort | uniq -c",
+        ),
     )
-)
+}

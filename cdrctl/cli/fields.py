@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from importlib.resources import files
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from cdrctl import windows, writers
-from cdrctl.cli.options import SHARED, in_session
+from cdrctl.cli.commands import command
+from cdrctl.cli.options import SHARED, Argument, option
 from cdrctl.cli.output_options import check_place, colored, data, table_name
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, did_you_mean
@@ -19,8 +18,6 @@ from cdrctl.fetchers import PROVIDERS, Call, Provider, load
 from cdrctl.records.columns import Column
 from cdrctl.records.common import COMMON
 from cdrctl.records.schemas import EXTRA_COLUMN, KEY_COLUMN, Schema
-
-commands = typer.Typer(rich_markup_mode=None)
 
 ABOUT: tuple[Column, ...] = (
     Column("field", "", "text"),
@@ -36,49 +33,35 @@ SHOWN = ("field", "type", "meaning", "example")
 WIDE = 72
 """Columns of a terminal that has room for examples beside the meanings."""
 
-Form = Annotated[
-    str | None,
-    typer.Option(
+
+@command(
+    Argument("provider", "Which provider.", required=True),
+    Argument("call", "Which of its calls, as it is typed. Default: the main one.", repeat=True),
+    option("--schema", about="native or common. Default: native.", metavar="SCHEMA", default="native", panel="Output"),
+    option(
         "-f",
         "--format",
-        help="csv, jsonl, table, xlsx, sqlite … as for exports. Default: table on a terminal, jsonl in a pipe.",
+        name="form",
+        about="csv, jsonl, table, xlsx, sqlite … as for exports. Default: table on a terminal, jsonl in a pipe.",
         metavar="FORMAT",
-        show_default=False,
-        rich_help_panel="Output",
+        panel="Output",
     ),
-]
-
-
-@commands.command(
-    epilog="cdrctl fields webex cdrs -f table\ncdrctl fields portsip reports show --schema native | jq -r .field"
+    option("-o", "--output", name="target", about="File to write.", metavar="FILE", panel="Output"),
+    SHARED["pager"],
+    examples=(
+        "cdrctl fields webex cdrs -f table",
+        "cdrctl fields portsip reports show --schema native | jq -r .field",
+    ),
 )
-@in_session
 def fields(
     opened: Session,
-    provider: Annotated[str, typer.Argument(help="Which provider.", metavar="PROVIDER", show_default=False)],
-    call: Annotated[
-        list[str] | None,
-        typer.Argument(help="Which of its calls, as it is typed. Default: the main one.", show_default=False),
-    ] = None,
     *,
-    schema: Annotated[
-        str,
-        typer.Option(
-            "--schema",
-            help="native or common. Default: native.",
-            metavar="SCHEMA",
-            show_default=False,
-            rich_help_panel="Output",
-        ),
-    ] = "native",
-    form: Form = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "-o", "--output", help="File to write.", metavar="FILE", show_default=False, rich_help_panel="Output"
-        ),
-    ] = None,
-    pager: Annotated[bool | None, SHARED["pager"][1]] = None,
+    provider: str,
+    call: list[str],
+    schema: str,
+    form: str | None,
+    target: str | None,
+    pager: bool | None,
 ) -> None:
     """List the columns of a call: name, type, meaning, example and the provider's own key.
 
@@ -141,6 +124,9 @@ def _describe_columns(provider: Provider, call: Call, schema: str) -> list[list[
     return [
         [one.name, one.kind, one.meaning, shown.get(one.name), one.key or None, one.name in always] for one in columns
     ]
+
+
+COMMANDS = {"fields": fields}
 
 
 def examples(provider: str) -> Mapping[str, Any]:

@@ -2,62 +2,64 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
 
-import typer
-
-from cdrctl.cli.helptext import WIDEST, continued, described, filled, listed, text
+from cdrctl.cli.commands import Command, Group, loaded
+from cdrctl.cli.helptext import WIDEST, continued, described, filled, listed, show as put, text
+from cdrctl.cli.options import Argument
+from cdrctl.cli.run import Invocation
 from cdrctl.cli.topics import TOPICS
 from cdrctl.errors import UsageError, did_you_mean
 
-commands = typer.Typer(rich_markup_mode=None)
 
-
-@commands.command("help", epilog="cdrctl help times\ncdrctl help webex cdrs")
-def show(
-    ctx: typer.Context,
-    what: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="A topic, or a command as it is typed. Default: all commands.", metavar="WHAT", show_default=False
-        ),
-    ] = None,
-) -> None:
+def show(invocation: Invocation) -> int:
     """Show the help of a command, or of a topic such as times or exit-codes.
 
     The topics are: exit-codes, times, windows, schemas, outcomes, where, formats, profiles,
     environment.
     """
-    words, width = what or [], ctx.obj[0].width
+    words, width = invocation.values["what"], invocation.process.width
     if len(words) == 1 and words[0] in TOPICS:
-        typer.echo("\n".join(explained(words[0], width)))
-        return
-    command, place = named(words, ctx.find_root())
-    typer.echo(text(described(command, place), width), nl=False)
+        put("\n".join(explained(words[0], width)) + "\n")
+    else:
+        put(text(described(*named(words)), width))
+    return 0
 
 
-def named(words: Sequence[str], place: Any) -> tuple[Any, Any]:
-    """Return the command of these words, loaded, and the context in which it would run.
+COMMANDS = {
+    "help": Command(
+        "help",
+        inspect.cleandoc(show.__doc__ or ""),
+        show,
+        (Argument("what", "A topic, or a command as it is typed. Default: all commands.", repeat=True),),
+        ("cdrctl help times", "cdrctl help webex cdrs"),
+    )
+}
+
+
+def named(words: Sequence[str]) -> tuple[Command | Group, tuple[str, ...]]:
+    """Return the command of these words, loaded, and its path.
 
     Raises:
         UsageError: There is no such command, and no topic of this name.
     """
-    from cdrctl.cli.app import loaded
+    from cdrctl.cli.app import TOP
 
-    command = place.command
+    place: Command | Group = TOP
+    path: tuple[str, ...] = (TOP.name,)
     for at, word in enumerate(words):
-        there = command.list_commands(place) if hasattr(command, "commands") else []
+        there = place.commands if isinstance(place, Group) else {}
         if word not in there:
             topics = [] if at else list(TOPICS)
             lists = f"the topics are: {', '.join(topics)}; " if topics else ""
+            typed = " ".join(path)
             raise UsageError(
-                f"there is no command or topic {word!r}" if topics else f"{place.command_path} has no command {word!r}",
-                hint=f"{did_you_mean(word, [*there, *topics])}{lists}{place.command_path} --help lists the commands",
+                f"there is no command or topic {word!r}" if topics else f"{typed} has no command {word!r}",
+                hint=f"{did_you_mean(word, [*there, *topics])}{lists}{typed} --help lists the commands",
             )
-        command = command.get_command(place, word) if at else loaded(word)
-        place = type(place)(command, info_name=word, parent=place)
-    return command, place
+        place, path = loaded(there[word]), (*path, word)
+    return place, path
 
 
 def explained(name: str, width: int) -> Iterator[str]:

@@ -1,19 +1,18 @@
 """The page of help of a command, as a value and as text: its use, two examples, what it does, its options in groups.
 
-`described` reads a page off a command; `text` spells it for a terminal, and the manual pages are spelt from the same.
+`described` makes a page of a command; `text` spells it for a terminal, and the manual pages are spelt from the same.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from cdrctl.cli.options import LAST, PANELS
+from cdrctl.cli.commands import Command, Entry, Group, loaded
+from cdrctl.cli.options import HELP, LAST, PANELS, Argument, Option
 
 WIDEST = 100
 """Columns that can be read with ease: a wider terminal is not filled."""
@@ -32,6 +31,9 @@ SHORT = "    "
 
 _WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+""")
 """A word of a command line, with its quotes."""
+
+SUMMARY = 45
+"""Characters of what completion shows of a command."""
 
 SIGNS = ("|", "&&")
 """What stands between commands."""
@@ -59,52 +61,37 @@ class Page:
     groups: Mapping[str, tuple[Row, ...]]
 
 
-def described(command: Any, ctx: Any) -> Page:
-    """Return the page of a command that typer has built."""
-    parameters = [one for one in command.get_params(ctx) if not getattr(one, "hidden", False)]
-    arguments = [one for one in parameters if one.param_type_name == "argument"]
+def described(place: Command | Group, path: Sequence[str]) -> Page:
+    """Return the page of a command; its path begins with the program's name."""
+    arguments = [one for one in place.parameters if isinstance(one, Argument)]
     pieces = ["[OPTIONS]", *map(_piece, arguments)]
     groups: dict[str, list[Row]] = {}
-    if hasattr(command, "commands"):
+    if isinstance(place, Group):
         pieces.append("COMMAND ...")
-        for title, names in _grouped(command, ctx):
-            groups[title] = [(name, _first_paragraph(command.get_command(ctx, name))) for name in names]
-    if told := [(_piece(one), _said(one)) for one in arguments if one.help]:
+        for title, names in (place.titles or {"Commands": [*place.commands]}).items():
+            groups[title] = [(name, _first_paragraph(place.commands[name])) for name in names]
+    if told := [(_piece(one), one.about) for one in arguments if one.about]:
         groups["Arguments"] = told
-    options = [one for one in parameters if one.param_type_name == "option" and "--help" not in one.opts]
+    options = [one for one in place.parameters if isinstance(one, Option)]
     titles = dict.fromkeys(_title(one) for one in options)
     for title in sorted(titles, key=lambda one: PANELS.index(one) if one in PANELS else -1):
         groups[title] = [(_spelt(one), _said(one)) for one in options if _title(one) == title]
-    groups.setdefault(LAST if options else "Options", []).append(("-h, --help", "Show this help."))
+    groups.setdefault(LAST if options else "Options", []).append((_spelt(HELP), HELP.about))
     return Page(
-        ctx.command_path,
+        " ".join(path),
         tuple(pieces),
-        tuple(examples(command, ctx)),
-        tuple(_paragraphs(command.help)),
+        examples(place),
+        tuple(_paragraphs(place.about)),
         {title: tuple(rows) for title, rows in groups.items()},
     )
 
 
-def examples(command: Any, ctx: Any) -> Iterator[str]:
-    """Yield the examples of a command: those it has, or the first of each of a group's first two commands."""
-    if command.epilog:
-        for line in inspect.cleandoc(command.epilog).splitlines():
-            yield line.removeprefix("For example: ")
-        return
-    for name in list(getattr(command, "commands", ()))[:2]:
-        yield from list(examples(command.get_command(ctx, name), ctx))[:1]
-
-
-def helped(command: Any) -> Any:
-    """Return a built command, or a group of them, that shows its help as a page."""
-    command.format_help = functools.partial(_show, command)
-    for inner in getattr(command, "commands", {}).values():
-        helped(inner)
-    return command
-
-
-def _show(command: Any, ctx: Any, formatter: Any) -> None:
-    formatter.write(text(described(command, ctx), formatter.width))
+def examples(entry: Entry) -> tuple[str, ...]:
+    """Return the examples of a command: those it has, or the first of each of a group's first two commands."""
+    place = loaded(entry)
+    if place.examples or isinstance(place, Command):
+        return place.examples
+    return tuple(one for inner in list(place.commands.values())[:2] for one in examples(inner)[:1])
 
 
 def text(page: Page, width: int) -> str:
@@ -119,6 +106,16 @@ def text(page: Page, width: int) -> str:
     for title, rows in page.groups.items():
         lines += ["", f"{title}:", *listed(rows, width, terms[_is_option(rows[0])])]
     return "\n".join(lines) + "\n"
+
+
+def show(text: str) -> None:
+    """Print text on standard output, if there is one.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if sys.stdout is not None:
+        print(text, end="", flush=True)
 
 
 def _term(page: Page, *, option: bool) -> int:
@@ -192,51 +189,38 @@ def filled(paragraph: str, width: int, first: str = "", rest: str = "") -> list[
     return textwrap.wrap(paragraph, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
-def _paragraphs(help_text: str | None) -> list[str]:
-    whole = inspect.cleandoc(help_text or "").partition("\f")[0]
-    return [" ".join(one.split()) for one in re.split(r"\n\s*\n", whole) if one.strip()]
+def _paragraphs(about: str) -> list[str]:
+    return [" ".join(one.split()) for one in re.split(r"\n\s*\n", about) if one.strip()]
 
 
-def _first_paragraph(command: Any) -> str:
-    return next(iter(_paragraphs(command.help)), "")
+def _first_paragraph(entry: Entry) -> str:
+    return next(iter(_paragraphs(entry.about)), "")
 
 
-def _grouped(command: Any, ctx: Any) -> Sequence[tuple[str, Sequence[str]]]:
-    """Return a group's commands by title: as it says itself, or all of them."""
-    if hasattr(command, "titled"):
-        titled: Sequence[tuple[str, Sequence[str]]] = command.titled(ctx)
-        return titled
-    return [("Commands", [name for name in command.list_commands(ctx) if not command.commands[name].hidden])]
+def summary(entry: Entry) -> str:
+    """Return the first sentence of a command's help, cut where completion has no more room."""
+    sentence = re.match(r".*?\.(?= |$)|.*", _first_paragraph(entry))
+    return textwrap.shorten(sentence[0] if sentence else "", SUMMARY, placeholder="...")
 
 
-def _title(option: Any) -> str:
-    return option.rich_help_panel or "Options"
+def _title(one: Option) -> str:
+    return one.panel or "Options"
 
 
-def _piece(argument: Any) -> str:
+def _piece(one: Argument) -> str:
     """Return an argument as it stands in the usage: `ID`, `[NAME]` or `[PROFILE]...`."""
-    name = (argument.metavar or argument.name.upper()).strip("[].{}")
-    return (name if argument.required else f"[{name}]") + ("..." if argument.nargs != 1 else "")
+    return (one.label if one.required else f"[{one.label}]") + ("..." if one.repeat else "")
 
 
-def _spelt(option: Any) -> str:
+def _spelt(one: Option) -> str:
     """Return an option as it is written: `-o, --output FILE`."""
-    names = sorted([*option.opts, *option.secondary_opts], key=lambda one: one.startswith("--"))
-    written = ", ".join(names) if not names[0].startswith("--") else SHORT + ", ".join(names)
-    if option.is_flag or option.count:
-        return written
-    number = option.type_descriptor.annotation is int
-    return f"{written} {option.metavar or ('N' if number else 'TEXT')}"
+    names = ", ".join(one.all_names)
+    written = names if not names.startswith("--") else SHORT + names
+    return f"{written} {one.metavar}" if one.takes_value else written
 
 
-def _said(parameter: Any) -> str:
-    """Return what is said of an option or argument, with its bounds and its default."""
-    said = [" ".join((parameter.help or "").split())]
-    if parameter.param_type_name == "option":
-        if parameter.min is not None and parameter.max is not None:
-            said.append(f"From {parameter.min} to {parameter.max}.")
-        if parameter.required:
-            said.append("Required.")
-        if parameter.show_default and not parameter.is_flag and parameter.default not in (None, [], ()):
-            said.append(f"Default: {parameter.default}.")
+def _said(one: Option) -> str:
+    """Return what is said of an option, with its bounds."""
+    bounded = one.minimum is not None and one.maximum is not None
+    said = (one.about, f"From {one.minimum} to {one.maximum}." if bounded else "", "Required." if one.required else "")
     return " ".join(filter(None, said))

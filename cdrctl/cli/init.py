@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cdrctl import PROVIDERS
+from cdrctl.cli.commands import command
 from cdrctl.cli.new_profile import (
     Draft,
     ask_everything,
@@ -16,16 +15,14 @@ from cdrctl.cli.new_profile import (
     parse_settings,
     refuse_settings,
 )
-from cdrctl.cli.options import in_session
-from cdrctl.cli.profile import Given, Way
+from cdrctl.cli.options import option
+from cdrctl.cli.profile import PROVIDER, SET, WAY
 from cdrctl.cli.prompts import ask, choose, confirm, explain, reject, say
-from cdrctl.cli.run import Session, read_profiles
+from cdrctl.cli.run import Exit, Session, read_profiles
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
-
-commands = typer.Typer(rich_markup_mode=None)
 
 CORRECT, KEEP, REMOVE = "correct", "keep", "remove"
 AFTER_FAILURE = {
@@ -35,24 +32,20 @@ AFTER_FAILURE = {
 }
 
 
-@commands.command(
-    epilog="cdrctl init\ncdrctl init --provider webex --name acme --with token --set access_token_file=token --no-check"
+@command(
+    PROVIDER,
+    option("--name", about="The new profile's name.", metavar="NAME"),
+    WAY,
+    SET,
+    option("--no-check", about="Ask the provider nothing.", kind="flag"),
+    examples=(
+        "cdrctl init",
+        "cdrctl init --provider webex --name acme --with token --set access_token_file=token --no-check",
+    ),
 )
-@in_session
 def init(
-    opened: Session,
-    *,
-    provider: Annotated[
-        str | None,
-        typer.Option("--provider", help=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER", show_default=False),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="The new profile's name.", metavar="NAME", show_default=False)
-    ] = None,
-    way: Way = None,
-    given: Given = None,
-    no_check: Annotated[bool, typer.Option("--no-check", help="Ask the provider nothing.")] = False,
-) -> None:
+    opened: Session, *, provider: str | None, name: str | None, way: str | None, given: list[str], no_check: bool
+) -> int:
     """Create a profile step by step, and check that it works: start here.
 
     It explains where to find the credential and which permissions it needs, and asks where to store it.
@@ -63,13 +56,13 @@ def init(
     from cdrctl.profiles.editing import check_name
 
     opened.reporter.left_behind = "nothing was written"
-    chosen = parse_settings(given or [])
+    chosen = parse_settings(given)
     if name is not None:
         check_name(opened.config, name)
     described = _provider(opened, provider)
     if described is None:
         _show_sandbox(opened)
-        return
+        return 0
     refuse_settings(described, chosen)
     name = name or _ask_name(opened, described)
     draft = Draft(dict(chosen))
@@ -78,8 +71,12 @@ def init(
     draft.given = {key for key in described.settings.model_fields if draft.has(key)}
     check = not no_check and not _needs_login(described, method)
     if code := _create(opened, described, method, name, draft, check=check):
-        raise typer.Exit(code)
+        return code
     _show_next_steps(opened, described, method, name)
+    return 0
+
+
+COMMANDS = {"init": init}
 
 
 def _create(opened: Session, provider: Provider, method: str, name: str, draft: Draft, *, check: bool) -> int:
@@ -199,7 +196,7 @@ def _write(opened: Session, name: str, provider: Provider, draft: Draft, *, repl
     """Write the profile once the user has confirmed it; return whether it was written.
 
     Raises:
-        typer.Exit: The user does not want it to be written.
+        Exit: The user does not want it to be written.
     """
     from cdrctl.profiles.editing import add_profile
     from cdrctl.profiles.secrets import SERVICE, store_in_keyring
@@ -210,7 +207,7 @@ def _write(opened: Session, name: str, provider: Provider, draft: Draft, *, repl
         if not confirm(opened, "write it and check it?" if check else "write it?", default=True):
             left = opened.reporter.left_behind
             say(opened, f"{left[:1].upper()}{left[1:]}.")
-            raise typer.Exit(0)
+            raise Exit
     try:
         for key, secret in draft.for_keyring.items():
             store_in_keyring(SERVICE, f"{name}/{key}", secret)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from cdrctl import PROVIDERS
+from cdrctl.cli.commands import command
 from cdrctl.cli.new_profile import (
     Draft,
     ask_credential,
@@ -18,7 +17,7 @@ from cdrctl.cli.new_profile import (
     parse_settings,
     refuse_settings,
 )
-from cdrctl.cli.options import in_session
+from cdrctl.cli.options import Argument, option
 from cdrctl.cli.prompts import YES, ask
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import OutputError, UsageError, did_you_mean
@@ -27,32 +26,21 @@ if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
     from cdrctl.profiles.file import Profile
 
-commands = typer.Typer(
-    name="profile", help="Add, change, show, check and remove profiles.", no_args_is_help=True, rich_markup_mode=None
+NAME = Argument("name", "The profile.", required=True)
+PROVIDER = option("--provider", about=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER")
+WAY = option("--with", name="way", about="Which of the provider's ways to sign in.", metavar="WAY")
+SET = option(
+    "--set",
+    name="given",
+    about="A setting that is no secret, such as base_url=https://…, or where a secret is: "
+    "api_key_command='pass show kazoo'. May be repeated.",
+    metavar="SETTING=VALUE",
+    repeat=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
-Way = Annotated[
-    str | None,
-    typer.Option("--with", help="Which of the provider's ways to sign in.", metavar="WAY", show_default=False),
-]
-Given = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="A setting that is no secret, such as base_url=https://…, or where a secret is: "
-        "api_key_command='pass show kazoo'. May be repeated.",
-        metavar="SETTING=VALUE",
-        show_default=False,
-    ),
-]
 
-
-@commands.command(epilog="cdrctl profile path\nCDRCTL_CONFIG=work.toml cdrctl profile path")
-@in_session
-def path(
-    opened: Session,
-) -> None:
+@command(examples=("cdrctl profile path", "CDRCTL_CONFIG=work.toml cdrctl profile path"))
+def path(opened: Session) -> None:
     """Print where the configuration file is, or would be."""
     from cdrctl.profiles.atomic import need_home
 
@@ -60,11 +48,8 @@ def path(
     put(opened, str(opened.config))
 
 
-@commands.command("list", epilog="cdrctl profile list\ncdrctl profile list | cut -f1")
-@in_session
-def list_profiles(
-    opened: Session,
-) -> None:
+@command(name="list", examples=("cdrctl profile list", "cdrctl profile list | cut -f1"))
+def list_profiles(opened: Session) -> None:
     """List all profiles: name, provider, where it is kept, tags. A table on a terminal, tab-separated in a pipe."""
     from cdrctl.profiles.choosing import tags_of
 
@@ -102,12 +87,8 @@ def _table(opened: Session, rows: list[tuple[str, ...]]) -> None:
         writers.load("table")(schema, [[[one or None for one in row] for row in rows]], out, look)
 
 
-@commands.command(epilog="cdrctl profile show sandbox\nCDRCTL_ACME_PROVIDER=webex cdrctl profile show acme")
-@in_session
-def show(
-    opened: Session,
-    name: Name,
-) -> None:
+@command(NAME, examples=("cdrctl profile show sandbox", "CDRCTL_ACME_PROVIDER=webex cdrctl profile show acme"))
+def show(opened: Session, *, name: str) -> None:
     """Print a profile's settings; secrets are hidden."""
     from cdrctl.fetchers import load
     from cdrctl.http.addresses import IN_CLEAR, in_clear
@@ -127,16 +108,17 @@ def show(
         opened.reporter.log("warning", IN_CLEAR)
 
 
-@commands.command(
-    epilog="cdrctl profile add acme --provider webex --set access_token_file=token && cdrctl profile remove acme\n"
-    "export CDRCTL_CONFIG=lab.toml; cdrctl profile add lab --provider webex --set access_token_file=token; "
-    "cdrctl profile remove lab"
+@command(
+    NAME,
+    examples=(
+        "cdrctl profile add acme --provider webex --set access_token_file=token && cdrctl profile remove acme",
+        (
+            "export CDRCTL_CONFIG=lab.toml; cdrctl profile add lab --provider webex --set access_token_file=token; "
+            "cdrctl profile remove lab"
+        ),
+    ),
 )
-@in_session
-def remove(
-    opened: Session,
-    name: Name,
-) -> None:
+def remove(opened: Session, *, name: str) -> None:
     """Remove a profile from the configuration file."""
     from cdrctl.profiles.editing import remove_profile
 
@@ -144,16 +126,12 @@ def remove(
     opened.reporter.log("note", f"profile {name} is removed from {opened.config}")
 
 
-@commands.command(epilog="cdrctl profile check sandbox\ncdrctl profile check sandbox --provider kazoo")
-@in_session
-def check(
-    opened: Session,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The profile.", show_default=False)] = None,
-    *,
-    provider: Annotated[
-        str | None, typer.Option("--provider", help="For the sandbox: which provider.", metavar="PROVIDER")
-    ] = None,
-) -> None:
+@command(
+    Argument("name", "The profile."),
+    option("--provider", about="For the sandbox: which provider.", metavar="PROVIDER"),
+    examples=("cdrctl profile check sandbox", "cdrctl profile check sandbox --provider kazoo"),
+)
+def check(opened: Session, *, name: str | None, provider: str | None) -> None:
     """Sign in with a profile, make one small request and print what it found."""
     from cdrctl.cli.connecting import SANDBOX, connected
     from cdrctl.fetchers import load
@@ -172,29 +150,24 @@ def check(
         put(opened, f"{profile.name} ({described.title}): signed in; {opened.reporter.clean(found_out)}")
 
 
-@commands.command(
-    epilog="cdrctl profile add acme --provider webex\n"
-    "cdrctl profile add office --provider portsip --set base_url=https://pbx.example.net/api "
-    "--set username=reports --set password_command='pass show pbx'"
+@command(
+    *(NAME, PROVIDER, WAY, SET),
+    examples=(
+        "cdrctl profile add acme --provider webex",
+        (
+            "cdrctl profile add office --provider portsip --set base_url=https://pbx.example.net/api "
+            "--set username=reports --set password_command='pass show pbx'"
+        ),
+    ),
 )
-@in_session
-def add(
-    opened: Session,
-    name: Name,
-    *,
-    provider: Annotated[
-        str | None, typer.Option("--provider", help=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER")
-    ] = None,
-    way: Way = None,
-    given: Given = None,
-) -> None:
+def add(opened: Session, *, name: str, provider: str | None, way: str | None, given: list[str]) -> None:
     """Add a profile: asks for what is needed, and hides secrets while you type them.
 
     Without a terminal, the answers are read from standard input, one per line, in the order asked.
     """
     from cdrctl.fetchers import load
 
-    chosen = parse_settings(given or [])
+    chosen = parse_settings(given)
     provider = provider or choose_provider(opened)
     if provider not in PROVIDERS:
         raise UsageError(
@@ -209,32 +182,40 @@ def add(
     opened.reporter.log("note", f"profile {name} is in {opened.config}; {step} {name}")
 
 
-@commands.command(epilog="cdrctl profile login acme\ncdrctl profile login acme --paste")
-@in_session
+@command(
+    NAME,
+    option(
+        "--paste", about="Type in the address that the browser ended on: for a machine without a browser.", kind="flag"
+    ),
+    option("--no-browser", about="Print the address, and wait until a browser has been there.", kind="flag"),
+    option(
+        "--port",
+        about="Another port than the redirect URI's, which must be registered.",
+        kind="integer",
+        minimum=1,
+        maximum=65535,
+    ),
+    option("--redirect-uri", about="As it is registered; else the profile's.", metavar="URI"),
+    option("--wait", about="How long to wait for the browser. Default: 5m.", metavar="DURATION", default="5m"),
+    option(
+        "--set",
+        name="given",
+        about="Make the profile first, with this setting.",
+        metavar="SETTING=VALUE",
+        repeat=True,
+    ),
+    examples=("cdrctl profile login acme", "cdrctl profile login acme --paste"),
+)
 def login(
     opened: Session,
-    name: Name,
     *,
-    paste: Annotated[
-        bool,
-        typer.Option("--paste", help="Type in the address that the browser ended on: for a machine without a browser."),
-    ] = False,
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address, and wait until a browser has been there.")
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option(help="Another port than the redirect URI's, which must be registered.", min=1, max=65535),
-    ] = None,
-    redirect_uri: Annotated[
-        str | None,
-        typer.Option("--redirect-uri", help="As it is registered; else the profile's.", metavar="URI"),
-    ] = None,
-    wait: Annotated[str, typer.Option(help="How long to wait for the browser.", metavar="DURATION")] = "5m",
-    given: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Make the profile first, with this setting.", metavar="SETTING=VALUE"),
-    ] = None,
+    name: str,
+    paste: bool,
+    no_browser: bool,
+    port: int | None,
+    redirect_uri: str | None,
+    wait: str,
+    given: list[str],
 ) -> None:
     """Sign in with a browser (Webex), and store the token for all later runs.
 
@@ -249,7 +230,7 @@ def login(
     if paste and no_browser:
         raise UsageError("--paste opens no browser anyway", hint="leave --no-browser out")
     seconds = windows.duration(wait).total_seconds()
-    profile = _find_for_login(opened, name, given or [])
+    profile = _find_for_login(opened, name, given)
     options = LoginOptions(paste, no_browser, port, redirect_uri, seconds)
     put(opened, sign_in(opened, load(profile.provider), profile, options))
 

@@ -7,13 +7,12 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from cdrctl.cli.commands import command, group
 from cdrctl.cli.new_profile import refuse_settings
-from cdrctl.cli.options import in_session
-from cdrctl.cli.profile import Name, commands
+from cdrctl.cli.options import Argument, option
+from cdrctl.cli.profile import NAME, add, check, list_profiles, login, path, remove, show
 from cdrctl.cli.prompts import ask
 from cdrctl.cli.run import Session, read_profiles
 from cdrctl.errors import ConfigurationError, UsageError
@@ -26,23 +25,18 @@ _MADE = "cdrctl profile add acme --provider webex --set access_token_file=token"
 """What makes the profile of the examples."""
 
 
-@commands.command(
-    "set",
-    epilog=f"{_MADE} && cdrctl profile set acme tags nightly,emea\n"
-    f"{_MADE} && cdrctl profile set acme timezone Europe/Berlin",
+@command(
+    NAME,
+    Argument("setting", "Its name, such as timezone.", required=True),
+    Argument("value", "Its value. A secret is asked for instead."),
+    option("--unset", about="Take the setting out of the profile.", kind="flag"),
+    name="set",
+    examples=(
+        f"{_MADE} && cdrctl profile set acme tags nightly,emea",
+        f"{_MADE} && cdrctl profile set acme timezone Europe/Berlin",
+    ),
 )
-@in_session
-def set_setting(
-    opened: Session,
-    name: Name,
-    setting: Annotated[str, typer.Argument(metavar="SETTING", help="Its name, such as timezone.", show_default=False)],
-    value: Annotated[
-        str | None,
-        typer.Argument(metavar="VALUE", help="Its value. A secret is asked for instead.", show_default=False),
-    ] = None,
-    *,
-    unset: Annotated[bool, typer.Option("--unset", help="Take the setting out of the profile.")] = False,
-) -> None:
+def set_setting(opened: Session, *, name: str, setting: str, value: str | None, unset: bool) -> None:
     """Change one setting of a profile; comments and other profiles in the file stay as they are.
 
     A list, such as tags, has commas between its elements.
@@ -69,15 +63,12 @@ def set_setting(
     opened.reporter.log("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
 
 
-@commands.command(
-    epilog=f"{_MADE} && cdrctl profile rename acme acme-emea\n{_MADE} && cdrctl profile rename acme emea -q"
+@command(
+    NAME,
+    Argument("new", "Its new name.", required=True),
+    examples=(f"{_MADE} && cdrctl profile rename acme acme-emea", f"{_MADE} && cdrctl profile rename acme emea -q"),
 )
-@in_session
-def rename(
-    opened: Session,
-    name: Name,
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.", show_default=False)],
-) -> None:
+def rename(opened: Session, *, name: str, new: str) -> None:
     """Give a profile another name; renewed tokens and secrets in the keyring move with it."""
     from cdrctl import profile_changes
 
@@ -88,13 +79,12 @@ def rename(
     )
 
 
-@commands.command(epilog=f"{_MADE} && cdrctl profile copy acme acme-test\n{_MADE} && cdrctl profile copy acme test -q")
-@in_session
-def copy(
-    opened: Session,
-    name: Name,
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The name of the copy.", show_default=False)],
-) -> None:
+@command(
+    NAME,
+    Argument("new", "The name of the copy.", required=True),
+    examples=(f"{_MADE} && cdrctl profile copy acme acme-test", f"{_MADE} && cdrctl profile copy acme test -q"),
+)
+def copy(opened: Session, *, name: str, new: str) -> None:
     """Copy a profile with its settings and secrets; a sign-in with a browser is not copied."""
     from cdrctl import profile_changes
 
@@ -105,16 +95,22 @@ def copy(
     )
 
 
-@commands.command(epilog="EDITOR='sed -i s/nightly/weekly/' cdrctl profile edit\nVISUAL=true cdrctl profile edit")
-@in_session
-def edit(
-    opened: Session,
-) -> None:
+@command(examples=("EDITOR='sed -i s/nightly/weekly/' cdrctl profile edit", "VISUAL=true cdrctl profile edit"))
+def edit(opened: Session) -> None:
     """Open the configuration file in VISUAL or EDITOR, and save it only if it can be read afterwards."""
     if edit_file(opened):
         opened.reporter.log("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
     else:
         opened.reporter.log("note", f"{opened.config} is unchanged")
+
+
+COMMANDS = {
+    "profile": group(
+        "profile",
+        "Add, change, show, check and remove profiles.",
+        *(path, list_profiles, show, remove, check, add, login, set_setting, rename, copy, edit),
+    )
+}
 
 
 def _provider_of(opened: Session, name: str) -> Provider:

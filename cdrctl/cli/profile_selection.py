@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cdrctl.cli.options import option
 from cdrctl.cli.run import Session, read_profiles
@@ -18,12 +18,17 @@ TAG = option(
     about="Profiles with this tag; may be repeated for profiles with any of them.",
     metavar="TAG",
     panel="Profile",
+    repeat=True,
 )
 EXCEPT = option(
-    "--except", about="With --all or --tag: not this profile; may be repeated.", metavar="NAME", panel="Profile"
+    "--except",
+    name="excluded",
+    about="With --all or --tag: not this profile; may be repeated.",
+    metavar="NAME",
+    panel="Profile",
+    repeat=True,
 )
-Tags = Annotated[list[str] | None, TAG]
-Excluded = Annotated[list[str] | None, EXCEPT]
+ALL = option("--all", about="Every profile that is configured.", kind="flag", panel="Profile")
 
 
 @dataclass(frozen=True, slots=True)

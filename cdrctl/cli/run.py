@@ -6,15 +6,13 @@ import base64
 import gc
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote
-
-import typer
 
 from cdrctl.cli import signals
 from cdrctl.cli.process import Process, Reporter
@@ -44,23 +42,45 @@ class Session:
     max_wait: timedelta | None = None
 
 
-@contextmanager
-def session(
-    ctx: typer.Context, *, quiet: bool, verbose: int, log_format: str | None, config: str | None
-) -> Iterator[Session]:
-    """Return what a command needs, as a context that ends the program with the contract's exit code.
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A command line that has been read.
 
-    The same options before the command count too; those after it win.
+    Args:
+        process: The process it runs in.
+        values: The values of the command's parameters, by name.
+        before: The values of the options before the command, by name.
+        variables: The environment variables that gave some of the values.
+    """
+
+    process: Process
+    values: Mapping[str, Any]
+    before: Mapping[str, Any] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+
+
+class Exit(Exception):  # noqa: N818 - it is no error
+    """Ends a command with an exit code, without a message."""
+
+    def __init__(self, code: int = 0) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def in_session(invocation: Invocation, body: Callable[[Session], int | None]) -> int:
+    """Run a command in a session and return the exit code of the contract, whatever goes wrong in it.
+
+    The options about messages count before the command and after it; after it they win.
     """
     if not gc.isenabled():  # the start is over: from here on garbage comes, and what was loaded need not be looked at
         gc.freeze()
         gc.enable()
-    process, before = _handed_over(ctx)
-    form = log_format or before.get("log_format") or process.environ.get(LOG_FORMAT) or "text"
+    process, values, before = invocation.process, invocation.values, invocation.before
+    form = values["log_format"] or before.get("log_format") or process.environ.get(LOG_FORMAT) or "text"
     reporter = Reporter(
         process,
-        quiet=quiet or before.get("quiet", False),
-        verbose=verbose or before.get("verbose", 0),
+        quiet=values["quiet"] or before.get("quiet", False),
+        verbose=values["verbose"] or before.get("verbose", 0),
         as_json=form == "json",
     )
     reporter.conceal(_proxy_secrets(process.environ))
@@ -68,30 +88,47 @@ def session(
         from cdrctl.profiles.file import config_path
 
         _check_format(form)
-        yield Session(process, reporter, config_path(process.environ, config or before.get("config")))
-    except CdrctlError as error:
-        reporter.error(error)
-        if isinstance(error, OutputError):
-            stop_writing(
-                sys.stdout
-            )  # what could not be written would be tried again at the end, and change the exit code
-        raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        stop_writing(sys.stdout)
-        raise typer.Exit(0) from None
-    except (typer.Exit, SystemExit):
+        config = config_path(process.environ, values["config"] or before.get("config"))
+        return body(Session(process, reporter, config, _duration(values.get("max_wait")))) or 0
+    except UsageError as error:
+        if invocation.variables:  # what is refused may be an option that nobody typed
+            named = f"options from the environment: {', '.join(invocation.variables)}"
+            error.hint = f"{error.hint}; {named}" if error.hint else named
+        return _code_of(error, reporter)
+    except (CdrctlError, BrokenPipeError, Exit) as end:
+        return _code_of(end, reporter)
+    except SystemExit:
         raise
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place where our own bugs are said
         if was_refused(error):
-            reporter.error(none_left())
-            raise typer.Exit(none_left().exit_code) from None
+            return _code_of(none_left(), reporter)
         if not _is_interruption(error):
             reporter.bug(error)
-            raise typer.Exit(CdrctlError.exit_code) from None
+            return CdrctlError.exit_code
         signals.notice()
         reporter.stop_if_blocked()
         reporter.log("warning", f"interrupted; {reporter.left_behind}")
-        raise typer.Exit(INTERRUPTED) from None
+        return INTERRUPTED
+
+
+def _code_of(end: CdrctlError | BrokenPipeError | Exit, reporter: Reporter) -> int:
+    """Return the exit code of a command that ended early, and say why if it is an error."""
+    if isinstance(end, Exit):
+        return end.code
+    if isinstance(end, CdrctlError):
+        reporter.error(end)
+    if not isinstance(end, CdrctlError) or isinstance(end, OutputError):
+        stop_writing(sys.stdout)  # the end of the process would try to write again, and change the exit code
+    return end.exit_code if isinstance(end, CdrctlError) else 0
+
+
+def _duration(max_wait: str | None) -> timedelta | None:
+    """Return the value of --max-wait; None if it was not given."""
+    if max_wait is None:
+        return None
+    from cdrctl import windows
+
+    return windows.duration(max_wait)
 
 
 def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
@@ -103,7 +140,7 @@ def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
 
 def _is_interruption(error: BaseException | None) -> bool:
     """Return whether Ctrl-C is at the bottom of an error: Python itself makes others of it, as in a class's body."""
-    while error is not None and not isinstance(error, KeyboardInterrupt | typer.Abort):
+    while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
@@ -114,11 +151,6 @@ def _check_format(form: str) -> None:
             f"--log-format is text or json, not {form!r}",
             hint=f"{did_you_mean(form, LOG_FORMATS)}where the option is not given, {LOG_FORMAT} is read",
         )
-
-
-def _handed_over(ctx: typer.Context) -> tuple[Process, dict[str, Any]]:
-    process, before = ctx.obj
-    return process, before
 
 
 def _proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:

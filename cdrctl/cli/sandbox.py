@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from typing import Annotated
 
-import typer
-
-from cdrctl.cli.options import in_session
+from cdrctl.cli.commands import command, group
+from cdrctl.cli.options import option
 from cdrctl.cli.profile import put
 from cdrctl.cli.run import Session
 from cdrctl.errors import OutputError, UsageError, did_you_mean
@@ -17,38 +15,30 @@ from cdrctl.errors import OutputError, UsageError, did_you_mean
 POLL_SECONDS = 0.5
 """How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
 
-commands = typer.Typer(
-    name="sandbox",
-    help="Imitations of the providers on this machine, to try cdrctl without an account.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+
+@command(
+    option(
+        "--port",
+        about="Port on loopback; 0 takes a free one. Default: 0.",
+        kind="integer",
+        default=0,
+        minimum=0,
+        maximum=65535,
+    ),
+    option("--seed", about="Another seed is another telephone exchange. Default: 1.", kind="integer", default=1),
+    option(
+        "--switch",
+        about="How a provider behaves, such as webex.link=doc. May be repeated.",
+        metavar="PROVIDER.NAME=VALUE",
+        repeat=True,
+    ),
+    option("--limits", about="Keep the providers' rate limits.", kind="flag"),
+    examples=(
+        "cdrctl sandbox serve",
+        "(umask 077; cdrctl sandbox serve --switch webex.link=doc > sandbox.toml)",
+    ),
 )
-
-
-@commands.callback()
-def sandbox() -> None:
-    """Imitations of the providers on this machine, to try cdrctl without an account."""
-
-
-@commands.command(
-    epilog="cdrctl sandbox serve\n(umask 077; cdrctl sandbox serve --switch webex.link=doc > sandbox.toml)"
-)
-@in_session
-def serve(
-    opened: Session,
-    *,
-    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.", min=0, max=65535)] = 0,
-    seed: Annotated[int, typer.Option(help="Another seed is another telephone exchange.")] = 1,
-    switch: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--switch",
-            help="How a provider behaves, such as webex.link=doc. May be repeated.",
-            metavar="PROVIDER.NAME=VALUE",
-        ),
-    ] = None,
-    limits: Annotated[bool, typer.Option("--limits", help="Keep the providers' rate limits.")] = False,
-) -> None:
+def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: bool) -> None:
     """Serve the sandbox until interrupted; prints the addresses as a configuration with ready profiles.
 
     What it prints can be named with --config, in another terminal. `cdrctl sandbox switches` lists the switches.
@@ -56,9 +46,9 @@ def serve(
     from cdrctl import sandbox as imitations
 
     try:
-        switches = imitations.parse_switches(switch or [])
+        switches = imitations.parse_switches(switch)
     except ValueError as error:
-        raise UsageError(str(error), hint=f"{_near_switch(switch or [])}cdrctl sandbox switches lists them") from None
+        raise UsageError(str(error), hint=f"{_near_switch(switch)}cdrctl sandbox switches lists them") from None
     clock = opened.process.clock
     try:
         running = imitations.start(
@@ -93,8 +83,7 @@ def _near_switch(given: Sequence[str]) -> str:
     return next((did_you_mean(name, known) for name in names if name not in known), "")
 
 
-@commands.command(epilog="cdrctl sandbox switches\ncdrctl sandbox switches | grep ^webex | cut -f1,2")
-@in_session
+@command(examples=("cdrctl sandbox switches", "cdrctl sandbox switches | grep ^webex | cut -f1,2"))
 def switches(opened: Session) -> None:
     """Print every switch of `serve --switch`, what it can be, and what it does, separated by tabs."""
     from cdrctl import sandbox as imitations
@@ -102,3 +91,12 @@ def switches(opened: Session) -> None:
     for provider in imitations.PROVIDERS:
         for name, known in imitations.known_switches(provider).items():
             put(opened, f"{provider}.{name}\t{known.choices}\t{known.meaning}")
+
+
+COMMANDS = {
+    "sandbox": group(
+        "sandbox",
+        "Imitations of the providers on this machine, to try cdrctl without an account.",
+        *(serve, switches),
+    )
+}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
+from cdrctl.cli.commands import Group
 from cdrctl.cli.completion.files import KNOWN
 from cdrctl.errors import ConfigurationError
-
-Callback = Callable[[Any, Any, Any], Any]
 
 INSTALLED = {
     "bash": Path(".bash_completions", "cdrctl.sh"),
@@ -34,18 +32,18 @@ def ours(script: str) -> str:
     return script
 
 
-def shown(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
-    """Show the script for a shell, which typer finds out; ends the program as typer does."""
+def show(top: Group, words: Sequence[str]) -> int:
+    """Show the script for a shell, which Typer finds out, and return the exit code."""
     said = io.StringIO()
     try:
         with redirect_stdout(said):
-            return usual(ctx, option, value)
+            return _by_typer(top, words)
     finally:
         print(ours(said.getvalue()), end="")
 
 
-def installed(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
-    """Have typer install its script, and put ours in its place; ends the program as typer does.
+def install(top: Group, words: Sequence[str]) -> int:
+    """Have Typer install its script, put ours in its place, and return the exit code.
 
     Raises:
         ConfigurationError: There is no home directory.
@@ -57,9 +55,19 @@ def installed(usual: Callback, ctx: Any, option: Any, value: Any) -> Any:
             "there is no home directory to install completion in", hint="set HOME, or use --show-completion"
         ) from None
     try:
-        return usual(ctx, option, value)
+        return _by_typer(top, words)
     finally:
-        for place in INSTALLED.values() if value else ():
+        for place in INSTALLED.values():
             path = home / place
             if path.is_file() and (theirs := path.read_text(encoding="utf-8")) != ours(theirs):
                 path.write_text(ours(theirs), encoding="utf-8")
+
+
+def _by_typer(top: Group, words: Sequence[str]) -> int:
+    """Have Typer act on an option about completion and return the exit code."""
+    from cdrctl.cli.typer_adapter import act_on_completion
+
+    try:
+        return act_on_completion(top, words)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import typer
-
-from cdrctl.cli.app import app, loaded
+from cdrctl.cli.app import TOP
+from cdrctl.cli.commands import Command, walk
+from cdrctl.cli.options import Option
 from tests.support.runner import run
-
-
-def leaves(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        yield path, command
-    for name, one in (inner or {}).items():
-        yield from leaves((*path, name), one)
-
-
-def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
-    top: Any = typer.main.get_group(app)
-    for name in top.list_commands(None):
-        yield from leaves((name,), loaded(name))
 
 
 def test_an_empty_value_is_a_usage_error_everywhere() -> None:
     tried = 0
-    for path, command in commands():
-        for one in command.params:
-            is_option = one.param_type_name == "option"
-            if is_option and (one.is_flag or one.count):
+    for words, command in walk(TOP):
+        for one in command.parameters if isinstance(command, Command) else ():
+            if isinstance(one, Option) and not one.takes_value:
                 continue
             tried += 1
-            ran = run(*path, *([max(one.opts, key=len)] if is_option else []), "")
-            assert (ran.code, ran.out) == (2, ""), (path, one.name)
-            assert "has an empty value" in ran.err, (path, one.name)
+            ran = run(*words, *([one.label] if isinstance(one, Option) else []), "")
+            assert (ran.code, ran.out) == (2, ""), (words, one.name)
+            assert "has an empty value" in ran.err, (words, one.name)
     assert tried > 300
 
 

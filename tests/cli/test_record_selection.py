@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 
 from cdrctl import PROVIDERS, sandbox
-from cdrctl.cli.app import app, loaded
+from cdrctl.cli.app import TOP
+from cdrctl.cli.commands import walk
 from cdrctl.cli.options import SHARED, variable_of
 from cdrctl.fetchers import load
 from cdrctl.profiles.names import secret_names
@@ -210,17 +209,10 @@ def test_the_header_can_be_left_out(form: str) -> None:
 def options() -> dict[str, str]:
     """Return every variable that an option may be given in, with the words of a command that has it."""
     found: dict[str, str] = {}
-
-    def walk(command: Any, words: tuple[str, ...]) -> None:
-        context = command.context_class(command, info_name="cdrctl", help_option_names=["-h", "--help"])
-        for one in command.get_params(context):
+    for words, place in walk(TOP):
+        for one in place.parameters:
             if variable := variable_of(one, top=not words):
                 found[variable] = " ".join(words)
-        names = command.list_commands(context) if hasattr(command, "list_commands") else ()
-        for name in names:
-            walk(command.get_command(context, name) if words else loaded(name), (*words, name))
-
-    walk(typer.main.get_command(app), ())
     return found
 
 
@@ -275,15 +267,6 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
     assert "debug" not in run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_QUIET": "no"}).err
     assert "GET http" in run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_VERBOSE": "1"}).err
     assert run("webex", "cdrs", *YESTERDAY, environ={"CDRCTL_LOG_FORMAT": "json"}).err.startswith("{")
-    said = run("--log-format", "text", "webex", "cdrs", *YESTERDAY, environ={"CDRCTL_LOG_FORMAT": "json"})
-    assert said.err.startswith("cdrctl: ")
-
-
-def test_what_somebody_else_looked_at_reads_the_same_environment() -> None:
-    """A command is built once in a process: a context of its own, without the command before it, changes nothing."""
-    group = loaded("webex")
-    command = group.commands["cdrs"]
-    command.get_params(command.context_class(command, info_name="cdrs"))
     said = run("--log-format", "text", "webex", "cdrs", *YESTERDAY, environ={"CDRCTL_LOG_FORMAT": "json"})
     assert said.err.startswith("cdrctl: ")
 

@@ -9,16 +9,17 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cdrctl import sandbox
+from cdrctl.cli.app import TOP
+from cdrctl.cli.commands import walk
+from cdrctl.cli.options import HELP, Option
 from cdrctl.sandbox import Exchange, Sandbox
 from tests.docs.blocks import FENCE, FIELDS, RUN, Block, Step, blocks, fenced, pages, prose
 from tests.docs.host import Machine, a_machine, has
 from tests.support.program import now
-from tools.docs.reference import commands
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the pages are written for a shell")
 
@@ -122,11 +123,12 @@ def test_every_fence_is_read() -> None:
 @cache
 def tree() -> dict[str, set[str]]:
     """Return the options of every command, and the commands themselves."""
-    found: dict[str, set[str]] = {}
-    for name, command, context in commands():
-        params: list[Any] = command.get_params(context)
-        found[name] = {opt for one in params for opt in (*one.opts, *one.secondary_opts) if opt.startswith("-")}
-    return found
+    return {
+        " ".join(words): {
+            name for one in (*place.parameters, HELP) if isinstance(one, Option) for name in one.all_names
+        }
+        for words, place in walk(TOP, (TOP.name,))
+    }
 
 
 def inline() -> Iterator[tuple[str, str]]:

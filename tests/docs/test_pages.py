@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl import PROVIDERS, __version__, errors
+from cdrctl.cli.app import TOP
+from cdrctl.cli.commands import walk
 from cdrctl.fetchers import load
 from tests.docs.blocks import ROOT, pages
 from tools import pictures
@@ -64,8 +66,8 @@ def test_the_words_of_errors_are_the_programs_own() -> None:
 
 def test_the_reference_has_every_command_and_every_exit_code() -> None:
     there = reference.pages()
-    for name, _, _ in reference.commands():
-        top = "-".join(name.split()[:2])
+    for words, _ in walk(TOP, (TOP.name,)):
+        name, top = " ".join(words), "-".join(words[:2])
         assert re.search(rf"^#+ {name}$", there[top], re.MULTILINE), name
         assert top in there["index"]
     assert "| `--longest-call DURATION` |" in there["cdrctl-webex"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
 from cdrctl import PROVIDERS, errors, sandbox
-from cdrctl.cli.app import app, loaded
+from cdrctl.cli.app import TOP
+from cdrctl.cli.commands import Command, Group, walk
 from cdrctl.cli.fields import examples
+from cdrctl.cli.helptext import described
+from cdrctl.cli.options import HELP, Argument
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import load
 from cdrctl.records.common import COMMON
@@ -25,62 +26,35 @@ SHORT = 90
 """Characters of an example; longer ones are cut."""
 
 
-def commands() -> Iterator[tuple[str, Any, Any]]:
-    """Yield every command with the words that name it and its context, in the order of the help."""
-
-    def inside(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any]]:
-        context = command.context_class(
-            command, info_name=name.rpartition(" ")[2], parent=parent, help_option_names=["-h", "--help"]
-        )
-        yield name, command, context
-        for inner in command.list_commands(context) if hasattr(command, "commands") else ():
-            yield from inside(command.get_command(context, inner), f"{name} {inner}", context)
-
-    top = typer.main.get_command(app)
-    context = top.context_class(top, info_name="cdrctl", help_option_names=["-h", "--help"])
-    yield "cdrctl", top, context
-    for name in top.list_commands(context):  # type: ignore[attr-defined]
-        yield from inside(loaded(name), f"cdrctl {name}", context)
-
-
 def page_of_commands(within: str) -> str:
     """Return the page of a top-level command and of all commands in it."""
     parts = [f"# {within}"]
-    for name, command, context in commands():
-        if name != within and (within == "cdrctl" or not name.startswith(f"{within} ")):
+    for words, place in walk(TOP, (TOP.name,)):
+        path = " ".join(words)
+        if path != within and (within == TOP.name or not path.startswith(f"{within} ")):
             continue
-        if name != within:
-            parts.append(f"## {name}")
-        parts.append("\n\n".join(plain(" ".join(part.split())) for part in (command.help or "").split("\n\n")))
-        parts.append("```text\n" + " ".join(command.get_usage(context).split()).removeprefix("Usage: ") + "\n```")
-        if getattr(command, "commands", None) and name != "cdrctl":
-            continue
-        parts += _parameters(command, context)
-        if command.epilog:
-            about, _, example = command.epilog.partition(": ")
-            parts.append(f"{about}:\n\n```text\n{example}\n```" if example else plain(command.epilog))
+        page = described(place, words)
+        if path != within:
+            parts.append(f"## {path}")
+        parts.append("\n\n".join(map(plain, page.about)))
+        parts.append("```text\n" + " ".join([path, *page.pieces]) + "\n```")
+        if isinstance(place, Command) or place is TOP:
+            parts += _parameters(place)
+            parts.append("```text\n" + "\n".join(place.examples) + "\n```")
     return "\n\n".join(parts) + "\n"
 
 
-def _parameters(command: Any, context: Any) -> list[str]:
+def _parameters(place: Command | Group) -> list[str]:
+    """Return the tables of a command's arguments and options."""
     arguments, options = [], []
-    for one in command.get_params(context):
-        if getattr(one, "hidden", False):
-            continue
-        about = plain(" ".join((getattr(one, "help", "") or "").split()))
-        if one.param_type_name == "argument":
-            many = "..." if one.nargs == -1 else ""
-            arguments.append([code(f"{one.metavar or one.name.upper()}{many}"), about])
+    for one in (*place.parameters, HELP):
+        if isinstance(one, Argument):
+            arguments.append([code(f"{one.label}{'...' if one.repeat else ''}"), plain(one.about)])
         else:
-            names = ", ".join(sorted([*one.opts, *one.secondary_opts], key=len))
-            takes = not (one.is_flag or one.count)
-            options.append([code(f"{names} {one.metavar or 'VALUE'}" if takes else names), about])
-    parts = []
-    if arguments:
-        parts.append(table(("argument", ""), arguments))
-    if options:
-        parts.append(table(("option", ""), options))
-    return parts
+            names = ", ".join(one.all_names)
+            options.append([code(f"{names} {one.metavar}" if one.takes_value else names), plain(one.about)])
+    parts = [table(("argument", ""), arguments)] if arguments else []
+    return [*parts, table(("option", ""), options)]
 
 
 def page_of_exit_codes() -> str:
@@ -167,7 +141,7 @@ def page_of_the_root(name: str) -> str:
 
 def pages() -> dict[str, str]:
     """Return the pages under `reference/` by their name."""
-    tops = [name for name, _, _ in commands() if name.count(" ") <= 1]
+    tops = [" ".join(words) for words, _ in walk(TOP, (TOP.name,)) if len(words) <= 2]
     made = {f"{name.replace(' ', '-')}": page_of_commands(name) for name in tops}
     topics = page_of_topics()
     about = {"topics": topics} if topics else {}

@@ -19,7 +19,7 @@ from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
 from cdrctl.export.selection import Selection, row_filter
 from cdrctl.fetchers import Call, load
 from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
-from cdrctl.records.decoding import MOST_LESSONS, BatchDecoder
+from cdrctl.records.decoding import MOST_REFITS, BatchDecoder
 from cdrctl.records.events import Page, Record
 from cdrctl.records.schemas import Schema, common, native, raw
 
@@ -281,8 +281,8 @@ def test_new_fields_and_other_kinds_are_learnt_and_pages_stay_sheets() -> None:
 def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
     assert WEBEX.key_fields is not None
     reader = reader_of(WEBEX)
-    found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader) for page in range(MOST_LESSONS + 3)]
-    assert [one is not None for one in found] == [True] * MOST_LESSONS + [False] * 3
+    found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader) for page in range(MOST_REFITS + 3)]
+    assert [one is not None for one in found] == [True] * MOST_REFITS + [False] * 3
 
 
 def test_most_pages_are_tables() -> None:

@@ -1,4 +1,4 @@
-"""Whether a condition holds for a row or a record."""
+"""Evaluates conditions on rows and on raw records."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,3}):(\d{2})")
 Warn = Callable[[str], None]
 
 Holds = Callable[[Any], bool]
-"""From a row, or from a raw record, to whether a condition holds of it."""
+"""Returns whether a condition is true for a row or a raw record."""
 
 
 def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, now: datetime, warn: Warn) -> Holds:
-    """Return what says of a row of these columns whether the condition holds.
+    """Return a function that evaluates a condition on rows.
 
     Args:
-        condition: As `read_condition` gave it.
-        columns: The columns of the rows; a field may also be `extra.KEY`, where there is a column `extra`.
+        condition: The result of `read_condition`.
+        columns: The columns of the rows; a field may also be `extra.KEY` if there is a column `extra`.
         zone: The zone of times without an offset.
         now: The present instant, for words such as `yesterday`.
-        warn: Told once of each field with values that cannot be compared.
+        warn: Called once for each field with values that cannot be compared.
 
     Raises:
-        UsageError: A field is no column, or a value does not fit its column.
+        UsageError: A field is not a column, or a value does not fit its column.
     """
     at = {column.name: position for position, column in enumerate(columns)}
 
-    def found(field: str) -> _Field:
+    def find(field: str) -> _Field:
         if field in at:
             column = columns[at[field]]
             return _Field(operator.itemgetter(at[field]), column.kind, column.values)
@@ -61,24 +61,24 @@ def on_rows(condition: Condition, columns: Sequence[Column], *, zone: tzinfo, no
             return _Field(lambda row: (row[extra] or {}).get(key))
         raise no_field(field, at)
 
-    return _bound(condition, found, _Readers(zone, now), warn)
+    return _compile(condition, find, _Readers(zone, now), warn)
 
 
 def on_records(condition: Condition, *, zone: tzinfo, now: datetime, warn: Warn) -> Holds:
-    """Return what says of a raw record whether the condition holds; a dot reaches into an object.
+    """Return a function that evaluates a condition on raw records; a dot reaches into an object.
 
     Raises:
         UsageError: A value does not fit its operator.
     """
 
-    def found(field: str) -> _Field:
+    def find(field: str) -> _Field:
         return _Field(lambda record: reach(record, field))
 
-    return _bound(condition, found, _Readers(zone, now), warn)
+    return _compile(condition, find, _Readers(zone, now), warn)
 
 
 def reach(record: Record, field: str) -> Value:
-    """Return a raw record's value under a key, or under keys within each other with dots between them, or None."""
+    """Return a raw record's value under a key, or under a path of keys with dots between them, or None."""
     value = pick(record, field)
     if value is None and "." in field:
         value = record
@@ -87,21 +87,23 @@ def reach(record: Record, field: str) -> Value:
     return value
 
 
-# Meaning
-
-
 @dataclass(frozen=True, slots=True)
 class _Readers:
-    """What values mean: those that somebody typed, and those that came."""
+    """Parsers for the values of a condition and for the values of records.
+
+    Args:
+        zone: The zone of times without an offset.
+        now: The present instant.
+    """
 
     zone: tzinfo
     now: datetime
 
-    def typed(self, kind: str, text: str, field: str) -> Any:
-        """Return what a typed value means in a column of a kind.
+    def read_typed(self, kind: str, text: str, field: str) -> Any:
+        """Return a value of the condition, parsed for a column of a kind.
 
         Raises:
-            UsageError: It means nothing there.
+            UsageError: It does not fit the column.
         """
         try:
             if kind in NUMBERS:
@@ -112,14 +114,14 @@ class _Readers:
                 return windows.instant(text, zone=self.zone, now=self.now, option=f"--where: {field} is a time, and")
         except (InvalidOperation, ValueError, KeyError):
             wanted = {"boolean": "true or false", "seconds": "a length such as 90, 2m or 1:30"}.get(kind, "a number")
-            raise UsageError(f"--where: {field} is {wanted}, and not {text!r}", hint=EXAMPLE) from None
+            raise UsageError(f"--where: {field} is {wanted}, not {text!r}", hint=EXAMPLE) from None
         return text
 
-    def came(self, kind: str, value: Value) -> Any:
-        """Return what a value that came means.
+    def read_value(self, kind: str, value: Value) -> Any:
+        """Return a value of a record, parsed for a column of a kind.
 
         Raises:
-            ValueError: It is none of its kind: it passed as it came.
+            ValueError: It has the wrong type: the column could not parse it.
         """
         if kind in NUMBERS:
             try:
@@ -139,6 +141,7 @@ def _number(text: str) -> Decimal:
 
 
 def _seconds(text: str) -> Decimal:
+    """Return the seconds of `90`, `2m` or `1:30`."""
     if match := _CLOCK.fullmatch(text):
         hours, minutes, seconds = (int(part or 0) for part in match.groups())
         return Decimal((hours * 60 + minutes) * 60 + seconds)
@@ -149,12 +152,12 @@ def _seconds(text: str) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field that is compared.
+    """A field of a comparison.
 
     Args:
-        take: From a row or raw record to the field's value.
-        kind: The kind of its column; None where a value can be anything.
-        values: All values that it can have beside null, where the list is closed.
+        take: Returns the field's value of a row or raw record.
+        kind: The kind of its column; None if values can have any type.
+        values: All possible values apart from null, if the list is closed.
     """
 
     take: Callable[[Any], Value]
@@ -162,24 +165,25 @@ class _Field:
     values: tuple[str, ...] = ()
 
 
-_Found = Callable[[str], _Field]
+_FindField = Callable[[str], _Field]
 
 
-def _bound(condition: Condition, found: _Found, readers: _Readers, warn: Warn) -> Holds:
+def _compile(condition: Condition, find: _FindField, readers: _Readers, warn: Warn) -> Holds:
+    """Return a function that evaluates a condition, which warns once about each field with values of a wrong type."""
     if isinstance(condition, Negated):
-        inner = _bound(condition.part, found, readers, warn)
+        inner = _compile(condition.part, find, readers, warn)
         return lambda row: not inner(row)
     if isinstance(condition, Joined):
-        parts = [_bound(part, found, readers, warn) for part in condition.parts]
+        parts = [_compile(part, find, readers, warn) for part in condition.parts]
         if condition.every:
             return lambda row: all(part(row) for part in parts)
         return lambda row: any(part(row) for part in parts)
-    field = found(condition.field)
+    field = find(condition.field)
     _check_values(condition, field.values)
-    take, holds = field.take, _compared(condition, field.kind, readers)
+    take, holds = field.take, _comparison(condition, field.kind, readers)
     warned = False
 
-    def compared(row: Any) -> bool:
+    def compare(row: Any) -> bool:
         nonlocal warned
         try:
             return holds(take(row))
@@ -187,12 +191,12 @@ def _bound(condition: Condition, found: _Found, readers: _Readers, warn: Warn) -
             if not warned:
                 warned = True
                 warn(
-                    f"--where: a record has something else than a value of its kind in {condition.field}: such a "
-                    "record equals nothing"
+                    f"--where: a record has a value of the wrong type in {condition.field}: values of the wrong type "
+                    "never match"
                 )
             return condition.sign in {"!=", "!~"}
 
-    return compared
+    return compare
 
 
 def _check_values(condition: Comparison, values: tuple[str, ...]) -> None:
@@ -211,15 +215,12 @@ def _check_values(condition: Comparison, values: tuple[str, ...]) -> None:
             )
 
 
-def _compared(condition: Comparison, kind: str | None, readers: _Readers) -> Holds:
-    """Return what says of a value whether a comparison holds.
-
-    What it returns raises ValueError for a value that is none of its kind.
-    """
+def _comparison(condition: Comparison, kind: str | None, readers: _Readers) -> Holds:
+    """Return a function that compares a value; it raises ValueError for a value of the wrong type."""
     sign, field = condition.sign, condition.field
     if sign == "true":
         if kind not in {"boolean", None}:
-            raise UsageError(f"--where: {field} is not true or false: compare it with something", hint=EXAMPLE)
+            raise UsageError(f"--where: {field} is not a boolean: add an operator and a value", hint=EXAMPLE)
         return lambda value: value is True or (kind is None and value in {"true", "True"})
     if sign in {"~", "!~"}:
         pattern = _pattern(condition)
@@ -227,8 +228,8 @@ def _compared(condition: Comparison, kind: str | None, readers: _Readers) -> Hol
         return lambda value: any(pattern.search(_text(one)) for one in _each(value)) == wanted
     if sign in _ORDER:
         if condition.values[0] is None:
-            raise UsageError(f"--where: nothing is {sign} null", hint=f"write it as: {field} is null")
-        return _ordered(_ORDER[sign], str(condition.values[0]), field, kind, readers)
+            raise UsageError(f"--where: nothing is {sign} null", hint=f"to search for null: {field} is null")
+        return _order(_ORDER[sign], str(condition.values[0]), field, kind, readers)
     equal = _equal(condition, kind, readers)
     return equal if sign == "=" else lambda value: not equal(value)
 
@@ -238,36 +239,38 @@ def _pattern(condition: Comparison) -> re.Pattern[str]:
         return re.compile(condition.values[0] or "")
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(
-            f"--where: {condition.values[0]!r} is no regular expression: {error}",
-            hint="text as it is, without meaning, has a backslash before . * + ? ( ) [ ] { } | ^ $",
+            f"--where: {condition.values[0]!r} is not a regular expression: {error}",
+            hint="to search for one of . * + ? ( ) [ ] { } | ^ $ put a backslash before it",
         ) from None
 
 
-def _ordered(order: Callable[[Any, Any], bool], text: str, field: str, kind: str | None, readers: _Readers) -> Holds:
+def _order(order: Callable[[Any, Any], bool], text: str, field: str, kind: str | None, readers: _Readers) -> Holds:
+    """Return a function that compares a value with `<`, `<=`, `>` or `>=`."""
     if kind in {"boolean", "list"}:
         raise UsageError(f"--where: {field} has no order", hint="compare it with =, != or ~")
-    if kind in {"text", None}:  # numbers as numbers, where it is a number that they are held against
+    if kind in {"text", None}:  # compare as numbers if the condition has a number
         with suppress(InvalidOperation, ValueError):
             number = _number(text)
-            return lambda value: value is not None and order(readers.came("integer", value), number)
+            return lambda value: value is not None and order(readers.read_value("integer", value), number)
         return lambda value: value is not None and order(_text(value), text)
-    limit = readers.typed(str(kind), text, field)
-    return lambda value: value is not None and order(readers.came(str(kind), value), limit)
+    limit = readers.read_typed(str(kind), text, field)
+    return lambda value: value is not None and order(readers.read_value(str(kind), value), limit)
 
 
 def _equal(condition: Comparison, kind: str | None, readers: _Readers) -> Holds:
+    """Return a function that tests whether a value is one of the condition's values."""
     null = None in condition.values
     typed = [text for text in condition.values if text is not None]
     if kind in {"text", "list", None}:
         texts = frozenset(typed)
         numbers = frozenset(_numbers(typed)) if kind is None else frozenset()
         return lambda value: null if value is None else any(_is_one(one, texts, numbers) for one in _each(value))
-    wanted = [readers.typed(str(kind), text, condition.field) for text in typed]
-    return lambda value: null if value is None else readers.came(str(kind), value) in wanted
+    wanted = [readers.read_typed(str(kind), text, condition.field) for text in typed]
+    return lambda value: null if value is None else readers.read_value(str(kind), value) in wanted
 
 
 def _each(value: Value) -> Sequence[Any]:
-    """Return the elements of a list, or the value itself; nothing of null."""
+    """Return the elements of a list, or the value itself; nothing for null."""
     if value is None:
         return ()
     return value if isinstance(value, list) else (value,)

@@ -1,4 +1,4 @@
-"""The language of `--where`: from text to a condition."""
+"""The language of `--where`: parses a text into a condition."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _TOKEN = re.compile(
 _ALIASES = {"==": "=", "<>": "!="}
 _OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">=", "~", "!~"})
 _DEEPEST = 50
-"""Brackets and `not`s within each other: more than anybody means."""
+"""The deepest nesting of brackets and `not`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A field held against values: of several, one that fits is enough; None is null."""
+    """A comparison of a field with values, of which one must match; None is null."""
 
     field: str
     sign: str
@@ -38,7 +38,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Conditions of which all must hold, or one."""
+    """Conditions of which all (`every`) or at least one must be true."""
 
     every: bool
     parts: tuple[Condition, ...]
@@ -46,7 +46,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Negated:
-    """A condition that must not hold."""
+    """A condition that must be false."""
 
     part: Condition
 
@@ -65,21 +65,21 @@ class _Token:
 
 
 def read_condition(text: str) -> Condition:
-    """Return the condition that a text says.
+    """Return the condition in a text.
 
     Raises:
-        UsageError: It cannot be read; the message says where.
+        UsageError: It has a syntax error; the message tells where.
     """
-    return _Reading(text).whole()
+    return _Parser(text).parse()
 
 
 def fields_in(condition: Condition) -> Iterator[str]:
-    """Yield the fields that a condition looks at, each once, in the order in which they stand there."""
+    """Yield the fields of a condition, each once, in the order of the text."""
     yield from dict.fromkeys(one.field for one in comparisons(condition))
 
 
 def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Yield the comparisons of a condition, in the order in which they stand there."""
+    """Yield the comparisons of a condition, in the order of the text."""
     left: list[Condition] = [condition]
     while left:
         one = left.pop()
@@ -91,11 +91,8 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
             left.extend(reversed(one.parts))
 
 
-# Words
-
-
-class _Reading:
-    """A text on its way to a condition."""
+class _Parser:
+    """A recursive-descent parser of one text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -103,8 +100,9 @@ class _Reading:
         self._next = 0
         self._depth = 0
 
-    def whole(self) -> Condition:
-        found = self._either()
+    def parse(self) -> Condition:
+        """Return the condition of the whole text."""
+        found = self._condition()
         if self._token.kind != "end":
             self._refuse("`and` or `or` was expected")
         return found
@@ -114,13 +112,17 @@ class _Reading:
         while self._text[at:].strip():
             match = _TOKEN.match(self._text, at)
             if match is None:
-                begun = len(self._text) - len(self._text[at:].lstrip())
-                self._fail(begun, "a quote is not closed" if self._text[begun] in "'\"`" else "that is no word")
+                start = len(self._text) - len(self._text[at:].lstrip())
+                quote = self._text[start] in "'\"`"
+                self._fail(start, "a quote is not closed" if quote else "unexpected character")
             kind = str(match.lastgroup)
             text = match[kind]
             if kind in {"double", "single"}:
                 quote = '"' if kind == "double" else "'"
-                kind, text = "quoted", text.replace(f"\\{quote}", quote)  # other backslashes are a pattern's
+                kind, text = (
+                    "quoted",
+                    text.replace(f"\\{quote}", quote),
+                )  # other backslashes belong to a regular expression
             yield _Token(kind, _ALIASES.get(text, text) if kind == "sign" else text, match.start(match.lastgroup or 0))
             at = match.end()
         yield _Token("end", "", len(self._text))
@@ -134,20 +136,20 @@ class _Reading:
         self._next += 1
         return token
 
-    def _taken(self, sign: str) -> bool:
-        """Return whether a sign stood here, and go past it."""
+    def _accept(self, sign: str) -> bool:
+        """Consume a sign if it is the next token, and return whether it was."""
         if self._token.kind == "sign" and self._token.text == sign:
             self._next += 1
             return True
         return False
 
-    def _either(self) -> Condition:
-        return self._joined(self._both, "or", every=False)
+    def _condition(self) -> Condition:
+        return self._join(self._conjunction, "or", every=False)
 
-    def _both(self) -> Condition:
-        return self._joined(self._part, "and", every=True)
+    def _conjunction(self) -> Condition:
+        return self._join(self._part, "and", every=True)
 
-    def _joined(self, part: Callable[[], Condition], word: str, *, every: bool) -> Condition:
+    def _join(self, part: Callable[[], Condition], word: str, *, every: bool) -> Condition:
         parts = [part()]
         while self._token.says(word):
             self._take()
@@ -157,14 +159,14 @@ class _Reading:
     def _part(self) -> Condition:
         self._depth += 1
         if self._depth > _DEEPEST:
-            self._refuse("there are too many brackets within each other")
+            self._refuse(f"too many brackets: at most {_DEEPEST} levels")
         try:
             if self._token.says("not"):
                 self._take()
                 return Negated(self._part())
-            if self._taken("("):
-                inner = self._either()
-                if not self._taken(")"):
+            if self._accept("("):
+                inner = self._condition()
+                if not self._accept(")"):
                     self._refuse("a bracket is not closed")
                 return inner
             return self._comparison()
@@ -193,12 +195,12 @@ class _Reading:
 
     def _one_of(self, field: str) -> Condition:
         negated = self._take().says("not") and bool(self._take())
-        if not self._taken("("):
+        if not self._accept("("):
             self._refuse("( was expected after in")
         values = [self._value()]
-        while self._taken(","):
+        while self._accept(","):
             values.append(self._value())
-        if not self._taken(")"):
+        if not self._accept(")"):
             self._refuse(", or ) was expected")
         found = Comparison(field, "=", tuple(values))
         return Negated(found) if negated else found

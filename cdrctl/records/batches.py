@@ -1,4 +1,4 @@
-"""Records and rows as columns, for pages that are read column by column."""
+"""Records and rows as columns: batches of records with the same fields, which are read column by column."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 ABSENT: Any = type("Absent", (), {"__slots__": (), "__repr__": lambda _: "ABSENT"})()
-"""What a batch has where a record has no such field."""
+"""The value in a batch of a field that the record lacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFields:
-    """The fields by which the records of a call can be read column by column, by the provider's keys.
+    """The fields of a call that are needed before its records become rows, by the provider's keys.
 
     Args:
-        identity: What alone makes a record this record, where it is there.
-        start: The start of its call, in ISO 8601, where it is there.
-        others: What else is looked at before records become rows.
+        identity: The id of the record.
+        start: The start of its call, in ISO 8601.
+        others: Further fields.
     """
 
     identity: str
@@ -36,8 +36,8 @@ class KeyFields:
     others: tuple[str, ...] = ()
 
 
-def plainly(text: bytes) -> Any:
-    """Return what whole JSON says, by the standard library; what of it is damaged is marked (see `damage`).
+def decode_plainly(text: bytes) -> Any:
+    """Decode JSON with the standard library; damaged parts are marked (see `damage`).
 
     Raises:
         ProviderError: It is not JSON.
@@ -45,30 +45,32 @@ def plainly(text: bytes) -> Any:
     with suppress(ValueError):
         return loads(text_of(text))
     raise ProviderError(
-        "a page holds records that cannot be read: they are not JSON",
-        hint="run it again; if it stays, tell the provider's support",
+        "a page has records that cannot be read: they are not JSON",
+        hint="retry; if the error persists, report it to the provider's support",
     )
 
 
 def _utc_instants(raw: Sequence[str]) -> list[datetime]:
+    """Return the instants of ISO 8601 texts in UTC; ValueError if one of them is not."""
     try:
         found = list(map(datetime.fromisoformat, raw))
     except TypeError:
         raise ValueError from None
-    if {moment.tzinfo for moment in found} - {UTC}:  # of another zone, or of none
+    if {moment.tzinfo for moment in found} - {UTC}:  # another zone, or none
         raise ValueError
     return found
 
 
 class RecordBatch(Sequence[Record]):
-    """Records as columns, each as long as there are records.
+    """Records as columns: a sequence of records without a dict for each.
 
     Args:
-        key_fields: Which of its columns say what makes a record this record, and when its call started.
-        columns: By the provider's key. In a column of text nothing is said of fields that were missing: they are empty.
+        key_fields: Which columns hold the identity and the start.
+        columns: The values by the provider's key. In a column of text, an empty string also stands for a missing field.
         texts: The keys of columns that hold nothing but text.
-        unknown: The keys that no column of the call names; a record without one has ABSENT there.
-        raws: The records as they came, where those are wanted.
+        unknown: The keys that no column of the call has; a record without one has ABSENT there.
+        length: How many records.
+        raws: The JSON text of each record, if it is needed.
     """
 
     __slots__ = ("_starts", "columns", "key_fields", "length", "raws", "texts", "unknown")
@@ -103,7 +105,7 @@ class RecordBatch(Sequence[Record]):
         if isinstance(at, slice):
             return self.only(range(*at.indices(self.length)))
         if self.raws is not None:
-            record: Record = plainly(bytes(self.raws[at]))
+            record: Record = decode_plainly(bytes(self.raws[at]))
             return record
         return {key: column[at] for key, column in self.columns.items() if column[at] is not ABSENT}
 
@@ -118,7 +120,7 @@ class RecordBatch(Sequence[Record]):
 
     @property
     def identities(self) -> Sequence[str]:
-        """What makes each record this record; never empty."""
+        """The id of each record; never empty."""
         return self.columns[self.key_fields.identity]
 
     @property
@@ -126,28 +128,28 @@ class RecordBatch(Sequence[Record]):
         """The start of each record's call, in UTC.
 
         Raises:
-            ValueError: Not all of them can be read: each must be looked at.
+            ValueError: Some cannot be parsed: the records must be read one by one.
         """
         if self._starts is None:
             self._starts = _utc_instants(self.columns[self.key_fields.start])
         return self._starts
 
     def span(self, key: str) -> tuple[datetime, datetime] | None:
-        """Return the first and the last instant of a column, in UTC, or None where it has none.
+        """Return the first and the last instant of a column, in UTC, or None if it is empty.
 
         Raises:
-            ValueError: Not all of them can be read: each must be looked at.
+            ValueError: Some cannot be parsed: the records must be read one by one.
         """
         found = self.starts if key == self.key_fields.start else _utc_instants([*filter(None, self.columns[key])])
         return (min(found), max(found)) if found else None
 
 
 class BatchedPage(Sequence[Record]):
-    """The records of a large page, which become batches a few at a time.
+    """The records of a large page, decoded in batches of a few hundred.
 
     Args:
-        key_columns: What can be had of all of them at a glance: a batch of nothing but the fields that are marks.
-        batches: Makes the records, in order: batches, or plain records where no batch can be made of them.
+        key_columns: A batch of the key fields of all records.
+        batches: Yields the records in order: batches, or lists of plain records where a batch is not possible.
     """
 
     __slots__ = ("batches", "key_columns")
@@ -173,14 +175,14 @@ class BatchedPage(Sequence[Record]):
 
 
 def key_columns(records: Sequence[Record]) -> RecordBatch | None:
-    """Return the marked fields of records as columns, where they can be had without a look at each record."""
+    """Return the key fields of records as columns, or None if the records are plain."""
     if isinstance(records, BatchedPage):
         return records.key_columns
     return records if isinstance(records, RecordBatch) else None
 
 
 def batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """Yield the records of a page as many at a time as are best read together."""
+    """Yield the records of a page in batches."""
     if isinstance(records, BatchedPage):
         yield from records.batches()
     else:
@@ -188,7 +190,7 @@ def batches(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 def _or_none(texts: Sequence[str]) -> Sequence[Value]:
-    """Return texts, with None where there is none: most columns of a page are full, or empty."""
+    """Return texts with None in place of empty ones: most columns of a page are full, or empty."""
     empty = texts.count("")
     if empty in {0, len(texts)}:
         return [None] * len(texts) if empty else texts
@@ -196,11 +198,11 @@ def _or_none(texts: Sequence[str]) -> Sequence[Value]:
 
 
 class RowBatch(Sequence[Row]):
-    """Rows as columns, each as long as there are rows.
+    """Rows as columns.
 
     Args:
-        columns: In the order of the schema's columns.
-        texts: Which of them hold nothing but text, and the empty text where a row has None.
+        columns: The values, in the order of the schema's columns.
+        texts: Whether each column holds nothing but text, with the empty text in place of None.
         length: How many rows.
     """
 
@@ -231,13 +233,13 @@ class RowBatch(Sequence[Row]):
         return map(list, zip(*self.values(), strict=True))
 
     def values(self) -> list[Sequence[Value]]:
-        """Return the columns, with None where there is no text."""
+        """Return the columns, with None in place of empty texts."""
         return [_or_none(column) if text else column for column, text in zip(self.columns, self.texts, strict=True)]
 
     def lacks(self, at: int) -> bool:
-        """Return whether a row has no value in a column."""
+        """Return whether any row has no value in a column."""
         return ("" if self.texts[at] else None) in self.columns[at]
 
-    def chosen(self, at: Sequence[int]) -> RowBatch:
-        """Return some of the columns."""
+    def select(self, at: Sequence[int]) -> RowBatch:
+        """Return the columns at these positions."""
         return RowBatch([self.columns[one] for one in at], [self.texts[one] for one in at], self.length)

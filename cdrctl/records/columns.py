@@ -1,4 +1,4 @@
-"""Columns, and what a record is expected to look like."""
+"""Columns of a call, and the expected contents of its records."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Column:
     """One column of a call.
 
     Args:
-        name: Our name, snake_case, stable for ever.
-        key: The provider's key, matched whatever its letter case; a dot reaches into an object; a leading `@` takes
-            the value from the page's context instead of the record. Two columns may read the same key.
-        kind: What the value is: seconds are whole, times are UTC, money and decimals are strings of digits.
-        meaning: One phrase for people.
-        read: How the wire spells it, when that differs from the kind's usual reader.
-        read_in: The same where the page's context is needed too, such as the zone of its times.
-        null_words: The words by which the provider says "nothing" in this field, besides the empty string.
-        values: All values that it can have beside null, where the list is closed.
+        name: The column's name in snake_case; it never changes.
+        key: The provider's key, in any letter case; a dot reaches into an object; a leading `@` takes the value from
+            the page's context instead of the record. Two columns may have the same key.
+        kind: The type of the value: seconds are integers, times are UTC, money and decimals are strings of digits.
+        meaning: A phrase that describes the column.
+        read: Parses the raw value, if the default parser of the kind does not.
+        read_in: The same with the page's context as second argument, for example for the zone of its times.
+        null_words: Strings that the provider sends instead of null in this field, besides the empty string.
+        values: All possible values apart from null, if the list is closed.
     """
 
     name: str
@@ -58,15 +58,16 @@ class Column:
 
 
 def reader_of(column: Column) -> Callable[..., Value]:
-    """Return the reader of a column, which takes the context too if the column has `read_in`.
+    """Return the parser of a column, which takes the page's context too if the column has `read_in`.
 
-    A time that stands for "no time" is read as None: it says that the event did not happen.
+    A placeholder for "no time" becomes None: the event did not happen.
     """
     read: Callable[..., Value] = column.read_in or column.read or _READERS[column.kind]
     return functools.partial(_read_event, read) if column.kind == "time" else read
 
 
 def _read_event(read: Callable[..., Value], raw: Any, *context: Mapping[str, str]) -> Value:
+    """Return a parsed time, or None for a placeholder."""
     if is_placeholder(raw):
         return None
     value = read(raw, *context)
@@ -74,28 +75,28 @@ def _read_event(read: Callable[..., Value], raw: Any, *context: Mapping[str, str
 
 
 def is_text(column: Column) -> bool:
-    """Return whether a column gives text as it came."""
+    """Return whether a column holds unparsed text."""
     return column.kind == "text" and column.read in {None, read_text} and column.read_in is None
 
 
 def snake_case(key: str) -> str:
-    """Return a provider's key as a column name: lower case, and one underscore for every run of anything else."""
+    """Return a provider's key as a column name: lower case, with one underscore for every run of other characters."""
     return re.sub(r"[^0-9a-z.]+", "_", key.lower()).strip("_") or key
 
 
 # Raw records to rows
 
 Warn = Callable[[str], None]
-"""Told how records differ from what their columns say; it may raise, and then the page they are on is not written."""
+"""Called with a message when records differ from their columns; if it raises, their page is not written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a call's records are expected to look like, apart from their columns: anything else is reported as a change.
+    """The expected contents of a call's records, apart from their columns; deviations are reported as drift.
 
     Args:
-        open_objects: Objects with fields of the customer's choice, in lower case. None of their fields is unknown.
-        required: The columns that are documented to have a value in every record.
+        open_objects: Objects whose fields the customer chooses, in lower case; none of these fields is unknown.
+        required: Columns that have a value in every record, according to the provider's documentation.
     """
 
     open_objects: frozenset[str] = frozenset()
@@ -118,7 +119,7 @@ _NOUNS: dict[Kind, str] = {
 
 
 def misfit(value: Any, kind: Kind) -> str:
-    """Return what kind of value came where another was expected; never its content, which is personal data."""
+    """Return the type of a value and the type that was expected; never the value, which is personal data."""
     came = "a number"
     if isinstance(value, str):
         came = "text"

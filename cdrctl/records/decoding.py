@@ -1,10 +1,10 @@
-"""Decode pages column by column. If all records of a page have the same fields, this is many times faster.
+"""Decodes pages column by column. If all records of a page have the same fields, this is many times faster.
 
 A record batch holds the records of a page as columns, without a dict for each record. It is a sequence of records like
-any other page: a record is made when it is looked at, and code that can use whole columns takes the columns. A large
-page becomes a batched page: batches of a few hundred records, each made after the one before was written. The values
-then stay in the processor's caches, which halves the time, and a page takes little more memory than its body. A page
-that does not fit is decoded record by record. The rows are the same either way.
+any other page: a record is made when it is accessed, and code that can use whole columns takes the columns. A large
+page becomes a batched page: batches of a few hundred records, each decoded after the previous one was written. The
+values then stay in the processor's caches, which halves the time, and a page takes little more memory than its body. A
+page whose records differ is decoded record by record. The rows are the same either way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 import pydantic_core
 
 from cdrctl.damage import shallow
-from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, plainly
+from cdrctl.records.batches import ABSENT, BatchedPage, KeyFields, RecordBatch, decode_plainly
 from cdrctl.records.columns import Column, is_text
 from cdrctl.records.events import Record
 
@@ -31,38 +31,39 @@ _OBJECTS = msgspec.json.Decoder(list[dict[str, Any]])
 _BETWEEN = re.compile(rb"(?<=\})\s*,(?=\s*\{)")
 _END = re.compile(rb"\]\s*\}\s*\Z")
 _TAIL = 20
-"""Bytes at the end of a body in which its last brackets are."""
+"""Bytes at the end of a body that contain its last brackets."""
 
 LARGE = 1024 * 1024
+"""Bytes of records from which a page is decoded in batches."""
 
 FEW = 250
-"""With more records at a time, what is made of them falls out of the processor's caches before it is used."""
+"""Records in a batch: with more, decoded values leave the processor's caches before they are used."""
 
 _NO_BATCH = (ValueError, KeyError, RecursionError)
-"""What says that something is not to be read as a batch; msgspec's errors are ValueErrors, as UTF-8 that is none is."""
+"""Errors that mean that records do not fit a batch; msgspec's errors are ValueErrors, and so is invalid UTF-8."""
 
 _CONTAINERS = {list, dict}
 
 _KEPT = 1024 * 1024
-"""Bytes that glibc keeps for the next part once it has seen such a piece freed; else it gives back what each part took,
-and the system makes it anew."""
+"""Bytes: once a block of this size was freed, glibc keeps that much memory for the next batch, instead of returning it
+to the system after each."""
 
-_PIECE = 16_384
-"""Bytes that are made text at a time: the system does not take larger pieces of memory back so easily."""
+_CHUNK = 16_384
+"""Bytes that are decoded to text at once: the system reclaims larger blocks of memory less readily."""
 
-MOST_LESSONS = 8
-"""How often the shape of records may turn out to be another one before batches are given up."""
+MOST_REFITS = 8
+"""How often the fields of the records may change before batches are given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What records look like, as far as they have been seen.
+    """The fields of the records seen so far.
 
     Args:
-        texts: The keys that have had nothing but text in them.
-        unknown: The keys that no column names.
-        decode: From an array of records to one struct for each.
-        refits: How often it turned out to be another one.
+        texts: The keys that have held nothing but text.
+        unknown: The keys that no column has.
+        decode: Decodes an array of records to one struct for each.
+        refits: How often the shape had to be changed.
     """
 
     texts: frozenset[str]
@@ -72,16 +73,16 @@ class _Shape:
 
 
 class BatchDecoder:
-    """Reads the bodies of one call's answers; it learns what its records look like.
+    """Decodes the response bodies of one call, and adapts to the fields of its records.
 
-    Several threads may use it: what it has learnt is one value that is replaced as a whole.
+    Several threads may use it: its state is one value that is replaced as a whole.
 
     Args:
         columns: The columns of the call.
-        marks: The fields that are looked at before records become rows.
-        raw: Whether the records are wanted as they came.
-        large: Bytes of records from which on they are read a few at a time.
-        few: About how many records a batch of a large page has.
+        marks: The fields that are needed before records become rows.
+        raw: Whether the JSON text of each record is needed.
+        large: Bytes of records from which a page is decoded in batches.
+        few: About how many records a batch has.
     """
 
     def __init__(
@@ -101,18 +102,19 @@ class BatchDecoder:
         self._shape = _Shape(texts, (), _decoder(self._known, texts, ()))
 
     def __call__(self, body: bytearray, path: Sequence[str]) -> Any:
-        """Return a decoded body whose records, to be found under the path, are a batch or a batched page; or None.
+        """Return a decoded body whose records, found under the path, are a batch or a batched page; or None.
 
-        None says nothing about the body: it is to be decoded as any other.
+        None means that the body must be decoded as any other.
         """
-        if self._shape.refits > MOST_LESSONS:
+        if self._shape.refits > MOST_REFITS:
             return None
         try:
-            return self._opened(body, path)
+            return self._decode(body, path)
         except _NO_BATCH:
             return None
 
-    def _opened(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
+    def _decode(self, raw: bytearray | msgspec.Raw, path: Sequence[str]) -> Any:
+        """Return a decoded body, or a part of one, with its records as a batch or a batched page."""
         if not path:
             return self._records(memoryview(raw))
         if isinstance(raw, bytearray) and len(path) == 1:
@@ -120,20 +122,20 @@ class BatchDecoder:
             if only is not None:
                 return {path[0]: only}
         envelope = _ENVELOPE.decode(raw)
-        records = self._opened(envelope[path[0]], path[1:])
+        records = self._decode(envelope[path[0]], path[1:])
         return {
             name: records if name == path[0] else pydantic_core.from_json(bytes(value))
             for name, value in envelope.items()
         }
 
     def _only_records(self, raw: bytearray, key: str) -> RecordBatch | BatchedPage | None:
-        """Return the records of a body that holds nothing else, without a look at the whole of it, or None."""
+        """Return the records of a body that has no other keys, or None; the body is not decoded as a whole."""
         start = re.match(rb'\s*\{\s*"%s"\s*:\s*(?=\[)' % re.escape(key.encode()), raw)
         tail = max(0, len(raw) - _TAIL)
         end = _END.search(raw, tail)
         if start is None or end is None:
             return None
-        with suppress(msgspec.DecodeError):  # there is more than that in it
+        with suppress(msgspec.DecodeError):  # the body has other keys
             return self._records(memoryview(raw)[start.end() : end.start() + 1])
         return None
 
@@ -145,32 +147,32 @@ class BatchDecoder:
         columns = self._columns(self._marked, self._decode_marks(array))
         marked = RecordBatch(self._marks, columns, frozenset(), (), len(columns[self._marks.identity]))
         if len(array) <= self._large:
-            return next(self._uncut(array, marked))
+            return next(self._raw_batches(array, marked))
         if self._raw:
-            return BatchedPage(marked, lambda: self._uncut(array, marked))
+            return BatchedPage(marked, lambda: self._raw_batches(array, marked))
         writable = array if not array.readonly else memoryview(bytearray(array))
         return BatchedPage(marked, lambda: self._batches(writable, len(array) * self._few // len(marked)))
 
     def _batches(self, array: memoryview, step: int) -> Iterator[Sequence[Record]]:
-        """Yield the records of an array a few at a time, about `step` bytes.
+        """Yield the records of an array in batches of about `step` bytes.
 
-        It is cut at what looks like the end of a record, and is lent brackets there. Only an array that is whole can be
-        decoded: where the cut was within a text or a list, all from there on is cut with more care.
+        The array is cut at what looks like the end of a record, and the cut is overwritten by brackets for a moment. If
+        a part cannot be decoded, because the cut was within a text or a list, the rest is cut by a parser.
         """
         at = 0
         while at < len(array):
             cut = _BETWEEN.search(array, at + step)
             end = cut.end() if cut is not None else len(array)
             try:
-                batch = self._lent(array, at, end)
+                batch = self._batch_of_part(array, at, end)
             except _NO_BATCH:
-                yield from self._carefully(b"[" + bytes(array[at + 1 :]))
+                yield from self._parsed_batches(b"[" + bytes(array[at + 1 :]))
                 return
             yield batch
             at = end - 1 if cut is not None else end
 
-    def _lent(self, array: memoryview, at: int, end: int) -> RecordBatch:
-        """Return the batch of a part of an array from one of its commas, or its beginning, to another, or its end."""
+    def _batch_of_part(self, array: memoryview, at: int, end: int) -> RecordBatch:
+        """Return the batch of a part of an array, from a comma or its beginning to another comma or its end."""
         first, last = array[at], array[end - 1]
         array[at], array[end - 1] = b"[]"
         try:
@@ -178,8 +180,8 @@ class BatchDecoder:
         finally:
             array[at], array[end - 1] = first, last
 
-    def _carefully(self, array: bytes) -> Iterator[Sequence[Record]]:
-        """Yield the records of an array a few at a time; those of which no batch can be made are plain ones."""
+    def _parsed_batches(self, array: bytes) -> Iterator[Sequence[Record]]:
+        """Yield the records of an array, cut by a parser, in batches, or as plain records where a batch fails."""
         raws = _RAW.decode(array)
         for at in range(0, len(raws), self._few):
             few = b"[%b]" % b",".join(raws[at : at + self._few])
@@ -187,11 +189,11 @@ class BatchDecoder:
             try:
                 records = self._batch(few)
             except _NO_BATCH:
-                records = plainly(few)
+                records = decode_plainly(few)
             yield records
 
-    def _uncut(self, array: memoryview, marked: RecordBatch) -> Iterator[RecordBatch]:
-        """Yield the records as they came."""
+    def _raw_batches(self, array: memoryview, marked: RecordBatch) -> Iterator[RecordBatch]:
+        """Yield batches of the key fields and the JSON text of each record."""
         raws = _RAW.decode(array)
         step = self._few if len(array) > self._large else len(raws)
         for at in range(0, len(raws), step):
@@ -203,12 +205,12 @@ class BatchDecoder:
         try:
             structs = shape.decode(array)
         except msgspec.ValidationError:
-            shape = self._shape = self._learnt(shape, array)
+            shape = self._shape = self._refit(shape, array)
             structs = shape.decode(array)
         columns = self._columns((*self._known, *shape.unknown), structs)
         for key, values in columns.items():
             if key not in shape.texts and not _CONTAINERS.isdisjoint(map(type, values)) and not shallow([*values]):
-                raise ValueError("deeper than whoever writes it can follow")
+                raise ValueError("nested too deeply to be written")
         return RecordBatch(self._marks, columns, shape.texts, shape.unknown, len(structs))
 
     def _columns(self, keys: Sequence[str], structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -218,50 +220,50 @@ class BatchDecoder:
             zip(keys, zip(*map(msgspec.structs.astuple, structs), strict=True), strict=True)
         )
         if not all(columns[self._marks.identity]):
-            raise ValueError("a record without the field that makes it this record")
+            raise ValueError("a record without an id")
         return columns
 
-    def _learnt(self, shape: _Shape, array: memoryview | bytes) -> _Shape:
-        """Return a shape with room for fields that nobody knew, and for values that are no text."""
+    def _refit(self, shape: _Shape, array: memoryview | bytes) -> _Shape:
+        """Return a shape that fits these records too: with their unknown fields, and values that are not text."""
         records = _OBJECTS.decode(array)
-        if shape.refits >= MOST_LESSONS:
-            self._shape = _Shape(shape.texts, shape.unknown, shape.decode, MOST_LESSONS + 1)
-            raise ValueError("no two pages are alike")
-        texts, further = set(shape.texts), [*shape.unknown]
+        if shape.refits >= MOST_REFITS:
+            self._shape = _Shape(shape.texts, shape.unknown, shape.decode, MOST_REFITS + 1)
+            raise ValueError("the fields change too often")
+        texts, unknown = set(shape.texts), [*shape.unknown]
         for record in records:
             for key, value in record.items():
                 if key in texts:
                     if type(value) is not str and key != self._marks.identity:
                         texts.remove(key)
-                elif key not in self._known and key not in further:
-                    if key.casefold() in self._folded:  # a column that is spelt in another way than it was
+                elif key not in self._known and key not in unknown:
+                    if key.casefold() in self._folded:  # the key of a column in another letter case
                         raise ValueError(key)
-                    further.append(key)
-        decode = _decoder(self._known, frozenset(texts), further)
-        return _Shape(frozenset(texts), tuple(further), decode, shape.refits + 1)
+                    unknown.append(key)
+        decode = _decoder(self._known, frozenset(texts), unknown)
+        return _Shape(frozenset(texts), tuple(unknown), decode, shape.refits + 1)
 
 
 def _decoder(
-    known: Sequence[str], texts: frozenset[str], further: Sequence[str] | None = None
+    known: Sequence[str], texts: frozenset[str], unknown: Sequence[str] | None = None
 ) -> Callable[[Any], list[Any]]:
-    """Return what decodes an array of records; other fields are an error, or are skipped where further is None."""
+    """Return a decoder of an array of records; other fields raise an error, or are skipped if `unknown` is None."""
     fields: list[Any] = [(f"f{at}", str, "") if key in texts else (f"f{at}", Any, None) for at, key in enumerate(known)]
-    fields += [(f"g{at}", Any, ABSENT) for at in range(len(further or ()))]
-    names = {field[0]: key for field, key in zip(fields, [*known, *(further or ())], strict=True)}
-    record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=further is not None, gc=False)
+    fields += [(f"g{at}", Any, ABSENT) for at in range(len(unknown or ()))]
+    names = {field[0]: key for field, key in zip(fields, [*known, *(unknown or ())], strict=True)}
+    record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=unknown is not None, gc=False)
     return msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made a line above
 
 
 def _check_lines(array: memoryview) -> None:
-    """Refuse what cannot be written as it is: where it has line ends, or is not UTF-8, as what is skipped may be.
+    """Check that raw records can be written one on each line: no line ends, and valid UTF-8 also in skipped fields.
 
     Raises:
-        ValueError: It cannot.
+        ValueError: They cannot.
     """
     at = 0
     while at < len(array):
-        piece = array[at : at + _PIECE]
-        text, read = codecs.utf_8_decode(piece, "strict", at + len(piece) == len(array))
+        chunk = array[at : at + _CHUNK]
+        text, read = codecs.utf_8_decode(chunk, "strict", at + len(chunk) == len(array))
         if "\n" in text or "\r" in text:
             raise ValueError("records of several lines")
         at += read

@@ -1,4 +1,4 @@
-"""What a fetcher yields: pages of records, gaps, notes, checkpoints and files."""
+"""The events that a fetcher yields: pages of records, gaps, notes, checkpoints and files."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Record = dict[str, Any]
 """One record as the provider sent it."""
 
 Value = Any
-"""What a column gives: None, bool, int, str, or a list or object that a provider nests."""
+"""The value of a column: None, bool, int, str, or a list or object that the provider nests."""
 
 Row = list[Value]
 """The values of one record in the order of a schema's columns."""
 
 
 def number_of_records(count: int) -> str:
-    """Return a number of records in words: `1 record`, `5 records`."""
+    """Return a number of records as text: `1 record`, `5 records`."""
     return "1 record" if count == 1 else f"{count} records"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of raw records, and what is known of all of them without being in them (such as their account).
+    """A page of raw records.
 
     Args:
         records: The records.
-        context: What is known of all of them.
-        later: The positions of records whose identity an earlier record has, with other content.
+        context: Facts about all of them that are not in the records, such as their account.
+        later: The positions of records whose id an earlier record has, with other content.
     """
 
     records: Sequence[Record]
@@ -43,7 +43,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something of the window that could not be had: it is said, and the exit code becomes 3."""
+    """A part of the window that could not be fetched: it is reported, and the exit code is 3."""
 
     what: str
     hint: str | None = None
@@ -52,12 +52,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the user should know that loses no record.
+    """A message for the user about something that loses no record.
 
     Args:
         text: A sentence.
-        level: A warning if the provider's answer was wrong; `debug` for details that -v shows.
-        topic: What it is about, where several profiles say the same and one line is enough.
+        level: A warning if the provider's response was wrong; `debug` for details that -v shows.
+        topic: The subject; several profiles report the same subject in one line.
     """
 
     text: str
@@ -67,19 +67,19 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A window of which nothing more will come: how far an export is can be told from it, and from nothing else."""
+    """A window that is complete: no more events of it will come. Progress is computed from checkpoints alone."""
 
     window: Window
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the provider has made: its name, safe to write, and its content as it comes.
+    """A file that the provider generated.
 
     Args:
-        name: A name of our own choosing, without any folder.
-        content: The pieces of the file; asked of the provider when they are taken.
-        record: What is known of it, to be printed once it is written.
+        name: A safe file name chosen by cdrctl, without a folder.
+        content: The parts of the file; they are requested when they are consumed.
+        record: A record about the file, printed once it is written.
     """
 
     name: str
@@ -88,11 +88,11 @@ class File:
 
 
 Event = Page | Gap | Note | Checkpoint | File
-"""What a fetcher yields, in the order in which it learns it."""
+"""Everything that a fetcher yields, in the order in which it happens."""
 
 
 def pick(record: Record, key: str) -> Any:
-    """Return a record's value under a key whatever the key's letter case, or None when there is none."""
+    """Return a record's value under a key in any letter case, or None if there is none."""
     if key in record:
         return record[key]
     folded = key.casefold()
@@ -100,25 +100,25 @@ def pick(record: Record, key: str) -> Any:
 
 
 def fingerprint(record: Record) -> str:
-    """Return a digest of the whole record: its identity when the provider's own id is missing."""
+    """Return a digest of the whole record: its identity if the provider's id is missing."""
     canonical = json.dumps(record, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def check_records(records: Any, container: str, provider: str) -> list[Record]:
-    """Return the records of a page whose container has been found, or refuse a shape we do not know.
+    """Return the records of a page, after a check of their shape.
 
     Raises:
-        ProviderError: It is not a list, or something in it is not an object: never "no records".
+        ProviderError: It is not a list of objects. A wrong shape never means "no records".
     """
     if not isinstance(records, list):
         raise ProviderError(
-            f"{provider} answered in a shape we do not know: {container} is not a list",
+            f"{provider} answered in an unknown shape: {container} is not a list",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     if not all(isinstance(record, dict) for record in records):
         raise ProviderError(
-            f"{provider} answered in a shape we do not know: something in {container} is not an object",
+            f"{provider} answered in an unknown shape: an element of {container} is not an object",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     return records

@@ -1,4 +1,7 @@
-"""From a raw value to a typed one."""
+"""Parsers of columns: from a raw value to a typed one.
+
+A parser takes a raw value, never None or empty, and returns it typed, or raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,8 @@ from cdrctl.placeholders import is_placeholder
 from cdrctl.records.events import Value
 from cdrctl.windows import rfc3339
 
-# What a value says: readers take a value as it came (never None or empty) and return it typed, or raise ValueError.
-
 GREGORIAN_UNIX_OFFSET = 62_167_219_200
-"""Seconds from year 0 to 1970: 2600hz/kazoo counts from year 0 ("Gregorian seconds")."""
+"""Seconds from year 0 to 1970: Kazoo counts seconds from year 0 ("Gregorian seconds")."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
@@ -37,7 +38,7 @@ def read_text(raw: Any) -> Value:
 
 
 def read_integer(raw: Any) -> int:
-    """Return a whole number from a number or from digits in a string."""
+    """Return an integer from a number or from digits in a string."""
     if isinstance(raw, bool):
         raise ValueError
     if isinstance(raw, int):
@@ -50,7 +51,7 @@ def read_integer(raw: Any) -> int:
 
 
 def read_decimal(raw: Any) -> str:
-    """Return a decimal number as a string, digit for digit as it came; infinity is none."""
+    """Return a decimal number as a string, digit for digit as it came; infinity is refused."""
     if isinstance(raw, bool):
         raise ValueError
     if isinstance(raw, int) or (isinstance(raw, float) and math.isfinite(raw)):  # isfinite(10**400) overflows
@@ -78,8 +79,8 @@ def read_list(raw: Any) -> Value:
 
 
 def iso_instant(raw: Any) -> datetime:
-    """Return the UTC instant of an ISO 8601 string; without an offset it is taken as UTC."""
-    if not isinstance(raw, str) or len(raw) > 40:  # no time is longer; refuse before parsing
+    """Return the UTC instant of an ISO 8601 string; without an offset it is read as UTC."""
+    if not isinstance(raw, str) or len(raw) > 40:  # longer than any time
         raise ValueError
     moment = datetime.fromisoformat(raw.strip())
     try:
@@ -89,7 +90,7 @@ def iso_instant(raw: Any) -> datetime:
 
 
 def unix_instant(raw: Any) -> datetime:
-    """Return the UTC instant of Unix seconds, whole or with decimals, as a number or as digits in a string."""
+    """Return the UTC instant of Unix seconds, with or without decimals, as a number or as digits in a string."""
     digits = read_decimal(raw)
     if len(digits) > 40:  # as in iso_instant; a million digits would take half a minute
         raise ValueError
@@ -108,15 +109,15 @@ def gregorian_instant(raw: Any) -> datetime:
 
 
 def read_iso_time(raw: Any) -> str:
-    """Return an ISO 8601 instant in the contract's form."""
+    """Return an ISO 8601 time as `2026-11-19T08:00:00.123Z`."""
     if isinstance(raw, str) and _CANONICAL.match(raw):
         datetime.fromisoformat(raw)
-        return raw  # already in our form, and just proven to be a time
+        return raw  # already in this form, and a valid time
     return rfc3339(iso_instant(raw))
 
 
 def read_gregorian_time(raw: Any) -> str:
-    """Return Gregorian seconds as an instant in the contract's form."""
+    """Return Gregorian seconds as `2026-11-19T08:00:00.123Z`."""
     return rfc3339(gregorian_instant(raw))
 
 
@@ -132,10 +133,10 @@ _WITHOUT_DIGITS = "--T::.Z"
 _LENGTH = len("2026-11-19T08:00:00.123Z")
 
 
-def instants_as_they_are(raw: Sequence[str]) -> Sequence[str] | None:
-    """Return instants in the contract's form where all are written so, but for digits to be cut off; else None.
+def canonical_instants(raw: Sequence[str]) -> Sequence[str] | None:
+    """Return times as `2026-11-19T08:00:00.123Z` if all have this form, give or take finer digits; else None.
 
-    What Python takes for a time, has these signs in this order and is so long is written so: nothing else fits.
+    A text that Python parses as a time, with these separators in this order and at least this length, has this form.
     """
     given = [value for value in raw if value]
     joined = "".join(given)
@@ -145,14 +146,14 @@ def instants_as_they_are(raw: Sequence[str]) -> Sequence[str] | None:
     if lengths and (min(lengths) < _LENGTH or is_placeholder(min(given)) or is_placeholder(max(given))):
         return None
     try:
-        deque(map(datetime.fromisoformat, given), maxlen=0)  # proof that they are times
+        deque(map(datetime.fromisoformat, given), maxlen=0)  # check that they are times
     except ValueError:
         return None
     return raw if lengths <= {_LENGTH} else [value and value[: _LENGTH - 1] + "Z" for value in raw]
 
 
 def seconds_between(since: str | None, until: str | None) -> int | None:
-    """Return the whole seconds from one instant of a row to another, rounded down, or None when one is missing."""
+    """Return the whole seconds between two times of a row, rounded down, or None if one is missing."""
     if not isinstance(since, str) or not isinstance(until, str):
         return None
     try:

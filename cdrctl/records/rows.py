@@ -1,4 +1,4 @@
-"""From records to rows of a schema's columns."""
+"""Converts records to rows of a schema's columns."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cdrctl.errors import Message
 from cdrctl.records.batches import ABSENT, RecordBatch, RowBatch
 from cdrctl.records.columns import EXTRA, Column, Expected, Warn, is_text, misfit, reader_of, snake_case
 from cdrctl.records.events import Page, Record, Row, Value
-from cdrctl.records.readers import instants_as_they_are, read_text
+from cdrctl.records.readers import canonical_instants, read_text
 
-_SHAPES_REMEMBERED = 256
+_PLANS_CACHED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where the columns of one shape of record are.
+    """How records with the same keys are read.
 
     Args:
-        texts: The columns of plain text.
-        values_of_texts: From a record to the values of these.
-        others: The other columns, each with its key, what it takes to read it, and whether that is the context too.
-        unknown: The fields that no column names, each with the name it gets in `extra`.
+        texts: The positions of columns of plain text.
+        values_of_texts: Returns the values of these columns from a record.
+        others: The other columns: position, key, parser, null words, and whether the parser takes the page's context.
+        unknown: The keys that no column has, each with its name in `extra`.
     """
 
     texts: tuple[int, ...]
@@ -36,9 +36,10 @@ class _Plan:
 
 
 def _plan(columns: Sequence[Column], shape: tuple[str, ...]) -> _Plan:
+    """Return the plan for records with these keys."""
     exact: dict[str, int] = {}
     folded: dict[str, int] = {}
-    twins: dict[int, int] = {}  # columns that read the key of an earlier one
+    twins: dict[int, int] = {}  # columns with the same key as an earlier one
     for at, column in enumerate(columns):
         if not column.key.startswith("@"):
             first = folded.setdefault(column.key.casefold(), at)
@@ -88,14 +89,14 @@ def _names_for(key: str) -> Iterator[str]:
 
 
 def _containers(columns: Sequence[Column]) -> dict[str, frozenset[str]]:
-    """Return the objects that columns reach into, in folded case, with the keys of theirs that are columns."""
+    """Return the objects that columns reach into, in folded case, each with the dotted keys of these columns."""
     dotted = [column.key.casefold() for column in columns if "." in column.key]
     roots = {key.partition(".")[0] for key in dotted}
     return {root: frozenset(key for key in dotted if key.startswith(root + ".")) for root in roots}
 
 
 def _flatten(record: Record, containers: Mapping[str, frozenset[str]]) -> Record:
-    """Return the record with the objects that columns reach into spread out under dotted keys."""
+    """Return a record with the objects that columns reach into replaced by fields with dotted keys."""
     flat: Record = {}
     for key, value in record.items():
         if not (value and isinstance(value, dict) and key.casefold() in containers):
@@ -103,7 +104,7 @@ def _flatten(record: Record, containers: Mapping[str, frozenset[str]]) -> Record
             continue
         for path, inner in _spread(key, value, containers[key.casefold()]):
             free = path
-            while free in record or free in flat:  # somebody else is called like that
+            while free in record or free in flat:  # another field has this name
                 free += "."
             flat[free] = inner
     return flat
@@ -119,10 +120,10 @@ def _spread(path: str, value: Record, wanted: frozenset[str]) -> Iterator[tuple[
             yield inner_path, inner
 
 
-def _unread(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[int, Any], Value]:
-    """Return the function that passes a value which its column cannot read, with one warning per column.
+def _pass_unparsed(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[int, Any], Value]:
+    """Return a function that passes on values which their column cannot parse, with one warning per column.
 
-    The warning names the kind of the value and never its content, which may be what a caller said.
+    The warning names the type of the value and never the value, which may be personal data.
     """
     warned: set[int] = set()
 
@@ -138,56 +139,61 @@ def _unread(columns: Sequence[Column], warn: Warn, *, flat: bool) -> Callable[[i
     return unread
 
 
-def _plans(columns: Sequence[Column], look: Callable[[_Plan], None]) -> Callable[[tuple[str, ...]], _Plan]:
-    """Return the function that plans a shape of record, and has each new shape looked at."""
+def _plans(columns: Sequence[Column], check: Callable[[_Plan], None]) -> Callable[[tuple[str, ...]], _Plan]:
+    """Return a cached function from the keys of a record to its plan, which checks each new plan."""
 
-    @functools.lru_cache(_SHAPES_REMEMBERED)
+    @functools.lru_cache(_PLANS_CACHED)
     def plan_of(shape: tuple[str, ...]) -> _Plan:
         plan = _plan(columns, shape)
-        look(plan)
+        check(plan)
         return plan
 
     return plan_of
 
 
-def _unknown(free: Collection[str], warn: Warn, became: str) -> Callable[[_Plan], None]:
-    """Return the function that looks at a shape of record for fields that no column names, with one warning for all.
+def _unknown_check(open_objects: Collection[str], warn: Warn, became: str) -> Callable[[_Plan], None]:
+    """Return a function that checks a plan for keys that no column has, with one warning for all.
 
-    Fields of the objects in `free` are the customer's own, and no news. The warning says what became of the others.
+    Args:
+        open_objects: Objects whose fields the customer chooses; they are not reported.
+        warn: Called with the warning.
+        became: What happens to unknown fields, for the warning.
     """
-    told = False
+    warned = False
 
-    def look(plan: _Plan) -> None:
-        nonlocal told
-        names = [key for key, _ in plan.unknown if key.partition(".")[0].casefold() not in free]
-        if names and not told:
-            told = True
+    def check(plan: _Plan) -> None:
+        nonlocal warned
+        names = [key for key, _ in plan.unknown if key.partition(".")[0].casefold() not in open_objects]
+        if names and not warned:
+            warned = True
             shown = ", ".join(repr(name)[1:-1][:60] for name in names[:NAMED])
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             what = f"fields came that this version does not know: {shown}{more}"
             warn(Message(what, f"{became}, and there may be others"))
 
-    return look
+    return check
 
 
 NAMED = 5
-"""Unknown fields that a warning names at most."""
+"""How many unknown fields a warning names."""
 
 
-def _absent(columns: Sequence[Column], always: Collection[str], warn: Warn) -> Callable[[Callable[[int], bool]], None]:
-    """Return the function that looks for columns without a value where there always is one; one warning per column.
+def _absence_check(
+    columns: Sequence[Column], required: Collection[str], warn: Warn
+) -> Callable[[Callable[[int], bool]], None]:
+    """Return a function that checks required columns for missing values, with one warning per column.
 
-    It is told how to find out whether any row of a page has no value in a column.
+    Its argument returns whether any row of a page has no value in the column at a position.
     """
-    left = [at for at, column in enumerate(columns) if column.name in always]
+    left = [at for at, column in enumerate(columns) if column.name in required]
 
-    def look(is_missing: Callable[[int], bool]) -> None:
+    def check(is_missing: Callable[[int], bool]) -> None:
         for at in [at for at in left if is_missing(at)]:
             left.remove(at)
-            what = f"column {columns[at].name}: a record came without it, which has not been so"
+            what = f"column {columns[at].name}: a record came without it, although it always has a value"
             warn(Message(what, "such records are kept"))
 
-    return look
+    return check
 
 
 def native_rows(
@@ -198,13 +204,18 @@ def native_rows(
     known: Expected,
     became: str = "they are kept",
 ) -> Callable[[Page], Sequence[Row]]:
-    """Return the function that reads a page into rows of all columns and, last, the unknown fields or None.
+    """Return a function that converts a page to rows of all columns and, last, the unknown fields or None.
 
-    Where `flat` is asked for, a list or an object in a column of another kind becomes JSON text.
+    Args:
+        columns: The columns of the call.
+        warn: Called for values that do not fit their columns.
+        flat: Convert a list or an object in a column of another kind to JSON text.
+        known: The expected contents of the records.
+        became: What happens to unknown fields, for the warning.
     """
-    unread = _unread(columns, warn, flat=flat)
-    plan_of = _plans(columns, _unknown(known.open_objects, warn, became))
-    look_for_absent = _absent(columns, known.required, warn)
+    unread = _pass_unparsed(columns, warn, flat=flat)
+    plan_of = _plans(columns, _unknown_check(known.open_objects, warn, became))
+    check_absence = _absence_check(columns, known.required, warn)
     plain = _plain_rows(columns, plan_of, unread)
     of_batch = _batch_rows(columns, plan_of, unread)
     containers = _containers(columns)
@@ -212,10 +223,10 @@ def native_rows(
     def rows(page: Page) -> Sequence[Row]:
         if isinstance(page.records, RecordBatch) and not containers:
             table = of_batch(page.records, page.context)
-            look_for_absent(table.lacks)
+            check_absence(table.lacks)
             return table
         found = plain(page)
-        look_for_absent(lambda at: any(row[at] is None for row in found))
+        check_absence(lambda at: any(row[at] is None for row in found))
         return found
 
     return rows
@@ -226,7 +237,7 @@ def _plain_rows(
     plan_of: Callable[[tuple[str, ...]], _Plan],
     unread: Callable[[int, Any], Value],
 ) -> Callable[[Page], list[Row]]:
-    """Return the function that reads a page record by record."""
+    """Return a function that converts a page record by record."""
     empty: Row = [None] * (len(columns) + 1)
     from_context = [(at, column.key[1:]) for at, column in enumerate(columns) if column.key.startswith("@")]
     containers = _containers(columns)
@@ -237,7 +248,7 @@ def _plain_rows(
         plan = plan_of(tuple(record))
         values = empty.copy()
         for at, raw in zip(plan.texts, plan.values_of_texts(record), strict=True):
-            if raw.__class__ is str:  # nearly always, and then nothing is left to do
+            if raw.__class__ is str:  # nearly always
                 if raw:
                     values[at] = raw
             elif raw is not None:
@@ -262,21 +273,21 @@ def _plain_rows(
     return lambda page: [row(record, page.context) for record in page.records]
 
 
-class _Remembered(dict[str, Value]):
-    """What a column makes of texts, so that each is read once: most columns of a call history say few things."""
+class _ParsedTexts(dict[str, Value]):
+    """A cache of a column's parsed texts: most columns of call records have few different values."""
 
     def __init__(self, read: Callable[[str], Value]) -> None:
         super().__init__()
         self._read = read
 
     def __missing__(self, raw: str) -> Value:
-        if len(self) > _TEXTS_REMEMBERED:
+        if len(self) > _TEXTS_CACHED:
             self.clear()
         value = self[raw] = self._read(raw)
         return value
 
 
-_TEXTS_REMEMBERED = 4096
+_TEXTS_CACHED = 4096
 
 
 def _batch_rows(
@@ -284,8 +295,8 @@ def _batch_rows(
     plan_of: Callable[[tuple[str, ...]], _Plan],
     unread: Callable[[int, Any], Value],
 ) -> Callable[[RecordBatch, Mapping[str, str]], RowBatch]:
-    """Return the function that reads a batch into a table of all columns and, last, the unknown fields or None."""
-    remembered: dict[int, _Remembered] = {}
+    """Return a function that converts a record batch to a row batch: all columns, then unknown fields or None."""
+    caches: dict[int, _ParsedTexts] = {}
     one = _read_one(columns, unread)
 
     def cells(at: int, batch: RecordBatch, context: Mapping[str, str]) -> tuple[Sequence[Value], bool]:
@@ -298,13 +309,13 @@ def _batch_rows(
         kinds = set(map(type, raw))
         usual = column.read is None and column.read_in is None
         if kinds == {str} and usual and column.kind == "time":
-            instants = instants_as_they_are(_without(raw, column.null_words))
+            instants = canonical_instants(_without(raw, column.null_words))
             if instants is not None:
                 return instants, True
         elif kinds == {str} and column.read_in is None and column.kind != "time":
-            if at not in remembered:
-                remembered[at] = _Remembered(lambda value: one(at, value, {}))
-            return list(map(remembered[at].__getitem__, raw)), False
+            if at not in caches:
+                caches[at] = _ParsedTexts(lambda value: one(at, value, {}))
+            return list(map(caches[at].__getitem__, raw)), False
         elif kinds == {int} and usual and column.kind in {"integer", "seconds"}:
             return raw, False
         return [one(at, value, context) for value in raw], False
@@ -319,7 +330,7 @@ def _batch_rows(
 def _read_one(
     columns: Sequence[Column], unread: Callable[[int, Any], Value]
 ) -> Callable[[int, Any, Mapping[str, str]], Value]:
-    """Return the function that reads a value of a column, in a context."""
+    """Return a function that parses the value of a column, given the page's context."""
     readers = [reader_of(column) for column in columns]
 
     def one(at: int, raw: Any, context: Mapping[str, str]) -> Value:
@@ -335,19 +346,19 @@ def _read_one(
 
 
 def _without(raw: Sequence[str], words: frozenset[str]) -> Sequence[str]:
-    """Return texts, empty in the place of these words."""
+    """Return texts, with these words replaced by the empty text."""
     return raw if not words or words.isdisjoint(raw) else ["" if value in words else value for value in raw]
 
 
 def _unknown_of(batch: RecordBatch, plan_of: Callable[[tuple[str, ...]], _Plan]) -> Sequence[Value]:
-    """Return for each record of a batch the fields that no column names, or None."""
+    """Return the fields that no column has, or None, for each record of a batch."""
     if not batch.unknown:
         return [None] * len(batch)
     named = [key for key in batch.columns if key not in batch.unknown]
-    further = [(key, batch.columns[key]) for key in batch.unknown]
+    unnamed = [(key, batch.columns[key]) for key in batch.unknown]
 
     def unknown(at: int) -> Record | None:
-        came = {key: column[at] for key, column in further if column[at] is not ABSENT}
+        came = {key: column[at] for key, column in unnamed if column[at] is not ABSENT}
         return {name: came[key] for key, name in plan_of((*named, *came)).unknown} if came else None
 
     return [unknown(at) for at in range(len(batch))]

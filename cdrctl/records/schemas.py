@@ -1,4 +1,4 @@
-"""The schemas `native`, `common` and `raw`."""
+"""The schemas: `native` (the provider's fields), `common` (the common CDR) and `raw` (untouched records)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Schema:
 
     Args:
         columns: The columns in order, or None for raw records, which have none.
-        rows: From a page to its rows, or to the records themselves where there are no columns.
+        rows: Converts a page to its rows, or to the records themselves if there are no columns.
         unfold: Whether the last column is `extra`, whose fields JSON writers print beside the others.
     """
 
@@ -31,14 +31,20 @@ class Schema:
     unfold: bool = False
 
 
-KEY_COLUMN = Column("record_key", "", "text", "what makes a record this record: a digest that stays")
-EXTRA_COLUMN = Column(EXTRA, "", "list", "fields this version does not know, as a JSON object")
+KEY_COLUMN = Column("record_key", "", "text", "stable key of the record: a digest")
+EXTRA_COLUMN = Column(EXTRA, "", "list", "fields that this version does not know, as a JSON object")
 
 
 def native(
     columns: Sequence[Column], fields: Sequence[str] | None, warn: Warn, known: Expected = NOTHING_EXPECTED
 ) -> Schema:
-    """Return the provider's own fields, typed, under snake_case names, then `extra`; or only the fields asked for.
+    """Return the schema of the provider's own fields, typed, under snake_case names, then `extra`; or of some fields.
+
+    Args:
+        columns: The columns of the call.
+        fields: The names of the fields to write; None for all.
+        warn: Called for values that do not fit their columns.
+        known: The expected contents of the records.
 
     Raises:
         UsageError: A field is not a column of this call.
@@ -47,18 +53,18 @@ def native(
     if fields is None:
         return Schema(everything, native_rows(columns, warn, known=known), unfold=True)
     at = _positions(everything, fields)
-    known = Expected(known.open_objects, known.required & set(fields))  # others may not have been asked for
+    known = Expected(known.open_objects, known.required & set(fields))  # the user may have left out others
     became = "they are kept" if EXTRA in fields else "they are not among --fields, but in the field extra"
     rows = native_rows(columns, warn, known=known, became=became)
     chosen = tuple(everything[position] for position in at)
 
-    def chosen_rows(page: Page) -> Sequence[Row]:
+    def selected_rows(page: Page) -> Sequence[Row]:
         found = rows(page)
         return (
-            found.chosen(at) if isinstance(found, RowBatch) else [[row[position] for position in at] for row in found]
+            found.select(at) if isinstance(found, RowBatch) else [[row[position] for position in at] for row in found]
         )
 
-    return Schema(chosen, chosen_rows)
+    return Schema(chosen, selected_rows)
 
 
 def common(
@@ -71,15 +77,22 @@ def common(
     profile: str,
     known: Expected = NOTHING_EXPECTED,
 ) -> Schema:
-    """Return the common CDR, version 1: the same columns for all providers, or only the fields asked for.
+    """Return the schema of the common CDR, version 1: the same columns for all providers, or some of them.
 
-    `to_common` takes the typed native values by column name and returns common values by name; what it leaves out is
-    null. It sees no list or object but in columns of lists: a common CDR is flat, and what it computes with is not.
+    Args:
+        columns: The columns of the call.
+        to_common: Converts typed native values by column name to common values by name; missing ones are null. It gets
+            lists and objects only in columns of lists, because the common CDR is flat.
+        fields: The names of the fields to write; None for all.
+        warn: Called for values that do not fit their columns.
+        provider: The provider's name, for the column `provider`.
+        profile: The profile's name, for the column `profile`.
+        known: The expected contents of the records.
 
     Raises:
         UsageError: A field is not a column of the common CDR.
     """
-    rows = native_rows(columns, warn, flat=True, known=known, became="--schema native has them")
+    rows = native_rows(columns, warn, flat=True, known=known, became="use --schema native to get them")
     names = [column.name for column in columns]
     chosen = COMMON if fields is None else tuple(COMMON[at] for at in _positions(COMMON, fields))
 
@@ -96,7 +109,7 @@ def common(
 def outcomes(
     columns: Sequence[Column], to_common: Callable[[dict[str, Value]], dict[str, Value]]
 ) -> Callable[[Row], Value]:
-    """Return the function from a whole native row to the outcome that it has in the common CDR."""
+    """Return a function from a whole native row to its outcome in the common CDR."""
 
     def outcome(row: Row) -> Value:
         values = {
@@ -109,7 +122,7 @@ def outcomes(
 
 
 def raw() -> Schema:
-    """Return the records as the provider sent them, without columns: for JSONL and JSON only."""
+    """Return the schema of records as the provider sent them, without columns: for JSONL and JSON only."""
     return Schema(None, lambda page: page.records)
 
 
@@ -122,13 +135,13 @@ def _positions(columns: Sequence[Column], fields: Sequence[str]) -> list[int]:
 
 
 def no_field(name: str, known: Collection[str]) -> UsageError:
-    """Return the refusal of a field that is not a column, with up to three names like it and where to see all."""
+    """Return the error for a field that is not a column, with up to three similar names and where to see all."""
     common = [column.name for column in COMMON]
     like = similar_names(name, known)
     where = "--schema common has it; " if name in common else ""
     if not like and not where and (there := similar_names(name, common)):
         where = f"--schema common has {there[0]}; "
-    fields = did_you_mean(name, known) or (f"the nearest are: {', '.join(like)}; " if like else "")
+    fields = did_you_mean(name, known) or (f"similar fields: {', '.join(like)}; " if like else "")
     return UsageError(
         f"there is no field {name!r} here", hint=f"{where}{fields}cdrctl fields PROVIDER CALL lists all fields"
     )

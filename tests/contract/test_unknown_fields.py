@@ -79,7 +79,7 @@ def test_the_warning_says_what_became_of_them(subject: Subject, tmp_path: Path) 
         assert "; they are kept" in exported(made, "jsonl", "--fields", f"{name},extra").err
         assert "; they are not among --fields, but in the field extra" in exported(made, "csv", "--fields", name).err
         if subject.call.common is not None:
-            assert "; --schema native has them" in exported(made, "csv", "--schema", "common").err
+            assert "; use --schema native to get them" in exported(made, "csv", "--schema", "common").err
 
 
 @each_call

@@ -307,7 +307,7 @@ def test_a_page_of_another_shape_is_refused() -> None:
     assert check_records([{}], "items", "Acme") == [{}]
     odds: list[Any] = [None, {}, "x", [1], [{}, None]]
     for odd in odds:
-        with pytest.raises(ProviderError, match="shape we do not know"):
+        with pytest.raises(ProviderError, match="an unknown shape"):
             check_records(odd, "items", "Acme")
 
 

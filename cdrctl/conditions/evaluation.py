@@ -220,7 +220,7 @@ def _comparison(condition: Comparison, kind: str | None, readers: _Readers) -> H
     sign, field = condition.sign, condition.field
     if sign == "true":
         if kind not in {"boolean", None}:
-            raise UsageError(f"--where: {field} is not a boolean: add an operator and a value", hint=EXAMPLE)
+            raise UsageError(f"--where: {field} is not true or false: add an operator and a value", hint=EXAMPLE)
         return lambda value: value is True or (kind is None and value in {"true", "True"})
     if sign in {"~", "!~"}:
         pattern = _pattern(condition)

@@ -113,16 +113,13 @@ class _Parser:
             match = _TOKEN.match(self._text, at)
             if match is None:
                 start = len(self._text) - len(self._text[at:].lstrip())
-                quote = self._text[start] in "'\"`"
-                self._fail(start, "a quote is not closed" if quote else "unexpected character")
+                why = "a quote is not closed" if self._text[start] in "'\"`" else "unexpected character"
+                self._fail(start, why)
             kind = str(match.lastgroup)
             text = match[kind]
             if kind in {"double", "single"}:
                 quote = '"' if kind == "double" else "'"
-                kind, text = (
-                    "quoted",
-                    text.replace(f"\\{quote}", quote),
-                )  # other backslashes belong to a regular expression
+                kind, text = "quoted", text.replace(f"\\{quote}", quote)  # other backslashes are part of the value
             yield _Token(kind, _ALIASES.get(text, text) if kind == "sign" else text, match.start(match.lastgroup or 0))
             at = match.end()
         yield _Token("end", "", len(self._text))

@@ -19,12 +19,12 @@ from cdrctl import PROVIDERS, windows
 from cdrctl.connecting import SANDBOX, Connected, Surroundings, connected
 from cdrctl.errors import CdrctlError, ConfigurationError, UsageError, did_you_mean
 from cdrctl.export.fetching import OpenCall
-from cdrctl.export.options import call_options, default_options, lines_of_file
 from cdrctl.export.pipeline import read, schema_of
 from cdrctl.export.request import ExportRequest, TypedWindow
 from cdrctl.export.rows import Tally
 from cdrctl.export.selection import Selection
 from cdrctl.fetchers import Call, Provider, Query, load
+from cdrctl.fetchers.options import call_options, default_options, lines_of_file
 from cdrctl.http import Clock
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap

@@ -48,6 +48,8 @@ def limit_waits(clock: Clock) -> Clock:
 
 def check_answer(provider: Provider, settings: Settings, client: Client) -> Iterator[Finding]:
     """Send one small request, with its sign-in, and yield what it shows; nothing is retried."""
+    from cdrctl.fetchers import check_access
+
     told: list[tuple[str, str]] = []
     log = client.log
 
@@ -60,7 +62,7 @@ def check_answer(provider: Provider, settings: Settings, client: Client) -> Iter
     error: CdrctlError | None = None
     found = ""
     try:
-        found = provider.check(client, settings)
+        found = check_access(provider, client, settings)
     except CdrctlError as problem:
         error = problem
     if error is not None and not isinstance(error, SignInError):

@@ -30,12 +30,12 @@ from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
 from cdrctl.export.availability import is_recent, reachable
-from cdrctl.export.options import default_options
 from cdrctl.export.pipeline import read, schema_of, write
 from cdrctl.export.request import ExportRequest
 from cdrctl.export.rows import Tally
 from cdrctl.export.selection import Page
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
+from cdrctl.fetchers.options import default_options
 from cdrctl.records.events import Note
 from cdrctl.records.schemas import KEY_COLUMN, Schema, common
 from cdrctl.threads import merge

@@ -29,11 +29,11 @@ from cdrctl.cli.run import Session
 from cdrctl.cli.signals import ReaderLeftError
 from cdrctl.errors import CdrctlError, IncompleteError, NoRecordsError, OutputError, UsageError
 from cdrctl.export.fetching import events_of
-from cdrctl.export.options import bounded_lines, call_options, lines_of_file
 from cdrctl.export.pipeline import read, schema_of, write
 from cdrctl.export.request import ExportRequest
 from cdrctl.export.rows import Tally
 from cdrctl.fetchers import Call, Provider
+from cdrctl.fetchers.options import bounded_lines, call_options, lines_of_file
 from cdrctl.http.addresses import IN_CLEAR, in_clear
 from cdrctl.records.events import File, Note
 from cdrctl.writers.output import check, output

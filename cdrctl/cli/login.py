@@ -140,8 +140,10 @@ def _check(opened: Session, exchange: _Exchange, client: Client, settings: Any, 
         SignInError: The user may not read call history; nothing is stored.
         CdrctlError: The request failed otherwise; the tokens are stored.
     """
+    from cdrctl.fetchers import check_access
+
     try:
-        found = exchange.provider.check(client, settings)
+        found = check_access(exchange.provider, client, settings)
     except SignInError as error:
         error.message += "; nothing of this sign-in was stored"
         raise

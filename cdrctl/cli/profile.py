@@ -134,7 +134,7 @@ def remove(opened: Session, *, name: str) -> None:
 def check(opened: Session, *, name: str | None, provider: str | None) -> None:
     """Sign in with a profile, make one small request and print what it found."""
     from cdrctl.cli.connecting import SANDBOX, connected
-    from cdrctl.fetchers import load
+    from cdrctl.fetchers import check_access, load
     from cdrctl.profiles.choosing import choose_profile
 
     if name == SANDBOX:
@@ -146,7 +146,7 @@ def check(opened: Session, *, name: str | None, provider: str | None) -> None:
         described = load(one)
         with connected(opened, described, name) as profile:
             assert profile.client is not None  # noqa: S101 - connected() has one
-            found_out = described.check(profile.client, profile.settings)
+            found_out = check_access(described, profile.client, profile.settings)
         put(opened, f"{profile.name} ({described.title}): signed in; {opened.reporter.clean(found_out)}")
 
 

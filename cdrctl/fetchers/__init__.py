@@ -20,7 +20,7 @@ from cdrctl.errors import CdrctlError, ConfigurationError, did_you_mean
 from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records.batches import KeyFields, key_columns
 from cdrctl.records.columns import NOTHING_EXPECTED, Column, Expected
-from cdrctl.records.events import Event, Record, Value
+from cdrctl.records.events import Event, Record, Value, fingerprint
 from cdrctl.windows import Window
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Call:
         fetch: The fetcher. It may yield records outside the window, and records twice: `export.rows` cuts on `start`
             and drops duplicates by `identity`.
         identity: The id of a record within the page's context. Records with the same id and different content are
-            all kept, with a warning.
+            all kept, with a warning. Without it, the content is the id.
         stands_for_many: Records with the same id may differ; only the first is kept.
         searches: The window limits a search: not every record of the window is returned.
         start: The start of a record's call, or None if it cannot be read; such a record is kept. Leave it out for calls
@@ -213,7 +213,7 @@ class Call:
     about: str
     columns: tuple[Column, ...]
     fetch: Fetch
-    identity: Callable[[Record], str]
+    identity: Callable[[Record], str] = fingerprint
     start: Callable[[Record], datetime | None] | None = None
     start_in: Callable[[Record, Mapping[str, str]], datetime | None] | None = None
     searches: bool = False
@@ -295,6 +295,24 @@ class Login:
     exchange: Callable[[Any, Attempt, str, datetime], Generator[Request, Answer, Token]]
 
 
+def _default_policy() -> RetryPolicy:
+    from cdrctl.http import RetryPolicy
+
+    return RetryPolicy()
+
+
+def own_origin(settings: Settings, url: str) -> bool:
+    """Return whether a URL has the scheme, host and port of the profile's base_url."""
+    from cdrctl.http import same_origin
+
+    return same_origin(settings.base_url, url)
+
+
+def empty_object(_path: str, _body: Any) -> Any:
+    """Return an empty JSON object."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A provider: its settings, how to sign in, its rate limits, its errors and its calls.
@@ -306,18 +324,20 @@ class Provider:
         auth_methods: The methods of authentication by name, each with the settings it needs; the default first.
         sign_in: From the settings, the expired token (None at first) and the present: yields requests, receives their
             responses, returns the new token. Raises SignInError; NAME in its hint stands for the profile.
-        retry_policy: The published rate limits, and which failures to retry.
-        error_for: From a response to the error it stands for; None for a good one.
-        allows_url: Whether a URL may receive this profile's credential.
+        calls: Its calls, the main one first.
+        retry_policy: The published rate limits, and which failures to retry. Without it there is no rate limit, and
+            408, 425, 429 and 5xx are retried.
+        error_for: From a response to the error it stands for; None for a good one. Without it the status decides.
+        allows_url: Whether a URL may receive this profile's credential. Without it, only URLs of its base_url's origin.
         credential_help: Where to find the credential, by authentication method.
         allow_list_hint: How to add this machine's address to the allow list; empty if there is none.
         retention_note: What is known about retention where the calls have no published limit.
         sign: Adds the token to a request; None to send the token's headers.
         ended: Whether a response says that the token expired; None for status 401.
         empty_response: From path and body to the response of an account without records, or to a token of masks for a
-            sign-in. `--dry-run` uses it.
-        check: Sends one small request and returns a sentence about the result.
-        calls: Its calls, the main one first.
+            sign-in. `--dry-run` uses it. Without it, `{}`, at which a dry run ends.
+        check: Sends one small request and returns a sentence about the result. Without it, the first page of the main
+            call's last hour.
         login: How to sign in with a browser; None if that is not possible.
         account_settings: The settings that identify the account. None is a secret.
         key_settings: The settings that change with the account and with a renewed key. No password is among them.
@@ -328,12 +348,12 @@ class Provider:
     settings: type[Settings]
     auth_methods: Mapping[str, tuple[str, ...]]
     sign_in: Callable[[Any, Token | None, datetime], Generator[Request, Answer, Token]]
-    retry_policy: RetryPolicy
-    error_for: Callable[[Answer], CdrctlError | None]
-    allows_url: Callable[[Any, str], bool]
-    empty_response: Callable[[str, Any], Any]
-    check: Callable[[Client, Any], str]
     calls: tuple[Call, ...]
+    retry_policy: RetryPolicy = field(default_factory=_default_policy)
+    error_for: Callable[[Answer], CdrctlError | None] | None = None
+    allows_url: Callable[[Any, str], bool] = own_origin
+    empty_response: Callable[[str, Any], Any] = empty_object
+    check: Callable[[Client, Any], str] | None = None
     credential_help: Mapping[str, Console] = field(default_factory=dict)
     allow_list_hint: str = ""
     retention_note: str = ""
@@ -349,6 +369,19 @@ class Provider:
         return next(call for call in self.calls if (call.group, call.name) == (group, name))
 
 
+def check_access(provider: Provider, client: Client, settings: Any) -> str:
+    """Send one small request of a profile and return a sentence about the result.
+
+    Raises:
+        CdrctlError: The profile cannot be used.
+    """
+    if provider.check is not None:
+        return provider.check(client, settings)
+    from cdrctl.fetchers.defaults import check_first_call
+
+    return check_first_call(provider, client, settings)
+
+
 def connect(
     provider: Provider,
     settings: Settings,
@@ -362,14 +395,14 @@ def connect(
     transport: Transport | None = None,
 ) -> Client:
     """Return the client of one profile for one run; `max_wait` takes the place of the profile's own."""
-    from cdrctl.http import Api, Limits, open_client, sign_headers, unauthorized
+    from cdrctl.http import Api, Limits, error_of, open_client, sign_headers, unauthorized
 
     api = Api(
         title=provider.title,
         base_url=settings.base_url,
         retry_policy=provider.retry_policy,
         sign_in=functools.partial(provider.sign_in, settings),
-        error_for=provider.error_for,
+        error_for=provider.error_for or functools.partial(error_of, provider.title),
         allows_url=functools.partial(provider.allows_url, settings),
         sign=provider.sign or sign_headers,
         ended=provider.ended or unauthorized,
@@ -418,6 +451,7 @@ __all__ = [
     "Provider",
     "Query",
     "Timing",
+    "check_access",
     "connect",
     "load",
 ]

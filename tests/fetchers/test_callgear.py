@@ -17,7 +17,7 @@ from hypothesis import given, settings as examples, strategies as some
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Call, Query, callgear, connect
+from cdrctl.fetchers import Call, Query, callgear, check_access, connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS
 from cdrctl.fetchers.callgear.filters import filter_tree, sorting
@@ -1189,7 +1189,9 @@ def test_nothing_is_asked_before_a_piece_is_wanted() -> None:
 def test_a_check_reads_the_zone_and_counts_the_legs_of_a_day() -> None:
     service = Service(rules={"get.call_legs_report": [lambda body: reply(body, [{"id": 1}], 7)]})
     with closing(service.client()) as client:
-        assert PROVIDER.check(client, service.profile) == ("times are of Europe/Berlin; 7 legs in the last 24 hours")
+        assert check_access(PROVIDER, client, service.profile) == (
+            "times are of Europe/Berlin; 7 legs in the last 24 hours"
+        )
     assert service.spans == []
     assert (service.params[0]["limit"], service.params[0]["date_from"]) == (1, "2026-11-19 12:59:59")
 

@@ -18,9 +18,10 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
+from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.answers import error_for
 from cdrctl.fetchers.callgear.settings import CallGearSettings
-from cdrctl.fetchers.callgear.sign_in import allows_url, request_token
+from cdrctl.fetchers.callgear.sign_in import request_token
 from cdrctl.http import Answer, Token
 
 from .test_callgear import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, failed, reply, words
@@ -173,9 +174,9 @@ def test_a_busy_sign_in_is_waited_out() -> None:
 
 def test_the_key_is_sent_to_the_profiles_own_host_only() -> None:
     settings = CallGearSettings.model_validate({"base_url": "https://dataapi.uiscom.ru/v2.0"})
-    assert allows_url(settings, "https://dataapi.uiscom.ru/v2.0")
-    assert not allows_url(settings, URL)
-    assert not allows_url(settings, "http://dataapi.uiscom.ru/v2.0")
+    assert PROVIDER.allows_url(settings, "https://dataapi.uiscom.ru/v2.0")
+    assert not PROVIDER.allows_url(settings, URL)
+    assert not PROVIDER.allows_url(settings, "http://dataapi.uiscom.ru/v2.0")
 
 
 # Errors by mnemonic: code, mnemonic, data, class, exit code, words.

@@ -19,7 +19,7 @@ from cdrctl.errors import (
     UsageError,
 )
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Query, connect
+from cdrctl.fetchers import Query, check_access, connect
 from cdrctl.fetchers.callgear import PROVIDER
 from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.http import Client, Clock
@@ -261,11 +261,11 @@ def test_a_new_field_that_the_list_of_fields_hides_ends_a_strict_export(call: st
 
 def test_a_check_of_the_profile_names_a_new_field() -> None:
     with world({"new_field": "on"}) as there:
-        PROVIDER.check(there.client, there.settings)
+        check_access(PROVIDER, there.client, there.settings)
         [warning] = [text for level, text in there.client_told if level == "warning"]
         assert "speech_score" in warning
     with world() as there:
-        PROVIDER.check(there.client, there.settings)
+        check_access(PROVIDER, there.client, there.settings)
         assert [text for level, text in there.client_told if level == "warning"] == []
 
 
@@ -490,4 +490,4 @@ def test_a_long_window_is_had_in_months() -> None:
 
 def test_a_check_of_the_profile_finds_the_service() -> None:
     with world() as there:
-        assert PROVIDER.check(there.client, there.settings).startswith("times are of Europe/Berlin; ")
+        assert check_access(PROVIDER, there.client, there.settings).startswith("times are of Europe/Berlin; ")

@@ -19,7 +19,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import check_access, connect
 from cdrctl.fetchers.kazoo import PROVIDER
 from cdrctl.fetchers.kazoo.settings import KazooSettings
 from cdrctl.windows import Window
@@ -691,8 +691,8 @@ def test_a_check_says_what_it_found() -> None:
         conceal=lambda _secrets: None,
         transport=httpx.MockTransport(server),
     )
-    assert "there are legs" in PROVIDER.check(client, settings)
-    assert "there are no legs" in PROVIDER.check(client, settings)
+    assert "there are legs" in check_access(PROVIDER, client, settings)
+    assert "there are no legs" in check_access(PROVIDER, client, settings)
     client.close()
     assert server.queries[0] == {
         "created_from": str(gregorian("2026-11-19T11:55")),

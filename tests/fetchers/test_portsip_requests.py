@@ -24,7 +24,7 @@ from cdrctl.errors import (
     TemporaryError,
     UsageError,
 )
-from cdrctl.fetchers import connect
+from cdrctl.fetchers import check_access, connect
 from cdrctl.fetchers.portsip import PROVIDER
 from cdrctl.fetchers.portsip.cron import cron
 from cdrctl.fetchers.portsip.files import safe_name
@@ -848,12 +848,12 @@ def test_check() -> None:
         transport=httpx.MockTransport(server),
     )
     between = "between 2026-11-19T11:55:00.000Z and 2026-11-20T11:55:00.000Z"
-    assert PROVIDER.check(client, made) == f"7 calls {between}"
-    assert PROVIDER.check(client, made) == "there are no calls"
-    assert PROVIDER.check(client, made) == "there are calls"
-    assert PROVIDER.check(client, made) == "there are calls"  # a total of 0 beside a call is wrong
+    assert check_access(PROVIDER, client, made) == f"7 calls {between}"
+    assert check_access(PROVIDER, client, made) == "there are no calls"
+    assert check_access(PROVIDER, client, made) == "there are calls"
+    assert check_access(PROVIDER, client, made) == "there are calls"  # a total of 0 beside a call is wrong
     with pytest.raises(SignInError):
-        PROVIDER.check(client, made)
+        check_access(PROVIDER, client, made)
     assert len(server.asked) == 5
     client.close()
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import AddressError, CdrctlError, ProviderError, SignInError, TemporaryError, UsageError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Query, connect
+from cdrctl.fetchers import Query, check_access, connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.columns import COLUMNS
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
@@ -735,7 +735,7 @@ def test_the_code_is_never_shown() -> None:
 def test_the_profile_is_checked_with_one_request() -> None:
     voicenter = Voicenter(reply(record("a", s(1))))
     with closing(voicenter.client()) as client:
-        said = PROVIDER.check(client, voicenter.settings)
+        said = check_access(PROVIDER, client, voicenter.settings)
     assert said == "1 record between 2026-11-20T10:50:00.000Z and 2026-11-20T11:50:00.000Z"
     assert voicenter.windows == [("20T10:49:59", "20T11:50:00")]
 

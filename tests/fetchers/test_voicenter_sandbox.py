@@ -15,7 +15,7 @@ from hypothesis import given, settings as tried, strategies as st
 from cdrctl.connecting import Connected
 from cdrctl.errors import DriftError, ProviderError, SignInError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Query, connect
+from cdrctl.fetchers import Query, check_access, connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.fetchers.voicenter.zone import start as start_of
@@ -130,7 +130,7 @@ def test_every_record_of_a_window_comes_once(switches: dict[str, str]) -> None:
 def test_both_ways_to_sign_in(kind: str) -> None:
     with world(kind=kind) as made:
         assert made.records(NIGHT, EVENING)
-        assert " between " in PROVIDER.check(made.client, made.settings)
+        assert " between " in check_access(PROVIDER, made.client, made.settings)
         assert all("?" not in request.path for request in made.sandbox.requests)
 
 
@@ -141,7 +141,7 @@ def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
     with world({"keys": keys, "order": order, "cap": "9"}) as made:
         found = made.records(NIGHT, EVENING)
         assert counted(found) == counted(made.truth(NIGHT, EVENING))
-        assert " between " in PROVIDER.check(made.client, made.settings)
+        assert " between " in check_access(PROVIDER, made.client, made.settings)
         assert [text for text in made.told if "does not ask for" in text] == []
 
 
@@ -150,7 +150,7 @@ def test_a_new_field_that_the_list_of_fields_hides_is_named() -> None:
     with world({"new_field": "on"}) as made:
         assert made.records(EVENING - timedelta(hours=1), EVENING)
         asked = len(made.sandbox.requests)
-        PROVIDER.check(made.client, made.settings)
+        check_access(PROVIDER, made.client, made.settings)
         assert len(made.sandbox.requests) == asked + 1
         assert [text for text in made.told if "ServiceLevel" in text]
         with pytest.raises(DriftError, match="ServiceLevel"):

@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.errors import CdrctlError, ConfigurationError, RightsError, TemporaryError
 from cdrctl.export.rows import Tally, rows
-from cdrctl.fetchers import Query, connect
+from cdrctl.fetchers import Query, check_access, connect
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.http import Client, Clock
@@ -245,7 +245,7 @@ def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
 
 def test_a_check_of_the_profile_finds_the_service() -> None:
     with world() as there:
-        assert " records between " in PROVIDER.check(there.client, there.settings)
+        assert " records between " in check_access(PROVIDER, there.client, there.settings)
 
 
 @pytest.mark.parametrize("call", PROVIDER.calls[:2], ids=lambda call: call.name)

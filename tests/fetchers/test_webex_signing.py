@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cdrctl.errors import CdrctlError, ConfigurationError, SignInError
-from cdrctl.fetchers import Query
+from cdrctl.fetchers import Query, check_access
 from cdrctl.fetchers.webex import PROVIDER
 from cdrctl.fetchers.webex.settings import WebexSettings
 from cdrctl.fetchers.webex.sign_in import SCOPE, request_token
@@ -364,7 +364,7 @@ def test_a_redirect_uri_that_would_give_the_code_away_is_refused(uri: str) -> No
 
 def check(webex: Webex) -> str:
     with closing(webex.client()) as client:
-        return PROVIDER.check(client, webex.settings)
+        return check_access(PROVIDER, client, webex.settings)
 
 
 def test_a_check_asks_for_half_an_hour_once_and_says_what_it_found() -> None:

@@ -24,7 +24,7 @@ from cdrctl.fetchers.callgear.jsonrpc import error_in, sign
 from cdrctl.fetchers.callgear.local_time import DAY, span_of, zone_of
 from cdrctl.fetchers.callgear.report import LARGEST_PAGE, LONGEST_WINDOW, calls, costs, legs, report_of, users
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
-from cdrctl.fetchers.callgear.sign_in import allows_url, empty_response, request_token
+from cdrctl.fetchers.callgear.sign_in import empty_response, request_token
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
 from cdrctl.http import Answer, Client, RetryPolicy, Schedule
 from cdrctl.records.columns import Expected
@@ -121,7 +121,6 @@ PROVIDER = Provider(
     # body of a 200 is not published, so `error_for` reads the body before the status.
     retry_policy=RetryPolicy(busy=frozenset(), errors={BusyError: Schedule()}),
     error_for=error_for,
-    allows_url=allows_url,
     empty_response=empty_response,
     check=check,
     account_settings=("user_id",),

@@ -7,18 +7,15 @@ from datetime import datetime
 
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, OF_ACCOUNT, USERS, Field
 from cdrctl.fetchers.callgear.local_time import local_instant, read_local_time
+from cdrctl.fetchers.defaults import identity_by
 from cdrctl.records.columns import Column
-from cdrctl.records.events import Record, fingerprint, pick
+from cdrctl.records.events import Record, pick
 
 # The record
 
 
-def identity(record: Record) -> str:
-    """Return `id`, the documented key of a record; a record without one is known by all it says."""
-    given = pick(record, "id")
-    if isinstance(given, int | str) and not isinstance(given, bool) and given != "":
-        return str(given)
-    return fingerprint(record)
+identity = identity_by("id")
+"""The documented key of a record."""
 
 
 def start(record: Record, context: Mapping[str, str]) -> datetime | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import timedelta
 from urllib.parse import quote
 
 from cdrctl.fetchers import Gives
@@ -16,9 +14,9 @@ from cdrctl.fetchers.callgear.reasons import (
     unanswered_outcome,
 )
 from cdrctl.fetchers.callgear.settings import CLOSING_SLASH
+from cdrctl.fetchers.mapping import later
 from cdrctl.records.events import Value
-from cdrctl.records.readers import iso_instant, seconds_between
-from cdrctl.windows import rfc3339
+from cdrctl.records.readers import seconds_between
 
 
 def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
@@ -45,7 +43,7 @@ def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
         "dialed_number": leg["virtual_phone_number"] if inward and not operator else None,
         "start_time": leg["start_time"],
         "answer_time": answer,
-        "end_time": _later(leg["start_time"], total),
+        "end_time": later(leg["start_time"], total),
         "ring_seconds": ring,
         "talk_seconds": talk,
         "total_seconds": total,
@@ -71,7 +69,7 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
     end = call["finish_time"]
     between = seconds_between(call["start_time"], end)
     if total is not None and _ended(call) and (between is None or between < 0):  # as in the hour that comes twice
-        end = _later(call["start_time"], total)
+        end = later(call["start_time"], total)
     outward = call["direction"] == "out"
     return {
         "record_id": call["id"],
@@ -83,7 +81,7 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
         "to_name": employee if inward else call["contact_full_name"] if outward else None,
         "dialed_number": call["virtual_phone_number"] if inward else None,
         "start_time": call["start_time"],
-        "answer_time": _later(call["start_time"], wait) if answered else None,
+        "answer_time": later(call["start_time"], wait) if answered else None,
         "end_time": end,
         "ring_seconds": wait if answered else None,
         "talk_seconds": talk,
@@ -103,15 +101,6 @@ def _seconds(value: Value) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _later(instant: Value, seconds: int | None) -> str | None:
-    """Return the instant so many seconds later, where both are known."""
-    if seconds is None:
-        return None
-    with suppress(ValueError, OverflowError):
-        return rfc3339(iso_instant(instant) + timedelta(seconds=seconds))
-    return None
-
-
 def _answer(began: Value, connected: Value, talk: int | None, total: int | None) -> tuple[Value, int | None]:
     """Return the moment of answer and the seconds before it.
 
@@ -122,7 +111,7 @@ def _answer(began: Value, connected: Value, talk: int | None, total: int | None)
         return connected, ring
     if talk is None or total is None or talk > total:
         return connected, None
-    return _later(began, total - talk), total - talk
+    return later(began, total - talk), total - talk
 
 
 def _recording(record: dict[str, Value], call_id: Value) -> str | None:

@@ -12,16 +12,8 @@ from cdrctl.errors import ProviderError, SignInError
 from cdrctl.fetchers.callgear.answers import NEW_KEY, error_for
 from cdrctl.fetchers.callgear.jsonrpc import question, result_in
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
-from cdrctl.http import MASK, Answer, Request, Token, same_origin
+from cdrctl.http import MASK, Answer, Request, Token
 from cdrctl.records.readers import unix_instant
-
-
-def allows_url(settings: CallGearSettings, url: str) -> bool:
-    """Return whether a URL is the profile's own address: keys of one brand are nobody else's business."""
-    return same_origin(settings.base_url, url)
-
-
-# Signing in
 
 
 def request_token(settings: CallGearSettings, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:

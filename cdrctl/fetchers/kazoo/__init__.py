@@ -23,7 +23,7 @@ from cdrctl.fetchers.kazoo.common import GIVES, GIVES_DOCUMENT, common_cdr, comm
 from cdrctl.fetchers.kazoo.listing import SETTLED, cdr, cdrs, interactions, legs, listing_path
 from cdrctl.fetchers.kazoo.ranges import rfc3339_of
 from cdrctl.fetchers.kazoo.settings import TITLE, KazooSettings
-from cdrctl.fetchers.kazoo.sign_in import allows_url, empty_response, request_token
+from cdrctl.fetchers.kazoo.sign_in import empty_response, request_token
 from cdrctl.fetchers.kazoo.state import gregorian_second
 from cdrctl.http import Client, RateLimit, RetryPolicy
 from cdrctl.records.columns import Expected
@@ -100,7 +100,6 @@ PROVIDER = Provider(
     # The bucket holds 100 requests and fills by 10 a second (kz_buckets.erl); half of that is polite.
     retry_policy=RetryPolicy(budgets={"*": RateLimit(5, 1)}),
     error_for=error_for,
-    allows_url=allows_url,
     empty_response=empty_response,
     check=check,
     account_settings=("account_id",),

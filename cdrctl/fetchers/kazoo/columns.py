@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from cdrctl.fetchers.lengths import LONGEST, impossible
+from cdrctl.fetchers.mapping import LONGEST, impossible
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, fingerprint, pick

@@ -10,10 +10,10 @@ from decimal import Decimal
 
 from cdrctl.fetchers import Gives
 from cdrctl.fetchers.kazoo.causes import AFTER_ANSWER, CAUSES
-from cdrctl.fetchers.lengths import LONGEST, impossible
+from cdrctl.fetchers.mapping import LONGEST, impossible, later
 from cdrctl.placeholders import is_placeholder
 from cdrctl.records.events import Value
-from cdrctl.records.readers import iso_instant, read_units, unix_instant
+from cdrctl.records.readers import read_units, unix_instant
 from cdrctl.windows import rfc3339
 
 
@@ -87,17 +87,8 @@ def _unix(seconds: Value, more: Value = 0) -> str | None:
 
 
 def _later(instant: Value, seconds: Value, sign: int = 1) -> str | None:
-    """Return the instant so many seconds later, or earlier, where both make sense."""
-    return None if impossible(seconds) else _shifted(instant, seconds, sign)
-
-
-def _shifted(instant: Value, seconds: Value, sign: int = 1) -> str | None:
-    """Return the instant moved by so many seconds, or None where one of the two cannot be read."""
-    if not isinstance(seconds, int):
-        return None
-    with suppress(ValueError, OverflowError):
-        return rfc3339(iso_instant(instant) + sign * timedelta(seconds=seconds))
-    return None
+    """Return the instant so many seconds later, or earlier with sign -1; None if that cannot be."""
+    return later(instant, sign * seconds) if isinstance(seconds, int) and not impossible(seconds) else None
 
 
 def _possible(seconds: Value) -> int | None:

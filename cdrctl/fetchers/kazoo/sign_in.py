@@ -9,15 +9,7 @@ from typing import Any
 from cdrctl.errors import ProviderError, SignInError
 from cdrctl.fetchers.kazoo.answers import error_for, words_of_answer
 from cdrctl.fetchers.kazoo.settings import TITLE, KazooSettings, credentials_of
-from cdrctl.http import MASK, Answer, Request, Token, same_origin
-
-
-def allows_url(settings: KazooSettings, url: str) -> bool:
-    """Return whether a URL is the profile's own address."""
-    return same_origin(settings.base_url, url)
-
-
-# Signing in
+from cdrctl.http import MASK, Answer, Request, Token
 
 
 def request_token(settings: KazooSettings, ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:

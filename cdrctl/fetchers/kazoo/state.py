@@ -13,7 +13,7 @@ from cdrctl.fetchers import Once, always
 from cdrctl.fetchers.kazoo.answers import error_unless_whole, records_in
 from cdrctl.fetchers.kazoo.columns import length_of
 from cdrctl.fetchers.kazoo.settings import TITLE
-from cdrctl.fetchers.lengths import impossible
+from cdrctl.fetchers.mapping import impossible
 from cdrctl.http import Answer, Client, Request
 from cdrctl.http.retry import TRIES, Patience
 from cdrctl.records.events import Page, Record, pick

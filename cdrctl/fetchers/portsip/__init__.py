@@ -33,7 +33,7 @@ from cdrctl.fetchers.portsip.reports import (
     update_report,
 )
 from cdrctl.fetchers.portsip.settings import BUDGET, TITLE, PortsipSettings
-from cdrctl.fetchers.portsip.sign_in import allows_url, empty_response, request_token
+from cdrctl.fetchers.portsip.sign_in import empty_response, request_token
 from cdrctl.http import Client, RetryPolicy
 from cdrctl.records.batches import KeyFields
 from cdrctl.records.columns import Expected
@@ -140,7 +140,6 @@ PROVIDER = Provider(
     sign_in=request_token,
     retry_policy=RetryPolicy(budgets={"*": BUDGET}, changes=(5, 20, 60)),
     error_for=error_for,
-    allows_url=allows_url,
     empty_response=empty_response,
     check=check,
     account_settings=("domain",),

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import datetime
-
+from cdrctl.fetchers.defaults import identity_by, start_by
 from cdrctl.records.columns import Column
-from cdrctl.records.events import Record, fingerprint, pick
-from cdrctl.records.readers import iso_instant
 
 # The record
 
 
-def identity(record: Record) -> str:
-    """Return `id`, the key of a record; a record without one is known by all it says."""
-    key = pick(record, "id")
-    return key if isinstance(key, str) and key else fingerprint(record)
-
-
-def start(record: Record) -> datetime | None:
-    """Return the start of the call, or None where there is none to read."""
-    with suppress(ValueError):
-        return iso_instant(pick(record, "started_at"))
-    return None
-
+identity = identity_by("id", str)
+start = start_by("started_at")
 
 _CALL: tuple[Column, ...] = (
     Column("caller", "caller", "text", "calling number or extension"),

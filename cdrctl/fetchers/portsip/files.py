@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from cdrctl.errors import ProviderError, TemporaryError
 from cdrctl.fetchers.portsip.settings import TITLE, PortsipSettings
-from cdrctl.fetchers.portsip.sign_in import allows_url
-from cdrctl.http import Client, Request
+from cdrctl.http import Client, Request, same_origin
 from cdrctl.records.events import File, Record, pick
 
 _BLOB = re.compile(r"/api/blobs/(?!\.{1,2}\Z)[A-Za-z0-9._~:=+@-]{1,512}(\?[A-Za-z0-9._~:=+@&%-]{0,1024})?", re.ASCII)
@@ -25,7 +24,7 @@ def report_file(client: Client, settings: PortsipSettings, record: Record) -> Fi
     url, size = pick(record, "file_url"), pick(record, "file_size")
     parts = urlsplit(settings.base_url)
     whole = f"{parts.scheme}://{parts.netloc}{url}"
-    if not isinstance(url, str) or not _BLOB.fullmatch(url) or not allows_url(settings, whole):
+    if not isinstance(url, str) or not _BLOB.fullmatch(url) or not same_origin(settings.base_url, whole):
         raise ProviderError(
             f"{TITLE} gave no address of its own for the file of this report; it was not followed",
             hint="such an address begins with /api/blobs/; download the file in the web portal",

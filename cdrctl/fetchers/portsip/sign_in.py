@@ -12,16 +12,8 @@ from typing import Any
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError
 from cdrctl.fetchers.portsip.answers import error_for
 from cdrctl.fetchers.portsip.settings import COMPLETED, REPORTS, TITLE, PortsipSettings
-from cdrctl.http import MASK, Answer, Request, Token, said, same_origin
+from cdrctl.http import MASK, Answer, Request, Token, said
 from cdrctl.records.readers import read_integer
-
-
-def allows_url(settings: PortsipSettings, url: str) -> bool:
-    """Return whether a URL is the profile's own address."""
-    return same_origin(settings.base_url, url)
-
-
-# Signing in
 
 CLIENT_ID = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a"
 """Published for everybody (REST guide, "Authentication", v16 to v22)."""

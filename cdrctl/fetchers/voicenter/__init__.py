@@ -21,7 +21,7 @@ from cdrctl.fetchers.voicenter.listing import cdrs
 from cdrctl.fetchers.voicenter.notifications import notifications
 from cdrctl.fetchers.voicenter.search import IDENTITIES
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
-from cdrctl.fetchers.voicenter.sign_in import allows_url, empty_response, ended, request_token, sign
+from cdrctl.fetchers.voicenter.sign_in import empty_response, ended, request_token, sign
 from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, Way, whole_minute
 from cdrctl.fetchers.voicenter.zone import start_in
 from cdrctl.http import Client, RateLimit, RetryPolicy, Schedule, published
@@ -64,7 +64,6 @@ PROVIDER = Provider(
         errors={TooFastError: TOO_FAST},
     ),
     error_for=error_for,
-    allows_url=allows_url,
     sign=sign,
     ended=ended,
     empty_response=empty_response,

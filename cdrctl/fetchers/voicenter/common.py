@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
 
 from cdrctl.fetchers import Gives
+from cdrctl.fetchers.mapping import later
 from cdrctl.fetchers.voicenter.columns import LATER_NOTIFIED, fold, joined_text
 from cdrctl.records.events import Value
-from cdrctl.records.readers import iso_instant, unix_instant
+from cdrctl.records.readers import unix_instant
 from cdrctl.windows import rfc3339
 
 # Page "Call Log", `CdrType`. The numbers before the names in "Call log (Version 0.1)" are those of its rows.
@@ -179,21 +179,14 @@ def _course(
     before = max(0, total - talk) if total is not None and talk is not None else None
     return {
         "start_time": started,
-        "answer_time": _later(started, before) if answered else None,
-        "end_time": _later(started, total),
+        "answer_time": later(started, before) if answered else None,
+        "end_time": later(started, total),
         "ring_seconds": ring,
         "talk_seconds": None if talk and answered is False else talk,
         "total_seconds": total,
         "answered": answered,
         "outcome": outcome,
     }
-
-
-def _later(instant: Value, seconds: int | None) -> str | None:
-    if seconds is not None:
-        with suppress(ValueError, OverflowError):
-            return rfc3339(iso_instant(instant) + timedelta(seconds=seconds))
-    return None
 
 
 GIVES = Gives(

@@ -8,16 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from cdrctl.errors import SignInError
+from cdrctl.fetchers.defaults import bearer_token
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
-from cdrctl.http import Answer, Request, Token, same_origin
-
-
-def allows_url(settings: VoicenterSettings, url: str) -> bool:
-    """Return whether a URL is the profile's own address."""
-    return same_origin(settings.base_url, url)
-
-
-# Signing in
+from cdrctl.http import Answer, Request, Token
 
 
 def request_token(
@@ -31,7 +24,7 @@ def request_token(
     if settings.code is not None:
         return Token({}, fields={"code": settings.code.get_secret_value()})
     if settings.access_token is not None:
-        return Token({"Authorization": f"Bearer {settings.access_token.get_secret_value()}"})
+        return bearer_token(settings.access_token.get_secret_value())
     raise SignInError(f"this profile has no credential for {TITLE}", hint="set code or access_token")
 
 

@@ -5,31 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from cdrctl.fetchers.defaults import identity_by, instant_in
 from cdrctl.records.batches import KeyFields
 from cdrctl.records.columns import Column
-from cdrctl.records.events import Record, fingerprint, pick
-from cdrctl.records.readers import iso_instant
+from cdrctl.records.events import Record
 
 # The record
 
 
-def identity(record: Record) -> str:
-    """Return `Report ID`, the documented key of a record; a record without one is known by all it says."""
-    report_id = pick(record, "Report ID")
-    return report_id if isinstance(report_id, str) and report_id else fingerprint(record)
-
-
-def instant_of(record: Record, key: str) -> datetime | None:
-    """Return a time of a record, or None where it has none."""
-    try:
-        return iso_instant(pick(record, key))
-    except ValueError:
-        return None
+identity = identity_by("Report ID", str)
+"""The documented key of a record."""
 
 
 def start(record: Record) -> datetime | None:
     """Return the start of the call; of a record without one, the time of its report."""
-    return instant_of(record, "Start time") or instant_of(record, "Report time")
+    return instant_in(record, "Start time") or instant_in(record, "Report time")
 
 
 MARKS = KeyFields("Report ID", "Start time", ("Release time", "Report time"))

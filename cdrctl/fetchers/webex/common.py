@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cdrctl.fetchers import Gives
-from cdrctl.fetchers.lengths import length
+from cdrctl.fetchers.mapping import length
 from cdrctl.fetchers.webex.columns import Q850
 from cdrctl.records.events import Value
 from cdrctl.records.readers import seconds_between

@@ -12,8 +12,9 @@ from cdrctl.contents import contents_of, marked_contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import Query, identities, span_of
+from cdrctl.fetchers.defaults import instant_in
 from cdrctl.fetchers.webex.answers import WrongRegionError, next_link, records_in, total_in
-from cdrctl.fetchers.webex.columns import identity, instant_of
+from cdrctl.fetchers.webex.columns import identity
 from cdrctl.fetchers.webex.legs_of_call import LegSearch
 from cdrctl.fetchers.webex.settings import TITLE, WINDOWS, WebexSettings
 from cdrctl.fetchers.webex.sign_in import in_domain
@@ -218,11 +219,11 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
             if (starts is None or starts[0] >= earliest) and (ends is None or ends[1] <= latest):
                 return proven
     for record in records:
-        began, ended = instant_of(record, "Start time"), instant_of(record, "Release time")
+        began, ended = instant_in(record, "Start time"), instant_in(record, "Release time")
         if began is not None and began < earliest:
             proven.add("end")
         elif ended is not None and ended > latest:
-            reported = instant_of(record, "Report time")
+            reported = instant_in(record, "Report time")
             if reported is not None and reported > latest:
                 proven.add("start")
     return proven

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cdrctl.errors import ConfigurationError, SignInError
+from cdrctl.fetchers.defaults import bearer_token
 from cdrctl.fetchers.webex.settings import TITLE, WebexSettings
 from cdrctl.http import MASK, Answer, Request, Token, said, same_origin
 
@@ -44,7 +45,7 @@ def request_token(settings: WebexSettings, ended: Token | None, now: datetime) -
     may replace the old one at once.
     """
     if ended is None and settings.access_token is not None:
-        return _bearer(settings.access_token.get_secret_value())
+        return bearer_token(settings.access_token.get_secret_value())
     form = _client_form(settings)
     refresh_token = ended.refresh_token if ended else None
     if not refresh_token and settings.refresh_token is not None:
@@ -97,11 +98,7 @@ def _granted(body: Mapping[str, Any], now: datetime, refresh_token: str | None) 
     seconds = body.get("expires_in")
     expires = now + timedelta(seconds=seconds) if isinstance(seconds, int) and 0 < seconds < 10**9 else None
     fresh = body.get("refresh_token")
-    return _bearer(body["access_token"], expires, fresh if isinstance(fresh, str) and fresh else refresh_token)
-
-
-def _bearer(token: str, expires: datetime | None = None, refresh_token: str | None = None) -> Token:
-    return Token({"Authorization": f"Bearer {token}"}, expires, refresh_token)
+    return bearer_token(body["access_token"], expires, fresh if isinstance(fresh, str) and fresh else refresh_token)
 
 
 def empty_response(path: str, _body: Any) -> Any:

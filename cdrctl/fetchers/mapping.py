@@ -1,11 +1,14 @@
-"""Lengths of calls that cannot be: they are left out of the common CDR."""
+"""What the mappings to the common CDR share: instants moved by a length, and lengths that cannot be."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from cdrctl.records.events import Value
+from cdrctl.records.readers import iso_instant
+from cdrctl.windows import rfc3339
 
 LONGEST = int(timedelta(days=366).total_seconds())
 """Seconds above which a length is an error of a subtraction, such as a Unix time."""
@@ -19,3 +22,12 @@ def length(value: Value) -> Value:
 def impossible(seconds: Any) -> bool:
     """Return whether a number of seconds is negative or more than a year, so that no call can have lasted so long."""
     return isinstance(seconds, int) and not 0 <= seconds <= LONGEST
+
+
+def later(instant: Value, seconds: int | None) -> str | None:
+    """Return the instant so many seconds later, or None if one of the two is unknown or cannot be read."""
+    if seconds is None:
+        return None
+    with suppress(ValueError, OverflowError):
+        return rfc3339(iso_instant(instant) + timedelta(seconds=seconds))
+    return None

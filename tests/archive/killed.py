@@ -1,10 +1,10 @@
-"""Runs a command again and again, each time killed at another operation on files or the ledger: for the crash tests.
+"""Runs a command again and again, and kills it each time at another operation on files or the ledger.
 
-    python -m tests.archive.killed CONFIG NOW N,N,N… ARGUMENT…
+    python -m tests.archive.killed CONFIG NOW "FOLDER=N,N,N…;FOLDER=N,N,N…" ARGUMENT…
 
-Every run is a process of its own that kills itself, as nobody can catch, before or after its nth operation. For each a
-line is printed: `killed`, or the exit code of a run that ended before. With `trace` in place of the numbers it runs
-once, unharmed, and prints its operations, a line each.
+Every run is a process of its own, in that folder, that kills itself before or after its nth operation. For each folder
+a line is printed with how its runs ended: `killed`, or the exit code of a run that ended before. With `trace` in place
+of the folders the command runs once, unharmed, and its operations are printed, one a line; with `once` it only runs.
 """
 
 from __future__ import annotations
@@ -17,38 +17,13 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import certifi
-import httpcore
-import httpx
-import msgspec
-
-from cdrctl.archive import recover, sync, verify
-from cdrctl.cli import account, archive, archive_run
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
-from cdrctl.fetchers import load
-from cdrctl.http import Clock, exchange
-from cdrctl.profiles.file import read_profiles
-
-LOADED = (
-    account,
-    archive,
-    archive_run,
-    certifi,
-    httpcore,
-    httpx.Client,
-    msgspec.json,
-    read_profiles,
-    recover,
-    sync,
-    verify,
-    exchange,
-    load("voicenter"),
-    "é".encode("idna"),
-)
-"""Modules that a run loads. They are loaded once: the processes that are killed are forks of this one."""
+from cdrctl.http import Clock
+from cdrctl.http.workers import idle_workers
 
 OPERATIONS = ("open", "fsync", "mkdir", "unlink", "replace", "rename", "chmod", "link")
 
@@ -107,6 +82,18 @@ def run(config: str, now: datetime, arguments: list[str]) -> int:
     return main(arguments, world)
 
 
+def warm_up(config: str, now: datetime) -> None:
+    """Load what a run loads, by syncing and checking an archive elsewhere.
+
+    The processes that are killed are forks of this one. Each would take three times as long if it loaded for itself.
+    """
+    with TemporaryDirectory() as folder:
+        run(config, now, ["sync", "acme", "--into", folder, "--since", f"{now:%Y-%m-%d}"])
+        run(config, now, ["verify", "--rebuild", "--into", folder])
+    while idle_workers:  # a fork has no threads but its own
+        idle_workers.pop().work.put(None)
+
+
 def killed_at(number: int, config: str, now: datetime, arguments: list[str]) -> str:
     """Return how a run ended that was to be killed at an operation."""
     child = os.fork()
@@ -131,7 +118,12 @@ if __name__ == "__main__":
         watched(lambda name, about: said(f"{name}\t{about}") if not name.startswith("before") else None)
         code = run(where, datetime.fromisoformat(at), words)
         said(f"ended\t{code}")
+    elif numbers == "once":
+        said(killed_at(10**9, where, datetime.fromisoformat(at), words))
     else:
-        for one in numbers.split(","):
-            said(killed_at(int(one), where, datetime.fromisoformat(at), words))
+        warm_up(where, datetime.fromisoformat(at))
+        for part in numbers.split(";"):
+            folder, _, counts = part.partition("=")
+            os.chdir(folder)
+            said(" ".join(killed_at(int(one), where, datetime.fromisoformat(at), words) for one in counts.split(",")))
     assert Path(where).exists()

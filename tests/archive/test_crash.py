@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,11 +66,26 @@ def shell(tmp_path: Path, provider: Sandbox, monkeypatch: pytest.MonkeyPatch) ->
     return shell
 
 
-def child(shell: Shell, numbers: str, *arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
-    """Run a command in processes that are killed at these operations."""
-    words = [sys.executable, "-m", "tests.archive.killed", str(shell.config), NOW.isoformat(), numbers, *arguments]
+def child(shell: Shell, how: str, *arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, once or with its operations printed; see `killed.py`."""
+    words = [sys.executable, "-m", "tests.archive.killed", str(shell.config), NOW.isoformat(), how, *arguments]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(words, env=environ, cwd=shell.folder, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload,no-any-return]
+
+
+def kill(shell: Shell, numbers: Mapping[Path, Iterable[int]], *arguments: str) -> dict[Path, list[str]]:
+    """Run a command in each folder again and again, killed at these operations; return how its runs ended."""
+    how = ";".join(f"{folder}={','.join(map(str, counts))}" for folder, counts in numbers.items())
+    lines = child(shell, how, *arguments).stdout.splitlines()
+    return {folder: line.split() for folder, line in zip(numbers, lines, strict=True)}
+
+
+def folders(shell: Shell, seeds: Iterable[int]) -> dict[int, Path]:
+    """Return a new folder for each seed."""
+    made = {seed: shell.folder / f"seed-{seed}" for seed in seeds}
+    for folder in made.values():
+        folder.mkdir()
+    return made
 
 
 def records(folder: Path) -> Days:
@@ -80,42 +96,48 @@ def records(folder: Path) -> Days:
     }
 
 
-def assert_whole(shell: Shell, truth: Days) -> None:
-    """Run once more, undisturbed, and find everything as it should be."""
-    shell.run(*SYNC).ok()
-    assert records(shell.folder / "archive") == truth
-    assert shell.run("verify", "--into", "archive").ok().out == ""
-    assert not list(shell.folder.glob("archive/*/*/*/.cdrctl-*"))
+def assert_whole(shell: Shell, truth: Days, folder: Path | None = None) -> None:
+    """Sync once more, undisturbed, and check that the archive is complete and correct."""
+    place = folder or shell.folder
+    with contextlib.chdir(place):
+        shell.run(*SYNC).ok()
+        assert records(place / "archive") == truth, place
+        assert shell.run("verify", "--into", "archive").ok().out == "", place
+    assert not list(place.glob("archive/*/*/*/.cdrctl-*")), place
 
 
-@pytest.mark.parametrize("seed", range(22))
+@pytest.mark.parametrize("seeds", [range(n, n + 11) for n in (0, 11)], ids=str)
 def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_mend(
-    shell: Shell, seed: int, truth: Days
+    shell: Shell, seeds: range, truth: Days
 ) -> None:
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
-    numbers = [rng.randint(1, 32) for _ in range(11)] + [rng.randint(30, 100) for _ in range(4)]
-    rng.shuffle(numbers)
-    ends = child(shell, ",".join(map(str, numbers)), *SYNC).stdout.split()
-    assert ends.count("killed") >= 10, ends  # 22 times
-    assert set(ends) <= {"killed", "0"}
-    assert_whole(shell, truth)
+    numbers = {}
+    for seed, folder in folders(shell, seeds).items():
+        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        counts = [rng.randint(1, 32) for _ in range(11)] + [rng.randint(30, 100) for _ in range(4)]
+        rng.shuffle(counts)
+        numbers[folder] = counts
+    for folder, ends in kill(shell, numbers, *SYNC).items():
+        assert ends.count("killed") >= 10, (folder, ends)
+        assert set(ends) <= {"killed", "0"}, (folder, ends)
+        assert_whole(shell, truth, folder)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_run_killed_while_it_moves_a_changed_file_aside_loses_and_doubles_nothing(
-    shell: Shell, seed: int, truth: Days
-) -> None:
-    shell.run(*SYNC).ok()
-    path = max(shell.folder.glob("archive/*/*/date=*/cdrs.jsonl"))
-    content = b"".join(path.read_bytes().splitlines(keepends=True)[1:])
-    path.write_bytes(content)
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
-    numbers = ",".join(str(rng.randint(1, 40)) for _ in range(6))
-    ends = child(shell, numbers, *SYNC).stdout.split()
-    assert "killed" in ends
-    assert_whole(shell, truth)
-    asides = list(path.parent.glob("cdrs.jsonl.aside*"))
-    assert [one.read_bytes() for one in asides] == [content]
+def test_a_run_killed_while_it_moves_a_changed_file_aside_loses_and_doubles_nothing(shell: Shell, truth: Days) -> None:
+    numbers, changed = {}, {}
+    for seed, folder in folders(shell, range(6)).items():
+        with contextlib.chdir(folder):
+            shell.run(*SYNC).ok()
+        path = max(folder.glob("archive/*/*/date=*/cdrs.jsonl"))
+        content = b"".join(path.read_bytes().splitlines(keepends=True)[1:])
+        path.write_bytes(content)
+        changed[folder] = path, content
+        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        numbers[folder] = [rng.randint(1, 40) for _ in range(6)]
+    for folder, ends in kill(shell, numbers, *SYNC).items():
+        assert "killed" in ends, folder
+        assert_whole(shell, truth, folder)
+        path, content = changed[folder]
+        assert [one.read_bytes() for one in path.parent.glob("cdrs.jsonl.aside*")] == [content], folder
 
 
 CALLS_OF_THE_SYSTEM = "openat,write,pwrite64,fsync,fdatasync,rename,unlink,mkdir,ftruncate"
@@ -128,25 +150,42 @@ def test_a_run_killed_at_any_system_call_leaves_nothing_that_the_next_does_not_m
 ) -> None:
     rng = random.Random(100 + seed)  # noqa: S311 - not for secrets
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.archive.killed", str(shell.config), NOW.isoformat(), "1000000", *SYNC]
+    command = [sys.executable, "-m", "tests.archive.killed", str(shell.config), NOW.isoformat(), "once", *SYNC]
     for kind in CALLS_OF_THE_SYSTEM.split(","):
         inject = f"inject={kind}:signal=SIGKILL:when={rng.randint(1, 400 if kind == 'openat' else 30)}"
-        words = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={kind}", "-e", inject, *command]
-        ran = subprocess.run(words, env=environ, cwd=shell.folder, capture_output=True, text=True, check=False)
+        words = [
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-o",
+            os.devnull,
+            "-e",
+            f"trace={kind}",
+            "-e",
+            inject,
+            *command,
+        ]
+        ran = subprocess.run(
+            [*words, *command], env=environ, cwd=shell.folder, capture_output=True, text=True, check=False
+        )
         if "PTRACE" in ran.stderr or "ptrace" in ran.stderr:
             pytest.skip(f"strace may not trace here: {ran.stderr[:100]}")
     assert_whole(shell, truth)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_rebuild_killed_at_any_operation_can_be_done_again(shell: Shell, seed: int, truth: Days) -> None:
-    shell.run(*SYNC).ok()
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
-    numbers = ",".join(str(rng.randint(1, 40)) for _ in range(5))
-    ends = child(shell, numbers, "verify", "--rebuild", "--into", "archive").stdout.split()
-    assert "killed" in ends
-    shell.run("verify", "--rebuild", "--into", "archive").ok()
-    assert_whole(shell, truth)
+def test_a_rebuild_killed_at_any_operation_can_be_done_again(shell: Shell, truth: Days) -> None:
+    numbers = {}
+    for seed, folder in folders(shell, range(6)).items():
+        with contextlib.chdir(folder):
+            shell.run(*SYNC).ok()
+        rng = random.Random(seed)  # noqa: S311 - not for secrets
+        numbers[folder] = [rng.randint(1, 40) for _ in range(5)]
+    for folder, ends in kill(shell, numbers, "verify", "--rebuild", "--into", "archive").items():
+        assert "killed" in ends, folder
+        with contextlib.chdir(folder):
+            shell.run("verify", "--rebuild", "--into", "archive").ok()
+        assert_whole(shell, truth, folder)
 
 
 def test_what_is_called_done_was_made_durable_before(shell: Shell) -> None:
@@ -184,8 +223,8 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_half_file(shell: Shell, large
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
 
-    ran = child(shell, "1000000", *SYNC, preexec_fn=limit)
-    assert ran.stdout.split() == ["8"]
+    ran = child(shell, "once", *SYNC, preexec_fn=limit)
+    assert ran.stdout.split() == ["8"], (ran.returncode, ran.stderr)
     for day, lines in records(shell.folder / "archive").items():
         assert lines == truth[day]
     assert_whole(shell, truth)
@@ -201,7 +240,7 @@ def test_the_second_of_two_runs_says_so(shell: Shell, truth: Days) -> None:
 
 
 def test_a_lock_of_a_dead_process_is_no_obstacle(shell: Shell, truth: Days) -> None:
-    assert child(shell, "90", *SYNC).stdout.split() == ["killed"]
+    assert kill(shell, {shell.folder: [90]}, *SYNC) == {shell.folder: ["killed"]}
     assert (shell.folder / "archive" / "ledger.lock").exists()
     assert_whole(shell, truth)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.cases import thinned
 from tests.support.clock import HandClock
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
@@ -67,9 +68,7 @@ def check_waits(made: Bench) -> None:
     assert all(0 <= wait <= LONGEST_WAIT for wait in made.clock.waits), made.clock.waits
 
 
-@each_call
-@pytest.mark.parametrize("fault", PASSING)
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize(("subject", "fault", "nth"), thinned(SUBJECTS, tuple(PASSING), (1, 3)))
 def test_a_passing_fault(subject: Subject, fault: str, nth: int, tmp_path: Path) -> None:
     """A fault that passes, at the first request or a later one, costs time and no record."""
     action, details, times, least = PASSING[fault]
@@ -84,9 +83,7 @@ def test_a_passing_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
         assert "trying again in" in ran.err
 
 
-@each_call
-@pytest.mark.parametrize("fault", LASTING)
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize(("subject", "fault", "nth"), thinned(SUBJECTS, LASTING, (1, 3)))
 def test_a_lasting_fault(subject: Subject, fault: str, nth: int, tmp_path: Path) -> None:
     """A fault that lasts ends the run with exit code 5 after a bounded time; a file stays as it was."""
     action, details, _, _ = PASSING[fault]
@@ -109,9 +106,10 @@ def test_a_lasting_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
         assert old.read_text(encoding="utf-8") == "as it was\n"
 
 
-@each_call
-@pytest.mark.parametrize("asked", ["901", "86400", "1000000000", "9" * 400])
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize(
+    ("subject", "asked", "nth"),
+    thinned(SUBJECTS, ("901", "86400", "1000000000", "9" * 400), (1, 3), ids=(str, lambda text: text[:10])),
+)
 def test_a_longer_wait_than_is_allowed(subject: Subject, asked: str, nth: int, tmp_path: Path) -> None:
     """Told to come back later than it may wait, the run ends at once with 5 and says when to come back."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
@@ -125,9 +123,7 @@ def test_a_longer_wait_than_is_allowed(subject: Subject, asked: str, nth: int, t
             assert f"run it again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
 
 
-@each_call
-@pytest.mark.parametrize("status", [503, 504])
-@pytest.mark.parametrize("nth", [2, 4])
+@pytest.mark.parametrize(("subject", "status", "nth"), thinned(SUBJECTS, (503, 504), (2, 4)))
 def test_one_failure_with_a_longer_wait_is_not_taken_for_bad_data(
     subject: Subject, status: int, nth: int, tmp_path: Path
 ) -> None:
@@ -281,8 +277,7 @@ def says_slow_down(answer: Any) -> bool:
     return isinstance(document, dict) and (document.get("ERROR_NUMBER") == 1 or words == "limit_exceeded")
 
 
-@each_call
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("subject", "seed"), thinned(SUBJECTS, range(3)))
 def test_a_provider_that_counts_arrivals_never_says_slow_down(subject: Subject, seed: int, tmp_path: Path) -> None:
     """Requests that were sent a limit's span apart may arrive closer together: every budget has a margin for that."""
     exchange = evenly(80 * PAGE, SINCE, UNTIL)

@@ -7,16 +7,21 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively
+from cdrctl.sandbox import Exchange
+from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively, switched
+from tests.support.cases import naming
 from tests.support.facts import Case
 
-CASES = [pytest.param(subject, case, id=f"{subject}-{case}") for subject in SUBJECTS for case in subject.cases()]
+FEW = 0.04
+"""The volume of an exchange that fills few pages."""
+
 UNTIL = MONTH + timedelta(hours=4)
-MILLISECOND = timedelta(milliseconds=1)
+MILLISECOND, MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
 
 
 def so_many(examples: int) -> settings:
@@ -54,21 +59,44 @@ def drawn(name: str, since: datetime, until: datetime, count: int) -> list[datet
     return [since + (until - since) * rng.random() for _ in range(count)]
 
 
-@pytest.mark.parametrize(("subject", "case"), CASES)
-def test_windows_tile(subject: Subject, case: Case, tmp_path: Path) -> None:
-    """However a window is cut, at the turn of the month or on a call's start, its pieces are the whole."""
-    since = NOW - subject.back
-    exchange = lively(since, UNTIL)
+def cuts(subject: Subject, case: Case, exchange: Exchange, since: datetime) -> list[datetime]:
+    """Return where to cut the window: on the start of a call and beside it, at the turn of the month, and anywhere."""
     starts = sorted(
         datetime.fromtimestamp(leg.start // 1000, UTC).replace(microsecond=leg.start % 1000 * 1000)
         for leg in exchange.legs(since, UNTIL)
     )
     on_a_start = starts[len(starts) // 3]
-    cuts = [on_a_start, on_a_start + MILLISECOND / 2, MONTH - MILLISECOND / 1000, MONTH]
+    # PortSIP gives starts to the microsecond, and the truth knows milliseconds.
+    edges = [on_a_start, on_a_start + MILLISECOND - MICROSECOND, MONTH - MICROSECOND, MONTH]
+    return [*edges, *drawn(f"{subject} {case}", since, UNTIL, 2)]
+
+
+@pytest.mark.parametrize(("subject", "case"), switched())
+def test_two_windows_tile(subject: Subject, case: Case, tmp_path: Path) -> None:
+    """Cut at one of the instants, the window's two pieces have every record once."""
+    since = NOW - subject.back
+    exchange = lively(since, UNTIL, FEW)
+    found = cuts(subject, case, exchange, since)
+    cut = found[crc32(f"{subject} {case}".encode()) % len(found)]
     with bench(subject, tmp_path, exchange) as made:
         made.switch(case.switches)
-        whole = exported(made, since, UNTIL, case)
-        check_tiles(made, sorted({since, *cuts, *drawn(f"{subject} {case}", since, UNTIL, 2), UNTIL}), case, whole)
+        for piece in pairwise((since, cut, UNTIL)):
+            exported(made, *piece, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+def test_windows_tile(subject: Subject, tmp_path: Path) -> None:
+    """However a window is cut, at the turn of the month or on a call's start, its pieces are the whole."""
+    since = NOW - subject.back
+    exchange = lively(since, UNTIL, FEW)
+    for number, case in enumerate(subject.cases()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with naming(case), bench(subject, folder, exchange) as made:
+            made.switch(case.switches)
+            whole = exported(made, since, UNTIL, case)
+            check_tiles(made, sorted({since, *cuts(subject, case, exchange, since), UNTIL}), case, whole)
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)

@@ -28,13 +28,23 @@ from tests.reliability.faults import (
 from tests.reliability.guarded import ALL, GUARDED, Guarded
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
 from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
+from tests.support.cases import thinned
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE, CALLS = 5, 15
+
+
+def name_of(fault: Fault | PageFault | Guarded) -> str:
+    """Return the name of a fault as an id of a test."""
+    return fault.name.replace(" ", "-")
+
+
 MAIN = [subject for subject in SUBJECTS if subject.call is subject.provider.calls[0]]
 each_provider = pytest.mark.parametrize("subject", MAIN, ids=lambda subject: subject.provider.name)
 QUICK, SLOW = ([fault for fault in FAULTS if fault.slow is slow] for slow in (False, True))
-each_fault = pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name.replace(" ", "-"))
+each_fault_of_each_provider = pytest.mark.parametrize(
+    ("fault", "subject"), thinned(QUICK, MAIN, keep=2, ids=(name_of, lambda subject: subject.provider.name))
+)
 
 
 @contextmanager
@@ -94,8 +104,7 @@ def check_lasting(made: Bench, proxy: Proxy, fault: Fault, target: Path) -> None
     assert [one.name for one in target.parent.iterdir()] == ["cdrs.csv"]
 
 
-@each_provider
-@each_fault
+@each_fault_of_each_provider
 def test_a_fault_that_passes(subject: Subject, fault: Fault, tmp_path: Path) -> None:
     """Everything comes, whichever request was hit; or, where the answer is wrong for good, nothing and an exit code."""
     with through(subject, tmp_path, timeout=20.0) as (made, proxy):
@@ -103,15 +112,14 @@ def test_a_fault_that_passes(subject: Subject, fault: Fault, tmp_path: Path) -> 
             check_passing(made, proxy, fault, nth)
 
 
-@each_provider
-@each_fault
+@each_fault_of_each_provider
 def test_a_fault_that_lasts(subject: Subject, fault: Fault, tmp_path: Path) -> None:
     """The run ends with its exit code and says why; a file stays as it was, and no half one is left."""
     with through(subject, tmp_path, timeout=20.0) as (made, proxy):
         check_lasting(made, proxy, fault, tmp_path / "out" / "cdrs.csv")
 
 
-@pytest.mark.parametrize("fault", SLOW, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize("fault", SLOW, ids=name_of)
 def test_a_fault_that_takes_time(fault: Fault, tmp_path: Path) -> None:
     """The same of faults that are waited for in real time: all providers are asked at the same time."""
 
@@ -161,7 +169,7 @@ def paging(made: Bench, proxy: Proxy, fault: PageFault) -> None:
 
 
 @each_provider
-@pytest.mark.parametrize("fault", PAGE_FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize("fault", PAGE_FAULTS, ids=name_of)
 def test_pages_that_come_wrongly(subject: Subject, fault: PageFault, tmp_path: Path) -> None:
     """What is missing is said by the exit code, wherever the API has anything that it could be noticed by."""
     name = subject.provider.name
@@ -250,7 +258,7 @@ def test_the_document_has_the_tables() -> None:
     assert all(f"def {fault.test}(" in damaged for fault in RECORD_FAULTS)
 
 
-@pytest.mark.parametrize("fault", GUARDED, ids=lambda fault: fault.name.replace(" ", "-"))
+@pytest.mark.parametrize("fault", GUARDED, ids=name_of)
 def test_what_guards_a_fault_is_there(fault: Guarded) -> None:
     assert fault.tests
     assert fault.providers == ALL or set(fault.providers.split(", ")) <= set(PROVIDERS)

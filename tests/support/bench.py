@@ -13,7 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl
+from zlib import crc32
 
+import pytest
 from pydantic import SecretStr
 
 from cdrctl import windows
@@ -91,6 +93,25 @@ class Subject:
 
 
 SUBJECTS = [Subject(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls if call.windowed]
+
+
+def switched(suits: Callable[[Case], bool] = lambda _case: True) -> list[Any]:
+    """Return each call with each way its provider may behave, as parameters.
+
+    All but one call of a provider carry the marker `slow` with the same way to behave; which one does not, the way
+    decides.
+    """
+    calls: dict[tuple[str, str], list[Subject]] = {}
+    for subject in SUBJECTS:
+        for case in filter(suits, subject.cases()):
+            calls.setdefault((subject.provider.name, str(case)), []).append(subject)
+    params = []
+    for subject in SUBJECTS:
+        for case in filter(suits, subject.cases()):
+            same = calls[subject.provider.name, str(case)]
+            fast = not case.switches or same[crc32(str(case).encode()) % len(same)] is subject
+            params.append(pytest.param(subject, case, id=f"{subject}-{case}", marks=() if fast else pytest.mark.slow))
+    return params
 
 
 def secret_names(provider: Provider) -> list[str]:
@@ -416,9 +437,9 @@ def evenly(n: int, since: datetime, until: datetime) -> Exchange:
 
 
 @functools.cache
-def lively(since: datetime, until: datetime) -> Exchange:
+def lively(since: datetime, until: datetime, volume: float = 0.12) -> Exchange:
     """Return an exchange with calls of every kind in a window and around it, some long, some over the month's turn."""
-    drawn = Exchange(5, volume=0.12).calls(since - timedelta(hours=14), until + timedelta(hours=14))
+    drawn = Exchange(5, volume=volume).calls(since - timedelta(hours=14), until + timedelta(hours=14))
     dense = Exchange(6, volume=0.4).calls(MONTH - timedelta(hours=2), MONTH + timedelta(hours=2))
     over = straddlers(MONTH, 4)
     long = uniform(2, MONTH - timedelta(hours=6), MONTH - timedelta(hours=5), talk_seconds=9 * 3600, name="long")

@@ -5,7 +5,7 @@ from cdrctl.http.client import Api, Client, Limits, open_client
 from cdrctl.http.exchange import beginning
 from cdrctl.http.messages import MASK, Answer, Request
 from cdrctl.http.pace import Clock, RateLimit, RateStore, published
-from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, read_total
+from cdrctl.http.pagers import RepeatedKeyError, Total, by_halving, by_key, by_link, by_offset, in_halves, read_total
 from cdrctl.http.retry import Patience, RetryPolicy, Schedule, retry_after
 from cdrctl.http.sending import Log
 from cdrctl.http.tokens import Token, TokenStore, sign_headers, unauthorized
@@ -35,6 +35,7 @@ __all__ = [
     "by_link",
     "by_offset",
     "error_of",
+    "in_halves",
     "open_client",
     "published",
     "read_total",

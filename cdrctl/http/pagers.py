@@ -1,8 +1,9 @@
-"""How to come from one page to the next. Each has its own stop rule; there is no general one."""
+"""Pagers: from one page to the next, and from a window to its halves. Each docstring says when it stops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sized
+import functools
+from collections.abc import Callable, Generator, Iterator, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,10 +18,10 @@ from cdrctl.windows import Window, halve
 def by_link(
     first: Callable[[], Answer], follow: Callable[[str], Answer], link: Callable[[Answer], str | None]
 ) -> Iterator[Answer]:
-    """Yield answers until one has no next link. An empty page does not end it.
+    """Yield responses until one has no link to the next. An empty page is not the end.
 
     Raises:
-        ProviderError: A link came that was followed before: the provider is walking in circles.
+        ProviderError: A link came that was followed before.
     """
     seen: set[str] = set()
     answer = first()
@@ -44,10 +45,10 @@ class RepeatedKeyError(ProviderError):
 
 
 def by_key(ask: Callable[[str | None], Answer], key: Callable[[Answer], str | None]) -> Iterator[Answer]:
-    """Yield answers until one has no key to the next, however short its page.
+    """Yield responses until one has no key to the next, however short its page.
 
     Raises:
-        RepeatedKeyError: A key came that was used before: the provider is walking in circles.
+        RepeatedKeyError: A key came that was used before.
     """
     seen: set[str] = set()
     answer = ask(None)
@@ -97,15 +98,14 @@ Rows = TypeVar("Rows", bound=Sized)
 def by_offset(ask: Callable[[int], tuple[Rows, int | None]], size: int) -> Iterator[tuple[Rows, int | None]]:
     """Yield pages and the total that came with each, until an empty page, or a short page that reaches the total.
 
-    A total alone ends nothing: it may be too low. After a page with as many rows as were asked for, the next one is
-    asked for, whatever the total says. A total that is lower than the number of rows received is wrong, and then only
-    an empty page is the end. The caller compares the total with what came, because only the caller knows what makes
-    two rows the same.
+    A total alone is not the end, because it may be too low: after a full page the next one is requested, whatever the
+    total says. If more rows came than the total, only an empty page is the end. The caller compares the total with the
+    records, because only the caller knows when two rows are the same record.
 
     Args:
-        ask: Takes the number of rows to skip; returns a page and the total, or None if there was no total. The skip
-            grows by the rows received, not by those asked for, so a short page that is not the last loses nothing.
-        size: The number of rows that `ask` asks for.
+        ask: Takes the number of rows to skip; returns a page and the total, or None if there is no total. The number
+            grows by the rows received, so a short page that is not the last loses nothing.
+        size: The number of rows in a full page.
     """
     offset = 0
     while True:
@@ -118,23 +118,48 @@ def by_offset(ask: Callable[[int], tuple[Rows, int | None]], size: int) -> Itera
             return
 
 
+Item = TypeVar("Item")
 Answered = TypeVar("Answered")
+
+
+def in_halves(
+    window: Window,
+    read: Callable[[Window, bool], Generator[Item, None, bool]],
+    halves_of: Callable[[Window], tuple[Window, Window] | None],
+) -> Iterator[Item]:
+    """Yield what is read of a window, oldest part first; a part that cannot be read whole is read again in halves.
+
+    It stops when each part was read whole, or was too short to be halved.
+
+    Args:
+        window: The window.
+        read: Yields what it reads of a part, and returns whether that is all of it. It is also told whether the part
+            can be halved: if not, nobody asks again, so it must report itself what is missing.
+        halves_of: Returns the halves of a window, or None if it is too short.
+    """
+    left = [window]
+    while left:
+        part = left.pop()
+        halves = halves_of(part)
+        whole = yield from read(part, halves is not None)
+        if not whole and halves is not None:
+            left.extend(reversed(halves))
 
 
 def by_halving(
     window: Window, ask: Callable[[Window], Answered | None], smallest: timedelta
 ) -> Iterator[tuple[Window, Answered | None]]:
-    """Yield windows, oldest first, and what was answered for each; a window that is too full is asked for in halves.
+    """Yield windows, oldest first, and the answer for each; a window that is too full is requested in halves.
 
-    `ask` returns None for a window of which more is there than an answer can hold. None is yielded for a window that
-    cannot be halved any more: what is in it is beyond reach, and the caller must say so.
+    `ask` returns None if a window has more than an answer can hold. None is yielded for a window that cannot be halved
+    any more: what is in it is out of reach, and the caller must say so.
     """
-    left = [window]
-    while left:
-        window = left.pop()
-        answered = ask(window)
-        halves = halve(window, smallest) if answered is None else None
-        if halves is None:
-            yield window, answered
-        else:
-            left.extend(reversed(halves))
+
+    def read(part: Window, divisible: bool) -> Generator[tuple[Window, Answered | None], None, bool]:  # noqa: FBT001
+        answered = ask(part)
+        if answered is None and divisible:
+            return False
+        yield part, answered
+        return True
+
+    return in_halves(window, read, functools.partial(halve, smallest=smallest))

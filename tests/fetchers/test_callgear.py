@@ -618,9 +618,9 @@ def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
 @pytest.fixture
 def near(monkeypatch: pytest.MonkeyPatch) -> int:
     """A farthest offset that ten pages of a hundred rows reach: the arithmetic is that of the real one."""
-    assert callgear.report.FARTHEST_OFFSET == LARGEST_OFFSET == 100_000
-    monkeypatch.setattr(callgear.report, "FARTHEST_OFFSET", 1_000)
-    return callgear.report.FARTHEST_OFFSET
+    assert callgear.pages.FARTHEST_OFFSET == LARGEST_OFFSET == 100_000
+    monkeypatch.setattr(callgear.pages, "FARTHEST_OFFSET", 1_000)
+    return callgear.pages.FARTHEST_OFFSET
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)

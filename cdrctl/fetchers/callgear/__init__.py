@@ -21,8 +21,9 @@ from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, COST_COLUMNS, LEG_COL
 from cdrctl.fetchers.callgear.common import GIVES_CALL, GIVES_LEG, common_call, common_leg
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
 from cdrctl.fetchers.callgear.jsonrpc import error_in, sign
+from cdrctl.fetchers.callgear.listing import LONGEST_WINDOW, calls, costs, legs, users
 from cdrctl.fetchers.callgear.local_time import DAY, span_of, zone_of
-from cdrctl.fetchers.callgear.report import LARGEST_PAGE, LONGEST_WINDOW, calls, costs, legs, report_of, users
+from cdrctl.fetchers.callgear.report import LARGEST_PAGE, report_of
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
 from cdrctl.fetchers.callgear.sign_in import empty_response, request_token
 from cdrctl.fetchers.drift import new_fields, new_fields_warning

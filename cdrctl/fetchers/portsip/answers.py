@@ -13,8 +13,6 @@ from cdrctl.http import Answer, Total, beginning, error_of, read_total, said
 from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Record, check_records, pick
 
-# Reading answers
-
 
 def items_in(answer: Answer) -> Sequence[Record]:
     """Return the items of an answer."""
@@ -32,7 +30,7 @@ _PLACE = re.compile(r"/(user/cdrs|cdrs|calllogs|call_reports|completed_call_repo
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
-    """Return what an answer means when it is not a good one, or None.
+    """Return the error that a response stands for, or None for a good one.
 
     REST guide, "Errors": `{"errors": [{"code", "message", "detail"}]}`, or an empty object, or nothing at all.
     """
@@ -41,18 +39,11 @@ def error_for(answer: Answer) -> CdrctlError | None:
     words, status = _words(answer), answer.status
     found = _PLACE.search(answer.url)
     place, one = found.groups() if found else ("", None)
-    if place == "blobs":  # whose address is a secret
-        kind = TemporaryError if status == 429 or status >= 500 else ProviderError
-        return kind(
-            f"{TITLE} did not give the file (HTTP {status})",
-            hint="run it again, or make the report again",
-            status=status,
-        )
+    if place == "blobs":
+        return _file_error(status)
     match status:
         case 400 if "invalid entry id" in (words or "").casefold():
-            return ProviderError(
-                "there is no such record", said=words, hint="ids are in the column id of the listing", status=status
-            )
+            return ProviderError("there is no such record", said=words, hint=_IDS, status=status)
         case 401:
             return SignInError(
                 f"the sign-in to {TITLE} has ended and could not be renewed",
@@ -62,26 +53,37 @@ def error_for(answer: Answer) -> CdrctlError | None:
             )
         case 403:
             return _forbidden(place, words)
-        case 404 if one:
-            since = " (call logs need v22.0.42)" if place == "calllogs" else ""
-            return ProviderError(
-                f"this PBX has no such record in /{place}{since}",
-                said=words,
-                hint="ids are in the column id of the listing",
-                status=status,
-            )
         case 404 if place:
-            needs = " (needs v22.0.42)" if place == "calllogs" else ""
-            return ProviderError(
-                f"this PBX does not know /{place}{needs}",
-                said=words,
-                hint="`cdrctl portsip cdrs` works with every version from v16 on; else check base_url",
-                status=status,
-            )
+            return _not_found(place, words, record=one is not None)
     error = error_of(TITLE, answer)
     if error is not None:
         error.said = words
     return error
+
+
+_IDS = "ids are in the column id of the listing"
+
+
+def _file_error(status: int) -> CdrctlError:
+    """Return the error of a file that was not sent. Its address is a secret, so it is not in the message."""
+    kind = TemporaryError if status == 429 or status >= 500 else ProviderError
+    return kind(
+        f"{TITLE} did not give the file (HTTP {status})", hint="run it again, or make the report again", status=status
+    )
+
+
+def _not_found(place: str, words: str | None, *, record: bool) -> ProviderError:
+    """Return the error of a missing record, or of a listing that this version of the PBX does not have."""
+    if record:
+        since = " (call logs need v22.0.42)" if place == "calllogs" else ""
+        return ProviderError(f"this PBX has no such record in /{place}{since}", said=words, hint=_IDS, status=404)
+    needs = " (needs v22.0.42)" if place == "calllogs" else ""
+    return ProviderError(
+        f"this PBX does not know /{place}{needs}",
+        said=words,
+        hint="`cdrctl portsip cdrs` works with every version from v16 on; else check base_url",
+        status=404,
+    )
 
 
 def _forbidden(place: str, words: str | None) -> RightsError:

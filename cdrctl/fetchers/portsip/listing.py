@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cdrctl.contents import contents_of
-from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import CdrctlError, ProviderError, TemporaryError, UsageError
-from cdrctl.fetchers import CLOCK_TOLERANCE, Once, Query, always, identities, possible_start, span_of
+from cdrctl.fetchers import CLOCK_TOLERANCE, Once, Query, always, possible_start
 from cdrctl.fetchers.portsip.answers import items_in, total_in
 from cdrctl.fetchers.portsip.columns import identity, start
 from cdrctl.fetchers.portsip.details import with_costs
 from cdrctl.fetchers.portsip.requests import listing_url, quoted_text, written_instant
 from cdrctl.fetchers.portsip.settings import BUDGET, TITLE, PortsipSettings
-from cdrctl.http import Client, Request, Total, by_offset
+from cdrctl.fetchers.readings import Reading, Readings, read_again
+from cdrctl.http import Client, Request, Total, by_offset, in_halves
 from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.windows import Window, halve, rfc3339, tile
@@ -185,7 +185,7 @@ def _windows(listing: Run, window: Window, longest: timedelta) -> Iterator[Event
     oldest = listing.client.clock.now() - LOOK_BACK
     reached = window.since >= oldest
     for tiled in tile(window, longest):
-        for piece in _stretch(listing, tiled):
+        for piece in _read_window(listing, tiled):
             if isinstance(piece, Page) and not reached:
                 starts = [began for began in map(start, piece.records) if began is not None and possible_start(began)]
                 reached = any(began < oldest for began in starts)
@@ -208,26 +208,29 @@ def _windows(listing: Run, window: Window, longest: timedelta) -> Iterator[Event
         )
 
 
-def _stretch(listing: Run, window: Window) -> Iterator[Event]:
-    """Yield the calls of a window; where the PBX fails on it, those of its halves, for deep pages are slow."""
-    left = [window]
-    while left and listing.honours:
-        part = left.pop()
-        try:
-            yield from read_run(listing, part)
-            yield Checkpoint(part)
-        except TemporaryError as error:
-            of_data = error.wait is None and (error.status is None or error.status >= 500)
-            if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
-                raise
-            halves = halve(part, SMALLEST)
-            name = f"{rfc3339(part.since)} to {rfc3339(part.until)}"
-            if halves is None:
-                yield Gap(f"{TITLE} fails on the calls from {name}: {error.message}", error.said or error.hint)
-                continue
-            listing.client.log("note", f"{TITLE} fails on {name}: asking for it in halves")
+def _read_window(listing: Run, window: Window) -> Iterator[Event]:
+    """Yield the calls of a window; in halves if the PBX fails on it, because deep pages are slow."""
+    return in_halves(window, functools.partial(_read_part, listing), functools.partial(halve, smallest=SMALLEST))
+
+
+def _read_part(listing: Run, part: Window, divisible: bool) -> Generator[Event, None, bool]:  # noqa: FBT001
+    if not listing.honours:
+        return True
+    try:
+        yield from read_run(listing, part)
+        yield Checkpoint(part)
+    except TemporaryError as error:
+        of_data = error.wait is None and (error.status is None or error.status >= 500)
+        if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
+            raise
+        if divisible:
+            listing.client.log("note", f"{TITLE} fails on {_name(listing, part)}: asking for it in halves")
             listing.tries = 2
-            left.extend(reversed(halves))
+        else:
+            what = f"{TITLE} fails on the calls from {_name(listing, part)}: {error.message}"
+            yield Gap(what, error.said or error.hint)
+        return False
+    return True
 
 
 def _alive(listing: Run, window: Window) -> bool:
@@ -238,63 +241,37 @@ def _alive(listing: Run, window: Window) -> bool:
     return False
 
 
-@dataclass(slots=True)
-class Reading:
-    """What one reading of a window from its first page to its last has shown.
+def _announced(reading: Reading) -> int | None:
+    """Return the number of records by the last total, or by the highest one if a total was wrong."""
+    return max(reading.counts, default=None) if reading.doubtful else reading.totals[-1]
 
-    Args:
-        ids: The ids of records, each with its content: two records of one id may differ.
-        counts: The totals that pages named, one after the other where they differ.
-        idle: How many pages with records in a row, up to now, had nothing new.
-        repeats: Whether a record came twice, as it does when a call lands behind us.
-        doubtful: Whether a total was wrong: not a number, or lower than the number of different records that came.
+
+def _is_whole(reading: Reading) -> bool:
+    """Return whether as many records came as there are, and none went away, which moves others to earlier pages.
+
+    A call that lands on an earlier page moves others to later ones, so at the end a record has come twice.
     """
-
-    ids: DuplicateFilter = field(default_factory=DuplicateFilter)
-    counts: list[int | None] = field(default_factory=list)
-    idle: int = 0
-    repeats: bool = False
-    doubtful: bool = False
-
-    @property
-    def announced(self) -> int | None:
-        """How many records there are by the last total; by the highest one where totals were wrong."""
-        counts = [count for count in self.counts if count is not None]
-        return max(counts, default=None) if self.doubtful else self.counts[-1]
-
-    @property
-    def whole(self) -> bool:
-        """Whether as many came as there are, and none went away meanwhile, which moves others to where we have been.
-
-        A call that lands behind us moves others to where we shall be, so that it is short in the end.
-        """
-        counts = [count for count in self.counts if count is not None]
-        if self.doubtful:  # the reading ended with an empty page
-            return not self.repeats and len(self.ids) >= max(counts, default=0)
-        if not counts or self.counts[-1] is None:
-            return not self.repeats  # no total came: an empty page was the end
-        return len(self.ids) >= counts[-1] and counts == sorted(counts)
+    if reading.doubtful:  # the reading ended with an empty page
+        return not reading.repeats and reading.records >= max(reading.counts, default=0)
+    if reading.totals[-1] is None:
+        return not reading.repeats  # no total came: an empty page was the end
+    return reading.records >= reading.totals[-1] and reading.counts == sorted(reading.counts)
 
 
-def _pages(listing: Run, where: str, reading: Reading) -> Iterator[Sequence[Record]]:
+def _pages(listing: Run, where: str, readings: Readings) -> Iterator[Sequence[Record]]:
     """Yield the pages of one reading, until a page that is not full brings the last record, or an empty page.
 
-    Whether `skip` counts from 0 or from 1 is said in two ways: from 1, every page begins with the last record of the
-    one before, and what counts is how many different ones came. Two pages without a new one end it as well: a PBX
-    that does not look at `skip` sends the first page for ever.
+    The documentation says both that `skip` counts from 0 and from 1. From 1, each page begins with the last record of
+    the one before; so different records are counted, not rows. Two pages without a new record are the end too: a PBX
+    that ignores `skip` sends the first page for ever.
     """
+    reading = readings.last
 
     def ask(skip: int) -> tuple[Sequence[Record], int | None]:
         records, total = listing.page(where, skip)
-        count, before = total.rows, len(reading.ids)
-        reading.ids.new_positions(identities(records, identity), span_of(records), contents_of(records))
-        reading.idle = reading.idle + bool(records) if len(reading.ids) == before else 0
-        reading.repeats = reading.repeats or len(reading.ids) - before < len(records)
-        if reading.counts[-1:] != [count]:
-            reading.counts.append(count)
-        reading.doubtful = reading.doubtful or total.wrong or (count is not None and len(reading.ids) > count)
+        readings.add(records, total)
         # With `skip` from 1, more rows than different records have come when the total is reached.
-        return records, skip + len(records) if count == len(reading.ids) and not reading.doubtful else None
+        return records, skip + len(records) if total.rows == reading.records and not reading.doubtful else None
 
     for records, _ in by_offset(ask, listing.size):
         yield records
@@ -302,40 +279,38 @@ def _pages(listing: Run, where: str, reading: Reading) -> Iterator[Sequence[Reco
             return
 
 
+def _read_once(listing: Run, window: Window | None, readings: Readings) -> Generator[Event, None, bool | None]:
+    """Yield the pages of a window once; return None if it is to be read again."""
+    for records in _pages(listing, listing.where(window), readings):
+        if window is not None and not check_order(records, window, listing.client.clock.now()):
+            listing.honours = False
+            return True
+        if readings.last.doubtful and not listing.doubted:
+            listing.doubted = True
+            yield Note(
+                f"the totals that {TITLE} sends with {listing.path} are wrong and cannot be relied upon: pages are "
+                "read until an empty one comes",
+                "warning",
+            )
+        yield Page(records)
+    return _is_whole(readings.last) or None
+
+
 def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
-    """Yield the pages of a window, or of everything, and again, as long as that helps, when some are missing."""
-    came: DuplicateFilter | None = None  # in all readings
-    for _ in range(READINGS):
-        reading = Reading()
-        before = len(came) if came is not None else 0
-        for records in _pages(listing, listing.where(window), reading):
-            if window is not None and not check_order(records, window, listing.client.clock.now()):
-                listing.honours = False
-                return
-            if came is not None:
-                came.new_positions(identities(records, identity), span_of(records), contents_of(records))
-            if reading.doubtful and not listing.doubted:
-                listing.doubted = True
-                yield Note(
-                    f"the totals that {TITLE} sends with {listing.path} are wrong and cannot be relied upon: pages are "
-                    "read until an empty one comes",
-                    "warning",
-                )
-            yield Page(records)
-        came = came or reading.ids
-        helped = not before or len(came) > before
-        if reading.whole:
-            return
-        if not helped:
-            break
-        listing.client.log("note", f"calls came or went while {_name(listing, window)} was read: reading it again")
-    count, came = reading.announced, came or DuplicateFilter()
-    if count is None and reading.idle > 1:  # skip is not looked at, and nothing says how many there are
-        yield Gap(f"{TITLE} sends the same records for {_name(listing, window)} again and again", "run it again later")
-    elif count is not None and len(came) < count:
-        yield Gap(
-            f"{TITLE} has {count} records for {_name(listing, window)} and sent {len(came)}", "run it again later"
-        )
+    """Yield the pages of a window, or of everything, and again if records are missing and reading again helps."""
+    readings, name = Readings(identity), _name(listing, window)
+
+    def tell() -> None:
+        listing.client.log("note", f"calls came or went while {name} was read: reading it again")
+
+    read = functools.partial(_read_once, listing, window, readings)
+    if (yield from read_again(read, readings, READINGS, tell)) is not None:
+        return
+    count = _announced(readings.last)
+    if count is None and readings.last.idle > 1:  # `skip` is ignored, and nothing says how many there are
+        yield Gap(f"{TITLE} sends the same records for {name} again and again", "run it again later")
+    elif count is not None and readings.records < count:
+        yield Gap(f"{TITLE} has {count} records for {name} and sent {readings.records}", "run it again later")
 
 
 def _name(listing: Run, window: Window | None) -> str:

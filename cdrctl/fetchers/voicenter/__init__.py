@@ -15,14 +15,15 @@ from datetime import timedelta
 from cdrctl.fetchers import Call, Console, Option, Provider, Timing
 from cdrctl.fetchers.drift import new_fields, new_fields_warning
 from cdrctl.fetchers.voicenter.answers import ADMITS, MINUTELY, MOST_RECORDS, FullError, Reply, TooFastError, error_for
+from cdrctl.fetchers.voicenter.bounds import DAY, MINUTE, SECOND, whole_minute
 from cdrctl.fetchers.voicenter.columns import COLUMNS, NOTIFIED, identity, notification_identity
 from cdrctl.fetchers.voicenter.common import GIVES, TYPES, common_cdr, common_notification
 from cdrctl.fetchers.voicenter.listing import cdrs
 from cdrctl.fetchers.voicenter.notifications import notifications
+from cdrctl.fetchers.voicenter.run import SETTLED, begin_run
 from cdrctl.fetchers.voicenter.search import IDENTITIES
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
 from cdrctl.fetchers.voicenter.sign_in import empty_response, ended, request_token, sign
-from cdrctl.fetchers.voicenter.state import DAY, MINUTE, SECOND, SETTLED, Way, whole_minute
 from cdrctl.fetchers.voicenter.zone import start_in
 from cdrctl.http import Client, RateLimit, RetryPolicy, Schedule, published
 from cdrctl.records.columns import Expected
@@ -40,7 +41,7 @@ def check(client: Client, settings: VoicenterSettings) -> str:
     until = whole_minute(client.clock.now() - SETTLED)
     asked = Window(until - timedelta(hours=1), until)
     try:
-        reply = Way(client, settings, {}).ask(asked.since - SECOND, asked.until, listed=False)
+        reply = begin_run(client, settings, {}).ask(asked.since - SECOND, asked.until, listed=False)
     except FullError:
         reply = Reply([], full=True)
     names = new_fields(reply.records, COLUMNS)

@@ -11,11 +11,13 @@ from cdrctl.errors import UsageError
 from cdrctl.fetchers import Query
 from cdrctl.fetchers.drift import new_fields, new_fields_error
 from cdrctl.fetchers.voicenter.answers import FullError, RangeError, Reply
+from cdrctl.fetchers.voicenter.bounds import MINUTE, SECOND, whole_minute
 from cdrctl.fetchers.voicenter.columns import COLUMNS, lists_of_fields
+from cdrctl.fetchers.voicenter.pages import pages
+from cdrctl.fetchers.voicenter.run import Run, begin_run
 from cdrctl.fetchers.voicenter.search import search_criteria
 from cdrctl.fetchers.voicenter.settings import TITLE, VoicenterSettings
-from cdrctl.fetchers.voicenter.state import MINUTE, SECOND, Way, whole_minute
-from cdrctl.fetchers.voicenter.zone import ZONE_LEAD
+from cdrctl.fetchers.voicenter.zone import ISRAEL, ZONE_LEAD
 from cdrctl.http import by_halving
 from cdrctl.records.events import Checkpoint, Event, Gap
 from cdrctl.windows import Window, halve, rfc3339, tile
@@ -45,21 +47,21 @@ def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
     if longest < MINUTE:
         raise UsageError("--longest-window is shorter than a minute", hint="write it as 1m, 6h or 1d")
     fields = lists_of_fields(query.fields)
-    way = Way(query.client, query.settings, search_criteria(options), fields, once=query.once)
+    run = begin_run(query.client, query.settings, search_criteria(options), fields, query.once)
     asked = Window(whole_minute(window.since), whole_minute(window.until, up=True))
     later = _until(query)
     windows = [asked, Window(asked.until, later)] if later > asked.until else [asked]
     if query.strict:
-        _refuse_new_fields(way, next(tile(asked, longest - longest % MINUTE)))
+        _refuse_new_fields(run, next(tile(asked, longest - longest % MINUTE)))
     crowded = 0
     for tiled in itertools.chain.from_iterable(tile(one, longest - longest % MINUTE) for one in windows):
-        for part, reply in by_halving(tiled, way.whole, MINUTE):
+        for part, reply in by_halving(tiled, run.whole, MINUTE):
             if reply is not None:
-                yield from way.pieces(reply)
+                yield from pages(run, reply)
                 crowded = 0
             else:
-                crowded = 0 if (yield from _by_seconds(way, part, window)) else crowded + 1
-            yield from way.contradictions()
+                crowded = 0 if (yield from _by_seconds(run, part, window)) else crowded + 1
+            yield from _contradictions(run)
             yield Checkpoint(part)
             if crowded >= CROWDED_MINUTES:
                 yield Gap(
@@ -70,14 +72,14 @@ def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
                 return
 
 
-def _refuse_new_fields(way: Way, window: Window) -> None:
+def _refuse_new_fields(run: Run, window: Window) -> None:
     """Ask once without the list of fields, which hides new ones.
 
     Raises:
         DriftError: The service has a field that is not asked for.
     """
     with suppress(FullError, RangeError):  # then the export itself says so
-        names = new_fields(way.ask(window.since, window.until, listed=False).records, COLUMNS)
+        names = new_fields(run.ask(window.since, window.until, listed=False).records, COLUMNS)
         if names:
             raise new_fields_error(TITLE, "voicenter", "cdrs", names)
 
@@ -95,50 +97,61 @@ def _until(query: Query[VoicenterSettings]) -> datetime:
     return whole_minute(min(until + query.options["longest_call"], latest), up=True)
 
 
-def _by_seconds(way: Way, minute: Window, wanted: Window) -> Generator[Event, None, bool]:
+def _by_seconds(run: Run, minute: Window, wanted: Window) -> Generator[Event, None, bool]:
     """Yield what can be had of a minute that an answer cannot hold, and say what cannot; return whether that is all.
 
     Hosts of the first version drop the seconds of a bound: half a minute of theirs is a whole one, or its first
     instant. What they answer for less than a minute is worth nothing, however small, until a record has shown that
     they count in seconds.
     """
-    first = way.partial
+    first = run.partial
     parts: list[tuple[Window, Reply, bool]] = []
     for half in halve(minute, SECOND) or ():
-        for part, reply in _seconds(way, half):
-            parts.append((part, reply or way.partial, reply is not None))
-    if way.precision == SECOND:
+        for part, reply in _seconds(run, half):
+            parts.append((part, reply or run.partial, reply is not None))
+    if run.bounds.precision == SECOND:
         for part, reply, whole in parts:
-            yield from way.pieces(reply)
-            if not whole and _matters(way, part, wanted):
+            yield from pages(run, reply)
+            if not whole and _matters(run, part, wanted):
                 yield _gap(part)
         return any(whole for _, _, whole in parts)
-    tried, whole = way.alone(minute.since, MINUTE) if way.precision == MINUTE else ([], False)
+    tried, whole = run.alone(minute.since, MINUTE) if run.bounds.precision == MINUTE else ([], False)
     for reply in (first, *(reply for _, reply, _ in parts), *tried):
-        yield from way.pieces(reply)
-    if not whole and _matters(way, minute, wanted):
+        yield from pages(run, reply)
+    if not whole and _matters(run, minute, wanted):
         yield _gap(minute)
     return whole
 
 
-def _seconds(way: Way, half: Window) -> Iterator[tuple[Window, Reply | None]]:
+def _seconds(run: Run, half: Window) -> Iterator[tuple[Window, Reply | None]]:
     """Yield the parts of half a minute, down to seconds, for as long as there is a sense in that."""
     full = 0
-    if way.precision == MINUTE:
+    if run.bounds.precision == MINUTE:
         return
-    for part, reply in by_halving(half, way.second, SECOND):
+    for part, reply in by_halving(half, run.second, SECOND):
         yield part, reply
         full += reply is None
-        if way.precision == MINUTE or (way.precision is None and full >= FULL_SECONDS):
+        if run.bounds.precision == MINUTE or (run.bounds.precision is None and full >= FULL_SECONDS):
             return
 
 
-def _matters(way: Way, part: Window, wanted: Window) -> bool:
+def _matters(run: Run, part: Window, wanted: Window) -> bool:
     """Return whether calls that started in the wanted window may be among those listed for a part.
 
     Nothing is listed before it starts; after it has, only where windows are not laid on starts.
     """
-    return part.until > wanted.since and (part.since < wanted.until or not way.by_start)
+    return part.until > wanted.since and (part.since < wanted.until or not run.bounds.by_start)
+
+
+def _contradictions(run: Run) -> Iterator[Gap]:
+    """Yield a gap, once, if the zone in use cannot be that of a call that came."""
+    found = run.zones.contradiction()
+    if found is not None:
+        yield Gap(
+            f"{TITLE} sends times without a zone; they were read as {run.zones.name}, which is wrong for {found}: "
+            "calls at the edges of the window may be missing",
+            f'set date_zone in the profile, for example to "{ISRAEL}"',
+        )
 
 
 def _gap(part: Window) -> Gap:

@@ -6,30 +6,29 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from cdrctl.errors import UsageError
 from cdrctl.fetchers import Query
 from cdrctl.fetchers.voicenter.columns import NOTIFIED_BY_KEY, notification_identity
-from cdrctl.fetchers.voicenter.state import apart_of
+from cdrctl.fetchers.voicenter.pages import apart_of
 from cdrctl.records.events import Event, Note, Page, Record, fingerprint
-
-# Captured notifications
 
 RECORDS_AT_ONCE = 1000
 DEEPEST = 200
-"""Lists and objects within each other that a notification may have."""
+"""How deep lists and objects may be nested in a notification."""
 
 LONGEST_NOTIFICATION = 64 * 1024 * 1024
-"""Bytes of one notification, which are held in memory."""
+"""Bytes of one notification, which is held in memory."""
 
 _FORM = re.compile(r"\s*[A-Za-z_]\w*=")
 """How a body begins that is encoded as a form."""
 
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]|[^\s\[\]{},"]++')
+_BLANK = re.compile(r"\s*")
 
-# What may come next between the objects of a file: from where we are, and a token, to where we are then.
+# Where we are between two notifications, what comes next, and where we are then.
 _BETWEEN: Mapping[tuple[str, str], str] = {
     ("outside", "{"): "outside",
     ("outside", "["): "opened",
@@ -51,8 +50,8 @@ def notifications(query: Query[None]) -> Iterator[Event]:
     unreadable: list[int] = []
     plain: list[Record] = []
     others: list[tuple[str, Record]] = []
-    for line, text in _objects(query.options["file"], unreadable):
-        record = _notification(line, text)
+    for line, record in _objects(query.options["file"], unreadable):
+        _check_notification(line, record)
         key = hashlib.blake2b(notification_identity(record).encode("utf-8", "surrogatepass"), digest_size=12).digest()
         digest = fingerprint(record)
         if known.setdefault(key, digest[:16]) == digest[:16]:
@@ -70,69 +69,151 @@ def notifications(query: Query[None]) -> Iterator[Event]:
         yield Note(f"bytes that are not UTF-8 were replaced by U+FFFD, in line {which}")
 
 
-def _objects(lines: Iterable[bytes], unreadable: list[int]) -> Iterator[tuple[int, str]]:
-    """Yield every object of a file as text, with the number of its first line.
+@dataclass(slots=True)
+class Scanner:
+    """Finds the JSON objects in a text that arrives line by line.
+
+    Args:
+        place: Where we are between two objects.
+        text: What was not read yet.
+        line: The number of its first line.
+        at_start: Whether it begins at the start of a line.
+        due: How many characters there must be before it is read again: a long object is not read after each line.
+    """
+
+    place: str = "outside"
+    text: str = ""
+    line: int = 1
+    at_start: bool = True
+    due: int = 0
+
+    def read(self, *, final: bool = False) -> Iterator[tuple[int, Record]]:
+        """Yield the objects of the text, and the line of each. The last one may be incomplete, unless it is `final`.
+
+        Raises:
+            UsageError: Something else stands between two objects, or one of them is not JSON.
+        """
+        at = 0
+        while True:
+            at = self._skip(at, _BLANK.match(self.text, at).end())  # type: ignore[union-attr] # it matches nothing, too
+            if at == len(self.text):
+                break
+            if self.at_start and self.place == "outside" and (found := self._form(at)) is not None:
+                yield self.line, found[0]
+                at = self._skip(at, found[1])
+                continue
+            char = self.text[at]
+            if (self.place, char) not in _BETWEEN:
+                what = repr(char) if char in '[]{},"' else "something else"  # what it says may be personal data
+                _broken(self.line, f"{what} stands where a notification should begin or end")
+            end = at + 1
+            if char == "{":
+                decoded = _decode_object(self.text, at, self.line, final=final)
+                if decoded is None:
+                    break
+                record, end = decoded
+                yield self.line, record
+            self.place = _BETWEEN[self.place, char]
+            at = self._skip(at, end)
+        self.text = self.text[at:]
+        self.due = 2 * len(self.text)
+
+    def _skip(self, start: int, end: int) -> int:
+        """Count the lines of what was read, and return its end."""
+        *lines, last = self.text[start:end].split("\n")
+        self.line += len(lines)
+        self.at_start = (bool(lines) or self.at_start) and not last.strip()
+        return end
+
+    def _form(self, start: int) -> tuple[Record, int] | None:
+        """Return the notification in a line that is a form, and where the line ends."""
+        end = self.text.find("\n", start)
+        end = len(self.text) if end < 0 else end
+        record = _read_form(self.line, self.text[start:end])
+        return None if record is None else (record, end)
+
+
+def _objects(lines: Iterable[bytes], unreadable: list[int]) -> Iterator[tuple[int, Record]]:
+    """Yield every object of a file, with the number of its first line.
 
     The numbers of lines that are not UTF-8 are added to `unreadable`.
-
-    Brackets are counted outside of strings, which hold no line ends in JSON; whether what is between them is JSON is
-    not looked at.
     """
-    place, depth, begun, number = "outside", 0, 0, 0
-    text: list[str] = []
+    scanner = Scanner()
+    number = 0
+    waiting: list[str] = []
     held = 0
     for number, raw in enumerate(lines, 1):
-        held = _checked(begun if depth else number, len(raw) + (held if depth else 0))
-        line = _decoded(number, raw, unreadable)
-        if place == "outside" and not depth and (form := _form(number, line)) is not None:
-            yield number, form
+        _check_size(number, len(raw))
+        waiting.append(_decoded(number, raw, unreadable))
+        held += len(raw)
+        if held < scanner.due and held <= LONGEST_NOTIFICATION:
             continue
-        left = 0
-        for match in _TOKEN.finditer(line):
-            token = match[0]
-            if not depth:
-                if (place, token) not in _BETWEEN:
-                    what = repr(token) if len(token) == 1 else "something else"  # what it says may be personal data
-                    _broken(number, f"{what} stands where a notification should begin or end")
-                place = _BETWEEN[place, token]
-                if token == "{":
-                    depth, begun, left, text = 1, number, match.start(), []
-            elif token in {"{", "["}:
-                depth += 1
-                if depth > DEEPEST:
-                    _broken(number, f"there are more than {DEEPEST} lists and objects within each other")
-            elif token in {"}", "]"}:
-                depth -= 1
-                if not depth:
-                    yield begun, "".join([*text, line[left : match.end()]])
-            elif token == '"':
-                _broken(number, "a text has no end")
-        if depth:
-            text.append(line[left:])
-    _check_end(max(number, 1), begun, "".join(text) if depth else "", outside=place == "outside")
+        scanner.text += "".join(waiting)
+        waiting.clear()
+        yield from scanner.read()
+        held = len(scanner.text)
+        _check_size(scanner.line, held)
+    scanner.text += "".join(waiting)
+    yield from scanner.read(final=True)
+    if scanner.place != "outside":
+        _broken(max(number, 1), "the file ends in the middle")
 
 
-def _check_end(line: int, begun: int, text: str, *, outside: bool) -> None:
-    """Refuse a file that ends within a notification, of which this text came, or within a list."""
-    if text:
-        _parsed(begun, text)
-    if text or not outside:
-        _broken(line, "the file ends in the middle")
-
-
-def _checked(line: int, size: int) -> int:
+def _check_size(line: int, size: int) -> None:
     if size > LONGEST_NOTIFICATION:
         _broken(line, f"a notification has more than {LONGEST_NOTIFICATION // 2**20} MiB")
-    return size
 
 
-def _form(number: int, line: str) -> str | None:
-    """Return a body that is encoded as a form as JSON, or None where it is none."""
-    if line.lstrip().startswith("<"):
+def _decode_object(text: str, at: int, line: int, *, final: bool) -> tuple[Record, int] | None:
+    """Return the object that begins at a position of a text, and where it ends; None if its end is still to come.
+
+    Raises:
+        UsageError: It is not JSON, or nested too deeply.
+    """
+    try:
+        record, end = _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        if not final and error.pos >= len(text.rstrip()) - 1:
+            return None
+        column = error.colno - (at - text.rfind("\n", 0, at) - 1 if error.lineno == text.count("\n", 0, at) + 1 else 0)
+        ends = error.pos < len(text) and text[error.pos] in "\r\n"
+        why = "a text has no end" if ends and "control" in error.msg else error.msg
+        _broken(line + text.count("\n", at, error.pos), f"{why} (column {column} of what begins in line {line})")
+    except ValueError as error:
+        _broken(line, str(error).partition(";")[0])
+    except RecursionError:
+        _broken(line, _TOO_DEEP)
+    if text.count("{", at, end) + text.count("[", at, end) > DEEPEST and _depth(record) > DEEPEST:
+        _broken(line, _TOO_DEEP)
+    return record, end
+
+
+_TOO_DEEP = f"there are more than {DEEPEST} lists and objects within each other"
+
+
+def _depth(value: Any) -> int:
+    """Return how deep lists and objects are nested in a value."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _read_form(number: int, line: str) -> Record | None:
+    """Return the notification in a line that is encoded as a form, or None if it is not."""
+    if line.startswith("<"):
         _broken(number, "it is XML, which cannot be read: choose JSON for the notifications at Voicenter")
     if not _FORM.match(line):
         return None
-    return json.dumps(dict(parse_qsl(line.strip(), keep_blank_values=True, errors="replace")))
+    return dict(parse_qsl(line.strip(), keep_blank_values=True, errors="replace"))
 
 
 def _decoded(number: int, raw: bytes, unreadable: list[int]) -> str:
@@ -144,27 +225,11 @@ def _decoded(number: int, raw: bytes, unreadable: list[int]) -> str:
         return raw.decode(encoding, "replace")
 
 
-def _notification(line: int, text: str) -> Record:
-    record = _parsed(line, text)
+def _check_notification(line: int, record: Record) -> None:
     keys = {key.casefold() for key in record}
     if not keys & NOTIFIED_BY_KEY:
         what = "it is an answer of the Call Log" if "cdr_list" in keys else "none of its fields is one"
         _broken(line, f"this is no CDR notification: {what}")
-    return record
-
-
-def _parsed(line: int, text: str) -> Record:
-    try:
-        record: Record = json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        _broken(line + error.lineno - 1, f"{error.msg} (column {error.colno} of what begins in line {line})")
-    except ValueError as error:
-        _broken(line, str(error).partition(";")[0])
-    return record
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _broken(line: int, why: str) -> NoReturn:

@@ -1,0 +1,181 @@
+"""The calls of a CallGear account: windows, halves where there are too many records, and calls that end later."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Iterator
+from datetime import timedelta
+
+from cdrctl import windows
+from cdrctl.errors import UsageError
+from cdrctl.fetchers import CLOCK_TOLERANCE, Query, possible_start
+from cdrctl.fetchers.callgear.answers import DayLimitError, TooLongError
+from cdrctl.fetchers.callgear.columns import COLUMNS_OF, identity, start
+from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS
+from cdrctl.fetchers.callgear.local_time import HOUR, SECOND, span_of, spare_time, zone_notes, zone_of
+from cdrctl.fetchers.callgear.pages import Span, read_span
+from cdrctl.fetchers.callgear.report import Report, report_of
+from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings, app_host_of
+from cdrctl.fetchers.drift import new_fields, new_fields_error
+from cdrctl.http import in_halves
+from cdrctl.records.events import Checkpoint, Event, Note, fingerprint
+from cdrctl.windows import Window, halve, rfc3339, tile
+
+LONGEST_WINDOW = timedelta(days=31)
+"""Far below the three months that one question may span ("Get call legs report", errors)."""
+
+MANY_REQUESTS = 100
+YEARS = windows.YEARS
+
+
+def legs(query: Query[CallGearSettings]) -> Iterator[Event]:
+    """Yield the legs of `get.call_legs_report` that started in the window, and some around it."""
+    return _listing(report_of(query, "get.call_legs_report", LEGS, identity), "legs", query)
+
+
+def calls(query: Query[CallGearSettings]) -> Iterator[Event]:
+    """Yield the calls of `get.calls_report` that started in the window, and some around it."""
+    report = report_of(query, "get.calls_report", CALLS, identity)
+    if query.options["ongoing"]:
+        report.params = {**report.params, "include_ongoing_calls": True}
+    return _listing(report, "calls", query)
+
+
+def costs(query: Query[CallGearSettings]) -> Iterator[Event]:
+    """Yield the costs of `get.financial_call_legs_report` of legs that started in the window, and some around it."""
+    report = report_of(query, "get.financial_call_legs_report", COSTS, fingerprint)
+    report.fields = ()  # all of them come without being named
+    return _listing(report, "costs", query)
+
+
+def users(query: Query[CallGearSettings]) -> Iterator[Event]:
+    """Yield the users of a partner's customers, of `get.customer_users`."""
+    report = report_of(query, "get.customer_users", USERS, identity)
+    report.fields = ()
+    report.params = {name: value for name, value in report.params.items() if name != "user_id"}
+    yield from read_span(report, Span({}, "the list of users"))
+
+
+def _refuse_new_fields(report: Report, call: str, window: Window) -> None:
+    """Ask once without the list of fields, which hides new ones.
+
+    Raises:
+        DriftError: The service has a field that is not asked for.
+    """
+    records, _ = report.page(span_of(window, report.zone), 0, first=True, listed=False)
+    names = new_fields(records, COLUMNS_OF[call])
+    if names:
+        raise new_fields_error(TITLE, "callgear", call, names)
+
+
+def _listing(report: Report, call: str, query: Query[CallGearSettings]) -> Iterator[Event]:
+    window = query.window
+    _check_years(window)
+    account = report.account
+    name, report.zone = zone_of(account)
+    host = app_host_of(account.settings)
+    report.context = {"timezone": name, **({} if host is None else {"app_host": host})}
+    whole = _whole_seconds(window)
+    longest = query.options["longest_call"]
+    latest = min(whole.until + longest, account.client.clock.now().replace(microsecond=0))
+    yield from zone_notes(report.zone, name, window)
+    requests = -(-whole.duration // LONGEST_WINDOW)
+    if requests > MANY_REQUESTS:
+        yield Note(f"this takes at least {requests} requests, and {TITLE} allows a number of them per day")
+    try:
+        if query.strict and report.fields:
+            _refuse_new_fields(report, call, next(tile(whole, LONGEST_WINDOW)))
+        for tiled in tile(whole, LONGEST_WINDOW):
+            yield from _read_window(report, tiled)
+            report.read_until = tiled.until
+            yield Checkpoint(tiled)
+        if latest > whole.until:
+            yield from _beyond(report, Window(whole.until, latest))
+    except DayLimitError as limit:
+        raise _resumable(limit, report, window, longest) from None
+
+
+def _check_years(window: Window) -> None:
+    for edge in (window.since, window.until):
+        if edge.year not in YEARS:
+            raise UsageError(
+                f"the year {edge.year} is none that {TITLE} can be asked for",
+                hint=f"ask for years from {YEARS[0]} to {YEARS[-1]}",
+            )
+
+
+def _whole_seconds(window: Window) -> Window:
+    """Return the window in whole seconds, which is all a question can say, and no shorter."""
+    up = SECOND if window.until.microsecond else timedelta(0)
+    return Window(window.since.replace(microsecond=0), window.until.replace(microsecond=0) + up)
+
+
+# Windows
+
+
+def _read_window(report: Report, window: Window) -> Iterator[Event]:
+    """Yield the records of one window, in halves if it has more of them than can be paged through."""
+    return in_halves(window, functools.partial(_read_part, report), functools.partial(_halves_of, report))
+
+
+def _halves_of(report: Report, window: Window) -> tuple[Window, Window] | None:
+    near_turn = spare_time(window.since, report.zone) or spare_time(window.until, report.zone)
+    return halve(window, HOUR if near_turn else SECOND)  # near a change of clocks, smaller parts would be one request
+
+
+def _read_part(report: Report, window: Window, divisible: bool) -> Generator[Event, None, bool]:  # noqa: FBT001
+    name = f"{rfc3339(window.since)} to {rfc3339(window.until)}"
+    try:
+        whole = yield from read_span(report, Span(span_of(window, report.zone), name, divisible=True, window=window))
+    except TooLongError:
+        if not divisible:
+            raise
+        return False
+    if not whole and not divisible:
+        yield from read_span(report, Span(_narrowest(report, window), name, window=window))
+    return whole
+
+
+def _narrowest(report: Report, window: Window) -> dict[str, str]:
+    """Return the span of a window that cannot be halved, without the second before it where that is proved needless.
+
+    A record of that second proves that `date_from` belongs to the span, so that it can be the window's first second.
+    """
+    span = span_of(window, report.zone)
+    earliest, _ = report.page(span, 0, first=True)
+    begun = start(earliest[0], report.context) if earliest else None
+    return span_of(window, report.zone, early=timedelta(0)) if begun == window.since - SECOND else span
+
+
+def _beyond(report: Report, after: Window) -> Iterator[Event]:
+    """Yield what ended after the window, should the service select by the end of a call: that is not published.
+
+    One question for the earliest record tells: it began before the window's end, or there is nothing to be had.
+    """
+    spare = 2 * spare_time(after.since, report.zone)
+    for tiled in tile(after, LONGEST_WINDOW):
+        try:
+            # Without the second before: its records are those of the window, whose last span holds it.
+            earliest, _ = report.page(span_of(tiled, report.zone, early=timedelta(0)), 0, first=True)
+        except TooLongError:
+            earliest = [{}]
+        begun = start(earliest[0], report.context) if earliest else tiled.until
+        in_future = begun is not None and not possible_start(begun, tiled.until + CLOCK_TOLERANCE)
+        if begun is None or in_future or begun < after.since + spare:
+            yield from _read_window(report, tiled)
+
+
+def _resumable(limit: DayLimitError, report: Report, window: Window, longest: timedelta) -> DayLimitError:
+    """Return the error with what was read before, so that another run can go on from there."""
+    now = report.account.client.clock.now()
+    after = "" if limit.reset is None else f" after {rfc3339(now + timedelta(seconds=limit.reset + 1))}"
+    reached = max(window.since, min(report.read_until or window.since, window.until))
+    if report.by_end:
+        reached = max(window.since, reached - longest)
+    limit.hint = f"run it again{after}"
+    if reached > window.since:
+        limit.hint += (
+            f"; calls that started before {rfc3339(reached)} have all been read, so where they were printed "
+            f"--since {rfc3339(reached)} goes on"
+        )
+    return limit

@@ -1,0 +1,149 @@
+"""The pages of one report, and reading them again when records came or went in the meantime."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cdrctl.fetchers import CLOCK_TOLERANCE, possible_start
+from cdrctl.fetchers.callgear.columns import start
+from cdrctl.fetchers.callgear.local_time import SECOND, spare_time
+from cdrctl.fetchers.callgear.report import BY_START, Report
+from cdrctl.fetchers.callgear.settings import TITLE
+from cdrctl.fetchers.readings import Reading, Readings, read_again
+from cdrctl.http import Total, by_offset
+from cdrctl.records.events import Event, Gap, Page, Record
+from cdrctl.windows import Window
+
+FARTHEST_OFFSET = 100_000
+"""The largest `offset` ("Paging")."""
+
+IDLE_PAGES = 3
+"""After so many pages without a new record no more are requested: the service ignores the offset."""
+
+READINGS = 2
+"""How often a span is read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is read of a report in one go.
+
+    Args:
+        params: The parameters that select it.
+        name: Its name in messages.
+        divisible: Whether it can be read in parts, if it has more records than can be paged through.
+        window: The window it was made from, or None for a report without one.
+    """
+
+    params: Mapping[str, str]
+    name: str
+    divisible: bool = False
+    window: Window | None = None
+
+
+def read_span(report: Report, span: Span) -> Generator[Event, None, bool]:
+    """Yield the pages of a span, and return False if it must be read in parts.
+
+    Rows of one second are in no fixed order, and rows may come and go while the pages are read. So records are counted,
+    and the span is read once more if they are not as many as the total, or if that changed.
+    """
+    readings = Readings(report.identity)
+
+    def tell() -> None:
+        report.account.client.log(
+            "note", f"what {TITLE} has for {span.name} changed while it was read: reading it again"
+        )
+
+    result = yield from read_again(functools.partial(_read_once, report, span, readings), readings, READINGS, tell)
+    if result is not None:
+        return result
+    counted = f"counts {readings.most} records for {span.name} and sent {readings.records} different ones"
+    moved = f"moved records of {span.name} from page to page while they were read"
+    yield Gap(
+        f"{TITLE} {counted if readings.records < readings.most else moved}",
+        "run it again; if it stays, ask for a window that ends earlier",
+    )
+    return True
+
+
+def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Event, None, bool | None]:
+    """Yield the pages of a span; return True if that is all, False if it must be read in parts, None to read it again.
+
+    If more records came than the total, the total is wrong, and then an empty page is the end.
+    """
+    reading = readings.last
+    for page, total in by_offset(functools.partial(report.page, span.params), report.page_size):
+        offset = reading.rows + len(page)
+        past = max(total or 0, offset) > FARTHEST_OFFSET and _is_past(report, page, span.window)
+        if span.divisible and not past and (total or 0) > FARTHEST_OFFSET:
+            return False
+        readings.add(page, Total(total))
+        if reading.doubtful:
+            report.doubt()
+        yield Page(page, report.context)
+        if span.window is not None:
+            _follow(report, page, span.window)
+        if past:
+            return True
+        if reading.idle and reading.trusted and (total == reading.records or reading.idle >= IDLE_PAGES):
+            break  # the same records come again
+        if reading.idle >= IDLE_PAGES:
+            yield Gap(f"{TITLE} sends the same records for {span.name} again and again", "run it again later")
+            return True
+        last = not page or (len(page) < report.page_size and total == offset)
+        if not last and offset > FARTHEST_OFFSET:
+            if not span.divisible:
+                yield _out_of_reach(span.name, total, offset)
+            return not span.divisible
+    return _is_whole(readings) or None
+
+
+def _out_of_reach(name: str, total: int | None, offset: int) -> Gap:
+    has = f"has {total}" if total is not None and total > offset else f"has more than {offset}"
+    return Gap(
+        f"{TITLE} {has} records for {name} and lets {offset} of them be read", "ask for them in parts, with --filter"
+    )
+
+
+def _is_whole(readings: Readings) -> bool:
+    """Return whether all records came: as many as the highest total, and none moved to a page that had been read."""
+    reading = readings.last
+    again = readings.number > 1
+    proved = _is_steady(reading) or (again and (reading.trusted or not readings.new))
+    return readings.records >= readings.most and proved
+
+
+def _is_steady(reading: Reading) -> bool:
+    """Return whether nothing came or went during a reading. Without trusted totals, a record that came twice tells."""
+    return len(set(reading.counts)) == 1 if reading.trusted else not reading.repeats
+
+
+def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> bool:
+    """Return whether a page in the order of starts goes beyond the window, so that no more pages are needed."""
+    if window is None or not page or list(report.sort) != list(BY_START):
+        return False
+    if spare_time(window.since, report.zone) or spare_time(window.until, report.zone):
+        return False
+    starts = _true_starts(report, page, window)
+    return bool(starts) and starts == sorted(starts) and starts[-1] >= window.until
+
+
+def _true_starts(report: Report, page: Sequence[Record], window: Window) -> list[datetime]:
+    """Return the starts on a page that can be true: one long after what was asked for says nothing about progress."""
+    latest = window.until + CLOCK_TOLERANCE
+    starts = (start(record, report.context) for record in page)
+    return [moment for moment in starts if moment is not None and possible_start(moment, latest)]
+
+
+def _follow(report: Report, page: Sequence[Record], window: Window) -> None:
+    """Remember how far everything has been read, in a listing by start."""
+    starts = _true_starts(report, page, window)
+    spare = spare_time(window.since, report.zone) or spare_time(window.until, report.zone)
+    if not starts or spare or list(report.sort) != list(BY_START):
+        return
+    if min(starts) < window.since - SECOND:
+        report.by_end = True
+    report.read_until = min(max(*starts, window.since), window.until)

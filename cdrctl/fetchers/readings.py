@@ -1,0 +1,132 @@
+"""Read a window again when its records moved from page to page while they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from cdrctl.contents import contents_of
+from cdrctl.duplicates import DuplicateFilter
+from cdrctl.fetchers import identities, span_of
+from cdrctl.http import Total
+from cdrctl.records.events import Record
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one reading of a window, from its first page to its last, has shown.
+
+    Two records with the same id count as two if their contents differ.
+
+    Args:
+        seen: The records of this reading.
+        totals: The totals that came with its pages; equal ones in a row are there once.
+        rows: How many rows came: more than there are records if some came twice.
+        idle: How many pages in a row, up to now, had rows but no new record.
+        doubtful: Whether a total was wrong: not a number, or lower than the number of records.
+    """
+
+    seen: DuplicateFilter = field(default_factory=DuplicateFilter)
+    totals: list[int | None] = field(default_factory=list)
+    rows: int = 0
+    idle: int = 0
+    doubtful: bool = False
+
+    @property
+    def records(self) -> int:
+        """How many different records came."""
+        return len(self.seen)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a record came twice, as it does when another one lands before it."""
+        return self.rows > self.records
+
+    @property
+    def counts(self) -> list[int]:
+        """The totals that are numbers."""
+        return [total for total in self.totals if total is not None]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether totals came and none is wrong."""
+        return bool(self.counts) and not self.doubtful
+
+
+@dataclass(slots=True)
+class Readings:
+    """All readings of one window.
+
+    Args:
+        identity: From a record to its id.
+        last: The last reading.
+        number: How many readings there were, with the last one.
+        most: The highest total that came with any page.
+        before: How many different records came before the last reading.
+    """
+
+    identity: Callable[[Record], str]
+    last: Reading = field(default_factory=Reading)
+    number: int = 0
+    most: int = 0
+    before: int = 0
+    _seen: DuplicateFilter | None = None
+
+    @property
+    def records(self) -> int:
+        """How many different records came, in all readings."""
+        return len(self._seen) if self._seen is not None else 0
+
+    @property
+    def new(self) -> int:
+        """How many records of the last reading had not come before it."""
+        return self.records - self.before
+
+    def begin(self) -> None:
+        """Begin another reading."""
+        self.before = self.records
+        self.last = Reading()
+        self.number += 1
+        if self._seen is None:
+            self._seen = self.last.seen
+
+    def add(self, page: Sequence[Record], total: Total) -> None:
+        """Count the records of a page, and the total that came with it."""
+        reading, before = self.last, self.last.records
+        ids, contents, span = identities(page, self.identity), contents_of(page), span_of(page)
+        reading.seen.new_positions(ids, span, contents)
+        if self._seen is not None and self._seen is not reading.seen:
+            self._seen.new_positions(ids, span, contents)
+        reading.rows += len(page)
+        reading.idle = reading.idle + 1 if page and reading.records == before else 0
+        if reading.totals[-1:] != [total.rows]:
+            reading.totals.append(total.rows)
+        self.most = max(self.most, total.rows or 0)
+        reading.doubtful |= total.wrong or (total.rows is not None and reading.records > total.rows)
+
+
+def read_again(
+    read: Callable[[], Generator[Item, None, Result | None]], readings: Readings, most: int, tell: Callable[[], None]
+) -> Generator[Item, None, Result | None]:
+    """Yield what is read of a window, and read it again until that is whole.
+
+    It stops when `read` returns a result; when a reading brings no record that had not come before; or after `most`
+    readings. Returns the result, or None in the last two cases: then records are missing, and the caller must say so.
+
+    Args:
+        read: Reads the window once, adds each page to `readings` and yields it; returns None to be called again.
+        readings: Receives all readings.
+        most: The largest number of readings.
+        tell: Called before each further reading.
+    """
+    while True:
+        readings.begin()
+        result = yield from read()
+        useless = readings.before > 0 and not readings.new
+        if result is not None or useless or readings.number == most:
+            return result
+        tell()

@@ -50,7 +50,7 @@ class Client:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.http = httpx.Client(trust_env=False, verify=_NO_TLS)
+        self.http = httpx.Client(trust_env=False, verify=_NO_TLS, timeout=60)
 
     def __enter__(self) -> Self:
         return self

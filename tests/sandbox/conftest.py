@@ -10,7 +10,12 @@ from tests.support.clock import HandClock
 
 from .clients import KazooClient, WebexClient
 
-EXCHANGE = Exchange(1)
+EXCHANGE = Exchange(1, volume=0.3)
+"""The calls of most tests: few, so that a week of them is listed soon."""
+
+BUSY = pytest.mark.parametrize("exchange", [Exchange(1)], ids=["busy"])
+"""Marks a test that needs rare calls: it has a whole office's."""
+
 Starter = Callable[..., Sandbox]
 
 
@@ -20,12 +25,17 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def run(clock: HandClock) -> Iterator[Starter]:
+def exchange() -> Exchange:
+    return EXCHANGE
+
+
+@pytest.fixture
+def run(clock: HandClock, exchange: Exchange) -> Iterator[Starter]:
     """Start sandboxes on the test's clock and close them afterwards."""
     running: list[Sandbox] = []
 
     def begin(**options: Any) -> Sandbox:
-        sandbox = start(**{"now": clock, "exchange": EXCHANGE, **options})
+        sandbox = start(**{"now": clock, "exchange": exchange, **options})
         running.append(sandbox)
         return sandbox
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -69,7 +70,7 @@ def recorded(name: str) -> str:
 def test_rows_have_the_columns_of_recorded_ones_in_their_order(kazoo: KazooClient) -> None:
     rows = kazoo.list(*whole(*WEEK)).rows
     assert list(COLUMNS) == list(ROW)
-    assert len(rows) > 1000
+    assert len(rows) > 500
     for row in rows:
         assert list(row) == list(ROW)
         for name, value in row.items():
@@ -138,12 +139,12 @@ def test_carrier_legs_have_no_authorizing_id_and_outward_ones_a_price(kazoo: Kaz
 
 
 def test_a_chunked_page_has_the_bytes_of_a_recorded_one(kazoo: KazooClient) -> None:
-    listing = kazoo.list(*whole(*WEEK), page_size=700)
+    listing = kazoo.list(*whole(*WEEK), page_size=500)
     first, last = listing.pages[0], listing.pages[-1]
     assert masked(first.text) == masked(recorded("list_page1_chunked"))
     assert masked(last.text) == masked(recorded("list_last_page"))
     assert first.headers["Transfer-Encoding"] == "chunked"
-    assert first.json()["page_size"] == "700"
+    assert first.json()["page_size"] == "500"
     assert last.json()["page_size"] == str(len(last.json()["data"]))
 
 
@@ -162,7 +163,7 @@ def test_without_paging_there_are_no_paging_keys(kazoo: KazooClient) -> None:
     ways: tuple[dict[str, Any], ...] = ({}, {"is_chunked": "false"})
     for more in ways:
         body = kazoo.list(*whole(*WEEK), paginate="false", **more).pages[0].json()
-        assert len(body["data"]) > 1000
+        assert len(body["data"]) > 500
         assert not {"page_size", "start_key", "next_start_key"} & set(body)
 
 
@@ -463,37 +464,38 @@ def test_utc_offset_moves_one_column_only(run: Starter) -> None:
         assert (page.status_code, page.json()["message"]) == (404, "utc_offset must be a number")
 
 
-@pytest.mark.parametrize(
-    ("asked", "fits"),
-    [
-        ({"filter_call_direction": "inbound"}, lambda row: row["direction"] == "inbound"),
-        ({"filter_not_call_direction": "inbound"}, lambda row: row["direction"] != "inbound"),
-        ({"filter_custom_channel_vars.rate_name": "GB"}, lambda row: row["rate_name"] == "GB"),
-        ({"has_key": "recording_url"}, lambda row: row["recording_url"]),
-        ({"key_missing": "recording_url"}, lambda row: not row["recording_url"]),
-        ({"has_value": "custom_channel_vars.owner_id"}, lambda row: row["owner_id"]),
-        ({"value_missing": "custom_channel_vars.owner_id"}, lambda row: not row["owner_id"]),
-        ({"filter_direction": "inbound"}, lambda _: False),
-        ({"modified_to": str(gregorian(at("2026-11-10")))}, lambda _: True),
-        (
-            {"modified_to": str(gregorian(at("2026-11-10"))), "has_key": "call_id"},
-            lambda row: int(row["timestamp"]) + row["duration_seconds"] < gregorian(at("2026-11-10")),
-        ),
-        (
-            {"filter_hangup_cause": '["USER_BUSY","NO_ANSWER"]'},
-            lambda row: row["hangup_cause"] in {"USER_BUSY", "NO_ANSWER"},
-        ),
-        (
-            {"filter_not_hangup_cause": '["USER_BUSY","NO_ANSWER"]'},
-            lambda row: row["hangup_cause"] not in {"USER_BUSY", "NO_ANSWER"},
-        ),
-    ],
-)
-def test_filters_are_tried_on_documents(kazoo: KazooClient, asked: dict[str, Any], fits: Any) -> None:
-    got = kazoo.list(*whole(*WEEK), **asked).ids
-    want = [row["id"] for row in kazoo.list(*whole(*WEEK)).rows if fits(row)]
-    assert got == want
-    assert want or "filter_direction" in asked
+FILTERS: list[tuple[dict[str, Any], Callable[[dict[str, Any]], object]]] = [
+    ({"filter_call_direction": "inbound"}, lambda row: row["direction"] == "inbound"),
+    ({"filter_not_call_direction": "inbound"}, lambda row: row["direction"] != "inbound"),
+    ({"filter_custom_channel_vars.rate_name": "GB"}, lambda row: row["rate_name"] == "GB"),
+    ({"has_key": "recording_url"}, lambda row: row["recording_url"]),
+    ({"key_missing": "recording_url"}, lambda row: not row["recording_url"]),
+    ({"has_value": "custom_channel_vars.owner_id"}, lambda row: row["owner_id"]),
+    ({"value_missing": "custom_channel_vars.owner_id"}, lambda row: not row["owner_id"]),
+    ({"filter_direction": "inbound"}, lambda _: False),
+    ({"modified_to": str(gregorian(at("2026-11-10")))}, lambda _: True),
+    (
+        {"modified_to": str(gregorian(at("2026-11-10"))), "has_key": "call_id"},
+        lambda row: int(row["timestamp"]) + row["duration_seconds"] < gregorian(at("2026-11-10")),
+    ),
+    (
+        {"filter_hangup_cause": '["USER_BUSY","NO_ANSWER"]'},
+        lambda row: row["hangup_cause"] in {"USER_BUSY", "NO_ANSWER"},
+    ),
+    (
+        {"filter_not_hangup_cause": '["USER_BUSY","NO_ANSWER"]'},
+        lambda row: row["hangup_cause"] not in {"USER_BUSY", "NO_ANSWER"},
+    ),
+]
+"""Filters of a listing, and the rows that pass each."""
+
+
+def test_a_filter_reads_the_document_of_a_row(kazoo: KazooClient) -> None:
+    rows = kazoo.list(*whole(*WEEK)).rows
+    for asked, fits in FILTERS:
+        want = [row["id"] for row in rows if fits(row)]
+        assert kazoo.list(*whole(*WEEK), **asked).ids == want, asked
+        assert want or "filter_direction" in asked, asked
 
 
 @pytest.mark.parametrize(("chunked", "full"), [("true", True), ("false", False)])

@@ -34,7 +34,7 @@ from tests.support.clock import HandClock
 from tests.support.portsip_document import EXEMPTIONS, PLAIN, Document, document, path_of
 
 from .clients import Client, at, sample
-from .conftest import EXCHANGE, Starter
+from .conftest import BUSY, EXCHANGE, Starter
 
 DAY = at("2026-11-18"), at("2026-11-19")
 EVENING = at("2026-11-18T12:00"), at("2026-11-19T00:00")
@@ -225,7 +225,7 @@ def test_every_documented_answer_fits_the_document(run: Starter, clock: HandCloc
     with Watched(sandbox, judge=judge) as client:
         for path in ("/cdrs", "/calllogs", "/recordings"):
             rows = client.all(path, *WEEK)
-            assert len(rows) > 50
+            assert len(rows) > 30
             for row in rows[:: len(rows) // 8]:
                 assert client.get(f"{path}/{row['id']}").status_code == 200
             assert client.get(f"{path}/1").status_code == 404
@@ -529,6 +529,7 @@ def test_many_calls_of_one_millisecond_have_ids_of_their_own(run: Starter) -> No
 # listing
 
 
+@BUSY
 @pytest.mark.parametrize("call", ["cdrs", "calllogs"])
 @pytest.mark.parametrize("top", [1, 7, 100])
 def test_paging_gives_exactly_the_truth(run: Starter, call: str, top: int) -> None:
@@ -544,10 +545,10 @@ def test_paging_gives_exactly_the_truth(run: Starter, call: str, top: int) -> No
 def test_windows_tile_to_the_microsecond(run: Starter) -> None:
     sandbox = run()
     rows = sandbox.truth("portsip", "cdrs", *DAY)
-    cut = datetime.fromisoformat(rows[70]["started_at"])
+    cut = datetime.fromisoformat(rows[20]["started_at"])
     with PortSIPClient(sandbox) as client:
-        assert client.all("/cdrs", DAY[0], cut) == rows[:70] == sandbox.truth("portsip", "cdrs", DAY[0], cut)
-        assert client.all("/cdrs", cut, DAY[1]) == rows[70:] == sandbox.truth("portsip", "cdrs", cut, DAY[1])
+        assert client.all("/cdrs", DAY[0], cut) == rows[:20] == sandbox.truth("portsip", "cdrs", DAY[0], cut)
+        assert client.all("/cdrs", cut, DAY[1]) == rows[20:] == sandbox.truth("portsip", "cdrs", cut, DAY[1])
 
 
 def test_calls_may_begin_at_the_very_bound(run: Starter) -> None:
@@ -574,6 +575,7 @@ def test_call_logs_are_cut_on_their_own_start(run: Starter) -> None:
         assert parts[0][-1]["session_id"] == parts[1][0]["session_id"]
 
 
+@BUSY
 def test_without_an_order_the_newest_come_first(pbx: PortSIPClient) -> None:
     assert REAL["items"][0]["started_at"] > REAL["items"][1]["started_at"]
     rows = pbx.get("/cdrs", filter=window(*DAY)).json()["items"]
@@ -623,21 +625,20 @@ HELD: list[tuple[str, Any]] = [
     ("answered_at ge '2026-11-18T18:00:00Z'", lambda r: r["answered_at"] >= "2026-11-18T18"),
     ("not answered_at ge '2026-11-18T18:00:00+00:00'", lambda r: r["answered_at"] < "2026-11-18T18"),
     ("ended_at lt '2026-11-18T18:00:00Z'", lambda r: r["ended_at"] < "2026-11-18T18"),
-    ("started_at gt '2026-11-18T18:00:00Z' or started_at le '2026-11-18T03:00:00Z'", None),
+    (
+        "started_at gt '2026-11-18T18:00:00Z' or started_at le '2026-11-18T03:00:00Z'",
+        lambda r: r["started_at"] > "2026-11-18T18" or r["started_at"] < "2026-11-18T03",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("text", "holds"), HELD, ids=[text for text, _ in HELD])
-def test_a_filter_keeps_what_it_says(pbx: PortSIPClient, sandbox: Sandbox, text: str, holds: Any) -> None:
+@BUSY
+def test_a_filter_keeps_the_records_that_match(pbx: PortSIPClient, sandbox: Sandbox) -> None:
     truth = sandbox.truth("portsip", "cdrs", *DAY)
-    if holds is None:
-
-        def holds(row: Row) -> bool:
-            return bool(row["started_at"] > "2026-11-18T18" or row["started_at"] < "2026-11-18T03")
-
-    expected = [row for row in truth if holds(row)]
-    assert 0 < len(expected) < len(truth)
-    assert pbx.filtered(text) == expected
+    for text, holds in HELD:
+        expected = [row for row in truth if holds(row)]
+        assert 0 < len(expected) < len(truth), text
+        assert pbx.filtered(text) == expected, text
 
 
 @pytest.mark.parametrize(

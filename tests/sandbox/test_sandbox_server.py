@@ -21,7 +21,7 @@ from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE
 from tests.support.clock import HandClock
 
 from .clients import KazooClient, WebexClient, at
-from .conftest import EXCHANGE, Starter
+from .conftest import BUSY, EXCHANGE, Starter
 
 EVENING = at("2026-11-18T12:00"), at("2026-11-19T00:00")
 HERE = Path(__file__).parent
@@ -319,6 +319,7 @@ def test_switch_future(run: Starter, provider: str) -> None:
     assert all(one == other for one, other, by in zip(odd, plain, years, strict=True) if not by)
 
 
+@BUSY
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_switch_same_id(run: Starter, provider: str) -> None:
     """Records of one minute have one id, others have others; nothing else of them changes."""

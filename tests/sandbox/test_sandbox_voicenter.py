@@ -170,7 +170,7 @@ def test_a_plain_request_gives_the_truth(voicenter: VoicenterClient, sandbox: Sa
     assert page.headers["Content-Type"].startswith("application/json")
     assert list(answer) == list(KNOWN)
     assert {name: answer[name] for name in list(KNOWN)[:3]} == {name: KNOWN[name] for name in list(KNOWN)[:3]}
-    assert answer["TOTAL_HITS"] == answer["RETURN_HITS"] == len(truth) > 100
+    assert answer["TOTAL_HITS"] == answer["RETURN_HITS"] == len(truth) > 40
     assert answer["CDR_LIST"] == truth
 
 

@@ -15,7 +15,7 @@ from cdrctl.sandbox.webex.keys import KEYS
 from tests.support.clock import HandClock
 
 from .clients import WebexClient, at, sample
-from .conftest import Starter
+from .conftest import BUSY, Starter
 
 DAY = at("2026-11-18"), at("2026-11-19")
 MORNING = at("2026-11-18T00:00"), at("2026-11-18T12:00")
@@ -51,7 +51,7 @@ def shape(answer: dict[str, Any]) -> list[str]:
 
 def test_records_have_the_keys_of_a_real_one_in_its_order(webex: WebexClient) -> None:
     records = webex.all(*DAY)
-    assert len(records) > 100
+    assert len(records) > 80
     assert list(KEYS) == list(REAL) == [one["wire_key"] for one in FIELDS]
     for record in records:
         assert list(record) == list(REAL)
@@ -317,6 +317,7 @@ def refresh(webex: WebexClient, sandbox: Sandbox, **changed: str) -> httpx.Respo
     return webex.http.post(str(settings["token_url"]), data={"grant_type": "refresh_token", **form, **changed})
 
 
+@BUSY
 def test_a_refresh_gives_a_token_that_lives_a_fortnight(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
     answer = refresh(webex, sandbox).json()
     assert shape(answer) == shape(EXCHANGES["token refresh"]["response"]["body"])
@@ -680,6 +681,7 @@ def test_switch_late(run: Starter, clock: HandClock) -> None:
         assert not set(by_id(arrived)) - set(late)
 
 
+@BUSY
 def test_switch_keys(run: Starter) -> None:
     sandbox = run()
     documented = {one["docs_key"] or one["wire_key"] for one in FIELDS}

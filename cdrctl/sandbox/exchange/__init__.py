@@ -45,6 +45,15 @@ class Exchange:
             if len({call.id for call in self._given}) < len(self._given):
                 raise ValueError("two calls have the same id")
 
+    def __eq__(self, other: object) -> bool:
+        """Exchanges that draw the same calls are equal; one that was given calls equals only itself."""
+        if not isinstance(other, Exchange) or (self.seed, self.volume) != (other.seed, other.volume):
+            return NotImplemented
+        return self._given is other._given
+
+    def __hash__(self) -> int:
+        return hash((self.seed, self.volume, id(self._given)))
+
     def calls(self, since: datetime, until: datetime) -> list[Call]:
         """Return the calls that began in `[since, until)`, in order of their start."""
         return self.calls_between(milliseconds(since), milliseconds(until))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from cdrctl.sandbox.exchange.clock import dropped, milliseconds
@@ -16,21 +17,20 @@ def month_database(state: State, account: Account, month: str) -> Month:
     named = re.fullmatch(r"\d{4}(0[1-9]|1[0-2])", month) and month >= "197001"
     if not named or month == state.switched["archived"]:
         return Month()
-    settings = tuple(state.switched[name] for name in ("late_save", "same_second", "late"))
-    name = (account.id, month, *settings)
-    known = state.months.get(name)
-    if known is not None:
-        return known
     late, bulk = int(state.switched["late_save"]), int(state.switched["same_second"])
+    return _saved_month(account, month, late, bulk, state.switched["late"])
+
+
+@functools.lru_cache(24)
+def _saved_month(account: Account, month: str, late: int, bulk: int, share: str) -> Month:
+    """Make the database of a month: once for all sandboxes of a process."""
     documents = []
     for call in account.exchange.calls(*month_bounds(month)):
-        documents += interaction_documents(call, account, late, state.switched["late"])
+        documents += interaction_documents(call, account, late, share)
     documents.sort(key=lambda one: (one.saved, one.id))
     if bulk:
         documents = save_in_bulks(documents, bulk)
-    made = Month(documents, {one.id: one for one in documents})
-    state.months[name] = made
-    return made
+    return Month(documents, {one.id: one for one in documents})
 
 
 def listed_database(state: State, account: Account, month: str, *, interaction: bool) -> Month:

@@ -13,9 +13,9 @@ _FILTERS = ("filter_", "has_key", "key_missing", "has_value", "value_missing")
 
 def passes_filters(stored: StoredDocument, asked: Mapping[str, str]) -> bool:
     """Return whether a document passes every filter of the query."""
-    doc = stored.doc
     if not any(name.startswith(_FILTERS) for name in asked):
         return True  # modified_from and modified_to alone do not filter
+    doc = stored.doc
     for name, wanted in asked.items():
         if name.startswith("filter_not_"):
             ok = not _is_one_of(_text_of(_value_at(doc, name.removeprefix("filter_not_"))), wanted)

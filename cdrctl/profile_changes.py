@@ -1,7 +1,7 @@
-"""Change profiles that are in the configuration file: their settings, their names, copies of them.
+"""Change, rename and copy profiles of the configuration file.
 
-What else is in the file, comments and order included, stays as it is. Every function replaces the file in one step and
-holds its lock meanwhile.
+The rest of the file is unchanged, comments and order included. Every function replaces the file atomically while it
+holds the file's lock.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from cdrctl.errors import UsageError
 from cdrctl.profiles.atomic import LOCK_SECONDS, replace_file, write_errors
-from cdrctl.profiles.editing import (
-    _absent,
-    _added,
-    _changing,
-    _edited,
-    _heading,
-    _refuse_name,
-    _removed,
-    _rewrite,
-    check_profile,
+from cdrctl.profiles.document import (
+    add_tables,
+    edit_with_tomlkit,
+    heading_keys,
+    lock_configuration,
+    remove_tables,
+    rewrite,
 )
+from cdrctl.profiles.editing import check_profile, no_such_profile, refuse_name
 from cdrctl.profiles.file import file_text, parsed_toml, profile_tables
 from cdrctl.profiles.names import key_forms, secret_names
 from cdrctl.profiles.tokens import token_file
@@ -45,19 +43,19 @@ def change(
     *,
     seconds: float = LOCK_SECONDS,
 ) -> None:
-    """Write one setting of a profile, or take it out where the value is None.
+    """Write one setting of a profile, or remove it if the value is None.
 
-    A secret has one form at a time: to set `api_key_command` takes `api_key` out.
+    A secret has one form at a time: setting `api_key_command` removes `api_key`.
 
     Raises:
-        UsageError: The file has no such profile, or the profile has no such setting to take out.
+        UsageError: The file has no such profile, or the profile has no such setting to remove.
         ConfigurationError: The profile would not be valid, or the file cannot be changed.
         TemporaryError: Another run kept the file locked.
     """
     secrets = secret_names(model)
     others = next((set(key_forms(secret, secrets)) for secret in secrets if key in key_forms(secret, secrets)), set())
 
-    def changed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(settings: Mapping[str, Any]) -> dict[str, Any]:
         if value is None and key not in settings:
             raise UsageError(f"profile {name} has no setting {key} in {path}", hint=f"see: cdrctl profile show {name}")
         kept = {one: given for one, given in settings.items() if one == key or one not in others}
@@ -67,9 +65,9 @@ def change(
             kept[key] = value
         return kept
 
-    with _changing(path, seconds):
+    with lock_configuration(path, seconds):
         text, document, tables = _read(path, name)
-        wanted = changed(tables[name])
+        wanted = apply(tables[name])
         check_profile(path, name, model, {one: given for one, given in wanted.items() if one != "provider"})
 
         def edit(document: Any) -> None:
@@ -80,70 +78,70 @@ def change(
                 table[key] = value
 
         expected = {**document, "profiles": {**tables, name: wanted}}
-        _rewrite(path, _either(_edited(text, edit), lambda: _written_anew(text, name, name, wanted)), expected)
+        rewrite(path, _chain(edit_with_tomlkit(text, edit), lambda: _move_to_end(text, name, name, wanted)), expected)
 
 
 def rename(path: Path, old: str, new: str, *, seconds: float = LOCK_SECONDS) -> None:
-    """Give a profile another name, and move the tokens that runs have renewed for it.
+    """Rename a profile, and its renewed tokens.
 
     Raises:
         UsageError: The file has no such profile, or the new name cannot be used.
         ConfigurationError: The file cannot be changed.
         TemporaryError: Another run kept the file or the tokens locked.
     """
-    _refuse_name(path, new, ())
+    refuse_name(path, new, ())
     with ExitStack() as stack:
         kept, moved = token_file(path, old, ""), token_file(path, new, "")
         if kept.path.exists():
             stack.enter_context(kept.locked(seconds))
-        with _changing(path, seconds):
+        with lock_configuration(path, seconds):
             text, document, tables = _read(path, old)
-            _refuse_name(path, new, [one for one in tables if one != old])
+            refuse_name(path, new, [one for one in tables if one != old])
             expected = {**document, "profiles": {new if one == old else one: table for one, table in tables.items()}}
-            anew = _either(iter([_retitled(text, old, new)]), lambda: _written_anew(text, old, new, tables[old]))
-            _rewrite(path, anew, expected)
+            anew = _chain(iter([_rename_headings(text, old, new)]), lambda: _move_to_end(text, old, new, tables[old]))
+            rewrite(path, anew, expected)
         if kept.path.exists():
             with write_errors(kept.path):
-                os.replace(kept.path, moved.path)  # noqa: PTH105  atomic, as everywhere
+                os.replace(kept.path, moved.path)  # noqa: PTH105 - atomic
 
 
 def copy(path: Path, old: str, new: str, *, seconds: float = LOCK_SECONDS) -> None:
-    """Write a second profile with the same settings, secrets included; renewed tokens stay with the first.
+    """Copy a profile with its settings and stored secrets; its renewed tokens are not copied.
 
     Raises:
         UsageError: The file has no such profile, or the new name cannot be used.
         ConfigurationError: The file cannot be changed.
         TemporaryError: Another run kept the file locked.
     """
-    with _changing(path, seconds):
+    with lock_configuration(path, seconds):
         text, document, tables = _read(path, old)
-        _refuse_name(path, new, tables)
+        refuse_name(path, new, tables)
         expected = {**document, "profiles": {**tables, new: tables[old]}}
-        _rewrite(path, _added(text, new, tables[old]), expected)
+        rewrite(path, add_tables(text, new, tables[old]), expected)
 
 
 def replace_text(path: Path, before: str, after: str, *, seconds: float = LOCK_SECONDS) -> None:
-    """Replace the whole file, as an editor does, unless it has changed since it was read.
+    """Replace the whole file, unless it has changed since it was read.
 
     Raises:
-        UsageError: The file has changed meanwhile.
+        UsageError: The file has changed.
         ConfigurationError: The new text is not a configuration, or the file cannot be written.
         TemporaryError: Another run kept the file locked.
     """
     profile_tables(path, parsed_toml(path, after), [])
-    with _changing(path, seconds):
+    with lock_configuration(path, seconds):
         if file_text(path)[0] != before:
             raise UsageError(
-                f"{path} was changed by somebody else while it was being edited",
+                f"{path} was changed by another program while it was being edited",
                 hint="edit it again; nothing was saved",
             )
         replace_file(path, after.encode(), through_links=True)
 
 
-def typed(model: type[Settings], key: str, text: str) -> object:
-    """Return what a setting's text means in TOML: a list, a truth value or a number where the setting is one.
+def parse_value(model: type[Settings], key: str, text: str) -> object:
+    """Return the TOML value for a setting's text: a list, a boolean or a number if the setting is one, else text.
 
-    What is not of that kind stays text, and is refused when the profile is checked.
+    Text that is not of the setting's kind is returned as it is, and refused when the profile is checked.
     """
     kind: Any = model.model_fields[key].annotation if key in model.model_fields else None
     options = [kind, *(get_args(kind) if get_origin(kind) in {Union, types.UnionType} else ())]
@@ -161,33 +159,37 @@ def typed(model: type[Settings], key: str, text: str) -> object:
 
 
 def _read(path: Path, name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return the file's text, what it says, and its profiles, among which the named one is."""
+    """Return the file's text, its values, and its profiles.
+
+    Raises:
+        UsageError: The named profile is not among them.
+    """
     text, _ = file_text(path)
     document = parsed_toml(path, text)
     tables = profile_tables(path, document, [])
     if name not in tables:
-        raise _absent(path, name, tables)
+        raise no_such_profile(path, name, tables)
     return text, document, tables
 
 
-def _either(first: Iterator[str], others: Callable[[], Iterator[str]]) -> Iterator[str]:
+def _chain(first: Iterator[str], others: Callable[[], Iterator[str]]) -> Iterator[str]:
     yield from first
     yield from others()
 
 
-def _written_anew(text: str, old: str, new: str, wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the document with a profile taken out and written again at the end."""
-    for left in _removed(text, old):
-        yield from _added(left, new, wanted)
+def _move_to_end(text: str, old: str, new: str, wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the document with a profile removed and written again at the end."""
+    for left in remove_tables(text, old):
+        yield from add_tables(left, new, wanted)
 
 
-def _retitled(text: str, old: str, new: str) -> str:
-    """Return the document in which the headings of a profile's tables have the new name."""
+def _rename_headings(text: str, old: str, new: str) -> str:
+    """Return the document with a profile's new name in the headings of its tables."""
     lines = []
     for line in text.splitlines(keepends=True):
-        keys = _heading(line)
+        keys = heading_keys(line)
         if keys is not None and keys[:2] == ["profiles", old]:
             head, quote, rest = line.partition(f'"{old}"') if f'"{old}"' in line else line.partition(old)
-            line = head + (f'"{new}"' if quote.startswith('"') else new) + rest  # noqa: PLW2901  the same line
+            line = head + (f'"{new}"' if quote.startswith('"') else new) + rest  # noqa: PLW2901 - the same line
         lines.append(line)
     return "".join(lines)

@@ -30,7 +30,8 @@ from cdrctl.fetchers.settings import Settings
 from cdrctl.masking import MASK as HIDDEN
 from cdrctl.profiles import editing
 from cdrctl.profiles.choosing import choose_profile
-from cdrctl.profiles.editing import _same, add_profile, check_name, remove_profile
+from cdrctl.profiles.document import equal_values
+from cdrctl.profiles.editing import add_profile, check_name, remove_profile
 from cdrctl.profiles.file import Profile, config_path, environment_name, open_to_others, read_profiles
 from cdrctl.profiles.names import SECRETS, secret_names
 from cdrctl.profiles.redaction import redact_settings
@@ -324,8 +325,8 @@ def test_a_folder_or_an_impossible_path_is_no_file(tmp_path: Path, monkeypatch: 
         ("x = {provider = 3}", "x", ["not text", "webex"]),
         ("x = {provider = []}", "x", ["not text", "webex"]),
         ("x = {provider = 'wbex'}", "x", ["no provider wbex", "did you mean webex?"]),
-        ("sandbox = {provider = 'webex'}", "sandbox", ["built in", "rename"]),
-        ("Sandbox = {provider = 'webex'}", "Sandbox", ["built in", "rename"]),
+        ("sandbox = {provider = 'webex'}", "sandbox", ["built-in", "rename"]),
+        ("Sandbox = {provider = 'webex'}", "Sandbox", ["built-in", "rename"]),
         ("'../x' = {provider = 'webex'}", "../x", ["letters", "rename"]),
         ('"a\\nb" = {provider = "webex"}', "a\nb", ["letters", "rename"]),
         ("go_od = {provider = 'webex'}", "go_od", ["go-od", "CDRCTL_GO_OD_", "rename"]),
@@ -351,7 +352,7 @@ def test_broken_profiles_of_the_environment() -> None:
     }
     found, _ = read_profiles(Path("none.toml"), environ)
     assert choose_profile(found, "kazoo", "good", {}).name == "good"
-    for name, words in {"lab": "did you mean kazoo?", "_x": "letters", "sandbox": "built in"}.items():
+    for name, words in {"lab": "did you mean kazoo?", "_x": "letters", "sandbox": "built-in"}.items():
         with refused(ConfigurationError, words, f"CDRCTL_{name.upper()}_PROVIDER"):
             choose_profile(found, "kazoo", name, {})
 
@@ -405,7 +406,7 @@ def test_an_unknown_name_is_answered_with_near_ones_and_the_list() -> None:
 
 
 def test_a_profile_of_another_provider_says_whose_it_is_and_what_to_do() -> None:
-    with refused(ConfigurationError, "acme is of webex, not of kazoo", "`cdrctl webex", "lab, home"):
+    with refused(ConfigurationError, "acme is for webex, not for kazoo", "`cdrctl webex", "lab, home"):
         choose_profile(MANY, "kazoo", "acme", {})
     with refused(ConfigurationError, "is of kazoo", "profile add NAME --provider webex"):
         choose_profile({"lab": MANY["lab"]}, "webex", "lab", {})
@@ -1065,7 +1066,7 @@ def test_a_file_that_no_edit_would_leave_as_it_was_is_not_touched(
 ) -> None:
     path = written(tmp_path, COMMENTED)
     for candidate in ("", COMMENTED.replace("renewed", "x") + "[profiles.acme]", "[profiles.new]\n"):
-        monkeypatch.setattr(editing, "_added", lambda *_, candidate=candidate: iter([candidate]))
+        monkeypatch.setattr(editing, "add_tables", lambda *_, candidate=candidate: iter([candidate]))
         with refused(ConfigurationError, str(path), "editor"):
             add_profile(path, "new", "webex", {})
     assert path.read_text(encoding="utf-8") == COMMENTED
@@ -1521,5 +1522,5 @@ def test_a_command_is_given_what_it_may_need_and_no_secret_of_others(tmp_path: P
 
 @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ({"a": [1]}, {"a": [True]}), ([], {})])
 def test_values_that_python_takes_for_each_other_are_not_the_same_in_a_file(one: object, other: object) -> None:
-    assert not _same(one, other)
-    assert _same(one, one)
+    assert not equal_values(one, other)
+    assert equal_values(one, one)

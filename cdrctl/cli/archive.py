@@ -1,4 +1,4 @@
-"""`cdrctl sync`, `fill`, `coverage`, `verify` and `plan`: the nightly archive from the words of a command."""
+"""`cdrctl sync`, `fill`, `coverage`, `verify` and `plan`: the commands for archives."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def sync(
 ) -> None:
     """Bring an archive up to date; made to run every night from cron.
 
-    Reads what is missing and what may have changed since it was read, a day at a time, and writes each day's file
-    whole. Running it twice changes nothing.
+    It fetches what is missing and what may have changed, one day at a time, and replaces each day's file atomically.
+    Running it twice changes nothing.
     """
     run_sync(
         opened,
@@ -140,8 +140,8 @@ def fill(
 def coverage(opened: Session, *, profile: list[str], into: str) -> None:
     """Show which days an archive covers: a calendar on a terminal, JSON in a pipe.
 
-    A day is complete, still open (not over, or read so soon that records may still come), a hole, or a hole beyond
-    what the provider keeps.
+    A day is complete, still open (not over, or fetched so early that records may still appear), a hole, or a hole
+    beyond what the provider keeps.
     """
     found = [(kept, list(days)) for kept, days in covered(opened, Path(into)) if not profile or kept.profile in profile]
     for name in profile:
@@ -149,7 +149,7 @@ def coverage(opened: Session, *, profile: list[str], into: str) -> None:
             there = [kept.profile for kept, _ in found]
             raise UsageError(
                 f"the archive has no profile {name!r}",
-                hint=f"{did_you_mean(name, there)}cdrctl coverage --into DIR shows all",
+                hint=f"{did_you_mean(name, there)}cdrctl coverage --into DIR shows all profiles",
             )
     out = standard_output(opened, None)
     if opened.process.stdout_is_terminal:
@@ -170,7 +170,7 @@ def coverage(opened: Session, *, profile: list[str], into: str) -> None:
 def verify(opened: Session, *, into: str, rebuild: bool) -> None:
     """Check an archive's files against its ledger; exit code 3 if they differ.
 
-    Each difference is a line on standard output: the file, a tab, what is wrong with it.
+    Each difference is a line on standard output: the file, a tab, and what is wrong with it.
     """
     from cdrctl.archive.ledger import lock
     from cdrctl.archive.store import open_archive
@@ -191,13 +191,13 @@ def verify(opened: Session, *, into: str, rebuild: bool) -> None:
     )
     if differences:
         raise IncompleteError(
-            f"{len(differences)} files of the archive are not as they were written",
-            hint="restore them, or move them away and run cdrctl sync; cdrctl verify --rebuild takes them as they are",
+            f"{len(differences)} files of the archive differ from its ledger",
+            hint="restore them, or move them away and run cdrctl sync; or accept them: cdrctl verify --rebuild",
         )
 
 
 def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[FileEntry], list[Difference]]:
-    """Return the files of an archive as its ledger has them, and how they differ; rebuild the ledger first if asked."""
+    """Return the files in an archive's ledger and the differences, after rebuilding the ledger if asked."""
     from cdrctl.archive.ledger import Ledger
     from cdrctl.archive.store import writing_archive
     from cdrctl.archive.verify import differences, rebuild_ledger
@@ -238,7 +238,7 @@ def plan(
 ) -> None:
     """Show the windows, requests and time a sync would need, without contacting a provider.
 
-    Requests and seconds are the least it can take: how many pages there are is known only when they have been read.
+    Requests and seconds are lower bounds: the number of pages is known only after fetching them.
     """
     from cdrctl.cli.archive_plan import describe_plan, make_plans, plain_plan
 

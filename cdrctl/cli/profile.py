@@ -41,7 +41,7 @@ SET = option(
 
 @command(examples=("cdrctl profile path", "CDRCTL_CONFIG=work.toml cdrctl profile path"))
 def path(opened: Session) -> None:
-    """Print where the configuration file is, or would be."""
+    """Print the path of the configuration file, which need not exist."""
     from cdrctl.profiles.atomic import need_home
 
     need_home(opened.config)
@@ -50,7 +50,7 @@ def path(opened: Session) -> None:
 
 @command(name="list", examples=("cdrctl profile list", "cdrctl profile list | cut -f1"))
 def list_profiles(opened: Session) -> None:
-    """List all profiles: name, provider, where it is kept, tags. A table on a terminal, tab-separated in a pipe."""
+    """List all profiles: name, provider, source, tags; as a table on a terminal, tab-separated in a pipe."""
     from cdrctl.profiles.choosing import tags_of
 
     found, warnings = read_profiles(opened)
@@ -96,7 +96,7 @@ def show(opened: Session, *, name: str) -> None:
     from cdrctl.profiles.redaction import redact_settings
 
     if name == "sandbox":
-        put(opened, "# built in: an imitation of every provider inside this program")
+        put(opened, "# built in: imitations of all providers")
         return
     found, _ = read_profiles(opened)
     profile = choose_profile(found, None, name, opened.process.environ)
@@ -303,10 +303,10 @@ def _create(
 
 
 def put(opened: Session, text: str) -> None:
-    """Print one line of data.
+    """Print one line to standard output.
 
     Raises:
-        OutputError: Standard output is closed, or cannot be written.
+        OutputError: Standard output is closed or cannot be written.
     """
     from cdrctl.writers.output import output
 

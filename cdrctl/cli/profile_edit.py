@@ -1,4 +1,4 @@
-"""`cdrctl profile set | rename | copy | edit`: change profiles that are in the configuration file."""
+"""`cdrctl profile set | rename | copy | edit`: change profiles of the configuration file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _MADE = "cdrctl profile add acme --provider webex --set access_token_file=token"
-"""What makes the profile of the examples."""
+"""The command that creates the profile of the examples."""
 
 
 @command(
@@ -37,9 +37,9 @@ _MADE = "cdrctl profile add acme --provider webex --set access_token_file=token"
     ),
 )
 def set_setting(opened: Session, *, name: str, setting: str, value: str | None, unset: bool) -> None:
-    """Change one setting of a profile; comments and other profiles in the file stay as they are.
+    """Change one setting of a profile; the rest of the file is unchanged.
 
-    A list, such as tags, has commas between its elements.
+    Separate the elements of a list, such as tags, with commas.
     """
     from cdrctl import profile_changes
     from cdrctl.profiles.names import secret_names
@@ -47,20 +47,21 @@ def set_setting(opened: Session, *, name: str, setting: str, value: str | None, 
     described = _provider_of(opened, name)
     secret = setting in secret_names(described.settings)
     if unset and value is not None:
-        raise UsageError("--unset takes the setting out: it needs no value", hint="leave the value out")
+        raise UsageError("--unset removes the setting and needs no value", hint="leave the value out")
     if value is None and not unset and not secret:
-        raise UsageError(f"which value is {setting} to have?", hint="write it after the setting, or use --unset")
+        hint = "give it after the setting, or remove the setting with --unset"
+        raise UsageError(f"{setting} needs a value", hint=hint)
     refuse_settings(described, {setting: value or ""} if value is not None or not secret else {})
     wanted: object = None
     if value is not None:
-        wanted = profile_changes.typed(described.settings, setting, value)
+        wanted = profile_changes.parse_value(described.settings, setting, value)
     elif not unset:
         wanted = ask(opened, f"{setting} ({described.settings.model_fields[setting].description})", secret=True)
         if not wanted:
-            raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to leave")
+            raise UsageError(f"{setting} is empty", hint="type it, or press Ctrl-C to quit")
     profile_changes.change(opened.config, name, described.settings, setting, wanted)
     done = "is removed from" if unset else "is set in"
-    opened.reporter.log("note", f"{setting} {done} profile {name}; try it: cdrctl profile check {name}")
+    opened.reporter.log("note", f"{setting} {done} profile {name}; check it with cdrctl profile check {name}")
 
 
 @command(
@@ -69,14 +70,12 @@ def set_setting(opened: Session, *, name: str, setting: str, value: str | None, 
     examples=(f"{_MADE} && cdrctl profile rename acme acme-emea", f"{_MADE} && cdrctl profile rename acme emea -q"),
 )
 def rename(opened: Session, *, name: str, new: str) -> None:
-    """Give a profile another name; renewed tokens and secrets in the keyring move with it."""
+    """Rename a profile, with its renewed tokens and its secrets in the keyring."""
     from cdrctl import profile_changes
 
     _copy_keyring(opened, name, new)
     profile_changes.rename(opened.config, name, new)
-    opened.reporter.log(
-        "note", f"profile {name} is now {new}; archives and variables of the environment still have the old name"
-    )
+    opened.reporter.log("note", f"profile {name} is now {new}; archives and environment variables keep the old name")
 
 
 @command(
@@ -97,7 +96,7 @@ def copy(opened: Session, *, name: str, new: str) -> None:
 
 @command(examples=("EDITOR='sed -i s/nightly/weekly/' cdrctl profile edit", "VISUAL=true cdrctl profile edit"))
 def edit(opened: Session) -> None:
-    """Open the configuration file in VISUAL or EDITOR, and save it only if it can be read afterwards."""
+    """Edit the configuration file in VISUAL or EDITOR, and save it only if it is valid afterwards."""
     if edit_file(opened):
         opened.reporter.log("note", f"{opened.config} is saved; cdrctl doctor checks every profile")
     else:
@@ -117,21 +116,22 @@ def _provider_of(opened: Session, name: str) -> Provider:
     """Return the provider of a profile.
 
     Raises:
-        CdrctlError: There is no such profile, or its provider is not known.
+        UsageError: The profile is the sandbox.
+        ConfigurationError: There is no such profile, or it has a fault.
     """
     from cdrctl.fetchers import load
     from cdrctl.profiles.choosing import choose_profile
 
     if name == "sandbox":
         raise UsageError(
-            "the profile sandbox is built in and has no settings", hint="cdrctl profile add NAME makes one"
+            "the profile sandbox is built in and has no settings", hint="cdrctl profile add NAME adds a profile"
         )
     found, _ = read_profiles(opened)
     return load(choose_profile(found, None, name, opened.process.environ).provider)
 
 
 def _copy_keyring(opened: Session, old: str, new: str) -> None:
-    """Keep the secrets that the keyring has for a profile under another name as well."""
+    """Copy a profile's secrets in the keyring to another profile's name."""
     from cdrctl.profiles.secrets import SERVICE, read_keyring, store_in_keyring
 
     found, _ = read_profiles(opened)
@@ -144,18 +144,18 @@ def _copy_keyring(opened: Session, old: str, new: str) -> None:
             store_in_keyring(SERVICE, f"{new}/{secret}", held)
 
 
-USUAL = "notepad" if os.name == "nt" else "vi"
-"""The editor where neither VISUAL nor EDITOR names one."""
+DEFAULT_EDITOR = "notepad" if os.name == "nt" else "vi"
+"""The editor if neither VISUAL nor EDITOR is set."""
 
 
 def edit_file(opened: Session) -> bool:
-    """Open the configuration file in an editor and save what it leaves; return whether it was changed.
+    """Open a copy of the configuration file in an editor and save the result; return whether it changed.
 
-    The editor gets a copy that only its owner can read. The copy is deleted in any case, because it has secrets.
+    Only the owner can read the copy. It is always deleted, because it contains secrets.
 
     Raises:
-        UsageError: There is no editor to ask, or somebody else changed the file meanwhile.
-        ConfigurationError: The editor failed, or left something that is not a configuration.
+        UsageError: There is no terminal and no editor is set, or the file has changed meanwhile.
+        ConfigurationError: The editor failed, or the result is not a valid configuration.
     """
     from cdrctl import profile_changes
     from cdrctl.profiles.file import read_profiles
@@ -170,12 +170,12 @@ def edit_file(opened: Session) -> bool:
         copy = Path(folder, "config.toml")
         copy.touch(mode=0o600)
         copy.write_text(before, encoding="utf-8")
-        _run([*shlex.split(named or USUAL), str(copy)])
+        _run([*shlex.split(named or DEFAULT_EDITOR), str(copy)])
         try:
             after = copy.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise ConfigurationError(
-                "the editor left no text in UTF-8", hint="edit it again; nothing was saved"
+                "the edited file is not UTF-8 text", hint="edit it again; nothing was saved"
             ) from None
     if after == before:
         return False
@@ -187,7 +187,7 @@ def _run(command: list[str]) -> None:
     """Run an editor until it is closed.
 
     Raises:
-        ConfigurationError: It cannot be started, or says that it failed.
+        ConfigurationError: It cannot be started, or its exit code is not 0.
     """
     try:
         ended = subprocess.run(command, check=False)  # noqa: S603 - the user's own editor
@@ -197,5 +197,6 @@ def _run(command: list[str]) -> None:
         ) from None
     if ended.returncode:
         raise ConfigurationError(
-            f"the editor {command[0]!r} ended with {ended.returncode}", hint="edit it again; nothing was saved"
+            f"the editor {command[0]!r} ended with exit code {ended.returncode}",
+            hint="edit it again; nothing was saved",
         )

@@ -1,4 +1,4 @@
-"""Which profiles a command for several of them is about: `-p`, `--all`, `--tag`, `--except`."""
+"""The selection of profiles for one command: `-p`, `--all`, `--tag` and `--except`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ ALL = option("--all", about="Every profile that is configured.", kind="flag", pa
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Profiles, as they are named on a command line.
+    """The profiles that a command line selects.
 
     Args:
-        names: The profiles named.
-        every: Whether all configured profiles are meant.
-        tags: Profiles that have at least one of these tags are meant.
-        excluded: Profiles that are left out of all, or of those with a tag.
-        how: How a profile is named on this command line, for the refusals.
+        names: The names of single profiles.
+        every: Whether all configured profiles are selected.
+        tags: Profiles with at least one of these tags are selected.
+        excluded: Profiles that are excluded from all, or from those with a tag.
+        how: How this command names a profile, for error messages.
     """
 
     names: Sequence[str] = ()
@@ -51,7 +51,7 @@ class Selection:
 
 
 def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Profile | CdrctlError | None]]:
-    """Yield the name of each selected profile and the profile, or why it cannot be used; None for the sandbox.
+    """Yield the name of each selected profile with the profile, or the error about it, or None for the sandbox.
 
     Raises:
         UsageError: No profile is selected, or the options contradict each other.
@@ -65,10 +65,10 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
     if bool(names) == group:
         raise UsageError(
             "name either profiles or a group of them" if names else "which profiles?",
-            hint=f"--all for every one that is configured, --tag for those with a tag, or {selection.how} for each",
+            hint=f"use --all for all configured profiles, --tag for those with a tag, or {selection.how} for each",
         )
     if selection.excluded and not group:
-        raise UsageError("--except leaves profiles out of a group", hint="use it with --all or --tag")
+        raise UsageError("--except excludes profiles from a group", hint="use it with --all or --tag")
     found, warnings = read_profiles(session)
     for warning in warnings:
         session.reporter.log("warning", warning)
@@ -92,16 +92,16 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
 
 
 def _group(session: Session, found: Iterable[Profile], selection: Selection) -> list[str]:
-    """Return the names of the configured profiles that are meant.
+    """Return the names of the profiles that --all or --tag selects.
 
     Raises:
-        UsageError: None is.
+        UsageError: There are none.
     """
     from cdrctl.profiles.choosing import tags_of
 
     every = list(found)
     if not every:
-        raise UsageError("there is no profile yet", hint="cdrctl profile add NAME, or -p sandbox to try it")
+        raise UsageError("there is no profile yet", hint="cdrctl init makes one; sandbox is built in")
     tags = {profile.name: tags_of(profile, session.process.environ) for profile in every}
     wanted = set(selection.tags)
     if missing := sorted(wanted.difference(*tags.values())):
@@ -112,5 +112,5 @@ def _group(session: Session, found: Iterable[Profile], selection: Selection) -> 
         )
     names = [name for name, own in tags.items() if name not in selection.excluded and (not wanted or wanted & own)]
     if not names:
-        raise UsageError("--except leaves no profile", hint="see: cdrctl profile list")
+        raise UsageError("--except excludes every profile", hint="see: cdrctl profile list")
     return names

@@ -13,7 +13,7 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import OutputError, UsageError, did_you_mean
 
 POLL_SECONDS = 0.5
-"""How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
+"""Seconds between two looks for a signal: one that another thread receives does not end a longer wait."""
 
 
 @command(
@@ -39,9 +39,9 @@ POLL_SECONDS = 0.5
     ),
 )
 def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: bool) -> None:
-    """Serve the sandbox until interrupted; prints the addresses as a configuration with ready profiles.
+    """Serve the sandbox until interrupted, and print a configuration file with a profile for each provider.
 
-    What it prints can be named with --config, in another terminal. `cdrctl sandbox switches` lists the switches.
+    Save the output to use it with --config in another terminal. `cdrctl sandbox switches` lists the switches.
     """
     from cdrctl import sandbox as imitations
 
@@ -56,7 +56,7 @@ def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: b
         )
     except OSError as error:
         raise OutputError(
-            f"port {port} on 127.0.0.1 cannot be served: {error.strerror}", hint="choose another with --port"
+            f"port {port} on 127.0.0.1 cannot be listened on: {error.strerror}", hint="choose another with --port"
         ) from None
     with running:
         for provider, url in running.base_urls.items():
@@ -75,7 +75,7 @@ def serve(opened: Session, *, port: int, seed: int, switch: list[str], limits: b
 
 
 def _near_switch(given: Sequence[str]) -> str:
-    """Return which switch may have been meant by the first that there is not."""
+    """Return a suggestion for the first switch that does not exist."""
     from cdrctl import sandbox as imitations
 
     known = [f"{one}.{name}" for one in imitations.PROVIDERS for name in imitations.known_switches(one)]
@@ -85,7 +85,7 @@ def _near_switch(given: Sequence[str]) -> str:
 
 @command(examples=("cdrctl sandbox switches", "cdrctl sandbox switches | grep ^webex | cut -f1,2"))
 def switches(opened: Session) -> None:
-    """Print every switch of `serve --switch`, what it can be, and what it does, separated by tabs."""
+    """Print every switch of `serve --switch` with its values and its meaning, separated by tabs."""
     from cdrctl import sandbox as imitations
 
     for provider in imitations.PROVIDERS:

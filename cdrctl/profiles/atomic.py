@@ -1,4 +1,4 @@
-"""Files that are replaced whole, and the locks that writers of them hold."""
+"""Files that are replaced atomically, and the locks for writing them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCK_SECONDS = 60.0
 
 
 def no_home(path: Path) -> bool:
-    """Return whether this is what a `~` stays for a user without a home; no folder of that name is meant."""
+    """Return whether a path begins with a `~` that could not be expanded, because the user has no home directory."""
     return path.parts[:1] == ("~",)
 
 
@@ -23,7 +23,11 @@ def no_home(path: Path) -> bool:
 
 @contextmanager
 def write_errors(path: Path) -> Iterator[None]:
-    """Turn an OSError within into a sentence about a file that cannot be written."""
+    """Turn an OSError in the body into an error about a file that cannot be written.
+
+    Raises:
+        ConfigurationError: The body raised OSError or NotImplementedError.
+    """
     try:
         yield
     except (OSError, NotImplementedError) as error:
@@ -34,26 +38,26 @@ def write_errors(path: Path) -> Iterator[None]:
 
 
 def need_home(path: Path) -> None:
-    """Refuse to keep anything beside a configuration file that has no place.
+    """Refuse to store files if the configuration file has no folder.
 
     Raises:
         ConfigurationError: There is no home directory.
     """
     if no_home(path):
         raise ConfigurationError(
-            "there is no home directory to keep profiles in",
+            "there is no home directory to store profiles in",
             hint="set HOME, or CDRCTL_CONFIG to a file's path",
         )
 
 
 def link_target(path: Path) -> Path:
-    """Return the file that a path leads to: a link stays a link when its file is replaced."""
+    """Return the file that a path leads to, so that replacing it keeps a link."""
     need_home(path)
     return Path(os.path.realpath(path))
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and the folders above it that are missing, for its owner alone."""
+    """Create a folder and its missing parents, with mode 0700."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -65,14 +69,23 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(lock: Path, busy: str, seconds: float) -> Iterator[None]:
-    """Hold a lock file's lock."""
+    """Hold the lock of a lock file.
+
+    Args:
+        lock: The lock file.
+        busy: The error message if another run holds it.
+        seconds: The time to wait for it.
+
+    Raises:
+        TemporaryError: Another run held it all this time.
+    """
     from filelock import FileLock, Timeout
 
     held = FileLock(lock, timeout=seconds, mode=0o600)
     try:
         held.acquire()
     except Timeout:
-        raise TemporaryError(busy, hint="run it again when the other has ended") from None
+        raise TemporaryError(busy, hint="run it again when the other run has finished") from None
     try:
         yield
     finally:
@@ -80,14 +93,18 @@ def locked(lock: Path, busy: str, seconds: float) -> Iterator[None]:
 
 
 def replace_file(path: Path, content: bytes, *, lasting: bool = True, through_links: bool = False) -> None:
-    """Replace a file, or make it, so that it is whole or as before at any instant, and its owner's alone.
+    """Create or replace a file atomically, with mode 0600.
 
-    One that is not lasting may be lost, or found empty, where the machine stops; it is written much faster. A link is
-    replaced by the file, or what it leads to is `through_links`.
+    Args:
+        path: The file.
+        content: Its content.
+        lasting: Whether to sync it to disk. Otherwise it is written much faster, and may be lost or empty if the
+            machine stops.
+        through_links: Whether to replace the file that a link leads to, instead of the link.
     """
     need_home(path)
     target = link_target(path) if through_links else path
-    # mkstemp makes the file with mode 0600, whatever the umask.
+    # mkstemp creates the file with mode 0600, whatever the umask.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".new", dir=target.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
@@ -105,7 +122,7 @@ def replace_file(path: Path, content: bytes, *, lasting: bool = True, through_li
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last; where a folder cannot be opened, as on Windows, the system sees to it."""
+    """Sync a rename to disk; a folder that cannot be opened, as on Windows, is left to the system."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -118,13 +135,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def os_reason(error: Exception) -> str:
-    """Return why the system refused, in its words."""
+    """Return the system's reason for an error."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return one_line(str(error)) or type(error).__name__
 
 
 def one_line(text: str) -> str:
-    """Return somebody else's words fit for one line of a terminal."""
+    """Return foreign text so that it fits one line of a terminal: shortened, and quoted if it is not printable."""
     cut = text if len(text) <= 200 else text[:200] + "…"
     return cut if cut.isprintable() and cut else repr(cut)

@@ -1,4 +1,4 @@
-"""Which profile a command uses."""
+"""The choice of the profile that a command uses."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def choose_profile(
 ) -> Profile:
     """Return the profile to use: the one named, else CDRCTL_PROFILE, else the only one of the provider.
 
-    Without a provider it is the only one at all. A profile named `sandbox` is only had by its name.
+    Without a provider, it is the only profile of all. A profile named `sandbox` is chosen by its name only.
 
     Raises:
-        ConfigurationError: There is none, there are several, it is of another provider, or it has a fault.
+        ConfigurationError: There is no such profile, or there are several; it is of another provider, or has a fault.
     """
-    said_by = ""  # a word of the command
+    origin = ""  # the command line
     if name is None:
-        name, said_by = environ.get("CDRCTL_PROFILE") or None, " (CDRCTL_PROFILE)"
+        name, origin = environ.get("CDRCTL_PROFILE") or None, " (CDRCTL_PROFILE)"
     if name is None:
         return usable_profile(_only(profiles, provider))
     if name not in profiles:
         there = listed_names(profiles)
         raise ConfigurationError(
-            f"there is no profile {one_line(name)}{said_by}",
+            f"there is no profile {one_line(name)}{origin}",
             hint=near_hint(name, [*profiles, SANDBOX])
             + (f"the profiles are: {there}" if profiles else _to_begin(provider)),
         )
@@ -42,7 +42,7 @@ def choose_profile(
         others = [each.name for each in profiles.values() if each.provider == provider]
         instead = f"-p with one of: {listed_names(others)}" if others else _to_begin(provider)
         raise ConfigurationError(
-            f"profile {name}{said_by} is of {profile.provider}, not of {provider}",
+            f"profile {name}{origin} is for {profile.provider}, not for {provider}",
             hint=f"`cdrctl {profile.provider} …` for this profile; for {provider} {instead}",
         )
     return profile
@@ -52,7 +52,7 @@ def usable_profile(profile: Profile) -> Profile:
     """Return the profile.
 
     Raises:
-        ConfigurationError: The file has a fault in it.
+        ConfigurationError: It has a fault.
     """
     if profile.fault is not None:
         raise ConfigurationError(profile.fault, hint=profile.hint)
@@ -80,23 +80,22 @@ def _only(profiles: Mapping[str, Profile], provider: str | None) -> Profile:
 
 
 def _to_begin(provider: str | None) -> str:
-    return (
-        f"`cdrctl profile add NAME --provider {provider or 'PROVIDER'}`, or `-p {SANDBOX}` to try it without an account"
-    )
+    add = f"`cdrctl profile add NAME --provider {provider or 'PROVIDER'}`"
+    return f"{add}, or `-p {SANDBOX}` to try cdrctl without an account"
 
 
 # Settings
 
 
 def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the tags of a profile, of the environment where its variable is set, else of the file."""
+    """Return the tags of a profile: those of its environment variable if it is set, else those of the file."""
     given = environ.get(environment_name(profile.name, "tags")) or profile.raw.get("tags")
     found = split_tags(given)
     return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
 
 
 def listed_names(names: Iterable[str]) -> str:
-    """Return the first of several names as text, and how many there are beside them."""
+    """Return names as text: the first LISTED of them, and the number of the others."""
     all_names = [one_line(name) for name in names]
     more = f" and {len(all_names) - LISTED} more" if len(all_names) > LISTED else ""
     return ", ".join(all_names[:LISTED]) + more

@@ -1,4 +1,4 @@
-"""The profile file: where it is, and what is in it."""
+"""The configuration file: its path, and the profiles in it and in the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cdrctl.errors import ConfigurationError, Message, UsageError
 from cdrctl.profiles.atomic import no_home, one_line, os_reason
 
 SANDBOX = "sandbox"
-"""The name of the profile that is built in."""
+"""The name of the built-in profile."""
 
 PREFIX = "CDRCTL_"
 
@@ -26,17 +26,17 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile as it is written, before its secrets have been asked for.
+    """A profile as it is configured, before its secrets are read.
 
     Args:
-        name: As typed after `-p`.
-        provider: The provider's name; empty when the profile does not say a usable one.
-        raw: Its settings as the file has them, without `provider`; empty for one of the environment alone.
-        source: Where it exists.
-        path: The configuration file, also of a profile not in it: relative paths start from its folder.
-        fault: Why it cannot be used, or None. It can still be listed.
-        hint: The next step when there is a fault.
-        prefixes: What the environment variables of all profiles begin with.
+        name: The name, as typed after `-p`.
+        provider: The provider's name; empty if the profile names none that exists.
+        raw: The settings in the file, without `provider`; empty for a profile of the environment alone.
+        source: Where it is defined.
+        path: The configuration file. Relative paths start from its folder, also for a profile of the environment.
+        fault: The reason why it cannot be used, or None. It can still be listed.
+        hint: The next step if there is a fault.
+        prefixes: The prefixes of the environment variables of all profiles.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Profile:
 def config_path(environ: Mapping[str, str], override: str | None) -> Path:
     """Return the path of the configuration file, which need not exist.
 
-    `--config`, else CDRCTL_CONFIG, else `config.toml` in the platform's folder for cdrctl. An empty variable counts
-    as not set. Without a home directory the path begins with `~`: nothing is read there, nothing can be written.
+    It is that of `--config`, else CDRCTL_CONFIG, else `config.toml` in the platform's folder for cdrctl. An empty
+    variable counts as not set. Without a home directory the path begins with `~`, and no such file is read or written.
 
     Raises:
-        UsageError: `--config` was given and is empty.
+        UsageError: `--config` is empty.
         ConfigurationError: The path begins with `~/` and there is no home directory.
     """
     if override is not None:
@@ -72,7 +72,7 @@ def config_path(environ: Mapping[str, str], override: str | None) -> Path:
 
     try:
         folder = platformdirs.user_config_dir("cdrctl", appauthor=False)
-    except RuntimeError:  # no HOME, and a uid that is in no passwd file, as in many containers
+    except RuntimeError:  # no HOME, and a uid without an entry in passwd, as in many containers
         folder = "~/cdrctl"
     return Path(folder) / "config.toml"
 
@@ -83,17 +83,21 @@ def environment_name(profile: str, setting: str) -> str:
 
 
 def variable_prefix(profile: str) -> str:
-    """Return what the environment variables of a profile begin with."""
+    """Return the prefix of a profile's environment variables: `CDRCTL_ACME_`."""
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", profile).upper() + "_"
 
 
 def expanded_path(path: str, environ: Mapping[str, str]) -> Path:
-    """Return a path with a leading `~/` replaced by the home directory that the environment names."""
+    """Return a path with a leading `~/` replaced by the home directory.
+
+    Raises:
+        ConfigurationError: The environment names no home directory.
+    """
     if path != "~" and not path.startswith(("~/", "~" + os.sep)):
         return Path(path)
     home = environ.get("HOME") or environ.get("USERPROFILE")
     if not home:
-        raise ConfigurationError(f"{path!r} needs a home directory and HOME is not set", hint="give the whole path")
+        raise ConfigurationError(f"{path!r} needs a home directory and HOME is not set", hint="give the full path")
     return Path(home + path[1:])
 
 
@@ -103,12 +107,12 @@ def expanded_path(path: str, environ: Mapping[str, str]) -> Path:
 def read_profiles(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Profile], list[str]]:
     """Return the profiles of the file and of the environment by name, and warnings.
 
-    A missing file has no profiles. A profile that cannot be used is among them with its fault, which is raised
-    when it is chosen, so that it does not stop the others.
+    A missing file has no profiles. A profile that cannot be used is included with its fault, which is raised only if
+    that profile is chosen.
 
     Raises:
-        ConfigurationError: The file as a whole cannot be used: not readable, not UTF-8, not TOML, `profiles` not
-            a table.
+        ConfigurationError: The file cannot be used: it cannot be read, is not UTF-8 or TOML, or `profiles` is not a
+            table.
     """
     text, warnings = file_text(path)
     tables = profile_tables(path, parsed_toml(path, text), warnings)
@@ -118,7 +122,7 @@ def read_profiles(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Pro
     declared: dict[str, str] = {}
     for variable, provider in environ.items():
         if provider and (found := re.fullmatch(r"CDRCTL_([A-Z0-9_]+)_PROVIDER", variable)):
-            # CDRCTL_A_B_PROVIDER is about profile a-b when the file has it, and makes a profile a_b otherwise.
+            # CDRCTL_A_B_PROVIDER belongs to profile a-b if the file has it, and defines a profile a_b otherwise.
             declared[owners.get(f"{PREFIX}{found[1]}_", found[1].lower())] = provider
     prefixes = (*owners, *(variable_prefix(name) for name in declared if name not in tables))
     profiles = {}
@@ -146,7 +150,7 @@ def read_profiles(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Pro
 
 
 def _provider(path: Path, name: str, written: object, declared: str | None) -> tuple[str, str | None, str | None]:
-    """Return a profile's provider, empty where it names none that there is; what is wrong; the next step."""
+    """Return a profile's provider, or an empty string with the fault and the next step."""
     variable = environment_name(name, "provider")
     if declared is not None and written is not None and written != declared:
         other = f"unset {variable}, or give the profile there another name"
@@ -164,16 +168,20 @@ def _provider(path: Path, name: str, written: object, declared: str | None) -> t
 
 
 def name_fault(name: str) -> str | None:
-    """Return why a profile cannot have this name, or None."""
+    """Return the reason why a profile cannot have this name, or None."""
     if not NAME.fullmatch(name):
         return "a name is up to 64 letters, digits, dots, dashes and underscores, a letter or digit first"
     if variable_prefix(name) == variable_prefix(SANDBOX):
-        return f"{SANDBOX} is the name of the profile that is built in"
+        return f"{SANDBOX} is the name of the built-in profile"
     return None
 
 
 def file_text(path: Path) -> tuple[str, list[str]]:
-    """Return the file's text, empty when there is none, and a warning when others may read or write it."""
+    """Return the file's text, empty if there is no file, and a warning if others may read or write it.
+
+    Raises:
+        ConfigurationError: It cannot be read, is not UTF-8, or somebody else could have written it.
+    """
     if no_home(path):
         return "", []
     try:
@@ -188,7 +196,7 @@ def file_text(path: Path) -> tuple[str, list[str]]:
             f"{one_line(str(path))} cannot be read: {os_reason(error)}",
             hint="`cdrctl profile path` shows which file is used",
         ) from None
-    # A byte-order mark is what some editors put before UTF-8.
+    # Some editors put a byte-order mark before UTF-8.
     text = decoded_text(content)
     if text is None:
         raise ConfigurationError(f"{path} is not UTF-8 text", hint="save it as UTF-8")
@@ -196,7 +204,7 @@ def file_text(path: Path) -> tuple[str, list[str]]:
 
 
 def decoded_text(content: bytes) -> str | None:
-    """Return UTF-8 bytes as text, or None: the exception would carry the bytes, which may be a secret's."""
+    """Return UTF-8 bytes as text, or None: an exception would hold the bytes, which may be a secret."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -204,22 +212,26 @@ def decoded_text(content: bytes) -> str | None:
 
 
 def open_to_others(path: Path, status: os.stat_result) -> list[str]:
-    """Return a warning when others than its owner may read or write a file; Windows has no such modes."""
+    """Return a warning if others than its owner may read or write a file; Windows has no such modes."""
     if os.name == "nt" or not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o066:
         return []
     return [Message(f"{path} can be read or changed by others", f"chmod 600 {path}", between=": ")]
 
 
 def parsed_toml(path: Path, text: str) -> dict[str, Any]:
-    """Return the file's TOML as plain values."""
+    """Return the file's TOML as plain values.
+
+    Raises:
+        ConfigurationError: It is not TOML.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         said = str(error)
     except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, and tables within tables without end, are not called TOML errors.
-        said = "it nests too deep" if isinstance(error, RecursionError) else "a number is too long"
-    # Outside the handler: from Python 3.14 on the exception holds the whole document, secrets and all.
+        # tomllib raises these for very long numbers and very deep nesting.
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+    # Outside the handler: from Python 3.14 on the exception holds the whole document, secrets included.
     place = re.search(r"\(at line (\d+), column \d+\)", said)
     where = f"{path}, line {place[1] if place else _unfinished(text)}"
     reason = re.sub(r" \(at .*\)$", "", said, flags=re.DOTALL)
@@ -227,7 +239,7 @@ def parsed_toml(path: Path, text: str) -> dict[str, Any]:
 
 
 def _unfinished(text: str) -> int:
-    """Return the line where that begins which ends only with the file, such as a string without its last quote."""
+    """Return the line where the element begins that is never closed, such as a string without its last quote."""
     lines = text.splitlines(keepends=True)
     good, bad = 0, len(lines)
     while bad - good > 1:
@@ -241,7 +253,11 @@ def _unfinished(text: str) -> int:
 
 
 def profile_tables(path: Path, document: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:
-    """Return what stands under `profiles`, and warn about anything else at the top of the file."""
+    """Return the tables under `profiles`, and warn about other keys at the top of the file.
+
+    Raises:
+        ConfigurationError: `profiles` is not a table.
+    """
     for key in document:
         if key != "profiles":
             what = f"{path}: unknown key {one_line(key)} at the top of the file"
@@ -259,6 +275,6 @@ def _close(name: str, names: Iterable[str]) -> list[str]:
 
 
 def near_hint(name: str, names: Iterable[str]) -> str:
-    """Return a question to put before a list of names, or nothing when none is like this one."""
+    """Return a question to put before a list of names, or an empty string if none is similar to this one."""
     close = _close(name, names)
     return f"did you mean {' or '.join(map(one_line, close))}? " if close else ""

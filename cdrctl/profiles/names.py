@@ -1,4 +1,4 @@
-"""The keys of profiles, and which of them are secrets."""
+"""The keys that profiles can have, and the secrets among them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 SECRETS = frozenset({"access_token", "api_key", "auth_token", "client_secret", "code", "password", "refresh_token"})
-"""The secrets of all providers' profiles; a provider's own are those of its settings that are secrets."""
+"""The names of the secrets of all providers."""
 _FORMS = ("_command", "_file", "_keyring")
 
 
@@ -28,7 +28,7 @@ def secret_names(model: type[Settings]) -> set[str]:
 
 
 def key_forms(name: str, secrets: set[str]) -> list[str]:
-    """Return the keys that may give a setting."""
+    """Return the keys that can define a setting: its name, and for a secret its other forms."""
     return [name, *(name + form for form in _FORMS)] if name in secrets else [name]
 
 
@@ -41,6 +41,6 @@ def setting_keys(model: type[Settings]) -> list[str]:
 def key_levels(
     profile: Profile, model: type[Settings], environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the environment gives and what the file gives, each by key."""
+    """Return the values from the environment and those from the file, each by key."""
     named = {key: environ.get(environment_name(profile.name, key)) for key in setting_keys(model)}
     return {key: value for key, value in named.items() if value}, dict(profile.raw)

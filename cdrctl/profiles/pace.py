@@ -1,4 +1,4 @@
-"""The rate limits that several runs of one account share."""
+"""Rate limits that several runs with one credential share."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PACE_ROUNDS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class PaceFile:
-    """Where all runs on this host that use one credential share when they ask its provider.
+    """The file in which all runs on this host that use one credential record their requests.
 
     Args:
-        path: The file, with no secret in it or in its name: its mode is 0600, that of its folder 0700.
-        lock: The file whose lock is held while this one or another of the folder is read and written.
+        path: The file. Neither it nor its name contains a secret; its mode is 0600, that of its folder 0700.
+        lock: The lock file for all files of the folder.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class PaceFile:
         """Hold the lock.
 
         Raises:
-            TemporaryError: Another run has held it all the time.
+            TemporaryError: Another run held it for PACE_LOCK_SECONDS.
             ConfigurationError: The folder cannot be written.
         """
         with ExitStack() as stack:
@@ -51,18 +51,18 @@ class PaceFile:
                 need_home(self.path)
                 make_folder(self.path.parent)
                 private.check_folder(self.path.parent)
-                busy = "another run keeps the lock of the shared pace"
+                busy = "another run holds the lock of the shared pace"
                 stack.enter_context(locked(self.lock, busy, PACE_LOCK_SECONDS))
             yield
 
     def load(self) -> object:
-        """Return what was saved, or None when there is nothing that can be read: it is not worth an error."""
+        """Return the saved values, or None if there are none or they cannot be read, which is harmless."""
         with suppress(OSError, ValueError, RecursionError):
             return json.loads(private.read(self.path))
         return None
 
     def save(self, kept: Mapping[str, Any]) -> None:
-        """Keep this instead of what was kept before; a new file takes the place of those that nobody needs any more.
+        """Replace the saved values; when the file is new, delete old files of other credentials.
 
         Raises:
             ConfigurationError: It cannot be written.
@@ -74,7 +74,7 @@ class PaceFile:
                 self._tidy()
 
     def _tidy(self) -> None:
-        """Delete what nobody has written for long: a token that is good for hours would else leave a file for ever."""
+        """Delete files that no run has written for PACE_KEPT_SECONDS: each short-lived token would leave one."""
         newest = self.path.stat().st_mtime
         for each in self.path.parent.iterdir():
             with suppress(OSError):
@@ -83,10 +83,10 @@ class PaceFile:
 
 
 def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
-    """Return where the pace of a profile's credential is shared: `pace/DIGEST.json` beside the configuration.
+    """Return the file for the rate limits of a profile's credential: `pace/DIGEST.json` beside the configuration.
 
-    The digest is of the provider, its host and the secrets as the profile has them, so that it stays the same when a
-    token is renewed. It takes long to make on purpose: a password shall not be found by trying.
+    The digest covers the provider, its host and the secrets as the profile has them, so that it does not change when a
+    token is renewed. It is slow to compute on purpose, so that a password cannot be found by trying.
 
     Args:
         config: The configuration file.
@@ -94,7 +94,7 @@ def pace_file(config: Path, provider: str, settings: Settings) -> PaceFile:
         settings: The profile's settings.
 
     Raises:
-        ConfigurationError: Somebody else could put links into the folder.
+        ConfigurationError: Another user could put links into the folder.
     """
     host = urlsplit(settings.base_url).hostname or ""
     secrets = json.dumps(secret_values(settings)).encode()

@@ -1,4 +1,4 @@
-"""Renewed tokens, kept in a file that only their user can read."""
+"""Renewed tokens, stored in a file that only their owner can read."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _PROBE = 16_384
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Where the tokens that runs renew for a profile are kept: a rotating refresh token is good for one use.
+    """The file for the tokens that runs renew for a profile: a rotating refresh token can be used once.
 
     Args:
-        path: The file: its mode is 0600, that of its folder 0700.
-        lock: The file whose lock a run holds from before it loads until after it has saved.
-        origin: The SHA-256 of the refresh token in the profile, or of the client id where somebody signed in with a
-            browser. Tokens kept for another are not loaded: the user has put a new one into the profile since.
+        path: The file. Its mode is 0600, that of its folder 0700.
+        lock: The lock file; a run holds its lock while it loads, renews and saves tokens.
+        origin: The SHA-256 of the refresh token in the profile, or of the client id after a sign-in with a browser.
+            Tokens of another origin are not loaded: the user has since put a new refresh token into the profile.
     """
 
     path: Path
@@ -50,12 +50,12 @@ class TokenFile:
 
     @contextmanager
     def locked(self, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-        """Hold the lock, having proved that tokens can be saved.
+        """Hold the lock, after checking that tokens can be saved.
 
-        It is proved beforehand because the old refresh token ends at the provider when the new one is issued.
+        It is checked first because the provider revokes the old refresh token when it issues the new one.
 
         Raises:
-            TemporaryError: Another run has held it all the time.
+            TemporaryError: Another run held it all this time.
             ConfigurationError: The folder cannot be written.
         """
         with ExitStack() as stack:
@@ -64,15 +64,15 @@ class TokenFile:
                 make_folder(self.path.parent)
                 private.check_folder(self.path.parent)
                 stack.enter_context(locked(self.lock, "another run is signing in with this profile", seconds))
-                self._prove()
+                self._check_writable()
             yield
 
-    def _prove(self) -> None:
+    def _check_writable(self) -> None:
         if self.path.is_dir():
             raise ConfigurationError(f"{self.path} is a folder", hint="delete it")
         descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".probe", dir=self.path.parent)
         try:
-            # More than tokens take, and synced: a full disk is often noticed only then.
+            # Larger than tokens, and synced: a full disk often shows only then.
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
                 file.write(bytes(_PROBE))
                 file.flush()
@@ -81,15 +81,15 @@ class TokenFile:
             Path(temporary).unlink()
 
     def load(self) -> dict[str, Any] | None:
-        """Return the tokens kept, or None when there are none for the refresh token in the profile.
+        """Return the stored tokens, or None if there are none for the refresh token in the profile.
 
         Raises:
-            ConfigurationError: The file is damaged or cannot be read. It is not taken for absent: the refresh
-                token in the profile has probably been used up.
+            ConfigurationError: The file is damaged or cannot be read. It does not count as missing, because the refresh
+                token in the profile has probably been used.
         """
         if no_home(self.path):
             return None
-        problem = "it is not what was written there"
+        problem = "the file is damaged"
         kept: object = None
         try:
             kept = json.loads(private.read(self.path))
@@ -99,21 +99,21 @@ class TokenFile:
             problem = os_reason(error)
         except (ValueError, RecursionError):
             pass
-        # Outside the handler: the decoder's error holds the text.
+        # Outside the handler: the decoder's exception holds the text.
         if isinstance(kept, dict) and isinstance(kept.get("origin"), str) and isinstance(kept.get("tokens"), dict):
             tokens: dict[str, Any] = kept["tokens"]
             return tokens if kept["origin"] == self.origin else None
         raise ConfigurationError(
             f"the renewed tokens in {self.path} cannot be read: {problem}",
-            hint=f"delete {self.path} and sign in anew: `cdrctl profile login {self.path.stem}`, or put a new refresh "
+            hint=f"delete {self.path} and sign in again: `cdrctl profile login {self.path.stem}`, or put a new refresh "
             "token into the profile",
         )
 
     def save(self, tokens: Mapping[str, Any]) -> None:
-        """Keep these tokens instead of those kept before.
+        """Replace the stored tokens.
 
         Raises:
-            ConfigurationError: They cannot be written; the provider has ended the old refresh token all the same.
+            ConfigurationError: They cannot be written; the provider has already revoked the old refresh token.
         """
         content = json.dumps({"origin": self.origin, "tokens": dict(tokens)}).encode()
         try:
@@ -123,21 +123,21 @@ class TokenFile:
             replace_file(self.path, content)
         except OSError as error:
             raise ConfigurationError(
-                f"the renewed tokens cannot be kept in {self.path}: {os_reason(error)}",
-                hint="the refresh token in the profile may have ended: sign in anew and put the new one in",
+                f"the renewed tokens cannot be stored in {self.path}: {os_reason(error)}",
+                hint="the refresh token in the profile may be revoked: sign in again and put in the new one",
             ) from None
 
 
 def token_file(config: Path, profile: str, origin: str) -> TokenFile:
-    """Return where the renewed tokens of a profile are kept: `tokens/PROFILE.json` beside the configuration.
+    """Return the file for a profile's renewed tokens: `tokens/PROFILE.json` beside the configuration.
 
     Args:
         config: The configuration file.
         profile: The profile's name.
-        origin: The refresh token in the profile, or its client id where it has none; only the SHA-256 is kept.
+        origin: The refresh token in the profile, or its client id if it has none; only the SHA-256 is stored.
 
     Raises:
-        ConfigurationError: The name cannot be a profile's, or somebody else could put links into the folder.
+        ConfigurationError: The name is not valid, or another user could put links into the folder.
     """
     if not NAME.fullmatch(profile):
         raise ConfigurationError(f"{one_line(profile)} cannot be a profile's name", hint="rename the profile")

@@ -154,7 +154,7 @@ def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) 
         "that is not one of the options",
         "there is a profile webex",
         "cannot be a profile's name",
-        "sandbox is the name of the profile that is built in",
+        "sandbox is the name of the built-in profile",
         "access_token is empty",
         "it must begin with https://",
         "answer yes or no",
@@ -424,7 +424,7 @@ def test_unchecked_nothing_is_asked(tmp_path: Path) -> None:
         (("--set", "access_token=hush-hush-hush"), "access_token is a secret"),
         (("--set", "acces_token_file=x"), "webex has no setting"),
         (("--with", "magic"), "no such way to sign in"),
-        (("--name", "sandbox"), "is the name of the profile that is built in"),
+        (("--name", "sandbox"), "is the name of the built-in profile"),
         (("--set", "x"), "--set is written SETTING=VALUE"),
     ],
 )

@@ -209,8 +209,8 @@ def test_the_list_is_a_table_on_a_terminal_and_has_tabs_in_a_pipe(config: Path) 
 def test_every_kind_of_setting_keeps_its_kind() -> None:
     model = load("kazoo").settings
     for key, text, value in (("timeout", "5", 5.0), ("tags", "a", ["a"]), ("api_key_keyring", "true", True)):
-        assert profile_changes.typed(model, key, text) == value
-    assert profile_changes.typed(model, "timezone", "5") == "5"
+        assert profile_changes.parse_value(model, key, text) == value
+    assert profile_changes.parse_value(model, "timezone", "5") == "5"
 
 
 @pytest.fixture(name="group")

@@ -408,7 +408,7 @@ def test_an_unknown_name_is_answered_with_near_ones_and_the_list() -> None:
 def test_a_profile_of_another_provider_says_whose_it_is_and_what_to_do() -> None:
     with refused(ConfigurationError, "acme is for webex, not for kazoo", "`cdrctl webex", "lab, home"):
         choose_profile(MANY, "kazoo", "acme", {})
-    with refused(ConfigurationError, "is of kazoo", "profile add NAME --provider webex"):
+    with refused(ConfigurationError, "is for kazoo", "profile add NAME --provider webex"):
         choose_profile({"lab": MANY["lab"]}, "webex", "lab", {})
 
 
@@ -1202,7 +1202,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         add_profile(path, "a", "webex", {})
     with refused(ConfigurationError, "cannot be written"), token_file(path, "a", "x").locked():
         pass
-    with refused(ConfigurationError, "cannot be kept"):
+    with refused(ConfigurationError, "cannot be stored"):
         token_file(path, "a", "x").save({})
 
 
@@ -1341,18 +1341,18 @@ def test_damaged_tokens_are_not_taken_for_absent(tmp_path: Path, content: bytes)
     tokens = token_file(tmp_path / "config.toml", "acme", "x")
     tokens.path.parent.mkdir()
     tokens.path.write_bytes(content)
-    with refused(ConfigurationError, "sign in anew", f"delete {tokens.path}"):
+    with refused(ConfigurationError, "sign in again", f"delete {tokens.path}"):
         tokens.load()
 
 
 def test_a_folder_in_place_of_the_tokens(tmp_path: Path) -> None:
     tokens = token_file(tmp_path / "config.toml", "acme", "x")
     tokens.path.mkdir(parents=True)
-    with refused(ConfigurationError, "sign in anew"):
+    with refused(ConfigurationError, "sign in again"):
         tokens.load()
     with refused(ConfigurationError, "is a folder"), tokens.locked():
         pass
-    with refused(ConfigurationError, "cannot be kept"):
+    with refused(ConfigurationError, "cannot be stored"):
         tokens.save({})
 
 

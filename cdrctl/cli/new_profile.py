@@ -124,7 +124,7 @@ def choose_method(opened: Session, provider: Provider, given: str | None, draft:
     if started or len(methods) == 1:
         return (started or list(methods))[0]
     titles = {method: _describe_method(provider, method) for method in methods}
-    return choose(opened, f"How should cdrctl sign in to {provider.title}? With", titles, next(iter(methods)))
+    return choose(opened, f"How should cdrctl sign in to {provider.title}?", titles, next(iter(methods)))
 
 
 def _describe_method(provider: Provider, method: str) -> str:

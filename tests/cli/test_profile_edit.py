@@ -107,7 +107,7 @@ def test_another_form_of_a_secret_takes_the_place_of_the_one_before(config: Path
         (("acme", "timeout", "soon"), 6, "timeout"),
         (("acme", "base_url", "https://x.example:99999/"), 6, "base_url"),
         (("acme", "colour", "blue"), 2, "colour"),
-        (("acme", "timeout"), 2, "which value"),
+        (("acme", "timeout"), 2, "needs a value"),
         (("nobody", "timeout", "5"), 6, "nobody"),
         (("sandbox", "timeout", "5"), 2, "built in"),
         (("acme", "account_id", "--unset"), 6, "account_id"),

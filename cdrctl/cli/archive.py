@@ -25,35 +25,42 @@ if TYPE_CHECKING:
     from cdrctl.archive.store import Archive
     from cdrctl.archive.verify import Difference
 
-INTO = option("--into", about="The archive's folder.", metavar="DIR", panel="Archive", required=True)
-PROFILES = Argument("profile", "Which profiles; else --all.", repeat=True)
+INTO = option("--into", about="Folder of the archive.", metavar="DIR", panel="Archive", required=True)
+PROFILES = Argument("profile", "Profiles to use; or --all.", repeat=True)
 CALLS = option(
     "--call",
-    about="Which call; may be repeated. Default: the main one.",
+    about="Call to archive; may be repeated. Default: the main call.",
     metavar="CALL",
     panel="Which records",
     repeat=True,
 )
-SINCE = option("--since", about="Keep the calls from this day on: backfills.", metavar="TIME", panel="Window")
+SINCE = option(
+    "--since",
+    about="Archive calls from this day on, also from before the archive began.",
+    metavar="TIME",
+    panel="Window",
+)
 LOOKBACK = option(
     "--lookback",
-    about="Read again what was read so soon after a call. Default: what its provider needs.",
+    about="Re-read calls that were fetched within DURATION of their start. Default: as the provider needs.",
     metavar="DURATION",
     panel="Archive",
 )
-SHRINK = option("--allow-shrink", about="Let records go that the provider no longer has.", kind="flag", panel="Archive")
+SHRINK = option("--allow-shrink", about="Remove records that the provider no longer has.", kind="flag", panel="Archive")
 ADOPT = option(
     "--adopt",
     about="Add to the records of a profile that pointed to another account before.",
     kind="flag",
     panel="Archive",
 )
-ZONE = option("--tz", about="Zone of the archive's days; chosen once. Default: UTC.", metavar="ZONE", panel="Archive")
+ZONE = option(
+    "--tz", about="Zone of the archive's days; set when it is created. Default: UTC.", metavar="ZONE", panel="Archive"
+)
 FORM = option(
     "-f",
     "--format",
     name="form",
-    about="jsonl, jsonl.gz, csv or csv.gz; chosen once. Default: jsonl.",
+    about="jsonl, jsonl.gz, csv or csv.gz; set when the archive is created. Default: jsonl.",
     metavar="FORMAT",
     panel="Archive",
 )
@@ -161,7 +168,7 @@ def coverage(opened: Session, *, profile: list[str], into: str) -> None:
 
 @command(
     INTO,
-    option("--rebuild", about="Make the ledger again from the files.", kind="flag", panel="Archive"),
+    option("--rebuild", about="Rebuild the ledger from the files.", kind="flag", panel="Archive"),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl verify --into archive",
         "cdrctl sync sandbox --into archive && cdrctl verify --into archive --rebuild",
@@ -216,7 +223,7 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
 
 @command(
     *(PROFILES, ALL, TAG, EXCEPT),
-    option("--into", about="The archive's folder, if there is one.", metavar="DIR", panel="Archive"),
+    option("--into", about="Folder of the archive, if it exists.", metavar="DIR", panel="Archive"),
     *(CALLS, SINCE, LOOKBACK, ZONE),
     examples=(
         "cdrctl plan sandbox --since 30d",

@@ -16,9 +16,9 @@ from cdrctl.errors import ConfigurationError, UsageError
 
 
 @command(
-    Argument("names", "Which profiles. Default: all.", metavar="NAME", repeat=True),
-    option("-p", "--profile", about="The same, as an option.", metavar="NAME", repeat=True),
-    option("--offline", about="Check what can be checked without the network.", kind="flag"),
+    Argument("names", "Profiles to check. Default: all.", metavar="NAME", repeat=True),
+    option("-p", "--profile", about="Same as NAME.", metavar="NAME", repeat=True),
+    option("--offline", about="Skip the checks that need the network.", kind="flag"),
     option(
         "-f",
         "--format",

@@ -35,8 +35,8 @@ WIDE = 72
 
 
 @command(
-    Argument("provider", "Which provider.", required=True),
-    Argument("call", "Which of its calls, as it is typed. Default: the main one.", repeat=True),
+    Argument("provider", "Name of the provider.", required=True),
+    Argument("call", "Name of the call, as in commands. Default: the main call.", repeat=True),
     option("--schema", about="native or common. Default: native.", metavar="SCHEMA", default="native", panel="Output"),
     option(
         "-f",

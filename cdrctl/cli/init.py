@@ -34,10 +34,10 @@ AFTER_FAILURE = {
 
 @command(
     PROVIDER,
-    option("--name", about="The new profile's name.", metavar="NAME"),
+    option("--name", about="Name of the new profile.", metavar="NAME"),
     WAY,
     SET,
-    option("--no-check", about="Ask the provider nothing.", kind="flag"),
+    option("--no-check", about="Do not contact the provider.", kind="flag"),
     examples=(
         "cdrctl init",
         "cdrctl init --provider webex --name acme --with token --set access_token_file=token --no-check",

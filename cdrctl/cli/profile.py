@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from cdrctl.fetchers import Provider
     from cdrctl.profiles.file import Profile
 
-NAME = Argument("name", "The profile.", required=True)
+NAME = Argument("name", "Name of the profile.", required=True)
 PROVIDER = option("--provider", about=f"One of {', '.join(PROVIDERS)}.", metavar="PROVIDER")
-WAY = option("--with", name="way", about="Which of the provider's ways to sign in.", metavar="WAY")
+WAY = option("--with", name="way", about="One of the provider's authentication methods.", metavar="WAY")
 SET = option(
     "--set",
     name="given",
-    about="A setting that is no secret, such as base_url=https://…, or where a secret is: "
+    about="A setting that is not a secret, such as base_url=https://…, or the source of a secret: "
     "api_key_command='pass show kazoo'. May be repeated.",
     metavar="SETTING=VALUE",
     repeat=True,
@@ -127,8 +127,8 @@ def remove(opened: Session, *, name: str) -> None:
 
 
 @command(
-    Argument("name", "The profile."),
-    option("--provider", about="For the sandbox: which provider.", metavar="PROVIDER"),
+    Argument("name", "Name of the profile."),
+    option("--provider", about="With the sandbox: only this provider.", metavar="PROVIDER"),
     examples=("cdrctl profile check sandbox", "cdrctl profile check sandbox --provider kazoo"),
 )
 def check(opened: Session, *, name: str | None, provider: str | None) -> None:
@@ -185,22 +185,22 @@ def add(opened: Session, *, name: str, provider: str | None, way: str | None, gi
 @command(
     NAME,
     option(
-        "--paste", about="Type in the address that the browser ended on: for a machine without a browser.", kind="flag"
+        "--paste", about="Paste the address that the browser ends on; for a machine without a browser.", kind="flag"
     ),
-    option("--no-browser", about="Print the address, and wait until a browser has been there.", kind="flag"),
+    option("--no-browser", about="Print the address and wait; do not open a browser.", kind="flag"),
     option(
         "--port",
-        about="Another port than the redirect URI's, which must be registered.",
+        about="Port of the redirect URI, if not the profile's; it must be registered.",
         kind="integer",
         minimum=1,
         maximum=65535,
     ),
-    option("--redirect-uri", about="As it is registered; else the profile's.", metavar="URI"),
+    option("--redirect-uri", about="Redirect URI as it is registered. Default: the profile's.", metavar="URI"),
     option("--wait", about="How long to wait for the browser. Default: 5m.", metavar="DURATION", default="5m"),
     option(
         "--set",
         name="given",
-        about="Make the profile first, with this setting.",
+        about="Create the profile first, with this setting.",
         metavar="SETTING=VALUE",
         repeat=True,
     ),

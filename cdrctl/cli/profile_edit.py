@@ -27,9 +27,9 @@ _MADE = "cdrctl profile add acme --provider webex --set access_token_file=token"
 
 @command(
     NAME,
-    Argument("setting", "Its name, such as timezone.", required=True),
-    Argument("value", "Its value. A secret is asked for instead."),
-    option("--unset", about="Take the setting out of the profile.", kind="flag"),
+    Argument("setting", "Name of the setting, such as timezone.", required=True),
+    Argument("value", "New value. A secret is asked for instead."),
+    option("--unset", about="Remove the setting from the profile.", kind="flag"),
     name="set",
     examples=(
         f"{_MADE} && cdrctl profile set acme tags nightly,emea",
@@ -66,7 +66,7 @@ def set_setting(opened: Session, *, name: str, setting: str, value: str | None, 
 
 @command(
     NAME,
-    Argument("new", "Its new name.", required=True),
+    Argument("new", "New name of the profile.", required=True),
     examples=(f"{_MADE} && cdrctl profile rename acme acme-emea", f"{_MADE} && cdrctl profile rename acme emea -q"),
 )
 def rename(opened: Session, *, name: str, new: str) -> None:
@@ -80,7 +80,7 @@ def rename(opened: Session, *, name: str, new: str) -> None:
 
 @command(
     NAME,
-    Argument("new", "The name of the copy.", required=True),
+    Argument("new", "Name of the copy.", required=True),
     examples=(f"{_MADE} && cdrctl profile copy acme acme-test", f"{_MADE} && cdrctl profile copy acme test -q"),
 )
 def copy(opened: Session, *, name: str, new: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TAG = option(
     "--tag",
-    about="Profiles with this tag; may be repeated for profiles with any of them.",
+    about="Profiles with this tag; if repeated, those with any of the tags.",
     metavar="TAG",
     panel="Profile",
     repeat=True,
@@ -23,12 +23,12 @@ TAG = option(
 EXCEPT = option(
     "--except",
     name="excluded",
-    about="With --all or --tag: not this profile; may be repeated.",
+    about="With --all or --tag: exclude this profile; may be repeated.",
     metavar="NAME",
     panel="Profile",
     repeat=True,
 )
-ALL = option("--all", about="Every profile that is configured.", kind="flag", panel="Profile")
+ALL = option("--all", about="All configured profiles.", kind="flag", panel="Profile")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,11 @@ POLL_SECONDS = 0.5
     option("--seed", about="Another seed is another telephone exchange. Default: 1.", kind="integer", default=1),
     option(
         "--switch",
-        about="How a provider behaves, such as webex.link=doc. May be repeated.",
+        about="Change how a provider behaves, such as webex.link=doc. May be repeated.",
         metavar="PROVIDER.NAME=VALUE",
         repeat=True,
     ),
-    option("--limits", about="Keep the providers' rate limits.", kind="flag"),
+    option("--limits", about="Enforce the providers' rate limits.", kind="flag"),
     examples=(
         "cdrctl sandbox serve",
         "(umask 077; cdrctl sandbox serve --switch webex.link=doc > sandbox.toml)",

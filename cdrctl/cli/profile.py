@@ -196,7 +196,7 @@ def add(opened: Session, *, name: str, provider: str | None, way: str | None, gi
         maximum=65535,
     ),
     option("--redirect-uri", about="Redirect URI as it is registered. Default: the profile's.", metavar="URI"),
-    option("--wait", about="How long to wait for the browser. Default: 5m.", metavar="DURATION", default="5m"),
+    option("--wait", about="Time to wait for the browser. Default: 5m.", metavar="DURATION", default="5m"),
     option(
         "--set",
         name="given",

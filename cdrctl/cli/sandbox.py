@@ -19,13 +19,13 @@ POLL_SECONDS = 0.5
 @command(
     option(
         "--port",
-        about="Port on loopback; 0 takes a free one. Default: 0.",
+        about="Port on loopback; 0 chooses a free one. Default: 0.",
         kind="integer",
         default=0,
         minimum=0,
         maximum=65535,
     ),
-    option("--seed", about="Another seed is another telephone exchange. Default: 1.", kind="integer", default=1),
+    option("--seed", about="Seed of the imitated phone system and its calls. Default: 1.", kind="integer", default=1),
     option(
         "--switch",
         about="Change how a provider behaves, such as webex.link=doc. May be repeated.",

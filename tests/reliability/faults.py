@@ -222,23 +222,23 @@ LATER = ("Retry-After", "20")
 BODY_OF_ITSELF = "the API's error is in its body, which is read before the status"
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("the connection is reset before the answer", reset_at_once, "broke"),
-    Fault("the connection is closed before the answer", closed_at_once, "broke"),
-    Fault("the connection is reset within the head", reset_in_head, "broke"),
+    Fault("the connection is reset before the response", reset_at_once, "broke"),
+    Fault("the connection is closed before the response", closed_at_once, "broke"),
+    Fault("the connection is reset within the header", reset_in_head, "broke"),
     Fault("the connection is reset within the body", reset_in_body, "broke"),
     Fault("the connection is closed within the body", closed_in_body, "broke"),
-    Fault("a connection that was to be kept is closed after the answer", closed_after_keeping, lasts=0),
-    Fault("something that is no HTTP answers", another_protocol, "broke"),
-    Fault("a head without end", head_without_end, "broke"),
-    Fault("Content-Length says more than comes", length_too_long, "broke"),
-    Fault("Content-Length says less than comes", length_too_short, "not whole JSON"),
-    Fault("Content-Length is no number", length_of_nonsense, "broke"),
-    Fault("a chunk's size is no number", chunk_of_nonsense, "broke"),
+    Fault("a keep-alive connection is closed after the response", closed_after_keeping, lasts=0),
+    Fault("a server that does not speak HTTP", another_protocol, "broke"),
+    Fault("an endless header", head_without_end, "broke"),
+    Fault("Content-Length is larger than the body", length_too_long, "broke"),
+    Fault("Content-Length is smaller than the body", length_too_short, "not whole JSON"),
+    Fault("Content-Length is not a number", length_of_nonsense, "broke"),
+    Fault("the size of a chunk is not a number", chunk_of_nonsense, "broke"),
     Fault("the last chunk is missing", chunks_without_last, "broke"),
     Fault("an empty body with 200", body(lambda _: b""), "an empty body"),
     Fault("half a JSON document", body(lambda text: text[: len(text) // 2]), "not whole JSON"),
-    Fault("a JSON document with something after it", body(lambda text: text + b" {}"), "not whole JSON"),
-    Fault("something that is no JSON", body(lambda _: b"OK"), "not whole JSON"),
+    Fault("a JSON document followed by other text", body(lambda text: text + b" {}"), "not whole JSON"),
+    Fault("a body that is not JSON", body(lambda _: b"OK"), "not whole JSON"),
     Fault(
         "an HTML page with 200",
         body(lambda _: PAGE, "text/html"),
@@ -247,18 +247,18 @@ FAULTS: tuple[Fault, ...] = (
         said_by={"voicenter": "a web page"},
     ),
     Fault("a JSON object of another shape", document({"unexpected": True}), "", lasts=7, passes=False),
-    Fault("a JSON list where an object is due", document([]), "", lasts=7, passes=False),
-    Fault("null where an object is due", document(None), "answered with null"),
-    Fault("gzip that is none", coded("gzip", lambda text: text), "compression is broken"),
-    Fault("gzip without its end", coded("gzip", lambda text: gzip.compress(text)[:-6]), "compression is broken"),
+    Fault("a JSON list instead of an object", document([]), "", lasts=7, passes=False),
+    Fault("null instead of an object", document(None), "answered with null"),
+    Fault("invalid gzip", coded("gzip", lambda text: text), "compression is broken"),
+    Fault("truncated gzip", coded("gzip", lambda text: gzip.compress(text)[:-6]), "compression is broken"),
     Fault(
         "gzip with a wrong checksum",
         coded("gzip", lambda text: gzip.compress(text)[:-8] + b"\0" * 8),
         "compression is broken",
     ),
-    Fault("gzip as it should be", coded("gzip", gzip.compress), lasts=0),
+    Fault("valid gzip", coded("gzip", gzip.compress), lasts=0),
     Fault(
-        "a compression that was not asked for", coded("br", lambda text: text), "not asked for", lasts=7, passes=False
+        "a compression that was not requested", coded("br", lambda text: text), "not asked for", lasts=7, passes=False
     ),
     Fault(
         "gzip within gzip",
@@ -268,12 +268,14 @@ FAULTS: tuple[Fault, ...] = (
         passes=False,
     ),
     Fault("a gzip bomb", coded("gzip", bomb), "largest_page_mb", lasts=7, passes=False),
-    Fault("a body without end", body_without_end, "largest_page_mb", lasts=7, passes=False),
-    Fault("a length of a petabyte", length_without_bound, "largest_page_mb", lasts=7, passes=False),
-    Fault("no answer for longer than `timeout`", silence, "fell silent", slow=True),
-    Fault("no more of a body for longer than `timeout`", silence_in_body, "fell silent", slow=True),
-    Fault("a head that drips, ten times as long as `timeout`", dripping_head, "not whole after", slow=True),
-    Fault("a body that drips, ten times as long as `timeout`", dripping_body, "not whole after", slow=True),
+    Fault("an endless body", body_without_end, "largest_page_mb", lasts=7, passes=False),
+    Fault("a Content-Length of a petabyte", length_without_bound, "largest_page_mb", lasts=7, passes=False),
+    Fault("no response for longer than `timeout`", silence, "fell silent", slow=True),
+    Fault("a body that stops for longer than `timeout`", silence_in_body, "fell silent", slow=True),
+    Fault(
+        "a header that takes ten times `timeout`, a few bytes at a time", dripping_head, "not whole after", slow=True
+    ),
+    Fault("a body that takes ten times `timeout`, a few bytes at a time", dripping_body, "not whole after", slow=True),
     Fault("429 without `Retry-After`", status(429), "asked too fast"),
     Fault("429 with `Retry-After` in seconds", status(429, LATER), "asked too fast"),
     Fault(
@@ -424,33 +426,37 @@ def codes(**given: int) -> Mapping[str, int]:
 
 PAGE_FAULTS: tuple[PageFault, ...] = (
     PageFault(
-        "a page comes twice, the second time in place of the next one",
+        "a page comes again in place of the next one",
         page_before,
         codes(webex=7, kazoo=0, callgear=0, portsip=0),
         unseen=frozenset({"voicenter"}),
     ),
     PageFault(
-        "the same page comes for ever",
+        "the same page comes again and again",
         page_before,
         codes(webex=7, kazoo=7, callgear=3, portsip=3),
         times=1_000_000,
         warned=frozenset({"voicenter"}),
     ),
     PageFault(
-        "a page has lost its records",
+        "a page without its records",
         without_records,
         codes(webex=0, callgear=0, portsip=0),
         warned=frozenset({"kazoo", "voicenter"}),
     ),
     PageFault(
-        "a page is shifted: one record comes twice, and one not at all",
+        "a shifted page: one record comes twice, another not at all",
         one_lost,
         codes(webex=0, callgear=0, portsip=0),
         unseen=frozenset({"kazoo", "voicenter"}),
     ),
-    PageFault("the way to the next page was gone before", cursor_again, codes(webex=7, kazoo=0)),
+    PageFault("a link or key to a next page that was used before", cursor_again, codes(webex=7, kazoo=0)),
     PageFault(
-        "a total that is not reached", more_in_total, codes(callgear=3, portsip=3), times=1_000_000, empty_too=True
+        "a total that is higher than the number of records",
+        more_in_total,
+        codes(callgear=3, portsip=3),
+        times=1_000_000,
+        empty_too=True,
     ),
     PageFault("a link to another host", link_elsewhere, codes(webex=7)),
 )
@@ -476,16 +482,16 @@ class WayFault:
 
 
 WAY_FAULTS: tuple[WayFault, ...] = (
-    WayFault("nobody listens at the address", "test_nobody_listens", 5, "no connection to HOST: Connection refused"),
+    WayFault("nothing listens at the address", "test_nobody_listens", 5, "no connection to HOST: Connection refused"),
     WayFault(
-        "no answer to the attempt to connect",
+        "no response to a connection attempt",
         "test_nobody_takes_the_call",
         5,
         "no connection to HOST within the time allowed",
     ),
-    WayFault("the host's name is not found", "test_a_name_that_is_not_found", 5, "no connection to HOST: …"),
+    WayFault("the host name does not exist", "test_a_name_that_is_not_found", 5, "no connection to HOST: …"),
     WayFault(
-        "the name server does not answer",
+        "the name server does not respond",
         "test_a_name_server_that_does_not_answer",
         5,
         "not whole after ten times `timeout`; Ctrl-C is heard at once",
@@ -497,24 +503,24 @@ WAY_FAULTS: tuple[WayFault, ...] = (
         "the certificate of HOST is not to be trusted: …; `ca_file` is named",
     ),
     WayFault("a certificate that has expired", "test_certificates", 6, "the same"),
-    WayFault("a certificate that signed itself", "test_certificates", 6, "the same"),
-    WayFault("a certificate of an authority of the house, with `ca_file`", "test_certificates", 0, "everything comes"),
+    WayFault("a self-signed certificate", "test_certificates", 6, "the same"),
+    WayFault("a certificate of an internal authority, with `ca_file`", "test_certificates", 0, "everything comes"),
     WayFault(
-        "https where the server speaks http",
+        "https to a server that speaks http",
         "test_https_to_a_server_of_http",
         5,
         "the connection to HOST broke, or none was made",
     ),
-    WayFault("http where the server speaks https", "test_http_to_a_server_of_https", 5, "the connection to HOST broke"),
+    WayFault("http to a server that speaks https", "test_http_to_a_server_of_https", 5, "the connection to HOST broke"),
     WayFault(
-        "a clock that is hours ahead, or behind",
+        "a clock that is hours ahead or behind",
         "test_a_wrong_clock_is_said",
         0,
         "a warning with the difference, found out from `Date`; where Webex refuses a window in its future, 7 after it",
     ),
     WayFault("a proxy that is down", "test_a_proxy_that_is_down", 6, "the proxy HOST:PORT … gives no connection"),
     WayFault(
-        "a proxy that wants a password",
+        "a proxy that requires a password",
         "test_a_proxy_that_wants_a_password",
         6,
         "the proxy HOST:PORT wants a user name and a password (HTTP 407)",
@@ -534,7 +540,7 @@ RECORD_FAULTS: tuple[WayFault, ...] = (
     WayFault("a character in a record that is cut in two", _MENDED, 0, "the same"),
     WayFault("half of a surrogate pair in a record", _MENDED, 0, "the same; untouched in `raw`"),
     WayFault("an integer of 5000 digits in a record", _LOST, 3, "incomplete: record ID cannot be read: …"),
-    WayFault("a record that is nested deeper than 200", _LOST, 3, "the same"),
-    WayFault("503 for ten minutes", "test_a_maintenance_is_waited_for", 0, "everything comes, once it is over"),
+    WayFault("a record nested deeper than 200 levels", _LOST, 3, "the same"),
+    WayFault("503 for ten minutes", "test_a_maintenance_is_waited_for", 0, "everything comes once it is over"),
 )
 """What is wrong with single records, or for a while; the tests are in `tests/contract/test_damaged_records.py`."""

@@ -35,9 +35,9 @@ _ODD = "contract/test_odd_records.py::"
 _ZONES = "fetchers/test_voicenter_zones.py::"
 
 GUARDED: tuple[Guarded, ...] = (
-    Guarded("a total of zero, of the page's length, or of half the records", "callgear, portsip", "0: all", _TOTALS),
+    Guarded("a total of zero, of one page, or of half the records", "callgear, portsip", "0: all", _TOTALS),
     Guarded("a total that shrinks from page to page", "callgear, portsip", "0: all", _TOTALS),
-    Guarded("a total that is no number, or absent", "callgear, portsip", "0: all", _TOTALS),
+    Guarded("a total that is missing or not a number", "callgear, portsip", "0: all", _TOTALS),
     Guarded(
         "a start in the future",
         ALL,
@@ -45,7 +45,7 @@ GUARDED: tuple[Guarded, ...] = (
         (f"{_ODD}test_a_start_in_the_future_loses_no_record",),
     ),
     Guarded(
-        "one id for records of different content",
+        "records with the same id and different content",
         ALL,
         "0: all are kept, and one warning",
         (f"{_ODD}test_records_of_one_id_are_all_kept", f"{_ODD}test_windows_of_records_of_one_id_tile"),
@@ -57,7 +57,7 @@ GUARDED: tuple[Guarded, ...] = (
         ("test_placeholders.py::test_no_time_column_has_a_placeholder",),
     ),
     Guarded(
-        "bounds of a window that are open or closed, at one end or at both",
+        "windows whose ends are included or not",
         ALL,
         "0: each call is in one window",
         (
@@ -66,22 +66,22 @@ GUARDED: tuple[Guarded, ...] = (
         ),
     ),
     Guarded(
-        "a window that selects by the end of the call, or by when it was saved",
+        "a window on the end of the call, or on the time when it was saved",
         "voicenter",
         "0: all by their starts",
         (f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",),
     ),
     Guarded(
-        "dates without a zone that are Israel's",
+        "dates without a zone, in Israel's time",
         "voicenter",
-        "0: the zone is learnt and said once",
+        "0: the zone is found out, and a note names it",
         (
             f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",
             f"{_ZONES}test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question",
         ),
     ),
     Guarded(
-        "dates without a zone, and nothing that proves it",
+        "dates without a zone, and no record that proves it",
         "voicenter",
         "**3**: `date_zone` is named",
         (f"{_ZONES}test_a_zone_that_nothing_proves_is_incomplete",),
@@ -105,21 +105,21 @@ GUARDED: tuple[Guarded, ...] = (
         ("archive/test_dropped.py::test_a_record_without_an_id_that_has_another_content_is_kept_once",),
     ),
     Guarded(
-        "a clock that is wrong during one `sync`",
+        "a wrong clock during one `sync`",
         ALL,
         "**3** where it is a day ahead or more; the next nights bring everything",
         ("archive/test_clock.py::test_the_next_nights_mend_what_a_wrong_clock_did",),
     ),
     Guarded(
-        "a day's file without its index, and fewer records at the provider",
+        "a file of a day without its index, and fewer records at the provider",
         ALL,
         "**3**: all lines are kept, and the file is kept aside",
         ("archive/test_kept.py::test_a_file_without_its_index_loses_nothing",),
     ),
     Guarded(
-        "a day's file that another hand changed",
+        "a file of a day that was edited",
         ALL,
-        "0: it is kept aside, and the day is put in order",
+        "0: it is kept aside, and the day is corrected",
         (
             "archive/test_kept.py::test_what_another_hand_wrote_is_put_in_order",
             "archive/test_kept.py::test_nothing_that_was_moved_aside_is_ever_overwritten",

@@ -201,15 +201,15 @@ def cell(code: int) -> str:
 def tables() -> str:
     """Return the tables of the document, with their counts."""
     lines = [
-        "| fault | when it passes | " + " | ".join(PROVIDERS) + " | what is said when it lasts |",
+        "| fault | when it passes | " + " | ".join(PROVIDERS) + " | message if it lasts |",
         "|---|---|" + "---|" * (len(PROVIDERS) + 1),
     ]
     for fault in FAULTS:
         words = (
-            " / ".join(dict.fromkeys(filter(None, (fault.said, *fault.said_by.values())))) or "a shape we do not know"
+            " / ".join(dict.fromkeys(filter(None, (fault.said, *fault.said_by.values())))) or "an unknown response"
         )
         lines.append(
-            f"| {fault.name} | {'all' if fault.passes else 'the same'} | "
+            f"| {fault.name} | {'all' if fault.passes else 'as if it lasted'} | "
             + " | ".join(cell(fault.code(name)) for name in PROVIDERS)
             + f" | {'nothing' if not fault.lasts else words} |"
         )
@@ -217,14 +217,14 @@ def tables() -> str:
     for paged in PAGE_FAULTS:
         cells = []
         for name in PROVIDERS:
-            unseen = "unseen" if name in paged.unseen else "warning" if name in paged.warned else "-"
+            unseen = "undetectable" if name in paged.unseen else "warning" if name in paged.warned else "-"
             cells.append(cell(paged.codes[name]) if name in paged.codes else unseen)
         lines.append(f"| {paged.name} | " + " | ".join(cells) + " |")
-    lines += ["", "| fault | exit code | what the user gets | test |", "|---|---|---|---|"]
+    lines += ["", "| fault | exit code | result | test |", "|---|---|---|---|"]
     lines += [f"| {way.name} | {way.code} | {way.outcome} | `{way.test}` |" for way in (*WAY_FAULTS, *RECORD_FAULTS)]
     lines += [
         "",
-        "| fault of records, windows or archives | providers | what the user gets | tests |",
+        "| fault of records, windows or archives | providers | result | tests |",
         "|---|---|---|---|",
     ]
     lines += [
@@ -234,10 +234,10 @@ def tables() -> str:
     runs = len(PROVIDERS) * (3 * len(FAULTS) + len(PAGE_FAULTS))
     mended = sum(fault.passes for fault in FAULTS)
     summary = (
-        f"That is {len(FAULTS)} faults of answers, {len(PAGE_FAULTS)} of pages and {len(WAY_FAULTS)} of the way, "
-        f"against {len(PROVIDERS)} providers: {runs} runs through the proxy, beside those of the way. {mended} of the "
-        f"{len(FAULTS)} lose nothing when they pass; of those that last, none left half a file or changed an old one. "
-        "Records lost without a word: none, but where the table says *unseen*."
+        f"These are {len(FAULTS)} faults of responses, {len(PAGE_FAULTS)} of pages and {len(WAY_FAULTS)} of networks and "
+        f"machines, for {len(PROVIDERS)} providers: {runs} runs through the proxy, and those of networks and machines. "
+        f"{mended} of the {len(FAULTS)} lose nothing if they pass. None of those that last left half a file or changed an "
+        "old one. No record was lost silently, except where the table says *undetectable*."
     )
     return "\n".join([*lines, "", summary])
 

@@ -205,9 +205,7 @@ def tables() -> str:
         "|---|---|" + "---|" * (len(PROVIDERS) + 1),
     ]
     for fault in FAULTS:
-        words = (
-            " / ".join(dict.fromkeys(filter(None, (fault.said, *fault.said_by.values())))) or "an unknown response"
-        )
+        words = " / ".join(dict.fromkeys(filter(None, (fault.said, *fault.said_by.values())))) or "an unknown response"
         lines.append(
             f"| {fault.name} | {'all' if fault.passes else 'as if it lasted'} | "
             + " | ".join(cell(fault.code(name)) for name in PROVIDERS)
@@ -234,10 +232,10 @@ def tables() -> str:
     runs = len(PROVIDERS) * (3 * len(FAULTS) + len(PAGE_FAULTS))
     mended = sum(fault.passes for fault in FAULTS)
     summary = (
-        f"These are {len(FAULTS)} faults of responses, {len(PAGE_FAULTS)} of pages and {len(WAY_FAULTS)} of networks and "
-        f"machines, for {len(PROVIDERS)} providers: {runs} runs through the proxy, and those of networks and machines. "
-        f"{mended} of the {len(FAULTS)} lose nothing if they pass. None of those that last left half a file or changed an "
-        "old one. No record was lost silently, except where the table says *undetectable*."
+        f"These are {len(FAULTS)} faults of responses, {len(PAGE_FAULTS)} of pages and {len(WAY_FAULTS)} of networks "
+        f"and machines, for {len(PROVIDERS)} providers: {runs} runs through the proxy, and those of networks and "
+        f"machines. {mended} of the {len(FAULTS)} lose nothing if they pass. None of those that last left half a file "
+        "or changed an old one. No record was lost silently, except where the table says *undetectable*."
     )
     return "\n".join([*lines, "", summary])
 

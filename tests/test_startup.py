@@ -70,7 +70,7 @@ def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
         (["init", "--help"], ASKING | EXPORTING | {"pydantic_core", "cdrctl.fetchers", "cdrctl.http"}, "Usage: "),
         (["doctor", "--help"], ASKING | EXPORTING | {"pydantic_core", "cdrctl.fetchers", "cdrctl.http"}, "Usage: "),
         (["profile", "--help"], READING | ASKING | EXPORTING | {"pydantic_core"}, "Usage: "),
-        (["help", "times"], READING | ASKING | EXPORTING | OTHERS | {"pydantic_core"}, "How times"),
+        (["help", "times"], READING | ASKING | EXPORTING | OTHERS | {"pydantic_core"}, "How to write times"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

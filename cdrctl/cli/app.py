@@ -36,17 +36,17 @@ COMMANDS = {
     "sandbox": ("sandbox", "Imitations of the providers on this machine, to try cdrctl without an account."),
     "help": ("help", "Show the help of a command, or of a topic such as times or exit-codes."),
 }
-"""Every command that is no provider's: its file in `cdrctl/cli/`, and its line in the list of commands.
+"""Each command that is not a provider's: its file in `cdrctl/cli/`, and its line in the list of commands.
 
-They stand here so that the list can be shown, and one command run, without loading the others.
+With these the list can be shown, and one command run, without loading the files of the others.
 """
 
 TITLES = {
     "Providers": tuple(PROVIDERS),
-    "Several profiles, and archives": ("export", "sync", "fill", "coverage", "verify", "plan"),
-    "To begin, and when it does not work": ("init", "profile", "doctor", "fields", "sandbox", "help"),
+    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan"),
+    "Setup and troubleshooting": ("init", "profile", "doctor", "fields", "sandbox", "help"),
 }
-"""The groups of commands in the help; a command that is in none of them stands in a last one."""
+"""The groups of commands in the help, by title."""
 
 
 @functools.cache
@@ -99,7 +99,7 @@ SHOW_COMPLETION = Option(
 
 TOP = Group(
     "cdrctl",
-    """Export call detail records from telephony providers' APIs: complete, polite, safe.
+    """Export call detail records (CDRs) from the APIs of telephony providers.
 
 `cdrctl help TOPIC` explains what commands have in common: exit-codes, times, windows, schemas, outcomes,
 where, formats, profiles, environment.""",
@@ -129,9 +129,9 @@ def main(arguments: list[str], process: Process) -> int:
     except OSError:  # help could not be written
         code = OutputError.exit_code
     except CdrctlError as error:
-        from cdrctl.cli.refusals import say
+        from cdrctl.cli.refusals import report
 
-        code = say(error, arguments, process)
+        code = report(error, arguments, process)
     if sys.stdout is not streams[0]:  # so Typer marks that the reader of what it prints has left
         sys.stdout, sys.stderr = streams
         stop_writing(sys.stdout)

@@ -141,23 +141,34 @@ HELP = Option("help", ("-h", "--help"), "Show this message and exit.", "flag", d
 TALK: Mapping[str, Option] = {
     one.name: one
     for one in (
-        option("-q", "--quiet", about="Only errors on stderr.", kind="flag", panel="Messages"),
-        option("-v", "--verbose", about="Each request on stderr; -vv adds tracebacks.", kind="count", panel="Messages"),
+        option("-q", "--quiet", about="Print only errors on stderr.", kind="flag", panel="Messages"),
+        option(
+            "-v",
+            "--verbose",
+            about="Print each request on stderr; -vv adds tracebacks.",
+            kind="count",
+            panel="Messages",
+        ),
         option(
             "--log-format",
-            about="Messages as `text` or `json`; else CDRCTL_LOG_FORMAT, else text.",
+            about="Format of messages: text or json. Default: CDRCTL_LOG_FORMAT, else text.",
             metavar="FORMAT",
             panel="Messages",
         ),
-        option("--config", about="Another configuration file.", metavar="FILE", panel="Profile"),
+        option(
+            "--config",
+            about="Configuration file. Default: CDRCTL_CONFIG, else the one of this user.",
+            metavar="FILE",
+            panel="Profile",
+        ),
     )
 }
 """The options of every command that runs in a session; they may also be given before the command."""
 
 MAX_WAIT = option(
     "--max-wait",
-    about="How long one request may wait for retries in total; waiting for a rate limit does not count. Default: "
-    "the profile's max_wait, else 15m.",
+    about="Total time one request may wait for retries; waiting for the rate limit does not count. Default: the "
+    "profile's max_wait, else 15m.",
     metavar="DURATION",
     panel="Profile",
 )
@@ -169,90 +180,94 @@ SHARED: Mapping[str, Option] = {
         option(
             "-p",
             "--profile",
-            about="Which profile; else CDRCTL_PROFILE, else the only one of this provider. `sandbox` needs no account.",
+            about="Profile to use; `sandbox` needs no account. Default: CDRCTL_PROFILE, else the only one of this "
+            "provider.",
             metavar="NAME",
             panel="Profile",
         ),
         option(
             "--since",
-            about="Calls that started at this time or later: 2026-11-19, 2026-11-19T08:00Z, yesterday, 24h. Default: "
-            "24h, or what the provider keeps.",
+            about="Calls that started at or after this time: 2026-11-19, 2026-11-19T08:00Z, yesterday, 24h. Default: "
+            "24h, or less if the provider keeps less.",
             metavar="TIME",
             panel="Window",
         ),
         option("--until", about="Calls that started before this time. Default: now.", metavar="TIME", panel="Window"),
         option(
-            "--tz", about="Zone of times without an offset and of days. Default: UTC.", metavar="ZONE", panel="Window"
+            "--tz",
+            about="Time zone of days and of times without an offset. Default: the profile's timezone, else UTC.",
+            metavar="ZONE",
+            panel="Window",
         ),
         option(
             "--times",
-            about="utc: times as …Z; local: times with the offset of --tz. Default: utc, and local in a table.",
+            about="utc writes times as …Z; local, with the offset of --tz. Default: utc, but local in a table.",
             metavar="WHICH",
             panel="Output",
         ),
         option(
             "-f",
             "--format",
-            about="csv, tsv, jsonl, json, table, parquet, xlsx, sqlite or duckdb. Default: by the ending of -o, else "
-            "table on a terminal, jsonl in a pipe.",
+            about="csv, tsv, jsonl, json, table, parquet, xlsx, sqlite or duckdb. Default: by the extension of -o, "
+            "else table on a terminal and jsonl in a pipe.",
             metavar="FORMAT",
             panel="Output",
         ),
         option(
             "-o",
             "--output",
-            about="File to write, whole or not at all; .gz compresses; - is stdout.",
+            about="File to write, complete or not at all; .gz compresses it; - is stdout.",
             metavar="FILE",
             panel="Output",
         ),
         option(
             "--schema",
-            about="native: the provider's fields; common: one CDR for all providers; raw: untouched. Default: native.",
+            about="native: the provider's fields; common: one CDR for all providers; raw: unchanged. Default: native.",
             metavar="SCHEMA",
             default="native",
             panel="Output",
         ),
         option(
             "--fields",
-            about="These columns, in this order: a,b,c; or all. Default: all, and in a workbook those of a table.",
+            about="Columns to write, in this order: a,b,c; or all. Default: all, but in a workbook those of a table.",
             metavar="FIELDS",
             panel="Output",
         ),
         option(
             "--where",
-            about="Only records for which this holds: 'talk_seconds>60 and direction=inbound' (cdrctl help where).",
+            about="Only records that match: 'talk_seconds>60 and direction=inbound' (cdrctl help where).",
             metavar="CONDITION",
             panel="Which records",
         ),
         option(
             "--sort",
-            about="In the order of these fields: start_time,-talk_seconds; - for the most first.",
+            about="Sort by these fields: start_time,-talk_seconds; - sorts in descending order.",
             metavar="FIELDS",
             panel="Which records",
         ),
         option(
             "--template",
-            about="A line for each record instead of a format: '{start_time} {from_number:>16}'.",
+            about="Write a line per record instead of a format: '{start_time} {from_number:>16}'.",
             metavar="TEXT",
             panel="Output",
         ),
         option(
             "--header/--no-header",
-            about="Whether the first line of csv, tsv, table or --template names the fields.",
+            about="Whether to begin csv, tsv, table and --template output with a line of field names.",
             kind="flag",
             panel="Output",
         ),
         option(
             "--pager/--no-pager",
-            about="Page what does not fit on the terminal, by CDRCTL_PAGER, PAGER or less; or do not. Default: tables "
-            "only.",
+            about="Whether to show output that does not fit the terminal in CDRCTL_PAGER, PAGER or less. Default: only "
+            "tables.",
             kind="flag",
             panel="Output",
         ),
-        option("--limit", about="Stop after so many records.", kind="integer", minimum=1, panel="Which records"),
+        option("--limit", about="Stop after N records.", kind="integer", minimum=1, panel="Which records"),
         option(
             "--jobs",
-            about="Ask for so many parts of the window at once, where the provider allows it; records come in no "
+            about="Fetch up to N parts of the window in parallel, if the provider allows it; records are then not in "
             "order. Default: 1.",
             kind="integer",
             default=1,
@@ -263,21 +278,26 @@ SHARED: Mapping[str, Option] = {
         MAX_WAIT,
         option(
             "--spreadsheet-safe",
-            about="csv and tsv: an apostrophe before text that a spreadsheet would take for a formula, +49… too.",
+            about="csv and tsv: put an apostrophe before text that a spreadsheet may run, even +49…",
             kind="flag",
             panel="Output",
         ),
         option(
             "--strict",
-            about="Exit 7 when records do not fit the columns known (see cdrctl fields).",
+            about="Exit with 7 if records do not match the known columns (see cdrctl fields).",
             kind="flag",
             panel="Which records",
         ),
-        option("--allow-partial", about="Exit 0 where 3 would be given.", kind="flag", panel="Which records"),
-        option("--fail-if-empty", about="Exit 9 when there are no records.", kind="flag", panel="Which records"),
+        option(
+            "--allow-partial",
+            about="Exit with 0 instead of 3 if part of the window is missing.",
+            kind="flag",
+            panel="Which records",
+        ),
+        option("--fail-if-empty", about="Exit with 9 if there are no records.", kind="flag", panel="Which records"),
         option(
             "--dry-run",
-            about="Send nothing: print the requests as lines for curl, with masks for secrets.",
+            about="Send nothing; print the requests as curl commands with secrets masked.",
             kind="flag",
             panel="Output",
         ),

@@ -1,6 +1,6 @@
-"""The refusals of command lines that make no sense, with the nearest thing that does.
+"""The errors of the command line: unknown commands and options, and values that cannot be read.
 
-None repeats a value that was typed: it may be a secret in the wrong place. Each has a `code`.
+Each has a `code` and suggests what may have been meant. None repeats a value that was typed: it may be a secret.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MEANT = {
     **dict.fromkeys(("--columns", "--select"), "--fields"),
     **dict.fromkeys(("--max", "--count", "--number", "-n"), "--limit"),
 }
-"""Options as other programs call them."""
+"""Options of ours by the names that other programs give them."""
 
 SECRETS = ("password", "token", "secret", "key", "code", "credential")
-"""Words in the names of options that somebody would give a secret with."""
+"""Words in the name of an option that was meant to pass a secret."""
 
 
 class HelpInsteadError(UsageError):
-    """A group was named without a command: people get its page of help, programs this error."""
+    """A group was named without a command; people see its help instead of this error, programs see the error."""
 
     def __init__(self, path: tuple[str, ...], place: Group) -> None:
         super().__init__(f"{_typed(path)} needs a command", hint=f"{_typed(path)} --help lists them", code="no_command")
@@ -44,18 +44,18 @@ class HelpInsteadError(UsageError):
 
 
 def command_missing(path: tuple[str, ...]) -> UsageError:
-    """Return the refusal of a group that is given options but no command."""
+    """Return the error for a group that is given options but no command."""
     return UsageError(f"{_typed(path)} needs a command", hint=f"{_typed(path)} --help lists them", code="no_command")
 
 
 def no_command(name: str, path: tuple[str, ...], place: Group) -> UsageError:
-    """Return the refusal of an unknown command."""
+    """Return the error for an unknown command."""
     from cdrctl.cli.topics import TOPICS
 
     top = len(path) == 1
     if top and name in TOPICS:
         return UsageError(
-            f"{name} is no command", hint=f"it is explained by: cdrctl help {name}", code="topic_as_command"
+            f"{name} is a help topic, not a command", hint=f"run cdrctl help {name}", code="topic_as_command"
         )
     hint = did_you_mean(name, list(place.commands))
     if not hint and top and (others := list(_elsewhere(name))):
@@ -67,7 +67,7 @@ def no_command(name: str, path: tuple[str, ...], place: Group) -> UsageError:
 
 
 def _elsewhere(name: str) -> Iterator[str]:
-    """Yield the commands of this name that stand within another."""
+    """Yield the commands of this name that are in a group."""
     tree: Any = json.loads(Path(FILE).read_text(encoding="utf-8"))
     for first, one in tree["top"]["commands"].items():
         if name in one["commands"]:
@@ -75,70 +75,69 @@ def _elsewhere(name: str) -> Iterator[str]:
 
 
 def no_option(name: str, path: tuple[str, ...], place: Command | Group) -> UsageError:
-    """Return the refusal of an unknown option."""
+    """Return the error for an unknown option."""
     names = [word for one in (*place.parameters, HELP) if isinstance(one, Option) for word in one.all_names]
     lists = f"{_typed(path)} --help lists the options"
     if any(word in name.lower() for word in SECRETS):
         hint = (
-            "secrets are not taken from the command line, where others see them: cdrctl profile add asks for them; "
-            f"{lists}"
+            "secrets are not accepted on the command line, where others can see them: cdrctl profile add asks for "
+            f"them; {lists}"
         )
     elif MEANT.get(name) in names:
         hint = f"did you mean {MEANT[name]}? {lists}"
     elif hasattr(place, "commands"):
-        hint = (
-            f"{did_you_mean(name, names)}options of a command stand after it; {_typed(path)} --help lists the commands"
-        )
+        lists = f"{_typed(path)} --help lists the commands"
+        hint = f"{did_you_mean(name, names)}put the options of a command after it; {lists}"
     else:
         hint = f"{did_you_mean(name, [one for one in names if one.startswith('--')])}{lists}"
     return UsageError(f"there is no option {name}", hint=hint, code="unknown_option")
 
 
 def takes_no_value(name: str, path: tuple[str, ...]) -> UsageError:
-    """Return the refusal of a flag that is given a value."""
+    """Return the error for a flag with a value."""
     return UsageError(f"{name} takes no value", hint=_see(path), code="value_of_flag")
 
 
 def needs_a_value(name: str, path: tuple[str, ...]) -> UsageError:
-    """Return the refusal of an option without its value."""
+    """Return the error for an option without its value."""
     return UsageError(f"{name} needs a value", hint=_see(path), code="no_value")
 
 
 def unexpected_argument(path: tuple[str, ...], place: Command) -> UsageError:
-    """Return the refusal of a word that is neither an option nor an argument."""
+    """Return the error for a word that is neither an option nor an argument of the command."""
     takes = " ".join(one.label for one in place.parameters if isinstance(one, Argument))
     return UsageError(
-        f"unexpected argument: {_typed(path)} takes {f'{takes} and options' if takes else 'options'} only",
-        hint=f"an option's value stands right after it; {_see(path)}",
+        f"unexpected argument: {_typed(path)} takes only {f'{takes} and options' if takes else 'options'}",
+        hint=f"an option's value comes right after it; {_see(path)}",
         code="unexpected_argument",
     )
 
 
 def empty(one: Parameter) -> UsageError:
-    """Return the refusal of an empty value, as an unset variable of a shell script makes it."""
-    leave = ", or leave the option out" if isinstance(one, Option) else ""
+    """Return the error for an empty value, which usually comes from an unset shell variable."""
+    leave = " or leave the option out" if isinstance(one, Option) else ""
     return UsageError(
         f"{one.label} has an empty value",
-        hint=f"give it a value{leave}; a shell variable that is not set gives an empty value",
+        hint=f"give it a value{leave}; an unset shell variable gives an empty value",
         code="empty_value",
     )
 
 
 def missing(one: Parameter, path: tuple[str, ...]) -> UsageError:
-    """Return the refusal of a command line without an argument or option that the command needs."""
+    """Return the error for a missing argument, or a missing option that is required."""
     written = f"{one.label} {one.metavar}" if isinstance(one, Option) else one.label
     return UsageError(f"{written} is missing", hint=_see(path), code="missing")
 
 
 def no_integer(what: str, least: int | None, most: int | None, path: tuple[str, ...]) -> UsageError:
-    """Return the refusal of a value that is no integer within its bounds."""
+    """Return the error for a value that is not an integer within the bounds."""
     bounds = "" if least is None else f", {least} or more" if most is None else f" from {least} to {most}"
-    return UsageError(f"{what} is a whole number{bounds}", hint=_see(path), code="no_integer")
+    return UsageError(f"{what} must be a whole number{bounds}", hint=_see(path), code="no_integer")
 
 
 def not_true_or_false(what: str, path: tuple[str, ...]) -> UsageError:
-    """Return the refusal of a variable of a flag."""
-    return UsageError(f"{what} is true or false, or 1 or 0", hint=_see(path), code="not_true_or_false")
+    """Return the error for an environment variable of a flag."""
+    return UsageError(f"{what} must be true or false, or 1 or 0", hint=_see(path), code="not_true_or_false")
 
 
 def _see(path: tuple[str, ...]) -> str:
@@ -149,15 +148,15 @@ def _typed(path: tuple[str, ...]) -> str:
     return " ".join(path)
 
 
-def say(error: CdrctlError, arguments: Sequence[str], process: Process) -> int:
-    """Write why a command line is refused, and return the exit code."""
+def report(error: CdrctlError, arguments: Sequence[str], process: Process) -> int:
+    """Report an error of the command line on stderr, and return its exit code."""
     from cdrctl.cli.process import Reporter
 
     as_json = wants_json(arguments, process)
     if isinstance(error, HelpInsteadError) and not as_json:
         from cdrctl.cli.helptext import described, text
 
-        with suppress(OSError, ValueError, AttributeError):  # nobody listens: the exit code still speaks
+        with suppress(OSError, ValueError, AttributeError):  # stderr is closed: the exit code remains
             process.stderr.write(text(described(error.place, error.path), process.width) + "\n")  # type: ignore[union-attr]
     else:
         Reporter(process, as_json=as_json).error(error)
@@ -165,7 +164,7 @@ def say(error: CdrctlError, arguments: Sequence[str], process: Process) -> int:
 
 
 def wants_json(arguments: Sequence[str], process: Process) -> bool:
-    """Return whether messages are to be JSON, by the words of a command line that makes no sense."""
+    """Return whether the user wants messages as JSON; the words are searched because they could not be parsed."""
     wanted = process.environ.get(LOG_FORMAT)
     for at, word in enumerate(arguments):
         if word == "--":

@@ -1,7 +1,7 @@
-"""What commands have in common, explained by `cdrctl help TOPIC`, in the manual and in the docs: texts as data.
+"""The help topics, as data: `cdrctl help TOPIC`, the manual and the docs show them.
 
-Tests hold each of them against the code: the exit codes against the errors, the formats against the writers, and every
-time that is given as an example is computed.
+Tests compare them with the code: the exit codes with the errors, the formats with the writers, and each example of a
+time with the time that is computed.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Rows = tuple[tuple[str, str], ...]
-"""Words and what is said of each."""
+"""Words, each with its explanation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What is said of one subject.
+    """A help topic.
 
     Args:
-        about: One line about it.
+        about: Its first line.
         examples: Two command lines that work as they stand.
         parts: Paragraphs and tables, in order.
-        computed: Returns further ones, which are computed only when the topic is shown.
+        computed: Returns more of them, which are computed only when the topic is shown.
     """
 
     about: str
@@ -42,13 +42,13 @@ def _outcomes() -> tuple[str | Rows, ...]:
 
 EXIT_CODES: Rows = (
     ("0", "done, also when there were no records"),
-    ("1", "a bug of ours"),
-    ("2", "usage"),
-    ("3", "incomplete: some of the window could not be had (`--allow-partial` makes it 0)"),
+    ("1", "a bug in cdrctl"),
+    ("2", "wrong usage"),
+    ("3", "incomplete: part of the window could not be fetched (`--allow-partial` makes it 0)"),
     ("4", "sign-in or permission"),
-    ("5", "temporary: rate limit, network, 5xx after all retries; run it again"),
+    ("5", "temporary: rate limit, network, or 5xx after all retries"),
     ("6", "configuration"),
-    ("7", "the provider refused, or answered in a shape we do not know"),
+    ("7", "the provider refused the request, or sent an unknown response"),
     ("8", "the output cannot be written"),
     ("9", "no records, and `--fail-if-empty` was given"),
     ("11", "another run holds the lock"),
@@ -56,33 +56,30 @@ EXIT_CODES: Rows = (
 )
 
 FORMATS: Rows = (
-    ("csv", "UTF-8 with commas, RFC 4180 quoting, one header even for no records (.csv)"),
-    ("tsv", r"the same with tabs and no quotes: a value's own tabs, line ends and \ are \t, \n, \r and \\ (.tsv)"),
-    ("jsonl", "one JSON object a line, in the order of the columns (.jsonl, .ndjson)"),
+    ("csv", "UTF-8 with commas and RFC 4180 quoting; always has a header (.csv)"),
+    ("tsv", r"the same with tabs and no quotes; tabs, line ends and \ in a value become \t, \n, \r and \\ (.tsv)"),
+    ("jsonl", "one JSON object per line, with keys in the order of the columns (.jsonl, .ndjson)"),
     ("json", "one JSON array (.json)"),
     ("table", "for people: fits the terminal, shows local times and names their zone (.txt)"),
     ("parquet", "typed columns for data tools; pip install 'cdrctl[parquet]' (.parquet)"),
     ("xlsx", "a workbook for spreadsheets; pip install 'cdrctl[xlsx]' (.xlsx)"),
-    (
-        "sqlite",
-        "a table where each record is once, however often it is exported (.db, .sqlite, .sqlite3)",
-    ),
+    ("sqlite", "a table with each record once, however often you export it (.db, .sqlite, .sqlite3)"),
     ("duckdb", "the same in DuckDB; pip install 'cdrctl[duckdb]' (.duckdb)"),
 )
 
 SCHEMAS: Rows = (
-    ("native", "the default: the provider's own fields, with snake_case names and types"),
-    ("common", "the same 27 columns for every provider: one form of CDR, version 1"),
-    ("raw", "the records as the provider sent them, untouched; for jsonl and json only"),
+    ("native", "the default: the provider's own fields, typed, with snake_case names"),
+    ("common", "the same 27 columns for every provider: the common CDR, version 1"),
+    ("raw", "the records as the provider sent them, unchanged; jsonl and json only"),
 )
 
 OPERATORS: Rows = (
-    ("=, !=", "the same, or not; numbers as numbers, times as instants; of a list, one element is enough"),
-    ("<, <=, >, >=", "less and more; text as text, but numbers where the value is one"),
-    ("~, !~", "a regular expression (as in Python) is found in it, or is not"),
-    ("in (a, b), not in (a, b)", "one of these, or none"),
+    ("=, !=", "equal, or not; numbers and times are compared by value; a list matches if one element does"),
+    ("<, <=, >, >=", "less or greater; text is compared as text, except where the value is a number"),
+    ("~, !~", "matches a regular expression (as in Python) anywhere, or does not"),
+    ("in (a, b), not in (a, b)", "one of these values, or none of them"),
     ("is null, is not null", "there is no value, or there is one"),
-    ("answered, not answered", "a field of true and false needs no operator"),
+    ("answered, not answered", "a true-or-false field needs no operator"),
 )
 
 TIMES: Rows = (
@@ -108,7 +105,7 @@ TIMES: Rows = (
     ("2026-11-19T08:00+01:00", "2026-11-19T07:00:00Z"),
     ("19 Nov 2026", "2026-11-19T00:00:00Z"),
 )
-"""What is written, and the instant that it means at 20:00 UTC of Friday, 20 November 2026."""
+"""Times as they are typed, and the instants that they mean at 20:00 UTC of Friday, 20 November 2026."""
 
 TIMES_IN_BERLIN: Rows = (
     ("yesterday", "2026-11-18T23:00:00Z"),
@@ -120,37 +117,37 @@ TIMES_IN_BERLIN: Rows = (
 
 TIMES_REFUSED: Rows = (
     ("02/03/26", "the day or the month may come first"),
-    ("10:30", "it does not say which day"),
-    ("2026-11-19 08:00 CET", "names of zones are not the same everywhere; offsets are"),
+    ("10:30", "the day is missing"),
+    ("2026-11-19 08:00 CET", "abbreviations of zones are ambiguous; use an offset"),
 )
-"""What can be read in more than one way."""
+"""Times with more than one meaning."""
 
 ENVIRONMENT: Rows = (
-    ("CDRCTL_PROFILE", "the profile to use where -p names none"),
-    ("CDRCTL_CONFIG", "the configuration file where --config names none"),
-    ("CDRCTL_LOG_FORMAT", "`text` or `json`, where --log-format says nothing"),
+    ("CDRCTL_PROFILE", "the profile to use without -p"),
+    ("CDRCTL_CONFIG", "the configuration file to use without --config"),
+    ("CDRCTL_LOG_FORMAT", "`text` or `json`, without --log-format"),
     (
         "CDRCTL_DRY_RUN",
-        "`1`: nothing is sent, as with --dry-run; a command that would ask and has no --dry-run is refused",
+        "`1` sends nothing, like --dry-run; commands that would send something without it refuse to run",
     ),
     (
         "CDRCTL_<OPTION>",
         (
-            "any other option by its long name, such as CDRCTL_SINCE=24h, CDRCTL_PAGE_SIZE=100 or, for one without a "
-            "value, CDRCTL_QUIET=1; of one that may be repeated each line is a value"
+            "any other option by its long name, such as CDRCTL_SINCE=24h, CDRCTL_PAGE_SIZE=100 or, for a flag, "
+            "CDRCTL_QUIET=1; for an option that may be repeated, one value per line"
         ),
     ),
     (
         "CDRCTL_<PROFILE>_<SETTING>",
-        "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; it wins over the file",
+        "a setting of a profile, such as CDRCTL_ACME_ACCESS_TOKEN; overrides the configuration file",
     ),
-    ("CDRCTL_<PROFILE>_PROVIDER", "makes a profile that is in no file"),
-    ("CDRCTL_PAGER, PAGER", "the pager for what does not fit on the terminal; else less; empty or `cat` for none"),
-    ("FORCE_COLOR, CLICOLOR_FORCE", "colours in a table that goes into a pipe, if it is neither empty nor 0"),
-    ("NO_COLOR", "no colours in a table, if it is not empty; TERM=dumb does the same"),
-    ("COLUMNS", "the width to fit help and tables to"),
+    ("CDRCTL_<PROFILE>_PROVIDER", "defines a profile that is not in the configuration file"),
+    ("CDRCTL_PAGER, PAGER", "the pager for output that does not fit the terminal; default less; empty or `cat`: none"),
+    ("FORCE_COLOR, CLICOLOR_FORCE", "colour tables even in a pipe, unless empty or 0"),
+    ("NO_COLOR", "no colours in tables, unless empty; TERM=dumb does the same"),
+    ("COLUMNS", "the width of help and tables"),
     ("TZ", "the zone that --tz local means"),
-    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxies, in either case, as for other programs"),
+    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxies, also in lower case, as for other programs"),
 )
 
 TOPICS = {
@@ -161,26 +158,26 @@ TOPICS = {
             "cdrctl webex cdrs -p sandbox --since 24h -o calls.csv || [ $? -eq 3 ]",
         ),
         (
-            "A script can rely on these; they do not change.",
+            "Scripts can rely on these codes; they do not change.",
             EXIT_CODES,
             (
-                "5 and 11 pass: run the same command again, later. 3 means that the output is there and not whole: "
-                "the message on stderr says what is missing; where a provider has the newest calls only after some "
-                "minutes, run it again then. After 4 and 6, `cdrctl profile check NAME` says what is wrong with a "
-                "profile. 7 is the provider's, and its own words are in the message."
+                "5 and 11 are temporary: retry later. 3 means that the output was written but is incomplete: the "
+                "message on stderr says what is missing. Some providers have the newest calls only after some "
+                "minutes; retry then. After 4 and 6, `cdrctl profile check NAME` says what is wrong with the profile. "
+                "After 7, the message contains the provider's own words."
             ),
             (
-                "With several profiles, each one that failed gets a line with its cause and its next step, also with "
-                "-q. The exit code is that of the failure which most needs a person: 6, 4, 7, 8, then 3, then 5."
+                "With several profiles, each failed one gets a line with its cause and next step, even with -q. The "
+                "exit code is the one that most needs a person: 6, 4, 7, 8, then 3, then 5."
             ),
             (
-                "A reader that leaves, as `head` does, is no error: the exit code is 0. With --log-format json the "
-                "last line on stderr is an object that holds the exit code of an error."
+                "Closing the pipe early (as `head` does) is not an error: the exit code is 0. With --log-format json, "
+                "the last line on stderr is an object with the exit code of the error."
             ),
         ),
     ),
     "times": Topic(
-        "How times, days and zones are written in --since and --until.",
+        "How to write times, days and zones in --since and --until.",
         (
             "cdrctl webex cdrs -p sandbox --since yesterday --until today -o day.csv",
             "cdrctl kazoo cdrs -p sandbox --since 24h --until 90m --tz Europe/Berlin -f table",
@@ -189,25 +186,25 @@ TOPICS = {
             "On Friday, 20 November 2026, at 20:00 UTC, these mean:",
             TIMES,
             (
-                "A day, week, month or year means its first instant, for --until as well: `--since 2026-10 --until "
+                "A day, week, month or year means its first instant, for --until too: `--since 2026-10 --until "
                 "2026-11` is all of October, and `--since 'last week' --until 'this week'` is the seven days from "
-                "Monday to Sunday. `monday` is the latest Monday, today included; `last monday` is before today. 90m, "
-                "24h, 7d and 2w are that long ago, where a day is always 24 hours; 3mo and 1y are the same day and "
-                "time of day of an earlier month or year."
+                "Monday to Sunday. `monday` is the latest Monday, which may be today; `last monday` is before today. "
+                "90m, 24h, 7d and 2w are that long ago, and a day is always 24 hours; 3mo and 1y are the same day and "
+                "time of an earlier month or year."
             ),
             (
-                "Times without an offset, and days, are in the zone of --tz, else in the profile's `timezone`, else "
+                "Days, and times without an offset, are in the zone of --tz, else in the profile's `timezone`, else "
                 "in UTC. A zone is a name such as Europe/Berlin, an offset such as +02:00 or UTC+2, `utc`, or `local` "
-                "for this machine's. Abbreviations such as PST are refused, because they do not mean one zone. A local "
+                "for this machine's zone. Abbreviations such as PST are refused because they are ambiguous. A local "
                 "day has 23 or 25 hours when the clocks change. With --tz Europe/Berlin, at the same moment:"
             ),
             TIMES_IN_BERLIN,
             (
                 "Files have times in UTC, such as 2026-11-19T08:00:00.000Z. `--times local` writes them with the "
-                "offset of --tz, such as 2026-11-19T09:00:00.000+01:00, or of the profile's `timezone`. Tables show "
+                "offset of --tz, or of the profile's `timezone`, such as 2026-11-19T09:00:00.000+01:00. Tables show "
                 "local times."
             ),
-            "Other dates are read where they have one meaning only. What could mean two things is refused:",
+            "Other formats are accepted if they have only one meaning. Ambiguous times are refused:",
             TIMES_REFUSED,
             "A duration, as for --longest-call, is a number and a unit: 90s, 90m, 1.5h, 24h, 7d or 2w.",
         ),
@@ -220,22 +217,22 @@ TOPICS = {
         ),
         (
             (
-                "A window is half-open: a call is in it when it started at --since or later, and before --until. It "
-                "is the start of the call that counts, whatever the provider itself selects by. The default is the "
-                "last 24 hours, or what the provider keeps where that is less."
+                "A window is the time from --since to --until. A call is in it if it started at or after --since and "
+                "before --until; only the start of the call counts, whatever the provider filters by. The default is "
+                "the last 24 hours, or less if the provider keeps less."
             ),
             (
-                "Windows tile: exporting [a,b) and then [b,c) gives exactly the records of [a,c), none twice and none "
-                "missing. To that end more is asked for than the window, and cut here."
+                "Windows fit together: exporting [a,b) and then [b,c) gives exactly the records of [a,c), none twice "
+                "and none missing. To make this work, cdrctl queries past the window and drops what is outside it."
             ),
             (
-                "A provider has a call some minutes after it has ended. A window that reaches to now has every call "
-                "that the provider has by now, and a note says from when on calls may be missing. Webex refuses the "
-                "last minutes: there the window ends earlier. A window that is over, and whose last minutes may not "
-                "be there yet, is incomplete: exit code 3. Calls still in progress are not included: overlap the "
-                "next export and drop duplicates by `record_id`, or use `cdrctl sync`."
+                "Providers have a call only some minutes after it has ended. An export up to now has every call that "
+                "the provider has, and a note says from when on calls may be missing. Webex refuses the last minutes, "
+                "so there the window ends earlier. If the window has ended but its last minutes may still be missing, "
+                "the export is incomplete: exit code 3. Calls still in progress are not included: overlap the next "
+                "export and drop duplicates by `record_id`, or use `cdrctl sync`."
             ),
-            "What the provider no longer keeps is refused before anything is asked.",
+            "Times beyond the provider's retention are refused before any request is sent.",
         ),
     ),
     "schemas": Topic(
@@ -247,19 +244,19 @@ TOPICS = {
         (
             SCHEMAS,
             (
-                "`cdrctl fields PROVIDER CALL` lists the columns of a call, each with its type, its meaning, an "
-                "example and the provider's own key; with --schema common those of the common CDR. The columns of a "
-                "call are the same on every run, whatever came; --fields a,b,c chooses some of them, in this order."
+                "`cdrctl fields PROVIDER CALL` lists the columns of a call with type, meaning, example and the "
+                "provider's own key; with --schema common, those of the common CDR. The columns of a call are the same "
+                "on every run; --fields a,b,c selects some of them, in this order."
             ),
             (
-                "What the provider sends beside the columns known is kept: as further keys in JSON, in a last column "
-                "`extra` in csv and tsv, and a warning names it. With --strict it ends the export with exit code 7."
+                "Fields that cdrctl does not know are kept, with a warning: as more keys in JSON, and in a last column "
+                "`extra` in csv and tsv. With --strict they end the export with exit code 7."
             ),
             (
-                "What a provider does not give is null, never 0. In the common CDR `direction` is inbound, outbound, "
-                "internal or unknown, and `outcome` is answered, no_answer, busy, cancelled, rejected, failed, "
-                "voicemail, abandoned or unknown; `cdrctl help outcomes` says which of them each provider gives. "
-                "`call_id` joins the legs of one call."
+                "Values that the provider does not give are null, never 0. In the common CDR, `direction` is inbound, "
+                "outbound, internal or unknown, and `outcome` is answered, no_answer, busy, cancelled, rejected, "
+                "failed, voicemail, abandoned or unknown; `cdrctl help outcomes` lists those of each provider. "
+                "`call_id` is the same for all legs (the separate connections) of one call."
             ),
         ),
     ),
@@ -272,7 +269,7 @@ TOPICS = {
         computed=_outcomes,
     ),
     "where": Topic(
-        "Which records: --where with conditions, --sort and --limit.",
+        "How to select records: --where with conditions, --sort and --limit.",
         (
             "cdrctl webex cdrs -p sandbox --since 24h --schema common --where 'talk_seconds>60 and direction=inbound'",
             "cdrctl kazoo cdrs -p sandbox --since 24h --sort=-billing_seconds,timestamp --limit 10 -f table",
@@ -280,24 +277,25 @@ TOPICS = {
         (
             (
                 "A condition compares fields of the schema with values: `talk_seconds > 60 and (direction = inbound "
-                "or to_number ~ '^\\+49')`. It joins comparisons by `and`, `or` and `not`, with brackets where needed."
+                "or to_number ~ '^\\+49')`. Comparisons are joined by `and`, `or` and `not`, with parentheses where "
+                "needed."
             ),
             OPERATORS,
             (
-                "A value is a word, or anything in quotes. For a length it is seconds, 2m or 1:30; for a time all that "
-                "--since takes (cdrctl help times). A field with blanks, as raw records have them, stands in "
-                "backquotes; a dot reaches into an object, and `extra.KEY` is a field that this version does not know."
+                "A value is a word, or any text in quotes. Durations are seconds, 2m or 1:30; times are written as for "
+                "--since (cdrctl help times). Put a field name with spaces, as in raw records, in backquotes. A dot "
+                "reaches into an object; `extra.KEY` is a field that this version does not know."
             ),
             (
-                "Nothing is equal to null but null, and no other comparison with it holds: `cost < 1` leaves out what "
-                "has no cost, `not cost < 1` keeps it. What a provider sent as something else than the column's kind "
-                "equals nothing, and a warning says so. A note says if the provider never gives the `outcome`, "
-                "`direction` or column of the common CDR that is looked for (cdrctl help outcomes)."
+                "Only null equals null, and no other comparison with null is true: `cost < 1` leaves out records "
+                "without a cost, and `not cost < 1` keeps them. Values of the wrong type never match, and a warning "
+                "says so. A note says if the provider never gives the `outcome`, `direction` or common column that you "
+                "filter by (cdrctl help outcomes)."
             ),
             (
-                "Every record of the window is still asked for; the closing line counts those that were left out. "
-                "--sort a,-b sorts by a and then by b backwards, null last, whatever the size; --limit N then gives "
-                "the first N of the whole."
+                "All records of the window are still fetched; the closing line counts those left out. --sort a,-b "
+                "sorts by a and then by b in descending order, null last, whatever the size; --limit N then gives the "
+                "first N of all records."
             ),
         ),
     ),
@@ -310,52 +308,53 @@ TOPICS = {
         (
             FORMATS,
             (
-                "Without -f the ending of -o FILE decides, else a terminal gets a table and a pipe gets jsonl. A file "
-                "is written under another name and renamed when it is whole; .gz after the ending compresses it; `-o "
-                "-` is stdout. Only data goes to stdout."
+                "Without -f, the extension of -o FILE decides; without -o, a terminal gets a table and a pipe gets "
+                "jsonl. A file is written under another name and renamed when it is complete; .gz after the extension "
+                "compresses it; `-o -` is stdout. Only data goes to stdout."
             ),
             (
-                "Values are the same everywhere: times are 2026-11-19T08:00:00.123Z, durations are whole seconds, "
-                "money is a decimal text, ids are text, never numbers. What is not there is null in JSON and empty in "
-                "csv and tsv. For a file that a spreadsheet opens, --spreadsheet-safe puts an apostrophe before what "
-                "it would run."
+                "Values are the same in every format: times are 2026-11-19T08:00:00.123Z, durations are whole seconds, "
+                "money is decimal text, and ids are text, never numbers. A missing value is null in JSON and empty in "
+                "csv and tsv. For spreadsheets, --spreadsheet-safe puts an apostrophe before text that would run as a "
+                "formula."
             ),
             (
-                "--template '{start_time} {from_number:>16}' is a format of your own: a line for each record, with the "
-                "values as in csv, `{field:>16}` for a width and `{field:.8}` for the beginning, \\t for a tab and {{ "
-                "}} for braces. --no-header leaves out the line with the names in csv, tsv and table."
+                "--template '{start_time} {from_number:>16}' is a format of your own: one line per record, with values "
+                "as in csv, `{field:>16}` for a width, `{field:.8}` for the first characters, \\t for a tab and "
+                "{{ }} for braces. --no-header leaves out the line of names in csv, tsv and table."
             ),
-            "A package adds a format by an entry point of the group `cdrctl.writers`.",
+            "A package can add a format by an entry point in the group `cdrctl.writers`.",
         ),
     ),
     "profiles": Topic(
-        "Where credentials are kept, and which profile a command uses.",
+        "Where credentials are stored, and which profile a command uses.",
         (
             "cdrctl profile add acme --provider webex --set access_token_command='pass show webex'",
             "CDRCTL_LAB_PROVIDER=kazoo cdrctl profile list",
         ),
         (
             (
-                "A profile is a name, a provider and the settings to sign in with, in one TOML file that only you may "
-                "read: `cdrctl profile path` says where it is. `cdrctl profile add NAME` asks for what is needed and "
-                "hides secrets while you type; `cdrctl profile check NAME` makes one small request with it."
+                "A profile is a name, a provider and the settings to sign in with. All profiles are in one TOML file "
+                "that only you can read; `cdrctl profile path` prints its path. `cdrctl profile add NAME` asks for "
+                "what is needed and hides secrets while you type; `cdrctl profile check NAME` makes one small request "
+                "with the profile."
             ),
             (
                 "A command uses the profile that -p names, else CDRCTL_PROFILE, else the only one of its provider. `-p "
                 "sandbox` is built in and needs no account."
             ),
-            "Any secret `x` may be given otherwise than by itself:",
+            "Instead of a secret `x`, a profile may have:",
             (
-                ("x_command", "a command whose standard output is the secret, such as `pass show kazoo/lab`"),
-                ("x_file", "a file whose content is the secret"),
-                ("x_keyring", "`true`: the system's keyring has it (pip install 'cdrctl[keyring]')"),
-                ("CDRCTL_<PROFILE>_X", "a variable of the environment, which wins over the file"),
+                ("x_command", "a command that prints the secret, such as `pass show kazoo/lab`"),
+                ("x_file", "a file that contains the secret"),
+                ("x_keyring", "`true`: the secret is in the system's keyring (pip install 'cdrctl[keyring]')"),
+                ("CDRCTL_<PROFILE>_X", "an environment variable, which overrides the file"),
             ),
-            "No secret is taken from the command line, printed, logged, or sent to another host than the profile's.",
+            "Secrets are never taken from the command line, printed, logged, or sent to another host.",
         ),
     ),
     "environment": Topic(
-        "Which variables of the environment are read.",
+        "Which environment variables cdrctl reads.",
         (
             "CDRCTL_PROFILE=sandbox cdrctl webex cdrs --since 24h -o calls.csv",
             "CDRCTL_ACME_PROVIDER=webex CDRCTL_ACME_ACCESS_TOKEN_FILE=token cdrctl profile show acme",
@@ -363,9 +362,8 @@ TOPICS = {
         (
             ENVIRONMENT,
             (
-                "In a variable's name the profile's is in capitals, with _ for every character that is no letter or "
-                "digit. An option of the command line wins over a variable, and a variable over the configuration "
-                "file."
+                "In the name of a variable, the profile's name is in capitals, with _ for every character that is "
+                "not a letter or digit. Options override variables, and variables override the configuration file."
             ),
         ),
     ),

@@ -69,7 +69,7 @@ def _default(one: Parameter) -> Any:
 
 def _from_environment(one: Parameter, text: str, variable: str, path: tuple[str, ...]) -> Any:
     """Return the value that an environment variable has for an option; each line is one of an option that repeats."""
-    what = f"{variable}, which stands for {one.label},"
+    what = f"{variable} (for {one.label})"
     if one.repeat:
         return [_read(one, line, what, path) for line in text.splitlines() if line.strip()]
     return _read(one, text, what, path)

@@ -274,20 +274,20 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("CDRCTL_LIMIT", "many", "--limit, is a whole number, 1 or more"),
-        ("CDRCTL_QUIET", "perhaps", "--quiet, is true or false, or 1 or 0"),
-        ("CDRCTL_HEADER", "perhaps", "--header, is true or false, or 1 or 0"),
+        ("CDRCTL_LIMIT", "many", "--limit) must be a whole number, 1 or more"),
+        ("CDRCTL_QUIET", "perhaps", "--quiet) must be true or false, or 1 or 0"),
+        ("CDRCTL_HEADER", "perhaps", "--header) must be true or false, or 1 or 0"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str, said: str) -> None:
     ran = run("webex", "cdrs", *YESTERDAY, environ={variable: value})
     assert ran.code == 2
-    assert f"cdrctl: {variable}, which stands for {said}\n" in ran.err
+    assert f"cdrctl: {variable} (for {said}\n" in ran.err
 
 
 def test_a_value_that_is_typed_is_not_taken_for_that_of_an_earlier_environment() -> None:
     assert "CDRCTL_LIMIT" in run("webex", "cdrs", environ={"CDRCTL_LIMIT": "many"}).err
-    assert run("webex", "cdrs", "--limit", "many").err.startswith("cdrctl: --limit is a whole number")
+    assert run("webex", "cdrs", "--limit", "many").err.startswith("cdrctl: --limit must be a whole number")
 
 
 def test_a_refusal_names_the_options_that_nobody_typed() -> None:

@@ -132,7 +132,7 @@ def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
     encode = jsonl.encoder(schema)
 
     def lines(page: Sequence[Row]) -> list[bytes]:
-        if not (isinstance(page, RowBatch) and jsonl.plain(schema, page) and _has_no_fractions(page)):
+        if not (isinstance(page, RowBatch) and jsonl.has_no_extra(schema, page) and _has_no_fractions(page)):
             return [json_of(one) + b"\n" for one in objects(schema, page)]
         found = [line + b"\n" for line in encode(page).split(b"\n")[:-1]]
         odd = [at for at, line in enumerate(found) if b"\\" in line and _RARE_ESCAPE.search(line)]

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cdrctl.writers.csv import quoted
-from cdrctl.writers.separated import lines
+from cdrctl.writers.csv import DIALECT
+from cdrctl.writers.separated import join_lines
 from cdrctl.writers.values import utf8
 
 Fields = dict[str, Any]
@@ -34,7 +34,7 @@ class FileLines(NamedTuple):
 
 def csv_line(cells: Sequence[str]) -> bytes:
     """Return one CSV record with its line end, in the canonical form of the archive."""
-    return utf8(lines([cells], ",", '"\r', quoted, '""'))
+    return utf8(join_lines([cells], DIALECT))
 
 
 def columns_of(header: bytes) -> list[str]:

@@ -123,5 +123,5 @@ def write(
     """
     written, arranged = arrange(pages, request.selection, schema, tally, log)
     if request.output.times == "local":
-        arranged = writers.localized(request.output.format, arranged, written, look.zone)
+        arranged = writers.localize(request.output.format, arranged, written, look.zone)
     writers.load(request.output.format)(written, arranged, out, look)

@@ -1,22 +1,22 @@
-"""Writers: one file per output format, each with one function that takes pages and writes them.
+"""Writers: one module for each output format, with one function that writes pages.
 
-A writer pulls: the next page is asked for when the one before it is written. It knows no provider, and it
-writes a page whole, unless its format has larger pieces. Here is the list of them by name; a module is imported only
-when its format is asked for.
+A writer pulls: it requests the next page when it has written the previous one. It knows no provider, and writes each
+page at once, unless its format has larger units. This module lists the writers by name; a module is imported only when
+its format is used.
 
-A package adds a format by an entry point in the group `cdrctl.writers` whose name is the format (and the
-ending of its files) and whose value is a module like those here: it has
+A package adds a format by an entry point in the group `cdrctl.writers`. Its name is the format (and the ending of its
+files), and its value is a module like those here, with:
 
-    write(schema, pages, out, look)   writes all pages; `look` is a `RenderOptions`, and `out` a stream that takes bytes
-    TAKES_RAW = True                  when it can write raw records, which have no columns
-    BINARY = True                     when it is for programs alone: never to a terminal, never to a `.gz`
-    DATABASE = True                   when it changes a file that may be there: then `out` is the path of a file, which
-                                      is there or not, and the first column is the record's key (`records.KEY_COLUMN`)
+    write(schema, pages, out, look)   writes all pages; `look` is a `RenderOptions`, and `out` a binary stream
+    TAKES_RAW = True                  if it can write raw records, which have no columns
+    BINARY = True                     if it is not for people: never written to a terminal or a `.gz`
+    DATABASE = True                   if it updates an existing file: then `out` is the path of a file that may or may
+                                      not exist, and the first column is the record's key (`records.KEY_COLUMN`)
 
     [project.entry-points."cdrctl.writers"]
     logfmt = "cdrctl_logfmt"
 
-docs/writers.md says more, and docs/example-writer is such a package.
+See docs/writers.md; docs/example-writer is such a package.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ _MODULES = {
 }
 
 TEMPLATE = "template"
-"""The format of `--template`, which has no other name."""
+"""The internal name of the format of `--template`."""
 
 FORMATS = tuple(name for name in _MODULES if name != TEMPLATE)
-"""The formats that are built in."""
+"""The built-in formats."""
 
 HEADED = frozenset({"csv", "tsv", "table", TEMPLATE})
-"""Those of them that can have a line with the names of the columns."""
+"""The formats that can have a line with the names of the columns."""
 
 _NEEDS = {"parquet": "pyarrow", "xlsx": "xlsxwriter", "duckdb": "duckdb"}
-"""The package that a format is written with, which comes with the extra of the format's name."""
+"""The package that a format needs; it comes with the extra of the format's name."""
 
 _ENDINGS = {
     **{name: name for name in _MODULES if name not in {"table", TEMPLATE}},
@@ -77,25 +77,25 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """How it shall look, for those who look at it.
+    """How a writer renders records for people.
 
     Args:
         width: Columns of the terminal.
         zone: The zone in which local times are shown.
-        color: Whether the terminal shall be sent colours.
-        shown: The columns a table shows when the user did not choose, the first ones first; empty for all of them.
+        color: Whether the terminal gets colours.
+        shown: The columns that a table shows by default, the most important first; empty for all.
         chosen: The columns that the user chose, or None: they are shown in this order if at all possible.
-        whole: Columns that are never squeezed, whatever their kind.
-        more: How to see more columns than the usual ones, in a table.
-        beside: What is said beside the name of the zone.
-        outcome: From a row to its outcome, one of those of the common CDR; None where nothing has one.
-        ending: The columns that say in words how a call ended: with colours they have that of the outcome.
-        for_spreadsheets: Whether no cell may be taken for a formula.
-        header: Whether the first line names the columns, in formats that have such a line.
-        template: How a record is written, where the format is `template`.
+        whole: Columns that are never shortened, whatever their kind.
+        more: How to see more columns in a table than the default ones.
+        beside: Text beside the name of the zone.
+        outcome: Returns the outcome of a row, one of the common CDR; None if rows have none.
+        ending: The columns that describe how a call ended; with colours they get the colour of the outcome.
+        for_spreadsheets: Whether to escape cells that a spreadsheet would read as formulas.
+        header: Whether the first line has the names of the columns, in formats with such a line.
+        template: The line of a record, if the format is `template`.
         name: What the records are, such as `webex_cdrs`: the name of a table or of a sheet.
-        warn: Is told what the user should know of how it was written.
-        local_times: Whether times are to be those of the zone; a table's always are.
+        warn: Called with what the user should know about the output.
+        local_times: Whether times have the offset of the zone; in a table they always have.
     """
 
     width: int
@@ -121,7 +121,7 @@ def load(name: str) -> Write:
 
     Raises:
         UsageError: There is no such format.
-        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
+        ConfigurationError: It is not a writer, or a package that it needs is not installed.
     """
     write: Write = _module(name).write
     return write
@@ -132,33 +132,33 @@ def takes_raw(name: str) -> bool:
 
     Raises:
         UsageError: There is no such format.
-        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
+        ConfigurationError: It is not a writer, or a package that it needs is not installed.
     """
     return bool(getattr(_module(name), "TAKES_RAW", False))
 
 
 def is_binary(name: str) -> bool:
-    """Return whether a format is for programs alone: no terminal is sent it, and to compress it again is of no use.
+    """Return whether a format is not for people: it is never written to a terminal, nor compressed.
 
     Raises:
         UsageError: There is no such format.
-        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
+        ConfigurationError: It is not a writer, or a package that it needs is not installed.
     """
     return bool(getattr(_module(name), "BINARY", False)) or is_database(name)
 
 
 def is_database(name: str) -> bool:
-    """Return whether a format changes a file that may be there, record by record, instead of writing a new one.
+    """Return whether a format updates an existing file, record by record, instead of writing a new one.
 
     Raises:
         UsageError: There is no such format.
-        ConfigurationError: It is installed, and is not a writer; or what it needs is not installed.
+        ConfigurationError: It is not a writer, or a package that it needs is not installed.
     """
     return bool(getattr(_module(name), "DATABASE", False))
 
 
 def check_local_times(name: str, schema: str) -> None:
-    """Refuse local times in a format, or in a schema, that cannot have them.
+    """Check that a format and a schema can have local times.
 
     Raises:
         UsageError: The format stores instants, or the records are raw.
@@ -168,15 +168,15 @@ def check_local_times(name: str, schema: str) -> None:
     times.check(name, schema)
 
 
-def localized(name: str, pages: Pages, schema: Schema, zone: tzinfo) -> Pages:
-    """Return pages whose times have the offset of a zone; a table and a workbook change theirs themselves."""
+def localize(name: str, pages: Pages, schema: Schema, zone: tzinfo) -> Pages:
+    """Return pages whose times have the offset of a zone; a table and a workbook convert their own times."""
     from cdrctl.writers import times
 
-    return pages if name in {"table", "xlsx"} else times.in_zone(pages, schema, zone)
+    return pages if name in {"table", "xlsx"} else times.to_zone(pages, schema, zone)
 
 
 def format_of(path: str) -> str | None:
-    """Return the format that a file's ending stands for, with or without `.gz`, or None for a name without an ending.
+    """Return the format of a file's ending, with or without `.gz`, or None for a name without an ending.
 
     Raises:
         UsageError: No format has this ending.
@@ -216,7 +216,7 @@ def _module(name: str) -> Any:
         ) from error
     if not callable(getattr(module, "write", None)):
         raise ConfigurationError(
-            f"the writer of {name}, {where}, has no function write", hint="tell the author of its package"
+            f"the writer of {name}, {where}, has no function write", hint="report it to the author of its package"
         )
     return module
 
@@ -235,7 +235,7 @@ def _built_in(name: str) -> Any:
 
 
 def _installed() -> dict[str, EntryPoint]:
-    """Return the writers that other packages bring, by name; looked up only when no built-in one answers."""
+    """Return the writers of other packages by name; only called if no built-in writer has the name."""
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

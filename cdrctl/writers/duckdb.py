@@ -1,4 +1,4 @@
-"""DuckDB: a table in a database for analysis, in which every record is there once however often it is exported."""
+"""DuckDB: a table in a database for analysis that has every record once, however often it is exported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import duckdb
 
 from cdrctl.errors import OutputError
 from cdrctl.writers import sql
-from cdrctl.writers.sql import quoted
+from cdrctl.writers.sql import quote
 from cdrctl.writers.typed import DIGITS, PLACES, fitter, typed_columns
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DATABASE = True
 
-# The program ends without looking for garbage, and this library would take what is left for lost, and say so at length.
+# cdrctl freezes the garbage collector at exit, and this library would report the remaining objects as leaks.
 atexit.register(gc.unfreeze)
 
 _MONEY = f"DECIMAL({DIGITS},{PLACES})"
@@ -41,7 +41,7 @@ _TYPES: Mapping[Kind, str] = {
     "list": "VARCHAR",
 }
 _GIVEN = {**_TYPES, "decimal": "VARCHAR", "money": "VARCHAR", "time": "VARCHAR"}
-"""The types of values as they are handed over."""
+"""The types of values as they are passed to DuckDB."""
 
 _SETTINGS = {
     "autoinstall_known_extensions": "false",  # nothing is downloaded
@@ -51,48 +51,47 @@ _SETTINGS = {
 
 
 def write(schema: Schema, pages: Pages, out: Path, look: RenderOptions) -> None:
-    """Write the table that `look` names: a record whose key is there is replaced, others are added, none goes.
+    """Write the table named by `look`: records with an existing key are replaced, others are added, none is deleted.
 
-    Rows wait in a database of their own among the temporary files, and come into this one in one transaction when all
-    have come: until then it is open to others, and nothing has happened to it. Columns that it lacks are added. Lists
-    and objects are JSON text.
+    Rows are collected in a temporary database and merged in one transaction at the end: until then the database is
+    unchanged and not locked. Missing columns are added. Lists and objects are JSON text.
 
     Raises:
-        OutputError: It is no DuckDB database, its table is not one of ours, or it cannot be written.
-        LockedError: Another program did not let go of it in time.
+        OutputError: It is not a DuckDB database, the table was not made by cdrctl, or it cannot be written.
+        LockedError: Another program has locked it for too long.
         UsageError: The schema has a column twice.
     """
     columns = typed_columns(schema)
     fit = fitter(schema, look.warn)
     _check_name(out)
-    with _told(out):
+    with _duckdb_errors(out):
         folder = TemporaryDirectory(prefix="cdrctl-", ignore_cleanup_errors=True)
-    with folder as place, closing(_opened(Path(place) / "rows.duckdb", out)) as database:
-        if out.exists():  # refused before anything is asked
-            with _told(out), _attached(database, out):
-                _missing(database, look.name, columns)
-        with _told(out):
-            given = ", ".join(f"{quoted(column.name)} {_GIVEN[column.kind]}" for column in columns)
+    with folder as place, closing(_open(Path(place) / "rows.duckdb", out)) as database:
+        if out.exists():  # fails before any request
+            with _duckdb_errors(out), _attach(database, out):
+                _missing_columns(database, look.name, columns)
+        with _duckdb_errors(out):
+            given = ", ".join(f"{quote(column.name)} {_GIVEN[column.kind]}" for column in columns)
             database.execute(f"CREATE TABLE incoming ({given})")
         lists = ", ".join(f"unnest(?::{_GIVEN[column.kind]}[])" for column in columns)
         for page in pages:
             if page:
                 cells = [list(values) for values in fit(page)]
-                with _told(out):
+                with _duckdb_errors(out):
                     database.execute(f"INSERT INTO incoming SELECT {lists}", cells)
-        with _told(out):
+        with _duckdb_errors(out):
             database.execute(_LAST_ONES)
-            with _attached(database, out), _transaction(database):
+            with _attach(database, out), _transaction(database):
                 _merge(database, look.name, columns, schema)
 
 
 def _check_name(out: Path) -> None:
-    """Refuse a name that DuckDB cannot be told: it takes UTF-8, and a file's name may be any bytes."""
+    """Raise OutputError for a file name that is not UTF-8, which DuckDB cannot open."""
     try:
         str(out.absolute()).encode()
     except UnicodeEncodeError:
         raise OutputError(
-            f"cannot write {out.name}: DuckDB takes only names that are UTF-8", hint="name another file with -o"
+            f"cannot write {out.name}: DuckDB needs a file name in UTF-8", hint="name another file with -o"
         ) from None
 
 
@@ -101,26 +100,26 @@ DELETE FROM incoming USING (
     SELECT record_key, max(rowid) AS last FROM incoming GROUP BY record_key HAVING count(*) > 1
 ) AS twice WHERE incoming.record_key = twice.record_key AND incoming.rowid < twice.last
 """
-"""Keeps one row of each key: one statement may not change a row twice."""
+"""Keeps the last row of each key: one statement may not change a row twice."""
 
 
-def _opened(path: Path, out: Path) -> duckdb.DuckDBPyConnection:
-    with _told(out):
+def _open(path: Path, out: Path) -> duckdb.DuckDBPyConnection:
+    with _duckdb_errors(out):
         return duckdb.connect(path, config=_SETTINGS)
 
 
 def _merge(database: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column], schema: Schema) -> None:
-    table = f"target.main.{quoted(name)}"
-    there = _there(database, name)
+    table = f"target.main.{quote(name)}"
+    there = _existing_columns(database, name)
     if not there:
         database.execute(f"CREATE TABLE {table} ({sql.definition(columns, _TYPES)})")
-    for column in _missing(database, name, columns):
-        database.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(column.name)} {_TYPES[column.kind]}")
-    names, same = sql.names(columns), "here.record_key = excluded.record_key"
-    if there.keys() <= {column.name.casefold() for column in columns}:  # to replace whole rows takes far less memory
+    for column in _missing_columns(database, name, columns):
+        database.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {_TYPES[column.kind]}")
+    names, same = sql.name_list(columns), "here.record_key = excluded.record_key"
+    if there.keys() <= {column.name.casefold() for column in columns}:  # replacing whole rows takes far less memory
         database.execute(f"DELETE FROM {table} AS here USING incoming AS excluded WHERE {same}")
     else:
-        changes = sql.changes(columns, schema, "json_merge_patch")
+        changes = sql.update_clause(columns, schema, "json_merge_patch")
         database.execute(f"UPDATE {table} AS here SET {changes} FROM incoming AS excluded WHERE {same}")
     database.execute(
         f"INSERT INTO {table} ({names}) SELECT {names} FROM incoming AS excluded "
@@ -128,19 +127,19 @@ def _merge(database: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Col
     )
 
 
-def _missing(database: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column]) -> list[Column]:
-    """Return the columns that a table, if it is there, does not have yet.
+def _missing_columns(database: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that an existing table does not have yet; none if there is no table.
 
     Raises:
-        OutputError: There is something else of that name.
+        OutputError: The table was not made by cdrctl.
     """
-    there = _there(database, name)
+    there = _existing_columns(database, name)
     key = columns[0].name
-    return sql.added(name, columns, _TYPES, there, [key] if key in there else []) if there else []
+    return sql.missing_columns(name, columns, _TYPES, there, [key] if key in there else []) if there else []
 
 
-def _there(database: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
-    """Return the types of a table's columns by name in folded case; none where there is no table."""
+def _existing_columns(database: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
+    """Return the types of a table's columns by name in folded case; empty if there is no table."""
     found = database.execute(
         "SELECT lower(column_name), data_type FROM duckdb_columns() "
         "WHERE database_name = 'target' AND schema_name = 'main' AND lower(table_name) = lower(?)",
@@ -150,15 +149,15 @@ def _there(database: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
 
 
 @contextmanager
-def _attached(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
-    """Have another database at hand, as a context: while it is, no other program has it.
+def _attach(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """Attach the target database, which locks it against other programs, as a context.
 
     Raises:
-        LockedError: Another program had it for too long.
-        OutputError: It is no DuckDB database.
+        LockedError: Another program has locked it for too long.
+        OutputError: It is not a DuckDB database.
     """
     if path.exists() and sql.database_in(path) != "DuckDB":
-        raise OutputError(f"cannot write {path.name}: it is no DuckDB database", hint=_ELSEWHERE)
+        raise OutputError(f"cannot write {path.name}: it is not a database of DuckDB", hint=_ELSEWHERE)
     place = str(path).replace("'", "''")
     until = time.monotonic() + sql.WAIT_SECONDS
     while True:
@@ -169,7 +168,7 @@ def _attached(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]
             if "lock" not in str(error):
                 raise
             if time.monotonic() >= until:
-                raise sql.locked(path) from error
+                raise sql.locked_error(path) from error
         time.sleep(sql.BETWEEN_TRIES)
     try:
         yield
@@ -179,27 +178,27 @@ def _attached(database: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]
 
 @contextmanager
 def _transaction(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Do all of a block or nothing, as a context."""
+    """Run a block in a transaction, as a context."""
     database.execute("BEGIN")
     try:
         yield
         database.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.Error):  # where COMMIT failed, nothing is left to undo
+        with suppress(duckdb.Error):  # if COMMIT failed, there is nothing to undo
             database.execute("ROLLBACK")
         raise
-    database.execute("CHECKPOINT target")  # or a file of its own would hold what is new
+    database.execute("CHECKPOINT target")  # else the changes would stay in a separate log file
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what DuckDB and the system say about files into an error of ours."""
+def _duckdb_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of DuckDB and of the system into ours."""
     try:
         yield
     except OSError as error:
         raise OutputError(f"cannot write {path.name}: {error.strerror}", hint=_ELSEWHERE) from error
     except (RuntimeError, duckdb.InterruptException) as error:
-        if "nterrupted" in str(error):  # so it passes on that Ctrl-C came while it worked
+        if "nterrupted" in str(error):  # how DuckDB reports Ctrl-C
             raise KeyboardInterrupt from error
         raise
     except _REFUSALS as error:
@@ -209,7 +208,11 @@ def _told(path: Path) -> Iterator[None]:
 
 _REFUSALS = (
     *(duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException),
-    *(duckdb.IntegrityError, duckdb.CatalogException, duckdb.BinderException),  # of a table or view that is not ours
+    *(
+        duckdb.IntegrityError,
+        duckdb.CatalogException,
+        duckdb.BinderException,
+    ),  # a table or view that cdrctl did not make
 )
 _ELSEWHERE = "name another file with -o"
-_ROOM = "make room there and for temporary files (TMPDIR), or name another file with -o"
+_ROOM = "free disk space there and for temporary files (TMPDIR), or name another file with -o"

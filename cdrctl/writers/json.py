@@ -16,9 +16,9 @@ TAKES_RAW = True
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, _look: RenderOptions) -> None:
-    """Write one array of the objects that JSON Lines has, each on its own line; `[]` when there are none.
+    """Write one array of the same objects as JSON Lines, each on its own line; `[]` without records.
 
-    The array is closed at the end and not when it breaks off: half an export is not valid JSON.
+    If the export fails, the array is not closed: half an export is not valid JSON.
     """
     before = b"[\n"
     for page in pages:

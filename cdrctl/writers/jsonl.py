@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line."""
+"""JSON Lines: one object on each line."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ TAKES_RAW = True
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, _look: RenderOptions) -> None:
-    """Write one compact object a line: keys in column order, null for null, unknown fields beside the others.
+    """Write one compact object on each line: keys in column order, null for null, unknown fields beside the others.
 
-    Raw records are written as they came.
+    Raw records are written byte for byte.
     """
     lines: Callable[[RowBatch], bytes] | None = None
     for page in pages:
         if isinstance(page, RecordBatch) and page.raws is not None:
             out.write(b"\n".join([*page.raws, b""]))
-        elif isinstance(page, RowBatch) and plain(schema, page):
+        elif isinstance(page, RowBatch) and has_no_extra(schema, page):
             lines = lines or encoder(schema)
             out.write(lines(page))
         elif page:
             out.write(b"\n".join([*map(json_of, objects(schema, page)), b""]))
 
 
-def plain(schema: Schema, table: RowBatch) -> bool:
-    """Return whether a table has nothing to unfold."""
-    return not schema.unfold or not any(table.columns[-1])
+def has_no_extra(schema: Schema, batch: RowBatch) -> bool:
+    """Return whether no row of a batch has unknown fields."""
+    return not schema.unfold or not any(batch.columns[-1])
 
 
 def encoder(schema: Schema) -> Callable[[RowBatch], bytes]:
-    """Return the function that makes lines of a table that has nothing to unfold."""
+    """Return a function that writes the lines of a batch without unknown fields."""
     import msgspec
 
     names = [column.name for column in schema.columns or ()][: -1 if schema.unfold else None]
@@ -47,7 +47,7 @@ def encoder(schema: Schema) -> Callable[[RowBatch], bytes]:
     line = msgspec.defstruct("Line", fields, rename=dict(zip(fields, names, strict=True)), gc=False)
     encode = msgspec.json.Encoder().encode_lines
 
-    def lines(table: RowBatch) -> bytes:
-        return encode(list(map(line, *table.values()[: len(names)])))
+    def lines(batch: RowBatch) -> bytes:
+        return encode(list(map(line, *batch.values()[: len(names)])))
 
     return lines

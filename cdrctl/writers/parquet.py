@@ -1,4 +1,4 @@
-"""Parquet: typed columns for programs that analyse."""
+"""Parquet: strictly typed columns for data analysis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BINARY = True
 
 ROWS = 32_768
 LARGEST = 32 * 1024 * 1024
-"""A row group has as many rows, or as many bytes, and memory holds one: readers skip by the group."""
+"""Rows, or bytes, of a row group, which memory holds as a whole; readers skip whole groups."""
 
 _TYPES: Mapping[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -33,16 +33,16 @@ _TYPES: Mapping[Kind, pa.DataType] = {
     "decimal": pa.decimal128(DIGITS, PLACES),
     "money": pa.decimal128(DIGITS, PLACES),
     "boolean": pa.bool_(),
-    "time": pa.timestamp("us", "UTC"),  # what most programs have; it holds our milliseconds
+    "time": pa.timestamp("us", "UTC"),  # the unit that most programs support
     "list": pa.string(),
 }
 _FROM_TEXT: frozenset[Kind] = frozenset({"decimal", "money", "time"})
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
-    """Write Parquet: the same columns and types on every run, whatever came, and `extra` in every schema.
+    """Write Parquet: the same columns and types on every run, and `extra` in every schema.
 
-    Instants are in UTC, whole numbers have 64 bits, money and decimals are exact, lists and objects are JSON text.
+    Instants are in UTC, integers have 64 bits, money and decimals are exact, lists and objects are JSON text.
 
     Raises:
         UsageError: The schema has no columns, or one of them twice.
@@ -72,10 +72,10 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
 def arrow_batches(
     schema: Schema, warn: Callable[[str], None]
 ) -> tuple[pa.Schema, Callable[[Sequence[Any]], pa.RecordBatch]]:
-    """Return the Arrow schema of a schema, and the function that makes a record batch of a page.
+    """Return the Arrow schema of a schema, and a function that converts a page to an Arrow record batch.
 
-    The types depend on the columns alone, so that all batches of a call fit together. `warn` is told, once for each
-    column, of values that do not fit their column: they are in `extra`, as JSON.
+    The types depend on the columns alone, so that all batches of a call have the same schema. `warn` is called once for
+    each column with values that do not fit it; they go to `extra`, as JSON.
 
     Raises:
         UsageError: The schema has no columns, or one of them twice.
@@ -95,7 +95,7 @@ def arrow_batches(
 
 
 class _Stream(io.RawIOBase):
-    """What the library writes to: it would end its file when it is let go, and half an export would look whole."""
+    """The stream of pyarrow, which completes its file on release: half an export would look whole."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out

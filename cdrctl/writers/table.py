@@ -1,4 +1,4 @@
-"""A table for people, on a terminal."""
+"""Tables for people, on a terminal."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
 _NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
 
 _USUAL = {"time": len("2026-11-19 08:00:00"), "seconds": len("1:02:03")}
-"""Room that a column of this kind has at least, whatever the first page has in it."""
+"""The least width of a column of this kind, whatever the first page has."""
 
 _LEAST = 20
-"""In a narrower terminal nothing can be read: it is treated as this wide."""
+"""The least width of a terminal: a narrower one is treated as this wide."""
 
 _GAP = 2
 """Blanks between two columns."""
 
 _READABLE = 8
-"""Text is not squeezed below this to make room for one more column."""
+"""Text is not shortened below this width to make room for one more column."""
 
 _COMFORTABLE = 14
-"""Nor below this, where there is enough to read."""
+"""Nor below this width, if there are enough columns."""
 
 _ENOUGH = 7
-"""Columns that are enough to read."""
+"""How many columns are enough."""
 
 _SQUEEZED = 6
-"""Text in a column that the user chose is not squeezed below this: then a column is left out."""
+"""Text in a column that the user chose is not shortened below this width: then a column is left out."""
 
 _NON_JOINER = "\u200c"
-"""Is not printable by its category, and is needed to write Persian; it has no width and does nothing else."""
+"""Not printable by its category, but needed to write Persian; it has no width and no other effect."""
 
 _DOT = "·"
 _CUT = "…"
 _RULE = "─"
 
 _TELEPHONE = re.compile(r"\+?[0-9*#]{5,15}")
-"""Half a telephone number is another one: no column is squeezed below those in it."""
+"""A telephone number: half of one is another number, so no column is shortened below the longest."""
 
 _LONG_NUMBER = len("+441632960122")
-"""Telephone numbers of a page to come may be as long as this: where there is room for it, their column has it."""
+"""The width of a column of telephone numbers, if there is room: those of later pages may be this long."""
 
 _PART = re.compile(r"[^_.]*[_.]|[^_.]+")
-"""What stays on one line of a column's name."""
+"""A part of a column's name that is not broken across lines."""
 
 _GREEN, _YELLOW, _RED = "32", "33", "31"
 _TONES = {
@@ -67,16 +67,16 @@ _TONES = {
     **dict.fromkeys(("no_answer", "busy", "cancelled", "voicemail", "abandoned"), _YELLOW),
     **dict.fromkeys(("rejected", "failed"), _RED),
 }
-"""Colours of outcomes of the common CDR, over what the cell says in words anyway."""
+"""Colours of the outcomes of the common CDR; the cell's text says the same."""
 
 
-class _Laid:
-    """One column as it is laid out: where it is in a row, how wide it is, and how its values look.
+class _TableColumn:
+    """A column of the table: its position in a row, its width, and the text of its values.
 
     Args:
         at: Its position in a row.
         column: The column.
-        text: From a value to what is shown of it.
+        text: Returns the text of a value.
     """
 
     __slots__ = ("at", "column", "is_number", "text", "texts", "width")
@@ -90,7 +90,7 @@ class _Laid:
         self.width = 0
 
     def cells(self, tones: Sequence[str | None] | None) -> list[str]:
-        """Return what is shown of the page's values, as wide as the column, in these colours."""
+        """Return the cells of the page, padded or cut to the column's width, in these colours."""
         width, number = self.width, self.is_number
         whole = number or self.column.kind == "time"
         cells = []
@@ -103,24 +103,24 @@ class _Laid:
             cells.append(blanks + text if number else text + blanks)
         if tones is None:
             return cells
-        return [cell if tone is None else _toned(cell, tone) for cell, tone in zip(cells, tones, strict=True)]
+        return [cell if tone is None else _colorize(cell, tone) for cell, tone in zip(cells, tones, strict=True)]
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
-    """Write a table that fits the terminal: widths are fixed by the first page, so that later pages line up.
+    """Write a table that fits the terminal; the first page determines the widths, so that later pages line up.
 
-    Times are local, and their zone is named above the table; durations are hours, minutes and seconds. Of the usual
-    columns those are shown that have room, the first ones first; of those that the user chose, all up to the first that
-    has none. The last line counts the others. Numbers and times are shown whole or as an ellipsis. Nothing in a value
-    controls the terminal: what does not print is `·`.
+    Times are local, and their zone is named above the table; durations are hours, minutes and seconds. Of the default
+    columns those are shown that fit, the most important first; of columns that the user chose, all up to the first that
+    does not fit. The last line counts the others. Numbers and times are shown whole or as an ellipsis. No value
+    controls the terminal: an unprintable character is shown as `·`.
 
     Raises:
         UsageError: The schema has no columns.
     """
     columns = columns_of(schema)
     room = max(look.width, _LEAST)
-    laid = [_Laid(i, columns[i], _reader(columns[i], look.zone)) for i in _positions(columns, look)]
-    laid = laid[: room // (1 + _GAP) + 1]  # no more than that have room
+    laid = [_TableColumn(i, columns[i], _display(columns[i], look.zone)) for i in _positions(columns, look)]
+    laid = laid[: room // (1 + _GAP) + 1]  # no more can fit
     wanted = len(columns) if look.chosen is None else len(look.chosen)
     outcome = look.outcome if look.color else None
     first = True
@@ -133,7 +133,7 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
         head = ""
         if first:
             first = False
-            laid = _laid_out(laid, look, room)
+            laid = _lay_out(laid, look, room)
             head = _head(laid, look, room) if look.header else ""
         tones = None if outcome is None else [_TONES.get(str(outcome(row))) for row in rows]
         cells = [one.cells(tones if one.column.name in look.ending else None) for one in laid]
@@ -145,16 +145,16 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
         more = wanted - len(laid)
         ways = filter(None, (look.more if look.chosen is None else "a wider terminal", "-f csv"))
         text = f"{_CUT} and {more} more column{'s'[: more > 1]}: {', or '.join(ways)}"
-        out.write(_aside(text, look, room).encode())
+        out.write(_note_lines(text, look, room).encode())
 
 
-def shown(value: Any, column: Column, zone: tzinfo) -> str:
-    """Return a value for people: a dash for null, yes or no, local times, 1:02:03, and nothing that does not print."""
-    return _reader(column, zone)(value)
+def display_text(value: Any, column: Column, zone: tzinfo) -> str:
+    """Return a value for people: a dash for null, yes or no, local times, 1:02:03, no control characters."""
+    return _display(column, zone)(value)
 
 
-def _reader(column: Column, zone: tzinfo) -> Callable[[Any], str]:
-    """Return the function from a column's values to what is shown of them."""
+def _display(column: Column, zone: tzinfo) -> Callable[[Any], str]:
+    """Return a function from a column's values to their text."""
     special = {"time": lambda value: _local(value, zone), "seconds": _clock}.get(column.kind)
 
     def read(value: Any) -> str:
@@ -169,7 +169,7 @@ def _reader(column: Column, zone: tzinfo) -> Callable[[Any], str]:
 
 
 def _local(value: Any, zone: tzinfo) -> str | None:
-    """Return an instant as the clocks of a zone show it, or None where it is no instant."""
+    """Return an instant as the clocks of a zone show it, or None for other values."""
     if not isinstance(value, str):
         return None
     try:
@@ -179,7 +179,7 @@ def _local(value: Any, zone: tzinfo) -> str | None:
 
 
 def _clock(value: Any) -> str | None:
-    """Return seconds as `0:07`, `4:03` or `1:02:03`, or None where they are none."""
+    """Return seconds as `0:07`, `4:03` or `1:02:03`, or None for other values."""
     if type(value) is not int:
         return None
     minutes, seconds = divmod(abs(value), 60)
@@ -189,52 +189,52 @@ def _clock(value: Any) -> str | None:
 
 
 def _printable(text: str) -> str:
-    """Return text in which whatever controls a terminal, or is not a character at all, is a visible dot.
+    """Return text with a visible dot for every character that controls a terminal, or is not a character.
 
-    Not printable are, among others, C0, C1 and escape sequences, line ends, bidirectional marks, overrides
-    and isolates, halves of surrogate pairs, the joiner, in whose company characters have no certain width, and
-    what this Python does not know yet.
+    Not printable are, among others, C0, C1 and escape sequences, line ends, bidirectional marks, overrides and
+    isolates, lone surrogates, the joiner, which makes the width of other characters uncertain, and characters that this
+    version of Python does not know.
     """
     if text.isprintable():
         return text
-    return "".join([one if one.isprintable() or one == _NON_JOINER else _stand_in(one) for one in text])
+    return "".join([one if one.isprintable() or one == _NON_JOINER else _replacement(one) for one in text])
 
 
-def _stand_in(one: str) -> str:
+def _replacement(one: str) -> str:
     from unicodedata import category
 
     return " " if category(one) == "Zs" else _DOT
 
 
 def _cut(text: str, width: int) -> str:
-    """Return the beginning of a text that is too wide, and the ellipsis that says so."""
+    """Return the beginning of a text that is too wide, with an ellipsis."""
     return (text[: width - 1] if text.isascii() else set_cell_size(text, width - 1)) + _CUT
 
 
-def _toned(cell: str, tone: str) -> str:
-    """Return a cell in a colour, its blanks without."""
+def _colorize(cell: str, tone: str) -> str:
+    """Return a cell in a colour, without its blanks."""
     text = cell.strip(" ")
     before, _, after = cell.partition(text) if text else (cell, "", "")
     return f"{before}\x1b[{tone}m{text}\x1b[0m{after}"
 
 
-def _laid_out(laid: Sequence[_Laid], look: RenderOptions, room: int) -> list[_Laid]:
-    """Return the columns that have room, with their widths."""
+def _lay_out(laid: Sequence[_TableColumn], look: RenderOptions, room: int) -> list[_TableColumn]:
+    """Return the columns that fit, with their widths."""
     names = [_printable(one.column.name) for one in laid]
     values = [max(_USUAL.get(one.column.kind, 0), *map(cell_len, one.texts)) for one in laid]
     parts = [max(map(cell_len, _PART.findall(name)), default=0) for name in names]
     sizes = list(zip(laid, values, parts, strict=True))
     if look.chosen is not None:
         least = [_least(*one, _SQUEEZED, look) for one in sizes]
-        found = fitting(least, room, in_order=True)
+        found = columns_that_fit(least, room, in_order=True)
     else:
         least = [max(part, _least(one, value, part, _COMFORTABLE, look)) for one, value, part in sizes]
-        found = fitting(least, room)
+        found = columns_that_fit(least, room)
         if len(found) < _ENOUGH:
             least = [max(part, _least(one, value, part, _READABLE, look)) for one, value, part in sizes]
-            found = [i for i in fitting(least, room) if i < _ENOUGH]
+            found = [i for i in columns_that_fit(least, room) if i < _ENOUGH]
     usual = [_LONG_NUMBER if any(map(_TELEPHONE.fullmatch, one.texts)) else 0 for one in laid]
-    widths = fit(
+    widths = fit_widths(
         [max(values[i], usual[i], cell_len(names[i])) for i in found],
         [max(values[i], parts[i]) for i in found],
         [least[i] for i in found],
@@ -243,24 +243,24 @@ def _laid_out(laid: Sequence[_Laid], look: RenderOptions, room: int) -> list[_La
     shown_at = [laid[i] for i in found]
     for one, width in zip(shown_at, widths, strict=True):
         one.width = width
-    if not shown_at[-1].is_number:  # the blanks at the end of a line take no room
+    if not shown_at[-1].is_number:  # trailing blanks take no room
         shown_at[-1].width += room - sum(widths) - _GAP * (len(widths) - 1)
     return shown_at
 
 
-def _least(one: _Laid, value: int, part: int, readable: int, look: RenderOptions) -> int:
-    """Return how far a column may be squeezed: half a number or half a time says nothing, half a name much."""
+def _least(one: _TableColumn, value: int, part: int, readable: int, look: RenderOptions) -> int:
+    """Return the least width of a column: part of a number or of a time is useless, part of a name is not."""
     if one.is_number or one.column.kind == "time" or one.column.name in look.whole:
         return value
     numbers = [len(text) for text in one.texts if _TELEPHONE.fullmatch(text)]
     return max(min(max(value, part), readable), *numbers, 0)
 
 
-def fitting(least: Sequence[int], room: int, *, in_order: bool = False) -> list[int]:
-    """Return which columns have room when none is squeezed below its least; the first one always has.
+def columns_that_fit(least: Sequence[int], room: int, *, in_order: bool = False) -> list[int]:
+    """Return the positions of the columns that fit if none is narrower than its least width; the first one always fits.
 
-    In order, all after the first that has none are left out; else what comes first may be, and the rest has its turn
-    when all of that is there.
+    In order, all columns after the first that does not fit are left out. Otherwise, of the first `_ENOUGH` columns
+    those are skipped that do not fit, and later columns are added only if all of these fit.
     """
     found: list[int] = []
     left = room + _GAP
@@ -273,8 +273,8 @@ def fitting(least: Sequence[int], room: int, *, in_order: bool = False) -> list[
     return found
 
 
-def fit(natural: Sequence[int], folded: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """Return the widths of columns: names are folded before a value is squeezed, and the widest are squeezed first."""
+def fit_widths(natural: Sequence[int], folded: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Return the widths of columns: names are folded before values are cut, and the widest column shrinks first."""
     widths = [min(width, room) for width in natural]
     for floor in (folded, least):
         while sum(widths) + _GAP * (len(widths) - 1) > room:
@@ -286,17 +286,17 @@ def fit(natural: Sequence[int], folded: Sequence[int], least: Sequence[int], roo
 
 
 def _positions(columns: Sequence[Column], look: RenderOptions) -> list[int]:
-    """Return where the columns to show are: those chosen, the usual ones, or all when none of the usual is there."""
+    """Return the positions of the columns to show: those chosen, else the default ones, else all."""
     where = {column.name: i for i, column in enumerate(columns)}
     if look.chosen is not None:
         return [where[name] for name in look.chosen]
     return [where[name] for name in look.shown if name in where] or list(range(len(columns)))
 
 
-def _head(laid: Sequence[_Laid], look: RenderOptions, room: int) -> str:
-    """Return what stands above the first row: the zone, the names on as many lines as they need, a rule."""
+def _head(laid: Sequence[_TableColumn], look: RenderOptions, room: int) -> str:
+    """Return the lines above the first row: the zone, the names on as many lines as needed, a rule."""
     zone = f"times in {name_of(look.zone)}{look.beside}"
-    folded = [list(_folded(_printable(one.column.name), one.width)) for one in laid]
+    folded = [list(_fold(_printable(one.column.name), one.width)) for one in laid]
     lines = [
         (" " * _GAP)
         .join(
@@ -304,22 +304,22 @@ def _head(laid: Sequence[_Laid], look: RenderOptions, room: int) -> str:
             for one, name in zip(laid, names, strict=True)
         )
         .rstrip(" ")
-        for names in reversed([*zip_longest(*map(reversed, folded), fillvalue="")])  # they end on one line
+        for names in reversed([*zip_longest(*map(reversed, folded), fillvalue="")])  # aligned at the bottom
     ]
     last = laid[-1]
     long = max(map(cell_len, (*last.texts, *folded[-1])))
     whole = sum(one.width + _GAP for one in laid[:-1]) + min(last.width, long if not last.is_number else last.width)
     return "".join(
         [
-            _aside(zone, look, room) if any(one.column.kind == "time" for one in laid) else "",
+            _note_lines(zone, look, room) if any(one.column.kind == "time" for one in laid) else "",
             *(f"\x1b[1m{line}\x1b[0m\n" if look.color else f"{line}\n" for line in lines),
             _RULE * whole + "\n",
         ]
     )
 
 
-def _folded(name: str, width: int) -> Iterator[str]:
-    """Yield the lines of a name: it is folded after a `_` or a dot, and cut where it cannot be."""
+def _fold(name: str, width: int) -> Iterator[str]:
+    """Yield the lines of a name, folded after `_` or a dot, and cut where that is not enough."""
     line = ""
     for part in _PART.findall(name):
         if line and cell_len(line + part) > width:
@@ -332,7 +332,7 @@ def _folded(name: str, width: int) -> Iterator[str]:
     yield line
 
 
-def _aside(text: str, look: RenderOptions, room: int) -> str:
-    """Return lines that are no part of the table."""
+def _note_lines(text: str, look: RenderOptions, room: int) -> str:
+    """Return lines of text outside the table, wrapped to the terminal."""
     lines = textwrap.wrap(text, room, break_on_hyphens=False)
     return "".join([f"\x1b[2m{line}\x1b[0m\n" if look.color else f"{line}\n" for line in lines])

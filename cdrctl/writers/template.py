@@ -1,4 +1,4 @@
-"""Lines of the user's own making, one for each record: `{start_time} {from_number}`."""
+"""Templates: one line for each record in the user's own form, such as `{start_time} {from_number}`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ TAKES_RAW = True
 
 _SPEC = re.compile(r"[<>^]?\d{0,3}(?:\.\d{1,3})?")
 _TYPED = {"t": "\t", "n": "\n", "\\": "\\"}
-_EXAMPLE = "write it as --template '{start_time} {from_number}'; a brace that is meant is {{ or }}"
+_EXAMPLE = "write it as --template '{start_time} {from_number}'; a literal brace is {{ or }}"
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
-    r"""Write a line for each record as the template says: `{field}`, `{field:>20}`, `{field:.10}`.
+    r"""Write a line for each record by the template: `{field}`, `{field:>20}`, `{field:.10}`.
 
-    Values are as in CSV, empty for null; what would end the line or move a terminal's cursor is written as in JSON,
-    `\n` or `\u001b`, so that a record is one line. With a header the names of the fields stand in the first line.
+    Values are as in CSV, empty for null; characters that would end the line or control a terminal are written as in
+    JSON, `\n` or `\u001b`, so that a record is one line. With a header the first line has the names of the fields.
 
     Raises:
-        UsageError: The template cannot be read, or names a field that is no column.
+        UsageError: The template has a syntax error, or names a field that is not a column.
     """
-    parts = read(look.template)
+    parts = parse_template(look.template)
     cell: Callable[[Any, str], Any]
     if schema.columns is None:
         from cdrctl.conditions.evaluation import reach
@@ -50,21 +50,21 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
     if look.header:
         out.write(utf8(_line(parts, lambda name: name)))
     for page in pages:
-        lines = [_line(parts, functools.partial(_spelt, cell, one)) for one in objects(schema, page)]
+        lines = [_line(parts, functools.partial(_cell_text, cell, one)) for one in objects(schema, page)]
         out.write(utf8("".join(lines)))
 
 
-def _spelt(cell: Callable[[Record, str], Any], one: Record, name: str) -> str:
+def _cell_text(cell: Callable[[Record, str], Any], one: Record, name: str) -> str:
     return text_of(cell(one, name))
 
 
-def read(template: str) -> list[tuple[str, str | None, str]]:
-    r"""Return the parts of a template: the text before a field, the field or None, and how wide it shall be.
+def parse_template(template: str) -> list[tuple[str, str | None, str]]:
+    r"""Return the parts of a template: the text before a field, the field or None, and its width.
 
-    `\t`, `\n` and `\\` in the text are what they are in a shell's printf.
+    `\t`, `\n` and `\\` in the text are escapes, as in a shell's printf.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: It has a syntax error.
     """
     try:
         found = [*Formatter().parse(template)]
@@ -74,13 +74,13 @@ def read(template: str) -> list[tuple[str, str | None, str]]:
     for text, name, spec, conversion in found:
         if name is not None:
             _check(name, spec or "", conversion)
-        typed = re.sub(r"\\([tn\\])", lambda match: _TYPED[match[1]], text)
-        parts.append((typed, None if name is None else name.strip(), spec or ""))
+        unescaped = re.sub(r"\\([tn\\])", lambda match: _TYPED[match[1]], text)
+        parts.append((unescaped, None if name is None else name.strip(), spec or ""))
     return parts
 
 
 def _check(name: str, spec: str, conversion: str | None) -> None:
-    """Refuse what cannot stand between braces, naming the part at fault.
+    """Check the contents of braces.
 
     Raises:
         UsageError: The field has no name, or is followed by something that is not a width.
@@ -97,23 +97,25 @@ def _check(name: str, spec: str, conversion: str | None) -> None:
 
 
 def fields_of(template: str) -> Iterator[str]:
-    """Yield the fields that a template names.
+    """Yield the fields of a template.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: It has a syntax error.
     """
-    yield from dict.fromkeys(name for _, name, _ in read(template) if name is not None)
+    yield from dict.fromkeys(name for _, name, _ in parse_template(template) if name is not None)
 
 
 def _line(parts: Sequence[tuple[str, str | None, str]], value: Callable[[str], str]) -> str:
-    return "".join([text + (format(_plain(value(name)), spec) if name else "") for text, name, spec in parts]) + "\n"
+    return (
+        "".join([text + (format(_printable(value(name)), spec) if name else "") for text, name, spec in parts]) + "\n"
+    )
 
 
-def _plain(text: str) -> str:
-    return text if text.isprintable() else "".join([one if one.isprintable() else _escaped(one) for one in text])
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join([one if one.isprintable() else _escape(one) for one in text])
 
 
-def _escaped(one: str) -> str:
+def _escape(one: str) -> str:
     if one in _JOINERS or category(one) == "Zs":
         return one
     return _SHORT.get(one) or (f"\\u{ord(one):04x}" if ord(one) <= _BASIC else f"\\U{ord(one):08x}")

@@ -1,4 +1,4 @@
-"""Times as text with the offset of a zone, for formats whose times are text."""
+"""Local times: times as text with the offset of a zone, for formats whose times are text."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ INSTANTS = frozenset({"parquet", "sqlite", "duckdb"})
 
 
 def check(form: str, schema: str) -> None:
-    """Refuse local times where they cannot be written.
+    """Check that a format and a schema can have local times.
 
     Raises:
         UsageError: The format stores instants, or the records are raw.
     """
     if schema == "raw":
-        raise UsageError("--times does not apply to raw records, which stay as they came", hint="use --schema native")
+        raise UsageError("--times does not apply to raw records, which are not changed", hint="use --schema native")
     if form in INSTANTS:
         raise UsageError(
             f"--times local does not apply to {form}, which stores instants",
-            hint="leave it out: programs that read the file show its times in any zone",
+            hint="leave out --times: programs that read the file show its times in any zone",
         )
 
 
-def in_zone(pages: Pages, schema: Schema, zone: tzinfo) -> Iterator[Sequence[Row]]:
-    """Yield pages whose times have the form `2026-11-19T09:00:00.123+01:00`, with the offset of a zone.
+def to_zone(pages: Pages, schema: Schema, zone: tzinfo) -> Iterator[Sequence[Row]]:
+    """Yield pages with times such as `2026-11-19T09:00:00.123+01:00`, with the offset of a zone.
 
-    A value that is not a time stays as it is.
+    A value that is not a time is unchanged.
     """
     positions = [at for at, column in enumerate(schema.columns or ()) if column.kind == "time"]
 

@@ -1,6 +1,6 @@
-"""Columns that hold their own type and nothing else: what Parquet and databases have in common.
+"""Strictly typed columns: what Parquet and the databases share.
 
-A value that its column's type cannot take is not lost: it is in `extra`, as JSON under the column's name, and the
+A value that does not fit its column's type is not lost: it goes to `extra`, as JSON under the column's name, and the
 column has null. So these formats have a column `extra` in every schema.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DIGITS = 38
 PLACES = 18
-"""Decimals have up to 20 digits before the point and 18 after it, which is as much as 128 bits hold."""
+"""Decimals have up to 20 digits before the point and 18 after it: as many as fit in 128 bits."""
 
 _INTEGERS = range(-(2**63), 2**63)
 _PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,18})?").fullmatch
@@ -39,7 +39,7 @@ _WIDE = Context(prec=DIGITS)
 
 
 def typed_columns(schema: Schema) -> tuple[Column, ...]:
-    """Return the columns that are written: the schema's, and `extra` where it is not among them.
+    """Return the schema's columns, and `extra` if it is not among them.
 
     Raises:
         UsageError: The schema has no columns, or one of them twice.
@@ -54,10 +54,10 @@ def typed_columns(schema: Schema) -> tuple[Column, ...]:
 
 
 def fitter(schema: Schema, warn: Callable[[str], None]) -> Callable[[Sequence[Any]], Cells]:
-    """Return the function that makes of a page its columns, each as long as the page and of its own type.
+    """Return a function that converts a page to columns of strictly typed values.
 
-    Text is text that UTF-8 can say, lists and `extra` are JSON text, whole numbers have 64 bits, decimals are strings
-    of digits, times are strings in the contract's form. What does not fit goes to `extra`, with one warning per column.
+    Text is valid UTF-8, lists and `extra` are JSON text, integers have 64 bits, decimals are strings of digits, times
+    are strings such as `2026-11-19T08:00:00.123Z`. Values that do not fit go to `extra`, with one warning per column.
 
     Raises:
         UsageError: The schema has no columns, or one of them twice.
@@ -75,7 +75,7 @@ def fitter(schema: Schema, warn: Callable[[str], None]) -> Callable[[Sequence[An
             if at == where:
                 found.append(came[at])
                 continue
-            values, misfits = _fitting(column.kind, came[at])
+            values, misfits = _fit_values(column.kind, came[at])
             found.append(values)
             for row in misfits:
                 odd.setdefault(row, {})[column.name] = came[at][row]
@@ -92,20 +92,22 @@ def fitter(schema: Schema, warn: Callable[[str], None]) -> Callable[[Sequence[An
 
 
 def _extras(came: Sequence[Value], odd: Mapping[int, dict[str, Value]]) -> Sequence[Value]:
-    """Return the fields that no column names and those that fit none, as JSON text, or None."""
+    """Return the unknown fields and the values that do not fit, as JSON text, or None, for each row."""
     if not odd and not any(came):
         return [None] * len(came)
     both = [{**(one or {}), **odd[at]} if at in odd else one for at, one in enumerate(came)]
     return [_json(one) if one else None for one in both]
 
 
-def _fitting(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], list[int]]:
-    """Return the values of a column that are of its type, None in the place of others, and where the others are."""
+def _fit_values(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], list[int]]:
+    """Return the values of a column with None in place of those that do not fit, and the positions of these."""
     kinds = set(map(type, values)) - {type(None)}
     if not kinds:
         return values, []
     if kind == "text":
-        return (_texts(values) if kinds == {str} else [None if v is None else _said(text_of(v)) for v in values]), []
+        return (
+            _texts(values) if kinds == {str} else [None if v is None else _utf8_text(text_of(v)) for v in values]
+        ), []
     if kind == "list":
         return [None if value is None else _json(value) for value in values], []
     if kind == "boolean" and kinds == {bool}:
@@ -123,15 +125,15 @@ def _fitting(kind: Kind, values: Sequence[Value]) -> tuple[Sequence[Value], list
 
 
 def _texts(values: Sequence[str | None]) -> Sequence[str | None]:
-    """Return texts that UTF-8 can say: nearly always those that came."""
+    """Return texts as valid UTF-8: nearly always the same ones."""
     try:
         "".join([value for value in values if value]).encode()
     except UnicodeEncodeError:
-        return [value and _said(value) for value in values]
+        return [value and _utf8_text(value) for value in values]
     return values
 
 
-def _said(text: str) -> str:
+def _utf8_text(text: str) -> str:
     return utf8(text).decode()
 
 
@@ -152,7 +154,7 @@ def _boolean(value: Value) -> bool:
 
 
 def _decimal(value: Value) -> str:
-    """Return a decimal's digits as they came, or in the usual spelling."""
+    """Return a decimal as it came if it fits, or in plain notation."""
     if not isinstance(value, str):
         raise ValueError
     if _PLAIN(value):
@@ -160,7 +162,7 @@ def _decimal(value: Value) -> str:
     if not _DECIMAL(value):
         raise ValueError
     number = Decimal(value)
-    whole = number.quantize(_LEAST, context=_WIDE)  # InvalidOperation where it has too many digits
+    whole = number.quantize(_LEAST, context=_WIDE)  # InvalidOperation if it has too many digits
     if whole != number:
         raise ValueError
     return format(whole, "f")
@@ -169,7 +171,7 @@ def _decimal(value: Value) -> str:
 def _time(value: Value) -> str:
     if not isinstance(value, str) or not _TIME(value):
         raise ValueError
-    datetime.fromisoformat(value)  # proof that it is one
+    datetime.fromisoformat(value)  # check that it is a time
     return value
 
 

@@ -1,4 +1,4 @@
-"""How values look in files: what the writers have in common."""
+"""Values as text and JSON, and records as objects: what the writers share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def text_of(value: Any) -> str:
 
 
 def utf8(text: str) -> bytes:
-    """Return text in UTF-8, with U+FFFD for half a surrogate pair, which UTF-8 cannot say."""
+    """Return text in UTF-8, with U+FFFD for lone surrogates, which UTF-8 cannot represent."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -54,21 +54,21 @@ def utf8(text: str) -> bytes:
 
 
 def json_of(value: Any) -> bytes:
-    r"""Return compact JSON in UTF-8: half a surrogate pair as `\udXXX`, infinities and NaN as strings."""
+    r"""Return compact JSON in UTF-8: lone surrogates as `\udXXX`, infinities and NaN as strings."""
     try:
         return to_json(value, inf_nan_mode="strings")
-    except ValueError:  # half a surrogate pair, or nested deeper than it goes
+    except ValueError:  # a lone surrogate, or nested too deeply for it
         return plain_json_of(value)
 
 
 def plain_json_of(value: Any) -> bytes:
-    """Return the same by the standard library: slower, and for every value."""
+    """Return the same JSON by the standard library: slower, but for every value."""
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")  # nothing but surrogates is left for it to replace
+    return text.encode("utf-8", "backslashreplace")  # only surrogates are left to replace
 
 
 def _finite(value: Any) -> Any:
-    """Return a copy in which infinities and NaN, which JSON does not have, are strings."""
+    """Return a copy with strings in place of infinities and NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -81,7 +81,7 @@ def _finite(value: Any) -> Any:
 def objects(schema: Schema, page: Sequence[Any]) -> Iterator[Record]:
     """Yield each record of a page as an object: keys in column order, then the fields of an unfolded `extra`.
 
-    Raw records are yielded as they came.
+    Raw records are yielded unchanged.
     """
     if schema.columns is None:
         yield from page  # without columns the rows are the records

@@ -1,4 +1,4 @@
-"""XLSX: a workbook for people with a spreadsheet."""
+"""XLSX: a workbook for spreadsheets."""
 
 from __future__ import annotations
 
@@ -30,52 +30,52 @@ if TYPE_CHECKING:
 BINARY = True
 
 ROWS = 1_048_576
-"""Rows of a sheet, the header among them."""
+"""The most rows of a sheet, including the header."""
 
 LONGEST = 32_767
-"""What a cell holds, in units of UTF-16."""
+"""The most UTF-16 units of a cell."""
 
 _DIGITS = 15
-"""Digits of a number: a spreadsheet rounds what has more."""
+"""The most digits of a number that a spreadsheet does not round."""
 
 _NAME = 26
-"""Characters of a sheet's name, so that there is room for a number after it: 31 are allowed."""
+"""Characters of a sheet's name, of at most 31, so that a number fits after it."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z").fullmatch
-_FIRST_DAY = datetime(1900, 3, 1)  # noqa: DTZ001 - before it, spreadsheets disagree about the date
+_FIRST_DAY = datetime(1900, 3, 1)  # noqa: DTZ001 - spreadsheets disagree about earlier dates
 
 _FORMATS: Mapping[Kind, str] = {
     "integer": "0",
     "seconds": "0",
     "decimal": "0.00############",
     "money": "0.00############",
-    "text": "@",  # text it stays when somebody edits it
-    "time": 'yyyy-mm-dd hh:mm:ss.000"Z"',  # a spreadsheet has no zones: each cell shows that it is UTC
+    "text": "@",  # it stays text when it is edited
+    "time": 'yyyy-mm-dd hh:mm:ss.000"Z"',  # spreadsheets have no zones: each cell shows that it is UTC
 }
 _LOCAL = "yyyy-mm-dd hh:mm:ss"  # the header names the zone
 _NUMBERS = frozenset({"integer", "seconds", "decimal", "money"})
 _MEASURED = 1000
-"""Rows of the first page whose values decide how wide the columns are."""
+"""Rows of the first page whose values determine the widths of columns."""
 
 _NARROWEST, _WIDEST = 8, 50
 _BUTTON = 3
-"""Characters that the button of the filter takes beside a name."""
+"""Characters that the filter's button covers beside a name."""
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
-    """Write a workbook whose sheet has a header that stays in view and filters; more sheets take what one cannot.
+    """Write a workbook with a sheet whose header stays in view and has filters; more sheets take more rows.
 
-    Text is text, also where it looks like a formula or a number. Times are times, in UTC; durations are whole seconds;
-    decimals are numbers unless a spreadsheet would round them, and then they are text, as is what a column cannot read.
-    Rows wait in the folder for temporary files, so that memory does not grow.
+    Text stays text, even if it looks like a formula or a number. Times are times, in UTC; durations are whole seconds;
+    decimals are numbers unless a spreadsheet would round them, and then they are text, as are values that a column
+    cannot parse. Rows are collected in temporary files, so that memory does not grow.
 
     Raises:
-        OutputError: A text is longer than a cell may be, or temporary files cannot be written.
+        OutputError: A text is too long for a cell, or temporary files cannot be written.
         UsageError: The schema has no columns.
     """
     columns = columns_of(schema)
-    with _told():
+    with _temporary_file_errors():
         folder = TemporaryDirectory(prefix="cdrctl-", ignore_cleanup_errors=True)
     with folder as place:
         made = Path(place) / "book.xlsx"
@@ -83,17 +83,17 @@ def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> N
         book.use_zip64()
         try:
             _fill(book, columns, pages, look)
-            with _told():
+            with _temporary_file_errors():
                 book.close()
         finally:
             for sheet in book.worksheets():
-                with suppress(OSError):  # it writes what it has kept back, and has no use any more
+                with suppress(OSError):  # closing flushes data that is not needed any more
                     sheet.row_data_fh.close()
-        with _told():
+        with _temporary_file_errors():
             file = made.open("rb")
         with file:
-            while piece := file.read(1024 * 1024):
-                out.write(piece)
+            while chunk := file.read(1024 * 1024):
+                out.write(chunk)
 
 
 def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: RenderOptions) -> None:
@@ -104,11 +104,11 @@ def _fill(book: Workbook, columns: Sequence[Column], pages: Pages, look: RenderO
     pages = iter(pages)
     first: Sequence[Any] = list(next(pages, ()))
     widths = [_width(column, [row[at] for row in first[:_MEASURED]], look) for at, column in enumerate(columns)]
-    with _told():
+    with _temporary_file_errors():
         sheet, row = _sheet(book, columns, widths, look, head), 1
     for page in chain([first], pages):
-        with _told():
-            for values in page:  # rows: raw records have been refused
+        with _temporary_file_errors():
+            for values in page:  # lists: raw records have no columns and were refused
                 if row == ROWS:
                     sheet.autofilter(0, 0, row - 1, len(columns) - 1)
                     sheet, row = _sheet(book, columns, widths, look, head), 1
@@ -126,12 +126,12 @@ def _width(column: Column, values: Sequence[Value], look: RenderOptions) -> int:
 
 
 def _title(column: Column, look: RenderOptions) -> str:
-    """Return the name above a column; above local times, the zone as well."""
+    """Return the name above a column, with the zone for local times."""
     return f"{column.name} ({name_of(look.zone)})" if column.kind == "time" and look.local_times else column.name
 
 
 def _sheet(book: Workbook, columns: Sequence[Column], widths: Sequence[int], look: RenderOptions, head: Any) -> Any:
-    """Return a new sheet with its header."""
+    """Add a sheet with its header, and return it."""
     number = len(book.worksheets()) + 1
     title = re.sub(r"[\[\]:*?/\\']", "_", look.name)[:_NAME]
     sheet = book.add_worksheet(title if number == 1 else f"{title} {number}")
@@ -167,9 +167,9 @@ def _write_row(
 
 
 def _moment(text: str, zone: tzinfo) -> datetime | None:
-    """Return a time of the contract's form as the clocks of a zone show it, without the zone; None for other text.
+    """Return a time as the clocks of a zone show it, without the zone; None for other text.
 
-    UTC has milliseconds. Other zones have whole seconds, because that is what people read.
+    UTC has milliseconds, other zones have whole seconds.
     """
     try:
         found = datetime.fromisoformat(text).astimezone(zone).replace(tzinfo=None) if _TIME(text) else None
@@ -181,7 +181,7 @@ def _moment(text: str, zone: tzinfo) -> datetime | None:
 
 
 def _is_number(text: str) -> bool:
-    """Return whether text is a number that a spreadsheet keeps as it is."""
+    """Return whether text is a number that a spreadsheet does not change."""
     return bool(_NUMBER(text)) and len(text.lstrip("-0.").replace(".", "")) <= _DIGITS
 
 
@@ -189,23 +189,23 @@ def _write_text(sheet: Any, row: int, at: int, text: str, column: Column, form: 
     text = utf8(text).decode()
     if len(text) > LONGEST // 2 and len(text.encode("utf-16-le")) // 2 > LONGEST:
         raise OutputError(
-            f"column {column.name} of row {row + 1} has {len(text)} characters, more than a cell of a spreadsheet may",
-            hint="use -f csv or -f parquet, or leave the column out with --fields",
+            f"column {column.name} of row {row + 1} has {len(text)} characters, too many for a cell of a spreadsheet",
+            hint="use -f csv or -f parquet, or leave out the column with --fields",
         )
-    if text.startswith("<r>") and text.endswith("</r>"):  # the library would take it for XML of its own making
+    if text.startswith("<r>") and text.endswith("</r>"):  # the library would take it for its own XML
         sheet.write_rich_string(row, at, "<", form, text[1:])
     else:
         sheet.write_string(row, at, text, form)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn what the system says about temporary files into an error of ours."""
+def _temporary_file_errors() -> Iterator[None]:
+    """Turn a system error about temporary files into an OutputError."""
     try:
         yield
     except (OSError, FileCreateError) as error:
         cause = error.args[0] if isinstance(error, FileCreateError) else error
         reason = getattr(cause, "strerror", None) or cause
         raise OutputError(
-            f"cannot write a temporary file: {reason}", hint="make room there, or name another folder with TMPDIR"
+            f"cannot write a temporary file: {reason}", hint="free disk space there, or name another folder with TMPDIR"
         ) from error

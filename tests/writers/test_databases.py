@@ -141,9 +141,9 @@ def test_others_may_use_a_database_while_pages_come(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", [RuntimeError, duckdb.InterruptException])
 def test_what_duckdb_makes_of_an_interruption_is_one_again(kind: type[Exception], tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), writer._told(tmp_path):
+    with pytest.raises(KeyboardInterrupt), writer._duckdb_errors(tmp_path):
         raise kind("Query interrupted")
-    with pytest.raises(RuntimeError), writer._told(tmp_path):
+    with pytest.raises(RuntimeError), writer._duckdb_errors(tmp_path):
         raise RuntimeError("something else")
 
 
@@ -175,7 +175,10 @@ def test_what_another_program_has_is_waited_for_and_then_said(
             export(name, path, pages())
         other.communicate(b"\n")
     assert not asked
-    assert (caught.value.message, caught.value.exit_code) == ("cannot write calls.db: another program has it", 11)
+    assert (caught.value.message, caught.value.exit_code) == (
+        "cannot write calls.db: another program has it locked",
+        11,
+    )
     export(name, path, TWO)
 
 
@@ -187,7 +190,7 @@ def test_a_file_that_is_none_is_refused_and_stays(name: str, content: bytes, tmp
     with pytest.raises(OutputError) as caught:
         export(name, path, TWO)
     kind = {"sqlite": "SQLite", "duckdb": "DuckDB"}[name]
-    assert caught.value.message == f"cannot write calls.db: it is no {kind} database"
+    assert caught.value.message == f"cannot write calls.db: it is not a database of {kind}"
     assert path.read_bytes() == content
 
 
@@ -280,7 +283,7 @@ def test_one_that_another_program_makes_meanwhile_is_not_replaced(name: str, tmp
 
     with pytest.raises(LockedError) as caught:
         export(name, path, pages())
-    assert caught.value.hint == "run it again: it is changed then"
+    assert caught.value.hint == "run this again to add to it"
     assert [row[0] for row in table(name, path)] == ["k9"]
 
 

@@ -90,7 +90,7 @@ def test_standard_output_on_a_full_disk_is_an_output_error() -> None:
     with suppress(OSError):
         stdout.close()
     assert caught.value.message == "cannot write standard output: the disk is full"
-    assert caught.value.hint == "make room, or name another place with -o"
+    assert caught.value.hint == "free disk space, or name another place with -o"
 
 
 # A file: whole or not at all
@@ -333,7 +333,7 @@ def test_a_fifo_whose_reader_has_gone_is_an_output_error(tmp_path: Path) -> None
     with pytest.raises(OutputError) as caught, output(str(fifo), NO_STDOUT) as out:  # noqa: PT012
         os.close(reading)
         out.write(b"a")
-    assert caught.value.message == f"cannot write {fifo}: its reader has gone"
+    assert caught.value.message == f"cannot write {fifo}: its reader has closed it"
 
 
 @pytest.mark.process
@@ -396,7 +396,7 @@ def test_a_name_that_ends_like_a_folder_is_one(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path = str(tmp_path / "file" / "calls.csv")
-    assert refused(path).message == f"cannot write {path}: what should be its folder is a file"
+    assert refused(path).message == f"cannot write {path}: its folder is a file"
 
 
 def test_what_we_have_no_words_for_is_said_in_those_of_the_system(tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ except OutputError as error:
         stdout=subprocess.PIPE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000)),
     )
-    sentence = f"cannot write {path}: it grows beyond the largest file allowed\n"
+    sentence = f"cannot write {path}: it exceeds the largest file size allowed\n"
     assert (done.stdout.decode(), done.stderr) == (sentence, b"")
     assert names(tmp_path) == [name]
     assert path.read_bytes() == b"old"

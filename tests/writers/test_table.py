@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from cdrctl.records.columns import Kind
 from cdrctl.records.common import Outcome
 from cdrctl.writers import RenderOptions
-from cdrctl.writers.table import fit, fitting
+from cdrctl.writers.table import columns_that_fit, fit_widths
 
 from .examples import BERLIN, LOOK, nasty_text, schema, unhurried, values, written
 
@@ -243,9 +243,9 @@ def test_widths_fit_and_leave_out_no_column_that_has_room(
     room: int,
     in_order: bool,  # noqa: FBT001 - a case
 ) -> None:
-    found = fitting([least for _, _, least in columns], room, in_order=in_order)
+    found = columns_that_fit([least for _, _, least in columns], room, in_order=in_order)
     natural, folded, least = map(list, zip(*(columns[i] for i in found), strict=True))
-    widths = fit(natural, folded, least, room)
+    widths = fit_widths(natural, folded, least, room)
     assert sum(widths) + 2 * (len(widths) - 1) <= room
     assert len(widths) == 1 or all(small <= width for width, small in zip(widths, least, strict=True))
     if sum(natural) + 2 * (len(natural) - 1) <= room:
@@ -262,18 +262,18 @@ def test_widths_fit_and_leave_out_no_column_that_has_room(
 
 
 def test_names_are_folded_first_and_the_widest_is_squeezed_first() -> None:
-    assert fit([10, 60, 30], [10, 60, 30], [6, 6, 6], 50) == [10, 18, 18]
-    assert fit([10, 60, 30], [10, 60, 30], [6, 40, 6], 60) == [8, 40, 8]
-    assert fit([10, 30, 40], [10, 10, 40], [6, 6, 6], 70) == [10, 16, 40]
-    assert fit([10, 30, 40], [10, 10, 40], [6, 6, 6], 60) == [10, 10, 36]
+    assert fit_widths([10, 60, 30], [10, 60, 30], [6, 6, 6], 50) == [10, 18, 18]
+    assert fit_widths([10, 60, 30], [10, 60, 30], [6, 40, 6], 60) == [8, 40, 8]
+    assert fit_widths([10, 30, 40], [10, 10, 40], [6, 6, 6], 70) == [10, 16, 40]
+    assert fit_widths([10, 30, 40], [10, 10, 40], [6, 6, 6], 60) == [10, 10, 36]
 
 
 def test_a_narrow_terminal_shows_first_what_says_most() -> None:
     """Of the first seven columns one may be skipped; what comes after them has its turn when all of them are there."""
-    assert fitting([10, 50, 5, 5, 5, 5, 5, 1], 40) == [0, 2, 3, 4, 5]
-    assert fitting([10, 90, 1, 1, 1, 1, 1, 1], 40) == [0, 2, 3, 4, 5, 6]
-    assert fitting([1, 1, 1, 1, 1, 1, 1, 90, 1], 40) == [0, 1, 2, 3, 4, 5, 6]
-    assert fitting([10, 50, 5], 40, in_order=True) == [0]
+    assert columns_that_fit([10, 50, 5, 5, 5, 5, 5, 1], 40) == [0, 2, 3, 4, 5]
+    assert columns_that_fit([10, 90, 1, 1, 1, 1, 1, 1], 40) == [0, 2, 3, 4, 5, 6]
+    assert columns_that_fit([1, 1, 1, 1, 1, 1, 1, 90, 1], 40) == [0, 1, 2, 3, 4, 5, 6]
+    assert columns_that_fit([10, 50, 5], 40, in_order=True) == [0]
 
 
 @pytest.mark.parametrize(

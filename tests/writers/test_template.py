@@ -13,7 +13,7 @@ from cdrctl.errors import UsageError
 from cdrctl.records.columns import Column
 from cdrctl.records.schemas import Schema
 from cdrctl.writers import RenderOptions
-from cdrctl.writers.template import fields_of, read, write
+from cdrctl.writers.template import fields_of, parse_template, write
 
 SCHEMA = Schema((Column("name", "n"), Column("a.b", "x")), lambda _page: ())
 
@@ -25,7 +25,7 @@ def lines(template: str, rows: list[list[Any]], *, header: bool = False) -> str:
 
 
 def test_a_template_has_text_and_fields() -> None:
-    assert read("a{x:>5}{{}}") == [("a", "x", ">5"), ("{", None, ""), ("}", None, "")]
+    assert parse_template("a{x:>5}{{}}") == [("a", "x", ">5"), ("{", None, ""), ("}", None, "")]
     assert [*fields_of("{b}{a}{b}")] == ["b", "a"]
     assert lines("<{a.b}> {{{name}}}", [["n", 5], [None, True]]) == "<5> {n}\n<true> {}\n"
 
@@ -39,7 +39,7 @@ def test_what_a_shell_would_make_of_it_is_made_of_it() -> None:
 )
 def test_what_is_no_template_is_refused(template: str) -> None:
     with pytest.raises(UsageError, match="--template"):
-        read(template)
+        parse_template(template)
 
 
 @pytest.mark.parametrize("template", ["{name.__class__}", "{name[0]}", "{nothing}"])

@@ -18,7 +18,7 @@ from cdrctl.records.batches import RowBatch
 from cdrctl.records.columns import Column
 from cdrctl.records.schemas import Schema
 from cdrctl.windows import rfc3339
-from cdrctl.writers.times import in_zone
+from cdrctl.writers.times import to_zone
 from tests.support.runner import run
 
 SCHEMA = Schema((Column("at", "at", "time"), Column("name", "name")), lambda _page: ())
@@ -34,8 +34,8 @@ EXPORT = ("webex", "cdrs", *DAY, "--since", "2026-11-19", "--until", "2026-11-20
 def test_the_instants_stay_and_tables_are_as_rows(moments: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
     texts = [rfc3339(moment) for moment in moments]
-    [rows] = in_zone([[[text, "x"] for text in texts]], SCHEMA, zone)
-    [table] = in_zone([RowBatch([texts, ["x"] * len(texts)], [True, True], len(texts))], SCHEMA, zone)
+    [rows] = to_zone([[[text, "x"] for text in texts]], SCHEMA, zone)
+    [table] = to_zone([RowBatch([texts, ["x"] * len(texts)], [True, True], len(texts))], SCHEMA, zone)
     assert list(table) == list(rows)
     for text, (local, _) in zip(texts, rows, strict=True):
         assert datetime.fromisoformat(str(local)) == datetime.fromisoformat(text)
@@ -46,7 +46,7 @@ def test_the_instants_stay_and_tables_are_as_rows(moments: list[datetime], name:
 
 def test_what_is_not_a_time_stays() -> None:
     rows: list[list[Any]] = [[None, "2026-11-19T08:00:00.000Z"], ["soon", "x"], [5, "x"]]
-    assert [*in_zone([rows], SCHEMA, ZoneInfo("Europe/Berlin"))] == [rows]
+    assert [*to_zone([rows], SCHEMA, ZoneInfo("Europe/Berlin"))] == [rows]
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "template"])

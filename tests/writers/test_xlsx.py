@@ -180,7 +180,7 @@ def test_temporary_files_that_cannot_be_written_are_said(tmp_path: Path, monkeyp
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(OutputError) as caught:
         written("xlsx", schema("a"), [[["x"]]])
-    assert caught.value.hint == "make room there, or name another folder with TMPDIR"
+    assert caught.value.hint == "free disk space there, or name another folder with TMPDIR"
 
 
 def test_a_workbook_is_a_zip_that_every_reader_takes() -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import forks, program
+from tests.support.examples import load_profile
 from tests.support.loopback import loopback_only
+
+load_profile()
 
 
 @pytest.fixture(autouse=True, scope="session")

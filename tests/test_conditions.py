@@ -10,13 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.conditions.evaluation import on_records, on_rows
 from cdrctl.conditions.language import Comparison, Joined, Negated, fields_in, read_condition
 from cdrctl.errors import UsageError
 from cdrctl.records.columns import Column
 from cdrctl.records.schemas import EXTRA_COLUMN
+from tests.support.examples import examples
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 
@@ -246,7 +247,7 @@ def written(draw: st.DrawFn, depth: int = 3) -> tuple[str, Any]:
     return f"({one}) or ({other})", lambda row: says(row) or says_too(row)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(written(), st.tuples(VALUES, VALUES, VALUES))
 def test_conditions_hold_as_python_says(condition: tuple[str, Any], values: tuple[int | None, ...]) -> None:
     text, says = condition
@@ -258,7 +259,7 @@ def test_conditions_hold_as_python_says(condition: tuple[str, Any], values: tupl
     assert holds(text, **typed) is says(row)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.text(alphabet="ab= <>!~()`'\",\\.0and or not in is null", max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(UsageError):

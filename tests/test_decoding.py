@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl import writers
 from cdrctl.archive import fetching
@@ -22,6 +22,7 @@ from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, 
 from cdrctl.records.decoding import MOST_REFITS, BatchDecoder
 from cdrctl.records.events import Page, Record
 from cdrctl.records.schemas import Schema, common, native, raw
+from tests.support.examples import examples
 
 CALLS = [call for name in ("webex", "portsip") for call in load(name).calls if call.key_fields is not None]
 LOOK = writers.RenderOptions(width=100, zone=UTC, color=False)
@@ -130,7 +131,7 @@ def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @pytest.mark.parametrize("kind", ["native", "some", "common"])
 @given(data=st.data())
-@settings(deadline=None, max_examples=30)
+@examples(30)
 def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.DataObject) -> None:
     """In every format, byte for byte where bytes are the contract's, and with the same warnings."""
     assert call.key_fields is not None
@@ -161,7 +162,7 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st.DataObject) -> None:
     """Byte for byte, or records that are read in the other way the next night would be taken for changed ones."""
     page = data.draw(records_of(call))
@@ -175,7 +176,7 @@ def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
-@settings(deadline=None, max_examples=40)
+@examples(40)
 def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -> None:
     """But for fields that are missing, or null, which say as little as empty ones."""
     page = data.draw(records_of(call))
@@ -196,7 +197,7 @@ def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
-@settings(deadline=None, max_examples=40)
+@examples(40)
 def test_raw_records_are_as_they_came(call: Call, data: st.DataObject) -> None:
     page = data.draw(records_of(call))
     body = read(call, page, reader_of(call, raws=True, few=data.draw(fews)))

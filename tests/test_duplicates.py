@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl import duplicates
 from cdrctl.duplicates import DuplicateFilter, Span
+from tests.support.examples import examples
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -31,7 +32,7 @@ def spanning(page: list[str]) -> Span | None:
 
 
 @given(st.lists(st.tuples(st.lists(names, max_size=12), st.booleans()), max_size=30), st.integers(1, 9))
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "NEAR", near)
@@ -49,7 +50,7 @@ def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int)
 
 
 @given(st.lists(st.lists(st.tuples(names, st.integers(0, 2)), max_size=12), max_size=30), st.integers(1, 9))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[str, int]]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "NEAR", near)
@@ -125,6 +126,7 @@ def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
 FULL = """
 import resource, signal
 from cdrctl import duplicates
+from tests.support.examples import examples
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from cdrctl import duplicates
 from cdrctl.export.availability import LONG_CALL, RECENT, events_by_their_clock, reachable
@@ -25,6 +25,7 @@ from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record
 from cdrctl.records.readers import iso_instant
 from cdrctl.records.schemas import native, raw
 from cdrctl.windows import Window
+from tests.support.examples import examples
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = Window(NOON - timedelta(hours=24), NOON)
@@ -68,7 +69,6 @@ def test_the_window_is_half_open() -> None:
 
 
 @given(st.lists(st.integers(-5, 65), max_size=30), st.integers(1, 59))
-@settings(deadline=None)
 def test_windows_tile(minutes: list[int], cut: int) -> None:
     hour = Window(NOON, NOON + timedelta(minutes=60))
     middle = NOON + timedelta(minutes=cut)
@@ -97,7 +97,7 @@ keys = st.tuples(st.lists(text, max_size=3), text)
 @example(([], "1:a;b"), (["a"], "b"))
 @example(([], "\x001:a;b"), (["a"], "b"))
 @example((["a", "b"], "c"), (["ab"], "c"))
-@settings(deadline=None, max_examples=500)
+@examples(500)
 def test_no_two_identities_share_a_key(one: tuple[list[str], str], other: tuple[list[str], str]) -> None:
     keys = {run_keys(dict(zip("abc", context, strict=False)), [name])[0] for context, name in (one, other)}
     assert (len(keys) == 1) == (one == other)

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl import masking
 from cdrctl.masking import MASK, SHORTEST, masked
+from tests.support.examples import examples
 
 Spelling = Callable[[str], str]
 SPELLINGS: dict[str, Spelling] = {
@@ -51,7 +52,7 @@ def test_every_spelling_is_masked(spelt: Spelling) -> None:
     assert masked(f"before {spelt(secret)} after", [secret]) == f"before {MASK} after"
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(secret=SECRETS, before=AROUND, after=AROUND, spelt=st.sampled_from(list(SPELLINGS)))
 def test_any_secret_is_masked_in_any_spelling(secret: str, before: str, after: str, spelt: str) -> None:
     text = SPELLINGS[spelt](secret)
@@ -61,7 +62,7 @@ def test_any_secret_is_masked_in_any_spelling(secret: str, before: str, after: s
     assert secret not in left
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(secret=SECRETS, cut=st.integers(1, 30), spelt=st.sampled_from([*SPELLINGS, "base64"]), around=AROUND)
 def test_what_needs_no_pattern_is_left_as_a_pattern_leaves_it(secret: str, cut: int, spelt: str, around: str) -> None:
     text = (SPELLINGS[spelt](secret) if spelt in SPELLINGS else base64.b64encode(secret.encode()).decode())[:cut]
@@ -77,7 +78,7 @@ def test_an_ordinary_line_takes_no_pattern() -> None:
     assert masking._beginnings.cache_info().misses == before
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(secret=SECRETS, before=st.binary(max_size=8), after=st.binary(max_size=8))
 def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes) -> None:
     for encode in (
@@ -93,7 +94,7 @@ def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes
         assert len(last) * 6 - len(after) * 8 < 10  # and zeros that fill up the last digit
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(secret=st.text("aZ09-_.+/é日", min_size=12, max_size=30), cut=st.integers(8, 11))
 def test_a_beginning_is_masked_as_well(secret: str, cut: int) -> None:
     assert masked(f"said: {secret[:cut]}", [secret]) == f"said: {MASK}"
@@ -110,7 +111,7 @@ def test_longer_secrets_come_first_and_short_ones_are_left() -> None:
     assert masked(text, ["a", "bad", "pass", "passphrase"]) == f"a bad {MASK} and a {MASK}"
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(text=st.text("abcdefgh-:/ ", max_size=200), secret=st.text("XYZ", min_size=SHORTEST, max_size=12))
 def test_a_text_without_a_secret_stays_as_it_is(text: str, secret: str) -> None:
     assert masked(text, [secret]) == text

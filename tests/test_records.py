@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.errors import ProviderError, UsageError
 from cdrctl.records.columns import EXTRA, Column, snake_case
@@ -31,6 +31,7 @@ from cdrctl.records.readers import (
     unix_instant,
 )
 from cdrctl.records.schemas import common, native, raw
+from tests.support.examples import examples
 
 REFUSED = object()
 
@@ -126,7 +127,7 @@ anything = st.recursive(
 
 
 @given(anything)
-@settings(deadline=None, max_examples=400)
+@examples(400)
 def test_readers_know_no_error_but_value_error(came: Any) -> None:
     readers = (read_text, read_integer, read_decimal, read_boolean, read_list, read_iso_time, read_gregorian_time)
     for read in (*readers, read_units, iso_instant, unix_instant, gregorian_instant):
@@ -269,7 +270,7 @@ def leaves_of(value: Any) -> list[str]:
 
 
 @given(records)
-@settings(deadline=None, max_examples=500)
+@examples(500)
 def test_nothing_that_came_is_lost_and_nothing_is_changed(record: dict[str, Any]) -> None:
     before = copy.deepcopy(record)
     row = as_dict(record)

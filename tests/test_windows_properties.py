@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from cdrctl.errors import UsageError
 from cdrctl.windows import (
@@ -24,6 +24,7 @@ from cdrctl.windows import (
     window,
     zone,
 )
+from tests.support.examples import examples
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
@@ -123,7 +124,7 @@ def test_an_instant_reads_back_as_written(moment: datetime, place: ZoneInfo) -> 
 @example(ZoneInfo("Pacific/Apia"), date(2011, 12, 30))
 @example(ZoneInfo("Pacific/Kwajalein"), date(1993, 8, 21))
 @example(ZoneInfo("Africa/Cairo"), date(2026, 4, 24))
-@settings(max_examples=1000)
+@examples(1000)
 def test_local_days_tile(place: ZoneInfo, day: date) -> None:
     """A day starts at the first instant whose clock shows it or later, and ends where the next one starts."""
     texts = [str(day + timedelta(days=n)) for n in range(3)]
@@ -155,7 +156,7 @@ def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, da
 @given(zones, st.one_of(st.text(), st.lists(words, max_size=14).map("".join), st.lists(words).map(" ".join)))
 @example(ZoneInfo("UTC"), "1e1000000")
 @example(ZoneInfo("UTC"), "00:00 00 Nov 0000")
-@settings(max_examples=3000)
+@examples(3000)
 def test_any_text_is_read_or_refused(place: ZoneInfo, text: str) -> None:
     """Whatever is written, the answer is an instant in UTC or a refusal that says what to do."""
     try:

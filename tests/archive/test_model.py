@@ -25,6 +25,7 @@ from cdrctl.fetchers import Call, Timing
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap, Page, Record
 from cdrctl.windows import Window, rfc3339
+from tests.support.examples import examples
 
 BEGIN = datetime(2026, 10, 24, 5, 0, tzinfo=UTC)  # the day after has 25 hours in the archive's zone
 LOOKBACK = timedelta(hours=12)
@@ -301,4 +302,4 @@ class Archiving(RuleBasedStateMachine):
 
 
 TestArchiving = Archiving.TestCase
-TestArchiving.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestArchiving.settings = settings(examples(60), stateful_step_count=25)

@@ -17,9 +17,9 @@ from cdrctl.export.parallel import parts
 from cdrctl.fetchers import Call
 from cdrctl.sandbox import Exchange, start, uniform
 from cdrctl.windows import Window
-from tests.contract.test_windows_tile import so_many
 from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
 from tests.support.clock import HandClock
+from tests.support.examples import examples
 from tests.support.facts import Case
 from tests.support.runner import Shell
 
@@ -81,6 +81,7 @@ def test_every_record_comes_once_however_the_provider_behaves(subject: Subject, 
         check(made, since, UNTIL, case)
 
 
+@pytest.mark.hypothesis
 @each_apart
 def test_every_record_comes_once_in_any_window(subject: Subject, tmp_path: Path) -> None:
     """Also on the days on which clocks change, for people who count in days of theirs."""
@@ -90,7 +91,7 @@ def test_every_record_comes_once_in_any_window(subject: Subject, tmp_path: Path)
     exchange = Exchange(calls=[*uniform(150, first, last), *uniform(9, night, night + timedelta(hours=1), name="back")])
     with in_parts_of(subject.call, PART), bench(subject, tmp_path, exchange) as made:
 
-        @so_many(6)
+        @examples(6)
         @given(instants, instants)
         @example(night.replace(day=24, hour=22), night.replace(day=25, hour=23))
         def any_window(one: datetime, other: datetime) -> None:

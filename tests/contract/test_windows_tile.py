@@ -10,11 +10,12 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.sandbox import Exchange
 from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively, switched
 from tests.support.cases import naming
+from tests.support.examples import examples
 from tests.support.facts import Case
 
 FEW = 0.04
@@ -22,17 +23,6 @@ FEW = 0.04
 
 UNTIL = MONTH + timedelta(hours=4)
 MILLISECOND, MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
-
-
-def so_many(examples: int) -> settings:
-    """Return how hypothesis is to try: the same examples on every run, however long they take."""
-    return settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
 
 
 def exported(made: Bench, since: datetime, until: datetime, case: Case) -> Counter[str]:
@@ -99,6 +89,7 @@ def test_windows_tile(subject: Subject, tmp_path: Path) -> None:
             check_tiles(made, sorted({since, *cuts(subject, case, exchange, since), UNTIL}), case, whole)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_windows_tile_wherever_they_are_cut(subject: Subject, tmp_path: Path) -> None:
     """Without any switch, the pieces of many more cuts are the whole."""
@@ -108,7 +99,7 @@ def test_windows_tile_wherever_they_are_cut(subject: Subject, tmp_path: Path) ->
     with bench(subject, tmp_path, lively(since, UNTIL)) as made:
         whole = exported(made, since, UNTIL, case)
 
-        @so_many(5)
+        @examples(5)
         @given(st.lists(instants, min_size=1, max_size=3))
         def tile(cuts: list[datetime]) -> None:
             check_tiles(made, sorted({since, *cuts, UNTIL}), case, whole)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.archive.index import Entry, plain_reading
 from cdrctl.archive.intervals import Reading
@@ -20,10 +20,11 @@ from cdrctl.records.events import Gap
 from cdrctl.windows import Window
 from tests.archive.test_sync import NOW, Bench, bench, call
 from tests.fuzz.anything import dumped, values
+from tests.support.examples import examples
 
 __all__ = ["bench"]
 
-unhurried = settings(derandomize=True, deadline=None)
+
 READING = Reading(Window(NOW - timedelta(hours=1), NOW), "done", NOW, 2)
 LINES = [Entry(5, b"k" * 15, b"one\n"), Entry(7, b"l" * 15, b"three\n")]
 
@@ -35,7 +36,7 @@ def saved(folder: Path, form: str = "jsonl") -> tuple[Path, Path]:
     return path, next(folder.glob(".cdrs.*.index"))
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(
     at=st.integers(0, 10**6),
     gone=st.integers(0, 60),
@@ -53,7 +54,7 @@ def test_an_index_with_other_bytes_is_none_or_has_all_lines(at: int, gone: int, 
         readings_of(path)
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(told=values(("header", "readings")), reading=st.dictionaries(st.sampled_from(("since", "read_at")), values()))
 def test_an_index_of_any_json_is_none_or_has_all_lines(told: Any, reading: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
@@ -75,7 +76,7 @@ def test_an_index_cut_between_two_lines_does_not_fit(tmp_path: Path, cut: int) -
     assert load(path) is None
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(text=st.binary(max_size=30) | st.sampled_from((b"a=" + b"[" * 3000, b'zone="\\u0000"\nformat="csv"', b"zone=1")))
 def test_any_description_of_an_archive_is_read_or_refused(text: bytes) -> None:
     with TemporaryDirectory() as folder:

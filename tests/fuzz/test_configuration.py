@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import PROVIDERS, load
@@ -17,8 +17,7 @@ from cdrctl.profiles.file import read_profiles
 from cdrctl.profiles.redaction import redact_settings
 from cdrctl.profiles.settings import read_settings
 from tests.fuzz.anything import ODD_NUMBERS, texts
-
-unhurried = settings(derandomize=True, deadline=None)
+from tests.support.examples import examples
 
 LINES = (
     *("[profiles.a]", "[profiles.b]", "[profiles.'a b']", "[profiles]", "[[profiles.a]]", "[profiles.a.b]", "x = ["),
@@ -72,7 +71,7 @@ VARIABLES = st.dictionaries(
 )
 
 
-@settings(unhurried, max_examples=150)
+@examples(150)
 @given(content=FILES | st.binary(max_size=40), environ=VARIABLES)
 def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, str]) -> None:
     with TemporaryDirectory() as folder:
@@ -91,7 +90,7 @@ def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, 
                 assert provider.allows_url(made, "https://another.example/") is False
 
 
-@settings(unhurried, max_examples=80)
+@examples(80)
 @given(content=FILES, name=st.sampled_from(("b", "é", "", "a b", "a")), secret=texts())
 def test_a_profile_that_is_added_and_removed_leaves_the_file_as_it_was(content: bytes, name: str, secret: str) -> None:
     """Or it is refused, and then nothing is changed either."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import PROVIDERS, Call, Provider, callgear, kazoo, load, portsip, voicenter, webex
@@ -34,13 +34,10 @@ from tests.fuzz.anything import (
     values,
     words_of,
 )
+from tests.support.examples import examples
 
 DATA = Path(__file__).parents[1] / "data"
 LONGEST_DOCUMENT = 6000
-
-unhurried = settings(
-    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
 
 
 def documents(provider: str) -> list[Any]:
@@ -72,7 +69,7 @@ def fetched(name: str, call: str, *bodies: Any, options: Mapping[str, Any] | Non
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(data=st.data())
 def test_any_answers_give_pieces_or_an_error_of_ours(name: str, data: st.DataObject) -> None:
     """Of what came every record has an identity, and a start in UTC or none."""
@@ -92,7 +89,7 @@ def test_any_answers_give_pieces_or_an_error_of_ours(name: str, data: st.DataObj
             assert start is None or start.utcoffset() == timedelta(0)
 
 
-@settings(unhurried, max_examples=150)
+@examples(150)
 @given(status=st.integers(100, 999), body=values(("message", "error", "errors", "data", "detail")), link=st.text())
 def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
     """What is wrong is said by an error of ours, or nothing is."""
@@ -110,7 +107,7 @@ def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
     webex.answers.next_link(answer)
 
 
-@settings(unhurried, max_examples=200)
+@examples(200)
 @given(body=st.binary(max_size=60) | values().map(dumped), other=st.sampled_from(("utf-8", "utf-16", "utf-32")))
 def test_any_bytes_are_json_or_text(body: bytes, other: str) -> None:
     """A body is a value or the printable beginning of a text, and never both."""
@@ -120,7 +117,7 @@ def test_any_bytes_are_json_or_text(body: bytes, other: str) -> None:
         assert text.isprintable()
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(headers=st.dictionaries(texts(), values(), max_size=2) | values(), refresh_token=values(), expires=values())
 def test_any_token_that_was_kept_is_one_or_refused(headers: Any, refresh_token: Any, expires: Any) -> None:
     """One that is read consists of texts."""

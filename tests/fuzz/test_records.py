@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.export.identity import stable_keys
 from cdrctl.fetchers import PROVIDERS, Call, Provider, load
@@ -22,9 +22,8 @@ from cdrctl.records.schemas import Schema, common, native, raw
 from cdrctl.writers import takes_raw
 from cdrctl.writers.values import objects, text_of, utf8
 from tests.fuzz.anything import values
+from tests.support.examples import examples
 from tests.writers.examples import written
-
-unhurried = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CALLS = [(provider, call) for provider in map(load, PROVIDERS) for call in provider.calls]
 CONTEXT = {"timezone": "Europe/Berlin", "app_host": "https://app.example", "account_id": "a", "currency": "USD"}
@@ -82,7 +81,7 @@ def leaves(value: Any) -> Iterator[str]:
         yield repr(value)
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(page=pages)
 def test_rows_of_any_record_can_be_written_and_read_back(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
     """The csv and json of the standard library read what was written."""
@@ -131,7 +130,7 @@ def unescaped(cell: str) -> str:
     return re.sub(r"\\([tnr\\])", lambda match: meant[match[1]], cell)
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(page=pages)
 def test_every_value_of_a_record_is_in_its_row(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
     """What no column reads is in `extra` as it came; as many columns are filled as fields are left."""
@@ -155,7 +154,7 @@ def flattened(record: Record, call: Call) -> Record:
     return _flatten(record, _containers(call.columns))
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(page=pages)
 def test_any_record_has_an_identity_and_perhaps_a_start(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
     """The same record has the same identity when it comes again."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl import windows
 from cdrctl.errors import UsageError
@@ -16,8 +16,7 @@ from cdrctl.http.messages import Answer
 from cdrctl.http.retry import retry_after
 from cdrctl.http.urls import host_of, same_origin, unambiguous
 from tests.fuzz.anything import NOW, dumped, texts, values
-
-unhurried = settings(derandomize=True, deadline=None)
+from tests.support.examples import examples
 
 
 def made_of(*parts: str, most: int = 7) -> st.SearchStrategy[str]:
@@ -55,7 +54,7 @@ ZONES = st.sampled_from(
 ).map(ZoneInfo)
 
 
-@settings(unhurried, max_examples=200)
+@examples(200)
 @given(
     text=TIMES,
     other=TIMES,
@@ -73,7 +72,7 @@ def test_any_words_are_a_window_or_refused(text: str, other: str, zone: ZoneInfo
         assert window.since < window.until
 
 
-@settings(unhurried, max_examples=150)
+@examples(150)
 @given(number=st.integers(0, 10**10), unit=st.sampled_from("smhdwMy"), odd=texts())
 def test_any_length_can_be_added_to_any_time_or_is_refused(number: int, unit: str, odd: str) -> None:
     for text in (f"{number}{unit}", odd, odd + unit):
@@ -83,7 +82,7 @@ def test_any_length_can_be_added_to_any_time_or_is_refused(number: int, unit: st
             assert NOW + length > datetime(1, 1, 1, tzinfo=UTC)
 
 
-@settings(unhurried, max_examples=100)
+@examples(100)
 @given(
     name=made_of("Europe", "/", "Berlin", "..", ".", "right/", "posix", "UTC", "local", "tzdata.zi", "zone.tab", most=4)
 )
@@ -110,7 +109,7 @@ WHOM = (
 )
 
 
-@settings(unhurried, max_examples=150)
+@examples(150)
 @given(
     given_words=st.lists(made_of(*WHOM), min_size=1, max_size=2),
     rows=st.lists(st.dictionaries(st.sampled_from(WHOM), values(), max_size=4), max_size=2),
@@ -143,7 +142,7 @@ def test_any_filter_is_read_or_refused(given_words: list[str], rows: list[dict[s
 PARTS = ("field", "operator", "value", "filters", "condition", "direction", "duration", "=", "in", "and", "is_null")
 
 
-@settings(unhurried, max_examples=150)
+@examples(150)
 @given(tree=values(PARTS), kind=st.sampled_from(sorted(portsip.report_form.FILTERS)), data=st.data())
 def test_any_json_is_a_filter_or_refused(tree: Any, kind: str, data: st.DataObject) -> None:
     leaf = {"field": data.draw(st.sampled_from(("direction", "id", "duration"))), "operator": "in", "value": tree}
@@ -176,7 +175,7 @@ DATES = made_of(
 )
 
 
-@settings(unhurried, max_examples=200)
+@examples(200)
 @given(asked=DATES, date=DATES)
 def test_any_retry_after_is_a_wait_or_nothing(asked: str, date: str) -> None:
     wait = retry_after(Answer(429, {"retry-after": asked, "date": date}, None, "", ""), NOW)
@@ -188,7 +187,7 @@ LINKS = made_of(
 )
 
 
-@settings(unhurried, max_examples=200)
+@examples(200)
 @given(link=LINKS)
 def test_any_link_header_has_a_next_page_or_none(link: str) -> None:
     url = webex.answers.next_link(Answer(200, {"link": link}, None, "", ""))
@@ -203,7 +202,7 @@ ADDRESSES = made_of(
 )
 
 
-@settings(unhurried, max_examples=200)
+@examples(200)
 @given(one=ADDRESSES, two=ADDRESSES)
 def test_any_address_is_ours_or_not(one: str, two: str) -> None:
     """What could be read in two ways is nobody's."""

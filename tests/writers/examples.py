@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 
 from cdrctl.records.columns import Column, Kind
 from cdrctl.records.schemas import EXTRA_COLUMN, Schema
@@ -31,9 +31,6 @@ def written(name: str, form: Schema, pages: Iterable[Sequence[Any]], look: Rende
     load(name)(form, pages, out, look)
     return out.getvalue()
 
-
-unhurried = settings(deadline=None)
-"""A busy machine is no failure."""
 
 every_character = st.characters(exclude_categories=())
 """Halves of surrogate pairs as well, which text() leaves out."""

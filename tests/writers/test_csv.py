@@ -7,7 +7,7 @@ from hypothesis import given
 
 from cdrctl.writers.values import text_of
 
-from .examples import nasty_text, pages_of, schema, unhurried, whole, written
+from .examples import nasty_text, pages_of, schema, whole, written
 
 
 def test_values_are_written_as_the_contract_says() -> None:
@@ -65,7 +65,6 @@ def test_half_a_surrogate_pair_inside_json_stays_an_escape() -> None:
     assert written("csv", schema("a", "b"), [[[["\udfff"], "x"]]]) == b'a,b\n"[""\\udfff""]",x\n'
 
 
-@unhurried
 @given(pages_of(3))
 def test_csv_reader_gives_the_same_values_back(pages: list[list[list[Any]]]) -> None:
     text = written("csv", schema("a", "b", "c"), pages).decode()
@@ -73,7 +72,6 @@ def test_csv_reader_gives_the_same_values_back(pages: list[list[list[Any]]]) -> 
     assert back == [["a", "b", "c"], *([whole(text_of(value)) for value in row] for page in pages for row in page)]
 
 
-@unhurried
 @given(pages_of(1))
 def test_a_single_column_comes_back_as_well(pages: list[list[list[Any]]]) -> None:
     text = written("csv", schema("a"), pages).decode()
@@ -81,7 +79,6 @@ def test_a_single_column_comes_back_as_well(pages: list[list[list[Any]]]) -> Non
     assert back == [["a"], *([whole(text_of(value)) for value in row] for page in pages for row in page)]
 
 
-@unhurried
 @given(pages_of(3))
 def test_the_bytes_are_those_of_the_standard_library(pages: list[list[list[Any]]]) -> None:
     """The fast path and the plain one. csv.writer quotes a lone carriage return only when its own lines end in one."""
@@ -90,7 +87,6 @@ def test_the_bytes_are_those_of_the_standard_library(pages: list[list[list[Any]]
     assert written("csv", schema("a", "b", "c"), pages) == whole("".join(expected)).encode()
 
 
-@unhurried
 @given(nasty_text)
 def test_a_single_value_is_written_as_the_standard_library_does(text: str) -> None:
     assert written("csv", schema("a"), [[[text]]]) == whole("a\n" + _plain_line([text])).encode()

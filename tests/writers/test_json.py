@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from cdrctl.writers.values import json_of, plain_json_of
 
-from .examples import RAW, nasty_text, pages_of, schema, unhurried, values, written
+from .examples import RAW, nasty_text, pages_of, schema, values, written
 
 ROWS = [["1", None, "Zoë\x00\n"], ["2", True, 7]]
 
@@ -72,7 +72,6 @@ def test_what_is_nested_deeper_than_the_fast_encoder_goes_is_written_all_the_sam
     assert json.loads(written("jsonl", schema("a"), [[[deep]]])) == {"a": deep}
 
 
-@unhurried
 @given(pages_of(2))
 def test_every_line_of_jsonl_comes_back(pages: list[list[list[Any]]]) -> None:
     lines = written("jsonl", schema("a", "b"), pages).decode().split("\n")
@@ -81,7 +80,6 @@ def test_every_line_of_jsonl_comes_back(pages: list[list[list[Any]]]) -> None:
     assert [json.loads(line) for line in lines] == [_joined(one) for one in expected]
 
 
-@unhurried
 @given(pages_of(2))
 def test_json_comes_back(pages: list[list[list[Any]]]) -> None:
     text = written("json", schema("a", "b"), pages)
@@ -89,7 +87,6 @@ def test_json_comes_back(pages: list[list[list[Any]]]) -> None:
     assert json.loads(text) == [_joined({"a": row[0], "b": row[1]}) for page in pages for row in page]
 
 
-@unhurried
 @given(st.one_of(values, st.dictionaries(nasty_text, st.lists(values))))
 def test_the_fast_encoder_writes_the_bytes_of_the_standard_library(value: Any) -> None:
     assert json_of(value) == plain_json_of(value)

@@ -13,7 +13,7 @@ from cdrctl.errors import UsageError
 from cdrctl.records.batches import RowBatch
 from cdrctl.writers import RenderOptions, load, takes_raw
 
-from .examples import LOOK, RAW, nasty_text, schema, unhurried, values, written
+from .examples import LOOK, RAW, nasty_text, schema, values, written
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "table")
 """Those of text; test_contract.py has what holds for all."""
@@ -105,7 +105,6 @@ def tables(draw: st.DrawFn) -> RowBatch:
 
 @pytest.mark.parametrize("look", [LOOK, replace(LOOK, for_spreadsheets=True)], ids=["as-it-is", "spreadsheet-safe"])
 @pytest.mark.parametrize("name", ["csv", "tsv"])
-@unhurried
 @given(st.lists(tables(), min_size=1, max_size=2))
 @example([RowBatch([["", "x", ""]], [True], 3)])
 @example([RowBatch([[1, True, 1.0], [False, 0.0, 0]], [False, False], 3)])

@@ -20,7 +20,7 @@ from hypothesis import given, strategies as st
 from cdrctl.writers.values import text_of
 from tests.support.runner import run
 
-from .examples import LOOK, nasty_text, schema, unhurried, values, whole, written
+from .examples import LOOK, nasty_text, schema, values, whole, written
 
 SAFE = replace(LOOK, for_spreadsheets=True)
 NUMBER = r"-[0-9]+(\.[0-9]+)?"
@@ -153,7 +153,6 @@ pages_of_three = st.lists(st.lists(st.lists(anything, min_size=3, max_size=3), m
 
 
 @each_form
-@unhurried
 @given(pages=pages_of_three)
 def test_no_cell_begins_with_a_sign_and_no_harmless_one_is_touched(form: str, pages: list[list[list[Any]]]) -> None:
     text = written(form, schema("a", "b", "c"), pages, SAFE).decode()
@@ -169,7 +168,6 @@ def test_no_cell_begins_with_a_sign_and_no_harmless_one_is_touched(form: str, pa
             assert len(made) - len(cell) <= len(parts), "nothing but apostrophes is added"
 
 
-@unhurried
 @given(pages=pages_of_three)
 def test_no_program_with_another_separator_finds_a_formula(pages: list[list[list[Any]]]) -> None:
     text = written("csv", schema("a", "b", "c"), pages, SAFE).decode()
@@ -178,7 +176,6 @@ def test_no_program_with_another_separator_finds_a_formula(pages: list[list[list
             assert not [cell for cell in line if starts_a_formula(cell)]
 
 
-@unhurried
 @given(pages=pages_of_three)
 def test_a_program_that_looks_for_quotes_in_tsv_finds_no_formula(pages: list[list[list[Any]]]) -> None:
     text = written("tsv", schema("a", "b", "c"), pages, SAFE).decode()

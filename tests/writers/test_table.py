@@ -15,7 +15,7 @@ from cdrctl.records.common import Outcome
 from cdrctl.writers import RenderOptions
 from cdrctl.writers.table import columns_that_fit, fit_widths
 
-from .examples import BERLIN, LOOK, nasty_text, schema, unhurried, values, written
+from .examples import BERLIN, LOOK, nasty_text, schema, values, written
 
 KINDS: dict[str, Kind] = {
     "start_time": "time",
@@ -203,7 +203,6 @@ def test_a_terminal_that_does_not_know_its_width_gets_a_narrow_table(width: int)
 lines_of_names = st.lists(st.lists(st.one_of(values, nasty_text), min_size=7, max_size=7), min_size=1, max_size=4)
 
 
-@unhurried
 @given(
     pages=st.lists(lines_of_names, max_size=3),
     width=st.integers(20, 200),
@@ -236,7 +235,6 @@ column_widths = st.integers(1, 300).flatmap(
 )
 
 
-@unhurried
 @given(st.lists(column_widths, min_size=1, max_size=40), st.integers(20, 200), st.booleans())
 def test_widths_fit_and_leave_out_no_column_that_has_room(
     columns: list[tuple[int, int, int]],

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from cdrctl.writers.values import text_of
 
-from .examples import pages_of, schema, unhurried, whole, written
+from .examples import pages_of, schema, whole, written
 
 
 def test_values_are_written_as_the_contract_says() -> None:
@@ -38,7 +38,6 @@ def test_one_empty_value_alone_is_a_blank_line() -> None:
     assert written("tsv", schema("a"), [[[None], ["x"]]]) == b"a\n\nx\n"
 
 
-@unhurried
 @given(pages_of(3))
 def test_every_line_is_a_record_and_every_cell_comes_back(pages: list[list[list[Any]]]) -> None:
     lines = written("tsv", schema("a", "b", "c"), pages).decode().split("\n")
@@ -49,7 +48,6 @@ def test_every_line_is_a_record_and_every_cell_comes_back(pages: list[list[list[
     assert not any("\r" in line for line in lines)
 
 
-@unhurried
 @given(pages_of(1))
 def test_a_single_column_comes_back_as_well(pages: list[list[list[Any]]]) -> None:
     lines = written("tsv", schema("a"), pages).decode().split("\n")

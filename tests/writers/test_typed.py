@@ -27,7 +27,7 @@ from cdrctl.writers import load
 from cdrctl.writers.typed import fitter, typed_columns
 from cdrctl.writers.values import json_of, text_of, utf8
 
-from .examples import LOOK, nasty_text, unhurried, values
+from .examples import LOOK, nasty_text, values
 
 KINDS: tuple[Kind, ...] = ("text", "integer", "seconds", "decimal", "money", "boolean", "time", "list")
 NOW = "2026-11-19T08:00:00.123Z"
@@ -198,7 +198,6 @@ def check(rows: Sequence[Sequence[Any]], found: Sequence[Sequence[Any]]) -> None
                 assert got[name] == value
 
 
-@unhurried
 @given(pages_of_anything())
 def test_parquet_has_every_value_that_came(rows: list[list[Any]]) -> None:
     out = io.BytesIO()
@@ -210,7 +209,6 @@ def test_parquet_has_every_value_that_came(rows: list[list[Any]]) -> None:
     check(rows, [list(row.values())[1:] for row in found.to_pylist()])
 
 
-@unhurried
 @given(pages_of_anything())
 def test_sqlite_has_every_value_that_came(tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]]) -> None:
     path = tmp_path_factory.mktemp("db") / "x.db"
@@ -226,7 +224,6 @@ def test_sqlite_has_every_value_that_came(tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.slow
 def test_duckdb_has_every_value_that_came(tmp_path_factory: pytest.TempPathFactory) -> None:
-    @unhurried
     @given(pages_of_anything())
     def every(rows: list[list[Any]]) -> None:
         path = tmp_path_factory.mktemp("db") / "x.duckdb"

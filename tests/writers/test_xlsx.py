@@ -26,7 +26,7 @@ from cdrctl.writers import load, xlsx
 from cdrctl.writers.values import text_of, utf8
 from tests.support.runner import run
 
-from .examples import LOOK, nasty_text, schema, unhurried, written
+from .examples import LOOK, nasty_text, schema, written
 
 
 def cells(form: Schema, rows: list[list[Any]]) -> list[list[Any]]:
@@ -53,7 +53,6 @@ def test_text_is_no_xml_of_the_library(text: str) -> None:
     assert one("text", text).value == text
 
 
-@unhurried
 @given(nasty_text)
 @example("")
 @example("_x0041_")

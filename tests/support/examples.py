@@ -1,0 +1,31 @@
+"""How many examples hypothesis tries: a fifth in the fast tests, all of them in `.ci/run`.
+
+The examples are the same on every run. There is no deadline, because a busy machine is not a failure.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+EVERY = os.environ.get("TESTS_EXAMPLES") == "all"
+"""Whether all examples are tried; `.ci/run` sets the variable."""
+
+
+def load_profile() -> None:
+    """Make these settings hypothesis's own, also for tests that name none."""
+    settings.register_profile(
+        "tests",
+        max_examples=100 if EVERY else 20,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    settings.load_profile("tests")
+
+
+def examples(most: int) -> settings:
+    """Return settings with so many examples, or a fifth of them in the fast tests."""
+    return settings(max_examples=most if EVERY else max(most // 5, 3))

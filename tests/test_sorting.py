@@ -110,7 +110,7 @@ def test_more_than_memory_holds_is_sorted_as_if_it_were_held(rows: list[tuple[An
         assert arranged(whole, "-talk_seconds,name", limit) == wanted[:limit]
 
 
-def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     most = 0
 
     def held() -> int:
@@ -124,6 +124,8 @@ def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(sorting, "IN_MEMORY", 20)
     monkeypatch.setattr(sorting, "PAGE", 10)
+    gc.freeze()  # what there is already is not looked at each time
+    request.addfinalizer(gc.unfreeze)
     for limit in (None, 5, 900):
         key, count = sorting.key_of_rows(sorting.read("talk_seconds"), COLUMNS), 0
         for page in sorting.in_order(pages(), key, limit):

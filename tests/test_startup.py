@@ -16,6 +16,7 @@ from cdrctl import PROVIDERS, sandbox
 from cdrctl.cli import app
 from cdrctl.cli.completion import answer
 from cdrctl.cli.completion.files import FILE
+from tests.support import forks
 from tests.support.program import shared
 from tools.completion import described
 
@@ -51,6 +52,15 @@ def loaded(folder: Path, *words: str, **environ: str) -> tuple[set[str], str]:
     )
     lines = [line for line in ran.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines}, ran.stdout
+
+
+def completed(folder: Path, **environ: str) -> str:
+    """Return what the program printed, in a fork, for these variables of a shell."""
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C", "PYTHONPATH": str(ROOT), **shared()}
+    environ = {**kept, "PYTHONDONTWRITEBYTECODE": "1", **environ}
+    words = forks.command(environ)
+    ran = subprocess.run(words, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    return ran.stdout
 
 
 def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
@@ -155,11 +165,11 @@ def test_completion_is_that_of_the_commands() -> None:
 def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) -> None:
     """The same words, and the same is said of them; typer has the two names of the help in any order."""
     environ = {**asked(shell, words), "TERMINAL_WIDTH": "1000"}  # within which it breaks what is said
-    from_file, code = answer(environ) or (loaded(tmp_path, **environ)[1], 0)  # what is not in the file is typer's
+    from_file, code = answer(environ) or (completed(tmp_path, **environ), 0)  # what is not in the file is typer's
     assert code == 0
     for name in {"COMP_WORDS", "_TYPER_COMPLETE_ARGS"} & set(environ):
         environ[name] = environ[name].replace("cdrctl", '"cdrctl"', 1)  # quotes are typer's to read
-    by_typer = loaded(tmp_path, **environ)[1]
+    by_typer = completed(tmp_path, **environ)
     one, other = re.compile(r'("?--help\b.*)\n("?-h\b.*?)(\)\)\'|)$'), r"\2\n\1\3"
     assert one.sub(other, from_file) == one.sub(other, by_typer)
 

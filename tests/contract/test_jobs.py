@@ -17,6 +17,7 @@ from cdrctl.export.parallel import parts
 from cdrctl.fetchers import Call
 from cdrctl.sandbox import Exchange, start, uniform
 from cdrctl.windows import Window
+from tests.contract.test_windows_tile import FEW
 from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, counted, evenly, lively
 from tests.support.clock import HandClock
 from tests.support.examples import examples
@@ -76,7 +77,7 @@ def test_every_record_comes_once_however_the_provider_behaves(subject: Subject, 
     since = NOW - subject.back
     # Each of the threads that wait moves the clock on for all of them: a second would end for all before anybody asks.
     switches = tuple("token_ttl=60" if switch == "token_ttl=1" else switch for switch in case.switches)
-    with in_parts_of(subject.call, PART), bench(subject, tmp_path, lively(since, UNTIL)) as made:
+    with in_parts_of(subject.call, PART), bench(subject, tmp_path, lively(since, UNTIL, FEW)) as made:
         made.switch(switches)
         check(made, since, UNTIL, case)
 

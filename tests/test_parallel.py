@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.export.parallel import PARTS_OF_A_JOB, new_once, parts, without_repeats
 from cdrctl.export.rows import Tally, rows
@@ -89,7 +89,6 @@ def call(longest: timedelta | None, retention: timedelta | None = None) -> Call:
     st.integers(2, 16),
     st.none() | st.integers(1, 400),
 )
-@settings(deadline=None)
 def test_parts_cover_the_window(
     since: datetime, length: timedelta, longest: timedelta | None, shortest: timedelta, jobs: int, keeps: int | None
 ) -> None:

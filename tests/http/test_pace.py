@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.http import RateLimit
 from cdrctl.http.pace import EVERY, RateLimiter
@@ -35,7 +35,6 @@ def most_in(span: float, times: list[float]) -> int:
 
 
 @given(budgets, sequences)
-@settings(deadline=None)
 def test_no_span_holds_more_requests_than_its_budget(
     budgets: dict[str, RateLimit], sequence: list[tuple[str, int]]
 ) -> None:
@@ -46,7 +45,6 @@ def test_no_span_holds_more_requests_than_its_budget(
 
 
 @given(budgets, sequences)
-@settings(deadline=None)
 def test_nobody_waits_longer_than_the_budgets_make_them(
     budgets: dict[str, RateLimit], sequence: list[tuple[str, int]]
 ) -> None:

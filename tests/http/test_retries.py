@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, SignInError, TemporaryError
 from cdrctl.http import Answer, RateLimit, Request, RetryPolicy, Schedule
@@ -238,7 +238,6 @@ def test_a_date_is_measured_against_the_providers_own_clock() -> None:
 
 
 @given(st.text(), st.text())
-@settings(deadline=None)
 def test_no_retry_after_is_fatal(header: str, date: str) -> None:
     seconds = retry_after(an_answer(503, retry_after=header, date=date), NOON)
     assert seconds is None or seconds >= 0

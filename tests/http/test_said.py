@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.http import beginning, error_of, said
 from tests.support.wires import an_answer
@@ -54,7 +54,6 @@ json_values = st.recursive(
 
 
 @given(json_values, st.integers(100, 599))
-@settings(deadline=None)
 def test_no_answer_is_fatal(body: Any, status: int) -> None:
     words = said(an_answer(status, body))
     assert words is None or words

@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from cdrctl.errors import ConfigurationError, ProviderError, TemporaryError
 from cdrctl.http import Request, bodies, connections, exchange, failures, proxies, same_origin
@@ -155,7 +155,6 @@ def test_what_cannot_be_read_is_temporary_and_nothing_else(content: bytes) -> No
 
 
 @given(st.binary(max_size=40))
-@settings(deadline=None)
 def test_no_body_is_fatal(content: bytes) -> None:
     value, text = exchange.decode(bytearray(content))
     assert text.isprintable()
@@ -263,7 +262,6 @@ def body_of_stream(content: bytes) -> Any:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.integers(1, 30))
-@settings(deadline=None)
 def test_members_that_follow_each_other_are_one_body(members: list[bytes], size: int) -> None:
     packed = b"".join(map(gzip.compress, members))
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
@@ -539,7 +537,6 @@ def test_what_is_no_url_shares_no_origin_with_itself() -> None:
 
 
 @given(st.text())
-@settings(deadline=None)
 def test_no_text_breaks_what_looks_for_a_host(text: str) -> None:
     host_of(text)
     host_of(f"https://{text}")

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings as examples, strategies as st
+from hypothesis import example, given, strategies as st
 from pydantic import ValidationError
 
 from cdrctl.errors import ConfigurationError, UsageError
@@ -44,10 +44,8 @@ TEXTS = st.one_of(
     st.lists(LINES, max_size=12).map("\n".join),
     st.lists(st.one_of(LINES, st.text(max_size=8)), max_size=8).map("\n".join),
 )
-SLOWLY = examples(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@SLOWLY
 @given(content=st.one_of(TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass")), st.binary(max_size=40)))
 @example(content=f"[profiles.a]\nprovider = 'kazoo'\naccount_id = 'x'\napi_key = '{SECRET}'".encode())
 def test_any_file_is_read_or_refused_and_never_shows_a_secret(content: bytes) -> None:
@@ -88,7 +86,6 @@ def test_any_file_is_read_or_refused_and_never_shows_a_secret(content: bytes) ->
         assert SECRET not in "\n".join(said)
 
 
-@SLOWLY
 @given(name=st.one_of(st.text(max_size=70), st.from_regex(r"[A-Za-z0-9_.-]{1,66}", fullmatch=True)))
 def test_any_name_is_added_or_refused(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +104,6 @@ def test_any_name_is_added_or_refused(name: str) -> None:
         assert read_profiles(path, {})[0] == {}
 
 
-@SLOWLY
 @given(
     value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     key=st.sampled_from(["account_id", "api_key", "api_key_command", "timeout"]),
@@ -120,7 +116,6 @@ def test_any_text_comes_back_as_it_was_added(value: str, key: str) -> None:
         assert read_profiles(path, {})[0]["a"].raw == {key: value}
 
 
-@SLOWLY
 @given(
     values=st.dictionaries(
         st.sampled_from(["ACCOUNT_ID", "API_KEY", "TIMEOUT", "API_KEY_KEYRING", "BASE_URL", "VERBOSE", "ODD"]),

@@ -440,7 +440,7 @@ def test_a_passing_fault_costs_no_record(action: Any) -> None:
 def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
     with world() as there:
         there.sandbox.fail("callgear", "wrong_shape", times=99, nth=2)
-        with pytest.raises(ProviderError, match="shape we do not know"):
+        with pytest.raises(ProviderError):
             there.ids(SINCE, UNTIL)
 
 

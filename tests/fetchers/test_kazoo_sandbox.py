@@ -20,6 +20,7 @@ from cdrctl.sandbox.kazoo.databases import month_database
 from cdrctl.sandbox.kazoo.documents import StoredDocument
 from cdrctl.windows import Window, rfc3339
 from tests.support.clock import HandClock
+from tests.support.products import pairwise_product
 
 from .test_kazoo import Run, at, commonly, fetched, gregorian, natively, window
 
@@ -34,6 +35,8 @@ Boxes = Callable[..., Sandbox]
 
 DRAWN = Exchange(7, volume=0.3)
 """Drawn once: the same calls for all tests that hand in none."""
+QUIET = Exchange(7, volume=0.05)
+"""The calls of windows that are weeks long."""
 
 
 @pytest.fixture
@@ -41,8 +44,8 @@ def box() -> Iterator[Boxes]:
     """Start sandboxes and close them."""
     running: list[Sandbox] = []
 
-    def begin(calls: list[Any] | None = None, now: datetime = NOW, **switches: str) -> Sandbox:
-        exchange = DRAWN if calls is None else Exchange(7, calls)
+    def begin(calls: list[Any] | None = None, now: datetime = NOW, drawn: Exchange = DRAWN, **switches: str) -> Sandbox:
+        exchange = drawn if calls is None else Exchange(7, calls)
         made = start(now=lambda: now, providers=["kazoo"], switches={"kazoo": switches}, exchange=exchange)
         running.append(made)
         return made
@@ -83,10 +86,12 @@ def test_a_day_is_whole_in_every_release(box: Boxes, call: str, version: str) ->
     assert run.gaps == []
 
 
-@pytest.mark.parametrize("call", ["cdrs", "interactions"])
-@pytest.mark.parametrize("version", ["5.0", "5.x", "4.3", "4.2"])
-@pytest.mark.parametrize("straddle", ["lost", "found"])
-@pytest.mark.parametrize("size", [1, 3, 50])
+@pairwise_product(
+    call=["cdrs", "interactions"],
+    version=["5.0", "5.x", "4.3", "4.2"],
+    straddle=["lost", "found"],
+    size=[1, 3, 50],
+)
 def test_calls_over_a_months_start_are_found(box: Boxes, call: str, version: str, straddle: str, size: int) -> None:
     """By asking either side alone they are lost; windows that meet at the start of the month tile."""
     sandbox = box(straddlers(MONTH), version=version, straddle=straddle)
@@ -98,21 +103,20 @@ def test_calls_over_a_months_start_are_found(box: Boxes, call: str, version: str
     assert truth(sandbox, call, either[0])
 
 
-@pytest.mark.parametrize("call", ["cdrs", "interactions"])
-@pytest.mark.parametrize(
-    ("since", "until"),
-    [
+@pairwise_product(
+    call=["cdrs", "interactions"],
+    bounds=[
         ("2026-10-31T23:58", "2026-11-01T00:00"),
         ("2026-11-01T00:00", "2026-11-01T00:10"),
         ("2026-11-01T00:00:30", "2026-11-01T00:05"),
         ("2026-09-28T00:00", "2026-11-02T00:00"),
     ],
+    user=[None, USER],
 )
-@pytest.mark.parametrize("user", [None, USER])
-def test_windows_beside_a_months_start_tile(box: Boxes, call: str, since: str, until: str, user: str | None) -> None:
+def test_windows_beside_a_months_start_tile(box: Boxes, call: str, bounds: tuple[str, str], user: str | None) -> None:
     """Also legs that began after the start of the month, in a call that began before it and before the window."""
-    sandbox = box()
-    span = window(since, until)
+    span = window(*bounds)
+    sandbox = box(drawn=QUIET if span.until - span.since > timedelta(days=7) else DRAWN)
     run = export(sandbox, call, span, user=user)
     options = {"user": user} if user else {}
     assert run.ids == truth(sandbox, call, span, **options)
@@ -139,7 +143,7 @@ def test_a_leg_of_a_call_begun_before_the_month_and_the_window(box: Boxes, call:
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_no_paged_request_crosses_a_months_start(box: Boxes, call: str) -> None:
     """Only the probe does, and it is neither paged nor chunked; every request has both bounds."""
-    sandbox = box()
+    sandbox = box(drawn=QUIET)
     export(sandbox, call, window("2026-09-28T00:00", "2026-11-02T00:00"))
     for query in asked(sandbox):
         months = {
@@ -188,7 +192,7 @@ def test_windows_tile_whichever_bounds_belong_to_a_range(box: Boxes, call: str, 
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)
-@pytest.mark.parametrize("limit", ["3600", "86400"])
+@pytest.mark.parametrize("limit", ["3600", pytest.param("86400", marks=pytest.mark.slow)])
 def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, bounds: str, limit: str) -> None:
     """Each second of an hour has a leg that was saved in it, and slices meet somewhere among them."""
     hour = DAY.since + timedelta(hours=10)
@@ -295,9 +299,9 @@ def test_legs_saved_after_the_settle_margin_are_not_asked_for(box: Boxes) -> Non
 # Lengths that cannot be
 
 
-@pytest.mark.parametrize("call", ["cdrs", "interactions"])
-@pytest.mark.parametrize("version", ["5.0", "5.x", "4.3", "4.2"])
-@pytest.mark.parametrize("duration", ["minus_unix", "unix", "minus"])
+@pairwise_product(
+    call=["cdrs", "interactions"], version=["5.0", "5.x", "4.3", "4.2"], duration=["minus_unix", "unix", "minus"]
+)
 def test_legs_with_impossible_lengths_are_kept_where_they_began(
     box: Boxes, call: str, version: str, duration: str
 ) -> None:
@@ -440,9 +444,7 @@ def second_begun(sandbox: Sandbox, cdr_id: str) -> str:
     return rfc3339(datetime.fromtimestamp(stored.interaction[0] - 62167219200, NOW.tzinfo))
 
 
-@pytest.mark.parametrize("version", ["5.0", "5.x", "4.2"])
-@pytest.mark.parametrize("place", [0, 40, -1])
-@pytest.mark.parametrize("user", [None, USER])
+@pairwise_product(version=["5.0", "5.x", "4.2"], place=[0, 40, -1], user=[None, USER])
 def test_a_poisoned_leg_is_found_and_all_others_kept(box: Boxes, version: str, place: int, user: str | None) -> None:
     """One second is named, its neighbours come, and it takes a bounded number of requests."""
     sandbox = box(version=version)

@@ -30,6 +30,7 @@ from cdrctl.records.events import Event, Gap, Note
 from cdrctl.records.schemas import native
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window, rfc3339
+from tests.support.products import pairwise_product
 
 from .test_voicenter import OPTIONS as NO_TAIL
 
@@ -115,15 +116,18 @@ def truth(exchange: Exchange, now: datetime, since: datetime, until: datetime) -
     return Counter((call, kind, rfc3339(at)) for call, kind, at in started(exchange, now) if since <= at < until)
 
 
-@pytest.mark.parametrize("zone", ["utc", "israel"])
-@pytest.mark.parametrize("window_on", ["start", "end", "saved"])
-@pytest.mark.parametrize("bounds", ["closed", "half_open", "open_low", "open"])
-@pytest.mark.parametrize("precision", ["second", "minute"])
-@pytest.mark.parametrize("middle", [AUTUMN, SPRING], ids=["autumn", "spring"])
+@pairwise_product(
+    change=["autumn", "spring"],
+    precision=["second", "minute"],
+    bounds=["closed", "half_open", "open_low", "open"],
+    window_on=["start", "end", "saved"],
+    zone=["utc", "israel"],
+)
 def test_every_reading_of_the_documents_gives_the_calls_of_the_window(
-    middle: datetime, precision: str, bounds: str, window_on: str, zone: str
+    change: str, precision: str, bounds: str, window_on: str, zone: str
 ) -> None:
     """Windows over a clock change, cut before, at and after it, tile, and each holds exactly the calls it should."""
+    middle = {"autumn": AUTUMN, "spring": SPRING}[change]
     now = middle + 3 * DAY
     switches = {"precision": precision, "bounds": bounds, "window_on": window_on, "date_zone": zone, "lag": "4"}
     edges = [middle - 20 * HOUR, middle - timedelta(minutes=40), middle, middle + timedelta(minutes=20, seconds=13)]

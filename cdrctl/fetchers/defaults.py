@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import UnionType
@@ -10,11 +10,14 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from cdrctl.errors import SignInError
-from cdrctl.fetchers import Provider, Query
+from cdrctl.contents import contents_of
+from cdrctl.duplicates import DuplicateFilter
+from cdrctl.errors import ProviderError, SignInError
+from cdrctl.fetchers import Provider, Query, identities, span_of
 from cdrctl.fetchers.options import call_options, default_options
-from cdrctl.http import Answer, Client, Request, Token
-from cdrctl.records.events import Page, Record, fingerprint, number_of_records, pick
+from cdrctl.http import Answer, Client, Request, Token, Total, by_offset, read_total
+from cdrctl.records.batches import key_columns
+from cdrctl.records.events import Event, Gap, Page, Record, check_records, fingerprint, number_of_records, pick
 from cdrctl.records.readers import iso_instant
 from cdrctl.windows import Window, rfc3339
 
@@ -62,6 +65,58 @@ def instant_in(record: Record, key: str) -> datetime | None:
     with suppress(ValueError):
         return iso_instant(pick(record, key))
     return None
+
+
+def records_in(answer: Answer, key: str, title: str) -> Sequence[Record]:
+    """Return the records of a response, which are a list in its field of this name.
+
+    Raises:
+        ProviderError: There is no such list in it, or something in the list is not an object.
+    """
+    records: Any = answer.body.get(key) if isinstance(answer.body, dict) else None
+    return check_records(records, key, title) if key_columns(records) is None else records
+
+
+IDLE_PAGES = 2
+"""So many pages in a row without a new record end the paging: the provider ignores the offset."""
+
+
+def offset_pages(
+    ask: Callable[[int], Answer], key: str, size: int, identity: Callable[[Record], str], title: str
+) -> Iterator[Event]:
+    """Yield the pages of a list that is read by offset, and a gap if fewer records came than its `total` announced.
+
+    Args:
+        ask: From the number of records to skip to the response.
+        key: The field with the list of records.
+        size: The number of records per page.
+        identity: The id of a record.
+        title: The provider's name in messages.
+
+    Raises:
+        ProviderError: A response has no list of records, or the same records came again and again.
+    """
+    came, idle, announced = DuplicateFilter(), 0, Total(None)
+
+    def page(skip: int) -> tuple[Sequence[Record], int | None]:
+        nonlocal announced
+        answer = ask(skip)
+        records = records_in(answer, key, title)
+        announced = read_total(answer.body.get("total"))
+        return records, announced.rows
+
+    for records, _ in by_offset(page, size):
+        before = len(came)
+        came.new_positions(identities(records, identity), span_of(records), contents_of(records))
+        yield Page(records)
+        idle = idle + 1 if len(came) == before else 0
+        if records and idle >= IDLE_PAGES:
+            raise ProviderError(
+                f"{title} sent the same records again and again: the pages go in circles",
+                hint="run it again; if it stays, ask the provider's support",
+            )
+    if announced.rows is not None and len(came) < announced.rows:
+        yield Gap(f"{title} has {announced.rows} records for this window and sent {len(came)}", "run it again later")
 
 
 def check_first_call(provider: Provider, client: Client, settings: Any) -> str:

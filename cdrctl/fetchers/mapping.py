@@ -24,9 +24,9 @@ def impossible(seconds: Any) -> bool:
     return isinstance(seconds, int) and not 0 <= seconds <= LONGEST
 
 
-def later(instant: Value, seconds: int | None) -> str | None:
+def later(instant: Value, seconds: Value) -> str | None:
     """Return the instant so many seconds later, or None if one of the two is unknown or cannot be read."""
-    if seconds is None:
+    if not isinstance(seconds, int):
         return None
     with suppress(ValueError, OverflowError):
         return rfc3339(iso_instant(instant) + timedelta(seconds=seconds))

@@ -69,57 +69,63 @@ def next_key(answer: Answer) -> str | None:
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
-    """Return what an answer means when it is not a good one, or None; the body's own status counts, not only HTTP's."""
+    """Return the error that a response stands for, or None for a good one.
+
+    The status in the body of a 200 counts as the response's own.
+    """
     body = answer.body if isinstance(answer.body, dict) else {}
     if answer.good and body.get("status", "success") == "success":
         return None
     status = _own_status(body) if answer.good else answer.status
     words = words_of_answer(answer)
-    said_so = words or ""
-    found = re.search("/accounts/([^/]+)", answer.url)
-    account = f"account {unquote(found[1])}" if found else "that account"
-    limit = re.search(r"is more than (\d{1,12}) seconds", said_so)
+    error = _not_found(answer.url, words) if status == 404 else _refusal(status, answer.url, words)
+    if error is None:
+        error = error_of(TITLE, replace(answer, status=status))
+    if error is not None:
+        error.said, error.status = words, status
+    return error
+
+
+def _refusal(status: int, url: str, words: str | None) -> CdrctlError | None:
+    """Return the error of a status with which Crossbar says something of its own, or None."""
+    limit = re.search(r"is more than (\d{1,12}) seconds", words or "")
     match status:
         case 400 if limit:
             return RangeLimitError(int(limit[1]), words)
         case 401:
             return SignInError(
                 f"{TITLE} does not accept the token or key of this profile",
-                said=words,
-                hint="check api_key, or username, password and account_name; auth_token ends after an hour",
-                status=status,
+                hint="check api_key, or username, password and account_name; an auth_token expires after an hour",
             )
         case 403:
             return RightsError(
-                f"this key may not read {account}",
-                said=words,
+                f"this key may not read {_account_in(url)}",
                 hint="account_id, or --account, must be the key's own account or one below it",
-                status=status,
-            )
-        case 404 if re.search("faulty_request|utc_offset", said_so):
-            return ProviderError(f"{TITLE} does not accept a parameter", said=words, status=status)
-        case 404 if re.search("supplied id|bad.identifier", said_so) and re.search("/cdrs(/interaction)?$", answer.url):
-            return ConfigurationError(
-                "there is no such account or user",
-                said=words,
-                hint="check account_id, or --account and --user",
-                status=status,
-            )
-        case 404 if re.search("supplied id|bad.identifier", said_so):
-            return ProviderError(
-                "there is no CDR with that id, or no such account; the id of a CDR looks like 202611-…",
-                said=words,
-                hint="the id is the UTC month of its interaction, a dash and the call id",
-                status=status,
             )
         case 416:
-            return TooLargeError("the answer would be larger than the server allows", said=words, status=status)
+            return TooLargeError("the response would be larger than the server allows")
         case 423:
-            return SignInError(f"{account} is disabled or expired", said=words, hint="ask the operator", status=status)
-    error = error_of(TITLE, replace(answer, status=status))
-    if error is not None:
-        error.said = words
-    return error
+            return SignInError(f"{_account_in(url)} is disabled or expired", hint="ask the operator")
+    return None
+
+
+def _not_found(url: str, words: str | None) -> CdrctlError | None:
+    """Return the error of a 404 in which Crossbar says what is missing, or None."""
+    if re.search("faulty_request|utc_offset", words or ""):
+        return ProviderError(f"{TITLE} does not accept a parameter")
+    if not re.search("supplied id|bad.identifier", words or ""):
+        return None
+    if re.search("/cdrs(/interaction)?$", url):
+        return ConfigurationError("there is no such account or user", hint="check account_id, or --account and --user")
+    return ProviderError(
+        "there is no CDR with that id, or no such account; the id of a CDR looks like 202611-…",
+        hint="the id is the UTC month of its interaction, a dash and the call id",
+    )
+
+
+def _account_in(url: str) -> str:
+    found = re.search("/accounts/([^/]+)", url)
+    return f"account {unquote(found[1])}" if found else "that account"
 
 
 def words_of_answer(answer: Answer) -> str | None:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from cdrctl.errors import CdrctlError, ProviderError, RightsError, SignInError, TemporaryError
+from cdrctl.fetchers.defaults import records_in
 from cdrctl.fetchers.portsip.settings import TITLE
 from cdrctl.http import Answer, Total, beginning, error_of, read_total, said
-from cdrctl.records.batches import key_columns
-from cdrctl.records.events import Record, check_records, pick
+from cdrctl.records.events import Record, pick
 
 
 def items_in(answer: Answer) -> Sequence[Record]:
     """Return the items of an answer."""
-    body = answer.body if isinstance(answer.body, dict) else {}
-    items: Any = body.get("items")
-    return items if key_columns(items) is not None else check_records(items, "items", TITLE)
+    return records_in(answer, "items", TITLE)
 
 
 def total_in(answer: Answer) -> Total:

@@ -1,4 +1,4 @@
-"""The files that completion is answered from, made of the commands: python -m tools.completion."""
+"""Write the data files of shell completion from the commands: python -m tools.completion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cdrctl.sandbox.server import PROVIDERS as IMITATED
 from cdrctl.writers import FORMATS
 
 Value = str | list[Any] | None
-"""A kind of value that `cdrctl.cli.completion` knows, the values themselves, or nothing known."""
+"""The name of a kind of value in `cdrctl.cli.completion`, a list of values, or None."""
 
 ABOUT_FORMATS = {
     "csv": "comma-separated values",
@@ -81,7 +81,7 @@ VALUES: Mapping[str, Value] = {
     "--set": "setting",
     "sandbox serve --switch": "switch",
 }
-"""What is known of the values of an option: by its name, or by the beginning of a command and its name.
+"""The values of options, by option or by a command's first words and the option.
 
 An option that no command has any more, or not yet, is none of its business.
 """
@@ -99,15 +99,15 @@ ARGUMENTS: Mapping[str, Value] = {
     "help what": "command",
     "help command": "command",
 }
-"""The same of arguments."""
+"""The values of arguments, in the same form."""
 
 
 def described() -> str:
-    """Return the text of the file with the commands."""
+    """Return the content of the file of commands, as JSON."""
     options: list[dict[str, Any]] = []
 
     def place(entry: Entry, path: list[str], about: str = "") -> dict[str, Any]:
-        """Return what may stand after a command."""
+        """Return the options, arguments and commands that can follow a command."""
         command = loaded(entry)
         inner = command.commands if isinstance(command, Group) else {}
         arguments = [one for one in command.parameters if isinstance(one, Argument)]
@@ -144,14 +144,14 @@ def described() -> str:
 
 
 def _call(path: list[str]) -> Call | None:
-    """Return the call that a command asks for."""
+    """Return the call that a command exports, or None."""
     if not path or path[0] not in PROVIDERS:
         return None
     return next((one for one in load(path[0]).calls if [*filter(None, (one.group, one.name))] == path[1:]), None)
 
 
 def _value(table: Mapping[str, Value], path: list[str], name: str, parameter: Parameter, call: Call | None) -> Value:
-    """Return what is known of the values of an option or argument: of the call's own first, else from the table."""
+    """Return the values of an option or argument: those of the call itself, else those of the table."""
     own = parameter.name.removeprefix(OWN) if parameter.name.startswith(OWN) else None
     for one in call.options if call and own else ():
         if one.name == own and (one.values or one.kind == "file"):
@@ -177,7 +177,7 @@ def _of_providers() -> dict[str, Any]:
 
 
 def _topics() -> list[str]:
-    """Return what `cdrctl help` explains beside commands, if it does."""
+    """Return the topics of `cdrctl help`."""
     try:
         return list(importlib.import_module("cdrctl.cli.topics").TOPICS)
     except ModuleNotFoundError:
@@ -185,7 +185,7 @@ def _topics() -> list[str]:
 
 
 def _settings(model: Any) -> dict[str, str]:
-    """Return what `profile add --set` may set, and what it is."""
+    """Return the settings that `profile add --set` accepts, with their meanings."""
     secrets = secret_names(model)
     found = {}
     for name, described in model.model_fields.items():
@@ -198,7 +198,7 @@ def _settings(model: Any) -> dict[str, str]:
 
 
 def known() -> dict[str, str]:
-    """Return the texts of the files with columns, and with the sandbox's switches, by name."""
+    """Return the contents of the files of columns and of the sandbox's switches, by name, as JSON."""
     texts = {"common": _line([[one.name, one.meaning] for one in COMMON])}
     for name in PROVIDERS:
         columns: list[list[str]] = []

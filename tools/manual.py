@@ -1,4 +1,4 @@
-"""The manual's pages, made of the same values as the help: python -m tools.manual."""
+"""Write the manual pages from the values that make the help: python -m tools.manual."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from cdrctl.cli.topics import TOPICS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "man"
 DATE = "2026-11-21"
-"""When the form of the pages was last changed: what they say is dated by its release."""
+"""The date of the last change to the layout of the pages."""
 
 WIDTH = 70
-"""Columns of an example, within the margins of a page of eighty."""
+"""The longest line of an example, in columns."""
 
 LONGEST_LINE = 78
-"""Columns of a line of a page's source."""
+"""The longest line of the source of a page, in columns."""
 
 _SPECIAL = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
 
 
 def pages() -> dict[str, str]:
-    """Return every page by the name of its file: one for the program, one for each of its commands."""
+    """Return the pages by file name: one for the program and one for each top-level command."""
     names = [*PROVIDERS, *COMMANDS]
     made = {"cdrctl.1": _program(names)}
     return made | {f"cdrctl-{name}.1": _command(name) for name in names}
@@ -85,7 +85,7 @@ def _command(name: str) -> str:
 
 
 def _leaves(place: Command | Group, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Page]]:
-    """Yield the pages of a group's commands, those of groups within it too."""
+    """Yield the help pages of the commands in a group, and in its groups."""
     for name in place.commands if isinstance(place, Group) else ():
         inner, page = _page(*words, name)
         if isinstance(inner, Group):
@@ -95,7 +95,7 @@ def _leaves(place: Command | Group, words: tuple[str, ...]) -> Iterator[tuple[tu
 
 
 def _shared(title: str, pages_: list[Page]) -> Iterator[Row]:
-    """Yield each option of a group once, saying which commands do not have it."""
+    """Yield each option of a group once, with the commands that lack it."""
     merged: dict[Row, list[Page]] = {}
     for page in pages_:
         for row in page.groups.get(title, ()):
@@ -142,7 +142,7 @@ def _rows(rows: Iterable[Row]) -> list[str]:
 
 
 def _word(written: str) -> str:
-    """Return an option or a word: what is typed as it stands is bold, what stands for something is not."""
+    """Return an option in roff: literal words are bold, placeholders are not."""
     words = written.strip().split(" ")
     option = written.lstrip().startswith("-")
     return " ".join(
@@ -151,7 +151,7 @@ def _word(written: str) -> str:
 
 
 def _text(text: str) -> Iterator[str]:
-    """Yield the lines of running text, a sentence on a line or more, with what is between backticks in bold."""
+    """Yield running text as lines of roff, each sentence on a line of its own; text in backticks is bold."""
     parts = re.split(r"`([^`]*)`", text)
     whole = "".join(f"\\fB{_inner(part)}\\fR" if at % 2 else _inner(part) for at, part in enumerate(parts))
     for sentence in re.split(r"(?<=[.:;]) (?=[^ ])", whole):
@@ -160,7 +160,7 @@ def _text(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return text as roff reads it: no character has a meaning, and no line is a command."""
+    """Return text with all characters and line starts escaped for roff."""
     escaped = _inner(text)
     return f"\\&{escaped}" if escaped.startswith((".", "\\(aq")) else escaped
 
@@ -170,7 +170,7 @@ def _inner(text: str) -> str:
 
 
 def write(folder: Path, made: Mapping[str, str]) -> None:
-    """Write the pages, and take away those that there are no longer."""
+    """Write the pages, and delete those of commands that no longer exist."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.1"):
         if old.name not in made:

@@ -27,10 +27,10 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "pictures"
 PATIENCE = 60
-"""Seconds that a command may take to show what is waited for."""
+"""The longest wait for a command, in seconds."""
 
 PROMPT = re.compile(r"(?:\x1b\[[\d;]*m)*\$\s*(?:\x1b\[[\d;]*m)*\s*")
-"""A line on which the shell waits for a command."""
+"""The prompt of the shell."""
 
 
 def _colors(text: str) -> list[tuple[int, int, int]]:
@@ -83,7 +83,7 @@ PICTURES = (
 
 @dataclass(slots=True)
 class Terminal:
-    """A terminal in which a shell waits for lines, kept by a tmux server that is nobody else's.
+    """A terminal with a shell, in a tmux server of its own.
 
     Args:
         tmux: The words that every command to it begins with.
@@ -100,22 +100,22 @@ class Terminal:
     patience: float = PATIENCE
 
     def tell(self, *words: str) -> str:
-        """Return what a tmux command said."""
+        """Run a tmux command and return its output."""
         ran = subprocess.run(
             [*self.tmux, *words], env=self.environ, cwd=self.home, capture_output=True, encoding="utf-8", check=True
         )
         return ran.stdout
 
     def type(self, text: str) -> None:
-        """Type a text, and nothing after it."""
+        """Type a text, without Enter."""
         self.tell("send-keys", "-l", text)
 
     def press(self, *keys: str) -> None:
-        """Press keys, by tmux's names for them."""
+        """Press keys, named as in tmux."""
         self.tell("send-keys", *keys)
 
     def wait(self, seen: Callable[[], bool], what: str) -> None:
-        """Wait until something is seen.
+        """Wait until `seen` is true.
 
         Raises:
             TimeoutError: It took longer than its patience.
@@ -127,11 +127,11 @@ class Terminal:
             time.sleep(0.05)
 
     def ended(self) -> list[int]:
-        """Return the exit codes of the lines that have ended."""
+        """Return the exit codes of the finished lines."""
         return [int(code) for code in self.codes.read_text(encoding="utf-8").split()][1:] if self.codes.exists() else []
 
     def waits(self, lines: int) -> bool:
-        """Return whether the shell waits for a line after so many."""
+        """Return whether the shell shows its prompt after so many lines."""
         begun = self.codes.exists() and len(self.codes.read_text(encoding="utf-8").split()) == lines + 1
         return begun and (self.screen().rstrip().splitlines() or [""])[-1].strip() == "$"
 
@@ -144,7 +144,7 @@ class Terminal:
         return self.ended()[-1]
 
     def screen(self, *how: str) -> str:
-        """Return what is on the screen; `-e` adds its escape sequences, `-J` joins what was too long for a line."""
+        """Return the screen; `-e` keeps escape sequences, `-J` joins wrapped lines."""
         return self.tell("capture-pane", "-p", *how)
 
 
@@ -152,7 +152,7 @@ class Terminal:
 def terminal(
     folder: Path, home: Path, environ: Mapping[str, str], size: tuple[int, int], patience: float = PATIENCE
 ) -> Iterator[Terminal]:
-    """Open a terminal of so many columns and lines, with bash in it; what it needs itself is put into a folder."""
+    """Open a terminal of a size, with bash in it; `folder` holds its own files."""
     opened = Terminal(
         (shutil.which("tmux") or "tmux", "-L", folder.name, "-f", os.devnull),
         {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "screen-256color", **environ},
@@ -171,7 +171,7 @@ def terminal(
 
 
 def shown(picture: Picture, folder: Path) -> str:
-    """Return what a terminal shows after the commands, with its escape sequences.
+    """Return the screen after the commands, with escape sequences.
 
     Raises:
         TimeoutError: A command did not come to its end.
@@ -197,7 +197,7 @@ def shown(picture: Picture, folder: Path) -> str:
 
 
 def drawn(picture: Picture, screen: str) -> str:
-    """Return the SVG of a screen: rich's, without the font that it would have a browser fetch."""
+    """Return the screen as SVG, without rich's web font."""
     lines = screen.rstrip().splitlines()
     if lines and PROMPT.fullmatch(lines[-1]):
         del lines[-1]
@@ -211,7 +211,7 @@ def drawn(picture: Picture, screen: str) -> str:
 
 
 def main(names: list[str]) -> int:
-    """Make the pictures of these names, or all of them."""
+    """Draw the pictures of these names, or all."""
     FOLDER.mkdir(exist_ok=True)
     for picture in PICTURES:
         if not names or picture.name in names:

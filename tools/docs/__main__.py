@@ -1,4 +1,4 @@
-"""Write the generated parts of all pages anew: python -m tools.docs."""
+"""Renew the generated parts of all pages: python -m tools.docs."""
 
 from __future__ import annotations
 

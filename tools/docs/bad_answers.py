@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An answer that is none of the good ones, and what is behind it."""
+    """A response that stands for an error, with its cause and, if the error's hint does not fit the page, a remedy."""
 
     why: str
     status: int
@@ -34,65 +34,78 @@ def _kazoo(status: int, message: str) -> dict[str, Any]:
 ACCOUNT = "/accounts/0123/cdrs"
 CASES: Mapping[str, tuple[Case, ...]] = {
     "webex": (
-        Case("The access token has ended (a personal one after 12 hours) or was cut off when it was copied.", 401),
-        Case("The token lacks the scope, or its user the role.", 403),
+        Case("The access token has expired (a personal one after 12 hours), or was not copied completely.", 401),
+        Case("The token lacks the scope, or its user lacks the role.", 403),
         Case(
-            "The organisation is at home in another region. Where `base_url` is one of Webex's own, the run goes on "
-            "there by itself and this is a note.",
+            "The organization belongs to another region. If `base_url` is one of Webex's, cdrctl continues there and "
+            "writes a note.",
             451,
             {"message": "Please use analytics-calling-eu.webexapis.com"},
         ),
-        Case("As above, and the answer does not say which.", 451, {"message": "wrong region"}),
-        Case("`base_url` has another path or host.", 404, {"message": "Not Found"}),
-        Case("Another program asks with the same token. It is waited for first.", 429),
-        Case("Webex itself fails. It is tried again first.", 503),
+        Case("As above, and Webex does not name the region.", 451, {"message": "wrong region"}),
+        Case("`base_url` has a wrong path or host.", 404, {"message": "Not Found"}),
+        Case("Another program uses the same token. cdrctl retries first.", 429),
+        Case("Webex failed. cdrctl retries first.", 503),
     ),
     "kazoo": (
-        Case("A misspelt key, or another server's.", 404, _kazoo(404, "bad identifier"), signing=True),
-        Case("A key or user that may not read this.", 401, _kazoo(401, "invalid_credentials"), ACCOUNT),
-        Case("The account is not the key's own and not below it.", 403, _kazoo(403, "forbidden"), ACCOUNT),
-        Case("A misspelt account or user.", 404, _kazoo(404, "bad_identifier"), ACCOUNT),
+        Case("The key is misspelt, or belongs to another server.", 404, _kazoo(404, "bad identifier"), signing=True),
+        Case("The key or user has no permission.", 401, _kazoo(401, "invalid_credentials"), ACCOUNT),
         Case(
-            "A misspelt id, or the id of an interaction given to `cdr`.",
+            "The account is neither that of the key nor one of its sub-accounts.",
+            403,
+            _kazoo(403, "forbidden"),
+            ACCOUNT,
+        ),
+        Case("The account or user is misspelt.", 404, _kazoo(404, "bad_identifier"), ACCOUNT),
+        Case(
+            "The id is misspelt, or it is the id of an interaction.",
             404,
             _kazoo(404, "could not find cdr with supplied id"),
             f"{ACCOUNT}/202611-abc",
         ),
         Case(
-            "A page size or an offset that Crossbar does not take.",
+            "Crossbar does not accept the page size or the offset.",
             404,
             _kazoo(404, "faulty_request"),
             ACCOUNT,
             cure="leave out `--page-size` and `--utc-offset`",
         ),
-        Case("The operator has disabled the account, or it has run out.", 423, _kazoo(423, "locked"), ACCOUNT),
-        Case("Too many requests: 100, of which 10 come back each second.", 429, _kazoo(429, "too_many_requests")),
-        Case("The database behind Crossbar is slow or away.", 503, _kazoo(503, "datastore_fault"), ACCOUNT),
+        Case("The operator has disabled the account, or it has expired.", 423, _kazoo(423, "locked"), ACCOUNT),
+        Case(
+            "Too many requests: an account has 100, and gets 10 more each second.",
+            429,
+            _kazoo(429, "too_many_requests"),
+        ),
+        Case("The database behind Crossbar is slow or not available.", 503, _kazoo(503, "datastore_fault"), ACCOUNT),
     ),
     "callgear": (
         Case(
-            "The key's end date has passed, or it was misspelt or deleted, or it is another brand's.",
+            "The key has expired, was deleted, is misspelt, or belongs to another brand.",
             200,
             _rpc("access_token_expired", -32001),
         ),
-        Case("Somebody has blocked the key.", 200, _rpc("access_token_blocked", -32001)),
-        Case("A misspelt login or password.", 200, _rpc("auth_error", -32001)),
+        Case("The key was blocked.", 200, _rpc("access_token_blocked", -32001)),
+        Case("The login or password is misspelt.", 200, _rpc("auth_error", -32001)),
         Case(
-            "The Data API is closed to every address until it is listed.",
+            "The address is not on the allow list of the Data API.",
             200,
             _rpc("ip_not_whitelisted", -32003, params={"ip": "192.0.2.7"}),
         ),
-        Case("The user lacks a right of the web cabinet.", 200, _rpc("forbidden", -32003)),
+        Case("The user lacks a permission in the web cabinet.", 200, _rpc("forbidden", -32003)),
         Case(
-            "The contract lacks a part.",
+            "The contract does not include a required component.",
             200,
             _rpc("method_component_disabled", -32008, params={"components": ["Data API Basic set"]}),
         ),
-        Case("The account is closed or has not paid.", 200, _rpc("account_inactive", -32009)),
-        Case("A partner's key, and no `user_id`.", 200, _rpc("required_parameter_missed", field="user_id")),
-        Case("A `--filter` on something that cannot be filtered on.", 200, _rpc("filter_prohibited", field="comment")),
+        Case("The account is closed or unpaid.", 200, _rpc("account_inactive", -32009)),
         Case(
-            "The points of the day are spent, by whichever program.",
+            "The key belongs to a partner, and `user_id` is not set.",
+            200,
+            _rpc("required_parameter_missed", field="user_id"),
+        ),
+        Case("`--filter` names a field that cannot be filtered.", 200, _rpc("filter_prohibited", field="comment")),
+        Case(
+            "The points of the day are used up, by this or another program.",
             200,
             _rpc(
                 "limit_exceeded",
@@ -102,61 +115,61 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             ),
         ),
         Case(
-            "The points of the minute are spent. It is waited for first.",
+            "The points of the minute are used up. cdrctl waits first.",
             200,
             _rpc("limit_exceeded", -32029, params={"limit_type": "minute"}),
         ),
-        Case("`base_url` leads elsewhere.", 404),
+        Case("`base_url` is wrong.", 404),
     ),
     "portsip": (
         Case(
-            "A misspelt user, password or domain.",
+            "The user, password or domain is misspelt.",
             400,
             {"errors": [{"code": "UNAUTHORIZED", "message": "Login failed, authentication error"}]},
             signing=True,
         ),
-        Case("The sign-in has ended, and signing in again did not help.", 401, path="/cdrs"),
-        Case("The user's role may read its own calls only.", 403, path="/cdrs"),
-        Case("The same, for reports.", 403, path="/call_reports"),
-        Case("The PBX is older than its call logs.", 404, path="/calllogs"),
-        Case("A misspelt id.", 404, path="/cdrs/123"),
-        Case("The gateway of the PBX throttles. It is waited for first.", 429, path="/cdrs"),
-        Case("The database of the PBX is slow. Smaller windows are tried first.", 504, path="/cdrs"),
+        Case("The sign-in expired, and a new one did not help.", 401, path="/cdrs"),
+        Case("The role of the user allows its own calls only.", 403, path="/cdrs"),
+        Case("The role of the user does not allow reports.", 403, path="/call_reports"),
+        Case("This version of the PBX has no call logs.", 404, path="/calllogs"),
+        Case("The id is misspelt.", 404, path="/cdrs/123"),
+        Case("The PBX limits the rate. cdrctl waits first.", 429, path="/cdrs"),
+        Case("The database of the PBX is slow. cdrctl halves the window first.", 504, path="/cdrs"),
     ),
     "voicenter": (
-        Case("A misspelt code, or a token that has ended.", 200, _voicenter(2, "Authorization failed.")),
+        Case("The code is misspelt, or the token has expired.", 200, _voicenter(2, "Authorization failed.")),
         Case(
-            "A code counts from listed addresses only.",
+            "The code works only from authorized addresses.",
             200,
             _voicenter(4, "IP address 192.0.2.7 is not trusted."),
         ),
         Case(
-            "30 requests a minute, by all programs that use the code. It is waited for first.",
+            "All programs that use the code share 30 requests a minute. cdrctl waits first.",
             200,
             _voicenter(1, "Request limit exceeded. Please try again later."),
         ),
         Case(
-            "The window lies too far back. It is halved once first.",
+            "The window is too far back. cdrctl halves it first.",
             200,
             _voicenter(5, "Date range invalid"),
             cure="try a later `--since`, or a shorter `--longest-window`; how far back calls are kept is not published",
         ),
         Case(
-            "More calls than one answer holds. The window is halved first.",
+            "There are more calls than a response can hold. cdrctl halves the window first.",
             200,
             _voicenter(3, "CDR limit exceeded."),
             cure="ask for parts of them with `--type`, `--extension`, `--phone` or `--queue`",
         ),
         Case(
-            "A number of a new error.",
+            "The error number is not documented.",
             200,
             _voicenter(17, "Something new"),
             cure="report it, with what `-v` adds",
         ),
-        Case("Something else than the Call Log answers at `base_url`.", 200, {"hello": "world"}),
+        Case("`base_url` is not that of the Call Log.", 200, {"hello": "world"}),
     ),
 }
-"""Answers that are not good ones, by provider; what the program says to them is in no page but by asking it."""
+"""The responses that stand for errors, by provider. The program itself words the messages."""
 
 HOSTS = {
     "webex": "https://analytics-calling.webexapis.com/v1/cdr_feed",

@@ -15,16 +15,16 @@ from tools.docs.providers import STILL
 
 
 def errors_table(provider: Provider) -> str:
-    """Return what is said of answers that are not good ones, with exit code, reason and next step."""
+    """Return a table of errors with message, exit code, cause and next step."""
     rows = []
     for case in CASES[provider.name]:
         error = error_of(provider, case)
         rows.append([plain(error.message), str(error.exit_code), plain(case.why), plain(case.cure or error.hint or "")])
-    return table(("what cdrctl says", "exit", "why", "what to do"), rows)
+    return table(("message", "exit code", "cause", "what to do"), rows)
 
 
 def error_of(provider: Provider, case: Case) -> CdrctlError:
-    """Return the error that an answer ends a run with, where every try gets it."""
+    """Return the error that ends a run if every attempt gets the response."""
     url = HOSTS[provider.name]
     needs = dict.fromkeys(next(iter(provider.auth_methods.values())), "somebody")
     required = {"account_id": "0123"} if "account_id" in provider.settings.model_fields else {}
@@ -52,4 +52,4 @@ def error_of(provider: Provider, case: Case) -> CdrctlError:
 
 
 SIGNED = {"status": "success", "auth_token": "a", "data": {}, "access_token": "a", "expires_in": 3600}
-"""What a sign-in is answered with where it is not the sign-in that goes wrong."""
+"""The response to a sign-in, if the error concerns another request."""

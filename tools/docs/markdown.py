@@ -14,7 +14,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """Return text as it may stand in a cell."""
+    """Return text escaped for a cell of a table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -24,13 +24,13 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a sentence of the program in which Markdown finds nothing to work on but code."""
+    """Return text escaped for Markdown, except for code in backticks."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if at % 2 else re.sub(r"([*<>\[\]])", r"\\\1", part) for at, part in enumerate(parts))
 
 
 def length(length: timedelta) -> str:
-    """Return a length of time in the largest unit that it is a whole number of."""
+    """Return a length of time in the largest unit that divides it."""
     seconds = length.total_seconds()
     if length.days > 2 * 365:
         return f"{length.days // 365} years"

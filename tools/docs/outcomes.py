@@ -1,4 +1,4 @@
-"""The tables of the page about outcomes, from what the calls declare that they give in the common CDR."""
+"""The tables of docs/outcomes.md, from the `gives` of each call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def matrix(name: str, values: Sequence[str], can_give: Callable[[Gives, str], bool]) -> Rows:
-    """Return a table with a row for each value and a column for each group of calls that give the same."""
+    """Return a table with a row for each value and a column for each group of calls with the same values."""
     found = [*groups()]
     rows = [[f"`{value}`", *("yes" if can_give(gives, value) else "" for _, gives in found)] for value in values]
     return (name, *(f"`{title}`" for title, _ in found)), rows

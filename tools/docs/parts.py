@@ -26,17 +26,17 @@ MARK = re.compile(r"(<!-- made: (\w+) (\w+) -->\n).*?(<!-- end of made -->)", re
 
 
 def renew(text: str) -> str:
-    """Return a page with its made parts made anew."""
+    """Return a page with its generated parts renewed."""
     return MARK.sub(lambda found: f"{found[1]}\n{_part(found[2], found[3])}\n\n{found[4]}", text)
 
 
 def _part(what: str, whose: str) -> str:
-    """Return one made part, of a provider or of all of them."""
+    """Return a generated part, of one provider or of all."""
     if whose != "all":
         return PARTS[what](load(whose))
     return "\n".join(textwrap.wrap(ANSWERED, 120)) if what == "answered" else table(*outcomes.TABLES[what]())
 
 
 def pages() -> list[Path]:
-    """Return the pages that have made parts."""
+    """Return the pages with generated parts."""
     return [FOLDER / "outcomes.md", *sorted((FOLDER / "providers").glob("*.md"))]

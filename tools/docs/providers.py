@@ -1,4 +1,4 @@
-"""What the page of a provider has from the program: limits, settings, columns, and the map to the common CDR."""
+"""The generated parts of a provider's page: limits, settings, columns, and the map to the common CDR."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tools.docs.markdown import code, length, plain, table
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 STILL = Clock(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _seconds: None)
-"""The sandbox's present where it is asked: its records of the day before are the same on every day."""
+"""A clock that stands still, so that the sandbox generates the same records every day."""
 
 SAMPLE = 150
-"""Records of the sandbox that the field map is found out with."""
+"""The number of sandbox records from which the field map is computed."""
 
 
 def words(call: Call) -> str:
-    """Return a call's command after the provider's name."""
+    """Return the command of a call without the provider's name."""
     return " ".join(filter(None, (call.group, call.name)))
 
 
 def limits(provider: Provider) -> str:
-    """Return how far each call reaches, and how fast the provider may be asked."""
+    """Return the retention, the window and the delay of each call, and the rate limits."""
     rows = []
     for call in provider.calls:
         if not call.takes_window:
@@ -52,15 +52,15 @@ def limits(provider: Provider) -> str:
         )
     head = (
         "command",
-        "the provider keeps a call for",
-        "one request asks for at most",
-        "a call is there after its end by",
-        "`sync` reads again for",
-        "without `--since`",
+        "retention",
+        "longest request",
+        "delay after a call",
+        "`sync` re-reads for",
+        "default `--since`",
     )
     budgets = [f"{_kind(kind)}: {_budget(budget)}" for kind, budget in provider.retry_policy.budgets.items()]
-    kept = "; ".join(budgets) if budgets else "what the answers themselves say is left"
-    return f"{table(head, rows)}\n\nPace that is kept: {kept}."
+    kept = "; ".join(budgets) if budgets else "what the responses say is left"
+    return f"{table(head, rows)}\n\nRate limit: {kept}."
 
 
 def _kind(kind: str) -> str:
@@ -73,7 +73,7 @@ def _budget(budget: Any) -> str:
 
 
 def settings(provider: Provider) -> str:
-    """Return the settings of a profile, and the ways to sign in."""
+    """Return the settings of a profile and the authentication methods."""
     secrets = secret_names(provider.settings)
     common = set(load("webex").settings.model_fields) & set(load("kazoo").settings.model_fields)
     rows = []
@@ -81,17 +81,17 @@ def settings(provider: Provider) -> str:
         if name in common - {"base_url"}:
             continue
         about = one.description or ""
-        default = "must be set" if one.is_required() else code(str(one.default)) if one.default is not None else ""
+        default = "required" if one.is_required() else code(str(one.default)) if one.default is not None else ""
         rows.append([code(name), "secret" if name in secrets else "", default, plain(about)])
     ways = "; ".join(
         f"{code(f'--with {name}')} asks for {', '.join(map(code, needs))}"
         for name, needs in provider.auth_methods.items()
     )
-    return f"{table(('setting', '', 'if it is left out', 'what it is'), rows)}\n\nWays to sign in: {ways}."
+    return f"{table(('setting', '', 'default', 'meaning'), rows)}\n\nAuthentication: {ways}."
 
 
 def sources(provider: str, calls: Sequence[Call]) -> dict[str, list[str]]:
-    """Return the native columns that each column of the common CDR is made from, found by trying, for some calls."""
+    """Return the native columns behind each column of the common CDR, for some calls, found by experiment."""
     found: dict[str, list[str]] = {column.name: [] for column in COMMON}
     for call in calls:
         for common, names in _sources(provider, call).items():
@@ -100,10 +100,10 @@ def sources(provider: str, calls: Sequence[Call]) -> dict[str, list[str]]:
 
 
 def _sources(provider: str, call: Call) -> dict[str, list[str]]:
-    """Return the same for one call.
+    """Return the native columns behind each column of the common CDR, for one call.
 
-    A column matters to another if that changes when it is not there, when it alone is there, or when it has the value
-    of another record.
+    A native column counts if the common column changes when the native one is removed, when it is alone, or when it
+    has the value of another record.
     """
     shown = examples(provider)
     empty: dict[str, Value] = {column.name: None for column in call.columns}
@@ -133,7 +133,7 @@ def _sources(provider: str, call: Call) -> dict[str, list[str]]:
 
 @functools.cache
 def sandboxed(provider: str, command: str) -> list[dict[str, Value]]:
-    """Return typed native records of the sandbox; none for a call that it cannot be asked for without knowing more."""
+    """Return typed native records of the sandbox, or none if the call needs an argument that is not known."""
     call = next(one for one in load(provider).calls if words(one) == command)
     if call.offline or "|" in call.examples[0]:
         return []
@@ -166,7 +166,7 @@ def _common(call: Call, values: dict[str, Value]) -> Mapping[str, Value]:
 
 
 def common_fields(provider: Provider) -> str:
-    """Return what the columns of the common CDR are made from, call by call."""
+    """Return a table of the native columns behind each column of the common CDR, for each call."""
     groups: dict[Any, list[Call]] = {}
     for call in provider.calls:
         if call.common is not None:
@@ -180,13 +180,13 @@ def common_fields(provider: Provider) -> str:
 
 
 def _fixed(name: str, call: Call) -> str:
-    """Return what a column always has, or that there is nothing for it."""
+    """Return the constant value of a column, or an empty text."""
     value = _common(call, {column.name: None for column in call.columns}).get(name)
     return f"always {code(str(value))}" if value is not None and value is not False and value != "unknown" else ""
 
 
 def columns(provider: Provider) -> str:
-    """Return the columns of every call with the provider's own keys, their types and what is made of them."""
+    """Return the columns of every call, with the provider's keys, types and the common columns made from them."""
     parts = []
     seen: dict[tuple[Any, ...], list[Call]] = {}
     for call in provider.calls:

@@ -23,11 +23,11 @@ from tools.docs.providers import sources
 ROOT = Path(__file__).parents[2]
 
 SHORT = 90
-"""Characters of an example; longer ones are cut."""
+"""The longest example, in characters."""
 
 
 def page_of_commands(within: str) -> str:
-    """Return the page of a top-level command and of all commands in it."""
+    """Return the page of a top-level command and its commands."""
     parts = [f"# {within}"]
     for words, place in walk(TOP, (TOP.name,)):
         path = " ".join(words)
@@ -58,7 +58,7 @@ def _parameters(place: Command | Group) -> list[str]:
 
 
 def page_of_exit_codes() -> str:
-    """Return the page of exit codes, from the errors that have them."""
+    """Return the page of exit codes, from the error classes."""
     found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CdrctlError)]
     about = {0: "Done, also when there were no records.", 1: "A bug of ours.", 130: "Interrupted: Ctrl-C, or SIGTERM."}
     for one in found:
@@ -73,7 +73,7 @@ def page_of_exit_codes() -> str:
 
 
 def page_of_common() -> str:
-    """Return the page of the common CDR: its columns, and what each provider has for them."""
+    """Return the page of the common CDR: its columns and their sources at each provider."""
     shown = examples("common")
     rows = [[code(one.name), one.kind, plain(one.meaning), _example(shown.get(one.name))] for one in COMMON]
     made = {name: sources(name, load(name).calls[:1]) for name in PROVIDERS}
@@ -113,11 +113,11 @@ def page_of_switches() -> str:
 
 
 def page_of_topics() -> str | None:
-    """Return the page of what `cdrctl help` explains, or None where there is no such command."""
+    """Return the page of help topics, or None if there are none."""
     if find_spec("cdrctl.cli.topics") is None:
         return None
     topics: Mapping[str, Any] = import_module("cdrctl.cli.topics").TOPICS
-    parts = ["# Topics", "What `cdrctl help` explains."]
+    parts = ["# Topics", "The topics of `cdrctl help`."]
     for name, topic in topics.items():
         parts += [f"## {name}", plain(topic.about)]
         for part in topic.all_parts():
@@ -128,11 +128,11 @@ def page_of_topics() -> str | None:
 
 
 OF_THE_ROOT = {"CONTRIBUTING.md": "contributing", "README.md": "readme"}
-"""The files of the repository's root that are pages, with the names of the pages."""
+"""The names of the pages made from files in the repository's root."""
 
 
 def page_of_the_root(name: str) -> str:
-    """Return a file of the repository's root as a page, with its links as they lead from there."""
+    """Return a file of the repository's root as a page, with its links adapted."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](../")
     for file, page in OF_THE_ROOT.items():
         text = text.replace(f"]({file}", f"]({page}.md")
@@ -140,7 +140,7 @@ def page_of_the_root(name: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Return the pages under `reference/` by their name."""
+    """Return the pages under `reference/` by name."""
     tops = [" ".join(words) for words, _ in walk(TOP, (TOP.name,)) if len(words) <= 2]
     made = {f"{name.replace(' ', '-')}": page_of_commands(name) for name in tops}
     topics = page_of_topics()
@@ -148,7 +148,7 @@ def pages() -> dict[str, str]:
     listed = "\n".join(made)
     first = "\n".join([*about, "exit-codes", "common-cdr", "switches"])
     index = (
-        "# Reference\n\nAll of this is made from the program when the documentation is built.\n\n"
+        "# Reference\n\nThese pages are generated from the program.\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{first}\n```\n\n"
         f"```{{toctree}}\n:caption: Commands\n:maxdepth: 1\n\n{listed}\n```\n"
     )
@@ -164,7 +164,7 @@ def pages() -> dict[str, str]:
 
 
 def write_reference(folder: Path) -> None:
-    """Write the pages of the reference, and leave alone those that are as they should be."""
+    """Write the pages of the reference that have changed, and delete those that no longer exist."""
     made = pages()
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.md"):

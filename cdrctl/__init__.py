@@ -1,6 +1,6 @@
-"""Call detail records from five telephony providers, exported completely, politely and safely.
+"""Exports call detail records from five telephony providers completely, within rate limits, and safely.
 
-`open_profile` is the library; docs/library.md shows it. It is loaded when it is first used.
+`open_profile` is the library (docs/library.md); it is loaded on first use.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ PROVIDERS = {
     "portsip": "PortSIP PBX: call detail records, call logs and call reports",
     "voicenter": "Voicenter: call log and notifications",
 }
-"""Every provider by name, with a line about it; its package is `cdrctl/fetchers/NAME` and holds `PROVIDER`.
+"""Every provider with its description; its package is `cdrctl/fetchers/NAME`, which defines `PROVIDER`.
 
-They are named here, where naming them loads nothing; `cdrctl.fetchers` has them too.
+The names are here so that listing them loads no package.
 """
 
 

@@ -7,29 +7,29 @@ import os
 import sys
 
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""Python's own 700 is for programs that make cycles: a page of records is 5 000 objects without any."""
+"""Python's default of 700 suits programs that make cycles: a page of records has 5 000 objects and no cycles."""
 
 
 def _say(text: str) -> None:
-    """Print what was answered before anything was loaded."""
+    """Print text before anything else is loaded."""
     try:
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # None is an AttributeError
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os._exit(0)  # its reader has gone, which is no error
+        os._exit(0)  # closing the pipe early is not an error
     except (OSError, AttributeError):
-        os._exit(8)  # it cannot be written, and Python would try again at its end
+        os._exit(8)  # stdout cannot be written, and Python would retry at exit
 
 
 def main() -> None:
-    """Run the command line of this process and end it with its exit code."""
+    """Run the command line of this process and exit with its exit code."""
     if sys.argv[1:] == ["--version"]:  # answered before anything is loaded
         from cdrctl import __version__
 
         _say(f"cdrctl {__version__}\n")
         return
-    if os.environ.get("_CDRCTL_COMPLETE"):  # a shell asks while somebody types: he waits for it at every word
+    if os.environ.get("_CDRCTL_COMPLETE"):  # a shell waits for this at every word
         from cdrctl.cli.completion import answer
 
         answered = answer(os.environ)
@@ -41,24 +41,24 @@ def main() -> None:
 
         _say(screen(columns()))
         return
-    # pydantic would read the metadata of every package there is, and load plugins that see the settings of profiles.
+    # pydantic would read the metadata of every installed package, and load plugins that see the settings of profiles.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.disable()  # what is loaded stays: to look for garbage among it takes a tenth of the start
+    gc.disable()  # a collection of modules, which stay anyway, takes a tenth of the start-up time
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
     from cdrctl.cli import signals
 
     try:
         signals.heed()
-        from cdrctl.cli.app import main as run  # signals are heeded while it loads
+        from cdrctl.cli.app import main as run  # signals are handled while it loads
         from cdrctl.cli.process import this_process
 
         code = run(sys.argv[1:], this_process())
-    except KeyboardInterrupt:  # before or after there was anything to clear up
+    except KeyboardInterrupt:  # outside the code that cleans up
         code = signals.INTERRUPTED
     signals.ignore()
-    gc.freeze()  # Python would look through everything once more at its end
+    gc.freeze()  # skips the collection at exit
     if code == signals.INTERRUPTED:
-        os._exit(code)  # threads that are still being answered, or that wait for a reader, are not waited for
+        os._exit(code)  # does not wait for threads that wait for a response or a reader
     sys.exit(code)
 
 

@@ -265,7 +265,7 @@ def _masked_errors(mask: Callable[[str], str]) -> Iterator[None]:
 
 def _masking() -> tuple[Callable[[str], str], Callable[[Iterable[str]], None]]:
     """Return the function that hides secrets in a text, and the one that takes the secrets, for any thread."""
-    from cdrctl.masking import SHORTEST, masked
+    from cdrctl.masking import SHORTEST, mask
 
     secrets: frozenset[str] = frozenset()
     lock = threading.Lock()
@@ -275,7 +275,7 @@ def _masking() -> tuple[Callable[[str], str], Callable[[Iterable[str]], None]]:
         with lock:
             secrets = secrets.union(one for one in more if len(one) >= SHORTEST)
 
-    return (lambda text: masked(text, secrets)), conceal
+    return (lambda text: mask(text, secrets)), conceal
 
 
 def _read(around: Surroundings, name: str, provider: str | None) -> Written:

@@ -1,4 +1,4 @@
-"""Command lines that a user has put into a profile: run in the shell, for what they print."""
+"""Runs the command lines of a profile in the shell, and returns their output."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import time
 from collections.abc import Mapping
 
 COMMAND_SECONDS = 60.0
-"""A command may take so long: somebody may have to type a passphrase."""
+"""The time limit of a command, during which the user may have to type a passphrase."""
 
 LONGEST_OUTPUT = 65_536
-"""Bytes that a command may print: a secret is one line."""
+"""The most bytes that a command may print: a secret is one line."""
 
 _LOOK = 0.02
-"""Seconds between two looks whether a command has ended whose pipes stay open."""
+"""Seconds between two checks whether a command has ended that left its pipes open."""
 
 
 class TooMuchOutputError(Exception):
-    """A command has printed more than a secret can be."""
+    """A command has printed more than a secret can have."""
 
 
 def run_in_shell(
     command: str, environ: Mapping[str, str], seconds: float = COMMAND_SECONDS
 ) -> subprocess.CompletedProcess[bytes]:
-    """Return what a command line printed until it ended, and how it ended.
+    """Run a command line, and return its output and exit status.
 
-    A process that it leaves in the background, such as gpg-agent, is not waited for, though it may hold the pipes open;
-    it goes on, and may write to them as long as this program runs.
+    A process that the command leaves in the background, such as gpg-agent, is not waited for, although it may keep the
+    pipes open; it continues, and may write to them as long as cdrctl runs.
 
     Raises:
         OSError: It cannot be started.
-        subprocess.TimeoutExpired: It took too long; its shell has been ended.
-        TooMuchOutputError: It printed too much; its shell has been ended.
+        subprocess.TimeoutExpired: It took too long; its shell has been killed.
+        TooMuchOutputError: It printed too much; its shell has been killed.
     """
-    # Standard input is not inherited: it may be our own data. The command stays in our session and process group,
-    # for a pinentry or a password prompt opens the terminal itself, which stops a background group that reads.
+    # Standard input is not inherited: it may be data for cdrctl. The command stays in the same session and process
+    # group, because a pinentry or a password prompt opens the terminal itself, which stops a background group.
     process = subprocess.Popen(  # noqa: S602 - the user's own command line, from the user's own file
         command,
         shell=True,
@@ -46,13 +46,13 @@ def run_in_shell(
         env=dict(environ),
     )
     try:
-        if sys.platform == "win32":  # where pipes cannot be looked at without waiting
+        if sys.platform == "win32":  # pipes cannot be polled
             output, complaint = process.communicate(timeout=seconds)
         else:
             output, complaint = _until_it_ends(process, seconds)
     except BaseException:
         process.kill()
-        # Not read to their end: what the shell has started may hold them open for ever.
+        # Not read to their end: a process that the shell has started may keep them open for ever.
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -76,7 +76,7 @@ def _until_it_ends(process: subprocess.Popen[bytes], seconds: float) -> tuple[by
             selector.register(pipe, selectors.EVENT_READ)
         ended = False
         while selector.get_map() and not ended:
-            ended = process.poll() is not None  # before its pipes are read: what it has written is in them then
+            ended = process.poll() is not None  # check before reading the pipes, so that all its output is in them
             for key, _ in selector.select(0 if ended else _LOOK):
                 data = os.read(key.fd, LONGEST_OUTPUT)
                 pipes[key.fd] += data
@@ -99,4 +99,4 @@ def _until_it_ends(process: subprocess.Popen[bytes], seconds: float) -> tuple[by
 
 
 _LEFT_OPEN: list[subprocess.Popen[bytes]] = []
-"""Commands that have left a process behind, which would be killed if it wrote to a pipe that was closed."""
+"""Commands that have left a process behind; if their pipes were closed, a write would kill that process."""

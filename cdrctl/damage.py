@@ -1,13 +1,13 @@
-r"""Records that are not quite JSON: bytes that are not UTF-8, half surrogate pairs, huge integers, deep nesting.
+r"""Decodes records that are not quite JSON: invalid UTF-8, lone surrogates, huge integers, deep nesting.
 
-One bad byte in one caller's name must not cost the page it is on. The decoder puts a mark where a byte cannot be read,
-and an `Unreadable` where a value cannot be held; `export` looks for both in the records that it writes.
+One bad byte in one caller's name must not cost the whole page. The decoder puts a mark in place of an invalid byte, and
+an `Unreadable` in place of a value that cannot be represented; `export` looks for both in the records that it writes.
 
 * Bytes that are not UTF-8 (RFC 8259, section 8.1) become U+FFFD, as many as the usual decoders give.
-* Half of a surrogate pair (`"\ud83d"`), which is JSON but no Unicode (section 8.2), becomes U+FFFD. Raw records keep
+* A lone surrogate (`"\ud83d"`), which is valid JSON but not Unicode (section 8.2), becomes U+FFFD. Raw records keep
   it.
-* An integer of more digits than Python reads, or a value nested deeper than 200, makes its record unreadable.
-* Of keys that occur twice in an object the last one counts, as for most readers (section 4).
+* An integer with more digits than Python parses, or a value nested deeper than 200, makes its record unreadable.
+* Of duplicate keys in an object the last one counts, as for most parsers (section 4).
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 DEEPEST = 200
-"""Lists and objects that JSON may have within each other: as many as its usual decoder allows."""
+"""The deepest nesting of lists and objects in JSON: as deep as the usual decoder allows."""
 
 _MARK = "\udbff\udfff"
-"""Stands where bytes could not be read: both halves of a surrogate pair, one after the other. No JSON gives that: bytes
-give no halves, and two escapes in this order are one character."""
+"""The mark of invalid bytes: the two halves of a surrogate pair, in reverse order of a character's. JSON never has
+it: bytes give no surrogates, and two escapes in this order are one character."""
 
 _HALVES = re.compile(f"{_MARK}|[\ud800-\udfff]")
 
 _ERRORS = "cdrctl-marks"
 
 
-def _marked(error: UnicodeError) -> tuple[str, int]:
+def _mark_bytes(error: UnicodeError) -> tuple[str, int]:
+    """Return the mark and the position after the invalid bytes: a handler for `codecs.register_error`."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return _MARK, error.end
 
 
-codecs.register_error(_ERRORS, _marked)
+codecs.register_error(_ERRORS, _mark_bytes)
 
 _OTHERS = re.compile(r"(iso-?8859-?\d|latin-?\d|windows-?125\d|cp\d+|koi8|big5|gb|euc|shift)", re.IGNORECASE)
-"""Encodings that a provider may name in `charset`."""
+"""Other encodings that a provider may name in `charset`."""
 
 
 class Unreadable(str):
-    """Stands for a value that cannot be held; the text says what it was."""
+    """Replaces a value that cannot be represented; the text describes the value."""
 
     __slots__ = ()
 
 
 MOST_DIGITS = 4300
-"""Digits of the longest integer that Python reads when nothing else is set: longer ones take time that grows with the
-square of their length."""
+"""Digits of the longest integer that Python parses by default: the time grows with the square of the length."""
 
 _HUGE = Unreadable(f"an integer of more than {MOST_DIGITS} digits")
 _DEEP = Unreadable(f"a value nested deeper than {DEEPEST}")
 _DEEP_TOKEN = "7" * 100_003
-"""A number that stands in the text for what is nested too deep: no provider sends it."""
+"""A number that replaces deeply nested values in the text: no provider sends it."""
 
 
 def shallow(decoded: Any) -> bool:
-    """Return whether a value is no deeper than its readers can follow without running out of stack."""
+    """Return whether a value is nested no deeper than `DEEPEST`, so that writers do not exhaust the stack."""
     level = [decoded]
     for _ in range(DEEPEST):
         nested = [one for one in level if isinstance(one, dict | list)]
@@ -74,10 +74,10 @@ def shallow(decoded: Any) -> bool:
 
 
 def text_of(body: Buffer, charset: str = "") -> str:
-    """Return the text of a JSON body, with marks where it cannot be read.
+    """Return the text of a JSON body, with marks in place of invalid bytes.
 
-    It is UTF-8 whatever its headers say (RFC 8259, section 11), or UTF-16 or UTF-32 where its first bytes show that.
-    `charset` is believed only of a body that is not UTF-8.
+    It is UTF-8 whatever its headers say (RFC 8259, section 11), or UTF-16 or UTF-32 if its first bytes show that.
+    `charset` is used only for a body that is not UTF-8.
     """
     whole = bytes(body)
     encoding = json.detect_encoding(whole).removesuffix("-sig") if whole[:3] != codecs.BOM_UTF8 else "utf-8"
@@ -94,18 +94,18 @@ def text_of(body: Buffer, charset: str = "") -> str:
 
 
 def utf8_text(body: bytes) -> str:
-    """Return UTF-8 text with marks where it cannot be read."""
+    """Return UTF-8 text with marks in place of invalid bytes."""
     return body.decode("utf-8", _ERRORS)
 
 
 def loads(text: str, parse_constant: Callable[[str], Any] | None = None) -> Any:
-    """Return what JSON text says, by the standard library, with `Unreadable` where a value cannot be held.
+    """Parse JSON text with the standard library, with `Unreadable` in place of values that cannot be represented.
 
-    Control characters within text are taken as they are. `parse_constant` reads the words NaN, Infinity and -Infinity,
-    which are not JSON.
+    Control characters within text are accepted. `parse_constant` converts the words NaN, Infinity and -Infinity, which
+    are not JSON.
 
     Raises:
-        ValueError: It is not whole JSON.
+        ValueError: It is not complete JSON.
     """
     try:
         decoded = json.loads(text, strict=False, parse_int=_integer, parse_constant=parse_constant)
@@ -114,7 +114,7 @@ def loads(text: str, parse_constant: Callable[[str], Any] | None = None) -> Any:
     else:
         if shallow(decoded):
             return decoded
-    return json.loads(_cut_where_deep(text), strict=False, parse_int=_integer, parse_constant=parse_constant)
+    return json.loads(_replace_deep(text), strict=False, parse_int=_integer, parse_constant=parse_constant)
 
 
 def _integer(digits: str) -> Any:
@@ -126,8 +126,8 @@ def _integer(digits: str) -> Any:
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
-def _cut_where_deep(text: str) -> str:
-    """Return JSON text with a number in the place of each value that is nested too deep."""
+def _replace_deep(text: str) -> str:
+    """Return JSON text with a number in place of each value that is nested too deeply."""
     kept: list[str] = []
     depth, at = 0, 0
     for found in _BRACKET.finditer(text):
@@ -150,12 +150,12 @@ def _cut_where_deep(text: str) -> str:
 
 @dataclass(slots=True)
 class Damage:
-    """What was found in a record.
+    """The damage of a record.
 
     Args:
-        bytes: Whether it holds bytes that were not UTF-8.
-        halves: Whether it holds half surrogate pairs.
-        unreadable: What of it cannot be held: field and kind.
+        bytes: Whether it has bytes that are not UTF-8.
+        halves: Whether it has lone surrogates.
+        unreadable: The values that cannot be represented, each with its field.
     """
 
     bytes: bool = False
@@ -163,8 +163,8 @@ class Damage:
     unreadable: list[str] = field(default_factory=list)
 
 
-def undamaged(records: Sequence[Any]) -> bool:
-    """Return whether nothing in these records is damaged, by a quick look at all of them."""
+def is_undamaged(records: Sequence[Any]) -> bool:
+    """Return whether records have no damage, by one fast pass over all of them."""
     import msgspec
 
     try:
@@ -174,30 +174,30 @@ def undamaged(records: Sequence[Any]) -> bool:
     return True
 
 
-def mended(record: Any, damage: Damage, *, raw: bool) -> Any:
-    """Return a record, or a value of one, with U+FFFD in the place of what is no Unicode.
+def mend(record: Any, damage: Damage, *, raw: bool) -> Any:
+    """Return a record, or a value of one, with U+FFFD in place of invalid text, and note the damage in `damage`.
 
-    Half surrogate pairs stay where the record is wanted raw. What was found is noted in `damage`.
+    Lone surrogates stay if the record is written raw.
     """
-    return _mended(record, damage, "", raw=raw)
+    return _mend(record, damage, "", raw=raw)
 
 
-def _mended(value: Any, damage: Damage, name: str, *, raw: bool) -> Any:
+def _mend(value: Any, damage: Damage, name: str, *, raw: bool) -> Any:
     if isinstance(value, Unreadable):
         damage.unreadable.append(f"{value} in {name}" if name else str(value))
         return None
     if isinstance(value, str):
         return value if value.isascii() else _text(value, damage, raw=raw)
     if isinstance(value, list):
-        return [_mended(one, damage, name, raw=raw) for one in value]
+        return [_mend(one, damage, name, raw=raw) for one in value]
     if not isinstance(value, dict):
         return value
     found: dict[str, Any] = {}
     for key, inner in value.items():
         good = key if key.isascii() else _text(key, damage, raw=raw)
         while good in found:
-            good += "\ufffd"  # two keys that differed in what could not be read
-        found[good] = _mended(inner, damage, name or good, raw=raw)
+            good += "\ufffd"  # two keys that differed only in invalid text
+        found[good] = _mend(inner, damage, name or good, raw=raw)
     return found
 
 
@@ -213,6 +213,6 @@ def _text(text: str, damage: Damage, *, raw: bool) -> str:
     return text
 
 
-def plain(text: str) -> str:
-    """Return text with U+FFFD in the place of what is no Unicode, as messages need it."""
+def without_surrogates(text: str) -> str:
+    """Return text with U+FFFD in place of lone surrogates, for messages."""
     return text if text.isascii() else _HALVES.sub("\ufffd", text)

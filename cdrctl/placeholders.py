@@ -1,6 +1,6 @@
-"""Times that stand for "no time": zero, year 1, 1970, year 9999.
+"""Times that mean "no time": zero, year 1, 1970, year 9999.
 
-Databases and languages have such a value where an event did not happen: Unix time 0, .NET's `DateTime.MinValue` (year
+Databases and languages use such a value for an event that did not happen: Unix time 0, .NET's `DateTime.MinValue` (year
 1), SQL Server's 1900, MySQL's `0000-00-00`, Excel's 1899, and year 9999 for "never". PortSIP's webhooks send "0" for a
 call that was not answered (REST guide, "Push CDR").
 """
@@ -17,11 +17,11 @@ LAST_YEAR = 9998
 
 
 def is_placeholder(time: Any) -> bool:
-    """Return whether a time says that the event did not happen.
+    """Return whether a time means that the event did not happen.
 
     Args:
-        time: An instant, text that begins with the year (ISO 8601 and its relatives), or a number of seconds, also as
-            text; of the numbers only zero is a placeholder.
+        time: An instant, text that begins with the year (such as ISO 8601), or a number of seconds, also as text; of
+            the numbers only zero is a placeholder.
     """
     if isinstance(time, datetime):
         return not FIRST_YEAR <= time.year <= LAST_YEAR

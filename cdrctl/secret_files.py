@@ -1,4 +1,4 @@
-"""Files that hold a secret: a short regular file, or a pipe that somebody writes it to."""
+"""Reads files with a secret: a short regular file, or a pipe that another program writes it to."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from cdrctl.commands import COMMAND_SECONDS
 
 LONGEST = 65_536
-"""Bytes of the largest file that is read: a secret is one line."""
+"""Bytes of the largest file: a secret is one line."""
 
 
 def read(path: Path, seconds: float = COMMAND_SECONDS) -> tuple[bytes, os.stat_result]:
-    """Return the first 64 KiB and a byte of a file, and its status; a pipe is read until its writer closes it.
+    """Return up to 64 KiB and one byte of a file, and its status; a pipe is read until its writer closes it.
 
     Raises:
-        OSError: It cannot be read, is a folder or a device, or is a pipe that nobody has closed within these seconds.
+        OSError: It cannot be read, is a folder or a device, or is a pipe that no writer has closed in time.
         ValueError: The path has a NUL in it.
     """
-    # Without O_NONBLOCK a FIFO that nobody writes to, or a terminal, would be waited for without end.
+    # Without O_NONBLOCK, opening a FIFO without a writer, or a terminal, would block for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
     try:
         status = os.fstat(descriptor)
@@ -43,11 +43,11 @@ def _from_pipe(descriptor: int, seconds: float) -> bytes:
         raise NotImplementedError("Windows has no named pipes in folders")
     content = b""
     until = time.monotonic() + seconds
-    poll = select.poll()  # unlike select it tells a writer who has not come yet from one who has left
+    poll = select.poll()  # unlike select, it tells "no writer yet" from "writer has closed"
     poll.register(descriptor, select.POLLIN)
     while len(content) <= LONGEST:
         if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-            raise TimeoutError(errno.ETIMEDOUT, f"nobody wrote it and closed it within {seconds:g} seconds")
+            raise TimeoutError(errno.ETIMEDOUT, f"no program wrote to it and closed it within {seconds:g} seconds")
         data = os.read(descriptor, LONGEST + 1 - len(content))
         if not data:
             break

@@ -1,4 +1,4 @@
-"""Records in an order of the user's own, as `--sort` has it: a few thousand in memory, the others on disk meanwhile."""
+"""Sorts records for `--sort`: ten thousand in memory, the others in a temporary file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from cdrctl.records.readers import iso_instant
 from cdrctl.records.schemas import no_field
 
 IN_MEMORY = 10_000
-"""Rows that are held at a time; one of Webex's has some 6 kB."""
+"""Rows held in memory; a Webex row has some 6 kB."""
 
 TOGETHER = 10
-"""Rows of each sorted run that are read back at a time: of ten million records there are a thousand runs."""
+"""Rows of each sorted run that are read back at a time: ten million records make a thousand runs."""
 
 PAGE = 250
 
@@ -37,14 +37,14 @@ Key = Callable[[Any], tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One field that is sorted by."""
+    """A field to sort by."""
 
     field: str
     descending: bool = False
 
 
 class _Backwards:
-    """Text that is less where it is more."""
+    """Text in descending order."""
 
     __slots__ = ("text",)
 
@@ -61,11 +61,11 @@ class _Backwards:
         return hash(self.text)
 
 
-def read(text: str) -> tuple[Order, ...]:
-    """Return the fields to sort by that a text names: `start_time,-talk_seconds`, most important first.
+def read_order(text: str) -> tuple[Order, ...]:
+    """Return the fields to sort by of a text such as `start_time,-talk_seconds`, most important first.
 
     Raises:
-        UsageError: It names none, or one twice.
+        UsageError: It has no field, or one twice.
     """
     orders = [
         Order(name.strip().removeprefix("-").strip(), name.strip().startswith("-"))
@@ -76,15 +76,15 @@ def read(text: str) -> tuple[Order, ...]:
     if not orders:
         raise UsageError("--sort names no field", hint="write it as --sort start_time, or --sort -talk_seconds")
     if len(set(names)) < len(names):
-        raise UsageError("--sort names a field twice", hint="name each once, the most important first")
+        raise UsageError("--sort names a field twice", hint="name each field once, the most important first")
     return tuple(orders)
 
 
 def key_of_rows(orders: Sequence[Order], columns: Sequence[Column]) -> Key:
-    """Return the sort key of rows of these columns: numbers and times by what they mean, null last both ways.
+    """Return the sort key of rows: numbers and times by value, null last in both directions.
 
     Raises:
-        UsageError: A field is no column.
+        UsageError: A field is not a column.
     """
     at = {column.name: position for position, column in enumerate(columns)}
     parts: list[Callable[[Row], tuple[Any, ...]]] = []
@@ -101,8 +101,8 @@ def key_of_rows(orders: Sequence[Order], columns: Sequence[Column]) -> Key:
 
 
 def key_of_records(orders: Sequence[Order]) -> Key:
-    """Return the sort key of raw records: numbers before text, null last both ways."""
-    parts = [_part(_reaching(order.field), None, descending=order.descending) for order in orders]
+    """Return the sort key of raw records: numbers before text, null last in both directions."""
+    parts = [_part(_field_of(order.field), None, descending=order.descending) for order in orders]
     return lambda record: tuple([part(record) for part in parts])
 
 
@@ -110,18 +110,20 @@ def _unknown(extra: int, key: str) -> Callable[[Row], Value]:
     return lambda row: (row[extra] or {}).get(key)
 
 
-def _reaching(field: str) -> Callable[[Record], Value]:
+def _field_of(field: str) -> Callable[[Record], Value]:
     return lambda record: reach(record, field)
 
 
 def _part(take: Callable[[Any], Value], kind: str | None, *, descending: bool) -> Callable[[Any], tuple[Any, ...]]:
+    """Return the sort key of one field: values of its type, then others, then null."""
+
     def part(row: Any) -> tuple[Any, ...]:
         value = take(row)
         if value is None:
             return (_NULL,)
         try:
-            found = _meaning(value, kind)
-        except (ValueError, InvalidOperation):  # it passed as it came
+            found = _comparable(value, kind)
+        except (ValueError, InvalidOperation):  # the column could not parse it
             return (_UNREADABLE, _Backwards(_text(value)) if descending else _text(value))
         if not descending:
             return (_READ, *found)
@@ -130,11 +132,12 @@ def _part(take: Callable[[Any], Value], kind: str | None, *, descending: bool) -
     return part
 
 
-def _meaning(value: Value, kind: str | None) -> tuple[Any, ...]:
-    """Return a value as what can be compared with others of its kind.
+def _comparable(value: Value, kind: str | None) -> tuple[Any, ...]:
+    """Return a value in a form that can be compared with others of its kind.
 
     Raises:
-        ValueError: It is none of its kind; also as InvalidOperation.
+        ValueError: It has the wrong type.
+        InvalidOperation: It is not a number.
     """
     if kind in NUMBERS or (kind is None and isinstance(value, int | float)):
         number = Decimal(str(value))
@@ -154,19 +157,19 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def in_order(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = None) -> Generator[list[Any], None, None]:
-    """Yield the rows of all pages in order, in pages of its own; equal ones stay as they came.
+def sort_pages(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = None) -> Generator[list[Any], None, None]:
+    """Yield the rows of all pages in order, in new pages; equal rows keep their order.
 
-    With a limit only so many are yielded, the first ones of the order.
+    With a limit only the first rows of the order are yielded.
 
     Raises:
-        OutputError: The disk on which rows wait cannot hold them.
+        OutputError: The disk cannot hold the rows.
     """
     few = limit is not None and limit * 2 <= IN_MEMORY
     held: list[Any] = []
     runs: list[tuple[int, int]] = []
-    with _told():
-        waiting = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - only its opening is told of here
+    with _disk_errors():
+        waiting = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - only opening it is guarded here
     with waiting as file:
         for page in pages:
             for row in page:
@@ -177,35 +180,36 @@ def in_order(pages: Iterable[Sequence[Any]], key: Key, limit: int | None = None)
                 if few:
                     del held[limit:]
                 else:
-                    runs.append(_put_away(file, held))
+                    runs.append(_write_run(file, held))
                     held = []
         held.sort(key=key)
         rows: Iterator[Any] = iter(held)
         if runs:
-            rows = heapq.merge(*(_taken_back(file, *run) for run in runs), held, key=key)
+            rows = heapq.merge(*(_read_run(file, *run) for run in runs), held, key=key)
         left = limit
         while found := list(islice(rows, PAGE if left is None else min(left, PAGE))):
             yield found
             left = None if left is None else left - len(found)
 
 
-def _put_away(file: IO[bytes], rows: list[Any]) -> tuple[int, int]:
-    """Write rows behind what is in a file already, and return where they begin and end."""
-    with _told():
+def _write_run(file: IO[bytes], rows: list[Any]) -> tuple[int, int]:
+    """Append sorted rows to a file, and return where they begin and end."""
+    with _disk_errors():
         begin = at = file.seek(0, os.SEEK_END)
         for first in range(0, len(rows), TOGETHER):
             some = marshal.dumps(rows[first : first + TOGETHER])
-            for piece in (len(some).to_bytes(8, "little"), some):
-                view = memoryview(piece)
-                while view:  # a disk that gets full takes a part
+            for part in (len(some).to_bytes(8, "little"), some):
+                view = memoryview(part)
+                while view:  # a disk that is nearly full accepts a part
                     view = view[file.write(view) :]
             at += 8 + len(some)
     return begin, at
 
 
-def _taken_back(file: IO[bytes], at: int, end: int) -> Iterator[Any]:
+def _read_run(file: IO[bytes], at: int, end: int) -> Iterator[Any]:
+    """Yield the rows of a sorted run."""
     while at < end:
-        with _told():
+        with _disk_errors():
             file.seek(at)
             size = int.from_bytes(file.read(8), "little")
             some = file.read(size)
@@ -214,12 +218,12 @@ def _taken_back(file: IO[bytes], at: int, end: int) -> Iterator[Any]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Make what goes wrong with the disk an error that says what the disk was for."""
+def _disk_errors() -> Iterator[None]:
+    """Turn a system error of the temporary file into an OutputError."""
     try:
         yield
     except OSError as error:
         raise OutputError(
-            f"--sort cannot keep the records meanwhile in {tempfile.gettempdir()}: {error.strerror}",
-            hint="set TMPDIR to a folder with more room, or shorten the window",
+            f"--sort cannot store records in {tempfile.gettempdir()}: {error.strerror}",
+            hint="set TMPDIR to a folder with more free space, or shorten the window",
         ) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdrctl.contents import contents_of, marked_contents_of
+from cdrctl.contents import contents_of, key_contents_of
 from cdrctl.records.batches import KeyFields, RecordBatch
 from cdrctl.records.columns import Column
 from cdrctl.records.decoding import BatchDecoder
@@ -65,13 +65,13 @@ def test_large_pages_have_the_fingerprints_of_small_ones() -> None:
 def test_marked_fields_tell_records_apart_and_count_those_they_do_not() -> None:
     """A record that comes again is the same one; two that differ in other fields are two where both are on a page."""
     twin = {**ROW, "a": "y"}
-    both = marked_contents_of(read([ROW, twin]))
+    both = key_contents_of(read([ROW, twin]))
     assert len(set(both)) == 2
-    assert marked_contents_of(read([twin]))[0] in both
-    assert set(marked_contents_of(read([ROW, twin, twin]))) > set(both)
+    assert key_contents_of(read([twin]))[0] in both
+    assert set(key_contents_of(read([ROW, twin, twin]))) > set(both)
 
 
 def test_a_list_in_a_marked_field_has_a_fingerprint() -> None:
     rows = [{**ROW, "at": ["x"]}, {**ROW, "at": {"y": 1}}, {**ROW, "at": ["x"]}]
-    first, second, third = marked_contents_of(read(rows, raw=True))
+    first, second, third = key_contents_of(read(rows, raw=True))
     assert len({first, second, third}) == 3

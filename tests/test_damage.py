@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl.damage import DEEPEST, Damage, Unreadable, loads, mended, shallow, text_of, undamaged
+from cdrctl.damage import DEEPEST, Damage, Unreadable, is_undamaged, loads, mend, shallow, text_of
 from cdrctl.http import exchange
-from cdrctl.mending import mending
+from cdrctl.mending import mender
 from cdrctl.records.events import Page
 
 NASTY = {
@@ -35,14 +35,14 @@ def test_bytes_that_are_not_utf_8_are_replaced_as_by_the_usual_decoders(what: st
     sent, right = NASTY[what]
     assert sent.decode("utf-8", "replace") == right
     damage = Damage()
-    assert mended(read(b'{"name":"%b","n":1}' % sent), damage, raw=True) == {"name": right, "n": 1}
+    assert mend(read(b'{"name":"%b","n":1}' % sent), damage, raw=True) == {"name": right, "n": 1}
     assert (damage.bytes, damage.halves, damage.unreadable) == (True, False, [])
 
 
 @given(st.binary(max_size=30))
 def test_any_bytes_within_a_text_are_read(sent: bytes) -> None:
     sent = bytes(byte for byte in sent if byte not in b'"\\')
-    found = mended(read(b'{"before":1,"name":"%b"}' % sent), Damage(), raw=False)
+    found = mend(read(b'{"before":1,"name":"%b"}' % sent), Damage(), raw=False)
     assert found["name"] == sent.decode("utf-8", "replace")
 
 
@@ -65,7 +65,7 @@ def test_a_charset_is_believed_of_a_body_that_is_not_utf_8(charset: str) -> None
 @pytest.mark.parametrize("charset", ["utf-8", "zip", "punycode", "unicode_escape", "nonsense", "utf-7", "cp99999"])
 def test_any_other_charset_changes_nothing(charset: str) -> None:
     found = read(b'{"name":"Ren\xe9"}', f"application/json;charset={charset}")
-    assert mended(found, Damage(), raw=False) == {"name": "Ren\ufffd"}
+    assert mend(found, Damage(), raw=False) == {"name": "Ren\ufffd"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
@@ -82,10 +82,10 @@ def test_other_encodings_of_json_are_read(encoding: str) -> None:
 def test_half_a_surrogate_pair_is_replaced_in_values_and_keys_unless_it_is_wanted_raw(sent: str, right: str) -> None:
     body = f'{{"{sent}":["{sent}",{{"a":"{sent}"}}]}}'
     found, damage = read(body.encode()), Damage()
-    assert not undamaged([found])
-    assert mended(found, damage, raw=False) == {right: [right, {"a": right}]}
+    assert not is_undamaged([found])
+    assert mend(found, damage, raw=False) == {right: [right, {"a": right}]}
     assert (damage.bytes, damage.halves) == (False, True)
-    assert mended(found, Damage(), raw=True) == json.loads(body)
+    assert mend(found, Damage(), raw=True) == json.loads(body)
 
 
 @pytest.mark.parametrize("half", [0xD800, 0xDBFF, 0xDC00, 0xDFFE, 0xDFFF])
@@ -93,13 +93,13 @@ def test_any_half_of_a_surrogate_pair_stays_raw_beside_bytes_that_cannot_be_read
     body = b'{"name":"\\u%x\xf9\\u%x\\u%x \xf9"}' % (half, half, half)
     expected = f"{chr(half)}\ufffd{chr(half)}{chr(half)} \ufffd"
     damage = Damage()
-    assert mended(read(body), damage, raw=True) == {"name": expected}
+    assert mend(read(body), damage, raw=True) == {"name": expected}
     assert damage.bytes
-    assert mended(read(body), Damage(), raw=False) == {"name": "\ufffd" * 4 + " \ufffd"}
+    assert mend(read(body), Damage(), raw=False) == {"name": "\ufffd" * 4 + " \ufffd"}
 
 
 def test_keys_that_differ_in_nothing_readable_both_stay() -> None:
-    found = mended(read(rb'{"\ud83d":1,"\ud83e":2}'), Damage(), raw=False)
+    found = mend(read(rb'{"\ud83d":1,"\ud83e":2}'), Damage(), raw=False)
     assert sorted(found.values()) == [1, 2]
 
 
@@ -109,17 +109,17 @@ def test_a_value_that_is_nested_too_deep_costs_its_record_only(depth: int, pair:
     deep = pair[0] * depth + b'"]}"' + pair[1] * depth
     first, second, third = read(b'[{"id":1},{"id":2,"ai":%b},{"id":3,"s":"[[{"}]' % deep)
     damage = Damage()
-    mended(second, damage, raw=False)
+    mend(second, damage, raw=False)
     assert (first, third) == ({"id": 1}, {"id": 3, "s": "[[{"})
     assert damage.unreadable == [f"a value nested deeper than {DEEPEST} in ai"]
-    assert not undamaged([second])
+    assert not is_undamaged([second])
 
 
 @pytest.mark.parametrize("digits", [4301, 5_000, 1_000_000])
 def test_an_integer_of_too_many_digits_costs_its_record_only(digits: int) -> None:
     first, second = read(b'[{"id":1},{"id":2,"n":-%b}]' % (b"9" * digits))
     damage = Damage()
-    mended(second, damage, raw=False)
+    mend(second, damage, raw=False)
     assert first == {"id": 1}
     assert damage.unreadable == ["an integer of more than 4300 digits in n"]
 
@@ -139,8 +139,8 @@ def test_control_characters_within_a_text_are_read() -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=9))
 def test_what_is_not_damaged_stays_as_it_is(value: Any) -> None:
     damage = Damage()
-    assert undamaged([value])
-    assert mended(value, damage, raw=False) == value
+    assert is_undamaged([value])
+    assert mend(value, damage, raw=False) == value
     assert damage == Damage()
     assert loads(text_of(json.dumps(value).encode())) == value
     assert shallow(value)
@@ -154,6 +154,6 @@ def test_what_is_known_of_the_records_of_a_page_stays_with_them() -> None:
     told: list[object] = []
     records = [read(body) for body in (b'{"id":"1","n":%b}' % (b"9" * 5000), b'{"id":"2"}', b'{"id":"3","s":"\xf9"}')]
     page = Page(records, {"site": "Z\udfffrich"}, frozenset({0, 2}))
-    found = mending(lambda record: str(record["id"]), told.append, told.append, raw=False)(page)
+    found = mender(lambda record: str(record["id"]), told.append, told.append, raw=False)(page)
     assert found == Page([{"id": "2"}, {"id": "3", "s": "\ufffd"}], {"site": "Z\ufffdrich"}, frozenset({1}))
     assert len(told) == 2

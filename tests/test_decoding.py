@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from cdrctl import writers
 from cdrctl.archive import fetching
 from cdrctl.conditions.language import read_condition
-from cdrctl.damage import DEEPEST, Damage, Unreadable, mended
+from cdrctl.damage import DEEPEST, Damage, Unreadable, mend
 from cdrctl.export.selection import Selection, row_filter
 from cdrctl.fetchers import Call, load
 from cdrctl.records.batches import BatchedPage, RecordBatch, RowBatch, batches, key_columns
@@ -332,7 +332,7 @@ def test_what_no_sheet_can_be_made_of_is_plain_and_the_rest_is_not() -> None:
 def test_a_byte_that_is_not_utf_8_costs_no_record_of_a_large_page() -> None:
     records = [b'{"Report ID": "%d"}' % at for at in range(5)]
     sheets = sheaf_of(b", ".join([*records, b'{"Report ID": "5", "User": "\xff"}']), few=1).batches()
-    found = [mended(one, Damage(), raw=False) for part in sheets for one in part]
+    found = [mend(one, Damage(), raw=False) for part in sheets for one in part]
     assert [one["Report ID"] for one in found] == ["0", "1", "2", "3", "4", "5"]
     assert found[-1]["User"] == "\ufffd"
 

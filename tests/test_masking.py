@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl import masking
-from cdrctl.masking import MASK, SHORTEST, masked
+from cdrctl.masking import MASK, SHORTEST, mask
 from tests.support.examples import examples
 
 Spelling = Callable[[str], str]
@@ -49,14 +49,14 @@ AROUND = st.sampled_from(["", " ", "x", '"', "<b>", "a=", "&", "\\", "%"])
 @pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS)
 def test_every_spelling_is_masked(spelt: Spelling) -> None:
     secret = "cAnArY-\"q'\\b%41+/=&<>~ ü日😀_100%25"
-    assert masked(f"before {spelt(secret)} after", [secret]) == f"before {MASK} after"
+    assert mask(f"before {spelt(secret)} after", [secret]) == f"before {MASK} after"
 
 
 @examples(60)
 @given(secret=SECRETS, before=AROUND, after=AROUND, spelt=st.sampled_from(list(SPELLINGS)))
 def test_any_secret_is_masked_in_any_spelling(secret: str, before: str, after: str, spelt: str) -> None:
     text = SPELLINGS[spelt](secret)
-    left = masked(before + text + after, [secret])
+    left = mask(before + text + after, [secret])
     assert MASK in left
     assert text not in left
     assert secret not in left
@@ -66,15 +66,15 @@ def test_any_secret_is_masked_in_any_spelling(secret: str, before: str, after: s
 @given(secret=SECRETS, cut=st.integers(1, 30), spelt=st.sampled_from([*SPELLINGS, "base64"]), around=AROUND)
 def test_what_needs_no_pattern_is_left_as_a_pattern_leaves_it(secret: str, cut: int, spelt: str, around: str) -> None:
     text = (SPELLINGS[spelt](secret) if spelt in SPELLINGS else base64.b64encode(secret.encode()).decode())[:cut]
-    left = masked(f"{around}{text} or {text[1:]}", [secret])
+    left = mask(f"{around}{text} or {text[1:]}", [secret])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(masking, "_ESCAPES", re.compile(""))
-        assert masked(f"{around}{text} or {text[1:]}", [secret]) == left
+        assert mask(f"{around}{text} or {text[1:]}", [secret]) == left
 
 
 def test_an_ordinary_line_takes_no_pattern() -> None:
     before = masking._beginnings.cache_info().misses
-    assert masked("294 records, 3 pages, 0.1 seconds: calls.csv", ["a-secret-of-this-test"]).startswith("294")
+    assert mask("294 records, 3 pages, 0.1 seconds: calls.csv", ["a-secret-of-this-test"]).startswith("294")
     assert masking._beginnings.cache_info().misses == before
 
 
@@ -86,7 +86,7 @@ def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes
         base64.urlsafe_b64encode,
         lambda raw: quote(base64.b64encode(raw), safe="").encode(),
     ):
-        left = masked(encode(before + secret.encode() + after).decode(), [secret])
+        left = mask(encode(before + secret.encode() + after).decode(), [secret])
         assert MASK in left
         # Of the secret's bits at most five are left at each end, those that share a digit with what is beside it.
         first, last = (unquote(part).rstrip("=") for part in (left.split(MASK)[0], left.split(MASK)[-1]))
@@ -97,27 +97,27 @@ def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes
 @examples(60)
 @given(secret=st.text("aZ09-_.+/é日", min_size=12, max_size=30), cut=st.integers(8, 11))
 def test_a_beginning_is_masked_as_well(secret: str, cut: int) -> None:
-    assert masked(f"said: {secret[:cut]}", [secret]) == f"said: {MASK}"
+    assert mask(f"said: {secret[:cut]}", [secret]) == f"said: {MASK}"
 
 
 def test_the_parts_of_a_token_are_masked() -> None:
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
     _, claims, signature = token.split(".")
-    assert masked(f"{claims} and {signature}", [token]) == f"{MASK} and {MASK}"
+    assert mask(f"{claims} and {signature}", [token]) == f"{MASK} and {MASK}"
 
 
 def test_longer_secrets_come_first_and_short_ones_are_left() -> None:
     text = "a bad pass and a passphrase"
-    assert masked(text, ["a", "bad", "pass", "passphrase"]) == f"a bad {MASK} and a {MASK}"
+    assert mask(text, ["a", "bad", "pass", "passphrase"]) == f"a bad {MASK} and a {MASK}"
 
 
 @examples(60)
 @given(text=st.text("abcdefgh-:/ ", max_size=200), secret=st.text("XYZ", min_size=SHORTEST, max_size=12))
 def test_a_text_without_a_secret_stays_as_it_is(text: str, secret: str) -> None:
-    assert masked(text, [secret]) == text
+    assert mask(text, [secret]) == text
 
 
 def test_a_very_long_secret_takes_no_long_time() -> None:
     """A pattern of thousands of characters would take seconds to compile."""
     secret = "eyJ" + "aB3_" * 5000
-    assert masked(f"x {secret} {secret[:4000]}", [secret]) == f"x {MASK} {MASK}"
+    assert mask(f"x {secret} {secret[:4000]}", [secret]) == f"x {MASK} {MASK}"

@@ -29,10 +29,10 @@ COLUMNS = (
 
 
 def arranged(rows: list[Any], by: str, limit: int | None = None, pages: int = 3) -> list[Any]:
-    key = sorting.key_of_rows(sorting.read(by), COLUMNS)
+    key = sorting.key_of_rows(sorting.read_order(by), COLUMNS)
     size = max(1, len(rows) // pages)
     cut = (rows[at : at + size] for at in range(0, len(rows), size))
-    return [row for page in sorting.in_order(cut, key, limit) for row in page]
+    return [row for page in sorting.sort_pages(cut, key, limit) for row in page]
 
 
 def column(values: list[Any], name: str) -> list[list[Any]]:
@@ -69,31 +69,31 @@ def test_the_first_field_counts_most_and_equal_ones_stay_as_they_came() -> None:
 
 
 def test_what_is_sorted_by_is_read_or_refused() -> None:
-    assert sorting.read("a, -b ,- c") == (Order("a"), Order("b", descending=True), Order("c", descending=True))
+    assert sorting.read_order("a, -b ,- c") == (Order("a"), Order("b", descending=True), Order("c", descending=True))
     for text in ("", " , ", "-"):
         with pytest.raises(UsageError, match="names no field"):
-            sorting.read(text)
+            sorting.read_order(text)
     with pytest.raises(UsageError, match="twice"):
-        sorting.read("a,-a")
+        sorting.read_order("a,-a")
     with pytest.raises(UsageError) as caught:
-        sorting.key_of_rows(sorting.read("naem"), COLUMNS)
+        sorting.key_of_rows(sorting.read_order("naem"), COLUMNS)
     assert (caught.value.hint or "").startswith("did you mean name? ")
 
 
 def test_a_field_that_is_no_column_yet_is_sorted_by_too() -> None:
     columns = (Column("name", "n", "text"), EXTRA_COLUMN)
     rows = [["a", {"new": 10}], ["b", {"new": 9}], ["c", {"new": "x"}], ["d", {"old": 1}], ["e", None]]
-    key = sorting.key_of_rows(sorting.read("extra.new"), columns)
-    assert [row[0] for page in sorting.in_order([rows], key) for row in page] == ["b", "a", "c", "d", "e"]
+    key = sorting.key_of_rows(sorting.read_order("extra.new"), columns)
+    assert [row[0] for page in sorting.sort_pages([rows], key) for row in page] == ["b", "a", "c", "d", "e"]
     with pytest.raises(UsageError):
-        sorting.key_of_rows(sorting.read("extra."), columns)
+        sorting.key_of_rows(sorting.read_order("extra."), columns)
 
 
 def test_raw_records_are_sorted_by_what_came() -> None:
     values = [{"a": {"b": 2}}, {"a": {"b": 10}}, {"a": {"b": "1"}}, {"a": None}]
     for by, wanted in (("a.b", values), ("-a.b", [values[2], values[1], values[0], values[3]])):
-        key = sorting.key_of_records(sorting.read(by))
-        assert [row for page in sorting.in_order([values[::-1]], key) for row in page] == wanted
+        key = sorting.key_of_records(sorting.read_order(by))
+        assert [row for page in sorting.sort_pages([values[::-1]], key) for row in page] == wanted
 
 
 VALUES = st.one_of(st.none(), st.integers(-20, 20))
@@ -127,8 +127,8 @@ def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch, reques
     gc.freeze()  # what there is already is not looked at each time
     request.addfinalizer(gc.unfreeze)
     for limit in (None, 5, 900):
-        key, count = sorting.key_of_rows(sorting.read("talk_seconds"), COLUMNS), 0
-        for page in sorting.in_order(pages(), key, limit):
+        key, count = sorting.key_of_rows(sorting.read_order("talk_seconds"), COLUMNS), 0
+        for page in sorting.sort_pages(pages(), key, limit):
             count += len(page)
         assert count == (limit or 1000)
         assert most <= 40
@@ -153,12 +153,12 @@ class HalfFull(io.RawIOBase):
 
 def test_a_disk_that_takes_a_part_is_given_the_rest() -> None:
     file: Any = HalfFull()
-    runs = [sorting._put_away(file, [["x" * 50, at]]) for at in range(3)]
-    assert [[*sorting._taken_back(file, *run)] for run in runs] == [[["x" * 50, at]] for at in range(3)]
+    runs = [sorting._write_run(file, [["x" * 50, at]]) for at in range(3)]
+    assert [[*sorting._read_run(file, *run)] for run in runs] == [[["x" * 50, at]] for at in range(3)]
 
 
 def test_a_disk_that_cannot_hold_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(OutputError, match=r"--sort cannot keep the records meanwhile in .*none") as caught:
+    with pytest.raises(OutputError, match=r"--sort cannot store records in .*none") as caught:
         arranged(column([1], "talk_seconds"), "talk_seconds")
     assert "TMPDIR" in str(caught.value.hint)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from cdrctl.errors import CdrctlError
-from cdrctl.masking import SHORTEST, masked
+from cdrctl.masking import SHORTEST, mask
 
 if TYPE_CHECKING:
     from cdrctl.http import Clock
@@ -141,7 +141,7 @@ class Reporter:
 
     def masked(self, text: str) -> str:
         """Return the text without secrets, in whatever way they are spelt."""
-        return masked(text, self._secrets)
+        return mask(text, self._secrets)
 
     def clean(self, text: str) -> str:
         """Return the text without secrets, and on one line that no terminal obeys."""

@@ -177,7 +177,7 @@ def read_sort(text: str | None) -> tuple[Order, ...]:
         return ()
     from cdrctl import sorting
 
-    return sorting.read(text)
+    return sorting.read_order(text)
 
 
 def with_template_fields(selection: Selection, template: str, schema: SchemaName) -> Selection:

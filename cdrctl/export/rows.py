@@ -14,7 +14,7 @@ from cdrctl.export.availability import latest_start
 from cdrctl.export.identity import run_keys
 from cdrctl.export.parallel import new_once
 from cdrctl.fetchers import Call, identities, possible_start
-from cdrctl.mending import mending
+from cdrctl.mending import mender
 from cdrctl.records.batches import RecordBatch, batches, key_columns
 from cdrctl.records.events import Checkpoint, Event, File, Gap, Note, Page, Record, Row
 from cdrctl.records.schemas import Schema
@@ -82,7 +82,7 @@ def rows(
     events are closed at the end.
     """
     clean = _window_filter(call, window, tally, log, present)
-    mend = mending(
+    mend = mender(
         call.identity,
         lambda gap: _report(gap, tally, log),
         lambda text: log("warning", text),

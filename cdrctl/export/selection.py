@@ -159,7 +159,7 @@ def _in_order(pages: Iterable[Page], selection: Selection, schema: Schema, tally
 
     def sorted_pages() -> Iterator[Page]:
         written = 0
-        for page in sorting.in_order(pages, key, limit):
+        for page in sorting.sort_pages(pages, key, limit):
             written += len(page)
             yield page
         if limit is not None and tally.records > written:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cdrctl.damage import plain
+from cdrctl.damage import without_surrogates
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, RightsError, SignInError, TemporaryError
 from cdrctl.http.exchange import beginning
 from cdrctl.http.messages import Answer, Request
@@ -35,11 +35,11 @@ def said(answer: Answer) -> str | None:
     else:
         found += [body, None if answer.text.endswith("…") else beginning(answer.text, 200)]
     words = [text for text in found if isinstance(text, str) and text and not text.isdigit()]
-    shown = plain(" ".join(dict.fromkeys(words)))
+    shown = without_surrogates(" ".join(dict.fromkeys(words)))
     if len(shown) > LONGEST_WORDS:
         shown = beginning(shown, LONGEST_WORDS - 1) + "…"
     if isinstance(tracking, str) and tracking:
-        shown = f"{shown} (tracking id {plain(tracking[:LONGEST_WORDS])})".strip()
+        shown = f"{shown} (tracking id {without_surrogates(tracking[:LONGEST_WORDS])})".strip()
     return shown or None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cdrctl.errors import ConfigurationError
-from cdrctl.masking import MASK, masked
+from cdrctl.masking import MASK, mask
 from cdrctl.profiles.atomic import one_line
 from cdrctl.profiles.file import Profile, environment_name, expanded_path
 from cdrctl.profiles.names import key_forms, key_levels, secret_names, setting_keys
@@ -56,7 +56,7 @@ def redact_settings(profile: Profile, model: type[Settings], environ: Mapping[st
         level = upper if any(form in upper for form in forms) else lower
         for form in forms:
             if form in level:
-                text = MASK if form in secrets or str(level[form]) in known else masked(_plain(level[form]), known)
+                text = MASK if form in secrets or str(level[form]) in known else mask(_plain(level[form]), known)
                 if form.endswith("_command"):
                     text = _PRINTING_COMMAND.sub(rf"\1 {MASK}", text)
                 variable = environment_name(profile.name, form) if level is upper else ""
@@ -64,7 +64,7 @@ def redact_settings(profile: Profile, model: type[Settings], environ: Mapping[st
     for key in lower:
         if key not in setting_keys(model):
             text = f"{MASK} (not a setting of {profile.provider})"
-            redacted[one_line(masked(key, known))] = RedactedSetting(text)
+            redacted[one_line(mask(key, known))] = RedactedSetting(text)
     return redacted
 
 

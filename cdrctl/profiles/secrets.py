@@ -10,7 +10,7 @@ from pathlib import Path
 from cdrctl import secret_files
 from cdrctl.commands import COMMAND_SECONDS, LONGEST_OUTPUT, TooMuchOutputError
 from cdrctl.errors import ConfigurationError
-from cdrctl.masking import masked
+from cdrctl.masking import mask
 from cdrctl.profiles.atomic import one_line, os_reason
 from cdrctl.profiles.choosing import LISTED
 from cdrctl.profiles.file import Profile, decoded_text, expanded_path, open_to_others, variable_prefix
@@ -99,7 +99,7 @@ def _from_command(command: str, about: str, sources: SecretSources) -> str:
     printed = [line.strip() for line in ended.stdout.decode("utf-8", "replace").splitlines()]
     sources.conceal(printed)
     for line in ended.stderr.decode("utf-8", "replace").splitlines()[:LISTED]:
-        sources.detail(f"{about} said: {one_line(masked(line, printed))}")
+        sources.detail(f"{about} said: {one_line(mask(line, printed))}")
     if ended.returncode:
         hint = "run it again with -v to see the command's messages"
         if ended.returncode in _NOT_FOUND:

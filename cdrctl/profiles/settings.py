@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 from cdrctl.commands import run_in_shell
 from cdrctl.errors import ConfigurationError, Message
-from cdrctl.masking import SHORTEST, masked
+from cdrctl.masking import SHORTEST, mask
 from cdrctl.profiles.atomic import one_line
 from cdrctl.profiles.choosing import usable_profile
 from cdrctl.profiles.file import (
@@ -270,7 +270,7 @@ def validate_settings(
         problems = error.errors(include_url=False, include_context=False, include_input=False)
     # Outside the handler: pydantic's error holds the values, secrets included.
     hidden = [value for name in secrets if isinstance(value := values.get(name), str)]
-    sentences = dict.fromkeys(masked(_describe_problem(profile, each, places), hidden) for each in problems)
+    sentences = dict.fromkeys(mask(_describe_problem(profile, each, places), hidden) for each in problems)
     raise ConfigurationError("; ".join(sentences), hint=f"`cdrctl profile show {profile.name}` shows what is set")
 
 

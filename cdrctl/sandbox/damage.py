@@ -41,7 +41,7 @@ _DURATIONS = ("Duration", "duration_seconds", "total_duration", "duration")
 DAMAGE = Switch("none", (*TEXTS, *NUMBERS), meaning="what is wrong with the JSON of every third record or so")
 
 
-def damaged(kind: str, reply: Reply) -> Reply:
+def damage(kind: str, reply: Reply) -> Reply:
     """Return a reply in which records have the damage of this kind: the same ones in every reply that has them."""
     if kind == "none":
         return reply

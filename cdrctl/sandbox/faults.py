@@ -73,7 +73,7 @@ class Sent:
     way: str = "whole"
 
 
-def spoiled(provider: Provider, request: Request, fault: Fault) -> Sent:
+def spoil(provider: Provider, request: Request, fault: Fault) -> Sent:
     """Return what one fault makes of a request."""
     action, details = fault.action, fault.details
     if isinstance(action, int):

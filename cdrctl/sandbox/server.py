@@ -17,9 +17,9 @@ from typing import Any, Self
 from cdrctl.sandbox import odd
 from cdrctl.sandbox.callgear import CallGear
 from cdrctl.sandbox.conversation import Conversation, Listener
-from cdrctl.sandbox.damage import damaged
+from cdrctl.sandbox.damage import damage
 from cdrctl.sandbox.exchange import Exchange
-from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE, Fault, Sent, read_fault, spoiled
+from cdrctl.sandbox.faults import ACTIONS, EVERYWHERE, Fault, Sent, read_fault, spoil
 from cdrctl.sandbox.kazoo import Kazoo
 from cdrctl.sandbox.portsip import PortSIP
 from cdrctl.sandbox.voicenter import Voicenter
@@ -57,7 +57,7 @@ def known_switches(provider: str) -> dict[str, Switch]:
     return {**own, **EVERYWHERE}
 
 
-def checked(provider: str, name: str, value: str) -> str:
+def check_switch(provider: str, name: str, value: str) -> str:
     """Return the value if the provider's switch may have it, else raise ValueError naming what is known."""
     switches = known_switches(provider)
     if name not in switches:
@@ -81,7 +81,7 @@ def parse_switches(texts: Iterable[str]) -> dict[str, dict[str, str]]:
         provider, dot, switch = name.partition(".")
         if not (equals and dot and switch):
             raise ValueError(f"{text!r} is no switch; one looks like webex.link=doc")
-        read.setdefault(provider, {})[switch] = checked(provider, switch, value)
+        read.setdefault(provider, {})[switch] = check_switch(provider, switch, value)
     return read
 
 
@@ -165,7 +165,7 @@ class Sandbox:
 
     def switch(self, provider: str, name: str, value: str) -> None:
         """Set a switch; raises ValueError, naming what is known, for an unknown one."""
-        checked(provider, name, value)
+        check_switch(provider, name, value)
         with self._lock:
             if name == "fail":
                 self._faults = [fault for fault in self._faults if fault.provider != provider]
@@ -296,13 +296,13 @@ class Sandbox:
             elif fault.action == "expire":
                 provider.expire_tokens()
             elif sent is None:
-                sent = spoiled(provider, request, fault)
+                sent = spoil(provider, request, fault)
         if sent is None and self._back.get(provider.name, self.now()) > self.now():
             sent = Sent(provider.error(503, request))
         if sent is None:
             switched = self._switched[provider.name]
             reply = odd.changed_reply(provider.name, provider.reply(request), switched, self.now())
-            sent = Sent(damaged(switched["damage"], reply))
+            sent = Sent(damage(switched["damage"], reply))
         return sent, slow
 
     def _dressed(self, sent: Sent, headers: Mapping[str, str], provider: Provider | None) -> Sent:
@@ -346,7 +346,7 @@ def start(
     names = tuple(PROVIDERS) if providers is None else tuple(providers)
     for provider, wanted in (switches or {}).items():
         for name, value in wanted.items():
-            checked(provider, name, value)
+            check_switch(provider, name, value)
     for name in names:
         known_switches(name)
     made = {name: PROVIDERS[name](truth, clock, limits=limits) for name in names}

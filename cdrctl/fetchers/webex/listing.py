@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from cdrctl.contents import contents_of, marked_contents_of
+from cdrctl.contents import contents_of, key_contents_of
 from cdrctl.duplicates import DuplicateFilter
 from cdrctl.errors import CdrctlError, ConfigurationError, ProviderError, TemporaryError, UsageError
 from cdrctl.fetchers import Query, identities, span_of
@@ -270,7 +270,7 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 link = next_link(answer)
                 total = max(total, total_in(link))
                 records = records_in(answer, more=link is not None or 0 < total <= len(came))
-                came.new_positions(identities(records, identity), span_of(records), marked_contents_of(records))
+                came.new_positions(identities(records, identity), span_of(records), key_contents_of(records))
                 if not again:
                     differing.new_positions(identities(records, identity), span_of(records), contents_of(records))
                 pages += 1

@@ -1,8 +1,9 @@
-"""The kinds of calls, and what happens in each."""
+"""The kinds of calls of the imitated exchange, and the legs of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,14 +23,14 @@ from cdrctl.sandbox.exchange.parties import (
 )
 
 
-def _internal(draft: Draft) -> Call:
+def _internal_call(draft: Draft) -> Call:
     caller = draft.inside()
     callee = draft.inside(without=(caller,))
     roll = draft.rng.random()
     if roll < 0.66:  # shares of what becomes of an internal call
         return answered_call(draft, caller, callee, "internal")
     if roll < 0.82:
-        return _to_voicemail(draft, caller, callee, "internal")
+        return _voicemail_call(draft, caller, callee, "internal")
     return unanswered_call(
         draft, caller, callee, "internal", draft.rng.choice(("busy", "cancelled", "no_answer", "rejected"))
     )
@@ -42,12 +43,12 @@ def inbound_call(draft: Draft) -> Call:
     if roll < 0.62 or draft.longest:  # shares of what becomes of an inbound call
         return answered_call(draft, caller, callee, "inbound")
     if roll < 0.82:
-        return _to_voicemail(draft, caller, callee, "inbound")
+        return _voicemail_call(draft, caller, callee, "inbound")
     causes = ("cancelled", "no_answer", "cancelled", "rejected", "busy", "unavailable")
     return unanswered_call(draft, caller, callee, "inbound", draft.rng.choice(causes))
 
 
-def _outbound(draft: Draft) -> Call:
+def _outbound_call(draft: Draft) -> Call:
     caller = draft.inside()
     callee = draft.outsider()
     route, country, dialed = "national", "", callee.number.removeprefix("+")
@@ -67,8 +68,8 @@ def _outbound(draft: Draft) -> Call:
     return unanswered_call(draft, caller, callee, "outbound", draft.rng.choice(causes), **both)
 
 
-def _to_voicemail(draft: Draft, caller: Party, callee: Party, kind: str) -> Call:
-    """The callee does not answer; his box does."""
+def _voicemail_call(draft: Draft, caller: Party, callee: Party, kind: str) -> Call:
+    """Return a call that the callee does not answer and his voicemail box does."""
     inward = caller.kind == "outside"
     rings_until = draft.start + draft.pause(16, 22)
     box_answers = rings_until + draft.rng.randrange(150, 700)
@@ -111,8 +112,8 @@ def _to_voicemail(draft: Draft, caller: Party, callee: Party, kind: str) -> Call
     return draft.outcome_of(kind, "voicemail")
 
 
-def _box_read(draft: Draft) -> Call:
-    """A person listens to his own messages."""
+def _voicemail_retrieval(draft: Draft) -> Call:
+    """Return a call of a person to his own voicemail box."""
     caller = draft.inside()
     answer = draft.start + draft.rng.randrange(200, 900)
     end = answer + draft.pause(5, 120)
@@ -128,10 +129,10 @@ def _box_read(draft: Draft) -> Call:
     return draft.outcome_of("voicemail_retrieval", "voicemail")
 
 
-def _rung(
+def _ring_members(
     draft: Draft, group: Party, asked: Sequence[Party], reason: str, waiting_from: int
 ) -> tuple[int | None, Leg | None]:
-    """Ring the members of a queue or hunt group; return when one answered, and that one's unfinished leg."""
+    """Ring the members of a queue or hunt group; return when one answered, and the unfinished leg of that member."""
     rng = draft.rng
     service = draft.legs[-1]
     together = rng.random() < 0.55
@@ -173,8 +174,8 @@ def _rung(
     return None, None
 
 
-def _grouped(draft: Draft, group: Party, members: Sequence[Party], kind: str, reason: str) -> Call:
-    """An outside caller reaches a queue or hunt group, which rings its members."""
+def _group_call(draft: Draft, group: Party, members: Sequence[Party], kind: str, reason: str) -> Call:
+    """Return an outside call to a queue or hunt group, which rings its members."""
     rng = draft.rng
     caller = draft.outsider()
     ends = ends_of(caller, group.number, group.name)
@@ -189,28 +190,28 @@ def _grouped(draft: Draft, group: Party, members: Sequence[Party], kind: str, re
     if service_first and rng.random() < 0.14:
         answer, won, end = None, None, greeted + draft.pause(4, 180)
     else:
-        answer, won = _rung(draft, group, asked, reason, greeted + draft.pause(0.5, 30 if service_first else 1))
+        answer, won = _ring_members(draft, group, asked, reason, greeted + draft.pause(0.5, 30 if service_first else 1))
         end = max(leg.end for leg in draft.legs) + draft.pause(0.1, 8) if answer is None else answer + draft.talk()
     gone = answer is None
     final = "abandoned" if gone else "normal"
-    draft.legs[0] = _changed(a, end=end, peer=won.id if won else service.id, cause=final, released_by="local")
-    draft.legs[1] = _changed(service, end=end, cause=final, released_by="remote")
+    draft.legs[0] = _with(a, end=end, peer=won.id if won else service.id, cause=final, released_by="local")
+    draft.legs[1] = _with(service, end=end, cause=final, released_by="remote")
     if won:
         n = draft.legs.index(won)
-        draft.legs[n] = _changed(won, end=end, recorded=rng.random() < 0.4)
+        draft.legs[n] = _with(won, end=end, recorded=rng.random() < 0.4)
     return draft.outcome_of(kind, "abandoned" if gone else "answered")
 
 
-def _queued(draft: Draft) -> Call:
-    return _grouped(draft, QUEUE, AGENTS, "queue", "CallQueue")
+def _queue_call(draft: Draft) -> Call:
+    return _group_call(draft, QUEUE, AGENTS, "queue", "CallQueue")
 
 
-def _hunted(draft: Draft) -> Call:
-    return _grouped(draft, HUNT_GROUP, HUNTED, "hunt_group", "HuntGroup")
+def _hunt_group_call(draft: Draft) -> Call:
+    return _group_call(draft, HUNT_GROUP, HUNTED, "hunt_group", "HuntGroup")
 
 
-def _attended(draft: Draft) -> Call:
-    """The menu answers; the caller presses a key and reaches a person, or gives up."""
+def _attendant_call(draft: Draft) -> Call:
+    """Return an outside call to the auto attendant: the caller presses a key and reaches a person, or gives up."""
     caller = draft.outsider()
     greeted = draft.start + draft.rng.randrange(200, 800)
     chosen = greeted + draft.pause(3, 25)
@@ -256,91 +257,135 @@ def _attended(draft: Draft) -> Call:
     return draft.outcome_of("attendant", "answered")
 
 
-def _transferred(draft: Draft) -> Call:
-    """A person takes an outside call and hands it to a colleague, at once or after asking him."""
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    """The parties and the times of a transfer, in Unix milliseconds.
+
+    Args:
+        caller: The outside party.
+        first: The person who answers and transfers the call.
+        second: The person to whom it is transferred.
+        consulted: The first person talks to the second before the transfer.
+        answered: When the first person answers.
+        started: When the first person starts the transfer.
+        rings: When the second person's phone starts to ring.
+        second_answers: When the second person answers.
+        completed: When the first person leaves the call.
+        end: When the call ends.
+    """
+
+    caller: Party
+    first: Party
+    second: Party
+    consulted: bool
+    answered: int
+    started: int
+    rings: int
+    second_answers: int
+    completed: int
+    end: int
+
+    @property
+    def kind(self) -> str:
+        """`consulted` or `blind`."""
+        return "consulted" if self.consulted else "blind"
+
+
+def _draw_transfer(draft: Draft) -> _Transfer:
+    """Return a random transfer of an inbound call."""
     caller = draft.outsider()
     first = draft.inside(without=[p for p in PEOPLE if p.number[0] != "+"])
     second = draft.inside(without=(first,))
-    answer = draft.start + draft.pause(2, 15)
-    moved = answer + draft.pause(15, 120)
-    ends = ends_of(caller, first.number, first.name)
+    answered = draft.start + draft.pause(2, 15)
+    started = answered + draft.pause(15, 120)
     consulted = draft.rng.random() < 0.5
-    way = "consulted" if consulted else "blind"
-    trunk = first.site.trunk if first.site else ""
-    shared = {"route": "inbound", "trunk": trunk}
-    asked = moved + draft.rng.randrange(500, 1500)
-    second_answers = asked + draft.pause(2, 14)
-    handed = second_answers + draft.pause(4, 40) if consulted else moved
-    end = max(handed, second_answers) + draft.talk()
-    last = draft.next_id(3 if consulted else 2)
-    a = draft.add(
-        caller,
-        "originating",
-        (draft.start, answer, end),
-        ends,
-        dialed=first.number,
-        released_by="local",
-        peer=last,
-        **shared,
-    )
-    b = draft.add(
-        first,
-        "terminating",
-        (draft.start + draft.rng.randrange(40, 600), answer, handed),
-        ends,
-        cause=f"{way}_transfer",
-        released_by="local",
-        peer=a.id,
-        transfer=way,
-        transfer_time=moved,
-        hold_seconds=(handed - moved) // SECOND,
-        **shared,
-    )
-    inner = ends_of(first if consulted else caller, second.extension, second.name)
-    if consulted:
+    rings = started + draft.rng.randrange(500, 1500)
+    second_answers = rings + draft.pause(2, 14)
+    completed = second_answers + draft.pause(4, 40) if consulted else started
+    end = max(completed, second_answers) + draft.talk()
+    return _Transfer(caller, first, second, consulted, answered, started, rings, second_answers, completed, end)
+
+
+def _transfer(draft: Draft) -> Call:
+    """Return an outside call that a person answers and transfers to a colleague, blindly or after a consultation."""
+    call = _draw_transfer(draft)
+    a, b = _legs_before_transfer(draft, call)
+    inner = ends_of(call.first if call.consulted else call.caller, call.second.extension, call.second.name)
+    if call.consulted:
         draft.add(
-            first,
+            call.first,
             "originating",
-            (asked, second_answers, handed),
+            (call.rings, call.second_answers, call.completed),
             inner,
-            dialed=second.extension,
+            dialed=call.second.extension,
             cause="consulted_transfer",
             released_by="local",
-            peer=last,
+            peer=a.peer,
             related=b.id,
-            transfer=way,
-            transfer_time=handed,
+            transfer=call.kind,
+            transfer_time=call.completed,
             session=1,
         )
     draft.add(
-        second,
+        call.second,
         "terminating",
-        (asked, second_answers, end),
+        (call.rings, call.second_answers, call.end),
         inner,
-        peer=draft.legs[-1].id if consulted else a.id,
+        peer=draft.legs[-1].id if call.consulted else a.id,
         related=b.id,
-        redirected_by=first,
+        redirected_by=call.first,
         redirect_reason="Unconditional",
-        transfer=way,
-        session=int(consulted),
+        transfer=call.kind,
+        session=int(call.consulted),
     )
-    return draft.outcome_of(f"{way}_transfer", "answered")
+    return draft.outcome_of(f"{call.kind}_transfer", "answered")
 
 
-def _changed(leg: Leg, **changes: Any) -> Leg:
+def _legs_before_transfer(draft: Draft, call: _Transfer) -> tuple[Leg, Leg]:
+    """Add the legs of the caller and of the first person, and return them."""
+    ends = ends_of(call.caller, call.first.number, call.first.name)
+    shared = {"route": "inbound", "trunk": call.first.site.trunk if call.first.site else ""}
+    a = draft.add(
+        call.caller,
+        "originating",
+        (draft.start, call.answered, call.end),
+        ends,
+        dialed=call.first.number,
+        released_by="local",
+        peer=draft.next_id(3 if call.consulted else 2),
+        **shared,
+    )
+    b = draft.add(
+        call.first,
+        "terminating",
+        (draft.start + draft.rng.randrange(40, 600), call.answered, call.completed),
+        ends,
+        cause=f"{call.kind}_transfer",
+        released_by="local",
+        peer=a.id,
+        transfer=call.kind,
+        transfer_time=call.started,
+        hold_seconds=(call.completed - call.started) // SECOND,
+        **shared,
+    )
+    return a, b
+
+
+def _with(leg: Leg, **changes: Any) -> Leg:
+    """Return a leg with other values of some fields."""
     values = {name: getattr(leg, name) for name in Leg.__slots__}
     return Leg(**(values | changes))
 
 
 _KINDS: tuple[tuple[Callable[[Draft], Call], int], ...] = (
-    (_internal, 24),
+    (_internal_call, 24),
     (inbound_call, 24),
-    (_outbound, 28),
-    (_queued, 11),
-    (_hunted, 3),
-    (_attended, 6),
-    (_transferred, 4),
-    (_box_read, 2),
+    (_outbound_call, 28),
+    (_queue_call, 11),
+    (_hunt_group_call, 3),
+    (_attendant_call, 6),
+    (_transfer, 4),
+    (_voicemail_retrieval, 2),
 )
 DRAW = tuple(kind for kind, _ in _KINDS)
 WEIGHTS = tuple(weight for _, weight in _KINDS)
@@ -355,10 +400,10 @@ def uniform(
     talk_seconds: float = 60,
     name: str = "uniform",
 ) -> list[Call]:
-    """Return n answered calls, their starts spread evenly over `[since, until)`, for tests of exact volumes.
+    """Return n answered calls that start at equal distances in `[since, until)`, for tests of exact volumes.
 
-    Each has `legs` legs of persons that begin at the same instant, so every provider makes exactly `n * legs` records
-    of them. `name` keeps the ids of several such lists apart.
+    Each call has `legs` legs of people that begin at the same instant, so every provider makes exactly `n * legs`
+    records of them. `name` keeps the ids of several such lists apart.
     """
     lo, hi = milliseconds(since), milliseconds(until)
     calls = []

@@ -1,4 +1,4 @@
-"""Open a profile: read its settings and secrets, and make its client. It knows no command line."""
+"""Open a profile: read its settings and secrets, and make its client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cdrctl.profiles.tokens import TokenFile
 
 SANDBOX = "sandbox"
-"""The profile that is built in: it imitates every provider on this machine."""
+"""The name of the built-in profile, which imitates every provider on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A profile that is ready for requests. Settings and client are None for a call that sends none."""
+    """A profile that is ready for requests. Settings and client are None for a call that is offline."""
 
     name: str
     settings: Settings | None
@@ -80,20 +80,20 @@ def connected(
     profile: Profile | None = None,
     dry_run: Callable[[str], None] | None = None,
 ) -> Iterator[Connected]:
-    """Return a profile that is ready for requests: the sandbox's, one that was read before, or one of the file.
+    """Open a profile and return it, ready for requests.
 
     Args:
-        around: What the program around it is.
+        around: The program around it.
         provider: The provider.
-        name: The profile's name; None for CDRCTL_PROFILE, or the only profile of the provider.
-        profile: The profile, if it was read before.
+        name: The name of the profile; None for CDRCTL_PROFILE, or the only profile of the provider.
+        profile: The profile, if it has been read already.
         dry_run: Receives each request as a line for curl. Nothing is sent, masks stand for secrets, and no command
             that prints a secret is run.
 
     Raises:
         ConfigurationError: The profile cannot be used.
     """
-    # An empty name is no profile's name, and must not select another.
+    # An empty name must not select another profile.
     if (around.environ.get("CDRCTL_PROFILE") if name is None else name) == SANDBOX:
         with _sandbox(around, provider, dry_run) as one:
             yield one
@@ -118,14 +118,14 @@ def connected(
     with (
         ready(around, provider, profile, settings)
         if dry_run is None
-        else _rehearsed(around, provider, profile, settings, dry_run)
+        else _dry_run_profile(around, provider, profile, settings, dry_run)
     ) as one:
         yield one
 
 
 @contextmanager
 def _sandbox(around: Surroundings, provider: Provider, dry_run: Callable[[str], None] | None) -> Iterator[Connected]:
-    """Return the profile of a sandbox that runs in this process."""
+    """Start a sandbox in this process, and return its profile."""
     from cdrctl import sandbox
 
     with sandbox.start(now=around.clock.now) as running:
@@ -138,7 +138,7 @@ def _sandbox(around: Surroundings, provider: Provider, dry_run: Callable[[str], 
 
 @contextmanager
 def ready(around: Surroundings, provider: Provider, profile: Profile, settings: Settings) -> Iterator[Connected]:
-    """Return a profile whose settings have been read, ready for requests.
+    """Return a profile whose settings have been read, with a client.
 
     Raises:
         ConfigurationError: The settings of no method of authentication are complete.
@@ -157,13 +157,13 @@ def ready(around: Surroundings, provider: Provider, profile: Profile, settings: 
 
 
 @contextmanager
-def _rehearsed(
+def _dry_run_profile(
     around: Surroundings, provider: Provider, profile: Profile, settings: Settings, dry_run: Callable[[str], None]
 ) -> Iterator[Connected]:
-    """Return a profile whose requests are printed and not sent."""
+    """Return a profile whose requests are printed instead of sent."""
     check_auth_methods(provider, profile, settings)
     settings = _masked(settings)
-    if token_store(around.config, provider, profile, settings) is not None:  # what a browser gave is there
+    if token_store(around.config, provider, profile, settings) is not None:  # signed in with a browser
         settings = settings.model_copy(update={"refresh_token": _mask()})
     with _client(around, provider, settings, dry_run=dry_run) as client:
         yield Connected(profile.name, settings, client)
@@ -183,7 +183,7 @@ def _masked(settings: Settings) -> Settings:
 
 
 def token_store(config: Path, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:
-    """Return where a profile keeps the tokens that it renews or got from a browser; None if it keeps none."""
+    """Return the store of the tokens that a profile renewed or got from a browser; None if it keeps none."""
     from cdrctl.profiles.tokens import token_file
 
     if not provider.keeps_tokens:
@@ -194,7 +194,7 @@ def token_store(config: Path, provider: Provider, profile: Profile, settings: An
     if provider.login is None or not all(getattr(settings, name) for name in provider.auth_methods[provider.login.way]):
         return None
     store = token_file(config, profile.name, settings.client_id)
-    # With an access token, and without a sign-in, nothing is renewed, and the folder need not be writable.
+    # With an access token and without a sign-in, nothing is renewed, and the folder need not be writable.
     return store if getattr(settings, "access_token", None) is None or os.path.exists(store.path) else None  # noqa: PTH110 - False where it cannot be reached
 
 
@@ -205,7 +205,7 @@ def _sign_in(
     ended: Token | None,
     now: datetime,
 ) -> Generator[Request, Answer, Token]:
-    """Sign in, and put the profile's name into the next step of a failure."""
+    """Sign in, and name the profile in the next step of an error."""
     try:
         return (yield from sign_in(settings, ended, now))
     except SignInError as error:
@@ -244,7 +244,7 @@ def _client(
 
 
 def check_auth_methods(provider: Provider, profile: Any, settings: Settings) -> None:
-    """Refuse a profile that has not all settings of at least one method of authentication, and name what is missing.
+    """Refuse a profile without all settings of at least one method of authentication, and name those that are missing.
 
     Raises:
         ConfigurationError: No method is complete.
@@ -263,7 +263,7 @@ def check_auth_methods(provider: Provider, profile: Any, settings: Settings) -> 
         keys = " and ".join(names)
         variables = " and ".join(environment_name(profile.name, name) for name in names)
         raise ConfigurationError(
-            f"profile {profile.name} has no {keys}, without which the rest of its sign-in is of no use",
+            f"profile {profile.name} has no {keys}, which its other credentials need",
             hint=f"set {keys} in {profile.path}, or {variables}",
         )
     choices = ", or ".join(

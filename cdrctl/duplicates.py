@@ -1,4 +1,4 @@
-"""Which records have come: a set that never forgets, and whose memory does not grow with it."""
+"""Find records that came before, however many there are, in memory that does not grow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import IO
 
 NEAR = 20_000
-"""Identities that are kept in memory, twice: a page that comes again, or one that is shifted, comes soon."""
+"""Up to twice as many identities are kept in memory: a page that comes again, or a shifted one, comes soon."""
 
 _WITHOUT_REFERENCES = 2
-"""The version of marshal's format that does not look for equal objects, of which there are none here."""
+"""The version of marshal's format that does not search for equal objects, of which there are none here."""
 
 Span = tuple[datetime, datetime]
 """The first and the last start of calls."""
@@ -23,7 +23,14 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class _Far:
-    """Identities that are on disk: the calls they are of, and where their hashes are, and they with their contents."""
+    """Identities on disk.
+
+    Args:
+        span: The first and the last start of their calls; None if unknown.
+        at: Where in the file their hashes begin; the identities with their contents follow.
+        hashes: The size of the hashes in bytes.
+        size: The size of the identities and contents in bytes.
+    """
 
     span: Span | None
     at: int
@@ -32,22 +39,22 @@ class _Far:
 
 
 class DuplicateFilter:
-    """The identities that have come, and the content with which each came.
+    """The identities of the records that came, each with the contents it came with.
 
-    Two records of one identity are the same record only if their contents are the same; `later` has the positions, in
-    the last page, of records whose identity had come with other content.
+    Two records with the same identity are duplicates only if their contents are the same. `later` has the positions, in
+    the last page, of records whose identity came before with different content.
 
-    The newest are in memory. Older ones are in a file without a name, which ends with the process; in most exports
-    nobody reads it again, because records come in the order of their calls, and those that started before or after a
-    page's calls need not be looked at.
+    The newest identities are in memory, and older ones in an unnamed file that ends with the process. Most exports
+    never read it again: records come in the order of their calls, and identities of calls that started before or after
+    those of a page need not be compared.
     """
 
     def __init__(self) -> None:
         self._new: dict[str, int] = {}
         self._old: dict[str, int] = {}
-        self._several: dict[str, set[int]] = {}  # the contents of identities that have come with more than one
+        self._several: dict[str, set[int]] = {}  # identities that came with several contents
         self.later: frozenset[int] = frozenset()
-        self._spans: list[Span | None] = [None, None]  # of the new and of the old ones
+        self._spans: list[Span | None] = [None, None]  # of the new and of the old identities
         self._far: list[_Far] = []
         self._file: IO[bytes] | None = None
         self._count = 0
@@ -62,12 +69,12 @@ class DuplicateFilter:
     def new_positions(
         self, identities: Sequence[str], span: Span | None = None, contents: Sequence[int] | None = None
     ) -> list[int] | None:
-        """Return the positions of records that have not come before, the first of equal ones; None where all are new.
+        """Return the positions of records that did not come before, the first of equal ones; None if all are new.
 
         Args:
-            identities: In the order in which they came. From now on they have come.
-            span: Between which instants all of their calls started, where that is known.
-            contents: A fingerprint of each record; without it, one identity is one record.
+            identities: The identities of a page, in order. They are remembered.
+            span: The first and the last start of their calls; None if unknown.
+            contents: A fingerprint of each record; None if an identity alone tells records apart.
         """
         self.later = frozenset()
         if not identities:
@@ -92,7 +99,7 @@ class DuplicateFilter:
     def _first_of_each(
         self, identities: Sequence[str], contents: Sequence[int] | None, known: Mapping[str, int]
     ) -> list[int]:
-        """Return the positions of the first records of each identity and content; what is known has come before."""
+        """Return the positions of the first record of each identity and content; those in `known` came before."""
         come = {one: {content} for one, content in known.items()}
         positions, later = [], []
         for at, one in enumerate(identities):
@@ -116,8 +123,8 @@ class DuplicateFilter:
                 yield far
 
     def _found(self, far: _Far, identities: Mapping[str, int]) -> Mapping[str, int]:
-        """Return which of the identities are in a part of the file, each with its content."""
-        assert self._file is not None  # noqa: S101 - what is far is in it
+        """Return those of the identities that are in a part of the file, each with its content."""
+        assert self._file is not None  # noqa: S101 - it was written
         self._file.seek(far.at)
         hashes = array("q")
         hashes.frombytes(self._file.read(far.hashes))
@@ -136,14 +143,14 @@ class DuplicateFilter:
             self._spans = [None, self._spans[0]]
 
     def _put_away(self) -> None:
-        """Write the older ones to the file; where there is no room for it, they stay in memory."""
+        """Write the older identities to the file; if the disk is full, they stay in memory."""
         with suppress(OSError):
             if self._file is None:
-                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as there is who asks
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open until the filter is deleted
             hashes = array("q", map(hash, self._old))
             kept = marshal.dumps(self._old, _WITHOUT_REFERENCES)
             at, size = self._file.seek(0, 2), len(hashes) * hashes.itemsize
-            # A disk that gets full takes a part.
+            # A full disk may take only a part.
             if self._file.write(hashes) == size and self._file.write(kept) == len(kept):
                 self._far.append(_Far(self._spans[1], at, size, len(kept)))
                 return

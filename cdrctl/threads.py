@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -129,11 +130,18 @@ def _hand_over(
     return True
 
 
-def take(queue: SimpleQueue[Item]) -> Item:
-    """Return the next item of a queue. It waits in steps, so that Ctrl-C is noticed on every system."""
-    while True:
+def take(queue: SimpleQueue[Item], seconds: float = math.inf) -> Item:
+    """Return the next item of a queue. It waits in steps, so that Ctrl-C is noticed on every system.
+
+    Raises:
+        Empty: None came within so many seconds.
+    """
+    left = seconds
+    while left > 0:
         with suppress(Empty):
-            return queue.get(timeout=LISTEN_SECONDS)
+            return queue.get(timeout=min(left, LISTEN_SECONDS))
+        left -= LISTEN_SECONDS
+    raise Empty
 
 
 def _join(threads: Iterable[threading.Thread]) -> None:

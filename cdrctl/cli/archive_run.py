@@ -101,7 +101,7 @@ def run_sync(
     parts = selected_parts(session, selection)
     jobs = jobs_for(parts, calls)
     session.reporter.data_elsewhere = True
-    session.reporter.left_behind = "what was finished stays; run it again to go on"
+    session.reporter.left_behind = "finished days are kept; run it again to go on"
     with ExitStack() as opened:
         archive, ledger = _open_archive(Path(into), tz, form, opened)
         begins = windows.instant(since, zone=archive.zone, now=now) if since is not None else None
@@ -247,7 +247,7 @@ def _report(session: Session, job: Job) -> None:
 
 
 def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
-    """Return the error of each profile that failed, by its title; of several calls of one, the first that failed."""
+    """Return the error of each profile that failed, by its title; the first one if several of its calls failed."""
     found = {part.title: part.error for part in parts if part.error is not None}
     for job in jobs:
         if job.error is not None:
@@ -256,7 +256,7 @@ def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseExcepti
 
 
 def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> None:
-    """Say why profiles failed, and raise what the exit code must say.
+    """Report why profiles failed, and raise the error of the run.
 
     Raises:
         CdrctlError: A profile failed, or the archive is incomplete.
@@ -270,7 +270,7 @@ def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> N
     if errors:
         raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or gone or lost))
     if failed or gone or lost:
-        what = [f"days that could not be had: {failures.some(failed)}"] if failed else []
+        what = [f"days that could not be fetched: {failures.some(failed)}"] if failed else []
         what += [f"records gone at the provider: {failures.some(gone)}"] if gone else []
         what += [f"beyond what the provider keeps: {failures.some(lost)}"] if lost else []
         raise IncompleteError(
@@ -284,5 +284,5 @@ def _next_step(*, failed: bool, gone: bool) -> str:
     if failed:
         return "run it again; cdrctl coverage shows what is missing"
     if gone:
-        return "they are kept; ask the provider why, or run cdrctl sync --allow-shrink to let them go"
-    return "cdrctl coverage shows it"
+        return "they are kept; ask the provider why, or remove them with cdrctl sync --allow-shrink"
+    return "cdrctl coverage shows what is missing"

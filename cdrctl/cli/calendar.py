@@ -1,4 +1,4 @@
-"""What an archive has, day by day, as text."""
+"""The coverage of an archive, as text and as plain values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_text(out: Any, text: str) -> None:
 
 
 def about_coverage(kept: KeptCall) -> dict[str, str]:
-    """Return the profile, provider and call of some days, as plain values."""
+    """Return the profile, provider and call that days belong to, as plain values."""
     return {"profile": kept.profile, "provider": kept.provider, "call": kept.call}
 
 
@@ -74,13 +74,13 @@ def _call_of(session: Session, kept: KeptCall) -> Call | None:
         with suppress(StopIteration):
             return load(kept.provider).call(kept.call)
     session.reporter.log(
-        "note", f"{kept.profile} {kept.call}: its provider is not known: run cdrctl sync {kept.profile} once"
+        "note", f"{kept.profile} {kept.call}: its provider is unknown; run cdrctl sync {kept.profile} once to record it"
     )
     return None
 
 
 def calendar_text(found: Sequence[tuple[KeptCall, Sequence[DayCoverage]]], *, color: bool) -> str:
-    """Return a line for each month, a sign for each day."""
+    """Return a calendar with a line for each month and a sign for each day."""
     lines: list[str] = []
     for kept, covered in found:
         states = {day.day: day.state for day in covered}

@@ -1,4 +1,4 @@
-"""Open a profile for a running command: what `cdrctl.connecting` does, with what the session has."""
+"""Open a profile for a running command, with the clock, the log and the network of its session."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def refuse_dry_run(session: Session) -> None:
     if said not in {"", "0", "false", "no", "off", "f", "n"}:
         raise UsageError(
             "CDRCTL_DRY_RUN is set, and this command has no --dry-run",
-            hint="unset it; cdrctl plan says what a sync would ask",
+            hint="unset it; cdrctl plan shows the requests that a sync would need",
         )
 
 
 def token_store(session: Session, provider: Provider, profile: Profile, settings: Any) -> TokenFile | None:
-    """Return where a profile keeps the tokens that it renews or got from a browser; None if it keeps none."""
+    """Return the store of the tokens that a profile renewed or got from a browser; None if it keeps none."""
     return connecting.token_store(session.config, provider, profile, settings)

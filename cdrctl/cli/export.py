@@ -81,7 +81,9 @@ def export_together(session: Session, given: Mapping[str, Any]) -> None:
     """Export the main call of several profiles as one stream of common CDRs."""
     started = time.monotonic()
     if given["schema"] != "common":
-        raise UsageError("several providers have only the common schema in common", hint="leave --schema out")
+        raise UsageError(
+            "cdrctl export writes only --schema common, which all providers have", hint="leave --schema out"
+        )
     request = read_request(session, given, None, given["output"], TOGETHER_SHOWN)
     prepare_messages(session, request.output.path)
     schema = _schema(request)

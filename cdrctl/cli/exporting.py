@@ -160,7 +160,7 @@ def dry_run(
     """
     log = session.reporter.log
     if call.offline:
-        log("note", f"cdrctl {provider.name} {call.name} asks nobody")
+        log("note", f"cdrctl {provider.name} {call.name} sends no requests")
         return
     with output(None, standard_output(session, None)) as out:
 
@@ -182,8 +182,8 @@ def dry_run(
                     raise
     log(
         "note",
-        f"{ready.name} ({provider.name}): nothing was sent; what else is asked depends on the answers: pages that "
-        "follow, for example",
+        f"{ready.name} ({provider.name}): nothing was sent; further requests, such as those for the following pages, "
+        "depend on the responses",
     )
 
 
@@ -232,7 +232,7 @@ def conclude(tally: Tally, request: ExportRequest) -> None:
             hint=hints[0] if hints else "run it again, or accept it with --allow-partial",
         )
     if not tally.records and request.fail_if_empty:
-        raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is as it should be")
+        raise NoRecordsError("there were no records", hint="leave --fail-if-empty out if that is expected")
 
 
 def _save(session: Session, file: File, target: str | None) -> None:
@@ -243,12 +243,12 @@ def _save(session: Session, file: File, target: str | None) -> None:
     """
     path = target or file.name
     if target is None and os.path.lexists(path):
-        raise OutputError(f"{path} is there already", hint="name another file with -o, or move that one away")
+        raise OutputError(f"{path} exists already", hint="name another file with -o, or move that one away")
     with output(path, standard_output(session, path), functools.partial(session.reporter.log, "note")) as out:
         for piece in file.content:
             out.write(piece)
     if target != "-":
-        session.reporter.log("note", f"the file is {path}")
+        session.reporter.log("note", f"the file was saved as {path}")
 
 
 def own_options(session: Session, call: Call, own: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def data(session: Session, output: Output) -> Iterator[Any]:
 
 
 COMMON_NAME = "cdrs"
-"""The table of common CDRs, whatever provider they come from."""
+"""The name of a table of common CDRs."""
 
 
 def table_name(provider: Provider, call: Call) -> str:
@@ -137,9 +137,9 @@ def table_name(provider: Provider, call: Call) -> str:
 
 
 def colored(session: Session, path: str | None = None) -> bool:
-    """Return whether a table may have colours (no-color.org, force-color.org; a dumb terminal shows escapes as text).
+    """Return whether a table on standard output may have colours (no-color.org, force-color.org).
 
-    A file has none, whatever standard output is.
+    A file has none, and neither has a dumb terminal, which shows escape sequences as text.
     """
     environ = session.process.environ
     if environ.get("NO_COLOR") or path not in {None, "-"}:
@@ -156,26 +156,35 @@ def prepare_messages(session: Session, path: str | None) -> None:
     session.reporter.data_elsewhere = not to_stdout or not (
         session.process.stdout_is_terminal or session.process.stdout_is_pipe
     )
-    left = "standard output has whole records, and not all of them" if to_stdout else f"{path} is as it was"
+    left = "standard output has only some of the records, each of them whole" if to_stdout else f"{path} is as it was"
     session.reporter.left_behind = f"{left}: run it again"
 
 
 def check_place(session: Session, form: str, path: str | None) -> None:
-    """Refuse a format, or a place to which it cannot be written, before anything is asked."""
+    """Refuse a format, or a place to which it cannot be written, before any request is sent.
+
+    Raises:
+        UsageError: There is no such format, or it cannot be written there.
+    """
     if form == writers.TEMPLATE:
         raise UsageError(
-            f"{form} is a format of commands with --template alone", hint=f"use one of: {', '.join(writers.FORMATS)}"
+            f"the format {form} needs --template, which this command does not have",
+            hint=f"use one of: {', '.join(writers.FORMATS)}",
         )
     writers.load(form)
     to_stdout = path is None or path == "-"
     if writers.is_database(form) and to_stdout:
-        raise UsageError(f"{form} is a file that is changed in its place, and no stream", hint="name it with -o FILE")
+        raise UsageError(
+            f"{form} is a database file and cannot be written to standard output", hint="name the file with -o FILE"
+        )
     if not writers.is_binary(form):
         return
     if path is not None and path.lower().endswith(".gz"):
-        raise UsageError(f"{form} is not compressed again", hint="leave .gz out of the name")
+        raise UsageError(f"{form} files are compressed already", hint="leave .gz out of the name")
     if to_stdout and session.process.stdout_is_terminal:
-        raise UsageError(f"{form} is nothing that a terminal can show", hint="name a file with -o, or use a pipe")
+        raise UsageError(
+            f"{form} is binary and cannot be shown on a terminal", hint="name a file with -o, or use a pipe"
+        )
 
 
 def drift(log: Callable[[str, str], None], about: str, *, strict: bool) -> Callable[[str], None]:
@@ -193,7 +202,11 @@ def drift(log: Callable[[str, str], None], about: str, *, strict: bool) -> Calla
 
 
 def standard_output(session: Session, path: str | None) -> Any:
-    """Return the stream of data, which need not be there when a file is named."""
+    """Return standard output. It may be closed if a file is named.
+
+    Raises:
+        OutputError: It is closed.
+    """
     if session.process.stdout is None:
         if path not in {None, "-"}:
             return io.BytesIO()

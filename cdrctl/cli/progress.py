@@ -1,4 +1,4 @@
-"""How far an export is: a line that is overwritten on a terminal, and with -v a line for every window in a log."""
+"""The progress of an export: a line that is overwritten on a terminal, and with -v a line for each window in a log."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from cdrctl.records.events import Checkpoint
 
 SHOWN_EVERY = 0.1
-"""Seconds between two lines of progress: nobody reads faster."""
+"""The shortest time between two lines of progress, in seconds: nobody reads faster."""
 
 WORTH_SAYING = 5.0
-"""Seconds left that are worth a guess."""
+"""The shortest remaining time that is shown, in seconds."""
 
 
 def progress(
     tally: Tally, window: Window | None, client: Client | None, clock: Clock, log: Log
 ) -> Callable[[Checkpoint | None], None]:
-    """Return what is called whenever the tally has changed, and tells how far the export is.
+    """Return a function that logs the progress whenever the tally has changed.
 
-    The remaining time is the longer of two: what is left at the speed so far, and what is left at the pace the provider
-    allows, for a budget may be used up quickly at first. It is told whenever a part of the window has been read, and
-    counted down from there: of the part that is being read nobody knows how much has come.
+    The remaining time is the longer of two: at the speed so far, and at the provider's rate limit, which may allow a
+    quick start. It is computed when a part of the window has been read, and counted down from there, because how much
+    of the present part has come is unknown.
     """
     started = clock.monotonic()
     shown, records, pages = -SHOWN_EVERY, 0, 0
@@ -40,30 +40,30 @@ def progress(
             share = _share(tally, window)
             rest = (1 - share) / share if share else 0
             ends = now + max((now - started) * rest, client.minimum_seconds(rest) if client is not None else 0)
-            counts = f"{_some(tally.records - records, 'record')}, {_some(tally.pages - pages, 'page')}"
+            counts = f"{_count(tally.records - records, 'record')}, {_count(tally.pages - pages, 'page')}"
             log("window", f"{rfc3339(done.window.since)} to {rfc3339(done.window.until)}: {counts}")
             records, pages = tally.records, tally.pages
         elif now - shown < SHOWN_EVERY:
             return
         shown = now
-        log("progress", ", ".join([*_said(tally), *_left(share, ends - now)]))
+        log("progress", ", ".join([*_counts(tally), *_left(share, ends - now)]))
 
     return moved
 
 
-def _some(count: int, what: str) -> str:
+def _count(count: int, what: str) -> str:
     return f"{count} {what}{'s'[: count != 1]}"
 
 
-def _said(tally: Tally) -> list[str]:
-    windows = [_some(tally.windows, "window")] if tally.windows else []
-    return [_some(tally.records, "record"), _some(tally.pages, "page"), *windows]
+def _counts(tally: Tally) -> list[str]:
+    windows = [_count(tally.windows, "window")] if tally.windows else []
+    return [_count(tally.records, "record"), _count(tally.pages, "page"), *windows]
 
 
 def _share(tally: Tally, window: Window | None) -> float:
-    """Return how much of the window has been read; 0 where it cannot be told, or nothing is left to tell.
+    """Return how much of the window has been read, from 0 to 1; 0 if that is unknown, or if all has been read.
 
-    Several accounts have a window each, and nobody knows how many there are.
+    It is unknown if several accounts have a window each: their number is unknown.
     """
     if window is None or not timedelta(0) < tally.read < window.duration:
         return 0.0
@@ -77,7 +77,7 @@ def _left(share: float, seconds: float) -> list[str]:
 
 
 def spoken(seconds: float) -> str:
-    """Return a length as people say it, not more exactly than it is known."""
+    """Return a length of time in words, no more exact than it is known."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{round(seconds / 5) * 5 or 1} s"

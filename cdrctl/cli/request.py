@@ -102,7 +102,7 @@ def read_format(session: Session, form: str | None, path: str | None, schema: st
     to_stdout = path in {None, "-"}
     if template is not None:
         if form is not None:
-            raise UsageError("--template is a format of its own", hint="leave -f out")
+            raise UsageError("--template is a format of its own: -f does not apply", hint="leave -f out")
         return writers.TEMPLATE
     if form == writers.TEMPLATE:
         raise UsageError("-f template needs a template", hint="write it as --template '{start_time} {from_number}'")
@@ -120,9 +120,7 @@ def check_format(form: str, schema: SchemaName, *, strict: bool, spreadsheet_saf
         UsageError: There is one.
     """
     if schema == "raw" and strict:
-        raise UsageError(
-            "raw records are not read: --strict has nothing to hold them against", hint="use --schema native"
-        )
+        raise UsageError("--strict does not apply to raw records, which have no columns", hint="use --schema native")
     if schema == "raw" and not writers.takes_raw(form):
         raise UsageError(f"raw records have no columns and cannot be written as {form}", hint="use -f jsonl or -f json")
     if spreadsheet_safe and form not in {"csv", "tsv"}:

@@ -91,10 +91,10 @@ def events_by_their_clock(
         return
     end = rfc3339((now - by).replace(microsecond=0))
     if window.until >= now - lag - UP_TO_NOW:  # the window meant everything so far
-        yield Note(f"by the clock of {title} it is {end}: the calls after that are to come")
+        yield Note(f"by the clock of {title} it is {end}: later calls have not happened yet")
     else:
         yield Gap(
-            f"by the clock of {title} it is {end}: the calls from then to {rfc3339(window.until)} are to come",
+            f"by the clock of {title} it is {end}: calls up to {rfc3339(window.until)} have not happened yet",
             "set this machine's clock right, and run it again",
         )
 

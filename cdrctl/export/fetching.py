@@ -96,14 +96,14 @@ def _parts_ahead(
         return ahead, None
     timing = opened.call.timing
     shortest = timing.min_parallel_window(opened.query.options)
-    why = timing.serial_because if shortest is None else "so short a window is not worth more requests"
+    why = timing.serial_because if shortest is None else "so short a window is not worth several requests"
     if not ahead:
-        why = "with --limit nothing is asked for that may not be needed"
+        why = "with --limit, nothing is requested that may not be needed"
     elif shortest is not None:
         ahead = parts(window, opened.call, shortest, jobs, now)
     if len(ahead) > 1:
         return ahead, None
-    return ahead, Note(f"{opened.provider.title} is asked for one thing after the other in spite of --jobs: {why}")
+    return ahead, Note(f"{opened.provider.title} is queried sequentially in spite of --jobs: {why}")
 
 
 def with_decoder(query: Query[Any], call: Call, *, raw: bool) -> Query[Any]:

@@ -37,13 +37,13 @@ def schema_of(provider: Provider, call: Call, profile: str, request: ExportReque
     if request.schema == "raw":
         if fields is not None:
             raise UsageError(
-                "raw records are not touched: --fields cannot choose from them", hint="use --schema native"
+                "--fields does not apply to raw records, which have no columns", hint="use --schema native"
             )
         return raw()
     if request.schema == "native":
         schema = native(call.columns, fields, warn, call.expected)
     elif call.common is None:
-        raise UsageError(f"{provider.name} {call.name} has no calls in it: --schema common does not fit")
+        raise UsageError(f"{provider.name} {call.name} returns no calls: --schema common does not apply")
     else:
         names = {"provider": provider.name, "profile": profile}
         schema = common(call.columns, call.common, fields, warn, **names, known=call.expected)

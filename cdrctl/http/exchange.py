@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 import pydantic_core
@@ -20,6 +20,7 @@ from cdrctl.http.failures import BrokenExchangeError
 from cdrctl.http.messages import Answer, RawResponse, Request
 from cdrctl.http.urls import BEFORE_QUERY, host_of
 from cdrctl.http.workers import idle_worker, idle_workers
+from cdrctl.threads import take
 
 STALL_FACTOR = 10
 """An answer, from looking up the host's name to the body's last byte, may take so many times the profile's timeout."""
@@ -48,10 +49,11 @@ def exchange(connections: Connections, ask: Request, largest: int, read: Read | 
     given_up = threading.Event()
     seconds = STALL_FACTOR * connections.timeout
     worker = idle_worker()
-    came = None
+    came: Answer | BaseException | None = None
     try:
         worker.work.put(lambda: _exchanged(connections, ask, largest, given_up, read, worker.bodies))
-        came = _taken(worker.done, seconds)
+        with suppress(Empty):
+            came = take(worker.done, seconds)
     finally:
         given_up.set()
         if came is None:  # whenever its thread comes back, there may be nobody left who waits for what it brings
@@ -62,20 +64,6 @@ def exchange(connections: Connections, ask: Request, largest: int, read: Read | 
     if isinstance(came, Answer):
         return came
     raise came
-
-
-INTERRUPTIBLE = 0.5
-"""Seconds of one wait: not every system lets Ctrl-C end a longer one."""
-
-
-def _taken(box: SimpleQueue[Answer | BaseException], seconds: float) -> Answer | BaseException | None:
-    """Return what is put into the box within so many seconds, or None."""
-    left = seconds
-    while left > 0:
-        with suppress(Empty):
-            return box.get(timeout=min(left, INTERRUPTIBLE))
-        left -= INTERRUPTIBLE
-    return None
 
 
 def _exchanged(

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http.connections import verified
-from cdrctl.http.exchange import INTERRUPTIBLE
 from cdrctl.http.proxies import proxy_to, unreachable
 from cdrctl.http.transport import origin_of
 from cdrctl.http.urls import host_of
+from cdrctl.threads import take
 
 if TYPE_CHECKING:
     import ssl
@@ -230,12 +230,9 @@ def _in_time(work: Callable[[], T], seconds: float) -> T | None:
             done.put((None, error))
 
     threading.Thread(target=run, name="cdrctl-reach", daemon=True).start()
-    left = seconds
-    while left > 0:
-        with suppress(Empty):
-            came, error = done.get(timeout=min(left, INTERRUPTIBLE))
-            if error is not None:
-                raise error
-            return came
-        left -= INTERRUPTIBLE
+    with suppress(Empty):
+        came, error = take(done, seconds)
+        if error is not None:
+            raise error
+        return came
     return None

@@ -257,7 +257,7 @@ def test_a_run_that_is_told_to_end_does(shell: Shell, provider: Sandbox, number:
     running.send_signal(number)
     _, said = running.communicate(timeout=10)
     assert running.returncode == 130, said
-    assert "what was finished stays" in said
+    assert "finished days are kept" in said
     assert len(provider.requests) <= 6, "it was told to end while it waited for an answer"
     assert len(records(shell.folder / "archive")) == 1
     provider.switch("voicenter", "fail", "none")

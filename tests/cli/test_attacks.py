@@ -544,7 +544,7 @@ def test_a_download_lands_in_this_folder_under_a_plain_name(office: Bench, tmp_p
     assert name in ran.err
     again = quiet(office.shell.run("portsip", "completed-reports", "download", key, "-p", "acme"))
     assert again.code == 8
-    assert "is there already" in again.err
+    assert "exists already" in again.err
     assert files(tmp_path) == {**before, path: files(tmp_path)[path]}
 
 

@@ -199,7 +199,7 @@ def test_what_cannot_be_asked_for_at_once_is_asked_for_in_turn_and_it_is_said_wh
         asked = len(made.asked(lambda: made.run(since, until)))
         ran = made.run(since, until, *JOBS, "-f", "jsonl").ok()
         assert len(ran.lines) == 20
-        assert len(re.findall("one thing after the other in spite of --jobs: ", ran.err)) == 1
+        assert len(re.findall("queried sequentially in spite of --jobs: ", ran.err)) == 1
         assert f" {asked} requests, " in ran.err
         assert "--jobs" not in made.run(since, until, "--jobs", "1").ok().err
 

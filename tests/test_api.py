@@ -1,4 +1,4 @@
-"""The library: what it returns is what the command line writes, and its page is run."""
+"""The library returns what the command line writes, and the code on its page is run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 SINCE, UNTIL = "2026-11-19T00:00:00Z", "2026-11-19T12:00:00Z"
 FIRST = {"callgear": "legs"}
-"""The main call of a provider; of the others it is `cdrs`."""
+"""The main call of a provider, if it is not `cdrs`."""
 
 
 @pytest.fixture(autouse=True)
 def _clock_of_the_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the library's clock be that of the command lines it is compared with; the page has the machine's."""
-    if request.function is test_the_page_works_as_it_is_written:
+    """Give the library the clock of the command lines it is compared with, except for the code on its page."""
+    if request.function is test_the_code_on_the_page_works:
         return
     monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: NOW))
 
@@ -105,11 +105,11 @@ def test_a_call_of_a_group_and_its_options() -> None:
         with pytest.raises(UsageError, match="jobs is 0"):
             profile.records("cdrs", jobs=0)
         with pytest.raises(UsageError, match="has no time zone"):
-            next(profile.records("cdrs", since=datetime(2026, 11, 19)))  # noqa: DTZ001 - that is what is refused
+            next(profile.records("cdrs", since=datetime(2026, 11, 19)))  # noqa: DTZ001 - this is refused
         assert next(profile.records("cdrs", SINCE, UNTIL, page_size=10, limit=1)).to_pylist()
 
 
-def test_a_profile_is_that_of_the_file(tmp_path: Path) -> None:
+def test_a_profile_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("[profiles.acme]\nprovider = 'webex'\n", encoding="utf-8")
     for name, provider in (("nobody", None), ("acme", None), ("acme", "kazoo"), ("sandbox", None)):
@@ -121,7 +121,7 @@ def test_a_profile_is_that_of_the_file(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_logged(tmp_path: Path) -> None:
-    """Neither one of the file nor one that a sign-in gives, wherever the server shows it."""
+    """The server may repeat it in an error, and a URL may hold it."""
     secret = "not-a-secret-but-long"
     with sandbox.start(now=lambda: NOW) as running:
         config = tmp_path / "config.toml"
@@ -144,21 +144,21 @@ def test_no_secret_is_logged(tmp_path: Path) -> None:
     assert not any(secret in text for text in shown)
 
 
-def test_the_page_works_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 3
     for block in blocks:
-        exec(compile(block, "docs/library.md", "exec"), {})  # noqa: S102 - a page of ours
+        exec(compile(block, "docs/library.md", "exec"), {})  # noqa: S102 - our own page
 
 
-def test_what_there_is_not_is_said_as_python_says_it() -> None:
+def test_a_missing_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
-        cdrctl.nope  # noqa: B018 - it is what is asked for
+        cdrctl.nope  # noqa: B018 - the access raises
 
 
-def test_what_could_not_be_fetched_is_a_gap(tmp_path: Path) -> None:
+def test_records_that_cannot_be_fetched_are_a_gap(tmp_path: Path) -> None:
     with sandbox.start(now=lambda: NOW) as running:
         running.switch("portsip", "damage", "deep")
         settings = running.profiles["portsip"]

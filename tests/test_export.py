@@ -1,4 +1,4 @@
-"""The one loop: every record of the window once, and everything else said."""
+"""The one loop: every record of the window comes once, and everything else is reported."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def at(instant: datetime, name: str = "") -> Record:
 
 
 def export(
-    pieces: Iterable[Event], window: Window | None = DAY, limit: int | None = None, call: Call = CALL
+    events: Iterable[Event], window: Window | None = DAY, limit: int | None = None, call: Call = CALL
 ) -> tuple[list[Any], Tally, list[tuple[str, str]]]:
     tally = Tally()
     told: list[tuple[str, str]] = []
-    pages = rows(pieces, call, raw(), window, tally, lambda level, text: told.append((level, text)), limit)
+    pages = rows(events, call, raw(), window, tally, lambda level, text: told.append((level, text)), limit)
     out = [record for page in pages for record in page]
     return out, tally, [(level, text) for level, text in told if level != "progress"]
 
@@ -110,8 +110,8 @@ def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> N
 
 
 @pytest.mark.parametrize("size", [1, 100, 500])
-def test_what_was_seen_takes_the_same_memory_however_much_it_is(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the identities are kept near, and a tenth of the bytes is allowed: 10 MB for what is really kept."""
+def test_the_memory_for_identities_does_not_grow(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the identities is kept in memory here, and a tenth of the bytes is allowed: 10 MB in an export."""
     assert duplicates.NEAR == 20_000
     monkeypatch.setattr(duplicates, "NEAR", 2_000)
     count = 15_000
@@ -151,8 +151,8 @@ def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:
 
 
 @pytest.mark.parametrize("odd", ["1970-01-21T18:00:00.000Z", "2126-11-20T08:00:00.000Z", "noon", ""])
-def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well(odd: str) -> None:
-    """Whoever believed one of another unit than it was would drop records as those of another window."""
+def test_a_start_that_is_missing_or_of_another_century_is_kept_in_a_batch_too(odd: str) -> None:
+    """If a start in another unit were believed, its record would be dropped as one of another window."""
     webex = load("webex").calls[0]
     assert webex.key_fields is not None
     usual = (NOON - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
@@ -165,7 +165,7 @@ def test_a_start_that_is_none_or_of_another_century_is_kept_from_a_sheet_as_well
 
 
 def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[list[Any], list[str]]:
-    """Return the records that are left of a page for a day, and the warnings."""
+    """Return the records of a page that are of a day, and the warnings."""
     told: list[str] = []
     log = lambda level, text: told.append(text) if level == "warning" else None  # noqa: E731
     when = None if present is None else (lambda: present)
@@ -174,7 +174,7 @@ def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[lis
 
 
 def test_a_start_in_the_future_is_kept_with_one_warning() -> None:
-    """No window has it; a record of a later window that is not in the future is cut, as far as clocks may differ."""
+    """It is in no window. A record of a later window is cut, unless it starts later than clocks may differ."""
     ours, later = at(NOON - timedelta(hours=1), "1"), at(NOON + timedelta(hours=25), "2")
     future, other = at(datetime(2083, 10, 13, 10, tzinfo=UTC), "3"), at(NOON + timedelta(hours=27), "4")
     found, warned = kept([ours, later, future, other])
@@ -183,7 +183,7 @@ def test_a_start_in_the_future_is_kept_with_one_warning() -> None:
     assert "2083-10-13T10:00:00.000Z" in warned[0]
 
 
-def test_a_window_of_the_past_cuts_what_came_between_it_and_now() -> None:
+def test_a_window_in_the_past_cuts_records_between_it_and_now() -> None:
     found, warned = kept([at(NOON + timedelta(days=5))], present=NOON + timedelta(days=9))
     assert (found, warned) == ([], [])
 
@@ -201,7 +201,7 @@ def test_the_present_is_that_of_the_providers_clock_once_it_is_known() -> None:
     assert opened(None).present() == NOON
 
 
-def test_a_present_that_is_not_known_makes_nothing_future() -> None:
+def test_no_start_is_in_the_future_if_the_present_is_unknown() -> None:
     assert kept([at(datetime(2083, 10, 13, tzinfo=UTC))], present=None) == ([], [])
 
 
@@ -212,14 +212,14 @@ def test_records_of_one_id_and_different_content_are_kept_with_one_warning() -> 
     assert warned == [SAME_ID]
 
 
-def test_records_that_stand_for_many_are_one_for_each_id() -> None:
+def test_of_records_that_stand_for_many_the_first_of_each_id_is_kept() -> None:
     one, two = {**at(NOON - timedelta(hours=1), "1"), "n": 1}, {**at(NOON - timedelta(hours=1), "1"), "n": 2}
     out, tally, told = export([Page([one, two])], call=replace(CALL, stands_for_many=True))
     assert (out, tally.duplicates, told) == ([one], 1, [])
 
 
 def test_the_keys_of_a_database_tell_records_of_one_id_apart() -> None:
-    """The first one keeps the key of its id, so that it is replaced where it changes; the second one has its own."""
+    """The first keeps the key of its id, so that it is replaced when it changes; the second has a key of its own."""
     provider = load("webex")
     call = replace(provider.calls[0], fetch=nothing)
     schema = with_record_key(native(call.columns, None, lambda _text: None), provider, call, "p")
@@ -236,12 +236,12 @@ def test_the_keys_of_a_database_tell_records_of_one_id_apart() -> None:
     assert keys(pages) == [first, second]
 
 
-def test_a_call_without_a_window_keeps_everything_without_a_word() -> None:
+def test_a_call_without_a_window_keeps_every_record_without_a_warning() -> None:
     records: list[Record] = [{"id": "1"}, {"id": "2", "at": "2001-01-01"}]
     assert export([Page(records)], None, call=WINDOWLESS)[::2] == (records, [])
 
 
-def test_gaps_and_notes_are_told() -> None:
+def test_gaps_and_notes_are_logged() -> None:
     out, tally, told = export([Note("by the way"), Gap("a second is missing", "ask them"), Gap("another")])
     assert told == [
         ("note", "by the way"),
@@ -253,7 +253,7 @@ def test_gaps_and_notes_are_told() -> None:
 
 
 @pytest.mark.parametrize(("limit", "pages_read"), [(1, 1), (2, 1), (3, 2), (4, 2), (6, 3)])
-def test_a_limit_is_exact_and_said(limit: int, pages_read: int) -> None:
+def test_a_limit_is_exact_and_noted(limit: int, pages_read: int) -> None:
     read: list[int] = []
 
     def pages() -> Iterator[Event]:
@@ -267,11 +267,11 @@ def test_a_limit_is_exact_and_said(limit: int, pages_read: int) -> None:
     assert told == [("note", f"stopped after {limit} records, as --limit says; there may be more")]
 
 
-def test_a_limit_that_is_not_reached_is_not_said() -> None:
+def test_a_limit_that_is_not_reached_has_no_note() -> None:
     assert export([Page([at(NOON - timedelta(hours=1))])], limit=2)[2] == []
 
 
-def test_pages_are_asked_for_one_at_a_time_and_closed_when_nobody_wants_more() -> None:
+def test_pages_are_fetched_one_at_a_time_and_closed_when_no_more_is_wanted() -> None:
     happened: list[str] = []
 
     def pages() -> Iterator[Event]:
@@ -282,7 +282,7 @@ def test_pages_are_asked_for_one_at_a_time_and_closed_when_nobody_wants_more() -
         finally:
             happened.append("closed")
 
-    fetched = pages()  # held here too, so that only a real close ends it
+    fetched = pages()  # referenced here, so that only closing ends it
     exported = rows(fetched, CALL, raw(), DAY, Tally(), lambda *_: None)
     assert happened == []
     next(iter(exported))
@@ -309,12 +309,12 @@ def test_a_limit_closes_the_fetcher() -> None:
 LAG = timedelta(minutes=5)
 
 
-def test_a_window_that_is_there_is_asked_for_whole() -> None:
+def test_a_window_that_the_provider_has_is_requested_whole() -> None:
     old = Window(DAY.since, NOON - LAG - LONG_CALL)
     assert reachable(old, LAG, NOON, "Acme") == (old, [])
 
 
-def test_a_window_that_is_only_just_over_is_noted_to_miss_calls_in_progress() -> None:
+def test_a_window_that_ended_recently_has_a_note_on_calls_in_progress() -> None:
     for until in (NOON - LAG, NOON - LAG - LONG_CALL + timedelta(seconds=1)):
         recent = Window(DAY.since, until)
         window, said = reachable(recent, LAG, NOON, "Acme", cut=False)
@@ -324,13 +324,13 @@ def test_a_window_that_is_only_just_over_is_noted_to_miss_calls_in_progress() ->
 
 
 def levels(said: list[Note | Gap]) -> list[str]:
-    """Return the levels of notes on the newest calls: a short one for all, and a long one for -v."""
+    """Return the levels of notes on the newest calls: a short note, and a long one for -v."""
     assert all(isinstance(one, Note) and one.topic == RECENT for one in said)
     return [one.level for one in said if isinstance(one, Note)]
 
 
-def test_a_window_up_to_now_is_asked_for_up_to_now() -> None:
-    """What the provider has of the last minutes comes, and one short note says from when on calls may be missing."""
+def test_a_window_up_to_now_is_requested_up_to_now() -> None:
+    """The records of the last minutes come, and one short note names the instant from which calls may be missing."""
     for until in (NOON, NOON - timedelta(seconds=60), NOON + timedelta(days=2)):
         window, said = reachable(Window(DAY.since, until), LAG, NOON, "Acme", cut=False)
         assert window == Window(DAY.since, min(until, NOON))
@@ -339,7 +339,7 @@ def test_a_window_up_to_now_is_asked_for_up_to_now() -> None:
         assert len(said[0].text) < 80  # type: ignore[union-attr]
 
 
-def test_a_window_up_to_now_is_cut_where_the_provider_refuses_newer_times() -> None:
+def test_a_window_up_to_now_is_cut_if_the_provider_refuses_newer_times() -> None:
     for until in (NOON, NOON - timedelta(seconds=60), NOON + timedelta(days=2)):
         window, said = reachable(Window(DAY.since, until), LAG, NOON, "Acme")
         assert window == Window(DAY.since, NOON - LAG)
@@ -348,7 +348,7 @@ def test_a_window_up_to_now_is_cut_where_the_provider_refuses_newer_times() -> N
 
 
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete(cut: bool) -> None:  # noqa: FBT001
+def test_a_window_that_ended_before_now_and_is_not_there_yet_is_incomplete(cut: bool) -> None:  # noqa: FBT001
     asked = Window(DAY.since, NOON - timedelta(seconds=61))
     window, said = reachable(asked, LAG, NOON, "Acme", cut=cut)
     assert window == (Window(DAY.since, NOON - LAG) if cut else asked)
@@ -356,14 +356,14 @@ def test_a_window_that_was_over_and_is_not_yet_there_is_incomplete(cut: bool) ->
     assert said[0].hint == "run it again in 4 min"
 
 
-def test_it_is_cut_at_a_whole_second() -> None:
-    """Providers take windows in seconds: what is said and what is asked for must be the same."""
+def test_a_window_is_cut_at_a_whole_second() -> None:
+    """Providers take windows in seconds: the note and the request must agree."""
     window, _ = reachable(Window(DAY.since, NOON), LAG, NOON + timedelta(milliseconds=400), "Acme")
     assert window == Window(DAY.since, NOON - LAG)
 
 
 @pytest.mark.parametrize("minutes", [4, 5])
-def test_a_window_of_which_nothing_is_there_asks_for_nothing(minutes: int) -> None:
+def test_a_window_of_which_the_provider_has_nothing_is_not_requested(minutes: int) -> None:
     since, until = NOON - timedelta(minutes=minutes), NOON - timedelta(minutes=2)
     window, said = reachable(Window(since, until), LAG, NOON, "Acme")
     assert window is None
@@ -373,7 +373,7 @@ def test_a_window_of_which_nothing_is_there_asks_for_nothing(minutes: int) -> No
     )
 
 
-def test_a_window_in_the_future_asks_for_nothing() -> None:
+def test_a_window_in_the_future_is_not_requested() -> None:
     window, said = reachable(Window(NOON, NOON + timedelta(hours=1)), LAG, NOON, "Acme", cut=False)
     assert window is None
     assert levels(said) == ["note", "debug"]
@@ -385,42 +385,42 @@ def test_a_window_in_the_future_asks_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("until", "ahead", "expected"),
     [
-        (timedelta(0), None, None),  # no answer said what time it is there
+        (timedelta(0), None, None),  # no response had a date
         (timedelta(0), timedelta(0), None),
-        (timedelta(0), timedelta(seconds=60), None),  # as much as clocks and networks may differ
-        (timedelta(0), timedelta(hours=3), Note),  # the export was up to now
-        (-timedelta(minutes=6), timedelta(hours=3), Note),  # the same, of a provider whose calls come so late
+        (timedelta(0), timedelta(seconds=60), None),  # clocks and networks may differ as much
+        (timedelta(0), timedelta(hours=3), Note),  # the window meant everything so far
+        (-timedelta(minutes=6), timedelta(hours=3), Note),  # as above, by the lag of the provider
         (-timedelta(minutes=7), timedelta(hours=3), Gap),
         (-timedelta(hours=2), timedelta(hours=3), Gap),
-        (-timedelta(hours=3), timedelta(hours=3), None),  # it was over there as well
+        (-timedelta(hours=3), timedelta(hours=3), None),  # it was over by their clock, too
         (-timedelta(hours=3) + timedelta(seconds=1), timedelta(hours=3), Gap),
-        (-timedelta(hours=1), -timedelta(hours=3), None),  # what a slow clock asks for is over everywhere
+        (-timedelta(hours=1), -timedelta(hours=3), None),  # a window by a slow clock is over everywhere
         (-timedelta(hours=1), timedelta(hours=26), Gap),
         (-timedelta(hours=1), timedelta(days=40), Gap),
     ],
 )
-def test_a_window_that_ends_after_the_providers_present(
+def test_a_window_that_ends_after_the_present_of_the_provider(
     until: timedelta, ahead: timedelta | None, expected: type[Note | Gap] | None
 ) -> None:
     window = Window(NOON - timedelta(days=1), NOON + until)
     page = Page([at(NOON - timedelta(hours=20))])
     first, *rest = events_by_their_clock(iter([page]), window, timedelta(minutes=5), lambda: ahead, NOON, "Webex")
     assert first is page
-    assert [type(piece) for piece in rest] == ([expected] if expected else [])
-    for piece in rest:
-        assert isinstance(piece, Note | Gap)
-        said = piece.text if isinstance(piece, Note) else piece.what
+    assert [type(event) for event in rest] == ([expected] if expected else [])
+    for event in rest:
+        assert isinstance(event, Note | Gap)
+        said = event.text if isinstance(event, Note) else event.what
         assert ahead is not None
         assert f"by the clock of Webex it is {(NOON - ahead):%Y-%m-%dT%H:%M:%S.000Z}" in said
 
 
-def test_what_is_read_around_the_window_is_none_of_it() -> None:
+def test_checkpoints_outside_the_window_do_not_count() -> None:
     tally = Tally()
     moved: list[Checkpoint | None] = []
     hour = timedelta(hours=1)
     around = [Window(DAY.since - hour, DAY.since + hour), Window(DAY.since + hour, DAY.until + hour)]
     beyond = Window(DAY.until, DAY.until + hour)
-    pieces: list[Event] = [*map(Checkpoint, around), Checkpoint(beyond)]
-    assert [*rows(pieces, CALL, raw(), DAY, tally, lambda *_: None, moved=moved.append)] == []
-    assert moved == pieces
+    events: list[Event] = [*map(Checkpoint, around), Checkpoint(beyond)]
+    assert [*rows(events, CALL, raw(), DAY, tally, lambda *_: None, moved=moved.append)] == []
+    assert moved == events
     assert (tally.read, tally.windows) == (DAY.duration, 2)

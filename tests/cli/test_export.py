@@ -1,4 +1,4 @@
-"""`cdrctl export`: several profiles in one stream."""
+"""`cdrctl export` writes the calls of several profiles as one stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ YESTERDAY = ("--since", "yesterday", "--until", "today")
 
 @pytest.fixture(name="config")
 def _config(tmp_path: Path) -> Iterator[Path]:
-    """A configuration with a profile for each provider, and one whose key is wrong."""
+    """Return a configuration with a profile for each provider, and one with a wrong token."""
     with sandbox.start(now=lambda: NOW) as running:
         lines = []
         for provider in PROVIDERS:
@@ -50,7 +50,7 @@ def test_the_sandbox_of_every_provider_comes_in_one_file(tmp_path: Path) -> None
         assert f"sandbox ({provider}): " in ran.err
 
 
-def test_every_profile_gives_what_it_gives_alone(config: Path) -> None:
+def test_every_profile_has_the_records_that_it_has_alone(config: Path) -> None:
     together = run(
         "export", *(word for name in PROVIDERS for word in ("-p", f"my-{name}")), *YESTERDAY, "--config", config
     )
@@ -63,7 +63,7 @@ def test_every_profile_gives_what_it_gives_alone(config: Path) -> None:
         assert f"my-{name} ({name}): {counts[f'my-{name}']} records" in together.err
 
 
-def test_one_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path) -> None:
+def test_a_profile_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.jsonl"
     ran = run("export", "--all", *YESTERDAY, "--config", config, "-o", target)
     assert ran.code == 4
@@ -72,16 +72,16 @@ def test_one_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path
     assert '"profile":"my-webex"' in target.read_text(encoding="utf-8")
 
 
-def test_a_wrong_credential_is_not_accepted_as_a_partial_answer(config: Path) -> None:
-    """--allow-partial accepts 3; a key that does not work needs a person every night until it does."""
+def test_allow_partial_does_not_accept_a_wrong_credential(config: Path) -> None:
+    """--allow-partial accepts only gaps: a wrong token needs a person."""
     assert run("export", "--all", *YESTERDAY, "--config", config, "--allow-partial").code == 4
 
 
-def test_quiet_hides_no_failure_and_names_each_with_its_next_step(config: Path) -> None:
+def test_quiet_shows_each_failure_with_its_next_step(config: Path) -> None:
     with config.open("a", encoding="utf-8") as file:
         file.write('\n[profiles.odd]\nprovider = "nobody"\n')
     ran = run("export", "--all", *YESTERDAY, "--config", config, "-q")
-    assert ran.code == 6  # a provider that does not exist needs a person more than a token that has ended
+    assert ran.code == 6  # an unknown provider is more urgent than an expired token
     lines = ran.err.splitlines()
     assert [line.partition(": failed: ")[0] for line in lines[:2]] == ["cdrctl: wrong (webex)", "cdrctl: odd"]
     assert all("; next: " in line for line in lines[:2])
@@ -108,11 +108,11 @@ def test_one_profile_alone_fails_with_its_own_error(config: Path) -> None:
 @pytest.mark.parametrize(
     ("codes", "worst"), [([5, 3], 3), ([3, 8], 8), ([8, 7], 7), ([7, 4], 4), ([4, 6], 6), ([6, 1], 1), ([5], 5)]
 )
-def test_the_code_is_that_which_most_needs_a_person(codes: list[int], worst: int) -> None:
+def test_the_exit_code_is_the_most_urgent_one(codes: list[int], worst: int) -> None:
     assert failures.most_urgent(codes) == failures.most_urgent(codes[::-1]) == worst
 
 
-def test_one_that_cannot_be_used_stops_no_other_unless_it_was_named(config: Path) -> None:
+def test_an_unusable_profile_stops_the_others_only_if_it_was_named(config: Path) -> None:
     with config.open("a", encoding="utf-8") as file:
         file.write('\n[profiles.odd]\nprovider = "nobody"\n')
     ran = run("export", "--all", *YESTERDAY, "--config", config)
@@ -123,7 +123,7 @@ def test_one_that_cannot_be_used_stops_no_other_unless_it_was_named(config: Path
     assert (named.code, named.out) == (6, "")
 
 
-def test_where_all_fail_the_old_file_stays(config: Path, tmp_path: Path) -> None:
+def test_the_old_file_stays_if_all_profiles_fail(config: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.jsonl"
     target.write_text("old", encoding="utf-8")
     ran = run("export", "-p", "wrong", *YESTERDAY, "--config", config, "-o", target)
@@ -131,14 +131,14 @@ def test_where_all_fail_the_old_file_stays(config: Path, tmp_path: Path) -> None
     assert target.read_text(encoding="utf-8") == "old"
 
 
-def test_a_bug_of_ours_in_one_of_them_is_raised_as_itself() -> None:
+def test_a_bug_in_one_profile_is_raised_as_it_is() -> None:
     bug = ZeroDivisionError()
     failed: list[tuple[str, BaseException]] = [("one", SignInError("no")), ("two", bug)]
     assert failures.failure(failed, 3) is bug
     assert isinstance(failures.failure(failed[:1], 3), failures.ProfilesFailedError)
 
 
-def test_what_one_of_them_does_not_have_yet_is_incomplete(config: Path) -> None:
+def test_calls_that_a_provider_does_not_have_yet_make_an_export_incomplete(config: Path) -> None:
     words = ("export", "-p", "my-webex", "--since", "2026-11-20T12:00Z", "--until", "2026-11-20T19:57Z")
     ran = run(*words, "--config", config)
     assert ran.code == 3
@@ -146,13 +146,13 @@ def test_what_one_of_them_does_not_have_yet_is_incomplete(config: Path) -> None:
     assert run(*words, "--config", config, "--allow-partial").code == 0
 
 
-def test_one_that_is_named_twice_comes_once(config: Path) -> None:
+def test_a_profile_that_is_named_twice_comes_once(config: Path) -> None:
     once = run("export", "-p", "my-webex", *YESTERDAY, "--config", config)
     twice = run("export", "-p", "my-webex", "-p", "my-webex", *YESTERDAY, "--config", config)
     assert len(twice.lines) == len(once.lines) > 0
 
 
-def test_their_progress_is_one_line(config: Path, tmp_path: Path) -> None:
+def test_the_progress_of_all_profiles_is_one_line(config: Path, tmp_path: Path) -> None:
     words = ("-p", "my-webex", "-p", "my-kazoo", *YESTERDAY, "--config", config, "-o", tmp_path / "all.csv")
     ran = run("export", *words, terminal=True)
     assert ran.code == 0
@@ -163,14 +163,14 @@ def test_their_progress_is_one_line(config: Path, tmp_path: Path) -> None:
     assert [int(one.split()[0]) for one in shown] == sorted(int(one.split()[0]) for one in shown)
 
 
-def test_a_limit_holds_for_the_stream(config: Path) -> None:
+def test_a_limit_holds_for_the_whole_stream(config: Path) -> None:
     names = [word for name in PROVIDERS for word in ("-p", f"my-{name}")]
     ran = run("export", *names, *YESTERDAY, "--config", config, "--limit", "5")
     assert ran.code == 0, ran.err
     assert len(ran.lines) == 5
 
 
-def test_a_limit_that_no_profile_reaches_alone_is_exact(config: Path) -> None:
+def test_a_limit_that_only_all_profiles_reach_is_exact(config: Path) -> None:
     names = [word for name in PROVIDERS for word in ("-p", f"my-{name}")]
     count = len(run("export", *names, *YESTERDAY, "--config", config).lines)
     ran = run("export", *names, *YESTERDAY, "--config", config, "--limit", str(count - 1))
@@ -178,7 +178,7 @@ def test_a_limit_that_no_profile_reaches_alone_is_exact(config: Path) -> None:
     assert len(ran.lines) == count - 1
 
 
-def test_nobody_goes_on_fetching_when_there_is_enough(config: Path) -> None:
+def test_no_thread_goes_on_after_the_limit(config: Path) -> None:
     before = threading.enumerate()
     run("export", "--all", *YESTERDAY, "--config", config, "--limit", "1", "--allow-partial")
     for thread in set(threading.enumerate()).difference(before):
@@ -198,7 +198,7 @@ def test_nobody_goes_on_fetching_when_there_is_enough(config: Path) -> None:
         (("-p", "sandbox", "--since", "02/03/26"), 2, "more than one way"),
     ],
 )
-def test_bad_input_is_said_before_anything_is_asked(
+def test_bad_input_is_refused_before_any_request(
     arguments: tuple[str, ...], code: int, words: str, tmp_path: Path
 ) -> None:
     ran = run("export", *arguments, "--config", tmp_path / "none.toml")

@@ -1,4 +1,4 @@
-"""Exports from the words of a command to bytes and exit codes, against the built-in sandbox."""
+"""Exports of one call, from the command line to bytes and exit codes, against the built-in sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTINGS = [(name, call) for name, call in CALLS if call.windowed]
 
 
 @pytest.mark.parametrize(("provider", "call"), LISTINGS, ids=lambda value: getattr(value, "name", value))
-def test_the_format_is_that_of_the_files_ending(provider: str, call: object, tmp_path: Path) -> None:
+def test_the_ending_of_the_file_names_the_format(provider: str, call: object, tmp_path: Path) -> None:
     name = getattr(call, "name", "")
     window = ("-p", "sandbox", "--since", "6h", "--until", "1h")
     lines = run(provider, name, *window).lines
@@ -73,7 +73,7 @@ def test_the_common_schema_has_the_same_columns_for_every_provider(tmp_path: Pat
         assert {(line["provider"], line["profile"]) for line in lines} == {(provider, "sandbox")}
 
 
-def test_no_records_are_a_header_and_success() -> None:
+def test_an_export_without_records_writes_a_header_and_succeeds() -> None:
     ran = run(
         "webex",
         "cdrs",
@@ -91,12 +91,12 @@ def test_no_records_are_a_header_and_success() -> None:
     assert "0 records" in ran.err
 
 
-def test_no_records_are_a_failure_only_on_demand() -> None:
+def test_fail_if_empty_makes_an_export_without_records_fail() -> None:
     window = ("-p", "sandbox", "--since", "2026-11-19T03:00:00", "--until", "2026-11-19T03:00:00.001")
     assert run("webex", "cdrs", *window, "--fail-if-empty").code == 9
 
 
-def test_chosen_fields_come_in_the_order_chosen_and_alone() -> None:
+def test_only_the_chosen_fields_come_in_the_chosen_order() -> None:
     ran = run("kazoo", "cdrs", *YESTERDAY, "--fields", "hangup_cause, id", "-f", "csv")
     assert ran.out.splitlines()[0] == "hangup_cause,id"
     assert all(
@@ -105,19 +105,19 @@ def test_chosen_fields_come_in_the_order_chosen_and_alone() -> None:
     )
 
 
-def test_a_limit_is_exact_and_said() -> None:
+def test_a_limit_is_exact_and_noted() -> None:
     ran = run("kazoo", "cdrs", *YESTERDAY, "--limit", "7")
     assert ran.out.count("\n") == 7
     assert "stopped after 7 records" in ran.err
 
 
-def test_raw_records_are_those_of_the_wire() -> None:
+def test_raw_records_have_the_fields_of_the_response() -> None:
     first = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--limit", "1").lines[0]
     assert next(iter(first)) == "Answer time"
     assert "Report ID" in first
 
 
-def test_the_closing_line_is_the_last_and_quiet_leaves_it_out() -> None:
+def test_the_closing_line_comes_last_and_quiet_hides_it() -> None:
     ran = run("webex", "cdrs", *YESTERDAY)
     assert CLOSING.search(ran.err.splitlines()[-1])
     quiet = run("webex", "cdrs", *YESTERDAY, "-q")
@@ -142,26 +142,26 @@ def test_a_window_up_to_now_is_cut_with_a_note() -> None:
     long = run("webex", "cdrs", "-p", "sandbox", "--since", "2h", "-v")
     assert "overlap the next export" in long.err
     limited = run("webex", "cdrs", "-p", "sandbox", "--since", "2h", "--limit", "1")
-    assert "has no calls after" not in limited.err, "an export that stops early has no such end"
+    assert "has no calls after" not in limited.err, "where the limit stops has nothing to do with the end of the window"
 
 
-def test_a_window_that_is_only_just_over_is_said_to_miss_calls_in_progress() -> None:
+def test_a_window_that_ended_recently_has_a_note_on_calls_in_progress() -> None:
     recent = run("webex", "cdrs", "-p", "sandbox", "--since", "4h", "--until", "30m")
     assert recent.code == 0
     assert "in progress at 2026-11-20T19:54:00.000Z are not included" in recent.err
     assert "in progress" not in run("webex", "cdrs", "-p", "sandbox", "--since", "4h", "--until", "3h").err
 
 
-def test_a_window_that_is_over_and_not_there_yet_is_incomplete() -> None:
+def test_a_window_that_ended_before_now_and_is_not_there_yet_is_incomplete() -> None:
     window = ("-p", "sandbox", "--since", "2h", "--until", "2026-11-20T19:57:00Z")
     ran = run("webex", "cdrs", *window)
     assert ran.code == 3
     assert "does not have the calls from 2026-11-20T19:54:00.000Z to 2026-11-20T19:57:00.000Z yet" in ran.err
     assert "run it again in 3 min" in ran.err
-    assert ran.lines, "what could be had is written"
+    assert ran.lines, "the records that came are written"
     allowed = run("webex", "cdrs", *window, "--allow-partial")
     assert allowed.code == 0
-    assert "incomplete" in allowed.err, "it is said all the same"
+    assert "incomplete" in allowed.err, "the warning stays"
 
 
 def test_a_day_in_a_zone_is_a_local_day() -> None:
@@ -208,7 +208,7 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "code", "words"), BAD, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
-def test_bad_input_is_one_sentence_a_next_step_and_the_contracts_exit_code(
+def test_bad_input_has_one_sentence_one_next_step_and_its_exit_code(
     arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     ran = run(*arguments)
@@ -253,7 +253,7 @@ def test_the_same_options_may_stand_before_the_command(tmp_path: Path) -> None:
     assert run("--config", tmp_path / "a.toml", "profile", "path").out == f"{tmp_path / 'a.toml'}\n"
 
 
-def test_an_unusable_output_keeps_what_was_there(tmp_path: Path) -> None:
+def test_an_export_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "old.csv"
     target.write_text("old", encoding="utf-8")
     assert run("webex", "cdrs", "-p", "sandbox", "--since", "45d", "-o", target).code == 2
@@ -261,7 +261,7 @@ def test_an_unusable_output_keeps_what_was_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_one_leg_and_one_interaction_are_found_by_the_ids_that_the_listings_give() -> None:
+def test_a_leg_and_an_interaction_are_found_by_the_ids_of_the_listings() -> None:
     leg = run("kazoo", "cdrs", *YESTERDAY, "--limit", "1").lines[0]
     document = run("kazoo", "cdr", leg["id"], "-p", "sandbox").lines
     assert [one["id"] for one in document] == [leg["id"]]

@@ -1,4 +1,4 @@
-"""Several threads ask with one client: one budget, one token, every request counted, and an end to all of them."""
+"""Several threads share one client: one rate limit, one token, every request counted, and one end for all."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ THREADS = 8
 
 
 class Meeting:
-    """Where two threads meet that are in the same place at the same time; one that is alone goes on, once and for all.
+    """A place where two threads meet if they are there at the same time; a thread that is alone goes on.
 
     Args:
-        met: Whether two met.
+        met: Whether two threads met.
     """
 
     def __init__(self) -> None:
@@ -44,14 +44,14 @@ class Meeting:
 
 
 def together(what: Callable[[], object], threads: int = THREADS) -> list[BaseException]:
-    """Do something in several threads, begun at the same time, and return what they raised."""
+    """Call a function in several threads at the same time, and return the errors."""
     begin, raised = threading.Barrier(threads), list[BaseException]()
 
     def one() -> None:
         begin.wait(LONG)
         try:
             what()
-        except BaseException as error:  # noqa: BLE001 - a thread's own error would be lost
+        except BaseException as error:  # noqa: BLE001 - an error in a thread would be lost
             raised.append(error)
 
     running = [threading.Thread(target=one) for _ in range(threads)]
@@ -62,11 +62,11 @@ def together(what: Callable[[], object], threads: int = THREADS) -> list[BaseExc
     return raised
 
 
-# The budget
+# The rate limit
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_threads_that_race_keep_the_budget_together(shared: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+def test_threads_that_race_keep_one_rate_limit(shared: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
     meeting = Meeting()
 
     def monotonic() -> float:
@@ -82,7 +82,7 @@ def test_threads_that_race_keep_the_budget_together(shared: bool, tmp_path: Path
     assert not meeting.met
 
 
-def test_each_thread_gives_back_its_own_turn(tmp_path: Path) -> None:
+def test_each_thread_returns_its_own_turn(tmp_path: Path) -> None:
     host = Host(tmp_path)
     run = host.run()
     first, second, third = (run.reserve("window") for _ in range(3))
@@ -94,8 +94,8 @@ def test_each_thread_gives_back_its_own_turn(tmp_path: Path) -> None:
     assert not run.take(second)
 
 
-def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -> None:
-    """A thread that waits for its turn cannot be interrupted: others need not wait behind it all the same."""
+def test_closing_returns_the_turns_that_threads_wait_for(tmp_path: Path) -> None:
+    """A thread that waits for its turn cannot be interrupted, but other runs need not wait behind it."""
     transport, asked = answering(httpx.Response(200, json={}))
     waiting, woken = threading.Semaphore(0), threading.Event()
 
@@ -128,10 +128,10 @@ def test_who_closes_gives_back_the_turns_that_threads_wait_for(tmp_path: Path) -
         thread.join(LONG)
     assert len(raised) == 3
     assert asked == []
-    assert host.run().reserve("window").wait == 120, "what was given back is not given back again"
+    assert host.run().reserve("window").wait == 120, "a turn is returned only once"
 
 
-def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
+def test_a_turn_that_was_used_is_not_returned(tmp_path: Path) -> None:
     transport, asked = answering(httpx.Response(200, json={}))
     host = Host(tmp_path)
     acme = client(
@@ -143,7 +143,7 @@ def test_a_turn_that_was_taken_is_not_given_back(tmp_path: Path) -> None:
     assert host.run().reserve("window").wait == 60
 
 
-def test_a_closed_client_asks_and_says_nothing_more() -> None:
+def test_a_closed_client_sends_and_logs_nothing_more() -> None:
     transport, asked = answering(httpx.Response(200, json={}))
     told: list[str] = []
     acme = client(transport=transport, log=lambda _level, text: told.append(text))
@@ -155,7 +155,7 @@ def test_a_closed_client_asks_and_says_nothing_more() -> None:
     assert told == []
 
 
-def test_who_waits_to_try_again_ends_with_the_client() -> None:
+def test_a_thread_that_waits_for_a_retry_ends_with_the_client() -> None:
     transport, asked = answering(httpx.Response(503))
     clock = HandClock()
 
@@ -172,7 +172,7 @@ def test_who_waits_to_try_again_ends_with_the_client() -> None:
 
 
 class Provider:
-    """Issues tokens, and answers to the newest only; requests with an older one come in together."""
+    """A server that issues tokens and accepts only the newest. Requests with an older one arrive together."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.issued = 0
@@ -212,7 +212,7 @@ def test_one_thread_signs_in_and_all_use_its_token() -> None:
     assert (provider.issued, provider.most) == (1, 1)
 
 
-def test_a_token_that_ends_for_many_threads_is_renewed_once() -> None:
+def test_a_token_that_expires_for_many_threads_is_renewed_once() -> None:
     provider = Provider()
     acme = client(transport=httpx.MockTransport(provider), sign_in=provider.sign_in)
     acme.get("/x")
@@ -221,14 +221,14 @@ def test_a_token_that_ends_for_many_threads_is_renewed_once() -> None:
     assert acme.requests == 2 + 1 + 2 * THREADS
 
 
-def test_a_token_of_another_thread_may_have_ended_as_well() -> None:
-    """Then a new one is got; whose own new one is refused gives up."""
+def test_the_token_of_another_thread_may_have_expired_too() -> None:
+    """Then the thread gets a new one. If that is refused, it gives up."""
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.headers["authorization"])
         if asked[-1] == "t1":
-            with acme.credential._lock:  # what another thread does meanwhile
+            with acme.credential._lock:  # as another thread does meanwhile
                 acme.credential._use(Token({"Authorization": "theirs"}))
         return httpx.Response(200 if asked[-1] == "t2" and request.url.path == "/v1/x" else 401, json={})
 
@@ -246,8 +246,8 @@ def test_a_token_of_another_thread_may_have_ended_as_well() -> None:
     assert asked[3:] == ["t2", "t3"]
 
 
-def test_a_sign_in_that_was_refused_is_not_tried_by_every_thread() -> None:
-    """So many wrong passwords in a row lock an account."""
+def test_a_refused_sign_in_is_not_repeated_by_every_thread() -> None:
+    """Many wrong passwords in a row lock an account."""
     provider = Provider(refuses=True)
     acme = client(transport=httpx.MockTransport(provider), sign_in=provider.sign_in)
     raised = together(lambda: acme.get("/x"))
@@ -255,10 +255,10 @@ def test_a_sign_in_that_was_refused_is_not_tried_by_every_thread() -> None:
     assert provider.issued == 1
 
 
-# What is said
+# Messages
 
 
-def test_a_clock_that_is_wrong_is_said_once_by_many_threads() -> None:
+def test_many_threads_warn_once_of_a_wrong_clock() -> None:
     date = format_datetime((NOON - timedelta(hours=3)), usegmt=True)
     told: list[str] = []
     arrived, meeting = threading.Barrier(THREADS), Meeting()

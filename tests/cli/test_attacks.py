@@ -190,7 +190,7 @@ def test_in_json_a_name_is_what_it_was(subject: Subject, spoilt: tuple[Bench, Co
 def test_another_reader_of_json_lines_finds_the_same_records(tmp_path: Path) -> None:
     with bench(SUBJECTS[0], tmp_path, evenly(len(EVIL), SINCE, UNTIL), page_size=20) as made:
         given = spoil(made)
-        lines = made.run(SINCE, UNTIL, "-f", "jsonl").ok().out
+        lines = made.run(SINCE, UNTIL, "-f", "jsonl").ok().written
     read = subprocess.run(["jq", "-c", ".calling_line_id"], input=lines, capture_output=True, check=True, timeout=60)
     found = [json.loads(line) for line in read.stdout.splitlines()]
     assert Counter(found) == Counter(whole(text) for text in given.elements())

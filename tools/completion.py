@@ -10,7 +10,7 @@ from typing import Any
 
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import TOP
-from cdrctl.cli.commands import Entry, Group, loaded
+from cdrctl.cli.commands import Entry, Group, load_entry
 from cdrctl.cli.completion.files import FILE, KNOWN
 from cdrctl.cli.helptext import summary
 from cdrctl.cli.options import HELP, OWN, Argument, Option, Parameter
@@ -108,7 +108,7 @@ def described() -> str:
 
     def place(entry: Entry, path: list[str], about: str = "") -> dict[str, Any]:
         """Return the options, arguments and commands that can follow a command."""
-        command = loaded(entry)
+        command = load_entry(entry)
         inner = command.commands if isinstance(command, Group) else {}
         arguments = [one for one in command.parameters if isinstance(one, Argument)]
         call = _call(path)

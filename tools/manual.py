@@ -10,8 +10,8 @@ from pathlib import Path
 from cdrctl import PROVIDERS
 from cdrctl.cli.app import COMMANDS
 from cdrctl.cli.commands import Command, Group
-from cdrctl.cli.help import named
-from cdrctl.cli.helptext import Page, Row, continued, described
+from cdrctl.cli.help import find_command
+from cdrctl.cli.helptext import Page, Row, continue_lines, help_page
 from cdrctl.cli.options import PANELS
 from cdrctl.cli.topics import TOPICS
 
@@ -36,8 +36,8 @@ def pages() -> dict[str, str]:
 
 
 def _page(*words: str) -> tuple[Command | Group, Page]:
-    place, path = named(words)
-    return place, described(place, path)
+    place, path = find_command(words)
+    return place, help_page(place, path)
 
 
 def _program(names: Iterable[str]) -> str:
@@ -128,7 +128,7 @@ def _examples(examples: Iterable[str]) -> list[str]:
 
 
 def _shown(examples: Iterable[str]) -> list[str]:
-    lines = [line for example in examples for line in continued(example, WIDTH)]
+    lines = [line for example in examples for line in continue_lines(example, WIDTH)]
     return [".PP", ".EX", *(_plain(line) for line in lines), ".EE"]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cdrctl import PROVIDERS, __version__
 from cdrctl.cli.commands import Command, Deferred, Group, group, session_command
 from cdrctl.cli.completion import VARIABLE
-from cdrctl.cli.helptext import described, show, text
+from cdrctl.cli.helptext import help_page, show, text
 from cdrctl.cli.options import OWN, SHARED, TALK, Option, parameters_of
 from cdrctl.cli.process import Process
 from cdrctl.cli.run import Invocation, Session, stop_writing
@@ -172,5 +172,5 @@ def _act(line: Line, option: Option, process: Process) -> int:
         act = scripts.install if option is INSTALL_COMPLETION else scripts.show
         return act(TOP, [option.label, *line.rest])
     else:
-        show(text(described(line.place, line.path), process.width))
+        show(text(help_page(line.place, line.path), process.width))
     return 0

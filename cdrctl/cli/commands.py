@@ -78,14 +78,14 @@ class Deferred:
 Entry = Command | Group | Deferred
 
 
-def loaded(entry: Entry) -> Command | Group:
+def load_entry(entry: Entry) -> Command | Group:
     """Return the command or group that an entry stands for."""
     return entry.load() if isinstance(entry, Deferred) else entry
 
 
 def walk(entry: Entry, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command | Group]]:
     """Yield a command and all commands in it, each with the words that name it, in the order of the help."""
-    place = loaded(entry)
+    place = load_entry(entry)
     yield path, place
     for name, inner in place.commands.items() if isinstance(place, Group) else ():
         yield from walk(inner, (*path, name))

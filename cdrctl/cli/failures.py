@@ -1,21 +1,21 @@
-"""What is said, and which exit code it is, where several profiles are read and some of them fail."""
+"""Messages and exit code of a run over several profiles in which some fail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cdrctl.cli.process import Reporter
+from cdrctl.cli.reporter import Reporter
 from cdrctl.errors import CdrctlError, IncompleteError
 
 URGENCY = (6, 4, 7, 8, 2, 11, 3, 5)
-"""Exit codes by how much they need a person: configuration and credentials first, what passes by itself last."""
+"""Exit codes, the one that most needs a person first; temporary failures come last."""
 
 NAMED = 10
-"""Profiles or gaps that one message names."""
+"""The most profiles or gaps that one message names."""
 
 
 class ProfilesFailedError(CdrctlError):
-    """Some of several profiles failed: the exit code is that of the failure which most needs a person."""
+    """Some profiles failed; its exit code is the one that most needs a person."""
 
     def __init__(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -23,20 +23,22 @@ class ProfilesFailedError(CdrctlError):
 
 
 def most_urgent(codes: Iterable[int]) -> int:
-    """Return the exit code that most needs a person; codes without a place in the order come first."""
+    """Return the exit code that most needs a person; codes that are not in `URGENCY` come first."""
     return min(codes, key=lambda code: URGENCY.index(code) if code in URGENCY else -1)
 
 
 def show(reporter: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:
-    """Say one line for each failed profile, with its cause and its next step, also with -q.
+    """Report each failed profile in one line, with its cause and next step, even with -q.
 
-    Where only one profile was named, its error is the error of the run, and is not said twice.
+    With a single profile, its error is the error of the run, so it is not reported here.
     """
     for title, error in failed if total > 1 else ():
         if isinstance(error, CdrctlError):
             reporter.failure(title, error)
         else:
-            reporter.failure(title, CdrctlError(f"a bug of ours: {type(error).__name__}", hint="please report it"))
+            reporter.failure(
+                title, CdrctlError(f"this is a bug in cdrctl: {type(error).__name__}", hint="please report it")
+            )
 
 
 def failure(failed: Sequence[tuple[str, BaseException]], total: int, *, gaps: bool = False) -> BaseException:
@@ -58,11 +60,11 @@ def failure(failed: Sequence[tuple[str, BaseException]], total: int, *, gaps: bo
     return ProfilesFailedError(
         f"{len(failed)} of {total} profiles failed: {some(names)}",
         exit_code=code,
-        hint="follow the next step of each; cdrctl profile check NAME tries one profile again",
+        hint="follow the next step of each; cdrctl profile check NAME checks one profile",
     )
 
 
 def some(names: Sequence[str], between: str = ", ") -> str:
-    """Return the first names of a list, and how many more there are."""
+    """Return the first names of a list as text, and how many more there are."""
     more = len(names) - NAMED
     return between.join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,12 +1,12 @@
-"""`cdrctl help`: the page of a command, or a topic that commands have in common."""
+"""`cdrctl help`: the help of a command, or of a topic."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
 
-from cdrctl.cli.commands import Command, Group, loaded
-from cdrctl.cli.helptext import WIDEST, continued, described, filled, listed, show as put, text
+from cdrctl.cli.commands import Command, Group, load_entry
+from cdrctl.cli.helptext import WIDEST, continue_lines, help_page, list_lines, show as put, text, wrap
 from cdrctl.cli.options import Argument
 from cdrctl.cli.run import Invocation
 from cdrctl.cli.topics import TOPICS
@@ -21,9 +21,9 @@ def show(invocation: Invocation) -> int:
     """
     words, width = invocation.values["what"], invocation.process.width
     if len(words) == 1 and words[0] in TOPICS:
-        put("\n".join(explained(words[0], width)) + "\n")
+        put("\n".join(topic_lines(words[0], width)) + "\n")
     else:
-        put(text(described(*named(words)), width))
+        put(text(help_page(*find_command(words)), width))
     return 0
 
 
@@ -38,11 +38,11 @@ COMMANDS = {
 }
 
 
-def named(words: Sequence[str]) -> tuple[Command | Group, tuple[str, ...]]:
-    """Return the command of these words, loaded, and its path.
+def find_command(words: Sequence[str]) -> tuple[Command | Group, tuple[str, ...]]:
+    """Return the command that words name, and its path.
 
     Raises:
-        UsageError: There is no such command, and no topic of this name.
+        UsageError: There is no such command or topic.
     """
     from cdrctl.cli.app import TOP
 
@@ -58,20 +58,20 @@ def named(words: Sequence[str]) -> tuple[Command | Group, tuple[str, ...]]:
                 f"there is no command or topic {word!r}" if topics else f"{typed} has no command {word!r}",
                 hint=f"{did_you_mean(word, [*there, *topics])}{lists}{typed} --help lists the commands",
             )
-        place, path = loaded(there[word]), (*path, word)
+        place, path = load_entry(there[word]), (*path, word)
     return place, path
 
 
-def explained(name: str, width: int) -> Iterator[str]:
-    """Yield the lines of a topic, which fit a terminal of so many columns."""
+def topic_lines(name: str, width: int) -> Iterator[str]:
+    """Yield the lines of a topic for a terminal of `width` columns."""
     topic, width = TOPICS[name], min(width, WIDEST)
-    yield from filled(topic.about, width)
+    yield from wrap(topic.about, width)
     yield from ("", "Examples:")
     for example in topic.examples:
-        yield from continued(example, width)
+        yield from continue_lines(example, width)
     for part in topic.all_parts():
         yield ""
         if isinstance(part, str):
-            yield from filled(part, width)
+            yield from wrap(part, width)
         else:
-            yield from listed(part, width, min(max(len(word) for word, _ in part), width // 3))
+            yield from list_lines(part, width, min(max(len(word) for word, _ in part), width // 3))

@@ -1,6 +1,6 @@
-"""The page of help of a command, as a value and as text: its use, two examples, what it does, its options in groups.
+"""The help of a command: a page as a value, and as text for a terminal.
 
-`described` makes a page of a command; `text` spells it for a terminal, and the manual pages are spelt from the same.
+The manual is made from the same pages (`tools/manual.py`).
 """
 
 from __future__ import annotations
@@ -11,47 +11,47 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cdrctl.cli.commands import Command, Entry, Group, loaded
+from cdrctl.cli.commands import Command, Entry, Group, load_entry
 from cdrctl.cli.options import HELP, LAST, PANELS, Argument, Option
 
 WIDEST = 100
-"""Columns that can be read with ease: a wider terminal is not filled."""
+"""The most columns of a page: longer lines are hard to read."""
 
 ROOMY = 60
-"""Columns below which what is said of an option stands under it and not beside it."""
+"""On terminals with fewer columns, the text of an option is below it, not beside it."""
 
 LONGEST_TERM = 28
-"""Columns of an option that what is said of it still stands beside."""
+"""The longest option, in columns, that has its text beside it."""
 
 ROOM = 8
-"""Columns that are left to a line's indent and to what shows that it goes on."""
+"""Columns for the indent of an example and the backslash that continues it."""
 
 SHORT = "    "
-"""What stands in place of an option's short name, so that the long ones are under each other."""
+"""Replaces a missing short name, so that long names are aligned."""
 
 _WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+""")
 """A word of a command line, with its quotes."""
 
 SUMMARY = 45
-"""Characters of what completion shows of a command."""
+"""Characters of the summary that completion shows for a command."""
 
 SIGNS = ("|", "&&")
-"""What stands between commands."""
+"""Operators between commands."""
 
 Row = tuple[str, str]
-"""A word or an option as it is written, and what is said of it."""
+"""An option or command as it is typed, and its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is said of one command.
+    """The help of a command.
 
     Args:
         path: The command as it is typed.
-        pieces: What may stand after it.
+        pieces: What may follow it, such as `[OPTIONS]` and `ID`.
         examples: Command lines that work as they stand.
         about: Paragraphs.
-        groups: Its commands, arguments and options, each group with its title.
+        groups: Its commands, arguments and options, by the title of their group.
     """
 
     path: str
@@ -61,8 +61,8 @@ class Page:
     groups: Mapping[str, tuple[Row, ...]]
 
 
-def described(place: Command | Group, path: Sequence[str]) -> Page:
-    """Return the page of a command; its path begins with the program's name."""
+def help_page(place: Command | Group, path: Sequence[str]) -> Page:
+    """Return the help of a command, whose path begins with the program's name."""
     arguments = [one for one in place.parameters if isinstance(one, Argument)]
     pieces = ["[OPTIONS]", *map(_piece, arguments)]
     groups: dict[str, list[Row]] = {}
@@ -87,24 +87,24 @@ def described(place: Command | Group, path: Sequence[str]) -> Page:
 
 
 def examples(entry: Entry) -> tuple[str, ...]:
-    """Return the examples of a command: those it has, or the first of each of a group's first two commands."""
-    place = loaded(entry)
+    """Return the examples of a command; of a group without examples, the first of each of its first two commands."""
+    place = load_entry(entry)
     if place.examples or isinstance(place, Command):
         return place.examples
     return tuple(one for inner in list(place.commands.values())[:2] for one in examples(inner)[:1])
 
 
 def text(page: Page, width: int) -> str:
-    """Return a page as text whose lines fit a terminal of so many columns."""
+    """Return a page as text for a terminal of `width` columns."""
     width = min(width, WIDEST)
-    lines = filled(" ".join(["Usage:", page.path, *page.pieces]), width, "", " " * 7)
+    lines = wrap(" ".join(["Usage:", page.path, *page.pieces]), width, "", " " * 7)
     if page.examples:
-        lines += ["", "Examples:", *(line for one in page.examples for line in continued(one, width))]
+        lines += ["", "Examples:", *(line for one in page.examples for line in continue_lines(one, width))]
     for paragraph in page.about:
-        lines += ["", *filled(paragraph, width)]
+        lines += ["", *wrap(paragraph, width)]
     terms = {option: _term(page, option=option) for option in (False, True)}
     for title, rows in page.groups.items():
-        lines += ["", f"{title}:", *listed(rows, width, terms[_is_option(rows[0])])]
+        lines += ["", f"{title}:", *list_lines(rows, width, terms[_is_option(rows[0])])]
     return "\n".join(lines) + "\n"
 
 
@@ -119,7 +119,7 @@ def show(text: str) -> None:
 
 
 def _term(page: Page, *, option: bool) -> int:
-    """Return the columns of the longest option, or else of the longest word, that has room beside it."""
+    """Return the columns of the longest option, or of the longest other word, that has its text beside it."""
     words = [word for rows in page.groups.values() for word, _ in rows if _is_option(rows[0]) is option]
     return max((len(word) for word in words if len(word) <= LONGEST_TERM), default=0)
 
@@ -128,22 +128,22 @@ def _is_option(row: Row) -> bool:
     return row[0].lstrip().startswith("-")
 
 
-def listed(rows: Iterable[Row], width: int, term: int) -> Iterator[str]:
-    """Yield the lines of words and what is said of them, beside each other where there is room."""
+def list_lines(rows: Iterable[Row], width: int, term: int) -> Iterator[str]:
+    """Yield the lines of a list of words with their texts, beside each other if there is room."""
     for written, said in rows:
         word = f"  {written}" if width >= ROOMY else f"  {written.strip()}"
         if width >= ROOMY and len(written) <= term:
-            yield from filled(said, width, word.ljust(term + 4), " " * (term + 4)) if said else [word]
+            yield from wrap(said, width, word.ljust(term + 4), " " * (term + 4)) if said else [word]
             continue
-        yield from filled(word.strip(), width, " " * (len(word) - len(word.lstrip())), "    ")
+        yield from wrap(word.strip(), width, " " * (len(word) - len(word.lstrip())), "    ")
         indent = " " * (term + 4 if width >= ROOMY else 6)
-        yield from filled(said, width, indent, indent) if said else []
+        yield from wrap(said, width, indent, indent) if said else []
 
 
-def continued(line: str, width: int) -> Iterator[str]:
-    r"""Yield a command line, broken with `\` where it is too long, so that it works as it is printed.
+def continue_lines(line: str, width: int) -> Iterator[str]:
+    r"""Yield the lines of a command line, continued with `\` where it is too long, so that it works as printed.
 
-    It is broken where one command ends and the next begins, if that is enough, and not between an option and its value.
+    It is broken between commands if that is enough, and never between an option and its value.
     """
     commands = _commands(_WORD.findall(line))
     parts = [
@@ -163,7 +163,7 @@ def continued(line: str, width: int) -> Iterator[str]:
 
 
 def _commands(words: Iterable[str]) -> list[list[str]]:
-    """Return words as the commands between signs, each sign with the command after it."""
+    """Return the commands among words; an operator is part of the command after it."""
     commands: list[list[str]] = [[]]
     for word in words:
         if word in SIGNS:
@@ -173,7 +173,7 @@ def _commands(words: Iterable[str]) -> list[list[str]]:
 
 
 def _parts(words: Sequence[str], width: int) -> Iterator[str]:
-    """Yield what stays on one line of a command: an option and its value, a sign and the word after it."""
+    """Yield the parts of a command that must not be broken: an option with its value, an operator with its word."""
     part: list[str] = []
     for word in words:
         follows = bool(part) and (part[-1] in SIGNS or (part[-1].startswith("-") and not word.startswith("-")))
@@ -184,8 +184,8 @@ def _parts(words: Sequence[str], width: int) -> Iterator[str]:
     yield " ".join(part)
 
 
-def filled(paragraph: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    """Return a paragraph as lines that fit."""
+def wrap(paragraph: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """Return a paragraph as lines of at most `width` columns."""
     return textwrap.wrap(paragraph, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
 
 
@@ -208,19 +208,19 @@ def _title(one: Option) -> str:
 
 
 def _piece(one: Argument) -> str:
-    """Return an argument as it stands in the usage: `ID`, `[NAME]` or `[PROFILE]...`."""
+    """Return an argument as the usage has it: `ID`, `[NAME]` or `[PROFILE]...`."""
     return (one.label if one.required else f"[{one.label}]") + ("..." if one.repeat else "")
 
 
 def _spelt(one: Option) -> str:
-    """Return an option as it is written: `-o, --output FILE`."""
+    """Return an option as the help has it: `-o, --output FILE`."""
     names = ", ".join(one.all_names)
     written = names if not names.startswith("--") else SHORT + names
     return f"{written} {one.metavar}" if one.takes_value else written
 
 
 def _said(one: Option) -> str:
-    """Return what is said of an option, with its bounds."""
+    """Return the text of an option, with its bounds."""
     bounded = one.minimum is not None and one.maximum is not None
     said = (one.about, f"From {one.minimum} to {one.maximum}." if bounded else "", "Required." if one.required else "")
     return " ".join(filter(None, said))

@@ -241,7 +241,7 @@ SHARED: Mapping[str, Option] = {
         ),
         option(
             "--sort",
-            about="Sort by these fields: start_time,-talk_seconds; - sorts in descending order.",
+            about="Sort by these fields: start_time,-talk_seconds; a leading - sorts in descending order.",
             metavar="FIELDS",
             panel="Which records",
         ),

@@ -1,6 +1,6 @@
-"""What each provider's calls can give in the common CDR, from their `gives`.
+"""The outcomes, directions and columns of the common CDR that each call can give.
 
-`cdrctl help outcomes`, docs/outcomes.md and the notes on conditions that no record can meet are made from it.
+`cdrctl help outcomes`, docs/outcomes.md and the notes on conditions that can never match are made from it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from cdrctl.conditions.language import Comparison, Condition
 
 ANSWERED = (
-    "`answered` tells whether anything picked up, a voicemail box included; `outcome` tells how the call ended, so a "
-    "call that a voicemail box took is `answered` with `outcome=voicemail`, or with `outcome=answered` where the "
-    "provider does not tell the two apart."
+    "`answered` says whether anything picked up, including a voicemail box; `outcome` says how the call ended. A call "
+    "that a voicemail box took is `answered` with `outcome=voicemail`, or with `outcome=answered` if the provider does "
+    "not distinguish the two."
 )
 
 
 def groups() -> Iterator[tuple[str, Gives]]:
-    """Yield the calls that have a common form and what they give; a provider's calls that give the same are one."""
+    """Yield what calls give in the common CDR; calls of a provider that give the same are one entry."""
     for name in PROVIDERS:
         found: dict[Gives, list[str]] = {}
         for call in load(name).calls:
@@ -35,7 +35,7 @@ def groups() -> Iterator[tuple[str, Gives]]:
 
 
 def paragraphs() -> tuple[str | Rows, ...]:
-    """Return the paragraphs and tables of the topic, by call."""
+    """Return the paragraphs and tables of the help topic."""
     found = [*groups()]
     return (
         ANSWERED,
@@ -49,7 +49,7 @@ def paragraphs() -> tuple[str | Rows, ...]:
 
 
 def in_order(values: frozenset[str], order: Sequence[str]) -> list[str]:
-    """Return values in the order of a list that has them all."""
+    """Return values in the order of a list that contains them."""
     return [value for value in order if value in values]
 
 

@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 USUAL = "less"
 
 FOR_THE_PAGER = {"LESS": "FRX", "LV": "-c"}
-"""Where they are not set: what fits on the screen is just printed, colours pass, and the text stays when it ends."""
+"""Default options of pagers: quit if the output fits the screen, pass colours, and leave the text on the screen."""
 
 _SHELLS = frozenset("|&;<>()$`\\\"'*?[]#~=%\n")
-"""Characters that mean something to a shell."""
+"""Characters with a meaning to a shell."""
 
 
 @contextmanager
 def paged(session: Session, stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Return what to write to: the stream, or a pager on it that starts when there is something to show.
+    """Yield the stream, or a pager on it that starts at the first write.
 
-    There is a pager where the stream is a terminal that can do more than print, and whose keys are ours to hear: not in
-    the background. CDRCTL_PAGER, else PAGER, else less, is the command line; empty and `cat` are none. Messages are
-    held until it has ended.
+    A pager is used if the stream is a terminal that can do more than print and the program is not in the background.
+    CDRCTL_PAGER, else PAGER, else less is its command line; empty and `cat` mean no pager. Messages are held until it
+    has ended.
 
     Raises:
-        BrokenPipeError: Its reader quit before the end, which is no error; nothing more is waited for.
+        BrokenPipeError: The user quit the pager before the end, which is not an error.
     """
     command = _command(session) if _is_screen(session, stream) else None
     if command is None:
@@ -59,34 +59,34 @@ def paged(session: Session, stream: BinaryIO) -> Iterator[BinaryIO]:
 def _is_screen(session: Session, stream: BinaryIO) -> bool:
     if session.process.environ.get("TERM") == "dumb":
         return False
-    if sys.platform == "win32":  # it has no process groups
+    if sys.platform == "win32":  # Windows has no process groups
         return False
     try:
         return os.isatty(stream.fileno()) and os.tcgetpgrp(stream.fileno()) == os.getpgrp()
-    except (OSError, ValueError):  # a stream in memory, or another's terminal
+    except (OSError, ValueError):  # a stream in memory, or not our terminal
         return False
 
 
 def _command(session: Session) -> str | None:
-    """Return the command line of the pager, or None where there is none."""
+    """Return the command line of the pager; None for no pager."""
     environ = session.process.environ
     command = next((environ[name] for name in ("CDRCTL_PAGER", "PAGER") if name in environ), USUAL).strip()
     if command in {"", "cat"}:
         return None
     program = _program(command)
     if program is not None:
-        if set("$`") & set(program):  # only a shell can tell
+        if set("$`") & set(program):  # a shell has to expand it
             return command
         where = os.path.expanduser(program)  # noqa: PTH111 - a word of a command line
         if shutil.which(where, path=environ.get("PATH", os.defpath)):
             return command
     if command != USUAL:
-        session.reporter.log("warning", f"the pager {command!r} is not there: set CDRCTL_PAGER to another one")
+        session.reporter.log("warning", f"the pager {command!r} was not found: set CDRCTL_PAGER to another one")
     return None
 
 
 def _program(command: str) -> str | None:
-    """Return the program that a command line of a shell runs first, or None where that cannot be seen."""
+    """Return the program that a shell command line runs first; None if it cannot be parsed."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -95,7 +95,7 @@ def _program(command: str) -> str | None:
 
 
 class _Pager(io.RawIOBase):
-    """A stream to a pager that is started by the first write."""
+    """A stream to a pager, which the first write starts."""
 
     def __init__(self, session: Session, stream: BinaryIO, command: str) -> None:
         self._session = session
@@ -112,14 +112,14 @@ class _Pager(io.RawIOBase):
             self._start()
         assert self._process is not None  # noqa: S101 - it has been started
         assert self._process.stdin is not None  # noqa: S101 - a pipe
-        write_lines(self._process.stdin.fileno(), bytes(data))  # nothing is held back that its end would wait for
+        write_lines(self._process.stdin.fileno(), bytes(data))  # unbuffered: closing must not wait for data
         return memoryview(data).nbytes
 
     def _start(self) -> None:
         self._stream.flush()
         self._session.reporter.hold()
         environ = {name: it for name, it in self._session.process.environ.items() if not name.startswith("CDRCTL_")}
-        is_shells = bool(_SHELLS & set(self._command))  # else no shell stands between, which Ctrl-C would end
+        is_shells = bool(_SHELLS & set(self._command))  # without one, so that Ctrl-C does not end a shell in between
         process = subprocess.Popen(  # noqa: S603 - the user's own command line, as every program runs it
             self._command if is_shells else self._command.split(),
             shell=is_shells,
@@ -131,13 +131,13 @@ class _Pager(io.RawIOBase):
         self._process = process
 
         def look(_number: int, _frame: object) -> None:
-            if process.poll() is not None and not signals.interrupted():  # what came first decides
+            if process.poll() is not None and not signals.interrupted():  # the first event decides
                 raise signals.ReaderLeftError
 
         self.hear(look)
 
     def hear(self, what: Any) -> None:
-        """Have this called when a child ends, whoever waits for what meanwhile; None for nothing any more."""
+        """Call a function when a child process ends, even during a blocking call; None restores the old handler."""
         number = getattr(signal, "SIGCHLD", None)
         if self._process is None or number is None or threading.current_thread() is not threading.main_thread():
             return
@@ -148,9 +148,9 @@ class _Pager(io.RawIOBase):
             signal.signal(number, before)
 
     def end(self) -> None:
-        """Let the pager have the end of its input, wait for whoever reads, then say what was held.
+        """Close the pager's input, wait until the user quits it, then write the messages that were held.
 
-        From here on Ctrl-C is the pager's: the program must not end before it and leave it without its terminal.
+        From here on Ctrl-C belongs to the pager: the program must not end first and take its terminal away.
         """
         process = self._process
         if process is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdrctl.cli.completion.files import FILE
 from cdrctl.cli.options import HELP, Argument, Option, Parameter
+from cdrctl.cli.reporter import Reporter
 from cdrctl.cli.run import LOG_FORMAT
 from cdrctl.errors import CdrctlError, UsageError, did_you_mean
 
@@ -150,14 +151,12 @@ def _typed(path: tuple[str, ...]) -> str:
 
 def report(error: CdrctlError, arguments: Sequence[str], process: Process) -> int:
     """Report an error of the command line on stderr, and return its exit code."""
-    from cdrctl.cli.process import Reporter
-
     as_json = wants_json(arguments, process)
     if isinstance(error, HelpInsteadError) and not as_json:
-        from cdrctl.cli.helptext import described, text
+        from cdrctl.cli.helptext import help_page, text
 
         with suppress(OSError, ValueError, AttributeError):  # stderr is closed: the exit code remains
-            process.stderr.write(text(described(error.place, error.path), process.width) + "\n")  # type: ignore[union-attr]
+            process.stderr.write(text(help_page(error.place, error.path), process.width) + "\n")  # type: ignore[union-attr]
     else:
         Reporter(process, as_json=as_json).error(error)
     return error.exit_code

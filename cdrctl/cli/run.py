@@ -1,4 +1,4 @@
-"""One command from its words to its exit code: whatever goes wrong inside is said and counted here, once."""
+"""A command in a session: errors are reported here, once, and become the exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote
 
 from cdrctl.cli import signals
-from cdrctl.cli.process import Process, Reporter
+from cdrctl.cli.process import Process
+from cdrctl.cli.reporter import Reporter
 from cdrctl.cli.signals import INTERRUPTED
 from cdrctl.errors import CdrctlError, OutputError, UsageError, did_you_mean
 from cdrctl.threads import none_left, was_refused
@@ -24,16 +25,20 @@ if TYPE_CHECKING:
     from cdrctl.profiles.file import Profile
 
 LOG_FORMAT = "CDRCTL_LOG_FORMAT"
-"""The variable that says how messages are written where --log-format does not."""
+"""The variable for the format of messages, without --log-format."""
 
 LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a running command has: the process, the reporter, the configuration, and how long requests may wait.
+    """What a running command has.
 
-    `max_wait` is the option's value, or None where the profile says.
+    Args:
+        process: The process it runs in.
+        reporter: Writes its messages.
+        config: The path of the configuration file.
+        max_wait: The value of --max-wait; None for the profile's.
     """
 
     process: Process
@@ -72,7 +77,7 @@ def in_session(invocation: Invocation, body: Callable[[Session], int | None]) ->
 
     The options about messages count before the command and after it; after it they win.
     """
-    if not gc.isenabled():  # the start is over: from here on garbage comes, and what was loaded need not be looked at
+    if not gc.isenabled():  # start-up is over: modules stay, so only what comes now needs collecting
         gc.freeze()
         gc.enable()
     process, values, before = invocation.process, invocation.values, invocation.before
@@ -99,7 +104,7 @@ def in_session(invocation: Invocation, body: Callable[[Session], int | None]) ->
         return _code_of(end, reporter)
     except SystemExit:
         raise
-    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place where our own bugs are said
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the one place that reports bugs of cdrctl
         if was_refused(error):
             return _code_of(none_left(), reporter)
         if not _is_interruption(error):
@@ -132,14 +137,14 @@ def _duration(max_wait: str | None) -> timedelta | None:
 
 
 def read_profiles(opened: Session) -> tuple[dict[str, Profile], list[str]]:
-    """Return all profiles by name, and warnings. From now on no message shows a secret of any of them."""
+    """Return all profiles by name, and warnings. Messages mask the secrets of all of them from now on."""
     from cdrctl.profiles.settings import known_profiles
 
     return known_profiles(opened.config, opened.process.environ, opened.reporter.conceal)
 
 
 def _is_interruption(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C is at the bottom of an error: Python itself makes others of it, as in a class's body."""
+    """Return whether Ctrl-C caused an error: Python wraps it in other exceptions, as in the body of a class."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -149,12 +154,12 @@ def _check_format(form: str) -> None:
     if form not in LOG_FORMATS:
         raise UsageError(
             f"--log-format is text or json, not {form!r}",
-            hint=f"{did_you_mean(form, LOG_FORMATS)}where the option is not given, {LOG_FORMAT} is read",
+            hint=f"{did_you_mean(form, LOG_FORMATS)}without the option, {LOG_FORMAT} is read",
         )
 
 
 def _proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the passwords of the proxies that the environment names, as written, as meant and as sent."""
+    """Yield the passwords of the proxies in the environment: as written, decoded, and as sent."""
     for name, url in environ.items():
         if not name.lower().endswith("_proxy") or "@" not in url:
             continue
@@ -164,6 +169,6 @@ def _proxy_secrets(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def stop_writing(stream: TextIO | None) -> None:
-    """Give a stream a reader that never leaves, so that Python's own last flush neither fails nor says anything."""
+    """Redirect a stream to the null device, so that Python's last flush cannot fail."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]

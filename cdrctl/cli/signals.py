@@ -1,4 +1,4 @@
-"""What ends the program from outside: Ctrl-C, SIGTERM and a closed terminal, all in the same way and in good order."""
+"""Signals that end the program in good order: Ctrl-C, SIGTERM and a closed terminal."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import time
 from types import FrameType
 
 INTERRUPTED = 130
-"""The exit code."""
+"""The exit code of an interrupted run."""
 
 ENDING_SECONDS = 1.0
-"""How long the program may take to end: what else comes meanwhile would only disturb it."""
+"""Signals within this time of the first are ignored, so that clean-up is not interrupted."""
 
 AGAIN_SECONDS = 2.0
-"""After how long one comes again that nobody noticed: it may have come where Python drops exceptions."""
+"""An interrupt that had no effect is sent again after this time: Python drops exceptions in some places."""
 
 
 class ReaderLeftError(KeyboardInterrupt):
-    """The pager has ended while there was more to come: like Ctrl-C it gets through whatever is going on."""
+    """The user quit the pager before the end of the output; like Ctrl-C, this interrupts whatever is running."""
 
 
 _heard = threading.Event()
@@ -30,10 +30,10 @@ _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 def heed() -> None:
-    """Let these signals raise KeyboardInterrupt; what the program was told to ignore, as nohup does, stays ignored.
+    """Make these signals raise KeyboardInterrupt; those that are ignored, as under nohup, stay ignored.
 
-    Those that follow soon after one are not heeded: a second Ctrl-C must not break off the clearing up. Later ones
-    are, and the first one comes again by itself until it is noticed.
+    A second signal within `ENDING_SECONDS` is ignored: it must not interrupt the clean-up. A signal that had no
+    effect is sent again until `notice` is called.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -53,7 +53,7 @@ def heed() -> None:
     def again(number: int) -> None:
         if _noticed.wait(AGAIN_SECONDS):
             return
-        if hasattr(signal, "pthread_kill"):  # which also ends a wait for input
+        if hasattr(signal, "pthread_kill"):  # which also interrupts a blocking read
             signal.pthread_kill(threading.main_thread().ident or 0, number)
         else:
             _thread.interrupt_main(signal.Signals(number))
@@ -61,7 +61,7 @@ def heed() -> None:
     usual = sys.unraisablehook
 
     def dropped(what: sys.UnraisableHookArgs) -> None:
-        if not isinstance(what.exc_value, KeyboardInterrupt):  # which comes again: Python need not print it
+        if not isinstance(what.exc_value, KeyboardInterrupt):  # which is sent again, so Python need not print it
             usual(what)
 
     sys.unraisablehook = dropped
@@ -71,17 +71,17 @@ def heed() -> None:
 
 
 def interrupted() -> bool:
-    """Return whether one of these signals has come that was heeded."""
+    """Return whether a signal has interrupted the program."""
     return _heard.is_set()
 
 
 def notice() -> None:
-    """Say that the program is on its way to its end: no signal comes again."""
+    """Mark the interrupt as handled, so that it is not sent again."""
     _noticed.set()
 
 
 def ignore() -> None:
-    """Let these signals do nothing: all is done, and the exit code is to be that of the work."""
+    """Ignore these signals: the work is done, and the exit code must be its own."""
     notice()
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cdrctl.cli.commands import Command, Entry, Group, loaded
+from cdrctl.cli.commands import Command, Entry, Group, load_entry
 from cdrctl.cli.helptext import summary
 from cdrctl.cli.options import HELP, Argument, Parameter
 from cdrctl.cli.run import Invocation
@@ -36,7 +36,7 @@ def typer_app(
     app.callback()(_function(lambda _: 0, own if declared else ()))
     for name, entry in top.commands.items():
         if names is None or name in names:
-            _add(app, loaded(entry), declared=declared)
+            _add(app, load_entry(entry), declared=declared)
         elif declared:
             app.add_typer(_group(entry, declared=declared))
     return app
@@ -50,7 +50,7 @@ def _add(app: typer.Typer, place: Command | Group, *, declared: bool) -> None:
         return
     inner = _group(place, declared=declared)
     for entry in place.commands.values():
-        _add(inner, loaded(entry), declared=declared)
+        _add(inner, load_entry(entry), declared=declared)
     app.add_typer(inner)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cdrctl.cli import refusals
-from cdrctl.cli.commands import Command, Group, loaded
+from cdrctl.cli.commands import Command, Group, load_entry
 from cdrctl.cli.options import HELP, Argument, Option, Parameter
 from cdrctl.cli.values import Given, read_values
 
@@ -60,7 +60,7 @@ def read_line(words: Sequence[str], top: Group, environ: Mapping[str, str]) -> L
             raise refusals.command_missing(path)
         if rest[0] not in place.commands:
             raise refusals.no_command(rest[0], path, place)
-        place, path, words = loaded(place.commands[rest[0]]), (*path, rest[0]), rest[1:]
+        place, path, words = load_entry(place.commands[rest[0]]), (*path, rest[0]), rest[1:]
     given, rest = _split(words, path, place, interspersed=True)
     if acting := _acting(given):
         return Line(path, place, acts=acting)

@@ -93,7 +93,7 @@ def quiet(ran: Ran) -> Ran:
     """Return a run, once it is sure that nothing on stderr controls a terminal; JSON's messages as they read."""
     assert odd(ran.err) == set()
     assert "Traceback" not in ran.err
-    assert "a bug of ours" not in ran.err
+    assert "a bug in cdrctl" not in ran.err
     for line in ran.err.splitlines():
         if line.startswith("{"):
             assert odd("".join(map(str, json.loads(line).values())), but="") == set()

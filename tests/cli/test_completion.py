@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 from cdrctl import PROVIDERS
 from cdrctl.cli.completion import VARIABLE, answer, line as completion_line
 from cdrctl.cli.completion.files import FILE, KNOWN, read_json
-from cdrctl.cli.completion.line import LINE, completed
-from cdrctl.cli.completion.shells import SEPARATOR, _quoted, bash_line
+from cdrctl.cli.completion.line import LINE, complete_line
+from cdrctl.cli.completion.shells import SEPARATOR, _quote, bash_line
 from cdrctl.cli.completion.values import values_for
 from cdrctl.cli.completion.words import Answer, Line
 from cdrctl.errors import ConfigurationError
@@ -37,7 +37,7 @@ WEBEX = [column.name for column in load("webex").call("cdrs").columns]
 
 def at(text: str, environ: Mapping[str, str] | None = None) -> Answer:
     """Return what may stand at the end of a line whose words are parted by single blanks."""
-    return completed(["cdrctl", *text.split(" ")], {"CDRCTL_CONFIG": os.devnull + "/none", **(environ or {})})
+    return complete_line(["cdrctl", *text.split(" ")], {"CDRCTL_CONFIG": os.devnull + "/none", **(environ or {})})
 
 
 def words(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -376,7 +376,7 @@ def test_what_the_shell_opens_is_a_file(line: str) -> None:
 @settings(max_examples=30, deadline=None)
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_what_bash_is_told_is_read_as_it_was_meant(text: str, quote: str) -> None:
-    typed = f"printf %s {quote}x{_quoted(text, quote)}{quote}"
+    typed = f"printf %s {quote}x{_quote(text, quote)}{quote}"
     ran = subprocess.run(["bash", "-c", typed], capture_output=True, check=True, env={"LANG": "C.UTF-8"}, timeout=60)
     assert ran.stdout.decode() == "x" + text
 

@@ -22,8 +22,8 @@ import cdrctl
 from cdrctl import PROVIDERS, errors, windows, writers
 from cdrctl.cli.app import COMMANDS, TITLES
 from cdrctl.cli.commands import Command, Group
-from cdrctl.cli.help import explained, named
-from cdrctl.cli.helptext import Page, continued, described, text
+from cdrctl.cli.help import find_command, topic_lines
+from cdrctl.cli.helptext import Page, continue_lines, help_page, text
 from cdrctl.cli.options import HELP, LAST, PANELS, SHARED, Option
 from cdrctl.cli.request import SCHEMAS
 from cdrctl.cli.topics import (
@@ -51,18 +51,18 @@ WIDTHS = (40, 80, 100, 200)
 def everywhere(*words: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command there is, groups too."""
     yield words
-    place, _ = named(words)
+    place, _ = find_command(words)
     for name in place.commands if isinstance(place, Group) else ():
         yield from everywhere(*words, name)
 
 
 @functools.cache
 def page(*words: str) -> Page:
-    return described(*named(words))
+    return help_page(*find_command(words))
 
 
 ALL = list(everywhere())
-CALLS = [words for words in ALL if words and words[0] in PROVIDERS and isinstance(named(words)[0], Command)]
+CALLS = [words for words in ALL if words and words[0] in PROVIDERS and isinstance(find_command(words)[0], Command)]
 each = pytest.mark.parametrize("words", ALL, ids=" ".join)
 each_topic = pytest.mark.parametrize("topic", TOPICS)
 
@@ -134,7 +134,7 @@ def serves(host: Host, example: str) -> None:
 @pytest.mark.parametrize("at", [0, 1])
 @each_topic
 def test_every_example_of_a_topic_works_as_it_is_printed(tmp_path: Path, topic: str, at: int) -> None:
-    works(a_host(tmp_path), printed("\n".join(explained(topic, 80)))[at])
+    works(a_host(tmp_path), printed("\n".join(topic_lines(topic, 80)))[at])
 
 
 @each
@@ -143,7 +143,7 @@ def test_a_page_leads_with_two_examples_of_its_command(words: tuple[str, ...]) -
     assert lines[0].startswith(f"Usage: {' '.join(('cdrctl', *words))} [OPTIONS]")
     assert lines[1:3] == ["", "Examples:"]
     assert len(page(*words).examples) == 2
-    if isinstance(named(words)[0], Command):
+    if isinstance(find_command(words)[0], Command):
         assert all(" ".join(("cdrctl", *words)) in example for example in page(*words).examples)
     assert len(set(page(*words).examples)) == 2
 
@@ -157,11 +157,11 @@ def test_a_broken_example_is_the_one_that_was_meant(words: tuple[str, ...], widt
 
 def test_an_example_is_broken_between_commands_and_not_between_an_option_and_its_value() -> None:
     line = "cdrctl webex cdrs -p sandbox --since 24h | jq -r 'select(.a | not) .b' && echo done"
-    assert list(continued(line, 60)) == [
+    assert list(continue_lines(line, 60)) == [
         "  cdrctl webex cdrs -p sandbox --since 24h \\",
         "      | jq -r 'select(.a | not) .b' && echo done",
     ]
-    assert list(continued(line, 40)) == [
+    assert list(continue_lines(line, 40)) == [
         "  cdrctl webex cdrs -p sandbox \\",
         "      --since 24h \\",
         "      | jq -r 'select(.a | not) .b' \\",
@@ -181,7 +181,7 @@ def test_a_page_fits_the_terminal_and_is_never_too_wide_to_read(words: tuple[str
 @each_topic
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_topic_fits_the_terminal(topic: str, width: int) -> None:
-    assert max(map(len, explained(topic, width))) <= min(width, 100)
+    assert max(map(len, topic_lines(topic, width))) <= min(width, 100)
 
 
 BEGINNING = """\
@@ -226,7 +226,7 @@ def test_h_shows_the_page_of_every_command(capsys: pytest.CaptureFixture[str], w
 
 @each
 def test_every_option_stands_in_one_group(words: tuple[str, ...]) -> None:
-    place, _ = named(words)
+    place, _ = find_command(words)
     names = [name for one in (*place.parameters, HELP) if isinstance(one, Option) for name in one.all_names]
     rows = [row for title in page(*words).groups.values() for row, _ in title if row.lstrip().startswith("-")]
     shown = [word for row in rows for word in re.findall(r"(?<![\w-])--?[a-z][\w-]*", row)]
@@ -276,7 +276,7 @@ def test_the_topics_are_named_wherever_they_are_offered() -> None:
 def test_a_topic_is_shown(capsys: pytest.CaptureFixture[str], topic: str) -> None:
     ran = run("help", topic, width=60)
     assert (ran.code, ran.err) == (0, "")
-    assert capsys.readouterr().out == "\n".join(explained(topic, 60)) + "\n"
+    assert capsys.readouterr().out == "\n".join(topic_lines(topic, 60)) + "\n"
 
 
 def tree(of: type[CdrctlError]) -> Iterator[type[CdrctlError]]:

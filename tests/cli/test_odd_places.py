@@ -26,7 +26,7 @@ def shell(tmp_path: Path) -> Shell:
 
 def check_said(ran: Ran, code: int) -> None:
     assert ran.code == code, ran.err
-    assert "a bug of ours" not in ran.err
+    assert "a bug in cdrctl" not in ran.err
     assert (code == 0) or ran.err.count("next: ") == 1
 
 
@@ -99,7 +99,7 @@ def test_no_thread_that_can_be_started(left: int, words: str, tmp_path: Path) ->
         host.meddle(NO_THREAD.format(left=left))
         window = () if words.startswith("doctor") else ("--since", "3h")
         ran = host.run(*words.split(), *window)
-    assert b"a bug of ours" not in ran.stderr + ran.stdout
+    assert b"a bug in cdrctl" not in ran.stderr + ran.stdout
     if words.startswith("doctor"):
         assert ran.returncode in {0, 5}, ran.stderr
     else:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from cdrctl.cli.output_options import prepare_messages
-from cdrctl.cli.process import Process, Reporter
+from cdrctl.cli.process import Process
+from cdrctl.cli.reporter import Reporter
 from cdrctl.cli.run import Session
 from cdrctl.masking import MASK
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings, strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from cdrctl.cli.app import TOP
-from cdrctl.cli.commands import Command, Group, loaded, walk
+from cdrctl.cli.commands import Command, Group, load_entry, walk
 from cdrctl.cli.options import Argument, Option, option, variable_of
 from cdrctl.cli.refusals import HelpInsteadError
 from cdrctl.cli.typer_adapter import typer_app
@@ -198,6 +198,6 @@ def test_the_app_has_a_typer_for_every_provider_and_command() -> None:
 
     def ours(place: Command | Group) -> dict[str, Any]:
         inner = place.commands if isinstance(place, Group) else {}
-        return {name: ours(loaded(entry)) for name, entry in inner.items()}
+        return {name: ours(load_entry(entry)) for name, entry in inner.items()}
 
     assert shape(typer.main.get_command(typer_app(TOP))) == ours(TOP)

@@ -12,7 +12,7 @@ from cdrctl import PROVIDERS, errors, sandbox
 from cdrctl.cli.app import TOP
 from cdrctl.cli.commands import Command, Group, walk
 from cdrctl.cli.fields import examples
-from cdrctl.cli.helptext import described
+from cdrctl.cli.helptext import help_page
 from cdrctl.cli.options import HELP, Argument
 from cdrctl.errors import CdrctlError
 from cdrctl.fetchers import load
@@ -33,7 +33,7 @@ def page_of_commands(within: str) -> str:
         path = " ".join(words)
         if path != within and (within == TOP.name or not path.startswith(f"{within} ")):
             continue
-        page = described(place, words)
+        page = help_page(place, words)
         if path != within:
             parts.append(f"## {path}")
         parts.append("\n\n".join(map(plain, page.about)))
@@ -60,7 +60,11 @@ def _parameters(place: Command | Group) -> list[str]:
 def page_of_exit_codes() -> str:
     """Return the page of exit codes, from the error classes."""
     found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, CdrctlError)]
-    about = {0: "Done, also when there were no records.", 1: "A bug of ours.", 130: "Interrupted: Ctrl-C, or SIGTERM."}
+    about = {
+        0: "Done, also when there were no records.",
+        1: "A bug in cdrctl.",
+        130: "Interrupted: Ctrl-C, or SIGTERM.",
+    }
     for one in found:
         if one is not CdrctlError and one.exit_code not in about:
             about[one.exit_code] = (one.__doc__ or "").strip().partition("\n")[0]

@@ -1,13 +1,13 @@
-"""What a shell asks while somebody types, answered from files: neither typer nor a provider is loaded for it.
+"""Completion: answers to a shell while the user types, from files, without loading Typer or a provider.
 
-`completion.json` and the files in `known/` are made of the commands themselves, and tests hold them against them. The
-rest is what this machine knows: profiles, zones, installed formats. It sends no request, reads no secret,
-and nothing but an answer is printed, whatever is wrong.
+`completion.json` and the files in `known/` are generated from the commands, and tests compare them. Profiles, zones and
+installed formats are read from this machine. Completion sends no requests, reads no secrets, and prints nothing but the
+answer, whatever fails.
 
-The scripts in `completions/` ask `ask_bash`, `ask_zsh` or `ask_fish`, and hand over what is typed in a variable: who
-loses it on the way to the program, as a wrapper may, gets its help, and never a run of what was being typed. Typer's
-own scripts ask `complete_bash` and so on, and are told names of commands and options; what is not plain there is left
-to typer, by giving no answer: another shell, quotes, `--option=value`, several flags in one word, words that are wrong.
+The scripts in `completions/` ask for `ask_bash`, `ask_zsh` or `ask_fish` and pass the typed words in a variable. If a
+wrapper loses the variable, the program shows its help; it never runs the words. Scripts that Typer installed ask for
+`complete_bash` and so on; they get names of commands and options, and everything else is left to Typer: other shells,
+quotes, `--option=value`, several flags in one word, and wrong words.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from cdrctl.cli.completion.shells import ANSWERS, PRINTED
 VARIABLE = "_CDRCTL_COMPLETE"
 _NOT_PLAIN = frozenset("'\"\\=")
 _NO_DETECTION = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
-"""With it typer's own two options take a value."""
+"""With this variable, `--install-completion` and `--show-completion` take the name of a shell."""
 
 
 def answer(environ: Mapping[str, str]) -> tuple[str, int] | None:
-    """Return the text for the shell and the exit code; None if typer must answer."""
+    """Return the text for the shell and the exit code; None if Typer has to answer."""
     way, _, shell = environ[VARIABLE].partition("_")
     if way == "ask":
         try:
             return PRINTED[shell](environ), 0
-        except Exception:  # noqa: BLE001 - an error would be printed into the line that is being typed
+        except Exception:  # noqa: BLE001 - the shell would print an error into the line that the user types
             return "", 0
     words = environ.get("COMP_WORDS" if shell == "bash" else "_TYPER_COMPLETE_ARGS", "")
     if way != "complete" or shell not in ANSWERS or not words.isascii() or _NOT_PLAIN & set(words):

@@ -1,4 +1,4 @@
-"""Files that completion reads: the commands, what is known of providers, and the profiles."""
+"""The files that completion reads: commands, values of providers, and profiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from cdrctl.cli.completion.words import Line
 
-FOLDER = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib takes a third of an answer
+FOLDER = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - loading pathlib takes a third of the time
 FILE = os.path.join(FOLDER, "completion.json")  # noqa: PTH118 - as above
 KNOWN = os.path.join(FOLDER, "known")  # noqa: PTH118 - as above
 
@@ -20,26 +20,23 @@ _LONGEST_NAME = 64
 _LARGEST_FILE = 4_000_000
 
 
-# What this machine knows
-
-
 def read_json(path: str) -> Any:
-    """Return the content of a JSON file that comes with the program."""
+    """Return the content of a JSON file of this package."""
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not loaded here
         return json.load(file)
 
 
 def known_file(name: str) -> str:
-    """Return the path of the file of known values of a provider."""
+    """Return the path of the file with the values of a provider."""
     return os.path.join(KNOWN, f"{name}.json")  # noqa: PTH118 - pathlib is not loaded here
 
 
 def read_text(path: str) -> str:
-    """Return a file's text, empty where there is none.
+    """Return the text of a file; empty if there is no such file.
 
     Raises:
-        OSError: It cannot be read, or is not a file. A pipe could block for ever.
-        ValueError: It is no text, or far too long for one that people write.
+        OSError: It cannot be read, or is not a regular file. A pipe could block for ever.
+        ValueError: It is not UTF-8, or too large to be written by hand.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -58,9 +55,9 @@ def read_text(path: str) -> str:
 
 
 def read_profile_names(known: Any, line: Line, environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the profiles that can be used, and the provider of each, as `cdrctl.profiles` has them.
+    """Return the usable profiles with their providers, as `cdrctl.profiles` finds them.
 
-    Names are those that a profile may have: nothing in them means anything to a shell.
+    Only valid names are returned, which contain no special characters of a shell.
     """
     tables = read_tables(line, environ)
     if tables is None:
@@ -93,7 +90,7 @@ def read_tables(line: Line, environ: Mapping[str, str]) -> dict[str, Any] | None
 
         try:
             path = os.path.join(platformdirs.user_config_dir("cdrctl", appauthor=False), "config.toml")  # noqa: PTH118
-        except RuntimeError:  # no HOME, and a uid that is in no passwd file
+        except RuntimeError:  # no HOME, and the uid is not in the passwd file
             return {}
     if path.startswith(("~/", "~" + os.sep)):
         home = environ.get("HOME") or environ.get("USERPROFILE")
@@ -114,7 +111,7 @@ def provider_of(table: Any) -> str:
 
 
 def _variable(name: str) -> str:
-    """Return how the environment spells a profile's name."""
+    """Return the name of a profile as it is in environment variables."""
     return "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name).upper()
 
 
@@ -123,6 +120,6 @@ def _spelt(middle: str) -> bool:
 
 
 def _usable(name: str) -> bool:
-    """Return whether a profile can have this name."""
+    """Return whether this is a valid name of a profile."""
     signs = name.isascii() and all(sign.isalnum() or sign in _NAME_SIGNS for sign in name)
     return signs and name[:1].isalnum() and len(name) <= _LONGEST_NAME and _variable(name) != SANDBOX.upper()

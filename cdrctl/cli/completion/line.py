@@ -1,4 +1,4 @@
-"""The words of a command line, and what may follow them."""
+"""Completion of a command line: from its words to what may follow them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from cdrctl.cli.completion.values import values_for
 from cdrctl.cli.completion.words import Answer, Item, Line
 
 LINE = "_CDRCTL_LINE"
-"""What is typed before the cursor: a line of bash, or words."""
+"""The variable with the text before the cursor: a line for bash, words for other shells."""
 
 
-# What may stand there
-
-
-def completed(words: Sequence[str], environ: Mapping[str, str]) -> Answer:
+def complete_line(words: Sequence[str], environ: Mapping[str, str]) -> Answer:
     """Return the completions of the last word; the first word is the program's name."""
     known = read_json(FILE)
-    line, begun = _walked(known, words[1:-1]), words[-1]
+    line, begun = _walk(known, words[1:-1]), words[-1]
     if line is None:
         return Answer()
     if line.due is not None:
         return values_for(known, line, line.due["value"], begun, "", environ)
     if begun.startswith("-") and not line.ended:
-        one, name = _glued(known, line.place, begun)
+        one, name = _find_value(known, line.place, begun)
         if one is not None:
             return values_for(known, line, one["value"], begun[len(name) :], name, environ)
         return Answer(_options(known, line.place, line.used))
@@ -38,8 +35,8 @@ def completed(words: Sequence[str], environ: Mapping[str, str]) -> Answer:
     return Answer(() if begun or line.ended else _options(known, line.place, line.used))
 
 
-def _walked(known: Any, words: Iterable[str]) -> Line | None:
-    """Return how far words lead; None where one of them is no command."""
+def _walk(known: Any, words: Iterable[str]) -> Line | None:
+    """Return the state of the line after these words; None if one of them is an unknown command."""
     line = Line(known["top"])
     for word in words:
         if line.due is not None:
@@ -48,7 +45,7 @@ def _walked(known: Any, words: Iterable[str]) -> Line | None:
         elif word == "--" and not line.ended:
             line.ended = True
         elif word.startswith("-") and word != "-" and not line.ended:
-            _option_given(known, line, word)
+            _add_options(known, line, word)
         elif line.place["commands"]:
             if word not in line.place["commands"]:
                 return None
@@ -60,24 +57,24 @@ def _walked(known: Any, words: Iterable[str]) -> Line | None:
     return line
 
 
-def _option_given(known: Any, line: Line, word: str) -> None:
-    """Note the options of a word, of which there may be several in one, such as `-qfcsv`."""
+def _add_options(known: Any, line: Line, word: str) -> None:
+    """Add the options of a word, which may be several, as in `-qfcsv`."""
     name, equals, value = word.partition("=")
     if word.startswith("--"):
-        at = _named(known, line.place, name)
+        at = _find_option(known, line.place, name)
         if at is not None:
-            _used(known, line, at, value if equals else None)
+            _add_option(known, line, at, value if equals else None)
         return
     for place in range(1, len(word)):
-        at = _named(known, line.place, f"-{word[place]}")
+        at = _find_option(known, line.place, f"-{word[place]}")
         if at is None:
             return
-        _used(known, line, at, word[place + 1 :] or None)
+        _add_option(known, line, at, word[place + 1 :] or None)
         if known["options"][at]["takes_value"]:
             return
 
 
-def _used(known: Any, line: Line, at: int, value: str | None) -> None:
+def _add_option(known: Any, line: Line, at: int, value: str | None) -> None:
     one = known["options"][at]
     line.used.add(at)
     if one["takes_value"] and value is None:
@@ -86,19 +83,19 @@ def _used(known: Any, line: Line, at: int, value: str | None) -> None:
         line.values.setdefault(one["names"][-1], []).append(value or "")
 
 
-def _named(known: Any, place: Any, name: str) -> int | None:
+def _find_option(known: Any, place: Any, name: str) -> int | None:
     return next((one for one in place["options"] if name in known["options"][one]["names"]), None)
 
 
-def _glued(known: Any, place: Any, begun: str) -> tuple[Any, str]:
-    """Return the option whose value is begun in its own word, and what stands before the value; None for a name."""
+def _find_value(known: Any, place: Any, begun: str) -> tuple[Any, str]:
+    """Return the option whose value is in the same word, and the text before the value; None if it has no value yet."""
     name, equals, _ = begun.partition("=")
     if begun.startswith("--"):
-        at = _named(known, place, name) if equals else None
+        at = _find_option(known, place, name) if equals else None
         one = None if at is None else known["options"][at]
         return (one, f"{name}=") if one and one["takes_value"] else (None, "")
     for end in range(2, len(begun)):
-        at = _named(known, place, f"-{begun[end - 1]}")
+        at = _find_option(known, place, f"-{begun[end - 1]}")
         if at is None:
             break
         if known["options"][at]["takes_value"]:
@@ -111,18 +108,18 @@ def _options(known: Any, place: Any, used: set[int]) -> list[Item]:
     return [(name, known["options"][at]["about"]) for at in numbers for name in known["options"][at]["names"]]
 
 
-# For typer's own scripts
+# For the scripts that Typer installed
 
 
 def fast_items(given: Iterable[str], begun: str) -> list[Item] | None:
-    """Return the names of commands or options that may stand where one is begun, after those that were given."""
+    """Return the names of commands or options that may complete a word; None if Typer has to answer."""
     known = read_json(FILE)
     place, used, value_due = known["top"], set(), False
     for word in given:
         if value_due:
             value_due = False
         elif word.startswith("-"):
-            at = _named(known, place, word)
+            at = _find_option(known, place, word)
             if at is None or known["options"][at]["acts"]:
                 return None
             used.add(at)

@@ -1,24 +1,21 @@
-"""Answers as each shell takes them."""
+"""Answers in the format of each shell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cdrctl.cli.completion.line import LINE, completed
+from cdrctl.cli.completion.line import LINE, complete_line
 from cdrctl.cli.completion.words import Answer, Item, Typed
 
 SEPARATOR = "\x1f"
-"""What parts the words: none that anybody types has it."""
+"""Separates the words; nobody types this character."""
 
 _BLANKS = " \t\n"
 
 
-# How each shell asks and is told
-
-
 def _words(environ: Mapping[str, str]) -> list[str]:
-    """Return the words that a shell has read, without variables that are set for this command alone."""
+    """Return the words from the shell, without variable assignments before the command."""
     words = environ.get(LINE, "").split(SEPARATOR)
     while len(words) > 1 and "=" in words[0]:
         del words[0]
@@ -26,7 +23,7 @@ def _words(environ: Mapping[str, str]) -> list[str]:
 
 
 def _clean(found: Answer) -> list[Item]:
-    """Return the items that can be shown: none whose word would move a cursor, or be two lines."""
+    """Return the items that a terminal can show: no control characters in words, none in descriptions."""
     return [
         (word, "".join(sign if sign.isprintable() else " " for sign in about))
         for word, about in found.items
@@ -35,35 +32,35 @@ def _clean(found: Answer) -> list[Item]:
 
 
 def _for_bash(environ: Mapping[str, str]) -> str:
-    """Return one line of what it is and then, word by word, what has to be typed after what there is.
+    """Return a line with the kind of answer, and then a line with the rest of each word.
 
-    Bash puts what it is given on the line as it is, and looks for the beginning of a word at every `=` and `:`. It is
-    told only the rest of each word, quoted as the place demands, and puts that after what it takes for the beginning.
-    The `+` before it keeps a line from being empty, which bash would lose.
+    Bash inserts text unchanged, and starts a new word at every `=` and `:`. So it gets only the part of each word that
+    is not typed yet, quoted for its place on the line. The `+` before it keeps lines from being empty, which bash would
+    drop.
     """
     typed = bash_line(environ.get(LINE, ""))
     if typed.redirected:
         return "files\n"
     if typed.broken or len(typed.words) < 2:
         return "words\n"
-    found = completed(typed.words, environ)
+    found = complete_line(typed.words, environ)
     begun = typed.words[-1].removeprefix(found.kept)
     rests = [word[len(begun) :] for word, _ in _clean(found) if word.startswith(begun)]
     kind = found.files or ("goes_on" if found.goes_on else "words")
-    return "\n".join([kind, *(f"+{_quoted(rest, typed.quote)}" for rest in rests), ""])
+    return "\n".join([kind, *(f"+{_quote(rest, typed.quote)}" for rest in rests), ""])
 
 
 def _for_zsh(environ: Mapping[str, str]) -> str:
-    """Return one line of what it is, and how long what is kept; then word, what is shown of it, and what it means."""
-    found = completed(_words(environ), environ)
+    """Return a line with the kind of answer and the length of the kept text; then word, shown word and description."""
+    found = complete_line(_words(environ), environ)
     kind = found.files or ("goes_on" if found.goes_on else "words")
     lines = [f"{found.kept}{word}\t{word}\t{about}" for word, about in _clean(found)]
     return "\n".join([f"{kind} {len(found.kept)}", *lines, ""])
 
 
 def _for_fish(environ: Mapping[str, str]) -> str:
-    """Return the same as for zsh, without what is shown: fish shows the word."""
-    found = completed(_words(environ), environ)
+    """Return the same as for zsh, without the shown word."""
+    found = complete_line(_words(environ), environ)
     lines = [f"{found.kept}{word}\t{about}" for word, about in _clean(found)]
     return "\n".join([f"{found.files or 'words'} {len(found.kept)}", *lines, ""])
 
@@ -72,7 +69,7 @@ PRINTED: Mapping[str, Callable[[Mapping[str, str]], str]] = {"bash": _for_bash, 
 
 
 def bash_line(text: str) -> Typed:
-    """Return the words of a line of bash, without quotes, and without what only the shell reads: `> file`."""
+    """Return the words of a line of bash, without quotes and redirections such as `> file`."""
     words: list[str] = []
     word: list[str] = []
     quote, in_word, redirects, escaped = "", False, False, False
@@ -101,8 +98,8 @@ def bash_line(text: str) -> Typed:
     return Typed([*words, "".join(word)], quote, redirects, broken=escaped)
 
 
-def _quoted(text: str, quote: str) -> str:
-    """Return the text quoted for bash, at a place inside these quotes; `""` for outside quotes."""
+def _quote(text: str, quote: str) -> str:
+    """Return text quoted for bash, inside the given quote; an empty `quote` means outside of quotes."""
     if quote == "'":
         return text.replace("'", "'\\''")
     if quote:
@@ -124,7 +121,7 @@ def _zsh(items: list[Item], _environ: Mapping[str, str]) -> tuple[str, int]:
 
 def _fish(items: list[Item], environ: Mapping[str, str]) -> tuple[str, int]:
     action = environ.get("_TYPER_COMPLETE_FISH_ACTION", "")
-    if action == "is-args":  # asks by the exit code whether there is anything
+    if action == "is-args":  # fish asks with this whether there are any items; the exit code answers
         return "", 0 if items else 1
     return ("\n".join(f"{name}\t{about}" for name, about in items) if action == "get-args" else "") + "\n", 0
 

@@ -1,4 +1,4 @@
-"""What may stand as the value of an option."""
+"""Completion of the values of options and arguments."""
 
 from __future__ import annotations
 
@@ -23,14 +23,11 @@ _RAW = ("jsonl", "json")
 
 
 def values_for(known: Any, line: Line, kind: Any, begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the values of one kind; a list in place of a kind is of the values themselves."""
+    """Return the values of a kind; the kind may also be a list of the values."""
     if isinstance(kind, str):
         return _KINDS[kind](known, line, begun, kept, environ) if kind in _KINDS else Answer()
     items = [(one, "") if isinstance(one, str) else (one[0], one[1]) for one in kind or ()]
     return Answer(items, kept, goes_on=any(word.endswith("=") for word, _ in items))
-
-
-# Kinds of values
 
 
 def _files(_known: Any, _line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
@@ -48,19 +45,19 @@ def _formats(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[s
 
 
 def _columns(_known: Any, line: Line, begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the columns of this call and schema that are not among those chosen yet."""
+    """Return the columns of this call and schema that are not on the list yet."""
     before, comma, _ = begun.rpartition(",")
     chosen = {name.strip() for name in before.split(",")}
     return Answer([one for one in _of_call(line) if one[0] not in chosen], kept + before + comma, goes_on=True)
 
 
 def _first_column(_known: Any, line: Line, begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the columns for the first word of what is typed in several."""
+    """Return the columns, for the first word of a condition."""
     return Answer(_of_call(line) if begun.replace(".", "").replace("_", "").isalnum() or not begun else (), kept, True)
 
 
 def _of_call(line: Line) -> list[Item]:
-    """Return the columns of a call, and what they mean."""
+    """Return the columns of a call with their meanings."""
     schema, at = line.values.get("--schema", ["native"])[-1], line.place["columns"]
     if not at or schema == "raw":
         return []
@@ -72,7 +69,7 @@ def _of_call(line: Line) -> list[Item]:
 
 
 def _profiles_here(known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the profiles of the command's provider, and the one that is built in; all where it has none."""
+    """Return the profiles of the command's provider and the sandbox; all profiles if the command has no provider."""
     if line.path[0] not in known["providers"]:
         return _profiles_all(known, line, "", kept, environ)
     found = read_profile_names(known, line, environ)
@@ -80,19 +77,19 @@ def _profiles_here(known: Any, line: Line, _begun: str, kept: str, environ: Mapp
 
 
 def _profiles_all(known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the profiles that can be used, whatever their provider, and were not named yet."""
+    """Return the usable profiles of all providers that are not on the line yet."""
     named = {*line.given, *line.values.get("--profile", ())}
     left = [*_said(one for one in read_profile_names(known, line, environ) if one[1]), _built_in("every provider")]
     return Answer([one for one in left if one[0] not in named], kept)
 
 
 def _profiles_own(known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the profiles that somebody has made and can use."""
+    """Return the usable profiles without the sandbox."""
     return Answer(_said(one for one in read_profile_names(known, line, environ) if one[1] in known["providers"]), kept)
 
 
 def _profiles_kept(_known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the profiles of the file, also those that cannot be used: unless they would be taken for options."""
+    """Return the profiles of the file, usable or not; names like options only after `--`."""
     tables = (read_tables(line, environ) or {}).items()
     shown = [(name, table) for name, table in tables if line.ended or not name.startswith("-")]
     return Answer([(name, provider_of(table) or "cannot be used") for name, table in shown], kept)
@@ -111,12 +108,12 @@ def _providers(known: Any, _line: Line, _begun: str, kept: str, _environ: Mappin
 
 
 def _calls(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the calls of the provider that was named, as they are typed."""
+    """Return the calls of the provider on the line."""
     return _below(known["top"]["commands"].get(line.given[0], {}), line.given[1:], kept)
 
 
 def _commands(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the commands, and the topics, that may be asked about."""
+    """Return the commands and topics that `cdrctl help` explains."""
     topics = [] if line.given else [(name, "a topic") for name in known["topics"]]
     return Answer([*_below(known["top"], line.given, kept).items, *topics], kept)
 
@@ -128,7 +125,7 @@ def _below(place: Any, words: Iterable[str], kept: str) -> Answer:
 
 
 def _kept_calls(known: Any, line: Line, _begun: str, kept: str, environ: Mapping[str, str]) -> Answer:
-    """Return the calls that an archive can keep, of the providers of the profiles that were named."""
+    """Return the calls that an archive can keep, for the profiles on the line."""
     of = {name: provider for name, provider in read_profile_names(known, line, environ) if name in line.given}
     named = set(of.values()) if of and set(of) == set(line.given) else set(known["providers"])
     places = {name: known["top"]["commands"][name]["commands"] for name in known["providers"] if name in named}
@@ -148,7 +145,7 @@ def _ways(known: Any, line: Line, _begun: str, kept: str, _environ: Mapping[str,
 
 
 def _settings(known: Any, line: Line, begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the settings of a profile that are no secrets, and where secrets may be."""
+    """Return the settings of a profile, with the command or file of a secret in place of the secret."""
     provider = line.values.get("--provider", [""])[-1]
     if "=" in begun:
         name, _, _ = begun.partition("=")
@@ -167,7 +164,7 @@ def _switches(_known: Any, _line: Line, begun: str, kept: str, _environ: Mapping
 
 
 def _zones(_known: Any, _line: Line, _begun: str, kept: str, _environ: Mapping[str, str]) -> Answer:
-    """Return the time zones of this machine, by the names of their files; none of them is opened."""
+    """Return the time zones of this machine: the names of their files, which are not opened."""
     import zoneinfo
 
     names = {name for root in zoneinfo.TZPATH for name in _zones_in(root, "")} or set(_packaged_zones())
@@ -189,7 +186,7 @@ def _zones_in(folder: str, before: str) -> Iterator[str]:
 
 
 def _packaged_zones() -> list[str]:
-    """Return the zones that a package brings, on a machine that has none itself."""
+    """Return the zones of the package tzdata, for a machine without zones of its own."""
     for place in sys.path:
         with suppress(OSError, ValueError):
             if text := read_text(os.path.join(place, "tzdata", "zones")):  # noqa: PTH118 - pathlib is not loaded here
@@ -218,13 +215,13 @@ _KINDS: Mapping[str, Kind] = {
     "switch": _switches,
     "zone": _zones,
 }
-"""By what the files say of an option or argument: a kind that is not here has no values that are known."""
+"""By the kind in `completion.json`; other kinds have no known values."""
 
 
 def _installed_formats() -> list[str]:
-    """Return the formats that other packages bring.
+    """Return the formats that other packages add.
 
-    `importlib.metadata` would say the same, and take longer than everything else together.
+    `importlib.metadata` would find them too, but takes longer than all the rest.
     """
     found: dict[str, None] = {}
     for place in dict.fromkeys(sys.path):

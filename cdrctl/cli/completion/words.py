@@ -1,4 +1,4 @@
-"""What was typed, and what is answered, as values."""
+"""Typed words and answers, as values."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Item = tuple[str, str]
-"""A word, and what is said of it."""
+"""A word and its description."""
 
 
 class Typed(NamedTuple):
-    """What stands on the line before the cursor.
+    """The line before the cursor.
 
     Args:
-        words: The words, the command first and the one that is begun last.
-        quote: The quote that the last one is in, or nothing.
-        redirected: The last one names a file that the shell opens.
-        broken: It ends in the middle of something: nothing can follow.
+        words: Its words, the command first; the last one is incomplete and may be empty.
+        quote: The quote that the last word is in, or nothing.
+        redirected: The last word is a file that the shell opens, as in `> file`.
+        broken: The line ends in a backslash, so nothing can be completed.
     """
 
     words: Sequence[str]
@@ -26,13 +26,13 @@ class Typed(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What may stand there.
+    """The completions of a word.
 
     Args:
-        items: The words.
-        kept: What of the word that is begun stays before each of them.
-        goes_on: Each may go on after it: no blank follows.
-        files: Not these words but `files` or `folders`, which a shell completes best.
+        items: The possible words.
+        kept: The beginning of the typed word that stays before each of them.
+        goes_on: More may follow each of them, so the shell adds no space.
+        files: `files` or `folders`: the shell completes these itself.
     """
 
     items: Sequence[Item] = ()
@@ -42,16 +42,16 @@ class Answer(NamedTuple):
 
 
 class Line:
-    """A line as far as it goes: which command, and what it was given.
+    """The state of a line: its command and what has been given.
 
     Attributes:
-        place: The command as the file has it.
-        path: Its name, word by word.
-        used: Options that it was given, by their place in the list of all.
-        values: The values of options, by the option's longest name, those before the command's name as well.
-        given: Its arguments.
+        place: The command, from `completion.json`.
+        path: The words of the command.
+        used: The options given so far, as indexes into the list of options.
+        values: The values of options by long name, also of those before the command.
+        given: The arguments given so far.
         due: The option whose value comes next.
-        ended: `--` was given: what comes is no option.
+        ended: `--` was given, so no options follow.
     """
 
     def __init__(self, place: Any) -> None:

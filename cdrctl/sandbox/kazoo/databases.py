@@ -41,8 +41,14 @@ def listed_database(state: State, account: Account, month: str, *, interaction: 
     if interaction or state.switched["straddle"] == "lost":
         return month_database(state, account, month)
     before = month_before(month)
-    both = [*month_database(state, account, before).documents, *month_database(state, account, month).documents]
-    return Month(sorted((one for one in both if month_of(one.saved) == month), key=lambda one: (one.saved, one.id)))
+    return _saved_within(month, month_database(state, account, before), month_database(state, account, month))
+
+
+@functools.lru_cache(24)
+def _saved_within(month: str, *databases: Month) -> Month:
+    """Return the documents of some months that were saved in one of them."""
+    both = (one for database in databases for one in database.documents if month_of(one.saved) == month)
+    return Month(sorted(both, key=lambda one: (one.saved, one.id)))
 
 
 def visible_document(state: State, account: Account, cdr_id: str) -> StoredDocument | None:

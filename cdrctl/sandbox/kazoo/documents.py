@@ -69,7 +69,7 @@ class StoredDocument:
         return doc
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Month:
     """The database of one month of an account; `documents` are in the order of `[saved, id]`."""
 

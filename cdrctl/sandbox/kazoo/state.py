@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cdrctl.sandbox.kazoo.accounts import Account
-from cdrctl.sandbox.kazoo.documents import StoredDocument
-from cdrctl.sandbox.kazoo.keys import Key
 from cdrctl.sandbox.kazoo.months import gregorian_second
 from cdrctl.sandbox.kazoo.tokens import Buckets, Tokens
 from cdrctl.sandbox.wire import Clock
@@ -16,9 +14,8 @@ from cdrctl.sandbox.wire import Clock
 class State:
     """The clock, the switches as they are set, the accounts, and what the requests so far have left behind.
 
-    `accounts` begins with the reseller. `answers` and `listings` count requests. `views` has the keys and documents of
-    each view that was read, with the number of documents that it was made of. `building` has the Unix time at which a
-    view was first read.
+    `accounts` begins with the reseller. `answers` and `listings` count requests. `building` has the Unix time at which
+    a view was first read.
     """
 
     now: Clock
@@ -28,7 +25,6 @@ class State:
     buckets: Buckets = field(default_factory=Buckets)
     answers: int = 0
     listings: int = 0
-    views: dict[tuple[object, ...], tuple[int, list[Key], list[StoredDocument]]] = field(default_factory=dict)
     building: dict[tuple[str, str, bool], float] = field(default_factory=dict)
 
     @property

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Iterable
 
 from cdrctl.sandbox.kazoo.databases import is_dropped, listed_database
-from cdrctl.sandbox.kazoo.documents import StoredDocument
+from cdrctl.sandbox.kazoo.documents import Month, StoredDocument
 from cdrctl.sandbox.kazoo.keys import Key
 from cdrctl.sandbox.kazoo.listings import Listing
 from cdrctl.sandbox.kazoo.releases import STRING_SECONDS
 from cdrctl.sandbox.kazoo.state import State
 
-_SWITCHES = ("version", "straddle", "late", "late_save", "same_second", "archived")
-"""The switches that a view depends on."""
-
 
 def view(state: State, listing: Listing, month: str) -> tuple[list[Key], list[StoredDocument]]:
     """Return the keys of the view of a month, ascending, and the document of each."""
-    now = state.gregorian_now
-    documents = listed_database(state, listing.account, month, interaction=listing.interaction).documents
-    changing = state.switched["dropped"] != "0"
-    if changing:
-        documents = [one for one in documents if not is_dropped(state, one)]
-    visible = bisect_right(documents, now, key=lambda one: one.saved)
-    settings = (state.switched[name] for name in _SWITCHES)
-    name = (listing.account.id, month, listing.owner, listing.interaction, *settings)
-    known = None if changing else state.views.get(name)
-    if known and known[0] == visible:
-        return known[1:]
-    stored = [one for one in documents[:visible] if not listing.owner or one.owner == listing.owner]
-    pairs = _pairs(state.version, stored, interaction=listing.interaction)
-    keys, stored = [key for key, _ in pairs], [one for _, one in pairs]
-    if not changing:
-        state.views[name] = visible, keys, stored
-    return keys, stored
+    database = listed_database(state, listing.account, month, interaction=listing.interaction)
+    if state.switched["dropped"] != "0":
+        database = Month([one for one in database.documents if not is_dropped(state, one)])
+    visible = bisect_right(database.documents, state.gregorian_now, key=lambda one: one.saved)
+    return _built_view(database, visible, listing.owner, state.version, interaction=listing.interaction)
+
+
+@functools.lru_cache(32)
+def _built_view(
+    database: Month, visible: int, owner: str, version: str, *, interaction: bool
+) -> tuple[list[Key], list[StoredDocument]]:
+    """Build a view of the first documents of a month: once for all sandboxes of a process."""
+    stored = [one for one in database.documents[:visible] if not owner or one.owner == owner]
+    pairs = _pairs(version, stored, interaction=interaction)
+    return [key for key, _ in pairs], [one for _, one in pairs]
 
 
 def _pairs(version: str, stored: list[StoredDocument], *, interaction: bool) -> list[tuple[Key, StoredDocument]]:

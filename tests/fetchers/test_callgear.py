@@ -597,6 +597,7 @@ def test_a_window_with_more_than_can_be_paged_through_is_asked_for_in_halves() -
     assert len(service.spans) > 20
 
 
+@pytest.mark.slow
 def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
     service = Service()
 

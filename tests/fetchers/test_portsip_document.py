@@ -160,7 +160,14 @@ def changed(value: Any, way: str) -> Iterator[Any]:
                 yield from (value | {key: one} for one in changed(own, way))
 
 
-@pytest.mark.parametrize("way", ["missing", "renamed", "of another type"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("missing", marks=pytest.mark.slow),
+        "renamed",
+        pytest.param("of another type", marks=pytest.mark.slow),
+    ],
+)
 def test_a_change_of_any_field_of_an_answer_is_noticed(traffic: Traffic, way: str) -> None:
     fullest: dict[str, httpx.Response] = {}
     for one in traffic.heard:

@@ -819,6 +819,7 @@ def test_parts_of_ai_data_may_be_missing_and_no_warning_shows_what_was_said(ai_d
     assert "secret" not in str(told)
 
 
+@pytest.mark.slow
 def test_what_has_no_end_is_refused_before_memory_is_full() -> None:
     """A line of zeros, and an object that goes on for ever."""
     mebibyte = b" " * 2**20 + b"\n"

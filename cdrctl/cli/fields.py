@@ -112,7 +112,7 @@ def _refuse_schema(provider: Provider, call: Call, schema: str) -> None:
             hint=f"{did_you_mean(schema, ('native', 'common'))}the schemas are: native, common",
         )
     if schema == "common" and call.common is None:
-        raise UsageError(f"{provider.name} {call.name} returns no calls: --schema common does not apply")
+        raise UsageError(f"{provider.name} {_full_name(call)} returns no calls: --schema common does not apply")
 
 
 def _describe_columns(provider: Provider, call: Call, schema: str) -> list[list[Any]]:
@@ -156,10 +156,15 @@ def _find_provider(name: str) -> Provider:
 
 def _find_call(provider: Provider, words: list[str]) -> Call:
     for call in provider.calls:
-        if list(filter(None, (call.group, call.name))) == words:
+        if _full_name(call) == " ".join(words):
             return call
-    known = [" ".join(filter(None, (call.group, call.name))) for call in provider.calls]
+    known = [_full_name(call) for call in provider.calls]
     typed = " ".join(words)
     raise UsageError(
         f"{provider.name} has no call {typed!r}", hint=f"{did_you_mean(typed, known)}its calls are: {', '.join(known)}"
     )
+
+
+def _full_name(call: Call) -> str:
+    """Return a call's name as it is typed, after its group if it has one."""
+    return f"{call.group} {call.name}" if call.group else call.name

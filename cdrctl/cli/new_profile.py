@@ -88,7 +88,7 @@ def refuse_settings(provider: Provider, given: Mapping[str, str]) -> None:
     if named := [name for name in given if name in secrets]:
         raise UsageError(
             f"{named[0]} is a secret: other users could see it in the list of processes, and the shell keeps a history",
-            hint=f"leave it out and type it when asked, or use --set {named[0]}_command=… or --set {named[0]}_file=…",
+            hint=f"leave it out and type it when asked, or give its source as {named[0]}_command or {named[0]}_file",
         )
     allowed = set(fields) | {form for name in secrets for form in _forms(name)}
     if unknown := [name for name in given if name not in allowed]:

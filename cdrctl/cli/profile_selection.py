@@ -65,7 +65,7 @@ def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Prof
     if bool(names) == group:
         raise UsageError(
             "name either profiles or a group of them" if names else "which profiles?",
-            hint=f"use --all for all configured profiles, --tag for those with a tag, or {selection.how} for each",
+            hint=f"give {selection.how} for each, --all for all configured profiles, or --tag for those with a tag",
         )
     if selection.excluded and not group:
         raise UsageError("--except excludes profiles from a group", hint="use it with --all or --tag")

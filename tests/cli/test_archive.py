@@ -53,7 +53,7 @@ def configure(shell: Shell, providers: Sandbox, *names: str, **more: str) -> Non
     shell.config.chmod(0o600)
 
 
-def test_every_profile_has_a_line_of_its_own(shell: Shell) -> None:
+def test_each_profile_has_its_own_line(shell: Shell) -> None:
     ran = shell.run("sync", "--all", *INTO).ok()
     assert ran.out == ""
     for name in PROVIDERS:
@@ -71,11 +71,11 @@ def test_every_profile_has_a_line_of_its_own(shell: Shell) -> None:
     assert lines[-1]["level"] == "done"
 
 
-def test_quiet_is_quiet(shell: Shell) -> None:
+def test_quiet_prints_nothing(shell: Shell) -> None:
     assert shell.run("sync", "webex", *INTO, "-q").ok().err == ""
 
 
-def test_one_that_fails_stops_no_other(shell: Shell, providers: Sandbox) -> None:
+def test_a_profile_that_fails_does_not_stop_the_others(shell: Shell, providers: Sandbox) -> None:
     providers.fail("kazoo", 404, times=1000)
     ran = shell.run("sync", "--all", *INTO)
     assert ran.code == 4
@@ -93,7 +93,7 @@ def test_one_that_fails_stops_no_other(shell: Shell, providers: Sandbox) -> None
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, 5), (403, 4)])
-def test_one_that_fails_alone_ends_with_its_own_exit_code(
+def test_a_single_profile_that_fails_gives_its_own_exit_code(
     shell: Shell, providers: Sandbox, status: int, code: int
 ) -> None:
     providers.fail("webex", status, times=1000)
@@ -118,14 +118,14 @@ def test_quiet_names_each_profile_that_failed_with_its_own_provider(shell: Shell
     assert alone.err.count("Webex failed") == 1
 
 
-def test_the_code_is_that_of_the_profile_which_most_needs_a_person(shell: Shell, providers: Sandbox) -> None:
+def test_the_exit_code_is_the_one_that_most_needs_a_person(shell: Shell, providers: Sandbox) -> None:
     configure(shell, providers, "webex", "kazoo")
     providers.fail("webex", 503, times=1000)
     providers.fail("kazoo", 403, times=1000)
     assert shell.run("sync", "--all", *INTO, "-q").code == 4
 
 
-def test_a_wrong_token(shell: Shell, providers: Sandbox) -> None:
+def test_a_wrong_token_is_reported(shell: Shell, providers: Sandbox) -> None:
     configure(shell, providers, "webex", access_token="wrong-token-of-mine")
     ran = shell.run("sync", "--all", *INTO)
     assert ran.code == 4
@@ -147,7 +147,7 @@ def test_a_wrong_token(shell: Shell, providers: Sandbox) -> None:
         (("fill", "webex", *INTO), "no archive"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_asked(
+def test_wrong_options_are_refused_before_any_request(
     shell: Shell, providers: Sandbox, words: tuple[str, ...], said: str
 ) -> None:
     ran = shell.run(*words)
@@ -158,7 +158,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_asked(
     assert providers.requests == []
 
 
-def test_zone_and_format_stay_what_they_were(shell: Shell) -> None:
+def test_an_archive_keeps_its_zone_and_format(shell: Shell) -> None:
     shell.run("sync", "webex", *INTO, "--tz", "Europe/Paris", "-f", "csv.gz").ok()
     assert shell.run("sync", "webex", *INTO).ok().code == 0
     assert shell.run("sync", "webex", *INTO, "--tz", "UTC").code == 2
@@ -166,27 +166,27 @@ def test_zone_and_format_stay_what_they_were(shell: Shell) -> None:
     assert list(shell.folder.glob("archive/webex/cdrs/date=*/cdrs.csv.gz"))
 
 
-def test_another_run_is_said(shell: Shell) -> None:
+def test_another_run_is_reported(shell: Shell) -> None:
     shell.run("sync", "webex", *INTO).ok()
     with lock(shell.folder / "archive"):
         for words in (("sync", "webex"), ("fill", "webex"), ("verify",)):
             assert shell.run(*words, *INTO).code == 11
 
 
-def test_what_cannot_be_written_is_said(shell: Shell) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(shell: Shell) -> None:
     (shell.folder / "archive").write_text("a file")
     ran = shell.run("sync", "webex", *INTO)
     assert ran.code == 8
     assert "archive" in ran.err
 
 
-def test_other_calls_are_kept_beside_the_main_one(shell: Shell) -> None:
+def test_other_calls_are_stored_beside_the_main_one(shell: Shell) -> None:
     shell.run("sync", "--all", *INTO, "--call", "stream", "--call", "interactions").ok()
     kept = {(day["profile"], day["call"]) for day in json.loads(shell.run("coverage", *INTO).ok().out)}
     assert kept == {("webex", "stream"), ("kazoo", "interactions")}
 
 
-def test_a_plan_asks_nothing(shell: Shell, providers: Sandbox) -> None:
+def test_plan_sends_no_request(shell: Shell, providers: Sandbox) -> None:
     plans = {one["profile"]: one for one in json.loads(shell.run("plan", "--all", "--since", "40d").ok().out)}
     assert providers.requests == []
     webex = plans["webex"]
@@ -201,7 +201,7 @@ def test_a_plan_asks_nothing(shell: Shell, providers: Sandbox) -> None:
     assert len(providers.requests) == before
 
 
-def test_all_that_is_made_is_private(shell: Shell) -> None:
+def test_new_files_and_folders_are_private(shell: Shell) -> None:
     before = os.umask(0)
     try:
         shell.run("sync", "webex", *INTO).ok()
@@ -211,7 +211,7 @@ def test_all_that_is_made_is_private(shell: Shell) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
-def test_a_lost_ledger_is_made_again_and_nothing_is_asked_for_again(shell: Shell, providers: Sandbox) -> None:
+def test_a_lost_ledger_is_rebuilt_without_any_request(shell: Shell, providers: Sandbox) -> None:
     shell.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
     before = shell.run("coverage", *INTO).ok().out
     for path in shell.folder.glob("archive/ledger.sqlite3*"):
@@ -260,7 +260,7 @@ def test_the_calendar_fits_a_narrow_terminal(shell: Shell, color: bool) -> None:
         assert text.startswith("webex cdrs (webex): ")
 
 
-def test_what_is_done_is_not_asked_for_again(shell: Shell, providers: Sandbox, clock: HandClock) -> None:
+def test_complete_days_are_not_fetched_again(shell: Shell, providers: Sandbox, clock: HandClock) -> None:
     shell.run("sync", "voicenter", *INTO, "--since", "2026-11-01").ok()
     whole = len(providers.requests)
     clock.move(minutes=1)

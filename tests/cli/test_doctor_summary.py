@@ -42,7 +42,7 @@ def test_long_lines_wrap_under_their_column(width: int, *, colors: bool) -> None
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_word_that_has_no_room_in_its_column_stays_whole(width: int) -> None:
+def test_a_word_too_long_for_its_column_stays_whole(width: int) -> None:
     path = "/" + "x" * (width - 10)
     shown = [
         *finding_lines(Finding("permissions", "warn", f"{path} can be read by others", f"chmod 600 {path}"), width)
@@ -52,13 +52,13 @@ def test_a_word_that_has_no_room_in_its_column_stays_whole(width: int) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_name_that_has_no_room_in_its_column_stands_alone(width: int) -> None:
+def test_a_name_too_long_for_its_column_has_its_own_line(width: int) -> None:
     name = "a-customer-with-a-long-name"
     shown = [*finding_lines(Finding(name, "ok", "11 checks ok"), width)]
     assert shown == [f"  ok      {name}", "    11 checks ok"]
 
 
-def test_the_worst_finding_is_the_one_that_most_needs_a_person() -> None:
+def test_the_worst_finding_most_needs_a_person() -> None:
     ok, warn = Finding("dns", "ok", "fine", profile="a"), Finding("clock", "warn", "late", "set it", profile="a")
     later = Finding("answer", "fail", "no answer", "wait", 5, "a")
     wrong = Finding("sign-in", "fail", "refused", "renew it", 4, "a")
@@ -71,7 +71,7 @@ def test_the_worst_finding_is_the_one_that_most_needs_a_person() -> None:
     assert (good.result, good.what, good.next) == ("ok", "2 checks ok", None)
 
 
-def test_profiles_of_one_provider_are_not_mixed_up() -> None:
+def test_profiles_of_one_provider_are_summarised_separately() -> None:
     findings = [Finding("proxy", "ok", "none")]
     findings += [Finding(check, "ok", "", profile=name) for name in ("a", "b") for check in ("dns", "tls")]
     assert [one.check for one in summarize(findings)] == ["proxy", "a", "b"]
@@ -87,7 +87,7 @@ def checked(folder: Path, count: int, *words: str, width: int = 80) -> Ran:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_of_many_profiles_each_has_one_finding(tmp_path: Path, width: int) -> None:
+def test_many_profiles_have_one_finding_each(tmp_path: Path, width: int) -> None:
     ran = checked(tmp_path, MANY + 1, "-f", "text", width=width)
     assert ran.code == 6
     head, _, body = ran.out.partition("\nprofiles\n")
@@ -103,12 +103,12 @@ def test_of_many_profiles_each_has_one_finding(tmp_path: Path, width: int) -> No
     assert every.out.count("retention") >= MANY
 
 
-def test_of_a_few_profiles_all_checks_are_shown(tmp_path: Path) -> None:
+def test_a_few_profiles_have_all_checks(tmp_path: Path) -> None:
     assert "\np0 (Webex Calling)\n" in checked(tmp_path, MANY, "-f", "text").out
     assert "\np0 (Webex Calling)\n" in checked(tmp_path, MANY + 1, "p0", "broken", "-f", "text").out
 
 
-def test_what_a_machine_reads_has_every_check_of_many_profiles(tmp_path: Path) -> None:
+def test_jsonl_has_every_check_of_many_profiles(tmp_path: Path) -> None:
     few, many = checked(tmp_path, 1, "-f", "jsonl"), checked(tmp_path, MANY + 1, "-f", "jsonl")
     of_one = [line["check"] for line in few.lines if line["profile"] == "broken"]
     for name in ("broken", "p0", "p4"):

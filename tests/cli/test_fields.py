@@ -87,7 +87,7 @@ def test_every_column_has_a_type_a_meaning_and_an_example_of_that_type(provider:
 
 
 @each_cdr
-def test_every_column_of_the_common_cdr_has_them_too(provider: Provider, call: Call) -> None:
+def test_every_common_column_has_a_type_a_meaning_and_an_example(provider: Provider, call: Call) -> None:
     lines = told(provider, call, "--schema", "common")
     assert [line["field"] for line in lines] == [column.name for column in COMMON]
     assert [line["field"] for line in lines if not is_of(line["type"], line["example"])] == []
@@ -95,7 +95,7 @@ def test_every_column_of_the_common_cdr_has_them_too(provider: Provider, call: C
     assert not any(line["key"] for line in lines)
 
 
-def test_there_is_no_example_of_a_column_that_is_none() -> None:
+def test_every_example_belongs_to_a_column() -> None:
     for provider in map(load, PROVIDERS):
         assert examples(provider.name).keys() == {column.name for call in provider.calls for column in call.columns}
     assert examples("common").keys() == {column.name for column in COMMON}
@@ -173,7 +173,7 @@ def header(out: bytes) -> list[str]:
 
 
 @each_call
-def test_the_columns_told_are_those_that_are_written(office: Office, provider: Provider, call: Call) -> None:
+def test_the_columns_listed_are_those_that_are_written(office: Office, provider: Provider, call: Call) -> None:
     for schema in ("native", "common") if call.common else ("native",):
         ran = office.shell.run(*office.words(call), "-f", "csv", "--schema", schema).ok()
         assert header(ran.written) == [line["field"] for line in told(provider, call, "--schema", schema)]
@@ -181,7 +181,7 @@ def test_the_columns_told_are_those_that_are_written(office: Office, provider: P
 
 
 @each_windowed
-def test_what_is_always_there_is_there(office: Office, provider: Provider, call: Call) -> None:
+def test_columns_marked_always_have_a_value(office: Office, provider: Provider, call: Call) -> None:
     for schema in ("native", "common") if call.common else ("native",):
         always = [line["field"] for line in told(provider, call, "--schema", schema) if line["always"]]
         assert always
@@ -191,12 +191,12 @@ def test_what_is_always_there_is_there(office: Office, provider: Provider, call:
 
 
 @each_windowed
-def test_always_is_what_strict_relies_on(provider: Provider, call: Call) -> None:
+def test_strict_relies_on_always(provider: Provider, call: Call) -> None:
     assert {line["field"] for line in told(provider, call) if line["always"]} == call.expected.required
 
 
 @each_cdr
-def test_in_the_common_cdr_it_is_what_follows_from_that(provider: Provider, call: Call) -> None:
+def test_always_in_the_common_cdr_follows_from_native_columns(provider: Provider, call: Call) -> None:
     always = {line["field"] for line in told(provider, call, "--schema", "common") if line["always"]}
     assert {"provider", "direction", "outcome"} <= always
     assert not always & {"from_name", "answer_time", "talk_seconds", "cost"}
@@ -205,17 +205,17 @@ def test_in_the_common_cdr_it_is_what_follows_from_that(provider: Provider, call
 # The command
 
 
-def test_without_a_call_it_is_the_main_one() -> None:
+def test_the_default_call_is_the_main_one() -> None:
     for provider in map(load, PROVIDERS):
         ran = run("fields", provider.name, "-f", "jsonl")
         assert ran.lines == told(provider, provider.calls[0])
 
 
-def test_in_a_pipe_it_is_json_lines_as_everywhere() -> None:
+def test_a_pipe_gets_json_lines() -> None:
     assert {tuple(line) for line in run("fields", "webex").lines} == {tuple(ABOUT)}
 
 
-def test_every_format_says_the_same() -> None:
+def test_every_format_has_the_same_values() -> None:
     names = [column.name for column in load("kazoo").calls[0].columns] + ["extra"]
     asked = ("fields", "kazoo", "cdrs", "-f")
     assert [row["field"] for row in csv.DictReader(io.StringIO(run(*asked, "csv").out, newline=""))] == names
@@ -227,7 +227,7 @@ def test_every_format_says_the_same() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_on_a_terminal_it_is_a_table_that_fits(width: int) -> None:
+def test_a_terminal_gets_a_table_that_fits(width: int) -> None:
     ran = run("fields", "webex", terminal=True, width=width, environ={"NO_COLOR": "1"})
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
@@ -236,11 +236,11 @@ def test_on_a_terminal_it_is_a_table_that_fits(width: int) -> None:
     assert len(lines) > len(load("webex").calls[0].columns)
 
 
-def test_a_dash_is_the_terminal_as_well() -> None:
+def test_a_dash_is_standard_output() -> None:
     assert run("fields", "webex", "-o", "-", terminal=True).out == run("fields", "webex", terminal=True).out
 
 
-def test_the_ending_of_a_file_decides_else(tmp_path: Path) -> None:
+def test_the_ending_of_a_file_selects_the_format(tmp_path: Path) -> None:
     target = tmp_path / "fields.csv"
     ran = run("fields", "webex", "-o", target)
     assert (ran.code, ran.out) == (0, "")
@@ -260,14 +260,14 @@ def test_the_ending_of_a_file_decides_else(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
-def test_what_there_is_not_is_refused_naming_what_there_is(asked: list[str], known: list[str]) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(asked: list[str], known: list[str]) -> None:
     ran = run("fields", *asked)
     assert (ran.code, ran.out) == (2, "")
     assert [one for one in known if one not in ran.err] == []
 
 
 @pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if not one[1].common], ids=name)
-def test_what_is_no_cdr_has_no_common_columns(provider: Provider, call: Call) -> None:
+def test_a_call_that_returns_no_calls_has_no_common_columns(provider: Provider, call: Call) -> None:
     ran = run("fields", provider.name, *words(call), "--schema", "common")
     assert ran.code == 2
     assert "--schema common" in ran.err

@@ -68,7 +68,7 @@ def test_the_sandbox_and_profiles_of_the_environment_work(words: tuple[str, ...]
     ],
     ids=" ".join,
 )
-def test_what_needs_a_folder_says_how_to_name_one(words: tuple[str, ...], folder: Path) -> None:
+def test_without_a_home_the_next_step_names_a_variable(words: tuple[str, ...], folder: Path) -> None:
     renewed = {"PROVIDER": "webex", "CLIENT_ID": "id", "CLIENT_SECRET": "s3cret", "REFRESH_TOKEN": "refresh"}
     environ = {f"CDRCTL_RENEWED_{name}": value for name, value in renewed.items()}
     ran = run(folder, *words, **LAB, **environ)
@@ -77,7 +77,7 @@ def test_what_needs_a_folder_says_how_to_name_one(words: tuple[str, ...], folder
     assert list(folder.iterdir()) == []
 
 
-def test_a_configuration_that_is_named_needs_no_home(folder: Path) -> None:
+def test_a_named_configuration_needs_no_home(folder: Path) -> None:
     ran = run(folder, "profile", "path", CDRCTL_CONFIG="work.toml")
     assert (ran.returncode, ran.stdout) == (0, "work.toml\n")
 

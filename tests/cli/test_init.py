@@ -67,12 +67,12 @@ def converse(terminal: Terminal, answers: Mapping[str, str]) -> None:
         terminal.type(answers.get(question.split(" ")[0], "") + "\n")
 
 
-def test_every_way_to_sign_in_is_known_here() -> None:
+def test_every_method_is_tested_here() -> None:
     ways = {(name, way) for name in PROVIDERS for way in load(name).auth_methods}
     assert {pair for pair in ways if not init._needs_login(load(pair[0]), pair[1])} == set(KINDS)
 
 
-def test_every_way_to_sign_in_says_where_its_credential_is() -> None:
+def test_every_method_explains_where_to_find_its_credential() -> None:
     for name, way in KINDS:
         provider = load(name)
         console = provider.credential_help[way]
@@ -86,7 +86,7 @@ def test_every_way_to_sign_in_says_where_its_credential_is() -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("columns", [80, 40])
 @pytest.mark.parametrize(("provider", "way"), KINDS, ids=str)
-def test_from_nothing_to_a_checked_profile(
+def test_init_creates_a_profile_that_works(
     host: Host, served: sandbox.Sandbox, provider: str, way: str, columns: int
 ) -> None:
     good = {key: str(value) for key, value in served.credentials(provider, KINDS[provider, way]).items()}
@@ -113,7 +113,7 @@ def test_from_nothing_to_a_checked_profile(
 
 
 @pytest.mark.process
-def test_the_commands_it_ends_with_work_as_they_stand(host: Host, served: sandbox.Sandbox) -> None:
+def test_the_suggested_commands_work(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("portsip")
     with at_a_terminal(host, "init", "--provider", "portsip", "--name", "the.pbx-1", *UNPACED) as terminal:
         converse(terminal, {key: str(value) for key, value in good.items()} | {"1": ""})
@@ -126,7 +126,7 @@ def test_the_commands_it_ends_with_work_as_they_stand(host: Host, served: sandbo
 
 
 @pytest.mark.process
-def test_without_an_account_it_says_how_to_try(host: Host) -> None:
+def test_without_an_account_init_suggests_the_sandbox(host: Host) -> None:
     with at_a_terminal(host, "init") as terminal:
         terminal.answer("6")
         assert terminal.end() == 0
@@ -166,7 +166,7 @@ def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) 
 @pytest.mark.process
 @pytest.mark.parametrize("end", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
 @pytest.mark.parametrize("after", range(9))
-def test_who_leaves_before_the_end_leaves_nothing(host: Host, served: sandbox.Sandbox, after: int, end: str) -> None:
+def test_leaving_before_the_end_writes_nothing(host: Host, served: sandbox.Sandbox, after: int, end: str) -> None:
     good = served.credentials("kazoo")
     answers = [*("kazoo", "acme", "key"), str(good["base_url"]), str(good["account_id"]), "1", str(good["api_key"])]
     with at_a_terminal(host, "init", *UNPACED) as terminal:
@@ -183,7 +183,7 @@ def test_who_leaves_before_the_end_leaves_nothing(host: Host, served: sandbox.Sa
 
 
 @pytest.mark.process
-def test_who_says_no_at_the_end_leaves_nothing(host: Host) -> None:
+def test_answering_no_at_the_end_writes_nothing(host: Host) -> None:
     with at_a_terminal(host, *WEBEX) as terminal:
         terminal.answer("", "1", "hush-hush-hush", "no")
         assert terminal.end() == 0
@@ -246,7 +246,7 @@ def test_a_secret_in_the_keyring(host: Host, served: sandbox.Sandbox) -> None:
 
 
 @pytest.mark.process
-def test_a_keyring_that_takes_nothing_costs_no_answers(host: Host, served: sandbox.Sandbox) -> None:
+def test_a_failing_keyring_loses_no_answers(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     host.meddle("")
     (host.folder / "meddling" / "keyring.py").write_text("def set_password(*given):\n    raise RuntimeError(given)\n")
@@ -260,7 +260,7 @@ def test_a_keyring_that_takes_nothing_costs_no_answers(host: Host, served: sandb
 
 
 @pytest.mark.process
-def test_without_the_package_the_keyring_says_how_to_get_it(host: Host) -> None:
+def test_without_the_keyring_package_its_installation_is_named(host: Host) -> None:
     host.meddle("import sys; sys.modules['keyring'] = None")
     with at_a_terminal(host, *WEBEX) as terminal:
         terminal.answer("", "3")
@@ -274,7 +274,7 @@ def test_without_the_package_the_keyring_says_how_to_get_it(host: Host) -> None:
 
 
 @pytest.mark.process
-def test_what_does_not_work_is_corrected(host: Host, served: sandbox.Sandbox) -> None:
+def test_a_failing_profile_can_be_corrected(host: Host, served: sandbox.Sandbox) -> None:
     good = served.credentials("webex")
     with at_a_terminal(host, *WEBEX, *UNPACED) as terminal:
         terminal.answer(str(good["base_url"]), "1", "a-wrong-token", "")
@@ -303,7 +303,7 @@ def test_what_does_not_work_is_corrected(host: Host, served: sandbox.Sandbox) ->
 
 @pytest.mark.process
 @pytest.mark.parametrize(("then", "kept"), [("keep", True), ("2", True), ("remove", False), ("\x03", True)])
-def test_what_does_not_work_is_kept_or_taken_away(
+def test_a_failing_profile_can_be_kept_or_removed(
     host: Host, served: sandbox.Sandbox, then: str, *, kept: bool
 ) -> None:
     with at_a_terminal(host, *WEBEX, *UNPACED) as terminal:
@@ -317,7 +317,7 @@ def test_what_does_not_work_is_kept_or_taken_away(
 
 
 @pytest.mark.process
-def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sandbox.Sandbox) -> None:
+def test_a_renewed_token_survives_a_correction(host: Host, served: sandbox.Sandbox) -> None:
     """The refresh token that was typed is used up when the right turns out to be missing."""
     good = served.credentials("webex", "refresh_token")
     served.switch("webex", "scope", "missing")
@@ -335,7 +335,7 @@ def test_a_token_that_was_renewed_outlives_a_correction(host: Host, served: sand
 
 @pytest.mark.process
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if getattr(load(name), "login", None)])
-def test_who_signs_in_by_browser_is_told_how(host: Host, provider: str) -> None:
+def test_a_browser_method_names_login_as_the_next_step(host: Host, provider: str) -> None:
     [way] = [way for way in load(provider).auth_methods if init._needs_login(load(provider), way)]
     with at_a_terminal(host, "init", "--provider", provider, "--name", "acme", "--with", way) as terminal:
         converse(terminal, {"client_id": "C123", "client_secret": "hush-hush-hush"})
@@ -347,7 +347,7 @@ def test_who_signs_in_by_browser_is_told_how(host: Host, provider: str) -> None:
 # Without a terminal
 
 
-def test_without_a_terminal_answers_are_lines(tmp_path: Path) -> None:
+def test_without_a_terminal_answers_are_lines_of_standard_input(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start(now=lambda: NOW) as served:
         good = {key: str(value) for key, value in served.credentials("kazoo", "realm").items()}
@@ -362,7 +362,7 @@ def test_without_a_terminal_answers_are_lines(tmp_path: Path) -> None:
     assert (profile["account_realm"], "account_name" in profile) == (good["account_realm"], False)
 
 
-def test_in_a_script_everything_is_an_option(tmp_path: Path) -> None:
+def test_every_answer_can_be_an_option(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start(now=lambda: NOW) as served:
         good = served.credentials("voicenter")
@@ -390,7 +390,7 @@ def test_in_a_script_everything_is_an_option(tmp_path: Path) -> None:
         ("webex\n\ntoken\n\nfile\n/not/there\n", 2, "there is no such file"),
     ],
 )
-def test_without_a_terminal_a_wrong_answer_ends_it(tmp_path: Path, stdin: str, code: int, words: str) -> None:
+def test_without_a_terminal_a_wrong_answer_is_an_error(tmp_path: Path, stdin: str, code: int, words: str) -> None:
     ran = run("init", "--config", tmp_path / "config.toml", stdin=stdin)
     assert ran.code == code
     assert words in ran.err
@@ -398,7 +398,7 @@ def test_without_a_terminal_a_wrong_answer_ends_it(tmp_path: Path, stdin: str, c
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_terminal_what_does_not_work_is_kept_and_said(tmp_path: Path) -> None:
+def test_without_a_terminal_a_failing_profile_is_kept_and_reported(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start(now=lambda: NOW) as served:
         stdin = f"{served.credentials('webex')['base_url']}\ntype\nhush-hush-hush\n"
@@ -408,7 +408,7 @@ def test_without_a_terminal_what_does_not_work_is_kept_and_said(tmp_path: Path) 
     assert "acme" in config.read_text(encoding="utf-8")
 
 
-def test_unchecked_nothing_is_asked(tmp_path: Path) -> None:
+def test_no_check_sends_no_request(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start(now=lambda: NOW) as served:
         stdin = f"{served.credentials('webex')['base_url']}\ntype\nhush-hush-hush\n"
@@ -428,9 +428,7 @@ def test_unchecked_nothing_is_asked(tmp_path: Path) -> None:
         (("--set", "x"), "--set is written SETTING=VALUE"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused_before_anything_is_asked(
-    tmp_path: Path, words: tuple[str, str], said: str
-) -> None:
+def test_a_wrong_option_is_refused_before_any_question(tmp_path: Path, words: tuple[str, str], said: str) -> None:
     ran = run("init", "--provider", "webex", "--name", "acme", *words, "--config", tmp_path / "config.toml")
     assert ran.code == 2
     assert said in ran.err
@@ -439,7 +437,7 @@ def test_an_option_that_makes_no_sense_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 6), ("maybe", 2)])
-def test_plain_http_to_another_machine_is_asked_about(tmp_path: Path, answer: str, code: int) -> None:
+def test_plain_http_to_another_machine_needs_a_yes(tmp_path: Path, answer: str, code: int) -> None:
     config = tmp_path / "config.toml"
     words = ("init", "--provider", "kazoo", "--name", "lab", "--with", "key", "--no-check", "--config", config)
     stdin = f"http://pbx.example.net:8000/v2\n{'0' * 32}\n{answer}\ntype\n{'k' * 64}\n"

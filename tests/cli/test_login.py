@@ -1,30 +1,22 @@
-"""`cdrctl profile login`: signing in with a browser, from the address it prints to the exports that follow."""
+"""`cdrctl profile login`: the sign-in, its errors, and the exports that follow."""
 
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import signal
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from cdrctl.cli.login import has_browser
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox.wire import Reply, Request
-from tests.support import forks
-from tests.support.host import PATIENCE, ended, heard, hearing
-from tests.support.program import COMMAND
-from tests.support.signing import PROFILE, Office, a_browser, an_office, decided, page_in, page_of, parameters, visited
+from tests.cli.login_kit import finished, finished_with, office_paste, signed_in
+from tests.support.host import ended, heard, hearing
+from tests.support.signing import PROFILE, Office, an_office, decided, page_in, page_of, parameters, visited
 
 pytestmark = pytest.mark.process
 
@@ -37,22 +29,7 @@ def _office(tmp_path: Path) -> Iterator[Office]:
         yield office
 
 
-def finished(running: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    out, err = running.communicate(timeout=PATIENCE)
-    return running.returncode, out, err
-
-
-def signed_in(office: Office, *words: str) -> tuple[bytes, bytes]:
-    """Sign in, and return what was printed."""
-    with ended(office.login("--no-browser", *words)) as running:
-        said = heard(running, b"Ctrl-C ends it")
-        assert visited(decided(page_in(said))).status_code == 200
-        code, out, err = finished(running)
-    assert code == 0, err
-    return out, said + err
-
-
-def test_who_signs_in_exports_from_then_on(office: Office) -> None:
+def test_exports_work_after_a_sign_in(office: Office) -> None:
     written = office.host.config.read_bytes()
     out, err = signed_in(office, "-vv")
     assert out.startswith(b"acme (Webex): signed in; ")
@@ -72,7 +49,7 @@ def test_who_signs_in_exports_from_then_on(office: Office) -> None:
     assert office.host.left_over() == []
 
 
-def test_the_page_is_asked_as_documented_and_the_code_is_used_with_secret_and_verifier(office: Office) -> None:
+def test_the_requests_of_a_sign_in_are_as_documented(office: Office) -> None:
     with ended(office.login("--no-browser")) as running:
         page = page_of(running)
         visited(decided(page))
@@ -94,7 +71,7 @@ def test_the_page_is_asked_as_documented_and_the_code_is_used_with_secret_and_ve
     assert sent["code_verifier"] not in page
 
 
-def test_what_was_signed_in_is_renewed_by_itself(office: Office) -> None:
+def test_tokens_are_renewed_automatically(office: Office) -> None:
     signed_in(office)
     for renewals in (1, 2):
         office.webex.expire_tokens("webex")
@@ -102,7 +79,7 @@ def test_what_was_signed_in_is_renewed_by_itself(office: Office) -> None:
         assert office.granted("refresh_token") == renewals
 
 
-def test_a_profile_that_never_signed_in_says_how(office: Office) -> None:
+def test_a_profile_without_a_sign_in_names_login(office: Office) -> None:
     ran = office.export("-o", "file.csv")
     assert ran.returncode == 4
     assert b"nobody has signed in with this profile yet" in ran.stderr
@@ -111,7 +88,7 @@ def test_a_profile_that_never_signed_in_says_how(office: Office) -> None:
     assert office.host.run("profile", "check", PROFILE).returncode == 4
 
 
-def test_when_the_refresh_token_has_ended_the_next_step_is_to_sign_in_anew(office: Office) -> None:
+def test_an_expired_refresh_token_names_login(office: Office) -> None:
     signed_in(office)
     office.webex.expire_tokens("webex")
     office.webex.provider("webex").expire_refresh_tokens()
@@ -123,7 +100,7 @@ def test_when_the_refresh_token_has_ended_the_next_step_is_to_sign_in_anew(offic
     assert office.export().returncode == 0
 
 
-def test_a_refresh_token_in_the_profile_that_has_ended_is_replaced_and_a_new_one_wins(office: Office) -> None:
+def test_a_sign_in_replaces_an_expired_refresh_token_until_the_profile_has_a_new_one(office: Office) -> None:
     office.host.configure({PROFILE: {**office.settings, "refresh_token": "ended-long-ago"}})
     assert office.export().returncode == 4
     signed_in(office)
@@ -135,7 +112,7 @@ def test_a_refresh_token_in_the_profile_that_has_ended_is_replaced_and_a_new_one
     assert office.granted("refresh_token") == 2, "the one that was put into the profile since"
 
 
-def test_an_access_token_that_has_ended_gives_way_to_the_sign_in(office: Office) -> None:
+def test_a_sign_in_replaces_an_expired_access_token(office: Office) -> None:
     office.host.configure({PROFILE: {**office.settings, "access_token": "ended-long-ago"}})
     ran = office.export()
     assert ran.returncode == 4
@@ -171,10 +148,7 @@ def test_damaged_tokens_are_replaced_by_a_sign_in(office: Office) -> None:
     assert office.export().returncode == 0
 
 
-# What goes wrong
-
-
-def test_a_sign_in_that_is_denied_says_so_and_keeps_nothing(office: Office) -> None:
+def test_a_denied_sign_in_stores_nothing(office: Office) -> None:
     with ended(office.login("--no-browser")) as running:
         shown = visited(decided(page_of(running), "deny"))
         code, out, err = finished(running)
@@ -185,7 +159,7 @@ def test_a_sign_in_that_is_denied_says_so_and_keeps_nothing(office: Office) -> N
     assert not office.tokens.exists()
 
 
-def test_an_answer_with_another_state_is_refused_and_neither_ends_nor_completes_the_sign_in(office: Office) -> None:
+def test_a_response_with_another_state_is_refused_while_the_wait_goes_on(office: Office) -> None:
     with ended(office.login("--no-browser")) as running:
         address = decided(page_of(running))
         base, _, query = address.partition("?")
@@ -202,7 +176,7 @@ def test_an_answer_with_another_state_is_refused_and_neither_ends_nor_completes_
     assert office.granted("authorization_code") == 1
 
 
-def test_a_wrong_client_secret_is_said(office: Office) -> None:
+def test_a_wrong_client_secret_is_reported(office: Office) -> None:
     office.host.configure({PROFILE: {**office.settings, "client_secret": "not-the-secret"}})
     with ended(office.login("--no-browser", "-vv")) as running:
         visited(decided(page_of(running)))
@@ -213,7 +187,7 @@ def test_a_wrong_client_secret_is_said(office: Office) -> None:
     assert not office.tokens.exists()
 
 
-def test_a_code_that_was_used_before_is_not_accepted_and_not_shown(office: Office) -> None:
+def test_a_used_code_is_refused_and_not_shown(office: Office) -> None:
     with ended(office.login("--paste", stdin=subprocess.PIPE)) as first:
         address = decided(page_in(heard(first, b"copy that")))
         assert finished_with(first, address)[0] == 0
@@ -227,7 +201,7 @@ def test_a_code_that_was_used_before_is_not_accepted_and_not_shown(office: Offic
     assert office.tokens.read_bytes() == kept, "a sign-in that fails leaves an earlier one as it was"
 
 
-def test_what_the_service_repeats_of_a_request_is_not_shown(office: Office) -> None:
+def test_secrets_that_the_service_repeats_are_masked(office: Office) -> None:
     imitated = office.webex.provider("webex")
     reply = imitated.reply
 
@@ -248,7 +222,7 @@ def test_what_the_service_repeats_of_a_request_is_not_shown(office: Office) -> N
         assert parameters(f"?{sent}")[name][-12:].encode() not in err  # all of the sandbox's begin alike
 
 
-def test_a_redirect_uri_that_is_not_registered_never_comes_back(office: Office) -> None:
+def test_an_unregistered_redirect_uri_never_returns(office: Office) -> None:
     with ended(office.login("--no-browser", "--redirect-uri", f"{office.uri}/other", itself=True)) as running:
         assert "redirect_uri" in visited(page_of(running)).text
         running.send_signal(signal.SIGINT)
@@ -256,7 +230,7 @@ def test_a_redirect_uri_that_is_not_registered_never_comes_back(office: Office) 
     assert code == 130, err
 
 
-def test_a_scope_that_the_integration_does_not_have_is_said(office: Office) -> None:
+def test_a_missing_scope_of_the_integration_is_reported(office: Office) -> None:
     with ended(office.login("--no-browser")) as running:
         page = page_of(running)
         visited(f"{office.uri}?error=invalid_scope&error_description=No+such+scope&state={parameters(page)['state']}")
@@ -266,7 +240,7 @@ def test_a_scope_that_the_integration_does_not_have_is_said(office: Office) -> N
     assert b"select the scope" in err
 
 
-def test_who_may_not_read_call_history_keeps_nothing(office: Office) -> None:
+def test_without_permission_to_read_calls_nothing_is_stored(office: Office) -> None:
     office.webex.switch("webex", "scope", "missing")
     with ended(office.login("--no-browser")) as running:
         visited(decided(page_of(running)))
@@ -276,7 +250,7 @@ def test_who_may_not_read_call_history_keeps_nothing(office: Office) -> None:
     assert not office.tokens.exists()
 
 
-def test_a_token_that_is_refused_at_once_is_not_asked_for_with_the_same_code_again(office: Office) -> None:
+def test_a_code_is_exchanged_once(office: Office) -> None:
     office.webex.fail("webex", 401, path="/cdr_feed", times=9)
     with ended(office.login("--no-browser")) as running:
         visited(decided(page_of(running)))
@@ -286,7 +260,7 @@ def test_a_token_that_is_refused_at_once_is_not_asked_for_with_the_same_code_aga
     assert office.granted("authorization_code") == 1
 
 
-def test_a_sign_in_is_kept_when_only_the_first_request_after_it_fails(office: Office) -> None:
+def test_a_sign_in_is_stored_if_only_the_first_request_fails(office: Office) -> None:
     office.webex.fail("webex", 400, path="/cdr_feed", times=9)
     with ended(office.login("--no-browser")) as running:
         visited(decided(page_of(running)))
@@ -297,7 +271,7 @@ def test_a_sign_in_is_kept_when_only_the_first_request_after_it_fails(office: Of
     assert office.export().returncode == 0
 
 
-def test_a_port_that_is_taken_is_said_with_the_way_out(office: Office) -> None:
+def test_a_taken_port_is_reported_with_a_next_step(office: Office) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -313,7 +287,7 @@ def test_another_port_is_another_redirect_uri(office: Office) -> None:
     signed_in(office, "--port", registered.rpartition(":")[2].partition("/")[0])
 
 
-def test_nobody_is_waited_for_without_end(office: Office) -> None:
+def test_the_wait_for_the_browser_ends(office: Office) -> None:
     ran = office.host.run("profile", "login", PROFILE, "--no-browser", "--wait", "1s")
     assert ran.returncode == 4
     assert b"the sign-in was not finished within 1 s" in ran.stderr
@@ -321,7 +295,7 @@ def test_nobody_is_waited_for_without_end(office: Office) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_wait_at_once_and_nothing_is_kept(office: Office, number: signal.Signals) -> None:
+def test_a_signal_ends_the_wait_and_nothing_is_stored(office: Office, number: signal.Signals) -> None:
     with ended(office.login("--no-browser", itself=True)) as running:
         page_of(running)
         running.send_signal(number)
@@ -332,18 +306,15 @@ def test_a_signal_ends_the_wait_at_once_and_nothing_is_kept(office: Office, numb
     assert office.host.left_over() == []
 
 
-def test_tokens_that_could_not_be_kept_are_noticed_before_anybody_signs_in(office: Office) -> None:
+def test_an_unwritable_token_folder_is_noticed_before_the_sign_in(office: Office) -> None:
     office.tokens.parent.write_text("in the way", encoding="utf-8")
     ran = office.host.run("profile", "login", PROFILE, "--no-browser")
     assert ran.returncode == 6
     assert b"authorize" not in ran.stderr
 
 
-# Words
-
-
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "webex"])
-def test_a_provider_without_such_a_sign_in_says_what_to_do_instead(office: Office, name: str) -> None:
+def test_a_provider_without_a_browser_sign_in_names_its_methods(office: Office, name: str) -> None:
     office.host.configure({PROFILE: {"provider": name, **office.webex.credentials(name)}})
     ran = office.host.run("profile", "login", PROFILE)
     assert ran.returncode == 2
@@ -364,13 +335,13 @@ def test_a_provider_without_such_a_sign_in_says_what_to_do_instead(office: Offic
         (["nobody", "--set", "client_secret=abc"], "is a secret"),
     ],
 )
-def test_words_that_make_no_sense_are_refused(office: Office, words: list[str], said: str) -> None:
+def test_contradicting_options_are_refused(office: Office, words: list[str], said: str) -> None:
     ran = office.host.run("profile", "login", *words)
     assert ran.returncode == 2, ran.stderr
     assert said in ran.stderr.decode()
 
 
-def test_a_profile_without_a_client_is_told_what_it_lacks(office: Office) -> None:
+def test_a_profile_without_a_client_names_the_missing_settings(office: Office) -> None:
     office.host.configure({PROFILE: {"provider": "webex", "access_token": "abcdefgh"}})
     ran = office.host.run("profile", "login", PROFILE)
     assert ran.returncode == 6
@@ -378,20 +349,20 @@ def test_a_profile_without_a_client_is_told_what_it_lacks(office: Office) -> Non
 
 
 @pytest.mark.parametrize("name", ["authorize_url", "token_url"])
-def test_no_secret_goes_where_others_can_read_it(office: Office, name: str) -> None:
+def test_no_secret_is_sent_unencrypted(office: Office, name: str) -> None:
     office.host.configure({PROFILE: {**office.settings, name: "http://webex.example.net/v1/x"}})
     ran = office.host.run("profile", "login", PROFILE)
     assert ran.returncode == 6
     assert b"https://" in ran.stderr
 
 
-def test_without_a_profile_there_is_nobody_to_sign_in(office: Office) -> None:
+def test_a_missing_profile_is_refused(office: Office) -> None:
     ran = office.host.run("profile", "login", "acmee")
     assert ran.returncode == 6
     assert b"did you mean acme" in ran.stderr
 
 
-def test_a_new_profile_is_made_from_settings_and_signs_in(office: Office) -> None:
+def test_a_new_profile_is_created_from_settings(office: Office) -> None:
     settings = {name: value for name, value in office.settings.items() if name not in {"provider", "client_secret"}}
     given = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     given += ["--set", "client_secret_command=printf EXAMPLE-WEBEX-SECRET"]
@@ -402,283 +373,16 @@ def test_a_new_profile_is_made_from_settings_and_signs_in(office: Office) -> Non
     assert office.host.run("webex", "cdrs", "-p", "new", "--since", "3h", "--until", "2h").returncode == 0
 
 
-def test_adding_a_profile_for_the_browser_says_how_to_go_on(office: Office) -> None:
+def test_adding_a_browser_profile_names_login(office: Office) -> None:
     words = ("profile", "add", "new", "--provider", "webex", "--with", "browser")
     ran = office.host.run(*words, input=b"C0000EXAMPLE\nEXAMPLE-WEBEX-SECRET\n")
     assert ran.returncode == 0, ran.stderr
     assert b"cdrctl profile login new" in ran.stderr
 
 
-def test_messages_as_json_have_the_address_too(office: Office) -> None:
+def test_json_messages_have_the_address(office: Office) -> None:
     with ended(office.login("--no-browser", "--log-format", "json", "-q", "--wait", "1s")) as running:
         _, _, err = finished(running)
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["level"] for line in lines] == ["note", "error"]
     assert "/authorize?" in lines[0]["url"]
-
-
-# Browsers
-
-
-def test_the_browser_that_is_named_is_opened(office: Office, tmp_path: Path) -> None:
-    with a_browser(office, tmp_path) as told, ended(office.login()) as running:
-        page = told()
-        assert page == page_of(running)
-        visited(decided(page))
-        assert finished(running)[0] == 0
-
-
-def test_no_browser_is_opened_unasked(office: Office, tmp_path: Path) -> None:
-    opened = tmp_path / "opened"
-    script = tmp_path / "browser"
-    script.write_text(f"#!/bin/sh\ntouch {opened}\n", encoding="utf-8")
-    script.chmod(0o700)
-    office.host.environ["BROWSER"] = str(script)
-    signed_in(office)
-    assert not opened.exists()
-
-
-def test_a_browser_that_cannot_be_opened_is_no_obstacle(office: Office) -> None:
-    office.host.environ["BROWSER"] = "/nonexistent/browser"
-    with ended(office.login()) as running:
-        said = heard(running, b"no browser could be opened")
-        visited(decided(page_in(said)))
-        code, _, err = finished(running)
-    assert code == 0, err
-
-
-@pytest.mark.parametrize(
-    ("environ", "platform", "found"),
-    [
-        ({}, "linux", False),
-        ({"BROWSER": "w3m"}, "linux", True),
-        ({"SSH_CONNECTION": "1 2 3 4"}, "darwin", False),
-        ({"SSH_CONNECTION": "1 2 3 4", "DISPLAY": "localhost:10"}, "darwin", True),
-        ({}, "darwin", True),
-        ({}, "win32", True),
-    ],
-)
-def test_a_browser_counts_only_where_it_would_be_seen(environ: dict[str, str], platform: str, *, found: bool) -> None:
-    assert has_browser(environ, platform) is found
-
-
-# Without a browser
-
-
-def finished_with(running: subprocess.Popen[bytes], line: str) -> tuple[int, bytes, bytes]:
-    out, err = running.communicate(line.encode() + b"\n", timeout=PATIENCE)
-    return running.returncode, out, err
-
-
-def office_paste(office: Office, line: str, *words: str) -> tuple[int, bytes, bytes]:
-    with ended(office.login("--paste", *words, stdin=subprocess.PIPE)) as running:
-        return finished_with(running, line)
-
-
-@pytest.mark.parametrize("words", [["--paste"], []], ids=["asked-for", "no-browser-found"])
-@pytest.mark.parametrize("what", ["address", "code", "query"])
-def test_the_code_can_be_pasted(office: Office, what: str, words: list[str]) -> None:
-    with ended(office.login(*words, "-vv", stdin=subprocess.PIPE)) as running:
-        said = heard(running, b"copy that whole address")
-        address = decided(page_in(said))
-        text = {"address": address, "code": parameters(address)["code"], "query": address.partition("?")[2]}[what]
-        code, out, err = finished_with(running, f"  {text} ")
-    assert code == 0, err
-    assert out.startswith(b"acme (Webex): signed in")
-    assert parameters(address)["code"].encode() not in said + err
-    assert (b"no browser was found" in said) is (not words)
-    assert office.export().returncode == 0
-
-
-def test_a_redirect_uri_elsewhere_is_pasted(office: Office) -> None:
-    office.webex.switch("webex", "redirect_uri", "https://apps.example.com/cdrctl")
-    office.host.configure({PROFILE: office.settings})
-    office.host.environ["BROWSER"] = "true"
-    with ended(office.login(stdin=subprocess.PIPE)) as running:
-        said = heard(running, b"copy that whole address")
-        assert b"is not on this machine" in said
-        code, _, err = finished_with(running, decided(page_in(said)))
-    assert code == 0, err
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "nothing was pasted"),
-        ("two words", "blanks"),
-        ("{uri}?code=abc&state=of-another", "another sign-in"),
-        ("https://webexapis.com/v1/authorize?client_id=x", "not the address"),
-        ("{uri}.evil.example/?code=abc&state=x", "not the address"),
-    ],
-)
-def test_what_is_pasted_wrongly_is_said_and_not_repeated(office: Office, text: str, said: str) -> None:
-    code, _, err = office_paste(office, text.format(uri=office.uri))
-    assert code == 4
-    assert said in err.decode()
-    assert b"of-another" not in err
-    assert office.granted("authorization_code") == 0
-
-
-def test_a_denial_can_be_pasted_as_well(office: Office) -> None:
-    with ended(office.login("--paste", stdin=subprocess.PIPE)) as running:
-        address = decided(page_in(heard(running, b"copy that")), "deny")
-        code, _, err = finished_with(running, address)
-    assert code == 4
-    assert b"denied in the browser" in err
-
-
-def test_nothing_to_read_is_no_answer(office: Office) -> None:
-    ran = office.host.run("profile", "login", PROFILE, "--paste")
-    assert ran.returncode == 2
-    assert b"there is no answer" in ran.stderr
-
-
-# On a terminal
-
-
-WITH_A_TERMINAL = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-"""Makes of standard input the terminal that Ctrl-C comes from and that passwords are read from."""
-
-
-class Terminal:
-    """A program on a terminal of its own, and everything that appeared on it."""
-
-    def __init__(self, running: subprocess.Popen[bytes], screen: int) -> None:
-        self.running, self.screen = running, screen
-        self.seen, self.typed = b"", 0
-
-    def sees(self, words: bytes) -> bytes:
-        """Wait until these words have appeared since something was typed, and return everything up to now."""
-        while words not in self.seen[self.typed :]:
-            assert self.reads(), self.seen
-        return self.seen.replace(b"\r\n", b"\n")
-
-    def types(self, text: str) -> None:
-        self.typed = len(self.seen)
-        os.write(self.screen, text.encode() + b"\n")
-
-    def reads(self) -> bool:
-        """Read some more, and return whether there was any."""
-        assert select.select([self.screen], [], [], PATIENCE)[0], self.seen
-        try:
-            more = os.read(self.screen, 65536)
-        except OSError:  # how a terminal ends
-            return False
-        self.seen += more
-        return bool(more)
-
-    def left_with(self, key: bytes) -> int:
-        """Press a key until the program ends, as people do, and return the exit code.
-
-        A signal that comes just before the program waits for input does not wake it, in Python as in C.
-        """
-        for _ in range(10):
-            os.write(self.screen, key)
-            if select.select([self.screen], [], [], PATIENCE / 10)[0]:
-                break
-        return self.ends()
-
-    def ends(self) -> int:
-        """Return the exit code."""
-        while self.reads():
-            continue
-        return self.running.wait(PATIENCE)
-
-
-@contextmanager
-def on_a_terminal(office: Office, *words: str) -> Iterator[Terminal]:
-    ours, theirs = pty.openpty()
-    environ = {**office.host.environ, "COLUMNS": "80"}
-    command = forks.command(environ, terminal="own")
-    if command == COMMAND:
-        command = (sys.executable, "-c", WITH_A_TERMINAL, *COMMAND)
-    started = subprocess.Popen(
-        [*command, "profile", "login", *words],
-        cwd=office.host.folder,
-        env=environ,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    try:
-        with ended(started) as running:
-            os.close(theirs)
-            yield Terminal(running, ours)
-    finally:
-        os.close(ours)
-
-
-def test_on_a_terminal_what_is_pasted_is_not_shown_and_may_be_pasted_again(office: Office) -> None:
-    with on_a_terminal(office, PROFILE) as terminal:
-        address = decided(page_in(terminal.sees(b"not shown): ")))
-        terminal.types(f"{office.uri}?code=somebodys-code&state=another")
-        terminal.sees(b"that address is from another sign-in")
-        terminal.sees(b"not shown): ")  # once more
-        terminal.types(address)
-        assert terminal.ends() == 0, terminal.seen
-    assert b"acme (Webex): signed in" in terminal.seen
-    for hidden in (parameters(address)["code"], "somebodys-code"):
-        assert hidden[-12:].encode() not in terminal.seen
-    assert office.export().returncode == 0
-
-
-def test_on_a_terminal_a_new_profile_is_offered(office: Office) -> None:
-    settings = office.settings
-    office.host.config.unlink()
-    for name in ("base_url", "token_url", "authorize_url", "redirect_uri", "requests_per_minute"):
-        office.host.environ[f"CDRCTL_ACME_{name.upper()}"] = str(settings[name])
-    with on_a_terminal(office, PROFILE, "--paste") as terminal:
-        terminal.sees(b"create it, for Webex? [y/N]: ")
-        terminal.types("y")
-        terminal.sees(b"client_id (")
-        terminal.types("C0000EXAMPLE")
-        terminal.sees(b"client_secret (")
-        terminal.types("EXAMPLE-WEBEX-SECRET")
-        terminal.types(decided(page_in(terminal.sees(b"not shown): "))))
-        assert terminal.ends() == 0, terminal.seen
-    assert b"EXAMPLE-WEBEX-SECRET" not in terminal.seen
-    assert office.export().returncode == 0
-
-
-def test_on_a_terminal_a_mistyped_name_makes_no_profile(office: Office) -> None:
-    written = office.host.config.read_bytes()
-    with on_a_terminal(office, "acmee") as terminal:
-        terminal.sees(b"(there are: acme); create it, for Webex? [y/N]: ")
-        terminal.types("")
-        assert terminal.ends() == 2
-    assert office.host.config.read_bytes() == written
-
-
-@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
-def test_on_a_terminal_the_prompt_can_be_left(office: Office, key: bytes) -> None:
-    with on_a_terminal(office, PROFILE, "--paste") as terminal:
-        terminal.sees(b"not shown): ")
-        assert terminal.left_with(key) == 130, terminal.seen
-    assert b"interrupted; nothing was stored" in terminal.seen
-    assert not office.tokens.exists()
-
-
-def test_what_the_sandbox_prints_for_the_sign_in_works_as_printed(office: Office) -> None:
-    registered = ("--switch", f"webex.redirect_uri={office.uri}")
-    with ended(office.host.start("sandbox", "serve", *registered, itself=False, stdout=subprocess.PIPE)) as serving:
-        heard(serving, b"serving on")
-        assert serving.stdout is not None
-        printed = os.read(serving.stdout.fileno(), 65536).decode()
-        lines = printed.partition("take away the # below.\n")[2].splitlines()
-        assert all(line.startswith("# ") for line in lines)
-        office.host.config.write_text("\n".join(line[2:] for line in lines), encoding="utf-8")
-        with ended(office.host.start("profile", "login", "sandbox-login", "--no-browser", itself=False)) as running:
-            visited(decided(page_of(running)))
-            code, _, err = finished(running)
-    assert code == 0, err
-
-
-def test_the_address_is_one_line_that_can_be_copied(office: Office) -> None:
-    """However narrow the terminal is: whoever wraps it breaks it."""
-    ran = office.host.run("profile", "login", PROFILE, "--paste", environ={"COLUMNS": "20"}, input=b"\n")
-    assert quote(office.uri, safe="") in page_in(ran.stderr)

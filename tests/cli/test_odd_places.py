@@ -32,7 +32,9 @@ def check_said(ran: Ran, code: int) -> None:
 
 @POSIX
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_name_that_is_not_utf_8(ending: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_name_that_is_not_utf_8(
+    ending: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     name = os.fsdecode(b"r\xff." + ending.encode())
     check_said(shell.run(*EXPORT, "-o", name), 8 if ending == "duckdb" else 0)

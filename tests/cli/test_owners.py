@@ -90,14 +90,14 @@ def test_a_folder_that_is_a_link_is_refused(name: str, host: Host, acme: Path) -
 @pytest.mark.process
 @needs_root
 @pytest.mark.parametrize("name", ["tokens", "pace", "config.toml"])
-def test_what_belongs_to_somebody_else_is_refused(name: str, host: Host, acme: Path) -> None:
+def test_a_file_of_another_user_is_refused(name: str, host: Host, acme: Path) -> None:
     os.chown(acme / name, STRANGER, STRANGER)
     assert refused(host).startswith(f"chown 0 {acme / name}")
 
 
 @pytest.mark.process
 @needs_root
-def test_a_link_to_the_configuration_that_is_somebody_elses_is_refused(host: Host, acme: Path) -> None:
+def test_another_users_link_to_the_configuration_is_refused(host: Host, acme: Path) -> None:
     host.config.rename(acme / "real.toml")
     host.config.symlink_to(acme / "real.toml")
     assert host.run("profile", "list").returncode == 0
@@ -107,7 +107,7 @@ def test_a_link_to_the_configuration_that_is_somebody_elses_is_refused(host: Hos
 
 @pytest.mark.process
 @needs_root
-def test_what_belongs_to_root_is_trusted(host: Host, acme: Path) -> None:
+def test_a_file_of_root_is_trusted(host: Host, acme: Path) -> None:
     acme.chmod(0o755)
     host.config.chmod(0o644)
     ran = host.run("profile", "list", before=as_user())
@@ -117,7 +117,7 @@ def test_what_belongs_to_root_is_trusted(host: Host, acme: Path) -> None:
 
 @pytest.mark.process
 @needs_root
-def test_a_link_of_ours_to_a_configuration_that_is_somebody_elses_is_refused(host: Host, acme: Path) -> None:
+def test_a_link_to_another_users_configuration_is_refused(host: Host, acme: Path) -> None:
     host.config.rename(acme / "real.toml")
     host.config.symlink_to(acme / "real.toml")
     os.chown(acme / "real.toml", STRANGER, STRANGER)
@@ -135,7 +135,7 @@ def test_a_folder_of_root_is_trusted_by_others(tmp_path: Path, monkeypatch: pyte
 
 
 @POSIX
-def test_a_device_that_belongs_to_nobody_is_no_configuration_of_somebody_else() -> None:
+def test_a_device_of_nobody_is_not_another_users_configuration() -> None:
     """In some containers /dev/null belongs to a user that does not exist."""
     device = os.stat_result((stat.S_IFCHR | 0o666, 0, 0, 1, STRANGER, STRANGER, 0, 0, 0, 0))
     private.check_configuration(Path(os.devnull), device)
@@ -195,7 +195,7 @@ def test_a_link_in_place_of_the_lock_of_the_configuration_is_not_followed(host: 
 
 
 @POSIX
-def test_what_a_link_leads_to_is_not_read(tmp_path: Path) -> None:
+def test_the_target_of_a_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"of somebody else")
     (tmp_path / "tokens.json").symlink_to(tmp_path / "secret")
     with pytest.raises(OSError, match="link"):
@@ -203,7 +203,7 @@ def test_what_a_link_leads_to_is_not_read(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_a_pipe_is_no_file_of_ours(tmp_path: Path) -> None:
+def test_a_pipe_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="not a file"):
         private.read(tmp_path / "fifo")
@@ -211,7 +211,7 @@ def test_a_pipe_is_no_file_of_ours(tmp_path: Path) -> None:
 
 @pytest.mark.process
 @needs_root
-def test_a_configuration_that_cannot_be_read_is_said(host: Host, acme: Path) -> None:
+def test_an_unreadable_configuration_is_reported(host: Host, acme: Path) -> None:
     """By each command, and by doctor, who goes on."""
     nobody = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]  # root without its privileges
     for what in (host.config, acme):
@@ -225,7 +225,7 @@ def test_a_configuration_that_cannot_be_read_is_said(host: Host, acme: Path) -> 
 
 
 @POSIX
-def test_what_is_mended_is_named_for_a_shell(tmp_path: Path) -> None:
+def test_a_path_in_a_next_step_is_quoted_for_the_shell(tmp_path: Path) -> None:
     folder = tmp_path / "my settings" / "tokens"
     folder.mkdir(parents=True, mode=0o700)
     folder.chmod(0o777)

@@ -81,7 +81,7 @@ sys.addaudithook(look)
 """
 
 
-def test_under_no_umask_at_all_nothing_is_open_to_others_at_any_moment(
+def test_without_a_umask_no_file_is_ever_open_to_others(
     host: Host, running: Stalling, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Looked at whenever a file is about to be touched, so that what is open for a moment is seen as well."""
@@ -119,9 +119,7 @@ def test_under_no_umask_at_all_nothing_is_open_to_others_at_any_moment(
 
 
 @pytest.mark.parametrize(("umask", "expected"), [(0, 0o666), (0o027, 0o640), (0o077, 0o600)])
-def test_files_that_were_asked_for_have_what_the_umask_leaves(
-    host: Host, running: Stalling, umask: int, expected: int
-) -> None:
+def test_output_files_follow_the_umask(host: Host, running: Stalling, umask: int, expected: int) -> None:
     host.configure({"portsip": running.settings("portsip")})
     running.sandbox.switch("portsip", "report_delay", "0")
     for words in (f"{REPORT} -o report.csv", "export -p sandbox --since 3h --until 2h -o records.csv"):
@@ -147,7 +145,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_renewed_tokens_are_replaced_whole_or_not_at_all(host: Host, running: Stalling, end: str) -> None:
+def test_renewed_tokens_are_replaced_atomically(host: Host, running: Stalling, end: str) -> None:
     settings = running.settings("webex", "refresh_token")
     host.configure({"acme": settings})
     kept = host.config.parent / "tokens" / "acme.json"
@@ -266,7 +264,7 @@ def test_no_command_line_has_a_secret(host: Host, running: Stalling) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
-def test_a_command_for_one_secret_is_not_given_the_others(host: Host, running: Stalling) -> None:
+def test_a_command_for_one_secret_does_not_get_the_others(host: Host, running: Stalling) -> None:
     """It has what it needs of the environment, and neither this profile's other secrets nor other profiles."""
     settings = running.settings("webex", "refresh_token")
     for name in ("ready", "secret"):
@@ -337,7 +335,7 @@ typer.main.get_command = broken
 """
 
 
-def test_a_bug_where_nobody_expects_one_shows_no_variables(host: Host) -> None:
+def test_an_unexpected_bug_shows_no_variables(host: Host) -> None:
     """The environment is among the variables: neither rich nor typer may show them."""
     host.meddle(OUTSIDE)
     host.environ |= {"CDRCTL_ACME_PROVIDER": "webex", "CDRCTL_ACME_ACCESS_TOKEN": "canary-in-the-environment"}
@@ -381,7 +379,7 @@ def indiscreet_proxy() -> Iterator[str]:
 
 @each_log
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_password_of_a_proxy_is_not_told(
+def test_the_password_of_a_proxy_is_not_shown(
     scheme: str, log: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with indiscreet_proxy() as address:

@@ -21,7 +21,7 @@ def _served() -> Iterator[sandbox.Sandbox]:
         yield running
 
 
-def test_adding_asks_for_what_is_needed_and_keeps_it_private(tmp_path: Path) -> None:
+def test_add_asks_for_what_is_needed_and_stores_it_privately(tmp_path: Path) -> None:
     config = tmp_path / "deep" / "config.toml"
     ran = run("profile", "add", "acme", "--config", config, stdin=f"webex\ntoken\n{SECRET}\n")
     assert ran.code == 0, ran.err
@@ -63,19 +63,19 @@ def test_a_setting_that_is_not_valid_is_refused_before_it_is_written(tmp_path: P
     assert not config.exists()
 
 
-def test_what_is_pasted_at_the_wrong_question_is_not_repeated(tmp_path: Path) -> None:
+def test_a_secret_pasted_at_the_wrong_question_is_not_repeated(tmp_path: Path) -> None:
     ran = run("profile", "add", "a", "--config", tmp_path / "c.toml", stdin=f"webex\n{SECRET}\n")
     assert ran.code == 2
     assert SECRET not in ran.err + ran.out
 
 
-def test_a_setting_that_does_not_exist_is_refused_when_it_is_given(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_refused(tmp_path: Path) -> None:
     ran = run("profile", "add", "a", "--provider", "kazoo", "--set", "acount_id=1", "--config", tmp_path / "c.toml")
     assert ran.code == 2
     assert "account_id" in ran.err
 
 
-def test_a_profile_made_of_settings_and_a_command_asks_nothing(tmp_path: Path, served: sandbox.Sandbox) -> None:
+def test_a_profile_given_by_options_asks_no_question(tmp_path: Path, served: sandbox.Sandbox) -> None:
     config = tmp_path / "config.toml"
     good = served.profiles["kazoo"]
     ran = run(
@@ -102,7 +102,7 @@ def test_a_profile_may_exist_in_the_environment_alone(tmp_path: Path, served: sa
     assert "acme\twebex\tenvironment" in run("profile", "list", environ=environ).out
 
 
-def test_checking_says_the_next_step_when_it_fails(tmp_path: Path, served: sandbox.Sandbox) -> None:
+def test_a_failing_check_names_the_next_step(tmp_path: Path, served: sandbox.Sandbox) -> None:
     environ = {
         "CDRCTL_CONFIG": str(tmp_path / "none.toml"),
         "CDRCTL_A_PROVIDER": "webex",
@@ -122,7 +122,7 @@ def test_the_sandbox_is_built_in_for_every_provider() -> None:
     assert ran.out.count("signed in") == len(PROVIDERS)
 
 
-def test_without_an_answer_there_is_no_profile(tmp_path: Path) -> None:
+def test_a_missing_answer_creates_no_profile(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     assert run("profile", "add", "a", "--config", config, stdin="webex\ntoken\n").code == 2
     assert run("profile", "add", "a", "--config", config, stdin="webex\ntoken\n\n").code == 2

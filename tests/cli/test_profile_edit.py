@@ -62,7 +62,7 @@ def profile(
         ("max_wait", "5m", "5m"),
     ],
 )
-def test_a_setting_is_written_as_what_it_is_and_all_else_stays(
+def test_a_setting_is_written_with_its_type_and_the_rest_is_unchanged(
     config: Path, key: str, text: str, value: object
 ) -> None:
     assert profile(config, "set", "acme", key, text).code == 0
@@ -78,7 +78,7 @@ def said_of(text: str) -> dict[str, dict[str, object]]:
     return found
 
 
-def test_a_setting_is_taken_out(config: Path) -> None:
+def test_a_setting_is_removed(config: Path) -> None:
     assert profile(config, "set", "brick", "tags", "--unset").code == 0
     assert "tags" not in said(config)["brick"]
     assert profile(config, "set", "brick", "tags", "--unset").code == 2
@@ -95,7 +95,7 @@ def test_a_secret_is_asked_for_and_never_taken_from_the_command_line(config: Pat
     assert said(config)["brick"]["access_token"] == "another-secret-token"
 
 
-def test_another_form_of_a_secret_takes_the_place_of_the_one_before(config: Path) -> None:
+def test_another_form_of_a_secret_replaces_the_first(config: Path) -> None:
     assert profile(config, "set", "acme", "api_key_command", "pass show kazoo").code == 0
     assert "api_key" not in said(config)["acme"]
     assert said(config)["acme"]["api_key_command"] == "pass show kazoo"
@@ -114,9 +114,7 @@ def test_another_form_of_a_secret_takes_the_place_of_the_one_before(config: Path
         (("acme", "timeout", "5", "--unset"), 2, "--unset"),
     ],
 )
-def test_what_would_not_be_a_profile_is_refused_and_nothing_changes(
-    config: Path, words: tuple[str, ...], code: int, fault: str
-) -> None:
+def test_an_invalid_change_is_refused(config: Path, words: tuple[str, ...], code: int, fault: str) -> None:
     ran = profile(config, "set", *words)
     assert (ran.code, ran.out) == (code, "")
     assert fault in ran.err
@@ -147,7 +145,7 @@ def test_a_copy_has_the_same_settings_and_not_the_tokens(config: Path) -> None:
 
 @pytest.mark.parametrize("command", ["rename", "copy"])
 @pytest.mark.parametrize("new", ["brick", "sandbox", "a b", "-x"])
-def test_a_name_that_cannot_be_is_refused(config: Path, command: str, new: str) -> None:
+def test_an_invalid_name_is_refused(config: Path, command: str, new: str) -> None:
     assert profile(config, command, "acme", "--", new).code == 2
     assert config.read_text(encoding="utf-8") == TEXT
 
@@ -166,7 +164,7 @@ def editor(tmp_path: Path, script: str) -> str:
     return f"'{path}'"
 
 
-def test_edit_saves_what_the_editor_leaves(config: Path, tmp_path: Path) -> None:
+def test_edit_saves_the_edited_file(config: Path, tmp_path: Path) -> None:
     mode = tmp_path / "mode"
     words = editor(tmp_path, f'sed -i s/nightly/weekly/ "$1"; stat -c %a "$1" > {shlex.quote(str(mode))}')
     environ = {"EDITOR": words}
@@ -178,7 +176,7 @@ def test_edit_saves_what_the_editor_leaves(config: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("script", ["echo 'not = toml = here' > \"$1\"", "exit 3", "printf '\\377' > \"$1\""])
-def test_edit_saves_nothing_where_that_is_not_a_configuration(config: Path, tmp_path: Path, script: str) -> None:
+def test_edit_refuses_an_invalid_configuration(config: Path, tmp_path: Path, script: str) -> None:
     ran = profile(config, "edit", environ={"EDITOR": editor(tmp_path, script)})
     assert ran.code == 6
     assert config.read_text(encoding="utf-8") == TEXT
@@ -190,7 +188,7 @@ def test_edit_needs_an_editor_or_a_terminal(config: Path) -> None:
     assert "unchanged" in profile(config, "edit", environ={"EDITOR": "true"}).err
 
 
-def test_a_file_that_was_changed_meanwhile_is_not_overwritten(config: Path) -> None:
+def test_edit_does_not_overwrite_a_changed_file(config: Path) -> None:
     config.write_text(TEXT + "# later\n", encoding="utf-8")
     with pytest.raises(UsageError, match="was changed"):
         profile_changes.replace_text(config, TEXT, TEXT.replace("acme", "zeta"))
@@ -199,7 +197,7 @@ def test_a_file_that_was_changed_meanwhile_is_not_overwritten(config: Path) -> N
         profile_changes.replace_text(config, TEXT, "[profiles")
 
 
-def test_the_list_is_a_table_on_a_terminal_and_has_tabs_in_a_pipe(config: Path) -> None:
+def test_list_prints_a_table_on_a_terminal_and_tabs_in_a_pipe(config: Path) -> None:
     assert profile(config, "list").out.splitlines()[:2] == ["acme\tkazoo\tfile\t", "brick\twebex\tfile\temea,nightly"]
     table = profile(config, "list", terminal=True).out.splitlines()
     assert table[0].split() == ["profile", "provider", "kept", "in", "tags"]
@@ -239,7 +237,7 @@ def _group(tmp_path: Path) -> Path:
         (("--all", "--tag", "emea"), "b"),
     ],
 )
-def test_profiles_are_selected_by_tag_and_left_out_by_name(
+def test_profiles_are_selected_by_tag_and_excluded_by_name(
     group: Path, words: tuple[str, ...], names: str, tmp_path: Path
 ) -> None:
     for command in (("export", "--since", "1h"), ("sync", "--into", str(tmp_path / "archive"))):
@@ -261,7 +259,7 @@ def test_profiles_are_selected_by_tag_and_left_out_by_name(
         ("--tag", "emea", "--except", "b"),
     ],
 )
-def test_a_selection_that_makes_no_sense_is_refused(group: Path, words: tuple[str, ...]) -> None:
+def test_a_contradicting_selection_is_refused(group: Path, words: tuple[str, ...]) -> None:
     ran = run("export", "--since", "1h", *words, "--config", group)
     assert (ran.code, ran.out) == (2, "")
 

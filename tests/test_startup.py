@@ -1,4 +1,4 @@
-"""Starting is importing: what each command may not load, told in modules and not in milliseconds."""
+"""Start-up time is imports: which modules each command must not load."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEVER = {
     *("dateutil", "keyring", "tomlkit", "sqlite3", "platformdirs", "cdrctl.sandbox", "cdrctl.archive"),
     *("asyncio", "anyio._core", "anyio._backends", "multiprocessing", "concurrent.futures"),  # httpcore looks for anyio
 }
-"""What none of these commands needs."""
+"""Modules that none of these commands needs."""
 
 ASKING = {"httpx", "httpcore", "h11", "ssl", "http.client", "http.cookiejar", "certifi", "email.utils"}
 READING = {"pydantic", "cdrctl.fetchers", "cdrctl.records", "cdrctl.windows", "cdrctl.http"}
@@ -38,7 +38,7 @@ PARSING = {"typer", "pydantic_core", "inspect", "pathlib", "subprocess", "cdrctl
 
 
 def loaded(folder: Path, *words: str, **environ: str) -> tuple[set[str], str]:
-    """Return the modules that a command loaded, and what it printed."""
+    """Return the modules that a command loaded, and its output."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "SYSTEMROOT", "PYTHONPATH"}}
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
     ran = subprocess.run(
@@ -64,7 +64,7 @@ def completed(folder: Path, **environ: str) -> str:
 
 
 def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
-    """Return the modules that are unwanted, or within what is."""
+    """Return the modules that are unwanted or in an unwanted package."""
     return {name for name in modules if any(name == one or name.startswith(f"{one}.") for one in unwanted)}
 
 
@@ -84,7 +84,7 @@ def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_help_loads_only_what_it_is_about(tmp_path: Path, words: list[str], unwanted: set[str], printed: str) -> None:
+def test_help_loads_only_what_it_needs(tmp_path: Path, words: list[str], unwanted: set[str], printed: str) -> None:
     modules, out = loaded(tmp_path, *words)
     assert out.startswith(printed)
     assert among(modules, NEVER | unwanted) == set()
@@ -118,7 +118,7 @@ def test_completion_loads_nothing_but_its_file(tmp_path: Path, shell: str, words
         ("cdrctl webex cdrs --config none -p sand", "sandbox", {"tomllib"}),
     ],
 )
-def test_completion_of_values_loads_what_it_reads_them_with(
+def test_completion_of_values_loads_only_what_it_needs(
     tmp_path: Path, shell: str, words: str, expected: str, needed: set[str]
 ) -> None:
     line = words if shell == "bash" else words.replace(" ", "\x1f")
@@ -131,7 +131,7 @@ def test_completion_of_values_loads_what_it_reads_them_with(
 
 
 def asked(shell: str, words: str) -> dict[str, str]:
-    """Return the environment in which a shell asks."""
+    """Return the environment variables with which a shell asks for completion."""
     if shell == "bash":
         return {
             "_CDRCTL_COMPLETE": "complete_bash",
@@ -145,7 +145,7 @@ def asked(shell: str, words: str) -> dict[str, str]:
     }
 
 
-def test_completion_is_that_of_the_commands() -> None:
+def test_completion_file_is_up_to_date() -> None:
     assert Path(FILE).read_text(encoding="utf-8") == described(), "run: python -m tools.completion"
 
 
@@ -163,7 +163,7 @@ def test_completion_is_that_of_the_commands() -> None:
     ],
 )
 def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) -> None:
-    """The same words, and the same is said of them; typer has the two names of the help in any order."""
+    """The words and descriptions are equal; Typer has the two names of `--help` in any order."""
     environ = {**asked(shell, words), "TERMINAL_WIDTH": "1000"}  # within which it breaks what is said
     from_file, code = answer(environ) or (completed(tmp_path, **environ), 0)  # what is not in the file is typer's
     assert code == 0
@@ -177,7 +177,7 @@ def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) 
 PLAIN = {"_CDRCTL_COMPLETE": "complete_bash", "COMP_WORDS": "cdrctl webex ", "COMP_CWORD": "2"}
 
 
-def test_what_is_plain_is_answered_from_the_file() -> None:
+def test_plain_words_are_completed_from_the_file() -> None:
     assert answer(PLAIN) == ("cdrs\nstream\nlegs\n", 0)
 
 
@@ -196,7 +196,7 @@ def test_what_is_plain_is_answered_from_the_file() -> None:
     ],
     ids=ascii,
 )
-def test_what_is_not_plain_is_left_to_typer(odd: dict[str, str]) -> None:
+def test_other_words_are_left_to_typer(odd: dict[str, str]) -> None:
     assert answer({**PLAIN, **odd}) is None
 
 
@@ -208,13 +208,13 @@ def test_what_is_not_plain_is_left_to_typer(odd: dict[str, str]) -> None:
         ("cdrctl webex cdrs ", "get-args", ("\n", 0)),
     ],
 )
-def test_fish_asks_first_whether_there_is_anything(items: str, action: str, answered: tuple[str, int]) -> None:
+def test_fish_asks_first_whether_there_are_items(items: str, action: str, answered: tuple[str, int]) -> None:
     environ = {"_TYPER_COMPLETE_ARGS": items, "_TYPER_COMPLETE_FISH_ACTION": action}
     assert answer({"_CDRCTL_COMPLETE": "complete_fish", **environ}) == answered
 
 
 @pytest.mark.parametrize("name", app.COMMANDS)
-def test_what_stands_for_a_command_in_the_list_is_its_own_line(name: str) -> None:
+def test_the_list_of_commands_has_the_first_paragraph_of_each(name: str) -> None:
     listed, itself = app.TOP.commands[name], app.load_command(name)
     assert listed.name == itself.name == name
     assert listed.about == " ".join(itself.about.partition("\n\n")[0].split())

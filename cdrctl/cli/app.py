@@ -1,4 +1,4 @@
-"""The program: its commands, and one command line from its words to its exit code."""
+"""The program: all commands, and the run of one command line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TITLES = {
 
 @functools.cache
 def load_command(name: str) -> Command | Group:
-    """Return a command of the top level, importing its file only now."""
+    """Return a top-level command, importing its file."""
     if name in PROVIDERS:
         return _provider_group(name)
     found: Command | Group = importlib.import_module(f"cdrctl.cli.{COMMANDS[name][0]}").COMMANDS[name]
@@ -59,7 +59,7 @@ def load_command(name: str) -> Command | Group:
 
 
 def _provider_group(name: str) -> Group:
-    """Return the commands of a provider: one for each of its calls, some of them in groups."""
+    """Return the commands of a provider: one for each call, some of them in groups."""
     from cdrctl.fetchers import load
 
     provider = load(name)
@@ -114,17 +114,17 @@ where, formats, profiles, environment.""",
     ),
     TITLES,
 )
-"""The program itself, with every command."""
+"""The program, with all commands."""
 
 
 def main(arguments: list[str], process: Process) -> int:
-    """Return the exit code of one command line."""
+    """Run a command line and return its exit code."""
     code, streams = 0, (sys.stdout, sys.stderr)
     try:
         code = _run(arguments, process)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BrokenPipeError:  # the reader of the help has left, which is no error
+    except BrokenPipeError:  # the pipe was closed while help was printed, which is not an error
         stop_writing(sys.stdout)
     except OSError:  # help could not be written
         code = OutputError.exit_code
@@ -132,24 +132,24 @@ def main(arguments: list[str], process: Process) -> int:
         from cdrctl.cli.refusals import report
 
         code = report(error, arguments, process)
-    if sys.stdout is not streams[0]:  # so Typer marks that the reader of what it prints has left
+    if sys.stdout is not streams[0]:  # Typer replaces it when the pipe is closed
         sys.stdout, sys.stderr = streams
         stop_writing(sys.stdout)
         code = 0
-    if process.stderr is None:  # nobody reads it, or it has failed: nothing more goes there
+    if process.stderr is None:  # it is closed, or a write has failed
         stop_writing(sys.stderr)
     for stream in streams:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # a full disk or a reader that left: the exit code stays ours
+        except (OSError, ValueError):  # a full disk or a closed pipe must not change the exit code
             code = code or (OutputError.exit_code if stream is sys.stdout else 0)
             stop_writing(stream)
     return code
 
 
 def _run(arguments: list[str], process: Process) -> int:
-    """Run a command line, or what one of its options does in place of the command, and return the exit code."""
+    """Run the command of a line, or the option that acts instead, and return the exit code."""
     if os.environ.get(VARIABLE):
         from cdrctl.cli import typer_adapter
 
@@ -163,7 +163,7 @@ def _run(arguments: list[str], process: Process) -> int:
 
 
 def _act(line: Line, option: Option, process: Process) -> int:
-    """Do what an option does in place of a command."""
+    """Do what an option such as `--help` does, and return the exit code."""
     if option is VERSION:
         show(f"cdrctl {__version__}\n")
     elif option in {INSTALL_COMPLETION, SHOW_COMPLETION}:

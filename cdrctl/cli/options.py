@@ -1,7 +1,7 @@
-"""The options and arguments of commands, as values.
+"""Options and arguments of commands, as values.
 
-Everything about an option is read from its value here: how words are parsed, its variable, its refusals, its line in
-the help, in the manual and in completion, and its declaration to Typer. `commands.py` shows how a command has them.
+Parsing, environment variables, errors, help, the manual, completion and the declaration to Typer are all made from
+these values. `commands.py` shows how to declare a command.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from cdrctl.fetchers import Call, Option as CallOption
 
 PANELS = ("Window", "Which records", "Output", "Profile", "Messages")
-"""The groups of shared options in a page of help, in order; a command's own options come before them."""
+"""The groups of shared options in the help, in order; the command's own options come before them."""
 
 LAST = PANELS[-1]
-"""The group that every command has."""
+"""The group of `--help`, which is last."""
 
 Kind = Literal["text", "integer", "flag", "count"]
 
@@ -39,7 +39,7 @@ class Option:
         repeat: It may be given several times; its value is a list.
         required: It must be given.
         negative: The name that turns a flag off, such as `--no-header`.
-        acts: It does something at once, whatever else is on the line, such as `--help`.
+        acts: It acts instead of the command, such as `--help`.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Argument:
         about: One or more sentences for the help.
         metavar: What stands for it in the help.
         required: It must be given.
-        repeat: It takes all words that are left; its value is a list.
+        repeat: It takes all remaining words; its value is a list.
     """
 
     name: str
@@ -112,9 +112,10 @@ def option(
     repeat: bool = False,
     required: bool = False,
 ) -> Option:
-    """Return an option; its value is named after the long name, and is an empty list or False where none is given.
+    """Return an option.
 
-    `--header/--no-header` is a flag with a name that turns it off; it has no default.
+    Its value is named after its long name. The default is None, an empty list if it repeats, 0 if it is counted, and
+    False if it is a flag. `--header/--no-header` is a flag that can be turned off; its default is None.
     """
     long, _, negative = names[-1].partition("/")
     if default is None:
@@ -136,7 +137,7 @@ def option(
 
 
 HELP = Option("help", ("-h", "--help"), "Show this message and exit.", "flag", default=False, panel=LAST, acts=True)
-"""The option of every command; it stands last in the help."""
+"""The option of every command; it is last in the help."""
 
 TALK: Mapping[str, Option] = {
     one.name: one
@@ -172,7 +173,7 @@ MAX_WAIT = option(
     metavar="DURATION",
     panel="Profile",
 )
-"""The option of every command that exports, and of those that fill an archive."""
+"""An option of the commands that export, and of those that fill an archive."""
 
 SHARED: Mapping[str, Option] = {
     one.name: one
@@ -309,19 +310,19 @@ SHARED: Mapping[str, Option] = {
 WINDOW_ONLY = frozenset({"since", "until", "jobs"})
 
 OWN = "own_"
-"""What the name of the value of a call's own option begins with: it may be that of a shared option."""
+"""The prefix of names of a call's own options, which may be those of shared options."""
 
 _METAVARS = {"text": "NAME", "duration": "DURATION", "file": "FILE"}
 
 
 def parameters_of(call: Call, title: str) -> tuple[Parameter, ...]:
-    """Return the parameters of a provider's call: its own, in the group `title`, and the shared ones."""
+    """Return the parameters of a call: its own, in the group `title`, and the shared ones."""
     own = (_own(described, title) for described in call.options)
     return (*own, *(one for name, one in SHARED.items() if call.takes_window or name not in WINDOW_ONLY))
 
 
 def _own(described: CallOption, title: str) -> Parameter:
-    """Return the parameter for an option that a provider describes."""
+    """Return the parameter for an option of a call."""
     about = described.about[:1].upper() + described.about[1:] + "."
     if described.argument:
         return Argument(OWN + described.name, about, described.metavar or described.name.upper(), required=True)
@@ -347,11 +348,11 @@ _READ_ELSEWHERE = frozenset({"profile", "config", "pager"})
 
 
 def variable_of(one: Parameter, *, top: bool) -> str | None:
-    """Return the environment variable that stands for an option: `CDRCTL_PAGE_SIZE` for `--page-size`.
+    """Return the environment variable of an option, such as `CDRCTL_PAGE_SIZE` for `--page-size`.
 
-    None for arguments, for what acts at once (`--help`), for `--profile` and `--config`, whose variables are read where
-    profiles are, and for `--pager`, whose variable is a command. The variables of messages hold for all commands, and
-    count as if they stood before the command (`top`).
+    None for arguments, for options that act (`--help`), for `--profile` and `--config`, whose variables are read
+    with the profiles, and for `--pager`, whose variable is a command. The variables of options about messages apply to
+    all commands: they are read with the options before the command (`top`).
     """
     if isinstance(one, Argument) or one.acts or one.name in _READ_ELSEWHERE or (one.name in TALK and not top):
         return None

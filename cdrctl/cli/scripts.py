@@ -1,4 +1,4 @@
-"""What `--install-completion` installs and `--show-completion` shows: our scripts, at the places that typer knows."""
+"""`--install-completion` and `--show-completion`: our scripts, in the places where Typer installs its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INSTALLED = {
     "zsh": Path(".zfunc", "_cdrctl"),
     "fish": Path(".config", "fish", "completions", "cdrctl.fish"),
 }
-"""Where typer puts its script, within the home."""
+"""Where Typer installs its script, relative to the home directory."""
 
 
 FOLDERS = (Path(KNOWN), Path(__file__).parents[2] / "completions")
@@ -24,7 +24,7 @@ FOLDERS = (Path(KNOWN), Path(__file__).parents[2] / "completions")
 
 
 def ours(script: str) -> str:
-    """Return our script for the shell that one of typer's is for; the same where we have none."""
+    """Return our script for the shell of a script of Typer's; the same script if we have none."""
     for shell in INSTALLED:
         if f"_CDRCTL_COMPLETE=complete_{shell}" in script:
             folder = next(folder for folder in FOLDERS if (folder / f"cdrctl.{shell}").is_file())
@@ -33,7 +33,7 @@ def ours(script: str) -> str:
 
 
 def show(top: Group, words: Sequence[str]) -> int:
-    """Show the script for a shell, which Typer finds out, and return the exit code."""
+    """Print the script for the current shell, which Typer detects, and return the exit code."""
     said = io.StringIO()
     try:
         with redirect_stdout(said):
@@ -43,14 +43,14 @@ def show(top: Group, words: Sequence[str]) -> int:
 
 
 def install(top: Group, words: Sequence[str]) -> int:
-    """Have Typer install its script, put ours in its place, and return the exit code.
+    """Have Typer install its script, replace it with ours, and return the exit code.
 
     Raises:
         ConfigurationError: There is no home directory.
     """
     try:
         home = Path.home()
-    except RuntimeError:  # no HOME, and a uid that is in no passwd file
+    except RuntimeError:  # no HOME, and the uid is not in the passwd file
         raise ConfigurationError(
             "there is no home directory to install completion in", hint="set HOME, or use --show-completion"
         ) from None
@@ -64,7 +64,7 @@ def install(top: Group, words: Sequence[str]) -> int:
 
 
 def _by_typer(top: Group, words: Sequence[str]) -> int:
-    """Have Typer act on an option about completion and return the exit code."""
+    """Have Typer run one of its two options, and return the exit code."""
     from cdrctl.cli.typer_adapter import act_on_completion
 
     try:

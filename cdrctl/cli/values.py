@@ -1,4 +1,4 @@
-"""The values of a command's parameters, from its words and from the environment."""
+"""The values of parameters, from the command line and from the environment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from cdrctl.cli import refusals
 from cdrctl.cli.options import Argument, Option, Parameter, variable_of
 
 Given = tuple[Parameter, str]
-"""An option or argument, and its word; `true` or `false` for a flag, and `1` for an option that is counted."""
+"""An option or argument and its word: `true` or `false` for a flag, `1` for an option that is counted."""
 
 TRUE, FALSE = frozenset({"1", "on", "t", "true", "y", "yes"}), frozenset({"0", "off", "f", "false", "n", "no"})
-"""How a variable turns a flag on or off, in capitals too."""
+"""The values of a variable that turn a flag on or off, in any case."""
 
 _INTEGER = re.compile(r"([+-]?\d+(?:_\d+)*)(?:\.0+)?", re.ASCII)
 _DIGITS = 4300
-"""More digits than Python reads by default."""
+"""Python refuses to read longer integers."""
 
 
 def read_values(
@@ -28,13 +28,12 @@ def read_values(
     *,
     top: bool,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the values of parameters by name, and the environment variables that gave some of them.
+    """Return the values of parameters by name, and the environment variables that some of them are from.
 
-    What is on the command line wins over the environment. What is given is looked at in the order in which it is typed,
-    then what is missing.
+    The command line overrides the environment. The first word that is wrong raises, before anything that is missing.
 
     Raises:
-        UsageError: A value is empty, is no number or out of bounds, or is missing.
+        UsageError: A value is empty, not a number, out of bounds or missing.
     """
     values: dict[str, Any] = {}
     for one, word in given:
@@ -68,7 +67,7 @@ def _default(one: Parameter) -> Any:
 
 
 def _from_environment(one: Parameter, text: str, variable: str, path: tuple[str, ...]) -> Any:
-    """Return the value that an environment variable has for an option; each line is one of an option that repeats."""
+    """Return the value of an option from an environment variable; an option that repeats has a value per line."""
     what = f"{variable} (for {one.label})"
     if one.repeat:
         return [_read(one, line, what, path) for line in text.splitlines() if line.strip()]
@@ -76,7 +75,7 @@ def _from_environment(one: Parameter, text: str, variable: str, path: tuple[str,
 
 
 def _read(one: Parameter, word: str, what: str, path: tuple[str, ...]) -> Any:
-    """Return the value of a word; `what` names the parameter, or its variable, in a refusal."""
+    """Return the value of a word; errors name `what`, the parameter or its variable."""
     if not word:
         raise refusals.empty(one)
     if isinstance(one, Argument) or one.kind == "text":

@@ -1,7 +1,7 @@
-"""The words of a command line, read by the values in `options.py`: which command, and what each parameter is.
+"""The parser of the command line: from words to a command and the values of its parameters.
 
-Words are read as Typer and GNU do: `-p x`, `-px`, `-qv`, `--since x`, `--since=x`; `--` ends the options; options of a
-command may stand anywhere after it. Whatever is refused is refused here or in `values.py`, before Typer sees it.
+The rules are those of Typer and GNU: `-p x`, `-px`, `-qv`, `--since x`, `--since=x`; `--` ends the options; the options
+of a command may be anywhere after it. All errors are raised here or in `values.py`, before Typer sees the line.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from cdrctl.cli.values import Given, read_values
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A command line that makes sense.
+    """A command line after parsing.
 
     Args:
-        path: The words of the command, the program's name first.
-        place: The command, or the group that an option acts in.
+        path: The words of the command, with the name of the program first.
+        place: The command, or the group of the option that acts.
         values: The values of the command's parameters, by name.
         before: The values of the options before the command, by name.
-        variables: The environment variables that gave some of the values.
-        acts: The option that acts at once, in place of the command.
-        rest: The words after that option's group, if it acts in one.
+        variables: The environment variables that some of the values are from.
+        acts: The option that acts instead of the command, such as `--help`.
+        rest: The words after the options of the group, if the option belongs to a group.
     """
 
     path: tuple[str, ...]
@@ -41,10 +41,10 @@ class Line:
 
 
 def read_line(words: Sequence[str], top: Group, environ: Mapping[str, str]) -> Line:
-    """Return what the words of a command line mean.
+    """Parse the words of a command line.
 
     Raises:
-        UsageError: They make no sense.
+        UsageError: A command, option or argument is unknown or missing, or a value cannot be read.
     """
     place: Command | Group = top
     path: tuple[str, ...] = (top.name,)
@@ -72,14 +72,14 @@ def read_line(words: Sequence[str], top: Group, environ: Mapping[str, str]) -> L
 
 
 def _acting(given: Sequence[Given]) -> Option | None:
-    """Return the first option that acts at once."""
+    """Return the first option that acts instead of the command."""
     return next((one for one, _ in given if isinstance(one, Option) and one.acts), None)
 
 
 def _split(
     words: Sequence[str], path: tuple[str, ...], place: Command | Group, *, interspersed: bool
 ) -> tuple[list[Given], list[str]]:
-    """Return the options of some words, and the other words; without `interspersed`, all from the first of those on."""
+    """Return the options among words, and the other words; one of these ends the options unless `interspersed`."""
     named = {name: one for one in (*place.parameters, HELP) if isinstance(one, Option) for name in one.all_names}
     given: list[Given] = []
     rest: list[str] = []
@@ -100,7 +100,7 @@ def _split(
 def _options(
     word: str, left: deque[str], named: Mapping[str, Option], path: tuple[str, ...], place: Command | Group
 ) -> list[Given]:
-    """Return the options of a word, taking a value from the words that are left where one needs it."""
+    """Return the options of a word; a value that is not in the word is taken from the words that are left."""
     if word.startswith("--"):
         name, equals, value = word.partition("=")
         one = named.get(name)
@@ -122,7 +122,7 @@ def _options(
 
 
 def _value(name: str, one: Option, left: deque[str], path: tuple[str, ...]) -> str:
-    """Return the word of an option: the next one if it takes a value, else as `Given` has it."""
+    """Return the word of an option: the next one if it takes a value, else the one that `Given` prescribes."""
     if one.kind == "count":
         return "1"
     if one.kind == "flag":
@@ -133,7 +133,7 @@ def _value(name: str, one: Option, left: deque[str], path: tuple[str, ...]) -> s
 
 
 def _arguments(words: list[str], parameters: Sequence[Parameter]) -> tuple[list[Given], list[str]]:
-    """Return the arguments among a command's parameters with their words, and the words that are too many."""
+    """Return the arguments of a command with their words, and the words that are left over."""
     given: list[Given] = []
     left = deque(words)
     for one in parameters:

@@ -59,7 +59,7 @@ def asked(shell: str, line: str, environ: Mapping[str, str] | None = None) -> st
     return said[0]
 
 
-def test_the_files_are_those_of_the_providers() -> None:
+def test_the_files_of_known_values_are_up_to_date() -> None:
     made = {path.stem: path.read_text(encoding="utf-8") for path in Path(KNOWN).glob("*.json")}
     assert made == known(), "run: python -m tools.completion"
 
@@ -113,7 +113,7 @@ def test_the_files_are_those_of_the_providers() -> None:
         ("sync sandbox --call ", {"cdrs", "calls"}, {"users", "list"}),
     ],
 )
-def test_words_of_every_kind(text: str, some: set[str], others: set[str]) -> None:
+def test_each_place_completes_its_own_words(text: str, some: set[str], others: set[str]) -> None:
     found = words(text)
     assert some <= set(found)
     assert not others & set(found)
@@ -132,7 +132,7 @@ def test_words_of_every_kind(text: str, some: set[str], others: set[str]) -> Non
         ("sandbox serve --switch=webex.link=d", "--switch=webex.link="),
     ],
 )
-def test_what_stands_before_a_value_in_its_word_is_kept(text: str, kept: str) -> None:
+def test_text_before_a_value_in_the_same_word_is_kept(text: str, kept: str) -> None:
     found = at(text)
     assert found.kept == kept
     assert found.items
@@ -163,7 +163,7 @@ def line_with(option: str, value: Any, columns: str) -> Line:
     return line
 
 
-def test_a_kind_that_nobody_knows_has_no_values() -> None:
+def test_an_unknown_kind_has_no_values() -> None:
     line = line_with("--new", "kind of tomorrow", CDRS)
     assert values_for({}, line, line.due["value"], "", "", {}) == Answer()
 
@@ -195,7 +195,7 @@ def test_files_are_left_to_the_shell(text: str, kind: str, kept: str) -> None:
     assert at(text) == Answer(kept=kept, files=kind)
 
 
-def test_help_may_be_asked_of_commands_and_topics() -> None:
+def test_help_completes_commands_and_topics() -> None:
     """By a command that is made by other hands: here only what it would be told."""
     read = read_json(FILE)
     line = Line({})
@@ -260,7 +260,7 @@ def test_profiles_are_those_of_the_commands_provider(tmp_path: Path) -> None:
     assert words("sync acme --call ", there) == ["cdrs", "stream"]
 
 
-def test_a_name_that_would_be_an_option_is_had_after_the_options(tmp_path: Path) -> None:
+def test_a_profile_named_like_an_option_is_completed_after_the_dashes(tmp_path: Path) -> None:
     there = configured(tmp_path, "[profiles.-q]\n[profiles.acme]\n")
     assert words("profile remove ", there) == ["acme"]
     assert words("profile remove -- ", there) == ["-q", "acme"]
@@ -276,7 +276,7 @@ def test_the_configuration_is_the_one_that_the_command_would_use(tmp_path: Path)
 
 
 @pytest.mark.process
-def test_the_usual_configuration_is_the_platforms(tmp_path: Path) -> None:
+def test_the_default_configuration_is_the_platforms(tmp_path: Path) -> None:
     (tmp_path / "cdrctl").mkdir()
     configured(tmp_path / "cdrctl", TWO)
     environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
@@ -301,13 +301,13 @@ def test_a_broken_configuration_has_no_profiles(tmp_path: Path, text: str) -> No
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Any) -> None:
+def test_a_configuration_that_is_not_a_regular_file_does_not_block(tmp_path: Path, make: Any) -> None:
     make(tmp_path / "config.toml")
     there = {"CDRCTL_CONFIG": str(tmp_path / "config.toml"), "CDRCTL_OPS_PROVIDER": "webex"}
     assert words(f"{CDRS} -p ", there) == ["sandbox"]
 
 
-def test_no_secret_is_had_and_no_command_is_run(tmp_path: Path) -> None:
+def test_no_secret_is_read_and_no_command_is_run(tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     text = f'[profiles.acme]\nprovider = "webex"\naccess_token_command = "touch {ran}"\nrefresh_token = "hush"\n'
     there = {**configured(tmp_path, text), "CDRCTL_ACME_CLIENT_SECRET": "hush"}
@@ -364,7 +364,7 @@ def test_a_line_of_bash_is_read_as_bash_reads_it(line: str, words_read: list[str
 
 
 @pytest.mark.parametrize("line", ["cdrctl webex cdrs > ", "cdrctl webex cdrs 2>x", "cdrctl webex cdrs -p a < f"])
-def test_what_the_shell_opens_is_a_file(line: str) -> None:
+def test_a_redirection_completes_files(line: str) -> None:
     assert asked("bash", line) == "files\n"
 
 
@@ -375,7 +375,7 @@ def test_what_the_shell_opens_is_a_file(line: str) -> None:
 @example('$(x)`y`"z" !\\ ;&|<>(){}[]*?~#\'', '"')
 @settings(max_examples=30, deadline=None)
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
-def test_what_bash_is_told_is_read_as_it_was_meant(text: str, quote: str) -> None:
+def test_bash_reads_a_quoted_word_as_the_original(text: str, quote: str) -> None:
     typed = f"printf %s {quote}x{_quote(text, quote)}{quote}"
     ran = subprocess.run(["bash", "-c", typed], capture_output=True, check=True, env={"LANG": "C.UTF-8"}, timeout=60)
     assert ran.stdout.decode() == "x" + text
@@ -383,7 +383,7 @@ def test_what_bash_is_told_is_read_as_it_was_meant(text: str, quote: str) -> Non
 
 @given(st.text(string.printable, max_size=40))
 @settings(deadline=None)
-def test_whatever_is_typed_there_is_an_answer(text: str) -> None:
+def test_every_line_gets_an_answer(text: str) -> None:
     for shell in ("bash", "zsh", "fish"):
         for begun in ("", "cdrctl webex cdrs ", "cdrctl webex cdrs --fields "):
             line = (begun + text).replace(" ", " " if shell == "bash" else SEPARATOR)
@@ -392,7 +392,7 @@ def test_whatever_is_typed_there_is_an_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_what_would_move_a_cursor_is_not_said(tmp_path: Path, shell: str) -> None:
+def test_words_with_control_characters_are_left_out(tmp_path: Path, shell: str) -> None:
     bad = ['"a\\u001b[2J"', '"a\\nb"', '"a\\tb"', '"a\\u0007"', '"a\\u202eb"', '"a\\u009b"', '""']
     there = configured(
         tmp_path, "".join(f'[profiles.{name}]\nprovider = "we\\u001bbex"\n' for name in [*bad, '"fine"'])
@@ -404,17 +404,17 @@ def test_what_would_move_a_cursor_is_not_said(tmp_path: Path, shell: str) -> Non
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_a_word_that_is_two_lines_is_not_gone_on_with(shell: str) -> None:
+def test_a_word_with_a_line_break_is_not_completed(shell: str) -> None:
     line = SEPARATOR.join(["cdrctl", *CDRS.split(), "--fields", "a\n$(touch ran),"])
     assert len(asked(shell, line).splitlines()) == 1
 
 
 @pytest.mark.parametrize("way", ["ask_", "ask_tcsh", "ask_bash", "ask"])
-def test_a_question_that_makes_no_sense_is_answered_by_nothing(way: str) -> None:
+def test_an_unknown_shell_gets_an_empty_answer(way: str) -> None:
     assert answer({VARIABLE: way}) in {("", 0), ("words\n", 0)}
 
 
-def test_a_fault_of_ours_is_not_shown_to_who_types(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_completion_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(completion_line, "FILE", "/none")
     assert asked("bash", "cdrctl we") == ""
 

@@ -1,4 +1,4 @@
-"""An empty value, as an unset shell variable gives it, is refused by every option and argument of every command."""
+"""Every option and argument refuses an empty value, which usually comes from an unset shell variable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_an_empty_value_is_a_usage_error_everywhere() -> None:
     assert tried > 300
 
 
-def test_options_before_the_command_too() -> None:
+def test_an_empty_option_before_the_command_is_a_usage_error() -> None:
     for option in ("--config", "--log-format"):
         assert run(option, "", "webex", "cdrs", "-p", "sandbox").code == 2
 

@@ -1,4 +1,4 @@
-"""Help that teaches: its examples work as they are printed, it fits a terminal, what is misspelt has a neighbour."""
+"""Help: its examples work as printed, it fits the terminal, and typos get suggestions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WIDTHS = (40, 80, 100, 200)
 
 
 def everywhere(*words: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command there is, groups too."""
+    """Yield the words of every command and group."""
     yield words
     place, _ = find_command(words)
     for name in place.commands if isinstance(place, Group) else ():
@@ -79,7 +79,7 @@ SERVES = "sandbox serve"
 
 
 def printed(shown: str) -> list[str]:
-    """Return the examples of a page of help as they are printed, each with the lines it is broken into."""
+    """Return the examples of a page as printed, each with its continued lines."""
     lines = list(itertools.takewhile(str.strip, shown.split("\nExamples:\n")[1].splitlines()))
     ends = [at for at, line in enumerate(lines, 1) if not line.endswith("\\")]
     return ["\n".join(lines[since:until]) for since, until in itertools.pairwise([0, *ends])]
@@ -96,8 +96,8 @@ def works(host: Host, example: str, code: int = 0, typed: bytes = b"") -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("at", [0, 1])
 @each
-def test_every_example_works_as_it_is_printed(tmp_path: Path, words: tuple[str, ...], at: int) -> None:
-    """At eighty columns, in an empty folder, on a machine without profiles."""
+def test_every_example_works_as_printed(tmp_path: Path, words: tuple[str, ...], at: int) -> None:
+    """With eighty columns, in an empty folder, without profiles."""
     host, example = a_host(tmp_path), printed(text(page(*words), 80))[at]
     host.environ[HURRIES] = "1"  # a report takes some seconds
     if "sandbox serve" in example:
@@ -112,7 +112,7 @@ def test_every_example_works_as_it_is_printed(tmp_path: Path, words: tuple[str, 
 
 
 def serves(host: Host, example: str) -> None:
-    """Hold that it serves until it is interrupted."""
+    """Check that a command serves until it is interrupted."""
     script = example.replace("cdrctl", f"exec {shlex.join(CDRCTL)}", 1)
     with subprocess.Popen(
         ["bash", "-c", script],
@@ -133,12 +133,12 @@ def serves(host: Host, example: str) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("at", [0, 1])
 @each_topic
-def test_every_example_of_a_topic_works_as_it_is_printed(tmp_path: Path, topic: str, at: int) -> None:
+def test_every_example_of_a_topic_works_as_printed(tmp_path: Path, topic: str, at: int) -> None:
     works(a_host(tmp_path), printed("\n".join(topic_lines(topic, 80)))[at])
 
 
 @each
-def test_a_page_leads_with_two_examples_of_its_command(words: tuple[str, ...]) -> None:
+def test_a_page_begins_with_two_examples_of_its_command(words: tuple[str, ...]) -> None:
     lines = text(page(*words), 80).splitlines()
     assert lines[0].startswith(f"Usage: {' '.join(('cdrctl', *words))} [OPTIONS]")
     assert lines[1:3] == ["", "Examples:"]
@@ -150,12 +150,12 @@ def test_a_page_leads_with_two_examples_of_its_command(words: tuple[str, ...]) -
 
 @each
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_broken_example_is_the_one_that_was_meant(words: tuple[str, ...], width: int) -> None:
+def test_a_continued_example_is_the_same_command(words: tuple[str, ...], width: int) -> None:
     shown = [re.sub(r" \\\n *", " ", one).strip() for one in printed(text(page(*words), width))]
     assert shown == list(page(*words).examples)
 
 
-def test_an_example_is_broken_between_commands_and_not_between_an_option_and_its_value() -> None:
+def test_an_example_is_not_broken_between_an_option_and_its_value() -> None:
     line = "cdrctl webex cdrs -p sandbox --since 24h | jq -r 'select(.a | not) .b' && echo done"
     assert list(continue_lines(line, 60)) == [
         "  cdrctl webex cdrs -p sandbox --since 24h \\",
@@ -174,7 +174,7 @@ def test_an_example_is_broken_between_commands_and_not_between_an_option_and_its
 
 @each
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_page_fits_the_terminal_and_is_never_too_wide_to_read(words: tuple[str, ...], width: int) -> None:
+def test_a_page_fits_the_terminal(words: tuple[str, ...], width: int) -> None:
     assert max(map(len, text(page(*words), width).splitlines())) <= min(width, 100)
 
 
@@ -208,7 +208,7 @@ Window:
 
 
 @pytest.mark.parametrize("asked", [["webex", "cdrs", "--help"], ["webex", "cdrs", "-h"], ["help", "webex", "cdrs"]])
-def test_the_page_of_a_call_exactly(capsys: pytest.CaptureFixture[str], asked: list[str]) -> None:
+def test_the_exact_page_of_a_call(capsys: pytest.CaptureFixture[str], asked: list[str]) -> None:
     assert run(*asked, width=80).code == 0
     shown = capsys.readouterr().out
     assert shown.startswith(BEGINNING)
@@ -225,7 +225,7 @@ def test_h_shows_the_page_of_every_command(capsys: pytest.CaptureFixture[str], w
 
 
 @each
-def test_every_option_stands_in_one_group(words: tuple[str, ...]) -> None:
+def test_every_option_is_in_one_group(words: tuple[str, ...]) -> None:
     place, _ = find_command(words)
     names = [name for one in (*place.parameters, HELP) if isinstance(one, Option) for name in one.all_names]
     rows = [row for title in page(*words).groups.values() for row, _ in title if row.lstrip().startswith("-")]
@@ -235,7 +235,7 @@ def test_every_option_stands_in_one_group(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
 def test_a_calls_own_options_come_first_and_shared_ones_are_in_their_groups(words: tuple[str, ...]) -> None:
-    """A shared option says its group where it is declared: `option(..., panel="Output")`."""
+    """A shared option declares its group: `option(..., panel="Output")`."""
     titles = list(page(*words).groups)
     own = [title for title in titles if title not in PANELS]
     assert set(own) <= {"Arguments", load(words[0]).title}
@@ -252,11 +252,11 @@ def test_the_list_of_commands_has_each_in_one_group() -> None:
 
 
 @each
-def test_every_option_and_command_says_something(words: tuple[str, ...]) -> None:
+def test_every_option_and_command_has_a_text(words: tuple[str, ...]) -> None:
     assert [row for rows in page(*words).groups.values() for row, said in rows if not said] == []
 
 
-def test_without_words_the_help_is_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_alone_shows_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
     for asked in (["help"], ["--help"], ["-h"]):
         assert run(*asked).code == 0
     one, other, third = capsys.readouterr().out.split("Usage: ")[1:]
@@ -266,7 +266,7 @@ def test_without_words_the_help_is_the_list(capsys: pytest.CaptureFixture[str]) 
 # The topics
 
 
-def test_the_topics_are_named_wherever_they_are_offered() -> None:
+def test_the_help_lists_all_topics() -> None:
     names = f": {', '.join(TOPICS)}."
     assert names in " ".join(page().about)
     assert names in " ".join(page("help").about)
@@ -285,20 +285,20 @@ def tree(of: type[CdrctlError]) -> Iterator[type[CdrctlError]]:
         yield from tree(inner)
 
 
-def test_the_exit_codes_are_those_of_the_errors_and_of_their_page() -> None:
+def test_the_exit_codes_match_the_errors_and_the_docs() -> None:
     ours = {one.exit_code for one in tree(CdrctlError) if one.__module__ == errors.__name__}
     assert {int(code) for code, _ in EXIT_CODES} == ours | {0, 130}
     table = re.findall(r"^\| (\d+) \| (.+) \|$", MONITORING, re.MULTILINE)
     assert table == list(EXIT_CODES)
 
 
-def test_the_formats_are_those_of_the_writers() -> None:
+def test_the_formats_match_the_writers() -> None:
     assert [name for name, _ in FORMATS] == list(writers.FORMATS)
     endings = {ending: name for name, said in FORMATS for ending in re.findall(r"\.(\w+)[,)]", said)}
     assert endings == writers._ENDINGS
 
 
-def test_the_schemas_are_those_there_are() -> None:
+def test_the_schemas_match_the_code() -> None:
     assert [name for name, _ in SCHEMA_ROWS] == list(SCHEMAS)
     assert f"{len(COMMON)} columns" in dict(SCHEMA_ROWS)["common"]
 
@@ -307,7 +307,7 @@ def test_the_schemas_are_those_there_are() -> None:
     ("written", "meant", "zone"),
     [(*row, "UTC") for row in TIMES] + [(*row, "Europe/Berlin") for row in TIMES_IN_BERLIN],
 )
-def test_times_mean_what_is_said(written: str, meant: str, zone: str) -> None:
+def test_times_mean_what_the_topic_says(written: str, meant: str, zone: str) -> None:
     now = datetime(2026, 11, 20, 20, tzinfo=UTC)
     assert now == NOW
     assert now.strftime("%A, %-d %B %Y, at %H:%M UTC") in str(TOPICS["times"].parts[0])
@@ -316,13 +316,13 @@ def test_times_mean_what_is_said(written: str, meant: str, zone: str) -> None:
 
 
 @pytest.mark.parametrize("written", [row[0] for row in TIMES_REFUSED])
-def test_times_that_are_said_to_be_refused_are(written: str) -> None:
+def test_times_that_the_topic_calls_ambiguous_are_refused(written: str) -> None:
     with pytest.raises(UsageError):
         windows.instant(written, zone=UTC, now=NOW, option="--until")
 
 
-def test_every_variable_that_is_read_is_said() -> None:
-    """Of ours, wherever its name stands in the code, but for the one by which a shell asks for completion."""
+def test_every_variable_in_the_code_is_in_the_topic() -> None:
+    """Except the one by which a shell asks for completion."""
     said = {name for row, _ in ENVIRONMENT for name in row.split(", ")}
     found = set()
     for path in Path(cdrctl.__file__).parent.rglob("*.py"):
@@ -332,7 +332,7 @@ def test_every_variable_that_is_read_is_said() -> None:
     assert found - {""} == {name for name in said if re.fullmatch(r"CDRCTL_[A-Z_]+", name)}
 
 
-# What is misspelt
+# Typos
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_every_variable_that_is_read_is_said() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_misspelt_has_a_neighbour(tmp_path: Path, asked: list[str], meant: str) -> None:
+def test_typos_get_suggestions(tmp_path: Path, asked: list[str], meant: str) -> None:
     ran = run(*asked, environ={"CDRCTL_CONFIG": str(tmp_path / "config.toml")})
     assert (ran.code, ran.out) == (2, ""), ran.err
     assert ran.err.startswith("cdrctl: ")
@@ -381,8 +381,8 @@ def test_what_is_misspelt_has_a_neighbour(tmp_path: Path, asked: list[str], mean
     assert meant in ran.err
 
 
-def test_a_misspelt_profile_has_a_neighbour(tmp_path: Path) -> None:
-    """It is the configuration that has no such profile: exit code 6, as the contract says."""
+def test_a_misspelt_profile_gets_a_suggestion(tmp_path: Path) -> None:
+    """The exit code is 6, because the configuration lacks the profile."""
     config = tmp_path / "config.toml"
     ran = run("webex", "cdrs", "-p", "sandbx", "--config", config)
     assert ran.code == 6
@@ -429,7 +429,7 @@ def test_a_misspelt_profile_has_a_neighbour(tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_line_that_makes_no_sense_is_refused_in_our_own_form(asked: list[str], said: str, then: str) -> None:
+def test_a_wrong_command_line_is_an_error_with_a_next_step(asked: list[str], said: str, then: str) -> None:
     ran = run(*asked)
     assert (ran.code, ran.out, ran.err) == (2, "", f"cdrctl: {said}\n  next: {then}\n")
     told = run("--log-format", "json", *asked)
@@ -448,11 +448,11 @@ def test_a_command_line_that_makes_no_sense_is_refused_in_our_own_form(asked: li
     ],
     ids=" ".join,
 )
-def test_a_refusal_is_json_wherever_that_is_asked_for(asked: list[str]) -> None:
+def test_errors_are_json_wherever_log_format_is_on_the_line(asked: list[str]) -> None:
     assert json.loads(run(*asked).err)["exit_code"] == 2
 
 
-def test_a_refusal_is_json_where_the_environment_says_so() -> None:
+def test_errors_are_json_if_the_environment_says_so() -> None:
     environ = {"CDRCTL_LOG_FORMAT": "json"}
     assert json.loads(run("webex", "cdrs", "--nope", environ=environ).err)["exit_code"] == 2
     assert run("webex", "cdrs", "--nope", "--log-format", "text", environ=environ).err.startswith("cdrctl: ")
@@ -462,7 +462,7 @@ def test_a_refusal_is_json_where_the_environment_says_so() -> None:
     assert run("webex", "cdrs", "--nope", "--", "--log-format", "json").err.startswith("cdrctl: ")
 
 
-def test_a_group_without_a_command_shows_its_help_and_json_to_programs() -> None:
+def test_a_group_without_a_command_shows_its_help_or_a_json_error() -> None:
     ran = run("webex")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("Usage: cdrctl webex [OPTIONS] COMMAND ...\n\nExamples:\n")
@@ -497,11 +497,11 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, asked: list
 
 
 @pytest.mark.parametrize("option", ["--password", "--access-token", "--api-key", "--client-secret"])
-def test_who_gives_a_secret_as_an_option_is_told_where_it_belongs(option: str) -> None:
+def test_a_secret_as_an_option_gets_a_hint_to_profile_add(option: str) -> None:
     assert "cdrctl profile add asks for them" in run("kazoo", "cdrs", option, SECRET).err
 
 
-def test_no_control_character_of_a_mistake_reaches_the_terminal() -> None:
+def test_control_characters_of_a_wrong_word_never_reach_the_terminal() -> None:
     for asked in (["\x1b[2J"], ["webex", "\x1b]0;x\x07"], ["webex", "cdrs", "--\x1b[2J"], ["help", "\x1b[2J"]):
         ran = run(*asked)
         assert ran.code == 2
@@ -509,7 +509,7 @@ def test_no_control_character_of_a_mistake_reaches_the_terminal() -> None:
         assert ran.err.count("\n") == 2
 
 
-def test_a_name_with_quotes_is_no_riddle() -> None:
+def test_a_wrong_command_with_quotes_is_shown_as_typed() -> None:
     for name in ("it's", 'say "x"', "a.b", 'it\'s "both"', "back\\slash", ""):
         ran = run("webex", name)
         assert (ran.code, ran.err.splitlines()[0]) == (2, f"cdrctl: cdrctl webex has no command {name!r}")
@@ -525,5 +525,5 @@ def test_a_name_with_quotes_is_no_riddle() -> None:
         ("x", [], ""),
     ],
 )
-def test_near_names_the_nearest_and_those_as_near(word: str, names: list[str], said: str) -> None:
+def test_the_nearest_names_are_suggested(word: str, names: list[str], said: str) -> None:
     assert did_you_mean(word, names) == said

@@ -39,7 +39,7 @@ def formatted(name: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m|.\x08", "", ran.stdout)
 
 
-def test_the_pages_are_those_of_the_help() -> None:
+def test_the_pages_are_up_to_date() -> None:
     there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
     assert there == PAGES, "run: python -m tools.manual"
 
@@ -70,7 +70,7 @@ def test_a_page_is_formatted_without_a_warning_and_fits_eighty_columns(name: str
 
 @pytest.mark.process
 @each
-def test_a_page_has_nothing_that_mandoc_complains_of(name: str) -> None:
+def test_mandoc_finds_no_fault_in_a_page(name: str) -> None:
     if shutil.which("mandoc") is None:
         pytest.skip("needs mandoc")
     assert subprocess.run(["mandoc", "-T", "lint", FOLDER / name], capture_output=True, check=False).stdout == b""
@@ -86,7 +86,7 @@ def test_the_programs_page_explains_every_topic_and_exit_code() -> None:
 
 
 @pytest.mark.process
-def test_an_option_of_some_commands_says_of_which_it_is_not() -> None:
+def test_an_option_that_some_commands_lack_names_them() -> None:
     shown = " ".join(formatted("cdrctl-kazoo.1").split())
     assert "--until TIME Calls that started before this time. Default: now. Not of: legs, cdr." in shown
 
@@ -101,17 +101,17 @@ def test_an_option_of_some_commands_says_of_which_it_is_not() -> None:
         ("+49…", r"+49\[u2026]"),
     ],
 )
-def test_no_character_has_a_meaning_of_its_own(written: str, roff: str) -> None:
+def test_special_characters_of_roff_are_escaped(written: str, roff: str) -> None:
     assert _plain(written) == roff
     assert list(_text(written)) == [roff]
 
 
-def test_what_is_between_backticks_is_bold() -> None:
+def test_text_in_backticks_is_bold() -> None:
     assert list(_text("Write `-o -` so.")) == [r"Write \fB\-o \-\fR so."]
     assert _inner("a`b") == r"a\(gab"
 
 
-def test_pages_and_completions_are_installed_where_they_are_looked_for() -> None:
+def test_pages_and_completions_are_installed_in_the_usual_places() -> None:
     shared = SHARED["wheel"]["shared-data"]
     assert shared == {
         "docs/man": "share/man/man1",

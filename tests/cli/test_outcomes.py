@@ -44,7 +44,7 @@ def test_a_note_says_which_column_is_always_null(provider: str) -> None:
         assert never_given(read_condition(f"{column.name} is null"), [(load(provider), call)]) is None
 
 
-def test_a_pattern_is_noted_only_if_no_value_that_it_fits_can_be_given() -> None:
+def test_a_pattern_is_noted_only_if_it_matches_no_possible_value() -> None:
     kazoo = load("kazoo")
     asked = [(kazoo, kazoo.calls[0])]
     assert never_given(read_condition("outcome ~ '^(voice|busy)'"), asked) is None
@@ -62,13 +62,13 @@ def test_an_export_notes_it_once_and_ends_with_0() -> None:
     assert run("kazoo", "cdrs", "-p", "sandbox", *WINDOW, *where, "-q").err == ""
 
 
-def test_a_native_column_of_the_same_name_is_not_meant() -> None:
+def test_a_native_column_of_the_same_name_gets_no_note() -> None:
     ran = run("kazoo", "cdrs", "-p", "sandbox", *WINDOW, "--where", "direction=internal")
     assert (ran.code, ran.out) == (0, "")
     assert NEVER not in ran.err
 
 
-def test_of_several_profiles_it_is_noted_only_if_none_can_give_it(tmp_path: Path) -> None:
+def test_with_several_profiles_it_is_noted_only_if_none_can_give_it(tmp_path: Path) -> None:
     both = {"kazoo": {"base_url": "http://127.0.0.1:1/v2"}, "portsip": {"base_url": "http://127.0.0.1:1/api"}}
     all_three = {**both, "voicenter": {"base_url": "http://127.0.0.1:1/"}}
     for profiles, noted in ((both, 1), (all_three, 0)):
@@ -98,7 +98,7 @@ def test_the_topic_has_every_call_with_a_common_form(capsys: pytest.CaptureFixtu
                 assert any(title.startswith(provider.name) and call.name in title for title, _ in groups())
 
 
-def test_it_is_said_in_a_dry_run_too() -> None:
+def test_a_dry_run_has_the_note_too() -> None:
     ran = run("webex", "cdrs", "-p", "sandbox", *WINDOW, "--schema", "common", "--where", "cost > 1", "--dry-run")
     assert ran.code == 0
     assert "webex cdrs never gives a value in cost" in ran.err

@@ -1,4 +1,4 @@
-"""The providers imitated on loopback, from their documents: `start()` gives a running `Sandbox`."""
+"""Imitations of the providers on loopback, made from their documents: `start()` returns a running `Sandbox`."""
 
 from cdrctl.sandbox.exchange import Exchange, straddlers
 from cdrctl.sandbox.exchange.calls import uniform

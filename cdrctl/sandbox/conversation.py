@@ -1,4 +1,4 @@
-"""HTTP on loopback: a listener, and the conversation with one client."""
+"""HTTP on loopback: a listener, and the connection with one client."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from cdrctl.sandbox.faults import Sent
 _NO_CONTENT = {204, 304}
 
 
-class Served(Protocol):
-    """What a listener serves."""
+class Server(Protocol):
+    """The part of the sandbox that connections use."""
 
     def opened(self, connection: socket.socket) -> None:
-        """Note a connection."""
+        """Add a connection."""
 
     def closed(self, connection: socket.socket) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
 
     def answered(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, client: str) -> Sent:
-        """Return what is sent in answer to a request."""
+        """Return the response to a request."""
 
 
 class Listener(ThreadingHTTPServer):
-    """Accepts connections on loopback and remembers them, so that closing does not wait for idle clients."""
+    """Accepts connections on loopback, without waiting for idle clients when it is closed."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    timeout = 0  # a client that leaves between `select` and `accept` holds nothing up
-    sandbox: Served
+    timeout = 0  # a client that disconnects between `select` and `accept` does not block
+    sandbox: Server
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that vanish are part of the play; what went wrong with us is kept for tests."""
+        """Log nothing: clients that disconnect are part of the tests."""
 
 
 class Conversation(BaseHTTPRequestHandler):
-    """One connection: requests in, each answer out with one write."""
+    """One connection: reads requests, and sends each response with one write."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -48,12 +48,12 @@ class Conversation(BaseHTTPRequestHandler):
     server: Listener
 
     def setup(self) -> None:
-        """Begin: note the connection."""
+        """Add the connection to the sandbox."""
         super().setup()
         self.server.sandbox.opened(self.connection)
 
     def finish(self) -> None:
-        """End: forget the connection."""
+        """Remove the connection from the sandbox."""
         self.server.sandbox.closed(self.connection)
         try:
             super().finish()
@@ -61,7 +61,7 @@ class Conversation(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
     def _serve(self) -> None:
         try:
@@ -78,7 +78,7 @@ class Conversation(BaseHTTPRequestHandler):
 
     def _send(self, sent: Sent) -> None:
         if sent.way == "reset":
-            # Linger of zero seconds makes closing a reset.
+            # With a linger time of zero, closing resets the connection.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
@@ -90,7 +90,7 @@ class Conversation(BaseHTTPRequestHandler):
             body = b""
         elif reply.chunked:
             lines.append("Transfer-Encoding: chunked")
-            body = _in_chunks(body)
+            body = _chunked(body)
         else:
             lines.append(f"Content-Length: {len(body)}")
         if sent.way == "cut":
@@ -102,5 +102,5 @@ class Conversation(BaseHTTPRequestHandler):
         self.connection.sendall(head if self.command == "HEAD" else head + body)
 
 
-def _in_chunks(body: bytes) -> bytes:
+def _chunked(body: bytes) -> bytes:
     return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"

@@ -1,7 +1,7 @@
-r"""Damage that real services do to the JSON they send: names in another encoding, numbers and nesting without bounds.
+"""Damage that real services do to the JSON they send: text in another encoding, huge numbers, deep nesting.
 
 Public reports: signalwire/freeswitch#238 and #324, mikopbx/Core#399 and 2600hz/kazoo#5419 (bytes that are not UTF-8),
-Necmttn/ax#906 (half surrogate pairs).
+Necmttn/ax#906 (lone surrogates).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from cdrctl.sandbox.wire import Reply, Switch, dumped
+from cdrctl.sandbox.wire import Reply, Switch, dump
 
 _SENTINEL = "@the damage@"
 
@@ -22,10 +22,10 @@ TEXTS: dict[str, bytes] = {
     "lone_surrogate": b'"\\ud83d lone"',
     "deep": b"[" * 201 + b"]" * 201,
 }
-"""What stands in the place of a name."""
+"""The replacements of a name."""
 
 NUMBERS: dict[str, bytes] = {"huge_integer": b"9" * 5000}
-"""What stands in the place of a duration."""
+"""The replacements of a duration."""
 
 _NAMES = (
     "User",
@@ -38,11 +38,11 @@ _NAMES = (
 )
 _DURATIONS = ("Duration", "duration_seconds", "total_duration", "duration")
 
-DAMAGE = Switch("none", (*TEXTS, *NUMBERS), meaning="what is wrong with the JSON of every third record or so")
+DAMAGE = Switch("none", (*TEXTS, *NUMBERS), meaning="damage in the JSON of about every third record")
 
 
 def damage(kind: str, reply: Reply) -> Reply:
-    """Return a reply in which records have the damage of this kind: the same ones in every reply that has them."""
+    """Return a reply with damaged records: the same records in every reply."""
     if kind == "none":
         return reply
     try:
@@ -56,16 +56,16 @@ def damage(kind: str, reply: Reply) -> Reply:
         if key is not None and is_damaged(record):
             record[key] = _SENTINEL
             hit = True
-    return replace(reply, body=dumped(document).replace(b'"%b"' % _SENTINEL.encode(), bad)) if hit else reply
+    return replace(reply, body=dump(document).replace(b'"%b"' % _SENTINEL.encode(), bad)) if hit else reply
 
 
 def is_damaged(record: dict[str, Any]) -> bool:
-    """Return whether a record is one of those that are damaged."""
-    return zlib.crc32(dumped(record)) % 3 == 0
+    """Return whether a record is one of the damaged ones."""
+    return zlib.crc32(dump(record)) % 3 == 0
 
 
 def _records(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects in the first lists of a document, and of a document that is one record itself that one."""
+    """Yield the objects in the first lists of a document, or the document itself if it is one record."""
     if isinstance(value, list):
         yield from (one for one in value if isinstance(one, dict))
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Faults that a sandbox can be told to have."""
+"""Faults of responses that the sandbox can simulate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACTIONS = (
     "foreign_link",
     "expire",
 )
-"""What `Sandbox.fail` can do besides answering with a status."""
+"""The actions of `Sandbox.fail`, apart from a status."""
 _FAULT = re.compile(r"(?P<nth>[1-9]\d*)(?:x(?P<times>[1-9]\d*))?:(?P<action>\w+)(?::(?P<detail>.+))?")
 
 EVERYWHERE: dict[str, Switch] = {
@@ -30,24 +30,24 @@ EVERYWHERE: dict[str, Switch] = {
         "none",
         (),
         rf"{_FAULT.pattern}(;.*)?",
-        "NTH[xTIMES]:ACTION[:DETAIL], several parted by a semicolon",
+        "NTH[xTIMES]:ACTION[:DETAIL], separated by semicolons",
         "faults by request number, counted from when the switch is set",
     ),
-    "expire_after": Switch("never", (), r"\d+", meaning="all tokens end after so many requests, once"),
-    "gzip": Switch("off", ("on",), meaning="bodies are compressed for clients that accept it"),
+    "expire_after": Switch("never", (), r"\d+", meaning="all tokens expire after this many requests, once"),
+    "gzip": Switch("off", ("on",), meaning="compress bodies for clients that accept it"),
     **odd.SWITCHES,
-    "date_header": Switch("on", ("off",), meaning="whether answers say in `Date` when they were made"),
+    "date_header": Switch("on", ("off",), meaning="whether responses have the header `Date`"),
     "damage": DAMAGE,
     "maintenance": Switch(
-        "0", (), r"\d{1,4}", "minutes", "answers 503 for so many minutes of its clock, counted from when it is set"
+        "0", (), r"\d{1,4}", "minutes", "answer 503 for this many minutes of the provider's clock from when it is set"
     ),
 }
-"""Switches every provider has."""
+"""The switches that every provider has."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """A fault that a sandbox has been told to have."""
+    """A fault to simulate, and how many requests have matched it."""
 
     provider: str
     action: int | str
@@ -58,7 +58,7 @@ class Fault:
     matched: int = 0
 
     def hits(self, request: Request) -> bool:
-        """Count a request and return whether it is one of those to spoil."""
+        """Count a request, and return whether it gets the fault."""
         if self.path is not None and self.path not in request.path:
             return False
         self.matched += 1
@@ -67,14 +67,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What goes on the wire: a reply, and how it is broken off."""
+    """A reply, and how it is sent: `whole`, `cut` or `reset`."""
 
     reply: Reply
     way: str = "whole"
 
 
 def spoil(provider: Provider, request: Request, fault: Fault) -> Sent:
-    """Return what one fault makes of a request."""
+    """Return the reply to a request with a fault."""
     action, details = fault.action, fault.details
     if isinstance(action, int):
         reply = provider.error(action, request)
@@ -104,10 +104,10 @@ def spoil(provider: Provider, request: Request, fault: Fault) -> Sent:
 
 
 def read_fault(provider: str, text: str) -> Fault:
-    """Return the fault a switch's text names, such as `3:503` or `2x4:slow:1.5`."""
+    """Return the fault in a switch's value, such as `3:503` or `2x4:slow:1.5`."""
     read = _FAULT.fullmatch(text.strip())
     if read is None:
-        raise ValueError(f"{text!r} is no fault; one looks like 3:503, 2x4:429:30 or 1:slow:2.5")
+        raise ValueError(f"{text!r} is not a fault; a fault looks like 3:503, 2x4:429:30 or 1:slow:2.5")
     action: int | str = int(read["action"]) if read["action"].isdigit() else read["action"]
     if isinstance(action, str) and action not in ACTIONS:
         raise ValueError(f"unknown action {action!r}: a status, or {', '.join(ACTIONS)}")

@@ -1,6 +1,6 @@
 """Faults of the records themselves that any provider may have: starts in the future, and ids that are wrong or change.
 
-All change records on their way out, so that what is asked for and how it is paged stays as it is.
+They change records after the query, so that filters and pages are not affected.
 """
 
 from __future__ import annotations
@@ -12,29 +12,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cdrctl.sandbox.exchange.clock import delay, digest, uuid_text
-from cdrctl.sandbox.wire import Reply, Switch, dumped
+from cdrctl.sandbox.wire import Reply, Switch, dump
 
 _Doc = dict[str, Any]
 
 SWITCHES: dict[str, Switch] = {
-    "future": Switch(
-        "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records whose start is shown 56 years later"
-    ),
-    "same_id": Switch("off", ("on",), meaning="records of calls that start in one minute have one id"),
+    "future": Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records with a start 56 years late"),
+    "same_id": Switch("off", ("on",), meaning="records of calls that start in one minute have the same id"),
     "renumbered": Switch(
-        "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that have another id hours after the call"
+        "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records whose id changes hours after the call"
     ),
 }
 
 _YEARS = 56
-"""A multiple of four: 29 February stays a day."""
+"""A multiple of four, so that 29 February exists."""
 
 _SECONDS = (56 * 365 + 14) * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """Where the records of a provider are, their ids and starts, and what tells records without an id apart."""
+    """Where a response has its records, and their ids and starts; `instead` distinguishes records without an id."""
 
     path: tuple[str, ...]
     id: str
@@ -52,8 +50,8 @@ _FORMS: Mapping[str, _Form] = {
 }
 
 
-def changed_reply(provider: str, reply: Reply, switched: Mapping[str, str], now: datetime) -> Reply:
-    """Return an answer with its records changed; an answer without records as it is."""
+def change_reply(provider: str, reply: Reply, switched: Mapping[str, str], now: datetime) -> Reply:
+    """Return a reply with its records changed; one without records is unchanged."""
     if not _on(switched):
         return reply
     try:
@@ -62,12 +60,14 @@ def changed_reply(provider: str, reply: Reply, switched: Mapping[str, str], now:
         return reply
     return replace(
         reply,
-        body=dumped(_inside(document, _FORMS[provider].path, lambda record: _record(provider, record, switched, now))),
+        body=dump(
+            _change_inside(document, _FORMS[provider].path, lambda record: _record(provider, record, switched, now))
+        ),
     )
 
 
-def changed_records(provider: str, records: list[_Doc], switched: Mapping[str, str], now: datetime) -> list[_Doc]:
-    """Return records as the switches have them."""
+def change_records(provider: str, records: list[_Doc], switched: Mapping[str, str], now: datetime) -> list[_Doc]:
+    """Return records changed by the switches."""
     return [_record(provider, record, switched, now) for record in records] if _on(switched) else records
 
 
@@ -75,11 +75,11 @@ def _on(switched: Mapping[str, str]) -> bool:
     return any(switched[name] != known.default for name, known in SWITCHES.items())
 
 
-def _inside(document: Any, path: tuple[str, ...], change: Callable[[_Doc], _Doc]) -> Any:
+def _change_inside(document: Any, path: tuple[str, ...], change: Callable[[_Doc], _Doc]) -> Any:
     if path and isinstance(document, dict):
         wanted = path[0].casefold()
         return {
-            key: _inside(value, path[1:], change) if key.casefold() == wanted else value
+            key: _change_inside(value, path[1:], change) if key.casefold() == wanted else value
             for key, value in document.items()
         }
     if isinstance(document, list):
@@ -93,8 +93,8 @@ def _record(provider: str, record: _Doc, switched: Mapping[str, str], now: datet
     key, start = names.get(form.id.casefold()), names.get(form.start.casefold())
     if start is None or not isinstance(record[start], str):
         return record
-    if _renumbered(switched["renumbered"], record, record[key] if key else None, record[start], now):
-        record = _again(provider, record, key or names.get(form.instead.casefold()))
+    if _is_renumbered(switched["renumbered"], record, record[key] if key else None, record[start], now):
+        record = _with_new_id(provider, record, key or names.get(form.instead.casefold()))
     if key is None:
         return record
     epochs = [names[name.casefold()] for name in form.epochs if name.casefold() in names]
@@ -108,20 +108,20 @@ def _record(provider: str, record: _Doc, switched: Mapping[str, str], now: datet
     return changed
 
 
-def _renumbered(share: str, record: _Doc, known: Any, start: str, now: datetime) -> bool:
-    """Return whether a record has another id by now: those of a share have, 4 to 24 hours after the call.
+def _is_renumbered(share: str, record: _Doc, known: Any, start: str, now: datetime) -> bool:
+    """Return whether a record has another id by now: a share of the records has, 4 to 24 hours after the call.
 
-    Which zone the start is written in makes no difference that matters.
+    The zone of the start makes no difference that matters.
     """
-    wait = delay(share, "renumbered", f"{start} {known or dumped(record).decode()}")
+    wait = delay(share, "renumbered", f"{start} {known or dump(record).decode()}")
     if not wait:
         return False
     at = datetime.fromisoformat(start[:19]).replace(tzinfo=UTC)
     return at + timedelta(hours=4, milliseconds=wait) <= now
 
 
-def _again(provider: str, record: _Doc, key: str | None) -> _Doc:
-    """Return a record with another id or, where it has none, with another value of what tells it apart."""
+def _with_new_id(provider: str, record: _Doc, key: str | None) -> _Doc:
+    """Return a record with another id or, if it has none, with another value in the field that identifies it."""
     if key is None:
         return record
     if key.casefold() == "recordurl":

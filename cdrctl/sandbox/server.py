@@ -1,4 +1,4 @@
-"""The loopback server under which the imitated providers are mounted, and the handle tests hold it by."""
+"""The loopback server with the imitated providers, and `Sandbox`, the object by which tests control it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ PROVIDERS: dict[str, Callable[..., Provider]] = {
     "voicenter": Voicenter,
     "portsip": PortSIP,
 }
-"""Every imitated provider: a new one is one package and one line here."""
+"""The imitated providers: a new one is one package and one line here."""
 
 
 @dataclass(slots=True)
 class Received:
-    """One request as it came and the status it got; 0 where the connection was closed without an answer."""
+    """A received request and the status of its response; 0 if the connection was closed without a response."""
 
     provider: str
     method: str
@@ -50,7 +50,7 @@ class Received:
 
 
 def known_switches(provider: str) -> dict[str, Switch]:
-    """Return the switches of a provider by name; raises ValueError for an unknown provider."""
+    """Return the switches of a provider by name; ValueError for an unknown provider."""
     if provider not in PROVIDERS:
         raise ValueError(f"unknown provider {provider!r}: the sandbox has {', '.join(PROVIDERS)}")
     own: Mapping[str, Switch] = getattr(PROVIDERS[provider], "switches", {})
@@ -58,7 +58,7 @@ def known_switches(provider: str) -> dict[str, Switch]:
 
 
 def check_switch(provider: str, name: str, value: str) -> str:
-    """Return the value if the provider's switch may have it, else raise ValueError naming what is known."""
+    """Return a value if the provider's switch accepts it, else raise ValueError with the possible values."""
     switches = known_switches(provider)
     if name not in switches:
         raise ValueError(f"{provider} has no switch {name!r}; it has {', '.join(sorted(switches))}")
@@ -73,22 +73,22 @@ def check_switch(provider: str, name: str, value: str) -> str:
 def parse_switches(texts: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return `["webex.link=doc", …]` as provider → name → value.
 
-    Raises ValueError, naming the known switches, for an unknown provider, name or value.
+    Raises ValueError with the known switches for an unknown provider, name or value.
     """
     read: dict[str, dict[str, str]] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         provider, dot, switch = name.partition(".")
         if not (equals and dot and switch):
-            raise ValueError(f"{text!r} is no switch; one looks like webex.link=doc")
+            raise ValueError(f"{text!r} is not a switch; a switch looks like webex.link=doc")
         read.setdefault(provider, {})[switch] = check_switch(provider, switch, value)
     return read
 
 
 class Sandbox:
-    """A running server with its imitated providers; a context manager that closes it.
+    """A running server with its imitated providers; as a context manager it closes the server.
 
-    `requests` lists everything received, oldest first. `now` is the clock of providers and of the Date header.
+    `requests` lists all received requests, oldest first. `now` is the clock of the providers and of the Date header.
     """
 
     def __init__(
@@ -113,11 +113,10 @@ class Sandbox:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    # what tests and the command ask
-
+    # used by tests and by the command
     @property
     def port(self) -> int:
-        """The port listened on."""
+        """The port of the server."""
         return int(self._listener.server_address[1])
 
     @property
@@ -132,11 +131,11 @@ class Sandbox:
 
     @property
     def profiles(self) -> dict[str, dict[str, Setting]]:
-        """Settings of every provider that work at once, unpaced."""
+        """Settings of a profile for every provider that sign in, without a rate limit."""
         return {name: self.credentials(name) for name in self._providers}
 
     def credentials(self, provider: str, kind: str = "") -> dict[str, Setting]:
-        """Return settings that sign in by one way.
+        """Return settings that sign in by one method.
 
         webex: access_token (default), refresh_token, login. kazoo: api_key (default), password, realm, auth_token.
         callgear: access_token (default), login, partner. voicenter: code (default), bearer. portsip: password
@@ -147,24 +146,24 @@ class Sandbox:
             return known.credentials(kind, self.base_urls[provider])
 
     def provider(self, name: str) -> Any:
-        """Return an imitated provider, for what only it has, such as `accounts` of kazoo."""
+        """Return an imitated provider, for attributes that only it has, such as `accounts` of kazoo."""
         if name not in self._providers:
             raise ValueError(f"unknown provider {name!r}: this sandbox has {', '.join(self._providers)}")
         return self._providers[name]
 
     def truth(self, provider: str, call: str, since: datetime, until: datetime, **options: str) -> list[dict[str, Any]]:
-        """Return the wire records that began in `[since, until)`: what a perfect export of that window holds.
+        """Return the wire records that began in `[since, until)`: the result of a perfect export of that window.
 
-        Independent of paging, limits and faults, under the switches now set, as far as they exist by now. Options:
+        Independent of pages, limits and faults; by the present switches, as far as the records exist by now. Options:
         webex `locations`; kazoo `account`, `user`; callgear `fields`, `user_id`, `reading`; voicenter the search keys
         and `fields`; portsip `user`.
         """
         with self._lock:
             records: list[dict[str, Any]] = self.provider(provider).truth(call, since, until, **options)
-            return odd.changed_records(provider, records, self._switched[provider], self.now())
+            return odd.change_records(provider, records, self._switched[provider], self.now())
 
     def switch(self, provider: str, name: str, value: str) -> None:
-        """Set a switch; raises ValueError, naming what is known, for an unknown one."""
+        """Set a switch; ValueError with the known values for an unknown one."""
         check_switch(provider, name, value)
         with self._lock:
             if name == "fail":
@@ -181,7 +180,7 @@ class Sandbox:
                 self.provider(provider).switched[name] = value
 
     def expire_tokens(self, provider: str) -> None:
-        """Make every access token of a provider invalid at once; refreshing and signing in go on to work."""
+        """Invalidate all access tokens of a provider; refreshing and signing in continue to work."""
         with self._lock:
             self.provider(provider).expire_tokens()
 
@@ -195,13 +194,13 @@ class Sandbox:
         times: int = 1,
         **details: Any,
     ) -> None:
-        """Spoil the nth matching request from now on, and the `times - 1` after it.
+        """Apply a fault to the nth matching request from now, and to the `times - 1` requests after it.
 
-        `action` is a status (details `headers`, `body`; the provider's own error shape without a body), or: `cut`
-        (half the body, then closed), `reset`, `not_json`, `html`, `empty`, `wrong_shape`, `slow` (detail `seconds`),
-        `redirect` (detail `url`), `foreign_link` (webex: the next link names detail `host`), `expire` (all tokens end
-        before the request is answered). `path` is a part of the path after the provider's mount point. Raises
-        ValueError for another action.
+        `action` is a status (details `headers`, `body`; without a body the provider's own error shape), or: `cut` (half
+        the body, then closed), `reset`, `not_json`, `html`, `empty`, `wrong_shape`, `slow` (detail `seconds`),
+        `redirect` (detail `url`), `foreign_link` (webex: the next link has the host of detail `host`), `expire` (all
+        tokens expire before the request is answered). `path` is a part of the path after the provider's mount point.
+        Raises ValueError for another action.
         """
         if isinstance(action, str) and action not in ACTIONS:
             raise ValueError(f"unknown action {action!r}: a status, or {', '.join(ACTIONS)}")
@@ -210,11 +209,11 @@ class Sandbox:
             self._faults.append(Fault(provider, action, path, nth, times, details))
 
     def close(self) -> None:
-        """Stop listening and end every connection."""
+        """Stop listening and close every connection."""
         if self._ended.is_set():
             return
         self._ended.set()
-        self._waker.close()  # which the thread that listens sees at once
+        self._waker.close()  # wakes the listening thread
         self._thread.join(5)
         self._woken.close()
         self._listener.server_close()
@@ -234,8 +233,7 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    # what a connection asks
-
+    # used by connections
     def _listen(self) -> None:
         """Accept connections until the sandbox is closed."""
         with selectors.DefaultSelector() as selector:
@@ -248,20 +246,20 @@ class Sandbox:
                 self._listener.handle_request()
 
     def opened(self, connection: socket.socket) -> None:
-        """Note a connection."""
+        """Add a connection."""
         with self._lock:
             self._sockets.add(connection)
 
     def closed(self, connection: socket.socket) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         with self._lock:
             self._sockets.discard(connection)
 
     def answered(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, client: str) -> Sent:
-        """Return what is sent for a request, and remember it."""
+        """Return the response to a request, and record the request."""
         found = next((p for p in self._providers.values() if f"{path}/".startswith(f"{p.mount.rstrip('/')}/")), None)
         if found is None:
-            # A provider may tell addresses from the root of its host.
+            # A provider may also have paths outside its mount point.
             found = next((p for p in self._providers.values() if path.startswith(getattr(p, "roots", ()))), None)
         received = Received(found.name if found else "", method, path, query, headers, body)
         slow = 0.0
@@ -282,7 +280,7 @@ class Sandbox:
         return sent
 
     def _by_rules(self, provider: Provider, request: Request) -> tuple[Sent, float]:
-        """Return the provider's answer as the faults leave it, and how long it is held back, in seconds."""
+        """Return the provider's response with the faults applied, and its delay in seconds."""
         self._counts[provider.name] += 1
         ends = self._switched[provider.name]["expire_after"]
         if ends != "never" and self._counts[provider.name] == int(ends) + 1:
@@ -301,12 +299,12 @@ class Sandbox:
             sent = Sent(provider.error(503, request))
         if sent is None:
             switched = self._switched[provider.name]
-            reply = odd.changed_reply(provider.name, provider.reply(request), switched, self.now())
+            reply = odd.change_reply(provider.name, provider.reply(request), switched, self.now())
             sent = Sent(damage(switched["damage"], reply))
         return sent, slow
 
     def _dressed(self, sent: Sent, headers: Mapping[str, str], provider: Provider | None) -> Sent:
-        """Add the date, and compress where that is switched on and asked for."""
+        """Add the header `Date`, and compress the body if the switch is on and the client accepts it."""
         reply = sent.reply
         extra = {"Date": format_datetime(self.now().astimezone(UTC).replace(microsecond=0), usegmt=True)}
         if provider is not None and self._switched[provider.name]["date_header"] == "off":
@@ -336,10 +334,10 @@ def start(
 ) -> Sandbox:
     """Return a running sandbox on 127.0.0.1; close it, or use it as a context manager.
 
-    `port` 0 takes a free one. `now` returns an aware datetime (default: the wall clock). `providers` are names
-    (default all), `switches` as `parse_switches` returns them. `exchange` has the calls (default `Exchange(seed)`).
-    `limits` turns the published rate limits on. `pause` waits for the fault `slow`. Raises ValueError for an unknown
-    provider or switch, OSError when the port is taken.
+    `port` 0 uses a free port. `now` returns an aware datetime (default: the wall clock). `providers` are names
+    (default: all), `switches` are as `parse_switches` returns them. `exchange` has the calls (default:
+    `Exchange(seed)`). `limits` turns the published rate limits on. `pause` waits for the fault `slow`. Raises
+    ValueError for an unknown provider or switch, OSError if the port is in use.
     """
     clock = now or _wall_clock
     truth = exchange or Exchange(seed)

@@ -1,4 +1,4 @@
-"""What the server and every imitated provider say to each other: requests, replies, switches."""
+"""The interface between the server and the imitated providers: requests, replies, switches."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Setting = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as a provider sees it.
+    """One request, as an imitated provider gets it.
 
     `path` begins after the provider's mount point and is still percent-encoded, `headers` have lower-case names,
-    `base_url` is the mount point under the host the client asked, without a slash at the end.
+    `base_url` is the mount point under the host of the request, without a slash at the end.
     """
 
     method: str
@@ -32,13 +32,13 @@ class Request:
 
     @property
     def values(self) -> dict[str, str]:
-        """The decoded query; of repeated names the last counts."""
+        """The decoded query; of repeated names the last one counts."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `chunked` sends the body with `Transfer-Encoding: chunked`."""
+    """One response; `chunked` sends the body with `Transfer-Encoding: chunked`."""
 
     status: int
     body: bytes = b""
@@ -48,9 +48,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """How one unknown of a provider is set.
+    """A setting of a provider for something that its documents leave open.
 
-    `words` are the values it may have beside its default, `pattern` a regular expression for further ones, which
+    `words` are the possible values besides the default, `pattern` is a regular expression for further ones, which
     `form` describes to people.
     """
 
@@ -61,25 +61,27 @@ class Switch:
     meaning: str = ""
 
     def accepts(self, value: str) -> bool:
-        """Return whether the value is one of the switch."""
+        """Return whether the switch can have a value."""
         return value == self.default or value in self.words or bool(self.pattern and re.fullmatch(self.pattern, value))
 
     @property
     def choices(self) -> str:
-        """The values it may have, for people."""
-        further = (f"{self.form or 'a number'}",) if self.pattern else ()
-        return ", ".join((*dict.fromkeys((self.default, *self.words)), *further))
+        """The possible values, for people."""
+        form = (f"{self.form or 'a number'}",) if self.pattern else ()
+        return ", ".join((*dict.fromkeys((self.default, *self.words)), *form))
 
 
-LATE = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that come minutes to hours late")
+LATE = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that appear minutes to hours late")
 CHANGED = Switch(
     "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that change minutes to hours after the call"
 )
-DROPPED = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that are gone hours after the call")
+DROPPED = Switch(
+    "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that disappear hours after the call"
+)
 
 
 class Provider(Protocol):
-    """What the server asks of an imitated provider."""
+    """An imitated provider, as the server uses it."""
 
     name: str
     mount: str
@@ -88,15 +90,15 @@ class Provider(Protocol):
     switched: dict[str, str]
 
     def reply(self, request: Request) -> Reply:
-        """Return the answer to one request; called by one thread at a time."""
+        """Return the response to one request; called by one thread at a time."""
         ...
 
     def error(self, status: int, request: Request) -> Reply:
-        """Return an answer of that status in the provider's own shape."""
+        """Return an error response of this status in the provider's own shape."""
         ...
 
     def wrong_shape(self, request: Request) -> Reply:
-        """Return a whole JSON document of success that is not what the call answers."""
+        """Return a successful JSON response that is not in the shape of the call."""
         ...
 
     def truth(self, call: str, since: datetime, until: datetime, **options: str) -> list[dict[str, Any]]:
@@ -104,17 +106,17 @@ class Provider(Protocol):
         ...
 
     def credentials(self, kind: str, base_url: str) -> dict[str, Setting]:
-        """Return profile settings that work at once."""
+        """Return settings of a profile that sign in."""
         ...
 
     def expire_tokens(self) -> None:
-        """Make every access token now known invalid."""
+        """Invalidate all access tokens."""
         ...
 
 
 Clock = Callable[[], datetime]
 
 
-def dumped(value: Any) -> bytes:
-    """Return compact JSON in UTF-8, keys in the order they have."""
+def dump(value: Any) -> bytes:
+    """Return compact JSON in UTF-8, with the keys in their order."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

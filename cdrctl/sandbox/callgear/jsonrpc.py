@@ -8,7 +8,7 @@ from typing import Any
 
 from cdrctl.sandbox.callgear.errors import ERRORS, HELP_PAGE, HELPED, RefusedError, real_status
 from cdrctl.sandbox.callgear.fields import Record
-from cdrctl.sandbox.wire import Reply, dumped
+from cdrctl.sandbox.wire import Reply, dump
 
 
 def read_request(body: bytes) -> tuple[str, Record, Any]:
@@ -69,4 +69,4 @@ def error_reply(switched: Mapping[str, str], refused: RefusedError, given: Any, 
 
 
 def _reply(body: Record, status: int = 200) -> Reply:
-    return Reply(status, dumped(body), {"Content-Type": "application/json; charset=UTF-8"})
+    return Reply(status, dump(body), {"Content-Type": "application/json; charset=UTF-8"})

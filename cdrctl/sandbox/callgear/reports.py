@@ -15,7 +15,7 @@ from cdrctl.sandbox.callgear.rows import Row, rows_between
 from cdrctl.sandbox.callgear.sorting import sort_rows
 from cdrctl.sandbox.callgear.state import Customer, State
 from cdrctl.sandbox.exchange.clock import DAY, SECOND, digest
-from cdrctl.sandbox.wire import dumped
+from cdrctl.sandbox.wire import dump
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def read_report_request(state: State, method: str, params: Record, customer: Cus
     offset, limit = read_page(params)
     window = read_window(params)
     kept = {name: value for name, value in params.items() if name not in {"access_token", "limit", "offset"}}
-    key = dumped([method, customer.id, kept]).decode()
+    key = dump([method, customer.id, kept]).decode()
     ongoing = params.get("include_ongoing_calls", False)
     names_fields = bool(params.get("fields"))
     return ReportRequest(method, customer, window, selection, offset, limit, names_fields, ongoing, key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cdrctl.sandbox.callgear.fields import REPORTS
 from cdrctl.sandbox.callgear.parties import numeric_id
 from cdrctl.sandbox.callgear.state import Customer, State
-from cdrctl.sandbox.exchange.clock import SECOND, delay, dropped
+from cdrctl.sandbox.exchange.clock import SECOND, delay, is_gone
 from cdrctl.sandbox.exchange.parties import Call, Leg
 
 
@@ -38,7 +38,7 @@ def rows_between(state: State, method: str, customer: Customer, lo: int, hi: int
     since = lo if name == "calls" else lo - exchange.longest
     for call in exchange.calls_between(since, hi):
         seen = call.end + lag + delay(state.switched["late"], "late", call.id)
-        if dropped(state.switched["dropped"], call.id, call.end, state.time):
+        if is_gone(state.switched["dropped"], call.id, call.end, state.time):
             continue
         if name == "calls":
             yield Row(call.start // SECOND, call.end // SECOND, seen, numeric_id("call", call.id), call)

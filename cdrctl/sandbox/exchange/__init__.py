@@ -1,7 +1,7 @@
-"""A generated telephone exchange: the truth that the imitated providers tell in their own words.
+"""A generated telephone exchange: the calls that all imitated providers report, each in its own form.
 
-Every UTC day is drawn from its own random source, seeded with the exchange's seed and the date, so a day's calls do
-not depend on which other days were asked for, on the process or on the order of questions.
+The calls of a UTC day come from a random generator seeded with the exchange's seed and the date, so they do not depend
+on other days, on the process or on the order of requests.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ _CALLS_PER_HOUR = (
 
 
 class Exchange:
-    """Calls by the instant they began: drawn from `seed`, or exactly the `calls` handed in.
+    """Calls by start: generated from `seed`, or exactly the given `calls`.
 
-    The same seed gives the same calls in every process and in whatever order days are asked for. `volume` scales how
-    many calls a day has.
+    The same seed gives the same calls in every process. `volume` scales the number of calls of a day.
     """
 
     def __init__(self, seed: int | str = 1, calls: Iterable[Call] | None = None, *, volume: float = 1.0) -> None:
@@ -46,7 +45,7 @@ class Exchange:
                 raise ValueError("two calls have the same id")
 
     def __eq__(self, other: object) -> bool:
-        """Exchanges that draw the same calls are equal; one that was given calls equals only itself."""
+        """Return whether both generate the same calls; an exchange with given calls equals only itself."""
         if not isinstance(other, Exchange) or (self.seed, self.volume) != (other.seed, other.volume):
             return NotImplemented
         return self._given is other._given
@@ -55,53 +54,53 @@ class Exchange:
         return hash((self.seed, self.volume, id(self._given)))
 
     def calls(self, since: datetime, until: datetime) -> list[Call]:
-        """Return the calls that began in `[since, until)`, in order of their start."""
+        """Return the calls that began in `[since, until)`, by start."""
         return self.calls_between(milliseconds(since), milliseconds(until))
 
     def legs(self, since: datetime, until: datetime) -> list[Leg]:
-        """Return the legs that began in `[since, until)`, in order of their start, whenever their call began."""
+        """Return the legs that began in `[since, until)`, by start, whenever their call began."""
         lo, hi = milliseconds(since), milliseconds(until)
         return self.legs_between(lo, hi)
 
     def calls_between(self, lo: int, hi: int) -> list[Call]:
-        """Return the calls that began in `[lo, hi)` Unix milliseconds, in order of their start."""
+        """Return the calls that began in `[lo, hi)` Unix milliseconds, by start."""
         if self._given is not None:
             return self._given[bisect_left(self._starts, lo) : bisect_left(self._starts, hi)]
         found = [call for day in range(lo // DAY, (hi - 1) // DAY + 1) for call in self._day(day)]
         return [call for call in found if lo <= call.start < hi]
 
     def legs_between(self, lo: int, hi: int) -> list[Leg]:
-        """Return the legs that began in `[lo, hi)` Unix milliseconds, in order of their start."""
+        """Return the legs that began in `[lo, hi)` Unix milliseconds, by start."""
         legs = [leg for call in self.calls_between(lo - self._longest, hi) for leg in call.legs if lo <= leg.start < hi]
         legs.sort(key=lambda leg: (leg.start, leg.id))
         return legs
 
     @property
     def longest(self) -> int:
-        """No call lasts longer, in milliseconds."""
+        """An upper bound on the duration of a call, in milliseconds."""
         return self._longest
 
     @property
     def first(self) -> int | None:
-        """When the earliest call began, in Unix milliseconds; None where calls are drawn for whatever day is asked."""
+        """The start of the earliest call in Unix milliseconds; None if calls are generated for any day."""
         if self._given is None:
             return None
         return min(self._starts, default=0)
 
     def sibling(self, name: str) -> Exchange:
-        """Return a smaller exchange with calls of its own; empty where the calls of this one were handed in."""
+        """Return a smaller exchange with its own calls; without any if the calls of this one were given."""
         if self._given is not None:
             return Exchange(f"{self.seed}/{name}", [])
         return Exchange(f"{self.seed}/{name}", volume=self.volume / 4)
 
     def _day(self, day: int) -> list[Call]:
-        return _drawn(self.seed, self.volume, day)
+        return _draw_day(self.seed, self.volume, day)
 
 
 @functools.lru_cache(1000)
-def _drawn(seed: str, volume: float, day: int) -> list[Call]:
-    """Draw the calls of one UTC day, counted from 1 January 1970: once for all exchanges of a process."""
-    rng = random.Random(f"{seed}:{day}")  # noqa: S311 - calls are to be the same on every run
+def _draw_day(seed: str, volume: float, day: int) -> list[Call]:
+    """Generate the calls of one UTC day, counted from 1 January 1970; cached for all exchanges of a process."""
+    rng = random.Random(f"{seed}:{day}")  # noqa: S311 - the calls must be the same on every run
     midnight = day * DAY
     zone = ZoneInfo(SITES[0].zone)
     starts: list[tuple[int, int]] = []
@@ -112,7 +111,7 @@ def _drawn(seed: str, volume: float, day: int) -> list[Call]:
             busy *= _WEEKEND_SHARE
         count = max(0, int(rng.gauss(busy, busy**0.5 / 2) + rng.random()))
         starts += [(midnight + hour * HOUR + rng.randrange(HOUR), 0) for _ in range(count)]
-    # Calls over midnight, and over month starts, are what exporters lose: every day has one, a month's last three.
+    # Exporters lose calls over midnight and over month starts: each day has one, the last day of a month three.
     tomorrow = _EPOCH + timedelta(days=day + 1)
     for _ in range(3 if tomorrow.day == 1 else 1):
         begun = rng.randrange(20, 300) * SECOND + rng.randrange(SECOND)
@@ -127,5 +126,5 @@ def _drawn(seed: str, volume: float, day: int) -> list[Call]:
 
 
 def straddlers(month_start: datetime, n: int = 5) -> list[Call]:
-    """Return n calls that begin in the last minutes before an instant and end after it, a minute apart."""
+    """Return n calls, a minute apart, that begin in the last minutes before an instant and end after it."""
     return uniform(n, month_start - timedelta(minutes=n), month_start, talk_seconds=60 * n + 300, name="straddler")

@@ -1,4 +1,4 @@
-"""Instants in milliseconds, and numbers drawn from a seed."""
+"""Instants in milliseconds, and pseudo-random values that depend only on a key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 LONGEST_CALL = 6 * HOUR
-"""No generated call lasts longer, in milliseconds."""
+"""The longest generated call, in milliseconds."""
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -26,18 +26,18 @@ def instant(unix_ms: int) -> datetime:
 
 
 def digest(*parts: object) -> str:
-    """Return 32 hexadecimal digits that depend on nothing but the parts."""
+    """Return 32 hexadecimal digits that depend only on the parts."""
     return md5("\x1f".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
 def uuid_text(version: int, *parts: object) -> str:
-    """Return a UUID of the given version as text, drawn from the parts alone."""
+    """Return a UUID of the given version as text that depends only on the parts."""
     h = digest(*parts)
     return f"{h[:8]}-{h[8:12]}-{version}{h[13:16]}-{'89ab'[int(h[16], 16) % 4]}{h[17:20]}-{h[20:]}"
 
 
 def delay(share: str, what: str, key: str) -> int:
-    """Return a delay in milliseconds: none for most, 10 minutes to 20 hours for a share of the keys, such as `0.05`."""
+    """Return a delay in milliseconds: 10 minutes to 20 hours for a share of the keys, such as `0.05`, else 0."""
     part = float(share)
     if not part:
         return 0
@@ -47,7 +47,7 @@ def delay(share: str, what: str, key: str) -> int:
     return 10 * MINUTE + drawn // 10_000 % (20 * HOUR)
 
 
-def dropped(share: str, key: str, end: int, now: int) -> bool:
-    """Return whether a record is gone: those of a share are, 4 to 24 hours after their call ended (milliseconds)."""
+def is_gone(share: str, key: str, end: int, now: int) -> bool:
+    """Return whether a record has disappeared: a share does, 4 to 24 hours after the call (times in milliseconds)."""
     wait = delay(share, "dropped", key)
     return wait > 0 and end + 4 * HOUR + wait <= now

@@ -1,4 +1,4 @@
-"""A call while it is drawn."""
+"""A call under construction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONG_CALL_SHARE = 0.012
 
 
 class Draft:
-    """A call while it is drawn: its legs in the order they were added."""
+    """A call under construction: its legs in the order in which they were added."""
 
     def __init__(self, rng: random.Random, call_id: str, start: int, longest: int) -> None:
         self.rng = rng
@@ -54,11 +54,11 @@ class Draft:
         return leg
 
     def pause(self, low: float, high: float) -> int:
-        """Draw milliseconds between two numbers of seconds."""
+        """Draw a pause in milliseconds between two numbers of seconds."""
         return self.rng.randrange(int(low * SECOND), int(high * SECOND) + 1)
 
     def talk(self) -> int:
-        """Draw how long people speak, in milliseconds; now and then more than an hour."""
+        """Draw a talk time in milliseconds; occasionally more than an hour."""
         if self.longest:
             return self.longest + self.pause(0, 600)
         if self.rng.random() < _LONG_CALL_SHARE:
@@ -66,7 +66,7 @@ class Draft:
         return min(int(self.rng.lognormvariate(4.7, 0.9) * SECOND) + 1_500, 3 * HOUR)
 
     def outsider(self) -> Party:
-        """Draw somebody beyond a trunk: same digits, same name."""
+        """Draw an outside party: the same number always has the same name."""
         if self.rng.random() < 0.12:
             n = self.rng.randrange(200, 400)
             number = f"+441632960{n}"
@@ -76,13 +76,13 @@ class Draft:
         return Party("outside", "", CALLERS[n % len(CALLERS)], number)
 
     def inside(self, *, without: Sequence[Party] = ()) -> Party:
-        """Draw a person or the lobby."""
+        """Draw a person or the lobby telephone."""
         while (party := self.rng.choice(PEOPLE)) in without:
             pass
         return party
 
     def outcome_of(self, kind: str, outcome: str) -> Call:
-        """Return the call of the legs so far."""
+        """Return the call with the legs so far."""
         first = self.legs[0]
         return Call(
             self.call_id,
@@ -97,7 +97,7 @@ class Draft:
 
 
 def ends_of(caller: Party, number: str, name: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return what a phone shows of both ends of a leg: number and name of each."""
+    """Return the number and the name of both ends of a leg, as a telephone shows them."""
     shown = caller.number if caller.kind == "outside" else caller.extension
     return (shown, caller.name), (number, name)
 
@@ -109,7 +109,7 @@ def two_legs(
     times: tuple[int | None, int],
     **both: Any,
 ) -> tuple[Leg, Leg]:
-    """Add the legs of a plain call from caller to callee; `times` are answer and end."""
+    """Add the legs of a simple call from caller to callee; `times` are answer and end."""
     answer, end = times
     outward, inward = callee.kind == "outside", caller.kind == "outside"
     number = callee.number if outward or inward else callee.extension
@@ -150,7 +150,7 @@ def two_legs(
 
 
 def outward_ends(caller: Party, number: str, name: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return both ends of a leg to the outside, which shows the site's number."""
+    """Return both ends of a leg to an outside party, which sees the site's number."""
     site = caller.site
     shown = caller.number if caller.number.startswith("+") or site is None else site.main_number
     return (shown, caller.name), (number, name)

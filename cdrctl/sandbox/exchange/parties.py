@@ -1,4 +1,4 @@
-"""Who calls and is called, and what a call and its legs are."""
+"""The parties of the exchange, and the structure of calls and legs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Direction = Literal["originating", "terminating"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place of the customer: `zone` is an IANA name, `trunk` empty where calls use the provider's own carrier."""
+    """A site of the customer: `zone` is an IANA name, `trunk` is empty if calls use the provider's own carrier."""
 
     id: str
     name: str
@@ -24,10 +24,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who a leg belongs to.
+    """A party of a leg.
 
     `kind` is person, place, queue, hunt_group, attendant or voicemail, or outside for anyone beyond a trunk. `number`
-    is E.164, or the extension where there is no number of the public network.
+    is E.164, or the extension if there is no public number.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Party:
 
     @property
     def is_user(self) -> bool:
-        """Whether it has a telephone of the exchange: a person or a place."""
+        """Whether the party has a telephone of the exchange: a person or a place."""
         return self.kind in {"person", "place"}
 
 
@@ -107,10 +107,10 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Everything that followed from one attempt to call, transfers included.
+    """Everything that followed from one attempt to call, including transfers.
 
-    `outcome` is answered, voicemail, no_answer, busy, cancelled, rejected, failed or abandoned: what became of the
-    caller's wish, whatever single legs say.
+    `outcome` is answered, voicemail, no_answer, busy, cancelled, rejected, failed or abandoned: the outcome for the
+    caller, whatever single legs have.
     """
 
     id: str
@@ -165,7 +165,7 @@ CALLERS = (
 
 
 def _people() -> tuple[Party, ...]:
-    """Return the persons and the lobby telephone."""
+    """Return the people and the lobby telephone."""
     persons = []
     for n, (name, device, site, has_number) in enumerate(_PEOPLE):
         extension = str(2001 + n)

@@ -11,7 +11,7 @@ from cdrctl.sandbox.kazoo.documents import Doc
 from cdrctl.sandbox.kazoo.releases import RELEASES
 from cdrctl.sandbox.kazoo.state import State
 from cdrctl.sandbox.kazoo.tokens import BUCKET_SIZE, token_of
-from cdrctl.sandbox.wire import Reply, Request, dumped
+from cdrctl.sandbox.wire import Reply, Request, dump
 
 NODE = "bEkFfLb3wKMqqMXVvQNvYw"
 _ERRORS: dict[int, tuple[str, Doc]] = {
@@ -30,13 +30,13 @@ def success(state: State, request: Request, data: Any, paging: Doc | None = None
     if paging:
         body["revision"] = digest("revision", request.path, request.query)
     body["status"] = "success"
-    return Reply(200, dumped(body), json_headers(state))
+    return Reply(200, dump(body), json_headers(state))
 
 
 def failure(state: State, request: Request, status: int, message: str, data: Any) -> Reply:
     """Return an error of that status."""
     error = {"data": data, "error": str(status), "message": message, "status": "error"}
-    return Reply(status, dumped(envelope(state, request) | error), json_headers(state))
+    return Reply(status, dump(envelope(state, request) | error), json_headers(state))
 
 
 def wrong_method(state: State, request: Request) -> Reply:
@@ -66,7 +66,7 @@ def token_refusal(state: State, token: str, message: str, data: Any) -> Reply:
     if token:
         body["auth_token"] = token
     body |= {"data": data, "error": "401", "message": message, "status": "error"}
-    return Reply(401, dumped(body), id_header(state))
+    return Reply(401, dump(body), id_header(state))
 
 
 def error_of_status(state: State, status: int, request: Request) -> Reply:

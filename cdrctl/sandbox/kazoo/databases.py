@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from cdrctl.sandbox.exchange.clock import dropped, milliseconds
+from cdrctl.sandbox.exchange.clock import is_gone, milliseconds
 from cdrctl.sandbox.kazoo.accounts import Account
 from cdrctl.sandbox.kazoo.documents import Month, StoredDocument, interaction_documents, save_in_bulks
 from cdrctl.sandbox.kazoo.months import month_before, month_bounds, month_of
@@ -61,4 +61,4 @@ def visible_document(state: State, account: Account, cdr_id: str) -> StoredDocum
 
 def is_dropped(state: State, stored: StoredDocument) -> bool:
     """Return whether a document is gone by now: the switch `dropped`."""
-    return dropped(state.switched["dropped"], stored.id, stored.leg.end, milliseconds(state.now()))
+    return is_gone(state.switched["dropped"], stored.id, stored.leg.end, milliseconds(state.now()))

@@ -22,7 +22,7 @@ from cdrctl.sandbox.kazoo.listings import Listing
 from cdrctl.sandbox.kazoo.releases import OLD, RELEASES
 from cdrctl.sandbox.kazoo.state import State
 from cdrctl.sandbox.kazoo.tokens import token_of
-from cdrctl.sandbox.wire import Reply, Request, dumped
+from cdrctl.sandbox.wire import Reply, Request, dump
 
 
 def json_page(state: State, request: Request, listing: Listing, found: Result, rows: list[Any]) -> Reply:
@@ -57,13 +57,13 @@ def _chunked_envelope(state: State, request: Request, rows: list[Any], paging: D
         "auth_token": token_of(request, "5.x"),
     }
     tail = "".join(f', "{name}":{json.dumps(value)}' for name, value in members.items())
-    return b'{"data":' + dumped(rows) + tail.encode() + b"}"
+    return b'{"data":' + dump(rows) + tail.encode() + b"}"
 
 
 def _old_envelope(state: State, request: Request, rows: list[Any], paging: Doc) -> bytes:
     """Return the status first, as releases up to 4.1 do."""
     last = {"request_id": request_id(state), "auth_token": token_of(request, "5.x")}
-    return dumped({"status": "success", "data": rows} | paging | last)
+    return dump({"status": "success", "data": rows} | paging | last)
 
 
 def csv_page(state: State, listing: Listing, found: Result) -> Reply:

@@ -20,7 +20,7 @@ from cdrctl.sandbox.kazoo.answers import (
 )
 from cdrctl.sandbox.kazoo.documents import Doc
 from cdrctl.sandbox.kazoo.state import State
-from cdrctl.sandbox.wire import Reply, Request, dumped
+from cdrctl.sandbox.wire import Reply, Request, dump
 
 API_KEY = digest("kazoo key") + digest("kazoo key", 2)
 USERNAME = "operator@acme.example"
@@ -71,7 +71,7 @@ def _new_token(state: State, request: Request, owner: str | None) -> Reply:
         "revision": digest("revision", state.answers),
         "status": "success",
     }
-    return Reply(201, dumped(whole), json_headers(state))
+    return Reply(201, dump(whole), json_headers(state))
 
 
 def _is_password_right(account: Account, data: Doc) -> bool:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from cdrctl.sandbox.exchange.clock import digest
-from cdrctl.sandbox.wire import Request, dumped
+from cdrctl.sandbox.wire import Request, dump
 
 BUCKET_SIZE = 100
 _PER_SECOND = 10
@@ -26,7 +26,7 @@ class Tokens:
         claims = {"iss": "kazoo", "account_id": account_id, "jti": digest("jti", number)}
         parts = [{"alg": "RS256", "typ": "JWT", "kid": digest("kid")}, claims]
         signature = base64.urlsafe_b64encode(bytes.fromhex(digest("signature", number)))
-        token = ".".join(base64.urlsafe_b64encode(dumped(part)).rstrip(b"=").decode() for part in parts)
+        token = ".".join(base64.urlsafe_b64encode(dump(part)).rstrip(b"=").decode() for part in parts)
         token = f"{token}.{signature.rstrip(b'=').decode()}"
         self.known[token] = (account_id, end)
         return token

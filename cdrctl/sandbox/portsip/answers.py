@@ -9,7 +9,7 @@ from urllib.parse import quote
 from cdrctl.sandbox.portsip.fields import Row
 from cdrctl.sandbox.portsip.requests import RefusedError
 from cdrctl.sandbox.portsip.state import PBX
-from cdrctl.sandbox.wire import Reply, Request, dumped
+from cdrctl.sandbox.wire import Reply, Request, dump
 
 _ERRORS = {
     400: ("VALIDATE_FAILED", "field validation failed"),
@@ -23,7 +23,7 @@ _ERRORS = {
 
 def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
     """Return an answer with a JSON document."""
-    return Reply(status, dumped(body), {"Content-Type": "application/json"} | dict(headers or {}))
+    return Reply(status, dump(body), {"Content-Type": "application/json"} | dict(headers or {}))
 
 
 def file_reply(name: str, content: bytes) -> Reply:

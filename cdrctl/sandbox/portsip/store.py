@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from cdrctl.sandbox.exchange.clock import DAY, delay, dropped, milliseconds
+from cdrctl.sandbox.exchange.clock import DAY, delay, is_gone, milliseconds
 from cdrctl.sandbox.portsip.answers import error_with, unknown_id
 from cdrctl.sandbox.portsip.calls import involves
 from cdrctl.sandbox.portsip.ids import read_id
@@ -43,7 +43,7 @@ def visible_records(pbx: PBX, kind: str, span: Span, user: str) -> Sequence[Reco
     found = pbx.found
     share = pbx.switched["dropped"]
     if share != "0":
-        return [one for one in found.records if one.seen <= now and not dropped(share, str(one.number), one.seen, now)]
+        return [one for one in found.records if one.seen <= now and not is_gone(share, str(one.number), one.seen, now)]
     return found.records if found.settled <= now else [one for one in found.records if one.seen <= now]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cdrctl.sandbox.voicenter.cdr import Doc
 from cdrctl.sandbox.voicenter.state import State
-from cdrctl.sandbox.wire import Reply, dumped
+from cdrctl.sandbox.wire import Reply, dump
 
 ERRORS = {
     0: ("OK", 200),
@@ -50,7 +50,7 @@ def answer(state: State, status: int, members: Doc, records: list[Doc] | None) -
 
 def json_reply(status: int, body: Doc) -> Reply:
     """Answer with a JSON body."""
-    return Reply(status, dumped(body), _JSON)
+    return Reply(status, dump(body), _JSON)
 
 
 def html_page(status: int, text: str) -> Reply:

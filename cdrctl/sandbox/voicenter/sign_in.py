@@ -9,7 +9,7 @@ from cdrctl.sandbox.exchange.clock import MINUTE, SECOND, digest
 from cdrctl.sandbox.voicenter.answers import error
 from cdrctl.sandbox.voicenter.search import Search
 from cdrctl.sandbox.voicenter.state import State
-from cdrctl.sandbox.wire import Reply, Request, Setting, dumped
+from cdrctl.sandbox.wire import Reply, Request, Setting, dump
 
 _CODE = "EXAMPLE-VOICENTER-CODE"
 _PER_SPAN, _RATE_SPAN = 30, MINUTE
@@ -31,7 +31,7 @@ class Access:
     def token(self) -> str:
         """The bearer token that is valid now, in the form of a JWT."""
         parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": "EXAMPLE", "jti": digest("jti", self._issued)})
-        parts_text = [base64.urlsafe_b64encode(dumped(part)).rstrip(b"=").decode() for part in parts]
+        parts_text = [base64.urlsafe_b64encode(dump(part)).rstrip(b"=").decode() for part in parts]
         return ".".join((*parts_text, f"EXAMPLE{digest('signature', self._issued)}"))
 
     def credentials(self, kind: str) -> dict[str, Setting]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cdrctl.sandbox.exchange import Exchange
-from cdrctl.sandbox.exchange.clock import HOUR, MINUTE, SECOND, delay, dropped, milliseconds
+from cdrctl.sandbox.exchange.clock import HOUR, MINUTE, SECOND, delay, is_gone, milliseconds
 from cdrctl.sandbox.exchange.parties import Call
 from cdrctl.sandbox.voicenter.calls import cdrs_of
 from cdrctl.sandbox.voicenter.cdr import Cdr
@@ -62,7 +62,7 @@ class State:
             for one in self._cdrs_of(call)
             if lo <= one.second * SECOND < hi
             and one.end + lag + delay(late, "late", f"{one.id} {one.type}") <= now
-            and not dropped(share, f"{one.id} {one.type}", one.end, now)
+            and not is_gone(share, f"{one.id} {one.type}", one.end, now)
         ]
         found.sort(key=lambda one: (one.start, one.id, one.type))
         return found

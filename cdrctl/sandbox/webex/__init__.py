@@ -21,7 +21,7 @@ from cdrctl.sandbox.webex.state import ACCESS_TOKEN, State
 from cdrctl.sandbox.webex.switches import SWITCHES
 from cdrctl.sandbox.webex.tokens import CLIENT_SECRET, request_token
 from cdrctl.sandbox.webex.windows import CALLS, true_records
-from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dumped
+from cdrctl.sandbox.wire import Clock, Reply, Request, Setting, Switch, dump
 
 
 class Webex:
@@ -95,4 +95,4 @@ class Webex:
 
     def wrong_shape(self, request: Request) -> Reply:  # noqa: ARG002 - other providers echo the request
         """Return a success that has no `items`."""
-        return answer(self.state, 200, dumped({"records": [], "status": "ok"}))
+        return answer(self.state, 200, dump({"records": [], "status": "ok"}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cdrctl.sandbox.exchange.clock import uuid_text
 from cdrctl.sandbox.webex.state import State
-from cdrctl.sandbox.wire import Reply, dumped
+from cdrctl.sandbox.wire import Reply, dump
 
 NO_TOKEN = "The request requires a valid access token set in the Authorization request header."
 NOT_FOUND = "The requested resource could not be found."
@@ -30,13 +30,13 @@ def failure(state: State, status: int, message: str, headers: Mapping[str, str] 
     if state.switched["error_shape"] == "general":
         return general_failure(state, status, message, headers)
     body = {"errorCode": status, "message": message, "trackingId": tracking_id(state)}
-    return answer(state, status, dumped(body), headers)
+    return answer(state, status, dump(body), headers)
 
 
 def general_failure(state: State, status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
     """Return an error in the shape that all of Webex has."""
     body = {"message": message, "errors": [{"description": message}], "trackingId": tracking_id(state)}
-    return answer(state, status, dumped(body), headers)
+    return answer(state, status, dump(body), headers)
 
 
 def error_of_status(state: State, status: int) -> Reply:

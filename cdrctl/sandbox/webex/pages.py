@@ -13,7 +13,7 @@ from cdrctl.sandbox.webex.answers import answer, failure
 from cdrctl.sandbox.webex.records import Record, time_text, wire_record
 from cdrctl.sandbox.webex.state import ORG, Entry, State
 from cdrctl.sandbox.webex.windows import BadWindowError, entries_in, location_names, read_window
-from cdrctl.sandbox.wire import Reply, Request, dumped
+from cdrctl.sandbox.wire import Reply, Request, dump
 
 _EMPTY_WINDOW = "No CDRs for requested time range and filters"
 _LARGEST_PAGE = 5000
@@ -64,7 +64,7 @@ def _page_at(state: State, request: Request, entries: list[Entry], cursor: str, 
     chosen = entries[first : first + limit]
     after = first + len(chosen)
     if after >= len(entries):
-        return answer(state, 200, dumped({"items": _records(state, chosen)}))
+        return answer(state, 200, dump({"items": _records(state, chosen)}))
     if state.switched["page_overlap"] == "on":
         again = bisect_left(keys, chosen[-1].key)
         after = again if again > first else after
@@ -99,7 +99,7 @@ def _linked_page(
     state.links[query] = state.unix_now
     link = _link(state.switched["link"], f"{request.base_url}{request.path}", query)
     without = not chosen and state.switched["empty_page"] == "no_items"
-    return answer(state, 200, dumped({} if without else {"items": _records(state, chosen)}), {"Link": link})
+    return answer(state, 200, dump({} if without else {"items": _records(state, chosen)}), {"Link": link})
 
 
 def _link(form: str, page_url: str, query: str) -> str:

@@ -11,7 +11,7 @@ from cdrctl.sandbox.exchange.clock import SECOND, digest
 from cdrctl.sandbox.webex.answers import answer, failure, general_failure
 from cdrctl.sandbox.webex.sign_in import CLIENT_ID, SCOPE
 from cdrctl.sandbox.webex.state import State
-from cdrctl.sandbox.wire import Reply, Request, dumped
+from cdrctl.sandbox.wire import Reply, Request, dump
 
 CLIENT_SECRET = "EXAMPLE-WEBEX-SECRET"
 _ACCESS_LIFE = 1_209_600
@@ -69,7 +69,7 @@ def _grant(state: State, refresh: str, scope: str) -> Reply:
         "token_type": "Bearer",
         "scope": scope,
     }
-    return answer(state, 200, dumped(body))
+    return answer(state, 200, dump(body))
 
 
 def _challenge(verifier: str, method: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from cdrctl.sandbox.exchange.clock import DAY, HOUR, MINUTE, SECOND, delay, dropped, milliseconds
+from cdrctl.sandbox.exchange.clock import DAY, HOUR, MINUTE, SECOND, delay, is_gone, milliseconds
 from cdrctl.sandbox.exchange.parties import Leg
 from cdrctl.sandbox.webex.records import Record, wire_record
 from cdrctl.sandbox.webex.state import Entry, State
@@ -67,7 +67,7 @@ def entries_in(state: State, call: str, lo: int, hi: int, places: frozenset[str]
         if leg.party.kind == "outside":
             continue
         one = _entry(state, leg, call)
-        if dropped(state.switched["dropped"], leg.id, leg.end, now):
+        if is_gone(state.switched["dropped"], leg.id, leg.end, now):
             continue
         if lo <= one.key < hi and (not places or one.location in places):
             complete_from = max(complete_from, one.seen)
@@ -116,5 +116,5 @@ def true_records(state: State, call: str, since: datetime, until: datetime, opti
     return [
         wire_record(state, one.leg)
         for one in kept
-        if one.seen + lag <= now and not dropped(share, one.id, one.leg.end, now)
+        if one.seen + lag <= now and not is_gone(share, one.id, one.leg.end, now)
     ]

@@ -146,7 +146,7 @@ def ready(around: Surroundings, provider: Provider, profile: Profile, settings: 
     from cdrctl.profiles.pace import pace_file
     from cdrctl.profiles.settings import secret_values
 
-    around.conceal([*secret_values(settings), *settings.disguised()])
+    around.conceal([*secret_values(settings), *settings.derived_secrets()])
     check_auth_methods(provider, profile, settings)
     store = token_store(around.config, provider, profile, settings)
     paced = settings.requests_per_minute != 0

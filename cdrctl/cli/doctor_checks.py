@@ -142,7 +142,7 @@ def _check_secrets(opened: Session, profile: Profile, provider: Provider) -> Gen
         found = failure("secrets", error)
         yield replace(found, next=found.next and for_profile(found.next, profile.name))
         return None
-    opened.reporter.conceal([*secret_values(settings), *settings.disguised()])
+    opened.reporter.conceal([*secret_values(settings), *settings.derived_secrets()])
     for warning in warnings:
         parts = warning if isinstance(warning, Message) else Message(warning)
         yield Finding("secrets", "warn", parts.what, parts.then or None)

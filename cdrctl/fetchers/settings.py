@@ -77,6 +77,6 @@ class Settings(BaseModel):
             raise ValueError("requests_per_minute = 0 is accepted only where base_url is on this machine itself")
         return self
 
-    def disguised(self) -> list[str]:
+    def derived_secrets(self) -> list[str]:
         """Return what is as good as a secret and made of one, such as its digest; a provider says its own."""
         return []

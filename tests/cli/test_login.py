@@ -82,7 +82,7 @@ def test_tokens_are_renewed_automatically(office: Office) -> None:
 def test_a_profile_without_a_sign_in_names_login(office: Office) -> None:
     ran = office.export("-o", "file.csv")
     assert ran.returncode == 4
-    assert b"nobody has signed in with this profile yet" in ran.stderr
+    assert b"this profile has not signed in yet" in ran.stderr
     assert b"cdrctl profile login acme" in ran.stderr
     assert not (office.host.folder / "file.csv").exists()
     assert office.host.run("profile", "check", PROFILE).returncode == 4
@@ -127,7 +127,7 @@ def test_tokens_of_another_client_are_not_used(office: Office) -> None:
     office.host.configure({PROFILE: {**office.settings, "client_id": "C0000OTHER"}})
     ran = office.export()
     assert ran.returncode == 4
-    assert b"nobody has signed in" in ran.stderr
+    assert b"has not signed in" in ran.stderr
 
 
 def test_a_profile_of_the_environment_alone_signs_in(office: Office) -> None:

@@ -586,11 +586,11 @@ def test_a_sign_in_that_fails(answer: httpx.Response, kind: type[CdrctlError], w
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"user": "u", "descendants": True}, "do not go together"),
+        ({"user": "u", "descendants": True}, "cannot be combined"),
         ({"filter": ("direction",)}, "NAME=VALUE"),
         ({"filter": ("=x",)}, "NAME=VALUE"),
         ({"page_size": 0}, "at least 1"),
-        ({"user": ".."}, "is no id"),
+        ({"user": ".."}, "is not an id"),
         ({"account": ""}, ""),
     ],
 )

@@ -453,9 +453,9 @@ def test_the_stream_has_nothing_to_prove() -> None:
 def test_a_long_export_says_before_it_starts_how_long_it_takes() -> None:
     """One window a minute: thirty days take an hour, however few the calls."""
     pieces = Webex().pieces(h(-24 * 20, on=NOW), h(-24 * 10 - 1, on=NOW))
-    assert next(pieces) == Note("Webex may be asked for one window a minute: this takes at least 19 min")
+    assert next(pieces) == Note("the rate limit of Webex is one window a minute: this takes at least 19 min")
     slow = Webex(requests_per_minute=0.2).pieces(h(0), h(23))
-    assert next(slow) == Note("Webex may be asked for one window a minute: this takes at least 5 min")
+    assert next(slow) == Note("the rate limit of Webex is one window a minute: this takes at least 5 min")
     unpaced = Webex(base_url=ELSEWHERE, requests_per_minute=0).fetch(h(-24 * 20, on=NOW), h(-24 * 10, on=NOW))
     assert [piece for piece in unpaced if isinstance(piece, Note)] == []
     assert [piece for piece in Webex().fetch(h(0), h(23)) if isinstance(piece, Note)] == []
@@ -554,7 +554,7 @@ def test_a_page_without_records_does_not_end_a_window_that_goes_on(page: dict[st
 def test_a_last_page_of_another_shape_is_an_error_and_not_an_empty_one(body: Any) -> None:
     error = Webex(httpx.Response(200, json=body)).fails()
     assert isinstance(error, ProviderError)
-    assert "in a shape we do not know" in error.message
+    assert "in an unknown shape" in error.message
 
 
 def test_a_page_of_another_shape_is_an_error_even_with_a_next_link() -> None:
@@ -628,7 +628,7 @@ def test_a_total_not_reached_has_the_window_asked_once_more() -> None:
     assert gaps(pieces) == []
     assert exported(pieces, Window(h(0), h(12)))[0] == ["a", "b"]
     assert webex.pages == ["", "2", "", "2"]
-    assert webex.notes == ["asking for 2026-11-18T00:00:00.000Z to 2026-11-18T11:00:00.000Z again"]
+    assert webex.notes == ["reading 2026-11-18T00:00:00.000Z to 2026-11-18T11:00:00.000Z again"]
 
 
 def test_a_total_never_reached_is_a_gap_that_names_the_window_and_the_tracking_id() -> None:
@@ -836,7 +836,7 @@ def test_an_error_says_what_happened_what_the_service_said_and_the_tracking_id(
 
 def test_a_refused_window_of_the_stream_names_the_limits_of_the_stream() -> None:
     error = Webex(exchange("bad window")).fails(h(-2, on=NOW), h(-1, on=NOW), "stream")
-    assert "The stream goes back 12 hours, in steps of 2 hours." in error.message
+    assert "The stream goes back 12 hours, in windows of up to 2 hours." in error.message
     assert "48 hours" not in error.message
 
 

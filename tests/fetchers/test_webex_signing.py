@@ -323,7 +323,7 @@ def test_a_code_becomes_a_token_that_can_be_renewed() -> None:
         (400, {"message": "no"}, SignInError, "the sign-in in the browser was not accepted"),
         (200, {}, SignInError, "the sign-in in the browser was not accepted"),
         (200, [], SignInError, "the sign-in in the browser was not accepted"),
-        (404, {}, ConfigurationError, "nobody gives tokens at"),
+        (404, {}, ConfigurationError, "there is no token service at"),
         (200, {"access_token": "A", "refresh_token": "R", "scope": "spark:all"}, SignInError, f"the scope {SCOPE}"),
         (200, {"access_token": "A", "refresh_token": "R", "scope": SCOPE + "s"}, SignInError, f"the scope {SCOPE}"),
         (200, {"access_token": "A", "scope": SCOPE}, SignInError, "no refresh token"),

@@ -3,10 +3,10 @@
 Sources: GitHub 2600hz/kazoo (master and branches 3.22 to 4.3): `cb_cdrs.erl`, `crossbar_view.erl`, `api_util.erl`,
 `cb_context.erl`, `kz_buckets.erl` and their `doc/*.md`; GitHub openkazoo/kazoo5-dev for 5.x.
 
-What makes this API hard is that legs are stored in one database per UTC month of their *interaction's* start, listed
-by the moment they were *saved*, and only the months that the asked range touches are opened: a leg of a call over
-midnight of the first is in none of two adjoining months. And a paged answer that goes from one month into another
-drops rows. So every listing is asked month by month, and each month's edge by a probe of its own.
+Two things make this API hard. Legs are stored in one database per UTC month of their *interaction's* start, but listed
+by the moment they were *saved*, and only the months in the requested range are opened: a leg of a call over midnight of
+the first is in neither of two adjoining months. And a paged response that goes from one month into another drops rows.
+So each month is listed by itself, and the start of each month is read by a request of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cdrctl.records.columns import Expected
 
 
 def check(client: Client, settings: KazooSettings) -> str:
-    """Return what one small request found."""
+    """Return a sentence about the last day that is certain to be available."""
     until = gregorian_second(client.clock.now() - SETTLED)
     day = 86_400
     path = listing_path(settings.account_id, None, by_interaction=False)
@@ -41,22 +41,20 @@ def check(client: Client, settings: KazooSettings) -> str:
     return f"{found} legs in account {settings.account_id} {span}"
 
 
-# What the rest of the program is told
-
-_SHOWN = (
+_TABLE_COLUMNS = (
     *("timestamp", "caller_id_number", "callee_id_number", "billing_seconds", "hangup_cause", "direction", "cost"),
     *("callee_id_name", "caller_id_name", "duration_seconds", "dialed_number", "call_type", "rate_name"),
 )
-_DOCUMENT_SHOWN = (
+_DOCUMENT_TABLE_COLUMNS = (
     *("timestamp", "caller_id_number", "callee_id_number", "billing_seconds", "hangup_cause", "call_direction"),
     *("callee_id_name", "caller_id_name", "ringing_seconds", "duration_seconds", "hangup_code", "disposition"),
 )
-_ENDING = ("hangup_cause",)
-_ACCOUNT = Option("account", "another account than the profile's: one below it", metavar="ID")
+_OUTCOME_COLUMNS = ("hangup_cause",)
+_ACCOUNT = Option("account", "an account below the profile's, instead of the profile's", metavar="ID")
 _LISTING = (
     Option("user", "only legs of this user", metavar="ID"),
     _ACCOUNT,
-    Option("descendants", "the account's sub-accounts as well", kind="flag"),
+    Option("descendants", "include the account's sub-accounts", kind="flag"),
     Option(
         "filter",
         "only rows whose field has this value; may be repeated",
@@ -64,19 +62,19 @@ _LISTING = (
         metavar="FIELD=VALUE",
         values=tuple(f"{name}=" for name in FILTERED),
     ),
-    Option("utc_offset", "seconds to move the column datetime by, as Kazoo does it", kind="integer"),
+    Option("utc_offset", "seconds by which Kazoo shifts the column datetime", kind="integer"),
     Option(
         "longest_call",
-        "how long a call may last: so long after the window its end is looked for; longer calls are missed",
+        "longest call: query this far past the window, for Kazoo lists calls by their end; longer ones are missed",
         kind="duration",
         default="24h",
     ),
-    Option("page_size", "rows asked for at a time", kind="integer", default="50"),
+    Option("page_size", "rows per page", kind="integer", default="50"),
 )
 
 
 def _min_parallel_window(options: Mapping[str, Any]) -> timedelta:
-    """Return the shortest part that is worth a listing: each is read for as much longer as a call may last."""
+    """Return the shortest part worth a request: each part is read further by the length of the longest call."""
     longest: timedelta = options["longest_call"]
     return max(timedelta(days=1), 7 * longest)
 
@@ -84,8 +82,8 @@ def _min_parallel_window(options: Mapping[str, Any]) -> timedelta:
 _TIMING = Timing(lag=SETTLED, min_parallel_window=_min_parallel_window)
 _ID = Option("id", "", argument=True, metavar="ID")
 
-_NEEDS = "It may read its own account and those below it: account_id must be one of them."
-_WHOSE = "The account id is 32 hexadecimal digits; the operator knows it, and every sign-in answers with it."
+_NEEDS = "It may read its own account and those below it. account_id must be one of them."
+_WHOSE = "The account id is 32 hexadecimal digits. The operator knows it, and every sign-in returns it."
 
 PROVIDER = Provider(
     name="kazoo",
@@ -106,30 +104,30 @@ PROVIDER = Provider(
     # docs.2600hz.com, "Account API Authentication", "User Authentication".
     credential_help={
         "key": Console(
-            "the account's API key: good until it is changed",
+            "the account's API key, valid until it is changed",
             (
-                "Ask the operator for it, or, signed in, read GET /v2/accounts/ACCOUNT_ID/api_key: 64 characters.",
+                "Ask the operator, or sign in and read GET /v2/accounts/ACCOUNT_ID/api_key. It has 64 characters.",
                 _WHOSE,
             ),
             _NEEDS,
         ),
         "password": Console(
-            "a user's name and password, as in the web interface",
+            "a user name and password, as in the web interface",
             (
-                "Take a user without a second factor: a program cannot give one.",
-                "The server wants the account's name too, or its realm: the web interface asks for the same name.",
+                "Choose a user without a second factor: a program cannot enter one.",
+                "The server also needs the account's name or realm: the web interface asks for the same name.",
                 _WHOSE,
             ),
             _NEEDS,
             asks=(("account_name", "account_realm"),),
         ),
         "token": Console(
-            "a token from another sign-in: good for an hour",
-            ("It is auth_token in the answer to PUT /v2/api_auth or /v2/user_auth.", _WHOSE),
+            "a token from another sign-in, valid for an hour",
+            ("It is auth_token in the response to PUT /v2/api_auth or /v2/user_auth.", _WHOSE),
             _NEEDS,
         ),
     },
-    retention_note="no limit is published; an operator may delete old months, and then there are no calls and no error",
+    retention_note="no limit is published; an operator may delete old months, which then have no calls and no error",
     calls=(
         Call(
             name="cdrs",
@@ -144,8 +142,8 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES,
             options=_LISTING,
-            table_columns=_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl kazoo cdrs -p sandbox --since yesterday --until today --schema common -o legs.csv",
                 (
@@ -168,8 +166,8 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES,
             options=_LISTING,
-            table_columns=_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl kazoo interactions -p sandbox --since yesterday --until today -o calls.jsonl",
                 "cdrctl kazoo interactions -p sandbox --since 7d --tz Europe/Berlin | jq -s length",
@@ -185,8 +183,8 @@ PROVIDER = Provider(
             common=common_document,
             gives=GIVES_DOCUMENT,
             options=(replace(_ID, about="interaction id, or the id of one of its CDRs"), _ACCOUNT),
-            table_columns=_DOCUMENT_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_DOCUMENT_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl kazoo legs -p sandbox 63962351927-c41244fd",
                 "cdrctl kazoo legs -p sandbox 63962351927-c41244fd --schema common -f table",
@@ -202,8 +200,8 @@ PROVIDER = Provider(
             common=common_document,
             gives=GIVES_DOCUMENT,
             options=(replace(_ID, about="id of the CDR, such as 202611-…"), _ACCOUNT),
-            table_columns=_DOCUMENT_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_DOCUMENT_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl kazoo cdr -p sandbox 202611-5a75675ac70995f51f67@10.26.0.242",
                 "cdrctl kazoo cdr -p sandbox -f json 202611-5a75675ac70995f51f67@10.26.0.242",

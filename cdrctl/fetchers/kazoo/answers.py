@@ -1,4 +1,4 @@
-"""What an answer of Crossbar holds, and the error it stands for."""
+"""The records of a response of Crossbar, and the error it stands for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from cdrctl.fetchers.kazoo.settings import TITLE
 from cdrctl.http import Answer, beginning, error_of
 from cdrctl.records.events import Record, check_records
 
-# Reading answers
-
 
 class RangeLimitError(ProviderError):
-    """The range asked for is longer than this site allows: `seconds` says how long it may be."""
+    """The requested range is longer than this site allows; `seconds` is the longest."""
 
     def __init__(self, seconds: int, words: str | None) -> None:
         super().__init__(
@@ -30,34 +28,39 @@ class RangeLimitError(ProviderError):
 
 
 class TooLargeError(ProviderError):
-    """The answer would be larger than the operator allows."""
+    """The response would be larger than the operator allows."""
 
 
 def error_unless_whole(body: Any) -> CdrctlError | None:
-    """Return what is wrong with a 2xx body: `status` is the last thing written, so an answer without it broke off."""
+    """Return the error of a 2xx body, or None.
+
+    `status` is written last, so a body without it is incomplete.
+    """
     if not isinstance(body, dict) or ("data" not in body and body.get("status") in (None, "success")):
         return ProviderError(
-            f"{TITLE} answered in a shape we do not know: there is no data in it",
+            f"{TITLE} answered in an unknown shape: there is no data in it",
             hint="check base_url; it should end in /v2",
         )
     if body.get("status") != "success" and _own_status(body) not in range(400, 429):
         return TemporaryError(
-            f"the answer of {TITLE} broke off" if "status" not in body else f"{TITLE} failed in the middle",
+            f"the response of {TITLE} broke off"
+            if "status" not in body
+            else f"{TITLE} failed in the middle of a response",
             said=_words_of(body),
-            hint="nothing is lost: run it again later",
+            hint="retry later",
             status=200,
         )
     return None
 
 
 def _own_status(body: Mapping[str, Any]) -> int:
-    """Return the status that an error envelope gives itself: a string, in `error`."""
+    """Return the status in an error envelope, which is a string in `error`."""
     code = str(body.get("error", ""))
     return int(code) if re.fullmatch("[1-5][0-9][0-9]", code, re.ASCII) else 500
 
 
 def records_in(answer: Answer) -> list[Record]:
-    """Return the records of an answer."""
+    """Return the records of a response."""
     body = answer.body if isinstance(answer.body, dict) else {}
     return check_records(body.get("data"), "data", TITLE)
 
@@ -129,14 +132,14 @@ def _account_in(url: str) -> str:
 
 
 def words_of_answer(answer: Answer) -> str | None:
-    """Return Crossbar's own words in an answer, or the beginning of what is no JSON."""
+    """Return Crossbar's message in a response, or the beginning of a body that is not JSON."""
     return _words_of(answer.body) if isinstance(answer.body, dict) else beginning(answer.text, 200) or None
 
 
 def _words_of(body: Mapping[str, Any]) -> str | None:
-    """Return the message, and what `data` says of each parameter it did not like.
+    """Return the message, and the messages in `data` about single parameters.
 
-    Nothing else of the envelope: it echoes the token, and `cause` echoes the key of a sign-in.
+    Nothing else of the envelope is shown: it echoes the token, and `cause` echoes the key of a sign-in.
     """
     words: list[str] = []
 

@@ -14,11 +14,9 @@ from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, fingerprint, pick
 from cdrctl.records.readers import gregorian_instant, read_gregorian_time, read_integer, read_units, unix_instant
 
-# The record
-
 
 def identity(record: Record) -> str:
-    """Return `id`, the key of a leg within its account; a record without one is known by all it says."""
+    """Return `id`, the key of a leg within its account, or a digest of the record if it has none."""
     key = pick(record, "id") or pick(record, "_id")
     return key if isinstance(key, str) else fingerprint(record)
 
@@ -26,21 +24,21 @@ def identity(record: Record) -> str:
 def start(record: Record) -> datetime | None:
     """Return the start of the leg, of a row or of a full document (whose `timestamp` is the end).
 
-    A row's start is its end less its length. Where that length cannot be, the length is added again: the leg then
-    starts at its end. Up to 4.3 a leg killed while it was new has a length of minus a Unix time, and a row that starts
-    decades from now (GitHub 2600hz/kazoo, issue 6534).
+    A row's start is its end minus its length. If the length is impossible, it is added again, so that the leg starts at
+    its end. Up to 4.3, a leg killed while it was new has a length of minus a Unix time, and a row that starts decades
+    from now (GitHub 2600hz/kazoo, issue 6534).
     """
     return next((at for at in _starts(record) if not is_placeholder(at)), None)
 
 
 def _starts(record: Record) -> Iterator[datetime]:
-    """Yield what the fields of a record say of its start, the best first; zero says 1970 there, which is no start."""
+    """Yield the starts according to the fields of a record, the best first; zero gives 1970, which is not a start."""
     seconds = length_of(record)
     wrong = timedelta(seconds=seconds) if seconds is not None and impossible(seconds) else timedelta(0)
     with suppress(ValueError, OverflowError):
         yield unix_instant(pick(record, "unix_timestamp")) + wrong
         if wrong:
-            return  # neither the start nor the length is to be believed: a record without a start is kept
+            return  # neither the start nor the length can be trusted; a record without a start is kept
     with suppress(ValueError, OverflowError):
         at = gregorian_instant(pick(record, "timestamp"))
         if not any(pick(record, name) for name in ("call_direction", "custom_channel_vars")):
@@ -57,7 +55,7 @@ def _starts(record: Record) -> Iterator[datetime]:
 
 
 def length_of(record: Record) -> int | None:
-    """Return the length of a leg, possible or not, or None where it cannot be read or compared with an instant."""
+    """Return the length of a leg in seconds, possible or not, or None if it cannot be read or added to an instant."""
     with suppress(ValueError, OverflowError):
         seconds = read_integer(pick(record, "duration_seconds"))
         timedelta(seconds=seconds)
@@ -66,24 +64,24 @@ def length_of(record: Record) -> int | None:
 
 
 def interaction(record: Record) -> str:
-    """Return what is the same for all legs of an interaction; of a row without it, the key of its leg.
+    """Return the interaction id, or the leg's own key if the row has no plausible interaction id.
 
-    4.3 and 5.0 show as the earliest leg the earliest of those saved within the range: which leg it is may differ from
-    one request to the next, and the interaction is one all the same.
+    4.3 and 5.0 list the earliest of the legs saved within the range, so another request may return another leg of the
+    same interaction.
     """
     return identity(record) if _begun(record) is None else str(pick(record, "interaction_id"))
 
 
 def interaction_start(record: Record, context: Mapping[str, str]) -> datetime | None:
-    """Return the start of the interaction, which its id begins with, or of the leg shown where that makes no sense.
+    """Return the start of the interaction, with which its id begins, or of the listed leg if the id is implausible.
 
-    Of one user's interactions the leg shown is the user's first: there its own start counts.
+    In the interactions of one user, the listed leg is the user's first, and its own start counts.
     """
     return start(record) if context.get("user") else _begun(record) or start(record)
 
 
 def _begun(record: Record) -> datetime | None:
-    """Return the start of an interaction by its id, or None where the leg shown cannot be one of its first."""
+    """Return the start of an interaction by its id, or None if the listed leg cannot be one of its first."""
     match = re.match(r"([0-9]{11})-", str(pick(record, "interaction_id") or ""))
     leg = start(record)
     if match is None or leg is None:
@@ -93,7 +91,11 @@ def _begun(record: Record) -> datetime | None:
 
 
 def read_unquoted(raw: Any) -> str:
-    """Return text without the literal quotes that Crossbar wrote around it up to 4.1."""
+    """Return text without the literal quotes that Crossbar wrote around it up to 4.1.
+
+    Raises:
+        ValueError: It is not text.
+    """
     if not isinstance(raw, str):
         raise ValueError
     return raw[1:-1] if len(raw) > 1 and raw[0] == raw[-1] == '"' else raw

@@ -79,7 +79,7 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
 
 
 def _unix(seconds: Value, more: Value = 0) -> str | None:
-    """Return the instant so many seconds after a Unix time, or None: not readable, or zero that stands for no time."""
+    """Return the instant so many seconds after a Unix time, or None if it is unreadable or stands for no time."""
     with suppress(ValueError, OverflowError, TypeError):
         at = unix_instant(seconds) + timedelta(seconds=more)
         return None if is_placeholder(at) else rfc3339(at)
@@ -97,7 +97,7 @@ def _possible(seconds: Value) -> int | None:
 
 
 def _instants(started: Value, end: Value, total: Value, talk: Value) -> dict[str, Value]:
-    """Return what start, end, whole length and length since answer say; lengths may be missing, negative or absurd."""
+    """Return the columns of time from start, end, length and length since answer; lengths may be missing or absurd."""
     total, talk = _possible(total), _possible(talk)
     possible = talk and (total is None or talk <= total)
     return {
@@ -110,10 +110,10 @@ def _instants(started: Value, end: Value, total: Value, talk: Value) -> dict[str
 
 
 def _cause(cause: Value, talk: Value) -> dict[str, Value]:
-    """Return what the hangup cause and the length since answer say of the outcome.
+    """Return the columns of the outcome from the hangup cause and the length since answer.
 
-    Rows of before September 2018 may lack that length (GitHub 2600hz/kazoo, pull request 5168): then nobody knows
-    whether the leg was answered, unless its cause can only be given to one that was not.
+    Rows from before September 2018 may lack that length (GitHub 2600hz/kazoo, pull request 5168). Then it is unknown
+    whether the leg was answered, unless its cause is only given to unanswered legs.
     """
     q850, unanswered = CAUSES.get(str(cause), (None, "unknown"))
     seconds = _possible(talk)
@@ -131,9 +131,9 @@ def _user_part(address: Value) -> str | None:
 
 
 def _direction(side: Value, authorizing_id: Value, dialed: Value) -> str:
-    """Return the direction after the vendor's own rule for legs of a carrier: those that no device authorised.
+    """Return the direction by the vendor's own rule for legs of a carrier, which no device authorised.
 
-    `side` is as seen by the media switch. Of a leg to a device only the call's first leg knows.
+    `side` is as seen by the media switch. The direction of a leg to a device is only known from the call's first leg.
     """
     if not authorizing_id:
         return side if side in {"inbound", "outbound"} else "unknown"

@@ -1,4 +1,4 @@
-"""`--filter`: what Kazoo filters itself, and what is filtered here."""
+"""`--filter`: the filters that Kazoo applies, and those that are applied here."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from cdrctl.fetchers.kazoo.columns import DOCUMENT, DOCUMENT_PATHS, FILTERED
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Record, pick
 
-# Filters
-
 
 def filters_of(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str]], bool], list[tuple[str, str]]]:
     """Return the test that rows must pass, and the filters that only the server can apply.
 
-    Crossbar's own filters skip rows at the turn of a month before May 2020, so what a row shows is filtered here.
+    Crossbar's own filters skip rows at the turn of a month before May 2020, so fields of the rows are filtered here.
     """
     ours: list[tuple[Column, str, list[str]]] = []
     theirs: list[tuple[str, str]] = []
@@ -63,7 +61,7 @@ def _in_documents(path: str) -> bool:
 
 
 def _at(row: Record, context: Mapping[str, str], column: Column, path: str) -> Any:
-    """Return a row's value of a column; in a full document, which a 5.x operator may send instead, that of its path."""
+    """Return a row's value of a column, or by its path in a full document, which a 5.x operator may send instead."""
     if column.key.startswith("@"):
         return context[column.key[1:]]
     value = pick(row, column.key)
@@ -80,7 +78,7 @@ def _passes(row: Record, context: Mapping[str, str], column: Column, path: str, 
 
 
 def _matches(column: Column, raw: Any, wanted: str) -> bool:
-    """Return whether a value is the one asked for, as it came or as it is shown."""
+    """Return whether a raw value, or its parsed form, is the wanted one."""
     if isinstance(raw, list):
         return wanted in map(str, raw)
     if raw is None or raw == "":

@@ -1,4 +1,4 @@
-"""The calls of a Kazoo profile: which listings of which accounts are read, and month by month."""
+"""The fetchers of Kazoo: the listings of each account, month by month."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cdrctl.records.events import Event, Gap, Note, Page, check_records
 from cdrctl.windows import Window, month_starts, months
 
 SETTLED = timedelta(minutes=5)
-"""A leg is saved just after the hang-up; a save that had to be repeated comes minutes late."""
+"""A leg is saved just after the hang-up; a repeated save may be minutes late."""
 
 
 def cdrs(query: Query[KazooSettings]) -> Iterator[Event]:
@@ -40,13 +40,13 @@ def _listing(query: Query[KazooSettings], *, by_interaction: bool) -> Iterator[E
         raise UsageError("--page-size must be at least 1", hint=f"{TITLE} advises 50")
     if options["descendants"] and options["user"]:
         raise UsageError(
-            "--user and --descendants do not go together: a user belongs to one account",
+            "--user and --descendants cannot be combined: a user belongs to one account",
             hint="name the user's account with --account",
         )
     keep, server_side = filters_of(options["filter"])
     if server_side:
         names = ", ".join(name for name, _ in server_side)
-        yield Note(f"no column of the listing is meant by {names}: it is left to the server to filter on the document")
+        yield Note(f"the listing has no column for {names}: the server filters on the document")
     params = [(f"filter_{name}", value) for name, value in server_side]
     if options["utc_offset"] is not None:
         params.append(("utc_offset", str(options["utc_offset"])))
@@ -66,7 +66,7 @@ def _listing(query: Query[KazooSettings], *, by_interaction: bool) -> Iterator[E
         try:
             yield from _account(listing, window, newest)
         except (SignInError, ProviderError, ConfigurationError) as error:
-            # Forbidden, gone or locked concerns one account; a token that has ended concerns them all.
+            # Forbidden, gone or locked concerns one account; an expired token concerns all of them.
             if not options["descendants"] or error.status not in {403, 404, 423}:
                 raise
             yield Gap(f"account {one} could not be read: {error.message}", error.hint, error.said)
@@ -82,7 +82,7 @@ def _descendants(client: Client, account: str) -> Iterator[str]:
     for answer in _pages_of(client, f"/accounts/{path_segment(account)}/descendants"):
         for row in records_in(answer):
             if not isinstance(row.get("id"), str) or not row["id"].strip(" ."):
-                raise ProviderError(f"{TITLE} answered in a shape we do not know: a descendant has no id")
+                raise ProviderError(f"{TITLE} answered in an unknown shape: a descendant has no id")
             yield row["id"]
 
 
@@ -94,11 +94,11 @@ def _pages_of(client: Client, path: str) -> Iterator[Answer]:
 
 
 def _account(listing: Run, window: Window, newest: datetime) -> Iterator[Event]:
-    """Yield one account's pieces, newest month first, as the API lists its rows.
+    """Yield the events of one account, newest month first, as the API lists its rows.
 
-    A listing of legs goes by the moment of saving, so ends are looked for until the longest call after the window. A
-    listing of interactions goes by the interaction's start, and its first leg may start later (a user's may start
-    much later), so they are looked for from the longest call before the window.
+    Legs are listed by the moment of saving, so the range ends the longest call after the window. Interactions are
+    listed by their start, and the first leg may start later (a user's first much later), so the range starts the
+    longest call before the window.
     """
     longest = listing.longest_call
     since, latest = gregorian_second(window.since), gregorian_second(newest)
@@ -118,7 +118,7 @@ def _account(listing: Run, window: Window, newest: datetime) -> Iterator[Event]:
 def legs(query: Query[KazooSettings]) -> Iterator[Event]:
     """Yield all legs of one interaction as full documents, oldest first.
 
-    The server gives the page with the newest legs first, and in each page the oldest leg first
+    The server sends the page with the newest legs first, and in each page the oldest leg first
     (`normalize_leg_view_results` in cb_cdrs.erl).
     """
     account, wanted = query.options["account"] or query.settings.account_id, query.options["id"]

@@ -18,11 +18,11 @@ from cdrctl.records.readers import gregorian_instant
 from cdrctl.windows import Window, rfc3339
 
 POISON_AT_MOST = 16
-"""Unreadable records in one stretch, after which the rest of it is given up and said to be missing."""
+"""After this many unreadable records in one stretch, the rest of it is reported as a gap."""
 
 LATEST = datetime.max.replace(tzinfo=UTC)
 
-_MEND = "the operator can mend the document"
+_MEND = "ask the operator to repair the document"
 _PASSING = frozenset({502, 503, 504})
 
 
@@ -58,10 +58,10 @@ def _overlap(listing: Run) -> int:
 
 
 def _range(listing: Run, first: int, last: int, tries: int = TRIES) -> Iterator[Event]:
-    """Yield the rows of one range page by page; when the server fails on it, find out on what.
+    """Yield the rows of one range page by page; if the server fails on it, find the records it fails on.
 
     The database may be too slow for the range, or a document in it is poison: one that Crossbar cannot turn into a
-    row (without `call_direction`, for example) makes its page a 503 for ever. Halving helps in both cases.
+    row (without `call_direction`, for example) makes every request for its page a 503. Halving helps in both cases.
     """
     try:
         yield from _pages(listing, first, last, tries)
@@ -88,16 +88,16 @@ def _range(listing: Run, first: int, last: int, tries: int = TRIES) -> Iterator[
 
 
 def _of_data(error: TemporaryError) -> bool:
-    """Return whether the server itself failed on what it was asked: not the network, and not asked too fast.
+    """Return whether the server failed on the requested data, and not because of the network or a rate limit.
 
-    A server that asks to be left alone for longer than is allowed (Retry-After) says itself that no record is to blame.
+    A server that sends a Retry-After longer than allowed shows that no record is the cause.
     """
     return error.wait is None and error.status is not None and error.status >= 500
 
 
 def _pages(listing: Run, first: int, last: int, tries: int) -> Iterator[Page]:
     size = listing.page_size
-    # Within a minute of a record that the server cannot read ranges are exact: else its neighbours would fail as well.
+    # Within a minute of an unreadable record ranges are exact: wider ones would fail on its neighbours as well.
     if tries > 1 or last - first >= EXACT:
         first, last = listing.wider(first, last)
     while True:
@@ -117,7 +117,7 @@ def _pages(listing: Run, first: int, last: int, tries: int) -> Iterator[Page]:
 def _alive(listing: Run, first: int, last: int) -> bool:
     """Return whether the server can answer for a single second in or near the range, in the month of its end.
 
-    If not it is down, or it builds the views of this month, and no record is to blame.
+    If not, it is down or builds the views of this month, and no record is the cause.
     """
     begin = max(gregorian_second(month_start(gregorian_instant(last))), min(first, last - 3600))
     end = last if last - begin >= _PROBES else last + 3600
@@ -155,7 +155,8 @@ def _wait_for_server(listing: Run, ranges: Sequence[tuple[int, int]], error: Tem
             raise error
         if not waited and listing.once(f"waiting {listing.path}"):
             listing.client.log(
-                "note", f"{TITLE} can read nothing here now; it may be building its views, which takes some minutes"
+                "note",
+                f"{TITLE} cannot read any records now; it may be building its views, which takes some minutes",
             )
         waited = True
         listing.client.wait_to_retry(patience, error)
@@ -164,7 +165,7 @@ def _wait_for_server(listing: Run, ranges: Sequence[tuple[int, int]], error: Tem
 
 
 def _from_both_sides(listing: Run, first: int, last: int, error: TemporaryError) -> Iterator[Event]:
-    """Yield what can be read around the records on which the server fails: from above, and from below them."""
+    """Yield the rows around the records on which the server fails: from the newer end, then from the older end."""
     if (yield from _walk(listing, first, last, ascending=False)) is not None:
         yield from _upwards(listing, first, last, error)
 
@@ -180,7 +181,7 @@ def _upwards(listing: Run, first: int, last: int, error: TemporaryError, edge: i
             raise error
         second = _second_of_failure(listing, begin, max(begin, near), last, edge)
         if edge is not None and listing.by_interaction and second >= edge:
-            return  # it is of the newer month, so that the older month's were all read
+            return  # it is of the newer month, so all rows of the older month were read
         if second not in listing.poison:
             listing.poison.add(second)
             yield Gap(
@@ -214,7 +215,7 @@ def _saved(listing: Run) -> str:
 def _walk(
     listing: Run, first: int, last: int, *, ascending: bool, edge: int | None = None
 ) -> Generator[Event, None, int | None]:
-    """Yield pages as far as the server can read, in smaller pages where it must be.
+    """Yield pages as far as the server can read, in smaller pages where necessary.
 
     Returns:
         None when the end was reached, or a row of the month that starts at `edge`; else the second at which the last

@@ -28,13 +28,13 @@ class KazooSettings(Settings):
     currency: str = Field("USD", description="currency of the operator's rates", pattern=r"^[A-Z]{3}$")
     allow_http: bool = ALLOW_HTTP
 
-    def disguised(self) -> list[str]:
-        """Return the digest with which one signs in without the password."""
+    def derived_secrets(self) -> list[str]:
+        """Return the digest that replaces the password in a sign-in."""
         return [credentials_of(self)["credentials"]] if self.username and self.password else []
 
 
 def credentials_of(settings: KazooSettings) -> dict[str, str]:
-    """Return the body of `user_auth`: the user name in lower case and the password, hashed as the server wants."""
+    """Return the body of `user_auth`: the user name in lower case and the password, hashed by the server's method."""
     assert settings.username is not None  # noqa: S101 - sign_in has looked
     assert settings.password is not None  # noqa: S101
     password = settings.password.get_secret_value()

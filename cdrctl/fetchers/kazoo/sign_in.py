@@ -15,8 +15,7 @@ from cdrctl.http import MASK, Answer, Request, Token
 def request_token(settings: KazooSettings, ended: Token | None, _now: datetime) -> Generator[Request, Answer, Token]:
     """Return the token of the profile, or one for its key or password (crossbar `api_auth` and `user_auth`).
 
-    A token ends an hour after its sign-in, however it is used; the operator can change that, so its end is learnt
-    from a 401.
+    A token expires an hour after its sign-in, however it is used. The operator can change that, so a 401 shows its end.
     """
     if settings.api_key is not None:
         path, data = "api_auth", {"api_key": settings.api_key.get_secret_value()}
@@ -27,7 +26,7 @@ def request_token(settings: KazooSettings, ended: Token | None, _now: datetime) 
     else:
         raise SignInError(
             f"{TITLE} does not accept the token or key of this profile",
-            hint="a token ends an hour after its sign-in: set api_key, or username and password, instead",
+            hint="a token expires an hour after its sign-in: set api_key, or username and password, instead",
         )
     base = settings.base_url.rstrip("/")
     answer = yield Request("PUT", f"{base}/{path}", json={"data": data}, kind="sign-in", signed=False)
@@ -36,11 +35,11 @@ def request_token(settings: KazooSettings, ended: Token | None, _now: datetime) 
     if answer.good and isinstance(token, str) and token:
         return _token(token)
     if answer.status not in {400, 401, 403, 404}:
-        raise error_for(answer) or ProviderError(f"{TITLE} answered a sign-in in a shape we do not know: no auth_token")
+        raise error_for(answer) or ProviderError(f"{TITLE} answered a sign-in in an unknown shape: no auth_token")
     details = body.get("data")
     if isinstance(details, dict) and "multi_factor_request" in details:
         raise SignInError(
-            "this user signs in with a second factor, which a program cannot give",
+            "this user signs in with a second factor, which a program cannot enter",
             hint="set api_key instead: the account's key is at /accounts/ACCOUNT_ID/api_key",
             status=answer.status,
         )
@@ -60,7 +59,7 @@ def _token(token: str) -> Token:
 
 
 def empty_response(path: str, _body: Any) -> Any:
-    """Return the answer of a listing without rows, or a token of masks."""
+    """Return the response of a listing without rows, or a token of masks."""
     if path.endswith("_auth"):
         return {"auth_token": MASK, "data": {}, "status": "success"}
     return {"data": [], "page_size": 0, "status": "success"}

@@ -1,4 +1,4 @@
-"""What a run of one listing has: its client, its path and what it has learnt of the account."""
+"""The state of one listing in one run."""
 
 from __future__ import annotations
 
@@ -21,29 +21,26 @@ from cdrctl.records.readers import GREGORIAN_UNIX_OFFSET, gregorian_instant, rea
 
 LONGEST_RANGE = 2_682_000
 """Seconds that a listing may span by default: 31 days and an hour (system_config crossbar, maximum_range)."""
-NARROWER = "a shorter --longest-call asks for less; the operator can allow more"
+NARROWER = "use a shorter --longest-call, or ask the operator to allow more"
 
 LARGEST_PAGE = 3200
 
 EXACT = 60
-"""Ranges shorter than so many seconds have no second more at their ends while such a record is searched."""
+"""Ranges shorter than this many seconds are not widened while an unreadable record is searched for."""
 
 _TOO_FAST = frozenset({408, 425, 429})
 
 
-# Asking
-
-
 @dataclass(slots=True)
 class Run:
-    """One listing of one account in one run, and what was learnt of the site while reading it.
+    """The state of one listing of one account.
 
     Args:
-        longest_call: Seconds after its start in which a call's end is looked for.
-        longest_range: Seconds that one request may span; the site says so when it is less than usual.
-        poison: Seconds whose records the server cannot read.
+        longest_call: The longest call, in seconds.
+        longest_range: The longest range of one request, in seconds; lowered when the site allows less.
+        poison: Gregorian seconds with records that the server cannot read.
         miscounted: Whether the user has been warned of a page with fewer rows than it says.
-        doubted: Whether the user has been warned of lengths that cannot be.
+        doubted: Whether the user has been warned of impossible lengths.
         patience: What is left of the time that the last request may wait for retries.
         once: True for the first part of the window that reports something.
     """
@@ -64,11 +61,11 @@ class Run:
     once: Once = always
 
     def ask(self, first: int, last: int, params: Sequence[tuple[str, str]], tries: int = TRIES) -> Answer:
-        """Return an answer for the range of Gregorian seconds, both ends included.
+        """Return the response for a range of Gregorian seconds, both ends included.
 
-        The bounds are always sent: without them "now" would move the list from page to page. A failure of the server
-        is tried again a few times, because a record may be to blame for it (see `_wait_for_server`); being asked too
-        fast, as long as the user allows.
+        The bounds are always sent: without them, "now" would move the list from page to page. A failure of the server
+        is retried a few times, because a record may have caused it (see `_wait_for_server`); a rate limit, for as long
+        as the user allows.
         """
         bounds = [("created_from", str(first)), ("created_to", str(last))]
         ask = Request("GET", self.client.at(self.path), [*bounds, *params, *self.params], whole=error_unless_whole)
@@ -84,7 +81,7 @@ class Run:
         return self.client.ask(ask, patience=patience)
 
     def ask_page(self, first: int, last: int, size: int, key: str | None, *, ascending: bool, tries: int) -> Answer:
-        """Return one page; every parameter is repeated, because a key replaces only one bound."""
+        """Return one page. Every parameter is repeated, because a key replaces only one bound."""
         params = [("page_size", str(size))]
         if ascending:
             params.append(("ascending", "true"))
@@ -93,10 +90,10 @@ class Run:
         return self.ask(first, last, params, tries)
 
     def wider(self, first: int, last: int) -> tuple[int, int]:
-        """Return a range with a second more at both ends, as far as that stays in its month and in the site's limit.
+        """Return a range one second wider at both ends, within its month and the site's limit.
 
-        Both bounds of a range belong to it (crossbar_view.erl); nothing is lost where they do not. Legs saved in the
-        first and last second of a month are also found by the probe of the month's start.
+        Both bounds belong to a range (crossbar_view.erl); wider ranges lose nothing where they do not. Legs saved in
+        the first and last second of a month are also found by the request for the month's start.
         """
         if last - first + 2 > self.longest_range:
             return first, last
@@ -104,7 +101,7 @@ class Run:
         return max(first - 1, gregorian_second(month)), min(last + 1, gregorian_second(month_after(month)) - 1)
 
     def page(self, answer: Answer) -> Page:
-        """Return the rows of an answer that the user wants; whatever the request, it counts the rows that came."""
+        """Return the page of the rows that pass the filters, and warn if the response counts more rows than it has."""
         rows = records_in(answer)
         with suppress(ValueError):
             counted = read_integer(answer.body.get("page_size"))
@@ -117,21 +114,25 @@ class Run:
 
 
 def doubts_lengths(client: Client, legs: Sequence[Record], once: Once = always) -> bool:
-    """Return whether a leg has a length that cannot be, having warned of it, once for all parts of a window."""
+    """Warn of a leg with an impossible length, once for all parts of a window; return whether there is one."""
     wrong = next((leg for leg in legs if impossible(length_of(leg))), None)
     if wrong is not None and once("impossible length"):
         client.log(
             "warning",
-            f"{TITLE} has legs of an impossible length, such as {length_of(wrong)} s of {pick(wrong, 'id')}: each is "
-            "taken to have started when it ended, and has no length in the common schema",
+            f"{TITLE} has legs of an impossible length, such as {length_of(wrong)} s of {pick(wrong, 'id')}: the start "
+            "of each is taken from its end, and its length is null in the common schema",
         )
     return wrong is not None
 
 
 def path_segment(text: str) -> str:
-    """Return an id as a part of a path; one of dots alone would lead to another path."""
+    """Return an id as a segment of a path.
+
+    Raises:
+        UsageError: It is empty, or has only dots, which would lead to another path.
+    """
     if not text.strip(" ."):
-        raise UsageError(f"{text!r} is no id")
+        raise UsageError(f"{text!r} is not an id")
     return quote(text, safe="", errors="surrogatepass")
 
 

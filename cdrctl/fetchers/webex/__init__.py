@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from cdrctl.fetchers import Call, Console, Login, Option, Provider, Timing
 from cdrctl.fetchers.webex.answers import error_for, next_link, records_in, total_in
-from cdrctl.fetchers.webex.columns import COLUMNS, MARKS, identity, start
+from cdrctl.fetchers.webex.columns import COLUMNS, KEY_FIELDS, identity, start
 from cdrctl.fetchers.webex.common import GIVES, common_cdr
 from cdrctl.fetchers.webex.listing import (
     EDGE,
@@ -20,7 +20,7 @@ from cdrctl.fetchers.webex.listing import (
     LARGEST_PAGE,
     SMALLEST_PAGE,
     STREAM,
-    Way,
+    Run,
     cdrs,
     legs,
     pages_of,
@@ -35,37 +35,34 @@ from cdrctl.windows import Window, rfc3339
 
 
 def check(client: Client, settings: WebexSettings) -> str:
-    """Return what one small request found."""
+    """Return a sentence about the last half hour that is certain to be available."""
     until = client.clock.now() - FEED.lag - EDGE
     asked = Window(until - timedelta(minutes=30), until)
-    answer = next(pages_of(FEED, client, Way(settings, SMALLEST_PAGE), asked, ""))
+    answer = next(pages_of(FEED, client, Run(settings, SMALLEST_PAGE), asked, ""))
     link = next_link(answer)
     count = max(total_in(link), len(records_in(answer, more=link is not None)))
     return f"{number_of_records(count)} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
 
-# What the rest of the program is told
-
-_SHOWN = (
+_TABLE_COLUMNS = (
     *("start_time", "calling_number", "called_number", "duration", "call_outcome_reason", "direction", "user"),
     *("answered", "ring_duration", "location", "call_type", "releasing_party", "dialed_digits", "user_type"),
     *("queue_type", "redirecting_number", "inbound_trunk", "outbound_trunk"),
 )
-_ENDING = ("call_outcome_reason", "call_outcome", "answered")
+_OUTCOME_COLUMNS = ("call_outcome_reason", "call_outcome", "answered")
 _OPTIONS = (
     Option("location", "only this location, by its name in Control Hub; may be repeated", repeat=True),
     Option(
         "longest_call",
-        "how long a call may last: so much after the window is asked for too, in case the service counts by end",
+        "longest call: query this far past the window, because the service may select calls by their end",
         kind="duration",
         default="12h",
     ),
-    Option("page_size", "records asked for at a time, 500 to 5000", kind="integer", default=str(LARGEST_PAGE)),
+    Option("page_size", "records per page, 500 to 5000", kind="integer", default=str(LARGEST_PAGE)),
 )
 
 
-# One window a minute is allowed, and calls may be filed under their end, windows later.
-_SERIAL = "it may be asked for one window a minute, and what one window shows decides how far to ask beyond the last"
+_SERIAL = "its rate limit is one window a minute, and each window shows how far past the end the next must reach"
 
 _FEED_TIMING = Timing(
     lag=FEED.lag + EDGE,
@@ -81,7 +78,7 @@ _FEED_TIMING = Timing(
 
 
 _NEEDS = (
-    "Scope spark-admin:calling_cdr_read; and its administrator needs a custom role with "
+    "It needs the scope spark-admin:calling_cdr_read, and its administrator a custom role with "
     '"Webex Calling Detailed Call History API access".'
 )
 
@@ -110,29 +107,29 @@ PROVIDER = Provider(
     # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
     credential_help={
         "browser": Console(
-            "a sign-in in the browser, by an integration of your own: renewed for good",
+            "a sign-in with a browser, through an integration of your own; renewed without end",
             (
-                "At developer.webex.com: My Webex Apps, Create a New App, Integration, with that scope.",
-                "Its redirect URI is http://127.0.0.1:8765/callback.",
-                "Keep the client id and the client secret that it shows: the secret is shown once.",
+                "At developer.webex.com, open My Webex Apps, Create a New App, Integration. Select the scope.",
+                "Set the redirect URI to http://127.0.0.1:8765/callback.",
+                "Copy the client id and the client secret. The secret is shown once.",
             ),
             _NEEDS,
         ),
         "token": Console(
-            "an access token: good for 12 hours, to try it",
+            "an access token, valid for 12 hours, for a first try",
             (
                 "Sign in at developer.webex.com as an administrator of your organisation.",
-                "Its documentation, under Getting Started, shows your personal access token, to copy.",
+                "Copy your personal access token from the documentation, under Getting Started.",
             ),
             _NEEDS,
         ),
         "refresh": Console(
-            "a service app's refresh token: renewed for good, for every night",
+            "a service app's refresh token, renewed without end, for scheduled exports",
             (
-                "At developer.webex.com: My Webex Apps, Create a New App, Service App, with that scope.",
-                "Keep the client id and the client secret that it shows: the secret is shown once.",
+                "At developer.webex.com, open My Webex Apps, Create a New App, Service App. Select the scope.",
+                "Copy the client id and the client secret. The secret is shown once.",
                 "A full administrator authorises it in Control Hub (admin.webex.com): Management, Apps, Service Apps.",
-                "Back at the app's page choose your organisation, and get its access and refresh token.",
+                "On the app's page, choose your organisation and copy its access token and refresh token.",
             ),
             _NEEDS,
         ),
@@ -143,7 +140,7 @@ PROVIDER = Provider(
             about="Call history of a period (cdr_feed): up to 30 days back, one record per leg and party.",
             columns=COLUMNS,
             expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
-            key_fields=MARKS,
+            key_fields=KEY_FIELDS,
             fetch=cdrs,
             identity=identity,
             start=start,
@@ -153,8 +150,8 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES,
             options=_OPTIONS,
-            table_columns=_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl webex cdrs -p sandbox --since yesterday --until today -o yesterday.csv",
                 "cdrctl webex cdrs -p sandbox --since 24h | jq -r .call_type | sort | uniq -c",
@@ -165,7 +162,7 @@ PROVIDER = Provider(
             about="Newest call history (cdr_stream): up to 12 hours back, late records included.",
             columns=COLUMNS,
             expected=Expected(required=frozenset({"report_id", "correlation_id", "start_time"})),
-            key_fields=MARKS,
+            key_fields=KEY_FIELDS,
             fetch=stream,
             identity=identity,
             start=start,
@@ -184,8 +181,8 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES,
             options=_OPTIONS,
-            table_columns=_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl webex stream -p sandbox --since 2h -f table",
                 "cdrctl webex stream -p sandbox --since 2h --schema common -o newest.csv.gz",
@@ -212,8 +209,8 @@ PROVIDER = Provider(
                 ),
                 *(option for option in _OPTIONS if option.name != "location"),
             ),
-            table_columns=_SHOWN,
-            outcome_columns=_ENDING,
+            table_columns=_TABLE_COLUMNS,
+            outcome_columns=_OUTCOME_COLUMNS,
             examples=(
                 "cdrctl webex legs -p sandbox --since 30h 29741232:0",
                 (

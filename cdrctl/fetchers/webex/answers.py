@@ -1,4 +1,4 @@
-"""What an answer of Webex holds, and the error it stands for."""
+"""The records of a response of Webex, and the error it stands for."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from cdrctl.records.batches import key_columns
 from cdrctl.records.events import Record, check_records
 
 _EMPTY = frozenset({204, 404})
-"""How an empty window may be answered without a list; explain() lets only the 404 of "No CDRs" through."""
+"""Statuses of an empty window without a list; `error_for` accepts only the 404 with "No CDRs"."""
 
-
-# Reading answers
 
 _TOTAL = re.compile(r"[?&]totalCount=([0-9]{1,18})(?![^&])")
 _REGION = re.compile(r"(?:[\w-]+\.)+webexapis\.com(?!\.?[\w-])", re.IGNORECASE | re.ASCII)
 
 
 def next_link(answer: Answer) -> str | None:
-    """Return the URL of the next page, or None. Where it may lead is checked before it is asked."""
+    """Return the URL of the next page, or None. The client checks its host before it sends a request."""
     return next_url(answer.headers.get("link", ""), answer.url)
 
 
@@ -36,7 +34,10 @@ def total_in(link: str | None) -> int:
 
 
 def records_in(answer: Answer, *, more: bool) -> Sequence[Record]:
-    """Return the records of a page; a page without `items` is an empty one only where others make the window whole."""
+    """Return the records of a page.
+
+    A page without `items` is empty only with `more`: another page follows, or the window is complete without it.
+    """
     if answer.status in _EMPTY:
         return []
     if not isinstance(answer.body, dict) or ("items" not in answer.body and not more):
@@ -59,11 +60,11 @@ class WrongRegionError(ConfigurationError):
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
-    """Return what an answer means when it is not a good one, or None."""
+    """Return the error that a response stands for, or None for a good one."""
     words = said(answer)
     match answer.status:
         case 404 if "no cdrs" in (words or "").casefold():
-            return None  # how an empty window is said
+            return None  # an empty window
         case 404:
             return ConfigurationError(
                 f"this address has no call history: {answer.url}",
@@ -104,7 +105,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
 
 
 def _region(answer: Answer) -> str | None:
-    """Return the first host of the service, other than the one asked, that stands anywhere in the body of a 451."""
+    """Return the first host of the service in the body of a 451 other than the host of the request, or None."""
     body = answer.text if answer.body is None else json.dumps(answer.body)
     hosts = (found.lower() for found in _REGION.findall(body[:20_000]))  # its time grows with the square
     return next((host for host in hosts if host != urlsplit(answer.url).hostname), None)

@@ -22,7 +22,7 @@ def start(record: Record) -> datetime | None:
     return instant_in(record, "Start time") or instant_in(record, "Report time")
 
 
-MARKS = KeyFields("Report ID", "Start time", ("Release time", "Report time"))
+KEY_FIELDS = KeyFields("Report ID", "Start time", ("Release time", "Report time"))
 
 # Keys in the wire order of a record of September 2026; meanings from help.webex.com nmug598.
 COLUMNS: tuple[Column, ...] = (

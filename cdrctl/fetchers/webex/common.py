@@ -10,7 +10,7 @@ from cdrctl.fetchers.webex.columns import Q850
 from cdrctl.records.events import Value
 from cdrctl.records.readers import seconds_between
 
-# Reasons that say what became of an unanswered leg; those before a pickup elsewhere, and those after it.
+# Reasons that decide the outcome of an unanswered leg: REFUSALS before a pickup elsewhere, SILENCES after it.
 REFUSALS: Mapping[str, str] = {
     "UserBusy": "busy",
     "Busy": "busy",
@@ -21,7 +21,7 @@ REFUSALS: Mapping[str, str] = {
 }
 SILENCES = frozenset({"NoAnswer", "NoAnswerFromUser", "NoUserResponse", "SIP408", "Unanswered"})
 
-# Every call type that was met on a call that leaves; a new one is not guessed.
+# Every call type seen on an outgoing call; an unknown type gives the direction `unknown`.
 OUTBOUND = frozenset(
     {
         *("SIP_INTERNATIONAL", "SIP_SHORTCODE", "SIP_INBOUND", "SIP_EMERGENCY", "SIP_PREMIUM", "SIP_TOLLFREE"),
@@ -65,14 +65,14 @@ def common_cdr(leg: dict[str, Value]) -> dict[str, Value]:
 
 
 def _answered(leg: dict[str, Value]) -> bool | None:
-    """Return whether something picked up, a voicemail box included; None where neither field says so."""
+    """Return whether the leg was answered, also by voicemail; None if neither field says so."""
     if isinstance(leg["answered"], bool):
         return leg["answered"]
     return True if isinstance(leg["answer_time"], str) else None
 
 
 def _word(value: Value) -> str:
-    """Return a word of a list that grows without notice; what is no text, and passed through as it came, is none."""
+    """Return a value of an open enumeration, or an empty string if it is not text."""
     return value if isinstance(value, str) else ""
 
 

@@ -1,9 +1,9 @@
 """The legs of one Webex call, found among the records of a window by the ids that join them.
 
-The API cannot be asked for an id. Interaction ID joins all legs of a call where it is there (records of 2026); without
-it Correlation ID, Network call ID and the links between Local call IDs do: a leg names the opposite leg, the call it
+The API cannot search by id. Interaction ID joins all legs of a call if it is there (records of 2026); without it
+Correlation ID, Network call ID and the links between Local call IDs do: a leg names the opposite leg, the call it
 came from and the other call of a consulted transfer (developer.webex.com, "Reports: Detailed Call History"). Local call
-IDs come again after some days, so they join legs within one day only.
+IDs are reused after some days, so they join legs within one day only.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ JOINS = {
     "network": ("Network call ID",),
     "local": ("Local call ID", "Remote call ID", "Related call ID", "Transfer related call ID"),
 }
-"""The keys whose values join legs when they are equal, whichever of the keys of one group they stand under."""
+"""The keys that join legs: two legs belong together if a value under a key of one group is equal in both."""
 
 FOR_A_DAY = frozenset({"local", "network"})
 DAY = timedelta(days=1)
-"""How far apart two legs may start that share an id which comes again."""
+"""How far apart two legs with the same reused id may start."""
 
 NAMES = (
     *(key for keys in JOINS.values() for key in keys),
     *("Report ID", "Call ID", "Local SessionID", "Remote SessionID", "Final local SessionID", "Final remote SessionID"),
 )
-"""The keys by whose values a call can be asked for."""
+"""The keys by whose values a call can be found."""
 
 _NOTHING = frozenset({"", "na", "n/a", "0" * 32})
 _LATEST = datetime.max.replace(tzinfo=UTC)

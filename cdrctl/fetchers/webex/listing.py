@@ -1,4 +1,4 @@
-"""The calls of a Webex organisation: windows, pages and regions."""
+"""The fetchers of Webex: windows, pages and regions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cdrctl.windows import Window, rfc3339, tile
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is published of one of the two listings."""
+    """The published limits of one of the two lists of calls."""
 
     path: str
     longest: timedelta
@@ -55,12 +55,12 @@ STREAM = History(
 UNIT = timedelta(milliseconds=1)
 """The finest time a request can name.
 
-Whether `startTime` and `endTime` belong to their window is not published. Every request asks for so much more at both
-ends, so that nothing is lost whichever of them do; records that come twice are dropped by their Report ID.
+Whether `startTime` and `endTime` belong to their window is not published. So every request reaches this much further
+at both ends. Records that come twice are dropped by their Report ID.
 """
 
 EDGE = timedelta(seconds=60)
-"""The service counts to the second and clocks differ: stay this far from both edges of what it keeps."""
+"""The service counts in seconds and clocks differ: stay this far from both ends of its retention."""
 
 SMALLEST_PAGE = 500
 LARGEST_PAGE = 5000
@@ -68,10 +68,7 @@ LOCATIONS_AT_ONCE = 10
 PROOF = timedelta(seconds=60)
 FEW_MINUTES = 2
 ONCE_KEPT = timedelta(hours=48)
-"""What the documentation of 2023 gave as the feed's look-back."""
-
-
-# Asking
+"""The retention of the feed in the documentation of 2023."""
 
 
 def cdrs(query: Query[WebexSettings]) -> Iterator[Event]:
@@ -82,16 +79,16 @@ def cdrs(query: Query[WebexSettings]) -> Iterator[Event]:
 def stream(query: Query[WebexSettings]) -> Iterator[Event]:
     """Yield the records of `cdr_stream` for calls that started in the window, and some around it.
 
-    The stream's own window is on the moment a record was stored, which is never before the call's start: whatever
-    arrived from the window's start on is asked for.
+    The stream's own window is on the moment a record was stored, which is never before the start of its call. So
+    everything stored since the start of the window is requested.
     """
     return _history(STREAM, query, query.options["location"])
 
 
 def legs(query: Query[WebexSettings]) -> Iterator[Event]:
-    """Yield the legs of each call that has the id, among those of `cdr_feed` for the window and some around it.
+    """Yield the legs of each call with the id, from the records of `cdr_feed` for the window and some around it.
 
-    The API cannot be asked for an id, so that the whole window is read first.
+    The API cannot search by id, so the whole window is read first.
     """
     wanted: str = query.options["id"].strip()
     if not wanted:
@@ -105,26 +102,26 @@ def legs(query: Query[WebexSettings]) -> Iterator[Event]:
     found = search.found()
     yield Page(found)
     window = query.window
-    searched = f"among those of the calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
+    searched = f"among calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
     if found:
-        yield Note(f"the legs were looked for {searched}")
+        yield Note(f"searched for legs {searched}")
     else:
         yield Note(
-            f"{TITLE} has no record with the id {wanted} {searched}: name the time of the call with "
+            f"{TITLE} has no record with the id {wanted} {searched}: give the time of the call with "
             "--since and --until, up to 30 days back"
         )
 
 
 def _history(history: History, query: Query[WebexSettings], names: tuple[str, ...]) -> Iterator[Event]:
     client = query.client
-    way = Way(query.settings, query.options["page_size"])
+    run = Run(query.settings, query.options["page_size"])
     lists = _location_lists(names)
     now = client.present()
     pace = _pace(query.settings)
     window, notes = _kept(history, query.window, now, spare=EDGE + (len(lists) - 1) * pace)
     # Sources disagree on whether the feed's window is on the start or the end of a call (the documentation: on when
-    # the report was made; the blog, with an example: on the start). So go on asking beyond the window, for as long as
-    # a call may last, until a record proves that the start is what counts.
+    # the report was made; the blog, with an example: on the start). So query past the window by the longest call,
+    # until a record proves that the window is on the start.
     until = _whole_ms(window.until, up=True)
     newest = _whole_ms(now - history.lag - EDGE)
     beyond = Window(window.since, max(until, min(until + query.options["longest_call"], newest)))
@@ -132,7 +129,7 @@ def _history(history: History, query: Query[WebexSettings], names: tuple[str, ..
     yield from notes
     minutes = (len(windows) * len(lists) - 1) * pace / timedelta(minutes=1)
     if minutes >= FEW_MINUTES:
-        yield Note(f"{TITLE} may be asked for one window a minute: this takes at least {minutes:.0f} min")
+        yield Note(f"the rate limit of {TITLE} is one window a minute: this takes at least {minutes:.0f} min")
     proven: set[str] = set()
     for tiled in windows:
         asked = tiled
@@ -141,7 +138,7 @@ def _history(history: History, query: Query[WebexSettings], names: tuple[str, ..
                 return
             asked = Window(tiled.since, min(tiled.until, until))
         for locations in lists:
-            for piece in _window(history, client, way, asked, locations):
+            for piece in _window(history, client, run, asked, locations):
                 if history is FEED and isinstance(piece, Page) and not proven:
                     proven = _window_is_on(piece.records, asked)
                 yield piece
@@ -149,9 +146,9 @@ def _history(history: History, query: Query[WebexSettings], names: tuple[str, ..
 
 
 def _requests(beyond: Window, until: datetime, longest: timedelta) -> list[Window]:
-    """Return adjacent windows up to the end of `beyond`, each so short that it may be asked with a UNIT at both ends.
+    """Return adjacent windows up to the end of `beyond`, each at least two UNITs shorter than the longest allowed.
 
-    A request takes a minute: milliseconds beyond `until`, the end of what is wanted, are not worth one more.
+    A request takes a minute, so there is none for the last milliseconds beyond `until`, the end of the export's window.
     """
     several = -(-(beyond.until - beyond.since) // longest)
     end = beyond.since + several * (longest - 2 * UNIT)
@@ -159,7 +156,7 @@ def _requests(beyond: Window, until: datetime, longest: timedelta) -> list[Windo
 
 
 def _pace(settings: WebexSettings) -> timedelta:
-    """Return the time from one first page to the next."""
+    """Return the time between the first pages of two windows."""
     slower = settings.requests_per_minute
     if slower == 0:
         return timedelta(0)
@@ -167,16 +164,16 @@ def _pace(settings: WebexSettings) -> timedelta:
 
 
 def _kept(history: History, window: Window, now: datetime, spare: timedelta) -> tuple[Window, list[Note]]:
-    """Return the window, shortened by less than `spare` and a minute at the edge of what is kept, and a note of that.
+    """Return the window, and a note if its start had to be moved to the start of the retention.
 
     Args:
-        history: Whose limits count.
-        window: What is wanted.
+        history: The list with the limits.
+        window: The window.
         now: The present instant.
-        spare: How far to stay from the edge, which moves on while the same window is asked for other locations.
+        spare: How far to stay from the start of the retention, which moves while other locations are requested.
 
     Raises:
-        UsageError: It begins before that.
+        UsageError: The window starts more than `spare` and a minute before the retention.
     """
     oldest = now - history.keeps + spare
     if window.since >= oldest:
@@ -191,24 +188,25 @@ def _kept(history: History, window: Window, now: datetime, spare: timedelta) -> 
 
 
 def _location_lists(locations: tuple[str, ...]) -> list[str]:
-    """Return the values of `locations` to ask for, one after the other; an empty one asks for all."""
+    """Return the values of `locations` to request in turn; an empty one stands for all locations."""
     for name in locations:
         if "," in name:
             raise UsageError(
-                f"a location whose name holds a comma cannot be asked for: {name!r}",
-                hint="leave --location out and filter the output, for example with jq or awk",
+                f"a location with a comma in its name cannot be selected: {name!r}",
+                hint="leave --location out and filter the output, for example with --where",
             )
         if not name.strip():  # it would ask for all of them
-            raise UsageError("--location needs a name", hint="leave it out to have all locations")
+            raise UsageError("--location needs a name", hint="leave it out for all locations")
     names = list(dict.fromkeys(locations))
     return [",".join(names[at : at + LOCATIONS_AT_ONCE]) for at in range(0, len(names), LOCATIONS_AT_ONCE)] or [""]
 
 
 def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
-    """Return what these records prove the window they came in to be on: `start`, `end`, contradicting, both, or none.
+    """Return by what the service selects calls, `start` or `end`, as proved by the records of one window.
 
-    A call that began clearly before the window came because of its end; one that both ended and was reported clearly
-    after it came because of its start. A late report alone proves nothing.
+    Empty: nothing is proved. Both: the records contradict each other. A call that started clearly before the window was
+    selected by its end. One that ended and was reported clearly after the window was selected by its start. A late
+    report alone proves nothing.
     """
     earliest, latest = asked.since - PROOF, asked.until + PROOF
     proven: set[str] = set()
@@ -229,12 +227,12 @@ def _window_is_on(records: Sequence[Record], asked: Window) -> set[str]:
     return proven
 
 
-class Way:
-    """How the service is asked, with what it has said of itself in this run.
+class Run:
+    """The state of one run.
 
     Args:
-        settings: Of the profile: `url` is its base_url, or the region that the service has named in a 451, once.
-        size: Records to ask for at a time; smaller after a 504.
+        settings: The settings of the profile. `url` is its base_url, or the region that the service named in a 451.
+        size: The number of records per page; smaller after a 504.
     """
 
     def __init__(self, settings: WebexSettings, size: int) -> None:
@@ -245,7 +243,11 @@ class Way:
         self._may_move = in_domain(settings.base_url)
 
     def move(self, wrong: WrongRegionError, client: Client) -> None:
-        """Go to the region named, or raise what was said when we may not."""
+        """Switch to the region that the service named, once.
+
+        Raises:
+            WrongRegionError: The profile's own address is not one of Webex, or the region was switched before.
+        """
         if not self._may_move:
             raise wrong
         self._may_move = False
@@ -253,20 +255,20 @@ class Way:
         client.log("note", f"your organisation's records are at {wrong.host}: set base_url to {self.url}")
 
 
-def _window(history: History, client: Client, way: Way, asked: Window, locations: str) -> Iterator[Event]:
-    """Yield the pages of one window; ask it again, once, when the way from page to page breaks or records are missing.
+def _window(history: History, client: Client, run: Run, asked: Window, locations: str) -> Iterator[Event]:
+    """Yield the pages of one window; read it again, once, if a next link fails or records are missing.
 
-    How long a next link lives is not published, so a page that cannot be had is no more than a reason to begin anew.
+    How long a next link lives is not published, so the window is read from its first page if one fails.
     """
     name = f"{rfc3339(asked.since)} to {rfc3339(asked.until)}"
-    came = DuplicateFilter()  # in all attempts: whatever came has been handed on
-    differing = DuplicateFilter()  # in the second attempt, where two records of one id are two if their contents differ
+    came = DuplicateFilter()  # in all attempts: every page has been yielded
+    differing = DuplicateFilter()  # in the second attempt, by id and content
     total = 0
     again = True
     while True:
         pages, tracking = 0, ""
         try:
-            for answer in pages_of(history, client, way, asked, locations):
+            for answer in pages_of(history, client, run, asked, locations):
                 link = next_link(answer)
                 total = max(total, total_in(link))
                 records = records_in(answer, more=link is not None or 0 < total <= len(came))
@@ -278,10 +280,10 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 yield Page(records)
                 del answer, records  # they make room for the next
         except (TemporaryError, ProviderError, ConfigurationError) as error:
-            passing = isinstance(error, TemporaryError) and error.wait is None  # else Webex said when to come back
-            if passing and error.status == 504 and way.size > SMALLEST_PAGE:
-                way.size = max(SMALLEST_PAGE, way.size // 2)
-                client.log("note", f"{TITLE} takes too long: asking for {way.size} records at a time")
+            passing = isinstance(error, TemporaryError) and error.wait is None  # else Webex sent a Retry-After
+            if passing and error.status == 504 and run.size > SMALLEST_PAGE:
+                run.size = max(SMALLEST_PAGE, run.size // 2)
+                client.log("note", f"{TITLE} takes too long: requesting pages of {run.size} records")
                 continue
             if not (again and pages and (passing or error.status in _ENDED_LINK)):
                 raise (_refused(history, asked, error, client) if error.status == 400 else error) from None
@@ -295,27 +297,27 @@ def _window(history: History, client: Client, way: Way, asked: Window, locations
                 )
                 return
         again = False
-        client.log("note", f"asking for {name} again")
+        client.log("note", f"reading {name} again")
 
 
 _ENDED_LINK = frozenset({400, 404, 410})
-"""How a next link that has ended may be answered: nothing is published."""
+"""Statuses that may stand for an expired next link; none is published."""
 
 
-def pages_of(history: History, client: Client, way: Way, asked: Window, locations: str) -> Iterator[Answer]:
-    """Yield the answers of one window, page after page."""
+def pages_of(history: History, client: Client, run: Run, asked: Window, locations: str) -> Iterator[Answer]:
+    """Yield the responses of one window, page by page."""
     bounds = [("startTime", rfc3339(asked.since - UNIT)), ("endTime", rfc3339(asked.until + UNIT))]
-    params = [*bounds, ("max", str(way.size)), *([("locations", locations)] if locations else [])]
+    params = [*bounds, ("max", str(run.size)), *([("locations", locations)] if locations else [])]
 
     def ask(url: str, kind: str, params: Sequence[tuple[str, str]] = ()) -> Answer:
         return client.ask(Request("GET", url, params, kind=kind, records=_ITEMS, no_content=True))
 
     def first() -> Answer:
         try:
-            return ask(way.url + history.path, "window", params)
+            return ask(run.url + history.path, "window", params)
         except WrongRegionError as wrong:
-            way.move(wrong, client)
-            return ask(way.url + history.path, "window", params)
+            run.move(wrong, client)
+            return ask(run.url + history.path, "window", params)
 
     return by_link(first, lambda url: ask(url, "page"), next_link)
 
@@ -324,15 +326,15 @@ _ITEMS = ("items",)
 
 
 def _whole_ms(instant: datetime, *, up: bool = False) -> datetime:
-    """Return the instant in whole milliseconds, which is all a request can say; up where ours must not be cut off."""
+    """Return the instant in whole milliseconds, the finest unit of a request, rounded down or up."""
     rest = timedelta(microseconds=instant.microsecond % 1000)
     return instant - rest + (timedelta(milliseconds=1) if up and rest else timedelta(0))
 
 
 def _refused(history: History, asked: Window, error: CdrctlError, client: Client) -> ProviderError:
-    steps = "The feed goes back 30 days, in steps of 12 hours."
+    steps = "The feed goes back 30 days, in windows of up to 12 hours."
     if history is STREAM:
-        steps = "The stream goes back 12 hours, in steps of 2 hours."
+        steps = "The stream goes back 12 hours, in windows of up to 2 hours."
     if asked.since < client.clock.now() - ONCE_KEPT:
         steps += " Some organisations are still served the older limit of 48 hours."
     return ProviderError(

@@ -22,15 +22,13 @@ class WebexSettings(Settings):
     client_id: str | None = Field(None, description="client id of the service app or integration")
     client_secret: SecretStr | None = Field(None, description="client secret of the service app or integration")
     refresh_token: SecretStr | None = Field(None, description="refresh token of the service app or integration")
-    token_url: str = Field(
-        "https://webexapis.com/v1/access_token", description="where a refresh token becomes an access token"
-    )
+    token_url: str = Field("https://webexapis.com/v1/access_token", description="URL of the token service")
     authorize_url: str | None = Field(
-        None, description="where one signs in with a browser; /authorize beside token_url when left out"
+        None, description="URL of the sign-in page for a browser; default: /authorize beside token_url"
     )
     redirect_uri: str = Field(
         "http://127.0.0.1:8765/callback",
-        description="where the browser is sent back to, exactly as it is registered with the integration",
+        description="URL to which the browser returns, exactly as registered with the integration",
     )
 
     @field_validator("redirect_uri")
@@ -43,7 +41,7 @@ class WebexSettings(Settings):
     @field_validator("token_url", "base_url", "authorize_url")
     @classmethod
     def _sealed(cls, url: str | None) -> str | None:
-        """Refuse to send a secret where others can read it."""
+        """Refuse a URL to which a secret would be sent without encryption."""
         if url is None:
             return None
         url = address(url, query=True)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 DOMAIN = ".webexapis.com"
 SCOPE = "spark-admin:calling_cdr_read"
-"""What a token needs to read call history ("Reports: Detailed Call History")."""
+"""The scope that a token needs to read call history ("Reports: Detailed Call History")."""
 
 
 def in_domain(url: str) -> bool:
-    """Return whether a URL is one of Webex's own, with HTTPS."""
+    """Return whether a URL has a host of Webex and HTTPS."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -31,11 +31,8 @@ def in_domain(url: str) -> bool:
 
 
 def allows_url(settings: WebexSettings, url: str) -> bool:
-    """Return whether a URL is the profile's own address, or one region of the service to another."""
+    """Return whether a URL has the origin of base_url, or another region's if base_url is itself of Webex."""
     return same_origin(settings.base_url, url) or (in_domain(settings.base_url) and in_domain(url))
-
-
-# Signing in
 
 
 def request_token(settings: WebexSettings, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
@@ -52,7 +49,7 @@ def request_token(settings: WebexSettings, ended: Token | None, now: datetime) -
         refresh_token = settings.refresh_token.get_secret_value()
     if form is None or not refresh_token:
         raise SignInError(
-            "the token has expired and could not be renewed" if ended else "nobody has signed in with this profile yet",
+            "the token has expired and could not be renewed" if ended else "this profile has not signed in yet",
             hint="get a new access token, or set client_id, client_secret and refresh_token to have it renewed"
             if form is None
             else "sign in with a browser: cdrctl profile login NAME",
@@ -68,7 +65,7 @@ def request_token(settings: WebexSettings, ended: Token | None, now: datetime) -
         raise SignInError(
             "the refresh token was not accepted",
             said=said(answer),
-            hint="sign in anew: cdrctl profile login NAME, or put a new refresh token into the profile; check also "
+            hint="sign in again: cdrctl profile login NAME, or put a new refresh token into the profile; check also "
             "client_id and client_secret",
             status=answer.status,
         )
@@ -76,17 +73,20 @@ def request_token(settings: WebexSettings, ended: Token | None, now: datetime) -
 
 
 def _client_form(settings: WebexSettings) -> dict[str, str] | None:
-    """Return what says which integration or service app asks, or None where the profile does not know."""
+    """Return the form fields of the integration or service app, or None if the profile lacks them."""
     if settings.client_secret is None or settings.client_id is None:
         return None
     return {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
 
 
 def _token(answer: Answer) -> dict[str, Any] | None:
-    """Return the answer that has an access token in it, or None where it has none."""
+    """Return the body of a response with an access token, or None if it has none."""
     if answer.status in {404, 405}:
         raise ConfigurationError(
-            f"nobody gives tokens at {answer.url}", said=said(answer), hint="check token_url", status=answer.status
+            f"there is no token service at {answer.url}",
+            said=said(answer),
+            hint="check token_url",
+            status=answer.status,
         )
     body = answer.body if isinstance(answer.body, dict) else {}
     token = body.get("access_token")
@@ -94,7 +94,7 @@ def _token(answer: Answer) -> dict[str, Any] | None:
 
 
 def _granted(body: Mapping[str, Any], now: datetime, refresh_token: str | None) -> Token:
-    """Return the token in an answer; its refresh token is the one given where the answer brings no other."""
+    """Return the token of a response, with the given refresh token if the response has none."""
     seconds = body.get("expires_in")
     expires = now + timedelta(seconds=seconds) if isinstance(seconds, int) and 0 < seconds < 10**9 else None
     fresh = body.get("refresh_token")
@@ -102,7 +102,7 @@ def _granted(body: Mapping[str, Any], now: datetime, refresh_token: str | None) 
 
 
 def empty_response(path: str, _body: Any) -> Any:
-    """Return the answer of a day without calls, or a token of masks."""
+    """Return the response of a window without calls, or a token of masks."""
     return {"access_token": MASK, "expires_in": 3600} if path.endswith("/access_token") else {"items": []}
 
 
@@ -110,9 +110,9 @@ def page(settings: WebexSettings, attempt: Attempt) -> str:
     """Return the URL of the page on which an administrator signs in and accepts.
 
     developer.webex.com, "Integrations & Authorization": the page, its parameters, that PKCE is supported, and that
-    redirect_uri must be one of those registered. Not said there, and relied upon: the method S256, which other clients
-    send with success; plain http on loopback, which the vendor's own sample registers; that the scope must be named
-    although the integration has it registered, which others found out.
+    redirect_uri must be one of those registered. Not documented, but used: the method S256, which other clients send
+    with success; plain http on loopback, which the vendor's own sample registers; and naming the scope although it is
+    registered with the integration, which others found necessary.
     """
     from cdrctl.http import oauth
 
@@ -121,11 +121,11 @@ def page(settings: WebexSettings, attempt: Attempt) -> str:
 
 
 def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime) -> Generator[Request, Answer, Token]:
-    """Return the token that a code is good for.
+    """Return the token for a code.
 
     developer.webex.com, "Integrations & Authorization: Getting an access token". The secret and the verifier are both
-    sent: whoever has only one of them gets nothing. How errors are said is not published; their status is taken as in
-    RFC 6749, section 5.2, and their words are handed on.
+    sent: one of them alone is worth nothing. The format of errors is not published; their status is read as in RFC
+    6749, section 5.2, and their text is passed on.
     """
     answer = yield Request(
         "POST",
@@ -147,7 +147,7 @@ def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime
             said=said(answer),
             hint="compare both with the integration's at developer.webex.com, My Webex Apps"
             if unknown
-            else "run it again: a code is good for one use and for some minutes; check client_id, client_secret, and "
+            else "run it again: a code works once and for a few minutes; check client_id, client_secret, and "
             f"that {attempt.redirect_uri} is registered with the integration",
             status=answer.status,
         )
@@ -160,7 +160,7 @@ def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime
     token = _granted(body, now, None)
     if not token.refresh_token:
         raise SignInError(
-            f"{TITLE} gave no refresh token, without which the sign-in would soon end",
-            hint="check that token_url is where Webex gives tokens",
+            f"{TITLE} gave no refresh token, so the sign-in would soon expire",
+            hint="check token_url",
         )
     return token

@@ -1,4 +1,4 @@
-"""Addresses that a user types: parsed once, so that everything after that can rely on their parts.
+"""Addresses that a user types: parsed once, so that all later code can rely on their parts.
 
 RFC 3986 says what a URL is made of, and that scheme and host are the same in upper and lower case (section 6.2.2.1).
 """
@@ -92,7 +92,7 @@ def _host(name: str) -> str:
 
 
 def _in_ascii(name: str) -> str:
-    """Return an internationalised name as it is looked up (RFC 5891)."""
+    """Return the ASCII form of an internationalised host name (RFC 5891)."""
     from cdrctl.http.transport import host_in_ascii
 
     found = host_in_ascii(name)
@@ -121,5 +121,5 @@ IN_CLEAR = "base_url begins with http://: others can read the credential and the
 
 
 def in_clear(url: str) -> bool:
-    """Return whether what is sent to a URL can be read on its way: plain HTTP to another machine."""
+    """Return whether requests to a URL are not encrypted: plain HTTP to another machine."""
     return url[:5].lower() == "http:" and not is_loopback(url)

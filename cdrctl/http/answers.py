@@ -1,4 +1,4 @@
-"""What a provider says in an answer, and the error that its status means."""
+"""The provider's words in a response, and the error that its status stands for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_WORDS = 500
 
 
 def said(answer: Answer) -> str | None:
-    """Return the provider's own words in an answer, wherever providers put them, or None.
+    """Return the provider's own words in a response, or None.
 
     Webex: `message`, `errors[].description`, `trackingId`; OAuth: `error`, `error_description`; Kazoo: `message`,
     `data.message`, `data.cause`; JSON-RPC: `error.message`; PortSIP: `errors[].message`; Voicenter:
@@ -44,7 +44,7 @@ def said(answer: Answer) -> str | None:
 
 
 def error_of(title: str, answer: Answer) -> CdrctlError | None:
-    """Return what a status means where the provider gives it no meaning of its own, or None for a 2xx."""
+    """Return the error that a status stands for, unless the provider gives it another meaning; None for a 2xx."""
     if answer.good:
         return None
     words, status = said(answer), answer.status
@@ -52,8 +52,8 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
         case 300 | 301 | 302 | 303 | 307 | 308:
             host = host_of(answer.headers.get("location", "")) or "another page"
             return ConfigurationError(
-                f"{title} redirects to {host}; that is not followed, because it would take the credential along",
-                hint="set base_url to where the API really is",
+                f"{title} redirects to {host}; it was not followed, because it would send the credential there",
+                hint="set base_url to the address of the API",
                 status=status,
             )
         case 401:
@@ -68,11 +68,11 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
 
 
 def fault_of(title: str, policy: RetryPolicy, ask: Request, answer: Answer) -> CdrctlError | None:
-    """Return what is wrong with an answer that another try may mend, or None."""
+    """Return the error of a response that a retry may mend, or None."""
     if answer.status in policy.busy:
         busy = answer.status in {423, 429}
         return TemporaryError(
-            f"{title} is being asked too fast (HTTP {answer.status})"
+            f"{title}'s rate limit is exceeded (HTTP {answer.status})"
             if busy
             else f"{title} failed (HTTP {answer.status})",
             said=said(answer),
@@ -88,7 +88,7 @@ def fault_of(title: str, policy: RetryPolicy, ask: Request, answer: Answer) -> C
         if answer.text == "null":
             what = "null"
         else:
-            what = f"something that is not whole JSON, beginning {begins!r}" if answer.text else "an empty body"
+            what = f"incomplete or invalid JSON, beginning {begins!r}" if answer.text else "an empty body"
         return TemporaryError(
             f"{title} answered with {what}",
             hint="if this happens every time, base_url is probably not the address of the API",

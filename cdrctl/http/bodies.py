@@ -14,31 +14,36 @@ from cdrctl.http.messages import RawResponse
 MEBIBYTE = 1024 * 1024
 
 AT_ONCE = 256 * 1024
-"""Bytes that are decompressed at a time, so that the bound on an answer is noticed before memory is."""
+"""Bytes that are decompressed at a time, so that a response that is too large is noticed before memory is full."""
 
 
 def read_body(
     response: RawResponse, host: str, largest: int, given_up: threading.Event, buffer: bytearray
 ) -> bytearray:
-    """Return the buffer with nothing but the body in it."""
+    """Read the body of a response into a buffer, and return the buffer.
+
+    Raises:
+        ProviderError: The body has more than `largest` bytes.
+        BrokenExchangeError: `given_up` was set in the meantime.
+    """
     filled = 0
     for chunk in body_of(response, host):
         buffer[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
         if filled > largest:
             raise ProviderError(
-                f"an answer of {host} is longer than {largest // MEBIBYTE} MiB",
+                f"a response of {host} is longer than {largest // MEBIBYTE} MiB",
                 hint="ask for a shorter window, or for smaller pages where the call has an option for that; if answers "
                 "really are so long, raise largest_page_mb in the profile",
             )
         if given_up.is_set():
-            raise BrokenExchangeError("nobody waits for it any more")
+            raise BrokenExchangeError("the request was given up")
     del buffer[filled:]
     return buffer
 
 
 def announced_length(headers: Mapping[str, str], largest: int) -> int:
-    """Return how long a body is that says so and is not compressed, as far as that is to be believed."""
+    """Return the length of an uncompressed body from its headers, bounded because it may be wrong; 0 if unknown."""
     text = headers.get("content-length", "")
     plain = "content-encoding" not in headers and text.isascii() and text.isdigit()
     return min(int(text), largest, LENGTH_BELIEVED) if plain else 0
@@ -50,14 +55,14 @@ BODIES_KEPT = 2
 
 
 def body_buffer(length: int, bodies: list[bytearray]) -> bytearray:
-    """Return a buffer of this length; a large one is that of an earlier body, unless somebody still looks at it.
+    """Return a buffer of this length. A large one is reused from an earlier body, unless a view of it is in use.
 
-    A buffer that grows leaves as much again behind it, and a new one for each page leaves holes between them.
+    Growing a buffer copies it, and a new one for each page fragments the memory.
     """
     if length < MEBIBYTE:
         return bytearray(length)
     for buffer in bodies:
-        with suppress(BufferError):  # a view of it is left, and what is looked at keeps its size
+        with suppress(BufferError):  # a view of it is in use
             if length < len(buffer):
                 del buffer[length:]
             else:
@@ -70,11 +75,11 @@ def body_buffer(length: int, bodies: list[bytearray]) -> bytearray:
 
 
 def body_of(response: RawResponse, host: str) -> Iterator[bytes]:
-    """Yield the body of a response as it comes, decompressed.
+    """Yield the body of a response as it arrives, decompressed.
 
     Raises:
-        BrokenExchangeError: It is not compressed as it says, or breaks off.
-        ProviderError: It is compressed in a way that was not asked for: some of them make gigabytes of a few bytes.
+        BrokenExchangeError: Its compression is broken, or it breaks off.
+        ProviderError: Its compression was not requested: some formats expand a few bytes to gigabytes.
     """
     coding = response.headers.get("content-encoding", "").strip().lower()
     if coding in {"", "identity"}:
@@ -86,16 +91,16 @@ def body_of(response: RawResponse, host: str) -> Iterator[bytes]:
             raise BrokenExchangeError(f"{host} sent a body whose compression is broken", answered=True) from None
     else:
         raise ProviderError(
-            f"{host} sent a body compressed in a way that was not asked for ({coding[:40]})",
-            hint="a proxy in between may do this; if not, tell the provider: cdrctl accepts gzip",
+            f"{host} sent a body with a compression that was not requested ({coding[:40]})",
+            hint="a proxy may do this; if not, tell the provider: cdrctl accepts gzip",
         )
 
 
 def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what gzip or zlib made smaller, a bounded piece at a time; several members follow each other (RFC 1952).
+    """Yield a gzip or zlib body decompressed, in bounded pieces. It may have several members (RFC 1952).
 
     Raises:
-        zlib.error: It is neither, or its end is missing.
+        zlib.error: It is not gzip or zlib, or its end is missing.
     """
     inflater = None
     for chunk in chunks:

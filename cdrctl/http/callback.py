@@ -1,4 +1,4 @@
-"""The one address on this machine that a browser is sent back to when somebody has signed in."""
+"""A web server on loopback that receives the redirect of a sign-in with a browser."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from cdrctl.errors import SignInError
 from cdrctl.http.oauth import HTTP_PORT, LOOPBACK, Attempt, StrangerError, code_in, port_of
 
 POLL_SECONDS = 0.5
-"""How long one wait takes: a signal that another thread gets wakes nobody out of a longer one."""
+"""The longest single wait: a signal to another thread does not end it."""
 VISIT_SECONDS = 10
-"""How long whoever connects may take to say what he wants."""
+"""How long a connection may take to send its request."""
 
 Wait = Callable[[float], str]
-"""From the seconds to wait to the code; raises SignInError as `code_in` does, TimeoutError where nobody came."""
+"""From the seconds to wait to the code; raises SignInError as `code_in` does, and TimeoutError."""
 
 
 @contextmanager
 def listening(attempt: Attempt, stranger: Callable[[], None] = lambda: None) -> Iterator[Wait]:
-    """Return what waits for the browser, which is answered on the port of the redirect URI until the block ends.
+    """Listen on the port of the redirect URI, on loopback only, and return a function that waits for the browser.
 
-    Only loopback is listened on. Only a GET of that very address that brings the attempt's state ends the wait; others
-    are refused and the wait goes on, so that a page in the same browser can neither complete a sign-in nor end it.
+    Only a GET of that address with the attempt's state ends the wait. All other requests are refused and the wait goes
+    on, so that a page in the same browser can neither complete a sign-in nor end it.
 
     Args:
-        attempt: Whose redirect URI leads to this machine.
-        stranger: Is told each time an answer came that is not for this attempt.
+        attempt: The attempt; its redirect URI leads to this machine.
+        stranger: Called for each redirect that does not belong to this attempt.
 
     Raises:
-        OSError: The port cannot be listened on.
+        OSError: The port is in use, or not allowed.
     """
     port = port_of(attempt.redirect_uri)
-    assert port is not None  # noqa: S101 - who calls has looked
+    assert port is not None  # noqa: S101 - the caller has checked that
     server = _Listener((LOOPBACK, port), _Visit)
     server.attempt, server.stranger = attempt, stranger
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
@@ -66,14 +66,14 @@ def listening(attempt: Attempt, stranger: Callable[[], None] = lambda: None) -> 
 
 
 def hosts_of(redirect_uri: str) -> set[str]:
-    """Return what a browser that was sent to a redirect URI may say in Host (RFC 9110, section 7.2)."""
+    """Return the values of Host that a browser may send to a redirect URI (RFC 9110, section 7.2)."""
     parts = urlsplit(redirect_uri)
     usual = {parts.hostname or ""} if port_of(redirect_uri) == HTTP_PORT else set()
     return {parts.netloc.lower(), *usual}
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    """Accepts connections on loopback: each has its thread, so that one that says nothing holds nobody up."""
+    """Accepts connections on loopback, each in a thread of its own, so that a silent one blocks no other."""
 
     allow_reuse_address = os.name != "nt"  # there it would let another program take the port as well
     daemon_threads = True
@@ -87,18 +87,18 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.answered = threading.Lock()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: whoever left without hearing the answer did so."""
+        """Ignore a browser that disconnects before it has read the response."""
 
 
 class _Visit(BaseHTTPRequestHandler):
-    """One request to the listener; whatever it is, it is answered with a short page that has nothing of it."""
+    """One request to the listener. The response is a short page that repeats nothing of the request."""
 
     timeout = VISIT_SECONDS
     server: _Listener
 
     def do_GET(self) -> None:
         attempt = self.server.attempt
-        # A name that leads here by another's DNS has another Host: such a page must not talk to us (DNS rebinding).
+        # A page whose own name resolves to loopback sends another Host (DNS rebinding).
         hosts = [host.lower() for host in self.headers.get_all("Host", [])]
         if len(hosts) != 1 or hosts[0] not in hosts_of(attempt.redirect_uri):
             self._say(HTTPStatus.MISDIRECTED_REQUEST, "Not here", "This address is not for that host.")
@@ -136,12 +136,12 @@ class _Visit(BaseHTTPRequestHandler):
             self.server.came.put(came)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Answer what is no GET, or no HTTP."""
+        """Answer a request that is not a GET, or not HTTP."""
         status = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else HTTPStatus(code)
         self._say(status, "Not understood", "This address waits for a sign-in and has nothing else.")
 
     def log_message(self, *args: Any) -> None:
-        """Keep quiet: a request's first line has the code in it."""
+        """Log nothing: the first line of a request contains the code."""
 
     def _say(self, status: HTTPStatus, heading: str, text: str) -> None:
         body = (

@@ -1,4 +1,4 @@
-"""The connections of a client, and the certificates that it trusts."""
+"""The connections of a client, and the certificates it trusts."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ CONNECT_SECONDS = 10.0
 
 
 class Connections:
-    """The connections of one run: to each origin by the proxy that the environment names, or directly.
+    """The connections of one run: to each origin through the proxy that the environment names, or directly.
 
-    To this machine itself no proxy is asked: what runs there is ours. Cookies are not kept: they would be a credential
-    beside the one that is watched. It is made of httpx's transports, and not an httpx client, which would spend as much
-    on cookies and redirects as a small answer takes.
+    Loopback addresses never use a proxy. Cookies are not kept: they would be a second credential. It uses httpx's
+    transports and not its client, which would spend as much time on cookies and redirects as a small response takes.
 
     Args:
-        base_url: Where most requests go.
-        timeout: Seconds between two pieces of an answer.
-        ca_file: The authority to trust, or None for the usual ones.
-        transport: In place of the network, in tests.
+        base_url: The URL of most requests.
+        timeout: Seconds between two pieces of a response.
+        ca_file: The certificate authority to trust, or None for the usual ones.
+        transport: Replaces the network, in tests.
 
     Raises:
         ConfigurationError: `ca_file` is not a readable PEM file, or the environment names a proxy we cannot use.
@@ -86,7 +85,7 @@ class Connections:
         return found
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all connections."""
         for transport in (
             [one.transport for one in self._connections.values()] if self._given is None else [self._given]
         ):
@@ -94,7 +93,11 @@ class Connections:
 
 
 def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
-    """Return what checks certificates; where nothing is encrypted it trusts none, which takes no time."""
+    """Return the SSL context that verifies certificates. Without encryption it trusts none, which takes no time.
+
+    Raises:
+        ConfigurationError: The certificates to trust cannot be read.
+    """
     import ssl
 
     if not encrypted:
@@ -110,11 +113,11 @@ def verified(ca_file: str | None, *, encrypted: bool) -> ssl.SSLContext:
 
 
 def _named_authorities() -> tuple[str | None, str | None]:
-    """Return what the environment names in place of the usual authorities."""
+    """Return the file and the folder that the environment names in place of the usual authorities."""
     return os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
 
 
 @functools.lru_cache(maxsize=1)
 def _usual_authorities(_named: tuple[str | None, str | None]) -> ssl.SSLContext:
-    """Return what checks certificates: made once, for it takes more time and memory than all else of a client."""
+    """Return the SSL context for the usual authorities, made once: it takes more time and memory than a client."""
     return default_context()

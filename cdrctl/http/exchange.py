@@ -23,28 +23,32 @@ from cdrctl.http.workers import idle_worker, idle_workers
 from cdrctl.threads import take
 
 STALL_FACTOR = 10
-"""An answer, from looking up the host's name to the body's last byte, may take so many times the profile's timeout."""
+"""A response may take this many times the profile's timeout, from the name lookup to the last byte of the body."""
 
 EXCERPT = 300
-"""Characters of a body that is no JSON that are kept for messages."""
+"""Characters of a body that is not JSON that are kept for messages."""
 
 
 Read = Callable[[bytearray, Sequence[str]], Any]
-"""From a body and where its list of records is to the body decoded, or None where it is to be decoded as any other."""
+"""From a body and the keys that lead to its records to the decoded body; None to decode it as any other."""
 
 
 def exchange(connections: Connections, ask: Request, largest: int, read: Read | None = None) -> Answer:
-    """Return the answer to one request, its body read to the end and decoded; `largest` is in bytes, decompressed.
+    """Return the response to one request, with its body decoded.
 
-    `read` decodes what has records in it, where it can.
+    A worker thread makes the exchange. It is abandoned if that takes too long or the user ends the program: the
+    system's resolver cannot be interrupted, and the network's own timeouts begin anew with every byte.
 
-    The exchange is made in a thread that nobody waits for when it takes too long, or when the user ends the program:
-    the system's resolver cannot be interrupted, and the network's own timeouts begin anew with every byte that drips.
+    Args:
+        connections: The connections to use.
+        ask: The request.
+        largest: The most bytes that the body may have, decompressed.
+        read: Decodes bodies with records faster, or None.
 
     Raises:
-        BrokenExchangeError: The network or the body failed, or it took too long; another try may mend it.
-        ConfigurationError: No try can mend it: the certificate, the address or a setting is wrong.
-        ProviderError: The answer is too large, or compressed in a way that was not asked for.
+        BrokenExchangeError: The network or the body failed, or it took too long; a retry may help.
+        ConfigurationError: No retry helps: the certificate, the address or a setting is wrong.
+        ProviderError: The response is too large, or its compression was not requested.
     """
     given_up = threading.Event()
     seconds = STALL_FACTOR * connections.timeout
@@ -56,10 +60,12 @@ def exchange(connections: Connections, ask: Request, largest: int, read: Read | 
             came = take(worker.done, seconds)
     finally:
         given_up.set()
-        if came is None:  # whenever its thread comes back, there may be nobody left who waits for what it brings
+        if came is None:  # when the worker comes back, nobody waits for its result any more
             worker.work.put(None)
     if came is None:
-        raise BrokenExchangeError(f"an answer of {host_of(ask.url)} was not whole after {seconds:g} s", answered=True)
+        raise BrokenExchangeError(
+            f"a response of {host_of(ask.url)} was not complete after {seconds:g} s", answered=True
+        )
     idle_workers.append(worker)
     if isinstance(came, Answer):
         return came
@@ -74,10 +80,10 @@ def _exchanged(
     read: Read | None,
     bodies: list[bytearray],
 ) -> Answer:
-    """Return the answer to one request.
+    """Return the response to one request.
 
     The body is read into a buffer of our own and dropped as soon as it is decoded: an httpx response is a reference
-    cycle that would keep its body alive until the garbage collector comes by.
+    cycle that would keep its body alive until the garbage collector runs.
     """
     with connections.send(ask) as response:
         buffer = body_buffer(announced_length(response.headers, largest), bodies)
@@ -88,12 +94,12 @@ def _exchanged(
 def pieces(
     connections: Connections, ask: Request, error_for: Callable[[Answer], CdrctlError | None]
 ) -> Iterator[bytes]:
-    """Yield the body of a good answer as it comes, decompressed.
+    """Yield the body of a good response as it arrives, decompressed.
 
     Raises:
         BrokenExchangeError: The network failed, or the body broke off.
         ConfigurationError: The certificate, the address or a setting is wrong.
-        CdrctlError: What `error_for` makes of an answer that is not good.
+        CdrctlError: The error that `error_for` returns for a response that is not good.
     """
     with connections.send(ask) as response:
         body = body_of(response, host_of(ask.url))
@@ -114,7 +120,7 @@ _CUT_OFF = re.compile(r"[^\s<>\"'=:,;&]+\Z")
 
 
 def beginning(text: str, length: int) -> str:
-    """Return the beginning of a text, without a word that the cut would halve: it may be a secret, no longer known."""
+    """Return the beginning of a text without a word that the cut would halve: half a secret would not be masked."""
     if len(text) <= length:
         return text
     return _CUT_OFF.sub("", text[:length])
@@ -124,9 +130,9 @@ _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 
 
 def decode(body: bytearray | bytes, content_type: str = "") -> tuple[Any, str]:
-    """Return the value in a body and "", or None and the beginning of what is not JSON, or is `null`.
+    """Return the value of a JSON body and "", or None and the beginning of a body that is not JSON, or is `null`.
 
-    What of it is damaged is marked (see `damage`): a bad byte does not make the rest unreadable.
+    Damaged parts are marked (see `damage`): one bad byte does not make the rest unreadable.
     """
     if not body:
         return None, ""

@@ -29,7 +29,7 @@ def unwritable(host: str) -> ConfigurationError:
 def bad_certificate(host: str, why: str) -> ConfigurationError:
     """Return the error of a server whose certificate failed verification."""
     return ConfigurationError(
-        f"the certificate of {host} is not to be trusted: {why}",
+        f"the certificate of {host} cannot be verified: {why}",
         hint="if the server is yours and signs its own certificate, set ca_file in the profile to that "
-        "certificate; if not, somebody may be in between",
+        "certificate; if not, the connection may be intercepted",
     )

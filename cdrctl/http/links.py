@@ -1,4 +1,4 @@
-"""The next page in a `Link` header (RFC 8288), and where a relative link leads (RFC 3986)."""
+"""The link to the next page in a `Link` header (RFC 8288), resolved if it is relative (RFC 3986)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def next_url(header: str, base: str) -> str | None:
-    """Return the URL of the first link whose relation is `next`, or None when there is none.
+    """Return the URL of the first link whose relation is `next`, or None.
 
-    An absolute URL is returned byte for byte; a relative one is resolved against `base`, the URL that was asked. The
-    relation is read without regard to case, quoted or not, alone or among others; a parameter that comes twice counts
-    once (RFC 8288, section 3.3). The form `<<URL>;rel="next">`, as Webex's documentation prints it, is read too.
+    An absolute URL is returned byte for byte; a relative one is resolved against `base`, the URL of the request. The
+    relation may be in upper or lower case, quoted or not, alone or among others; of a repeated parameter the first
+    counts (RFC 8288, section 3.3). The form `<<URL>;rel="next">`, as in Webex's documentation, is read too.
     """
     at = 0
     while (target := _TARGET.search(header, at)) is not None:
@@ -34,7 +34,7 @@ def next_url(header: str, base: str) -> str | None:
 
 
 def _resolved(link: str, base: str) -> str:
-    """Return where a link leads; one that cannot be resolved is returned unchanged, for the caller to refuse."""
+    """Return the URL of a link; one that cannot be resolved is returned unchanged, for the caller to refuse."""
     if not _ABSOLUTE.match(link):
         with suppress(ValueError):  # such as `//[`
             return urljoin(base, link)

@@ -9,7 +9,7 @@ from typing import Any
 from cdrctl.errors import CdrctlError
 
 MASK = "********"
-"""Stands where a secret would, in requests that are never sent."""
+"""Replaces secrets in requests that are never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +18,19 @@ class Request:
 
     Args:
         method: GET, POST, PUT …
-        url: Whole; a URL that came from the provider is sent byte for byte.
+        url: The whole URL; one that came from the provider is sent byte for byte.
         params: Query parameters in order.
-        headers: Beside those of the sign-in.
+        headers: Headers in addition to those of the token.
         json: A body to send as JSON.
         form: A body to send as a form.
-        kind: Which of the provider's budgets counts it.
-        whole: From a decoded 2xx body to what is wrong with it, when a broken answer can hide in valid JSON; it is
-            asked again, and the error raised when that does not mend it.
-        signed: Whether the credential goes with it.
+        kind: Which of the provider's rate limits counts it.
+        whole: From a decoded 2xx body to an error if it is incomplete, for APIs whose broken responses are valid JSON.
+            The request is then retried.
+        signed: Whether it carries the credential.
         changes: Whether it changes something at the provider; then it is retried only if it was not carried out.
-        bodiless: Whether a good answer may have no body.
-        no_content: Whether the status 204 is a good answer.
-        records: The keys that lead to the list of records in a good answer, for whoever reads it faster than others.
+        bodiless: Whether a good response may have no body.
+        no_content: Whether the status 204 is a good response.
+        records: The keys that lead to the list of records in a good response, for a decoder.
     """
 
     method: str
@@ -50,15 +50,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer.
+    """A response.
 
     Args:
         status: The HTTP status.
         headers: By name in lower case.
-        body: The decoded JSON, or None when the body is empty or no JSON.
-        text: The beginning of a body that is no JSON, printable; empty otherwise. Of what was probably meant as JSON
-            or as a form it is one character: in the beginning of those there may be half a token.
-        url: What was asked, for messages; without its query.
+        body: The decoded JSON; None if the body is empty or not JSON.
+        text: The beginning of a body that is not JSON, printable; empty otherwise. Of broken JSON and of forms it is
+            one character, because more could be half a token.
+        url: The URL of the request without its query, for messages.
     """
 
     status: int

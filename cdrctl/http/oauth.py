@@ -1,7 +1,7 @@
-"""A sign-in in the browser as values: the page it begins on, the code it ends with, and PKCE between the two.
+"""Sign in with a browser: the authorization page, the code in the redirect, and PKCE.
 
-RFC 6749, section 4.1 (the code); RFC 7636 (the proof that who asked for a code is who uses it); RFC 8252, sections 7.3
-and 8 (programs that are called back on loopback). Nothing here shows a code, a verifier or a state, nor keeps one.
+RFC 6749, section 4.1 (authorization code); RFC 7636 (PKCE); RFC 8252, sections 7.3 and 8 (redirects to loopback).
+Nothing here prints or keeps a code, a verifier or a state.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from cdrctl.errors import SignInError
 LOOPBACK = "127.0.0.1"
 HTTP_PORT = 80
 FIELDS = 20
-"""More parameters than any answer has."""
+"""More parameters than any redirect has."""
 LONGEST_WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sign-in, from the page it begins on to the code it ends with.
+    """One sign-in, from the authorization page to the code.
 
     Args:
-        redirect_uri: Where the browser is sent back to, exactly as it is registered.
-        state: What it must bring back, so that nobody else's answer is taken for ours.
-        verifier: What proves, when the code is used, that the sign-in was ours. It never goes to the browser.
+        redirect_uri: The redirect URI, exactly as it is registered.
+        state: The value that must come back in the redirect, so that no other redirect is accepted.
+        verifier: The PKCE verifier, which proves that the code is ours. It is never sent to the browser.
     """
 
     redirect_uri: str
@@ -38,7 +38,7 @@ class Attempt:
 
     @property
     def challenge(self) -> str:
-        """The SHA-256 of the verifier, as the page is told it (RFC 7636, section 4.2)."""
+        """The PKCE challenge: the SHA-256 of the verifier (RFC 7636, section 4.2)."""
         return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).decode().rstrip("=")
 
 
@@ -48,7 +48,7 @@ def begin(redirect_uri: str) -> Attempt:
 
 
 def page(authorize_url: str, client_id: str, scope: str, attempt: Attempt) -> str:
-    """Return the URL of the page on which a person lets the program in (RFC 6749, section 4.1.1)."""
+    """Return the URL of the authorization page (RFC 6749, section 4.1.1)."""
     asked = {
         "response_type": "code",
         "client_id": client_id,
@@ -62,13 +62,13 @@ def page(authorize_url: str, client_id: str, scope: str, attempt: Attempt) -> st
 
 
 def checked(redirect_uri: str) -> str:
-    """Return a redirect URI that is safe to be sent a code to.
+    """Return a redirect URI after a check that it may receive a code.
 
     Raises:
-        ValueError: It is neither https nor plain http on this machine, or has parts it should not have.
+        ValueError: It is neither https nor plain http on loopback, or has parts it must not have.
     """
     parts = urlsplit(redirect_uri)
-    port = parts.port  # a ValueError of its own where that is no number
+    port = parts.port  # raises ValueError if it is not a number
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("a redirect URI has no user name, no ? and no # in it")
     if parts.scheme == "http" and parts.hostname in {LOOPBACK, "localhost"} and port != 0:
@@ -79,7 +79,7 @@ def checked(redirect_uri: str) -> str:
 
 
 def port_of(redirect_uri: str) -> int | None:
-    """Return the port on loopback that a redirect URI leads to, or None where it leads somewhere else."""
+    """Return the loopback port of a redirect URI, or None if it leads to another machine."""
     parts = urlsplit(redirect_uri)
     if parts.scheme != "http":
         return None
@@ -87,21 +87,21 @@ def port_of(redirect_uri: str) -> int | None:
 
 
 def with_port(redirect_uri: str, port: int) -> str:
-    """Return a redirect URI that leads to another port."""
+    """Return a redirect URI with another port."""
     parts = urlsplit(redirect_uri)
     return parts._replace(netloc=f"{parts.hostname}:{port}").geturl()
 
 
 class StrangerError(Exception):
-    """An answer that is not for this attempt: somebody else's, or one of an earlier sign-in."""
+    """A redirect that does not belong to this attempt: a stranger's, or one of an earlier sign-in."""
 
 
 def code_in(query: str, attempt: Attempt) -> str:
-    """Return the code in the query that a browser came back with (RFC 6749, sections 4.1.2 and 10.12).
+    """Return the code in the query of a redirect (RFC 6749, sections 4.1.2 and 10.12).
 
     Raises:
-        StrangerError: Its state is not that of the attempt. Whatever else it says is not believed.
-        SignInError: It says, for this attempt, that there is no code: the sign-in was denied, or refused.
+        StrangerError: Its state is not that of the attempt.
+        SignInError: The sign-in was denied or refused.
     """
     try:
         values = parse_qs(query, keep_blank_values=True, max_num_fields=FIELDS)
@@ -119,7 +119,7 @@ def code_in(query: str, attempt: Attempt) -> str:
 
 
 def _refusal(error: str, description: str, attempt: Attempt) -> SignInError:
-    """Return what an error that the browser brought back means (RFC 6749, section 4.1.2.1)."""
+    """Return our error for an error in a redirect (RFC 6749, section 4.1.2.1)."""
     said = " ".join(filter(None, (error[:LONGEST_WORDS], description[:LONGEST_WORDS])))
     match error:
         case "access_denied":
@@ -136,12 +136,12 @@ def _refusal(error: str, description: str, attempt: Attempt) -> SignInError:
 
 
 def pasted(text: str, attempt: Attempt) -> str:
-    """Return the code in what somebody pasted: the whole address that the browser ended on, or the code alone.
+    """Return the code in a pasted text: the whole address on which the browser ended, or the code alone.
 
     Raises:
-        ValueError: It is neither; the text of the error says why, and repeats nothing of it.
+        ValueError: It is neither; the error says why, and repeats nothing of the text.
         StrangerError: The address is that of another sign-in.
-        SignInError: The address says that there is no code.
+        SignInError: The sign-in was denied or refused.
     """
     text = text.strip()
     if not text:

@@ -1,4 +1,4 @@
-"""When a request may be sent: the published budget of a provider, kept in advance so that 429 stays rare."""
+"""Rate limits: when a request may be sent, so that the provider seldom has to answer 429."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time of day, a clock that never jumps, and a way to wait; handed in, so that tests wait for nothing."""
+    """The time of day, a monotonic clock, and a function that waits. Tests replace all three."""
 
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic
@@ -31,43 +31,43 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most so many requests in any span of so many seconds."""
+    """At most `requests` requests in any span of `seconds` seconds."""
 
     requests: int
     seconds: float
 
 
 MARGIN = 1.0
-"""Seconds by which the way to a server may take longer for one request than for another."""
+"""Seconds by which one request may take longer to reach the server than another."""
 
 
 def published(requests: int, seconds: float) -> RateLimit:
-    """Return the budget that keeps a published limit.
+    """Return a limit that keeps a published one.
 
-    A server counts requests when they arrive. Two that were sent exactly `seconds` apart may arrive closer together, so
-    the budget's span is longer by a margin.
+    A server counts requests when they arrive. Two that are sent exactly `seconds` apart may arrive closer together, so
+    the span is longer by a margin.
     """
     return RateLimit(requests, seconds + MARGIN)
 
 
 EVERY = "*"
-"""The kind of budget that counts every request."""
+"""The kind whose limit counts every request."""
 
 
 WAITING = 60
-"""Spans of the longest budget that a reservation is believed to lie ahead: so many may wait for one request a span.
+"""How many spans of the longest limit a reservation may be ahead to be believed: so many runs may wait.
 
-It bounds what a crowd of runs that were killed while they waited, or a damaged file, can make the next one wait.
+It bounds the wait that killed runs, or a damaged file, can cause.
 """
 
 LONGEST_SPAN = 3600 * 1_000_000
-"""Microseconds of a span that is believed to be another profile's."""
+"""Microseconds: a longer span of another profile is not believed."""
 
 Sent = dict[str, list[int]]
-"""By kind of request, in order, when each was sent or will be, in microseconds."""
+"""By kind of request, the instants at which each was or will be sent, in order, in microseconds."""
 
 GIVING_BACK_SECONDS = 1.0
-"""Who ends waits no longer for a thread that reads or writes the shared instants."""
+"""How long a run that ends waits for a thread that reads or writes the shared instants."""
 
 _SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,10 +78,10 @@ class Turn:
     """When one request may be sent.
 
     Args:
-        kind: Of the request.
-        wait: Seconds until then, counted from when the turn was reserved.
-        at: The instant that everybody on this host knows of, in microseconds, or None where it is not shared.
-        alone: Why other runs are left out of account, in the first turn for which they are.
+        kind: The kind of the request.
+        wait: Seconds until then, from the reservation on.
+        at: The instant in microseconds that all runs on this host see; None if it is not shared.
+        alone: Why other runs are not counted; set in the first turn without them.
     """
 
     kind: str
@@ -91,36 +91,35 @@ class Turn:
 
 
 class RateStore(Protocol):
-    """Where everybody on this host who asks with the same credential reads and writes when requests are sent.
+    """Shares the instants of requests between all runs on this host that use the same credential.
 
-    Each of these may raise a CdrctlError: then the pace is kept without the others.
+    Each method may raise a CdrctlError: then the limit is kept without the other runs.
     """
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock."""
 
     def load(self) -> object:
-        """Return what is kept, or None when there is nothing that can be read."""
+        """Return the saved instants, or None if there are none that can be read."""
 
     def save(self, kept: Mapping[str, Any]) -> None:
-        """Keep it."""
+        """Save the instants."""
 
 
 class RateLimiter:
-    """When the requests of one profile may be sent, so that they and those of its neighbours keep every budget.
+    """Says when the requests of one profile may be sent, so that they and those of other runs keep all limits.
 
-    A request that must wait reserves its instant: whoever comes next, in this process or another, waits behind it, and
-    nobody waits with the lock held. Instants that are shared are of the wall clock, because a clock that never jumps
-    begins anew with every boot. Where the wall clock was set back since they were written, no time has passed since
-    then as far as is known, and they are moved back with it; set forward, it hastens only the requests of others: this
-    profile's own are counted by the other clock as well. Several threads may ask: each gets turns of its own.
+    A request that must wait reserves its instant. The next one, in this process or another, waits behind it, and nobody
+    waits with the lock held. Shared instants are of the wall clock, because a monotonic clock begins anew with every
+    boot. If the wall clock was set back since they were written, they are moved back with it. If it was set forward,
+    only the requests of other runs come early: this profile's own are counted by the monotonic clock too. Threads may
+    share it: each gets turns of its own.
 
     Args:
-        budgets: By kind of request, what is published.
-        requests_per_minute: Slows every request of this profile down further, counting those of its neighbours; 0
-            switches pacing off.
+        budgets: The published limits by kind of request.
+        requests_per_minute: A lower limit for all requests, those of other runs included; 0 switches all limits off.
         clock: Both clocks.
-        store: Where the instants are shared, or None to keep them here.
+        store: Shares the instants with other runs, or None.
     """
 
     def __init__(
@@ -143,7 +142,7 @@ class RateLimiter:
         self._waiting: set[Turn] = set()
 
     def reserve(self, kind: str) -> Turn:
-        """Return the turn of a request of this kind, which is counted as sent then."""
+        """Return the turn of a request of this kind, and count the request as sent then."""
         if all(counted not in (kind, EVERY) for counted, _, _ in self._spans):
             return Turn(kind)
         with self._lock:
@@ -164,7 +163,7 @@ class RateLimiter:
         return turn
 
     def slow_down(self, kind: str, budget: RateLimit) -> None:
-        """Keep one more budget from now on, also where pacing is off: the provider has asked for it."""
+        """Keep one more limit from now on, even if limits are off, because the provider demands it."""
         span = (kind, budget.requests, _microseconds(budget.seconds))
         with self._lock:
             if span not in self._spans:
@@ -172,7 +171,7 @@ class RateLimiter:
                 self._longest = max(self._longest, span[2])
 
     def minimum_seconds(self, counts: Mapping[str, float]) -> float:
-        """Return the seconds that so many more requests of each kind take at least."""
+        """Return the least seconds that so many more requests of each kind take."""
         whole = sum(counts.values())
         return max(
             (span / _SECOND * (whole if of == EVERY else counts.get(of, 0)) / few for of, few, span in self._spans),
@@ -180,7 +179,7 @@ class RateLimiter:
         )
 
     def take(self, turn: Turn) -> bool:
-        """Return whether the request of a turn may be sent, which is sent now: not if the turn was given back."""
+        """Take a turn whose request is sent now; return False if it was given back."""
         if turn.at is None:
             return True
         with self._lock:
@@ -189,7 +188,7 @@ class RateLimiter:
         return taken
 
     def give_back(self, *turns: Turn) -> None:
-        """Let others have these turns, or all that were not taken: nothing will be sent then."""
+        """Free these turns for other runs, or all that were not taken."""
         if self._store is None or not self._lock.acquire(timeout=GIVING_BACK_SECONDS):
             return
         try:
@@ -208,12 +207,12 @@ class RateLimiter:
             self._lock.release()
 
     def _earliest(self, kind: str) -> tuple[int, int]:
-        """Return now and how long to wait, both by the clock that never jumps, as far as this profile knows."""
+        """Return the present and the wait by the monotonic clock, from this profile's own requests."""
         now = int(self._clock.monotonic() * _SECOND)
         return now, self._slot(kind, now, self._own) - now
 
     def _share(self, kind: str, store: RateStore) -> tuple[int, int, int]:
-        """Return the same as far as everybody knows, and the instant by the wall clock, having reserved it."""
+        """Reserve an instant among all runs; return the present, the wait and the instant by the wall clock."""
         with store.locked():
             now, wait = self._earliest(kind)
             wall, kept = self._wall(), store.load()
@@ -224,7 +223,7 @@ class RateLimiter:
         return now, at - wall, at
 
     def _slot(self, kind: str, earliest: int, sent: Sent) -> int:
-        """Return the first instant at which one more request of this kind keeps all budgets, reserved ones too."""
+        """Return the first instant at which one more request of this kind keeps all limits and reservations."""
         at, before = earliest, None
         counted = [
             (requests, span, sorted(chain.from_iterable(sent.values())) if of == EVERY else sent.get(kind, []))
@@ -241,13 +240,13 @@ class RateLimiter:
         return at
 
     def _note(self, sent: Sent, kind: str, at: int, now: int) -> None:
-        """Add an instant, and drop those that are too old to count; for a slower profile this one takes their place."""
+        """Add an instant, and drop those that are too old to count."""
         insort(sent.setdefault(kind, []), at)
         for times in sent.values():
             del times[: bisect_right(times, now - self._longest)]
 
     def _believed(self, kept: object, now: int) -> Sent:
-        """Return what others have written, as far as it can be; what is damaged begins anew."""
+        """Return the instants that other runs have saved, without impossible ones; empty if they are damaged."""
         if not isinstance(kept, dict) or not isinstance(kept.get("sent"), dict):
             return {}
         lists, written = kept["sent"], kept.get("written")
@@ -260,7 +259,7 @@ class RateLimiter:
         return {kind: sorted(at - back for at in times if at - back <= last) for kind, times in lists.items()}
 
     def _longest_of(self, kept: object) -> int:
-        """Return the longest span of all who share: a profile that is slower has turns further ahead than this one."""
+        """Return the longest span of all runs that share: a slower profile has turns further ahead than this one."""
         theirs = kept.get("longest") if isinstance(kept, dict) else None
         return max(self._longest, min(theirs, LONGEST_SPAN) if isinstance(theirs, int) else 0)
 

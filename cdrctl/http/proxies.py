@@ -1,4 +1,4 @@
-"""The proxies that the environment names: which one a URL goes through, and what is wrong when one fails."""
+"""The proxies that the environment names: which one a request uses, and the errors of one that fails."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from cdrctl.errors import CdrctlError, ConfigurationError, TemporaryError
 from cdrctl.http.urls import Origin
 
 TRIES = 3
-"""Attempts at a proxy that cannot be connected to: it is nearer than a provider, and seldom overloaded."""
+"""Attempts at a proxy that cannot be reached: it is nearer than a provider, and seldom overloaded."""
 
 WANTS_SIGN_IN = 407
 """Proxy Authentication Required (RFC 9110, section 15.5.8)."""
 
 REFUSALS = frozenset({400, 401, 403, 404, 405, WANTS_SIGN_IN, 451, 501})
-"""Statuses with which a proxy refuses CONNECT and that another try does not change."""
+"""Statuses with which a proxy refuses CONNECT, and that a retry does not change."""
 
 _WHERE = "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name the host in NO_PROXY if it can be reached directly"
 
 
 def proxy_to(origin: Origin) -> str | None:
-    """Return the proxy that the environment names for a URL, or None.
+    """Return the URL of the proxy that the environment names for an origin, or None.
 
     Raises:
-        ConfigurationError: What the environment names is not the URL of a proxy.
+        ConfigurationError: The environment does not name the URL of a proxy.
     """
     from urllib.request import getproxies, proxy_bypass
 
@@ -49,7 +49,7 @@ def proxy_to(origin: Origin) -> str | None:
 
 
 def unusable(kind: str, why: str) -> ConfigurationError:
-    """Return the error of a proxy's URL, which is not shown: where it cannot be parsed, a password may be anywhere."""
+    """Return the error of a proxy's URL. The URL is not in it: if it cannot be parsed, a password may be anywhere."""
     name = next((one for one in (f"{kind}_proxy", f"{kind}_proxy".upper()) if os.environ.get(one)), f"{kind}_proxy")
     return ConfigurationError(
         f"the proxy in {name} cannot be used: {why}",
@@ -59,15 +59,15 @@ def unusable(kind: str, why: str) -> ConfigurationError:
 
 
 def no_connect(status: int) -> str:
-    """Return the sentence that says how a proxy answered CONNECT."""
+    """Return a sentence about a proxy's response to CONNECT; `status` is 0 if it was not HTTP."""
     return f"it answered CONNECT with HTTP {status}" if status else "it did not answer CONNECT as a proxy does"
 
 
 def refused_by(proxy: str, status: int) -> ConfigurationError:
-    """Return the error of a proxy, named by its host and port, that refuses to connect."""
+    """Return the error of a proxy, given by its host and port, that refuses to connect."""
     if status == WANTS_SIGN_IN:
         return ConfigurationError(
-            f"the proxy {proxy} wants a user name and a password, or does not accept those given (HTTP 407)",
+            f"the proxy {proxy} requires a user name and a password, or rejects those given (HTTP 407)",
             hint="write them into HTTPS_PROXY (or HTTP_PROXY, ALL_PROXY): http://USER:PASSWORD@HOST:PORT",
             status=status,
         )
@@ -80,8 +80,8 @@ def refused_by(proxy: str, status: int) -> ConfigurationError:
 
 
 def unreachable(proxy: str, why: str, *, worked: bool) -> CdrctlError:
-    """Return the error of a proxy that fails: of the network if it worked before, else of the environment."""
-    message = f"the proxy {proxy} that the environment names gives no connection: {why}"
+    """Return the error of a proxy that fails: temporary if it worked before, else one of configuration."""
+    message = f"the proxy {proxy} that the environment names does not connect: {why}"
     if worked:
         return TemporaryError(message, hint="nothing is lost: run it again later")
     return ConfigurationError(message, hint=f"is the proxy running? {_WHERE}")

@@ -1,4 +1,4 @@
-"""How far one gets on the way to a host: its name, its port, its certificate. Nothing is asked of it."""
+"""Test the way to a host step by step: its name, its port, its certificate. No request is sent."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SECONDS = 10.0
-"""Each step may take so long."""
+"""The time limit of each step."""
 
 STEP = 3.0
-"""Seconds of one attempt to connect: a host may have several addresses, and the first may be dead."""
+"""Seconds of one attempt to connect: a host may have several addresses, and the first may be down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a server showed, once it was found good.
+    """A verified certificate of a server.
 
     Args:
-        issuer: Who signed it, in the certificate's own words.
-        ends: Until when it is good.
+        issuer: The name of the authority that signed it.
+        ends: When it expires.
     """
 
     issuer: str
@@ -46,7 +46,7 @@ class Certificate:
 
 
 def place_of(url: str) -> tuple[str, int]:
-    """Return the host and the port that a URL leads to.
+    """Return the host and port of a URL.
 
     Raises:
         ConfigurationError: It has none that can be used.
@@ -54,7 +54,7 @@ def place_of(url: str) -> tuple[str, int]:
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         raise _unusable(url) from None
     if not parts.hostname:
         raise _unusable(url)
@@ -62,11 +62,11 @@ def place_of(url: str) -> tuple[str, int]:
 
 
 def _unusable(url: str) -> ConfigurationError:
-    return ConfigurationError(f"{host_of(url)} is no address", hint="correct base_url in the profile")
+    return ConfigurationError(f"{host_of(url)} is not an address", hint="correct base_url in the profile")
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy by which requests to a URL go, or None where they go directly, as to this machine itself.
+    """Return the proxy for requests to a URL, or None if they go directly, as those to loopback do.
 
     Raises:
         ConfigurationError: The address cannot be used.
@@ -81,10 +81,10 @@ def proxy_for(url: str) -> str | None:
 
 
 def to_proxy(proxy: str) -> float:
-    """Return the seconds until a proxy took a connection.
+    """Return the seconds until a proxy accepted a connection.
 
     Raises:
-        ConfigurationError: It takes none; the message names the proxy.
+        ConfigurationError: It accepts none; the message names the proxy.
     """
     host, port = place_of(proxy)
     try:
@@ -94,16 +94,16 @@ def to_proxy(proxy: str) -> float:
 
 
 def addresses(host: str, port: int, seconds: float = SECONDS) -> list[str]:
-    """Return the addresses that a host's name stands for, in the order in which they are tried.
+    """Return the addresses of a host name, in the order in which they are tried.
 
     Raises:
-        TemporaryError: It is not known, or no name server answers.
-        ConfigurationError: It cannot be a host's name.
+        TemporaryError: The name is unknown, or no name server answers.
+        ConfigurationError: It cannot be a host name.
     """
     try:
         found = _in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
     except UnicodeError:
-        raise ConfigurationError(f"{host} cannot be a host's name", hint="correct base_url in the profile") from None
+        raise ConfigurationError(f"{host} is not a host name", hint="correct base_url in the profile") from None
     except OSError as error:
         raise TemporaryError(
             f"the name {host} cannot be looked up: {error.strerror or error}",
@@ -118,7 +118,7 @@ def addresses(host: str, port: int, seconds: float = SECONDS) -> list[str]:
 
 
 def connected(host: str, port: int, at: Sequence[str], seconds: float = SECONDS) -> tuple[str, float]:
-    """Return the first address that takes a connection, and the seconds it took.
+    """Return the first address that accepts a connection, and the seconds it took.
 
     Raises:
         TemporaryError: None does.
@@ -135,7 +135,7 @@ def connected(host: str, port: int, at: Sequence[str], seconds: float = SECONDS)
         except TimeoutError:
             problem = problem or TemporaryError(
                 f"{host} does not answer at port {port} ({address})",
-                hint=f"is the host up, and port {port} right? a firewall in between may drop what comes from here",
+                hint=f"is the host up, and port {port} right? a firewall may drop the packets",
             )
         except ConnectionRefusedError:
             problem = TemporaryError(
@@ -144,7 +144,7 @@ def connected(host: str, port: int, at: Sequence[str], seconds: float = SECONDS)
             )
         except OSError as error:
             problem = problem or TemporaryError(
-                f"there is no way to {host} ({address}): {error.strerror or error}",
+                f"{host} ({address}) cannot be reached: {error.strerror or error}",
                 hint="check this machine's network and routes",
             )
         else:
@@ -153,10 +153,10 @@ def connected(host: str, port: int, at: Sequence[str], seconds: float = SECONDS)
 
 
 def certificate(host: str, port: int, address: str, ca_file: str | None, seconds: float = SECONDS) -> Certificate:
-    """Return the certificate of a server, which is to be trusted as the profile's requests would trust it.
+    """Return the certificate of a server, verified as the profile's requests verify it.
 
     Raises:
-        ConfigurationError: It is not, or `ca_file` cannot be used.
+        ConfigurationError: Verification failed, or `ca_file` cannot be used.
         TemporaryError: There is no encrypted connection.
     """
     import ssl
@@ -166,7 +166,7 @@ def certificate(host: str, port: int, address: str, ca_file: str | None, seconds
         shown = _in_time(lambda: _shown(context, host, port, address, seconds), seconds)
     except ssl.SSLCertVerificationError as error:
         raise ConfigurationError(
-            f"the certificate of {host} is not to be trusted: {error.verify_message}", hint=_mend(error, ca_file)
+            f"the certificate of {host} cannot be verified: {error.verify_message}", hint=_mend(error, ca_file)
         ) from None
     except ssl.SSLError as error:
         reason = (error.reason or "no reason given").replace("_", " ").lower()
@@ -177,13 +177,13 @@ def certificate(host: str, port: int, address: str, ca_file: str | None, seconds
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no reason given"
         raise TemporaryError(
-            f"{host} broke off the encrypted connection: {reason}",
-            hint=f"is port {port} that of https? a firewall in between may break off connections too",
+            f"{host} closed the encrypted connection: {reason}",
+            hint=f"is port {port} that of https? a firewall may close connections too",
         ) from None
     if shown is None:
         raise TemporaryError(
-            f"{host} did not end the handshake within {seconds:g} s",
-            hint=f"is port {port} that of https? something else may listen there",
+            f"{host} did not finish the TLS handshake within {seconds:g} s",
+            hint=f"is port {port} that of https? another service may listen there",
         )
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
     return Certificate(_issuer(shown), ends)
@@ -199,34 +199,34 @@ def _shown(context: ssl.SSLContext, host: str, port: int, address: str, seconds:
 
 def _issuer(shown: Mapping[str, Any]) -> str:
     names = {name: value for group in shown.get("issuer", ()) for name, value in group}
-    return str(names.get("organizationName") or names.get("commonName") or "nobody by name")
+    return str(names.get("organizationName") or names.get("commonName") or "an unnamed authority")
 
 
 def _mend(error: ssl.SSLCertVerificationError, ca_file: str | None) -> str:
     match error.verify_code:  # x509_vfy.h: has expired, not yet valid, another host name, another IP address
         case 10:
-            return "whoever runs the server must renew it; if it is good elsewhere, this machine's clock is wrong"
+            return "the operator of the server must renew it; if it is good elsewhere, this machine's clock is wrong"
         case 9:
-            return "its time has not come yet: is this machine's clock right?"
+            return "it is not valid yet: is this machine's clock right?"
         case 62 | 64:
-            return "base_url must name the host as the certificate does; if it does, somebody may be in between"
+            return "base_url must name the host as the certificate does; if it does, the connection may be intercepted"
         case _ if ca_file:
-            return f"{ca_file} is not the certificate of the authority that signed the server's: get the right one"
+            return f"{ca_file} is not the certificate of the authority that signed the server's: use the right one"
         case _:
             return (
                 "if the server is yours and signs its own certificate, set ca_file in the profile to that certificate; "
-                "if not, somebody may be in between"
+                "if not, the connection may be intercepted"
             )
 
 
 def _in_time(work: Callable[[], T], seconds: float) -> T | None:
-    """Return what a thread brings within so many seconds, or None: the system's resolver has no timeout of its own."""
+    """Return the result of a function, or None if it takes too long: the system's resolver has no timeout."""
     done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
         try:
             done.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             done.put((None, error))
 
     threading.Thread(target=run, name="cdrctl-reach", daemon=True).start()

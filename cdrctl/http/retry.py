@@ -1,7 +1,7 @@
-"""How long one request may wait for retries, and when the next one is due.
+"""Retries: which failures are retried, how long each wait is, and how long one request may wait in total.
 
-A retry waits for what the provider asks for (`Retry-After`, RFC 9110, section 10.2.3), else for a growing time of our
-own. All waits of one request share one total, `max_wait`. Waiting for a rate limit is not a retry and does not count.
+A retry waits as long as the provider says (`Retry-After`, RFC 9110, section 10.2.3), else a growing time of our own.
+All waits of one request share one total, `max_wait`. Waiting for a rate limit does not count.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from cdrctl.http.pace import RateLimit
 from cdrctl.windows import rfc3339
 
 MAX_WAIT = timedelta(minutes=15)
-"""The total that one request may wait for retries when nothing else is set."""
+"""How long one request may wait for retries in total, by default."""
 
 TRIES = 5
-"""Attempts at a request whose fault is likely to stay: a wrong address, a body that is not JSON, an HTTP 500."""
+"""Attempts at a request whose failure is likely to stay: a wrong address, a body that is not JSON, an HTTP 500."""
 
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 60.0
-"""Seconds: the waits of our own double from the first to the longest."""
+"""Seconds: our own waits double from the first to the longest."""
 
 _DOUBLINGS = 6
 """After so many doublings a wait is longer than the longest."""
 
 NO_INSTANT = timedelta(days=366)
-"""A provider that asks for more than this is not believed to name an instant."""
+"""A longer wait does not name an instant worth printing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Patience:
 
     Args:
         total: Seconds that all waits of the request may take together.
-        spent: Seconds that it has waited so far, with the time that its retries took.
+        spent: Seconds that its waits and retries have taken so far.
         tries: Attempts so far.
     """
 
@@ -167,10 +167,11 @@ class Patience:
         return max(0.0, self.total - self.spent)
 
     def wait(self, asked: float | None, jitter: float) -> float:
-        """Return the seconds until the next try; with what is left this is never more.
+        """Return the seconds until the next attempt, never more than are left.
 
-        `asked` is what the provider wants, or None. `jitter` is between 0 and 1: clients that were told the same do
-        not return at the same instant. A provider that keeps asking for next to nothing is asked less and less often.
+        Args:
+            asked: The seconds that the provider wants, or None. If it keeps wanting next to none, waits still grow.
+            jitter: A number between 0 and 1, so that two clients do not retry at the same instant.
         """
         doubled = FIRST_BACKOFF * 2.0 ** min(max(self.tries, 1) - 1, _DOUBLINGS)
         wait = min(doubled, LONGEST_BACKOFF) * (0.75 + jitter / 2)
@@ -180,16 +181,16 @@ class Patience:
 
 
 def postponed(error: CdrctlError, asked: float, now: datetime, patience: Patience) -> CdrctlError:
-    """Return the error of a provider that asks for a longer wait than is allowed, with when to come back."""
+    """Return the error of a provider that wants a longer wait than is allowed, with the time of the next attempt."""
     if isinstance(error, TemporaryError):
         error.wait = asked
     if asked > NO_INSTANT.total_seconds():
-        error.message += ": it asks to be left alone for more than a year"
+        error.message += ": the next request is allowed in more than a year"
         error.hint = "run it again later; if it stays, ask the provider's support"
         return error
     wanted = timedelta(seconds=asked)
     back = rfc3339((now + wanted + timedelta(seconds=1)).replace(microsecond=0)).replace(".000Z", "Z")
-    error.message += f": it asks to be left alone for {span(wanted)}"
+    error.message += f": the next request is allowed in {span(wanted)}"
     error.hint = (
         f"run it again after {back}, in {span(wanted)}; nothing is lost. One request may wait "
         f"{span(timedelta(seconds=patience.total))} in total: --max-wait allows more"
@@ -198,14 +199,14 @@ def postponed(error: CdrctlError, asked: float, now: datetime, patience: Patienc
 
 
 def exhausted(error: CdrctlError, patience: Patience) -> CdrctlError:
-    """Return the error of a request that was tried again for as long as is allowed."""
+    """Return the error of a request that was retried for as long as is allowed."""
     error.message += _tried(patience)
     error.hint = "nothing is lost: run it again later, or allow more time with --max-wait"
     return error
 
 
 def _tried(patience: Patience) -> str:
-    """Return for how long a request was sent again, to stand at the end of a message."""
+    """Return how long a request was retried, for the end of a message."""
     if patience.spent < 1:
         return ""
     seconds = patience.spent if patience.spent < 60 else 60 * round(patience.spent / 60)
@@ -226,10 +227,9 @@ def span(length: timedelta) -> str:
 
 
 def retry_after(answer: Answer, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for, given in seconds or as a date, or None.
+    """Return the seconds of `Retry-After`, given in seconds or as a date, or None.
 
-    A date is measured against the answer's own `Date`, so that a wrong clock here does no harm (RFC 9110, section
-    10.2.3).
+    A date is compared with the response's own `Date`, so a wrong clock here does no harm (RFC 9110, section 10.2.3).
     """
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

@@ -237,7 +237,7 @@ class Sender:
                 self.log("debug", turn.alone)
             if not self.state.closed:
                 if turn.wait >= 1:
-                    why = f"that is as fast as {self.title} may be asked"
+                    why = f"the rate limit of {self.title}"
                     self.log("wait", Message(f"waiting {turn.wait:.0f} s{self._until(turn.wait)}", why, between=": "))
                 if turn.wait > 0:
                     self.clock.sleep(turn.wait)

@@ -1,4 +1,4 @@
-"""Tokens: what a sign-in gives, how a request carries it, and where it is kept."""
+"""Tokens: how a request carries one, when it expires, and where it is kept."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SignIn = Callable[["Token | None", datetime], Generator[Request, Answer, "Token"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a sign-in gives.
+    """The result of a sign-in.
 
     Args:
         headers: The headers that carry it.
-        fields: The fields that carry it where the provider wants it in the body.
-        expires: When it ends, as a UTC instant, or None when that is not known.
-        refresh_token: What the next sign-in needs, where the provider hands out a new one each time.
+        fields: The fields that carry it, if the provider wants it in the body.
+        expires: When it expires, as a UTC instant; None if that is not known.
+        refresh_token: The refresh token for the next sign-in, if the provider issues one.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -36,36 +36,36 @@ class Token:
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def ended(self, now: datetime) -> bool:
-        """Return whether it is over, or so nearly that the next answer may come too late."""
+        """Return whether it has expired, or will before the next response may come."""
         return self.expires is not None and now >= self.expires - RENEW_BEFORE
 
     @property
     def secrets(self) -> list[str]:
-        """The strings in it that nobody may see."""
+        """The secrets in it."""
         values = [value.removeprefix("Bearer ") for value in self.headers.values()]
         return [*values, *self.fields.values(), *([self.refresh_token] if self.refresh_token else [])]
 
     def plain(self) -> dict[str, Any]:
-        """Return it as plain values, to be kept."""
+        """Return it as JSON values."""
         expires = self.expires.isoformat() if self.expires else None
         return {"headers": dict(self.headers), "expires": expires, "refresh_token": self.refresh_token}
 
     @classmethod
     def from_plain(cls, kept: Mapping[str, Any]) -> Token:
-        """Return the token that was kept as plain values.
+        """Return the token from its JSON values.
 
         Raises:
-            ConfigurationError: They are not what `plain` gave.
+            ConfigurationError: They are not those of `plain`.
         """
         try:
             expires = iso_instant(kept["expires"]) if kept["expires"] is not None else None
             headers = dict(kept["headers"])
-            "".join([*headers, *headers.values(), kept["refresh_token"] or ""])  # a TypeError where one is no text
+            "".join([*headers, *headers.values(), kept["refresh_token"] or ""])  # a TypeError if one is not text
             return cls(headers, expires, kept["refresh_token"])
         except (KeyError, ValueError, TypeError):
             raise ConfigurationError(
                 "the token that an earlier run kept for this profile cannot be read",
-                hint="sign in anew and put the new credential into the profile",
+                hint="sign in again and put the new credential into the profile",
             ) from None
 
 
@@ -79,31 +79,31 @@ def sign_headers(ask: Request, token: Token) -> Request:
 
 
 def unauthorized(answer: Answer) -> bool:
-    """Return whether the status of an answer is 401 (RFC 9110, section 15.5.2)."""
+    """Return whether the status of a response is 401 (RFC 9110, section 15.5.2)."""
     return answer.status == 401
 
 
 class TokenStore(Protocol):
-    """Where tokens are kept between runs. The run that renews one holds the lock, and saves it before it uses it."""
+    """Keeps tokens between runs. The run that renews one holds the lock, and saves it before it uses it."""
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock."""
 
     def load(self) -> dict[str, Any] | None:
-        """Return what is kept, or None."""
+        """Return the saved token as JSON values, or None."""
 
     def save(self, token: dict[str, Any]) -> None:
-        """Keep it, durably."""
+        """Save a token to disk."""
 
 
 class Credential:
     """The token of one run: one thread signs in, and the others wait for its token.
 
     Args:
-        sign_in: Yields the requests of a sign-in, receives their answers, returns the token.
-        clock: The clock by which tokens end.
-        store: Where renewed tokens are kept between runs, or None.
-        conceal: Receives every secret of a token, so that none is ever printed.
+        sign_in: Yields the requests of a sign-in, receives their responses, returns the token.
+        clock: The clock by which tokens expire.
+        store: Keeps renewed tokens between runs, or None.
+        conceal: Receives every secret of a token, so that it is never printed.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Credential:
     def instead_of(self, ended: Token, refusal: Answer, send: Send) -> tuple[Token, bool]:
         """Return another token than the one that was refused, and whether it is new.
 
-        The one that another thread has got meanwhile may have ended as well.
+        A token that another thread got in the meantime may have expired too.
         """
         with self._lock:
             if self._token is not None and self._token is not ended:
@@ -141,10 +141,10 @@ class Credential:
             return self._use(self._renewed(ended, refusal, send)), True
 
     def _use(self, token: Token) -> Token:
-        """Return the token, which is used from now on and renewed shortly before its end.
+        """Use a token from now on, renew it shortly before it expires, and return it.
 
-        One that is good for less than two minutes would else be renewed before every request, and one that ended
-        before it came, as by a wrong clock, is used until it is refused.
+        A token that lives less than two minutes is renewed at half its life, and not before every request. One that
+        has expired already, as by a wrong clock, is used until it is refused.
         """
         self._token, self._renew_at = token, None
         if token.expires is not None:
@@ -154,7 +154,7 @@ class Credential:
         return token
 
     def _renewed(self, ended: Token | None, refusal: Answer | None, send: Send) -> Token:
-        """Return a token that is not the one that ended. It is stored before anyone uses it."""
+        """Return a token other than the expired one. It is saved before it is used."""
         if self._store is None:
             return self._signed_in(ended, refusal, send)
         with self._store.locked():
@@ -164,14 +164,14 @@ class Credential:
                 self._conceal(token.secrets)
             known = token is not None and ended is not None and token.headers == ended.headers
             if token is not None and not known and not token.ended(self._clock.now()):
-                return token  # another run has renewed it meanwhile
+                return token  # another run has renewed it
             token = self._signed_in(token or ended, refusal, send)
             if token.refresh_token:
                 self._store.save(token.plain())
             return token
 
     def _signed_in(self, ended: Token | None, refusal: Answer | None, send: Send) -> Token:
-        if self._refused is not None:  # what was wrong for one thread is wrong for all: no account is locked for that
+        if self._refused is not None:  # refused for all threads: repeating it could lock the account
             raise self._refused
         flow = self._sign_in(ended, self._clock.now())
         try:

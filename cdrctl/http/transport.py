@@ -271,9 +271,9 @@ def _failure(error: httpx.HTTPError, host: str, proxy: str | None) -> Exception:
         if failure is not None:
             return failure
     if isinstance(error, httpx.ConnectTimeout):
-        return BrokenExchangeError(f"no connection to {host} within the time allowed")
+        return BrokenExchangeError(f"no connection to {host}: timed out")
     if isinstance(error, httpx.TimeoutException):
-        return BrokenExchangeError(f"{host} fell silent")
+        return BrokenExchangeError(f"{host} stopped responding")
     if isinstance(error, httpx.ConnectError):
         return BrokenExchangeError(f"no connection to {host}: {_reason(error)}")
     if isinstance(error, httpx.DecodingError):
@@ -291,7 +291,7 @@ def _proxy_failure(error: httpx.HTTPError, proxy: str) -> Exception | None:
         status = _connect_status(error)
         return refused_by(proxy, status) if status in REFUSALS else BrokenExchangeError(no_connect(status), proxy=proxy)
     if isinstance(error, httpx.ConnectTimeout):
-        return BrokenExchangeError("no connection within the time allowed", proxy=proxy)
+        return BrokenExchangeError("the connection timed out", proxy=proxy)
     if isinstance(error, httpx.ConnectError) and _cause(error, ssl.SSLError) is None:  # TLS is with the host behind it
         return BrokenExchangeError(_reason(error), proxy=proxy)
     return None

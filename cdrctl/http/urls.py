@@ -1,4 +1,4 @@
-"""URLs: their origin, and the one spelling in which they are sent."""
+"""URLs: their host and origin, and their query."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Origin(NamedTuple):
 
 
 def host_of(url: str) -> str:
-    """Return the host and port of any text that may be a URL, as said in messages: without user name and password."""
+    """Return the host and port of a text that may be a URL, for messages: without user name and password."""
     return re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
 
 
 def same_origin(url: str, other: str) -> bool:
-    """Return whether two URLs share scheme, host and port; one that could be read in two ways shares nothing."""
+    """Return whether two URLs share scheme, host and port; an ambiguous URL shares none."""
     ours = _origin(url)
     return ours is not None and ours == _origin(other)
 
@@ -33,7 +33,7 @@ _PLAIN_URL = re.compile(r"https?://[^\x00-\x20\x7f\\@/?#]+([/?#][^\x00-\x20\x7f]
 
 
 def unambiguous(url: str) -> bool:
-    """Return whether a text is a URL without what parsers disagree about: user names, backslashes, blanks."""
+    """Return whether a text is a URL that all parsers read alike: no user name, backslash or blank."""
     return _PLAIN_URL.match(url) is not None
 
 
@@ -46,11 +46,11 @@ _BEFORE_PATH = re.compile(r"(?<![:/])[/?#]")
 
 @functools.lru_cache(64)
 def _origin_of(beginning: str) -> tuple[str, str, int] | None:
-    """Return what the beginning of a URL, up to its path, says: scheme, host and port."""
+    """Return scheme, host and port of the beginning of a URL, up to its path."""
     try:
         parts = urlsplit(beginning)
         port = parts.port
-    except ValueError:  # a port that is no number, or half an IPv6 address
+    except ValueError:  # a port that is not a number, or half an IPv6 address
         return None
     if port is None:
         port = 443 if parts.scheme == "https" else 80

@@ -1,4 +1,4 @@
-"""Threads that wait for answers, so that Ctrl-C is heard meanwhile."""
+"""Threads that wait for responses, so that Ctrl-C works in the meantime."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cdrctl.threads import start_threads
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A thread that makes one exchange after the other, and ends when it is given None.
+    """A thread that makes exchanges one by one, and ends when it receives None.
 
     Args:
-        work: What it is to do.
-        done: What came of it.
-        bodies: The last large bodies, into which others may be read once nobody looks at them any more.
+        work: The exchanges to make.
+        done: Their responses or errors.
+        bodies: The last large buffers, for reuse.
     """
 
     work: SimpleQueue[Callable[[], Answer] | None] = field(default_factory=SimpleQueue)
@@ -27,23 +27,23 @@ class Worker:
     bodies: list[bytearray] = field(default_factory=list)
 
     def run(self) -> None:
-        """Do the work that is put into the queue, until None comes."""
+        """Make the exchanges in the queue, until None comes."""
         while (work := self.work.get()) is not None:
             try:
                 came: Answer | BaseException = work()
-            except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
                 came = error
-            del work  # what was asked is not kept while nothing is
+            del work  # frees the request while the worker is idle
             self.done.put(came)
             del came
 
 
 idle_workers: list[Worker] = []
-"""Workers that wait for work: to start a thread for each exchange takes as long as to read a small answer."""
+"""Workers without work. Starting a thread for each exchange would take as long as reading a small response."""
 
 
 def idle_worker() -> Worker:
-    """Return a worker that waits, or a new one."""
+    """Return an idle worker, or a new one."""
     with suppress(IndexError):
         return idle_workers.pop()
     worker = Worker()

@@ -103,7 +103,7 @@ def encrypted(folder: Path, shown: Certificate) -> Iterator[str]:
     ("shown", "trusted", "what", "step"),
     [
         (Certificate("cdr.example", AUTHORITY), AUTHORITY, "mismatch", "base_url must name the host as the"),
-        (Certificate("127.0.0.1", AUTHORITY, "210101000000Z"), AUTHORITY, "expired", "whoever runs the server must"),
+        (Certificate("127.0.0.1", AUTHORITY, "210101000000Z"), AUTHORITY, "expired", "the operator of the server must"),
         (Certificate("127.0.0.1", AUTHORITY), ANOTHER, "local issuer", "is not the certificate of the authority"),
         (Certificate("127.0.0.1"), None, "self-signed", "set ca_file in the profile to that certificate"),
     ],

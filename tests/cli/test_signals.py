@@ -66,7 +66,7 @@ def waiting_for_a_turn(host: Host, provider: Stalling, *, itself: bool = True) -
     paced = {key: value for key, value in provider.settings("webex").items() if key != "requests_per_minute"}
     host.configure({"webex": paced})
     running = host.start("webex", "cdrs", "--since", "29d", "-o", "old.csv", "-v", itself=itself)
-    heard(running, b"that is as fast as Webex may be asked")
+    heard(running, b"the rate limit of Webex")
     return running
 
 

@@ -675,7 +675,7 @@ def test_error_3_at_the_floor_is_a_gap() -> None:
         (httpx.Response(400, text="bad"), ProviderError, "HTTP 400"),
         (httpx.Response(200, json={}), ProviderError, "no ERROR_NUMBER"),
         (httpx.Response(200, json=[]), ProviderError, "no ERROR_NUMBER"),
-        (httpx.Response(200, json=None), TemporaryError, "not whole JSON|empty body"),
+        (httpx.Response(200, json=None), TemporaryError, "invalid JSON|empty body"),
         (httpx.Response(200, json={"ERROR_NUMBER": None, "CDR_LIST": []}), ProviderError, "no ERROR_NUMBER"),
         (httpx.Response(200, json={"ERROR_NUMBER": "x", "CDR_LIST": []}), ProviderError, "no ERROR_NUMBER"),
         (httpx.Response(200, json={"ERROR_NUMBER": True, "CDR_LIST": []}), ProviderError, "no ERROR_NUMBER"),
@@ -683,7 +683,7 @@ def test_error_3_at_the_floor_is_a_gap() -> None:
         (reply(CDR_LIST={}), ProviderError, "CDR_LIST is not a list"),
         (reply(CDR_LIST=""), ProviderError, "CDR_LIST is not a list"),
         (reply(CDR_LIST=None, TOTAL_HITS=2), ProviderError, "CDR_LIST is not a list"),
-        (reply(CDR_LIST=[3]), ProviderError, "something in CDR_LIST is not an object"),
+        (reply(CDR_LIST=[3]), ProviderError, "an element of CDR_LIST is not an object"),
     ],
 )
 def test_other_refusals_and_shapes(answer: httpx.Response, kind: type[CdrctlError], said: str) -> None:

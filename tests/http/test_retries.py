@@ -144,7 +144,7 @@ def test_tries_are_paced_too() -> None:
     )
     acme.get("/x")
     assert clock.waits == [1.0, 60.0]
-    assert ("wait", "waiting 60 s, until 12:01:01 UTC: that is as fast as Acme may be asked") in told
+    assert ("wait", "waiting 60 s, until 12:01:01 UTC: the rate limit of Acme") in told
     assert ("note", "Acme failed (HTTP 503); trying again in 1 s, for up to 15 min") in told
 
 
@@ -182,7 +182,7 @@ def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
     fault.wait = 86400.0
     with pytest.raises(TemporaryError) as caught:
         client(clock=clock, transport=transport).get("/x", whole=lambda _body: fault)
-    assert caught.value.message == "not yet: it asks to be left alone for 24 h"
+    assert caught.value.message == "not yet: the next request is allowed in 24 h"
     assert clock.waits == [7.5]
 
 

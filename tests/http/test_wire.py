@@ -168,7 +168,7 @@ def test_a_body_without_end_is_refused_at_once(times: int) -> None:
         bomb = gzip.compress(bomb)
     with serving(ok(bomb, f"Content-Encoding: {', '.join(['gzip'] * times)}")) as server:
         acme = client(server.url, largest=MEBIBYTE)
-        with pytest.raises(ProviderError, match="longer than 1 MiB" if times == 1 else "not asked for"):
+        with pytest.raises(ProviderError, match="longer than 1 MiB" if times == 1 else "not requested"):
             acme.get("/x")
         acme.close()
     assert len(server.heard) == 1
@@ -292,7 +292,7 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
     ended = threading.Event()
     with talking(drip) as url:
         acme = client(url, timeout=0.15)
-        with pytest.raises(TemporaryError, match=r"not whole after 1\.5 s"):
+        with pytest.raises(TemporaryError, match=r"not complete after 1\.5 s"):
             acme.ask(Request("GET", f"{url}/x"), tries=1)
         ended.set()
         acme.close()
@@ -313,7 +313,7 @@ def test_what_was_given_up_on_is_read_no_further() -> None:
 
     with talking(drip) as url:
         acme = client(url, timeout=0.1)
-        with pytest.raises(TemporaryError, match="not whole"):
+        with pytest.raises(TemporaryError, match="not complete"):
             acme.ask(Request("GET", f"{url}/x"), tries=1)
         assert left.wait(5)
         acme.close()
@@ -606,7 +606,7 @@ def test_a_thread_that_was_given_up_on_brings_nobody_anything() -> None:
     with serving_on(lambda: late.wait(timeout=10), once=True) as (url, _):
         wired = connections.Connections(base_url=url, timeout=0.02, ca_file=None)
         wired.seconds["read"] = 10.0  # it is our own limit that is meant, and not the network's
-        with pytest.raises(failures.BrokenExchangeError, match="not whole"):
+        with pytest.raises(failures.BrokenExchangeError, match="not complete"):
             exchange.exchange(wired, Request("GET", f"{url}/late"), 1000)
         late.set()
         wired.timeout = 1.0

@@ -5,7 +5,7 @@ Sources: callgear.github.io/data_api ("Get call legs report", "Get calls report"
 comagic.github.io and novofon.github.io (April 2026). What they leave open is treated so that no reading of them loses
 a record.
 
-What makes this API hard is its time: the account's local time, without an offset, in questions and in answers. In
+What makes this API hard is its time: the account's local time, without an offset, in requests and in responses. In
 autumn an hour of it comes twice and nothing tells the two apart: every time is read as the first of them, so that
 windows tile, and what came is kept beside it.
 """
@@ -37,14 +37,14 @@ SETTLED = timedelta(minutes=5)
 
 
 def ended(answer: Answer) -> bool:
-    """Return whether an answer says that the token has ended: a login that has ended is said to be unknown."""
+    """Return whether a response says that the token expired. It calls the token of an expired login invalid."""
     if error_in(answer) is None:
         return answer.status == 401
     return mnemonic_of(answer) in {"access_token_expired", "access_token_invalid"}
 
 
 def check(client: Client, settings: CallGearSettings) -> str:
-    """Return what two small questions found: the zone of the account, and how many legs it has of the last day."""
+    """Return the zone of the account and its number of legs in the last day, from two small requests."""
     query = Query(client, settings, None, {"page_size": 1, "filter": (), "orderby": ()})
     report = report_of(query, "get.call_legs_report", LEGS, identity)
     name, report.zone = zone_of(report.account)
@@ -60,7 +60,7 @@ def check(client: Client, settings: CallGearSettings) -> str:
     return f"times are of {name}; {found} in the last 24 hours"
 
 
-# What the rest of the program is told
+# The provider
 
 
 def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
@@ -75,7 +75,7 @@ def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
         ),
         Option(
             "orderby",
-            "order to ask for, field or field:desc; by start without it",
+            "sort order, field or field:desc; by start without it",
             repeat=True,
             metavar="FIELD",
             values=tuple(one.name + how for one in fields if "S" in one.marks for how in ("", ":desc")),
@@ -83,14 +83,11 @@ def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
     )
 
 
-_PAGE_SIZE = Option(
-    "page_size", f"records asked for at a time, 1 to {LARGEST_PAGE}", kind="integer", default=str(LARGEST_PAGE)
-)
+_PAGE_SIZE = Option("page_size", f"records per request, 1 to {LARGEST_PAGE}", kind="integer", default=str(LARGEST_PAGE))
 _LISTING = (
     Option(
         "longest_call",
-        "how long a call may last: so long after the window one question makes sure that nothing is selected by its "
-        "end",
+        "longest call: one request looks this far past the window, in case calls are selected by their end",
         kind="duration",
         default="24h",
     ),
@@ -98,7 +95,7 @@ _LISTING = (
 )
 
 
-# Points are counted from answer to answer, and who has none left is told where to go on.
+# Each response has the points that are left. At the limit, the error says where the next export can begin.
 _TIMING = Timing(
     lag=SETTLED,
     longest=LONGEST_WINDOW,
@@ -131,7 +128,7 @@ PROVIDER = Provider(
     # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
     credential_help={
         "key": Console(
-            "an access key: permanent, or until the day you give it",
+            "an access key: permanent, or until a date that you set",
             (
                 "In the web cabinet (app.callgear.com) make an access key for a user: it needs the component Data API.",
                 f"The API is closed by default. Take this machine's address and {ADMITS}.",
@@ -192,7 +189,7 @@ PROVIDER = Provider(
             options=(
                 *_asking(CALLS),
                 *_LISTING,
-                Option("ongoing", "calls that have not ended too; what is known of them changes", kind="flag"),
+                Option("ongoing", "include calls in progress; their records will still change", kind="flag"),
             ),
             table_columns=(
                 *("start_time", "contact_phone_number", "virtual_phone_number", "talk_duration", "is_lost"),

@@ -1,4 +1,4 @@
-"""One account during a run: its questions, its time zone and its limits."""
+"""One account during a run: its requests and its limits."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from cdrctl.http import Client
 LONGEST_WAIT = 300.0
 
 
-# Asking
-
-
 @dataclass(slots=True)
 class Account:
-    """One account as it is asked in one run, and what it said of itself meanwhile.
+    """One account, and what its responses said of limits and versions.
 
     Args:
-        asked: How many questions were put: the number of the last one.
-        rest_until: Until when the account's points of this minute are used up, by the clock that never jumps.
-        old: Whether it was said that this version of the API will end.
+        asked: The number of requests, which is the JSON-RPC id of the last one.
+        rest_until: When the account gets new points, if those of this minute are used up; by the monotonic clock.
+        old: Whether the user was warned that this version of the API will end.
     """
 
     client: Client
@@ -35,11 +32,11 @@ class Account:
 
     @property
     def of_customer(self) -> dict[str, Any]:
-        """The parameter by which a partner says whose records are meant."""
+        """The parameter by which a partner selects a customer."""
         return {} if self.settings.user_id is None else {"user_id": self.settings.user_id}
 
     def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of a method, having waited for the account's points."""
+        """Wait until the account has points, and return the result of a method."""
         clock = self.client.clock
         if self.rest_until is not None and self.rest_until > clock.monotonic():
             self.client.pause(self.rest_until - clock.monotonic(), f"{TITLE} takes no more requests this minute")
@@ -71,7 +68,7 @@ _RIGHTS = {
     "get.financial_call_legs_report": 'its role needs the right "account access: view"',
     "get.customer_users": 'it is for partners, whose role needs the right "user: view"',
 }
-"""What a user needs who may not call a method (documentation of each)."""
+"""The rights that a user needs, by method (documentation of each)."""
 
 
 def metadata_of(result: Mapping[str, Any]) -> Mapping[str, Any]:

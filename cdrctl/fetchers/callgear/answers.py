@@ -1,4 +1,4 @@
-"""The error that an answer of CallGear stands for."""
+"""The errors that CallGear's responses stand for."""
 
 from __future__ import annotations
 
@@ -22,30 +22,27 @@ from cdrctl.http import Answer, beginning, error_of
 
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BROKEN_OFF = frozenset({408, 425})
-"""Statuses that say that the question did not come through whole (RFC 9110, 15.5.9; RFC 8470, 5.2): blaming it in
-the body means nothing then."""
+"""Statuses of a request that did not arrive whole (RFC 9110, 15.5.9; RFC 8470, 5.2): then the error in the body does
+not count."""
 
 
 def whole_number(values: Any, name: str) -> int | None:
-    """Return a whole number from a JSON object, or None where there is none that can be true."""
+    """Return a plausible whole number from a JSON object, or None."""
     value = values.get(name) if isinstance(values, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < NO_NUMBER else None
 
 
 NO_NUMBER = 10**9
-"""As many seconds, or records, are a broken answer: no time can be so far away."""
+"""A number of seconds or records as large as this is wrong."""
 
 
 def wait_for_points(reset: int | None) -> float:
-    """Return the seconds to wait for new points, given those until their reset: a second more, as clocks differ."""
+    """Return the seconds to wait for new points, given those until the reset: a second more, as clocks differ."""
     return 60.0 if reset is None else reset + 1.0
 
 
-# Reading answers
-
-
 class BusyError(TemporaryError):
-    """The service will answer later; `wait` is how many seconds it wants to be left alone, where it says so."""
+    """The service will answer later; `wait` is in how many seconds, if it says so."""
 
     def __init__(self, message: str, answer: Answer, *, said: str | None = None, wait: float | None = None) -> None:
         status = None if answer.good else answer.status
@@ -54,7 +51,7 @@ class BusyError(TemporaryError):
 
 
 class DayLimitError(TemporaryError):
-    """The account's points of the day are used up; `reset` is how many seconds there are until it has new ones."""
+    """The account's points of the day are used up; `reset` is the number of seconds until it has new ones."""
 
     reset: float | None = None
 
@@ -64,17 +61,17 @@ class ForbiddenError(RightsError):
 
 
 class TooLongError(ProviderError):
-    """The window is longer than one question may span."""
+    """The window is longer than one request may span."""
 
 
 class UnknownParameterError(ProviderError):
-    """Something in the question is not known; `names` has what may be meant, as far as that was said."""
+    """Something in the request is unknown; `names` has the possible culprits, if the service named any."""
 
     names: tuple[str, ...] = ()
 
 
 _SECRETIVE = frozenset({"access_token", "password", "login"})
-"""Fields whose value is repeated in errors, and must not be shown."""
+"""Fields whose value is repeated in errors, and must not be printed."""
 
 
 def _words(error: Mapping[str, Any]) -> str:
@@ -107,14 +104,14 @@ def _data(error: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def mnemonic_of(answer: Answer) -> str:
-    """Return the word by which an answer names its error; empty for none."""
+    """Return the mnemonic of a response's error, or an empty text."""
     error = error_in(answer)
     word = _data(error).get("mnemonic") if error is not None else None
     return word if isinstance(word, str) else ""
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
-    """Return what an answer means when it is not a good one, or None; what its body says counts before its status."""
+    """Return the error that a response stands for, or None. Its body counts more than its status."""
     error = error_in(answer)
     if error is not None and answer.status not in _BROKEN_OFF:
         meant = _meaning(error, answer)
@@ -122,8 +119,8 @@ def error_for(answer: Answer) -> CdrctlError | None:
         return meant
     if answer.status in BUSY:
         busy = answer.status == 429
-        what = "is being asked too fast" if busy else "failed"
-        return BusyError(f"{TITLE} {what} (HTTP {answer.status})", answer, said=answer.text or None)
+        what = f"{TITLE}'s rate limit is exceeded" if busy else f"{TITLE} failed"
+        return BusyError(f"{what} (HTTP {answer.status})", answer, said=answer.text or None)
     if answer.status in {404, 405}:
         return ConfigurationError(
             f"there is no Data API at {answer.url}",
@@ -145,7 +142,7 @@ _GROUPS: Mapping[str, int] = {
 
 
 def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
-    """Return the error that a mnemonic means ("List of errors"); an unknown one means what its code's group does."""
+    """Return the error of a mnemonic ("List of errors"), or of its code's group if it is unknown."""
     words, data = _words(error), _data(error)
     word, code = mnemonic_of(answer), error.get("code")
     params = data.get("params")
@@ -250,7 +247,7 @@ _KINDS: Mapping[str, type[SignInError]] = {
 
 
 def sign_in_error(word: str, words: str, params: Mapping[str, Any]) -> SignInError:
-    """Return the error of a question that CallGear does not allow, by its mnemonic."""
+    """Return the error of a request that CallGear does not allow, by its mnemonic."""
     message, hint = _SIGN_IN.get(word, (f"{TITLE} does not allow this profile to read that", None))
     if word == "ip_not_whitelisted" and isinstance(params.get("ip"), str):
         message = f"your address {params['ip'][:50]} is not in {TITLE}'s allow-list"

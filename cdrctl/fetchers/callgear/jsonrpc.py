@@ -1,4 +1,4 @@
-"""Questions and answers of JSON-RPC 2.0, as CallGear's Data API writes them."""
+"""Requests and responses of JSON-RPC 2.0, in the form of CallGear's Data API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from cdrctl.errors import CdrctlError, ProviderError
 from cdrctl.fetchers.callgear.settings import TITLE
 from cdrctl.http import Answer, Request, Token
 
-# JSON-RPC 2.0 over one URL
-
 
 def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> Request:
     """Return the request that calls a method (jsonrpc.org, "JSON-RPC 2.0 Specification", section 4).
 
-    An answer to another question is asked again; an error may come without saying whose it is (section 5).
+    A response to another request is retried; an error may come without an id (section 5).
     """
 
     def whole(body: Any) -> CdrctlError | None:
@@ -26,7 +24,7 @@ def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> R
         if isinstance(given, int | str) and not isinstance(given, bool) and str(given) == str(number):
             return None
         return ProviderError(
-            f"{TITLE} answered in a shape we do not know: it is not the answer to what was asked",
+            f"{TITLE} answered in an unknown shape: it is the response to another request",
             hint="run it again; if it stays, check base_url",
         )
 
@@ -40,21 +38,21 @@ def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> R
 
 
 def error_in(answer: Answer) -> dict[str, Any] | None:
-    """Return the error that an answer carries, whatever its status, or None."""
+    """Return the error object of a response, whatever its status, or None."""
     error = answer.body.get("error") if isinstance(answer.body, dict) else None
     return error if isinstance(error, dict) else None
 
 
 def result_in(answer: Answer, method: str) -> dict[str, Any]:
-    """Return what a method gave.
+    """Return the result of a method.
 
     Raises:
-        ProviderError: It is not there: never "no records".
+        ProviderError: There is none. That never counts as "no records".
     """
     result = answer.body.get("result") if isinstance(answer.body, dict) else None
     if not isinstance(result, dict):
         raise ProviderError(
-            f"{TITLE} answered {method} in a shape we do not know: there is no result in it",
+            f"{TITLE} answered {method} in an unknown shape: there is no result in it",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     return result

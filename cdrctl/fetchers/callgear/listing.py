@@ -22,7 +22,7 @@ from cdrctl.records.events import Checkpoint, Event, Note, fingerprint
 from cdrctl.windows import Window, halve, rfc3339, tile
 
 LONGEST_WINDOW = timedelta(days=31)
-"""Far below the three months that one question may span ("Get call legs report", errors)."""
+"""Far below the three months that one request may span ("Get call legs report", errors)."""
 
 MANY_REQUESTS = 100
 YEARS = windows.YEARS
@@ -57,10 +57,10 @@ def users(query: Query[CallGearSettings]) -> Iterator[Event]:
 
 
 def _refuse_new_fields(report: Report, call: str, window: Window) -> None:
-    """Ask once without the list of fields, which hides new ones.
+    """Send one request without the list of fields, which would hide new ones.
 
     Raises:
-        DriftError: The service has a field that is not asked for.
+        DriftError: The service has a field that the list lacks.
     """
     records, _ = report.page(span_of(window, report.zone), 0, first=True, listed=False)
     names = new_fields(records, COLUMNS_OF[call])
@@ -99,13 +99,13 @@ def _check_years(window: Window) -> None:
     for edge in (window.since, window.until):
         if edge.year not in YEARS:
             raise UsageError(
-                f"the year {edge.year} is none that {TITLE} can be asked for",
-                hint=f"ask for years from {YEARS[0]} to {YEARS[-1]}",
+                f"{TITLE} has no calls of the year {edge.year}",
+                hint=f"choose years from {YEARS[0]} to {YEARS[-1]}",
             )
 
 
 def _whole_seconds(window: Window) -> Window:
-    """Return the window in whole seconds, which is all a question can say, and no shorter."""
+    """Return the window extended to whole seconds, the precision of a request."""
     up = SECOND if window.until.microsecond else timedelta(0)
     return Window(window.since.replace(microsecond=0), window.until.replace(microsecond=0) + up)
 
@@ -137,9 +137,9 @@ def _read_part(report: Report, window: Window, divisible: bool) -> Generator[Eve
 
 
 def _narrowest(report: Report, window: Window) -> dict[str, str]:
-    """Return the span of a window that cannot be halved, without the second before it where that is proved needless.
+    """Return the span of a window that cannot be halved, without the second before it if that is proved needless.
 
-    A record of that second proves that `date_from` belongs to the span, so that it can be the window's first second.
+    A record of that second proves that `date_from` belongs to the span, so it can be the window's first second.
     """
     span = span_of(window, report.zone)
     earliest, _ = report.page(span, 0, first=True)
@@ -148,14 +148,14 @@ def _narrowest(report: Report, window: Window) -> dict[str, str]:
 
 
 def _beyond(report: Report, after: Window) -> Iterator[Event]:
-    """Yield what ended after the window, should the service select by the end of a call: that is not published.
+    """Yield the calls that ended after the window, if the service selects calls by their end: that is not published.
 
-    One question for the earliest record tells: it began before the window's end, or there is nothing to be had.
+    One request for the earliest record tells: only if that began before the window's end are there such calls.
     """
     spare = 2 * spare_time(after.since, report.zone)
     for tiled in tile(after, LONGEST_WINDOW):
         try:
-            # Without the second before: its records are those of the window, whose last span holds it.
+            # Without the second before, because its records are in the last span of the window.
             earliest, _ = report.page(span_of(tiled, report.zone, early=timedelta(0)), 0, first=True)
         except TooLongError:
             earliest = [{}]
@@ -166,7 +166,7 @@ def _beyond(report: Report, after: Window) -> Iterator[Event]:
 
 
 def _resumable(limit: DayLimitError, report: Report, window: Window, longest: timedelta) -> DayLimitError:
-    """Return the error with what was read before, so that another run can go on from there."""
+    """Return the error with the time up to which all calls were read, so that another run can go on from there."""
     now = report.account.client.clock.now()
     after = "" if limit.reset is None else f" after {rfc3339(now + timedelta(seconds=limit.reset + 1))}"
     reached = max(window.since, min(report.read_until or window.since, window.until))

@@ -21,9 +21,9 @@ SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 def zone_of(account: Account) -> tuple[str, tzinfo]:
-    """Return the name and the zone of the account's times: the profile's, else what `get.account` says.
+    """Return the name and the zone of the account's times: the profile's, else that of `get.account`.
 
-    That times are the account's is not documented and was seen by integrators, whose rows were hours off.
+    It is not documented that times are the account's. Integrators found out, because their rows were hours off.
     """
     given = account.settings.timezone
     if given is not None:
@@ -55,7 +55,7 @@ def zone_of(account: Account) -> tuple[str, tzinfo]:
 
 
 zone_named = functools.lru_cache(maxsize=32)(windows.zone)
-"""The zone of a name; thousands of records ask for the same."""
+"""The zone of a name, cached for thousands of records."""
 
 
 # Local times
@@ -71,16 +71,16 @@ def _offset(instant: datetime, zone: tzinfo) -> timedelta:
 
 
 def spare_time(instant: datetime, zone: tzinfo) -> timedelta:
-    """Return how far beyond an edge to ask: nothing, but near a change of clocks an hour, or what they change by."""
+    """Return how far requests reach beyond an edge: an hour or more near a change of clocks, else nothing."""
     change = abs(_offset(instant + 2 * HOUR, zone) - _offset(instant - 2 * HOUR, zone))
     return max(change, HOUR) if change else change
 
 
 def span_of(window: Window, zone: tzinfo, *, early: timedelta = SECOND) -> dict[str, str]:
-    """Return the parameters that ask for a window of whole seconds, and for more at both ends.
+    """Return the parameters that select a window of whole seconds, and some time around it.
 
-    Whether `date_from` and `date_till` belong to the span is not documented, and users of the API disagree. So a
-    second more is asked for at both ends, and near a change of clocks an hour; `early` is the second before the window.
+    Whether `date_from` and `date_till` belong to the span is not documented, and users of the API disagree. So the span
+    is a second longer at both ends, and an hour near a change of clocks; `early` is the second before the window.
     """
     return {
         "date_from": _local(window.since - spare_time(window.since, zone) - early, zone),
@@ -89,7 +89,7 @@ def span_of(window: Window, zone: tzinfo, *, early: timedelta = SECOND) -> dict[
 
 
 def _turns(zone: tzinfo, window: Window) -> Iterator[tuple[datetime, timedelta]]:
-    """Yield the instants in a window at which the clocks of a zone are changed, and by how much."""
+    """Yield each change of a zone's clocks in a window: the instant, and by how much."""
     for day in tile(window, DAY):
         early, late = day.since, day.until
         change = _offset(late, zone) - _offset(early, zone)
@@ -129,7 +129,7 @@ def local_instant(raw: Any, context: Mapping[str, str]) -> datetime:
     Of a local time that comes twice, it is the first.
 
     Raises:
-        ValueError: It is no such time.
+        ValueError: It is not such a time.
     """
     if not isinstance(raw, str) or "timezone" not in context:
         raise ValueError

@@ -104,7 +104,7 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
 def _out_of_reach(name: str, total: int | None, offset: int) -> Gap:
     has = f"has {total}" if total is not None and total > offset else f"has more than {offset}"
     return Gap(
-        f"{TITLE} {has} records for {name} and lets {offset} of them be read", "ask for them in parts, with --filter"
+        f"{TITLE} {has} records for {name} and lets {offset} of them be read", "export them in parts, with --filter"
     )
 
 
@@ -122,7 +122,7 @@ def _is_steady(reading: Reading) -> bool:
 
 
 def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> bool:
-    """Return whether a page in the order of starts goes beyond the window, so that no more pages are needed."""
+    """Return whether a page, sorted by start, reaches beyond the window, so that no more pages are needed."""
     if window is None or not page or list(report.sort) != list(BY_START):
         return False
     if spare_time(window.since, report.zone) or spare_time(window.until, report.zone):
@@ -132,14 +132,14 @@ def _is_past(report: Report, page: Sequence[Record], window: Window | None) -> b
 
 
 def _true_starts(report: Report, page: Sequence[Record], window: Window) -> list[datetime]:
-    """Return the starts on a page that can be true: one long after what was asked for says nothing about progress."""
+    """Return the plausible starts on a page: one long after the window says nothing about progress."""
     latest = window.until + CLOCK_TOLERANCE
     starts = (start(record, report.context) for record in page)
     return [moment for moment in starts if moment is not None and possible_start(moment, latest)]
 
 
 def _follow(report: Report, page: Sequence[Record], window: Window) -> None:
-    """Remember how far everything has been read, in a listing by start."""
+    """Note up to which start all records have been read, if they are sorted by start."""
     starts = _true_starts(report, page, window)
     spare = spare_time(window.since, report.zone) or spare_time(window.until, report.zone)
     if not starts or spare or list(report.sort) != list(BY_START):

@@ -23,20 +23,20 @@ LARGEST_PAGE = 10_000
 
 @dataclass(slots=True)
 class Report:
-    """One listing of one account in one run, and what was learnt while reading it.
+    """One report of one account in one run, and what was learnt while reading it.
 
     Args:
-        method: As the API calls it.
-        params: What every question of it says beside window, order and page.
-        fields: The fields to ask for; empty to leave that to the service.
-        fewer: Those of them that all documents have; the others are doubtful.
-        sort: The order to ask for.
-        identity: What makes a record this one.
+        method: The method of the API.
+        params: The parameters of every request, in addition to window, order and page.
+        fields: The fields to request; empty for the service's own choice.
+        fewer: Those of them that all documentation has; the others are doubtful.
+        sort: The sort order.
+        identity: From a record to its id.
         zone: The zone of the account's times.
         context: What a record's columns need to know besides the record.
         read_until: Every record that started before has been read.
-        by_end: A record came that shows the service to select by the end of a call.
-        doubted: Whether the user has been warned that totals are wrong.
+        by_end: Whether a record proved that the service selects calls by their end.
+        doubted: Whether the user was warned that totals are wrong.
     """
 
     account: Account
@@ -68,7 +68,7 @@ class Report:
     ) -> tuple[list[Record], int | None]:
         """Return one page and the total that came with it.
 
-        `first` asks for nothing but the earliest record; without `listed` the service chooses the fields.
+        With `first`, the page is the earliest record alone; without `listed`, the service chooses the fields.
         """
         while True:
             params: dict[str, Any] = {
@@ -92,9 +92,9 @@ class Report:
                 return check_records(result.get("data"), "data", TITLE), total.rows
 
     def leave_out(self, unknown: UnknownParameterError) -> bool:
-        """Ask for fewer fields from now on, if those may be what the service does not know; return whether so.
+        """Request fewer fields from now on, if the unknown parameter may be a field; return whether it may.
 
-        A brand of the service may lack a field, and whether a refusal names it is not published.
+        A brand of the service may lack a field, and whether its error names the field is not published.
         """
         refused = [name for name in unknown.names if name in self.fields]
         if set(refused) & {"id", "start_time"} or not self.fields:
@@ -104,8 +104,8 @@ class Report:
         elif "fields" in unknown.names:
             self.fields = ()
         elif unknown.names:
-            return False  # it is no field that is not known
-        else:  # the doubtful ones one after the other, and then no names at all; refusals cost no points
+            return False  # it is not a field
+        else:  # the doubtful ones one by one, then all: refusals cost no points
             doubtful = [name for name in self.fields if name not in self.fewer]
             refused = sorted(doubtful, key=lambda name: name not in _MOST_DOUBTFUL)[:1]
             self.fields = [name for name in self.fields if name not in refused] if refused else ()
@@ -115,7 +115,7 @@ class Report:
 
 
 _MOST_DOUBTFUL = frozenset({"wav_call_records", "utm_referrer"})
-"""Fields that are left out first when a refusal does not say what it is about: few accounts have them."""
+"""Fields that are left out first if an error names none: few accounts have them."""
 
 BY_START = ({"field": "start_time", "order": "asc"},)
 
@@ -130,10 +130,10 @@ def report_of(
     fields: Sequence[Field],
     identity: Callable[[Record], str],
 ) -> Report:
-    """Return the listing that the options ask for.
+    """Return the report that the options describe.
 
     Raises:
-        UsageError: They ask for what the service would refuse.
+        UsageError: The service would refuse them.
     """
     account, options = Account(query.client, query.settings), query.options
     size = options["page_size"]
@@ -142,7 +142,7 @@ def report_of(
     known = fields
     tree = filter_tree(known, options["filter"])
     chosen = set(query.fields or ())
-    if chosen and "extra" not in chosen:  # only these, and what the record is known and placed by
+    if chosen and "extra" not in chosen:  # only these, and those of identity and start
         needed = chosen | {"id", "call_session_id", "start_time"}
         fields = [one for one in fields if one.name in needed]
     return Report(

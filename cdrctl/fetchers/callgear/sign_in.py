@@ -31,7 +31,7 @@ def request_token(settings: CallGearSettings, ended: Token | None, now: datetime
     token = data.get("access_token") if isinstance(data, dict) else None
     if not isinstance(token, str) or not token:
         raise ProviderError(
-            f"{TITLE} answered login.user in a shape we do not know: there is no access_token in it",
+            f"{TITLE} answered login.user in an unknown shape: there is no access_token in it",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     expires = None

@@ -41,7 +41,7 @@ from cdrctl.windows import Window, rfc3339
 
 
 def check(client: Client, settings: PortsipSettings) -> str:
-    """Return what one small request found."""
+    """Return the number of calls in the last day, from one small request."""
     del settings
     until = client.clock.now().replace(microsecond=0) - SETTLED
     window = Window(until - timedelta(hours=24), until)
@@ -63,18 +63,20 @@ _ENDING = ("status_code", "end_reason")
 _QUERY = (
     Option(
         "filter",
-        "only what this holds for, in the PBX's words, such as \"direction eq 'INBOUND_CALL'\"; repeated, all must",
+        "only records that match, such as \"direction eq 'INBOUND_CALL'\"; repeat it: all must match",
         repeat=True,
         metavar="FILTER",
     ),
-    Option("search", "only what this text is found in", metavar="TEXT"),
-    Option("orderby", "order within each window, such as 'caller asc, started_at desc'", metavar="FIELDS"),
-    Option("page_size", "records asked for at a time, 1 to 100", kind="integer", default=str(LARGEST_PAGE)),
+    Option("search", "only records that contain this text", metavar="TEXT"),
+    Option("orderby", "sort order within each window, such as 'caller asc, started_at desc'", metavar="FIELDS"),
+    Option("page_size", "records per request, 1 to 100", kind="integer", default=str(LARGEST_PAGE)),
 )
 _CALLS = (
     *_QUERY,
-    Option("with_cost", "ask for the cost of every record, which takes a request each", kind="flag"),
-    Option("window", "how much is asked for at a time; less is easier on a slow PBX", kind="duration", default="24h"),
+    Option("with_cost", "fetch the cost of every record, which takes one request each", kind="flag"),
+    Option(
+        "window", "length of the window of one request; shorter is easier on a slow PBX", kind="duration", default="24h"
+    ),
 )
 
 
@@ -88,7 +90,7 @@ _TIMING = Timing(
     retention=LOOK_BACK,
     longest=timedelta(hours=24),
     min_parallel_window=_min_parallel_window,
-    serial_because="with --with-cost the records are counted before their costs are asked for",
+    serial_because="with --with-cost the records are counted before their costs are fetched",
 )
 
 
@@ -99,9 +101,9 @@ _REPORT_OPTIONS = (
     Option("email", "where the PBX mails the file", metavar="ADDRESS"),
     Option("file_format", "CSV or HTML", metavar="FORMAT", values=FORMATS),
     Option("range", f"which days: {', '.join(RANGES)}", metavar="RANGE", values=RANGES),
-    Option("started_at", "begin of a CUSTOM range, such as 2026-11-18T00:00:00Z", metavar="TIME"),
+    Option("started_at", "start of a CUSTOM range, such as 2026-11-18T00:00:00Z", metavar="TIME"),
     Option("ended_at", "end of a CUSTOM range", metavar="TIME"),
-    Option("cron", "when it is made, again and again: minute hour day month weekday", metavar="CRON"),
+    Option("cron", "schedule: minute hour day month weekday", metavar="CRON"),
     Option(
         "filter",
         "which calls, queues or groups: a JSON object, or KEY=VALUE, which may be repeated",
@@ -239,7 +241,7 @@ PROVIDER = Provider(
         ),
         _report(
             name="list",
-            about="Call reports that run or are to come.",
+            about="Call reports that run or are scheduled.",
             columns=LISTED,
             fetch=reports,
             options=_QUERY,
@@ -260,14 +262,14 @@ PROVIDER = Provider(
         ),
         _report(
             name="create",
-            about="Have a call report made, at once or by a timetable; with --wait, wait for its file.",
+            about="Create a call report, once or on a schedule; with --wait, wait for its file.",
             columns=MADE,
             fetch=create_report,
             options=(
                 Option("type", f"what is reported: {', '.join(FILTERS)}", metavar="TYPE", values=tuple(FILTERS)),
                 *_with_default(_REPORT_OPTIONS, "file_format", "CSV"),
                 Option("wait", "wait until it is finished, and write its file", kind="flag"),
-                Option("wait_at_most", "how long", kind="duration", default="10m"),
+                Option("wait_at_most", "longest wait for the file", kind="duration", default="10m"),
             ),
             table_columns=(*_REPORT_SHOWN, "file_name", "file_size"),
             gives_file="wait",
@@ -284,7 +286,7 @@ PROVIDER = Provider(
         ),
         _report(
             name="update",
-            about="Change what is given of a call report.",
+            about="Change the given settings of a call report.",
             columns=REPORT,
             fetch=update_report,
             options=(_ID, *_REPORT_OPTIONS),

@@ -1,4 +1,4 @@
-"""What an answer of PortSIP holds, and the error it stands for."""
+"""The records in PortSIP's responses, and the errors they stand for."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cdrctl.records.events import Record, pick
 
 
 def items_in(answer: Answer) -> Sequence[Record]:
-    """Return the items of an answer."""
+    """Return the records of a response."""
     return records_in(answer, "items", TITLE)
 
 
 def total_in(answer: Answer) -> Total:
-    """Return how many items a listing has, as the answer counts them."""
+    """Return the total that a response gives for its listing."""
     return read_total(pick(answer.body, "count"))
 
 
@@ -102,7 +102,7 @@ def _forbidden(place: str, words: str | None) -> RightsError:
 
 
 def _words(answer: Answer) -> str | None:
-    """Return the PBX's own words in an answer, with what it says of details."""
+    """Return the PBX's own words in a response, with the details of its errors."""
     words = said(answer)
     errors = answer.body.get("errors") if isinstance(answer.body, dict) else None
     details = [one.get("detail") for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []

@@ -19,13 +19,13 @@ _CALL: tuple[Column, ...] = (
     Column("callee_domain", "callee_domain", "text", "tenant's SIP domain, or the address of the trunk"),
     Column("callee_display_name", "callee_display_name", "text", "name of the callee; old versions leave out queues"),
     Column("started_at", "started_at", "time", "start of the call"),
-    Column("rang_at", "rang_at", "time", "when it began to ring; empty when it never did"),
-    Column("answered_at", "answered_at", "time", "moment of answer; empty when it never was"),
+    Column("rang_at", "rang_at", "time", "when it began to ring; empty if it never did"),
+    Column("answered_at", "answered_at", "time", "time of answer; empty if there was none"),
     Column("ended_at", "ended_at", "time", "end of the call"),
     Column("call_id", "call_id", "text", "SIP Call-ID"),
     Column("direction", "direction", "text", "INBOUND_CALL, OUTBOUND_CALL, EXTENSION_CALL, INBOUND_OUTBOUND_CALL"),
     Column("end_reason", "end_reason", "text", "who or what ended it (enum); may be empty"),
-    Column("reroute_reason", "reroute_reason", "text", "why it went on to somebody else (enum); may be empty"),
+    Column("reroute_reason", "reroute_reason", "text", "why it was rerouted (enum); may be empty"),
     Column("status_code", "status_code", "integer", "SIP status; 0 when there was no error"),
     Column("destination", "destination", "text", "destination of the leg; may be a SIP address"),
     Column("outbound_caller_id", "outbound_caller_id", "text", "caller id shown outside"),
@@ -41,11 +41,11 @@ _KEY = Column("id", "id", "text", "id of the record; the dedup key")
 CDRS: tuple[Column, ...] = (_KEY, *_CALL)
 CALLLOGS: tuple[Column, ...] = (
     _KEY,
-    Column("session_id", "session_id", "text", "what the logs of a call share"),
+    Column("session_id", "session_id", "text", "id shared by the logs of a call"),
     *_CALL,
 )
 CDR: tuple[Column, ...] = (
-    Column("id", "@id", "text", "the id that was asked for; #1, #2 … where the call has several legs"),
+    Column("id", "@id", "text", "the requested id; with #1, #2 … if the call has several legs"),
     *_CALL,
 )
 
@@ -56,9 +56,9 @@ _REPORT: tuple[Column, ...] = (
     Column("email", "email", "text", "where the file is mailed"),
     Column("format", "format", "text", "CSV or HTML"),
     Column("range", "range", "text", "which days are reported (enum)"),
-    Column("started_at", "started_at", "time", "begin of a CUSTOM range"),
+    Column("started_at", "started_at", "time", "start of a CUSTOM range"),
     Column("ended_at", "ended_at", "time", "end of a CUSTOM range"),
-    Column("cron_expr", "cron_expr", "text", "when it is made, as cron writes it; empty: once, at once"),
+    Column("cron_expr", "cron_expr", "text", "schedule in cron form; empty for once"),
     Column("filter", "filter", "list", "which calls, queues or groups"),
     Column("status", "status", "text", "RUNNING, SCHEDULED or ABORTED"),
 )
@@ -66,7 +66,7 @@ _FILE: tuple[Column, ...] = (
     Column("completed_at", "completed_at", "time", "when it was finished"),
     Column("file_name", "file_name", "text", "name of the file on the PBX"),
     Column("file_size", "file_size", "integer", "its size in bytes"),
-    Column("file_url", "file_url", "text", "opens the file to whoever has it: keep it secret"),
+    Column("file_url", "file_url", "text", "address of the file; needs no token, so keep it secret"),
 )
 _BRIEF = frozenset({"id", "name", "type", "cron_expr", "status"})
 LISTED: tuple[Column, ...] = tuple(column for column in _REPORT if column.name in _BRIEF)

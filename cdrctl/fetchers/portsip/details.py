@@ -18,10 +18,9 @@ from cdrctl.windows import Window
 
 
 def with_costs(client: Client, path: str, window: Window, pieces: Iterator[Event]) -> Iterator[Event]:
-    """Yield the pieces with the cost of every record of the window, from its detail, in a copy of the record.
+    """Yield the events with the cost of every record of the window, from its detail, in a copy of the record.
 
-    A call that was transferred has several legs in its detail: its cost is their sum, and the account billed is the
-    first named.
+    A transferred call has several legs in its detail: its cost is their sum, and the billed account is the first named.
     """
     done: set[tuple[str, int]] = set()
     latest = client.clock.now() + CLOCK_TOLERANCE
@@ -43,7 +42,7 @@ def with_costs(client: Client, path: str, window: Window, pieces: Iterator[Event
             except ProviderError as error:
                 if error.status not in {400, 404}:
                     raise
-                yield Gap(f"the cost of record {key} could not be had: {error.message}", error.said or error.hint)
+                yield Gap(f"the cost of record {key} could not be fetched: {error.message}", error.said or error.hint)
                 records.append(record)
         yield Page(records, piece.context)
 
@@ -56,7 +55,7 @@ def _id_of(record: Record) -> str:
 
 
 def _cost(legs: Sequence[Record]) -> Record:
-    """Return the fields of a detail that a listing lacks, as they came where there is one leg."""
+    """Return the fields of a detail that a listing lacks; of one leg, as they came."""
     names = ("cost", "billed_account")
     if len(legs) == 1:
         return {name: legs[0][name] for name in names if name in legs[0]}
@@ -65,12 +64,12 @@ def _cost(legs: Sequence[Record]) -> Record:
     try:
         total = format(sum((Decimal(read_decimal(cost)) for cost in costs), Decimal(0)), "f") if costs else None
     except (ValueError, ArithmeticError):
-        raise ProviderError(f"{TITLE} answered in a shape we do not know: a cost is no number") from None
+        raise ProviderError(f"{TITLE} answered in an unknown shape: a cost is not a number") from None
     return {"cost": total, "billed_account": accounts[0] if accounts else None}
 
 
 def _detail(client: Client, path: str, key: str) -> list[Record]:
-    """Return the legs of one record: `{"items": […]}`, for a user's own call one object there, or a flat object."""
+    """Return the legs of one record: in `{"items": […]}`, as one object there (a user's own call), or a flat object."""
     body = client.get(f"{path}/{path_segment(key)}").body
     if isinstance(body, dict) and "items" not in body and "started_at" in body:
         return [body]
@@ -82,7 +81,7 @@ def _detail(client: Client, path: str, key: str) -> list[Record]:
 
 
 def cdr(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield one call in full; one that was transferred as its legs, which are numbered."""
+    """Yield one call in full; a transferred call as its legs, which are numbered."""
     legs = _detail(query.client, "/user/cdrs" if query.options["own"] else "/cdrs", query.options["id"])
     for number, leg in enumerate(legs, 1):
         yield Page([leg], {"id": query.options["id"] + (f"#{number}" if len(legs) > 1 else "")})

@@ -18,8 +18,8 @@ _BLOB = re.compile(r"/api/blobs/(?!\.{1,2}\Z)[A-Za-z0-9._~:=+@-]{1,512}(\?[A-Za-
 def report_file(client: Client, settings: PortsipSettings, record: Record) -> File:
     """Return the file of a finished report.
 
-    OpenAPI file of v22.2, "Download file blobs": it needs no token, so that its URL is the secret: it is shown to no
-    host but the PBX, and in no message.
+    OpenAPI file of v22.2, "Download file blobs": it needs no token, so its URL is a secret, which is sent to no host
+    but the PBX and printed in no message.
     """
     url, size = pick(record, "file_url"), pick(record, "file_size")
     parts = urlsplit(settings.base_url)
@@ -50,11 +50,11 @@ _RESERVED = re.compile(
 )
 _ENDINGS = {"CSV": (".csv",), "HTML": (".html", ".htm")}
 LONGEST_NAME = 150
-"""Bytes: every file system has 255, of which a temporary name beside it takes some."""
+"""Bytes: every file system allows 255, and a temporary name takes some."""
 
 
 def safe_name(given: str, name: str, key: str, form: str) -> str:
-    """Return the name that the PBX gave a file where it is harmless everywhere, else one of our own choosing."""
+    """Return the PBX's name of a file if it is safe on every system, else a name of our own."""
     endings = _ENDINGS.get(form.upper(), ())
     harmless = (
         len(given.encode("utf-8", "replace")) <= LONGEST_NAME

@@ -1,4 +1,4 @@
-"""Calls and call logs: windows, pages, and reading again what changed meanwhile."""
+"""Calls and call logs: windows, pages, and reading again when records came or went in the meantime."""
 
 from __future__ import annotations
 
@@ -33,17 +33,14 @@ LOOK_BACK = timedelta(days=5 * 365 + 2)
 
 SMALLEST = timedelta(seconds=1)
 READINGS = 4
-"""How often one window is read at most while calls land in it and each reading brings some that were not there."""
+"""How often one window is read at most, while each reading brings new calls."""
 
 UNIT = timedelta(microseconds=1)
-"""The PBX's finest unit of time: so much more is asked for at both ends of a window, in case the PBX takes a bound
-otherwise than its words `ge` and `lt` say."""
+"""The PBX's finest unit of time. Requests are this much longer at both ends of a window, in case the PBX treats a bound
+otherwise than `ge` and `lt` say."""
 
 ASTRAY = timedelta(minutes=1)
-"""A record so far outside of the window that was asked for shows that nobody looked at the filter."""
-
-
-# Asking
+"""A record so far outside the requested window shows that the PBX ignores the filter."""
 
 
 @dataclass(slots=True)
@@ -51,12 +48,12 @@ class Run:
     """One listing in one run, and what was learnt of the PBX while reading it.
 
     Args:
-        orders: Sort orders to ask for, the best first; one that is refused gives way to the next. Empty for none.
-        given: The user's own words in the request, for messages.
-        honours: Whether the PBX heeds `filter`, as far as is known.
-        tries: How often a request is tried; fewer times once the PBX has been too slow.
-        doubted: Whether the user has been warned that this PBX's totals are wrong.
-        once: True for the first part of the window that reads everything there is.
+        orders: Sort orders, the best first; if the PBX refuses one, the next is used. An empty one is none.
+        given: The user's options in the request, for messages.
+        honours: Whether the PBX applies `filter`, as far as is known.
+        tries: Attempts of each request; fewer once the PBX has been too slow.
+        doubted: Whether the user was warned that this PBX's totals are wrong.
+        once: True for the first part of the window that reads all calls.
     """
 
     client: Client
@@ -72,7 +69,7 @@ class Run:
     once: Once = always
 
     def where(self, window: Window | None) -> str:
-        """Return the filter for the calls of a window, a UNIT more at both ends, and what the user wants."""
+        """Return the filter for the calls of a window, a UNIT longer at both ends, and for the user's condition."""
         parts = [self.condition] if self.condition else []
         if window is not None:
             parts.append(f"started_at ge {quoted_text(written_instant(window.since - UNIT))}")
@@ -83,8 +80,8 @@ class Run:
         """Return a page and the total that came with it.
 
         Raises:
-            UsageError: The PBX refused what the user wants.
-            ProviderError: It refused what we want, or answered in a shape we do not know.
+            UsageError: The PBX refused the user's filter, search or order.
+            ProviderError: It refused our own, or answered in an unknown shape.
         """
         while True:
             params = [("filter", where), ("search", self.search or ""), ("orderby", self.orders[0])]
@@ -115,7 +112,7 @@ class Run:
 
 
 def _check_brackets(text: str) -> None:
-    """Refuse a filter that would reach out of the brackets it is put in, beside the window's own."""
+    """Refuse a filter with unbalanced brackets or quotes, which would change the meaning of the window's filter."""
     depth = 0
     for part in re.sub(r"'(?:[^']|'')*'", "", text):
         depth += {"(": 1, ")": -1}.get(part, 0)
@@ -150,16 +147,16 @@ def _listing(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
     records, total = listing.page(listing.where(window), 0, size=1)
     count = total.rows
     if count is None or (records and not count):
-        yield Note(f"the cost is in the details only: {TITLE} is asked once more for every record")
+        yield Note("costs are in the details only, which take one request for every record")
     else:
         seconds = count * BUDGET.seconds / BUDGET.requests
         lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
-        yield Note(f"the cost is in the details only: {TITLE} is asked once more for each of {count} records, {lasts}")
+        yield Note(f"costs are in the details only, which take one request for each of {count} records: {lasts}")
     yield from with_costs(query.client, path, window, pieces)
 
 
 def run_for(query: Query[PortsipSettings], path: str) -> Run:
-    """Return the listing that the user's filter, search, order and size of pages ask for."""
+    """Return the listing with the user's filter, search and page size."""
     options = query.options
     if not 1 <= options["page_size"] <= LARGEST_PAGE:
         raise UsageError(f"--page-size {options['page_size']} is not a number from 1 to {LARGEST_PAGE}")
@@ -181,7 +178,7 @@ def run_for(query: Query[PortsipSettings], path: str) -> Run:
 
 
 def _windows(listing: Run, window: Window, longest: timedelta) -> Iterator[Event]:
-    """Yield the calls of a window, oldest stretch first."""
+    """Yield the calls of a window, oldest first."""
     oldest = listing.client.clock.now() - LOOK_BACK
     reached = window.since >= oldest
     for tiled in tile(window, longest):
@@ -234,7 +231,7 @@ def _read_part(listing: Run, part: Window, divisible: bool) -> Generator[Event, 
 
 
 def _alive(listing: Run, window: Window) -> bool:
-    """Return whether the PBX can answer for a second before a window; if not it is down, and halving is no use."""
+    """Return whether the PBX answers for a second before a window; if not it is down, and halving does not help."""
     with suppress(TemporaryError):
         listing.page(listing.where(Window(window.since - 2 * SMALLEST, window.since - SMALLEST)), 0, size=1)
         return True
@@ -320,7 +317,7 @@ def _name(listing: Run, window: Window | None) -> str:
 
 
 def check_order(records: Sequence[Record], window: Window, now: datetime) -> bool:
-    """Return whether all of the records are of the window, more or less; a start that cannot be true says nothing."""
+    """Return whether all records are of the window or near it; implausible starts do not count."""
     first, last, latest = window.since - ASTRAY, window.until + ASTRAY, now + CLOCK_TOLERANCE
     batch = key_columns(records)
     if batch is not None:

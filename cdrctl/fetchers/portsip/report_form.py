@@ -1,4 +1,4 @@
-"""What a call report is asked for with: its range, its filters and its recipients."""
+"""The settings of a call report: its range, its filters and its recipients."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ _EXAMPLES = {"groups": "Sales,Support", "call_queues": "8000,8001", "ring_groups
 
 
 def given_fields(kind: str, given: Sequence[str]) -> Record:
-    """Return what was given as a filter, its lists as lists."""
+    """Return the given filter as an object, with its lists as lists."""
     if any(text.lstrip().startswith(("{", "[")) for text in given):
         try:
             decoded = json.loads(given[0])

@@ -24,7 +24,7 @@ from cdrctl.records.events import Event, Note, Page, Record, pick
 
 
 def reports(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield the call reports of the tenant: running, to come, or given up."""
+    """Yield the call reports of the tenant: running, scheduled or aborted."""
     return _all(query, REPORTS)
 
 
@@ -42,7 +42,7 @@ def _all(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
 
 
 def _named(client: Client, path: str, name: str) -> list[Record]:
-    """Return the reports of this very name."""
+    """Return the reports with exactly this name."""
     pieces = read_run(Run(client, path, condition=f"name eq {quoted_text(name)}"), None)
     records = (record for piece in pieces if isinstance(piece, Page) for record in piece.records)
     return [record for record in records if pick(record, "name") == name]
@@ -52,7 +52,7 @@ def _document(client: Client, path: str, key: str) -> Record:
     body = client.get(f"{path}/{path_segment(key)}").body
     if not isinstance(body, dict) or "id" not in body:
         raise ProviderError(
-            f"{TITLE} answered in a shape we do not know: a report without id",
+            f"{TITLE} answered in an unknown shape: a report without id",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     return body
@@ -64,7 +64,7 @@ def show_report(query: Query[PortsipSettings]) -> Iterator[Event]:
 
 
 def show_completed(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield one finished report. Its `file_url` opens the file to whoever has it."""
+    """Yield one finished report. Its `file_url` needs no token."""
     yield Page([_document(query.client, COMPLETED, query.options["id"])])
 
 
@@ -130,7 +130,7 @@ def _created(client: Client, body: Record) -> str:
         raise
     key = answer.body.get("id") if isinstance(answer.body, dict) else None
     if not isinstance(key, str) or not key.strip(" ."):
-        raise ProviderError(f"{TITLE} answered in a shape we do not know: a new report without id", hint=look)
+        raise ProviderError(f"{TITLE} answered in an unknown shape: a new report without id", hint=look)
     return key
 
 

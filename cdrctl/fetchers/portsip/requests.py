@@ -12,28 +12,28 @@ from cdrctl.http import Client
 
 
 def path_segment(text: str) -> str:
-    """Return an id as a part of a path; one of dots alone would lead to another path."""
+    """Return an id as a segment of a path. One of dots alone is refused: it would lead to another path."""
     if not text.strip(" ."):
-        raise UsageError(f"{text!r} is no id")
+        raise UsageError(f"{text!r} is not an id")
     return quote(text, safe="", errors="surrogatepass")
 
 
 def quoted_text(text: str) -> str:
-    """Return a text or a time as a filter has it: in single quotes, those inside doubled."""
+    """Return a text or a time for a filter: in single quotes, with those inside doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def written_instant(moment: datetime) -> str:
-    """Return an instant as the documents write it, to the microsecond where it is not a whole second."""
+    """Return an instant in the documented form, with microseconds if it is not a whole second."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def listing_url(client: Client, path: str, params: Sequence[tuple[str, str]]) -> str:
-    """Return the URL of a listing, blanks as %20: a plus is a blank in forms only."""
+    """Return the URL of a listing, with spaces as %20: a plus is a space in forms only."""
     return f"{client.at(path)}?{'&'.join(map(_parameter, params))}"
 
 
 @functools.lru_cache(64)
 def _parameter(named: tuple[str, str]) -> str:
-    """Return one parameter as it is sent: a long filter is the same on every page."""
+    """Return one encoded parameter, cached: a long filter is the same on every page."""
     return urlencode([named], quote_via=quote, safe=":", errors="surrogatepass")

@@ -34,7 +34,5 @@ class PortsipSettings(Settings):
 REPORTS, COMPLETED = "/call_reports", "/completed_call_reports"
 
 
-# What the rest of the program is told
-
 BUDGET = RateLimit(5, 1)
-"""The gateway allows 1000 requests a minute in v16.0, more later, to all who ask: a third of that is polite."""
+"""The gateway allows 1000 requests a minute in v16.0, more later, for all clients together: we use a third."""

@@ -120,7 +120,7 @@ def _session(answer: Answer, way: str, now: datetime, refresh_token: str | None)
     token = _access_token(answer)
     if token is None:
         raise ProviderError(
-            f"{TITLE} answered a sign-in in a shape we do not know: there is no access_token in it",
+            f"{TITLE} answered a sign-in in an unknown shape: there is no access_token in it",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     expires = None

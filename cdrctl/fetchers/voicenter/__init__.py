@@ -37,7 +37,7 @@ TOO_FAST = Schedule(waits=(5, 10, 20, 40, 60), slower={"page": published(1, 5)})
 
 
 def check(client: Client, settings: VoicenterSettings) -> str:
-    """Return what one small request found."""
+    """Return the number of records in an hour, from one small request."""
     until = whole_minute(client.clock.now() - SETTLED)
     asked = Window(until - timedelta(hours=1), until)
     try:
@@ -50,8 +50,6 @@ def check(client: Client, settings: VoicenterSettings) -> str:
     records = f"more than {MOST_RECORDS} records" if reply.full else number_of_records(len(reply.records))
     return f"{records} between {rfc3339(asked.since)} and {rfc3339(asked.until)}"
 
-
-# What the rest of the program is told
 
 PROVIDER = Provider(
     name="voicenter",
@@ -126,13 +124,13 @@ PROVIDER = Provider(
                 Option("campaign", "only calls of this campaign, by number; may be repeated", repeat=True, metavar="N"),
                 Option(
                     "longest_window",
-                    "how much is asked for at a time; it is halved where an answer cannot hold it",
+                    "length of the window of one request; halved if a response cannot hold it",
                     kind="duration",
                     default="1d",
                 ),
                 Option(
                     "longest_call",
-                    "how long after its start a call's record may be saved: as much more is asked for",
+                    "longest time from the start of a call to its record; requests reach this far past the window",
                     kind="duration",
                     default="24h",
                 ),

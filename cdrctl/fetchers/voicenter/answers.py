@@ -1,4 +1,4 @@
-"""What an answer of Voicenter holds, and the error it stands for."""
+"""The records in Voicenter's responses, and the errors they stand for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MINUTELY = published(30, 60)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the Call Log.
+    """The records of a response of the Call Log.
 
     Args:
-        records: Its records.
-        full: Whether more records are there than it holds.
+        records: The records.
+        full: Whether there are more than the response holds.
     """
 
     records: list[Record]
@@ -36,15 +36,12 @@ class Reply:
 NOTHING = Reply([])
 
 
-# Reading answers
-
-
 class TooFastError(TemporaryError):
     """Error 1: more requests than a minute allows."""
 
 
 class FullError(ProviderError):
-    """Error 3: more records than an answer can hold."""
+    """Error 3: more records than a response can hold."""
 
 
 class RangeError(ProviderError):
@@ -52,11 +49,11 @@ class RangeError(ProviderError):
 
 
 class RefusedError(ProviderError):
-    """The request is refused for a reason that has no number of its own."""
+    """The request is refused for a reason without a number of its own."""
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
-    """Return what an answer means when it is not a good one, or None.
+    """Return the error that a response stands for, or None.
 
     Errors are in the body, whatever the status; which status they come with is not published.
     """
@@ -65,7 +62,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
     match number:
         case None if answer.good:
             return ProviderError(
-                f"{TITLE} answered in a shape we do not know: there is no ERROR_NUMBER in it",
+                f"{TITLE} answered in an unknown shape: there is no ERROR_NUMBER in it",
                 hint="check base_url; if it is right, the API has changed: update cdrctl",
             )
         case None | 0 if status == 400:
@@ -110,7 +107,7 @@ _CREDENTIALS = (
 
 
 def error_number(body: Any) -> int | None:
-    """Return the number of the error that an answer names, 0 for none, or None where it has no such number."""
+    """Return the error number of a response, 0 for no error, or None if it has no such number."""
     if isinstance(body, dict):
         with suppress(ValueError):
             return read_integer(pick(body, "ERROR_NUMBER"))
@@ -123,7 +120,7 @@ def _words(answer: Answer) -> str | None:
 
 
 def read_reply(answer: Answer, client: Client) -> Reply:
-    """Return what an answer without an error holds.
+    """Return the records of a response without an error.
 
     The two counters are compared with each other: the documentation's own sample counts two records and shows one.
 

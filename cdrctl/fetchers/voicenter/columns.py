@@ -19,7 +19,7 @@ from cdrctl.windows import rfc3339
 
 
 def fold(text: Any) -> str:
-    """Return a word of a list without blanks and letter case, which vary; what is no text is no word."""
+    """Return a word without blanks and letter case, which vary; empty if it is not text."""
     return re.sub(r"\s+", "", text).casefold() if isinstance(text, str) else ""
 
 
@@ -94,7 +94,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("target_prefix_name", "TargetPrefixName", "text", "destination's prefix: a country or network"),
     Column("duration", "Duration", "seconds", "seconds of talk; for queue calls waiting may be in it"),
     Column("price", "Price", "money", "what the call cost, in ILS; sent in agorot", read=read_agorot),
-    Column("record_url", "RecordURL", "text", "where the recording is (MP3); open to whoever has it"),
+    Column("record_url", "RecordURL", "text", "address of the recording (MP3); needs no credential"),
     Column("record_expect", "RecordExpect", "boolean", "whether a recording is expected", read=read_yes),
     Column("representative_name", "RepresentativeName", "text", "user the call belongs to"),
     Column("representative_code", "RepresentativeCode", "text", "id of that user"),
@@ -132,7 +132,7 @@ _ALWAYS = frozenset(
 
 
 def lists_of_fields(chosen: Sequence[str] | None) -> Sequence[Sequence[str]]:
-    """Return the lists of fields that may be asked for, of the columns chosen or of all."""
+    """Return the lists of fields to request, for the chosen columns or for all, the longest first."""
     if chosen is None or "extra" in chosen or _HASH.name in chosen:
         return FIELDS
     wanted = {column.key for column in COLUMNS if column.name in chosen} | _ALWAYS
@@ -153,7 +153,7 @@ _FIRST_NOTIFIED: tuple[Column, ...] = (
     Column("did", "did", "text", "number of the account that was called"),
     Column("queueid", "queueid", "text", "id of the queue; 0 for none"),
     Column("queuename", "queuename", "text", "queue"),
-    Column("record", "record", "text", "where the recording is; open to whoever has it"),
+    Column("record", "record", "text", "address of the recording; needs no credential"),
     Column("price", "price", "money", "what the call cost, in ILS; sent in agorot", read=read_agorot),
     Column("dialtime", "dialtime", "seconds", "seconds of ringing"),
     Column("representative_name", "representative_name", "text", "user the call belongs to"),

@@ -1,4 +1,4 @@
-"""The calls of a Voicenter account: windows, halved where there are more than one answer holds."""
+"""The calls of a Voicenter account: windows, halved if they have more calls than one response holds."""
 
 from __future__ import annotations
 
@@ -23,12 +23,9 @@ from cdrctl.records.events import Checkpoint, Event, Gap
 from cdrctl.windows import Window, halve, rfc3339, tile
 
 FULL_SECONDS = 3
-"""So many full seconds in half a minute are more likely minutes: a host that drops seconds gives no others."""
+"""After so many full seconds in half a minute, the host probably counts in minutes."""
 CROWDED_MINUTES = 20
-"""After so many minutes in a row that no answer can hold, the service is not asked any more."""
-
-
-# Asking
+"""After so many minutes in a row that no response can hold, no more are requested."""
 
 
 def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
@@ -40,7 +37,7 @@ def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
 
     Raises:
         UsageError: An option makes no sense.
-        IncompleteError: It cannot be told in which zone times without a zone are.
+        IncompleteError: The zone of times without one cannot be found.
     """
     window, options = query.window, query.options
     longest: timedelta = options["longest_window"]
@@ -73,10 +70,10 @@ def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
 
 
 def _refuse_new_fields(run: Run, window: Window) -> None:
-    """Ask once without the list of fields, which hides new ones.
+    """Send one request without the list of fields, which would hide new ones.
 
     Raises:
-        DriftError: The service has a field that is not asked for.
+        DriftError: The service has a field that the list lacks.
     """
     with suppress(FullError, RangeError):  # then the export itself says so
         names = new_fields(run.ask(window.since, window.until, listed=False).records, COLUMNS)
@@ -85,10 +82,10 @@ def _refuse_new_fields(run: Run, window: Window) -> None:
 
 
 def _until(query: Query[VoicenterSettings]) -> datetime:
-    """Return until when to ask so that all calls that started in the window are listed.
+    """Return the end of the last request, so that all calls that started in the window are listed.
 
-    Nothing is listed before it happens, but a host that takes a request's times for Israel's has the last hours under
-    times to come. Of a window that is one part of a longer one, the next part asks for what is after it.
+    No call is listed before it happens, but a host that reads a request's times as Israel's has the last hours under
+    future times. After one part of a longer window, the next part lists what follows.
     """
     until = query.window.until
     if query.whole is not None and until < query.whole.until:
@@ -98,11 +95,10 @@ def _until(query: Query[VoicenterSettings]) -> datetime:
 
 
 def _by_seconds(run: Run, minute: Window, wanted: Window) -> Generator[Event, None, bool]:
-    """Yield what can be had of a minute that an answer cannot hold, and say what cannot; return whether that is all.
+    """Yield the calls of a minute that a response cannot hold, and gaps for the others; return whether all came.
 
     Hosts of the first version drop the seconds of a bound: half a minute of theirs is a whole one, or its first
-    instant. What they answer for less than a minute is worth nothing, however small, until a record has shown that
-    they count in seconds.
+    instant. So their responses for less than a minute prove nothing, until a record shows that they count in seconds.
     """
     first = run.partial
     parts: list[tuple[Window, Reply, bool]] = []
@@ -124,7 +120,7 @@ def _by_seconds(run: Run, minute: Window, wanted: Window) -> Generator[Event, No
 
 
 def _seconds(run: Run, half: Window) -> Iterator[tuple[Window, Reply | None]]:
-    """Yield the parts of half a minute, down to seconds, for as long as there is a sense in that."""
+    """Yield the parts of half a minute, down to seconds, as long as the host may count in seconds."""
     full = 0
     if run.bounds.precision == MINUTE:
         return
@@ -136,9 +132,9 @@ def _seconds(run: Run, half: Window) -> Iterator[tuple[Window, Reply | None]]:
 
 
 def _matters(run: Run, part: Window, wanted: Window) -> bool:
-    """Return whether calls that started in the wanted window may be among those listed for a part.
+    """Return whether calls that started in the wanted window may be listed for a part.
 
-    Nothing is listed before it starts; after it has, only where windows are not laid on starts.
+    No call is listed before it starts, and after its start only if requests do not select calls by their start.
     """
     return part.until > wanted.since and (part.since < wanted.until or not run.bounds.by_start)
 

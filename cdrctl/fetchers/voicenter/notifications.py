@@ -1,4 +1,4 @@
-"""Calls that Voicenter has sent to a web server of the user's own, read from a file."""
+"""CDR notifications that Voicenter sent to the user's own web server, read from a file."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _BETWEEN: Mapping[tuple[str, str], str] = {
 
 
 def notifications(query: Query[None]) -> Iterator[Event]:
-    """Yield the notifications of a file, whole: one JSON object, a list, object after object, or a form in each line.
+    """Yield the notifications of a file: one JSON object, a list, several objects, or a form in each line.
 
     Raises:
-        UsageError: The file is something else, and in which line.
+        UsageError: The file is something else; the error names the line.
     """
     known: dict[bytes, str] = {}
     unreadable: list[int] = []

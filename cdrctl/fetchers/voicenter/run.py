@@ -49,11 +49,11 @@ class Run:
     once: Once = always
 
     def whole(self, window: Window) -> Reply | None:
-        """Return all records of a window, or None when an answer cannot hold them.
+        """Return all records of a window, or None if a response cannot hold them.
 
-        Whether the bounds of a request belong to it is not published. It begins a second before the window, which is a
-        minute where seconds are dropped, and `todate` is the first instant after it: so nothing is missing when they do
-        not, and what comes twice when they do is dropped as a duplicate.
+        Whether the bounds of a request belong to it is not published. So it begins a second before the window (a minute
+        if the host drops seconds), and `todate` is the first instant after it. Records that come twice are dropped as
+        duplicates.
 
         Raises:
             ProviderError: The host refuses the range.
@@ -64,7 +64,7 @@ class Run:
         except FullError:
             return None
         except RangeError as error:
-            if window.duration >= DAY:  # which was asked for with a second more
+            if window.duration >= DAY:  # the request was a second longer
                 return None
             raise ProviderError(
                 f"{TITLE} refuses the range {rfc3339(window.since)} to {rfc3339(window.until)} (times are sent in GMT)",
@@ -78,7 +78,7 @@ class Run:
         return reply
 
     def _reachable(self, since: datetime, until: datetime) -> Reply:
-        """Return the answer for a window, without its part that is to come where a host refuses that."""
+        """Return the records of a window, without its future part if the host refuses that."""
         try:
             return self.ask(since, until)
         except RangeError:
@@ -88,7 +88,7 @@ class Run:
             return self.ask(since, now) if since < now else NOTHING
 
     def second(self, window: Window) -> Reply | None:
-        """Return all records of a window that may be as short as a second, or None when an answer cannot hold them."""
+        """Return all records of a window that may be as short as a second, or None if a response cannot hold them."""
         reply = self.whole(window)
         if reply is not None or window.duration > SECOND:
             return reply
@@ -100,10 +100,10 @@ class Run:
         return None
 
     def alone(self, since: datetime, unit: timedelta) -> tuple[list[Reply], bool]:
-        """Return answers for one second or minute without its neighbours, and whether they hold all of it.
+        """Return the records of one second or minute without its neighbours, and whether that is all of it.
 
-        Which bounds say that depends on whether they belong to the window, which only records can prove whose start is
-        known to be what the window is laid on.
+        Which bounds select it depends on whether they belong to the window. Only records can prove that, and only if
+        requests select calls by their start.
         """
         tried: list[Reply] = []
         for lo, hi in ((since, since), (since, since + unit), (since - unit, since)):
@@ -121,10 +121,10 @@ class Run:
         return [at for at in map(self.zones.start, reply.records) if at is not None]
 
     def ask(self, since: datetime, until: datetime, *, listed: bool = True) -> Reply:
-        """Return the answer for a window from one second to another; without `listed` the service chooses the fields.
+        """Return the records from one second to another; without `listed`, the service chooses the fields.
 
         Raises:
-            FullError: There are more than an answer can hold.
+            FullError: There are more than a response can hold.
             RangeError: The host refuses the range.
         """
         search = {"fromdate": _wire(since), "todate": _wire(until), **self.search}
@@ -136,7 +136,7 @@ class Run:
             raise
         starts = self._starts(reply)
         if starts and not any(self._touches(since, until, record) for record in reply.records):
-            self.client.log(  # it may be an answer that a cache in between has kept: nothing else would show it
+            self.client.log(  # a cache may have answered: nothing else would show it
                 "warning",
                 f"{TITLE} was asked for {rfc3339(since)} to {rfc3339(until)} and answered with nothing but calls from "
                 f"{rfc3339(min(starts))} to {rfc3339(max(starts))}",
@@ -146,7 +146,7 @@ class Run:
         return reply
 
     def _touches(self, since: datetime, until: datetime, record: Record) -> bool:
-        """Return whether a call may have been in progress, or just saved, within a window; unknown starts may."""
+        """Return whether a call may have been in progress, or just saved, within a window."""
         at = self.zones.start(record)
         return at is None or (at - MINUTE <= until and since <= at + span(record) + SETTLED + MINUTE)
 
@@ -155,7 +155,7 @@ class Run:
         self.bounds.learn(reply, [(at, at + talk(record)) for record, at in starts if at is not None], since, until)
 
     def _answer(self, search: Mapping[str, Any]) -> Answer:
-        """Return the answer to a search, asked with fewer fields where this host refuses some of them."""
+        """Return the response to a search, with fewer fields if this host refuses some of them."""
         first: RefusedError | None = None
         while True:
             try:
@@ -202,5 +202,5 @@ def begin_run(
 
 
 def _wire(instant: datetime) -> str:
-    """Return an instant as the Call Log takes it: GMT, in seconds, without a zone (page "Call Log": GMT+0)."""
+    """Return an instant in the form of the Call Log: GMT, in seconds, without a zone (page "Call Log": GMT+0)."""
     return instant.strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""What a search of the call log is narrowed by."""
+"""The search criteria of the Call Log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from cdrctl.fetchers.voicenter.common import TYPES
 IDENTITIES = ("Account", "Hierarchical", "Department", "User")
 
 
-# What is asked for
-
-
 def search_criteria(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the search keys of the options that were given; the later ones of them are unknown to older hosts.
+    """Return the search criteria of the options that were given; older hosts do not know the later ones.
 
     Raises:
-        UsageError: A value can match nothing.
+        UsageError: A value cannot match any call.
     """
     found: dict[str, Any] = {
         "phones": [_phone(text) for text in options.get("phone") or ()],

@@ -35,7 +35,7 @@ def sign(ask: Request, token: Token) -> Request:
 
 
 def ended(_answer: Answer) -> bool:
-    """Return that no answer means that a new token is to be had: `error_for` says what it does mean."""
+    """Always false: tokens cannot be renewed, so `error_for` reports one that has expired."""
     return False
 
 

@@ -27,8 +27,8 @@ CALLS_REQUESTED_AGAIN = 3
 def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
     """Yield a note of the zone of times without one, found out from the records of an answer.
 
-    Where no record proves it, one call is asked for again: for the two hours that begin with its time read as
-    Israel's, and for those that begin with it read as UTC. It is in one of the two answers.
+    If no record proves it, one call is requested again: in the two hours that begin with its time read as Israel's,
+    and in those that begin with it read as UTC. It is in one of the two responses.
 
     Raises:
         IncompleteError: The answers do not prove one zone.
@@ -37,7 +37,7 @@ def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
     name = next(iter(run.zones.shown)) if len(run.zones.shown) == 1 else None
     if name is None and not run.zones.shown:
         name = _zone_asked(run, records) or _zone_asked(run, _calls_near(run, records))
-        proof = "calls that were asked for again by their time prove it"
+        proof = "calls that were requested again by their time prove it"
         if name is None and len(run.zones.beyond) == 1:
             name = "UTC" if ISRAEL in run.zones.beyond else ISRAEL
             proof = "the other reading is wrong for " + next(iter(run.zones.beyond.values()))
@@ -57,7 +57,7 @@ def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
     meaning = "UTC" if name == "UTC" else f"Israel's time ({ISRAEL})"
     yield Note(
         f"{TITLE} sends times without a zone: they are taken as {meaning}, because {proof}; "
-        f'with date_zone = "{name}" in the profile this is not asked for'
+        f'with date_zone = "{name}" in the profile there is no need to find out'
     )
 
 
@@ -80,7 +80,7 @@ def _zone_asked(run: Run, records: Sequence[Record]) -> str | None:
 
 
 def _calls_near(run: Run, records: Sequence[Record]) -> list[Record]:
-    """Return calls of the days around those of an answer: one may be short enough to be asked for again."""
+    """Return calls of the days around those of a response: one may be short enough to be requested again."""
     walls = [wall for one in records if zoneless(one) and (wall := wall_time(one)) is not None]
     middle = whole_minute(min(walls).replace(tzinfo=UTC))
     around = tile(Window(middle - DAY, middle + DAY), DAY)

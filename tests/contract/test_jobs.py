@@ -31,9 +31,9 @@ DEFAULTS = {"with_cost": False, "longest_call": timedelta(hours=24), "longest_wi
 APART = [subject for subject in SUBJECTS if subject.call.timing.min_parallel_window(DEFAULTS)]
 IN_TURN = [subject for subject in SUBJECTS if subject not in APART]
 CASES = [
-    pytest.param(subject, case, id=f"{subject}-{case}")
-    for subject in APART
-    for case in (Case(()), *subject.facts.cases)
+    pytest.param(subject, case, id=f"{subject}-{case}", marks=pytest.mark.slow if (at + number) % 2 else ())
+    for number, subject in enumerate(APART)
+    for at, case in enumerate((Case(()), *subject.facts.cases))
     if not case.calls or subject.call.name in case.calls
 ]
 UNTIL = MONTH + timedelta(hours=4)

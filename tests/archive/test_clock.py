@@ -17,8 +17,8 @@ from cdrctl.errors import ProviderError
 from cdrctl.sandbox import Exchange, Sandbox
 from cdrctl.windows import Window
 from tests.archive.test_sync import CALL, NOW, Bench, bench, call
-from tests.support.cases import thinned
 from tests.support.clock import HandClock
+from tests.support.products import thinned
 from tests.support.runner import Shell
 
 __all__ = ["bench"]

@@ -15,7 +15,7 @@ import pytest
 from cdrctl.cli.options import SHARED
 from cdrctl.records.events import pick
 from tests.support.bench import MONTH, PROFILE, SUBJECTS, Bench, Subject, bench, container_of, evenly, said_time
-from tests.support.cases import thinned
+from tests.support.products import thinned
 from tests.support.runner import Ran
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.bench import MONTH, NOW, PROFILE, SUBJECTS, Bench, Subject, bench, counted, evenly
-from tests.support.cases import thinned
 from tests.support.clock import HandClock
+from tests.support.products import thinned
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE = 5

@@ -30,8 +30,8 @@ from tests.support.bench import (
     proofs_in,
     secret_names,
 )
-from tests.support.cases import thinned
 from tests.support.loopback import Stranger
+from tests.support.products import thinned
 from tests.support.runner import Ran
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)

@@ -14,9 +14,9 @@ from hypothesis import given, strategies as st
 
 from cdrctl.sandbox import Exchange
 from tests.support.bench import MONTH, NOW, SUBJECTS, Bench, Subject, bench, lively, switched
-from tests.support.cases import naming
 from tests.support.examples import examples
 from tests.support.facts import Case
+from tests.support.products import naming
 
 FEW = 0.04
 """The volume of an exchange that fills few pages."""

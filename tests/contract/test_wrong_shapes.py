@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.bench import MONTH, SUBJECTS, WAYS, Bench, Subject, bench, container_of, evenly, kind_of
-from tests.support.cases import thinned
+from tests.support.products import thinned
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 ALWAYS = 1_000_000

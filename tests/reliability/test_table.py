@@ -28,7 +28,7 @@ from tests.reliability.faults import (
 from tests.reliability.guarded import ALL, GUARDED, Guarded
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
 from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
-from tests.support.cases import thinned
+from tests.support.products import thinned
 
 SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 PAGE, CALLS = 5, 15

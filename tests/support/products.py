@@ -1,8 +1,10 @@
-"""Parametrize a test with a product of values: every pair of values always, every combination under `slow`."""
+"""Products of parameters, of which the fast tests run a part, and loops over cases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import combinations, product
 from typing import Any
 
@@ -37,3 +39,38 @@ def pairwise_cover(sizes: Sequence[int]) -> set[tuple[int, ...]]:
 
 def _pairs(case: Sequence[int]) -> Iterable[tuple[tuple[int, int], ...]]:
     return combinations(enumerate(case), 2)
+
+
+def thinned(*axes: Sequence[Any], keep: int = 1, ids: Iterable[Any] = ()) -> list[Any]:
+    """Return every combination as a parameter; all but a part of them carry the marker `slow`.
+
+    For products in which the pairs are too many: the fast tests then run each value, but not each pair. The part is that in which the sum of the positions is less than `keep`, modulo the length of the last axis. Of two
+    axes, each value is in it, with `keep` values of the last axis.
+
+    Args:
+        axes: The values of each parameter.
+        keep: How many values of the last axis go with each combination of the others.
+        ids: For each axis, a function from its values to text; `str` where there is none.
+    """
+    names = [*ids, *itertools.repeat(str, len(axes))]
+    params = []
+    for found in itertools.product(*map(enumerate, axes)):
+        fast = sum(at for at, _ in found) % len(axes[-1]) < keep
+        params.append(
+            pytest.param(
+                *(value for _, value in found),
+                id="-".join(name(value) for name, (_, value) in zip(names, found, strict=False)),
+                marks=() if fast else pytest.mark.slow,
+            )
+        )
+    return params
+
+
+@contextmanager
+def naming(case: object) -> Iterator[None]:
+    """Name the case of a loop in whatever fails within."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"in the case {case}")
+        raise

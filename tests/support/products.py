@@ -44,8 +44,9 @@ def _pairs(case: Sequence[int]) -> Iterable[tuple[tuple[int, int], ...]]:
 def thinned(*axes: Sequence[Any], keep: int = 1, ids: Iterable[Any] = ()) -> list[Any]:
     """Return every combination as a parameter; all but a part of them carry the marker `slow`.
 
-    For products in which the pairs are too many: the fast tests then run each value, but not each pair. The part is that in which the sum of the positions is less than `keep`, modulo the length of the last axis. Of two
-    axes, each value is in it, with `keep` values of the last axis.
+    For products in which the pairs are too many: the fast tests run each value, but not each pair. The part is that in
+    which the sum of the positions is less than `keep`, modulo the length of the last axis. Of two axes, each value is
+    in it, with `keep` values of the last axis.
 
     Args:
         axes: The values of each parameter.

@@ -389,7 +389,7 @@ def test_switch_maintenance(run: Starter) -> None:
 def test_every_switch_and_every_action_has_a_test() -> None:
     # late, changed and dropped are the same everywhere: test_late.py
     for provider in PROVIDERS:
-        text = (HERE / f"test_sandbox_{provider}.py").read_text(encoding="utf-8")
+        text = "".join(file.read_text(encoding="utf-8") for file in (HERE / provider).glob("test_*.py"))
         for name in set(known_switches(provider)) - set(EVERYWHERE) - {"version", "late", "changed", "dropped"}:
             assert f"def test_switch_{name}" in text, (provider, name)
     text = Path(__file__).read_text(encoding="utf-8")
@@ -404,7 +404,7 @@ def test_every_switch_and_every_action_has_a_test() -> None:
 
 def test_the_sandbox_reads_nothing_of_the_rest_of_the_program() -> None:
     """Two readings of one document catch each other's mistakes."""
-    for file in Path(cdrctl.sandbox.__path__[0]).glob("*.py"):
+    for file in Path(cdrctl.sandbox.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

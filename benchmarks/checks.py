@@ -1,8 +1,8 @@
-"""What makes two programs' records the same: how many there are, and the sum of the digests of their ids.
+"""Compares the records of two programs by a checksum: their number, and the sum of the digests of their ids.
 
-`python -m benchmarks.checks PROVIDER RECORDS PAGE_SIZE` prints both of what the server sends, and `python -m
-benchmarks.checks FILE FORMAT` or `FOLDER FORMAT PATTERN` of what a program wrote. A program that dropped a record, or
-wrote one twice, shows.
+`python -m benchmarks.checks PROVIDER RECORDS PAGE_SIZE` prints the checksum of what the server sends, `python -m
+benchmarks.checks FILE FORMAT` or `FOLDER FORMAT PATTERN` of what a program wrote. It shows a record that was lost or
+written twice.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ID_COLUMNS = ("report_id", "reportid", "id")
-"""The ids' columns, as they are called when all are in small letters without blanks."""
+"""The names of columns with ids, in lower case with underscores for blanks."""
 
 
 def identity(provider: str, page: str, at: int) -> str:
-    """Return the id of a record by its page's number and its place in it."""
+    """Return the id of a record from its page's number and its position on the page."""
     return f"{page}-{at:04x}-39e1-bed9-{at:012x}" if provider == "webex" else f"1{page}{at:010d}"
 
 
@@ -29,10 +29,10 @@ def sent(provider: str, count: int, size: int) -> Iterator[str]:
 
 
 def _id_column(names: Iterable[str]) -> str:
-    """Return which of these columns has the ids.
+    """Return the column with the ids.
 
     Raises:
-        ValueError: None does.
+        ValueError: There is none.
     """
     called = {name.casefold().replace(" ", "_"): name for name in names}
     for name in ID_COLUMNS:
@@ -58,7 +58,7 @@ def written(path: Path, form: str) -> Iterator[str]:
 
 
 def summed(ids: Iterable[str]) -> str:
-    """Return the number of ids and the sum of their digests, in whichever order they come."""
+    """Return the number of ids and the sum of their digests, which do not depend on their order."""
     count = total = 0
     for one in ids:
         count += 1
@@ -67,7 +67,7 @@ def summed(ids: Iterable[str]) -> str:
 
 
 def main() -> None:
-    """Print the number and the sum."""
+    """Print the checksum."""
     what, *rest = sys.argv[1:]
     if what in {"webex", "portsip"}:
         print(summed(sent(what, int(rest[0]), int(rest[1]))))

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.flame FILE.svg`: where the time of one export of 100,000 records of Webex to CSV goes.
+"""Draws a flame graph of an export of 100,000 Webex records to CSV: `python -m benchmarks.flame FILE.svg`.
 
-py-spy looks at the running export 500 times a second and draws what it found. It needs leave to trace its own child.
+py-spy samples the running export 500 times a second. It needs permission to trace its child process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.measure import ROOT
 
 
 def main() -> None:
-    """Draw it."""
+    """Run the export and draw the graph."""
     picture = Path(sys.argv[1]).resolve()
     group = next(group for group in plan.groups(100_000) if group.key == "webex-csv")
     row = next(row for row in group.rows if row.name.startswith("cdrctl"))

@@ -1,4 +1,4 @@
-"""What is measured beside what, and what it should come to: all of it data."""
+"""The programs to compare, and the goals of cdrctl, as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WEBEX_PAGE = 5_000
 
 PORTSIP_PAGE = 100
 LATENCY = 20
-"""Milliseconds that the slow server takes to answer."""
+"""Milliseconds before the slow server responds."""
 
 THOUSAND_PAGES = 100_000
 WAITING = "nothing but waiting"
@@ -19,7 +19,7 @@ SCRIPT = "the script (httpx, orjson)"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Which pages are served, and how slowly."""
+    """The pages that the server sends, and its latency in milliseconds."""
 
     provider: str
     count: int
@@ -29,15 +29,15 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a row should come to.
+    """A goal of a row.
 
     Args:
-        text: In words.
-        limit: The number in it.
-        of: The row whose value this row's is divided by; without one the value itself counts.
-        what: Which value: `cpu`, `wall`, `first` or `peak`.
-        least: The quotient is turned round, how many times as fast this row is, and must not be less.
-        minus: The other row's value is taken away and not divided by.
+        text: The goal in words.
+        limit: The limit.
+        of: The row by whose value this row's value is divided; if empty, the value itself counts.
+        what: The value: `cpu`, `wall`, `first` or `peak`.
+        least: The quotient is inverted (how many times as fast this row is), and must be at least the limit.
+        minus: The other row's value is subtracted, not divided by.
     """
 
     text: str
@@ -50,21 +50,21 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One program that is run.
+    """A program to run.
 
     Args:
-        name: What it is called in the table.
-        command: Its words. `{cdrctl}`, `{python}`, `{peers}` and so on are put in by `__main__`; `{out}` or `{folder}`
-            stand in it where it writes there and not to standard output.
-        form: What it writes, `csv` or `jsonl`, so that its records can be counted and their ids compared.
+        name: Its name in the table.
+        command: Its command line. `__main__` replaces `{cdrctl}`, `{python}`, `{peers}` and so on; `{out}` or
+            `{folder}` is in it if it writes there and not to standard output.
+        form: Its output format, `csv` or `jsonl`, if its records are to be counted and compared.
         files: Which files of `{folder}` have the records.
-        needs: Programs and Python packages without which it is left out, and options that cdrctl must have.
-        says: What must be in its output, where that is not records.
-        first: Whether the moment of its first byte is measured.
-        discard: Its output goes to /dev/null, and cdrctl's own closing line is believed.
-        server: Another server than its group's.
-        environ: Further environment.
-        goals: What it should come to.
+        needs: Programs and Python packages without which it is skipped, and options that cdrctl must have.
+        says: Text that its output must contain, if the output is not records.
+        first: Whether the time of its first byte is measured.
+        discard: Its output goes to /dev/null, and the number of records is taken from cdrctl's closing line.
+        server: Another server than the group's.
+        environ: Additional environment variables.
+        goals: Its goals.
     """
 
     name: str
@@ -87,11 +87,11 @@ class Group:
     Args:
         key: Its name for `--only`.
         title: Its name in the table.
-        server: What the rows ask.
+        server: The server of the rows.
         rows: The programs.
-        base: The row that the others are held against.
-        often: How many times as often as the others it is run, because it is short. Its first round does not count:
-            Python may still have to compile what it loads.
+        base: The row with which the others are compared.
+        often: How many times as often as the others it is run, because it is short. Its first round does not count,
+            because Python may have to compile modules.
         once: It is run once, because it is long.
     """
 
@@ -116,7 +116,7 @@ QUIET_DLT = {
 
 
 def groups(records: int) -> tuple[Group, ...]:
-    """Return all groups for so many records."""
+    """Return all groups for a number of records."""
     webex = Server("webex", records, min(WEBEX_PAGE, max(1, records // 20)))
     portsip = Server("portsip", records, PORTSIP_PAGE)
     slow = Server("portsip", min(records, THOUSAND_PAGES), PORTSIP_PAGE, LATENCY)

@@ -1,4 +1,4 @@
-"""The table: medians of what was measured, ratios, and goals beside what came of them."""
+"""Formats the table of results: medians, ratios, and goals with their results."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from benchmarks.groups import WAITING, Goal, Group, Row
 from benchmarks.measure import Measured, median
 
 Results = Mapping[str, Sequence[Measured] | str]
-"""By the name of a row, its runs, or a word on why there are none."""
+"""The runs of each row by its name, or the reason why there are none."""
 
 HEADER = """\
-| | CPU s | wall s | peak MB | µs a record | CPU × | wall × | goals and what came |
+| | CPU s | wall s | peak MB | µs per record | CPU × | wall × | goals and results |
 |---|---:|---:|---:|---:|---:|---:|---|"""
 
 
@@ -20,7 +20,7 @@ def _value(runs: Sequence[Measured], what: str) -> float:
 
 
 def _came(goal: Goal, results: Results, runs: Sequence[Measured]) -> str | None:
-    """Return the goal and what came of it, or None where there is nothing to hold it against."""
+    """Return a goal and its result, or None if there is nothing to compare it with."""
     value = _value(runs, goal.what)
     if goal.of:
         others = results.get(goal.of)
@@ -34,7 +34,7 @@ def _came(goal: Goal, results: Results, runs: Sequence[Measured]) -> str | None:
 
 
 def line(row: Row, group: Group, results: Results) -> str:
-    """Return the table's line of one row."""
+    """Return the table's line of a row."""
     runs = results[row.name]
     if isinstance(runs, str):
         return f"| {row.name} | | | | | | | {runs} |"
@@ -57,7 +57,7 @@ def line(row: Row, group: Group, results: Results) -> str:
 
 
 def lines(group: Group, results: Results) -> list[str]:
-    """Return the table's lines of one group."""
+    """Return the table's lines of a group."""
     found = [f"| **{group.title}** | | | | | | | |"]
     waiting = results.get(WAITING)
     if waiting and not isinstance(waiting, str):

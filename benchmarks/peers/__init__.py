@@ -1,1 +1,1 @@
-"""The programs that cdrctl is measured against. Each is run as a file, in a process of its own."""
+"""The programs that cdrctl is compared with, each run as a file in its own process."""

@@ -1,4 +1,4 @@
-"""The least that a Typer program can be."""
+"""The smallest Typer program."""
 
 import typer
 

@@ -1,8 +1,8 @@
-"""The least that a command of Typer and httpx does before it can write a first record: `first_record.py URL`."""
+"""The least that a command with Typer and httpx does before its first record: `first_record.py URL`."""
 
 import sys
 
 import httpx
-import typer  # noqa: F401 - what is measured is that it is loaded
+import typer  # noqa: F401 - the import is measured
 
 sys.stdout.buffer.write(httpx.Client().get(sys.argv[1]).content)

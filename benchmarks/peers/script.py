@@ -1,4 +1,4 @@
-"""The script: the shortest one that exports, by the fastest libraries, and checks nothing.
+"""The shortest script that exports with the fastest libraries, without any checks.
 
 `script.py BASE webex SINCE UNTIL csv|jsonl`, `script.py BASE portsip csv`: to standard output.
 """
@@ -18,7 +18,7 @@ client = httpx.Client()
 
 
 def webex() -> Iterator[Any]:
-    """Follow the links."""
+    """Yield pages by their next links."""
     url = f"{base}/cdr_feed?startTime={window[0]}&endTime={window[1]}&max=5000"
     while url:
         answer = client.get(url)
@@ -27,7 +27,7 @@ def webex() -> Iterator[Any]:
 
 
 def portsip() -> Iterator[Any]:
-    """Count on."""
+    """Yield pages by offset."""
     skip, count = 0, 1
     while skip < count:
         answer = orjson.loads(client.get(f"{base}/cdrs?top=100&skip={skip}&count=true").content)

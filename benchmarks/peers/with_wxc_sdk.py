@@ -1,6 +1,6 @@
-"""wxc_sdk, the client of Webex Calling by Cisco's engineers: `with_wxc_sdk.py BASE SINCE UNTIL csv|jsonl`.
+"""wxc_sdk, a Webex client by Cisco engineers: `with_wxc_sdk.py BASE SINCE UNTIL csv|jsonl`.
 
-It builds the address of call history itself, so the server is mounted on that in its session.
+It builds the URL of the call history itself, so its session redirects that URL to the server.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ base, since, until, form = sys.argv[1:]
 
 
 class Mount(HTTPAdapter):
-    """Takes requests for the service's address to the server."""
+    """Redirects requests for the service's URL to the server."""
 
     def send(self, request: requests.PreparedRequest, **rest: Any) -> requests.Response:  # type: ignore[override]  # passed on as it came
-        """Send it to the server."""
+        """Send a request to the server."""
         request.url = (request.url or "").replace(f"{SERVICE}v1", base, 1)
         return super().send(request, **rest)
 

@@ -1,4 +1,4 @@
-"""What metadata says, and where it stands in a result."""
+"""The metadata of a result, and its position in the result."""
 
 from __future__ import annotations
 

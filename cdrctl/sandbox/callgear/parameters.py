@@ -1,4 +1,4 @@
-"""The parameters of a request: which a method takes, and what they say."""
+"""The parameters of a request: which ones a method has, and their values."""
 
 from __future__ import annotations
 

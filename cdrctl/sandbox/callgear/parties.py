@@ -1,4 +1,4 @@
-"""What the service says of a call's parties: numbers, employees, contacts, groups, recordings."""
+"""The parties of a call as the service describes them: numbers, employees, contacts, groups, recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer depends on: the clock, the switches and the customers."""
+"""The state of the imitated CallGear: the clock, the switches and the customers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents leave open: each unknown is a switch."""
+"""The switches of the imitated CallGear: everything that its documents leave open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a perfect export of a window holds."""
+"""The result of a perfect export of a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the imitated Kazoo remembers between two requests."""
+"""The state of the imitated Kazoo between requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows that a perfect export holds."""
+"""The rows of a perfect export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers: the JSON envelope, errors, and pages in HTML."""
+"""Responses: the JSON envelope, errors, and pages in HTML."""
 
 from __future__ import annotations
 

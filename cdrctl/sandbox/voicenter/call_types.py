@@ -1,4 +1,4 @@
-"""The types of calls, and what each means."""
+"""The types of calls, and their meaning."""
 
 from __future__ import annotations
 

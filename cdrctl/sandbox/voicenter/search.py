@@ -1,4 +1,4 @@
-"""A request as it was read: credential, fields, search keys, window and sort."""
+"""A parsed search request: credential, fields, search keys, window and sort."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?Z?")
 
 @dataclass(slots=True)
 class Search:
-    """One request as it was read, from a body or a query; `keys` are the search keys with their values."""
+    """A parsed request, from a body or a query; `keys` are the search keys with their values."""
 
     code: str | None = None
     form: str = "JSON"

@@ -1,4 +1,4 @@
-"""What every answer depends on: the exchange, the clock, the switches, and the records made so far."""
+"""The state of the imitated Voicenter: the exchange, the clock, the switches, and the records made so far."""
 
 from __future__ import annotations
 

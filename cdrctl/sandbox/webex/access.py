@@ -1,4 +1,4 @@
-"""Why a request for records is refused: its token, its permission, the region or the rate limit."""
+"""Refusals of a request for records: its token, its permission, the region or the rate limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the imitated Webex remembers between two requests."""
+"""The state of the imitated Webex between requests."""
 
 from __future__ import annotations
 

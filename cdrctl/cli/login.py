@@ -251,7 +251,7 @@ def _paste_code(opened: Session, attempt: Attempt) -> str:
         SignInError: The text has no code of this sign-in.
     """
     for left in reversed(range(PASTE_ATTEMPTS)):
-        text = ask(opened, "paste the address, or the code in it (it is not shown)", secret=True)
+        text = ask(opened, "paste the address, or the code in it (not shown)", secret=True)
         try:
             return oauth.pasted(text, attempt)
         except oauth.StrangerError:

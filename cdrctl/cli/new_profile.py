@@ -289,7 +289,7 @@ def _ask_in_source(opened: Session, key: str, source: str) -> str:
         if answer and not os.path.isfile(os.path.expanduser(answer)):  # noqa: PTH111, PTH113 - False for any text
             raise UsageError("there is no such file", hint="create it first: one line, chmod 600")
     else:
-        answer = ask(opened, f"{key} (hidden while you type)", secret=True)
+        answer = ask(opened, f"{key} (not shown)", secret=True)
     if not answer:
         raise _empty(key)
     return answer

@@ -24,7 +24,7 @@ from cdrctl.profiles.document import (
     rewrite,
 )
 from cdrctl.profiles.editing import check_profile, no_such_profile, refuse_name
-from cdrctl.profiles.file import file_text, parsed_toml, profile_tables
+from cdrctl.profiles.file import file_text, parse_toml, profile_tables
 from cdrctl.profiles.names import key_forms, secret_names
 from cdrctl.profiles.tokens import token_file
 
@@ -128,7 +128,7 @@ def replace_text(path: Path, before: str, after: str, *, seconds: float = LOCK_S
         ConfigurationError: The new text is not a configuration, or the file cannot be written.
         TemporaryError: Another run kept the file locked.
     """
-    profile_tables(path, parsed_toml(path, after), [])
+    profile_tables(path, parse_toml(path, after), [])
     with lock_configuration(path, seconds):
         if file_text(path)[0] != before:
             raise UsageError(
@@ -165,7 +165,7 @@ def _read(path: Path, name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         UsageError: The named profile is not among them.
     """
     text, _ = file_text(path)
-    document = parsed_toml(path, text)
+    document = parse_toml(path, text)
     tables = profile_tables(path, document, [])
     if name not in tables:
         raise no_such_profile(path, name, tables)

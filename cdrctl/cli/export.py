@@ -25,7 +25,7 @@ from cdrctl.cli.output_options import (
     prepare_messages,
     render_options,
 )
-from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection, selected
+from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection, select_profiles
 from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import CdrctlError, DriftError, IncompleteError, OutputError, UsageError
@@ -150,7 +150,7 @@ def selected_parts(session: Session, selection: Selection) -> list[Part]:
         CdrctlError: A profile that was named cannot be used.
     """
     parts: list[Part] = []
-    for name, profile in selected(session, selection):
+    for name, profile in select_profiles(session, selection):
         if profile is None:
             parts.extend(Part(SANDBOX, load(provider)) for provider in PROVIDERS)
         elif isinstance(profile, CdrctlError):

@@ -50,7 +50,7 @@ class Selection:
     how: str = "-p NAME"
 
 
-def selected(session: Session, selection: Selection) -> Iterator[tuple[str, Profile | CdrctlError | None]]:
+def select_profiles(session: Session, selection: Selection) -> Iterator[tuple[str, Profile | CdrctlError | None]]:
     """Yield the name of each selected profile with the profile, or the error about it, or None for the sandbox.
 
     Raises:

@@ -31,7 +31,7 @@ def choose_profile(
     if name is None:
         return usable_profile(_only(profiles, provider))
     if name not in profiles:
-        there = listed_names(profiles)
+        there = list_names(profiles)
         raise ConfigurationError(
             f"there is no profile {one_line(name)}{origin}",
             hint=near_hint(name, [*profiles, SANDBOX])
@@ -94,7 +94,7 @@ def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
 
 
-def listed_names(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """Return names as text: the first LISTED of them, and the number of the others."""
     all_names = [one_line(name) for name in names]
     more = f" and {len(all_names) - LISTED} more" if len(all_names) > LISTED else ""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cdrctl import PROVIDERS
 from cdrctl.errors import UsageError
 from cdrctl.profiles.atomic import LOCK_SECONDS, one_line, write_errors
-from cdrctl.profiles.choosing import listed_names
 from cdrctl.profiles.document import add_tables, lock_configuration, remove_tables, rewrite
 from cdrctl.profiles.file import (
     NAME,
@@ -19,7 +18,7 @@ from cdrctl.profiles.file import (
     file_text,
     name_fault,
     near_hint,
-    parsed_toml,
+    parse_toml,
     profile_tables,
     variable_prefix,
 )
@@ -82,7 +81,7 @@ def add_profile(
         )
     with lock_configuration(path, seconds):
         text, _ = file_text(path)
-        document = parsed_toml(path, text)
+        document = parse_toml(path, text)
         tables = profile_tables(path, document, [])
         refuse_name(path, name, [each for each in tables if each != name] if instead else tables)
         wanted = {
@@ -102,7 +101,7 @@ def check_name(path: Path, name: str) -> None:
         ConfigurationError: The file cannot be read.
     """
     text, _ = file_text(path)
-    refuse_name(path, name, profile_tables(path, parsed_toml(path, text), []))
+    refuse_name(path, name, profile_tables(path, parse_toml(path, text), []))
 
 
 def refuse_name(path: Path, name: str, others: Iterable[str]) -> None:
@@ -137,15 +136,15 @@ def remove_profile(path: Path, name: str, *, seconds: float = LOCK_SECONDS) -> N
         TemporaryError: Another run kept the file or the tokens locked.
     """
     text, _ = file_text(path)
-    if name not in profile_tables(path, parsed_toml(path, text), []):
-        raise no_such_profile(path, name, profile_tables(path, parsed_toml(path, text), []))
+    if name not in profile_tables(path, parse_toml(path, text), []):
+        raise no_such_profile(path, name, profile_tables(path, parse_toml(path, text), []))
     with ExitStack() as stack:
         tokens = token_file(path, name, "") if NAME.fullmatch(name) else None
         if tokens is not None and tokens.path.exists():
             stack.enter_context(tokens.locked(seconds))
         with lock_configuration(path, seconds):
             text, _ = file_text(path)
-            document = parsed_toml(path, text)
+            document = parse_toml(path, text)
             tables = profile_tables(path, document, [])
             if name not in tables:
                 raise no_such_profile(path, name, tables)

@@ -65,9 +65,9 @@ def config_path(environ: Mapping[str, str], override: str | None) -> Path:
     if override is not None:
         if not override:
             raise UsageError("--config needs a path", hint="`cdrctl profile path` shows the usual one")
-        return expanded_path(override, environ)
+        return expand_path(override, environ)
     if chosen := environ.get("CDRCTL_CONFIG"):
-        return expanded_path(chosen, environ)
+        return expand_path(chosen, environ)
     import platformdirs
 
     try:
@@ -87,7 +87,7 @@ def variable_prefix(profile: str) -> str:
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", profile).upper() + "_"
 
 
-def expanded_path(path: str, environ: Mapping[str, str]) -> Path:
+def expand_path(path: str, environ: Mapping[str, str]) -> Path:
     """Return a path with a leading `~/` replaced by the home directory.
 
     Raises:
@@ -115,7 +115,7 @@ def read_profiles(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Pro
             table.
     """
     text, warnings = file_text(path)
-    tables = profile_tables(path, parsed_toml(path, text), warnings)
+    tables = profile_tables(path, parse_toml(path, text), warnings)
     owners: dict[str, str] = {}
     for name in tables:
         owners.setdefault(variable_prefix(name), name)
@@ -197,13 +197,13 @@ def file_text(path: Path) -> tuple[str, list[str]]:
             hint="`cdrctl profile path` shows which file is used",
         ) from None
     # Some editors put a byte-order mark before UTF-8.
-    text = decoded_text(content)
+    text = decode_text(content)
     if text is None:
         raise ConfigurationError(f"{path} is not UTF-8 text", hint="save it as UTF-8")
     return text, open_to_others(path, status)
 
 
-def decoded_text(content: bytes) -> str | None:
+def decode_text(content: bytes) -> str | None:
     """Return UTF-8 bytes as text, or None: an exception would hold the bytes, which may be a secret."""
     try:
         return content.decode("utf-8-sig")
@@ -218,7 +218,7 @@ def open_to_others(path: Path, status: os.stat_result) -> list[str]:
     return [Message(f"{path} can be read or changed by others", f"chmod 600 {path}", between=": ")]
 
 
-def parsed_toml(path: Path, text: str) -> dict[str, Any]:
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
     """Return the file's TOML as plain values.
 
     Raises:

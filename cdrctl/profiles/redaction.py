@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cdrctl.errors import ConfigurationError
 from cdrctl.masking import MASK, mask
 from cdrctl.profiles.atomic import one_line
-from cdrctl.profiles.file import Profile, environment_name, expanded_path
+from cdrctl.profiles.file import Profile, environment_name, expand_path
 from cdrctl.profiles.names import key_forms, key_levels, secret_names, setting_keys
 from cdrctl.profiles.secrets import from_file
 from cdrctl.profiles.settings import written_secrets
@@ -76,7 +76,7 @@ def _secrets_in_files(
         for name in secrets:
             if isinstance(value := level.get(f"{name}_file"), str):
                 with suppress(ConfigurationError):
-                    path = profile.path.parent / expanded_path(value, environ)
+                    path = profile.path.parent / expand_path(value, environ)
                     # isfile: False for text that cannot be a path, and for a pipe, which reading would empty.
                     if os.path.isfile(path):  # noqa: PTH113
                         yield from_file(path, "", lambda _warning: None)

@@ -13,7 +13,7 @@ from cdrctl.errors import ConfigurationError
 from cdrctl.masking import mask
 from cdrctl.profiles.atomic import one_line, os_reason
 from cdrctl.profiles.choosing import LISTED
-from cdrctl.profiles.file import Profile, decoded_text, expanded_path, open_to_others, variable_prefix
+from cdrctl.profiles.file import Profile, decode_text, expand_path, open_to_others, variable_prefix
 
 Run = Callable[[str, Mapping[str, str]], "subprocess.CompletedProcess[bytes]"]
 """Runs a command line with an environment; raises OSError, ValueError, TimeoutExpired or TooMuchOutputError."""
@@ -67,7 +67,7 @@ def secret_of(user: str, form: str, value: object, about: str, sources: SecretSo
         raise ConfigurationError(f"{about} must be text, and not empty")
     if form.endswith("_command"):
         return _from_command(value, about, sources)
-    return from_file(sources.folder / expanded_path(value, sources.environ), about, sources.warn)
+    return from_file(sources.folder / expand_path(value, sources.environ), about, sources.warn)
 
 
 def for_commands(profile: Profile, secrets: set[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -105,7 +105,7 @@ def _from_command(command: str, about: str, sources: SecretSources) -> str:
         if ended.returncode in _NOT_FOUND:
             hint = "is the program installed, and on the PATH of this environment?"
         raise ConfigurationError(f"{about} ended with exit code {ended.returncode}", hint=hint)
-    text = decoded_text(ended.stdout)
+    text = decode_text(ended.stdout)
     if text is None:
         raise ConfigurationError(f"{about} printed something that is not UTF-8 text")
     if not text.strip():
@@ -125,7 +125,7 @@ def from_file(path: Path, about: str, warn: Callable[[str], None]) -> str:
         raise ConfigurationError(f"{about}: {one_line(str(path))} cannot be read: {os_reason(error)}") from None
     for warning in open_to_others(path, status):
         warn(warning)
-    text = decoded_text(content)
+    text = decode_text(content)
     if text is None or len(content) > secret_files.LONGEST:
         raise ConfigurationError(f"{about}: {path} is not a short UTF-8 text")
     if not text.strip():

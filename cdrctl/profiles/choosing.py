@@ -40,7 +40,7 @@ def choose_profile(
     profile = usable_profile(profiles[name])
     if provider is not None and profile.provider != provider:
         others = [each.name for each in profiles.values() if each.provider == provider]
-        instead = f"-p with one of: {listed_names(others)}" if others else _to_begin(provider)
+        instead = f"-p with one of: {list_names(others)}" if others else _to_begin(provider)
         raise ConfigurationError(
             f"profile {name}{origin} is for {profile.provider}, not for {provider}",
             hint=f"`cdrctl {profile.provider} …` for this profile; for {provider} {instead}",
@@ -73,7 +73,7 @@ def _only(profiles: Mapping[str, Profile], provider: str | None) -> Profile:
         raise ConfigurationError(f"there is no profile{of}{known}", hint=_to_begin(provider))
     if len(found) > 1:
         raise ConfigurationError(
-            f"there are {len(found)} profiles{of}: {listed_names(each.name for each in found)}",
+            f"there are {len(found)} profiles{of}: {list_names(each.name for each in found)}",
             hint="choose one with -p NAME or CDRCTL_PROFILE",
         )
     return found[0]

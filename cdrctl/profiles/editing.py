@@ -158,5 +158,5 @@ def remove_profile(path: Path, name: str, *, seconds: float = LOCK_SECONDS) -> N
 
 def no_such_profile(path: Path, name: str, tables: Mapping[str, Any]) -> UsageError:
     """Return the error about a profile that the file does not have."""
-    there = f"the profiles are: {listed_names(tables)}" if tables else "it has no profiles"
+    there = f"the profiles are: {list_names(tables)}" if tables else "it has no profiles"
     return UsageError(f"there is no profile {one_line(name)} in {path}", hint=near_hint(name, tables) + there)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cdrctl import PROVIDERS
 from cdrctl.errors import UsageError
 from cdrctl.profiles.atomic import LOCK_SECONDS, one_line, write_errors
+from cdrctl.profiles.choosing import list_names
 from cdrctl.profiles.document import add_tables, lock_configuration, remove_tables, rewrite
 from cdrctl.profiles.file import (
     NAME,

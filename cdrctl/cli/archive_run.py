@@ -220,13 +220,13 @@ def _sync_job(
 
 def _labelled_log(session: Session, about: str) -> Callable[[str, str], None]:
     """Return the log of a job: each line begins with its name, and on a terminal a day has no line of its own."""
-    said: set[str] = set()
+    logged: set[str] = set()
 
     def log(level: str, text: str) -> None:
         if level in {"note", "warning"}:
-            if text in said:  # each day may report the same
+            if text in logged:  # each day may report the same
                 return
-            said.add(text)
+            logged.add(text)
         if level == "day":
             level = "debug" if session.process.stderr_is_terminal else "result"
         session.reporter.log(level, f"{about}: {text}")

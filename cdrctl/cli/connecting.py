@@ -105,8 +105,8 @@ def refuse_dry_run(session: Session) -> None:
     Raises:
         UsageError: CDRCTL_DRY_RUN is set.
     """
-    said = session.process.environ.get("CDRCTL_DRY_RUN", "").strip().lower()
-    if said not in {"", "0", "false", "no", "off", "f", "n"}:
+    value = session.process.environ.get("CDRCTL_DRY_RUN", "").strip().lower()
+    if value not in {"", "0", "false", "no", "off", "f", "n"}:
         raise UsageError(
             "CDRCTL_DRY_RUN is set, and this command has no --dry-run",
             hint="unset it; cdrctl plan shows the requests that a sync would need",

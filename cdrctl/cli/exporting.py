@@ -60,8 +60,8 @@ def export_call(
     if request.dry_run:
         dry_run(session, provider, call, request, options)
         return
-    nobody = Connected(request.profile or "", None, None)
-    with nullcontext(nobody) if call.offline else connected(session, provider, request.profile) as profile:
+    offline = Connected(request.profile or "", None, None)
+    with nullcontext(offline) if call.offline else connected(session, provider, request.profile) as profile:
         _export(session, provider, call, profile, request, options, file, started)
 
 

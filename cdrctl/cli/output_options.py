@@ -92,7 +92,7 @@ def has_color(session: Session, output: Output) -> bool:
 
 
 def _outcome_options(call: Call | None, fields: Sequence[str] | None) -> dict[str, Any]:
-    """Return what a table colours: the ending of a whole native record, or the outcome of a common one."""
+    """Return the options for the colours of a table, which need a whole native record or a common outcome."""
     if call is not None:
         if call.common is None or fields is not None:
             return {}
@@ -110,7 +110,7 @@ def _outcome_options(call: Call | None, fields: Sequence[str] | None) -> dict[st
 
 @contextmanager
 def data(session: Session, output: Output) -> Iterator[Any]:
-    """Return what the writer writes to: a file, standard output, or a pager on a terminal; for a database its path.
+    """Open the destination of the writer: a file, standard output, or a pager on a terminal; for a database its path.
 
     By default only tables are paged.
     """
@@ -188,7 +188,7 @@ def check_place(session: Session, form: str, path: str | None) -> None:
 
 
 def drift(log: Callable[[str, str], None], about: str, *, strict: bool) -> Callable[[str], None]:
-    """Return what receives how records differ from their columns: it warns, or ends a strict export."""
+    """Return the function that receives differences between records and columns: it warns, or ends a strict export."""
     if not strict:
         return lambda text: log("warning", text)
 

@@ -1,1 +1,1 @@
-"""The one loop: pieces from a fetcher become rows for a writer, each record once, and it is counted what happened."""
+"""Exports: from a request and an open profile to rows, each record once, and to a writer."""

@@ -1,4 +1,4 @@
-"""The keys by which records are known: within one run, and in databases."""
+"""The keys that identify records: within one run, in archives and in databases."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from cdrctl.records.events import Page, Row, fingerprint
 from cdrctl.records.schemas import KEY_COLUMN, Schema
 
 DIGEST_BYTES = 15
-"""Of an identity's BLAKE2b: two of a billion records share one with a probability of 4e-19."""
+"""The length of a digest (BLAKE2b): two of a billion records share one with a probability of 4e-19."""
 
 
 def run_keys(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
-    """Return identities within a page's context as text: no two of different contexts are equal, and none is long.
+    """Return the keys of records within one run: no two of different contexts are equal, and none is long.
 
-    They are for the memory of one run: most stay as they came, because a digest of each takes ten times as long. What
-    archives keep from run to run is `stable_keys`.
+    Most identities stay as they came, because digests take ten times as long. Archives keep `stable_keys`.
     """
     if found and (max(map(len, found)) > LONGEST_IDENTITY or min(found) < "\1"):
         found = [_DIGEST + _key(b"", one).hex() if len(one) > LONGEST_IDENTITY or one < "\1" else one for one in found]
@@ -29,7 +28,7 @@ def run_keys(context: Mapping[str, str], found: Sequence[str]) -> Sequence[str]:
 
 
 LONGEST_IDENTITY = 100
-"""Characters of an identity that are kept as they are; of longer ones a digest is."""
+"""The longest identity that stays as it is, in characters; longer ones become digests."""
 
 _DIGEST = "\0#"
 
@@ -46,17 +45,16 @@ def _key(within: bytes, identity: str) -> bytes:
 
 
 def stable_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]:
-    """Return digests of identities within their page's context: what makes records the same from run to run.
+    """Return the keys of records from run to run: digests of identities within the context of their page.
 
-    Archives keep them in their indexes, where each must have the same few bytes and stay what it is in later versions.
-    The memory of one run has `run_keys`, which may change at any time.
+    Archives keep them in their indexes, so they must stay the same in later versions. `run_keys` may change.
     """
     within = _within(context)
     return [_key(within, identity) for identity in found]
 
 
 def with_record_key(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
-    """Return a schema whose first column is what makes a record this record, whoever else's records are beside it.
+    """Return a schema whose first column is the key of a record, which tells it apart from those of other profiles.
 
     A record with the identity of an earlier one and other content has a key that depends on its content too.
 

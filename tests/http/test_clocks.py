@@ -1,4 +1,4 @@
-"""Windows up to now depend on this machine's clock: one that is not the provider's is found out, and said once."""
+"""Warn, once, if this machine's clock differs from the provider's: windows up to now depend on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def dated(date: str, **headers: str) -> httpx.Response:
         (timedelta(days=12, hours=4, minutes=7), "12 days 4 h ahead of"),
     ],
 )
-def test_a_clock_that_is_wrong_is_said_once(off: timedelta, words: str | None) -> None:
+def test_a_wrong_clock_gives_one_warning(off: timedelta, words: str | None) -> None:
     """Every request has an answer with that date; the first one is enough."""
     told: list[tuple[str, str]] = []
     transport, _ = answering(dated(http_date(NOON - off)))
@@ -60,7 +60,7 @@ def test_a_clock_that_is_wrong_is_said_once(off: timedelta, words: str | None) -
     ],
     ids=["no-date", "no-such-date", "no-such-hour", "out-of-a-cache"],
 )
-def test_what_says_nothing_of_the_time_is_not_believed(answer: httpx.Response) -> None:
+def test_a_response_without_a_plausible_date_is_ignored(answer: httpx.Response) -> None:
     told: list[str] = []
     transport, _ = answering(answer)
     acme = client(transport=transport, log=lambda level, text: told.append(text) if level == "warning" else None)
@@ -69,7 +69,7 @@ def test_what_says_nothing_of_the_time_is_not_believed(answer: httpx.Response) -
     assert told == []
 
 
-def test_a_slow_answer_is_no_wrong_clock() -> None:
+def test_a_slow_response_is_not_taken_for_a_wrong_clock() -> None:
     """An answer may have been made at any instant between question and arrival."""
     clock = HandClock()
     told: list[str] = []

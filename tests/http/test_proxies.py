@@ -69,7 +69,7 @@ def test_a_refusal_of_connect_ends_at_once(name: str, status: int, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
-def test_a_proxy_that_wants_a_sign_in_for_plain_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_requires_a_password_for_plain_http(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy(monkeypatch, name, answer(407)) as server:
         error, clock = failing(URLS[1])
     assert isinstance(error, ConfigurationError)
@@ -78,7 +78,7 @@ def test_a_proxy_that_wants_a_sign_in_for_plain_http(name: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("says", [answer(502), answer(503), RESET])
-def test_a_proxy_that_gives_no_way_is_asked_a_few_times(says: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_does_not_connect_is_tried_a_few_times(says: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy(monkeypatch, "HTTPS_PROXY", says) as server:
         error, clock = failing(URLS[0])
     assert len(server.heard) == 1 + len(clock.waits) <= 5
@@ -88,7 +88,7 @@ def test_a_proxy_that_gives_no_way_is_asked_a_few_times(says: bytes, monkeypatch
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_a_proxy_that_is_not_there_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_down_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     port = closed_port()
     for name in NAMES[:2]:
         monkeypatch.setenv(name, f"http://me:{SECRET}@127.0.0.1:{port}")
@@ -98,7 +98,7 @@ def test_a_proxy_that_is_not_there_is_named(url: str, monkeypatch: pytest.Monkey
     check(error, port)
 
 
-def test_a_proxy_that_worked_before_is_a_fault_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_worked_before_is_a_temporary_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy(monkeypatch, "HTTP_PROXY", ok()) as server:
         one = client(URLS[1])
         one.get("/x")
@@ -109,7 +109,7 @@ def test_a_proxy_that_worked_before_is_a_fault_of_the_network(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_a_host_in_no_proxy_is_asked_directly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_in_no_proxy_is_reached_directly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     assert proxies.proxy_to(origin_of(URLS[0])) == "http://proxy.example:3128"
     monkeypatch.setenv(name, "cdr.example")

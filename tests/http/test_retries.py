@@ -1,4 +1,4 @@
-"""What passes is waited out and asked again; what stays is said at once; nothing is tried for ever."""
+"""Retries: which failures are retried, how long each wait is, and when the client gives up."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_answer_is_asked_for_again(what: str) -> None:
+def test_a_broken_response_is_retried(what: str) -> None:
     clock = HandClock()
     with serving(BROKEN[what], BAD_GATEWAY, ok(b'{"items":[7]}')) as server:
         acme = client(server.url, clock)
@@ -47,7 +47,7 @@ def test_a_broken_answer_is_asked_for_again(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_what_stays_broken_is_temporary_and_said_in_words(what: str) -> None:
+def test_a_response_that_stays_broken_is_a_temporary_error(what: str) -> None:
     clock = HandClock()
     with serving(BROKEN[what]) as server:
         acme = client(server.url, clock)
@@ -70,7 +70,7 @@ def test_waits_double_are_bounded_and_jittered() -> None:
         assert clock.waits == waits
 
 
-def test_a_silent_server_is_given_up_on() -> None:
+def test_a_silent_server_times_out() -> None:
     with serving(SILENCE, ok()) as server:
         acme = client(server.url, timeout=0.2)
         assert acme.get("/x").good
@@ -78,7 +78,7 @@ def test_a_silent_server_is_given_up_on() -> None:
     assert len(server.heard) == 2
 
 
-def test_a_refused_connection_is_tried_again_and_named() -> None:
+def test_a_refused_connection_is_retried_and_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     acme = client(f"http://127.0.0.1:{port}")
@@ -91,14 +91,14 @@ def test_a_refused_connection_is_tried_again_and_named() -> None:
     assert acme.requests == TRIES
 
 
-def test_a_name_that_nobody_knows_is_temporary() -> None:
+def test_an_unknown_host_name_is_a_temporary_error() -> None:
     transport, asked = answering(httpx.ConnectError("[Errno -2] Name or service not known"))
     with pytest.raises(TemporaryError, match=r"no connection to cdr\.example: Name or service not known"):
         client(transport=transport).get("/x")
     assert len(asked) == TRIES
 
 
-def test_a_name_that_no_resolver_can_write_is_the_profiles_fault() -> None:
+def test_an_invalid_host_name_is_a_configuration_error() -> None:
     base = f"http://{'a' * 70}.example"
     acme = client(base)
     with pytest.raises(ConfigurationError, match="cannot be written"):
@@ -108,14 +108,14 @@ def test_a_name_that_no_resolver_can_write_is_the_profiles_fault() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_busy_status_is_waited_out(status: int) -> None:
+def test_a_busy_status_is_retried(status: int) -> None:
     transport, asked = answering(httpx.Response(status), GOOD)
     assert client(transport=transport).get("/x").body == {"items": [1]}
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize("status", [300, 302, 307, 400, 403, 404, 409, 410, 423, 451, 501])
-def test_any_other_status_is_tried_once(status: int) -> None:
+def test_other_statuses_are_not_retried(status: int) -> None:
     transport, asked = answering(httpx.Response(status, json={"message": "their words"}), GOOD)
     with pytest.raises(CdrctlError) as caught:
         client(transport=transport).get("/x")
@@ -132,7 +132,7 @@ def test_a_provider_names_its_own_busy_status_and_its_wait() -> None:
     assert len(asked) == 2
 
 
-def test_tries_are_paced_too() -> None:
+def test_retries_keep_the_rate_limit() -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(503), GOOD)
     told: list[tuple[str, str]] = []
@@ -148,14 +148,14 @@ def test_tries_are_paced_too() -> None:
     assert ("note", "Acme failed (HTTP 503); trying again in 1 s, for up to 15 min") in told
 
 
-def test_fewer_tries_may_be_asked_for() -> None:
+def test_the_caller_can_limit_the_attempts() -> None:
     transport, asked = answering(httpx.Response(503, json={"message": "down"}))
     with pytest.raises(TemporaryError) as caught:
         client(transport=transport).ask(Request("GET", "http://cdr.example/v1/x"), tries=1)
     assert (len(asked), caught.value.message, caught.value.said) == (1, "Acme failed (HTTP 503)", "down")
 
 
-def test_an_answer_that_is_not_whole_is_asked_for_again_and_its_own_error_raised() -> None:
+def test_an_incomplete_response_is_retried_and_its_own_error_raised() -> None:
     def whole(body: Any) -> CdrctlError | None:
         return None if "status" in body else ProviderError("it broke off")
 
@@ -171,7 +171,7 @@ def next_of(errors: Iterator[CdrctlError | None], _body: object) -> CdrctlError 
     return next(errors)
 
 
-def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
+def test_the_wait_of_an_error_is_kept_within_max_wait() -> None:
     clock = HandClock()
     fault = TemporaryError("not yet")
     fault.wait = 7.0
@@ -187,13 +187,13 @@ def test_a_wait_that_an_error_names_is_kept_within_bounds() -> None:
 
 
 @pytest.mark.parametrize(("body", "what"), [(b"null", "null"), (b"", "an empty body")])
-def test_what_came_in_place_of_an_answer_is_named(body: bytes, what: str) -> None:
+def test_an_empty_response_is_named(body: bytes, what: str) -> None:
     transport, _ = answering(httpx.Response(200, content=body))
     with pytest.raises(TemporaryError, match=f"^Acme answered with {what}$"):
         client(transport=transport).get("/x")
 
 
-def test_an_answer_that_may_have_no_body_may_not_have_half_of_one() -> None:
+def test_a_response_that_may_be_empty_may_not_be_incomplete() -> None:
     transport, asked = answering(httpx.Response(200, content=b'{"items":['), httpx.Response(204))
     assert client(transport=transport).ask(Request("DELETE", "http://cdr.example/v1/x", bodiless=True)).status == 204
     assert len(asked) == 2
@@ -246,7 +246,7 @@ def test_no_retry_after_is_fatal(header: str, date: str) -> None:
 @pytest.mark.parametrize(
     ("asked_for", "waited"), [("7", 7.5), ("0", 0.5), ("301", 301.5), ("899.5", 1.0), ("900", 900), ("-1", 1.0)]
 )
-def test_a_wait_that_is_asked_for_is_kept_within_bounds(asked_for: str, waited: float) -> None:
+def test_retry_after_is_kept_within_max_wait(asked_for: str, waited: float) -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(429, headers={"Retry-After": asked_for}), GOOD)
     client(clock=clock, transport=transport).get("/x")
@@ -258,7 +258,7 @@ DAY_LATER = "2026-11-21T12:00:01Z"
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("asked", ["86400", "Sat, 21 Nov 2026 12:00:00 GMT", "901"])
-def test_who_is_told_to_come_back_much_later_ends_at_once_and_says_when(status: int, asked: str) -> None:
+def test_a_retry_after_longer_than_max_wait_ends_at_once_and_names_the_time(status: int, asked: str) -> None:
     clock = HandClock()
     transport, heard = answering(httpx.Response(status, headers={"Retry-After": asked}), GOOD)
     with pytest.raises(TemporaryError) as caught:
@@ -270,7 +270,7 @@ def test_who_is_told_to_come_back_much_later_ends_at_once_and_says_when(status: 
 
 
 @pytest.mark.parametrize("asked", ["9" * 30, "9" * 400, "9" * 5000])
-def test_no_instant_is_named_for_a_wait_without_end(asked: str) -> None:
+def test_an_absurd_retry_after_names_no_time(asked: str) -> None:
     transport, heard = answering(httpx.Response(429, headers={"Retry-After": asked}))
     with pytest.raises(TemporaryError, match="HTTP 429") as caught:
         client(transport=transport).get("/x")
@@ -280,7 +280,7 @@ def test_no_instant_is_named_for_a_wait_without_end(asked: str) -> None:
 
 @pytest.mark.parametrize("minutes", [1, 10, 15, 60])
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
-def test_a_server_that_will_return_is_waited_for_up_to_the_total_and_not_longer(status: int, minutes: int) -> None:
+def test_a_busy_server_is_retried_for_max_wait_and_not_longer(status: int, minutes: int) -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(status))
     with pytest.raises(TemporaryError) as caught:
@@ -291,7 +291,7 @@ def test_a_server_that_will_return_is_waited_for_up_to_the_total_and_not_longer(
     assert caught.value.message.endswith(f"(after {length} of retries)")
 
 
-def test_a_server_that_builds_its_views_for_ten_minutes_is_waited_for() -> None:
+def test_a_server_that_is_busy_for_ten_minutes_is_waited_for() -> None:
     clock = HandClock()
 
     def building(_: httpx.Request) -> httpx.Response:
@@ -301,7 +301,7 @@ def test_a_server_that_builds_its_views_for_ten_minutes_is_waited_for() -> None:
     assert 600 <= sum(clock.waits) <= 675
 
 
-def test_no_retries_at_all() -> None:
+def test_a_max_wait_of_zero_means_no_retries() -> None:
     clock = HandClock()
     transport, heard = answering(httpx.Response(503, headers={"Retry-After": "0"}))
     with pytest.raises(TemporaryError, match="HTTP 503"):
@@ -309,7 +309,7 @@ def test_no_retries_at_all() -> None:
     assert (len(heard), clock.waits) == (1, [])
 
 
-def test_a_server_that_asks_for_no_wait_is_not_asked_without_pause() -> None:
+def test_a_retry_after_of_zero_does_not_cause_a_busy_loop() -> None:
     clock = HandClock()
     transport, heard = answering(httpx.Response(429, headers={"Retry-After": "0"}))
     with pytest.raises(TemporaryError):
@@ -318,7 +318,7 @@ def test_a_server_that_asks_for_no_wait_is_not_asked_without_pause() -> None:
     assert len(heard) < 40
 
 
-def test_waiting_for_the_rate_limit_does_not_count() -> None:
+def test_waiting_for_the_rate_limit_does_not_count_as_a_retry() -> None:
     clock = HandClock()
     transport, heard = answering(httpx.Response(503))
     retry_policy = RetryPolicy(budgets={"page": RateLimit(1, 600)})
@@ -340,7 +340,7 @@ def test_the_time_that_a_retry_takes_counts() -> None:
     assert clock.seconds <= 300 + 900 + 300
 
 
-def test_a_connection_that_is_lost_in_the_middle_is_waited_for_and_one_that_never_was_is_not() -> None:
+def test_a_lost_connection_is_retried_longer_than_one_that_never_worked() -> None:
     clock = HandClock()
     lost = httpx.ConnectError("[Errno 111] Connection refused")
     transport, heard = answering(GOOD, *[lost] * 12, GOOD)
@@ -354,7 +354,7 @@ def test_a_connection_that_is_lost_in_the_middle_is_waited_for_and_one_that_neve
     assert len(heard) == TRIES
 
 
-def test_one_request_has_one_total_however_its_caller_sends_it_again() -> None:
+def test_retries_of_the_caller_share_the_time_of_the_request() -> None:
     clock = HandClock()
     transport, _ = answering(httpx.Response(503), GOOD)
     acme = client(clock=clock, transport=transport)
@@ -434,7 +434,7 @@ def test_a_client_with_other_settings_shares_all_else() -> None:
     assert len(told) == 1
 
 
-def test_half_a_secret_is_never_quoted() -> None:
+def test_no_part_of_a_secret_is_quoted() -> None:
     for body in (b'{"access_token":"hush', b' \xef\xbb\xbf{"auth_token":"hush', b"access_token=hush&x=1", b'"hush'):
         transport, _ = answering(httpx.Response(200, content=body))
         with pytest.raises(TemporaryError) as caught:

@@ -149,20 +149,20 @@ def test_nan_is_read() -> None:
         "{}".encode("utf-16")[:3],
     ],
 )
-def test_what_cannot_be_read_is_temporary_and_nothing_else(content: bytes) -> None:
+def test_an_unreadable_body_is_a_temporary_error(content: bytes) -> None:
     with pytest.raises(TemporaryError):
         body_of(content)
 
 
 @given(st.binary(max_size=40))
-def test_no_body_is_fatal(content: bytes) -> None:
+def test_no_body_crashes_the_decoder(content: bytes) -> None:
     value, text = exchange.decode(bytearray(content))
     assert text.isprintable()
     assert value is None or text == ""
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_body_without_end_is_refused_at_once(times: int) -> None:
+def test_an_endless_body_is_refused_at_once(times: int) -> None:
     bomb = b'"' + b"a" * MEBIBYTE * 3 + b'"'
     for _ in range(times):
         bomb = gzip.compress(bomb)
@@ -175,7 +175,7 @@ def test_a_body_without_end_is_refused_at_once(times: int) -> None:
 
 
 @pytest.mark.parametrize("length", ["1000000000000", "9" * 400, "²", "-1", "+2", "2, 2"])
-def test_a_length_that_is_not_true_takes_no_memory(length: str) -> None:
+def test_a_false_content_length_takes_no_memory(length: str) -> None:
     said = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}".encode()
     with serving(ok(b"{}")) as server:  # what is loaded for the first request of a process is not counted
         warm = client(server.url)
@@ -203,7 +203,7 @@ def test_a_body_of_just_the_largest_size_is_read() -> None:
         acme.close()
 
 
-def test_an_error_in_place_of_a_download_is_not_read_for_ever() -> None:
+def test_an_endless_error_response_to_a_download_is_not_read_to_its_end() -> None:
     taken = 0
 
     def words() -> Iterator[bytes]:
@@ -247,7 +247,7 @@ def test_a_bomb_is_noticed_before_it_takes_the_memory() -> None:
     ],
     ids=["not-packed", "no-checksum", "no-last-byte", "the-half", "with-a-rest", "another-checksum"],
 )
-def test_a_compressed_body_that_is_not_whole_is_not_believed(content: bytes) -> None:
+def test_an_incomplete_compressed_body_is_refused(content: bytes) -> None:
     with pytest.raises(TemporaryError, match="compression is broken"):
         body_of_stream(content)
 
@@ -319,7 +319,7 @@ def test_what_was_given_up_on_is_read_no_further() -> None:
         acme.close()
 
 
-def test_the_end_of_the_program_waits_for_no_exchange() -> None:
+def test_the_program_does_not_wait_for_an_abandoned_exchange_when_it_ends() -> None:
     """One that was given up on may still hang in the system's resolver."""
     waited_for: list[bool] = []
 
@@ -331,7 +331,7 @@ def test_the_end_of_the_program_waits_for_no_exchange() -> None:
     assert waited_for == [False]
 
 
-def test_who_interrupts_a_name_that_is_being_looked_up_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_does_not_wait_for_a_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's resolver cannot be interrupted; the one who waits for it can."""
     ended = threading.Event()
     main = threading.main_thread().ident
@@ -355,7 +355,7 @@ def test_who_interrupts_a_name_that_is_being_looked_up_does_not_wait_for_it(monk
     acme.close()
 
 
-def test_a_body_is_let_go_with_its_answer() -> None:
+def test_a_body_is_freed_with_its_response() -> None:
     page = json.dumps({"items": ["x" * 2_000_000]}).encode()
     with serving(ok(page)) as server:
         acme = client(server.url)
@@ -454,7 +454,7 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(monkeypatch: pyte
         ("http://cdr.example/v1/x", "*", False),
     ],
 )
-def test_who_is_asked_without_a_proxy_is_named_by_the_environment(
+def test_no_proxy_names_the_hosts_that_are_reached_directly(
     url: str,
     no_proxy: str,
     asked: bool,  # noqa: FBT001
@@ -471,7 +471,7 @@ def test_who_is_asked_without_a_proxy_is_named_by_the_environment(
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "http://127.0.0.1:port"])
-def test_a_proxy_that_cannot_be_used_is_the_environments_fault(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_a_configuration_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("all_proxy", proxy)
     with pytest.raises(ConfigurationError, match="proxy"):
@@ -531,7 +531,7 @@ def test_no_trick_makes_another_origin_the_same(url: str) -> None:
     assert not same_origin(url, "https://good.example/v1")
 
 
-def test_what_is_no_url_shares_no_origin_with_itself() -> None:
+def test_a_text_that_is_not_a_url_has_no_origin() -> None:
     assert not same_origin("https://[::1", "https://[::1")
     assert not same_origin("", "")
 
@@ -543,7 +543,7 @@ def test_no_text_breaks_what_looks_for_a_host(text: str) -> None:
     same_origin(text, f"https://{text}")
 
 
-def test_a_host_is_said_without_user_name_and_password() -> None:
+def test_the_host_in_messages_has_no_user_name_and_password() -> None:
     assert host_of("https://user:hush@cdr.example:8443/x?y=@z") == "cdr.example:8443"
     assert host_of("/relative") == ""
 
@@ -571,7 +571,7 @@ def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
     assert (ran.stdout, ran.stderr) == ("False\n", "")
 
 
-def test_where_nothing_is_encrypted_no_certificate_is_trusted() -> None:
+def test_without_encryption_no_certificates_are_read() -> None:
     """It takes as long to read them as all else of a small export."""
     context = connections.verified(None, encrypted=False)
     assert context.verify_mode == ssl.CERT_REQUIRED
@@ -600,7 +600,7 @@ def test_exchanges_at_the_same_time_have_threads_of_their_own() -> None:
     assert len(connections) == 2
 
 
-def test_a_thread_that_was_given_up_on_brings_nobody_anything() -> None:
+def test_a_late_response_is_not_taken_for_the_next_one() -> None:
     """What comes too late is not taken for the answer to the next request."""
     late = threading.Event()
     with serving_on(lambda: late.wait(timeout=10), once=True) as (url, _):
@@ -663,7 +663,7 @@ def test_a_header_of_a_request_takes_the_place_of_the_usual_one() -> None:
     ]
 
 
-def test_a_url_too_long_for_anybody_is_not_sent() -> None:
+def test_a_url_that_is_too_long_is_not_sent() -> None:
     with serving(ok()) as server:
         one = client(server.url)
         with pytest.raises(ConfigurationError, match="cannot be written"):
@@ -682,7 +682,7 @@ def test_certificates_that_the_environment_names_later_are_read(
         connections.Connections(base_url="https://cdr.example", timeout=1, ca_file=None)
 
 
-def test_a_body_is_read_into_an_earlier_one_that_nobody_looks_at() -> None:
+def test_a_buffer_is_reused_unless_a_view_of_it_is_in_use() -> None:
     kept: list[bytearray] = []
     first = body_buffer(2 * MEBIBYTE, kept)
     assert body_buffer(2 * MEBIBYTE, kept) is first
@@ -704,7 +704,7 @@ def test_a_body_is_read_into_an_earlier_one_that_nobody_looks_at() -> None:
     assert body_buffer(2 * MEBIBYTE, kept) is second
 
 
-def test_what_is_still_looked_at_stays_as_it_came() -> None:
+def test_a_body_in_use_is_not_overwritten() -> None:
     said = [json.dumps(letter * 2 * MEBIBYTE).encode() for letter in "abcd"]
     with serving(*map(ok, said)) as server:
         one = client(server.url).with_decoder(lambda body, _: memoryview(body))

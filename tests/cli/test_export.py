@@ -191,7 +191,7 @@ def test_no_thread_goes_on_after_the_limit(config: Path) -> None:
     [
         ((), 2, "--all"),
         (("--all", "-p", "x"), 2, "--all"),
-        (("--all",), 2, "profile add"),
+        (("--all",), 2, "cdrctl init"),
         (("-p", "nobody"), 6, "nobody"),
         (("-p", "sandbox", "--schema", "native"), 2, "common"),
         (("-p", "sandbox", "--fields", "duration"), 2, "duration"),

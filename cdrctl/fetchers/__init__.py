@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option or argument of one call, beside those that every call has.
+    """An option or argument of one call, in addition to the shared options.
 
     Args:
-        name: With underscores, as the fetcher finds it in its options; on the command line with dashes.
+        name: Its name with underscores, as in `Query.options`; on the command line it has dashes.
         about: One phrase for the help.
-        kind: `text`, `integer`, `duration` (given to the fetcher as a timedelta), `flag`, or `file` (the fetcher gets
-            its lines, as an iterator of bytes; `-` is standard input).
-        repeat: May be given several times; the fetcher gets a tuple.
-        argument: It is a positional argument and must be given.
-        default: What the fetcher gets when it is not given, written as on the command line.
-        values: The values it may have, or how they begin where they end with `=`: for completion, and not refused here.
+        kind: `text`, `integer`, `duration` (a timedelta in the query), `flag`, or `file` (an iterator of its lines as
+            bytes; `-` is standard input).
+        repeat: It may be given several times; the query has a tuple.
+        argument: It is a required positional argument.
+        default: Its default, written as on the command line.
+        values: Its values, or their beginnings if they end with `=`. They are offered by completion, not enforced.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Where the credential of one way to sign in is found, for somebody who has never looked for it.
+    """Where users find the credential of one authentication method.
 
     Args:
-        title: The credential as people call it, and how long it is good for.
-        steps: What to do in the vendor's own console, in order, a sentence each.
-        rights: What it must be allowed to do to read calls.
-        asks: Settings beside those of the way that are worth a question; of several in one tuple one is enough.
+        title: The usual name of the credential, and how long it is valid.
+        steps: The steps in the vendor's own console, in order, a sentence each.
+        rights: The rights it needs to read calls.
+        asks: Further settings that `init` asks for; of several in one tuple, one is enough.
     """
 
     title: str
@@ -254,7 +254,7 @@ class Call:
 
 
 CLOCK_TOLERANCE = timedelta(hours=26)
-"""A start so far after the provider's present is not explained by clocks or records in the wrong time zone."""
+"""A start further than this after the provider's present cannot come from wrong clocks or time zones."""
 
 
 def possible_start(start: datetime, latest: datetime | None = None) -> bool:
@@ -263,13 +263,13 @@ def possible_start(start: datetime, latest: datetime | None = None) -> bool:
 
 
 def identities(records: Sequence[Record], identity: Callable[[Record], str]) -> Sequence[str]:
-    """Return what makes each record this record."""
+    """Return the id of each record."""
     batch = key_columns(records)
     return batch.identities if batch is not None else list(map(identity, records))
 
 
 def span_of(records: Sequence[Record]) -> Span | None:
-    """Return the first and the last start of the calls of a page, where they can be had at a glance."""
+    """Return the first and the last start of the calls of a page, or None if its starts are not read by column."""
     batch = key_columns(records)
     if batch is not None and len(batch):
         with suppress(ValueError):
@@ -279,15 +279,15 @@ def span_of(records: Sequence[Record]) -> Span | None:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How a person signs in with a browser, where a provider has that: OAuth's authorization code with PKCE.
+    """A sign-in with a browser: OAuth's authorization code with PKCE.
 
-    Its way to sign in needs the settings `client_id` and `client_secret`; the profile also has `redirect_uri`.
+    The authentication method needs the settings `client_id` and `client_secret`; the profile also has `redirect_uri`.
 
     Args:
-        way: Its name among the provider's ways to sign in.
-        page: From the settings and an attempt to the URL of the page on which the person lets the program in.
-        exchange: From the settings, the attempt, its code and the present instant; yields requests, is sent their
-            answers, returns the token. Raises SignInError where there is none.
+        way: The name of the authentication method.
+        page: From the settings and an attempt to the URL of the page on which the user grants access.
+        exchange: From the settings, the attempt, its code and the present instant: yields requests, receives their
+            responses, returns the token. Raises SignInError.
     """
 
     way: str

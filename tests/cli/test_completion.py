@@ -202,7 +202,7 @@ def test_help_completes_commands_and_topics() -> None:
     first = values_for({**read, "topics": ["times"]}, line, "command", "", "", {})
     assert {"webex", "profile", "times"} <= {word for word, _ in first.items}
     line.given = ["portsip", "reports"]
-    assert ("list", "Call reports that run or are to come.") in values_for(
+    assert ("list", "Call reports that run or are scheduled.") in values_for(
         {**read, "topics": ["times"]}, line, "command", "", "", {}
     ).items
     line.given = ["nope"]

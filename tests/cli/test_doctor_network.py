@@ -71,7 +71,7 @@ def test_a_silent_port_fails(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) 
             one.connect_ex(("127.0.0.1", port))
         checkup.profile("webex", base_url=f"http://127.0.0.1:{port}/v1")
         found = checkup.finding("connection", 5)
-    assert found["next"].endswith("a firewall in between may drop what comes from here")
+    assert "firewall" in found["next"]
 
 
 def test_a_dead_address_is_followed_by_the_next(checkup: Checkup) -> None:

@@ -221,8 +221,8 @@ def test_where_every_profile_fails_a_database_stays_as_it_was(twins: Path, tmp_p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-f", "sqlite"], "name it with -o FILE"),
-        (["-f", "duckdb", "-o", "-"], "name it with -o FILE"),
+        (["-f", "sqlite"], "-o FILE"),
+        (["-f", "duckdb", "-o", "-"], "-o FILE"),
         (["-o", "calls.parquet.gz"], "leave .gz out of the name"),
         (["-f", "xlsx", "-o", "calls.gz"], "leave .gz out of the name"),
         (["-o", "calls.db.gz"], "leave .gz out of the name"),

@@ -197,11 +197,10 @@ party.
 Webex:
       --location NAME          Only this location, by its name in Control Hub;
                                may be repeated.
-      --longest-call DURATION  How long a call may last: so much after the
-                               window is asked for too, in case the service
-                               counts by end. Default: 12h.
-      --page-size N            Records asked for at a time, 500 to 5000.
-                               Default: 5000.
+      --longest-call DURATION  Longest call: query this far past the window,
+                               because the service may select calls by their
+                               end. Default: 12h.
+      --page-size N            Records per page, 500 to 5000. Default: 5000.
 
 Window:
 """

@@ -16,7 +16,7 @@ from cdrctl.archive.intervals import Reading, replan_future
 from cdrctl.errors import ProviderError
 from cdrctl.sandbox import Exchange, Sandbox
 from cdrctl.windows import Window
-from tests.archive.test_sync import CALL, NOW, Bench, bench, call
+from tests.archive.sync_kit import CALL, NOW, Bench, bench, call
 from tests.support.clock import HandClock
 from tests.support.products import thinned
 from tests.support.runner import Shell

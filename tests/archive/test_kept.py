@@ -21,7 +21,7 @@ from cdrctl.archive.verify import rebuild_ledger
 from cdrctl.fetchers import PROVIDERS, Call, load
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap, Record
-from tests.archive.test_sync import CALL, NOW, Bench, bench, call
+from tests.archive.sync_kit import CALL, NOW, Bench, bench, call
 
 __all__ = ["bench"]
 

@@ -20,7 +20,7 @@ from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.records.columns import Column
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Exchange, Sandbox
-from tests.archive.test_sync import Bench, bench, call
+from tests.archive.sync_kit import Bench, bench, call
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell
 

@@ -12,7 +12,7 @@ from cdrctl.archive.index import Entry
 from cdrctl.archive.ledger import Ledger
 from cdrctl.archive.store import open_or_create
 from cdrctl.archive.twins import assign_keys, numbered_key
-from tests.archive.test_sync import Bench, call
+from tests.archive.sync_kit import Bench, call
 
 KEY = b"k" * 15
 A, B, C = (Entry(start, KEY, line) for start, line in ((1, b"a\n"), (1, b"b\n"), (2, b"c\n")))

@@ -22,7 +22,7 @@ from cdrctl.errors import IncompleteError
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Sandbox
 from tests.archive.killed import run
-from tests.archive.test_sync import NOW, Bench, bench
+from tests.archive.sync_kit import NOW, Bench, bench
 from tests.support.clock import HandClock
 from tests.support.runner import Shell
 

@@ -24,7 +24,7 @@ from cdrctl.fetchers.callgear.settings import CallGearSettings
 from cdrctl.fetchers.callgear.sign_in import request_token
 from cdrctl.http import Answer, Token
 
-from .test_callgear import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, failed, reply, words
+from .callgear_kit import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as_sent, failed, reply, words
 
 LOGIN = {"login": "user@example.com", "password": "PASSW0RD"}
 

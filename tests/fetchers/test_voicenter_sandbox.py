@@ -25,7 +25,7 @@ from cdrctl.records.schemas import common, native, raw
 from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 
-from .test_voicenter import OPTIONS
+from .voicenter_kit import OPTIONS
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 NIGHT = NOW - timedelta(hours=30)

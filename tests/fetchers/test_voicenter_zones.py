@@ -32,7 +32,7 @@ from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window, rfc3339
 from tests.support.products import pairwise_product
 
-from .test_voicenter import OPTIONS as NO_TAIL
+from .voicenter_kit import OPTIONS as NO_TAIL
 
 OPTIONS = {**NO_TAIL, "longest_call": timedelta(hours=24)}
 CDRS = PROVIDER.call("cdrs")
@@ -272,7 +272,7 @@ def test_a_zone_that_was_set_wrong_is_no_silent_loss() -> None:
 
 def test_a_zone_that_nothing_proves_is_incomplete() -> None:
     """A service that lists the same for every request proves nothing about its times, and nor does a third zone."""
-    from .test_voicenter import Voicenter, record, reply
+    from .voicenter_kit import Voicenter, record, reply
 
     blank = record("a", datetime(2026, 11, 18, 0, 0, 5, tzinfo=UTC)) | {"Date": "2026-11-18 00:00:05"}
     error = Voicenter(lambda _body: reply(blank)).fails()

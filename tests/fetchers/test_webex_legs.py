@@ -17,8 +17,8 @@ from cdrctl.records.schemas import raw
 from cdrctl.sandbox import Exchange
 from cdrctl.windows import Window
 
-from .test_webex import h, record
 from .test_webex_sandbox import NOW, Process, world
+from .webex_kit import h, record
 
 SINCE, UNTIL = h(-40, on=NOW), h(-28, on=NOW)
 CALL = PROVIDER.call("legs")

@@ -20,7 +20,7 @@ from cdrctl.sandbox import Exchange, Sandbox, start, uniform
 from cdrctl.windows import Window
 from tests.support.products import pairwise_product
 
-from .test_webex import h
+from .webex_kit import h
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 """A Friday afternoon in California, so that the last hours are busy ones."""

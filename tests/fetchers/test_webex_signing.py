@@ -21,7 +21,7 @@ from cdrctl.http import Answer, Request, Token
 from cdrctl.http.oauth import Attempt
 from cdrctl.windows import Window
 
-from .test_webex import DAY, NOW, TRACKING, Webex, answer, exchange, h, ids, link_to, nothing, record, words
+from .webex_kit import DAY, NOW, TRACKING, Webex, answer, exchange, h, ids, link_to, nothing, record, words
 
 TOKEN_URL = "https://webexapis.com/v1/access_token"
 REFRESH: dict[str, Any] = {

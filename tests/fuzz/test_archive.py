@@ -18,7 +18,7 @@ from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import CdrctlError
 from cdrctl.records.events import Gap
 from cdrctl.windows import Window
-from tests.archive.test_sync import NOW, Bench, bench, call
+from tests.archive.sync_kit import NOW, Bench, bench, call
 from tests.fuzz.anything import dumped, values
 from tests.support.examples import examples
 

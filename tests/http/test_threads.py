@@ -16,7 +16,7 @@ from cdrctl.errors import SignInError
 from cdrctl.http import Answer, Clock, RateLimit, Request, RetryPolicy, Token
 from cdrctl.http.pace import RateLimiter, Turn
 from cdrctl.http.sending import ClosedError
-from tests.http.test_shared_pace import ONE_A_MINUTE, Host, shelf
+from tests.http.shared_pace_kit import ONE_A_MINUTE, Host, shelf
 from tests.support.clock import NOON, HandClock
 from tests.support.wires import answering, client
 

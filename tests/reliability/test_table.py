@@ -15,18 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.reliability.faults import (
-    BOUND_MIB,
-    FAULTS,
-    PAGE_FAULTS,
-    RECORD_FAULTS,
-    WAY_FAULTS,
-    Document,
-    Fault,
-    PageFault,
-)
+from tests.reliability.faults import BOUND_MIB, FAULTS, Fault
 from tests.reliability.guarded import ALL, GUARDED, Guarded
+from tests.reliability.page_faults import PAGE_FAULTS, Document, PageFault
 from tests.reliability.proxy import Proxy, Reply, Wire, between, passed_on
+from tests.reliability.way_faults import RECORD_FAULTS, WAY_FAULTS
 from tests.support.bench import MONTH, SUBJECTS, Bench, Subject, bench, counted, evenly
 from tests.support.products import thinned
 

@@ -1,0 +1,425 @@
+"""How PortSIP records are listed: windows, pages, records that come and go, and slow PBXs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings as hypothesis_settings, strategies as st
+
+from cdrctl.errors import (
+    ProviderError,
+    TemporaryError,
+)
+from cdrctl.windows import Window
+
+from .portsip_kit import Server, failure, page, refused, row, run
+from .test_portsip import BASE, at, window
+
+
+@dataclass
+class Pbx:
+    """A listing that really filters, sorts, skips and counts.
+
+    Args:
+        landing: What lands before each page, in order.
+        leaving: Ids that go before each page, in order.
+        first: The number of the first item for `skip`.
+    """
+
+    rows: list[dict[str, Any]]
+    counts: bool = True
+    heeds: bool = True
+    first: int = 0
+    landing: list[dict[str, Any]] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)
+    slow: timedelta | None = None
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        query = dict(request.url.params)
+        found = self.rows
+        if self.heeds and "filter" in query:
+            since, until = re.findall(r"started_at (?:ge|lt) '([^']+)'", query["filter"])
+            assert query["filter"].endswith(f"started_at ge '{since}' and started_at lt '{until}'")
+            low, high = datetime.fromisoformat(since), datetime.fromisoformat(until)
+            if self.slow is not None and high - low > self.slow + timedelta(seconds=1):
+                return httpx.Response(504)
+            found = [one for one in found if low <= datetime.fromisoformat(one["started_at"]) < high]
+        if self.heeds:
+            found = sorted(found, key=lambda one: (datetime.fromisoformat(one["started_at"]), one["id"]))
+        skip, top = int(query["skip"]), int(query["top"])
+        if self.first and skip:
+            skip -= self.first
+        answer = page(found[skip : skip + top], len(found) if self.counts else None)
+        if self.landing:
+            self.rows.append(self.landing.pop(0))
+        if self.leaving:
+            gone = self.leaving.pop(0)
+            self.rows = [one for one in self.rows if one["id"] != gone]
+        return answer
+
+
+def spread(count: int) -> list[dict[str, Any]]:
+    """Return calls a minute apart from the start of the day."""
+    begun = at("2026-11-18")
+    return [row(n, f"{begun + timedelta(minutes=n):%Y-%m-%dT%H:%M:%S.000001Z}") for n in range(count)]
+
+
+def ids(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted(one["id"] for one in rows)
+
+
+# Listing: exact sequences
+
+
+def test_the_request_of_the_documents() -> None:
+    """Filter, order, page, count; blanks are %20 and quotes %27, as published."""
+    server = Server(page([row(1)]))
+    assert run(server).ids == ["900001"]
+    assert str(server.asked[0].url) == (
+        f"{BASE}/cdrs?filter=started_at%20ge%20%272026-11-17T23:59:59.999999Z%27%20and%20started_at%20lt%20"
+        "%272026-11-19T00:00:00.000001Z%27&orderby=started_at%20asc%2C%20id%20asc&top=100&skip=0&count=true"
+    )
+    assert server.asked[0].headers["Authorization"] == "Bearer T0KEN-OF-OURS"
+    assert len(server.asked) == 1
+
+
+def test_pages_go_on_by_what_came() -> None:
+    """A short page is not the last one."""
+    server = Server(page([row(1), row(2)], 4), page([row(3)], 4), page([row(4)], 4))
+    assert run(server, page_size=3).ids == ids([row(n) for n in (1, 2, 3, 4)])
+    assert [(query["top"], query["skip"]) for query in server.queries] == [("3", "0"), ("3", "2"), ("3", "3")]
+
+
+def test_without_a_count_an_empty_page_is_the_end() -> None:
+    server = Server(page([row(1)], None), page([row(2)], None), page([], None))
+    done = run(server)
+    assert done.ids == ["900001", "900002"]
+    assert done.gaps == []
+    assert [query["skip"] for query in server.queries] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 47])
+def test_every_record_once(count: int, first: int, counts: bool) -> None:  # noqa: FBT001
+    """Around the size of a page, whether `skip` counts from 0 or from 1."""
+    rows = spread(count)
+    server = Server(by=Pbx(list(rows), counts=counts, first=first))
+    done = run(server, page_size=10)
+    assert done.ids == ids(rows)
+    assert done.gaps == []
+    if not first and counts:
+        assert len(server.asked) == count // 10 + 1  # after a full page the next one is asked for
+        assert done.duplicates == 0
+
+
+def test_windows_of_a_day_or_as_asked() -> None:
+    """They tile the window, oldest first, with a microsecond more at both ends."""
+    span = Window(at("2026-11-16T12:00:00.000001"), at("2026-11-18T06:00"))
+    server = Server(by=lambda _request: page([]))
+    run(server, span=span)
+    edges = [re.findall("'([^']+)'", query["filter"]) for query in server.queries]
+    assert edges == [
+        ["2026-11-16T12:00:00Z", "2026-11-17T12:00:00.000002Z"],
+        ["2026-11-17T12:00:00Z", "2026-11-18T06:00:00.000001Z"],
+    ]
+    server = Server(by=lambda _request: page([]))
+    run(server, "calllogs", span, window=timedelta(hours=6))
+    assert len(server.asked) == 7
+    assert set(server.lines) == {"GET /calllogs"}
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(0, 86_400_000_000 - 1), max_size=30, unique=True),
+    st.lists(st.integers(1, 86_400_000_000 - 1), max_size=3, unique=True),
+)
+def test_windows_tile(moments: list[int], cuts: list[int]) -> None:
+    """Cut anywhere, the pieces give what the whole gives."""
+    begun = at("2026-11-18")
+    calls = [row(n, (begun + timedelta(microseconds=micro)).isoformat()) for n, micro in enumerate(moments)]
+    edges = [begun, *(begun + timedelta(microseconds=cut) for cut in sorted(cuts)), begun + timedelta(days=1)]
+    found: list[str] = []
+    for since, until in pairwise(edges):
+        found += run(Server(by=Pbx(list(calls))), span=Window(since, until), page_size=7).ids
+    assert sorted(found) == ids(calls)
+
+
+def test_the_users_words() -> None:
+    """Filters in parentheses before ours, search as it is, the order only in the request."""
+    server = Server(page([row(1)]))
+    given = ("caller eq 'O''Neil' or callee eq '1'", "status_code ne 0")
+    run(server, filter=given, search="a&b", orderby="caller asc")
+    assert server.queries[0] == {
+        "filter": "(caller eq 'O''Neil' or callee eq '1') and (status_code ne 0) and "
+        "started_at ge '2026-11-17T23:59:59.999999Z' and started_at lt '2026-11-19T00:00:00.000001Z'",
+        "search": "a&b",
+        "orderby": "caller asc, id asc",
+        "top": "100",
+        "skip": "0",
+        "count": "true",
+    }
+
+
+def test_own_calls_have_their_own_place() -> None:
+    server = Server(page([]), httpx.Response(200, json={"items": {"started_at": "x", "cost": 1}}))
+    run(server, own=True)
+    assert run(server, "cdr", own=True, id="7").rows == [{"started_at": "x", "cost": 1}]
+    assert server.lines == ["GET /user/cdrs", "GET /user/cdrs/7"]
+
+
+def test_a_refused_order_gives_way() -> None:
+    """Where two keys are refused, one is asked for; what was accepted stays."""
+    server = Server(failure(400, "VALIDATE_FAILED"), page([row(1)], 2), page([row(2)], 2), page([]))
+    span = window("2026-11-18", "2026-11-20")
+    assert run(server, span=span).ids == ["900001", "900002"]
+    assert [query["orderby"] for query in server.queries] == ["started_at asc, id asc", *["started_at asc"] * 3]
+
+
+def test_an_order_that_was_accepted_is_not_to_blame() -> None:
+    """A refusal in mid-run is not asked again in another order."""
+    server = Server(page([row(1)], 2), failure(400, "VALIDATE_FAILED"))
+    refused(server, ProviderError)
+    assert len(server.asked) == 2
+
+
+# Calls that land or go, and PBXs that do not heed
+
+
+def test_calls_that_land_between_pages() -> None:
+    """One that lands behind us moves another into the next page; the window is read again and it is found."""
+    rows = spread(30)
+    late = row(99, "2026-11-18T00:00:30Z")
+    server = Server(by=Pbx(list(rows), landing=[late]))
+    done = run(server, page_size=10)
+    assert done.ids == ids([*rows, late])
+    assert done.gaps == []
+    assert len(server.asked) == 4 + 1 + 4  # the fifth: nothing comes, and one is missing
+    assert any("reading it again" in text for text in done.told)
+
+
+def test_calls_that_land_where_no_total_is_told() -> None:
+    """One that lands behind us makes another come twice: the window is read again."""
+    rows = spread(30)
+    late = row(99, "2026-11-18T00:00:30Z")
+    done = run(Server(by=Pbx(list(rows), landing=[late], counts=False)), page_size=10)
+    assert done.ids == ids([*rows, late])
+    assert done.gaps == []
+
+
+def test_calls_that_land_ahead_cost_nothing() -> None:
+    rows = spread(30)
+    late = row(99, "2026-11-18T23:00:00Z")
+    server = Server(by=Pbx(list(rows), landing=[late]))
+    assert run(server, page_size=10).ids == ids([*rows, late])
+    assert len(server.asked) == 4
+
+
+def test_calls_that_go_between_pages() -> None:
+    """One that goes moves another to where we have been: the total shrank, so the window is read again."""
+    rows = spread(30)
+    server = Server(by=Pbx(list(rows), leaving=["900000"]))
+    assert run(server, page_size=10).ids == ids(rows)
+
+
+def test_calls_that_land_all_the_time() -> None:
+    """Every reading brings new ones: it is read again, but not for ever, and what is missing is said."""
+    rows = spread(30)
+    late = [row(100 + n, f"2026-11-18T00:00:00.{n:06}Z") for n in range(200)]
+    done = run(Server(by=Pbx(list(rows), landing=late)), page_size=10)
+    assert set(done.ids) >= set(ids(rows))
+    assert len(done.gaps) == 1
+    assert re.fullmatch(
+        r"PortSIP has \d+ records for 2026-11-18T00:00:00\.000Z to 2026-11-19T00:00:00\.000Z and sent \d+", done.gaps[0]
+    )
+
+
+def test_records_that_never_come_are_a_gap() -> None:
+    """The window is read twice, and then it is said how many are missing."""
+    server = Server(by=lambda request: page([row(1)] if request.url.params["skip"] == "0" else [], 3))
+    done = run(server)
+    assert done.ids == ["900001"]
+    assert done.gaps == ["PortSIP has 3 records for 2026-11-18T00:00:00.000Z to 2026-11-19T00:00:00.000Z and sent 1"]
+    assert len(server.asked) == 4
+
+
+WRONG_TOTALS: dict[str, Callable[[int, int, int], Any]] = {
+    "zero": lambda _all, _skip, _page: 0,
+    "page": lambda _all, _skip, page: page,
+    "half": lambda all_, _skip, _page: all_ // 2,
+    "shrinking": lambda all_, skip, _page: all_ - skip,
+    "true": lambda _all, _skip, _page: True,
+    "negative": lambda _all, _skip, _page: -1,
+    "words": lambda _all, _skip, _page: "many",
+}
+
+
+@pytest.mark.parametrize("call", ["cdrs", "calllogs", "reports list", "completed-reports list"])
+@pytest.mark.parametrize("wrong", WRONG_TOTALS)
+def test_a_wrong_total_loses_nothing(wrong: str, call: str) -> None:
+    """All 230 records come in pages of 100, once each, and one warning says that the totals are wrong."""
+    rows = spread(230)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        sent = rows[skip : skip + 100]
+        return httpx.Response(200, json={"count": WRONG_TOTALS[wrong](230, skip, len(sent)), "items": sent})
+
+    server = Server(by=answer)
+    done = run(server, call)
+    assert done.ids == ids(rows)
+    assert done.gaps == []
+    assert done.duplicates == 0
+    assert len([text for text in done.told if "total" in text]) == 1
+    assert not any("again" in text for text in done.told)
+    assert len(server.asked) <= 4
+
+
+@pytest.mark.parametrize("text", ["230", "0230", 230.0])
+def test_a_total_as_text_is_a_total(text: Any) -> None:
+    rows = spread(230)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        return httpx.Response(200, json={"count": text, "items": rows[skip : skip + 100]})
+
+    server = Server(by=answer)
+    assert run(server).ids == ids(rows)
+    assert len(server.asked) == 3
+
+
+def test_a_wrong_total_is_warned_of_once_for_all_windows() -> None:
+    server = Server(by=lambda request: page([row(1)] if request.url.params["skip"] == "0" else [], 0))
+    done = run(server, span=window("2026-11-18", "2026-11-21"))
+    assert len([text for text in done.told if "total" in text]) == 1
+
+
+def test_a_total_that_falls_below_what_was_announced_is_a_gap() -> None:
+    """The first page announced more records than came: they are missing, although the last total is lower."""
+    rows = spread(150)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        return httpx.Response(200, json={"count": max(0, 230 - skip), "items": rows[skip : skip + 100]})
+
+    done = run(Server(by=answer))
+    assert done.ids == ids(rows)
+    assert ["230 records" in gap for gap in done.gaps] == [True]
+
+
+def test_a_pbx_that_ignores_skip_does_not_turn_in_circles() -> None:
+    server = Server(by=lambda _request: page(spread(10), 50))
+    done = run(server, page_size=10)
+    assert len(done.gaps) == 1
+    assert len(server.asked) == 6
+
+
+def test_a_pbx_that_ignores_the_filter() -> None:
+    """Everything is read without it, once, and the window's calls are kept; that is said."""
+    outside = [row(500 + n, f"2026-10-{1 + n:02}T00:00:00Z") for n in range(25)]
+    inside = spread(30)
+    server = Server(by=Pbx([*inside, *outside], heeds=False))
+    done = run(server, page_size=10, span=window("2026-11-18", "2026-11-20"))
+    assert done.ids == ids(inside)
+    assert done.gaps == []
+    assert any("does not look at the filter" in text for text in done.told)
+    assert sum("filter" not in query for query in server.queries) == 6
+    assert len(server.asked) <= 10
+
+
+@pytest.mark.parametrize("words", [{"filter": ("status_code eq 486",)}, {"search": "sales"}])
+def test_a_pbx_that_ignores_the_users_filter(words: dict[str, Any]) -> None:
+    """That cannot be made good: it is refused rather than exported wrongly."""
+    server = Server(by=Pbx([row(1, "2026-01-01T00:00:00Z")], heeds=False))
+    error = refused(server, ProviderError, **words)
+    assert "cannot be asked of it" in error.message
+
+
+def test_a_record_without_a_start_is_kept() -> None:
+    assert run(Server(page([row(1, ""), row(2)]))).ids == ["900001", "900002"]
+
+
+# Slow PBXs
+
+
+def test_windows_that_are_too_slow_are_halved() -> None:
+    """Down to what the PBX can do; every call once, with a probe whether it is alive."""
+    rows = spread(1400)
+    server = Server(by=Pbx(list(rows), slow=timedelta(hours=6)))
+    done = run(server)
+    assert [one["id"] for one in done.rows] == [one["id"] for one in rows]  # oldest first
+    assert done.gaps == []
+    assert done.duplicates == 0
+    assert len(server.asked) == (5 + 1) + 2 * (2 + 1) + 4 * 4  # a day in vain, its halves in vain, and the quarters
+    assert any("asking for it in halves" in text for text in done.told)
+
+
+def test_a_failure_in_a_deep_page_halves_as_well() -> None:
+    rows = spread(1400)
+    pbx = Pbx(list(rows))
+    server = Server(by=lambda one: httpx.Response(500) if int(one.url.params["skip"]) > 500 else pbx(one))
+    done = run(server)
+    assert done.ids == ids(rows)
+    assert done.gaps == []
+
+
+def test_a_second_that_always_fails_is_a_gap() -> None:
+    """The rest comes, and the second is named."""
+    rows = spread(10)
+    pbx = Pbx(list(rows))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        since, until = map(datetime.fromisoformat, re.findall("'([^']+)'", request.url.params["filter"]))
+        bad = at("2026-11-18T00:05:00.000001")
+        return failure(500, message="query failed") if since <= bad < until else pbx(request)
+
+    done = run(Server(by=answer), span=window("2026-11-18T00:00", "2026-11-18T00:10"))
+    assert done.ids == ids([one for one in rows if one["id"] != "900005"])
+    assert len(done.gaps) == 1
+    assert "2026-11-18T00:05:00.000Z to 2026-11-18T00:05:01.000Z" in done.gaps[0]
+
+
+def test_a_pbx_that_is_down_is_not_asked_for_halves() -> None:
+    server = Server(by=lambda _request: httpx.Response(503))
+    error = refused(server, TemporaryError)
+    assert error.exit_code == 5
+    assert len(server.asked) == 10
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_throttling_is_waited_out(status: int) -> None:
+    server = Server(httpx.Response(status, headers={"Retry-After": "30"}), page([row(1)]))
+    done = run(server)
+    assert done.ids == ["900001"]
+    assert 30 <= done.waited < 32
+
+
+def test_throttling_for_ever_is_not_halved() -> None:
+    server = Server(by=lambda _request: httpx.Response(429))
+    assert "rate limit is exceeded" in refused(server, TemporaryError).message
+    assert len(server.asked) == 5
+
+
+def test_no_more_than_five_requests_a_second() -> None:
+    server = Server(by=lambda _request: page([]))
+    done = run(server, span=window("2026-11-01", "2026-11-18"))
+    assert done.requests == 17
+    assert done.waited == 3.0
+
+
+def test_five_years_back() -> None:
+    """Where nothing comes from before, it cannot be told whether there was nothing: it is said."""
+    span = window("2021-11-10", "2021-11-22")
+    server = Server(by=lambda _request: page([]))
+    [gap] = run(server, span=span).gaps
+    assert "five years" in gap
+    old = Server(by=Pbx([row(1, "2021-11-10T00:00:00Z")]))
+    assert run(old, span=span).gaps == []
+    assert run(Server(by=lambda _request: page([])), span=window("2021-11-22", "2021-11-24")).gaps == []

@@ -1,0 +1,248 @@
+"""The shared rate limit when clocks jump and files or locks fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cdrctl.http import Clock, RateLimit, RetryPolicy
+from cdrctl.http.pace import WAITING
+from cdrctl.profiles import pace as shared
+from tests.http.shared_pace_kit import ONE_A_MINUTE, ROOT, Host, host, shelf
+from tests.support.clock import NOON, HandClock
+from tests.support.wires import answering, client
+
+__all__ = ["host"]
+
+
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
+
+# Clocks that jump
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_queue_is(host: Host) -> None:
+    for _ in range(3):
+        host.run().reserve("window")
+    host.set_by = -86_400
+    assert host.run().reserve("window").wait == 180
+    host.seconds = 100
+    assert host.run().reserve("window").wait == 140
+
+
+def test_a_clock_that_was_set_forward_hastens_no_run_that_has_asked_before(host: Host) -> None:
+    run = host.run()
+    run.reserve("window")
+    host.seconds, host.set_by = 10, 86_400
+    assert run.reserve("window").wait == 50
+
+
+def test_the_clock_of_a_new_boot_is_no_matter(host: Host) -> None:
+    host.seconds = 10**6
+    host.run().reserve("window")
+    host.seconds, host.set_by = 5, 10**6
+    assert host.run().reserve("window").wait == 55
+
+
+def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -> None:
+    at = shelf(host.folder)
+    noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    for spans, wait in ((WAITING, 60), (WAITING + 1, 0)):
+        first = [noon + n * 60_000_000 for n in range(1, WAITING)] if spans == WAITING else []
+        ahead = {"written": noon, "sent": {"window": [*first, noon + spans * 60_000_000]}}
+        with at.locked():
+            at.save(ahead)
+        assert host.run().reserve("window").wait == 0
+        assert host.run().reserve("window").wait == (WAITING + 1) * 60 if first else wait + 60
+    assert max(json.loads(at.path.read_bytes())["sent"]["window"]) <= noon + WAITING * 60_000_000
+
+
+# Files and locks that are no help
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"sent": {"window": [1]}}',
+        b'{"written": null, "sent": {}}',
+        b'{"written": 1, "sent": []}',
+        b'{"written": 1, "sent": {"window": 1}}',
+        b'{"written": 1, "sent": {"window": ["1"]}}',
+        b'{"written": 1, "sent": {"window": [null]}}',
+        b'{"written": 1, "sent": {"window": [NaN, Infinity, 1e400]}}',
+        b'{"written": 1, "sent": {"window": [' + b"9" * 5000 + b"]}}",
+    ],
+)
+def test_a_damaged_file_begins_anew(host: Host, content: bytes) -> None:
+    at = shelf(host.folder)
+    at.path.parent.mkdir()
+    at.path.write_bytes(content)
+    assert [host.run().reserve("window").wait for _ in range(2)] == [0, 60]
+    assert host.said == []
+
+
+def test_instants_in_no_order_are_put_in_order(host: Host) -> None:
+    at = shelf(host.folder)
+    noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    with at.locked():
+        at.save({"written": noon, "sent": {"page": [noon + 50_000_000, noon]}})
+    assert host.run({"page": RateLimit(2, 60)}).reserve("page").wait == 60
+
+
+@pytest.mark.parametrize("config", ["file/config.toml", "~/config.toml"], ids=["no folder", "no home"])
+def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    transport, asked = answering(httpx.Response(200, json={}))
+    clock, said = HandClock(), []
+    at = shelf(Path(config).parent)
+    one = client(
+        clock=clock,
+        retry_policy=RetryPolicy(ONE_A_MINUTE),
+        rate_store=at,
+        log=lambda level, text: said.append((level, text)),
+        transport=transport,
+    )
+    for _ in range(3):
+        one.get("/x", kind="window")
+    assert clock.waits == [60, 60]
+    assert [level for level, text in said if "without regard to other runs" in text] == ["debug"]
+    assert {level for level, _ in said} == {"debug", "wait"}
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert len(asked) == 3
+
+
+def test_a_folder_in_place_of_the_file(host: Host) -> None:
+    shelf(host.folder).path.mkdir(parents=True)
+    run = host.run()
+    assert [run.reserve("window").wait for _ in range(3)] == [0, 60, 120]
+    assert len(host.said) == 1
+
+
+def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
+    run = host.run()
+    with shelf(host.folder).locked():
+        assert [run.reserve("window").wait for _ in range(2)] == [0, 60]
+    assert len(host.said) == 1
+    host.seconds = 60
+    assert run.reserve("window").wait == 60  # what it knows still counts, and the others hear of it again
+    host.seconds = 61
+    assert host.run().reserve("window").wait == 119
+    assert len(host.said) == 1
+
+
+@pytest.mark.process
+def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
+    at = shelf(host.folder)
+    at.path.parent.mkdir()
+    code = (
+        "import os, sys, pathlib\n"
+        "from cdrctl.profiles.pace import PaceFile\n"
+        "with PaceFile(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])).locked():\n"
+        "    os._exit(9)\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(at.path), str(at.lock)], cwd=ROOT, check=False)
+    assert died.returncode == 9
+    assert at.lock.exists()
+    host.run().reserve("window")
+    assert host.said == []
+    assert at.path.exists()
+
+
+def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) -> None:
+    transport, asked = answering(httpx.Response(200, json={}))
+
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    clock = Clock(lambda: NOON, lambda: 0.0, stop)
+    host = Host(tmp_path)
+    assert host.run().reserve("window").wait == 0
+    for _ in range(3):
+        impatient = client(
+            retry_policy=RetryPolicy(ONE_A_MINUTE), clock=clock, rate_store=shelf(tmp_path), transport=transport
+        )
+        with pytest.raises(KeyboardInterrupt):
+            impatient.get("/x", kind="window")
+    assert asked == []
+    assert host.run().reserve("window").wait == 60
+
+
+def test_only_what_was_not_sent_is_given_back(host: Host) -> None:
+    one, other = host.run(), host.run()
+    assert [one.reserve("window").wait, other.reserve("window").wait] == [0, 60]
+    other.give_back()
+    assert host.run().reserve("window").wait == 60
+    other.give_back()
+    assert host.run().reserve("window").wait == 120
+
+
+def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
+    run, other = host.run(), host.run()
+    first = run.reserve("window")
+    assert run.take(first)
+    assert [first.wait, other.reserve("window").wait] == [0, 60]
+    with shelf(host.folder).locked():
+        assert run.reserve("window").wait == 60
+        other.give_back()  # in vain, and nobody is told
+    run.give_back()
+    assert len(host.said) == 1
+    assert host.run().reserve("window").wait == 120
+
+
+@POSIX
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_files_are_their_owners_alone(host: Host, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        host.run().reserve("window")
+    finally:
+        os.umask(before)
+    at = shelf(host.folder)
+    assert stat.S_IMODE(at.path.parent.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (at.path, at.lock)] == [0o600, 0o600]
+
+
+def test_no_request_waits_for_the_disk(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sync(_descriptor: int) -> None:
+        raise AssertionError("waited for the disk")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    host.run().reserve("window")
+
+
+def test_files_that_nobody_needs_any_more_go_when_a_new_one_comes(host: Host) -> None:
+    old, young, new = (shelf(host.folder, access_token=token) for token in ("old", "young", "new"))
+    for at in (old, young):
+        host.run(at=at).reserve("window")
+    now = old.path.stat().st_mtime
+    for path, days in ((old.path, 8), (young.path, 6), (old.lock, 800)):
+        os.utime(path, (now - days * 86_400,) * 2)
+    host.run(at=young).reserve("window")
+    assert old.path.exists()  # nothing is looked for as long as there is nothing new
+    os.utime(young.path, (now - 6 * 86_400,) * 2)
+    odd = new.path.with_name("odd")
+    odd.mkdir()
+    os.utime(odd, (0, 0))
+    host.run(at=new).reserve("window")
+    assert {each.name for each in new.path.parent.iterdir()} == {young.path.name, new.path.name, "lock", "odd"}
+    assert host.said == []
+    assert host.run(at=young).reserve("window").wait == 120

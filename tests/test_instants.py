@@ -1,0 +1,409 @@
+"""What a person may write as a time, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cdrctl import windows
+from cdrctl.errors import UsageError
+from cdrctl.windows import duration, zone
+from tests.windows_kit import NOW, PARIS, SECOND, at
+
+
+def read(text: str, name: str = "UTC", now: datetime = NOW) -> datetime:
+    return windows.instant(text, zone=zone(name), now=now)
+
+
+def refused(text: str, name: str = "UTC", now: datetime = NOW) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        read(text, name, now)
+    assert caught.value.hint
+    assert caught.value.message.startswith("--since ")
+    return caught.value
+
+
+def day_length(day: str, next_day: str, name: str) -> timedelta:
+    return read(next_day, name) - read(day, name)
+
+
+class TestReadingAnInstant:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "2026-11-19T08:00:00Z",
+            "2026-11-19t08:00:00z",
+            "2026-11-19T08:00:00+00:00",
+            "2026-11-19T08:00:00-00:00",
+            "2026-11-19T09:00:00+01:00",
+            "2026-11-19T03:00:00-0500",
+            "2026-11-19 09:00 +01:00",
+            "2026-11-19T08:00",
+            "2026-11-19 08:00",
+            "2026-11-19 08:00:00",
+            "2026-11-19 08:00:00.0",
+            "  2026-11-19T08:00Z ",
+            "2026-11-19T08",
+            "2026-11-19T09:00+01",
+            "2026-11-19 8am",
+            "20261119T080000Z",
+            "19 Nov 2026 08:00",
+            "19 nov 2026 8:00 UTC",
+            "Nov 19, 2026 8am",
+            "Thu, 19 Nov 2026 09:00:00 +0100",
+            "Thu Nov 19 08:00:00 2026",
+            "19 Nov 2026 09:00 +01:00",
+            "Thursday 19 November 2026 08:00",
+            "19/11/2026 08:00",
+            "11/19/2026 08:00",
+        ],
+    )
+    def test_one_instant_can_be_written_in_many_ways(self, text: str) -> None:
+        """Every unambiguous writing of eight o'clock means the same, and comes back in UTC."""
+        assert read(text) == at(2026, 11, 19, 8)
+        assert read(text).tzinfo is UTC
+
+    @pytest.mark.parametrize(
+        ("fraction", "microsecond"), [("1", 100_000), ("12", 120_000), ("123", 123_000), ("123456", 123_456)]
+    )
+    def test_a_fraction_has_up_to_six_digits(self, fraction: str, microsecond: int) -> None:
+        """A fraction of any length up to a microsecond is kept whole."""
+        assert read(f"2026-11-19T08:00:00.{fraction}Z") == at(2026, 11, 19, 8, 0, 0, microsecond)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["2026-11-19T08:00:00.1234567Z", "19 Nov 2026 08:00:00.1234567", "2026-11-19T08:00:00,0000000Z"],
+    )
+    def test_a_finer_fraction_is_refused(self, text: str) -> None:
+        """A seventh digit is refused, since cutting it off would move the edge."""
+        assert "microsecond" in refused(text).message
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("2026-11-19", at(2026, 11, 18, 23)),
+            ("20261105", at(2026, 11, 4, 23)),
+            ("19 Nov 2026", at(2026, 11, 18, 23)),
+            ("Nov 5 2026", at(2026, 11, 4, 23)),
+            ("2026-07", at(2026, 6, 30, 22)),
+            ("2026", at(2025, 12, 31, 23)),
+            ("2026-11-19 00:00", at(2026, 11, 18, 23)),
+            ("2026-07-19 14:00", at(2026, 7, 19, 12)),
+        ],
+    )
+    def test_without_an_offset_the_zone_is_used(self, text: str, expected: datetime) -> None:
+        """A day, month or year is its first instant there, and a time is what clocks show there."""
+        assert read(text, "Europe/Paris") == expected
+
+    @pytest.mark.parametrize("option", ["--since", "--until"])
+    def test_a_day_is_its_start_for_both_edges(self, option: str) -> None:
+        """`--until 2026-11-19` ends where the day begins, so that days laid end to end tile."""
+        assert windows.instant("2026-11-19", zone=UTC, now=NOW, option=option) == at(2026, 11, 19)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("now", NOW),
+            ("NOW", NOW),
+            (" now ", NOW),
+            ("0s", NOW),
+            ("30s", NOW - 30 * SECOND),
+            ("90m", NOW - timedelta(minutes=90)),
+            ("24h", NOW - timedelta(hours=24)),
+            ("7d", NOW - timedelta(days=7)),
+            ("2w", NOW - timedelta(days=14)),
+        ],
+    )
+    def test_ago_counts_from_now(self, text: str, expected: datetime) -> None:
+        """A length is that much elapsed time before now."""
+        assert read(text, "Europe/Paris") == expected
+
+    def test_seven_days_ago_does_not_follow_the_clocks(self) -> None:
+        """`7d` is 7 times 24 hours even when the clocks changed on the way."""
+        now = at(2026, 10, 28, 12)
+        assert now - read("7d", "Europe/Paris", now) == timedelta(hours=7 * 24)
+
+    @pytest.mark.parametrize(
+        ("text", "day"),
+        [
+            ("today", 20),
+            ("Yesterday", 19),
+            ("tomorrow", 21),
+            ("friday", 20),
+            ("thursday", 19),
+            ("Monday", 16),
+            ("sunday", 15),
+            ("saturday", 14),
+        ],
+    )
+    def test_words_mean_local_midnights(self, text: str, day: int) -> None:
+        """A weekday is the latest one, today if today is it."""
+        assert read(text) == at(2026, 11, day)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("this week", at(2026, 11, 16)),
+            ("last week", at(2026, 11, 9)),
+            ("Last  Week", at(2026, 11, 9)),
+            ("this month", at(2026, 11, 1)),
+            ("last month", at(2026, 10, 1)),
+            ("this year", at(2026, 1, 1)),
+            ("last year", at(2025, 1, 1)),
+            ("last monday", at(2026, 11, 16)),
+            ("last friday", at(2026, 11, 13)),
+            ("last sunday", at(2026, 11, 15)),
+            ("this friday", at(2026, 11, 20)),
+        ],
+    )
+    def test_a_period_is_its_first_instant(self, text: str, expected: datetime) -> None:
+        """NOW is a Friday: a weekday with `last` is before today, and a week begins on its Monday."""
+        assert read(text) == expected
+
+    @pytest.mark.parametrize("text", ["last day", "this monthday", "next week", "last", "this", "last week of May"])
+    def test_other_periods_are_refused(self, text: str) -> None:
+        refused(text)
+
+    @pytest.mark.parametrize(
+        ("text", "length"),
+        [("1.5h", timedelta(minutes=90)), ("7D", timedelta(days=7)), ("24H", timedelta(hours=24))],
+    )
+    def test_lengths_may_have_a_fraction_and_a_capital(self, text: str, length: timedelta) -> None:
+        assert NOW - read(text) == length == duration(text)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("3mo", NOW.replace(month=8)),
+            ("3MO", NOW.replace(month=8)),
+            ("12mo", NOW.replace(year=2025)),
+            ("1y", NOW.replace(year=2025)),
+            ("2Y", NOW.replace(year=2024)),
+        ],
+    )
+    def test_months_and_years_keep_day_and_time(self, text: str, expected: datetime) -> None:
+        assert read(text) == expected
+
+    def test_a_month_ago_is_its_last_day_where_the_day_is_missing(self) -> None:
+        assert read("1mo", now=at(2026, 3, 31, 8)) == at(2026, 2, 28, 8)
+        assert read("1y", now=at(2024, 2, 29, 8)) == at(2023, 2, 28, 8)
+
+    def test_months_count_by_the_clocks_of_the_zone(self) -> None:
+        """From summer time to winter time the time of day stays, and the offset changes."""
+        assert read("2mo", "Europe/Paris", now=at(2026, 11, 20, 12)) == at(2026, 9, 20, 11)
+
+    @pytest.mark.parametrize("text", ["3M", "1.5mo", "0.5y", "9999mo", "999999999y"])
+    def test_months_that_cannot_be_counted_are_refused(self, text: str) -> None:
+        refused(text)
+        with pytest.raises(UsageError):
+            duration(text)
+
+    def test_today_is_the_day_of_the_zone(self) -> None:
+        """At noon in London it is already tomorrow in Kiritimati."""
+        assert read("today", "Pacific/Kiritimati") == at(2026, 11, 20, 10)
+        assert read("today", "Europe/Paris", at(2026, 11, 20, 23, 30)) == at(2026, 11, 20, 23)
+
+    def test_now_may_be_given_in_any_zone(self) -> None:
+        """What comes back is UTC whatever zone `now` was in; one without a zone is refused."""
+        assert read("24h", now=NOW.astimezone(PARIS)) == NOW - timedelta(hours=24)
+        with pytest.raises(ValueError, match="without a time zone"):
+            read("24h", now=NOW.replace(tzinfo=None))
+
+    @pytest.mark.parametrize(
+        ("text", "hint"),
+        [
+            ("02/03/26", "write 2026-02-03, 2002-03-26 or 2026-03-02"),
+            ("3/4/2026", "write 2026-03-04 or 2026-04-03"),
+            ("05.11.2026", "write 2026-05-11 or 2026-11-05"),
+            ("2026/02/03", "write 2026-02-03 or 2026-03-02"),
+            ("3/4/2026 14:00", "write 2026-03-04T14:00:00 or 2026-04-03T14:00:00"),
+            ("19 Nov 26", "write 2026-11-19 or 2019-11-26"),
+            ("31 Dec 99", "write 2099-12-31"),
+        ],
+    )
+    def test_what_reads_in_two_ways_is_refused(self, text: str, hint: str) -> None:
+        """The refusal gives each reading in the one way that cannot be mistaken."""
+        error = refused(text)
+        assert "more than one way" in error.message
+        assert error.hint == hint
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "14:00",
+            "2pm",
+            "Nov",
+            "5",
+            "Nov 19",
+            "29 Feb",
+            "3/4",
+            "Nov 2026",
+            "11/2026",
+            "Thu Nov 2026",
+            "thu",
+            "Thu 2026",
+        ],
+    )
+    def test_a_date_in_part_is_refused(self, text: str) -> None:
+        """No part of a date is ever filled in from a default."""
+        assert "does not say which day" in refused(text).message
+
+    @pytest.mark.parametrize("name", ["EST", "IST", "CET", "PST", "XYZ"])
+    def test_a_zone_name_is_refused(self, name: str) -> None:
+        """Abbreviations are not the same everywhere: none is dropped, or read by this machine's own."""
+        assert f"a zone, {name}," in refused(f"19 Nov 2026 14:00 {name}").message
+
+    def test_the_zone_names_of_this_machine_have_no_meaning(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A command means the same on a machine in New York."""
+        monkeypatch.setattr(time, "tzname", ("EST", "EDT"))
+        assert "a zone, EST," in refused("19 Nov 2026 14:00 EST").message
+
+    @pytest.mark.parametrize(
+        "text",
+        ["19 Nov 2026 14:00 GMT+3", "19 Nov 2026 14:00 UTC -3", "2026-11-19 -02:00", "19 Nov 2026 -2:00"],
+    )
+    def test_an_offset_that_reads_in_two_ways_is_refused(self, text: str) -> None:
+        """POSIX counts `GMT+3` westwards, and after a date alone `-02:00` could be the time."""
+        assert "offset" in refused(text).message
+
+    @pytest.mark.parametrize("text", ["Mon 19 Nov 2026", "Monday, 19 Nov 2026 14:00", "Thu Mon 19 Nov 2026"])
+    def test_a_wrong_weekday_is_refused(self, text: str) -> None:
+        """A day of the week that contradicts the date is a typo in one of them."""
+        assert "is a Thursday" in refused(text).message
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "2026-02-30",
+            "2026-13",
+            "0000",
+            "2026-11-19T24:00",
+            "2026-11-19T08:60",
+            "2026-11-19T08:00:60Z",
+            "2026-11-19T08:00+01:75",
+            "2026-11-19T08:00+25:00",
+        ],
+    )
+    def test_a_time_that_is_none_is_refused(self, text: str) -> None:
+        """No calendar or clock shows it."""
+        assert "not a time that exists" in refused(text).message
+
+    @pytest.mark.parametrize(
+        "text", ["", "   ", "soon", "7x", "-7d", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"]
+    )
+    def test_what_means_nothing_is_refused(self, text: str) -> None:
+        """The hint names every form there is."""
+        assert "how long ago" in (refused(text).hint or "")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "\0",
+            "2026-11-19\n",
+            "2026-11-19\x1b[0m",
+            "2026-11-\N{ARABIC-INDIC DIGIT ONE}9",
+            "202\N{FULLWIDTH DIGIT SIX}",
+            "7\N{ARABIC-INDIC DIGIT FOUR}d",
+            "\udc80",
+            "0" * 10**6,
+        ],
+    )
+    def test_text_that_nobody_types_is_refused(self, text: str) -> None:
+        """The refusal is short and printable whatever was given."""
+        message = refused(text).message
+        assert "is not a time." in message
+        assert len(message) < 100
+        assert message.isprintable()
+
+    @pytest.mark.parametrize(
+        "text",
+        ["1969", "2201-01-01", "19 Nov 1026", "19 Nov 2926 08:00", "1969-12-31T23:59Z", "0001-01-01T00:00+14:00",
+         "9999-12-31T23:59-14:00", "9999-12-31", "999999999d", "999999999w", "30000d"],
+    )  # fmt: skip
+    def test_a_far_year_is_a_typing_error(self, text: str) -> None:
+        """Nothing before 1970 or after 2200 is meant, and none of it overflows."""
+        assert any(why in refused(text).message for why in ("is in the year", "too long ago"))
+
+    def test_the_first_and_the_last_year_are_accepted(self) -> None:
+        """The limits themselves are in."""
+        assert read("1970") == at(1970, 1, 1)
+        assert read("2200-12-31", "America/New_York") == at(2200, 12, 31, 5)
+
+
+class TestClockChanges:
+    def test_a_local_time_that_never_comes_is_refused(self) -> None:
+        """In spring the hint has the time by either offset."""
+        error = refused("2026-03-29 02:30", "Europe/Paris")
+        assert "does not exist" in error.message
+        assert error.hint == "write 2026-03-29T01:30:00+01:00 or 2026-03-29T03:30:00+02:00"
+
+    def test_a_local_time_that_comes_twice_is_refused(self) -> None:
+        """In autumn the hint has both, told apart by their offsets."""
+        error = refused("25 Oct 2026 02:30", "Europe/Paris")
+        assert "occurs twice" in error.message
+        assert error.hint == "write 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"
+
+    def test_with_an_offset_it_is_accepted(self) -> None:
+        """An offset says which of the two is meant."""
+        assert read("2026-10-25T02:30+02:00", "Europe/Paris") == at(2026, 10, 25, 0, 30)
+        assert read("2026-10-25T02:30+01:00", "Europe/Paris") == at(2026, 10, 25, 1, 30)
+        assert read("2026-03-29T02:30+01:00", "Europe/Paris") == at(2026, 3, 29, 1, 30)
+
+    @pytest.mark.parametrize(
+        ("day", "next_day", "name", "hours"),
+        [
+            ("2026-03-29", "2026-03-30", "Europe/Paris", 23),
+            ("2026-10-25", "2026-10-26", "Europe/Paris", 25),
+            ("2026-10-04", "2026-10-05", "Australia/Lord_Howe", 23.5),
+            ("2026-04-05", "2026-04-06", "Australia/Lord_Howe", 24.5),
+            ("2018-11-04", "2018-11-05", "America/Sao_Paulo", 23),
+            ("4 Nov 2018", "5 Nov 2018", "America/Sao_Paulo", 23),
+            ("2018-02-17", "2018-02-18", "America/Sao_Paulo", 25),
+            ("2026-04-24", "2026-04-25", "Africa/Cairo", 23),
+            ("2026-11-01", "2026-11-02", "America/Havana", 25),
+            ("2011-12-29", "2011-12-30", "Pacific/Apia", 24),
+            ("2011-12-30", "2011-12-31", "Pacific/Apia", 0),
+        ],
+    )
+    def test_a_day_is_as_long_as_the_clocks_make_it(self, day: str, next_day: str, name: str, hours: float) -> None:
+        """A midnight that is skipped or comes twice never refuses a day; a whole day can be skipped."""
+        assert day_length(day, next_day, name) == timedelta(hours=hours)
+
+    def test_a_skipped_midnight_is_the_first_instant_of_its_day(self) -> None:
+        """In Sao Paulo the 4th of November 2018 began at one o'clock."""
+        assert read("2018-11-04", "America/Sao_Paulo") == at(2018, 11, 4, 3)
+        assert "does not exist" in refused("2018-11-04 00:00", "America/Sao_Paulo").message
+
+    def test_a_skip_across_midnight_is_found_to_the_second(self) -> None:
+        """In Toronto in 1919 the clocks went from 23:30 to 0:30, and there the day began."""
+        toronto = ZoneInfo("America/Toronto")
+        start = windows._day_start(datetime(1919, 3, 31), toronto)  # noqa: DTZ001  what a clock shows
+        assert start.astimezone(toronto).isoformat() == "1919-03-31T00:30:00-04:00"
+        assert (start - SECOND).astimezone(toronto).isoformat() == "1919-03-30T23:29:59-05:00"
+
+    def test_a_skipped_day_is_where_the_next_one_begins(self) -> None:
+        """Kwajalein went from the 20th to the 22nd of August 1993."""
+        kwajalein = ZoneInfo("Pacific/Kwajalein")
+        start = read("1993-08-21", "Pacific/Kwajalein")
+        assert start.astimezone(kwajalein).day == 22
+        assert (start - SECOND).astimezone(kwajalein).day == 20
+
+    def test_a_midnight_that_comes_twice_is_the_earlier(self) -> None:
+        """In Havana the clocks go back from one o'clock to midnight."""
+        assert read("2026-11-01", "America/Havana") == at(2026, 11, 1, 4)
+
+
+@pytest.mark.process
+def test_dateutil_is_not_loaded_before_it_is_needed() -> None:
+    """Every command imports this module, and few need the slow parser."""
+    program = (
+        "import sys; from datetime import *; from cdrctl.windows import *; "
+        "window('2026-11-19T08:00Z', '7d', zone=zone('Europe/Paris'), now=datetime(2027, 1, 1, tzinfo=UTC)); "
+        "print(any(name.startswith('dateutil') for name in sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "False"

@@ -1,0 +1,181 @@
+"""Outputs that cannot be written."""
+
+import errno
+import os
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from cdrctl.errors import OutputError
+from cdrctl.writers.output import check, output
+from tests.writers.output_kit import NO_STDOUT, names, run
+
+
+def refused(path: str, data: bytes = b"x") -> OutputError:
+    with pytest.raises(OutputError) as caught, output(path, NO_STDOUT) as out:
+        out.write(data)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    path = str(tmp_path / "missing" / "calls.csv")
+    assert refused(path).message == f"cannot write {path}: its folder does not exist"
+
+
+def test_it_is_refused_before_the_block_begins(tmp_path: Path) -> None:
+    """Not after an hour of requests."""
+    begun: list[BinaryIO] = []
+    with pytest.raises(OutputError), output(str(tmp_path / "missing" / "calls.csv"), NO_STDOUT) as out:
+        begun.append(out)
+    assert begun == []
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_a_folder_is_not_replaced(ending: str, tmp_path: Path) -> None:
+    path = f"{tmp_path}{ending}"
+    assert refused(path).message == f"cannot write {path}: it is a folder"
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_ends_like_a_folder_is_one(tmp_path: Path) -> None:
+    path = f"{tmp_path}/missing/"
+    assert refused(path).message == f"cannot write {path}: it is a folder"
+    assert names(tmp_path) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = str(tmp_path / "file" / "calls.csv")
+    assert refused(path).message == f"cannot write {path}: its folder is a file"
+
+
+def test_what_we_have_no_words_for_is_said_in_those_of_the_system(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.symlink_to(path)
+    assert refused(str(path)).message == f"cannot write {path}: {os.strerror(errno.ELOOP)}"
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    assert refused(str(tmp_path / ("x" * 300))).message.endswith("the name is too long")
+
+
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user, root perhaps, writes everywhere")
+    assert refused(str(tmp_path / "calls.csv")).message.endswith("no permission")
+    tmp_path.chmod(0o700)
+
+
+def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renaming over it would not ask."""
+    path = tmp_path / "calls.csv"
+    path.write_bytes(b"old")
+    path.chmod(0o400)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # what a user gets, also where root tests
+    assert refused(str(path)).message == f"cannot write {path}: no permission"
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "fchmod"])
+def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_bytes(b"old")
+    path.chmod(0o666)  # more than the umask leaves
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path if step == "replace" else os, step, broken)
+    assert refused(str(path)).message == f"cannot write {path}: the disk reports an error"
+    assert names(tmp_path) == ["calls.csv"]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("no_half_bytecode")
+@pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz"])
+@pytest.mark.parametrize("size", [5_000, 50_000])
+def test_a_file_that_may_not_grow_leaves_the_old_one_and_no_temporary(size: int, name: str, tmp_path: Path) -> None:
+    """A disk that is full says so at a write, or only when the last buffer is written at the end."""
+    code = """
+import os
+from cdrctl.errors import OutputError
+data = os.urandom(int(sys.argv[2]))
+try:
+    with output(sys.argv[1], sys.stdout.buffer) as out:
+        out.write(data)
+except OutputError as error:
+    print(error.message)
+"""
+    path = tmp_path / name
+    path.write_bytes(b"old")
+    done = run(
+        code,
+        str(path),
+        str(size),
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000)),
+    )
+    sentence = f"cannot write {path}: it exceeds the largest file size allowed\n"
+    assert (done.stdout.decode(), done.stderr) == (sentence, b"")
+    assert names(tmp_path) == [name]
+    assert path.read_bytes() == b"old"
+
+
+def test_what_cannot_be_written_can_be_known_beforehand(tmp_path: Path) -> None:
+    check(str(tmp_path / "new.csv"))
+    for path in (tmp_path / "nowhere" / "new.csv", tmp_path):
+        with pytest.raises(OutputError):
+            check(str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_somebody_guessed_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / f".cdrctl-{bytes(8).hex()}.part").symlink_to("theirs")
+    with pytest.raises(OutputError), output(str(tmp_path / "calls.csv"), NO_STDOUT) as out:
+        out.write(b"ours")
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize(("name", "why"), [("no/calls.csv", "its folder does not exist"), ("", "it is a folder")])
+def test_a_path_is_checked_before_anything_is_begun(tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(OutputError, match=why):
+        check(str(tmp_path / name))
+    check(str(tmp_path / "calls.csv"))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_device_is_said_and_said_once() -> None:
+    """What could not be written is still in the file's buffer when it is closed."""
+    with pytest.raises(OutputError, match="the disk is full"), output("/dev/full", NO_STDOUT) as out:
+        out.write(b"a")
+
+
+def test_what_was_written_to_a_pipe_before_comes_before() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
+        with open(writing, "wb") as stdout:  # noqa: PTH123 - as above
+            stdout.write(b"before\n")
+            with output(None, stdout) as out:
+                out.write(b"after\n")
+        assert pipe.read() == b"before\nafter\n"
+
+
+def test_a_standard_output_that_is_closed_is_no_file(tmp_path: Path) -> None:
+    stdout = (tmp_path / "stdout").open("wb")
+    stdout.close()
+    (tmp_path / "calls.csv").write_bytes(b"old")
+    with output(str(tmp_path / "calls.csv"), stdout) as out:
+        out.write(b"new")
+    assert (tmp_path / "calls.csv").read_bytes() == b"new"

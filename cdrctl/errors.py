@@ -8,7 +8,7 @@
       AddressError           4  the address of this machine is not in the provider's allow-list
     TemporaryError           5  rate limit, network, or 5xx after all retries: retry later
     ConfigurationError       6  the profile or the configuration file
-    ProviderError            7  the provider refused the request, or answered in an unknown shape
+    ProviderError            7  the provider refused the request, or sent an unknown response
       DriftError             7  records do not match the known columns, and --strict was given
     OutputError              8  the output cannot be written
     NoRecordsError           9  no records, and --fail-if-empty was given
@@ -105,7 +105,7 @@ class ConfigurationError(CdrctlError):
 
 
 class ProviderError(CdrctlError):
-    """The provider refused the request, or answered in an unknown shape."""
+    """The provider refused the request, or sent an unknown response."""
 
     exit_code = 7
 

@@ -215,7 +215,7 @@ def _pages_of(
     """Yield the pages of one part; an error is kept in the part, and stops no other part.
 
     Raises:
-        DriftError: The records of a strict export do not fit the columns known.
+        DriftError: The records of a strict export do not match the known columns.
     """
     try:
         with closing(_read_part(session, part, request)) as pages:

@@ -194,7 +194,7 @@ def drift(log: Callable[[str, str], None], about: str, *, strict: bool) -> Calla
 
     def refuse(text: str) -> None:
         raise DriftError(
-            f"the records do not fit the columns known: {text.what if isinstance(text, Message) else text}",
+            f"the records do not match the known columns: {text.what if isinstance(text, Message) else text}",
             hint=f"cdrctl fields {about} lists the columns; without --strict nothing is lost and this is a warning",
         )
 

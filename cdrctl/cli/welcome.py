@@ -1,4 +1,4 @@
-"""What `cdrctl` alone shows: what it is, and three ways to begin; it is answered before anything else is loaded."""
+"""The screen that `cdrctl` without arguments shows. It imports as little as possible."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ The rest:  profile, fields, sandbox
 
 
 def screen(width: int) -> str:
-    """Return the text for a screen of so many columns; commands stay whole, so that they can be copied."""
+    """Return the text for a screen of this width in columns. Commands are never wrapped, so they can be copied."""
     if max(map(len, SCREEN.splitlines())) < width:
         return SCREEN
     import textwrap
@@ -45,10 +45,10 @@ def screen(width: int) -> str:
 
 
 def columns() -> int:
-    """Return the columns of the terminal, as COLUMNS says or as it is; 80 where there is none."""
-    said = os.environ.get("COLUMNS", "")
-    if said.isascii() and said.isdigit() and int(said) > 0:
-        return int(said)
+    """Return the width of the terminal in columns: COLUMNS if it is set, else the real one; 80 without a terminal."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given) > 0:
+        return int(given)
     try:
         return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
     except (OSError, ValueError, AttributeError):  # no terminal, or closed

@@ -33,7 +33,9 @@ def bearer(setting: str) -> Callable[[Any, Token | None, datetime], Generator[Re
         if secret is None:
             raise SignInError(f"this profile has no {setting}", hint=f"set {setting}")
         if ended is not None:
-            raise SignInError(f"the {setting} of this profile was not accepted", hint=f"put a new {setting} into it")
+            raise SignInError(
+                f"the {setting} of this profile was not accepted", hint=f"set a new {setting} in the profile"
+            )
         return bearer_token(secret.get_secret_value())
 
     return sign_in
@@ -112,11 +114,13 @@ def offset_pages(
         idle = idle + 1 if len(came) == before else 0
         if records and idle >= IDLE_PAGES:
             raise ProviderError(
-                f"{title} sent the same records again and again: the pages go in circles",
-                hint="run it again; if it stays, ask the provider's support",
+                f"{title} keeps sending the same records: its pages go in circles",
+                hint="run it again; if it persists, ask the provider's support",
             )
     if announced.rows is not None and len(came) < announced.rows:
-        yield Gap(f"{title} has {announced.rows} records for this window and sent {len(came)}", "run it again later")
+        yield Gap(
+            f"{title} reported {announced.rows} records for this window but sent {len(came)}", "run it again later"
+        )
 
 
 def check_first_call(provider: Provider, client: Client, settings: Any) -> str:

@@ -20,13 +20,16 @@ def new_fields(records: Iterable[Mapping[str, Any]], columns: Sequence[Column]) 
 
 def new_fields_warning(title: str, call: str, names: Sequence[str]) -> str:
     """Return the sentence that names the new fields of a call."""
-    return f"{title} has fields for {call} that this version does not ask for: {', '.join(names)}; look for a newer one"
+    return f"{title} has new fields for {call} that this version of cdrctl does not request: {', '.join(names)}; "
+
+
+"update cdrctl"
 
 
 def new_fields_error(title: str, provider: str, call: str, names: Sequence[str]) -> DriftError:
     """Return the error that ends a strict export of a call with new fields."""
     return DriftError(
-        f"the records do not fit the columns known: {title} has fields for {call} that this version does not ask for: "
-        f"{', '.join(names)}",
+        f"the records do not match the known columns: {title} has fields for {call} that this version does not "
+        f"request: {', '.join(names)}",
         hint=f"cdrctl fields {provider} {call} lists the columns; without --strict these fields are left out",
     )

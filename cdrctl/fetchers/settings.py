@@ -29,7 +29,7 @@ def _length(given: Any) -> Any:
     try:
         return duration(given.strip())
     except UsageError as error:
-        raise ValueError(f"write a length of time: {error.hint}") from None
+        raise ValueError(f"write a duration: {error.hint}") from None
 
 
 class Settings(BaseModel):
@@ -41,23 +41,23 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
-    base_url: str = Field(description="where the API is")
+    base_url: str = Field(description="address of the API")
     ca_file: str | None = Field(None, description="PEM file of the authority that signed the server's certificate")
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
-        60.0, description="seconds to wait for the next bytes of an answer"
+        60.0, description="seconds to wait for the next bytes of a response"
     )
     max_wait: Annotated[timedelta, BeforeValidator(_length), Field(ge=timedelta(0), le=LONGEST_LENGTH)] = Field(
         timedelta(minutes=15), description="how long one request may wait for retries in total: 15m; 0 for no retries"
     )
     largest_page_mb: Annotated[int, Field(ge=1, le=65536)] = Field(
-        256, description="MiB that one answer may have, decompressed: longer ones are refused"
+        256, description="largest response in MiB, after decompression; larger ones are refused"
     )
     tags: Annotated[list[str], BeforeValidator(split_tags)] = Field(
         default_factory=list, description="words by which `--tag` selects profiles, such as nightly"
     )
     timezone: str | None = Field(None, description="zone of times without an offset, when --tz is not given")
     requests_per_minute: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="to be slower than the published limit; 0, no pacing, only on this machine itself"
+        None, description="a limit lower than the published one; 0 for none, only if the API is on this machine"
     )
 
     @field_validator("base_url")
@@ -70,11 +70,11 @@ class Settings(BaseModel):
         if in_clear(self.base_url) and not getattr(self, "allow_http", False):
             way_out = ", or set allow_http = true" if "allow_http" in type(self).model_fields else ""
             raise ValueError(
-                "base_url begins with http://, so that others can read the credential and the calls on their way: "
-                f"use https://{way_out}"
+                "base_url begins with http://, so others can read the credential and the calls in transit: use "
+                f"https://{way_out}"
             )
         if self.requests_per_minute == 0 and not is_loopback(self.base_url):
-            raise ValueError("requests_per_minute = 0 is accepted only where base_url is on this machine itself")
+            raise ValueError("requests_per_minute = 0 is accepted only if base_url is on this machine")
         return self
 
     def derived_secrets(self) -> list[str]:

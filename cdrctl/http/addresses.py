@@ -34,7 +34,7 @@ def address(url: str, *, query: bool = False) -> str:
         raise ValueError("it must begin with https:// or http:// and name a host")
     scheme, authority, path, asked, fragment = found.groups()
     if "@" in authority:
-        raise ValueError("it must not hold a user name or password")
+        raise ValueError("it must not contain a user name or password")
     if odd := _ODD.search(authority + path):
         kinds = {" ": "a space", "\\": "a backslash"}
         raise ValueError(f"it must not contain {kinds.get(odd[0], 'a control character or blank')}")
@@ -49,7 +49,7 @@ def _host_and_port(authority: str) -> str:
     if authority.startswith("["):
         inner, bracket, rest = authority[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError("its host has a bracket without its partner")
+            raise ValueError("its host has an unbalanced bracket")
         host, port = f"[{_version_6(inner)}]", rest[1:]
     else:
         name, colon, port = authority.partition(":")
@@ -116,7 +116,7 @@ def is_loopback(url: str) -> bool:
     return found == ipaddress.IPv6Address("::1") or (found.version == 4 and found.is_loopback)
 
 
-IN_CLEAR = "base_url begins with http://: others can read the credential and the calls on their way"
+IN_CLEAR = "base_url begins with http://: others can read the credential and the calls in transit"
 """The warning about a profile that sends its credential without encryption to another machine."""
 
 

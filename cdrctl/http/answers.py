@@ -59,7 +59,7 @@ def error_of(title: str, answer: Answer) -> CdrctlError | None:
         case 401:
             return SignInError(f"{title} does not accept the credential of this profile", said=words, status=status)
         case 403:
-            return RightsError(f"{title} does not allow this profile to read that", said=words, status=status)
+            return RightsError(f"{title} does not allow this profile to read this data", said=words, status=status)
         case 404:
             return ProviderError(f"there is nothing at {answer.url}", said=words, hint="check base_url", status=status)
         case _:

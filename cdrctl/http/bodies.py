@@ -33,11 +33,11 @@ def read_body(
         if filled > largest:
             raise ProviderError(
                 f"a response of {host} is longer than {largest // MEBIBYTE} MiB",
-                hint="ask for a shorter window, or for smaller pages where the call has an option for that; if answers "
-                "really are so long, raise largest_page_mb in the profile",
+                hint="use a shorter window, or smaller pages if the call has such an option; if responses really "
+                "are this long, raise largest_page_mb in the profile",
             )
         if given_up.is_set():
-            raise BrokenExchangeError("the request was given up")
+            raise BrokenExchangeError("the request was cancelled")
     del buffer[filled:]
     return buffer
 

@@ -101,11 +101,11 @@ class _Visit(BaseHTTPRequestHandler):
         # A page whose own name resolves to loopback sends another Host (DNS rebinding).
         hosts = [host.lower() for host in self.headers.get_all("Host", [])]
         if len(hosts) != 1 or hosts[0] not in hosts_of(attempt.redirect_uri):
-            self._say(HTTPStatus.MISDIRECTED_REQUEST, "Not here", "This address is not for that host.")
+            self._say(HTTPStatus.MISDIRECTED_REQUEST, "Wrong host", "This address does not serve that host.")
             return
         path, _, query = self.path.partition("?")
         if path != (urlsplit(attempt.redirect_uri).path or "/"):
-            self._say(HTTPStatus.NOT_FOUND, "Nothing here", "This address waits for a sign-in and has nothing else.")
+            self._say(HTTPStatus.NOT_FOUND, "Not found", "This address only waits for a sign-in.")
             return
         came: str | SignInError
         try:
@@ -113,24 +113,25 @@ class _Visit(BaseHTTPRequestHandler):
         except StrangerError:
             self._say(
                 HTTPStatus.BAD_REQUEST,
-                "Not this sign-in",
-                "This is no answer to the sign-in that cdrctl waits for. Begin with the address that it printed.",
+                "Another sign-in",
+                "This response does not belong to the sign-in that cdrctl is waiting for. Start at the address "
+                "that cdrctl printed.",
             )
             self.server.stranger()
             return
         except SignInError as error:
             came = error
         if not self.server.answered.acquire(blocking=False):
-            self._say(HTTPStatus.GONE, "Already answered", "This sign-in has been answered. You may close this page.")
+            self._say(HTTPStatus.GONE, "Already complete", "This sign-in is already complete. You can close this page.")
             return
         try:
             if isinstance(came, SignInError):
-                self._say(HTTPStatus.OK, "Not signed in", "You may close this page. The terminal says what to do next.")
+                self._say(HTTPStatus.OK, "Not signed in", "You can close this page. The terminal shows the next step.")
             else:
                 self._say(
                     HTTPStatus.OK,
-                    "Back to the terminal",
-                    "cdrctl has the answer and goes on in the terminal. You may close this page.",
+                    "Continue in the terminal",
+                    "cdrctl has received the sign-in and continues in the terminal. You can close this page.",
                 )
         finally:
             self.server.came.put(came)
@@ -138,7 +139,7 @@ class _Visit(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Answer a request that is not a GET, or not HTTP."""
         status = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else HTTPStatus(code)
-        self._say(status, "Not understood", "This address waits for a sign-in and has nothing else.")
+        self._say(status, "Bad request", "This address only waits for a sign-in.")
 
     def log_message(self, *args: Any) -> None:
         """Log nothing: the first line of a request contains the code."""

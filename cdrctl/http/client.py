@@ -264,7 +264,7 @@ class Client:
             allowed = False
         if not allowed:
             raise ProviderError(
-                f"{self.title} sent a link to another host ({host_of(url) or 'none at all'}); it was not followed, "
+                f"{self.title} sent a link to another host ({host_of(url) or 'no host'}); it was not followed, "
                 "and no credential was sent there",
-                hint="check base_url; if it is right, tell us about this host",
+                hint="check base_url; if it is right, report this host as a bug in cdrctl",
             )

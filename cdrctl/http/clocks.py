@@ -29,7 +29,7 @@ def clock_warning(title: str, theirs: datetime, ahead: timedelta) -> Message:
     """Return the warning that our clock is wrong by so much."""
     side = "ahead of" if ahead > timedelta(0) else "behind"
     what = (
-        f"this machine's clock is {span(abs(ahead))} {side} {title}'s, whose answer says "
+        f"this machine's clock is {span(abs(ahead))} {side} {title}'s, whose response says "
         f"{theirs.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     )
-    return Message(what, "now, today and 24h are counted from the wrong instant", between=": ", code="clock")
+    return Message(what, "now, today and 24h are therefore wrong", between=": ", code="clock")

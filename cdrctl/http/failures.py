@@ -21,8 +21,8 @@ class BrokenExchangeError(Exception):
 def unwritable(host: str) -> ConfigurationError:
     """Return the error of a request with characters that cannot be sent."""
     return ConfigurationError(
-        f"a request to {host} cannot be written: the address or a credential holds characters that are not allowed",
-        hint="look for stray blanks, line ends or quotes in the profile's settings",
+        f"a request to {host} cannot be sent: the address or a credential contains characters that are not allowed",
+        hint="look for stray spaces, line breaks or quotes in the profile's settings",
     )
 
 

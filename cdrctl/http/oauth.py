@@ -70,12 +70,12 @@ def checked(redirect_uri: str) -> str:
     parts = urlsplit(redirect_uri)
     port = parts.port  # raises ValueError if it is not a number
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("a redirect URI has no user name, no ? and no # in it")
+        raise ValueError("a redirect URI must not contain a user name, ? or #")
     if parts.scheme == "http" and parts.hostname in {LOOPBACK, "localhost"} and port != 0:
         return redirect_uri
     if parts.scheme == "https" and parts.hostname:
         return redirect_uri
-    raise ValueError(f"a redirect URI begins with http://{LOOPBACK}:PORT/, http://localhost:PORT/ or https://")
+    raise ValueError(f"a redirect URI must begin with http://{LOOPBACK}:PORT/, http://localhost:PORT/ or https://")
 
 
 def port_of(redirect_uri: str) -> int | None:
@@ -124,7 +124,9 @@ def _refusal(error: str, description: str, attempt: Attempt) -> SignInError:
     match error:
         case "access_denied":
             return SignInError(
-                "the sign-in was denied in the browser", said=said, hint="run it again, and accept it there"
+                "the sign-in was denied in the browser",
+                said=said,
+                hint="run it again, and accept the sign-in in the browser",
             )
         case "invalid_scope":
             hint = "select the scope for the integration where it is registered, then run it again"
@@ -149,12 +151,10 @@ def pasted(text: str, attempt: Attempt) -> str:
     if text.startswith(("http://", "https://")):
         address, _, query = text.partition("?")
         if address != attempt.redirect_uri:
-            raise ValueError(
-                f"that is not the address that the browser ended on: it begins with {attempt.redirect_uri}"
-            )
+            raise ValueError(f"that is not the final address in the browser: it begins with {attempt.redirect_uri}")
         return code_in(query.partition("#")[0], attempt)
     if "=" in text.rstrip("=") and "state=" in text:
         return code_in(text.lstrip("?"), attempt)
     if any(char.isspace() or not char.isprintable() for char in text):
-        raise ValueError("that is no code: it has blanks in it")
+        raise ValueError("that is not a code: it contains spaces")
     return text

@@ -153,7 +153,7 @@ class RateLimiter:
                     now, wait, at = self._share(kind, self._store)
                 except CdrctlError as error:
                     if not self._alone:
-                        what = "the pace is kept without regard to other runs"
+                        what = "the rate limit is kept without regard to other runs"
                         alone = Message(what, error.message, between=": ", code="alone")
                     self._alone = True
             self._note(self._own, kind, now + wait, now)

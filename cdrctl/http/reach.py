@@ -172,18 +172,18 @@ def certificate(host: str, port: int, address: str, ca_file: str | None, seconds
         reason = (error.reason or "no reason given").replace("_", " ").lower()
         raise ConfigurationError(
             f"{host} does not speak TLS at port {port}: {reason}",
-            hint="is the port that of https? a server without encryption has a base_url that begins with http://",
+            hint="is this the port for https? for a server without encryption, base_url begins with http://",
         ) from None
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no reason given"
         raise TemporaryError(
             f"{host} closed the encrypted connection: {reason}",
-            hint=f"is port {port} that of https? a firewall may close connections too",
+            hint=f"is port {port} the port for https? a firewall may close connections too",
         ) from None
     if shown is None:
         raise TemporaryError(
             f"{host} did not finish the TLS handshake within {seconds:g} s",
-            hint=f"is port {port} that of https? another service may listen there",
+            hint=f"is port {port} the port for https? another service may listen there",
         )
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
     return Certificate(_issuer(shown), ends)

@@ -186,7 +186,7 @@ def postponed(error: CdrctlError, asked: float, now: datetime, patience: Patienc
         error.wait = asked
     if asked > NO_INSTANT.total_seconds():
         error.message += ": the next request is allowed in more than a year"
-        error.hint = "run it again later; if it stays, ask the provider's support"
+        error.hint = "run it again later; if it persists, ask the provider's support"
         return error
     wanted = timedelta(seconds=asked)
     back = rfc3339((now + wanted + timedelta(seconds=1)).replace(microsecond=0)).replace(".000Z", "Z")

@@ -64,7 +64,7 @@ class Token:
             return cls(headers, expires, kept["refresh_token"])
         except (KeyError, ValueError, TypeError):
             raise ConfigurationError(
-                "the token that an earlier run kept for this profile cannot be read",
+                "the stored token of this profile cannot be read",
                 hint="sign in again and put the new credential into the profile",
             ) from None
 

@@ -113,12 +113,12 @@ def check_records(records: Any, container: str, provider: str) -> list[Record]:
     """
     if not isinstance(records, list):
         raise ProviderError(
-            f"{provider} answered in an unknown shape: {container} is not a list",
+            f"{provider} sent an unknown response: {container} is not a list",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     if not all(isinstance(record, dict) for record in records):
         raise ProviderError(
-            f"{provider} answered in an unknown shape: an element of {container} is not an object",
+            f"{provider} sent an unknown response: an element of {container} is not an object",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     return records

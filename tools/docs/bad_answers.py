@@ -152,7 +152,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             "The window is too far back. cdrctl halves it first.",
             200,
             _voicenter(5, "Date range invalid"),
-            cure="try a later `--since`, or a shorter `--longest-window`; how far back calls are kept is not published",
+            cure="try a later `--since`, or a shorter `--longest-window`; how long calls are kept is not published",
         ),
         Case(
             "There are more calls than a response can hold. cdrctl halves the window first.",

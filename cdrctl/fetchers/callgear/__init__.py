@@ -75,7 +75,7 @@ def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
         ),
         Option(
             "orderby",
-            "sort order, field or field:desc; by start without it",
+            "sort order: field or field:desc; default: by start",
             repeat=True,
             metavar="FIELD",
             values=tuple(one.name + how for one in fields if "S" in one.marks for how in ("", ":desc")),
@@ -87,7 +87,7 @@ _PAGE_SIZE = Option("page_size", f"records per request, 1 to {LARGEST_PAGE}", ki
 _LISTING = (
     Option(
         "longest_call",
-        "longest call: one request looks this far past the window, in case calls are selected by their end",
+        "longest call: query this far past the window, because the service may select calls by their end",
         kind="duration",
         default="24h",
     ),
@@ -99,14 +99,14 @@ _LISTING = (
 _TIMING = Timing(
     lag=SETTLED,
     longest=LONGEST_WINDOW,
-    serial_because="each answer says how much more may be asked for, and a day's limit is met where another run can go "
-    "on",
+    serial_because="each response says how many requests are left, and another run must be able to continue "
+    "after the daily limit",
 )
 
 
 _NEEDS = (
-    'The user\'s rights in the web cabinet count; `callgear costs` needs "account access: view" and `callgear users` '
-    '"user: view".'
+    'The user needs rights in the web cabinet: `callgear costs` needs "account access: view" and '
+    '`callgear users` needs "user: view".'
 )
 
 PROVIDER = Provider(
@@ -128,18 +128,21 @@ PROVIDER = Provider(
     # callgear.github.io/data_api, "Authentication", "Limits", "User rights".
     credential_help={
         "key": Console(
-            "an access key: permanent, or until a date that you set",
+            "an access key, permanent or valid until a date that you set",
             (
-                "In the web cabinet (app.callgear.com) make an access key for a user: it needs the component Data API.",
-                f"The API is closed by default. Take this machine's address and {ADMITS}.",
+                (
+                    "In the web cabinet (app.callgear.com), create an access key for a user. It needs the component "
+                    "Data API."
+                ),
+                f"The API is closed by default: find this machine's public address and {ADMITS}.",
             ),
             _NEEDS,
         ),
         "login": Console(
             "a user's login and password",
             (
-                "Take a user of the web cabinet (app.callgear.com) who may use the Data API.",
-                f"The API is closed by default. Take this machine's address and {ADMITS}.",
+                "Choose a user of the web cabinet (app.callgear.com) with the right to use the Data API.",
+                f"The API is closed by default: find this machine's public address and {ADMITS}.",
             ),
             _NEEDS,
         ),

@@ -39,7 +39,7 @@ class Account:
         """Wait until the account has points, and return the result of a method."""
         clock = self.client.clock
         if self.rest_until is not None and self.rest_until > clock.monotonic():
-            self.client.pause(self.rest_until - clock.monotonic(), f"{TITLE} takes no more requests this minute")
+            self.client.pause(self.rest_until - clock.monotonic(), f"{TITLE}'s rate limit for this minute is used up")
         self.rest_until = None
         self.asked += 1
         try:
@@ -58,8 +58,8 @@ class Account:
             self.old = True
             self.client.log(
                 "warning",
-                f"this version of {TITLE}'s API will be switched off; the newest is {version.get('latest_version')}: "
-                "look for a newer cdrctl, and set base_url to it",
+                f"this version of {TITLE}'s API will be switched off; the newest is "
+                f"{version.get('latest_version')}: upgrade cdrctl, then set base_url to the newest version",
             )
         return result
 

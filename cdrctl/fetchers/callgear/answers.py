@@ -124,7 +124,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
     if answer.status in {404, 405}:
         return ConfigurationError(
             f"there is no Data API at {answer.url}",
-            hint="base_url should be https://dataapi.callgear.com/v2.0, or the same of another brand",
+            hint="base_url should be https://dataapi.callgear.com/v2.0, or the Data API address of another brand",
             status=answer.status,
         )
     return error_of(TITLE, answer)
@@ -150,12 +150,12 @@ def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
     if word == "limit_exceeded" or (not word and code == -32029):
         return _limit(words, data, params, answer)
     if word == "date_interval_limit_reached":
-        return TooLongError(f"{TITLE} refuses so long a window", said=words, hint="ask for a shorter one")
+        return TooLongError(f"the window is longer than {TITLE} allows", said=words, hint="use a shorter window")
     if word == "unexpected_parameters":
         return _unknown(words, data)
     if word == "required_parameter_missed" and data.get("field") == "user_id":
         return ConfigurationError(
-            "this key is a partner's: it must be said whose records are meant",
+            "this key is a partner's: select the customer whose records to read",
             said=words,
             hint="set user_id in the profile; `cdrctl callgear users` lists them",
         )
@@ -163,7 +163,9 @@ def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
         return sign_in_error(word, words, params)
     match _GROUPS.get(word, code):
         case -32602:
-            return UsageError(f"{TITLE} refuses what was asked for", said=words, hint="correct what it names")
+            return UsageError(
+                f"{TITLE} refused a parameter of the request", said=words, hint="correct the parameter that it names"
+            )
         case -32603:
             return BusyError(f"{TITLE} failed", answer, said=words)
         case -32700 | -32600 | -32601 | -32099:
@@ -178,7 +180,7 @@ def _unknown(words: str, data: Mapping[str, Any]) -> UnknownParameterError:
     name, value = data.get("field"), data.get("value")
     values = [] if isinstance(name, str) and name in _SECRETIVE else value if isinstance(value, list) else [value]
     names = tuple(dict.fromkeys(one for one in (name, *values) if isinstance(one, str) and one))
-    what = f"the field {names[-1 if name == 'fields' else 0][:100]}" if names else "something in the request"
+    what = f"the field {names[-1 if name == 'fields' else 0][:100]}" if names else "a parameter of the request"
     unknown = UnknownParameterError(f"{TITLE} does not know {what}", said=words, hint="leave it out")
     unknown.names = names
     return unknown
@@ -187,7 +189,7 @@ def _unknown(words: str, data: Mapping[str, Any]) -> UnknownParameterError:
 def _misunderstood(words: str, answer: Answer) -> CdrctlError:
     if re.search(r"/v[0-9]+\.[0-9]+\Z", answer.url):
         return CdrctlError(
-            f"{TITLE} did not understand the request", said=words, hint="this is probably a bug of ours: report it"
+            f"{TITLE} did not understand the request", said=words, hint="this is probably a bug in cdrctl: report it"
         )
     return ConfigurationError(
         f"{answer.url} does not understand the request",
@@ -203,7 +205,7 @@ def _limit(words: str, data: Mapping[str, Any], params: Mapping[str, Any], answe
     limits = metadata.get("limits") if isinstance(metadata, dict) else None
     if kind is None or kind == "minute":
         wait = wait_for_points(whole_number(limits, "minute_reset"))
-        return BusyError(f"{TITLE} takes no more requests this minute", answer, said=words, wait=wait)
+        return BusyError(f"{TITLE}'s rate limit for this minute is used up", answer, said=words, wait=wait)
     most = whole_number(params, "limit_max_value")
     reset = whole_number(limits, f"{kind}_reset")
     many = f" of {most} requests" if most is not None else ""
@@ -221,11 +223,14 @@ def _length(seconds: int) -> str:
 
 
 ADMITS = "add it under Administrator → Account → Rules and security settings → API (partners: in the customer's)"
-NEW_KEY = "make a new one in the web cabinet, or give login and password"
+NEW_KEY = "create a new one in the web cabinet, or set login and password"
 _SIGN_IN: Mapping[str, tuple[str, str | None]] = {
     "access_token_expired": (f"{TITLE}'s access key is not valid any more", NEW_KEY),
     "access_token_invalid": (f"{TITLE}'s access key is not valid", NEW_KEY),
-    "access_token_blocked": (f"{TITLE}'s access key is blocked", "see in the web cabinet why, or make a new one"),
+    "access_token_blocked": (
+        f"{TITLE}'s access key is blocked",
+        "check the reason in the web cabinet, or create a new one",
+    ),
     "auth_error": (f"wrong login or password for {TITLE}", "correct login and password in the profile"),
     "forbidden": (f"this user may not call this method of {TITLE}", "give it the right in the web cabinet"),
     "ip_not_whitelisted": (
@@ -248,12 +253,12 @@ _KINDS: Mapping[str, type[SignInError]] = {
 
 def sign_in_error(word: str, words: str, params: Mapping[str, Any]) -> SignInError:
     """Return the error of a request that CallGear does not allow, by its mnemonic."""
-    message, hint = _SIGN_IN.get(word, (f"{TITLE} does not allow this profile to read that", None))
+    message, hint = _SIGN_IN.get(word, (f"{TITLE} does not allow this profile to read this data", None))
     if word == "ip_not_whitelisted" and isinstance(params.get("ip"), str):
         message = f"your address {params['ip'][:50]} is not in {TITLE}'s allow-list"
     if word.endswith("component_disabled"):
         given = params.get("components")
         names = ", ".join(map(str, given)) if isinstance(given, list) else str(given or "")
         message += f": {beginning(names, 200)}" if names else ""
-        hint = "have it switched on in the web cabinet or by the provider's support"
+        hint = "switch it on in the web cabinet, or ask the provider's support"
     return _KINDS.get(word, SignInError)(message, said=words or None, hint=hint)

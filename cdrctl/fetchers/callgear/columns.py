@@ -33,7 +33,9 @@ def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
         read = read_local_time if one.kind == "time" else None
         columns.append(Column(one.name, one.name, one.kind, one.meaning, read_in=read))
         if one.name == "start_time":
-            columns.append(Column("start_time_local", "start_time", "text", "the same as it came: the account's time"))
+            columns.append(
+                Column("start_time_local", "start_time", "text", "start as received, in the account's time zone")
+            )
     return (*columns, *OF_ACCOUNT)
 
 

@@ -50,7 +50,7 @@ def _tree(fields: Sequence[Field], text: str) -> dict[str, Any]:
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"--filter is no JSON: {error}", hint=_FILTER_HINT) from None
+        raise UsageError(f"--filter is not valid JSON: {error}", hint=_FILTER_HINT) from None
     _check_tree(fields, tree, 0)
     checked: dict[str, Any] = tree
     return checked
@@ -58,12 +58,12 @@ def _tree(fields: Sequence[Field], text: str) -> dict[str, Any]:
 
 def _check_tree(fields: Sequence[Field], tree: Any, depth: int) -> None:
     if not isinstance(tree, dict) or depth > DEEPEST_FILTER:
-        raise UsageError(f"--filter: {json.dumps(tree)[:60]} is no filter", hint=_FILTER_HINT)
+        raise UsageError(f"--filter: {json.dumps(tree)[:60]} is not a filter", hint=_FILTER_HINT)
     if "filters" in tree:
         parts = tree["filters"]
         if tree.get("condition") not in ("and", "or") or not isinstance(parts, list) or not parts:
             raise UsageError(
-                'a filter of filters has a list of them and a condition, "and" or "or"',
+                'a combined filter has a list of filters and a condition, "and" or "or"',
                 hint='{"filters":[{"field":"direction","operator":"=","value":"in"}],"condition":"and"}',
             )
         _check_keys(tree, {"filters", "condition"})
@@ -88,7 +88,7 @@ def _check_keys(tree: Mapping[str, Any], known: set[str]) -> None:
     for key in tree:
         if key not in known:
             raise UsageError(
-                f"--filter: {key!r} is no part of a filter", hint=f"its parts are {', '.join(sorted(known))}"
+                f"--filter: {key!r} is not a key of a filter", hint=f"its keys are {', '.join(sorted(known))}"
             )
 
 
@@ -96,8 +96,8 @@ def _check_operator(found: Field, operator: str) -> None:
     usable = _COMPARED[found.wire]
     if operator not in usable:
         raise UsageError(
-            f"{found.name} cannot be compared by {operator!r}: it is of type {found.wire}",
-            hint=f"for this type there are {' '.join(usable)}",
+            f"{found.name} cannot be compared with {operator!r}: it is of type {found.wire}",
+            hint=f"operators for this type: {' '.join(usable)}",
         )
 
 
@@ -108,7 +108,9 @@ def _check_value(found: Field, operator: str, value: Any) -> None:
     for one in value if operator == "in" and isinstance(value, list) else [value]:
         fits = isinstance(one, _TYPES.get(found.wire, str)) and (found.wire == "boolean" or not isinstance(one, bool))
         if not (one is None or fits or operator == "jsquery"):
-            raise UsageError(f"--filter: {json.dumps(one)[:60]} is no value of {found.name}, which is a {found.wire}")
+            raise UsageError(
+                f"--filter: {json.dumps(one)[:60]} is not a value of {found.name}, which is a {found.wire}"
+            )
 
 
 def _simple(fields: Sequence[Field], text: str) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _simple(fields: Sequence[Field], text: str) -> dict[str, Any]:
     operator, word = "like" if match[2] == "~" else match[2], match[3].strip()
     if found.wire == "array":
         raise UsageError(
-            f"{found.name} is a list: it can be filtered on by jsquery only",
+            f"{found.name} is a list, which only jsquery can filter on",
             hint=f'write it as JSON: {{"field":"{found.name}","operator":"jsquery","value":"…"}}',
         )
     _check_operator(found, operator)
@@ -134,7 +136,7 @@ def _typed(found: Field, operator: str, word: str) -> Any:
         return None
     if found.wire == "number":
         if not _NUMBER.fullmatch(word):
-            raise UsageError(f"--filter: {word!r} is no number, and {found.name} is one", hint=_FILTER_HINT)
+            raise UsageError(f"--filter: {word!r} is not a number, but {found.name} is one", hint=_FILTER_HINT)
         return float(word) if "." in word else int(word)
     if found.wire == "boolean":
         if word.casefold() not in {"true", "false"}:
@@ -142,7 +144,7 @@ def _typed(found: Field, operator: str, word: str) -> Any:
         return word.casefold() == "true"
     if found.wire == "iso8601" and not LOCAL_TIME.fullmatch(word):
         raise UsageError(
-            f"--filter: {word!r} is no time as {TITLE} writes it",
+            f"--filter: {word!r} is not a time in {TITLE}'s format",
             hint="write YYYY-MM-DD hh:mm:ss, in the account's own zone",
         )
     return word

@@ -24,8 +24,8 @@ def question(url: str, number: int, method: str, params: Mapping[str, Any]) -> R
         if isinstance(given, int | str) and not isinstance(given, bool) and str(given) == str(number):
             return None
         return ProviderError(
-            f"{TITLE} answered in an unknown shape: it is the response to another request",
-            hint="run it again; if it stays, check base_url",
+            f"{TITLE} sent an unknown response: it belongs to another request",
+            hint="run it again; if the error persists, check base_url",
         )
 
     return Request(
@@ -52,7 +52,7 @@ def result_in(answer: Answer, method: str) -> dict[str, Any]:
     result = answer.body.get("result") if isinstance(answer.body, dict) else None
     if not isinstance(result, dict):
         raise ProviderError(
-            f"{TITLE} answered {method} in an unknown shape: there is no result in it",
+            f"{TITLE} sent an unknown response to {method}: it has no result",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     return result

@@ -81,7 +81,7 @@ def _listing(report: Report, call: str, query: Query[CallGearSettings]) -> Itera
     yield from zone_notes(report.zone, name, window)
     requests = -(-whole.duration // LONGEST_WINDOW)
     if requests > MANY_REQUESTS:
-        yield Note(f"this takes at least {requests} requests, and {TITLE} allows a number of them per day")
+        yield Note(f"this takes at least {requests} requests, and {TITLE} limits the requests per day")
     try:
         if query.strict and report.fields:
             _refuse_new_fields(report, call, next(tile(whole, LONGEST_WINDOW)))
@@ -99,7 +99,7 @@ def _check_years(window: Window) -> None:
     for edge in (window.since, window.until):
         if edge.year not in YEARS:
             raise UsageError(
-                f"{TITLE} has no calls of the year {edge.year}",
+                f"{TITLE} has no calls from the year {edge.year}",
                 hint=f"choose years from {YEARS[0]} to {YEARS[-1]}",
             )
 
@@ -175,7 +175,7 @@ def _resumable(limit: DayLimitError, report: Report, window: Window, longest: ti
     limit.hint = f"run it again{after}"
     if reached > window.since:
         limit.hint += (
-            f"; calls that started before {rfc3339(reached)} have all been read, so where they were printed "
-            f"--since {rfc3339(reached)} goes on"
+            f"; all calls that started before {rfc3339(reached)} have been read: if you have their records, "
+            f"continue with --since {rfc3339(reached)}"
         )
     return limit

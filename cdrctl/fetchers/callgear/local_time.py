@@ -38,7 +38,9 @@ def zone_of(account: Account) -> tuple[str, tzinfo]:
         if error.said is None:  # no refusal: an answer of another shape
             raise
         raise ConfigurationError(
-            "the account's time zone could not be read, and its times mean nothing without", said=error.said, hint=hint
+            "the account's time zone could not be read, and its times have no meaning without it",
+            said=error.said,
+            hint=hint,
         ) from None
     if not isinstance(data, dict):
         data = check_records(data, "data", TITLE)
@@ -48,7 +50,7 @@ def zone_of(account: Account) -> tuple[str, tzinfo]:
         with suppress(UsageError):
             return name, zone_named(name)
     raise ConfigurationError(
-        f"{TITLE} names no time zone of this account that we know, and its times mean nothing without",
+        f"{TITLE} sent no known time zone for this account, and its times have no meaning without it",
         said=name if isinstance(name, str) and name else None,
         hint=hint,
     )
@@ -113,8 +115,8 @@ def zone_notes(zone: tzinfo, name: str, window: Window) -> Iterator[Note]:
             twice.append(f"{_local(turn, zone)} to {_local(turn - SECOND, zone)[11:]}")
     if twice:
         yield Note(
-            f"in {name} the clocks went back: {TITLE}'s times from {' and from '.join(twice)} come twice, and nothing "
-            "tells which is meant; all are read as the first, and start_time_local has what came"
+            f"in {name} the clocks went back: {TITLE}'s times from {' and from '.join(twice)} occur twice and are "
+            "ambiguous; all are read as the first, and start_time_local has each as it was received"
         )
 
 

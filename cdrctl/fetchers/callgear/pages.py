@@ -54,17 +54,17 @@ def read_span(report: Report, span: Span) -> Generator[Event, None, bool]:
 
     def tell() -> None:
         report.account.client.log(
-            "note", f"what {TITLE} has for {span.name} changed while it was read: reading it again"
+            "note", f"{TITLE}'s records for {span.name} changed while they were read: reading them again"
         )
 
     result = yield from read_again(functools.partial(_read_once, report, span, readings), readings, READINGS, tell)
     if result is not None:
         return result
-    counted = f"counts {readings.most} records for {span.name} and sent {readings.records} different ones"
+    counted = f"reported {readings.most} records for {span.name} but sent {readings.records}"
     moved = f"moved records of {span.name} from page to page while they were read"
     yield Gap(
         f"{TITLE} {counted if readings.records < readings.most else moved}",
-        "run it again; if it stays, ask for a window that ends earlier",
+        "run it again; if it persists, end the window earlier",
     )
     return True
 
@@ -91,7 +91,7 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
         if reading.idle and reading.trusted and (total == reading.records or reading.idle >= IDLE_PAGES):
             break  # the same records come again
         if reading.idle >= IDLE_PAGES:
-            yield Gap(f"{TITLE} sends the same records for {span.name} again and again", "run it again later")
+            yield Gap(f"{TITLE} keeps sending the same records for {span.name}", "run it again later")
             return True
         last = not page or (len(page) < report.page_size and total == offset)
         if not last and offset > FARTHEST_OFFSET:
@@ -104,7 +104,7 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
 def _out_of_reach(name: str, total: int | None, offset: int) -> Gap:
     has = f"has {total}" if total is not None and total > offset else f"has more than {offset}"
     return Gap(
-        f"{TITLE} {has} records for {name} and lets {offset} of them be read", "export them in parts, with --filter"
+        f"{TITLE} {has} records for {name}, but returns only the first {offset}", "export them in parts, with --filter"
     )
 
 

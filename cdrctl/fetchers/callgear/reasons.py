@@ -64,11 +64,11 @@ _NAMES: Mapping[str, str] = {
 
 UNCLEAR: Mapping[str, str] = MappingProxyType(
     {
-        "success_finish": "it says that the call ended as it should, which an unanswered call does not",
-        "operator_answer": "it says that an employee answered; if the record says otherwise, one of the two is wrong",
-        "fax_session_done": "it says that a fax was sent, so something picked up",
+        "success_finish": "it means a normal end, which an unanswered call does not have",
+        "operator_answer": "it means that an employee answered; if the record says otherwise, one of the two is wrong",
+        "fax_session_done": "it means that a fax was sent, so something answered",
         "scenario_disconnects": "the scenario ended the call, after a message, in a menu or by a rule",
-        "no_operator_cdr_found": "it says that a record is missing, not what happened",
+        "no_operator_cdr_found": "it means that a record is missing, not how the call ended",
     }
 )
 """Reasons that do not tell the outcome of an unanswered call, each with why."""

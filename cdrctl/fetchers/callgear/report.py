@@ -59,8 +59,7 @@ class Report:
             self.doubted = True
             self.account.client.log(
                 "warning",
-                f"the totals that {TITLE} sends with {self.method} are wrong and cannot be relied upon: pages are read "
-                "until an empty one comes",
+                f"the totals that {TITLE} sends with {self.method} are wrong: reading pages until an empty one",
             )
 
     def page(
@@ -110,7 +109,7 @@ class Report:
             refused = sorted(doubtful, key=lambda name: name not in _MOST_DOUBTFUL)[:1]
             self.fields = [name for name in self.fields if name not in refused] if refused else ()
         what = ", ".join(refused) or "these fields"
-        self.account.client.log("note", f"{TITLE} does not know {what} here: left out")
+        self.account.client.log("note", f"{TITLE} does not know {what}: left out of the request")
         return True
 
 

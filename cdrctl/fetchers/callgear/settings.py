@@ -16,18 +16,20 @@ class CallGearSettings(Settings):
     """The settings of a CallGear profile."""
 
     base_url: str = Setting(
-        "https://dataapi.callgear.com/v2.0", description="the Data API's address, which ends in its version"
+        "https://dataapi.callgear.com/v2.0", description="the address of the Data API, ending in its version"
     )
-    access_token: SecretStr | None = Setting(None, description="an access key, made in the web cabinet")
+    access_token: SecretStr | None = Setting(None, description="an access key from the web cabinet")
     login: str | None = Setting(None, description="login of a user with the right to use the Data API")
     password: SecretStr | None = Setting(None, description="that user's password")
-    user_id: int | None = Setting(None, ge=0, description="partners only: whose records; see `cdrctl callgear users`")
+    user_id: int | None = Setting(
+        None, ge=0, description="partners only: the customer user whose records to read; see `cdrctl callgear users`"
+    )
     timezone: str | None = Setting(
-        None, description="the account's time zone, when CallGear does not tell it; also the default of --tz"
+        None, description="the account's time zone; default: the one that CallGear reports; also the default of --tz"
     )
     app_host: str | None = Setting(
         None,
-        description="the web application's address, for links to recordings; left out: of the brand of base_url",
+        description="address of the web application, for links to recordings; default: that of the brand of base_url",
     )
 
     @field_validator("app_host")
@@ -39,7 +41,7 @@ class CallGearSettings(Settings):
         url = (url if "://" in url else f"https://{url}").rstrip("/")
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
-            raise ValueError("app_host is an address such as https://app.callgear.com")
+            raise ValueError("app_host must be an address such as https://app.callgear.com")
         return url
 
 

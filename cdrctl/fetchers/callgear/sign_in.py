@@ -21,7 +21,7 @@ def request_token(settings: CallGearSettings, ended: Token | None, now: datetime
     if ended is None and settings.access_token is not None:
         return _token(settings.access_token.get_secret_value())
     if settings.login is None or settings.password is None:
-        raise SignInError(f"{TITLE}'s access key is not valid (any more)", hint=NEW_KEY)
+        raise SignInError(f"{TITLE}'s access key is invalid or has expired", hint=NEW_KEY)
     credentials = {"login": settings.login, "password": settings.password.get_secret_value()}
     answer = yield replace(question(settings.base_url.rstrip("/"), 1, "login.user", credentials), kind="sign-in")
     error = error_for(answer)
@@ -31,7 +31,7 @@ def request_token(settings: CallGearSettings, ended: Token | None, now: datetime
     token = data.get("access_token") if isinstance(data, dict) else None
     if not isinstance(token, str) or not token:
         raise ProviderError(
-            f"{TITLE} answered login.user in an unknown shape: there is no access_token in it",
+            f"{TITLE} sent an unknown response to login.user: it has no access_token",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     expires = None

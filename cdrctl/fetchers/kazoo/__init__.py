@@ -50,7 +50,7 @@ _DOCUMENT_TABLE_COLUMNS = (
     *("callee_id_name", "caller_id_name", "ringing_seconds", "duration_seconds", "hangup_code", "disposition"),
 )
 _OUTCOME_COLUMNS = ("hangup_cause",)
-_ACCOUNT = Option("account", "an account below the profile's, instead of the profile's", metavar="ID")
+_ACCOUNT = Option("account", "a sub-account, instead of the profile's account", metavar="ID")
 _LISTING = (
     Option("user", "only legs of this user", metavar="ID"),
     _ACCOUNT,
@@ -65,7 +65,7 @@ _LISTING = (
     Option("utc_offset", "seconds by which Kazoo shifts the column datetime", kind="integer"),
     Option(
         "longest_call",
-        "longest call: query this far past the window, for Kazoo lists calls by their end; longer ones are missed",
+        "longest call: query this far past the window, because Kazoo lists calls by their end; longer calls are missed",
         kind="duration",
         default="24h",
     ),
@@ -82,7 +82,7 @@ def _min_parallel_window(options: Mapping[str, Any]) -> timedelta:
 _TIMING = Timing(lag=SETTLED, min_parallel_window=_min_parallel_window)
 _ID = Option("id", "", argument=True, metavar="ID")
 
-_NEEDS = "It may read its own account and those below it. account_id must be one of them."
+_NEEDS = "It can read its own account and the accounts below it. account_id must be one of them."
 _WHOSE = "The account id is 32 hexadecimal digits. The operator knows it, and every sign-in returns it."
 
 PROVIDER = Provider(
@@ -106,7 +106,7 @@ PROVIDER = Provider(
         "key": Console(
             "the account's API key, valid until it is changed",
             (
-                "Ask the operator, or sign in and read GET /v2/accounts/ACCOUNT_ID/api_key. It has 64 characters.",
+                "Ask the operator, or sign in and call GET /v2/accounts/ACCOUNT_ID/api_key. It has 64 characters.",
                 _WHOSE,
             ),
             _NEEDS,
@@ -127,7 +127,7 @@ PROVIDER = Provider(
             _NEEDS,
         ),
     },
-    retention_note="no limit is published; an operator may delete old months, which then have no calls and no error",
+    retention_note="no limit is published; operators may delete old months, which then look empty",
     calls=(
         Call(
             name="cdrs",

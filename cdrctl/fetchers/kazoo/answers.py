@@ -19,9 +19,9 @@ class RangeLimitError(ProviderError):
 
     def __init__(self, seconds: int, words: str | None) -> None:
         super().__init__(
-            f"{TITLE} allows at most {seconds} s at a time here",
+            f"{TITLE} allows at most {seconds} s in one request",
             said=words,
-            hint="use a larger limit at the server, or a shorter --longest-call",
+            hint="raise the limit on the server, or use a shorter --longest-call",
             status=400,
         )
         self.seconds = seconds
@@ -38,12 +38,12 @@ def error_unless_whole(body: Any) -> CdrctlError | None:
     """
     if not isinstance(body, dict) or ("data" not in body and body.get("status") in (None, "success")):
         return ProviderError(
-            f"{TITLE} answered in an unknown shape: there is no data in it",
+            f"{TITLE} sent an unknown response: it has no data",
             hint="check base_url; it should end in /v2",
         )
     if body.get("status") != "success" and _own_status(body) not in range(400, 429):
         return TemporaryError(
-            f"the response of {TITLE} broke off"
+            f"a response of {TITLE} is incomplete"
             if "status" not in body
             else f"{TITLE} failed in the middle of a response",
             said=_words_of(body),
@@ -115,7 +115,7 @@ def _refusal(status: int, url: str, words: str | None) -> CdrctlError | None:
 def _not_found(url: str, words: str | None) -> CdrctlError | None:
     """Return the error of a 404 in which Crossbar says what is missing, or None."""
     if re.search("faulty_request|utc_offset", words or ""):
-        return ProviderError(f"{TITLE} does not accept a parameter")
+        return ProviderError(f"{TITLE} refused a parameter")
     if not re.search("supplied id|bad.identifier", words or ""):
         return None
     if re.search("/cdrs(/interaction)?$", url):

@@ -30,7 +30,9 @@ def filters_of(given: Sequence[str]) -> tuple[Callable[[Record, Mapping[str, str
             near = difflib.get_close_matches(name, [*FILTERED, *(column.name for column in DOCUMENT)], n=3)
             raise UsageError(
                 f"there is no field {name!r} to filter on",
-                hint=f"did you mean {' or '.join(near)}?" if near else "cdrctl kazoo cdr shows what a document holds",
+                hint=f"did you mean {' or '.join(near)}?"
+                if near
+                else "`cdrctl kazoo cdr` shows the fields of a document",
             )
         if column is None:
             theirs.append((name, value))

@@ -46,7 +46,7 @@ def _listing(query: Query[KazooSettings], *, by_interaction: bool) -> Iterator[E
     keep, server_side = filters_of(options["filter"])
     if server_side:
         names = ", ".join(name for name, _ in server_side)
-        yield Note(f"the listing has no column for {names}: the server filters on the document")
+        yield Note(f"the listing has no column for {names}: the server filters by the document")
     params = [(f"filter_{name}", value) for name, value in server_side]
     if options["utc_offset"] is not None:
         params.append(("utc_offset", str(options["utc_offset"])))
@@ -82,7 +82,7 @@ def _descendants(client: Client, account: str) -> Iterator[str]:
     for answer in _pages_of(client, f"/accounts/{path_segment(account)}/descendants"):
         for row in records_in(answer):
             if not isinstance(row.get("id"), str) or not row["id"].strip(" ."):
-                raise ProviderError(f"{TITLE} answered in an unknown shape: a descendant has no id")
+                raise ProviderError(f"{TITLE} sent an unknown response: a descendant has no id")
             yield row["id"]
 
 
@@ -130,7 +130,7 @@ def legs(query: Query[KazooSettings]) -> Iterator[Event]:
     doubts_lengths(query.client, found)
     yield Page(found, {"account_id": account, "currency": query.settings.currency})
     if not found:
-        yield Note(f"{TITLE} knows no interaction {wanted}; an id looks like 63814294800-b1c2d3 or 202611-…")
+        yield Note(f"{TITLE} has no interaction {wanted}; an id looks like 63814294800-b1c2d3 or 202611-…")
 
 
 def cdr(query: Query[KazooSettings]) -> Iterator[Event]:

@@ -45,7 +45,7 @@ def read_stretch(listing: Run, first: int, last: int) -> Iterator[Event]:
             if listing.by_interaction and limit.seconds // 2 < listing.longest_call:
                 yield Gap(
                     f"interactions longer than {limit.seconds // 2} s may be missing: {limit.message}",
-                    "a shorter --longest-call says that there are none",
+                    "if there are none, set a shorter --longest-call",
                 )
             continue
         if begin == first:
@@ -192,7 +192,7 @@ def _upwards(listing: Run, first: int, last: int, error: TemporaryError, edge: i
             )
         if edge is not None and not listing.by_interaction:
             yield Gap(
-                f"calls in progress at {rfc3339_of(edge)}, the turn of the month, were looked for only where they "
+                f"calls in progress at {rfc3339_of(edge)}, the turn of the month, may be missing unless they "
                 f"ended before {rfc3339_of(second)}"
             )
             return
@@ -309,7 +309,7 @@ def probe_edge(listing: Run, edge: int, latest: int) -> Iterator[Event]:
             break
         if narrower < 1:
             yield Gap(
-                f"calls in progress at {rfc3339_of(edge)}, the turn of the month, could not be looked for",
+                f"calls in progress at {rfc3339_of(edge)}, the turn of the month, may be missing",
                 NARROWER,
                 problem,
             )
@@ -319,7 +319,7 @@ def probe_edge(listing: Run, edge: int, latest: int) -> Iterator[Event]:
     if reach < wanted - 1:
         what = f"lasted less than {reach} s" if listing.by_interaction else f"ended before {rfc3339_of(edge + reach)}"
         yield Gap(
-            f"calls in progress at {rfc3339_of(edge)}, the turn of the month, were looked for only where they {what}",
+            f"calls in progress at {rfc3339_of(edge)}, the turn of the month, may be missing unless they {what}",
             NARROWER,
             problem,
         )

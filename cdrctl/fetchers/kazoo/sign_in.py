@@ -35,7 +35,9 @@ def request_token(settings: KazooSettings, ended: Token | None, _now: datetime) 
     if answer.good and isinstance(token, str) and token:
         return _token(token)
     if answer.status not in {400, 401, 403, 404}:
-        raise error_for(answer) or ProviderError(f"{TITLE} answered a sign-in in an unknown shape: no auth_token")
+        raise error_for(answer) or ProviderError(
+            f"{TITLE} sent an unknown response to the sign-in: it has no auth_token"
+        )
     details = body.get("data")
     if isinstance(details, dict) and "multi_factor_request" in details:
         raise SignInError(

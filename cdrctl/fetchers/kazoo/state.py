@@ -108,7 +108,7 @@ class Run:
             if counted > len(rows) and not self.miscounted:
                 self.miscounted = True
                 if self.once(f"miscounted {self.path}"):
-                    self.client.log("warning", f"{TITLE} counts {counted} rows in a page that holds {len(rows)}")
+                    self.client.log("warning", f"{TITLE} reported {counted} rows for a page with {len(rows)}")
         self.doubted = self.doubted or doubts_lengths(self.client, rows, self.once)
         return Page([row for row in rows if self.keep(row, self.context)], self.context)
 
@@ -119,8 +119,8 @@ def doubts_lengths(client: Client, legs: Sequence[Record], once: Once = always) 
     if wrong is not None and once("impossible length"):
         client.log(
             "warning",
-            f"{TITLE} has legs of an impossible length, such as {length_of(wrong)} s of {pick(wrong, 'id')}: the start "
-            "of each is taken from its end, and its length is null in the common schema",
+            f"{TITLE} has legs with an impossible duration, such as {length_of(wrong)} s in {pick(wrong, 'id')}: "
+            "the start of each is taken from its end, and its duration is null in the common schema",
         )
     return wrong is not None
 

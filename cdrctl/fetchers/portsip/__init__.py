@@ -63,7 +63,7 @@ _ENDING = ("status_code", "end_reason")
 _QUERY = (
     Option(
         "filter",
-        "only records that match, such as \"direction eq 'INBOUND_CALL'\"; repeat it: all must match",
+        "only records that match, such as \"direction eq 'INBOUND_CALL'\"; may be repeated: all must match",
         repeat=True,
         metavar="FILTER",
     ),
@@ -94,19 +94,19 @@ _TIMING = Timing(
 )
 
 
-_OWN = Option("own", "the signed-in user's own calls: needs no role", kind="flag")
+_OWN = Option("own", "only the signed-in user's own calls; needs no role", kind="flag")
 _ID = Option("id", "id of the record", argument=True, metavar="ID")
 _REPORT_OPTIONS = (
     Option("name", "name of the report", metavar="NAME"),
-    Option("email", "where the PBX mails the file", metavar="ADDRESS"),
+    Option("email", "address to which the PBX mails the file", metavar="ADDRESS"),
     Option("file_format", "CSV or HTML", metavar="FORMAT", values=FORMATS),
-    Option("range", f"which days: {', '.join(RANGES)}", metavar="RANGE", values=RANGES),
+    Option("range", f"range of days: {', '.join(RANGES)}", metavar="RANGE", values=RANGES),
     Option("started_at", "start of a CUSTOM range, such as 2026-11-18T00:00:00Z", metavar="TIME"),
     Option("ended_at", "end of a CUSTOM range", metavar="TIME"),
     Option("cron", "schedule: minute hour day month weekday", metavar="CRON"),
     Option(
         "filter",
-        "which calls, queues or groups: a JSON object, or KEY=VALUE, which may be repeated",
+        "calls, queues or groups to report: a JSON object, or KEY=VALUE; may be repeated",
         repeat=True,
         metavar="FILTER",
         values=tuple(dict.fromkeys(f"{name}=" for fields in FILTERS.values() for name in fields)),
@@ -151,7 +151,7 @@ PROVIDER = Provider(
         "password": Console(
             "a user's name and password, as in the web portal",
             (
-                "Take a user of the tenant without two-factor sign-in: a program cannot read the code that is mailed.",
+                "Choose a user of the tenant without two-factor sign-in: a program cannot read the mailed code.",
                 "The domain is the tenant's SIP domain; the system administrator has none.",
                 "base_url is the PBX's address with port 8887 and /api, such as https://pbx.example.net:8887/api.",
             ),
@@ -159,8 +159,13 @@ PROVIDER = Provider(
             asks=(("domain",),),
         ),
         "token": Console(
-            "a token from another sign-in: good for half an hour or an hour",
-            ("It is access_token in the answer to POST /api/auth/sign_in, or /api/login/oauth/token before v22.2.11.",),
+            "a token from another sign-in, valid for 30 or 60 minutes",
+            (
+                (
+                    "It is access_token in the response to POST /api/auth/sign_in, or to /api/login/oauth/token before "
+                    "v22.2.11."
+                ),
+            ),
             _NEEDS,
         ),
     },
@@ -209,7 +214,7 @@ PROVIDER = Provider(
         ),
         Call(
             name="cdr",
-            about="One call in full, with its cost; a transferred call as its legs.",
+            about="One call in full, with its cost; a transferred call is shown as its legs.",
             columns=CDR,
             fetch=cdr,
             identity=identity,
@@ -266,7 +271,7 @@ PROVIDER = Provider(
             columns=MADE,
             fetch=create_report,
             options=(
-                Option("type", f"what is reported: {', '.join(FILTERS)}", metavar="TYPE", values=tuple(FILTERS)),
+                Option("type", f"type of report: {', '.join(FILTERS)}", metavar="TYPE", values=tuple(FILTERS)),
                 *_with_default(_REPORT_OPTIONS, "file_format", "CSV"),
                 Option("wait", "wait until it is finished, and write its file", kind="flag"),
                 Option("wait_at_most", "longest wait for the file", kind="duration", default="10m"),
@@ -298,7 +303,7 @@ PROVIDER = Provider(
         ),
         _report(
             name="delete",
-            about="Delete a call report, and show what it was.",
+            about="Delete a call report, and show it.",
             columns=REPORT,
             fetch=delete_report,
             options=(_ID,),
@@ -344,7 +349,7 @@ PROVIDER = Provider(
         ),
         _completed(
             name="delete",
-            about="Delete a finished call report and its file, and show what it was.",
+            about="Delete a finished call report and its file, and show the report.",
             fetch=delete_completed,
             options=(_ID,),
             table_columns=_FINISHED_SHOWN,

@@ -43,7 +43,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
             return ProviderError("there is no such record", said=words, hint=_IDS, status=status)
         case 401:
             return SignInError(
-                f"the sign-in to {TITLE} has ended and could not be renewed",
+                f"the sign-in to {TITLE} has expired and could not be renewed",
                 said=words,
                 hint="check username, password and domain, or get a new access_token",
                 status=status,
@@ -58,14 +58,14 @@ def error_for(answer: Answer) -> CdrctlError | None:
     return error
 
 
-_IDS = "ids are in the column id of the listing"
+_IDS = "find the id in the column id of the listing"
 
 
 def _file_error(status: int) -> CdrctlError:
     """Return the error of a file that was not sent. Its address is a secret, so it is not in the message."""
     kind = TemporaryError if status == 429 or status >= 500 else ProviderError
     return kind(
-        f"{TITLE} did not give the file (HTTP {status})", hint="run it again, or make the report again", status=status
+        f"{TITLE} did not send the file (HTTP {status})", hint="run it again, or create the report again", status=status
     )
 
 

@@ -35,14 +35,14 @@ def cron(text: str) -> str:
     values = [_cron_values(text, written, *rule) for written, rule in zip(fields, _CRON, strict=True)]
     days, months = values[2], values[3]
     if fields[4] == "*" and not any(min(days) <= _LONGEST_MONTHS[month - 1] for month in months):
-        raise UsageError(f"--cron {text!r} is on a day that never comes")
+        raise UsageError(f"--cron {text!r} names a day that does not exist")
     return " ".join(fields)
 
 
 def _cron_values(text: str, written: str, name: str, least: int, greatest: int, words: Mapping[str, int]) -> set[int]:
     """Return the values that one field of a cron expression means."""
     wrong = UsageError(
-        f"--cron {text!r}: {written!r} is no {name}",
+        f"--cron {text!r}: {written!r} is not a {name}",
         hint=f"a {name} is {least} to {greatest}, *, a list such as 1,3, a range such as 1-3, or a step such as */2",
     )
     values: set[int] = set()

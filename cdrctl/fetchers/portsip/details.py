@@ -64,7 +64,7 @@ def _cost(legs: Sequence[Record]) -> Record:
     try:
         total = format(sum((Decimal(read_decimal(cost)) for cost in costs), Decimal(0)), "f") if costs else None
     except (ValueError, ArithmeticError):
-        raise ProviderError(f"{TITLE} answered in an unknown shape: a cost is not a number") from None
+        raise ProviderError(f"{TITLE} sent an unknown response: a cost is not a number") from None
     return {"cost": total, "billed_account": accounts[0] if accounts else None}
 
 

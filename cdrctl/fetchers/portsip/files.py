@@ -26,8 +26,8 @@ def report_file(client: Client, settings: PortsipSettings, record: Record) -> Fi
     whole = f"{parts.scheme}://{parts.netloc}{url}"
     if not isinstance(url, str) or not _BLOB.fullmatch(url) or not same_origin(settings.base_url, whole):
         raise ProviderError(
-            f"{TITLE} gave no address of its own for the file of this report; it was not followed",
-            hint="such an address begins with /api/blobs/; download the file in the web portal",
+            f"the address of this report's file is not one of {TITLE}'s own; it was not followed",
+            hint="its own addresses begin with /api/blobs/; download the file in the web portal",
         )
 
     def content() -> Iterator[bytes]:

@@ -81,7 +81,7 @@ class Run:
 
         Raises:
             UsageError: The PBX refused the user's filter, search or order.
-            ProviderError: It refused our own, or answered in an unknown shape.
+            ProviderError: It refused our own, or sent an unknown response.
         """
         while True:
             params = [("filter", where), ("search", self.search or ""), ("orderby", self.orders[0])]
@@ -119,7 +119,7 @@ def _check_brackets(text: str) -> None:
         if depth < 0:
             break
     if depth or "'" in re.sub(r"'(?:[^']|'')*'", "", text):
-        raise UsageError(f"--filter {text!r}: a bracket or a quote has no partner", hint="for example caller eq '100'")
+        raise UsageError(f"--filter {text!r}: unbalanced brackets or quotes", hint="for example caller eq '100'")
 
 
 def cdrs(query: Query[PortsipSettings]) -> Iterator[Event]:
@@ -136,7 +136,7 @@ def _listing(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
     window, options = query.window, query.options
     longest = options["window"]
     if longest < SMALLEST:
-        raise UsageError("--window must be at least 1s", hint="a day, 24h, is usual; less where the PBX is slow")
+        raise UsageError("--window must be at least 1s", hint="24h is usual; use less if the PBX is slow")
     orderby = (options["orderby"] or "").strip()
     listing = run_for(query, path)
     listing.orders = [f"{orderby}, id asc", orderby] if orderby else ["started_at asc, id asc", "started_at asc"]
@@ -147,11 +147,11 @@ def _listing(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
     records, total = listing.page(listing.where(window), 0, size=1)
     count = total.rows
     if count is None or (records and not count):
-        yield Note("costs are in the details only, which take one request for every record")
+        yield Note("--with-cost takes one request per record")
     else:
         seconds = count * BUDGET.seconds / BUDGET.requests
         lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
-        yield Note(f"costs are in the details only, which take one request for each of {count} records: {lasts}")
+        yield Note(f"--with-cost takes one request for each of {count} records: {lasts}")
     yield from with_costs(query.client, path, window, pieces)
 
 
@@ -190,17 +190,19 @@ def _windows(listing: Run, window: Window, longest: timedelta) -> Iterator[Event
         if not listing.honours:
             if listing.condition or listing.search:
                 raise ProviderError(
-                    f"this PBX does not look at the filter of {listing.path}: {listing.given} cannot be asked of it",
+                    f"this PBX ignores the filter of {listing.path}, and would ignore {listing.given} too",
                     hint="leave it out and filter the output, for example with jq or awk",
                 )
             if not listing.once("everything"):
                 return  # it comes with another part of the window
-            yield Note(f"this PBX does not look at the filter of {listing.path}: all calls are read, the window's kept")
+            yield Note(
+                f"this PBX ignores the filter of {listing.path}: reading all calls and keeping those of the window"
+            )
             yield from read_run(listing, None)
             return
     if not reached:
         yield Gap(
-            f"no call from before {rfc3339(oldest)} came; since v22.5.0 {TITLE} goes back five years",
+            f"no calls from before {rfc3339(oldest)} were sent; since v22.5.0 {TITLE} goes back five years",
             f"begin at --since {rfc3339(oldest)} or later if older calls do not matter",
         )
 
@@ -221,7 +223,7 @@ def _read_part(listing: Run, part: Window, divisible: bool) -> Generator[Event, 
         if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
             raise
         if divisible:
-            listing.client.log("note", f"{TITLE} fails on {_name(listing, part)}: asking for it in halves")
+            listing.client.log("note", f"{TITLE} fails on {_name(listing, part)}: retrying in halves")
             listing.tries = 2
         else:
             what = f"{TITLE} fails on the calls from {_name(listing, part)}: {error.message}"
@@ -285,8 +287,7 @@ def _read_once(listing: Run, window: Window | None, readings: Readings) -> Gener
         if readings.last.doubtful and not listing.doubted:
             listing.doubted = True
             yield Note(
-                f"the totals that {TITLE} sends with {listing.path} are wrong and cannot be relied upon: pages are "
-                "read until an empty one comes",
+                f"the totals that {TITLE} sends with {listing.path} are wrong: reading pages until an empty one",
                 "warning",
             )
         yield Page(records)
@@ -298,16 +299,16 @@ def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
     readings, name = Readings(identity), _name(listing, window)
 
     def tell() -> None:
-        listing.client.log("note", f"calls came or went while {name} was read: reading it again")
+        listing.client.log("note", f"calls were added or removed while {name} was read: reading it again")
 
     read = functools.partial(_read_once, listing, window, readings)
     if (yield from read_again(read, readings, READINGS, tell)) is not None:
         return
     count = _announced(readings.last)
     if count is None and readings.last.idle > 1:  # `skip` is ignored, and nothing says how many there are
-        yield Gap(f"{TITLE} sends the same records for {name} again and again", "run it again later")
+        yield Gap(f"{TITLE} keeps sending the same records for {name}", "run it again later")
     elif count is not None and readings.records < count:
-        yield Gap(f"{TITLE} has {count} records for {name} and sent {readings.records}", "run it again later")
+        yield Gap(f"{TITLE} reported {count} records for {name} but sent {readings.records}", "run it again later")
 
 
 def _name(listing: Run, window: Window | None) -> str:

@@ -95,7 +95,7 @@ def plain_parts(options: Mapping[str, Any], now: datetime) -> Record:
     if options["email"]:
         body["email"] = options["email"].strip()
         if len(body["email"]) > 128 or not re.fullmatch(r"[^@\s,;]+@[^@\s,;]+", body["email"]):
-            raise UsageError(f"--email {body['email'][:64]!r} is no address of up to 128 characters")
+            raise UsageError(f"--email {body['email'][:64]!r} is not an e-mail address of up to 128 characters")
     if options["file_format"]:
         body["format"] = one_of("--file-format", options["file_format"], FORMATS)
     if options["range"]:
@@ -118,7 +118,7 @@ def check_range(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     if whole["range"] != "CUSTOM":
         if "started_at" in given or "ended_at" in given:
             raise UsageError(
-                f"--started-at and --ended-at go with --range CUSTOM, and the range is {whole['range']}",
+                f"--started-at and --ended-at need --range CUSTOM, but the range is {whole['range']}",
                 hint=f"the ranges are: {', '.join(RANGES)}",
             )
         return
@@ -126,7 +126,7 @@ def check_range(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         raise UsageError("--range CUSTOM needs --started-at and --ended-at", hint="such as 2026-11-18T00:00:00Z")
     with suppress(ValueError):
         if iso_instant(whole["started_at"]) >= iso_instant(whole["ended_at"]):
-            raise UsageError(f"the report ends, {whole['ended_at']}, before it begins, {whole['started_at']}")
+            raise UsageError(f"the report ends ({whole['ended_at']}) before it begins ({whole['started_at']})")
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime:
@@ -136,7 +136,7 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
     readings = {instant(text, zone=zone, now=now, option=flag) for zone in zones}
     if len(readings) > 1:
         raise UsageError(
-            f"{flag} {text!r} has no offset, and the PBX's zone is its own",
+            f"{flag} {text!r} has no offset, and the PBX has its own time zone",
             hint="write it as in 2026-11-18T00:00:00Z or 2026-11-18T00:00:00+01:00",
         )
     return readings.pop()
@@ -153,7 +153,7 @@ def one_of(what: str, given: str, allowed: Sequence[str] | Mapping[str, Any]) ->
         return word
     near = difflib.get_close_matches(word, allowed, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"{what} {given!r} is not known", hint=f"{meant}allowed are: {', '.join(allowed)}")
+    raise UsageError(f"{what} {given!r} is not known", hint=f"{meant}allowed: {', '.join(allowed)}")
 
 
 def filter_for(kind: str, given: Sequence[str]) -> Record:
@@ -169,7 +169,7 @@ def filter_for(kind: str, given: Sequence[str]) -> Record:
             near = difflib.get_close_matches(name, fields, n=3)
             meant = f"did you mean {' or '.join(near)}? " if near else ""
             raise UsageError(
-                f"a report of type {kind} has no filter {name!r}", hint=f"{meant}it has: {', '.join(fields)}"
+                f"a report of type {kind} has no filter {name!r}", hint=f"{meant}its filters: {', '.join(fields)}"
             )
         found[name] = _filter_value(name, fields[name], value)
     for name, rule in fields.items():
@@ -198,7 +198,9 @@ def given_fields(kind: str, given: Sequence[str]) -> Record:
         except (ValueError, RecursionError):
             decoded = None
         if len(given) > 1 or not isinstance(decoded, dict):
-            raise UsageError("--filter is no JSON object", hint="give one JSON object, or KEY=VALUE once for each key")
+            raise UsageError(
+                "--filter is not a JSON object", hint="give one JSON object, or KEY=VALUE once for each key"
+            )
         return decoded
     found: Record = {}
     for text in given:
@@ -206,7 +208,7 @@ def given_fields(kind: str, given: Sequence[str]) -> Record:
         if not equals or not name:
             raise UsageError(
                 f"a filter is written KEY=VALUE: {text!r}",
-                hint=f"a report of type {kind} has: {', '.join(FILTERS[kind])}",
+                hint=f"filters of type {kind}: {', '.join(FILTERS[kind])}",
             )
         if FILTERS[kind].get(name) in ("names", "numbers"):
             found[name] = [*found.get(name, []), *(part.strip() for part in value.split(","))]
@@ -248,7 +250,7 @@ def _filter_value(name: str, rule: str | tuple[str, ...], value: Any) -> Any:
 _RULES = {
     "flag": "true or false",
     "whole": "a whole number of seconds, 0 or more",
-    "text": "a number, or what it begins with or holds",
+    "text": "a number, or the beginning or a part of one",
     "names": "one or more names of 1 to 64 characters",
     "numbers": "one or more numbers of 3 to 64 digits",
 }

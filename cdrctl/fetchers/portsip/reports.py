@@ -52,7 +52,7 @@ def _document(client: Client, path: str, key: str) -> Record:
     body = client.get(f"{path}/{path_segment(key)}").body
     if not isinstance(body, dict) or "id" not in body:
         raise ProviderError(
-            f"{TITLE} answered in an unknown shape: a report without id",
+            f"{TITLE} sent an unknown response: a report without an id",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     return body
@@ -80,7 +80,7 @@ def create_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     body = new_report({**options, "name": options["name"] or unique}, now)
     name, known = body["name"], set[str]()
     if options["wait"] and options["cron"]:
-        raise UsageError("--wait is for a report that is made now, and --cron for one that is made later")
+        raise UsageError("--wait cannot be combined with --cron: it waits for a report that runs now")
     if options["wait"] and options["name"]:
         known = _known(client, name, body["type"])
     key = _created(client, body)
@@ -88,11 +88,11 @@ def create_report(query: Query[PortsipSettings]) -> Iterator[Event]:
         try:
             record = _document(client, REPORTS, key)
         except (ProviderError, TemporaryError) as error:  # it may be finished and gone, and it was made
-            yield Note(f"the report was made, but cannot be shown: {error.message}")
+            yield Note(f"the report was created, but cannot be shown: {error.message}")
             record = {"id": key, **body}
         yield Page([record])
         return
-    yield Note(f"report {name} is being made (id {key})")
+    yield Note(f"report {name} was created (id {key})")
     yield report_file(client, query.settings, _finished(client, body, key, known, options["wait_at_most"]))
 
 
@@ -110,8 +110,8 @@ def _known(client: Client, name: str, kind: str) -> set[str]:
     came = sum(pick(one, "type") == kind for one in finished)
     if "SCHEDULED" in words or any(pick(one, "cron_expr") for one in begun) or words.count("RUNNING") > came:
         raise UsageError(
-            f"there is a report {name!r} already: its file could be taken for the new one's",
-            hint="choose another --name, or leave it out to have one of its own",
+            f"a report named {name!r} exists already: its file could be mistaken for the new one's",
+            hint="choose another --name, or leave it out for a unique one",
         )
     return {identity(record) for record in finished}
 
@@ -121,7 +121,7 @@ def _created(client: Client, body: Record) -> str:
 
     There is one attempt: a lost response does not mean that the report was not made.
     """
-    look = f"it may have been made all the same: look for {body['name']} with `cdrctl portsip reports list`"
+    look = f"the report may have been created: look for {body['name']} with `cdrctl portsip reports list`"
     try:
         answer = client.ask(Request("POST", client.at(REPORTS), json=body, changes=True))
     except TemporaryError as error:
@@ -130,7 +130,7 @@ def _created(client: Client, body: Record) -> str:
         raise
     key = answer.body.get("id") if isinstance(answer.body, dict) else None
     if not isinstance(key, str) or not key.strip(" ."):
-        raise ProviderError(f"{TITLE} answered in an unknown shape: a new report without id", hint=look)
+        raise ProviderError(f"{TITLE} sent an unknown response: a new report without an id", hint=look)
     return key
 
 
@@ -153,14 +153,17 @@ def _finished(client: Client, body: Record, key: str, known: set[str], at_most: 
         if new:
             return max(new, key=lambda one: str(pick(one, "completed_at")))
         if word_for(_status(client, key)) == "ABORTED":
-            raise ProviderError(f"{TITLE} gave up the report {name} (id {key})", hint="make it again, or a smaller one")
+            raise ProviderError(
+                f"{TITLE} aborted the report {name} (id {key})", hint="create it again, or a smaller one"
+            )
         left = latest - client.clock.monotonic()
         if left <= 0:
             raise TemporaryError(
                 f"the report {name} (id {key}) was not finished in the time allowed",
-                hint="it goes on being made: see `cdrctl portsip completed-reports list`, then download it by its id",
+                hint="the PBX is still working on it: see `cdrctl portsip completed-reports list`, then download "
+                "it by its id",
             )
-        client.pause(min(wait, left), f"{TITLE} is making the report {name}")
+        client.pause(min(wait, left), f"{TITLE} is creating the report {name}")
         wait = min(2 * wait, LAST_POLL)
 
 
@@ -176,7 +179,7 @@ def update_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     given = [name for name in (*PLAIN, "filter") if options[name]]
     if not given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in (*PLAIN, "filter"))
-        raise UsageError("nothing is to be changed", hint=f"give at least one of {names}")
+        raise UsageError("no setting of the report was given", hint=f"give at least one of {names}")
     now = client.clock.now()
     body = plain_parts(options, now)  # before anything is asked
     old = _document(client, REPORTS, options["id"])

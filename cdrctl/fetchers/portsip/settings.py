@@ -18,7 +18,7 @@ class PortsipSettings(Settings):
     base_url: str = Field(description="the PBX's address with /api, such as https://pbx.example.net:8887/api")
     username: str | None = Field(None, description="a user with the role Admin or QueueManager")
     password: SecretStr | None = Field(None, description="password")
-    domain: str | None = Field(None, description="the tenant's SIP domain; left out for the system administrator")
+    domain: str | None = Field(None, description="the tenant's SIP domain; leave it out for the system administrator")
     access_token: SecretStr | None = Field(None, description="a token from another sign-in; cannot be renewed")
     allow_http: bool = ALLOW_HTTP
 

@@ -36,7 +36,7 @@ def request_token(settings: PortsipSettings, ended: Token | None, now: datetime)
         return Session({"Authorization": f"Bearer {settings.access_token.get_secret_value()}"})
     if settings.username is None or settings.password is None:
         raise SignInError(
-            "the access token has ended and cannot be renewed",
+            "the access token has expired and cannot be renewed",
             hint="get a new access_token, or set username, password and domain instead",
         )
     way = ended.way if isinstance(ended, Session) else ""
@@ -55,7 +55,7 @@ def request_token(settings: PortsipSettings, ended: Token | None, now: datetime)
             raise _not_accepted(settings, answer)
         return _session(answer, known, now, None)
     raise ConfigurationError(
-        f"there is no sign-in of {TITLE} at {settings.base_url}",
+        f"there is no {TITLE} sign-in at {settings.base_url}",
         hint="base_url should be https://HOST:8887/api, the address of the PBX's REST API",
         status=404,
     )
@@ -113,14 +113,14 @@ def _session(answer: Answer, way: str, now: datetime, refresh_token: str | None)
     body = answer.body if isinstance(answer.body, dict) else {}
     if body.get("two_factor_enabled"):
         raise SignInError(
-            "this user needs a code sent by mail to sign in, which a program cannot give",
+            "this user needs a code sent by mail to sign in, which a program cannot enter",
             hint="use a user without two-factor sign-in, or set access_token to a token",
             status=answer.status,
         )
     token = _access_token(answer)
     if token is None:
         raise ProviderError(
-            f"{TITLE} answered a sign-in in an unknown shape: there is no access_token in it",
+            f"{TITLE} sent an unknown response to the sign-in: it has no access_token",
             hint="check base_url; if it is right, the API has changed: update cdrctl",
         )
     expires = None

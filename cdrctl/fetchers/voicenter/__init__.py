@@ -71,16 +71,16 @@ PROVIDER = Provider(
     # www.voicenter.com, API pages "Authentication" and "Call Log".
     credential_help={
         "code": Console(
-            "the organisation's code, for addresses that are authorised",
+            "the organisation's code, from authorised IP addresses",
             (
-                "Voicenter provides the code: it is in their back office.",
+                "Voicenter provides the code; it is in their back office.",
                 "In CPanel, API Settings, Authorized IPs, add the address of this machine.",
             ),
-            "A code reads the calls of the whole account.",
+            "A code can read the calls of the whole account.",
         ),
         "token": Console(
             "a bearer token, from any address",
-            ("Make one in Voicenter's back office; how long it is good for is not published.",),
+            ("Create one in Voicenter's back office; its lifetime is not published.",),
         ),
     },
     allow_list_hint=ADMITS,
@@ -109,7 +109,7 @@ PROVIDER = Provider(
                 Option("extension", "only calls of this extension, by its SIP code; may be repeated", repeat=True),
                 Option(
                     "identity",
-                    "whose calls: Account, Hierarchical, Department or User",
+                    "scope of the calls: Account, Hierarchical, Department or User",
                     metavar="WHOSE",
                     values=IDENTITIES,
                 ),
@@ -147,13 +147,13 @@ PROVIDER = Provider(
         ),
         Call(
             name="notifications",
-            about="Push notifications that were captured: one JSON object, a list, or one object per line.",
+            about="Captured push notifications: one JSON object, a list, or one object per line.",
             columns=NOTIFIED,
             fetch=notifications,
             identity=notification_identity,
             common=common_notification,
             gives=GIVES,
-            options=(Option("file", "where they are; - is standard input", kind="file", argument=True),),
+            options=(Option("file", "file with the notifications; - is standard input", kind="file", argument=True),),
             table_columns=(
                 *("time", "caller", "target", "duration", "status", "type", "representative_name", "queuename"),
                 *("price", "dialtime", "seconds_waiting_in_queue", "did", "department_name"),

@@ -62,7 +62,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
     match number:
         case None if answer.good:
             return ProviderError(
-                f"{TITLE} answered in an unknown shape: there is no ERROR_NUMBER in it",
+                f"{TITLE} sent an unknown response: it has no ERROR_NUMBER",
                 hint="check base_url; if it is right, the API has changed: update cdrctl",
             )
         case None | 0 if status == 400:
@@ -74,9 +74,9 @@ def error_for(answer: Answer) -> CdrctlError | None:
             return error
         case 1:
             return TooFastError(
-                f"{TITLE} limits requests to {MINUTELY.requests} a minute, and does not answer yet",
+                f"{TITLE}'s rate limit of {MINUTELY.requests} requests a minute is exceeded",
                 said=words,
-                hint="another program may be asking with the same code; nothing is lost: run it again later",
+                hint="another program may be using the same code; nothing is lost: run it again later",
                 status=status,
             )
         case 2:
@@ -84,7 +84,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
                 f"{TITLE} does not accept this code or token", said=words, hint=_CREDENTIALS, status=status
             )
         case 3:
-            return FullError(f"{TITLE} has more calls than it gives in one answer", said=words, status=status)
+            return FullError(f"{TITLE} has more calls than it sends in one response", said=words, status=status)
         case 4:
             address = re.search(r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b|[0-9a-f]*:[0-9a-f:]+", words or "")
             return AddressError(
@@ -94,14 +94,14 @@ def error_for(answer: Answer) -> CdrctlError | None:
                 status=status,
             )
         case 5:
-            return RangeError(f"{TITLE} refuses the range of dates", said=words, status=status)
+            return RangeError(f"{TITLE} refused the range of dates", said=words, status=status)
         case _:
             return RefusedError(f"{TITLE} refused the request (error {number})", said=words, status=status)
 
 
 ADMITS = "add it in CPanel → API Settings → Authorized IPs, or use a bearer token (access_token)"
 _CREDENTIALS = (
-    "check code, or access_token: make a new one in Voicenter's back office; how long a bearer token is good for is "
+    "check code, or access_token: create a new one in Voicenter's back office; the lifetime of a bearer token is "
     "not published"
 )
 
@@ -135,7 +135,7 @@ def read_reply(answer: Answer, client: Client) -> Reply:
     records = check_records(held[0] if held else None, "CDR_LIST", TITLE)
     if returned is not None and returned != len(records):
         level: Literal["debug", "warning"] = "warning" if returned > len(records) else "debug"
-        client.log(level, f"{TITLE} counts {returned} records in an answer that holds {len(records)}")
+        client.log(level, f"{TITLE} reported {returned} records in a response with {len(records)}")
     short = hits is not None and returned is not None and returned < hits
     return Reply(records, short or len(records) >= MOST_RECORDS)
 

@@ -62,9 +62,9 @@ def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:
             yield Checkpoint(part)
             if crowded >= CROWDED_MINUTES:
                 yield Gap(
-                    f"{TITLE} answers for every minute that it has more calls than it gives in one answer: it was not "
-                    f"asked for those from {rfc3339(part.until)} on",
-                    "check base_url; it may be another service that answers, or a cache",
+                    f"for every minute, {TITLE} reports more calls than it sends in one response: calls from "
+                    f"{rfc3339(part.until)} on were not requested",
+                    "check base_url: another service, or a cache, may be responding",
                 )
                 return
 
@@ -155,6 +155,6 @@ def _gap(part: Window) -> Gap:
     if part.duration > SECOND:
         when = f"from {rfc3339(part.since)} to {rfc3339(part.until)}"
     return Gap(
-        f"{TITLE} has more calls that started {when} than it gives in one answer",
-        "ask for parts of them with --type, --extension, --phone or --queue",
+        f"{TITLE} has more calls that started {when} than it sends in one response",
+        "export them in parts, with --type, --extension, --phone or --queue",
     )

@@ -104,8 +104,8 @@ class Scanner:
                 continue
             char = self.text[at]
             if (self.place, char) not in _BETWEEN:
-                what = repr(char) if char in '[]{},"' else "something else"  # what it says may be personal data
-                _broken(self.line, f"{what} stands where a notification should begin or end")
+                what = repr(char) if char in '[]{},"' else "another character"  # what it says may be personal data
+                _broken(self.line, f"{what} found where a notification should begin or end")
             end = at + 1
             if char == "{":
                 decoded = _decode_object(self.text, at, self.line, final=final)
@@ -177,7 +177,7 @@ def _decode_object(text: str, at: int, line: int, *, final: bool) -> tuple[Recor
             return None
         column = error.colno - (at - text.rfind("\n", 0, at) - 1 if error.lineno == text.count("\n", 0, at) + 1 else 0)
         ends = error.pos < len(text) and text[error.pos] in "\r\n"
-        why = "a text has no end" if ends and "control" in error.msg else error.msg
+        why = "a string has no closing quote" if ends and "control" in error.msg else error.msg
         _broken(line + text.count("\n", at, error.pos), f"{why} (column {column} of what begins in line {line})")
     except ValueError as error:
         _broken(line, str(error).partition(";")[0])
@@ -188,7 +188,7 @@ def _decode_object(text: str, at: int, line: int, *, final: bool) -> tuple[Recor
     return record, end
 
 
-_TOO_DEEP = f"there are more than {DEEPEST} lists and objects within each other"
+_TOO_DEEP = f"lists and objects are nested more than {DEEPEST} deep"
 
 
 def _depth(value: Any) -> int:
@@ -210,7 +210,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 def _read_form(number: int, line: str) -> Record | None:
     """Return the notification in a line that is encoded as a form, or None if it is not."""
     if line.startswith("<"):
-        _broken(number, "it is XML, which cannot be read: choose JSON for the notifications at Voicenter")
+        _broken(number, "it is XML, which is not supported: choose JSON for the notifications at Voicenter")
     if not _FORM.match(line):
         return None
     return dict(parse_qsl(line.strip(), keep_blank_values=True, errors="replace"))
@@ -228,13 +228,13 @@ def _decoded(number: int, raw: bytes, unreadable: list[int]) -> str:
 def _check_notification(line: int, record: Record) -> None:
     keys = {key.casefold() for key in record}
     if not keys & NOTIFIED_BY_KEY:
-        what = "it is an answer of the Call Log" if "cdr_list" in keys else "none of its fields is one"
-        _broken(line, f"this is no CDR notification: {what}")
+        what = "it is a response of the Call Log" if "cdr_list" in keys else "it has none of the known fields"
+        _broken(line, f"this is not a CDR notification: {what}")
 
 
 def _broken(line: int, why: str) -> NoReturn:
     raise UsageError(
         f"the notifications cannot be read: line {line}: {why}",
-        hint="the file must hold the JSON bodies as Voicenter sent them: one object, a list, one object after the "
-        "other, or a form (name=value&…) in each line",
+        hint="the file must contain the JSON bodies as Voicenter sent them: one object, a list, several objects "
+        "in a row, or a form (name=value&…) in each line",
     )

@@ -67,9 +67,9 @@ class Run:
             if window.duration >= DAY:  # the request was a second longer
                 return None
             raise ProviderError(
-                f"{TITLE} refuses the range {rfc3339(window.since)} to {rfc3339(window.until)} (times are sent in GMT)",
+                f"{TITLE} refused the range {rfc3339(window.since)} to {rfc3339(window.until)} (times are sent in GMT)",
                 said=error.said,
-                hint="try a later --since or a shorter --longest-window; how far back calls are kept is not published",
+                hint="try a later --since or a shorter --longest-window; how long calls are kept is not published",
                 status=error.status,
             ) from None
         if reply.full:
@@ -138,7 +138,7 @@ class Run:
         if starts and not any(self._touches(since, until, record) for record in reply.records):
             self.client.log(  # a cache may have answered: nothing else would show it
                 "warning",
-                f"{TITLE} was asked for {rfc3339(since)} to {rfc3339(until)} and answered with nothing but calls from "
+                f"{TITLE} was queried for {rfc3339(since)} to {rfc3339(until)} but sent only calls from "
                 f"{rfc3339(min(starts))} to {rfc3339(max(starts))}",
             )
         self.zones.learn(reply.records, until, self.client.clock.now() - (self.client.ahead or timedelta(0)))
@@ -168,7 +168,7 @@ class Run:
                 continue
             if first is not None and self.once("fields"):
                 missing = ", ".join(name for name in FIELDS[0] if name not in self.fields[0])
-                self.client.log("note", f"{TITLE} does not know all fields here: asking without {missing}")
+                self.client.log("note", f"{TITLE} does not know all fields: requesting them without {missing}")
             self.proven = True
             return answer
 

@@ -33,7 +33,7 @@ def search_criteria(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(option: str, text: str) -> str:
     if not text.strip():
-        raise UsageError(f"--{option} needs a value", hint="leave it out to have all calls")
+        raise UsageError(f"--{option} needs a value", hint="leave it out for all calls")
     return text.strip()
 
 
@@ -61,7 +61,7 @@ _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
 
 def _number(option: str, text: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise UsageError(f"--{option} {text!r} is not a number", hint=f"Voicenter knows a {option} by its number")
+        raise UsageError(f"--{option} {text!r} is not a number", hint=f"Voicenter identifies a {option} by its number")
     return int(text)
 
 

@@ -16,15 +16,16 @@ class VoicenterSettings(Settings):
 
     base_url: str = Field(
         "https://api.voicenter.com/hub/cdr/",
-        description="the address of the Call Log; older accounts have https://api1.voicenter.co.il/hub/cdr/",
+        description="the address of the Call Log; older accounts use https://api1.voicenter.co.il/hub/cdr/",
     )
     code: SecretStr | None = Field(
-        None, description="the organisation's code; this machine's IP address must be authorised beside it"
+        None, description="the organisation's code; this machine's IP address must be authorised as well"
     )
-    access_token: SecretStr | None = Field(None, description="a bearer token (JWT), in place of the code")
+    access_token: SecretStr | None = Field(None, description="a bearer token (JWT), instead of the code")
     date_zone: str = Field(
         LEARN,
-        description="zone of the times that come without one: utc, Asia/Jerusalem or another; learn finds it out",
+        description="zone of times without an offset: utc, Asia/Jerusalem or another; learn: determine it from "
+        "the records",
     )
 
     @field_validator("base_url")
@@ -42,5 +43,5 @@ class VoicenterSettings(Settings):
         try:
             zone_named(name)
         except UsageError:
-            raise ValueError(f"date_zone is {LEARN}, utc or a zone such as {ISRAEL}") from None
+            raise ValueError(f"date_zone must be {LEARN}, utc or a zone such as {ISRAEL}") from None
         return "UTC" if name.casefold() == "utc" else name

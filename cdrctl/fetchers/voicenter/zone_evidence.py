@@ -58,7 +58,7 @@ class ZoneEvidence:
             self.to_come = self.to_come or beyond(record, UTC, now)
             for name in candidates:
                 if name not in self.beyond and beyond(record, zone_named(name), until):
-                    self.beyond[name] = f"{pick(record, 'Date')} in the answer to a request until {rfc3339(until)}"
+                    self.beyond[name] = f"{pick(record, 'Date')} in the response to a request until {rfc3339(until)}"
 
     def contradiction(self) -> str | None:
         """Return, once, the calls that cannot be in the zone in use; None if there are none."""
@@ -66,7 +66,7 @@ class ZoneEvidence:
             return None
         found = self.beyond.get(self.name)
         if found is None and self.to_come and self.name == "UTC":
-            found = "calls whose times are in the future"
+            found = "calls with times in the future"
         self.contradicted = found is not None
         return found
 

@@ -33,11 +33,11 @@ def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
     Raises:
         IncompleteError: The answers do not prove one zone.
     """
-    proof = "records that have both forms of their start prove it"
+    proof = "records with both forms of the start prove it"
     name = next(iter(run.zones.shown)) if len(run.zones.shown) == 1 else None
     if name is None and not run.zones.shown:
         name = _zone_asked(run, records) or _zone_asked(run, _calls_near(run, records))
-        proof = "calls that were requested again by their time prove it"
+        proof = "calls requested again by their time prove it"
         if name is None and len(run.zones.beyond) == 1:
             name = "UTC" if ISRAEL in run.zones.beyond else ISRAEL
             proof = "the other reading is wrong for " + next(iter(run.zones.beyond.values()))
@@ -49,15 +49,15 @@ def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
             ]
         )
         raise IncompleteError(
-            f"{TITLE} sends times without a zone, and its answers do not prove which it is"
+            f"{TITLE} sends times without a zone, and its responses do not prove which it is"
             + (f" ({why})" if why else ""),
-            hint=f'set date_zone = "{ISRAEL}" or date_zone = "UTC" in the profile, as the portal shows the calls',
+            hint=f'set date_zone = "{ISRAEL}" or date_zone = "UTC" in the profile, whichever the portal uses',
         )
     run.zones.name = name
     meaning = "UTC" if name == "UTC" else f"Israel's time ({ISRAEL})"
     yield Note(
-        f"{TITLE} sends times without a zone: they are taken as {meaning}, because {proof}; "
-        f'with date_zone = "{name}" in the profile there is no need to find out'
+        f"{TITLE} sends times without a zone: they are read as {meaning}, because {proof}; to skip this check, "
+        f'set date_zone = "{name}" in the profile'
     )
 
 

@@ -107,7 +107,7 @@ PROVIDER = Provider(
     # Access Token", "Reports: Detailed Call History"; help.webex.com fs78p5 for the role.
     credential_help={
         "browser": Console(
-            "a sign-in with a browser, through an integration of your own; renewed without end",
+            "a sign-in with a browser, through your own integration; renewed automatically",
             (
                 "At developer.webex.com, open My Webex Apps, Create a New App, Integration. Select the scope.",
                 "Set the redirect URI to http://127.0.0.1:8765/callback.",
@@ -116,7 +116,7 @@ PROVIDER = Provider(
             _NEEDS,
         ),
         "token": Console(
-            "an access token, valid for 12 hours, for a first try",
+            "an access token, valid for 12 hours; for a first try",
             (
                 "Sign in at developer.webex.com as an administrator of your organisation.",
                 "Copy your personal access token from the documentation, under Getting Started.",
@@ -124,7 +124,7 @@ PROVIDER = Provider(
             _NEEDS,
         ),
         "refresh": Console(
-            "a service app's refresh token, renewed without end, for scheduled exports",
+            "a service app's refresh token, renewed automatically; for scheduled exports",
             (
                 "At developer.webex.com, open My Webex Apps, Create a New App, Service App. Select the scope.",
                 "Copy the client id and the client secret. The secret is shown once.",

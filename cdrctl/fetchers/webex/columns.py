@@ -26,13 +26,13 @@ KEY_FIELDS = KeyFields("Report ID", "Start time", ("Release time", "Report time"
 
 # Keys in the wire order of a record of September 2026; meanings from help.webex.com nmug598.
 COLUMNS: tuple[Column, ...] = (
-    Column("answer_time", "Answer time", "time", "moment of answer", null_words=frozenset({"NA"})),
+    Column("answer_time", "Answer time", "time", "time of the answer", null_words=frozenset({"NA"})),
     Column("answered", "Answered", "boolean", "whether this leg was answered"),
     Column(
         "direction",
         "Direction",
         "text",
-        "ORIGINATING = the record owner placed the call, TERMINATING = received it; says nothing about inside/outside",
+        "ORIGINATING = the record owner placed the call, TERMINATING = received it; does not tell inside from outside",
     ),
     Column(
         "called_line_id",
@@ -70,7 +70,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("redirect_reason", "Redirect reason", "text", "why the last redirecting party redirected (enum)"),
     Column("related_reason", "Related reason", "text", "service that created or changed the call (enum)"),
     Column("report_id", "Report ID", "text", "unique id of the record; the dedup key"),
-    Column("report_time", "Report time", "time", "when the record was made; the end of the call"),
+    Column("report_time", "Report time", "time", "time at which the record was created; the end of the call"),
     Column("route_group", "Route group", "text", "route group of a premises call, originating only"),
     Column("site_main_number", "Site main number", "text", "main number of the location"),
     Column(
@@ -107,7 +107,7 @@ COLUMNS: tuple[Column, ...] = (
         "text",
         "Local call ID of the other call of a consulted transfer",
     ),
-    Column("authorization_code", "Authorization code", "text", "account/authorization code the caller keyed"),
+    Column("authorization_code", "Authorization code", "text", "account/authorization code that the caller entered"),
     Column("model", "Model", "text", "device model", null_words=frozenset({"na"})),
     Column("local_session_id", "Local SessionID", "text", "RFC 7206 session id of the originating side"),
     Column("remote_session_id", "Remote SessionID", "text", "RFC 7206 session id of the terminating side"),
@@ -115,7 +115,7 @@ COLUMNS: tuple[Column, ...] = (
         "call_transfer_time",
         "Call transfer time",
         "time",
-        "when a transfer was invoked",
+        "time at which a transfer was invoked",
         null_words=frozenset({"NA"}),
     ),
     Column("local_call_id", "Local call ID", "text", "id of this leg, looks like 29741232:0"),
@@ -124,7 +124,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("related_call_id", "Related call ID", "text", "Local call ID of a call this one spawned or came from"),
     Column("user_number", "User number", "text", "E.164 of the record owner, else the extension"),
     Column("call_outcome", "Call outcome", "text", "Success, Failure, Refusal (enum)"),
-    Column("call_outcome_reason", "Call outcome reason", "text", "finer reason (enum)"),
+    Column("call_outcome_reason", "Call outcome reason", "text", "more specific reason (enum)"),
     Column("ring_duration", "Ring duration", "seconds", "seconds of ringing"),
     Column("answer_indicator", "Answer indicator", "text", "Yes, No, Yes-PostRedirection"),
     Column("release_time", "Release time", "time", "end of call", null_words=frozenset({"NA"})),
@@ -186,7 +186,7 @@ COLUMNS: tuple[Column, ...] = (
         null_words=frozenset({"NA"}),
     ),
     Column("queue_type", "Queue type", "text", "Customer Assist or Call Queue"),
-    Column("answered_elsewhere", "Answered elsewhere", "text", "Yes on a terminating leg another party answered"),
+    Column("answered_elsewhere", "Answered elsewhere", "text", "Yes on a terminating leg that another party answered"),
     Column("hold_duration", "Hold duration", "seconds", "seconds on hold, rounded down"),
     Column(
         "route_list_calls_overage",
@@ -219,7 +219,7 @@ COLUMNS: tuple[Column, ...] = (
         "emergency_number_source",
         "Emergency number source",
         "text",
-        "where the emergency number came from (enum)",
+        "source of the emergency number (enum)",
     ),
     Column("transfer_type", "Transfer type", "text", "AI receptionist transfers; not in the OpenAPI description"),
     Column(

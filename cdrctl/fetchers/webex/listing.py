@@ -104,7 +104,7 @@ def legs(query: Query[WebexSettings]) -> Iterator[Event]:
     window = query.window
     searched = f"among calls that started from {rfc3339(window.since)} to {rfc3339(window.until)}"
     if found:
-        yield Note(f"searched for legs {searched}")
+        yield Note(f"searched {searched}")
     else:
         yield Note(
             f"{TITLE} has no record with the id {wanted} {searched}: give the time of the call with "
@@ -292,8 +292,9 @@ def _window(history: History, client: Client, run: Run, asked: Window, locations
                 return
             if not again:
                 yield Gap(
-                    f"{TITLE} has {total} records for {name} and sent {len(came)} of them",
-                    "run it again; if it stays, ask Cisco support" + (f" (tracking id {tracking})" if tracking else ""),
+                    f"{TITLE} reported {total} records for {name} but sent {len(came)}",
+                    "run it again; if it persists, ask Cisco support"
+                    + (f" (tracking id {tracking})" if tracking else ""),
                 )
                 return
         again = False

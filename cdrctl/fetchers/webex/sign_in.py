@@ -154,13 +154,13 @@ def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime
     scope = body.get("scope")
     if isinstance(scope, str) and SCOPE not in scope.split():
         raise SignInError(
-            f"the token was given without the scope {SCOPE}",
+            f"the token was issued without the scope {SCOPE}",
             hint="select it for the integration at developer.webex.com, My Webex Apps, and sign in again",
         )
     token = _granted(body, now, None)
     if not token.refresh_token:
         raise SignInError(
-            f"{TITLE} gave no refresh token, so the sign-in would soon expire",
+            f"{TITLE} sent no refresh token, so the sign-in would soon expire",
             hint="check token_url",
         )
     return token

@@ -308,7 +308,7 @@ def test_a_page_of_another_shape_is_refused() -> None:
     assert check_records([{}], "items", "Acme") == [{}]
     odds: list[Any] = [None, {}, "x", [1], [{}, None]]
     for odd in odds:
-        with pytest.raises(ProviderError, match="an unknown shape"):
+        with pytest.raises(ProviderError, match="an unknown response"):
             check_records(odd, "items", "Acme")
 
 

@@ -229,7 +229,7 @@ def test_the_line_of_progress_controls_nothing_either(tmp_path: Path) -> None:
     name = "evil\x1b[2J\u202e\x9b\r"
     ran = run(*REPORT, "-p", "sandbox", "--wait", "--name", name, "-o", tmp_path / "x.csv", terminal=True)
     assert ran.code == 0, ran.err
-    assert "is making the report evil [2J" in ran.err
+    assert "is creating the report evil [2J" in ran.err
     assert odd(ran.err.replace("\r\x1b[2K", "")) == set()
 
 

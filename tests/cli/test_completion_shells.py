@@ -111,7 +111,7 @@ def test_what_is_meant_is_shown_in_zsh_and_fish(shell: Terminal) -> None:
     shell.line("cdrctl webex cdrs --fields answer" + TAB + TAB)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shell.shown)
     assert "answer_indicator" in shown
-    assert ("moment of answer" in shown) == (shell.shell != "bash")
+    assert ("time of the answer" in shown) == (shell.shell != "bash")
 
 
 def test_names_are_typed_so_that_the_shell_reads_them_as_they_are(shell: Terminal) -> None:

@@ -69,7 +69,7 @@ def test_a_wrong_clock_warns_or_fails(
     [
         ("webex", {"access_token": SECRET}, "get a new access token"),
         ("kazoo", {"api_key": SECRET}, "check api_key"),
-        ("callgear", {"access_token": SECRET}, "make a new one in the web cabinet"),
+        ("callgear", {"access_token": SECRET}, "create a new one in the web cabinet"),
         ("portsip", {"password": SECRET}, "check username, password and domain"),
         ("voicenter", {"code": SECRET}, "check code"),
     ],
@@ -158,7 +158,7 @@ def test_doctor_does_not_wait_long_for_the_rate_limit(checkup: Checkup) -> None:
     [
         ("webex", "cdrs 30 days, since 2026-10-21; stream 12 h, since 2026-11-20"),
         ("portsip", "cdrs 5 years, since 2021-11-19; calllogs 5 years, since 2021-11-19"),
-        ("kazoo", "an operator may delete old months"),
+        ("kazoo", "operators may delete old months"),
         ("callgear", "no limit is published"),
         ("voicenter", "no limit is published"),
     ],

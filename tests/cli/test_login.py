@@ -168,7 +168,7 @@ def test_a_response_with_another_state_is_refused_while_the_wait_goes_on(office:
         for wrong in (other, "code=stolen", "error=access_denied", f"{query}&state={state}"):
             refused = visited(f"{base}?{wrong}")
             assert refused.status_code == 400
-            assert "Not this sign-in" in refused.text
+            assert "Another sign-in" in refused.text
         assert visited(address).status_code == 200
         code, _, err = finished(running)
     assert code == 0, err

@@ -70,14 +70,14 @@ def test_somebody_accepts_in_the_browser_that_opens_and_exports(
     office: Office, browser: Chrome, tmp_path: Path
 ) -> None:
     with a_browser(office, tmp_path) as told, ended(office.login()) as running:
-        assert press(browser, told(), "accept") == "Back to the terminal"
+        assert press(browser, told(), "accept") == "Continue in the terminal"
         out, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, err
     assert out.startswith(b"acme (Webex): signed in")
     shown = browser.page_source
     for secret in office.secrets():
         assert secret not in shown
-    assert "You may close this page" in shown
+    assert "You can close this page" in shown
     exported = office.export()
     assert exported.returncode == 0, exported.stderr
     assert exported.stdout.count(b"\n") > 10
@@ -96,8 +96,8 @@ def test_a_page_in_the_same_browser_cannot_end_the_sign_in(office: Office, brows
     with a_browser(office, tmp_path) as told, ended(office.login()) as running:
         page = told()
         browser.get(f"{office.uri}?error=access_denied")
-        assert browser.find_element(By.TAG_NAME, "h1").text == "Not this sign-in"
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Another sign-in"
         heard(running, b"was refused; still waiting")
-        assert press(browser, page, "accept") == "Back to the terminal"
+        assert press(browser, page, "accept") == "Continue in the terminal"
         running.communicate(timeout=PATIENCE)
     assert running.returncode == 0

@@ -140,7 +140,7 @@ def test_strict_ends_with_7_and_leaves_the_file_as_it_was(subject: Subject, kind
         changed(made, KINDS[kind][0], column.key)
         ran = made.run(SINCE, UNTIL, "--strict", "-o", str(target))
         assert ran.code == 7, ran.err
-        assert "do not fit the columns known" in ran.err
+        assert "do not match the known columns" in ran.err
         assert f"cdrctl fields {subject.provider.name} {subject.call.name}" in ran.err
         assert target.read_bytes() == before
         for schema in schemas(subject):
@@ -204,11 +204,11 @@ def test_strict_ends_an_export_of_several_profiles_too(subject: Subject, tmp_pat
         target.write_text("as it was", encoding="utf-8")
         ran = made.shell.run(*words, "--strict")
         assert ran.code == 7, ran.err
-        assert f"{PROFILE} ({subject.provider.name}): the records do not fit" in ran.err
+        assert f"{PROFILE} ({subject.provider.name}): the records do not match" in ran.err
         assert target.read_text(encoding="utf-8") == "as it was"
         ran = made.shell.run(*words, "--strict", "--allow-partial")  # then it is one profile that failed
         assert ran.code == 7, ran.err
-        assert "the records do not fit" in ran.err
+        assert "the records do not match" in ran.err
         assert target.read_text(encoding="utf-8") == "as it was"
 
 

@@ -116,8 +116,8 @@ def test_a_key_alone_that_has_ended_ends_the_run(ending: Rule) -> None:
     service = Service(rules={"*": [ending] * 9})
     error = service.fails(SignInError)
     assert error.exit_code == 4
-    assert error.message == "CallGear's access key is not valid (any more)"
-    assert error.hint == "make a new one in the web cabinet, or give login and password"
+    assert error.message == "CallGear's access key is invalid or has expired"
+    assert error.hint == "create a new one in the web cabinet, or set login and password"
     assert "xxxx" not in words(error)
     assert len(service.asked) == 1
 
@@ -185,12 +185,12 @@ USAGE = (UsageError, 2)
 SIGN_IN = (SignInError, 4)
 TABLE: list[tuple[int, str, dict[str, Any], tuple[type[CdrctlError], int], str]] = [
     (-32700, "parse_error", {}, (CdrctlError, 1), "did not understand the request"),
-    (-32600, "invalid_request", {}, (CdrctlError, 1), "bug of ours"),
-    (-32601, "method_not_found", {}, (CdrctlError, 1), "bug of ours"),
-    (-32099, "batch_operations_not_supported", {}, (CdrctlError, 1), "bug of ours"),
-    (-32099, "batch_opreations_not_supported", {}, (CdrctlError, 1), "bug of ours"),
-    (-32099, "notifications_not_supported", {}, (CdrctlError, 1), "bug of ours"),
-    (-32602, "filter_prohibited", {"field": "x"}, USAGE, "refuses what was asked for"),
+    (-32600, "invalid_request", {}, (CdrctlError, 1), "bug in cdrctl"),
+    (-32601, "method_not_found", {}, (CdrctlError, 1), "bug in cdrctl"),
+    (-32099, "batch_operations_not_supported", {}, (CdrctlError, 1), "bug in cdrctl"),
+    (-32099, "batch_opreations_not_supported", {}, (CdrctlError, 1), "bug in cdrctl"),
+    (-32099, "notifications_not_supported", {}, (CdrctlError, 1), "bug in cdrctl"),
+    (-32602, "filter_prohibited", {"field": "x"}, USAGE, "refused a parameter of the request"),
     (-32602, "sort_prohibited", {"field": "x"}, USAGE, "field x"),
     (-32602, "invalid_parameter_value", {"field": "limit", "value": 70}, USAGE, "value 70"),
     (-32602, "data_type_error", {"field": "user_id", "value": "me"}, USAGE, "value me"),

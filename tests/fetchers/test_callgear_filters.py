@@ -61,7 +61,7 @@ def test_lists_are_filtered_on_as_json_only_and_times_as_callgear_writes_them() 
         filter_tree(CALLS, ("tags=x",))
     time = {"field": "sale_date", "operator": ">=", "value": "2026-11-01 00:00:00"}
     assert filter_tree(CALLS, ("sale_date>=2026-11-01 00:00:00",)) == time
-    with pytest.raises(UsageError, match="as CallGear writes it"):
+    with pytest.raises(UsageError, match="in CallGear's format"):
         filter_tree(CALLS, ("sale_date>=yesterday",))
 
 
@@ -72,26 +72,26 @@ def test_lists_are_filtered_on_as_json_only_and_times_as_callgear_writes_them() 
         ("zzz=1", "no field 'zzz'", "these can be filtered on: id, "),
         ("start_time>2026-01-01 00:00:00", "start_time cannot be filtered on", "--since and --until"),
         ("contact_id=7", "contact_id cannot be filtered on", ""),
-        ("duration=long", "'long' is no number", ""),
-        ("duration~1%", "cannot be compared by 'like'", "= != < >"),
-        ("group_name>a", "cannot be compared by '>'", ""),
+        ("duration=long", "'long' is not a number", ""),
+        ("duration~1%", "cannot be compared with 'like'", "= != < >"),
+        ("group_name>a", "cannot be compared with '>'", ""),
         ("is_talked=1", "true or false", ""),
         ("direction", "cannot be read", "--filter direction=in"),
         ("=in", "cannot be read", ""),
         ("", "cannot be read", ""),
-        ("{", "no JSON", ""),
+        ("{", "not valid JSON", ""),
         ("{}", "a field, an operator and a value", ""),
         ('{"field":"x","operator":"=","value":1}', "no field 'x'", ""),
-        ('{"field":"id","operator":"==","value":1}', "cannot be compared by '=='", ""),
-        ('{"field":"id","operator":"=","value":"1"}', "is no value of id", ""),
-        ('{"field":"id","operator":"=","value":true}', "is no value of id", ""),
-        ('{"field":"id","operator":"=","val":1}', "'val' is no part", "field, operator, value"),
+        ('{"field":"id","operator":"==","value":1}', "cannot be compared with '=='", ""),
+        ('{"field":"id","operator":"=","value":"1"}', "is not a value of id", ""),
+        ('{"field":"id","operator":"=","value":true}', "is not a value of id", ""),
+        ('{"field":"id","operator":"=","val":1}', "'val' is not a key", "field, operator, value"),
         ('{"field":7,"operator":"=","value":1}', "a field, an operator and a value", ""),
-        ('{"filters":[],"condition":"and"}', "a list of them", ""),
-        ('{"filters":[{}],"condition":"xor"}', "a list of them", ""),
-        ('{"filters":[7],"condition":"and"}', "7 is no filter", ""),
+        ('{"filters":[],"condition":"and"}', "a list of filters", ""),
+        ('{"filters":[{}],"condition":"xor"}', "a list of filters", ""),
+        ('{"filters":[7],"condition":"and"}', "7 is not a filter", ""),
         ('{"filters":[{"field":"x","operator":"="}],"condition":"or"}', "no field 'x'", ""),
-        ('{"filters":[' * 25 + "{}" + '],"condition":"or"}' * 25, "is no filter", ""),
+        ('{"filters":[' * 25 + "{}" + '],"condition":"or"}' * 25, "is not a filter", ""),
     ],
 )
 def test_a_filter_the_service_would_refuse_is_refused_before_a_question(text: str, said: str, hint: str) -> None:

@@ -20,7 +20,7 @@ def test_when_the_points_of_a_minute_are_used_up_the_next_question_waits_for_new
     service = Service(rules={"get.call_legs_report": rules})
     assert service.ids(SINCE, UNTIL) == [1]
     assert service.slept == [24.0]
-    assert service.told == ["waiting 24 s: CallGear takes no more requests this minute"]
+    assert service.told == ["waiting 24 s: CallGear's rate limit for this minute is used up"]
 
 
 def test_a_minutes_limit_is_waited_out_and_the_same_question_asked() -> None:
@@ -66,8 +66,8 @@ def test_a_days_limit_ends_the_run_at_once_and_says_from_where_to_go_on() -> Non
     assert error.said is not None
     assert "3000" in error.said
     assert error.hint == (
-        "run it again after 2026-11-21T02:26:00.000Z; calls that started before 2026-11-18T08:00:02.000Z have all been "
-        "read, so where they were printed --since 2026-11-18T08:00:02.000Z goes on"
+        "run it again after 2026-11-21T02:26:00.000Z; all calls that started before 2026-11-18T08:00:02.000Z have been "
+        "read: if you have their records, continue with --since 2026-11-18T08:00:02.000Z"
     )
     assert service.slept == []
 
@@ -84,7 +84,7 @@ def test_a_start_in_the_future_does_not_say_how_far_all_was_read() -> None:
     limit = [lambda body: as_sent("constructed_error_limit_exceeded_day.json", body)]
     service.rules["get.call_legs_report"] = [service.listing, second_page, *limit]
     error = service.fails(TemporaryError, page_size=4)
-    assert "--since 2026-11-18T08:00:02.000Z goes on" in (error.hint or "")
+    assert "--since 2026-11-18T08:00:02.000Z" in (error.hint or "")
 
 
 def test_where_nothing_was_read_there_is_nothing_to_go_on_from() -> None:

@@ -65,7 +65,7 @@ def test_an_answer_to_another_question_is_asked_again_and_refused(given: Any) ->
     service = a_day(2, rules={"get.call_legs_report": [other] * 9})
     error = service.fails(ProviderError)
     assert error.exit_code == 7
-    assert "the response to another request" in error.message
+    assert "it belongs to another request" in error.message
     assert len(service.asked) == 6
 
 
@@ -93,7 +93,7 @@ def test_an_answer_of_another_shape_is_no_empty_one(body: Any) -> None:
     service = Service(rules={"get.call_legs_report": [odd] * 9})
     error = service.fails(ProviderError)
     assert error.exit_code == 7
-    assert "unknown shape" in error.message
+    assert "unknown response" in error.message
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_field_that_is_refused_is_left_out_from_then_on() -> None:
         fewer,
         fewer,
     ]
-    assert "CallGear does not know wav_call_records here: left out" in service.told
+    assert "CallGear does not know wav_call_records: left out of the request" in service.told
 
 
 def test_a_refusal_as_constructed_names_the_field() -> None:

@@ -84,14 +84,14 @@ def test_the_hour_that_comes_twice_is_read_as_the_first_and_said_once() -> None:
     hour = timedelta(hours=1)
     assert service.ids(TURN - hour, TURN) == [second, third]
     said = (
-        "in Europe/Berlin the clocks went back: CallGear's times from 2026-10-25 02:00:00 to 02:59:59 come twice, and "
-        "nothing tells which is meant; all are read as the first, and start_time_local has what came"
+        "in Europe/Berlin the clocks went back: CallGear's times from 2026-10-25 02:00:00 to 02:59:59 occur twice "
+        "and are ambiguous; all are read as the first, and start_time_local has each as it was received"
     )
     assert service.told == [said]
     assert service.ids(TURN, TURN + hour) == []
     assert service.ids(TURN - 2 * hour, TURN - hour) == [first]
     assert service.ids(TURN + hour, TURN + 2 * hour) == [fourth]
-    assert sum("come twice" in text for text in service.told) == 2
+    assert sum("occur twice" in text for text in service.told) == 2
 
 
 def test_around_a_change_of_clocks_an_hour_more_is_asked_for_on_both_sides() -> None:

@@ -163,7 +163,7 @@ def test_an_unknown_interaction_is_a_note(box: Boxes) -> None:
     """The server says 200 and nothing; so do we, with the form of an id."""
     run = export(box(), "legs", None, id="63814294800-00000000")
     assert run.rows == []
-    assert any("knows no interaction 63814294800-00000000" in text for text in run.told)
+    assert any("has no interaction 63814294800-00000000" in text for text in run.told)
 
 
 def test_every_id_can_be_looked_up(box: Boxes) -> None:

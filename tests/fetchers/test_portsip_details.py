@@ -138,7 +138,7 @@ def test_a_call_without_legs_is_no_record() -> None:
             ProviderError,
             "there is no such record||",
         ),
-        ("cdrs", {}, ERRORS[3], SignInError, "the access token has ended||access_token"),
+        ("cdrs", {}, ERRORS[3], SignInError, "the access token has expired||access_token"),
         ("cdrs", {}, {"status": 418, "body": ""}, ProviderError, "HTTP 418||"),
         ("cdrs", {}, {"status": 302, "body": ""}, ConfigurationError, "redirects||base_url"),
     ],

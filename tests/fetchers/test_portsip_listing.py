@@ -237,7 +237,8 @@ def test_calls_that_land_all_the_time() -> None:
     assert set(done.ids) >= set(ids(rows))
     assert len(done.gaps) == 1
     assert re.fullmatch(
-        r"PortSIP has \d+ records for 2026-11-18T00:00:00\.000Z to 2026-11-19T00:00:00\.000Z and sent \d+", done.gaps[0]
+        r"PortSIP reported \d+ records for 2026-11-18T00:00:00\.000Z to 2026-11-19T00:00:00\.000Z but sent \d+",
+        done.gaps[0],
     )
 
 
@@ -246,7 +247,9 @@ def test_records_that_never_come_are_a_gap() -> None:
     server = Server(by=lambda request: page([row(1)] if request.url.params["skip"] == "0" else [], 3))
     done = run(server)
     assert done.ids == ["900001"]
-    assert done.gaps == ["PortSIP has 3 records for 2026-11-18T00:00:00.000Z to 2026-11-19T00:00:00.000Z and sent 1"]
+    assert done.gaps == [
+        "PortSIP reported 3 records for 2026-11-18T00:00:00.000Z to 2026-11-19T00:00:00.000Z but sent 1"
+    ]
     assert len(server.asked) == 4
 
 
@@ -329,7 +332,7 @@ def test_a_pbx_that_ignores_the_filter() -> None:
     done = run(server, page_size=10, span=window("2026-11-18", "2026-11-20"))
     assert done.ids == ids(inside)
     assert done.gaps == []
-    assert any("does not look at the filter" in text for text in done.told)
+    assert any("ignores the filter" in text for text in done.told)
     assert sum("filter" not in query for query in server.queries) == 6
     assert len(server.asked) <= 10
 
@@ -339,7 +342,7 @@ def test_a_pbx_that_ignores_the_users_filter(words: dict[str, Any]) -> None:
     """That cannot be made good: it is refused rather than exported wrongly."""
     server = Server(by=Pbx([row(1, "2026-01-01T00:00:00Z")], heeds=False))
     error = refused(server, ProviderError, **words)
-    assert "cannot be asked of it" in error.message
+    assert "would ignore" in error.message
 
 
 def test_a_record_without_a_start_is_kept() -> None:
@@ -358,7 +361,7 @@ def test_windows_that_are_too_slow_are_halved() -> None:
     assert done.gaps == []
     assert done.duplicates == 0
     assert len(server.asked) == (5 + 1) + 2 * (2 + 1) + 4 * 4  # a day in vain, its halves in vain, and the quarters
-    assert any("asking for it in halves" in text for text in done.told)
+    assert any("retrying in halves" in text for text in done.told)
 
 
 def test_a_failure_in_a_deep_page_halves_as_well() -> None:

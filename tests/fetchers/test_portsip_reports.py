@@ -135,25 +135,25 @@ def test_the_types_ranges_and_words_are_those_of_the_specification() -> None:
     [
         ({"type": None}, "needs a --type | the types are: NORMAL, EXTENSION_GROUP_CALL_COST"),
         ({"type": "QUEUE_PERFORMENCE"}, "did you mean QUEUE_PERFORMANCE"),
-        ({"type": "zzz"}, "--type 'zzz' is not known | allowed are: NORMAL"),
+        ({"type": "zzz"}, "--type 'zzz' is not known | allowed: NORMAL"),
         ({"email": None}, "needs an --email"),
-        ({"email": "nobody"}, "is no address"),
+        ({"email": "nobody"}, "is not an e-mail address"),
         ({"email": "a@b" + "c" * 126}, "up to 128"),
         ({"range": None}, "needs a --range | the ranges are: TODAY"),
         ({"range": "LAST_WEAK"}, "did you mean LAST_WEEK"),
-        ({"file_format": "XLS"}, "allowed are: CSV, HTML"),
+        ({"file_format": "XLS"}, "allowed: CSV, HTML"),
         ({"name": " "}, "--name is empty"),
         ({"range": "CUSTOM"}, "needs --started-at and --ended-at"),
         ({"range": "CUSTOM", "started_at": "2026-11-18T00:00Z"}, "needs --started-at and --ended-at"),
-        ({"started_at": "2026-11-18T00:00Z"}, "go with --range CUSTOM, and the range is YESTERDAY"),
+        ({"started_at": "2026-11-18T00:00Z"}, "need --range CUSTOM, but the range is YESTERDAY"),
         ({"range": "CUSTOM", "started_at": "2026-11-18T00:00Z", "ended_at": "2026-11-18T00:00Z"}, "before it begins"),
         ({"range": "CUSTOM", "started_at": "2026-11-18", "ended_at": "now"}, "--started-at '2026-11-18' has no offset"),
         ({"range": "CUSTOM", "started_at": "soon", "ended_at": "now"}, "--started-at 'soon'"),
         ({"cron": "0 6 * *"}, "4 fields, not five"),
         ({"cron": ""}, "0 fields"),
-        ({"cron": "0 6 * * 1", "wait": True}, "--wait is for a report that is made now"),
+        ({"cron": "0 6 * * 1", "wait": True}, "--wait cannot be combined with --cron"),
         ({"filter": ("form=ANY",)}, "has no filter 'form' | did you mean from"),
-        ({"filter": ("call_queues=8000",)}, "it has: from, from_value"),
+        ({"filter": ("call_queues=8000",)}, "its filters: from, from_value"),
         ({"filter": ("from",)}, "written KEY=VALUE"),
         ({"filter": ("from=ANY", "from=NUMBER")}, "given twice"),
         ({"filter": ("from=NUMBR",)}, "did you mean NUMBER"),
@@ -165,9 +165,9 @@ def test_the_types_ranges_and_words_are_those_of_the_specification() -> None:
         ({"filter": ("duration_from=9", "duration_to=8")}, "is more than"),
         ({"filter": ("duration_from=-1",)}, "a whole number of seconds"),
         ({"filter": ("duration_from=x",)}, "a whole number of seconds"),
-        ({"filter": ("{",)}, "no JSON object"),
-        ({"filter": ("[]",)}, "no JSON object"),
-        ({"filter": ("{}", "{}")}, "no JSON object"),
+        ({"filter": ("{",)}, "not a JSON object"),
+        ({"filter": ("[]",)}, "not a JSON object"),
+        ({"filter": ("{}", "{}")}, "not a JSON object"),
         ({"type": "RING_GROUP_STATISTICS"}, "needs the filter ring_groups | for example --filter ring_groups=9000"),
         ({"type": "QUEUE_CALLBACKS", "filter": ("{}",)}, "needs the filter call_queues"),
         ({"type": "QUEUE_CALLBACKS", "filter": ("call_queues=80",)}, "3 to 64 digits"),
@@ -175,9 +175,9 @@ def test_the_types_ranges_and_words_are_those_of_the_specification() -> None:
         ({"type": "QUEUE_CALLBACKS", "filter": ('{"call_queues": [true]}',)}, "3 to 64 digits"),
         ({"type": "QUEUE_CALLBACKS", "filter": ("call_queues=800", f"enable_{SECONDS}=yes")}, "true or false"),
         ({"type": "QUEUE_CALLBACKS", "filter": ("call_queues=800", f"enable_{SECONDS}=true")}, "needs the seconds"),
-        ({"type": "QUEUE_FAILED_CALLBACKS", "filter": ("call_queues=800", f"{SECONDS}=5")}, "it has: call_queues"),
+        ({"type": "QUEUE_FAILED_CALLBACKS", "filter": ("call_queues=800", f"{SECONDS}=5")}, "its filters: call_queues"),
         ({"type": "EXTENSION_GROUP_CALL_COST", "filter": ("groups=" + "x" * 65,)}, "1 to 64 characters"),
-        ({"type": "EXTENSION_GROUP_CALL_COST", "filter": ("groups=x", "type=FREE")}, "allowed are: ANY, LOCAL"),
+        ({"type": "EXTENSION_GROUP_CALL_COST", "filter": ("groups=x", "type=FREE")}, "allowed: ANY, LOCAL"),
     ],
 )
 def test_reports_that_are_refused_before_they_are_sent(options: dict[str, Any], words: str) -> None:
@@ -248,7 +248,7 @@ def test_update_sends_what_is_given() -> None:
 @pytest.mark.parametrize(
     ("options", "asked", "words"),
     [
-        ({}, 0, "nothing is to be changed"),
+        ({}, 0, "no setting of the report was given"),
         ({"range": "SOON"}, 0, "--range 'SOON'"),
         ({"filter": ("ring_groups=900",)}, 1, "has no filter 'ring_groups'"),
         ({"started_at": "2026-11-17T00:00:00Z"}, 1, "the range is TODAY"),
@@ -268,7 +268,7 @@ def test_a_report_is_asked_for_once(answer: httpx.Response) -> None:
     server = Server(answer)
     error = refused(server, TemporaryError, "reports create", name="mine", **WANTED)
     assert error.hint is not None
-    assert "it may have been made all the same: look for mine with `cdrctl portsip reports list`" in error.hint
+    assert "the report may have been created: look for mine with `cdrctl portsip reports list`" in error.hint
     assert len(server.asked) == 1
 
 
@@ -278,7 +278,7 @@ def test_a_report_that_was_turned_away_is_asked_for_again() -> None:
     assert server.bodies[0] == server.bodies[2]
     server = Server(by=lambda _request: httpx.Response(429))
     error = refused(server, TemporaryError, "reports create", **WANTED)
-    assert "made all the same" not in (error.hint or "")
+    assert "may have been created" not in (error.hint or "")
     assert len(server.asked) == 4
 
 
@@ -293,6 +293,6 @@ def test_a_report_that_is_gone_was_made_all_the_same() -> None:
     server = Server(MADE, failure(404))
     done = run(server, "reports create", name="mine", **WANTED)
     assert [(one["id"], one["name"]) for one in done.rows] == [(KEY, "mine")]
-    assert any("was made" in text for text in done.told)
+    assert any("was created" in text for text in done.told)
     error = refused(Server(httpx.Response(201, json={})), ProviderError, "reports create", **WANTED)
     assert "reports list" in (error.hint or "")

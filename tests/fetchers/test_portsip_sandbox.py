@@ -345,7 +345,7 @@ def test_reports_that_do_not_come(box: Boxes) -> None:
     made = box(report="never")
     error = made.refused(TemporaryError, "reports create", wait=True, wait_at_most=timedelta(minutes=1), **WANTED)
     assert "not finished in the time allowed" in error.message
-    assert "gave up" in box(report="aborts").refused(ProviderError, "reports create", wait=True, **WANTED).message
+    assert "aborted" in box(report="aborts").refused(ProviderError, "reports create", wait=True, **WANTED).message
 
 
 @pytest.mark.parametrize("after", ["RUNNING", "gone"])

@@ -179,7 +179,7 @@ def test_renewal_on_a_refusal_in_mid_run() -> None:
     assert twice.bodies[2] == twice.bodies[5] == {"refresh_token": "R3FRESH-1"}  # no new one came
     again = Server(GOOD, failure(401, message="expired"), GOOD, failure(401, message="expired"))
     error = refused(again, SignInError, settings=USER)
-    assert error.message == "the sign-in to PortSIP has ended and could not be renewed"
+    assert error.message == "the sign-in to PortSIP has expired and could not be renewed"
     assert error.said == "expired"
 
 

@@ -32,7 +32,7 @@ def test_being_too_fast_is_waited_out(status: int) -> None:
     between = [later - earlier for earlier, later in pairwise(voicenter.at)]
     assert [wait <= gap < wait + 3 for wait, gap in zip((5, 10, 20), between, strict=True)] == [True] * 3
     [said, *_] = [text for level, text in voicenter.told if level == "note"]
-    assert "limits requests to 30 a minute" in said
+    assert "rate limit of 30 requests a minute" in said
 
 
 @pytest.mark.parametrize("allowed", [timedelta(0), timedelta(seconds=40), timedelta(minutes=15)])
@@ -42,7 +42,7 @@ def test_being_too_fast_is_waited_out_for_as_long_as_one_request_may_wait(allowe
     assert isinstance(error, TemporaryError)
     assert error.exit_code == 5
     assert error.said == "Request limit exceeded. Please try again later."
-    assert "30 a minute" in error.message
+    assert "30 requests a minute" in error.message
     assert allowed.total_seconds() - 5 <= voicenter.seconds() <= allowed.total_seconds() + 10
 
 
@@ -69,10 +69,10 @@ def test_after_the_first_error_1_requests_are_five_seconds_apart(pace: int | Non
 @pytest.mark.parametrize(
     ("body", "kind", "message", "hint"),
     [
-        ("constructed_error_2.json", SignInError, "does not accept this code or token", "make a new one"),
+        ("constructed_error_2.json", SignInError, "does not accept this code or token", "create a new one"),
         ("constructed_error_4.json", AddressError, "your address 203.0.113.9 is not authorised", "Authorized IPs"),
         ("constructed_error_number_as_string.json", AddressError, "your address 203.0.113.9", "bearer token"),
-        ("constructed_error_5.json", ProviderError, "refuses the range 2026-11-18T00:00:00.000Z to", "--since"),
+        ("constructed_error_5.json", ProviderError, "refused the range 2026-11-18T00:00:00.000Z to", "--since"),
     ],
 )
 def test_an_error_is_what_its_body_says_whatever_the_status(
@@ -94,8 +94,8 @@ def test_error_3_at_the_floor_is_a_gap() -> None:
     pieces = voicenter.fetch(s(0), s(60))
     [gap] = gaps(pieces)
     assert gap == (
-        "Voicenter has more calls that started from 2026-11-18T00:00:00.000Z to 2026-11-18T00:01:00.000Z than it gives "
-        "in one answer"
+        "Voicenter has more calls that started from 2026-11-18T00:00:00.000Z to 2026-11-18T00:01:00.000Z than it sends "
+        "in one response"
     )
 
 

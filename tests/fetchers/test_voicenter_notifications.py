@@ -69,30 +69,30 @@ def test_a_file_without_notifications(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "why"),
     [
-        (plain(A) + b"\nnonsense\n", 2, ": something else stands where"),
+        (plain(A) + b"\nnonsense\n", 2, ": another character found where"),
         (plain(A) + b'\n{"ivruniqueid": "b"', 2, ""),
         (plain(A) + b'\n{"ivruniqueid": "b",\n"x": }\n' + plain(B), 3, "column 6"),
         (plain(A) + b'\n{"ivruniqueid" "b"}\n', 2, "column 16 of what begins in line 2"),
-        (plain(A) + b'\n{"ivruniqueid": "b\n"}\n', 2, "a text has no end"),
-        (b"[" + plain(A) + b"\n" + plain(B) + b"]", 2, "'{' stands where"),
-        (b"[" + plain(A) + b",\n]", 2, "']' stands where"),
+        (plain(A) + b'\n{"ivruniqueid": "b\n"}\n', 2, "a string has no closing quote"),
+        (b"[" + plain(A) + b"\n" + plain(B) + b"]", 2, "'{' found where"),
+        (b"[" + plain(A) + b",\n]", 2, "']' found where"),
         (b"[" + plain(A) + b"\n", 1, "the file ends in the middle"),
-        (plain(A) + b",\n" + plain(B), 1, "',' stands where"),
-        (b"[[\n" + plain(A) + b"]]", 1, "'[' stands where"),
-        (b"\n\n42\n", 3, ": something else stands where"),
-        (b'"text"\n', 1, "stands where"),
-        (plain(A) + b"\n}\n", 2, "'}' stands where"),
+        (plain(A) + b",\n" + plain(B), 1, "',' found where"),
+        (b"[[\n" + plain(A) + b"]]", 1, "'[' found where"),
+        (b"\n\n42\n", 3, ": another character found where"),
+        (b'"text"\n', 1, "found where"),
+        (plain(A) + b"\n}\n", 2, "'}' found where"),
         (b'{"ivruniqueid": "a"]\n', 1, "column"),
         (b'{"ivruniqueid": "a", "x": NaN}\n', 1, "NaN is not JSON"),
         (b'\n{"ivruniqueid": "a", "x": ' + b"9" * 5000 + b"}\n", 2, "limit"),
-        ("é".encode("utf-16"), 1, "stands where a notification should begin"),
+        ("é".encode("utf-16"), 1, "found where a notification should begin"),
         (b"<?xml version='1.0'?><methodCall></methodCall>", 1, "choose JSON"),
         (plain(A) + b"\n  <methodCall>", 2, "choose JSON"),
-        (b"number=1&text=2", 1, "none of its fields is one"),
-        (b'{"ivruniqueid": ' + b"[" * 300 + b"]" * 300 + b"}\n", 1, "more than 200 lists"),
-        (plain(A) + b"\n{}\n", 2, "this is no CDR notification"),
-        (plain(A, {"Err": 0, "Errdesc": "OK"}), 2, "none of its fields is one"),
-        ((DATA / "doc_cdr_ok.json").read_bytes(), 1, "it is an answer of the Call Log"),
+        (b"number=1&text=2", 1, "it has none of the known fields"),
+        (b'{"ivruniqueid": ' + b"[" * 300 + b"]" * 300 + b"}\n", 1, "more than 200 deep"),
+        (plain(A) + b"\n{}\n", 2, "this is not a CDR notification"),
+        (plain(A, {"Err": 0, "Errdesc": "OK"}), 2, "it has none of the known fields"),
+        ((DATA / "doc_cdr_ok.json").read_bytes(), 1, "it is a response of the Call Log"),
     ],
 )
 def test_a_broken_file_is_refused_by_its_line(content: bytes, line: int, why: str) -> None:
@@ -100,7 +100,7 @@ def test_a_broken_file_is_refused_by_its_line(content: bytes, line: int, why: st
         read(content)
     assert f"line {line}: " in caught.value.message
     assert why in caught.value.message
-    assert "one object after the other" in (caught.value.hint or "")
+    assert "several objects in a row" in (caught.value.hint or "")
     assert caught.value.exit_code == 2
 
 

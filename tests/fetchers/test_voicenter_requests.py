@@ -162,8 +162,8 @@ def refusing(*unknown: str) -> Rule:
 @pytest.mark.parametrize(
     ("unknown", "asked", "missing"),
     [
-        (["DialStatus2"], 2, "asking without DialStatus2"),
-        (["DateEpoch", "CdrType"], 3, "asking without DateEpoch, CdrType, UserName, UserId"),
+        (["DialStatus2"], 2, "requesting them without DialStatus2"),
+        (["DateEpoch", "CdrType"], 3, "requesting them without DateEpoch, CdrType, UserName, UserId"),
     ],
 )
 def test_a_host_that_refuses_fields_is_asked_for_those_it_documents(

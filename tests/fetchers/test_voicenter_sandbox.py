@@ -142,7 +142,7 @@ def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
         found = made.records(NIGHT, EVENING)
         assert counted(found) == counted(made.truth(NIGHT, EVENING))
         assert " between " in check_access(PROVIDER, made.client, made.settings)
-        assert [text for text in made.told if "does not ask for" in text] == []
+        assert [text for text in made.told if "does not request" in text] == []
 
 
 def test_a_new_field_that_the_list_of_fields_hides_is_named() -> None:
@@ -184,13 +184,13 @@ def test_the_published_pace_is_kept() -> None:
     with world({"limits": "on", "cap": "5"}, paced=True) as made:
         assert counted(made.records(NIGHT, EVENING)) == counted(made.truth(NIGHT, EVENING))
         assert len(made.sandbox.requests) > 60
-        assert not [text for text in made.told if "limits requests" in text]
+        assert not [text for text in made.told if "rate limit of 30 requests" in text]
     with world({"limits": "on", "cap": "5"}) as made:
         assert counted(made.records(NIGHT, EVENING)) == counted(made.truth(NIGHT, EVENING))
-        assert [text for text in made.told if "limits requests to 30 a minute" in text]
+        assert [text for text in made.told if "rate limit of 30 requests a minute" in text]
     with world({"limits": "five_seconds", "cap": "40", "slash": "required"}) as made:
         assert counted(made.records(NIGHT, EVENING)) == counted(made.truth(NIGHT, EVENING))
-        assert len([text for text in made.told if "limits requests" in text]) == 1
+        assert len([text for text in made.told if "rate limit of 30 requests" in text]) == 1
 
 
 @tried(max_examples=15, deadline=None)

@@ -131,7 +131,7 @@ def test_a_second_that_is_too_full_is_named_and_its_neighbours_come(closed: bool
     found, tally = voicenter.export(s(0), s(3600))
     assert {f"c{n}" for n in (0, 1, 2, 12, 13)} <= set(found)
     [gap] = tally.gaps
-    assert "at 2026-11-18T00:01:43.000Z than it gives in one answer" in gap.what
+    assert "at 2026-11-18T00:01:43.000Z than it sends in one response" in gap.what
     assert len([n for n in found if 3 <= int(n[1:]) < 12]) == 3
     assert "--type" in (gap.hint or "")
 
@@ -202,7 +202,7 @@ def test_a_count_of_more_records_than_came_is_said() -> None:
     assert found == ["202406101204550233243ghff3189e5c"]
     assert tally.gaps == []
     assert len(voicenter.requests) == 1
-    assert ("warning", "Voicenter counts 2 records in an answer that holds 1") in voicenter.told
+    assert ("warning", "Voicenter reported 2 records in a response with 1") in voicenter.told
 
 
 def test_a_range_that_is_refused_is_halved_while_it_is_longer_than_a_day() -> None:
@@ -221,7 +221,7 @@ def test_a_range_of_a_day_that_is_refused_is_halved_once() -> None:
     error = voicenter.fails(s(0), s(86_400))
     assert (type(error).__name__, error.exit_code) == ("ProviderError", 7)
     assert error.message == (
-        "Voicenter refuses the range 2026-11-18T00:00:00.000Z to 2026-11-18T12:00:00.000Z (times are sent in GMT)"
+        "Voicenter refused the range 2026-11-18T00:00:00.000Z to 2026-11-18T12:00:00.000Z (times are sent in GMT)"
     )
     assert error.said == "Date range invalid"
     assert len(voicenter.requests) == 2

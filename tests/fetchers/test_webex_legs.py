@@ -75,7 +75,7 @@ def test_the_call_gives_the_legs_oldest_first_and_says_where_it_looked() -> None
         came, told = legs(there, wanted.upper())
         assert {one["Report ID"] for one in came} == members
         assert [one["Start time"] for one in came] == sorted(one["Start time"] for one in came)
-        assert any(text.startswith("searched for legs among") for text in told)
+        assert any(text.startswith("searched among") for text in told)
 
 
 def test_an_id_that_is_not_in_the_window_is_said_with_what_to_do() -> None:

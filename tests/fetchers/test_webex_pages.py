@@ -124,7 +124,7 @@ def test_a_page_without_records_does_not_end_a_window_that_goes_on(page: dict[st
 def test_a_last_page_of_another_shape_is_an_error_and_not_an_empty_one(body: Any) -> None:
     error = Webex(httpx.Response(200, json=body)).fails()
     assert isinstance(error, ProviderError)
-    assert "in an unknown shape" in error.message
+    assert "sent an unknown response" in error.message
 
 
 def test_a_page_of_another_shape_is_an_error_even_with_a_next_link() -> None:
@@ -211,7 +211,7 @@ def test_a_total_never_reached_is_a_gap_that_names_the_window_and_the_tracking_i
 
     webex = Webex(rule)
     [gap] = gaps(webex.fetch())
-    assert gap.what == "Webex has 2 records for 2026-11-18T00:00:00.000Z to 2026-11-18T11:00:00.000Z and sent 1 of them"
+    assert gap.what == "Webex reported 2 records for 2026-11-18T00:00:00.000Z to 2026-11-18T11:00:00.000Z but sent 1"
     assert gap.hint is not None
     assert TRACKING in gap.hint
     assert webex.pages == ["", "2", "", "2"]

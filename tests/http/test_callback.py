@@ -82,7 +82,7 @@ def test_the_browser_that_comes_back_ends_the_wait_and_sees_a_page_without_secre
         status, headers, body = get(attempt, good(attempt))
         assert wait(PATIENCE) == "the-code"
     assert status == 200
-    assert "You may close this page" in body
+    assert "You can close this page" in body
     assert "the-code" not in body
     assert attempt.state not in body
     assert headers["referrer-policy"] == "no-referrer"

@@ -51,7 +51,7 @@ def test_ca_file_makes_it_work(certificate: Certificate, trusted: Certificate, t
 
 @pytest.mark.parametrize("host", ["127.0.0.1:abc", "xn--a", "a" * 300 + ".example:x"])
 def test_an_address_that_is_none_is_said_before_anything_is_asked(host: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"a request to {host} cannot be written"):
+    with pytest.raises(ConfigurationError, match=f"a request to {host} cannot be sent"):
         client(f"http://{host}/v1")
 
 

@@ -28,8 +28,8 @@ def dated(date: str, **headers: str) -> httpx.Response:
     [
         (timedelta(seconds=119), None),
         (-timedelta(seconds=119), None),
-        (timedelta(minutes=2), "2 min ahead of Acme's, whose answer says 2026-11-20T11:58:00Z"),
-        (-timedelta(minutes=2), "2 min behind Acme's, whose answer says 2026-11-20T12:02:00Z"),
+        (timedelta(minutes=2), "2 min ahead of Acme's, whose response says 2026-11-20T11:58:00Z"),
+        (-timedelta(minutes=2), "2 min behind Acme's, whose response says 2026-11-20T12:02:00Z"),
         (timedelta(hours=3, minutes=2), "3 h 2 min ahead of"),
         (timedelta(days=12, hours=4, minutes=7), "12 days 4 h ahead of"),
     ],

@@ -95,11 +95,15 @@ def test_an_answer_with_another_state_is_a_strangers_whatever_it_says(query: str
 @pytest.mark.parametrize(
     ("query", "said", "hint"),
     [
-        ("error=access_denied&error_description=No+thanks", "access_denied No thanks", "accept it there"),
+        (
+            "error=access_denied&error_description=No+thanks",
+            "access_denied No thanks",
+            "accept the sign-in in the browser",
+        ),
         ("error=invalid_scope", "invalid_scope", "scope"),
         ("error=temporarily_unavailable", "temporarily_unavailable", "later"),
         ("error=unauthorized_client", "unauthorized_client", URI),
-        ("error=access_denied&code=x", "access_denied", "accept it there"),
+        ("error=access_denied&code=x", "access_denied", "accept the sign-in in the browser"),
         (f"error=x&error_description={'y' * 9999}", f"x {'y' * 200}", "client_id"),
     ],
 )

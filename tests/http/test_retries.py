@@ -101,7 +101,7 @@ def test_an_unknown_host_name_is_a_temporary_error() -> None:
 def test_an_invalid_host_name_is_a_configuration_error() -> None:
     base = f"http://{'a' * 70}.example"
     acme = client(base)
-    with pytest.raises(ConfigurationError, match="cannot be written"):
+    with pytest.raises(ConfigurationError, match="cannot be sent"):
         acme.get("/x")
     acme.close()
     assert acme.requests == 1

@@ -195,7 +195,7 @@ def test_a_header_of_a_request_takes_the_place_of_the_usual_one() -> None:
 def test_a_url_that_is_too_long_is_not_sent() -> None:
     with serving(ok()) as server:
         one = client(server.url)
-        with pytest.raises(ConfigurationError, match="cannot be written"):
+        with pytest.raises(ConfigurationError, match="cannot be sent"):
             one.get("/" + "x" * 70_000)
         one.close()
     assert server.heard == []

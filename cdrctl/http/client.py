@@ -266,5 +266,5 @@ class Client:
             raise ProviderError(
                 f"{self.title} sent a link to another host ({host_of(url) or 'no host'}); it was not followed, "
                 "and no credential was sent there",
-                hint="check base_url; if it is right, report this host as a bug in cdrctl",
+                hint="check base_url; if it is right, report this host to cdrctl's maintainers",
             )

@@ -221,7 +221,7 @@ def test_costs_are_asked_for_in_turn(tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(4, since, until)) as made:
         ran = made.run(since, until, *JOBS, "--with-cost", "-f", "jsonl").ok()
         assert "in spite of --jobs: with --with-cost" in ran.err
-        assert len(re.findall("is asked once more for each of 4 records", ran.err)) == 1
+        assert len(re.findall("takes one request for each of 4 records", ran.err)) == 1
         assert len(ran.lines) == 4
 
 

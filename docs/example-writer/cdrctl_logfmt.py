@@ -6,7 +6,7 @@ from cdrctl.writers.values import columns_of, text_of, utf8
 
 
 def write(schema, pages, out, look):
-    """Write a line for every record, and a page at once."""
+    """Write a line for each record, a page at a time."""
     names = [column.name for column in columns_of(schema)]
     for page in pages:
         for row in page:

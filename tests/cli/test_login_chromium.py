@@ -97,7 +97,7 @@ def test_a_page_in_the_same_browser_cannot_end_the_sign_in(office: Office, brows
         page = told()
         browser.get(f"{office.uri}?error=access_denied")
         assert browser.find_element(By.TAG_NAME, "h1").text == "Another sign-in"
-        heard(running, b"was refused; still waiting")
+        heard(running, b"still waiting")
         assert press(browser, page, "accept") == "Continue in the terminal"
         running.communicate(timeout=PATIENCE)
     assert running.returncode == 0

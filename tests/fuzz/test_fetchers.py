@@ -183,7 +183,7 @@ def test_the_cost_of_a_leg_may_be_of_any_type() -> None:
 
 def test_a_count_that_no_pbx_has_is_none() -> None:
     outcome = fetched("portsip", "cdrs", {"items": [], "count": 10**400}, options={"with_cost": True})
-    assert any("one request for every record" in str(piece) for piece in outcome.pieces)
+    assert any("one request per record" in str(piece) for piece in outcome.pieces)
 
 
 @pytest.mark.parametrize("name", ["cdr", "show"])

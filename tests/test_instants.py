@@ -226,7 +226,7 @@ class TestReadingAnInstant:
             ("31 Dec 99", "write 2099-12-31"),
         ],
     )
-    def test_what_reads_in_two_ways_is_refused(self, text: str, hint: str) -> None:
+    def test_an_ambiguous_time_is_refused(self, text: str, hint: str) -> None:
         """The refusal gives each reading in the one way that cannot be mistaken."""
         error = refused(text)
         assert "more than one way" in error.message
@@ -289,14 +289,14 @@ class TestReadingAnInstant:
             "2026-11-19T08:00+25:00",
         ],
     )
-    def test_a_time_that_is_none_is_refused(self, text: str) -> None:
+    def test_an_impossible_time_is_refused(self, text: str) -> None:
         """No calendar or clock shows it."""
         assert "not a time that exists" in refused(text).message
 
     @pytest.mark.parametrize(
         "text", ["", "   ", "soon", "7x", "-7d", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"]
     )
-    def test_what_means_nothing_is_refused(self, text: str) -> None:
+    def test_a_meaningless_text_is_refused(self, text: str) -> None:
         """The hint names every form there is."""
         assert "how long ago" in (refused(text).hint or "")
 
@@ -313,7 +313,7 @@ class TestReadingAnInstant:
             "0" * 10**6,
         ],
     )
-    def test_text_that_nobody_types_is_refused(self, text: str) -> None:
+    def test_an_odd_text_is_refused_in_a_short_message(self, text: str) -> None:
         """The refusal is short and printable whatever was given."""
         message = refused(text).message
         assert "is not a time." in message

@@ -125,7 +125,7 @@ class TestZone:
             ".",
         ],
     )
-    def test_what_is_no_zone_is_refused(self, name: str) -> None:
+    def test_a_path_that_is_not_a_zone_is_refused(self, name: str) -> None:
         """Directories and paths are refused like an unknown name, and so are zones with leap seconds."""
         with pytest.raises(UsageError, match="no time zone") as caught:
             zone(name)
@@ -199,7 +199,7 @@ class TestZone:
         assert datetime(2026, 7, 1, tzinfo=zone(name)).utcoffset() == timedelta(minutes=minutes)
 
     @pytest.mark.parametrize("name", ["+15", "UTC+2:60", "GMT-14:01", "UTC+99"])
-    def test_an_offset_that_no_place_has_is_refused(self, name: str) -> None:
+    def test_an_impossible_offset_is_refused(self, name: str) -> None:
         with pytest.raises(UsageError, match="from UTC"):
             zone(name)
 
@@ -281,7 +281,7 @@ class TestCutting:
         assert list(tile(whole, timedelta.max)) == [whole]
 
     @pytest.mark.parametrize("length", [timedelta(0), -SECOND])
-    def test_a_length_of_nothing_is_refused(self, length: timedelta) -> None:
+    def test_a_length_of_zero_is_refused(self, length: timedelta) -> None:
         """It would never end."""
         whole = Window(at(2026, 11, 1), at(2026, 11, 2))
         with pytest.raises(ValueError, match="must be positive"):
@@ -309,7 +309,7 @@ class TestCutting:
             (1_000_000, 2_500_000, 2_000_000),
         ],
     )
-    def test_what_lies_in_one_second_cannot_be_halved(self, since: int, until: int, cut: int | None) -> None:
+    def test_a_window_within_one_second_cannot_be_halved(self, since: int, until: int, cut: int | None) -> None:
         """A window, in microseconds, is cut as long as a whole second lies inside it."""
         start = at(2026, 11, 1)
         whole = Window(start + timedelta(microseconds=since), start + timedelta(microseconds=until))

@@ -24,7 +24,7 @@ from tests.archive.sync_kit import CALL, NOW, Bench, bench, call
 __all__ = ["bench"]
 
 
-def test_a_day_whose_file_is_gone_is_read_again_whole(bench: Bench) -> None:
+def test_a_day_whose_file_is_missing_is_read_again_completely(bench: Bench) -> None:
     bench.sync()
     bench.now += timedelta(days=3)
     bench.sync()
@@ -34,7 +34,7 @@ def test_a_day_whose_file_is_gone_is_read_again_whole(bench: Bench) -> None:
     assert bench.kept()["2026-11-11"] == ["a", "b"]
 
 
-def test_a_day_whose_file_somebody_changed_is_read_again_whole(bench: Bench) -> None:
+def test_a_day_whose_file_was_changed_is_read_again_completely(bench: Bench) -> None:
     bench.sync()
     with bench.path("2026-11-11").open("a") as file:
         file.write("{}\n")
@@ -50,7 +50,7 @@ def test_a_day_whose_file_somebody_changed_is_read_again_whole(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("fault", [None, Gap("a part is missing")])
-def test_a_file_that_somebody_changed_gives_way_to_nothing_less(bench: Bench, fault: Gap | None) -> None:
+def test_a_changed_file_is_not_replaced_by_fewer_records(bench: Bench, fault: Gap | None) -> None:
     """A part of the records, or of the day, would take the place of what may be all of it."""
     bench.records.append(call("when", ""))
     bench.sync()
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole
     bench.ledger.close()
 
 
-def test_verify_counts_and_names_what_cannot_be_read(bench: Bench) -> None:
+def test_verify_counts_and_names_unreadable_files(bench: Bench) -> None:
     bench.sync()
     index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
     head, end, entries = index.read_bytes().partition(b"\n")

@@ -32,7 +32,7 @@ def test_the_ledger_can_be_made_again(bench: Bench) -> None:
     assert bench.ledger.kept() == kept
 
 
-def test_what_a_killed_run_left_of_a_ledger_gets_into_none(bench: Bench) -> None:
+def test_the_ledger_files_of_a_killed_run_are_not_used(bench: Bench) -> None:
     bench.sync()
     kept = bench.ledger.kept()
     bench.ledger.close()
@@ -46,7 +46,7 @@ def test_what_a_killed_run_left_of_a_ledger_gets_into_none(bench: Bench) -> None
     assert bench.ledger.kept() == kept
 
 
-def test_an_index_says_what_was_read_also_where_nothing_new_came(bench: Bench) -> None:
+def test_an_index_records_a_reading_without_new_records(bench: Bench) -> None:
     bench.sync()
     bench.now += timedelta(hours=1)
     bench.records[0]["word"] = "changed"
@@ -117,7 +117,7 @@ def test_zone_and_format_are_chosen_once(tmp_path: Path, zone: str | None, form:
         open_or_create(tmp_path / "archive", zone, form)
 
 
-def test_a_zone_that_is_none_begins_no_archive(tmp_path: Path) -> None:
+def test_an_invalid_zone_begins_no_archive(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Mars"):
         open_or_create(tmp_path / "archive", "Mars/Olympus", None)
     assert not (tmp_path / "archive").exists()
@@ -172,13 +172,13 @@ def test_a_days_file_keeps_the_mode_that_its_owner_gave_it(bench: Bench) -> None
     ],
     ids=lambda head: ascii(head[:50]),
 )
-def test_an_index_that_is_damaged_is_none(bench: Bench, head: bytes) -> None:
+def test_a_damaged_index_counts_as_missing(bench: Bench, head: bytes) -> None:
     bench.sync()
     next(bench.path("2026-11-11").parent.glob(".cdrs.*.index")).write_bytes(head + b"\n")
     assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["has lost its hidden index"]
 
 
-def test_a_folder_with_other_things_is_no_archive(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_an_archive(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(UsageError, match="holiday"):
         open_or_create(tmp_path, None, None)

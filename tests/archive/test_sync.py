@@ -36,7 +36,7 @@ from tests.archive.sync_kit import CALL, NOW, Bench, bench, call
 __all__ = ["bench"]
 
 
-def test_the_first_run_begins_with_what_may_still_change(bench: Bench) -> None:
+def test_the_first_run_begins_with_days_that_may_still_change(bench: Bench) -> None:
     outcome = bench.sync()
     assert bench.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["c"]}
     assert (outcome.days, outcome.fetched, outcome.new, outcome.late) == (2, 3, 3, 0)
@@ -67,7 +67,7 @@ def test_a_late_record_goes_into_its_day_and_is_counted(bench: Bench) -> None:
     assert bench.kept() == {"2026-11-11": ["late", "a", "b"], "2026-11-12": ["c", "new"]}
 
 
-def test_what_is_settled_is_not_asked_for_again(bench: Bench) -> None:
+def test_settled_days_are_not_requested_again(bench: Bench) -> None:
     bench.sync()
     bench.now += timedelta(hours=36)
     bench.sync()
@@ -78,7 +78,7 @@ def test_what_is_settled_is_not_asked_for_again(bench: Bench) -> None:
     assert min(window.since for window in bench.asked) == bench.now - timedelta(hours=1)
 
 
-def test_a_backfill_reads_only_what_was_never_read(bench: Bench) -> None:
+def test_a_backfill_reads_only_unread_days(bench: Bench) -> None:
     bench.sync()
     bench.now += timedelta(days=2)
     bench.sync()
@@ -99,7 +99,7 @@ def test_running_twice_touches_no_file(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_records_that_the_provider_no_longer_has_are_kept_until_one_says_so(bench: Bench, left: int) -> None:
+def test_records_that_the_provider_no_longer_has_are_kept_without_allow_shrink(bench: Bench, left: int) -> None:
     bench.sync()
     everything = list(bench.records)
     bench.records = [*everything[:left], everything[2]]
@@ -120,7 +120,7 @@ def test_a_record_that_comes_under_another_identity_takes_its_place(bench: Bench
     assert bench.kept()["2026-11-11"] == ["A", "b"]
 
 
-def test_what_came_before_a_gap_is_kept_and_the_day_read_again(bench: Bench) -> None:
+def test_records_before_a_gap_are_kept_and_the_day_is_read_again(bench: Bench) -> None:
     bench.fault = lambda window: Gap("a part is missing") if window.until.day == 12 and window.until.hour == 0 else None
     outcome = bench.sync()
     assert outcome.failed == {"2026-11-11": "a part is missing"}
@@ -146,7 +146,7 @@ def test_a_day_that_fails_does_not_stop_the_others(bench: Bench) -> None:
     ("error", "tries"),
     [(SignInError("no"), 1), (ConfigurationError("no"), 1), (TemporaryError("no"), FAILURES_IN_A_ROW)],
 )
-def test_what_fails_for_every_day_is_not_tried_for_every_day(bench: Bench, error: CdrctlError, tries: int) -> None:
+def test_an_error_of_every_day_ends_the_run_early(bench: Bench, error: CdrctlError, tries: int) -> None:
     bench.fault = lambda _window: error
     outcome = bench.sync(since=NOW - timedelta(days=9))
     assert outcome.error is error
@@ -155,13 +155,13 @@ def test_what_fails_for_every_day_is_not_tried_for_every_day(bench: Bench, error
 
 
 @pytest.mark.parametrize("between", [None, ProviderError("never")])
-def test_what_fails_for_a_passing_reason_now_and_then_ends_no_run(bench: Bench, between: CdrctlError | None) -> None:
+def test_occasional_temporary_errors_do_not_end_the_run(bench: Bench, between: CdrctlError | None) -> None:
     bench.fault = lambda window: between if window.since.day % 2 else TemporaryError("not now")
     bench.sync(since=NOW - timedelta(days=9))
     assert len(bench.asked) == 10
 
 
-def test_a_gap_is_told_once_and_makes_no_file_where_nothing_came(bench: Bench) -> None:
+def test_a_gap_is_reported_once_and_an_empty_day_gets_no_file(bench: Bench) -> None:
     bench.fault = lambda _window: Gap("a part is missing")
     bench.records.clear()
     bench.sync()
@@ -169,14 +169,14 @@ def test_a_gap_is_told_once_and_makes_no_file_where_nothing_came(bench: Bench) -
     assert bench.kept() == {}
 
 
-def test_a_record_at_the_end_of_a_window_is_none_of_it() -> None:
+def test_a_record_at_the_end_of_a_window_is_outside_it() -> None:
     day = Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
     old = [Entry(milliseconds(at), name, b"x\n") for at, name in ((day.since, b"first"), (day.until, b"next"))]
     result, counts, *_ = merge(old, [], day, [], complete=True, shrink=True)
     assert ([entry.key for entry in result], counts.gone) == ([b"next"], 1)
 
 
-def test_what_is_kept_and_wanted_at_the_edges(bench: Bench) -> None:
+def test_the_retention_and_the_plan_at_their_edges(bench: Bench) -> None:
     """A provider's edge moves on while a day is read: it is stayed away from."""
     assert retained_since(replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=3))), NOW) == (
         NOW - timedelta(days=3) + timedelta(minutes=5, seconds=1)
@@ -185,7 +185,7 @@ def test_what_is_kept_and_wanted_at_the_edges(bench: Bench) -> None:
     assert list(coverage(bench.archive, CALL, KeptCall("acme", "cdrs", "test", NOW), {}, [], NOW)) == []
 
 
-def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) -> None:
+def test_days_before_the_retention_are_reported_once(bench: Bench) -> None:
     bench.call = replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=3)))
     outcome = bench.sync(since=NOW - timedelta(days=6))
     assert [(window.since.day, window.until.day) for window in outcome.lost] == [(6, 9)]
@@ -194,7 +194,7 @@ def test_what_the_provider_no_longer_keeps_is_said_once_and_shown(bench: Bench) 
     assert all(window.since > NOW - timedelta(days=3) for window in bench.asked)
 
 
-def test_as_far_back_as_it_is_kept_is_no_loss(bench: Bench) -> None:
+def test_a_run_from_the_start_of_the_retention_loses_nothing(bench: Bench) -> None:
     bench.call = replace(CALL, timing=replace(CALL.timing, retention=timedelta(days=3)))
     assert bench.sync(since=NOW - timedelta(days=3)).lost == []
 
@@ -234,7 +234,7 @@ def test_a_day_without_calls_has_a_file_that_says_so(bench: Bench) -> None:
     assert bench.kept() == {"2026-11-11": [], "2026-11-12": []}
 
 
-def test_a_gap_takes_no_record_away_whatever_may_go(bench: Bench) -> None:
+def test_a_gap_removes_no_record(bench: Bench) -> None:
     bench.sync()
     bench.fault = lambda _window: Gap("a part is missing")
     bench.records = [call("x", "2026-11-11T10:00:00Z"), call("y", "2026-11-11T11:00:00Z")]
@@ -251,7 +251,7 @@ def test_a_plan_counts_the_windows_that_a_provider_wants() -> None:
     assert estimate(webex, webex.call("cdrs"), [], None).requests == 0
 
 
-def test_every_call_of_an_archive_says_how_long_it_may_change() -> None:
+def test_every_archived_call_has_a_time_to_settle() -> None:
     for name in ("webex", "kazoo", "callgear", "portsip", "voicenter"):
         for one in load(name).calls:
             if one.windowed:
@@ -259,6 +259,6 @@ def test_every_call_of_an_archive_says_how_long_it_may_change() -> None:
                 assert one.timing.retention is None or one.timing.lookback <= one.timing.retention
 
 
-def test_a_reading_of_nothing_is_told_from_none(bench: Bench) -> None:
+def test_every_reading_of_a_day_is_in_the_ledger(bench: Bench) -> None:
     bench.sync()
     assert all(isinstance(one, Reading) for day in bench.ledger.readings("acme", "cdrs").values() for one in day)

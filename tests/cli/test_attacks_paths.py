@@ -66,7 +66,7 @@ def signs_in(request: Received) -> bool:
 
 
 @pytest.mark.parametrize("command", ASKED)
-def test_an_id_is_one_part_of_a_path_whatever_is_in_it(command: str, tmp_path: Path) -> None:
+def test_an_id_is_one_part_of_a_path(command: str, tmp_path: Path) -> None:
     """What there is not is not found, and a report that there is not is not deleted."""
     name = command.split(maxsplit=1)[0]
     with bench(subject_of(name), tmp_path, evenly(3, SINCE, UNTIL)) as made:
@@ -85,7 +85,7 @@ def test_an_id_is_one_part_of_a_path_whatever_is_in_it(command: str, tmp_path: P
 
 
 @pytest.mark.parametrize("command", ASKED)
-def test_what_is_no_id_is_refused_before_anything_is_asked(command: str, tmp_path: Path) -> None:
+def test_an_invalid_id_is_refused_before_a_request(command: str, tmp_path: Path) -> None:
     with bench(subject_of(command.split(maxsplit=1)[0]), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         for text in NO_IDS:
             ran = quiet(made.shell.run(*id_words(command, text)))
@@ -99,7 +99,7 @@ def altered(made: Bench, change: Callable[[Record], Any]) -> None:
 
 
 @pytest.mark.parametrize("text", ["../../x", "a/b", "?x=1", "#", "%2e%2e", "x\r\ny", "\x1b[2J"])
-def test_an_id_that_came_is_one_part_of_a_path_too(text: str, tmp_path: Path) -> None:
+def test_an_id_from_a_provider_is_one_part_of_a_path(text: str, tmp_path: Path) -> None:
     with bench(subject_of("kazoo"), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         altered(made, lambda document: {**document, "data": [{"id": text}]} if below(document) else document)
         quiet(made.run(SINCE, UNTIL, "--descendants"))
@@ -131,7 +131,7 @@ def test_an_id_of_a_record_leads_nowhere_else(text: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["..", ".", " ", ""])
-def test_an_id_that_came_and_is_none_is_the_providers_fault(text: str, tmp_path: Path) -> None:
+def test_an_invalid_id_from_a_provider_is_an_error_of_the_provider(text: str, tmp_path: Path) -> None:
     """Not that of whoever typed the command."""
     with bench(subject_of("portsip"), tmp_path, evenly(2, SINCE, UNTIL)) as made:
         altered(made, lambda document: {"id": text} if document.keys() == {"id"} else document)
@@ -220,7 +220,7 @@ def test_a_download_lands_in_this_folder_under_a_plain_name(office: Bench, tmp_p
 
 
 @pytest.mark.parametrize("text", ["../../x.csv", "/etc/x.csv", "\x1b[2J.csv", "-rf", "", "x" * 300 + ".csv"], ids=ascii)
-def test_the_file_that_was_waited_for_does_so_too(office: Bench, tmp_path: Path, text: str) -> None:
+def test_a_file_that_was_waited_for_lands_in_this_folder_too(office: Bench, tmp_path: Path, text: str) -> None:
     call_it(office, text)
     before = files(tmp_path)
     ran = quiet(office.shell.run(*REPORT, "--wait", "--name", "../../evil\x1b[2J"))
@@ -231,7 +231,7 @@ def test_the_file_that_was_waited_for_does_so_too(office: Bench, tmp_path: Path,
 
 
 @pytest.mark.parametrize("there", ["a file", "a link", "a link to nothing", "a folder"])
-def test_what_is_there_is_not_touched_unless_it_was_named(office: Bench, tmp_path: Path, there: str) -> None:
+def test_an_existing_file_is_replaced_only_by_name(office: Bench, tmp_path: Path, there: str) -> None:
     key, outside, taken = finished(office), tmp_path / "outside", Path("plain.csv")
     outside.write_text("kept", encoding="utf-8")
     make: Mapping[str, Callable[[], object]] = {

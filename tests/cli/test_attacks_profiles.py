@@ -62,9 +62,7 @@ def using(use: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_a_name_that_is_no_name_is_refused_and_nothing_is_written(
-    use: str, name: str, home: Path, tmp_path: Path
-) -> None:
+def test_an_invalid_name_is_refused_and_nothing_is_written(use: str, name: str, home: Path, tmp_path: Path) -> None:
     before = files(tmp_path)
     words = using(use, name)
     ran = run("--config", home / "config.toml", *words)
@@ -75,7 +73,7 @@ def test_a_name_that_is_no_name_is_refused_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "a\nb", "\x1b[2J", "..", " "])
-def test_the_environment_names_no_path_either(name: str, home: Path, tmp_path: Path) -> None:
+def test_a_name_from_the_environment_is_not_a_path(name: str, home: Path, tmp_path: Path) -> None:
     before = files(tmp_path)
     for words in (("voicenter", "cdrs"), ("profile", "check"), ("profile", "check", "--provider", "voicenter")):
         ran = said_by(*words, home=home, environ={"CDRCTL_PROFILE": name})
@@ -83,7 +81,7 @@ def test_the_environment_names_no_path_either(name: str, home: Path, tmp_path: P
     assert files(tmp_path) == before
 
 
-def test_an_empty_name_in_the_environment_is_none(home: Path) -> None:
+def test_an_empty_name_in_the_environment_is_ignored(home: Path) -> None:
     ran = said_by("profile", "show", "acme", home=home, environ={"CDRCTL_PROFILE": ""})
     assert ran.code == 0
     assert "t0ken" not in ran.out
@@ -93,7 +91,7 @@ ODD = [name for name in NAMES if "\ud800" not in name]
 
 
 @pytest.mark.parametrize("name", ODD, ids=ascii)
-def test_such_a_name_in_the_file_is_said_and_leads_nowhere(name: str, home: Path, tmp_path: Path) -> None:
+def test_an_invalid_name_in_the_file_is_reported_and_leads_nowhere(name: str, home: Path, tmp_path: Path) -> None:
     key = json.dumps(name).replace("\\u007f", "\u007f")
     configure(home, GOOD.replace("acme", key))
     before = files(tmp_path)
@@ -121,7 +119,7 @@ def test_such_a_name_in_the_file_is_said_and_leads_nowhere(name: str, home: Path
 
 
 @pytest.mark.parametrize("name", ["../../x", "\x1b[2Jx", "a/b"])
-def test_an_archive_has_no_folder_of_such_a_name(name: str, home: Path, tmp_path: Path) -> None:
+def test_an_archive_has_no_folder_with_an_invalid_name(name: str, home: Path, tmp_path: Path) -> None:
     configure(home, GOOD.replace("acme", json.dumps(name)))
     before = files(tmp_path)
     ran = said_by("sync", "--all", "--into", "archive", home=home)
@@ -133,7 +131,7 @@ def test_an_archive_has_no_folder_of_such_a_name(name: str, home: Path, tmp_path
 
 
 @pytest.mark.parametrize("key", ["\x1b[2J", "a\nb", "\u202e"])
-def test_a_setting_of_such_a_name_is_not_shown_as_it_is(key: str, home: Path) -> None:
+def test_an_unknown_setting_with_a_hostile_name_is_shown_without_control_characters(key: str, home: Path) -> None:
     configure(home, f'{GOOD}{json.dumps(key)} = "t0ken-nobody-may-see"\n')
     ran = said_by("profile", "show", "acme", home=home)
     assert odd(ran.out) == set()
@@ -143,7 +141,7 @@ def test_a_setting_of_such_a_name_is_not_shown_as_it_is(key: str, home: Path) ->
 
 
 @pytest.mark.parametrize("value", ["\x1b[2J", "https://\x1b[2J.example/v1", "a\nb", "\u202e"])
-def test_a_value_in_the_file_controls_nothing(value: str, home: Path) -> None:
+def test_a_value_in_the_file_controls_no_terminal(value: str, home: Path) -> None:
     configure(home, GOOD.replace('"http://127.0.0.1:1/"', json.dumps(value)))
     assert said_by("profile", "check", "acme", home=home).code in {4, 5, 6, 7}
     shown = said_by("profile", "show", "acme", home=home)
@@ -151,7 +149,7 @@ def test_a_value_in_the_file_controls_nothing(value: str, home: Path) -> None:
     assert shown.out.count("\n") == 3
 
 
-def test_a_folder_that_somebody_put_into_an_archive_is_told_in_one_line(home: Path) -> None:
+def test_a_foreign_folder_in_an_archive_is_reported_in_one_line(home: Path) -> None:
     archive = home / "archive"
     assert said_by("sync", "sandbox", "--into", "archive", "--since", "2026-11-20", home=home).code == 0
     stray = archive / "evil\x1b[2J\n\u202e" / "cdrs" / "date=2026-11-20" / "cdrs.jsonl"

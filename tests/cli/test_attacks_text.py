@@ -114,7 +114,7 @@ def _spoilt(subject: Subject, tmp_path: Path) -> Iterator[tuple[Bench, Counter[s
 
 
 @each_call
-def test_in_a_file_a_name_is_what_it_was(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
+def test_a_name_is_unchanged_in_a_file(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
     made, given = spoilt
     name, number = SPOTS[str(subject)]
     lines = quiet(made.run(SINCE, UNTIL, "-f", "jsonl").ok())
@@ -148,7 +148,7 @@ def unescaped(cell: str) -> str:
 
 
 @each_call
-def test_in_json_a_name_is_what_it_was(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
+def test_a_name_is_unchanged_in_json(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
     made, given = spoilt
     name = SPOTS[str(subject)][0]
     found = Counter(one[name] for one in json.loads(made.run(SINCE, UNTIL, "-f", "json").ok().out))
@@ -171,7 +171,9 @@ def test_another_reader_of_json_lines_finds_the_same_records(tmp_path: Path) -> 
 
 
 @each_call
-def test_in_a_table_and_in_messages_it_controls_nothing(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
+def test_a_name_controls_no_terminal_from_a_table_or_message(
+    subject: Subject, spoilt: tuple[Bench, Counter[str]]
+) -> None:
     made, _ = spoilt
     name, number = SPOTS[str(subject)]
     for words in (["--fields", f"{name},{number},extra"], ["--schema", "common"] if subject.call.common else []):
@@ -225,7 +227,7 @@ def test_a_real_terminal_gets_no_escape_but_our_own(tmp_path: Path) -> None:
     assert text.count("\n") > len(EVIL)
 
 
-def test_the_line_of_progress_controls_nothing_either(tmp_path: Path) -> None:
+def test_a_name_controls_no_terminal_from_the_progress_line(tmp_path: Path) -> None:
     name = "evil\x1b[2J\u202e\x9b\r"
     ran = run(*REPORT, "-p", "sandbox", "--wait", "--name", name, "-o", tmp_path / "x.csv", terminal=True)
     assert ran.code == 0, ran.err
@@ -266,7 +268,7 @@ STATUSES = [200, 302, 400, 401, 403, 404, 429, 451, 500, 503]
 @each_provider
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("every_body", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_what_a_provider_says_controls_nothing(name: str, status: int, every_body: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_an_error_of_a_provider_controls_no_terminal(name: str, status: int, every_body: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """With one kind of body, so that each provider and each status has every kind; and with all kinds."""
     subject = next(one for one in SUBJECTS if one.provider.name == name)
     bodies = [
@@ -289,7 +291,7 @@ def test_what_a_provider_says_controls_nothing(name: str, status: int, every_bod
 
 
 @each_provider
-def test_its_words_are_told_all_the_same(name: str, tmp_path: Path) -> None:
+def test_a_hostile_error_of_a_provider_is_still_quoted(name: str, tmp_path: Path) -> None:
     subject = next(one for one in SUBJECTS if one.provider.name == name)
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.fail(400, times=99, body=json.dumps(complaint(name, "no\x1b[2J such \u202ething")).encode())

@@ -148,7 +148,7 @@ PLACEHOLDERS = [
 
 @pytest.mark.parametrize("value", PLACEHOLDERS)
 @pytest.mark.parametrize("name", ["legs", "calls", "costs"])
-def test_a_time_that_stands_for_no_time_is_empty_in_every_field(name: str, value: Any) -> None:
+def test_a_placeholder_time_is_null_in_every_field(name: str, value: Any) -> None:
     times = [column.name for column in call(name).columns if column.kind == "time"]
     assert {"legs": 2, "calls": 3, "costs": 1}[name] == len(times)
     [row], warnings = read(name, dict.fromkeys(times, value))
@@ -171,7 +171,7 @@ def test_the_end_of_a_call_in_the_hour_that_comes_twice() -> None:
     assert in_common("calls", CALL | times)["end_time"] == "2026-10-25T01:05:15.000Z"
 
 
-def test_costs_and_users_are_no_calls() -> None:
+def test_costs_and_users_have_no_common_cdrs() -> None:
     assert call("costs").common is None
     assert call("users").common is None
     assert call("calls").common is common_call

@@ -12,7 +12,7 @@ from .callgear_kit import Wire, sample
 from .callgear_records_kit import LEG, LOST, in_common
 
 
-def test_an_incoming_call_nobody_answered() -> None:
+def test_an_unanswered_incoming_call() -> None:
     record = sample("constructed_call_legs_report_page.json")["result"]["data"][0]
     assert in_common("legs", record) == {
         "record_id": "9000000001",
@@ -71,7 +71,9 @@ def test_the_leg_to_an_employee_of_that_call() -> None:
         ("sideways", False, ("unknown", None, None)),
     ],
 )
-def test_who_calls_whom(direction: str, operator: Any, expected: tuple[str | None, ...]) -> None:
+def test_the_caller_and_the_called_party_of_a_leg(
+    direction: str, operator: Any, expected: tuple[str | None, ...]
+) -> None:
     names = {"contact_full_name": "Contact", "employee_full_name": "Employee"}
     cdr = in_common("legs", LEG | names | {"direction": direction, "is_operator": operator})
     assert (cdr["direction"], cdr.get("from_name"), cdr.get("to_name")) == expected
@@ -161,7 +163,7 @@ def test_both_spellings_of_a_reason_mean_the_same() -> None:
             assert outcomes[0] == outcomes[1]
 
 
-def test_the_reasons_that_tell_nothing_are_known_ones_and_few() -> None:
+def test_only_a_few_known_reasons_have_no_outcome() -> None:
     assert set(UNCLEAR) < set(KNOWN_REASONS)
     assert len(UNCLEAR) <= 5
     assert all(UNCLEAR.values())
@@ -239,7 +241,7 @@ def test_in_the_hour_that_comes_twice_the_lengths_tell() -> None:
         assert (cdr["ring_seconds"], cdr["end_time"]) == (20, "2026-10-25T01:01:50.000Z")
 
 
-def test_a_leg_that_makes_no_sense_is_still_a_cdr() -> None:
+def test_an_inconsistent_leg_is_still_a_cdr() -> None:
     odd = {"start_time": "soon", "connect_time": "later", "duration": -5, "total_duration": 10**12}
     cdr = in_common("legs", LEG | odd | {"call_records": [{}], "release_cause_code": "x"})
     assert cdr["record_id"] == "1"

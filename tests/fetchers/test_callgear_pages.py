@@ -48,13 +48,13 @@ def test_a_window_is_cut_into_months_of_31_days() -> None:
     ]
 
 
-def test_a_very_long_window_is_said_to_take_many_questions() -> None:
+def test_a_very_long_window_gets_a_note_about_its_many_requests() -> None:
     service = Service()
     service.ids(at("2010-01-01"), at("2026-01-01"))
     assert any("at least 189 requests" in text for text in service.told)
 
 
-def test_a_window_with_more_than_can_be_paged_through_is_asked_for_in_halves() -> None:
+def test_a_window_beyond_the_farthest_offset_is_halved() -> None:
     service = a_day(9)
     service.totals = lambda total: 100_001 if total > 6 else total
     found = service.ids(SINCE, UNTIL)
@@ -64,7 +64,7 @@ def test_a_window_with_more_than_can_be_paged_through_is_asked_for_in_halves() -
 
 
 @pytest.mark.slow
-def test_a_second_with_more_than_can_be_paged_through_is_named() -> None:
+def test_a_second_beyond_the_farthest_offset_is_a_gap() -> None:
     service = Service()
 
     def listing(body: Wire) -> httpx.Response:
@@ -121,7 +121,7 @@ def test_a_second_that_can_be_read_is_read_beside_full_ones(bounds: str, near: i
     assert len(service.asked) < 200
 
 
-def test_pages_without_a_total_that_reach_the_farthest_offset_are_asked_for_in_halves(near: int) -> None:
+def test_a_window_without_a_total_that_reaches_the_farthest_offset_is_halved(near: int) -> None:
     texts = [f"2026-11-18 {number // 5:02}:{number % 5 * 12:02}:00" for number in range(5, 120)]
     service = Service()
 
@@ -168,7 +168,7 @@ def test_a_span_that_is_always_refused_ends_the_run() -> None:
     assert len(service.asked) < 25
 
 
-def test_a_page_that_is_missing_is_looked_for_once_more_and_then_said() -> None:
+def test_a_missing_page_is_requested_once_more_and_then_reported() -> None:
     def lacking(body: Wire) -> httpx.Response:
         offset = body["params"]["offset"]
         row = {"id": offset, "start_time": "2026-11-18 10:00:00"}
@@ -255,7 +255,7 @@ def test_a_wrong_total_does_not_hide_that_a_window_must_be_halved(
     assert bool(gaps) is not divisible
 
 
-def test_a_total_that_is_reached_by_a_full_page_costs_one_more_question() -> None:
+def test_a_total_reached_by_a_full_page_costs_one_more_request() -> None:
     service = a_day(14)
     assert len(service.ids(SINCE, UNTIL, page_size=7, longest_call=timedelta(0))) == 14
     assert [params["offset"] for params in service.params] == [0, 7, 14]
@@ -274,7 +274,7 @@ def test_pages_that_come_again_though_all_came_end_the_reading() -> None:
     assert service.tally.gaps == []
 
 
-def test_pages_that_come_again_and_again_with_a_wrong_total_are_said() -> None:
+def test_repeated_pages_with_a_wrong_total_are_reported() -> None:
     def same(body: Wire) -> httpx.Response:
         return reply(body, [{"id": n, "start_time": "2026-11-18 10:00:00"} for n in (1, 2)], 0)
 
@@ -285,7 +285,7 @@ def test_pages_that_come_again_and_again_with_a_wrong_total_are_said() -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, 10_001])
-def test_a_page_size_that_is_not_possible_is_refused_before_a_question(size: int) -> None:
+def test_an_invalid_page_size_is_refused_before_a_request(size: int) -> None:
     service = Service()
     with pytest.raises(UsageError, match="page-size"):
         service.ids(SINCE, UNTIL, page_size=size)

@@ -23,7 +23,7 @@ def test_when_the_points_of_a_minute_are_used_up_the_next_question_waits_for_new
     assert service.told == ["waiting 24 s: CallGear's rate limit for this minute is used up"]
 
 
-def test_a_minutes_limit_is_waited_out_and_the_same_question_asked() -> None:
+def test_the_limit_per_minute_is_waited_out_and_the_request_repeated() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return as_sent("constructed_error_limit_exceeded_minute.json", body)
 
@@ -53,7 +53,7 @@ def test_new_points_that_are_too_far_away_end_the_run_at_once(reset: int, max_wa
     assert f"{back:%Y-%m-%dT%H:%M:%SZ}" in (error.hint or "")
 
 
-def test_a_days_limit_ends_the_run_at_once_and_says_from_where_to_go_on() -> None:
+def test_the_daily_limit_ends_the_run_and_names_the_time_to_continue_from() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return as_sent("constructed_error_limit_exceeded_day.json", body)
 
@@ -72,7 +72,7 @@ def test_a_days_limit_ends_the_run_at_once_and_says_from_where_to_go_on() -> Non
     assert service.slept == []
 
 
-def test_a_start_in_the_future_does_not_say_how_far_all_was_read() -> None:
+def test_a_start_in_the_future_does_not_count_as_progress() -> None:
     """The hint after the daily limit goes by starts that can be true."""
     service = a_day(10)
 
@@ -87,7 +87,7 @@ def test_a_start_in_the_future_does_not_say_how_far_all_was_read() -> None:
     assert "--since 2026-11-18T08:00:02.000Z" in (error.hint or "")
 
 
-def test_where_nothing_was_read_there_is_nothing_to_go_on_from() -> None:
+def test_the_daily_limit_before_the_first_record_names_no_time_to_continue_from() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return failed(body, -32029, "limit_exceeded", params={"limit_type": "day"})
 

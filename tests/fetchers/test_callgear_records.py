@@ -62,7 +62,7 @@ def test_every_field_of_the_newest_example_is_a_column(ours: tuple[Field, ...], 
     assert set(row) <= {one.name for one in ours}
 
 
-def test_what_is_asked_for_when_refusals_name_nothing_is_what_the_newest_example_has() -> None:
+def test_fields_without_the_later_ones_are_those_of_the_newest_example() -> None:
     [row] = sample("doc_shape_calls_report.json")["result"]["data"]
     assert {one.name for one in CALLS if not one.later} == set(row)
 
@@ -107,14 +107,14 @@ def test_the_collected_costs_and_users_are_read() -> None:
 
 
 @pytest.mark.parametrize("raw", ["soon", "2026-04-27", "2026-04-27 24:00:00", "2026-13-01 00:00:00", 7, [1]])
-def test_a_time_that_is_none_passes_as_it_came(raw: Any) -> None:
+def test_an_invalid_time_is_kept_as_it_came(raw: Any) -> None:
     [row], warnings = read("legs", {"id": 1, "start_time": "2026-04-27 09:04:23", "connect_time": raw})
     assert row["connect_time"] == raw
     assert len(warnings) == 1
     assert start({"start_time": raw}, CONTEXT) is None
 
 
-def test_fields_nobody_knows_are_kept() -> None:
+def test_unknown_fields_are_kept() -> None:
     [row], _ = read("legs", {"id": 1, "newField": 2})
     assert row["extra"] == {"newfield": 2}
 
@@ -140,7 +140,7 @@ def test_without_a_zone_there_is_no_start() -> None:
     assert start({"start_time": "0001-01-01 00:00:00"}, CONTEXT) is None
 
 
-def test_a_record_is_known_by_its_id_and_without_one_by_all_it_says() -> None:
+def test_the_identity_of_a_record_is_its_id_or_else_its_content() -> None:
     assert identity({"id": 7}) == identity({"ID": "7"}) == "7"
     nameless: list[Wire] = [{"id": None, "x": 1}, {"x": 1}, {"id": "", "x": 1}, {"id": True, "x": 1}]
     assert len({identity(one) for one in nameless}) == 4

@@ -25,7 +25,7 @@ from .callgear_kit import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as
 # The envelope
 
 
-def test_a_question_is_written_exactly_as_documented() -> None:
+def test_a_call_is_requested_exactly_as_documented() -> None:
     """Over one URL, with the key among the parameters and in no header, and an id of its own."""
     service = a_day(1)
     assert len(service.ids(SINCE, UNTIL)) == 1
@@ -56,7 +56,7 @@ def test_a_question_is_written_exactly_as_documented() -> None:
 
 
 @pytest.mark.parametrize("given", ["7", 3, None, True, [2]])
-def test_an_answer_to_another_question_is_asked_again_and_refused(given: Any) -> None:
+def test_a_response_with_another_id_is_retried_and_refused(given: Any) -> None:
     def other(body: Wire) -> httpx.Response:
         return httpx.Response(200, json={**json.loads(reply(body, [], 0).content), "id": given})
 
@@ -69,7 +69,7 @@ def test_an_answer_to_another_question_is_asked_again_and_refused(given: Any) ->
     assert len(service.asked) == 6
 
 
-def test_an_id_that_comes_back_as_text_is_ours() -> None:
+def test_a_response_may_repeat_the_id_as_text() -> None:
     """As in an example of the documentation."""
 
     def as_text(body: Wire) -> httpx.Response:
@@ -86,7 +86,7 @@ def test_an_id_that_comes_back_as_text_is_ours() -> None:
     ],
     ids=str,
 )
-def test_an_answer_of_another_shape_is_no_empty_one(body: Any) -> None:
+def test_a_response_of_another_shape_is_not_read_as_empty(body: Any) -> None:
     def odd(asked: Wire) -> httpx.Response:
         return httpx.Response(200, json={"id": asked["id"], **body} if isinstance(body, dict) else body)
 
@@ -112,13 +112,13 @@ def test_each_call_asks_its_method_for_what_it_is_documented_to_take(call: str, 
     assert all(set(params) == known | extra for params in service.params)
 
 
-def test_ongoing_calls_are_asked_for_only_when_wanted() -> None:
+def test_ongoing_calls_are_requested_only_with_the_option() -> None:
     service = a_day(1)
     service.ids(SINCE, UNTIL, "calls", ongoing=True)
     assert [params["include_ongoing_calls"] for params in service.params] == [True, True]
 
 
-def test_a_partner_says_whose_records_are_meant_but_not_to_list_them() -> None:
+def test_a_partner_names_the_customer_except_to_list_customers() -> None:
     service = a_day(1, settings={"access_token": "T0KEN", "user_id": "2000"})
     service.ids(SINCE, UNTIL)
     assert [body["params"]["user_id"] for body in service.asked] == [2000, 2000, 2000]
@@ -174,7 +174,7 @@ def test_a_refusal_as_constructed_names_the_field() -> None:
     assert "wav_call_records" not in service.params[1]["fields"]
 
 
-def test_refusals_that_name_nothing_lead_to_the_fields_of_the_first_document_and_then_to_none() -> None:
+def test_a_refusal_without_a_field_name_falls_back_to_the_first_documents_fields_then_to_no_fields() -> None:
     service = Service(rules={"get.call_legs_report": [refusing("wav_call_records", named=False)] * 4})
     assert service.ids(SINCE, UNTIL) == [1]
     assert set(service.params[0]["fields"]) - set(service.params[1]["fields"]) == {"wav_call_records"}
@@ -187,11 +187,11 @@ def test_refusals_that_name_nothing_lead_to_the_fields_of_the_first_document_and
 
 
 @pytest.mark.parametrize("data", [None, "x", 7, [7]])
-def test_an_account_of_another_shape_is_no_account_without_a_zone(data: Any) -> None:
+def test_an_account_of_another_shape_is_an_error(data: Any) -> None:
     assert a_day(1, rules={"get.account": [lambda body: reply(body, data)]}).fails(ProviderError).exit_code == 7
 
 
-def test_where_naming_fields_is_not_known_at_all_none_are_named() -> None:
+def test_no_fields_are_sent_to_a_host_without_that_parameter() -> None:
     def rule(body: Wire) -> httpx.Response:
         if "fields" in body["params"]:
             return failed(body, -32602, "unexpected_parameters", field="fields", value=["id"])
@@ -206,7 +206,7 @@ def test_where_naming_fields_is_not_known_at_all_none_are_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "start_time", "limit", "user_id"])
-def test_what_cannot_be_left_out_ends_the_run_and_is_named(name: str) -> None:
+def test_a_refused_field_that_is_needed_ends_the_run_and_is_named(name: str) -> None:
     def rule(body: Wire) -> httpx.Response:
         return failed(body, -32602, "unexpected_parameters", field=name, value=7)
 
@@ -262,7 +262,7 @@ def test_recordings_are_linked_at_the_host_of_the_brand(
     assert list(row) == [link and link.partition("/system")[0]]
 
 
-def test_nothing_is_asked_before_a_piece_is_wanted() -> None:
+def test_no_request_is_sent_before_the_first_event_is_read() -> None:
     service = a_day(1)
     service.pieces(SINCE, UNTIL)
     assert service.asked == []
@@ -278,7 +278,7 @@ def test_a_check_reads_the_zone_and_counts_the_legs_of_a_day() -> None:
     assert (service.params[0]["limit"], service.params[0]["date_from"]) == (1, "2026-11-19 12:59:59")
 
 
-def test_what_is_yielded_are_pages_notes_gaps_and_how_far_it_is() -> None:
+def test_a_fetch_yields_pages_notes_gaps_and_checkpoints() -> None:
     service = a_day(2)
     assert {type(piece) for piece in service.pieces(SINCE, UNTIL)} <= {Page, Note, Gap, Checkpoint}
 

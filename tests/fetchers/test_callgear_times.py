@@ -17,14 +17,14 @@ TURN = datetime(2026, 10, 25, 1, tzinfo=UTC)
 """When Berlin's clocks go back from 3:00 to 2:00; the hour from 2:00 to 3:00 comes twice around it."""
 
 
-def test_the_zone_of_the_profile_saves_the_question_for_it() -> None:
+def test_a_time_zone_in_the_profile_saves_its_request() -> None:
     service = a_day(1, settings={"access_token": "T0KEN", "timezone": "Asia/Dubai"}, zone=ZoneInfo("Asia/Dubai"))
     assert len(service.ids(SINCE, UNTIL)) == 1
     assert [body["method"] for body in service.asked] == ["get.call_legs_report"] * 2
     assert service.spans == [("2026-11-18 03:59:59", "2026-11-19 04:00:01")]
 
 
-def test_a_zone_that_is_none_is_the_profiles_mistake() -> None:
+def test_an_invalid_time_zone_is_an_error_of_the_profile() -> None:
     error = Service(settings={"access_token": "T0KEN", "timezone": "Mars/Phobos"}).fails(ConfigurationError)
     assert "Mars/Phobos" in error.message
     assert error.exit_code == 6
@@ -67,7 +67,7 @@ def test_a_window_is_asked_for_in_whole_seconds_and_one_more_at_both_ends() -> N
     assert service.spans == [("2026-11-18 00:59:59", "2026-11-19 01:00:01")]
 
 
-def test_years_that_cannot_be_meant_are_refused_before_a_question() -> None:
+def test_implausible_years_are_refused_before_a_request() -> None:
     service = Service()
     for since, until in [(datetime(1, 1, 2, tzinfo=UTC), UNTIL), (SINCE, datetime(9999, 12, 31, tzinfo=UTC))]:
         with pytest.raises(UsageError, match="year"):
@@ -75,7 +75,7 @@ def test_years_that_cannot_be_meant_are_refused_before_a_question() -> None:
     assert service.asked == []
 
 
-def test_the_hour_that_comes_twice_is_read_as_the_first_and_said_once() -> None:
+def test_the_repeated_hour_is_read_as_the_first_with_one_note() -> None:
     service = Service()
     for minutes in (-90, -30, 30, 90):
         service.add(TURN + timedelta(minutes=minutes))
@@ -94,7 +94,7 @@ def test_the_hour_that_comes_twice_is_read_as_the_first_and_said_once() -> None:
     assert sum("occur twice" in text for text in service.told) == 2
 
 
-def test_around_a_change_of_clocks_an_hour_more_is_asked_for_on_both_sides() -> None:
+def test_a_window_at_a_clock_change_is_requested_with_an_hour_more_on_both_sides() -> None:
     service = Service()
     service.ids(TURN - timedelta(minutes=30), TURN + timedelta(minutes=30))
     service.ids(at("2026-03-29T00:30"), at("2026-03-29T01:30"))
@@ -157,7 +157,7 @@ def test_windows_tile_wherever_they_are_cut_and_whatever_the_service_means(
     assert service.tally.gaps == []
 
 
-def test_calls_that_end_after_the_window_are_had_where_the_service_selects_by_the_end() -> None:
+def test_calls_that_end_after_the_window_are_exported_when_the_service_selects_by_end() -> None:
     service = Service(by="end")
     service.add(UNTIL - timedelta(hours=1), 3 * 3600)
     service.add(UNTIL + timedelta(hours=1), 600)
@@ -171,21 +171,21 @@ def test_calls_that_end_after_the_window_are_had_where_the_service_selects_by_th
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)
-def test_a_call_that_ends_in_the_last_instant_of_what_is_asked_for_is_had(bounds: str) -> None:
+def test_a_call_that_ends_in_the_last_second_of_the_request_is_exported(bounds: str) -> None:
     service = Service(by="end", bounds=bounds)
     service.add(UNTIL - timedelta(minutes=1), 60)
     assert service.ids(SINCE, UNTIL) == [9_000_000_000]
 
 
 @pytest.mark.parametrize("bounds", BOUNDS)
-def test_a_call_in_the_last_second_of_the_window_is_no_sign_of_another_order(bounds: str) -> None:
+def test_a_call_in_the_last_second_of_the_window_does_not_indicate_selection_by_end(bounds: str) -> None:
     service = Service(bounds=bounds)
     service.add(UNTIL - timedelta(seconds=1))
     assert service.ids(SINCE, UNTIL) == [9_000_000_000]
     assert [params["limit"] for params in service.params] == [10_000, 1]
 
 
-def test_what_lies_after_the_window_is_asked_for_until_now_and_the_longest_call() -> None:
+def test_the_time_after_the_window_is_requested_up_to_the_longest_call_and_now() -> None:
     service = Service()
     service.ids(SINCE, UNTIL, longest_call=timedelta(hours=2))
     service.ids(SINCE, NOW - timedelta(hours=1))

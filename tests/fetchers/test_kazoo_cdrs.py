@@ -143,7 +143,7 @@ def test_parties_fall_back_on_what_was_dialled_and_signalled() -> None:
     assert (common["from_number"], common["to_number"], common["dialed_number"]) == (None, "66", "66")
 
 
-def test_what_only_documents_know() -> None:
+def test_fields_that_only_documents_have() -> None:
     """Realm and resource, and the recording where there is one."""
     leg = commonly(leg_but({"realm": "acme.example", "resource_id": "r1"}, recording_url="https://r/1"), "cdr")
     assert (leg["site"], leg["trunk"], leg["recording_url"]) == ("acme.example", "r1", "https://r/1")
@@ -161,7 +161,7 @@ def test_outcomes_and_q850_numbers_are_the_published_table() -> None:
         assert commonly(row_but(hangup_cause=one["name"]))["outcome"] == "answered"
 
 
-def test_a_cause_that_nobody_knows_stays_and_means_nothing() -> None:
+def test_an_unknown_cause_is_kept_without_an_outcome() -> None:
     """The enum is open."""
     found = commonly(row_but(hangup_cause="NEW_CAUSE", billing_seconds=0))
     assert (found["cause"], found["cause_q850"], found["outcome"]) == ("NEW_CAUSE", None, "unknown")
@@ -226,7 +226,7 @@ def test_a_leg_without_rate_has_no_cost() -> None:
 @pytest.mark.parametrize("total", ["", None, -5, 10**17, 10**30, "ages", [], True])
 @pytest.mark.parametrize("talk", ["", None, -5, 0, 10**17, "ages", 61])
 @pytest.mark.parametrize("call", ["cdrs", "cdr"])
-def test_lengths_that_make_no_sense_never_end_an_export(call: str, total: Any, talk: Any) -> None:
+def test_inconsistent_lengths_never_end_an_export(call: str, total: Any, talk: Any) -> None:
     """They are missing, negative or absurd on rare legs (mended 2020-05)."""
     record = row_but() if call == "cdrs" else leg_but()
     common = commonly({**record, "duration_seconds": total, "billing_seconds": talk}, call)
@@ -274,7 +274,7 @@ def test_a_document_with_a_length_of_minus_a_unix_time_starts_when_it_ended() ->
 
 
 @pytest.mark.parametrize("seconds", [-1, -86400, 10**9, 10**15, -(10**15), 10**40, -(10**40)])
-def test_a_row_with_an_impossible_length_has_a_start_or_none_and_never_a_failure(seconds: int) -> None:
+def test_a_row_with_an_impossible_length_never_fails(seconds: int) -> None:
     row = row_but(duration_seconds=seconds)
     commonly(row)
     assert start(row) is None or start(row) == at("2022-03-01T20:00:00") + timedelta(
@@ -300,7 +300,7 @@ def test_a_row_with_an_impossible_length_has_a_start_or_none_and_never_a_failure
         ("UNALLOCATED_NUMBER", False, "failed"),
     ],
 )
-def test_an_unknown_length_since_answer_is_not_read_as_no_answer(
+def test_an_unknown_length_since_answer_is_not_read_as_unanswered(
     *, call: str, billing: Any, absent: bool, cause: str, answered: bool | None, outcome: str
 ) -> None:
     record = {**(ROW if call == "cdrs" else DOCUMENT_LEG), "hangup_cause": cause, "billing_seconds": billing}
@@ -332,7 +332,7 @@ def test_an_answer_before_the_start_is_no_answer_time() -> None:
 
 
 @pytest.mark.parametrize("stamp", ["99999999999999999", "", "soon"])
-def test_a_start_that_makes_no_sense_is_null(stamp: str) -> None:
+def test_an_implausible_start_is_null(stamp: str) -> None:
     """Where the row says no better."""
     assert commonly(row_but(unix_timestamp=stamp, timestamp=""))["start_time"] is None
 

@@ -42,7 +42,7 @@ from .kazoo_server_kit import Server, constructed, envelope, failure, refused, r
         constructed(503),
     ],
 )
-def test_an_answer_that_broke_off_is_asked_again(broken: httpx.Response) -> None:
+def test_a_broken_response_is_retried(broken: httpx.Response) -> None:
     """No status, cut, empty, no data, a fault in a 200, too fast, a tired database: the same page once more."""
     server = Server(broken, envelope([row(1)]))
     done = run(server)
@@ -62,12 +62,12 @@ def test_an_answer_that_broke_off_is_asked_again(broken: httpx.Response) -> None
         (envelope(None), ProviderError),
     ],
 )
-def test_data_that_never_comes_is_an_error_and_not_no_records(answer: httpx.Response, kind: type[CdrctlError]) -> None:
+def test_a_response_without_data_is_an_error(answer: httpx.Response, kind: type[CdrctlError]) -> None:
     """An answer of the wrong shape is never an empty one."""
     refused(Server(by=lambda _request: answer), kind)
 
 
-def test_a_server_that_crashes_is_asked_a_few_times_more() -> None:
+def test_a_crashing_server_is_retried_a_few_times() -> None:
     """Five tries, and three single seconds to see whether a record is to blame; waiting mends no crash."""
     server = Server(by=lambda _request: constructed(500, 1))
     assert refused(server, TemporaryError).exit_code == 5
@@ -76,7 +76,7 @@ def test_a_server_that_crashes_is_asked_a_few_times_more() -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_a_server_that_is_down_is_waited_for_as_long_as_is_allowed(call: str, status: int) -> None:
+def test_an_unavailable_server_is_retried_within_the_allowed_wait(call: str, status: int) -> None:
     """Fifteen minutes in total, of which it is asked less and less often; then the run ends and may be repeated."""
     began = HandClock()
     answer = constructed(status) if status in {500, 503} else httpx.Response(status)
@@ -88,7 +88,7 @@ def test_a_server_that_is_down_is_waited_for_as_long_as_is_allowed(call: str, st
     assert len(server.asked) < 120
 
 
-def test_a_server_that_says_when_to_come_back_is_not_asked_before() -> None:
+def test_a_retry_waits_as_long_as_the_server_asks() -> None:
     clock = HandClock()
     server = Server(by=lambda _request: httpx.Response(503, headers={"Retry-After": "86400"}))
     with pytest.raises(TemporaryError) as caught:
@@ -98,7 +98,7 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before() -> None:
 
 
 @pytest.mark.parametrize("answer", [constructed(429), httpx.Response(429)])
-def test_being_asked_too_fast_is_waited_out_as_long_as_is_allowed(answer: httpx.Response) -> None:
+def test_the_rate_limit_is_waited_out_within_the_allowed_wait(answer: httpx.Response) -> None:
     """And no record is blamed for it: a listing is not cut into smaller ones."""
     clock = HandClock()
     done = run(
@@ -110,7 +110,7 @@ def test_being_asked_too_fast_is_waited_out_as_long_as_is_allowed(answer: httpx.
     assert 600 <= clock.seconds < 700
 
 
-def test_a_network_that_is_down_is_not_asked_for_single_seconds() -> None:
+def test_a_network_failure_does_not_divide_the_window() -> None:
     """No answer at all blames no record."""
 
     def down(_request: httpx.Request) -> httpx.Response:
@@ -122,7 +122,7 @@ def test_a_network_that_is_down_is_not_asked_for_single_seconds() -> None:
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_a_database_too_slow_for_the_range_is_asked_for_smaller_ones(call: str) -> None:
+def test_a_range_too_slow_for_the_database_is_divided(call: str) -> None:
     """500 with `timeout` that goes away: everything comes and there is no gap."""
     limit = 20_000 if call == "cdrs" else 100_000
 
@@ -250,7 +250,7 @@ def test_a_probe_that_never_fits_is_a_gap() -> None:
         ),
     ],
 )
-def test_what_the_server_refuses_is_said_in_our_words_and_its_own(
+def test_a_refusal_is_an_error_with_the_servers_message(
     answer: httpx.Response, kind: type[CdrctlError], words: str
 ) -> None:
     """And asked once; only a failing server is asked for three single seconds more."""

@@ -51,13 +51,13 @@ def test_a_document_without_length_starts_when_its_channel_was_created() -> None
 
 
 @pytest.mark.parametrize("stamp", ["", None, "never", [], 10**20])
-def test_a_record_without_a_readable_start_has_none(stamp: Any) -> None:
+def test_a_record_without_a_readable_start_has_a_null_start(stamp: Any) -> None:
     """The loop keeps such a record: it may be of the window."""
     assert start({"id": "x", "timestamp": stamp}) is None
 
 
 @pytest.mark.parametrize("zero", [0, "0", "0.0", -5, "-62167219200"])
-def test_a_unix_time_of_zero_is_no_start(zero: Any) -> None:
+def test_a_unix_time_of_zero_is_not_a_start(zero: Any) -> None:
     """The start is then that of the Gregorian timestamp, or unknown: a record of 1970 would be cut off in silence."""
     row = row_but(unix_timestamp=zero)
     assert start(row) == at("2022-03-01T20:00:00")

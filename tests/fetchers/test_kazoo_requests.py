@@ -173,7 +173,7 @@ def test_a_refusal_that_does_not_shrink_ends_the_run() -> None:
         ({"account": ""}, ""),
     ],
 )
-def test_options_that_make_no_sense_are_refused_before_anything_is_asked(options: dict[str, Any], words: str) -> None:
+def test_invalid_options_are_refused_before_a_request(options: dict[str, Any], words: str) -> None:
     """Exit code 2; an empty account is none."""
     server = Server(envelope([]))
     if not words:
@@ -215,7 +215,7 @@ def test_filters_on_our_side(filters: tuple[str, ...], kept: list[str]) -> None:
     assert not [name for name in server.queries[0] if name.startswith("filter")]
 
 
-def test_filters_that_only_the_server_can_apply_are_said() -> None:
+def test_filters_that_only_the_server_can_apply_get_a_note() -> None:
     """The disposition is in every document and in the rows of 4.3 only."""
     server = Server(envelope([]))
     done = run(server, filter=("disposition=send_bye", "custom_channel_vars.realm=a"))
@@ -232,7 +232,7 @@ def test_legs_are_paged() -> None:
     assert server.queries == [{}, {"start_key": "k/1"}]
 
 
-def test_descendants_are_paged_and_each_asked_once() -> None:
+def test_descendants_are_paged_and_each_is_requested_once() -> None:
     """An account that lists itself is no second one."""
     pages = {None: (["x", ACCOUNT], "k"), "k": (["y"], None)}
 
@@ -257,7 +257,7 @@ def test_a_descendant_without_an_id_is_refused(rows: list[Any]) -> None:
     assert "no id" in refused(Server(envelope(rows)), ProviderError, descendants=True).message
 
 
-def test_a_check_says_what_it_found() -> None:
+def test_a_check_reports_what_it_found() -> None:
     """One small request of a day."""
     server = Server(envelope([row(1)]), envelope([]))
     clock = HandClock()

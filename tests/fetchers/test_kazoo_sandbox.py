@@ -160,7 +160,7 @@ def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, boun
 
 
 @pytest.mark.parametrize("limit", ["3600", "7200", "86400", "172799"])
-def test_a_site_with_a_short_range_is_asked_in_slices(box: Boxes, limit: str) -> None:
+def test_a_site_with_a_short_range_is_read_in_slices(box: Boxes, limit: str) -> None:
     """Its own number is read from the refusal."""
     sandbox = box(max_range=limit)
     run = export(sandbox, "cdrs", DAY)
@@ -199,7 +199,7 @@ def test_a_probe_is_narrowed_to_the_sites_range(box: Boxes) -> None:
     assert run.gaps[0].endswith("may be missing unless they ended before 2026-11-01T00:59:59.000Z")
 
 
-def test_a_probe_too_large_for_the_server_is_narrowed_and_said(box: Boxes) -> None:
+def test_a_probe_too_large_for_the_server_is_narrowed_and_leaves_a_gap(box: Boxes) -> None:
     """416: what was not looked at is a gap."""
     sandbox = box(memory_limit="3")
     run = export(sandbox, "cdrs", EDGE)
@@ -234,13 +234,13 @@ def test_chunked_answers_that_lie_are_followed(box: Boxes) -> None:
     assert run.ids == truth(sandbox, "cdrs", DAY)
 
 
-def test_a_cut_answer_is_asked_again(box: Boxes) -> None:
+def test_a_truncated_response_is_retried(box: Boxes) -> None:
     """Half a body is no page."""
     sandbox = box(cut_body="2")
     assert export(sandbox, "cdrs", DAY).ids == truth(sandbox, "cdrs", DAY)
 
 
-def test_legs_saved_after_the_settle_margin_are_not_asked_for(box: Boxes) -> None:
+def test_legs_saved_after_the_settle_margin_are_not_requested(box: Boxes) -> None:
     """The newest bound is five minutes ago, and a second."""
     sandbox = box()
     span = Window(NOW - timedelta(hours=6), NOW - timedelta(minutes=5))
@@ -295,7 +295,9 @@ def test_documents_with_impossible_lengths_start_as_their_rows_do(box: Boxes, du
 
 @pytest.mark.parametrize("version", ["5.0", "4.2"])
 @pytest.mark.parametrize("billing", ["empty", "absent"])
-def test_a_row_without_a_length_since_answer_says_nothing_of_an_answer(box: Boxes, billing: str, version: str) -> None:
+def test_a_row_without_a_length_since_answer_leaves_the_answer_to_the_cause(
+    box: Boxes, billing: str, version: str
+) -> None:
     sandbox = box(version=version, billing=billing)
     rows = export(sandbox, "cdrs", DAY).rows
     assert sorted(row["id"] for row in rows) == truth(sandbox, "cdrs", DAY)

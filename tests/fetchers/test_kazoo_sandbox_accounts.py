@@ -181,7 +181,7 @@ def test_every_id_can_be_looked_up(box: Boxes) -> None:
 
 
 @pytest.mark.parametrize(("call", "leg_id"), [("cdr", "nonsense"), ("cdr", "202611-no"), ("legs", "202611-no")])
-def test_a_wrong_id_is_refused_with_the_form_of_one(box: Boxes, call: str, leg_id: str) -> None:
+def test_a_wrong_id_is_refused_with_the_format_of_an_id(box: Boxes, call: str, leg_id: str) -> None:
     """Each wording of the server's 404."""
     with pytest.raises(ProviderError) as caught:
         export(box(), call, None, id=leg_id)

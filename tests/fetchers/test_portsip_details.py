@@ -50,7 +50,7 @@ def test_the_cost_takes_a_request_for_each_record() -> None:
     assert server.lines[1:] == ["GET /cdrs", "GET /cdrs/900001", "GET /cdrs/900002", "GET /cdrs/900003"]
 
 
-def test_a_cost_that_cannot_be_had_is_a_gap() -> None:
+def test_an_unavailable_cost_is_a_gap() -> None:
     """The record comes all the same."""
     flat = httpx.Response(200, json=sample("doc_calllog_detail.json"))
     server = Server(page([row(1)], 3), page([row(1), row(2), {"started_at": "2026-11-18T00:00:00Z"}]))
@@ -84,12 +84,12 @@ def test_one_call_log_in_full() -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", ".", "..", " . "])
-def test_no_id(key: str) -> None:
+def test_an_empty_id_is_refused(key: str) -> None:
     for call in ("cdr", "calllog", "reports show", "reports delete", "completed-reports download"):
         assert "is not an id" in refused(Server(), UsageError, call, id=key).message
 
 
-def test_a_call_without_legs_is_no_record() -> None:
+def test_a_call_without_legs_gives_no_record() -> None:
     error = refused(Server(httpx.Response(200, json={"items": []})), ProviderError, "cdr", id="7")
     assert "no such record" in error.message
 
@@ -161,13 +161,13 @@ def test_refusals(call: str, options: dict[str, Any], answer: Any, kind: type[Cd
 
 
 @pytest.mark.parametrize("body", [{}, {"items": None}, {"items": {}}, {"items": [1]}, [], 7, {"count": 0}])
-def test_another_shape_is_never_no_records(body: Any) -> None:
+def test_a_listing_of_another_shape_is_an_error(body: Any) -> None:
     for call in ("cdrs", "calllogs", "reports list", "completed-reports list"):
         assert refused(Server(by=lambda _request: httpx.Response(200, json=body)), ProviderError, call).exit_code == 7
 
 
 @pytest.mark.parametrize("body", [{}, [], 7, {"items": 3}, {"items": [[]]}])
-def test_another_shape_of_one_record(body: Any) -> None:
+def test_a_record_of_another_shape_is_an_error(body: Any) -> None:
     for call in ("cdr", "calllog", "reports show", "completed-reports show"):
         refused(Server(by=lambda _request: httpx.Response(200, json=body)), ProviderError, call, id="7")
 
@@ -177,6 +177,6 @@ def test_sizes_of_pages(size: int) -> None:
     assert "1 to 100" in refused(Server(), UsageError, page_size=size).message
 
 
-def test_bad_words_are_refused_before_anything_is_asked() -> None:
+def test_invalid_values_of_options_are_refused_before_a_request() -> None:
     assert "--filter is empty" in refused(Server(), UsageError, filter=(" ",)).message
     assert "--window" in refused(Server(), UsageError, window=timedelta(0)).message

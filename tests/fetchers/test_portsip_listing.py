@@ -90,7 +90,7 @@ def test_the_request_of_the_documents() -> None:
     assert len(server.asked) == 1
 
 
-def test_pages_go_on_by_what_came() -> None:
+def test_paging_continues_after_a_short_page() -> None:
     """A short page is not the last one."""
     server = Server(page([row(1), row(2)], 4), page([row(3)], 4), page([row(4)], 4))
     assert run(server, page_size=3).ids == ids([row(n) for n in (1, 2, 3, 4)])
@@ -120,7 +120,7 @@ def test_every_record_once(count: int, first: int, counts: bool) -> None:  # noq
         assert done.duplicates == 0
 
 
-def test_windows_of_a_day_or_as_asked() -> None:
+def test_windows_are_a_day_or_the_length_of_the_option() -> None:
     """They tile the window, oldest first, with a microsecond more at both ends."""
     span = Window(at("2026-11-16T12:00:00.000001"), at("2026-11-18T06:00"))
     server = Server(by=lambda _request: page([]))
@@ -205,7 +205,7 @@ def test_calls_that_land_between_pages() -> None:
     assert any("reading it again" in text for text in done.told)
 
 
-def test_calls_that_land_where_no_total_is_told() -> None:
+def test_calls_that_land_without_a_total() -> None:
     """One that lands behind us makes another come twice: the window is read again."""
     rows = spread(30)
     late = row(99, "2026-11-18T00:00:30Z")
@@ -389,7 +389,7 @@ def test_a_second_that_always_fails_is_a_gap() -> None:
     assert "2026-11-18T00:05:00.000Z to 2026-11-18T00:05:01.000Z" in done.gaps[0]
 
 
-def test_a_pbx_that_is_down_is_not_asked_for_halves() -> None:
+def test_an_unavailable_pbx_does_not_halve_the_window() -> None:
     server = Server(by=lambda _request: httpx.Response(503))
     error = refused(server, TemporaryError)
     assert error.exit_code == 5

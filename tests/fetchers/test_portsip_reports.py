@@ -201,7 +201,7 @@ def test_timetables(text: str) -> None:
      "* * * * jan", "0 0 31 4 *", "0 0 30 2 *", "-1 * * * *", "1- * * * *", "\u0661 * * * *", "1a * * * *",
      "*1 * * * *"],
 )  # fmt: skip
-def test_what_is_no_timetable(text: str) -> None:
+def test_an_invalid_timetable_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--cron"):
         cron(text)
 
@@ -263,7 +263,7 @@ def test_updates_that_are_refused(options: dict[str, Any], asked: int, words: st
 @pytest.mark.parametrize(
     "answer", [httpx.Response(500), httpx.Response(503), httpx.Response(201), httpx.Response(201, text="<html>")]
 )
-def test_a_report_is_asked_for_once(answer: httpx.Response) -> None:
+def test_creating_a_report_is_not_retried(answer: httpx.Response) -> None:
     """Nobody knows whether it was made: it is said how to look."""
     server = Server(answer)
     error = refused(server, TemporaryError, "reports create", name="mine", **WANTED)
@@ -272,7 +272,7 @@ def test_a_report_is_asked_for_once(answer: httpx.Response) -> None:
     assert len(server.asked) == 1
 
 
-def test_a_report_that_was_turned_away_is_asked_for_again() -> None:
+def test_creating_a_report_is_retried_after_a_rate_limit() -> None:
     server = Server(httpx.Response(429), httpx.Response(429), MADE, DETAIL)
     assert 25 <= run(server, "reports create", **WANTED).waited <= 27
     assert server.bodies[0] == server.bodies[2]
@@ -282,7 +282,7 @@ def test_a_report_that_was_turned_away_is_asked_for_again() -> None:
     assert len(server.asked) == 4
 
 
-def test_changes_are_asked_for_once() -> None:
+def test_changes_are_not_retried() -> None:
     for call in ("reports delete", "completed-reports delete"):
         server = Server(DETAIL, httpx.Response(500))
         refused(server, TemporaryError, call, id="7")

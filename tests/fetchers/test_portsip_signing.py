@@ -51,7 +51,7 @@ def test_sign_in_of_today() -> None:
     assert {"EXAMPLE-ACCESS-TOKEN", "EXAMPLE-REFRESH-TOKEN"} <= set(done.secrets)
 
 
-def test_without_a_domain_none_is_sent() -> None:
+def test_a_profile_without_a_domain_sends_no_domain() -> None:
     server = Server(GOOD, page([]))
     run(server, settings=WITHOUT)
     assert server.bodies[0] == {"username": "admin", "password": "pa55-w0rd"}
@@ -72,7 +72,7 @@ def test_sign_in_of_older_versions(unknown: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"])
-def test_a_login_that_says_nothing_is_asked_for_its_token(body: bytes) -> None:
+def test_a_login_without_a_body_is_followed_by_a_request_for_the_token(body: bytes) -> None:
     """The body of `POST /login` is not specified; `GET /login` tells of the session that its cookie stands for."""
     cookies = [
         ("Set-Cookie", "sid=abc; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),

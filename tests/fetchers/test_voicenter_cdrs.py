@@ -56,7 +56,7 @@ def test_every_type_of_both_documents_is_known() -> None:
     assert sorted(TYPES) == [1, 4, 8, 9, 10, 11, 13, 14, 15, 17, 18, 19, 21, 22, 23]
 
 
-def test_the_numbers_of_an_unknown_type_mean_nothing() -> None:
+def test_the_numbers_of_an_unknown_type_give_no_direction() -> None:
     assert one(CdrType=2)["direction"] == "unknown"
     assert one(CdrType=2, Type="Queue")["direction"] == "inbound"
 
@@ -115,7 +115,7 @@ def test_a_box_that_took_the_call_counts_more_than_the_word_of_the_notification(
 
 @pytest.mark.parametrize("epoch", [0, "0", "", None])
 @pytest.mark.parametrize("date", ["0001-01-01T00:00:00Z", "0001-01-01 00:00:00", "1970-01-01T00:00:00Z", "", None])
-def test_times_that_stand_for_no_time_are_no_start(date: str | None, epoch: Any) -> None:
+def test_a_placeholder_time_is_not_a_start(date: str | None, epoch: Any) -> None:
     cdr = one(Date=date, DateEpoch=epoch, Type="Incoming Call", DialStatus="ANSWER", Duration=3, RingTime=1)
     assert (cdr["start_time"], cdr["answer_time"], cdr["end_time"]) == (None, None, None)
     call = PROVIDER.call("cdrs")
@@ -123,13 +123,13 @@ def test_times_that_stand_for_no_time_are_no_start(date: str | None, epoch: Any)
     assert push(type="Incoming Call", status="ANSWER", time=epoch, duration=3)["start_time"] is None
 
 
-def test_times_of_calls_that_nobody_answered() -> None:
+def test_times_of_unanswered_calls() -> None:
     cdr = one(Type="Incoming Call", DialStatus="NOANSWER", RingTime=25, Duration=0)
     assert (cdr["answer_time"], cdr["end_time"]) == (None, "2026-11-18T09:00:25.000Z")
     assert (cdr["ring_seconds"], cdr["talk_seconds"], cdr["total_seconds"]) == (25, 0, 25)
 
 
-def test_who_called_whom() -> None:
+def test_the_caller_and_the_called_party() -> None:
     """Numbers first, extensions next, and for incoming calls the number that was called."""
     both = {"CallerNumber": "1", "CallerExtension": "S1", "TargetNumber": "2", "TargetExtension": "S2", "DID": "3"}
     names = {"RepresentativeName": "R", "UserName": "U", "DepartmentName": "D", "QueueName": "Q"}
@@ -145,7 +145,7 @@ def test_who_called_whom() -> None:
     assert one(Type="Auto forward", TargetNumber="2", DID="3")["dialed_number"] is None
 
 
-def test_notifications_say_their_direction_themselves() -> None:
+def test_a_notification_has_its_own_direction() -> None:
     for word, direction in (("incoming", "inbound"), ("Outgoing", "outbound"), (" INTERNAL ", "internal")):
         assert push(type="Auto forward", direction=word)["direction"] == direction
     assert push(type="Queue", direction="sideways")["direction"] == "inbound"
@@ -165,7 +165,7 @@ def test_notifications_say_their_direction_themselves() -> None:
         (None, None, None, "unknown"),
     ],
 )
-def test_notifications_say_whether_they_were_answered(
+def test_a_notification_has_its_own_outcome(
     is_answer: Any,
     status: str | None,
     answered: bool | None,  # noqa: FBT001

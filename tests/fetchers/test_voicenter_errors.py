@@ -24,7 +24,7 @@ def gaps(pieces: Sequence[Event]) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [200, 403])
-def test_being_too_fast_is_waited_out(status: int) -> None:
+def test_a_rate_limit_is_waited_out(status: int) -> None:
     """Error 1, with whatever status: 5 s, then twice as long each time, a minute at most."""
     too_fast = httpx.Response(status, json=sample("constructed_error_1.json"))
     voicenter = Voicenter(too_fast, too_fast, too_fast, reply(record("a", s(1))))
@@ -36,7 +36,7 @@ def test_being_too_fast_is_waited_out(status: int) -> None:
 
 
 @pytest.mark.parametrize("allowed", [timedelta(0), timedelta(seconds=40), timedelta(minutes=15)])
-def test_being_too_fast_is_waited_out_for_as_long_as_one_request_may_wait(allowed: timedelta) -> None:
+def test_the_rate_limit_is_waited_out_within_the_allowed_wait(allowed: timedelta) -> None:
     voicenter = Voicenter(lambda _body: httpx.Response(200, json=sample("constructed_error_1.json")), max_wait=allowed)
     error = voicenter.fails()
     assert isinstance(error, TemporaryError)
@@ -75,7 +75,7 @@ def test_after_the_first_error_1_requests_are_five_seconds_apart(pace: int | Non
         ("constructed_error_5.json", ProviderError, "refused the range 2026-11-18T00:00:00.000Z to", "--since"),
     ],
 )
-def test_an_error_is_what_its_body_says_whatever_the_status(
+def test_the_body_of_an_error_counts_more_than_its_status(
     status: int, body: str, kind: type[CdrctlError], message: str, hint: str
 ) -> None:
     document = sample(body)
@@ -132,7 +132,7 @@ def test_other_refusals_and_shapes(answer: httpx.Response, kind: type[CdrctlErro
     assert any(one in words(error) for one in said.split("|"))
 
 
-def test_a_list_of_null_is_an_empty_one() -> None:
+def test_a_null_list_is_read_as_empty() -> None:
     assert Voicenter(reply(CDR_LIST=None)).export()[0] == []
     assert Voicenter(reply(CDR_LIST=None, TOTAL_HITS="left out", RETURN_HITS="left out")).export()[0] == []
 

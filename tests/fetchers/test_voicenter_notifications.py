@@ -118,7 +118,7 @@ def test_a_broken_file_is_refused_by_its_line(content: bytes, line: int, why: st
     listed=st.booleans(),
     ascii_only=st.booleans(),
 )
-def test_whatever_json_can_say_is_read_as_it_is(
+def test_any_json_value_is_read_unchanged(
     values: list[Any], indent: int | None, *, listed: bool, ascii_only: bool
 ) -> None:
     records = [{"ivruniqueid": str(n), "value": value} for n, value in enumerate(values)]
@@ -134,7 +134,7 @@ def exported(content: bytes) -> tuple[list[Any], Tally]:
     return [dict(one) for page in pages for one in page], tally
 
 
-def test_a_notification_that_was_sent_again_is_dropped_and_one_that_says_more_is_kept() -> None:
+def test_a_repeated_notification_is_dropped_and_one_with_more_fields_is_kept() -> None:
     again = {**A, "duration": 5}
     found, tally = exported(plain(A, B, A, again, A, again))
     assert sorted(map(str, found)) == sorted(map(str, [A, B, again]))
@@ -161,14 +161,14 @@ def test_a_large_file_is_read_in_pages() -> None:
     assert [len(page.records) for page in found if isinstance(page, Page)] == [1000, 500]
 
 
-def test_notifications_ask_nobody_and_have_no_window() -> None:
+def test_notifications_need_no_request_and_no_window() -> None:
     call = PROVIDER.call("notifications")
     assert call.offline
     assert call.start is None
     assert [option.name for option in call.options if option.argument] == ["file"]
 
 
-def test_bytes_that_are_no_utf8_cost_a_character_and_are_said_once() -> None:
+def test_invalid_utf8_is_replaced_with_one_warning() -> None:
     content = plain(A) + b"\n" + plain({**B, "representative_name": "N?"}).replace(b"N?", b"N\xf9") + b"\n" + plain(A)
     assert [one.get("representative_name") for one in read(content)][1] == "N\ufffd"
     notes = [piece.text for piece in pieces(content) if isinstance(piece, Note)]
@@ -210,7 +210,7 @@ def test_a_list_of_one_with_keys_in_any_letter_case(spell: Any) -> None:
         7,
     ],
 )
-def test_parts_of_ai_data_may_be_missing_and_no_warning_shows_what_was_said(ai_data: Any) -> None:
+def test_parts_of_ai_data_may_be_missing_and_warnings_show_no_content(ai_data: Any) -> None:
     told: list[str] = []
     schema = native(PROVIDER.call("notifications").columns, None, told.append)
     sent = {"caller": "0720000001", "ivruniqueid": "a", "aiData": ai_data, "CustomData": ai_data}
@@ -219,7 +219,7 @@ def test_parts_of_ai_data_may_be_missing_and_no_warning_shows_what_was_said(ai_d
 
 
 @pytest.mark.slow
-def test_what_has_no_end_is_refused_before_memory_is_full() -> None:
+def test_endless_input_is_refused_before_memory_is_full() -> None:
     """A line of zeros, and an object that goes on for ever."""
     mebibyte = b" " * 2**20 + b"\n"
     for endless in ([b"\0" * (2**26 + 1)], itertools.chain([b"{"], itertools.repeat(mebibyte))):

@@ -276,7 +276,7 @@ def test_agorot_are_hundredths_of_a_shekel(agorot: Any, money: str | None) -> No
     assert cdr["currency"] == "ILS"
 
 
-def test_what_did_not_come_is_null() -> None:
+def test_a_missing_value_is_null() -> None:
     assert given_values(one()) == {
         "record_id": "c::2026-11-18T09:00:00.000Z",
         "call_id": "c",
@@ -318,7 +318,7 @@ def test_the_start_of_a_call(fields: dict[str, Any], expected: str) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"Date": ""}, {"Date": "yesterday"}, {"Date": 5}, {"DateEpoch": "x"}])
-def test_a_start_that_cannot_be_read_is_none(fields: dict[str, Any]) -> None:
+def test_an_unreadable_start_is_null(fields: dict[str, Any]) -> None:
     assert start(fields) is None
 
 
@@ -342,7 +342,7 @@ def test_the_identity_of_a_record_is_call_type_and_date_however_they_are_spelt()
     assert len({identity(one) for one in [spelt[0], *others]}) == 4
 
 
-def test_a_record_without_a_call_id_is_known_by_all_it_says() -> None:
+def test_the_identity_of_a_record_without_a_call_id_is_its_content() -> None:
     a, b = {"Type": "Queue", "Duration": 1}, {"Type": "Queue", "Duration": 2}
     assert identity(a) != identity(b)
     assert identity(a) == identity(dict(a))
@@ -366,7 +366,7 @@ def test_the_record_id_is_the_identity(number: Any, kind: Any, date: Any, epoch:
     assert commons([pushed], "notifications")[0]["record_id"] == notification_identity(pushed)
 
 
-def test_what_tells_records_apart_is_in_the_record_id() -> None:
+def test_records_of_different_identity_have_different_record_ids() -> None:
     record = {"CallID": "a", "CdrType": 9, "Date": "2026-11-18T09:00:00Z"}
     assert commons([record], record_hash="abc")[0]["record_id"] == "a:9:2026-11-18T09:00:00.000Z:abc"
     assert natives([record], record_hash="abc")[0]["record_hash"] == "abc"

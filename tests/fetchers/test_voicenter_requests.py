@@ -140,7 +140,7 @@ def test_identity_criteria(criteria: str) -> None:
         ({"longest_window": timedelta(seconds=59)}, "--longest-window is shorter than a minute"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_before_anything_is_asked(options: Any, said: str) -> None:
+def test_invalid_options_are_refused_before_a_request(options: Any, said: str) -> None:
     voicenter = Voicenter()
     error = voicenter.fails(**options)
     assert isinstance(error, UsageError)

@@ -158,13 +158,13 @@ def test_records_are_relied_upon_ten_minutes_after_the_end() -> None:
     assert PROVIDER.call("cdrs").timing.lag == timedelta(minutes=10)
 
 
-def test_a_crowded_second_outside_of_the_window_is_no_gap() -> None:
+def test_a_crowded_second_outside_the_window_leaves_no_gap() -> None:
     host = Host([*[103] * 9, 110])
     found, tally = Voicenter(host).export(s(104), s(3600))
     assert (found, tally.gaps) == (["c9"], [])
 
 
-def test_halves_are_asked_oldest_first() -> None:
+def test_halves_are_requested_oldest_first() -> None:
     voicenter = Voicenter(Host([10, 80, 130, 190], most=2))
     voicenter.fetch(s(0), s(240))
     assert voicenter.windows == [
@@ -194,7 +194,7 @@ def test_the_counters_are_compared_with_each_other_as_numbers_or_text() -> None:
     assert len(voicenter.requests) == 3
 
 
-def test_a_count_of_more_records_than_came_is_said() -> None:
+def test_a_count_of_more_records_than_came_gets_a_warning() -> None:
     """The documentation's own sample counts two records and shows one."""
     voicenter = Voicenter(httpx.Response(200, json=sample("doc_cdr_ok.json")))
     since = datetime(2024, 6, 10, 9, tzinfo=UTC)

@@ -341,7 +341,7 @@ def test_a_reason_has_the_q850_number_of_its_name(reason: str, number: int | Non
     assert found.get("cause") == (reason or None)
 
 
-def test_normal_is_normal_clearing_only_where_somebody_answered() -> None:
+def test_normal_is_normal_clearing_only_for_answered_calls() -> None:
     assert in_common({**YES, **NORMAL})["cause_q850"] == 16
     assert "cause_q850" not in in_common({**NO, **NORMAL})
 

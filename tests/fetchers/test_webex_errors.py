@@ -36,7 +36,7 @@ MEANINGS = [
 
 @pytest.mark.parametrize(("status", "code", "said"), [row[1:] for row in MEANINGS], ids=[row[0] for row in MEANINGS])
 @pytest.mark.parametrize("shape", ["of this API", "general", "header"])
-def test_an_error_says_what_happened_what_the_service_said_and_the_tracking_id(
+def test_an_error_has_the_services_message_and_the_tracking_id(
     status: int, code: int, said: list[str], shape: str
 ) -> None:
     bodies: dict[str, dict[str, Any]] = {
@@ -68,6 +68,6 @@ def test_the_older_limit_is_named_only_where_it_may_be_the_reason() -> None:
 
 
 @pytest.mark.parametrize("body", [b'{"items": [', b"<html>", b""])
-def test_a_body_that_is_not_whole_is_asked_for_again(body: bytes) -> None:
+def test_a_truncated_body_is_retried(body: bytes) -> None:
     webex = Webex(httpx.Response(200, content=body), answer(record("a", h(1))))
     assert ids(webex.fetch()) == ["a"]

@@ -107,7 +107,7 @@ def test_two_link_headers_are_one_list() -> None:
         "",
     ],
 )
-def test_no_link_to_a_next_page_ends_the_window(link: str) -> None:
+def test_a_page_without_a_next_link_ends_the_window(link: str) -> None:
     webex = Webex(answer(record("a", h(1)), link=link))
     assert ids(webex.fetch()) == ["a"]
     assert len(webex.requests) == 1
@@ -121,7 +121,7 @@ def test_a_page_without_records_does_not_end_a_window_that_goes_on(page: dict[st
 
 
 @pytest.mark.parametrize("body", [{}, {"records": []}, [], {"items": None}, {"items": {}}, {"items": ["x"]}])
-def test_a_last_page_of_another_shape_is_an_error_and_not_an_empty_one(body: Any) -> None:
+def test_a_last_page_of_another_shape_is_an_error(body: Any) -> None:
     error = Webex(httpx.Response(200, json=body)).fails()
     assert isinstance(error, ProviderError)
     assert "sent an unknown response" in error.message
@@ -137,7 +137,7 @@ def test_a_page_of_another_shape_is_an_error_even_with_a_next_link() -> None:
     [exchange("empty window as 404"), exchange("empty window as 200"), httpx.Response(204)],
     ids=["404", "200", "204"],
 )
-def test_an_empty_window_is_no_error_in_any_form(answered: httpx.Response) -> None:
+def test_an_empty_window_in_any_form_is_not_an_error(answered: httpx.Response) -> None:
     webex = Webex(answered, answer(record("b", h(13))))
     assert ids(webex.fetch(h(0), h(23))) == ["b"]
     assert len(webex.requests) == 2
@@ -190,7 +190,7 @@ def test_a_last_page_without_a_list_is_an_error_while_records_are_missing() -> N
     assert isinstance(webex.fails(), ProviderError)
 
 
-def test_a_total_not_reached_has_the_window_asked_once_more() -> None:
+def test_a_window_is_requested_again_when_its_total_is_not_reached() -> None:
     short = [answer(record("a", h(1)), link=link_to("2", 2)), answer()]
     whole = [answer(record("a", h(1)), link=link_to("2", 2)), answer(record("b", h(2)))]
     webex = Webex(*short, *whole)
@@ -235,7 +235,7 @@ def test_the_largest_total_of_a_window_counts_and_the_next_window_begins_anew() 
 
 
 @pytest.mark.parametrize("total", ["many", "", "2x", "-2", "9999999999999999999999"])
-def test_a_total_that_is_no_count_is_not_relied_upon(total: str) -> None:
+def test_an_invalid_total_is_ignored(total: str) -> None:
     link = f'<{US}/cdr_feed?totalCount={total}&startTimeForNextFetch=2>; rel="next"'
     pieces = Webex(answer(record("a", h(1)), link=link), answer()).fetch()
     assert (ids(pieces), gaps(pieces)) == (["a"], [])
@@ -288,7 +288,7 @@ def test_a_next_link_that_has_ended_restarts_the_window_once(status: int) -> Non
     assert again.pages == ["", "2", "", "3"]
 
 
-def test_a_refusal_that_no_new_link_mends_does_not_restart_the_window() -> None:
+def test_a_refusal_unrelated_to_the_link_does_not_restart_the_window() -> None:
     webex = Webex(answer(record("a", h(1)), link=link_to("2")), exchange("missing scope or role"))
     assert isinstance(webex.fails(), SignInError)
     assert len(webex.requests) == 2
@@ -308,7 +308,7 @@ def test_a_timeout_halves_the_page_size_down_to_the_smallest_and_restarts_the_wi
     ]
 
 
-def test_a_timeout_of_a_next_page_halves_the_page_size_too_and_the_restart_is_still_to_be_had() -> None:
+def test_a_timeout_of_a_next_page_halves_the_page_size_and_leaves_the_restart() -> None:
     timeouts = [exchange("gateway timeout") for _ in range(5)]
     broken = [httpx.Response(500, json={}) for _ in range(5)]
     webex = Webex(

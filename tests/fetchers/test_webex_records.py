@@ -81,7 +81,7 @@ def test_names_are_the_keys_in_snake_case_but_for_the_session_ids() -> None:
         assert column.meaning
 
 
-def test_the_words_for_nothing_are_null_in_their_own_keys_only() -> None:
+def test_the_placeholders_of_a_key_are_null_in_that_key_only() -> None:
     for field in FIELDS:
         for word in ("NA", "na", "N/A"):
             [row], _ = read({field["wire_key"]: word})
@@ -159,7 +159,7 @@ def test_numbers_are_read_from_numbers_and_from_text(key: str, name: str) -> Non
 
 
 @pytest.mark.parametrize(("raw", "value"), [("true", True), ("false", False), (True, True), ("", None)])
-def test_answered_is_a_boolean_whatever_the_wire_says(raw: Any, value: Any) -> None:
+def test_answered_is_always_a_boolean(raw: Any, value: Any) -> None:
     [row], _ = read({"Answered": raw})
     assert row["answered"] is value
 
@@ -202,7 +202,7 @@ def test_a_record_is_known_by_its_report_id_in_any_letter_case() -> None:
 
 
 @pytest.mark.parametrize("empty", [{}, {"Report ID": ""}, {"Report ID": None}, {"Report ID": {"odd": 1}}])
-def test_a_record_without_an_id_is_known_by_all_it_says(empty: dict[str, Any]) -> None:
+def test_the_identity_of_a_record_without_an_id_is_its_content(empty: dict[str, Any]) -> None:
     one, same, other = ({**empty, "User": "A", "n": 1}, {"n": 1, "User": "A", **empty}, {**empty, "User": "B", "n": 1})
     assert identity(one) == identity(same)
     assert identity(one) != identity(other)
@@ -232,5 +232,5 @@ def test_the_start_of_a_record_without_one_is_its_report(record: dict[str, Any],
 @pytest.mark.parametrize(
     "record", [{}, {"Start time": "", "Report time": ""}, {"Start time": 7, "Report time": "soon"}]
 )
-def test_a_start_that_cannot_be_read_is_none(record: dict[str, Any]) -> None:
+def test_an_unreadable_start_is_null(record: dict[str, Any]) -> None:
     assert start(record) is None

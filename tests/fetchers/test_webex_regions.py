@@ -13,7 +13,7 @@ from .webex_kit import ELSEWHERE, EU, TRACKING, Webex, answer, exchange, h, ids,
 
 
 @pytest.mark.parametrize("wording", ["wrong region, older wording", "wrong region, newer wording"])
-def test_the_region_named_is_asked_from_then_on(wording: str) -> None:
+def test_the_named_region_gets_all_later_requests(wording: str) -> None:
     webex = Webex(exchange(wording), answer(record("a", h(1)), link=link_to("2", base=EU)), answer(), answer())
     assert ids(webex.fetch(h(0), h(23))) == ["a"]
     assert [request.url.host for request in webex.requests] == [
@@ -50,7 +50,7 @@ def test_a_region_named_in_a_later_window_after_a_move_is_an_error() -> None:
     ],
 )
 @pytest.mark.parametrize("wording", ["wrong region, older wording", "wrong region, newer wording"])
-def test_the_region_is_named_and_not_asked_where_base_url_is_elsewhere(base_url: str, wording: str) -> None:
+def test_a_region_is_reported_and_not_followed_from_another_base_url(base_url: str, wording: str) -> None:
     """A proxy or an imitation must not send the token where its user did not."""
     webex = Webex(exchange(wording), base_url=base_url)
     error = webex.fails()
@@ -97,7 +97,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_host_that_only_looks_like_the_service_is_never_gone_to(host: str) -> None:
+def test_a_host_that_only_looks_like_the_service_gets_no_request(host: str) -> None:
     webex = Webex(answer(body={"message": f"Please use {host}"}, status=451))
     error = webex.fails()
     assert error.exit_code == 6
@@ -119,7 +119,7 @@ def test_a_host_that_only_looks_like_the_service_is_never_gone_to(host: str) -> 
         "//[x.webexapis.com/v1/cdr_feed",
     ],
 )
-def test_a_next_link_to_another_host_is_refused_and_sent_nothing(link: str) -> None:
+def test_a_next_link_to_another_host_is_refused_without_a_request(link: str) -> None:
     webex = Webex(answer(record("a", h(1)), link=f'<{link}>; rel="next"'))
     error = webex.fails()
     assert isinstance(error, ProviderError)

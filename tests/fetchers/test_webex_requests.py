@@ -33,7 +33,7 @@ def test_a_request_is_written_exactly_as_documented(call: str, path: str) -> Non
     assert request.headers["Authorization"] == "Bearer ACCESS"
 
 
-def test_milliseconds_are_kept_and_what_is_finer_widens_the_window() -> None:
+def test_milliseconds_are_kept_and_finer_fractions_widen_the_window() -> None:
     webex = Webex()
     webex.fetch(DAY + timedelta(microseconds=1999), h(1) + timedelta(microseconds=1))
     assert webex.params[0]["startTime"] == "2026-11-18T00:00:00.000Z"
@@ -74,7 +74,7 @@ def test_windows_overlap_cover_all_and_are_never_too_long(
     assert max(end - start for start, end in asked) == timedelta(hours=hours)
 
 
-def test_what_is_asked_beyond_a_window_takes_no_request_for_milliseconds() -> None:
+def test_the_time_after_a_window_takes_no_request_for_milliseconds() -> None:
     """A day and half a day beyond it are three windows; the wanted day itself is covered whatever that takes."""
     webex = Webex()
     webex.fetch(h(0), h(24), longest_call=timedelta(hours=12))
@@ -85,7 +85,7 @@ def test_what_is_asked_beyond_a_window_takes_no_request_for_milliseconds() -> No
     assert webex.asked[-1][1] == h(24) + MS
 
 
-def test_a_window_as_long_as_the_service_allows_is_asked_in_two_and_not_refused() -> None:
+def test_a_window_of_the_longest_allowed_length_is_requested_in_two_parts() -> None:
     webex = Webex()
     webex.fetch(h(0), h(12))
     assert len(webex.asked) == 2
@@ -93,7 +93,7 @@ def test_a_window_as_long_as_the_service_allows_is_asked_in_two_and_not_refused(
     assert len(webex.asked) == 3
 
 
-def test_locations_are_asked_by_ten_and_each_once() -> None:
+def test_locations_are_requested_ten_at_a_time_and_each_once() -> None:
     webex = Webex()
     names = tuple(f"Site {n}" for n in range(11))
     webex.fetch(location=(*names, "Site 3"))
@@ -101,14 +101,14 @@ def test_locations_are_asked_by_ten_and_each_once() -> None:
     assert len(set(webex.windows)) == 1
 
 
-def test_every_window_is_asked_for_every_list_of_locations() -> None:
+def test_every_window_is_requested_for_every_list_of_locations() -> None:
     webex = Webex()
     webex.fetch(h(0), h(23), location=tuple(f"Site {n}" for n in range(11)))
     assert [since for since, _ in webex.windows] == ["11-18T00:00"] * 2 + ["11-18T11:59"] * 2
 
 
 @pytest.mark.parametrize("name", ["Paris, Texas", "", " "])
-def test_a_location_that_cannot_be_asked_for_is_refused_before_anything_is_sent(name: str) -> None:
+def test_an_invalid_location_is_refused_before_a_request(name: str) -> None:
     """The parameter is comma-separated, and an empty one would ask for all."""
     webex = Webex()
     error = webex.fails(location=("London", name))
@@ -155,7 +155,7 @@ def test_feed_and_stream_share_the_rate_within_a_run() -> None:
     assert webex.at[1] - webex.at[0] >= timedelta(seconds=61)
 
 
-def test_the_older_pace_can_be_had() -> None:
+def test_the_older_rate_limit_can_be_set() -> None:
     """Documents of 2023 allow one request in five minutes for an organisation."""
     webex = Webex(answer(link=link_to("2")), answer(), requests_per_minute=0.2)
     webex.fetch(h(0), h(23))

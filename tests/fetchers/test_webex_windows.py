@@ -17,7 +17,7 @@ from .webex_kit import ELSEWHERE, MS, NOW, Webex, answer, h, record, stamp, word
 
 
 @pytest.mark.parametrize(("call", "keeps"), [("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))])
-def test_the_words_for_all_that_is_kept_stay_a_minute_from_the_edge_and_say_so(call: str, keeps: timedelta) -> None:
+def test_a_since_of_the_whole_retention_starts_a_minute_later_with_a_note(call: str, keeps: timedelta) -> None:
     """`--since 30d` and `--since 12h` mean what there is."""
     webex = Webex()
     pieces = webex.fetch(NOW - keeps, NOW - keeps + timedelta(hours=1), call)
@@ -28,7 +28,7 @@ def test_the_words_for_all_that_is_kept_stay_a_minute_from_the_edge_and_say_so(c
 
 
 @pytest.mark.parametrize(("call", "keeps"), [("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))])
-def test_a_window_from_a_minute_after_the_edge_is_asked_as_it_is(call: str, keeps: timedelta) -> None:
+def test_a_window_from_a_minute_after_the_retention_starts_is_requested_unchanged(call: str, keeps: timedelta) -> None:
     webex = Webex()
     since = NOW - keeps + timedelta(seconds=60)
     assert [piece for piece in webex.fetch(since, since + timedelta(hours=1), call) if isinstance(piece, Note)] == []
@@ -42,9 +42,7 @@ def test_a_window_from_a_minute_after_the_edge_is_asked_as_it_is(call: str, keep
         ("stream", timedelta(hours=12), "`cdrctl webex cdrs` goes back 30 days"),
     ],
 )
-def test_a_window_from_before_what_is_kept_is_refused_with_the_way_out(
-    call: str, keeps: timedelta, way_out: str
-) -> None:
+def test_a_window_from_before_the_retention_is_refused_with_a_hint(call: str, keeps: timedelta, way_out: str) -> None:
     webex = Webex()
     error = webex.fails(NOW - keeps - timedelta(seconds=61), NOW - timedelta(hours=3), call)
     assert isinstance(error, UsageError)
@@ -53,14 +51,14 @@ def test_a_window_from_before_what_is_kept_is_refused_with_the_way_out(
     assert webex.requests == []
 
 
-def test_the_words_for_all_that_is_kept_are_understood_a_minute_later_too() -> None:
+def test_a_since_of_the_whole_retention_is_understood_a_minute_later_too() -> None:
     """They were read before the run signed in."""
     webex = Webex()
     webex.fetch(NOW - timedelta(days=30, seconds=60), h(-29 * 24, on=NOW))
     assert webex.params[0]["startTime"] == stamp(NOW - timedelta(days=30) + timedelta(seconds=60) - MS)
 
 
-def test_a_window_that_is_all_but_gone_is_refused_too() -> None:
+def test_a_window_that_is_almost_before_the_retention_is_refused_too() -> None:
     """Shortened at the edge, hardly anything would be left of it."""
     webex = Webex()
     edge = NOW - timedelta(days=30)
@@ -69,7 +67,7 @@ def test_a_window_that_is_all_but_gone_is_refused_too() -> None:
     assert webex.requests == []
 
 
-def test_all_that_is_kept_is_had_for_many_locations_although_time_passes_between_them() -> None:
+def test_the_whole_retention_is_exported_for_many_locations_while_time_passes() -> None:
     """Each list of ten waits a minute for the next, and the edge moves on meanwhile."""
     webex = Webex()
     webex.fetch(NOW - timedelta(days=30), h(-29 * 24, on=NOW), location=tuple(f"Site {n}" for n in range(21)))
@@ -81,7 +79,7 @@ def test_all_that_is_kept_is_had_for_many_locations_although_time_passes_between
 # Beyond the window
 
 
-def test_as_much_as_a_call_may_last_is_asked_for_after_the_window() -> None:
+def test_the_time_after_the_window_is_requested_up_to_the_longest_call() -> None:
     """Where the service counts by the end of a call, a call that started in the window may be found there only."""
     webex = Webex()
     webex.fetch(h(0), h(18), longest_call=timedelta(hours=12))
@@ -93,7 +91,7 @@ def test_as_much_as_a_call_may_last_is_asked_for_after_the_window() -> None:
 
 
 @pytest.mark.parametrize(("call", "newest"), [("cdrs", "11:54"), ("stream", "11:58")])
-def test_nothing_is_asked_for_that_the_service_does_not_have_yet(call: str, newest: str) -> None:
+def test_no_request_reaches_into_the_lag_of_the_service(call: str, newest: str) -> None:
     """Five minutes for the feed and one for the stream, and a minute of margin."""
     webex = Webex()
     webex.fetch(h(-2, on=NOW), h(-1, on=NOW), call, longest_call=timedelta(hours=12))
@@ -106,7 +104,7 @@ def test_the_lag_of_each_call_is_its_published_one_and_a_minute() -> None:
     assert PROVIDER.call("stream").timing.lag == timedelta(minutes=2)
 
 
-def test_the_window_itself_is_always_asked_to_its_end() -> None:
+def test_the_window_itself_is_always_requested_to_its_end() -> None:
     """Whoever asks for later than we would go on to has been told what is there."""
     webex = Webex()
     webex.fetch(h(-1, on=NOW), NOW - timedelta(minutes=3), longest_call=timedelta(hours=12))

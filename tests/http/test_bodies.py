@@ -193,7 +193,7 @@ def test_members_that_follow_each_other_are_one_body(members: list[bytes], size:
     assert b"".join(bodies._inflated(pieces)) == b"".join(members)
 
 
-def test_what_decompresses_at_the_border_of_a_piece_is_whole() -> None:
+def test_data_that_decompresses_at_the_end_of_a_chunk_is_complete() -> None:
     body = b"a" * (3 * bodies.AT_ONCE) + bytes(range(256)) * 9
     for length in (bodies.AT_ONCE, bodies.AT_ONCE + 1, len(body)):
         assert b"".join(bodies._inflated([gzip.compress(body[:length])])) == body[:length]
@@ -224,7 +224,7 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
     assert drops > 3
 
 
-def test_what_was_given_up_on_is_read_no_further() -> None:
+def test_an_abandoned_response_is_read_no_further() -> None:
     left = threading.Event()
 
     def drip(connection: socket.socket) -> None:

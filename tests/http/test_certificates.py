@@ -27,7 +27,7 @@ ALONE = Certificate("127.0.0.1")
         (ELSEWHERE, AUTHORITY, "IP address mismatch"),
     ],
 )
-def test_a_certificate_that_is_not_to_be_trusted_is_said_at_once(
+def test_an_untrusted_certificate_is_an_error_at_once(
     certificate: Certificate, trusted: Certificate | None, words: str, tmp_path: Path
 ) -> None:
     with serving(tls=certificate.server(tmp_path)) as server:
@@ -50,13 +50,13 @@ def test_ca_file_makes_it_work(certificate: Certificate, trusted: Certificate, t
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:abc", "xn--a", "a" * 300 + ".example:x"])
-def test_an_address_that_is_none_is_said_before_anything_is_asked(host: str) -> None:
+def test_an_invalid_address_is_an_error_before_a_request(host: str) -> None:
     with pytest.raises(ConfigurationError, match=f"a request to {host} cannot be sent"):
         client(f"http://{host}/v1")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not PEM"])
-def test_a_ca_file_that_is_none_is_named(content: bytes | None, tmp_path: Path) -> None:
+def test_an_invalid_ca_file_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)

@@ -65,7 +65,7 @@ def test_a_text_that_is_not_a_url_has_no_origin() -> None:
 
 
 @given(st.text())
-def test_no_text_breaks_what_looks_for_a_host(text: str) -> None:
+def test_any_text_can_be_searched_for_a_host(text: str) -> None:
     host_of(text)
     host_of(f"https://{text}")
     same_origin(text, f"https://{text}")

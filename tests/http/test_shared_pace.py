@@ -33,19 +33,19 @@ def crowded(budget: RateLimit, times: list[float]) -> bool:
 # One queue
 
 
-def test_runs_one_after_the_other_keep_the_budget_together(host: Host) -> None:
+def test_consecutive_runs_keep_the_rate_limit_together(host: Host) -> None:
     assert host.run().reserve("window").wait == 0
     host.seconds = 10
     assert host.run().reserve("window").wait == 50
 
 
-def test_whoever_comes_later_waits_behind_all_who_wait(host: Host) -> None:
+def test_a_later_run_waits_behind_all_waiting_runs(host: Host) -> None:
     assert [host.run().reserve("window").wait for _ in range(4)] == [0, 60, 120, 180]
     host.seconds = 130
     assert host.run().reserve("window").wait == 110
 
 
-def test_kinds_wait_only_for_their_own_and_pass_those_who_wait(host: Host) -> None:
+def test_a_request_waits_only_for_requests_of_its_kind(host: Host) -> None:
     both = {"window": RateLimit(1, 60), EVERY: RateLimit(2, 10)}
     kinds = ["window", "window", "page", "page", "page"]
     assert [host.run(both).reserve(kind).wait for kind in kinds] == [0, 60, 0, 10, 10]
@@ -101,7 +101,7 @@ published = st.dictionaries(
     [1, None, 1],
 )
 @examples(deadline=None)
-def test_no_span_holds_more_than_its_budget_whoever_asks_when(
+def test_no_interval_has_more_requests_than_the_rate_limit(
     budgets: dict[str, RateLimit], scripts: list[list[tuple[str, int, bool]]], own: list[float | None]
 ) -> None:
     """Up to three runs ask as they like, wait as they are told, and begin anew with nothing but the file."""
@@ -163,7 +163,7 @@ def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
     assert sorted(out) == [float(n // 5 * 10) for n in range(75)]
 
 
-def test_nobody_waits_with_the_lock_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_run_waits_while_it_holds_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     transport, asked = answering(httpx.Response(200, json={}))
     at, waits, others = shelf(tmp_path), [], Host(tmp_path)
@@ -214,7 +214,7 @@ def test_the_ways_to_one_host_are_one_queue(tmp_path: Path) -> None:
     assert shelf(tmp_path, "portsip", **plain) == shelf(tmp_path, "portsip", **sealed)
 
 
-def test_neither_the_file_nor_its_name_tells_the_secret(host: Host) -> None:
+def test_neither_the_file_nor_its_name_contains_the_secret(host: Host) -> None:
     at = shelf(host.folder)
     host.run().reserve("window")
     assert at.path.parent == host.folder / "pace"
@@ -235,14 +235,14 @@ def test_a_profiles_own_pace_counts_its_neighbours_and_binds_only_itself(host: H
     assert host.run(quick, slow).reserve("page").wait == 61
 
 
-def test_a_pace_that_is_no_whole_number_is_rounded_to_the_slower_side(host: Host) -> None:
+def test_a_fractional_rate_is_rounded_to_the_slower_side(host: Host) -> None:
     assert 60 <= [host.run({}, 7).reserve("page").wait for _ in range(8)][-1] < 60.001
 
 
 @pytest.mark.parametrize(
     ("budgets", "own", "kind"), [(ONE_A_MINUTE, 0, "window"), ({}, None, "window"), (ONE_A_MINUTE, None, "sign-in")]
 )
-def test_what_is_not_paced_touches_no_file(
+def test_requests_without_a_rate_limit_use_no_file(
     host: Host, budgets: dict[str, RateLimit], own: float | None, kind: str
 ) -> None:
     run = host.run(budgets, own)

@@ -28,7 +28,7 @@ POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
 # Clocks that jump
 
 
-def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_queue_is(host: Host) -> None:
+def test_a_clock_set_back_makes_no_run_wait_longer_than_the_queue(host: Host) -> None:
     for _ in range(3):
         host.run().reserve("window")
     host.set_by = -86_400
@@ -37,14 +37,14 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_queue_is(ho
     assert host.run().reserve("window").wait == 140
 
 
-def test_a_clock_that_was_set_forward_hastens_no_run_that_has_asked_before(host: Host) -> None:
+def test_a_clock_set_forward_hastens_no_run_with_earlier_requests(host: Host) -> None:
     run = host.run()
     run.reserve("window")
     host.seconds, host.set_by = 10, 86_400
     assert run.reserve("window").wait == 50
 
 
-def test_the_clock_of_a_new_boot_is_no_matter(host: Host) -> None:
+def test_a_reboot_does_not_shorten_the_queue(host: Host) -> None:
     host.seconds = 10**6
     host.run().reserve("window")
     host.seconds, host.set_by = 5, 10**6
@@ -94,7 +94,7 @@ def test_a_damaged_file_begins_anew(host: Host, content: bytes) -> None:
     assert host.said == []
 
 
-def test_instants_in_no_order_are_put_in_order(host: Host) -> None:
+def test_unordered_times_are_sorted(host: Host) -> None:
     at = shelf(host.folder)
     noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     with at.locked():
@@ -103,7 +103,7 @@ def test_instants_in_no_order_are_put_in_order(host: Host) -> None:
 
 
 @pytest.mark.parametrize("config", ["file/config.toml", "~/config.toml"], ids=["no folder", "no home"])
-def test_where_nothing_can_be_written_each_run_keeps_the_pace_and_says_so_once(
+def test_runs_without_a_writable_file_keep_the_rate_limit_alone_with_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -134,7 +134,7 @@ def test_a_folder_in_place_of_the_file(host: Host) -> None:
     assert len(host.said) == 1
 
 
-def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_a_lock_is_bounded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     run = host.run()
     with shelf(host.folder).locked():
@@ -148,7 +148,7 @@ def test_a_lock_that_is_never_free_is_not_waited_for_for_ever(host: Host, monkey
 
 
 @pytest.mark.process
-def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_of_a_dead_process_is_ignored(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     at = shelf(host.folder)
     at.path.parent.mkdir()
@@ -166,7 +166,7 @@ def test_the_lock_of_a_dead_process_is_no_obstacle(host: Host, monkeypatch: pyte
     assert at.path.exists()
 
 
-def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) -> None:
+def test_an_interrupted_wait_gives_the_reservation_back(tmp_path: Path) -> None:
     transport, asked = answering(httpx.Response(200, json={}))
 
     def stop(_seconds: float) -> None:
@@ -185,7 +185,7 @@ def test_who_is_interrupted_while_waiting_gives_the_turn_back(tmp_path: Path) ->
     assert host.run().reserve("window").wait == 60
 
 
-def test_only_what_was_not_sent_is_given_back(host: Host) -> None:
+def test_only_reservations_of_unsent_requests_are_given_back(host: Host) -> None:
     one, other = host.run(), host.run()
     assert [one.reserve("window").wait, other.reserve("window").wait] == [0, 60]
     other.give_back()
@@ -229,7 +229,7 @@ def test_no_request_waits_for_the_disk(host: Host, monkeypatch: pytest.MonkeyPat
     host.run().reserve("window")
 
 
-def test_files_that_nobody_needs_any_more_go_when_a_new_one_comes(host: Host) -> None:
+def test_unused_files_are_removed_when_a_new_one_is_written(host: Host) -> None:
     old, young, new = (shelf(host.folder, access_token=token) for token in ("old", "young", "new"))
     for at in (old, young):
         host.run(at=at).reserve("window")

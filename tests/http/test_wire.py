@@ -40,7 +40,7 @@ def test_a_providers_url_is_sent_byte_for_byte(target: str) -> None:
     assert server.lines == [f"GET {target} HTTP/1.1"]
 
 
-def test_what_no_request_line_may_hold_is_encoded() -> None:
+def test_characters_that_a_request_line_forbids_are_encoded() -> None:
     with serving() as server:
         acme = client(server.url)
         acme.get("/caf\u00e9?x=\u00fc")
@@ -67,7 +67,7 @@ def test_cookies_are_not_kept() -> None:
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "caf\u00e9"])
-def test_a_credential_that_no_header_can_hold_is_said_without_showing_it(value: str) -> None:
+def test_a_credential_that_a_header_cannot_hold_is_an_error_without_the_credential(value: str) -> None:
     with serving() as server:
         acme = client(server.url)
         with pytest.raises(ConfigurationError) as caught:

@@ -169,7 +169,7 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypat
     assert events == ["file of 3", "rename", "folder"]
 
 
-def test_a_system_that_cannot_sync_folders_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_cannot_sync_folders_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_folders(path: Path, flags: int, mode: int = 0o777) -> int:
         if Path(path).is_dir():
             raise PermissionError(errno.EACCES, "folders cannot be opened")

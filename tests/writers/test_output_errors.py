@@ -42,7 +42,7 @@ def test_a_folder_is_not_replaced(ending: str, tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_name_that_ends_like_a_folder_is_one(tmp_path: Path) -> None:
+def test_a_name_with_a_final_slash_is_refused_as_a_folder(tmp_path: Path) -> None:
     path = f"{tmp_path}/missing/"
     assert refused(path).message == f"cannot write {path}: it is a folder"
     assert names(tmp_path) == []
@@ -54,7 +54,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     assert refused(path).message == f"cannot write {path}: its folder is a file"
 
 
-def test_what_we_have_no_words_for_is_said_in_those_of_the_system(tmp_path: Path) -> None:
+def test_an_unknown_error_has_the_message_of_the_system(tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.symlink_to(path)
     assert refused(str(path)).message == f"cannot write {path}: {os.strerror(errno.ELOOP)}"
@@ -130,7 +130,7 @@ except OutputError as error:
     assert path.read_bytes() == b"old"
 
 
-def test_what_cannot_be_written_can_be_known_beforehand(tmp_path: Path) -> None:
+def test_an_unwritable_output_is_found_beforehand(tmp_path: Path) -> None:
     check(str(tmp_path / "new.csv"))
     for path in (tmp_path / "nowhere" / "new.csv", tmp_path):
         with pytest.raises(OutputError):
@@ -138,7 +138,7 @@ def test_what_cannot_be_written_can_be_known_beforehand(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_somebody_guessed_is_not_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_with_the_name_of_the_temporary_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "urandom", bytes)
     (tmp_path / "theirs").write_bytes(b"theirs")
     (tmp_path / f".cdrctl-{bytes(8).hex()}.part").symlink_to("theirs")
@@ -156,13 +156,13 @@ def test_a_path_is_checked_before_anything_is_begun(tmp_path: Path, name: str, w
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
-def test_a_full_device_is_said_and_said_once() -> None:
+def test_a_full_device_is_one_error() -> None:
     """What could not be written is still in the file's buffer when it is closed."""
     with pytest.raises(OutputError, match="the disk is full"), output("/dev/full", NO_STDOUT) as out:
         out.write(b"a")
 
 
-def test_what_was_written_to_a_pipe_before_comes_before() -> None:
+def test_earlier_writes_to_a_pipe_come_first() -> None:
     reading, writing = os.pipe()
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
         with open(writing, "wb") as stdout:  # noqa: PTH123 - as above
@@ -172,7 +172,7 @@ def test_what_was_written_to_a_pipe_before_comes_before() -> None:
         assert pipe.read() == b"before\nafter\n"
 
 
-def test_a_standard_output_that_is_closed_is_no_file(tmp_path: Path) -> None:
+def test_a_closed_standard_output_is_not_a_file(tmp_path: Path) -> None:
     stdout = (tmp_path / "stdout").open("wb")
     stdout.close()
     (tmp_path / "calls.csv").write_bytes(b"old")

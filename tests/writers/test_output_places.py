@@ -44,7 +44,9 @@ def test_an_existing_file_keeps_its_mode(mode: int, tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_what_replaces_a_private_file_was_never_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replacement_of_a_private_file_is_never_open_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     modes: list[int] = []
     opened = os.open
 

@@ -1,8 +1,8 @@
 """`python -m benchmarks`: run cdrctl and its peers in turn, and print one Markdown table.
 
-Pages are made beforehand, by a server that is a process of its own. Every program is run as often as the others, in
-turn, so that whatever else the machine does falls on all of them. What each wrote is counted and its ids are compared
-with those that were sent: a program that failed has no figures.
+A server in its own process prepares the pages. The programs run in turn, equally often, so that other load on the
+machine affects all of them. The ids that each program wrote are compared with those that were sent: a program that
+failed has no figures.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ print(json.dumps(found))
 
 
 class FailedError(Exception):
-    """A program did not do what it was measured at."""
+    """A program failed, or its output is wrong."""
 
 
 def log(text: str) -> None:
-    """Say on stderr what is going on."""
+    """Print a line of progress on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -86,14 +86,14 @@ class Bench:
                 self.versions[name] = version[0] if version else ""
 
     def said(self, *command: str) -> str:
-        """Return what a helper prints."""
+        """Return the output of a helper program."""
         done = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise FailedError(f"{shlex.join(command[:4])} … ended with {done.returncode}")
         return done.stdout.strip()
 
     def missing(self, row: Row) -> str | None:
-        """Return the first thing that a row needs and that is not there."""
+        """Return the first missing requirement of a row, or None."""
         for name in row.needs:
             if name.startswith("--"):
                 if self._options is None:
@@ -121,7 +121,7 @@ class Bench:
             process.stdin.close()
 
     def _configure(self, provider: str, port: int) -> None:
-        """Write cdrctl's configuration for a server: one profile, without a pace."""
+        """Write cdrctl's configuration for a server: one profile, without a rate limit."""
         config = self.folder / f"{port}.toml"
         settings = {
             "provider": provider,
@@ -159,7 +159,7 @@ class Bench:
         return found
 
     def once(self, row: Row, server: Server, port: int) -> Measured:
-        """Run a program once, look at what it wrote, and return what it took."""
+        """Run a program once, check its output, and return its measurements."""
         output, errors, many = (self.folder / name for name in ("out", "err", "many"))
         for path in (output, many):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -169,17 +169,17 @@ class Bench:
         measured = run(self.words(row, server, port), environ, into, errors, first=row.first)
         if measured.code:
             told = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise FailedError(f"exit code {measured.code}: {told[-1] if told else 'nothing said'}")
+            raise FailedError(f"exit code {measured.code}: {told[-1] if told else 'no message'}")
         self._look_at(row, server, output, many, errors)
         return measured
 
     def _look_at(self, row: Row, server: Server, output: Path, many: Path, errors: Path) -> None:
-        """Raise where what a program wrote is not what was sent."""
+        """Raise FailedError if a program did not write the records that were sent."""
         if row.form:
             where = (str(many), row.form, row.files) if row.files else (str(output), row.form)
             came, wanted = self.said(sys.executable, "-m", "benchmarks.checks", *where), self.sent(server)
             if came != wanted:
-                raise FailedError(f"{came.split()[0]} records, or other ones, of {wanted.split()[0]}")
+                raise FailedError(f"{came.split()[0]} records, or wrong ones, of {wanted.split()[0]}")
         if row.says and row.says not in output.read_text(encoding="utf-8"):
             raise FailedError(f"its output has no {row.says!r}")
         if row.discard:
@@ -188,7 +188,7 @@ class Bench:
                 raise FailedError(f"it counted {counted and counted[1]} of {server.count}")
 
     def measure(self, group: Group, runs: int) -> dict[str, list[Measured] | str]:
-        """Run the programs of a group in turn, and return what each run of each took."""
+        """Run the programs of a group in turn, and return the measurements of each run."""
         found: dict[str, list[Measured] | str] = {}
         for row in group.rows:
             lack = self.missing(row)
@@ -208,7 +208,7 @@ class Bench:
         return found
 
     def _turn(self, row: Row, group: Group, port: int, found: dict[str, list[Measured] | str], *, counts: bool) -> None:
-        """Give a program its turn, unless it is not there or has failed."""
+        """Run a program once, unless it is missing or has failed."""
         before = found[row.name]
         if isinstance(before, str):
             return
@@ -246,7 +246,7 @@ class Bench:
 
 
 def options(words: list[str] | None = None) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed arguments."""
     keys = [group.key for group in plan.groups(1)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=100_000, metavar="N", help="of each export (100000)")
@@ -256,12 +256,12 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
         "--memory", action="store_true", help="growth too, which is slow; more than 1000000 --records join"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the table, in a file too")
-    parser.add_argument("--cdrctl", metavar="COMMAND", help="another cdrctl than this checkout's")
+    parser.add_argument("--cdrctl", metavar="COMMAND", help="path of another cdrctl than this checkout's")
     return parser.parse_args(words)
 
 
 def main() -> int:
-    """Measure, print the table, and return 1 where a program failed."""
+    """Measure, print the table, and return 1 if a program failed."""
     asked = options()
     cdrctl = shlex.split(asked.cdrctl) if asked.cdrctl else [sys.executable, "-m", "cdrctl"]
     day = datetime.now(UTC).date() - timedelta(days=1)

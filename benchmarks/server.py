@@ -1,4 +1,4 @@
-"""A loopback server of pages that were made beforehand, so that what is measured is who asks and not who answers.
+"""A loopback server of prepared pages, so that the client is measured and not the server.
 
 `python -m benchmarks.server webex|portsip RECORDS PAGE_SIZE LATENCY_MS DAY` prints its port, and ends when its standard
 input does. The records are those of the sandbox's made-up telephone exchange, the same for every day. A page is bytes
@@ -23,7 +23,7 @@ from benchmarks import checks
 from cdrctl import sandbox
 
 MADE_UP = date(2026, 11, 19)
-"""The day whose records are sent, under the date that is asked for: every run measures the same bytes."""
+"""The day whose records are sent under the requested date, so that every run measures the same bytes."""
 
 HOURS = 12
 """The calls began in the first hours of the day: one window of Webex's."""
@@ -34,7 +34,7 @@ DIFFERENT = 5_000
 
 NUMBER, TENTH = "@@PAGE@@", "@@:@@:@@.@"
 CACHED = 400_000_000
-"""Bytes of pages that are made beforehand; where there are more, each is made when it is asked for."""
+"""Pages of up to this many bytes are prepared; larger sets are made page by page on request."""
 
 KEYS = {"webex": ("Report ID", "Start time"), "portsip": ("id", "started_at")}
 DIGITS = {"webex": 2, "portsip": 5}
@@ -102,7 +102,7 @@ class Pages:
 
 
 def pages(provider: str, count: int, size: int, day: date) -> Pages:
-    """Make the pages, or where they are too many what they are made from."""
+    """Prepare the pages or, if they are too large, the records to make them from."""
     number = -(-count // size)
     began = [TENTHS * page // number for page in range(number)]
     items = records(provider, min(size, count), day)
@@ -162,7 +162,7 @@ def portsip(all_pages: Pages, target: str, _host: str) -> Reply:
 
 
 def serve(connection: socket.socket, answer: Callable[[str, str], Reply], latency: float) -> None:
-    """Answer the requests of one connection, one after the other."""
+    """Answer the requests of one connection in sequence."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host = "{}:{}".format(*connection.getsockname())
     heard = b""

@@ -1,8 +1,8 @@
-"""CallGear's Data API, imitated from its documentation and from what integrators saw of it.
+"""CallGear's Data API, imitated from its documentation and from reports of integrators.
 
 Sources: callgear.github.io/data_api; the same engine's fuller documents at comagic.github.io/data_api (error texts,
 filters, meta-parameters) and novofon.github.io/data_api; answers quoted by public connectors for the same engine.
-Whatever nobody publishes is a switch.
+Unpublished behaviour is a switch.
 """
 
 from cdrctl.sandbox.callgear.errors import ERRORS

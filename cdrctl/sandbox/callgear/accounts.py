@@ -21,7 +21,7 @@ def get_account(state: State, params: Record) -> tuple[Any, Record]:
 
 
 def getobj_account(state: State, params: Record, *, partner: bool) -> tuple[Any, Record]:
-    """Answer `getobj.account`; a partner's own account does not tell the customers' zones."""
+    """Answer `getobj.account`; a partner's own account does not include the customers' zones."""
     check_parameters(state.switched, "getobj.account", params)
     customer = state.customers[0]
     user = make_user(1_999, "Partner", 99_999) if partner else customer.users[0]

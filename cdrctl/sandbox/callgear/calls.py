@@ -82,7 +82,7 @@ def call_record(state: State, row: Row) -> Record:
 
 
 def _progress_of(state: State, row: Row) -> _Progress:
-    """Look at a call as it is by now."""
+    """Return the state of a call at the present time."""
     call, now = row.call, state.time
     talks = [leg for leg in call.legs if leg.party.is_user and leg.answer is not None and leg.answer <= now]
     if is_inbound(call):
@@ -195,7 +195,7 @@ def _tag(state: State, row: Row, progress: _Progress) -> Record:
 
 
 def _visit(number: int, phone: str | None) -> Record:
-    """Write what call tracking knows of the visit that led to a call."""
+    """Write the call tracking data of the visit that led to a call."""
     visitor = 60_000_000 + number % 9_999_991
     return {
         "communication_page_url": "https://acme.example/offers?a=1&b=ü",

@@ -54,7 +54,7 @@ UNAUTHENTICATED = {
     *("access_token_expired", "access_token_invalid", "access_token_blocked", "auth_error"),
     *("ip_not_whitelisted", "account_inactive", "forbidden"),
 }
-"""The errors whose metadata does not show the limits."""
+"""The errors whose metadata omits the limits."""
 
 _STATUSES = {-32700: 400, -32600: 400, -32601: 404, -32602: 400, -32099: 400, -32001: 401, -32029: 429, -32603: 500}
 _FORBIDDEN = 403
@@ -73,7 +73,7 @@ class RefusedError(Exception):
 
 
 def unexpected(switched: Mapping[str, str], name: str, value: Any) -> RefusedError:
-    """Make the error about an unknown name; the switch `names_field` decides whether it says which name it is."""
+    """Make the error about an unknown name; the switch `names_field` decides whether it includes the name."""
     named = {"field": name, "value": value} if switched["names_field"] == "on" else {}
     return RefusedError("unexpected_parameters", **named)
 

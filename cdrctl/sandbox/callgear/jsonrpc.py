@@ -48,7 +48,7 @@ def result_reply(given: Any, result: Record) -> Reply:
 
 
 def error_reply(switched: Mapping[str, str], refused: RefusedError, given: Any, status: int = 0) -> Reply:
-    """Make the answer to a request that failed, with an HTTP status that says little unless one is given."""
+    """Make the answer to a request that failed, with a generic HTTP status unless one is given."""
     code, text = ERRORS[refused.mnemonic]
     data: Record = {"mnemonic": refused.mnemonic}
     details = dict(refused.data)

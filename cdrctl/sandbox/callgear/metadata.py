@@ -9,7 +9,7 @@ from cdrctl.sandbox.callgear.fields import Record
 
 
 def total_items(switched: Mapping[str, str], count: int, offset: int, page: int) -> Record:
-    """Say how many rows there are, as the switch `total` wants it."""
+    """Return the total of rows in the form of the switch `total`."""
     said: dict[str, Any] = {
         "right": count,
         "zero": 0,

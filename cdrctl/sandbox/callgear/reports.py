@@ -1,4 +1,4 @@
-"""The three reports: the rows of a window, sorted, in pages."""
+"""The three reports: sorted rows of a window, in pages."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Reports:
         return records, total_items(switched, len(rows), asked.offset, len(page)) | {"version": None}
 
     def _found(self, asked: ReportRequest) -> list[Row]:
-        """Find the rows of the window that are there by now, in the order asked for."""
+        """Return the rows of the window that exist by now, in the requested order."""
         state = self._state
         now = state.time
         known = (asked.key, *state.switched.values())

@@ -1,4 +1,4 @@
-"""Access keys, logins, and who a request comes from."""
+"""Access keys, logins, and the callers of requests."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def log_out(state: State, tokens: Tokens, params: Record, request: Request) -> R
 
 
 def identify_caller(state: State, tokens: Tokens, method: str, params: Record, request: Request) -> Caller:
-    """Find out who asks, and about which customer; refuse requests that are not allowed."""
+    """Return the caller and the customer of a request; refuse requests that are not allowed."""
     partner = tokens.is_partner(params, state.time)
     _check_access(state, request)
     if state.switched["refuse"] != "none":

@@ -1,4 +1,4 @@
-"""The parameter `sort`, and rows in the order that it asks for."""
+"""The parameter `sort`, and the sorting of rows by it."""
 
 from __future__ import annotations
 

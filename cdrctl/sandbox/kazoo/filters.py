@@ -1,4 +1,4 @@
-"""Which documents and columns a query asks for: the filters of crossbar_filter.erl, and `fields` of 5.x."""
+"""The documents and columns that a query selects: the filters of crossbar_filter.erl, and `fields` of 5.x."""
 
 from __future__ import annotations
 

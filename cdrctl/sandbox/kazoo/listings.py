@@ -22,7 +22,7 @@ class BadParameterError(Exception):
 
 @dataclass(slots=True)
 class Listing:
-    """What a listing request asks for, in Gregorian seconds; `asked` is the query, `months` are those to open."""
+    """The parameters of a listing request, in Gregorian seconds; `asked` is the query, `months` are those to open."""
 
     account: Account
     interaction: bool
@@ -39,7 +39,7 @@ class Listing:
 
 
 def read_listing(state: State, account: Account, owner: str, asked: dict[str, str], *, interaction: bool) -> Listing:
-    """Return the listing that a query asks for; raises BadParameterError."""
+    """Return the listing of a query; raises BadParameterError."""
     hi = _positive(asked.get("created_to"), state.gregorian_now)
     lo = _positive(asked.get("created_from"), hi - int(state.switched["max_range"]))
     descending = is_descending(state.version, asked)

@@ -1,4 +1,4 @@
-"""What the releases of Crossbar differ in: their numbers, columns and keys."""
+"""The differences between releases of Crossbar: numbers, columns and keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a request to the call it is for: token, limit, account and permission are checked first."""
+"""The routing of a request to its call: token, limit, account and permission are checked first."""
 
 from __future__ import annotations
 

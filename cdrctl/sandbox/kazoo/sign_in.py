@@ -27,7 +27,7 @@ USERNAME = "operator@acme.example"
 PASSWORD = "EXAMPLE-KAZOO-PASSWORD"
 WAYS = ("api_auth", "user_auth")
 _COST = 35
-"""What a sign-in takes from a client's bucket."""
+"""The cost of a sign-in in a client's bucket."""
 
 
 def sign_in(state: State, request: Request, way: str) -> Reply:

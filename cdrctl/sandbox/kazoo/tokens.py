@@ -1,4 +1,4 @@
-"""Access tokens, and the buckets that limit how often a client may ask."""
+"""Access tokens, and the buckets that limit a client's requests."""
 
 from __future__ import annotations
 

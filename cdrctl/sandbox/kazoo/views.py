@@ -54,7 +54,7 @@ def earliest_documents(stored: Iterable[StoredDocument]) -> list[StoredDocument]
 
 
 def is_building(state: State, listing: Listing, month: str) -> bool:
-    """Return whether the view of a month is not ready: CouchDB builds it when it is first asked for."""
+    """Return whether the view of a month is not ready: CouchDB builds it at the first request."""
     now = state.now().timestamp()
     begun = state.building.setdefault((listing.account.id, month, listing.interaction), now)
     return 0 <= now - begun < int(state.switched["views"])

@@ -36,7 +36,7 @@ def list_records(pbx: PBX, request: Request, kind: str, user: str) -> Reply:
 
 
 def _select(pbx: PBX, records: Sequence[Record], query: Query) -> Sequence[Record]:
-    """Return the records that pass filter and search, in the order asked for."""
+    """Return the records that pass filter and search, in the requested order."""
     found = records
     if (query.condition and not query.condition.exact) or query.search:
         found = [one for one in records if query.selects(row_of(pbx, one))]

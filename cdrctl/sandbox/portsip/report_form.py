@@ -1,4 +1,4 @@
-"""The body of a call report: its fields, the values that each may hold, and the window that it asks for."""
+"""The body of a call report: its fields, the values that each may hold, and its window."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from cdrctl.sandbox.portsip.state import PBX, CompletedReport, Report
 
 _CRON_STEP = timedelta(minutes=1)
 _CRON_REACH = timedelta(days=62)
-"""How far back due runs are looked for when the clock has jumped."""
+"""How far back the search for due runs goes when the clock has jumped."""
 
 
 def run_reports(pbx: PBX) -> None:

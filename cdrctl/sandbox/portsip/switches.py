@@ -13,36 +13,38 @@ SWITCHES: dict[str, Switch] = {
     "bounds": Switch(
         "half_open",
         ("closed", "open_low", "open"),
-        meaning="which bounds of a filter on started_at belong to it; half_open as the words ge and lt say",
+        meaning="which bounds of a filter on started_at are included; half_open: as ge and lt mean",
     ),
     "skip": Switch("0", ("1",), meaning="number of the first item"),
     "count": Switch("always", ("asked", "absent"), meaning="whether lists say how many items there are"),
     "total": Switch(
         "right",
         ("zero", "page", "half", "shrinking", "true", "negative"),
-        meaning="what count says; page: items of this page; shrinking: items not yet sent; true: a JSON boolean",
+        meaning="value of count; page: items of this page; shrinking: items not yet sent; true: a JSON boolean",
     ),
-    "empty": Switch('""', ("null",), meaning="what stands for nothing"),
+    "empty": Switch('""', ("null",), meaning="how a missing value is written"),
     "no_time": Switch(
-        "empty", ("year1", "1970", "0"), meaning="what rang_at and answered_at are where there was no such event"
+        "empty", ("year1", "1970", "0"), meaning="value of rang_at and answered_at without such an event"
     ),
     "throttle": Switch("429", ("503",), meaning="status of too many requests"),
-    "retry_after": Switch("seconds", ("none",), meaning="whether a throttled answer has Retry-After"),
+    "retry_after": Switch("seconds", ("none",), meaning="whether a 429 response has Retry-After"),
     "limits": Switch("off", ("on",), meaning="the gateway counts requests by the minute"),
-    "access_limit": Switch("release", (), r"[1-9]\d*", meaning="requests a minute; release: as published for it"),
+    "access_limit": Switch(
+        "release", (), r"[1-9]\d*", meaning="requests per minute; release: as published for the release"
+    ),
     "top_max": Switch("100", ("1000",), meaning="largest top of /cdrs and /calllogs"),
-    "login_body": Switch("token", ("empty",), meaning="what POST /login and /auth/verify_otp answer"),
+    "login_body": Switch("token", ("empty",), meaning="response of POST /login and /auth/verify_otp"),
     "oauth": Switch("on", ("off",), meaning="whether /login/oauth is known"),
     "errors": Switch("full", ("{}", "empty", "new_code"), meaning="body of errors"),
     "end_reason": Switch("live", ("doc",), meaning="spelling; live leaves it empty when the callee hung up"),
-    "two_factor": Switch("off", ("on",), meaning="signing in needs a code sent by mail"),
+    "two_factor": Switch("off", ("on",), meaning="signing in requires a code sent by mail"),
     "token_ttl": Switch("1800", (), r"\d+", meaning="seconds an access token lives"),
     "rotate": Switch("on", ("off",), meaning="a refresh gives a new refresh token and ends the old one"),
     "grow": Switch("0", (), r"\d+", meaning="calls landing between two pages of a listing, for three pages"),
     "legs": Switch("1", (), r"[1-9]\d*", meaning="most legs in the detail of a CDR"),
     "lookback": Switch("400", ("empty",), meaning="answer to a window older than five years"),
     "ids": Switch("decimal", ("base64",), meaning="form of ids; base64 as the documentation prints them"),
-    "report": Switch("completes", ("aborts", "never"), meaning="what becomes of a call report"),
+    "report": Switch("completes", ("aborts", "never"), meaning="outcome of a call report"),
     "report_delay": Switch("5", (), r"\d+", meaning="seconds a call report takes"),
     "report_after": Switch(
         "RUNNING", ("SCHEDULED", "gone"), meaning="status of a report that ran once and has completed"

@@ -1,8 +1,8 @@
 """Voicenter's Call Log and its CDR notifications, imitated from their documentation.
 
 Sources: voicenter.com, API pages "Call Log (Version 0.1)", "Call Log" and "CDR Notification"; the vendor's own GitHub
-VoicenterTeam/claude-marketplace, pages call-log, cdr-notification and authentication (2026). Whatever nobody
-publishes is a switch.
+VoicenterTeam/claude-marketplace, pages call-log, cdr-notification and authentication (2026). Unpublished behaviour is a
+switch.
 """
 
 from cdrctl.sandbox.voicenter.answers import ERRORS

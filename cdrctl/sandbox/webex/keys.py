@@ -1,4 +1,4 @@
-"""The keys of a record, and what a record has under a key that does not apply to it."""
+"""The keys of a record, and the values of keys that do not apply to it."""
 
 from __future__ import annotations
 

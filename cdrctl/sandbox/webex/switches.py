@@ -8,7 +8,7 @@ REDIRECT_URI = "http://127.0.0.1:8765/callback"
 """The redirect URI that is registered with the sandbox's integration; the switch of this name registers another."""
 
 SWITCHES: dict[str, Switch] = {
-    "filter": Switch("start", ("end",), meaning="what the window of cdr_feed is laid on"),
+    "filter": Switch("start", ("end",), meaning="time by which the window of cdr_feed selects"),
     "bounds": Switch(
         "half_open", ("closed", "open_low", "open"), meaning="which of startTime and endTime are part of the window"
     ),
@@ -19,12 +19,12 @@ SWITCHES: dict[str, Switch] = {
         meaning="form of the Link header: doc is as the documentation prints it, four are relative as RFC 3986 says",
     ),
     "empty_page": Switch("off", ("items", "no_items"), meaning="a page without records between two others"),
-    "page_overlap": Switch("off", ("on",), meaning="the last millisecond of a page comes again on the next"),
+    "page_overlap": Switch("off", ("on",), meaning="the last millisecond of a page is repeated on the next"),
     "order": Switch("ascending", ("descending", "shuffled"), meaning="order within a page"),
-    "retry_after": Switch("60", ("none", "http_date"), r"\d+", meaning="what a 429 says in Retry-After"),
+    "retry_after": Switch("60", ("none", "http_date"), r"\d+", meaning="Retry-After of a 429"),
     "shared_limit": Switch("on", ("off",), meaning="feed and stream share one request budget"),
-    "limits": Switch("off", ("on",), meaning="1 first and 10 next pages a minute"),
-    "region": Switch("ok", ("451_please_use", "451_url"), meaning="the organisation's data is elsewhere"),
+    "limits": Switch("off", ("on",), meaning="1 first and 10 next pages per minute"),
+    "region": Switch("ok", ("451_please_use", "451_url"), meaning="the organisation's data is in another region"),
     "late": LATE,
     "changed": CHANGED,
     "dropped": DROPPED,

@@ -1,4 +1,4 @@
-"""The window that a request asks for, and the records in it."""
+"""The window of a request, and the records in it."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ def options(words: list[str] | None = None) -> argparse.Namespace:
         "--memory", action="store_true", help="growth too, which is slow; more than 1000000 --records join"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the table, in a file too")
-    parser.add_argument("--cdrctl", metavar="COMMAND", help="path of another cdrctl than this checkout's")
+    parser.add_argument("--cdrctl", metavar="COMMAND", help="command of another cdrctl than this checkout's")
     return parser.parse_args(words)
 
 

@@ -20,7 +20,7 @@ from cdrctl.fetchers import Query, connect
 from cdrctl.fetchers.voicenter import PROVIDER
 from cdrctl.fetchers.voicenter.settings import VoicenterSettings
 from cdrctl.http import Client, Clock
-from cdrctl.records.events import Event, Page
+from cdrctl.records.events import Event
 from cdrctl.records.schemas import raw
 from cdrctl.windows import Window
 
@@ -135,10 +135,6 @@ class Voicenter:
         """The windows asked for, without their year and month."""
         searches = [body["search"] for body in self.bodies]
         return [(search["fromdate"][8:], search["todate"][8:]) for search in searches]
-
-
-def records_of(pieces: Sequence[Event]) -> list[dict[str, Any]]:
-    return [one for piece in pieces if isinstance(piece, Page) for one in piece.records]
 
 
 def words(error: CdrctlError) -> str:

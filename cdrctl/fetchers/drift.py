@@ -1,4 +1,4 @@
-"""Fields that a provider has and this version does not know, where requests name the fields they want.
+"""New fields of a provider, for calls whose requests name the fields they want.
 
 A request with a list of fields never shows a new one. So `doctor` and `--strict` ask once without the list.
 """
@@ -19,7 +19,7 @@ def new_fields(records: Iterable[Mapping[str, Any]], columns: Sequence[Column]) 
 
 
 def new_fields_warning(title: str, call: str, names: Sequence[str]) -> str:
-    """Return the sentence that names the new fields of a call."""
+    """Return the warning that names the new fields of a call."""
     return f"{title} has new fields for {call} that this version of cdrctl does not request: {', '.join(names)}; "
 
 

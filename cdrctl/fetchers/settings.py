@@ -1,4 +1,4 @@
-"""What the profiles of all providers have in common; apart, because pydantic is not needed to name a provider."""
+"""The settings that all providers share. A module of its own, because naming a provider does not need pydantic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALLOW_HTTP = Field(False, description="true to send the credential without encry
 
 
 def _length(given: Any) -> Any:
-    """Return a length of time from its words (`15m`), or from seconds as `timeout` has them.
+    """Return a duration from text such as `15m`, or from seconds, as `timeout` takes.
 
     Raises:
         ValueError: It is neither.
@@ -78,5 +78,5 @@ class Settings(BaseModel):
         return self
 
     def derived_secrets(self) -> list[str]:
-        """Return what is as good as a secret and made of one, such as its digest; a provider says its own."""
+        """Return the secrets derived from settings, such as a digest; none by default."""
         return []

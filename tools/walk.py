@@ -35,16 +35,16 @@ from tools.walk_steps import STEPS, Line, Step
 
 PAGE = ROOT / "docs" / "walk.md"
 SIZE = (100, 30)
-"""Columns and lines of the terminal. What scrolled away at its top is recorded all the same."""
+"""Columns and lines of the terminal. Lines that scrolled away are recorded too."""
 
 PATIENCE = 180.0
-"""Seconds that a line may take: with nobody there, cdrctl tries again for a while."""
+"""The longest wait for a line, in seconds; cdrctl retries while the provider is stopped."""
 
 HOME = Path("/tmp/dana")  # noqa: S108 - it is made new, and the walk does not begin where it is there
-"""The home on the page, which shows it: a folder made for the walk and taken away after it."""
+"""The home folder shown on the page. The walk makes it and deletes it."""
 
 PORT = 8000
-"""Where Kazoo's API is served, on the page."""
+"""The port of Kazoo's API on the page."""
 
 
 @dataclass(slots=True)
@@ -65,25 +65,24 @@ class Recorded:
 
 
 BEGINNING = """\
-# A walk, from the installation to a nightly job
+# Walkthrough: from installation to a nightly job
 
-What a new user types, and what she sees. This was recorded on {day} by `tools/walk.py` with cdrctl {version},
-in a terminal of {width} columns: every screen is what came, with its times, its names and its mistakes, but for the
-number of the system's kernel. Three things were not as they will be with you: `pip` took the packages from a folder of
-wheels, this version's among them, and not from an index; the Kazoo server is the one of `cdrctl sandbox serve` on port
-{port}; and nobody waited for the night.
+What a new user types and sees. `tools/walk.py` recorded this page on {day} with cdrctl {version}, in a terminal of
+{width} columns. Every screen is real, except that the version of the kernel is left out. Three things differ from your
+case: `pip` took the packages from a folder of wheels, not from an index; the Kazoo server is that of `cdrctl sandbox
+serve` on port {port}; and nobody waited for the night.
 """
 
 
 PIPS_OWN = {"INSTALLER", "REQUESTED", "RECORD", "direct_url.json"}
-"""What pip adds to a package that it installs."""
+"""Files that pip adds when it installs a package."""
 
 
 # The machine
 
 
 def needed(name: str, found: set[str] | None = None) -> set[str]:
-    """Return an installed package and what it needs here, without extras but those that it asks for itself."""
+    """Return the names of an installed package and its dependencies."""
     found = {canonicalize_name(name)} if found is None else found
     for line in metadata.requires(name) or ():
         one = Requirement(line)
@@ -95,7 +94,7 @@ def needed(name: str, found: set[str] | None = None) -> set[str]:
 
 
 def wheel(name: str, folder: Path) -> None:
-    """Make a wheel of an installed package again, from the list of its files."""
+    """Build a wheel of an installed package from the list of its files."""
     package = metadata.distribution(name)
     tags = HeaderParser().parsestr(package.read_text("WHEEL") or "").get_all("Tag") or []
     tag = "-".join(".".join(dict.fromkeys(parts)) for parts in zip(*(one.split("-") for one in tags), strict=True))
@@ -111,7 +110,7 @@ def wheel(name: str, folder: Path) -> None:
 
 
 def wheels(folder: Path) -> None:
-    """Put wheels of this checkout and of all that it needs into a folder."""
+    """Write wheels of this checkout and its dependencies to a folder."""
     left_out = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "*.egg-info", "dist", "build")
     with tempfile.TemporaryDirectory(prefix="cdrctl-walk-") as source:
         tree = shutil.copytree(ROOT, Path(source) / "cdrctl", ignore=left_out)
@@ -123,7 +122,7 @@ def wheels(folder: Path) -> None:
 
 @contextmanager
 def provider(port: int, environ: Mapping[str, str]) -> Iterator[int]:
-    """Serve the sandbox, and return its port."""
+    """Serve the sandbox and yield its port."""
     words = [sys.executable, "-m", "cdrctl", "sandbox", "serve", "--port", str(port)]
     path = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
     environ = {**os.environ, **environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
@@ -140,7 +139,7 @@ def provider(port: int, environ: Mapping[str, str]) -> Iterator[int]:
 
 
 def free() -> int:
-    """Return a port on which nobody listens."""
+    """Return a free port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -153,7 +152,7 @@ def free() -> int:
 def walked(
     home: Path, folder: Path, port: int, steps: tuple[Step, ...] = STEPS, clock: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Step, Recorded]]:
-    """Walk in an empty home, and yield each step with what came of it.
+    """Run the steps in an empty home, and yield each step with its screen.
 
     Args:
         home: An empty folder.
@@ -228,17 +227,17 @@ def _step(opened: Terminal, step: Step, port: int, clock: Mapping[str, str]) -> 
 
 
 def _asks(opened: Terminal, what: str) -> bool:
-    """Return whether a program waits for this answer: it is asked on the last line, and nothing is typed yet."""
+    """Return whether a program asks for this answer on the last line."""
     return re.search(rf"{what}\s*$", opened.screen("-J").rstrip()) is not None
 
 
 def _offered(opened: Terminal) -> bool:
-    """Return whether the shell shows what may follow, and the line again below it."""
+    """Return whether the shell shows completions and the line below them."""
     return sum(line.startswith("$ cdrctl kazoo") for line in opened.screen().splitlines()) > 1
 
 
 def _over(opened: Terminal, lines: int, line: Line, seen: Recorded) -> bool:
-    """Return whether the shell waits again; look out for what passes meanwhile."""
+    """Return whether the shell shows its prompt, and record what passes meanwhile."""
     if line.passing and not opened.waits(lines):
         last = opened.screen("-J").rstrip().splitlines()[-1]
         if re.search(line.passing, last) and not seen.passing:
@@ -253,7 +252,7 @@ def _look(opened: Terminal, seen: Recorded) -> None:
 
 
 def _recorded(opened: Terminal, how: str) -> str:
-    """Return the screen and what scrolled away, without the kernel of the machine, which is nobody's concern."""
+    """Return the screen with the lines that scrolled away, and without the version of the kernel."""
     return opened.screen(how, "-S", "-").replace(f"{platform.system()} {platform.release()}", platform.system())
 
 
@@ -282,13 +281,13 @@ def _filled(text: str) -> str:
 
 
 def recorded(page: str) -> list[list[int]]:
-    """Return the exit codes that a page has recorded, step by step."""
+    """Return the recorded exit codes of a page, by step."""
     found = re.findall(r"^<!-- not run: recorded by tools/walk\.py with the exit codes (.*) -->$", page, re.MULTILINE)
     return [[int(code) for code in one.split(", ")] for one in found]
 
 
 def main() -> int:
-    """Walk, and write the page and its pictures."""
+    """Record the walkthrough, and write the page and its pictures."""
     version = metadata.version("cdrctl")
     day = f"{datetime.now(tz=UTC):%-d %B %Y}"
     HOME.mkdir(mode=0o700)  # fails where there is one, which is somebody's

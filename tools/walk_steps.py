@@ -7,12 +7,12 @@ from dataclasses import dataclass
 WRONG_KEY = "35afc2edd857ddb43dc74369e3d105cedbe16cb7d3fff0188c27a87e594ead96"
 KEY = "35afc2edd857ddb43dc74369e3d105cedbe16cb7d3fff0188c27a87e594ead95"
 ACCOUNT = "007079a8b416fd18eeba776111587abf"
-"""The sandbox's own, which are no secrets."""
+"""Credentials of the sandbox, which are not secret."""
 
 NIGHT = """\
 env -i HOME="$HOME" LOGNAME=dana SHELL=/bin/sh PATH=/usr/bin:/bin \
 /bin/sh -c '"$HOME/.local/bin/cdrctl" sync --all --into "$HOME/archive" -q'"""
-"""The line of the crontab, with the environment that cron gives it."""
+"""The crontab line, in the environment that cron gives it."""
 
 CRONTAB = """\
 <!-- after: mkdir -p ~/.local/bin; ln -s "$(command -v cdrctl)" ~/.local/bin/cdrctl -->
@@ -24,7 +24,7 @@ MAILTO=dana@example.com
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is typed at the shell's prompt.
+    """A line that is typed at the prompt.
 
     Args:
         typed: The line; PORT stands for the provider's.
@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that somebody wants.
+    """A step of the walkthrough.
 
     Args:
         title: The heading.
@@ -66,8 +66,8 @@ class Step:
 
 STEPS = (
     Step(
-        "Install it",
-        "Dana has a Python and an empty home, and wants the program for herself alone.",
+        "Installation",
+        "Dana has Python and an empty home, and installs the program for herself.",
         (
             Line("python3 -m venv ~/.local/share/cdrctl"),
             Line("~/.local/share/cdrctl/bin/pip install --quiet cdrctl"),
@@ -77,14 +77,14 @@ STEPS = (
         so="[Other ways](install.md) are pipx, uv, one file, a container.",
     ),
     Step(
-        "What now?",
-        "She types the name alone, to see what it is.",
+        "First steps",
+        "She types the name alone to see where to begin.",
         (Line("cdrctl"),),
     ),
     Step(
         "A profile",
-        "The calls are on a Kazoo server. `cdrctl init` asks for what it needs. The first key was mistyped: the check "
-        "says so, and it is corrected on the spot.",
+        "The calls are on a Kazoo server. `cdrctl init` asks for the settings. She mistypes the key at first; the "
+        "check fails, and she corrects it at once.",
         (
             Line(
                 "cdrctl init",
@@ -109,21 +109,21 @@ STEPS = (
         "walk-init",
     ),
     Step(
-        "Is everything right?",
-        "Before she relies on it she wants to know that this machine, the network, the key and its rights will do.",
+        "Check everything",
+        "`cdrctl doctor` checks this machine, the network, the key and its permissions.",
         (Line("cdrctl doctor"),),
         "walk-doctor",
     ),
     Step(
         "Yesterday's calls",
-        "She wants to see calls.",
+        "She looks at the calls.",
         (Line("cdrctl kazoo interactions --since yesterday --until today --limit 16"),),
         "walk-table",
         "A row is a call. Green was answered, yellow missed, red refused or failed.",
     ),
     Step(
-        "Only some of them",
-        "Who called and was not answered, and which calls were the longest?",
+        "Select calls",
+        "Which inbound calls were not answered, and which calls were the longest?",
         (
             Line(
                 "cdrctl kazoo interactions --since yesterday --until today --schema common "
@@ -138,29 +138,29 @@ STEPS = (
         so="More of these are in the [recipes](recipes.md).",
     ),
     Step(
-        "How are times written?",
-        "Is `monday` the last one or the next? The program explains itself.",
+        "Help on times",
+        "Is `monday` the last one or the next? `cdrctl help` explains.",
         (Line("cdrctl help times | head -n 26"),),
     ),
     Step(
-        "Tab",
-        "She does not want to learn options by heart.",
+        "Completion",
+        "The Tab key completes options and values.",
         (
             Line("cdrctl --install-completion bash"),
             Line(". ~/.bashrc"),
             Line("cdrctl kazoo interactions --s", tab=True),
         ),
-        so="The last line is what the Tab key, pressed twice, shows. It completes profiles, columns and times as well.",
+        so="The last screen shows the options after Tab, pressed twice. It completes profiles, columns and times too.",
     ),
     Step(
-        "What would it send?",
-        "Before a large export she wants to see what is asked of the server, without asking it.",
+        "Dry run",
+        "Before a large export, she looks at the requests without sending them.",
         (Line("cdrctl kazoo cdrs --since yesterday --until today --dry-run"),),
-        so="The key is not in it.",
+        so="The key is masked.",
     ),
     Step(
         "A month into a file",
-        "Thirty days for the billing department. While it runs, a line says how far it is.",
+        "Thirty days for the billing department. A line shows the progress.",
         (
             Line("cdrctl kazoo cdrs --since 30d --until today -o month.csv", passing=r"^\d+ records, .*%"),
             Line("wc -l month.csv"),
@@ -168,48 +168,48 @@ STEPS = (
     ),
     Step(
         "Into a database",
-        "She wants to ask questions in SQL, and not to think about what is in it already: the same export twice.",
+        "She wants to use SQL. She exports the same day twice.",
         (
             Line("cdrctl kazoo cdrs --since yesterday --until today -o calls.db"),
             Line("cdrctl kazoo cdrs --since yesterday --until today -o calls.db"),
             Line("sqlite3 calls.db .tables"),
             Line("sqlite3 -box calls.db 'SELECT direction, count(*) FROM kazoo_cdrs GROUP BY 1'"),
         ),
-        so="The second export replaced what the first had written.",
+        so="The second export replaced the records of the first.",
     ),
     Step(
         "An archive",
-        "From now on every day's calls are to be kept, and last week's too.",
+        "She wants to keep the calls of every day, and those of the last week.",
         (Line("cdrctl sync --all --into archive --since 7d"), Line("cdrctl coverage --into archive")),
         "walk-archive",
     ),
     Step(
         "Every night",
-        "The line for the crontab. cron gives a command hardly any environment; so does she, to see whether it works.",
+        "The line for the crontab. cron sets few environment variables, so she tries the line with those only.",
         (Line(NIGHT),),
         above=CRONTAB,
         so="It printed nothing, so cron will mail nothing.",
     ),
     Step(
         "Three in the morning",
-        "The provider is away. This is what cron mails:",
+        "The provider is not available. cron mails this:",
         (Line(NIGHT, code=5),),
         away=True,
-        so="Exit code 5: temporary. It tried for a while before it gave up, and the archive is as it was.",
+        so="Exit code 5 is temporary. cdrctl retried for a while, and the archive is unchanged.",
     ),
     Step(
-        "What is it?",
-        "She reads the mail at breakfast, and asks the doctor.",
+        "Find the cause",
+        "She reads the mail in the morning and runs `cdrctl doctor`.",
         (Line("cdrctl doctor", code=5),),
         "walk-away",
         away=True,
-        so="Settings, secret and address are right; nobody listens there. Nothing is to be done on this machine.",
+        so="Settings, secret and address are correct, but nothing listens there. Nothing needs correction here.",
     ),
     Step(
-        "The next night mends it",
-        "The provider is back. Nobody does anything: the next run reads what the one before could not.",
+        "The next night",
+        "The provider is available again. The next run fetches what the one before could not.",
         (Line(NIGHT), Line("cdrctl coverage --into archive"), Line("cdrctl verify --into archive")),
-        so="Here minutes had passed; after a real night it reads that night's calls too. [Every night](cron.md) has "
-        "the rest: systemd, what each exit code asks for, restoring.",
+        so="Here only minutes had passed; after a real night, it fetches that night's calls too. [Scheduling](cron.md) "
+        "explains systemd, exit codes and restoring.",
     ),
 )

@@ -87,11 +87,12 @@ def help_page(place: Command | Group, path: Sequence[str]) -> Page:
 
 
 def examples(entry: Entry) -> tuple[str, ...]:
-    """Return the examples of a command; of a group without examples, the first of each of its first two commands."""
+    """Return the examples of a command; of a group without examples, the first of two of its commands."""
     place = load_entry(entry)
     if place.examples or isinstance(place, Command):
         return place.examples
-    return tuple(one for inner in list(place.commands.values())[:2] for one in examples(inner)[:1])
+    inner = list(place.commands.values())[:2]
+    return tuple(one for each in inner for one in examples(each)[: 2 if len(inner) == 1 else 1])
 
 
 def text(page: Page, width: int) -> str:

@@ -109,6 +109,7 @@ def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> N
     assert run_keys({}, [digest, *beside])[0] != digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 100, 500])
 def test_the_memory_for_identities_does_not_grow(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the identities is kept in memory here, and a tenth of the bytes is allowed: 10 MB in an export."""

@@ -64,6 +64,7 @@ def facts(ran: Ran) -> Counter[str]:
     return Counter({key: value for key, value in done.items() if isinstance(value, int)})
 
 
+@pytest.mark.slow
 def test_a_week_of_nights_ends_in_the_truth(
     shell: Shell, providers: Sandbox, clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

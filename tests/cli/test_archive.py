@@ -235,6 +235,7 @@ def test_verify_names_what_differs(shell: Shell) -> None:
     assert ran.out == f"{path.relative_to(shell.folder / 'archive')}\tis not what was written\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("color", [True, False])
 def test_the_calendar_fits_a_narrow_terminal(shell: Shell, color: bool) -> None:  # noqa: FBT001
     shell.run("sync", "webex", *INTO, "--since", "2026-10-20")

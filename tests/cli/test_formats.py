@@ -88,6 +88,7 @@ def ok(ran: Ran) -> Ran:
     return ran
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "call"), [*MAIN, *OTHERS])
 def test_every_format_has_the_records_of_json_lines(provider: str, call: str, tmp_path: Path) -> None:
     described = load(provider).call(call)
@@ -113,6 +114,7 @@ def test_the_common_schema_and_several_profiles_go_to_every_format(tmp_path: Pat
         assert sorted(plain(row, COMMON) for row in rows_of(path, form, COMMON_NAME)) == wanted, form
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
 def test_windows_that_overlap_make_no_record_twice_and_lose_none(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"calls.{form}"

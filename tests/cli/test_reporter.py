@@ -77,6 +77,7 @@ def test_lines_of_several_threads_are_whole(terminal: bool) -> None:  # noqa: FB
     assert spoken == sorted(f"cdrctl: note: {name * 30} {n}" for name in "abcd" for n in range(100))
 
 
+@pytest.mark.slow
 def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
     stream = io.StringIO()
     voice = Reporter(world(stream))

@@ -199,6 +199,7 @@ def test_data_that_decompresses_at_the_end_of_a_chunk_is_complete() -> None:
         assert b"".join(bodies._inflated([gzip.compress(body[:length])])) == body[:length]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [True, False])
 def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
     """What drips never lets the network's own timeout pass, in the head as in the body."""

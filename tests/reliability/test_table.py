@@ -112,6 +112,7 @@ def test_a_fault_that_lasts(subject: Subject, fault: Fault, tmp_path: Path) -> N
         check_lasting(made, proxy, fault, tmp_path / "out" / "cdrs.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", SLOW, ids=name_of)
 def test_a_fault_that_takes_time(fault: Fault, tmp_path: Path) -> None:
     """The same of faults that are waited for in real time: all providers are asked at the same time."""

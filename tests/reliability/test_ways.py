@@ -72,6 +72,7 @@ def test_a_name_that_is_not_found(subject: Subject, tmp_path: Path, monkeypatch:
     assert "Name or service not known" in ran.err
 
 
+@pytest.mark.slow
 @each_provider
 def test_a_name_server_that_does_not_answer(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's resolver has no timeout of ours and hears no signal: nobody waits for it longer than allowed."""

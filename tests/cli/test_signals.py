@@ -90,7 +90,7 @@ def side_by_side(host: Host, provider: Stalling, *, itself: bool = True) -> subp
 def reporting(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     provider.sandbox.switch("portsip", "report_delay", "100000")
     running = host.start(*REPORT.split(), "-o", "old.csv", "-v", itself=itself)
-    heard(running, b"is making the report")
+    heard(running, b"is creating the report")
     return running
 
 

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -124,8 +125,9 @@ def heard(process: subprocess.Popen[bytes], words: bytes) -> bytes:
     """Return what a process said on stderr until it said these words."""
     assert process.stderr is not None
     said = b""
+    until = time.monotonic() + 3 * PATIENCE  # a process that writes other words again and again is not waited for either
     while words not in said:
-        assert select.select([process.stderr], [], [], PATIENCE)[0], said
+        assert select.select([process.stderr], [], [], max(0.0, until - time.monotonic()))[0], said
         piece = os.read(process.stderr.fileno(), 65_536)
         assert piece, said
         said += piece

@@ -125,7 +125,7 @@ def heard(process: subprocess.Popen[bytes], words: bytes) -> bytes:
     """Return what a process said on stderr until it said these words."""
     assert process.stderr is not None
     said = b""
-    until = time.monotonic() + 3 * PATIENCE  # a process that writes other words again and again is not waited for either
+    until = time.monotonic() + 3 * PATIENCE  # also of a process that writes other words
     while words not in said:
         assert select.select([process.stderr], [], [], max(0.0, until - time.monotonic()))[0], said
         piece = os.read(process.stderr.fileno(), 65_536)

@@ -69,7 +69,7 @@ def merge(
 def _items(
     running: int, wanted: SimpleQueue[bool], came: SimpleQueue[Item | BaseException | None], ahead: int
 ) -> Generator[Item, None, None]:
-    """Yield what comes, until every thread has sent None; raise an error that comes."""
+    """Yield the items that threads send, until each has sent None; raise an error that one sends."""
     for _ in range(ahead - 1):
         wanted.put(True)
     while running:
@@ -134,7 +134,7 @@ def take(queue: SimpleQueue[Item], seconds: float = math.inf) -> Item:
     """Return the next item of a queue. It waits in steps, so that Ctrl-C is noticed on every system.
 
     Raises:
-        Empty: None came within so many seconds.
+        Empty: No item came in time.
     """
     left = seconds
     while left > 0:

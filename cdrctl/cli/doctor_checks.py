@@ -152,7 +152,7 @@ def _check_secrets(opened: Session, profile: Profile, provider: Provider) -> Gen
 
 
 def _check_requests(opened: Session, profile: Profile, provider: Provider, settings: Settings) -> Iterator[Finding]:
-    """Yield what a connection and one small request show."""
+    """Yield the findings about the connection, and about one small request."""
     from cdrctl.cli.connecting import ready, the_clock
 
     clock = the_clock(opened)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -123,8 +123,9 @@ def _export(session: Session, parts: Sequence[Part], request: ExportRequest, sch
         for part in parts:  # not in parallel: a command that prints a secret may ask its owner something
             connect_part(session, part, opened)
         with data(session, request.output) as out:
-            pages = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole))
-            write(pages, request, schema, whole, session.reporter.log, out, look)
+            merged = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole))
+            with closing(merged) as pages:  # threads that fetch end before their clients are closed
+                write(pages, request, schema, whole, session.reporter.log, out, look)
         return sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
 
 
@@ -190,7 +191,9 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
         part.error = error
 
 
-def _merged_pages(session: Session, parts: Sequence[Part], request: ExportRequest, whole: Tally) -> Iterator[Page]:
+def _merged_pages(
+    session: Session, parts: Sequence[Part], request: ExportRequest, whole: Tally
+) -> Generator[Page, None, None]:
     """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
     running = [part for part in parts if part.profile is not None]
     _note_recent(session, running, request)
@@ -250,7 +253,9 @@ def _read_part(session: Session, part: Part, request: ExportRequest) -> Generato
     return read(opened, request, schema, part.tally, recent_noted=True)
 
 
-def _unless_all_failed(session: Session, parts: Sequence[Part], pages: Iterator[Page]) -> Iterator[Page]:
+def _unless_all_failed(
+    session: Session, parts: Sequence[Part], pages: Generator[Page, None, None]
+) -> Generator[Page, None, None]:
     """Yield the pages and raise after the last one if all parts have failed, so that the output stays as it was."""
     yield from pages
     if all(part.error for part in parts):

@@ -24,7 +24,7 @@ ANSWERED = (
 
 
 def groups() -> Iterator[tuple[str, Gives]]:
-    """Yield what calls give in the common CDR; calls of a provider that give the same are one entry."""
+    """Yield the values that calls can have in the common CDR, in one entry for all calls of a provider that agree."""
     for name in PROVIDERS:
         found: dict[Gives, list[str]] = {}
         for call in load(name).calls:

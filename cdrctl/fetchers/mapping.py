@@ -25,7 +25,7 @@ def impossible(seconds: Any) -> bool:
 
 
 def later(instant: Value, seconds: Value) -> str | None:
-    """Return the instant so many seconds later, or None if one of the two is unknown or cannot be read."""
+    """Return an instant moved forwards by seconds, or None if either is unknown or cannot be read."""
     if not isinstance(seconds, int):
         return None
     with suppress(ValueError, OverflowError):

@@ -112,7 +112,7 @@ class Readings:
 def read_again(
     read: Callable[[], Generator[Item, None, Result | None]], readings: Readings, most: int, tell: Callable[[], None]
 ) -> Generator[Item, None, Result | None]:
-    """Yield what is read of a window, and read it again until that is whole.
+    """Read a window and yield the items; read it again until all of its records have come.
 
     It stops when `read` returns a result; when a reading brings no record that had not come before; or after `most`
     readings. Returns the result, or None in the last two cases: then records are missing, and the caller must say so.

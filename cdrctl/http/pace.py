@@ -55,7 +55,7 @@ EVERY = "*"
 
 
 WAITING = 60
-"""How many spans of the longest limit a reservation may be ahead to be believed: so many runs may wait.
+"""The farthest believable reservation, in spans of the longest limit, and so the number of runs that may wait.
 
 It bounds the wait that killed runs, or a damaged file, can cause.
 """
@@ -171,7 +171,7 @@ class RateLimiter:
                 self._longest = max(self._longest, span[2])
 
     def minimum_seconds(self, counts: Mapping[str, float]) -> float:
-        """Return the least seconds that so many more requests of each kind take."""
+        """Return the least time, in seconds, that the given numbers of further requests of each kind take."""
         whole = sum(counts.values())
         return max(
             (span / _SECOND * (whole if of == EVERY else counts.get(of, 0)) / few for of, few, span in self._spans),

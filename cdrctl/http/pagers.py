@@ -127,7 +127,7 @@ def in_halves(
     read: Callable[[Window, bool], Generator[Item, None, bool]],
     halves_of: Callable[[Window], tuple[Window, Window] | None],
 ) -> Iterator[Item]:
-    """Yield what is read of a window, oldest part first; a part that cannot be read whole is read again in halves.
+    """Read a window and yield the items, oldest part first; read a part in halves if it cannot be read completely.
 
     It stops when each part was read whole, or was too short to be halved.
 

@@ -9,43 +9,19 @@ import pty
 import re
 import resource
 import select
-import signal
 import struct
 import termios
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from tests.support.host import A_DAY, PATIENCE, Host, Stalling, a_host, ended, hearing, stalling
+from tests.cli.host_kit import REPORT, SOME, heeded_signals, host, provider
+from tests.support.host import A_DAY, PATIENCE, Host, Stalling, ended
+
+__all__ = ["heeded_signals", "host", "provider"]  # fixtures
 
 pytestmark = pytest.mark.process
-
-INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-SOON = 5
-"""Seconds within which a process must end; it takes less than one where nothing else is going on."""
-
-REPORT = "portsip reports create --type NORMAL --range YESTERDAY --email me@example.com --file-format CSV --wait"
-SOME = ("-p", "sandbox", *A_DAY)
-
-
-@pytest.fixture(autouse=True)
-def _hearing() -> Iterator[None]:
-    with hearing():
-        yield
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return a_host(tmp_path)
-
-
-@pytest.fixture
-def provider() -> Iterator[Stalling]:
-    with stalling() as running:
-        yield running
-
 
 # Pipes and streams
 

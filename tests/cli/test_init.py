@@ -15,10 +15,13 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.cli import init
 from cdrctl.fetchers import PROVIDERS, load
+from tests.cli.host_kit import heeded_signals, host
 from tests.support import program
 from tests.support.conversation import Terminal, at_a_terminal
-from tests.support.host import Host, a_host, hearing
+from tests.support.host import Host
 from tests.support.runner import NOW, run
+
+__all__ = ["heeded_signals", "host"]  # fixtures
 
 KINDS = {
     ("webex", "token"): "access_token",
@@ -36,17 +39,6 @@ KINDS = {
 """By provider and way what the sandbox calls its credentials."""
 
 UNPACED = ("--set", "requests_per_minute=0")
-
-
-@pytest.fixture(autouse=True)
-def _hearing() -> Iterator[None]:
-    with hearing():
-        yield
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return a_host(tmp_path)
 
 
 @pytest.fixture

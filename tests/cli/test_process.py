@@ -9,27 +9,21 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from cdrctl.fetchers import PROVIDERS
+from tests.cli.host_kit import heeded_signals
 from tests.support.program import COMMAND as CDRCTL, shared
+
+__all__ = ["heeded_signals"]  # a fixture
 
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
 A_DAY = ["-p", "sandbox", "--since", "26h", "--until", "2h"]
-
-
-@pytest.fixture(autouse=True)
-def _hearing() -> Iterator[None]:
-    """Let the children hear SIGINT, which a job in the background is made to ignore."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,33 +19,12 @@ import pytest
 
 from cdrctl.cli import signals
 from cdrctl.fetchers import PROVIDERS
-from tests.support.host import A_DAY, PATIENCE, ROOT, Host, Stalling, a_host, ended, heard, hearing, stalling
+from tests.cli.host_kit import HUP, INT, REPORT, SOME, SOON, TERM, heeded_signals, host, provider
+from tests.support.host import A_DAY, PATIENCE, ROOT, Host, Stalling, ended, heard
+
+__all__ = ["heeded_signals", "host", "provider"]  # fixtures
 
 pytestmark = pytest.mark.process
-
-INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-SOON = 5
-"""Seconds within which a process must end; it takes less than one where nothing else is going on."""
-
-REPORT = "portsip reports create --type NORMAL --range YESTERDAY --email me@example.com --file-format CSV --wait"
-SOME = ("-p", "sandbox", *A_DAY)
-
-
-@pytest.fixture(autouse=True)
-def _hearing() -> Iterator[None]:
-    with hearing():
-        yield
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return a_host(tmp_path)
-
-
-@pytest.fixture
-def provider() -> Iterator[Stalling]:
-    with stalling() as running:
-        yield running
 
 
 def stalled(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:

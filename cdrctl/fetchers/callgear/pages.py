@@ -21,7 +21,7 @@ FARTHEST_OFFSET = 100_000
 """The largest `offset` ("Paging")."""
 
 IDLE_PAGES = 3
-"""After so many pages without a new record no more are requested: the service ignores the offset."""
+"""The number of pages without a new record that ends paging: the service ignores the offset."""
 
 READINGS = 2
 """How often a span is read at most."""

@@ -79,7 +79,7 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
 
 
 def _unix(seconds: Value, more: Value = 0) -> str | None:
-    """Return the instant so many seconds after a Unix time, or None if it is unreadable or stands for no time."""
+    """Return the instant `more` seconds after a Unix time, or None if that is unreadable or stands for no time."""
     with suppress(ValueError, OverflowError, TypeError):
         at = unix_instant(seconds) + timedelta(seconds=more)
         return None if is_placeholder(at) else rfc3339(at)
@@ -87,7 +87,7 @@ def _unix(seconds: Value, more: Value = 0) -> str | None:
 
 
 def _later(instant: Value, seconds: Value, sign: int = 1) -> str | None:
-    """Return the instant so many seconds later, or earlier with sign -1; None if that cannot be."""
+    """Return an instant moved by seconds, forwards or, with sign -1, backwards; None if the length is impossible."""
     return later(instant, sign * seconds) if isinstance(seconds, int) and not impossible(seconds) else None
 
 

@@ -52,7 +52,7 @@ class Bounds:
         """
         minute = whole_minute(since)
         if minute == whole_minute(until):
-            # To a host that counts in minutes these requests are all the same, and have the same answer.
+            # A host that counts in minutes cannot tell these requests apart, so it sends the same response to each.
             found = frozenset(map(identity, reply.records)) if not reply.full else FULL
             if self.inside.setdefault(minute, found) != found:
                 self.precision = SECOND

@@ -23,9 +23,9 @@ from cdrctl.records.events import Checkpoint, Event, Gap
 from cdrctl.windows import Window, halve, rfc3339, tile
 
 FULL_SECONDS = 3
-"""After so many full seconds in half a minute, the host probably counts in minutes."""
+"""The number of full seconds in half a minute from which the host probably counts in minutes."""
 CROWDED_MINUTES = 20
-"""After so many minutes in a row that no response can hold, no more are requested."""
+"""The number of minutes in a row, each with too many calls for a response, that ends the export."""
 
 
 def cdrs(query: Query[VoicenterSettings]) -> Iterator[Event]:

@@ -327,7 +327,7 @@ def test_a_provider_without_a_browser_sign_in_names_its_methods(office: Office, 
     [
         (["acme", "--port", "9", "--redirect-uri", "http://localhost:9/"], "twice"),
         (["acme", "--paste", "--no-browser"], "--no-browser"),
-        (["acme", "--redirect-uri", "http://example.com/callback"], "begins with http://127.0.0.1"),
+        (["acme", "--redirect-uri", "http://example.com/callback"], "must begin with http://127.0.0.1"),
         (["acme", "--redirect-uri", "https://example.com/callback", "--port", "9"], "--port"),
         (["acme", "--wait", "soon"], "length of time"),
         (["acme", "--set", "timeout=3"], "already"),

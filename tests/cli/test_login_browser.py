@@ -96,10 +96,10 @@ def test_a_redirect_uri_elsewhere_is_pasted(office: Office) -> None:
     ("text", "said"),
     [
         ("", "nothing was pasted"),
-        ("two words", "blanks"),
+        ("two words", "spaces"),
         ("{uri}?code=abc&state=of-another", "another sign-in"),
-        ("https://webexapis.com/v1/authorize?client_id=x", "not the address"),
-        ("{uri}.evil.example/?code=abc&state=x", "not the address"),
+        ("https://webexapis.com/v1/authorize?client_id=x", "address in the browser"),
+        ("{uri}.evil.example/?code=abc&state=x", "address in the browser"),
     ],
 )
 def test_a_wrong_paste_is_reported_and_not_repeated(office: Office, text: str, said: str) -> None:

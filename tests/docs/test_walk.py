@@ -70,7 +70,7 @@ def test_a_home_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(NO_TOOLS), reason=f"there is no {' and no '.join(NO_TOOLS)} here")
-def test_somebody_else_can_walk_it_and_it_ends_the_same(tmp_path: Path) -> None:
+def test_the_walkthrough_ends_as_it_was_recorded(tmp_path: Path) -> None:
     home, folder = tmp_path / "dana", tmp_path / f"cdrctl-walk-{os.getpid()}"
     home.mkdir()
     folder.mkdir()
@@ -81,7 +81,7 @@ def test_somebody_else_can_walk_it_and_it_ends_the_same(tmp_path: Path) -> None:
     assert platform.release() not in told
     assert "does not accept the key of this profile" in went["A profile"].text
     assert "It works: " in went["A profile"].text
-    assert "--since" in went["Tab"].text
+    assert "--since" in went["Completion"].text
     assert "cannot be reached" in went["Three in the morning"].text
-    assert "0 differences" in went["The next night mends it"].text
+    assert "0 differences" in went["The next night"].text
     assert went["A month into a file"].passing

@@ -9,8 +9,15 @@ import pytest
 from tests.support import forks, program
 from tests.support.examples import load_profile
 from tests.support.loopback import loopback_only
+from tests.support.selection import mark_slow
 
 load_profile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Choose which cases are fast, before pytest leaves out the others."""
+    mark_slow(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

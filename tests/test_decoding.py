@@ -128,6 +128,7 @@ def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
     }
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @pytest.mark.parametrize("kind", ["native", "some", "common"])
 @given(data=st.data())
@@ -160,6 +161,7 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
         assert sorted(fast) == sorted(slow)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
 @examples(60)
@@ -174,6 +176,7 @@ def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st
     assert spelt(schema.rows(Page(body["items"]))) == spelt(schema.rows(Page(page)))
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
 @examples(40)
@@ -195,6 +198,7 @@ def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -
     assert sheet[-1] == list(sheet)[-1]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
 @examples(40)

@@ -78,6 +78,7 @@ def test_an_ordinary_line_takes_no_pattern() -> None:
     assert masking._beginnings.cache_info().misses == before
 
 
+@pytest.mark.slow
 @examples(60)
 @given(secret=SECRETS, before=st.binary(max_size=8), after=st.binary(max_size=8))
 def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes) -> None:

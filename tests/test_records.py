@@ -269,6 +269,7 @@ def leaves_of(value: Any) -> list[str]:
     return [str(value).lower().removesuffix("t00:00:00.000z")]
 
 
+@pytest.mark.slow
 @given(records)
 @examples(500)
 def test_nothing_that_came_is_lost_and_nothing_is_changed(record: dict[str, Any]) -> None:

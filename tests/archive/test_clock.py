@@ -46,6 +46,7 @@ def records(folder: Path) -> dict[str, Counter[str]]:
     }
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("name", "date", "before", "shift"),
     thinned(

@@ -69,6 +69,7 @@ def texts(records: list[dict[str, Any]]) -> Counter[str]:
     return Counter(json.dumps(record, sort_keys=True) for record in records)
 
 
+@pytest.mark.thin
 @each_call
 def test_a_record_that_the_provider_drops_stays(
     shell: Shell, providers: Sandbox, clock: HandClock, provider: str, call: str
@@ -93,6 +94,7 @@ def test_a_record_that_the_provider_drops_stays(
     assert facts(sync(shell, providers, provider, call).ok())["gone"] == 0
 
 
+@pytest.mark.thin
 @each_call
 def test_a_record_that_has_another_id_is_kept_once(
     shell: Shell, providers: Sandbox, clock: HandClock, provider: str, call: str

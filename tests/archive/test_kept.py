@@ -180,6 +180,7 @@ def indexes(bench: Bench) -> list[Path]:
     return list(bench.path(DAY).parent.glob(".cdrs.*.index"))
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("how", ["sync", "since", "rebuild", "lost ledger"])
 @pytest.mark.parametrize("retention", [None, timedelta(days=30), timedelta(hours=18)])
 def test_a_file_without_its_index_loses_nothing(any_form: Bench, how: str, retention: timedelta | None) -> None:

@@ -60,6 +60,7 @@ def files(shell: Shell) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in shell.folder.glob("archive/acme/*/date=*/cdrs.jsonl")}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_another_account_is_refused_and_nothing_is_touched(
     shell: Shell, providers: Sandbox, others: Sandbox, name: str
@@ -79,6 +80,7 @@ def test_another_account_is_refused_and_nothing_is_touched(
         assert set(content.splitlines()) <= set(after[path].splitlines())
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_the_same_account_is_not_refused(shell: Shell, providers: Sandbox, name: str) -> None:
     """Its server is restarted at another port, its key is renewed, the profile is removed and added again."""
@@ -112,6 +114,7 @@ def test_what_is_written_down_has_no_secret(shell: Shell, providers: Sandbox) ->
     assert path.read_bytes() == first
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_an_archive_of_an_older_version_takes_the_account_unless_its_records_are_of_another(
     shell: Shell, providers: Sandbox, others: Sandbox, name: str

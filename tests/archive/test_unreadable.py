@@ -51,6 +51,7 @@ def everything(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     "at", ["acme", "acme/cdrs", "acme/cdrs/date=2026-11-11", "acme/cdrs/date=2026-11-11/cdrs.jsonl"]
 )
@@ -116,6 +117,7 @@ COLUMNS = [
 ]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
 def test_wrong_values_in_the_ledger_are_told_and_mended_by_a_rebuild(shell: Shell, table: str, column: str) -> None:
     path = shell.folder / "archive/ledger.sqlite3"

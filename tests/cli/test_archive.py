@@ -53,6 +53,7 @@ def configure(shell: Shell, providers: Sandbox, *names: str, **more: str) -> Non
     shell.config.chmod(0o600)
 
 
+@pytest.mark.slow
 def test_each_profile_has_its_own_line(shell: Shell) -> None:
     ran = shell.run("sync", "--all", *INTO).ok()
     assert ran.out == ""
@@ -75,6 +76,7 @@ def test_quiet_prints_nothing(shell: Shell) -> None:
     assert shell.run("sync", "webex", *INTO, "-q").ok().err == ""
 
 
+@pytest.mark.slow
 def test_a_profile_that_fails_does_not_stop_the_others(shell: Shell, providers: Sandbox) -> None:
     providers.fail("kazoo", 404, times=1000)
     ran = shell.run("sync", "--all", *INTO)
@@ -211,6 +213,7 @@ def test_new_files_and_folders_are_private(shell: Shell) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@pytest.mark.slow
 def test_a_lost_ledger_is_rebuilt_without_any_request(shell: Shell, providers: Sandbox) -> None:
     shell.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
     before = shell.run("coverage", *INTO).ok().out
@@ -261,6 +264,7 @@ def test_the_calendar_fits_a_narrow_terminal(shell: Shell, color: bool) -> None:
         assert text.startswith("webex cdrs (webex): ")
 
 
+@pytest.mark.slow
 def test_complete_days_are_not_fetched_again(shell: Shell, providers: Sandbox, clock: HandClock) -> None:
     shell.run("sync", "voicenter", *INTO, "--since", "2026-11-01").ok()
     whole = len(providers.requests)

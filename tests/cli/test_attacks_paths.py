@@ -65,6 +65,7 @@ def signs_in(request: Received) -> bool:
     return request.path.endswith(("/api_auth", "/auth/sign_in"))
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("command", ASKED)
 def test_an_id_is_one_part_of_a_path(command: str, tmp_path: Path) -> None:
     """What there is not is not found, and a report that there is not is not deleted."""
@@ -195,6 +196,7 @@ def call_it(made: Bench, text: str) -> None:
     provider.reply = named
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("text", FILE_NAMES, ids=lambda text: ascii(text)[:30])
 def test_a_download_lands_in_this_folder_under_a_plain_name(office: Bench, tmp_path: Path, text: str) -> None:
     key = finished(office)

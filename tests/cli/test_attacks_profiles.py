@@ -60,6 +60,7 @@ def using(use: str, name: str) -> list[str]:
     return [word.replace("NAME", name) for word in USES[use]]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_an_invalid_name_is_refused_and_nothing_is_written(use: str, name: str, home: Path, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def _spoilt(subject: Subject, tmp_path: Path) -> Iterator[tuple[Bench, Counter[s
 # A caller's name in every format
 
 
+@pytest.mark.thin
 @each_call
 def test_a_name_is_unchanged_in_a_file(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
     made, given = spoilt
@@ -147,6 +148,7 @@ def unescaped(cell: str) -> str:
     return "\\".join(part.replace("\\t", "\t").replace("\\n", "\n").replace("\\r", "\r") for part in parts)
 
 
+@pytest.mark.thin
 @each_call
 def test_a_name_is_unchanged_in_json(subject: Subject, spoilt: tuple[Bench, Counter[str]]) -> None:
     made, given = spoilt
@@ -170,6 +172,7 @@ def test_another_reader_of_json_lines_finds_the_same_records(tmp_path: Path) -> 
     assert Counter(found) == Counter(whole(text) for text in given.elements())
 
 
+@pytest.mark.thin
 @each_call
 def test_a_name_controls_no_terminal_from_a_table_or_message(
     subject: Subject, spoilt: tuple[Bench, Counter[str]]
@@ -265,6 +268,7 @@ HEADERS = {
 STATUSES = [200, 302, 400, 401, 403, 404, 429, 451, 500, 503]
 
 
+@pytest.mark.thin
 @each_provider
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("every_body", [False, pytest.param(True, marks=pytest.mark.slow)])

@@ -77,6 +77,7 @@ def test_allow_partial_does_not_accept_a_wrong_credential(config: Path) -> None:
     assert run("export", "--all", *YESTERDAY, "--config", config, "--allow-partial").code == 4
 
 
+@pytest.mark.slow
 def test_quiet_shows_each_failure_with_its_next_step(config: Path) -> None:
     with config.open("a", encoding="utf-8") as file:
         file.write('\n[profiles.odd]\nprovider = "nobody"\n')
@@ -112,6 +113,7 @@ def test_the_exit_code_is_the_most_urgent_one(codes: list[int], worst: int) -> N
     assert failures.most_urgent(codes) == failures.most_urgent(codes[::-1]) == worst
 
 
+@pytest.mark.slow
 def test_an_unusable_profile_stops_the_others_only_if_it_was_named(config: Path) -> None:
     with config.open("a", encoding="utf-8") as file:
         file.write('\n[profiles.odd]\nprovider = "nobody"\n')
@@ -170,6 +172,7 @@ def test_a_limit_holds_for_the_whole_stream(config: Path) -> None:
     assert len(ran.lines) == 5
 
 
+@pytest.mark.slow
 def test_a_limit_that_only_all_profiles_reach_is_exact(config: Path) -> None:
     names = [word for name in PROVIDERS for word in ("-p", f"my-{name}")]
     count = len(run("export", *names, *YESTERDAY, "--config", config).lines)

@@ -24,6 +24,7 @@ CALLS = [(name, call) for name in PROVIDERS for call in load(name).calls]
 LISTINGS = [(name, call) for name, call in CALLS if call.windowed]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), LISTINGS, ids=lambda value: getattr(value, "name", value))
 def test_the_ending_of_the_file_names_the_format(provider: str, call: object, tmp_path: Path) -> None:
     name = getattr(call, "name", "")
@@ -60,6 +61,7 @@ def test_a_table_fits_a_terminal_of_forty_columns() -> None:
     assert max(cell_len(line) for line in re.sub(r"\x1b\[[0-9;]*m", "", ran.out).splitlines()) <= 40
 
 
+@pytest.mark.slow
 def test_the_common_schema_has_the_same_columns_for_every_provider(tmp_path: Path) -> None:
     header = ",".join(column.name for column in COMMON)
     recent = ("-p", "sandbox", "--since", "6h", "--until", "1h")

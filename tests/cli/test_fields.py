@@ -180,6 +180,7 @@ def test_the_columns_listed_are_those_that_are_written(office: Office, provider:
         assert ran.out.count("\n") > 1, "something was found"
 
 
+@pytest.mark.thin
 @each_windowed
 def test_columns_marked_always_have_a_value(office: Office, provider: Provider, call: Call) -> None:
     for schema in ("native", "common") if call.common else ("native",):

@@ -105,6 +105,7 @@ def test_every_format_has_the_records_of_json_lines(provider: str, call: str, tm
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(f"calls.{form}" for form in FORMATS)
 
 
+@pytest.mark.slow
 def test_the_common_schema_and_several_profiles_go_to_every_format(tmp_path: Path) -> None:
     lines = ok(run("export", "-p", "sandbox", *BUSIEST)).lines
     wanted = sorted(plain(line, COMMON) for line in lines)
@@ -253,6 +254,7 @@ def test_what_cannot_go_where_it_is_sent_is_refused(
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_columns_of_a_call_go_to_every_format_too(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"fields.{form}"
@@ -317,6 +319,7 @@ def test_an_export_that_is_killed_leaves_the_database_as_it_was(form: str, numbe
     assert {one.name for one in tmp_path.iterdir() if not one.name.startswith(".")} == {f"calls.{form}"}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("said", [("-f", "csv"), ("--template", "{duration}")], ids=["format", "template"])
 def test_no_other_file_takes_the_place_of_a_database(form: str, said: tuple[str, str], tmp_path: Path) -> None:

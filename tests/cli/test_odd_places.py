@@ -41,6 +41,7 @@ def test_a_file_name_that_is_not_utf_8(
     assert [one.name for one in tmp_path.iterdir()] == ([] if ending == "duckdb" else [name])
 
 
+@pytest.mark.thin
 @POSIX
 @pytest.mark.parametrize("ending", FORMATS)
 def test_a_working_directory_that_was_deleted(

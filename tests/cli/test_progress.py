@@ -23,6 +23,7 @@ LINE = re.compile(r"cdrctl: (\S+Z) to (\S+Z): (\d+) records?, (\d+) pages?$", re
 CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if call.windowed and not call.group]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), CALLS)
 def test_with_v_a_log_has_a_line_for_every_window_and_they_cover_what_was_asked_for(provider: str, call: str) -> None:
     since, until = (datetime(2026, 11, 20, 10, tzinfo=UTC), datetime(2026, 11, 20, 15, tzinfo=UTC))

@@ -25,6 +25,7 @@ def rows(ran: Ran) -> list[dict[str, str]]:
     return [*csv.DictReader(io.StringIO(ran.out))]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_condition_gives_the_records_of_which_it_holds(provider: str) -> None:
     name = load(provider).calls[0].name
@@ -131,6 +132,7 @@ def test_no_record_that_fits_is_none() -> None:
     assert ran.code == 9
 
 
+@pytest.mark.slow
 def test_of_several_profiles_all_records_are_looked_at_and_sorted() -> None:
     ran = run("export", *YESTERDAY, "--where", "talk_seconds>10m", "--sort", "start_time,record_id")
     lines = ran.lines
@@ -194,6 +196,7 @@ def test_a_template_goes_to_a_file_whatever_its_ending(tmp_path: Path) -> None:
     assert all(line.isdigit() for line in target.read_text().split())
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", ["csv", "tsv", "table"])
 def test_the_header_can_be_left_out(form: str) -> None:
     shared = ("webex", "cdrs", *YESTERDAY, "-f", form, "--fields", "start_time,duration")

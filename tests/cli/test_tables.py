@@ -48,6 +48,7 @@ def tables(words: tuple[str, ...]) -> str:
     return "\n".join(made)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", [name for name in LISTINGS if name != "export"])
 def test_tables_are_as_they_were(name: str) -> None:
     """After a change that is meant: CDRCTL_WRITE_TABLES=1 pytest tests/cli/test_tables.py, and look at them."""
@@ -87,6 +88,7 @@ def test_several_profiles_are_one_table() -> None:
 # The zone
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("machine", "words", "head", "first"),
     [
@@ -154,6 +156,7 @@ def test_other_formats_know_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
 # Colours
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("environ", "terminal", "colored"),
     [
@@ -179,6 +182,7 @@ def test_colours_are_for_who_can_see_and_wants_them(
     assert ("\x1b[" in ran.out) == colored
 
 
+@pytest.mark.slow
 def test_a_file_has_no_colours(tmp_path: Path) -> None:
     for name, words in LISTINGS.items():
         target = tmp_path / f"{name}.txt"
@@ -190,6 +194,7 @@ TONES = {"answered": "32", "no_answer": "33", "cancelled": "33", "voicemail": "3
 MAIN = [(name, load(name).calls[0]) for name in PROVIDERS]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), MAIN, ids=lambda value: getattr(value, "name", value))
 def test_the_ending_of_a_call_has_the_colour_of_its_outcome(provider: str, call: Any) -> None:
     """Whatever is shown of it, also when only that is asked for; what is said in words is the same without colours."""

@@ -79,6 +79,7 @@ def by_us(words: list[str]) -> dict[str, Any] | None:
     return {name: value or None if name in {"quiet", "verbose"} else value for name, value in values.items()}
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=8))
 @example(["a", "--needed=z", "-qvtx", "--", "-m", "--nope"])

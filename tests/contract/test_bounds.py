@@ -51,6 +51,7 @@ def test_windows_tile_at_calls(subject: Subject, bounds: str, jobs: str, tmp_pat
         assert found.total() == 40
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.call is one.provider.calls[0]], ids=str)
 @each_bounds
 def test_an_archive_has_each_call_once(subject: Subject, bounds: str, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@pytest.mark.thin
 @each_call
 def test_native_columns_without_records(subject: Subject, tmp_path: Path) -> None:
     """With no records at all the header stands there all the same, and JSON Lines are empty."""

@@ -91,6 +91,7 @@ def test_a_token_that_ended_before_the_run(provider: Provider, way: str, tmp_pat
             check_said_once(made)
 
 
+@pytest.mark.thin
 @each_way
 def test_a_token_that_ends_in_mid_run(provider: Provider, way: str, tmp_path: Path) -> None:
     """A token that ends between two pages is renewed once, the same page is asked for again, and nothing is lost."""

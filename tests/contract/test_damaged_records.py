@@ -32,6 +32,7 @@ def known(made: Bench, records: list[Any]) -> bool:
     return ids_of(made, changed) == ids_of(made, records)
 
 
+@pytest.mark.thin
 @each_call
 @pytest.mark.parametrize("kind", MENDED)
 def test_a_name_that_is_no_unicode_is_mended_with_one_warning(subject: Subject, kind: str, tmp_path: Path) -> None:

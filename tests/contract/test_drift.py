@@ -147,6 +147,7 @@ def test_strict_ends_with_7_and_leaves_the_file_as_it_was(subject: Subject, kind
             assert made.run(SINCE, UNTIL, "--strict", "--schema", schema).code == 7
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("subject", "strange"), thinned(SUBJECTS, tuple(STRANGE), keep=5))
 def test_a_value_of_another_kind_breaks_nothing(subject: Subject, strange: str, tmp_path: Path) -> None:
     """Whatever stands in a field, in every field at once: every record comes in every format, and can be read back."""

@@ -140,6 +140,7 @@ def test_one_failure_with_a_longer_wait_is_not_taken_for_bad_data(
         assert f"run it again after {until:%Y-%m-%dT%H:%M:%SZ}" in ran.err
 
 
+@pytest.mark.thin
 @each_call
 def test_a_wait_that_an_option_allows(subject: Subject, tmp_path: Path) -> None:
     """--max-wait, the profile's max_wait and the variables of the environment say how long a request may wait."""
@@ -235,6 +236,7 @@ def test_compressed_bodies(subject: Subject, tmp_path: Path) -> None:
         assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
 
 
+@pytest.mark.thin
 @each_call
 def test_the_published_pace_is_kept(subject: Subject, tmp_path: Path) -> None:
     """A profile without a pace of its own keeps the published one: the provider never has to say 429."""
@@ -277,6 +279,7 @@ def says_slow_down(answer: Any) -> bool:
     return isinstance(document, dict) and (document.get("ERROR_NUMBER") == 1 or words == "limit_exceeded")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("subject", "seed"), thinned(SUBJECTS, range(3)))
 def test_a_provider_that_counts_arrivals_never_says_slow_down(subject: Subject, seed: int, tmp_path: Path) -> None:
     """Requests that were sent a limit's span apart may arrive closer together: every budget has a margin for that."""

@@ -71,6 +71,7 @@ def check(made: Bench, since: datetime, until: datetime, case: Case | None = Non
     assert said or must <= found, "records are missing"
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("subject", "case"), CASES)
 def test_every_record_comes_once_however_the_provider_behaves(subject: Subject, case: Case, tmp_path: Path) -> None:
     """Over the turn of a month, with long calls in it."""
@@ -82,6 +83,7 @@ def test_every_record_comes_once_however_the_provider_behaves(subject: Subject, 
         check(made, since, UNTIL, case)
 
 
+@pytest.mark.thin
 @pytest.mark.hypothesis
 @each_apart
 def test_every_record_comes_once_in_any_window(subject: Subject, tmp_path: Path) -> None:
@@ -132,6 +134,7 @@ def test_so_many_requests_are_under_way_at_the_same_time(call: str, tmp_path: Pa
         check(made, since, until)
 
 
+@pytest.mark.thin
 @each_apart
 def test_the_closing_line_counts_all_parts(subject: Subject, tmp_path: Path) -> None:
     since, until = MONTH - timedelta(hours=12), MONTH - timedelta(hours=1)

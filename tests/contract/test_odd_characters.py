@@ -62,6 +62,7 @@ def rows_of(kind: str, path: Path) -> int:
         return len(base.execute(f'SELECT * FROM "{name}"').fetchall())  # noqa: S608 - names of ours
 
 
+@pytest.mark.thin
 @each_provider
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_characters_pass_every_writer(subject: Subject, odd: str, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_a_record_of_a_later_window_is_not_in_the_future(subject: Subject, tmp_p
         assert FUTURE not in ran.err
 
 
+@pytest.mark.thin
 @each_call
 @pytest.mark.parametrize("jobs", ["1", "3"])
 def test_records_of_one_id_are_all_kept(subject: Subject, jobs: str, tmp_path: Path) -> None:
@@ -75,6 +76,7 @@ def test_records_of_one_id_are_all_kept(subject: Subject, jobs: str, tmp_path: P
             assert ran.err.count(SAME_ID) == min(1, len(truth) - distinct(made, truth))
 
 
+@pytest.mark.thin
 @each_call
 def test_windows_of_records_of_one_id_tile(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, threes(), page_size=25) as made:

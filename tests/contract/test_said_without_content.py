@@ -39,6 +39,7 @@ def marked(made: Bench, record: dict[str, Any], value: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_message_holds_the_content_of_a_record(subject: Subject, shape: str, tmp_path: Path) -> None:

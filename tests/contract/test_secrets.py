@@ -171,6 +171,7 @@ def echo(
     provider.reply = echoed
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("way_of", "status", "log"),
     thinned(WAYS, (200, 400, 401, 403, 404, 429, 451, 500), LOGS, ids=(lambda way: way_id(*way), str, log_id)),

@@ -25,6 +25,7 @@ from tools.docs import bad_answers, errors as pages_errors, markdown, parts, pro
 DOCS = ROOT / "docs"
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("path", parts.pages(), ids=lambda path: path.stem)
 def test_what_a_page_has_from_the_program_is_what_the_program_has(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -41,6 +42,7 @@ def test_every_provider_has_its_page_with_every_part() -> None:
         assert all(f"*{mark}*" in text for mark in ("documented", "seen", "inferred"))
 
 
+@pytest.mark.slow
 def test_the_field_map_has_every_column() -> None:
     for name in PROVIDERS:
         told = providers.columns(load(name))
@@ -64,6 +66,7 @@ def test_the_words_of_errors_are_the_programs_own() -> None:
         pages_errors.error_of(load("voicenter"), bad_answers.Case("", 200, {"ERROR_NUMBER": 0, "CDR_LIST": []}))
 
 
+@pytest.mark.slow
 def test_the_reference_has_every_command_and_every_exit_code() -> None:
     there = reference.pages()
     for words, _ in walk(TOP, (TOP.name,)):

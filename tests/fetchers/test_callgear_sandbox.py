@@ -162,6 +162,7 @@ CASES += [(call, one) for call in ("calls", "costs") for one in (SWITCHES[0], SW
 CASES += [("calls", {"names_field": "off"}), ("costs", {"session_id": "string"})]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("call", "switches"), CASES, ids=str)
 def test_an_export_holds_every_record_of_the_window_once(call: str, switches: dict[str, str]) -> None:
     with world(switches) as there:
@@ -171,6 +172,7 @@ def test_an_export_holds_every_record_of_the_window_once(call: str, switches: di
         assert there.tally.gaps == []
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("total", ["zero", "page", "half", "shrinking", "true", "negative", "text", "absent"])
 @pytest.mark.parametrize("call", ["legs", "calls", "costs", "users"])
 def test_a_total_that_is_wrong_loses_nothing_and_is_said_once(call: str, total: str) -> None:
@@ -195,6 +197,7 @@ def test_rows_that_move_between_pages_without_a_total_are_had_or_said(total: str
         assert found == set(there.truth(SINCE, UNTIL)) or there.tally.gaps
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("double", ["both", "first", "second"])
 @pytest.mark.parametrize("by", ["start_time", "finish"])
 def test_windows_tile_around_the_hour_that_comes_twice(double: str, by: str) -> None:
@@ -230,6 +233,7 @@ def test_calls_in_the_seconds_at_every_edge_come_once(call: str, by: str, bounds
         assert there.tally.gaps == []
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
 def test_windows_tile_at_the_very_second_of_a_call(call: str, bounds: str) -> None:
@@ -269,6 +273,7 @@ def test_a_check_of_the_profile_names_a_new_field() -> None:
         assert [text for level, text in there.client_told if level == "warning"] == []
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", ["legs", "calls"])
 @pytest.mark.parametrize("no_time", ["zeros", "year1", "1970", "0"])
 def test_a_placeholder_for_a_time_changes_no_cdr(call: str, no_time: str) -> None:
@@ -429,6 +434,7 @@ def test_the_users_of_a_partner() -> None:
         there.ids(SINCE, UNTIL, "users")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("action", ["cut", "reset", "not_json", "html", "empty", 500, 503, 429])
 def test_a_passing_fault_costs_no_record(action: Any) -> None:
     with world() as there:
@@ -481,6 +487,7 @@ def test_ongoing_calls_come_when_asked_for() -> None:
         assert ended <= set(there.ids(since, NOW, "calls", ongoing=True))
 
 
+@pytest.mark.slow
 def test_a_long_window_is_had_in_months() -> None:
     with world() as there:
         since, until = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)

@@ -120,6 +120,7 @@ def test_a_clock_is_followed_wherever_it_goes(zone: str) -> None:
 READINGS = [(by, bounds, fold) for by in ("start", "end") for bounds in BOUNDS for fold in (0, 1, None)]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("by", "bounds", "fold"), READINGS)
 @examples(deadline=None, max_examples=6)
 @given(

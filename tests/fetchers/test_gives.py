@@ -159,6 +159,7 @@ def seen(found: Sequence[Mapping[str, Any]]) -> Gives:
     )
 
 
+@pytest.mark.thin
 @each
 def test_each_outcome_direction_and_column_declared_can_be_produced_and_no_other(
     provider: Provider, call: Call
@@ -188,6 +189,7 @@ def test_a_call_without_a_common_form_declares_nothing() -> None:
 WINDOWED = [(provider, call) for provider, call in MAPPED if call.windowed]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("provider", "call"), WINDOWED, ids=[f"{provider.name} {call.name}" for provider, call in WINDOWED]
 )

@@ -198,6 +198,7 @@ def test_several_poisoned_interactions_are_named_and_all_others_kept() -> None:
     assert [gap.split(" begun at ")[1][:20] for gap in done.gaps] == ["2026-11-18T01:23:20.", "2026-11-18T11:06:40."]
 
 
+@pytest.mark.slow
 def test_a_listing_full_of_poison_is_given_up_in_bounds() -> None:
     """After sixteen seconds the rest of a stretch is said to be missing."""
     first = gregorian("2026-11-18")

@@ -25,6 +25,7 @@ QUIET = Exchange(7, volume=0.05)
 # Windows and months
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("call", "version"),
     [*(("cdrs", version) for version in VERSIONS), *(("interactions", version) for version in VERSIONS[:4])],
@@ -55,6 +56,7 @@ def test_calls_over_a_months_start_are_found(box: Boxes, call: str, version: str
     assert truth(sandbox, call, either[0])
 
 
+@pytest.mark.thin
 @pairwise_product(
     call=["cdrs", "interactions"],
     bounds=[
@@ -143,6 +145,7 @@ def test_windows_tile_whichever_bounds_belong_to_a_range(box: Boxes, call: str, 
         assert run.gaps == []
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("limit", ["3600", pytest.param("86400", marks=pytest.mark.slow)])
 def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, bounds: str, limit: str) -> None:
@@ -159,6 +162,7 @@ def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, boun
 # Sites that differ
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("limit", ["3600", "7200", "86400", "172799"])
 def test_a_site_with_a_short_range_is_read_in_slices(box: Boxes, limit: str) -> None:
     """Its own number is read from the refusal."""
@@ -170,6 +174,7 @@ def test_a_site_with_a_short_range_is_read_in_slices(box: Boxes, limit: str) -> 
     assert [span for span in spans if span > int(limit)] == spans[:1]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("version", ["5.0", "5.x"])
 @pytest.mark.parametrize("limit", ["86400", "172800", "400000"])
 def test_slices_of_interactions_overlap(box: Boxes, version: str, limit: str) -> None:
@@ -251,6 +256,7 @@ def test_legs_saved_after_the_settle_margin_are_not_requested(box: Boxes) -> Non
 # Lengths that cannot be
 
 
+@pytest.mark.thin
 @pairwise_product(
     call=["cdrs", "interactions"], version=["5.0", "5.x", "4.3", "4.2"], duration=["minus_unix", "unix", "minus"]
 )

@@ -72,6 +72,7 @@ def test_views_that_take_longer_than_is_allowed_end_the_run() -> None:
         assert clock.seconds < 16 * 60
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 @pytest.mark.parametrize("place", [0, -1])
 def test_poison_in_a_month_whose_views_are_being_built_is_found(call: str, place: int) -> None:
@@ -113,6 +114,7 @@ def second_begun(sandbox: Sandbox, cdr_id: str) -> str:
     return rfc3339(datetime.fromtimestamp(stored.interaction[0] - 62167219200, NOW.tzinfo))
 
 
+@pytest.mark.thin
 @pairwise_product(version=["5.0", "5.x", "4.2"], place=[0, 40, -1], user=[None, USER])
 def test_a_poisoned_leg_is_found_and_all_others_kept(box: Boxes, version: str, place: int, user: str | None) -> None:
     """One second is named, its neighbours come, and it takes a bounded number of requests."""
@@ -128,6 +130,7 @@ def test_a_poisoned_leg_is_found_and_all_others_kept(box: Boxes, version: str, p
     assert run.requests < 150
 
 
+@pytest.mark.slow
 def test_neighbours_in_the_second_of_a_poisoned_leg_are_kept(box: Boxes) -> None:
     """They are read from both sides."""
     sandbox = box(same_second="9")
@@ -141,6 +144,7 @@ def test_neighbours_in_the_second_of_a_poisoned_leg_are_kept(box: Boxes) -> None
     ]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("version", ["5.0", "5.x", "4.3"])
 @pytest.mark.parametrize("user", [None, USER])
 def test_a_poisoned_interaction_is_found_and_all_others_kept(box: Boxes, version: str, user: str | None) -> None:
@@ -157,6 +161,7 @@ def test_a_poisoned_interaction_is_found_and_all_others_kept(box: Boxes, version
         assert run.requests < 150
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 @pytest.mark.parametrize("which", [0, 1, 2, 3, 4])
 def test_a_poisoned_record_among_those_over_a_months_start(box: Boxes, call: str, which: int) -> None:
@@ -213,6 +218,7 @@ def test_a_wrong_key_is_refused_without_being_repeated(box: Boxes, key: str) -> 
     assert key not in f"{refused.value.message} {refused.value.hint} {refused.value.said}"
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("limits", ["off", "sign_in"])
 def test_tokens_that_pass_early_spend_no_rate_tokens(box: Boxes, limits: str) -> None:
     sandbox = box(uniform(120, DAY.since, DAY.until), limits=limits)
@@ -250,6 +256,7 @@ def test_a_token_that_cannot_be_renewed_ends_the_run(box: Boxes) -> None:
         export(sandbox, "cdrs", DAY, "auth_token")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_a_server_that_goes_down_is_left_when_it_was_waited_for(box: Boxes, call: str) -> None:
     """Fewer and fewer requests, no gaps, run it again."""

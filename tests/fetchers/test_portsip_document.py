@@ -126,11 +126,13 @@ def name_of(response: httpx.Response) -> str:
     return document().operation(response.request.method, path_of(response.request))[0]
 
 
+@pytest.mark.slow
 def test_what_is_asked_and_answered_is_as_documented(traffic: Traffic) -> None:
     """But for the exemptions, each of which says why."""
     assert [fault for one in traffic.heard for fault in document().faults(one)] == []
 
 
+@pytest.mark.slow
 def test_every_operation_is_asked_for(traffic: Traffic) -> None:
     """And answered well, once at least."""
     known = {f"{method.upper()} {path}" for path, methods in document().document["paths"].items() for method in methods}
@@ -138,6 +140,7 @@ def test_every_operation_is_asked_for(traffic: Traffic) -> None:
     assert not UNUSED.keys() & {name_of(one) for one in traffic.heard}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("exemption", EXEMPTIONS, ids=lambda one: one.name)
 def test_every_exemption_is_needed(traffic: Traffic, exemption: Exemption) -> None:
     """Without it the file is not valid, or does not fit what is asked and answered."""
@@ -160,6 +163,7 @@ def changed(value: Any, way: str) -> Iterator[Any]:
                 yield from (value | {key: one} for one in changed(own, way))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "way",
     [

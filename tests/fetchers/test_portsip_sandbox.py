@@ -80,6 +80,7 @@ def box() -> Iterator[Boxes]:
 # Listings
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("call", ["cdrs", "calllogs"])
 @pytest.mark.parametrize(
     "switches",

@@ -104,6 +104,7 @@ def test_a_broken_file_is_refused_by_its_line(content: bytes, line: int, why: st
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.slow
 @tried(max_examples=60, deadline=None)
 @given(
     values=st.lists(

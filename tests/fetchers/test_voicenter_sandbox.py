@@ -116,6 +116,7 @@ SWITCHES: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_every_record_of_a_window_comes_once(switches: dict[str, str]) -> None:
     """However the service behaves in what its documents leave open, an export is what it has."""
@@ -134,6 +135,7 @@ def test_both_ways_to_sign_in(kind: str) -> None:
         assert all("?" not in request.path for request in made.sandbox.requests)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("keys", ["pascal", "lower", "mixed", "by_fields"])
 @pytest.mark.parametrize("order", ["oldest", "newest"])
 def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
@@ -179,6 +181,7 @@ def test_refusals(http_errors: str) -> None:
         made.records(NIGHT, EVENING)
 
 
+@pytest.mark.slow
 def test_the_published_pace_is_kept() -> None:
     """The service never has to say that it is asked too fast; where another program asks too, its word is heeded."""
     with world({"limits": "on", "cap": "5"}, paced=True) as made:
@@ -218,6 +221,7 @@ def test_counts_around_the_cap(count: int, over_cap: str) -> None:
         assert made.tally.gaps == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_is_named() -> None:
     """Whatever is missing started within the gaps that are told."""
     with world({"cap": "1", "generation": "seed"}) as made:

@@ -174,6 +174,7 @@ def test_halves_are_requested_oldest_first() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_answer_of_ten_thousand_records_is_taken_for_cut_off() -> None:
     """Without counters, and with counters that agree: the number alone says it."""
     full = [record(f"c{n}", s(n)) for n in range(10_000)]

@@ -116,6 +116,7 @@ def truth(exchange: Exchange, now: datetime, since: datetime, until: datetime) -
     return Counter((call, kind, rfc3339(at)) for call, kind, at in started(exchange, now) if since <= at < until)
 
 
+@pytest.mark.thin
 @pairwise_product(
     change=["autumn", "spring"],
     precision=["second", "minute"],
@@ -205,6 +206,7 @@ def test_a_day_of_forty_eight_calls_in_israels_time() -> None:
         assert tally.gaps == []
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("window_on", ["start", "end", "saved"])
 def test_an_archive_over_a_change_of_clocks_has_every_call_once(window_on: str, tmp_path: Path) -> None:
     """Nightly syncs in Israel's days, one of which has 25 hours, give each day the calls that started in it."""

@@ -50,6 +50,7 @@ def calls_of(there: Process) -> dict[str, set[str]]:
     return whole
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("keys", ["2026", "2025", "doc_case"])
 def test_a_call_is_found_whole_by_every_id_of_every_leg(keys: str) -> None:
     """With Interaction ID and without it; calls have one leg to many, some are transferred, some in queues."""

@@ -106,6 +106,7 @@ SWITCHES: list[dict[str, str]] = [
 ]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 @pytest.mark.parametrize(
     ("call", "since", "until"), [("cdrs", h(-50, on=NOW), h(-24, on=NOW)), ("stream", h(-7, on=NOW), h(-1, on=NOW))]
@@ -121,6 +122,7 @@ def test_an_export_holds_every_record_of_the_window_once(
         assert any("startTimeForNextFetch" in request.query for request in there.sandbox.requests)
 
 
+@pytest.mark.thin
 @pairwise_product(call=["cdrs", "stream"], filtered=["start", "end"], bounds=BOUNDS)
 def test_windows_tile_wherever_they_are_cut(call: str, filtered: str, bounds: str) -> None:
     """Also at the very millisecond at which a call started, and whichever bounds belong to a window."""
@@ -175,6 +177,7 @@ def test_the_whole_month_that_is_kept_can_be_had_at_the_published_rate_without_o
         assert {request.status for request in there.sandbox.requests} <= {200, 404}
 
 
+@pytest.mark.slow
 def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:
     for call, keeps in (("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))):
         with world(paced=True) as there:
@@ -182,6 +185,7 @@ def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:
             assert {request.status for request in there.sandbox.requests} <= {200, 404}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("action", ["cut", "reset", "not_json", "html", "empty", 500, 503, 429])
 def test_a_passing_fault_costs_no_record(action: Any) -> None:
     since, until = h(-48, on=NOW), h(-24, on=NOW)

@@ -68,6 +68,7 @@ def fetched(name: str, call: str, *bodies: Any, options: Mapping[str, Any] | Non
     return run(provider, one, sent, profile=PROFILES[name][0], options=given_options(one, options or {}))
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("name", PROVIDERS)
 @examples(100)
 @given(data=st.data())
@@ -223,6 +224,7 @@ def test_a_link_of_blanks_is_read_at_once() -> None:
     assert time.process_time() - began < 5
 
 
+@pytest.mark.slow
 def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
     """Its time grew with the square of the body's length."""
     began = time.process_time()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl import windows
@@ -109,6 +110,7 @@ WHOM = (
 )
 
 
+@pytest.mark.slow
 @examples(150)
 @given(
     given_words=st.lists(made_of(*WHOM), min_size=1, max_size=2),

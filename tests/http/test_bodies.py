@@ -62,6 +62,7 @@ def test_nan_is_read() -> None:
     assert nan != nan  # noqa: PLR0124
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     "content",
     [
@@ -225,6 +226,7 @@ def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
     assert drops > 3
 
 
+@pytest.mark.slow
 def test_an_abandoned_response_is_read_no_further() -> None:
     left = threading.Event()
 
@@ -281,6 +283,7 @@ def test_an_interrupt_does_not_wait_for_a_name_lookup(monkeypatch: pytest.Monkey
     acme.close()
 
 
+@pytest.mark.slow
 def test_a_body_is_freed_with_its_response() -> None:
     page = json.dumps({"items": ["x" * 2_000_000]}).encode()
     with serving(ok(page)) as server:

@@ -116,6 +116,7 @@ def test_a_denial_ends_the_wait(attempt: oauth.Attempt) -> None:
     assert "Not signed in" in body
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("query", ["", "?code=x", "?code=x&state=other", "?error=access_denied", "?state=%00"])
 def test_an_answer_that_is_not_ours_is_refused_and_the_wait_goes_on(attempt: oauth.Attempt, query: str) -> None:
     strangers = Strangers()
@@ -127,6 +128,7 @@ def test_an_answer_that_is_not_ours_is_refused_and_the_wait_goes_on(attempt: oau
         assert wait(PATIENCE) == "the-code"
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     "headers",
     [
@@ -146,6 +148,7 @@ def test_a_page_that_leads_here_by_its_own_name_is_not_talked_to(attempt: oauth.
         assert waits_on(wait)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("target", ["/", "/favicon.ico", "/callback/", "/Callback", "/callback;x", "/x/../callback"])
 def test_there_is_nothing_at_other_paths(attempt: oauth.Attempt, target: str) -> None:
     with listening(attempt) as wait:
@@ -154,6 +157,7 @@ def test_there_is_nothing_at_other_paths(attempt: oauth.Attempt, target: str) ->
         assert waits_on(wait)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "CONNECT", "get"])
 def test_only_get_is_answered(attempt: oauth.Attempt, method: str) -> None:
     with listening(attempt) as wait:
@@ -162,6 +166,7 @@ def test_only_get_is_answered(attempt: oauth.Attempt, method: str) -> None:
         assert waits_on(wait)
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     "request_", ["\x16\x03\x01 nonsense\n\n", "GET\n\n", "GET / HTTP/9.9\n\n", "GET /{} HTTP/1.1\n"]
 )

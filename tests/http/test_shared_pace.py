@@ -94,6 +94,7 @@ published = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(published, scripts, st.lists(st.sampled_from([None, 1, 30]), min_size=3, max_size=3))
 @example(  # a run that is faster by itself must leave the turns of slower ones where they are
     {"page": RateLimit(1, 1)},

@@ -65,6 +65,7 @@ def together(what: Callable[[], object], threads: int = THREADS) -> list[BaseExc
 # The rate limit
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("shared", [False, True])
 def test_threads_that_race_keep_one_rate_limit(shared: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
     meeting = Meeting()

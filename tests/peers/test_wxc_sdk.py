@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("wxc_sdk", reason="wxc-sdk is not installed: pip install -e '.[dev]'")
+
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -27,6 +30,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(wxc_sdk|pydantic)\b.*")
     from wxc_sdk import WebexSimpleApi
     from wxc_sdk.rest import RestError
+
+pytestmark = pytest.mark.slow  # the import alone takes seconds
 
 SERVICE = "https://analytics-calling.webexapis.com/"
 NOW = datetime(2026, 12, 1, 7, tzinfo=UTC)

@@ -41,6 +41,7 @@ def test_nobody_listens(subject: Subject, tmp_path: Path) -> None:
     assert "nothing is lost: run it again later" in ran.err
 
 
+@pytest.mark.thin
 @each_provider
 def test_nobody_takes_the_call(subject: Subject, tmp_path: Path) -> None:
     """A port whose queue is full answers no attempt to connect."""
@@ -136,6 +137,7 @@ def test_certificates(
         assert proxy.requests == 0, "nothing was sent, no credential either"
 
 
+@pytest.mark.thin
 @each_provider
 def test_https_to_a_server_of_http(subject: Subject, tmp_path: Path) -> None:
     """The server waits for a request while it has half of one: only our patience ends it."""

@@ -18,6 +18,7 @@ from .clients import at
 SEPTEMBER = at("2026-09-01"), at("2026-10-01")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_calls_whatever_was_asked_before() -> None:
     one, other = Exchange(7), Exchange(7)
     other.calls(at("2026-09-10"), at("2026-09-12"))

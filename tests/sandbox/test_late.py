@@ -37,6 +37,7 @@ def records(providers: Sandbox, clock: HandClock, folder: Path, provider: str, c
     return shell.run(provider, call, *WINDOW).ok().lines
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), CALLS)
 def test_records_come_late(providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str) -> None:
     usual = records(providers, clock, tmp_path, provider, call)
@@ -52,6 +53,7 @@ def test_records_come_late(providers: Sandbox, clock: HandClock, tmp_path: Path,
     assert sorted(map(str, records(providers, clock, tmp_path, provider, call))) == sorted(map(str, usual))
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "interactions"])  # they cost nothing
 def test_a_share_of_the_records_changes(
     providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
@@ -67,6 +69,7 @@ def test_a_share_of_the_records_changes(
         assert len([name for name in one if one[name] != other[name]]) == 1, "and nothing that says which record it is"
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "stream"])  # it has half a day only
 def test_a_share_of_the_records_is_dropped(
     providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str

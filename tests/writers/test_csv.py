@@ -65,6 +65,7 @@ def test_half_a_surrogate_pair_inside_json_stays_an_escape() -> None:
     assert written("csv", schema("a", "b"), [[[["\udfff"], "x"]]]) == b'a,b\n"[""\\udfff""]",x\n'
 
 
+@pytest.mark.slow
 @given(pages_of(3))
 def test_csv_reader_gives_the_same_values_back(pages: list[list[list[Any]]]) -> None:
     text = written("csv", schema("a", "b", "c"), pages).decode()

@@ -49,6 +49,7 @@ def test_what_is_not_a_time_stays() -> None:
     assert [*to_zone([rows], SCHEMA, ZoneInfo("Europe/Berlin"))] == [rows]
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "template"])
 def test_every_text_format_has_the_offset(form: str) -> None:
     words: tuple[str, ...] = (*EXPORT, "-f", form)

@@ -256,6 +256,7 @@ def test_row_groups_are_gathered_from_pages_and_bounded() -> None:
     assert len(groups) <= 4
 
 
+@pytest.mark.slow
 def test_half_a_file_has_no_end_that_would_make_it_look_whole() -> None:
     out = io.BytesIO()
 

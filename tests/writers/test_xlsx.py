@@ -160,6 +160,7 @@ def test_text_that_is_too_long_for_a_cell_is_an_error_and_never_cut() -> None:
         assert out.getvalue() == b""
 
 
+@pytest.mark.slow
 def test_nothing_is_left_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
@@ -193,6 +194,7 @@ def test_a_column_without_a_kind_of_ours_is_text() -> None:
     assert written("xlsx", form, [[[None]]])
 
 
+@pytest.mark.slow
 def test_a_workbook_has_the_columns_of_a_table_unless_all_are_asked_for(tmp_path: Path) -> None:
     day = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-19T06:00")
     every = [column.name for column in COMMON]

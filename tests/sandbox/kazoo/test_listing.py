@@ -149,6 +149,7 @@ def test_a_start_key_that_is_none_comes_before_all_others(run: Starter, key: str
         assert len(client.get(call, {**asked, "ascending": "true"}).json()["data"]) == 3
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("size", [1, 7, 50, 51, 120, 1000])
 @pytest.mark.parametrize("chunked", ["true", "false"])
 def test_page_sizes_have_no_maximum(run: Starter, size: int, chunked: str) -> None:
@@ -255,6 +256,7 @@ FILTERS: list[tuple[dict[str, Any], Callable[[dict[str, Any]], object]]] = [
 """Filters of a listing, and the rows that pass each."""
 
 
+@pytest.mark.slow
 def test_a_filter_reads_the_document_of_a_row(kazoo: KazooClient) -> None:
     rows = kazoo.list(*whole(*WEEK)).rows
     for asked, fits in FILTERS:

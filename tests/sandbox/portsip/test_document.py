@@ -97,6 +97,7 @@ def test_values_that_the_document_does_not_know_are_noticed(key: str, value: Any
     assert document().faults(httpx.Response(200, json={"count": 1, "items": [row]}, request=answer.request))
 
 
+@pytest.mark.slow
 def test_every_documented_answer_fits_the_document(run: Starter, clock: HandClock) -> None:
     """In the documentation's spelling, and all that the document has is asked for."""
     sandbox = run(switches={"portsip": {"end_reason": "doc"}})
@@ -153,6 +154,7 @@ def test_every_documented_answer_fits_the_document(run: Starter, clock: HandCloc
     assert known == {one.rpartition(" ")[0] for one in seen if one.rpartition(" ")[2].startswith("2")}
 
 
+@pytest.mark.slow
 def test_live_answers_fit_the_document_but_for_the_exemptions(sandbox: Sandbox) -> None:
     with Watched(sandbox) as client:
         client.all("/cdrs", *WEEK)
@@ -218,6 +220,7 @@ def reports(draw: st.DrawFn, path: str) -> Row:
     return body
 
 
+@pytest.mark.slow
 def test_every_report_the_document_allows_is_accepted() -> None:
     # Calls handed in keep the runs of so many reports short.
     with start(now=HandClock(), exchange=full(3), providers=["portsip"]) as sandbox, Watched(sandbox) as client:
@@ -248,6 +251,7 @@ def test_every_report_the_document_allows_is_accepted() -> None:
         assert client.wrong == []
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("path", ["/auth/sign_in", "/login", "/auth/refresh_token", "/auth/verify_otp"])
 def test_every_sign_in_the_document_allows_is_understood(sandbox: Sandbox, path: str) -> None:
     """And refused for what it says, not for how."""
@@ -268,6 +272,7 @@ def test_every_sign_in_the_document_allows_is_understood(sandbox: Sandbox, path:
 PARAMETERS = {one["name"]: one["schema"] for one in PLAIN["paths"]["/recordings"]["get"]["parameters"]}
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("path", ["/recordings", "/call_reports", "/completed_call_reports", "/cdrs", "/calllogs"])
 def test_every_page_the_document_allows_is_answered(run: Starter, path: str) -> None:
     with Watched(run(exchange=full(5))) as client:

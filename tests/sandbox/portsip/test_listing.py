@@ -155,6 +155,7 @@ def test_many_calls_of_one_millisecond_have_ids_of_their_own(run: Starter) -> No
 # Listing
 
 
+@pytest.mark.thin
 @BUSY
 @pytest.mark.parametrize("call", ["cdrs", "calllogs"])
 @pytest.mark.parametrize("top", [1, 7, 100])

@@ -114,6 +114,7 @@ def test_switch_over_cap(run: Starter, way: str, counted: tuple[int | None, ...]
             assert answer == sample("voicenter/constructed_error_3.json")
 
 
+@pytest.mark.slow
 def test_switch_cap(run: Starter) -> None:
     sandbox = run(exchange=full(10_500))
     known = sample("voicenter/constructed_truncated.json")

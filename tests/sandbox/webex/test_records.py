@@ -129,6 +129,7 @@ def test_outside_parties_and_only_they_have_no_record(webex: WebexClient, sandbo
 # Paging
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("n", [0, 1, 499, 500, 501, 1750])
 def test_pages_hold_every_record_once(run: Starter, n: int) -> None:
     sandbox = run(exchange=full(n))
@@ -161,6 +162,7 @@ def test_links_name_the_host_the_client_asked(run: Starter) -> None:
         assert client.http.get(url, headers=headers).headers["Link"].startswith("<http://feed.example:81/webex/v1/")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(("asked", "given"), [("10", 500), ("700", 700), ("99999", 5000), ("", 5000), ("-1", 500)])
 def test_max_is_clamped_in_silence(run: Starter, asked: str, given: int) -> None:
     with WebexClient(run(exchange=full(5100))) as client:

@@ -52,6 +52,7 @@ def test_switch_empty(run: Starter) -> None:
         assert (page.status_code, page.content) == (204, b"")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("value", "begins", "ends"),
     [
@@ -77,6 +78,7 @@ def test_switch_link_with_others(run: Starter) -> None:
     assert link.index('rel="first"') < link.index("REL=NEXT")
 
 
+@pytest.mark.thin
 @pytest.mark.parametrize("value", ["items", "no_items"])
 def test_switch_empty_page(run: Starter, value: str) -> None:
     sandbox = run(exchange=full(1100), switches={"webex": {"empty_page": value}})

@@ -1,0 +1,42 @@
+"""Which cases of a test are fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from zlib import crc32
+
+import pytest
+
+from cdrctl.fetchers import Provider
+from tests.support.bench import Subject
+
+
+def mark_slow(items: Iterable[pytest.Item]) -> None:
+    """Mark cases `slow` where a test has several for one provider or call, or has the marker `thin`: all but one.
+
+    Which case stays fast depends on the test's name, so that other tests keep other cases: another switch, another
+    fault, another sign-in.
+    """
+    groups: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        thin = item.get_closest_marker("thin") is not None
+        subject = "" if thin else _subject_of(item)
+        if (thin or subject) and not any(item.get_closest_marker(name) for name in ("slow", "process")):
+            groups.setdefault((item.nodeid.partition("[")[0], subject), []).append(item)
+    for group in groups.values():
+        fast = min(group, key=lambda item: crc32(item.nodeid.encode()))
+        for item in group:
+            if item is not fast:
+                item.add_marker(pytest.mark.slow)
+
+
+def _subject_of(item: pytest.Item) -> str:
+    """Return the provider or call that a case is about, or nothing."""
+    parameters = (
+        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    )
+    for kind in (Subject, Provider):
+        for value in parameters:
+            if isinstance(value, kind):
+                return str(value) if isinstance(value, Subject) else value.name
+    return ""

@@ -6,9 +6,8 @@ import os
 import queue
 import socketserver
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -16,9 +15,8 @@ from urllib.parse import urlsplit
 
 from cdrctl.errors import SignInError
 from cdrctl.http.oauth import HTTP_PORT, LOOPBACK, Attempt, StrangerError, code_in, port_of
+from cdrctl.threads import take
 
-POLL_SECONDS = 0.5
-"""The longest single wait: a signal to another thread does not end it."""
 VISIT_SECONDS = 10
 """How long a connection may take to send its request."""
 
@@ -48,14 +46,13 @@ def listening(attempt: Attempt, stranger: Callable[[], None] = lambda: None) -> 
     thread.start()
 
     def wait(seconds: float) -> str:
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
-            with suppress(queue.Empty):
-                came = server.came.get(timeout=min(left, POLL_SECONDS))
-                if isinstance(came, SignInError):
-                    raise came
-                return came
-        raise TimeoutError
+        try:
+            came = take(server.came, seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(came, SignInError):
+            raise came
+        return came
 
     try:
         yield wait

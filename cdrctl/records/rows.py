@@ -168,7 +168,7 @@ def _unknown_check(open_objects: Collection[str], warn: Warn, became: str) -> Ca
             warned = True
             shown = ", ".join(repr(name)[1:-1][:60] for name in names[:NAMED])
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            what = f"fields came that this version does not know: {shown}{more}"
+            what = f"the provider sent fields that this version does not know: {shown}{more}"
             warn(Message(what, f"{became}, and there may be others"))
 
     return check

@@ -184,7 +184,7 @@ def test_a_name_controls_no_terminal_from_a_table_or_message(
             ran = quiet(made.run(SINCE, UNTIL, "-f", "table", "--log-format", form, "-v", *words).ok())
             assert odd(ran.out) == set()
             assert ran.out.count("\n") >= len(EVIL)
-    assert "fields came that this version does not know: zz" in made.run(SINCE, UNTIL, "-f", "table").err
+    assert "the provider sent fields that this version does not know: zz" in made.run(SINCE, UNTIL, "-f", "table").err
     assert f"column {number}: " in made.run(SINCE, UNTIL, "-f", "table").err
 
 

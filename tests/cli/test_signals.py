@@ -37,7 +37,7 @@ def stalled(host: Host, provider: Stalling, *, itself: bool = True) -> subproces
 def told_to_come_later(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
     provider.sandbox.fail("webex", 429, times=100, headers={"Retry-After": "290"})
     running = host.start("webex", "cdrs", *A_DAY, "-o", "old.csv", itself=itself)
-    heard(running, b"trying again in 29")
+    heard(running, b"retrying in 29")
     return running
 
 

@@ -48,12 +48,12 @@ def renamed(record: dict[str, Any], key: str) -> dict[str, Any]:
 
 # By name: the change, and the beginnings of the warnings it is worth; {} is the column's name.
 KINDS: dict[str, tuple[Change, list[str]]] = {
-    "new": (new, ["fields came that this version does not know: zz_new, zz_newer"]),
+    "new": (new, ["the provider sent fields that this version does not know: zz_new, zz_newer"]),
     "missing": (missing, ["column {}: a record came without it"]),
     "null": (null, ["column {}: a record came without it"]),
     "renamed": (
         renamed,
-        ["fields came that this version does not know: zz_", "column {}: a record came without it"],
+        ["the provider sent fields that this version does not know: zz_", "column {}: a record came without it"],
     ),
 }
 STRANGE: dict[str, Any] = {

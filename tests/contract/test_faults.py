@@ -80,7 +80,7 @@ def test_a_passing_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
         check_waits(made)
         assert len([wait for wait in made.clock.waits if wait >= least]) >= times
         assert f"cdrctl: {3 * PAGE} records, " in ran.err
-        assert "trying again in" in ran.err
+        assert "retrying in" in ran.err
 
 
 @pytest.mark.parametrize(("subject", "fault", "nth"), thinned(SUBJECTS, LASTING, (1, 3)))

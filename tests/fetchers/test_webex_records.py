@@ -173,7 +173,7 @@ def test_keys_and_values_of_the_future_survive() -> None:
     assert rows[0]["call_type"] == "SIP_HOLOGRAM"
     assert [row["ring_duration"] for row in rows] == ["long", "longer"]
     assert [text.partition(":")[0] for text in warnings] == [
-        "fields came that this version does not know",
+        "the provider sent fields that this version does not know",
         "column ring_duration",
     ]
 

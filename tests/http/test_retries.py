@@ -145,7 +145,7 @@ def test_retries_keep_the_rate_limit() -> None:
     acme.get("/x")
     assert clock.waits == [1.0, 60.0]
     assert ("wait", "waiting 60 s, until 12:01:01 UTC: the rate limit of Acme") in told
-    assert ("note", "Acme failed (HTTP 503); trying again in 1 s, for up to 15 min") in told
+    assert ("note", "Acme failed (HTTP 503); retrying in 1 s, for up to 15 min") in told
 
 
 def test_the_caller_can_limit_the_attempts() -> None:

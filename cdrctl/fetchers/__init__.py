@@ -394,7 +394,7 @@ def connect(
     max_wait: timedelta | None = None,
     transport: Transport | None = None,
 ) -> Client:
-    """Return the client of one profile for one run; `max_wait` takes the place of the profile's own."""
+    """Return the client of one profile for one run; `max_wait` overrides the profile's."""
     from cdrctl.http import Api, Limits, error_of, open_client, sign_headers, unauthorized
 
     api = Api(
@@ -427,7 +427,7 @@ def connect(
 
 
 def load(name: str) -> Provider:
-    """Return the provider of this name, importing its file only now.
+    """Return the provider of this name, importing its module only now.
 
     Raises:
         ConfigurationError: There is no such provider.

@@ -1,4 +1,4 @@
-"""The parts of a provider without peculiarities: a bearer token, a field with the id, one with the start, a check."""
+"""Defaults for a simple provider: a bearer token, a field with the id, a field with the start, a check."""
 
 from __future__ import annotations
 
@@ -58,29 +58,29 @@ def identity_by(key: str, kind: type | UnionType = str | int) -> Callable[[Recor
 
 
 def start_by(key: str) -> Callable[[Record], datetime | None]:
-    """Return a function from a record to the start of its call, in ISO 8601 in a field; None if it cannot be read."""
+    """Return a function from a record to the start of its call, read from an ISO 8601 field; None if unreadable."""
     return lambda record: instant_in(record, key)
 
 
 def instant_in(record: Record, key: str) -> datetime | None:
-    """Return the instant in a field, in ISO 8601, or None if it cannot be read."""
+    """Return the instant of an ISO 8601 field, or None if it cannot be read."""
     with suppress(ValueError):
         return iso_instant(pick(record, key))
     return None
 
 
 def records_in(answer: Answer, key: str, title: str) -> Sequence[Record]:
-    """Return the records of a response, which are a list in its field of this name.
+    """Return the records of a response: the list in the field of this name.
 
     Raises:
-        ProviderError: There is no such list in it, or something in the list is not an object.
+        ProviderError: There is no such list, or it holds something other than objects.
     """
     records: Any = answer.body.get(key) if isinstance(answer.body, dict) else None
     return check_records(records, key, title) if key_columns(records) is None else records
 
 
 IDLE_PAGES = 2
-"""So many pages in a row without a new record end the paging: the provider ignores the offset."""
+"""The number of pages in a row without a new record that ends paging: the provider ignores the offset."""
 
 
 def offset_pages(
@@ -96,7 +96,7 @@ def offset_pages(
         title: The provider's name in messages.
 
     Raises:
-        ProviderError: A response has no list of records, or the same records came again and again.
+        ProviderError: A response has no list of records, or IDLE_PAGES pages in a row had no new record.
     """
     came, idle, announced = DuplicateFilter(), 0, Total(None)
 

@@ -1,4 +1,4 @@
-"""What the mappings to the common CDR share: instants moved by a length, and lengths that cannot be."""
+"""Shared by the mappings to the common CDR: adding a length to an instant, and recognising impossible lengths."""
 
 from __future__ import annotations
 

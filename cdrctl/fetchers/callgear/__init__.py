@@ -1,13 +1,12 @@
 """CallGear: call legs, calls, costs and customer users from the Data API.
 
 Sources: callgear.github.io/data_api ("Get call legs report", "Get calls report", "Get financial call legs report",
-"List of errors", "Limits", August 2026) and the same engine's documentation under its other names,
-comagic.github.io and novofon.github.io (April 2026). What they leave open is treated so that no reading of them loses
-a record.
+"List of errors", "Limits", August 2026) and the same engine's documentation under its other names, comagic.github.io
+and novofon.github.io (April 2026). Where they are silent or ambiguous, no record is lost whichever reading is true.
 
 What makes this API hard is its time: the account's local time, without an offset, in requests and in responses. In
-autumn an hour of it comes twice and nothing tells the two apart: every time is read as the first of them, so that
-windows tile, and what came is kept beside it.
+autumn an hour of it is repeated, and nothing distinguishes the two: every time is read as the first of them, so that
+windows tile, and the time as received is kept in a column.
 """
 
 from __future__ import annotations
@@ -63,8 +62,8 @@ def check(client: Client, settings: CallGearSettings) -> str:
 # The provider
 
 
-def _asking(fields: Sequence[Field]) -> tuple[Option, ...]:
-    """Return the options by which a listing of these fields is narrowed and ordered."""
+def _listing_options(fields: Sequence[Field]) -> tuple[Option, ...]:
+    """Return the options that filter and sort a listing of these fields."""
     return (
         Option(
             "filter",
@@ -162,7 +161,7 @@ PROVIDER = Provider(
             timing=_TIMING,
             common=common_leg,
             gives=GIVES_LEG,
-            options=(*_asking(LEGS), *_LISTING),
+            options=(*_listing_options(LEGS), *_LISTING),
             table_columns=(
                 *("start_time", "calling_phone_number", "called_phone_number", "duration", "is_talked", "direction"),
                 *("finish_reason", "employee_full_name", "total_duration", "release_cause_code"),
@@ -190,7 +189,7 @@ PROVIDER = Provider(
             common=common_call,
             gives=GIVES_CALL,
             options=(
-                *_asking(CALLS),
+                *_listing_options(CALLS),
                 *_LISTING,
                 Option("ongoing", "include calls in progress; their records will still change", kind="flag"),
             ),
@@ -222,7 +221,7 @@ PROVIDER = Provider(
                 "direction_type",
             ),
             timing=_TIMING,
-            options=(*_asking(COSTS), *_LISTING),
+            options=(*_listing_options(COSTS), *_LISTING),
             table_columns=(
                 *("start_time", "calling_phone_number", "called_phone_number"),
                 *("chargeable_duration", "total_charge", "direction", "cost_per_minute", "duration", "direction_type"),
@@ -242,7 +241,7 @@ PROVIDER = Provider(
             columns=USER_COLUMNS,
             fetch=users,
             identity=identity,
-            options=(*_asking(USERS), _PAGE_SIZE),
+            options=(*_listing_options(USERS), _PAGE_SIZE),
             table_columns=("id", "login", "name", "customer_id", "description"),
             examples=(
                 "cdrctl callgear users -p sandbox -f table",

@@ -27,7 +27,7 @@ def start(record: Record, context: Mapping[str, str]) -> datetime | None:
 
 
 def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
-    """Return the columns of a listing; beside the start stands what came, for the hour that comes twice."""
+    """Return the columns of a listing, with the start as received beside the start, because of the repeated hour."""
     columns = []
     for one in fields:
         read = read_local_time if one.kind == "time" else None

@@ -68,7 +68,7 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
     employee = call["first_answered_employee_full_name"]
     end = call["finish_time"]
     between = seconds_between(call["start_time"], end)
-    if total is not None and _ended(call) and (between is None or between < 0):  # as in the hour that comes twice
+    if total is not None and _ended(call) and (between is None or between < 0):  # as in a repeated hour
         end = later(call["start_time"], total)
     outward = call["direction"] == "out"
     return {
@@ -102,9 +102,9 @@ def _seconds(value: Value) -> int | None:
 
 
 def _answer(began: Value, connected: Value, talk: int | None, total: int | None) -> tuple[Value, int | None]:
-    """Return the moment of answer and the seconds before it.
+    """Return the time of the answer and the seconds before it.
 
-    Around the hour that comes twice the moment may lie before the start or after the end: then the lengths tell.
+    Around a repeated hour, that time may be before the start or after the end; then the lengths are used instead.
     """
     ring = seconds_between(began, connected)
     if ring is not None and ring >= 0 and (total is None or ring <= total):
@@ -126,14 +126,14 @@ def _recording(record: dict[str, Value], call_id: Value) -> str | None:
 
 _Q850 = {17: "busy", 18: "no_answer", 19: "no_answer", 21: "rejected"}
 NORMAL = frozenset({16, 31})
-"""Q.850 causes of a normal end: they say nothing of why a leg was not answered."""
+"""Q.850 causes of a normal end: they do not tell why a leg was not answered."""
 
 _BEFORE_AN_ANSWER = frozenset({1, 2, 3, 17, 18, 19, 20, 21, 22, 26, 27, 28})
-"""Q.850 causes that end a leg before anything picks up: no such number or route, busy, no answer, rejected."""
+"""Q.850 causes that end a leg before any answer: no such number or route, busy, no answer, rejected."""
 
 
 def _answered_leg(leg: dict[str, Value]) -> bool | None:
-    """Return whether something picked up; None where neither the moment nor the length of the talk is known."""
+    """Return whether the leg was answered; None if neither the time of the answer nor the length of talk is known."""
     if leg["connect_time"] is not None or _seconds(leg["duration"]) or leg["is_talked"] is True:
         return True
     return None if leg["duration"] is None else False
@@ -146,12 +146,12 @@ def _outcome_of_leg(leg: dict[str, Value], *, answered: bool | None) -> str:
         return "answered" if answered else "unknown"
     found = unanswered_outcome(reason)
     if answered is None and not rules_out_an_answer(reason):
-        found = None  # the cause tells
+        found = None  # use the cause instead
     inward = leg["direction"] == "in"
     if found in {CALLER_LEFT, QUEUED}:
         waited = leg["group_id"] is not None or leg["group_name"] is not None or found == QUEUED
         return "abandoned" if inward and waited else "cancelled"
-    if found == EMPLOYEE_LEFT:  # an employee who calls has given up; one who is called may have done so or not
+    if found == EMPLOYEE_LEFT:  # a calling employee cancelled; of a called one it is unknown
         found = "cancelled" if inward == (leg["is_operator"] is True) else None
     if found is None and isinstance(cause, int) and cause not in NORMAL:
         return _Q850.get(cause, "failed")
@@ -159,11 +159,11 @@ def _outcome_of_leg(leg: dict[str, Value], *, answered: bool | None) -> str:
 
 
 def _answered_call(call: dict[str, Value], *, talked: bool) -> bool | None:
-    """Return whether something picked up, a voicemail box included; None where the call does not tell."""
+    """Return whether the call was answered, also by voicemail; None if that is unknown."""
     if talked or call["voice_mail_records"]:
         return True
     if call["direction"] == "in" and isinstance(call["is_lost"], bool):
-        # A call that was refused, such as one of a blacklist, may count as lost or not.
+        # A refused call, for example from a blacklisted number, may count as lost or not.
         if call["is_lost"] or rules_out_an_answer(call["finish_reason"]):
             return False
         return True if _ended(call) else None
@@ -191,7 +191,7 @@ def _outcome_of_call(call: dict[str, Value], *, answered: bool | None, talked: b
 
 
 def _employees_rung(call: dict[str, Value]) -> int:
-    """Return how many employees a call rang: of a queue or group, which a call does not name, there are several."""
+    """Return the number of employees rung. Several mean a queue or group, which the record of a call does not name."""
     employees = call["employees"]
     if not isinstance(employees, list):
         return 0

@@ -21,12 +21,12 @@ _COMPARED: Mapping[Wire, tuple[str, ...]] = {
     "iso8601": ("=", "!=", "<", ">", "<=", ">="),
     "array": ("jsquery",),
 }
-"""What a field can be compared by ("Filters")."""
+"""The operators for each type of field ("Filters")."""
 
 _ONLY_COMAGIC = frozenset(
     {"ilike", "not_like", "not_ilike", "not_in", "overlap", "not_overlap", "is_null", "is_not_null"}
 )
-"""Operators of another brand of the service, for some methods: left to it to refuse (comagic.github.io, "Filters")."""
+"""Operators that another brand of the service has for some methods (comagic.github.io, "Filters"): not checked here."""
 
 _EXPRESSION = re.compile(r"\s*([^\s<>=!~]+)\s*(<=|>=|!=|=|<|>|~)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -35,10 +35,10 @@ DEEPEST_FILTER = 20
 
 
 def filter_tree(fields: Sequence[Field], texts: Sequence[str]) -> dict[str, Any] | None:
-    """Return the filter that all these expressions together mean, or None where there are none.
+    """Return one filter that joins all expressions with `and`, or None without expressions.
 
     Raises:
-        UsageError: One cannot be read, or the service would refuse it.
+        UsageError: An expression cannot be read, or the service would refuse it.
     """
     trees = [_tree(fields, text) if text.lstrip().startswith("{") else _simple(fields, text) for text in texts]
     if len(trees) > 1:
@@ -126,12 +126,12 @@ def _simple(fields: Sequence[Field], text: str) -> dict[str, Any]:
         )
     _check_operator(found, operator)
     if not word:
-        return {"field": found.name, "operator": operator}  # how an empty value is said
+        return {"field": found.name, "operator": operator}  # the API's form of an empty value
     return {"field": found.name, "operator": operator, "value": _typed(found, operator, word)}
 
 
 def _typed(found: Field, operator: str, word: str) -> Any:
-    """Return a word as a value of the field's type; `null` is null, since no other word can say it."""
+    """Return a word as a value of the field's type; the word `null` stands for null."""
     if word == "null" and operator in {"=", "!="}:
         return None
     if found.wire == "number":
@@ -151,10 +151,10 @@ def _typed(found: Field, operator: str, word: str) -> Any:
 
 
 def sorting(fields: Sequence[Field], texts: Sequence[str]) -> list[dict[str, str]]:
-    """Return the order to ask for, in the end by start, so that pages fit together.
+    """Return the sort order to request, which ends with the start so that pages do not overlap.
 
     Raises:
-        UsageError: It names no field that can be sorted by.
+        UsageError: It names a field that is unknown or cannot be sorted by.
     """
     order = []
     for text in texts:
@@ -175,7 +175,7 @@ def _named(fields: Sequence[Field], name: str) -> list[Field]:
 
 
 def _allowed(fields: Sequence[Field], name: str, mark: str, option: str) -> Field:
-    """Return the field of this name if the service takes it there, or refuse with names that are near."""
+    """Return the field of this name if the service accepts it there; else raise UsageError with similar names."""
     usable = [one.name for one in fields if mark in one.marks]
     found = _named(fields, name)
     if found and mark in found[0].marks:

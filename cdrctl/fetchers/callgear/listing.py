@@ -44,7 +44,7 @@ def calls(query: Query[CallGearSettings]) -> Iterator[Event]:
 def costs(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the costs of `get.financial_call_legs_report` of legs that started in the window, and some around it."""
     report = report_of(query, "get.financial_call_legs_report", COSTS, fingerprint)
-    report.fields = ()  # all of them come without being named
+    report.fields = ()  # the service sends all fields unless some are named
     return _listing(report, "costs", query)
 
 

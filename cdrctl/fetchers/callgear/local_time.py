@@ -90,7 +90,7 @@ def span_of(window: Window, zone: tzinfo, *, early: timedelta = SECOND) -> dict[
     }
 
 
-def _turns(zone: tzinfo, window: Window) -> Iterator[tuple[datetime, timedelta]]:
+def _clock_changes(zone: tzinfo, window: Window) -> Iterator[tuple[datetime, timedelta]]:
     """Yield each change of a zone's clocks in a window: the instant, and by how much."""
     for day in tile(window, DAY):
         early, late = day.since, day.until
@@ -107,9 +107,9 @@ def _turns(zone: tzinfo, window: Window) -> Iterator[tuple[datetime, timedelta]]
 
 
 def zone_notes(zone: tzinfo, name: str, window: Window) -> Iterator[Note]:
-    """Yield one note if times in the window come twice."""
+    """Yield one note if local times in the window are repeated."""
     twice = []
-    for turn, change in _turns(zone, Window(window.since - DAY, window.until + DAY)):
+    for turn, change in _clock_changes(zone, Window(window.since - DAY, window.until + DAY)):
         back = -change
         if back > timedelta(0) and window.since < turn + back and turn - back < window.until:
             twice.append(f"{_local(turn, zone)} to {_local(turn - SECOND, zone)[11:]}")
@@ -122,13 +122,13 @@ def zone_notes(zone: tzinfo, name: str, window: Window) -> Iterator[Note]:
 
 LOCAL_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T](?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?")
 _OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\Z")
-"""How an older page of the documentation ends a time, `2026-04-27T07:04:23Z`; today's have no zone."""
+"""The zone at the end of a time, as in `2026-04-27T07:04:23Z` on an older page of the documentation."""
 
 
 def local_instant(raw: Any, context: Mapping[str, str]) -> datetime:
     """Return the UTC instant of a time of the account, which is local unless it has an offset.
 
-    Of a local time that comes twice, it is the first.
+    Of a repeated local time, it is the first.
 
     Raises:
         ValueError: It is not such a time.

@@ -69,7 +69,7 @@ def interaction(record: Record) -> str:
     4.3 and 5.0 list the earliest of the legs saved within the range, so another request may return another leg of the
     same interaction.
     """
-    return identity(record) if _begun(record) is None else str(pick(record, "interaction_id"))
+    return identity(record) if _start_by_id(record) is None else str(pick(record, "interaction_id"))
 
 
 def interaction_start(record: Record, context: Mapping[str, str]) -> datetime | None:
@@ -77,10 +77,10 @@ def interaction_start(record: Record, context: Mapping[str, str]) -> datetime | 
 
     In the interactions of one user, the listed leg is the user's first, and its own start counts.
     """
-    return start(record) if context.get("user") else _begun(record) or start(record)
+    return start(record) if context.get("user") else _start_by_id(record) or start(record)
 
 
-def _begun(record: Record) -> datetime | None:
+def _start_by_id(record: Record) -> datetime | None:
     """Return the start of an interaction by its id, or None if the listed leg cannot be one of its first."""
     match = re.match(r"([0-9]{11})-", str(pick(record, "interaction_id") or ""))
     leg = start(record)

@@ -66,7 +66,7 @@ def _range(listing: Run, first: int, last: int, tries: int = TRIES) -> Iterator[
     try:
         yield from _pages(listing, first, last, tries)
     except TemporaryError as error:
-        if not _of_data(error):
+        if not _caused_by_data(error):
             raise
         if tries > 1 and _wait_for_server(listing, [(first, last)], error):
             yield from _range(listing, first, last, tries=2)
@@ -87,7 +87,7 @@ def _range(listing: Run, first: int, last: int, tries: int = TRIES) -> Iterator[
             yield from _range(listing, begin, end, tries=1)
 
 
-def _of_data(error: TemporaryError) -> bool:
+def _caused_by_data(error: TemporaryError) -> bool:
     """Return whether the server failed on the requested data, and not because of the network or a rate limit.
 
     A server that sends a Retry-After longer than allowed shows that no record is the cause.
@@ -149,7 +149,7 @@ def _wait_for_server(listing: Run, ranges: Sequence[tuple[int, int]], error: Tem
     while not all(_alive(listing, first, last) for first, last in ranges):
         patience = listing.patience
         passes = error.status in _PASSING or (error.status == 500 and error.said)
-        # A sign-in may have waited in vain before: then the client has no patience for any other request.
+        # If a sign-in has already used up the waiting time, the client has none left for other requests.
         may_wait = waited or (patience is not None and bool(patience.left and listing.client.patience().left))
         if not passes or patience is None or error.wait is not None or not may_wait:
             raise error
@@ -228,7 +228,7 @@ def _walk(
         try:
             answer = listing.ask_page(first, last, size, key, ascending=ascending, tries=1 if size > 1 else 3)
         except TemporaryError as error:
-            if not _of_data(error):
+            if not _caused_by_data(error):
                 raise
             if size == 1:
                 return near
@@ -262,7 +262,7 @@ def _second_of_failure(listing: Run, first: int, low: int, high: int, edge: int 
             else:
                 listing.ask_page(max(first, low), middle, listing.page_size, None, ascending=True, tries=2)
         except TemporaryError as error:
-            if not _of_data(error):
+            if not _caused_by_data(error):
                 raise
             high = middle
         else:
@@ -299,7 +299,7 @@ def probe_edge(listing: Run, edge: int, latest: int) -> Iterator[Event]:
             narrower = min(reach - 1, limit.seconds // 2 if listing.by_interaction else limit.seconds - 1)
             problem = limit.message
         except TemporaryError as error:
-            if not _of_data(error):
+            if not _caused_by_data(error):
                 raise
             if not asked_again and _wait_for_server(listing, [(edge, last), (edge - 2, edge - 1)], error):
                 asked_again = True

@@ -35,13 +35,13 @@ class KazooSettings(Settings):
 
 def credentials_of(settings: KazooSettings) -> dict[str, str]:
     """Return the body of `user_auth`: the user name in lower case and the password, hashed by the server's method."""
-    assert settings.username is not None  # noqa: S101 - sign_in has looked
+    assert settings.username is not None  # noqa: S101 - checked by the sign-in
     assert settings.password is not None  # noqa: S101
     password = settings.password.get_secret_value()
     pair = f"{settings.username.lower()}:{password}".encode()
     method = settings.credential_hash
-    digest = hashlib.md5(pair) if method == "md5" else hashlib.sha1(pair)  # noqa: S324 - the API's, not ours
-    # The digest of a mask would look like one that works.
+    digest = hashlib.md5(pair) if method == "md5" else hashlib.sha1(pair)  # noqa: S324 - required by the API
+    # A digest of the mask would look like a real one.
     data = {"credentials": digest.hexdigest() if password != MASK else MASK, "method": method}
     if settings.account_name:
         data["account_name"] = settings.account_name

@@ -2,8 +2,8 @@
 
 Sources: support.portsip.com, "REST API guide" (authentication; accessing CDRs and recordings) and "Call Detail
 Records"; GitHub portsip/portsip-knowledge-base, OpenAPI files of v22.x; release notes. What they leave open (which
-sign-in a version has, whether `/cdrs` heeds query options, how empty values are written) is found out, or read both
-ways.
+sign-in a version has, whether `/cdrs` heeds query options, how empty values are written) is detected at run time, or
+read both ways.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _CALLS = (
 
 
 def _min_parallel_window(options: Mapping[str, Any]) -> timedelta | None:
-    """Return the shortest part that is worth a listing: the requests of an hour are its pages, and hardly more."""
+    """Return the shortest part worth a listing of its own: an hour costs hardly more than its pages."""
     return None if options["with_cost"] else timedelta(hours=1)
 
 
@@ -120,8 +120,8 @@ def _with_default(options: Sequence[Option], name: str, default: str) -> tuple[O
     return tuple(replace(one, default=default) if one.name == name else one for one in options)
 
 
-def _listed(group: str, then: str, *, name: str | None = None) -> str:
-    """Return an example with a report that a listing names: its id is the PBX's own."""
+def _example_from_listing(group: str, then: str, *, name: str | None = None) -> str:
+    """Return an example that takes the id of a report from a listing, because the PBX assigns ids."""
     which = f"'select(.name == \"{name}\") .id'" if name else ".id"
     return f"cdrctl portsip {group} list -p sandbox | jq -r {which} | xargs -rn1 cdrctl portsip {group} {then}"
 
@@ -263,7 +263,10 @@ PROVIDER = Provider(
             fetch=show_report,
             options=(_ID,),
             table_columns=_REPORT_SHOWN,
-            examples=(_listed("reports", "show -p sandbox"), _listed("reports", "show -p sandbox -f json")),
+            examples=(
+                _example_from_listing("reports", "show -p sandbox"),
+                _example_from_listing("reports", "show -p sandbox -f json"),
+            ),
         ),
         _report(
             name="create",
@@ -297,8 +300,8 @@ PROVIDER = Provider(
             options=(_ID, *_REPORT_OPTIONS),
             table_columns=_REPORT_SHOWN,
             examples=(
-                _listed("reports", "update -p sandbox --email user@example.com", name="daily"),
-                _listed("reports", "update -p sandbox --cron '0 6 * * 1'", name="weekly"),
+                _example_from_listing("reports", "update -p sandbox --email user@example.com", name="daily"),
+                _example_from_listing("reports", "update -p sandbox --cron '0 6 * * 1'", name="weekly"),
             ),
         ),
         _report(
@@ -309,8 +312,8 @@ PROVIDER = Provider(
             options=(_ID,),
             table_columns=_REPORT_SHOWN,
             examples=(
-                _listed("reports", "delete -p sandbox", name="old"),
-                _listed("reports", "delete -p sandbox", name="test"),
+                _example_from_listing("reports", "delete -p sandbox", name="old"),
+                _example_from_listing("reports", "delete -p sandbox", name="test"),
             ),
         ),
         _completed(
@@ -331,8 +334,8 @@ PROVIDER = Provider(
             options=(_ID,),
             table_columns=_FINISHED_SHOWN,
             examples=(
-                _listed("completed-reports", "show -p sandbox"),
-                _listed("completed-reports", "show -p sandbox -f json"),
+                _example_from_listing("completed-reports", "show -p sandbox"),
+                _example_from_listing("completed-reports", "show -p sandbox -f json"),
             ),
         ),
         _completed(
@@ -343,8 +346,8 @@ PROVIDER = Provider(
             table_columns=_FINISHED_SHOWN,
             gives_file=True,
             examples=(
-                _listed("completed-reports", "download -p sandbox"),
-                _listed("completed-reports", "download -p sandbox", name="daily"),
+                _example_from_listing("completed-reports", "download -p sandbox"),
+                _example_from_listing("completed-reports", "download -p sandbox", name="daily"),
             ),
         ),
         _completed(
@@ -354,8 +357,8 @@ PROVIDER = Provider(
             options=(_ID,),
             table_columns=_FINISHED_SHOWN,
             examples=(
-                _listed("completed-reports", "delete -p sandbox", name="old"),
-                _listed("completed-reports", "delete -p sandbox", name="test"),
+                _example_from_listing("completed-reports", "delete -p sandbox", name="old"),
+                _example_from_listing("completed-reports", "delete -p sandbox", name="test"),
             ),
         ),
     ),

@@ -14,9 +14,9 @@ _DIRECTIONS = {
     "INBOUND_CALL": "inbound",
     "OUTBOUND_CALL": "outbound",
     "EXTENSION_CALL": "internal",
-    "INBOUND_OUTBOUND_CALL": "inbound",  # came in and left again
+    "INBOUND_OUTBOUND_CALL": "inbound",  # came from outside and was sent on to the outside
 }
-# What a SIP status says of a call that was not answered (RFC 3261, section 21).
+# The outcome of an unanswered call by its SIP status (RFC 3261, section 21).
 _OUTCOMES: Mapping[int, str] = {
     486: "busy",
     600: "busy",
@@ -67,7 +67,7 @@ def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
 
 
 def word_for(value: Value) -> str:
-    """Return a word of a list that grows without notice, in one letter case; what is no text is no word."""
+    """Return a value of an open enumeration in upper case, or an empty string if it is not text."""
     return value.strip().upper() if isinstance(value, str) else ""
 
 
@@ -77,7 +77,7 @@ def _elapsed(since: Value, until: Value) -> int | None:
 
 
 def _answered(call: dict[str, Value]) -> bool | None:
-    """Return whether something picked up; None where the record contradicts itself: talk without a moment of answer."""
+    """Return whether the call was answered; None if the record contradicts itself: talk without a time of answer."""
     if call["answered_at"] is not None:
         return True
     talked, status = call["duration"], call["status_code"]
@@ -88,7 +88,7 @@ def _answered(call: dict[str, Value]) -> bool | None:
 def _outcome(call: dict[str, Value]) -> str:
     rerouted, status = word_for(call["reroute_reason"]), call["status_code"]
     if rerouted == "QUEUE_ABANDONED":
-        return "abandoned"  # although the queue had answered
+        return "abandoned"  # although the queue answered
     answered = _answered(call)
     if answered is not False:
         return "answered" if answered else "unknown"

@@ -24,7 +24,7 @@ def cron(text: str) -> str:
     """Return a cron expression with one blank between its five fields.
 
     Raises:
-        UsageError: It is none, or names days that never come.
+        UsageError: It is not a cron expression, or it names a day that never comes.
     """
     fields = text.split()
     if len(fields) != len(_CRON):
@@ -56,7 +56,7 @@ def _cron_values(text: str, written: str, name: str, least: int, greatest: int, 
             end = greatest if every or (step and not last) else begin
             if last:
                 end = words.get(last, -1) if last.isalpha() else int(last)
-                end = greatest if last == "sun" and "sun" in words else end  # the week may end with it as well as begin
+                end = greatest if last == "sun" and "sun" in words else end  # a range may also end on Sunday
         except ValueError:
             raise wrong from None
         if not least <= begin <= end <= greatest or step in {"0", "00"}:

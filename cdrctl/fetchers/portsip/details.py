@@ -81,7 +81,7 @@ def _detail(client: Client, path: str, key: str) -> list[Record]:
 
 
 def cdr(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield one call in full; a transferred call as its legs, which are numbered."""
+    """Yield one call in full; a transferred call as its numbered legs."""
     legs = _detail(query.client, "/user/cdrs" if query.options["own"] else "/cdrs", query.options["id"])
     for number, leg in enumerate(legs, 1):
         yield Page([leg], {"id": query.options["id"] + (f"#{number}" if len(legs) > 1 else "")})

@@ -39,7 +39,7 @@ def report_file(client: Client, settings: PortsipSettings, record: Record) -> Fi
             raise TemporaryError(f"the file broke off after {received} of {size} bytes", hint="run it again")
 
     words = (pick(record, name) for name in ("file_name", "name", "id", "format"))
-    shown = {key: value for key, value in record.items() if key.casefold() != "file_url"}  # it opens the file: a secret
+    shown = {key: value for key, value in record.items() if key.casefold() != "file_url"}  # a secret
     return File(safe_name(*(word if isinstance(word, str) else "" for word in words)), content(), shown)
 
 
@@ -63,16 +63,16 @@ def safe_name(given: str, name: str, key: str, form: str) -> str:
         and given.lower().endswith(tuple(endings))
         and not _FORBIDDEN.search(given)
         and not _RESERVED.fullmatch(given)
-        # C: controls, marks that turn the direction of writing, halves of pairs; Z: blanks that are none.
+        # C: control and bidirectional characters, surrogates; Z: spaces other than U+0020.
         and not any(char != " " and unicodedata.category(char)[0] in "CZ" for char in given)
     )
     if endings and harmless:
         return given
-    stem = "-".join(filter(None, ("report", _tame(name, 80), _tame(key, 40))))
+    stem = "-".join(filter(None, ("report", _ascii_words(name, 80), _ascii_words(key, 40))))
     return stem + (endings[0] if endings else ".bin")
 
 
-def _tame(text: str, longest: int) -> str:
+def _ascii_words(text: str, longest: int) -> str:
     """Return text in ASCII letters, digits and dashes."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[:longest].strip("-")

@@ -48,7 +48,7 @@ class Run:
     """One listing in one run, and what was learnt of the PBX while reading it.
 
     Args:
-        orders: Sort orders, the best first; if the PBX refuses one, the next is used. An empty one is none.
+        orders: Sort orders, the best first; if the PBX refuses one, the next is used. An empty one requests no order.
         given: The user's options in the request, for messages.
         honours: Whether the PBX applies `filter`, as far as is known.
         tries: Attempts of each request; fewer once the PBX has been too slow.
@@ -81,7 +81,7 @@ class Run:
 
         Raises:
             UsageError: The PBX refused the user's filter, search or order.
-            ProviderError: It refused our own, or sent an unknown response.
+            ProviderError: The PBX refused cdrctl's own filter or order, or sent an unknown response.
         """
         while True:
             params = [("filter", where), ("search", self.search or ""), ("orderby", self.orders[0])]
@@ -220,7 +220,7 @@ def _read_part(listing: Run, part: Window, divisible: bool) -> Generator[Event, 
         yield Checkpoint(part)
     except TemporaryError as error:
         of_data = error.wait is None and (error.status is None or error.status >= 500)
-        if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to come back
+        if not of_data or not _alive(listing, part):  # with `wait`, the PBX said when to retry
             raise
         if divisible:
             listing.client.log("note", f"{TITLE} fails on {_name(listing, part)}: retrying in halves")
@@ -246,14 +246,14 @@ def _announced(reading: Reading) -> int | None:
 
 
 def _is_whole(reading: Reading) -> bool:
-    """Return whether as many records came as there are, and none went away, which moves others to earlier pages.
+    """Return whether all records came, and none was removed meanwhile, which moves others to earlier pages.
 
-    A call that lands on an earlier page moves others to later ones, so at the end a record has come twice.
+    A new call on an earlier page moves others to later ones, so some record comes twice.
     """
-    if reading.doubtful:  # the reading ended with an empty page
+    if reading.doubtful:  # an empty page ended the reading
         return not reading.repeats and reading.records >= max(reading.counts, default=0)
     if reading.totals[-1] is None:
-        return not reading.repeats  # no total came: an empty page was the end
+        return not reading.repeats  # without a total, an empty page is the end
     return reading.records >= reading.totals[-1] and reading.counts == sorted(reading.counts)
 
 
@@ -295,7 +295,7 @@ def _read_once(listing: Run, window: Window | None, readings: Readings) -> Gener
 
 
 def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
-    """Yield the pages of a window, or of everything, and again if records are missing and reading again helps."""
+    """Yield the pages of a window, or of all records; read them again while records are missing and new ones come."""
     readings, name = Readings(identity), _name(listing, window)
 
     def tell() -> None:

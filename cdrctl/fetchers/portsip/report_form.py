@@ -17,7 +17,7 @@ from cdrctl.records.events import Record
 from cdrctl.records.readers import iso_instant, read_integer
 from cdrctl.windows import instant
 
-# What a report may be: checked before it is sent
+# The allowed values of a report, checked before it is sent
 
 FORMATS = ("CSV", "HTML")
 RANGES = ("TODAY", "YESTERDAY", "LAST_WEEK", "LAST_SEVEN_DAYS", "LAST_MONTH", "LAST_THIRTY_DAYS", "CUSTOM")
@@ -34,8 +34,8 @@ _QUEUES: Mapping[str, str | tuple[str, ...]] = {
     "call_queues": "numbers",
 }
 
-# By type of report, the fields of its filter: the words one may be, or what it is. OpenAPI file of v22.2, "Create new
-# call report"; which of its shapes belongs to which type is read from their names.
+# The filter's fields by type of report: the allowed words, or the kind of the value. OpenAPI file of v22.2, "Create new
+# call report"; which of its schemas belongs to which type is inferred from their names.
 FILTERS: Mapping[str, Mapping[str, str | tuple[str, ...]]] = {
     "NORMAL": {
         "from": _WHO,
@@ -66,7 +66,7 @@ PLAIN = ("name", "email", "file_format", "range", "started_at", "ended_at", "cro
 
 
 def new_report(options: Mapping[str, Any], now: datetime) -> Record:
-    """Return the body of a report that is to be made, every part of it checked.
+    """Return the body of a new report, with every part checked.
 
     Raises:
         UsageError: Something is missing, unknown or does not fit; the hint names what is allowed.
@@ -86,7 +86,7 @@ def new_report(options: Mapping[str, Any], now: datetime) -> Record:
 
 
 def plain_parts(options: Mapping[str, Any], now: datetime) -> Record:
-    """Return the parts of a report that do not depend on its type, those that were given."""
+    """Return the given parts of a report that do not depend on its type."""
     body: Record = {}
     if options["name"]:
         body["name"] = options["name"].strip()
@@ -109,11 +109,11 @@ def plain_parts(options: Mapping[str, Any], now: datetime) -> Record:
 
 
 def check_range(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse times where they mean nothing, and a range of one's own without them.
+    """Refuse a start or end without the range CUSTOM, and the range CUSTOM without both.
 
     Args:
-        whole: The report as it will be.
-        given: What the user says of it.
+        whole: The complete report.
+        given: The parts that the user gave.
     """
     if whole["range"] != "CUSTOM":
         if "started_at" in given or "ended_at" in given:
@@ -130,7 +130,7 @@ def check_range(whole: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime:
-    """Return the instant that a user means, where it means the same in any zone."""
+    """Return the instant in an option; refuse a text that depends on the time zone."""
     flag = f"--{name.replace('_', '-')}"
     zones = (UTC, timezone(timedelta(hours=1)))
     readings = {instant(text, zone=zone, now=now, option=flag) for zone in zones}
@@ -143,10 +143,10 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
 
 
 def one_of(what: str, given: str, allowed: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return the word that was meant, whatever its letter case, with dashes for underscores.
+    """Return the allowed word that was given in any letter case, with dashes or underscores.
 
     Raises:
-        UsageError: It is not allowed; the hint names what is, and what is near.
+        UsageError: It is not allowed; the hint names the allowed words and similar ones.
     """
     word = given.strip().upper().replace("-", "_")
     if word in allowed:
@@ -157,10 +157,10 @@ def one_of(what: str, given: str, allowed: Sequence[str] | Mapping[str, Any]) ->
 
 
 def filter_for(kind: str, given: Sequence[str]) -> Record:
-    """Return the filter of a report of this type, from one JSON object or from words KEY=VALUE.
+    """Return the filter of a report of this type, from one JSON object or from KEY=VALUE arguments.
 
     Raises:
-        UsageError: A key or value is not one of this type's, or one that it needs is missing.
+        UsageError: A key or value is not allowed for this type, or a required key is missing.
     """
     fields = FILTERS[kind]
     found: Record = {}
@@ -191,7 +191,7 @@ _EXAMPLES = {"groups": "Sales,Support", "call_queues": "8000,8001", "ring_groups
 
 
 def given_fields(kind: str, given: Sequence[str]) -> Record:
-    """Return the given filter as an object, with its lists as lists."""
+    """Return the given filter as an object, in which repeated keys of lists are joined."""
     if any(text.lstrip().startswith(("{", "[")) for text in given):
         try:
             decoded = json.loads(given[0])
@@ -220,7 +220,7 @@ def given_fields(kind: str, given: Sequence[str]) -> Record:
 
 
 def _filter_value(name: str, rule: str | tuple[str, ...], value: Any) -> Any:
-    """Return one value of a filter as it is sent."""
+    """Return one value of a filter in the form of the API."""
     if isinstance(rule, tuple):
         return one_of(f"--filter {name}", str(value), rule)
     wrong = UsageError(f"--filter {name} cannot be {value!r}", hint=f"it is {_RULES[rule]}")
@@ -268,7 +268,7 @@ def _check_who(side: str, word: str, value: Any) -> None:
 
 
 def _check_seconds(found: Record) -> None:
-    """Refuse lengths that fit nothing, and complete what goes together."""
+    """Refuse lengths that no call can have, and switch on the exclusion of short calls if its seconds are given."""
     shortest, longest = found.get("duration_from"), found.get("duration_to")
     if found.get("duration", "ANY") != "ANY" and shortest is None and longest is None:
         raise UsageError(

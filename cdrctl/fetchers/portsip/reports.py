@@ -41,7 +41,7 @@ def _all(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
     return read_run(listing, None)
 
 
-def _named(client: Client, path: str, name: str) -> list[Record]:
+def _reports_named(client: Client, path: str, name: str) -> list[Record]:
     """Return the reports with exactly this name."""
     pieces = read_run(Run(client, path, condition=f"name eq {quoted_text(name)}"), None)
     records = (record for piece in pieces if isinstance(piece, Page) for record in piece.records)
@@ -69,10 +69,10 @@ def show_completed(query: Query[PortsipSettings]) -> Iterator[Event]:
 
 
 def create_report(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield the call report that was made; or, when it is to be waited for, its file.
+    """Yield the new call report or, with `wait`, its file.
 
-    Nothing in the API leads from a report to its file. With a name of its own, the file is that of the finished report
-    of this name and type that was not there before. The clock of the PBX, which may be wrong, need not be asked.
+    The API does not link a report to its file. The file is that of the new finished report with this name and type.
+    Times are not compared, because the clock of the PBX may be wrong.
     """
     client, options = query.client, query.options
     now = client.clock.now()
@@ -82,31 +82,31 @@ def create_report(query: Query[PortsipSettings]) -> Iterator[Event]:
     if options["wait"] and options["cron"]:
         raise UsageError("--wait cannot be combined with --cron: it waits for a report that runs now")
     if options["wait"] and options["name"]:
-        known = _known(client, name, body["type"])
-    key = _created(client, body)
+        known = _existing_reports(client, name, body["type"])
+    key = _create(client, body)
     if not options["wait"]:
         try:
             record = _document(client, REPORTS, key)
-        except (ProviderError, TemporaryError) as error:  # it may be finished and gone, and it was made
+        except (ProviderError, TemporaryError) as error:  # it was created, and may be finished already
             yield Note(f"the report was created, but cannot be shown: {error.message}")
             record = {"id": key, **body}
         yield Page([record])
         return
     yield Note(f"report {name} was created (id {key})")
-    yield report_file(client, query.settings, _finished(client, body, key, known, options["wait_at_most"]))
+    yield report_file(client, query.settings, _wait_until_finished(client, body, key, known, options["wait_at_most"]))
 
 
-def _known(client: Client, name: str, kind: str) -> set[str]:
-    """Return the finished reports of this name, once it is sure that no other report of it can be finished from now on.
+def _existing_reports(client: Client, name: str, kind: str) -> set[str]:
+    """Return the ids of the finished reports of this name, if no other report of this name can still finish.
 
-    A report that ran once may be said to be RUNNING for ever, as there is no word for done: then its file is there.
+    A report may stay RUNNING after its only run, because no status means done; then its file exists.
 
     Raises:
-        UsageError: One is to come.
+        UsageError: A report of this name may still finish.
     """
-    begun = [one for one in _named(client, REPORTS, name) if pick(one, "type") == kind]
+    begun = [one for one in _reports_named(client, REPORTS, name) if pick(one, "type") == kind]
     words = [word_for(pick(one, "status")) for one in begun]
-    finished = _named(client, COMPLETED, name)
+    finished = _reports_named(client, COMPLETED, name)
     came = sum(pick(one, "type") == kind for one in finished)
     if "SCHEDULED" in words or any(pick(one, "cron_expr") for one in begun) or words.count("RUNNING") > came:
         raise UsageError(
@@ -116,10 +116,10 @@ def _known(client: Client, name: str, kind: str) -> set[str]:
     return {identity(record) for record in finished}
 
 
-def _created(client: Client, body: Record) -> str:
+def _create(client: Client, body: Record) -> str:
     """Return the id of a new report.
 
-    There is one attempt: a lost response does not mean that the report was not made.
+    The request is not retried: the report may exist although the response was lost.
     """
     look = f"the report may have been created: look for {body['name']} with `cdrctl portsip reports list`"
     try:
@@ -137,18 +137,18 @@ def _created(client: Client, body: Record) -> str:
 FIRST_POLL, LAST_POLL = 2.0, 30.0
 
 
-def _finished(client: Client, body: Record, key: str, known: set[str], at_most: timedelta) -> Record:
-    """Return the finished report of a report that was begun, once it is there.
+def _wait_until_finished(client: Client, body: Record, key: str, known: set[str], at_most: timedelta) -> Record:
+    """Wait until a report is finished, and return the finished report.
 
     Raises:
-        ProviderError: The PBX gave it up.
-        TemporaryError: It takes longer than we may wait.
+        ProviderError: The PBX aborted it.
+        TemporaryError: It takes longer than `at_most`.
     """
     name, kind = body["name"], body["type"]
     latest = client.clock.monotonic() + at_most.total_seconds()
     wait = FIRST_POLL
     while True:
-        found = [one for one in _named(client, COMPLETED, name) if pick(one, "type") == kind]
+        found = [one for one in _reports_named(client, COMPLETED, name) if pick(one, "type") == kind]
         new = [one for one in found if identity(one) not in known]
         if new:
             return max(new, key=lambda one: str(pick(one, "completed_at")))
@@ -168,20 +168,20 @@ def _finished(client: Client, body: Record, key: str, known: set[str], at_most: 
 
 
 def _status(client: Client, key: str) -> Any:
-    with suppress(ProviderError):  # a report that is finished may be gone
+    with suppress(ProviderError):  # the PBX may delete a finished report
         return pick(_document(client, REPORTS, key), "status")
     return None
 
 
 def update_report(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield a call report after what was given of it has been changed."""
+    """Change the given parts of a call report, and yield the report."""
     client, options = query.client, query.options
     given = [name for name in (*PLAIN, "filter") if options[name]]
     if not given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in (*PLAIN, "filter"))
         raise UsageError("no setting of the report was given", hint=f"give at least one of {names}")
     now = client.clock.now()
-    body = plain_parts(options, now)  # before anything is asked
+    body = plain_parts(options, now)  # before the first request
     old = _document(client, REPORTS, options["id"])
     if options["filter"]:
         body["filter"] = filter_for(
@@ -195,16 +195,16 @@ def update_report(query: Query[PortsipSettings]) -> Iterator[Event]:
 
 
 def delete_report(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield a call report as it was, once it has been deleted."""
-    yield _deleted(query.client, REPORTS, query.options["id"])
+    """Delete a call report, and yield it as it was."""
+    yield _delete(query.client, REPORTS, query.options["id"])
 
 
 def delete_completed(query: Query[PortsipSettings]) -> Iterator[Event]:
-    """Yield a finished report as it was, once it and its file have been deleted."""
-    yield _deleted(query.client, COMPLETED, query.options["id"])
+    """Delete a finished report with its file, and yield it as it was."""
+    yield _delete(query.client, COMPLETED, query.options["id"])
 
 
-def _deleted(client: Client, path: str, key: str) -> Page:
+def _delete(client: Client, path: str, key: str) -> Page:
     record = _document(client, path, key)
     client.ask(Request("POST", client.at(f"{path}/{path_segment(key)}/destroy"), changes=True, bodiless=True))
     return Page([record])

@@ -12,14 +12,14 @@ from cdrctl.http import Client
 
 
 def path_segment(text: str) -> str:
-    """Return an id as a segment of a path. One of dots alone is refused: it would lead to another path."""
+    """Return an id as a segment of a path. Dots alone are refused, because they would lead to another path."""
     if not text.strip(" ."):
         raise UsageError(f"{text!r} is not an id")
     return quote(text, safe="", errors="surrogatepass")
 
 
 def quoted_text(text: str) -> str:
-    """Return a text or a time for a filter: in single quotes, with those inside doubled."""
+    """Return a text or a time for a filter: in single quotes, with inner quotes doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -24,7 +24,7 @@ class PortsipSettings(Settings):
 
     @field_validator("base_url")
     @classmethod
-    def _with_api(cls, url: str) -> str:
+    def _check_path(cls, url: str) -> str:
         """Refuse an address whose every answer would be 404."""
         if not urlsplit(url).path.rstrip("/").endswith("/api"):
             raise ValueError("base_url must end in /api, as in https://HOST:8887/api")

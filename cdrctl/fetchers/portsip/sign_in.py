@@ -16,21 +16,21 @@ from cdrctl.http import MASK, Answer, Request, Token, said
 from cdrctl.records.readers import read_integer
 
 CLIENT_ID = "9d806019-75b2-4b3d-bb8b-f5a3a412cc0a"
-"""Published for everybody (REST guide, "Authentication", v16 to v22)."""
+"""The published client id, the same for every PBX (REST guide, "Authentication", v16 to v22)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session(Token):
-    """A token that remembers by which of the three ways it came, so that it is renewed by the same."""
+    """A token with the method of sign-in that issued it, because the same method renews it."""
 
     way: str = ""
 
 
 def request_token(settings: PortsipSettings, ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
-    """Return the token of the profile, or one for its password, by the first way to sign in that this PBX knows.
+    """Return the token of the profile, or one for its password, by the first method that this PBX has.
 
     REST guide, "Authentication": `/auth/sign_in` since v22.2.11, `/login/oauth/token` and `/login` from v16 to v22.
-    A token that has ended is renewed with its refresh token; where that is refused, by the password.
+    An expired token is renewed with its refresh token or, if that is refused, with the password.
     """
     if ended is None and settings.access_token is not None:
         return Session({"Authorization": f"Bearer {settings.access_token.get_secret_value()}"})
@@ -45,8 +45,8 @@ def request_token(settings: PortsipSettings, ended: Token | None, now: datetime)
         answer = yield renewal
         if answer.good:
             return _session(answer, way, now, ended.refresh_token)
-    for known in [way] if way else _WAYS:
-        answer = yield _WAYS[known](settings)
+    for known in [way] if way else _METHODS:
+        answer = yield _METHODS[known](settings)
         if answer.status in {404, 405} and not way:
             continue
         if known == "login" and answer.good and not _access_token(answer):
@@ -62,7 +62,7 @@ def request_token(settings: PortsipSettings, ended: Token | None, now: datetime)
 
 
 def _credentials(settings: PortsipSettings) -> dict[str, str]:
-    assert settings.username is not None  # noqa: S101 - sign_in has looked
+    assert settings.username is not None  # noqa: S101 - checked by request_token
     assert settings.password is not None  # noqa: S101
     domain = {"domain": settings.domain} if settings.domain else {}
     return {"username": settings.username, "password": settings.password.get_secret_value(), **domain}
@@ -77,7 +77,7 @@ def _oauth(settings: PortsipSettings) -> Request:
     return _post(settings, "/login/oauth/token", form=form)
 
 
-_WAYS: Mapping[str, Callable[[PortsipSettings], Request]] = {
+_METHODS: Mapping[str, Callable[[PortsipSettings], Request]] = {
     "auth": lambda settings: _post(settings, "/auth/sign_in", json=_credentials(settings)),
     "oauth": _oauth,
     "login": lambda settings: _post(settings, "/login", json=_credentials(settings), bodiless=True),
@@ -94,9 +94,9 @@ def _renewal(settings: PortsipSettings, way: str, refresh_token: str) -> Request
 
 
 def _login_status(settings: PortsipSettings, answer: Answer) -> Request:
-    """Return the request for the token of a `POST /login` whose answer held none.
+    """Return the request for the token after a `POST /login` whose response has none.
 
-    `GET /login` tells of "the current session", which a cookie must stand for; it goes with this request alone.
+    `GET /login` returns the token of "the current session", presumably that of the cookie, which is sent only here.
     """
     cookies = re.findall(r"(?:^|,\s*)([\w!#$%&'*+.^`|~-]+=[^;,\s]*)", answer.headers.get("set-cookie", ""))
     headers = {"Cookie": "; ".join(cookies)} if cookies else {}
@@ -109,7 +109,7 @@ def _access_token(answer: Answer) -> str | None:
 
 
 def _session(answer: Answer, way: str, now: datetime, refresh_token: str | None) -> Session:
-    """Return the token in a good answer; one without a new refresh token goes on with the old."""
+    """Return the token of a successful response, with the old refresh token if the response has no new one."""
     body = answer.body if isinstance(answer.body, dict) else {}
     if body.get("two_factor_enabled"):
         raise SignInError(
@@ -149,6 +149,6 @@ def empty_response(path: str, _body: Any) -> Any:
     if path.endswith(("/sign_in", "/token", "/login")):
         return {"access_token": MASK, "expires_in": 3600}
     place, _, key = path.rpartition("/")
-    if place.endswith((REPORTS, COMPLETED)):  # what would be changed is there
+    if place.endswith((REPORTS, COMPLETED)):  # a dry run assumes that the report exists
         return {"id": key}
     return {"count": 0, "items": []}

@@ -1,10 +1,10 @@
 """Voicenter: the Call Log (`hub/cdr`), and CDR notifications that were captured.
 
 Sources: Voicenter, "Call log (Version 0.1)", which joins the Call Log and the fields of the CDR notification; GitHub
-VoicenterTeam, the API pages "Call Log", "CDR notification" and "Authentication" of 2026. What they leave open is
-treated so that no reading of them loses a record.
+VoicenterTeam, the API pages "Call Log", "CDR notification" and "Authentication" of 2026. Where they are silent or
+ambiguous, no record is lost whichever reading is true.
 
-There are no pages: one answer holds at most 10 000 records, and says that more are there in one of four ways. So
+There are no pages: one response holds at most 10 000 records, and tells in one of four ways that there are more. So
 windows are halved until they fit.
 """
 
@@ -31,7 +31,8 @@ from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
 # Page "Call Log": 30 requests a minute, 2 s between two of them, and 5 s after the error of too many. The vendor's page
-# for developers has 5 s between any two: that is kept after the first such error. The growing waits are ours.
+# for developers asks for 5 s between any two: cdrctl keeps that after the first such error. The growing waits are
+# cdrctl's choice.
 SPACED = RateLimit(1, 2)
 TOO_FAST = Schedule(waits=(5, 10, 20, 40, 60), slower={"page": published(1, 5)})
 
@@ -99,7 +100,7 @@ PROVIDER = Provider(
                 lag=SETTLED,
                 longest=DAY,
                 margin=DAY,
-                # one request, and less would be more of them
+                # the longest window of one request: shorter parts would need more requests
                 min_parallel_window=lambda options: max(MINUTE, options["longest_window"]),
             ),
             common=common_cdr,

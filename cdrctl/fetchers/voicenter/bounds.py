@@ -1,4 +1,4 @@
-"""What the bounds of a request mean to a host: that is not published, and is learnt from its records."""
+"""How a host interprets the bounds of a request: not published, so it is learnt from the records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
 FULL = frozenset({"full"})
-"""Stands for the records of a full answer."""
+"""Stands for the records of a full response."""
 
 
 def whole_minute(instant: datetime, *, up: bool = False) -> datetime:
@@ -42,10 +42,10 @@ class Bounds:
     inside: dict[datetime, frozenset[str]] = field(default_factory=dict)
 
     def learn(self, reply: Reply, calls: Sequence[tuple[datetime, datetime]], since: datetime, until: datetime) -> None:
-        """Learn from an answer.
+        """Learn from a response.
 
         Args:
-            reply: The answer.
+            reply: The response.
             calls: The start and end of each of its calls whose start is known.
             since: The first bound of the request.
             until: The second.
@@ -69,17 +69,17 @@ class Bounds:
                 self.precision = SECOND  # a host that counts in minutes lists :00 alone, or the whole minute
 
     def hold(self, starts: Collection[datetime], since: datetime, lo: datetime, hi: datetime, unit: timedelta) -> bool:
-        """Return whether the answer to a request from `lo` to `hi` is known to hold all calls of a second or minute.
+        """Return whether the response to a request from `lo` to `hi` surely holds all calls of a second or minute.
 
         Args:
-            starts: The starts of the calls in the answer.
+            starts: The starts of the calls in the response.
             since: The start of the second or minute.
             lo: The first bound of the request.
             hi: The second.
             unit: A second or a minute.
         """
         if unit == MINUTE:
-            # To a host that counts in minutes, one minute as both bounds is all of it or its first second.
+            # A host that counts in minutes reads one minute as both bounds as the whole minute or as its first second.
             later = lo == hi and any(since <= at < since + MINUTE and at.second for at in starts)
             return later or (lo == since < hi and self.low)
         return any(at.replace(microsecond=0) == since for at in starts) or (

@@ -24,7 +24,7 @@ def fold(text: Any) -> str:
 
 
 def identity(record: Record) -> str:
-    """Return the call, the type and the date of a record; one without a call id is known by all it says.
+    """Return the call, the type and the date of a record, or a digest of its content if it has no call id.
 
     The call id alone is not enough: the two legs of a Click2Call share it (page "Call Log", call types).
     """
@@ -34,7 +34,7 @@ def identity(record: Record) -> str:
 
 
 def notification_identity(record: Record) -> str:
-    """Return the call, the type and the time of a notification; one without a call id is known by all it says."""
+    """Return the call, the type and the time of a notification, or a digest of its content if it has no call id."""
     at = None
     with suppress(ValueError):
         at = unix_instant(pick(record, "time"))
@@ -42,7 +42,7 @@ def notification_identity(record: Record) -> str:
 
 
 def joined_text(call_id: Value, number: Value, kind: Value, at: datetime | str | None) -> str | None:
-    """Return the key of a record from values as they came or as columns give them, or None without a call id."""
+    """Return the key of a record from received values or from values of columns, or None without a call id."""
     if not isinstance(call_id, str | int) or call_id == "":
         return None
     with suppress(ValueError):
@@ -52,7 +52,7 @@ def joined_text(call_id: Value, number: Value, kind: Value, at: datetime | str |
 
 
 def read_unix_time(raw: Any) -> str:
-    """Return Unix seconds as an instant in the contract's form; a date in words is read as one."""
+    """Return Unix seconds, or a date in ISO 8601, as an instant in the contract's form."""
     try:
         return rfc3339(unix_instant(raw))
     except ValueError:
@@ -60,14 +60,14 @@ def read_unix_time(raw: Any) -> str:
 
 
 def read_agorot(raw: Any) -> str:
-    """Return an amount of agorot, of which 100 are 1 ILS, as money, with all its digits."""
+    """Convert agorot to ILS (100 to 1), with all digits."""
     sign_bit, digits, exponent = Decimal(read_decimal(raw)).as_tuple()
-    assert isinstance(exponent, int)  # noqa: S101 - read_decimal lets no infinity through
+    assert isinstance(exponent, int)  # noqa: S101 - read_decimal refuses infinity
     return format(Decimal((sign_bit, digits, exponent - 2)), "f")
 
 
 def read_yes(raw: Any) -> bool:
-    """Return true or false, which come as a boolean, as 0 and 1, or as words."""
+    """Read a boolean, which is sent as a boolean, as 0 or 1, or as yes or no."""
     with suppress(ValueError):
         return read_boolean(raw)
     word = str(raw).strip().casefold()
@@ -120,9 +120,9 @@ FIELDS: tuple[tuple[str, ...], ...] = (
     tuple(name for name in _ALL if name not in _OLDER_ONLY),
     tuple(name for name in _ALL if name not in _NEWER_ONLY),
 )
-"""The fields to ask for: all that are known; without the older ones; without the newer ones."""
+"""The lists of fields to request: all known fields; without those of older hosts; without those of newer hosts."""
 
-# Asked for whatever is written: what makes a record this record, and what tells it from another of the same key.
+# Always requested: the fields of the key, and those that distinguish records with the same key.
 _ALWAYS = frozenset(
     {
         *("Date", "DateEpoch", "Type", "CdrType", "CallID", "CallerNumber", "CallerExtension", "TargetNumber"),

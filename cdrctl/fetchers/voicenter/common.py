@@ -30,7 +30,7 @@ TYPES: Mapping[int, str] = {
     22: "Attended CDR leg2",
     23: "Auto forward",
 }
-# By what the documents say of the types; those that are not here may go either way.
+# According to the documentation of the types. A type that is missing here may have either direction.
 DIRECTIONS: Mapping[str, str] = {
     fold(name): direction
     for direction, names in {
@@ -67,7 +67,7 @@ OUTCOMES: Mapping[str, str] = {
 
 
 _STATUSES = frozenset({*OUTCOMES, "te"})
-"""All that is known: of another one nobody can say whether the call was answered."""
+"""All known statuses; an unknown status does not tell whether the call was answered."""
 
 
 def common_cdr(row: dict[str, Value]) -> dict[str, Value]:
@@ -89,7 +89,7 @@ def common_cdr(row: dict[str, Value]) -> dict[str, Value]:
         "to_number": row["target_number"] or row["target_extension"] or (row["did"] if inbound else None),
         "to_name": row["representative_name"] if inbound else None,
         "dialed_number": row["did"] if inbound else row["target_number"] if outbound else None,
-        **_course(kind, row["dial_status"], None, started, row["ring_time"], row["duration"], row["duration"]),
+        **_course_of_call(kind, row["dial_status"], None, started, row["ring_time"], row["duration"], row["duration"]),
         "cause": row["dial_status"],
         "user": row["representative_name"] or row["user_name"],
         "site": row["department_name"],
@@ -119,7 +119,7 @@ def common_notification(row: dict[str, Value]) -> dict[str, Value]:
         "to_number": row["target"],
         "to_name": row["targetextension_name"],
         "dialed_number": {"inbound": row["did"], "outbound": row["target"]}.get(direction),
-        **_course(kind, row["status"], row["is_answer"], row["time"], ring, lasted, talk),
+        **_course_of_call(kind, row["status"], row["is_answer"], row["time"], ring, lasted, talk),
         "cause": row["status"],
         "user": row["representative_name"],
         "site": row["department_name"],
@@ -131,10 +131,10 @@ def common_notification(row: dict[str, Value]) -> dict[str, Value]:
 
 
 def _talk(kind: str, row: dict[str, Value]) -> Value:
-    """Return the seconds of talk in `duration`, which for queue calls holds the waiting too in today's form.
+    """Return the seconds of talk in `duration`, which includes the waiting of queue calls in today's notifications.
 
-    "Call log (Version 0.1)", field 4, says that it is talk alone; the page "CDR notification" says otherwise. Today's
-    form is known by any of the fields that came with it.
+    "Call log (Version 0.1)", field 4, says that it is talk alone; the page "CDR notification" says otherwise. Any field
+    that version 0.1 lacks shows that a notification is of today.
     """
     waited = row["seconds_waiting_in_queue"]
     today = any(row[column.name] is not None for column in LATER_NOTIFIED)
@@ -147,25 +147,25 @@ def _record_id(key: str | None, row: dict[str, Value]) -> str | None:
     return ":".join(filter(None, (key, row["record_hash"]))) or None
 
 
-def _course(
+def _course_of_call(
     kind: str, status: Value, is_answer: Value, started: Value, ring: Value, lasted: Value, talk: Value
 ) -> dict[str, Value]:
     """Return when a call was answered and ended, how long it was, and how it ended.
 
     Args:
         kind: Its type, folded.
-        status: Its status as it came.
+        status: Its status as received.
         is_answer: Whether it was answered, where the provider says so itself.
         started: The start.
         ring: Seconds of ringing.
         lasted: Seconds after the ringing; for a call in a queue, where nothing may ring, all of them.
-        talk: Seconds of talk, the last of these.
+        talk: Seconds of talk, the last part of `lasted`.
     """
     word = fold(status)
     outcome = "voicemail" if kind == "voicemail" else OUTCOMES.get(word, "unknown")
     answered: bool | None = is_answer if isinstance(is_answer, bool) else None
     if kind == "voicemail" or (word == "voicemail" and isinstance(talk, int) and talk > 0):
-        answered = True  # the box took the call, whether or not a person did
+        answered = True  # voicemail answered, whether or not a person did
     elif answered is None and word == "voicemail":
         answered = None if talk is None else False
     elif answered is None and word in _STATUSES:

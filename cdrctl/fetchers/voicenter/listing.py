@@ -75,7 +75,7 @@ def _refuse_new_fields(run: Run, window: Window) -> None:
     Raises:
         DriftError: The service has a field that the list lacks.
     """
-    with suppress(FullError, RangeError):  # then the export itself says so
+    with suppress(FullError, RangeError):  # the export itself reports these
         names = new_fields(run.ask(window.since, window.until, listed=False).records, COLUMNS)
         if names:
             raise new_fields_error(TITLE, "voicenter", "cdrs", names)
@@ -84,8 +84,8 @@ def _refuse_new_fields(run: Run, window: Window) -> None:
 def _until(query: Query[VoicenterSettings]) -> datetime:
     """Return the end of the last request, so that all calls that started in the window are listed.
 
-    No call is listed before it happens, but a host that reads a request's times as Israel's has the last hours under
-    future times. After one part of a longer window, the next part lists what follows.
+    No call is listed before it starts, but a host that reads the times of a request as Israel's lists the last hours
+    under future times. If another part of the window follows, that part lists the later calls.
     """
     until = query.window.until
     if query.whole is not None and until < query.whole.until:
@@ -97,8 +97,8 @@ def _until(query: Query[VoicenterSettings]) -> datetime:
 def _by_seconds(run: Run, minute: Window, wanted: Window) -> Generator[Event, None, bool]:
     """Yield the calls of a minute that a response cannot hold, and gaps for the others; return whether all came.
 
-    Hosts of the first version drop the seconds of a bound: half a minute of theirs is a whole one, or its first
-    instant. So their responses for less than a minute prove nothing, until a record shows that they count in seconds.
+    Hosts of the first version drop the seconds of a bound, so that half a minute becomes a whole minute or its first
+    instant. So a response for less than a minute proves nothing until a record shows that the host counts in seconds.
     """
     first = run.partial
     parts: list[tuple[Window, Reply, bool]] = []
@@ -108,13 +108,13 @@ def _by_seconds(run: Run, minute: Window, wanted: Window) -> Generator[Event, No
     if run.bounds.precision == SECOND:
         for part, reply, whole in parts:
             yield from pages(run, reply)
-            if not whole and _matters(run, part, wanted):
+            if not whole and _may_list_wanted_calls(run, part, wanted):
                 yield _gap(part)
         return any(whole for _, _, whole in parts)
     tried, whole = run.alone(minute.since, MINUTE) if run.bounds.precision == MINUTE else ([], False)
     for reply in (first, *(reply for _, reply, _ in parts), *tried):
         yield from pages(run, reply)
-    if not whole and _matters(run, minute, wanted):
+    if not whole and _may_list_wanted_calls(run, minute, wanted):
         yield _gap(minute)
     return whole
 
@@ -131,7 +131,7 @@ def _seconds(run: Run, half: Window) -> Iterator[tuple[Window, Reply | None]]:
             return
 
 
-def _matters(run: Run, part: Window, wanted: Window) -> bool:
+def _may_list_wanted_calls(run: Run, part: Window, wanted: Window) -> bool:
     """Return whether calls that started in the wanted window may be listed for a part.
 
     No call is listed before it starts, and after its start only if requests do not select calls by their start.
@@ -140,7 +140,7 @@ def _matters(run: Run, part: Window, wanted: Window) -> bool:
 
 
 def _contradictions(run: Run) -> Iterator[Gap]:
-    """Yield a gap, once, if the zone in use cannot be that of a call that came."""
+    """Yield a gap, once, if a call cannot be in the zone in use."""
     found = run.zones.contradiction()
     if found is not None:
         yield Gap(

@@ -24,11 +24,11 @@ LONGEST_NOTIFICATION = 64 * 1024 * 1024
 """Bytes of one notification, which is held in memory."""
 
 _FORM = re.compile(r"\s*[A-Za-z_]\w*=")
-"""How a body begins that is encoded as a form."""
+"""The beginning of a body that is encoded as a form."""
 
 _BLANK = re.compile(r"\s*")
 
-# Where we are between two notifications, what comes next, and where we are then.
+# The places between two notifications: a place and the next character lead to another place.
 _BETWEEN: Mapping[tuple[str, str], str] = {
     ("outside", "{"): "outside",
     ("outside", "["): "opened",
@@ -74,11 +74,11 @@ class Scanner:
     """Finds the JSON objects in a text that arrives line by line.
 
     Args:
-        place: Where we are between two objects.
-        text: What was not read yet.
+        place: The place between two objects, as in `_BETWEEN`.
+        text: The text that was not read yet.
         line: The number of its first line.
         at_start: Whether it begins at the start of a line.
-        due: How many characters there must be before it is read again: a long object is not read after each line.
+        due: The length of text at which it is read again, so that a long object is not read after every line.
     """
 
     place: str = "outside"
@@ -95,7 +95,7 @@ class Scanner:
         """
         at = 0
         while True:
-            at = self._skip(at, _BLANK.match(self.text, at).end())  # type: ignore[union-attr] # it matches nothing, too
+            at = self._skip(at, _BLANK.match(self.text, at).end())  # type: ignore[union-attr] # always matches
             if at == len(self.text):
                 break
             if self.at_start and self.place == "outside" and (found := self._form(at)) is not None:
@@ -104,7 +104,7 @@ class Scanner:
                 continue
             char = self.text[at]
             if (self.place, char) not in _BETWEEN:
-                what = repr(char) if char in '[]{},"' else "another character"  # what it says may be personal data
+                what = repr(char) if char in '[]{},"' else "another character"  # the text may be personal data
                 _broken(self.line, f"{what} found where a notification should begin or end")
             end = at + 1
             if char == "{":
@@ -119,7 +119,7 @@ class Scanner:
         self.due = 2 * len(self.text)
 
     def _skip(self, start: int, end: int) -> int:
-        """Count the lines of what was read, and return its end."""
+        """Count the lines of the text that was read, and return its end."""
         *lines, last = self.text[start:end].split("\n")
         self.line += len(lines)
         self.at_start = (bool(lines) or self.at_start) and not last.strip()
@@ -165,7 +165,7 @@ def _check_size(line: int, size: int) -> None:
 
 
 def _decode_object(text: str, at: int, line: int, *, final: bool) -> tuple[Record, int] | None:
-    """Return the object that begins at a position of a text, and where it ends; None if its end is still to come.
+    """Return the object that begins at a position of a text, and where it ends; None if its end has not arrived.
 
     Raises:
         UsageError: It is not JSON, or nested too deeply.

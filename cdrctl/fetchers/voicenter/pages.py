@@ -1,4 +1,4 @@
-"""From the records of an answer to pages, each with what its columns need to know."""
+"""Divide the records of a response into pages, each with the context that its columns need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cdrctl.records.events import Event, Page, Record, fingerprint
 
 
 def pages(run: Run, reply: Reply) -> Iterator[Event]:
-    """Yield the records of an answer, in pages by how far their times are ahead of UTC.
+    """Yield the records of a response, in one page per UTC offset.
 
     Records that share call, type and date are in pages of their own.
     """
@@ -38,7 +38,7 @@ def pages(run: Run, reply: Reply) -> Iterator[Event]:
 
 
 def _offset(run: Run, record: Record) -> int:
-    """Return the seconds that the `Date` of a record is ahead of UTC."""
+    """Return the UTC offset of a record's `Date`, in seconds."""
     wall = wall_time(record)
     if wall is None:
         return 0
@@ -53,7 +53,7 @@ def _offset(run: Run, record: Record) -> int:
 
 
 def _group(records: Sequence[Record], context: Mapping[str, str]) -> Iterator[Page]:
-    """Yield records, those that share call, type and date in pages of their own, each with what tells it apart."""
+    """Yield one page, and a page for each further record with the same call, type and date."""
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[identity(record)].append(record)
@@ -64,13 +64,13 @@ def _group(records: Sequence[Record], context: Mapping[str, str]) -> Iterator[Pa
     others: list[tuple[str, Record]] = []
     for group in groups.values():
         prints = [fingerprint(record) for record in group]
-        for record, digest in zip(group, prints, strict=True):  # the same one is plain whatever the order
+        for record, digest in zip(group, prints, strict=True):  # so the choice does not depend on the order
             (plain if digest == min(prints) else others).append((digest, record))
     yield Page([record for _, record in plain], context)
     yield from apart_of(others, context)
 
 
 def apart_of(others: Iterable[tuple[str, Record]], context: Mapping[str, str] | None = None) -> Iterator[Page]:
-    """Yield records that share their key with another one, each with what tells it apart."""
+    """Yield records that share their key with another one, each in a page whose context has a digest of it."""
     for digest, record in others:
         yield Page([record], {**(context or {}), "record_hash": digest[:12]})

@@ -127,7 +127,7 @@ class Run:
             FullError: There are more than a response can hold.
             RangeError: The host refuses the range.
         """
-        search = {"fromdate": _wire(since), "todate": _wire(until), **self.search}
+        search = {"fromdate": _wire_time(since), "todate": _wire_time(until), **self.search}
         try:
             answer = self._answer(search) if listed else self._post({"format": "JSON", "search": search})
             reply = read_reply(answer, self.client)
@@ -201,6 +201,6 @@ def begin_run(
     return Run(client, settings, search, evidence_for(settings.date_zone), fields, once=once)
 
 
-def _wire(instant: datetime) -> str:
+def _wire_time(instant: datetime) -> str:
     """Return an instant in the form of the Call Log: GMT, in seconds, without a zone (page "Call Log": GMT+0)."""
     return instant.strftime("%Y-%m-%dT%H:%M:%S")

@@ -31,7 +31,7 @@ class VoicenterSettings(Settings):
     @field_validator("base_url")
     @classmethod
     def _closing_slash(cls, url: str) -> str:
-        """Return the address with its closing slash, which people leave out and the documents have."""
+        """Return the address with a closing slash, as in the documentation."""
         return url if url.endswith("/") else f"{url}/"
 
     @field_validator("date_zone")

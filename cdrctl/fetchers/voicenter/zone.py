@@ -22,19 +22,19 @@ from cdrctl.windows import rfc3339
 
 ISRAEL = "Asia/Jerusalem"
 LEARN = "learn"
-"""The setting under which the zone is found out from the records."""
+"""The value of `date_zone` that finds the zone from the records."""
 
 OFFSET = "utc_offset"
-"""The name, in a page's context, of the seconds that its times without a zone are ahead of UTC."""
+"""The key in a page's context for the UTC offset, in seconds, of its times without a zone."""
 
 TOLERANCE = timedelta(minutes=15)
 """How much later than the end of a request a call may seem to start without being evidence: clocks differ."""
 
 FARTHEST = timedelta(hours=14)
-"""No zone is further ahead of UTC: a time that is later by more is a broken one and not another zone's."""
+"""No zone is further ahead of UTC: a time that is later by more is wrong, not in another zone."""
 
 ZONE_LEAD = timedelta(hours=3)
-"""How far Israel's clocks are ahead of UTC at most."""
+"""The largest UTC offset of Israel."""
 
 _ZONE = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})\s*\Z", re.IGNORECASE)
 _DAY_SECONDS = 86_400
@@ -57,7 +57,7 @@ def own_start(record: Record) -> datetime | None:
 
 
 def wall_time(record: Record) -> datetime | None:
-    """Return the `Date` of a record, without a zone as it came, or None where it has a zone or is no time of a call."""
+    """Return the `Date` of a record if it has no zone and can be the time of a call, else None."""
     date = pick(record, "Date")
     if isinstance(date, str) and not _ZONE.search(date):
         with suppress(ValueError):
@@ -67,14 +67,14 @@ def wall_time(record: Record) -> datetime | None:
 
 
 def zoneless(record: Record) -> bool:
-    """Return whether the start of a record is known by a time without a zone alone."""
+    """Return whether the only start in a record is a time without a zone."""
     return own_start(record) is None and wall_time(record) is not None
 
 
 def start_in(record: Record, context: Mapping[str, str]) -> datetime | None:
     """Return the start of a call in the context of its page, or None.
 
-    `DateEpoch` counts more than `Date`; a `Date` without a zone is taken as UTC where the context names no offset.
+    `DateEpoch` takes precedence over `Date`; a `Date` without a zone is read as UTC if the context has no offset.
     """
     own = own_start(record)
     if own is not None:
@@ -90,7 +90,7 @@ def start(record: Record) -> datetime | None:
 
 
 def read_date(raw: Any, context: Mapping[str, str]) -> str:
-    """Return a `Date` in the contract's form, in the context of its page; ValueError where it is no time."""
+    """Return a `Date` in the contract's form, in the context of its page; ValueError if it is not a time."""
     offset = _context_offset(context)
     if not offset or not isinstance(raw, str) or _ZONE.search(raw):
         return read_iso_time(raw)
@@ -102,32 +102,32 @@ def _context_offset(context: Mapping[str, str]) -> timedelta:
 
 
 def in_zone(wall: datetime, zone: tzinfo, fold: int = 0) -> datetime:
-    """Return the instant of a wall time; of the two that a repeated hour has, the second one for fold 1."""
+    """Return the instant of a wall time; in a repeated hour, the second of two for fold 1."""
     return wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
 
 
 def repeated(wall: datetime, zone: tzinfo) -> timedelta:
-    """Return how much later a wall time comes again, because clocks are set back, or nothing if it does not."""
+    """Return how much later a wall time is repeated when clocks are set back; zero if it is not."""
     return max(timedelta(0), in_zone(wall, zone, 1) - in_zone(wall, zone, 0))
 
 
 def is_ambiguous(wall: datetime, zone: tzinfo) -> bool:
-    """Return whether a change of clocks makes a wall time come twice in a zone, or never."""
+    """Return whether a wall time occurs twice or never in a zone, because of a change of clocks."""
     return in_zone(wall, zone, 0) != in_zone(wall, zone, 1)
 
 
 def offset_seconds(wall: datetime, instant: datetime) -> int:
-    """Return the seconds that a wall time is ahead of the instant it means."""
+    """Return the UTC offset, in seconds, of a wall time that means an instant."""
     return round((wall - instant.replace(tzinfo=None)).total_seconds())
 
 
 def span(record: Record) -> timedelta:
-    """Return how long a call took as far as its record says: ringing and talk, a day at most."""
+    """Return the length of a call by its record: ringing and talk, each a day at most."""
     return talk(record) + _seconds(record, "RingTime")
 
 
 def talk(record: Record) -> timedelta:
-    """Return the talk of a call, which is never more than the whole of it, a day at most."""
+    """Return the length of talk, a day at most; it is never longer than the call."""
     return _seconds(record, "Duration")
 
 
@@ -138,7 +138,7 @@ def _seconds(record: Record, name: str) -> timedelta:
 
 
 def shown(records: Iterable[Record]) -> set[str]:
-    """Return the zones that records prove which have both a `DateEpoch` and a `Date` without a zone."""
+    """Return the zones proved by records with both a `DateEpoch` and a `Date` without a zone."""
     found = set()
     for record in records:
         own, wall = own_start(record), wall_time(record)
@@ -153,10 +153,10 @@ def _both(wall: datetime, zone: tzinfo) -> set[datetime]:
 
 
 def beyond(record: Record, zone: tzinfo, latest: datetime) -> bool:
-    """Return whether a call, read in a zone, would have started after an instant, by no more than a zone explains.
+    """Return whether a call's time, read in a zone, is after an instant by no more than a wrong zone explains.
 
-    A call is not listed before it starts, whatever its window is laid on: what starts after the end of the request that
-    listed it was read in the wrong zone.
+    No call is listed before it starts, by whatever time requests select calls. So a start after the end of the request
+    that listed the call was read in the wrong zone.
     """
     wall = wall_time(record)
     if wall is None or own_start(record) is not None:

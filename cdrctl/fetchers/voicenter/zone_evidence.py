@@ -1,4 +1,4 @@
-"""The time zone of times without one: what the records of a run show of it."""
+"""Evidence for the zone of times without one, collected from the records of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ZoneEvidence:
         beyond: For each possible zone, a call whose time cannot be in it, with the request that listed it.
         to_come: Whether there are calls whose times, read as UTC, are in the future.
         contradicted: Whether a contradiction to the zone in use was reported.
-        firsts: By quarter of an hour, the calls that are known to be of the first of two repeated ones.
+        firsts: By quarter of an hour, the calls known to be in the first pass of a repeated hour.
     """
 
     name: str | None = None
@@ -49,7 +49,7 @@ class ZoneEvidence:
         return in_zone(wall, zone_named(self.name)) if self.name is not None and wall is not None else None
 
     def learn(self, records: Sequence[Record], until: datetime, now: datetime) -> None:
-        """Learn from the records of a request until an instant; `now` is the provider's."""
+        """Learn from the records of a request that ended at `until`; `now` is the provider's time."""
         self.shown |= shown(records)
         candidates = (self.name,) if self.name is not None else (ISRAEL, "UTC")
         for record in records:

@@ -25,18 +25,18 @@ CALLS_REQUESTED_AGAIN = 3
 
 
 def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
-    """Yield a note of the zone of times without one, found out from the records of an answer.
+    """Find the zone of times without one from the records of a response, and yield a note about it.
 
     If no record proves it, one call is requested again: in the two hours that begin with its time read as Israel's,
     and in those that begin with it read as UTC. It is in one of the two responses.
 
     Raises:
-        IncompleteError: The answers do not prove one zone.
+        IncompleteError: The responses do not prove one zone.
     """
     proof = "records with both forms of the start prove it"
     name = next(iter(run.zones.shown)) if len(run.zones.shown) == 1 else None
     if name is None and not run.zones.shown:
-        name = _zone_asked(run, records) or _zone_asked(run, _calls_near(run, records))
+        name = _zone_by_requests(run, records) or _zone_by_requests(run, _calls_near(run, records))
         proof = "calls requested again by their time prove it"
         if name is None and len(run.zones.beyond) == 1:
             name = "UTC" if ISRAEL in run.zones.beyond else ISRAEL
@@ -61,8 +61,8 @@ def learn_zone(run: Run, records: Sequence[Record]) -> Iterator[Event]:
     )
 
 
-def _zone_asked(run: Run, records: Sequence[Record]) -> str | None:
-    """Return the zone by whose reading of its time a call is listed, or None."""
+def _zone_by_requests(run: Run, records: Sequence[Record]) -> str | None:
+    """Request some calls again, and return the zone in which the time of one of them is found; None if unproved."""
     israel = zone_named(ISRAEL)
     known = [
         (wall, one)
@@ -73,7 +73,8 @@ def _zone_asked(run: Run, records: Sequence[Record]) -> str | None:
     for wall, record in known[:CALLS_REQUESTED_AGAIN]:
         as_israel, as_utc = (_listed(run, record, in_zone(wall, zone)) for zone in (israel, UTC))
         if as_israel != as_utc:
-            # A host that takes a request's times for Israel's lists calls that are to come by UTC.
+            # A host that reads the times of a request as Israel's lists calls whose times, read as UTC, are in the
+            # future.
             both_in_israel = run.zones.to_come and "UTC" not in run.zones.beyond
             return ISRAEL if as_israel or both_in_israel else "UTC"
     return None
@@ -98,10 +99,10 @@ def _listed(run: Run, record: Record, at: datetime) -> bool:
 
 
 def is_first(run: Run, record: Record, first: datetime, again: timedelta) -> bool:
-    """Return whether a call with a time of a repeated hour is of the first of the two.
+    """Return whether a call with a time in a repeated hour started in the first of the two.
 
-    It is, if it is listed before the second one may have begun. A call that lasted until then cannot be told, and
-    is taken as of the second.
+    It did if it is listed before the second can have begun. A call that lasted until then is ambiguous, and counts as
+    in the second.
     """
     quarter = first - (first - EPOCH) % QUARTER
     if quarter not in run.zones.firsts:

@@ -2,7 +2,7 @@
 
 Sources: developer.webex.com, "Reports: Detailed Call History" and "Reports: Live Stream Detailed Call History"; the
 developer blog "Understanding the Webex Calling CDR APIs" (17 December 2025); help.webex.com nmug598 (fields) and
-fs78p5 (role). What they leave open is treated so that no reading of them loses a record.
+fs78p5 (role). Where they are silent or ambiguous, no record is lost whichever reading is true.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ PROVIDER = Provider(
     retry_policy=RetryPolicy(
         budgets={"window": WINDOWS, "page": PAGES},
         busy=RetryPolicy().busy | {423},
-        brief=RetryPolicy().brief | {504},  # its text advises to reduce max, so that waiting is no use
+        brief=RetryPolicy().brief | {504},  # the service advises a smaller max: waiting does not help
         waits={423: 60, 429: 60},
     ),
     error_for=error_for,

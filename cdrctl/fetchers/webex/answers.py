@@ -107,5 +107,5 @@ def error_for(answer: Answer) -> CdrctlError | None:
 def _region(answer: Answer) -> str | None:
     """Return the first host of the service in the body of a 451 other than the host of the request, or None."""
     body = answer.text if answer.body is None else json.dumps(answer.body)
-    hosts = (found.lower() for found in _REGION.findall(body[:20_000]))  # its time grows with the square
+    hosts = (found.lower() for found in _REGION.findall(body[:20_000]))  # the search takes quadratic time
     return next((host for host in hosts if host != urlsplit(answer.url).hostname), None)

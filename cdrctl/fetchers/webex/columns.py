@@ -235,12 +235,12 @@ COLUMNS: tuple[Column, ...] = (
         "Auto Answer, or N/A when answered by hand; not in the OpenAPI description",
         null_words=frozenset({"N/A"}),
     ),
-    # In the type files of clients, and in no document or record seen.
+    # Only in the type definitions of clients, in no document and in no record seen.
     Column("report_group", "Report group", "text", "not documented; known to clients of the API"),
     Column("user_id", "User ID", "text", "not documented; known to clients of the API"),
 )
 
-# ITU-T Q.850 numbers of the reasons that have one; by their names, since the service gives no numbers.
+# ITU-T Q.850 numbers of the release reasons that have one. The service sends only the names.
 Q850: Mapping[str, int] = {
     "UnassignedNumber": 1,
     "NoRouteToDestination": 3,

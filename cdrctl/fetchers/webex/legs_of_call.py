@@ -83,13 +83,13 @@ class LegSearch:
                 having[one].append(leg)
         found, left = set(self._named), list(self._named)
         while left:
-            for leg in self._beside(left.pop(), having):
+            for leg in self._joined_legs(left.pop(), having):
                 if leg not in found:
                     found.add(leg)
                     left.append(leg)
         return found
 
-    def _beside(self, leg: int, having: dict[tuple[str, str], list[int]]) -> Iterator[int]:
+    def _joined_legs(self, leg: int, having: dict[tuple[str, str], list[int]]) -> Iterator[int]:
         """Yield the legs that share an id with a leg."""
         start = self._starts[leg]
         for one in self._ids[leg]:

@@ -178,7 +178,7 @@ def _kept(history: History, window: Window, now: datetime, spare: timedelta) -> 
     oldest = now - history.keeps + spare
     if window.since >= oldest:
         return window, []
-    if oldest - window.since <= spare + EDGE and oldest + EDGE < window.until:  # "30d" means what there is
+    if oldest - window.since <= spare + EDGE and oldest + EDGE < window.until:  # "30d" means all that is retained
         return Window(oldest, window.until), [Note(f"{TITLE} keeps no calls from before {rfc3339(oldest)}")]
     days = "30 days" if history is FEED else "12 hours"
     raise UsageError(
@@ -195,7 +195,7 @@ def _location_lists(locations: tuple[str, ...]) -> list[str]:
                 f"a location with a comma in its name cannot be selected: {name!r}",
                 hint="leave --location out and filter the output, for example with --where",
             )
-        if not name.strip():  # it would ask for all of them
+        if not name.strip():  # it would select all locations
             raise UsageError("--location needs a name", hint="leave it out for all locations")
     names = list(dict.fromkeys(locations))
     return [",".join(names[at : at + LOCATIONS_AT_ONCE]) for at in range(0, len(names), LOCATIONS_AT_ONCE)] or [""]
@@ -278,9 +278,9 @@ def _window(history: History, client: Client, run: Run, asked: Window, locations
                 pages += 1
                 tracking = answer.headers.get("trackingid", tracking)
                 yield Page(records)
-                del answer, records  # they make room for the next
+                del answer, records  # free the memory for the next page
         except (TemporaryError, ProviderError, ConfigurationError) as error:
-            passing = isinstance(error, TemporaryError) and error.wait is None  # else Webex sent a Retry-After
+            passing = isinstance(error, TemporaryError) and error.wait is None  # with `wait`, Webex sent a Retry-After
             if passing and error.status == 504 and run.size > SMALLEST_PAGE:
                 run.size = max(SMALLEST_PAGE, run.size // 2)
                 client.log("note", f"{TITLE} takes too long: requesting pages of {run.size} records")

@@ -40,7 +40,7 @@ class WebexSettings(Settings):
 
     @field_validator("token_url", "base_url", "authorize_url")
     @classmethod
-    def _sealed(cls, url: str | None) -> str | None:
+    def _check_encryption(cls, url: str | None) -> str | None:
         """Refuse a URL to which a secret would be sent without encryption."""
         if url is None:
             return None

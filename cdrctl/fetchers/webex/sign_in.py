@@ -25,7 +25,7 @@ def in_domain(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # brackets that enclose no address, or a port that is no number
+    except ValueError:  # invalid brackets or port
         return False
     return parts.scheme == "https" and (parts.hostname or "").endswith(DOMAIN) and port in (None, 443)
 
@@ -123,9 +123,9 @@ def page(settings: WebexSettings, attempt: Attempt) -> str:
 def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime) -> Generator[Request, Answer, Token]:
     """Return the token for a code.
 
-    developer.webex.com, "Integrations & Authorization: Getting an access token". The secret and the verifier are both
-    sent: one of them alone is worth nothing. The format of errors is not published; their status is read as in RFC
-    6749, section 5.2, and their text is passed on.
+    developer.webex.com, "Integrations & Authorization: Getting an access token". The request
+    needs both the secret and the verifier. The format of errors is not published; their status is read as in RFC 6749,
+    section 5.2, and their text is passed on.
     """
     answer = yield Request(
         "POST",

@@ -1,4 +1,4 @@
-"""Hostile values, and the places that they come from."""
+"""Hostile values, and where commands meet them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SINCE, UNTIL = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
 
 
 def odd(text: str, but: str = "\n") -> set[str]:
-    """Return the characters of a text that control a terminal, turn the direction of writing, or cannot be seen."""
+    """Return the characters of a text that control a terminal, change the direction of text, or are invisible."""
     return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}} - {*but}
 
 
 def quiet(ran: Ran) -> Ran:
-    """Return a run, once it is sure that nothing on stderr controls a terminal; JSON's messages as they read."""
+    """Check that stderr contains no control characters, and return the run. JSON messages are decoded first."""
     assert odd(ran.err) == set()
     assert "Traceback" not in ran.err
     assert "a bug in cdrctl" not in ran.err
@@ -38,7 +38,7 @@ REPORT = (
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder with what is in it, links as what they say."""
+    """Return every file below a folder with its content; of a link, its target."""
     return {
         str(one.relative_to(folder)): bytes(one.readlink()) if one.is_symlink() else one.read_bytes()
         for one in sorted(folder.rglob("*"))

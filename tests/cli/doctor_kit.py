@@ -33,7 +33,7 @@ class Checkup:
     environ: dict[str, str] = field(default_factory=dict)
 
     def profile(self, known: str, kind: str = "", *, name: str = "acme", **more: object) -> None:
-        """Write a configuration with one profile of this provider; a setting that is None is left out."""
+        """Write a configuration with one profile of this provider. A setting that is None is left out."""
         settings = {"provider": known, **self.served.credentials(known, kind), **more}
         lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items() if value is not None]
         self.config.write_text("\n".join([f"[profiles.{name}]", *lines, ""]), encoding="utf-8")
@@ -46,7 +46,7 @@ class Checkup:
         return ran
 
     def finding(self, check: str, code: int, *words: str) -> dict[str, Any]:
-        """Run the doctor and return the finding of a check: if the exit code is not 0, the first that failed."""
+        """Run the doctor and return the finding of a check: the first failed one if the exit code is not 0."""
         ran = self.run(*words)
         assert ran.code == code, ran.out
         failed = [line for line in ran.lines if line["result"] == "fail"]
@@ -58,7 +58,7 @@ class Checkup:
 
 @contextmanager
 def a_checkup(folder: Path) -> Iterator[Checkup]:
-    """Serve the sandbox, for a configuration in a private folder."""
+    """Serve the sandbox for a configuration in a private folder."""
     (folder / "cdrctl").mkdir(mode=0o700)
     with sandbox.start(now=lambda: NOW) as served:
         yield Checkup(folder / "cdrctl" / "config.toml", served)

@@ -1,4 +1,4 @@
-"""What the tests of hosts and signals share: a host, a provider that can stall, and signals that are noticed."""
+"""Shared by the tests of hosts and signals: a host, a provider that can stall, and signal handling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in with a browser, by a test."""
+"""Helpers that sign in with a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def finished(running: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
 
 
 def signed_in(office: Office, *words: str) -> tuple[bytes, bytes]:
-    """Sign in, and return what was printed."""
+    """Sign in, and return the output."""
     with ended(office.login("--no-browser", *words)) as running:
         said = heard(running, b"Ctrl-C ends it")
         assert visited(decided(page_in(said))).status_code == 200

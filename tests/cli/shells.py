@@ -1,4 +1,4 @@
-"""Real shells on a terminal of their own, in which lines are typed and read back as the shell has them."""
+"""Real shells on a pseudo-terminal: type a line, and read it back as the shell has it."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Terminal:
 
     Args:
         shell: Its name.
-        folder: Where it runs.
-        screen: The shell's side of the terminal, which we write to and read from.
+        folder: Its working directory.
+        screen: Our end of the terminal: keys are written to it, and output is read from it.
     """
 
     def __init__(self, shell: str, folder: Path, screen: int) -> None:
@@ -76,7 +76,7 @@ class Terminal:
         os.write(self.screen, keys.encode())
 
     def line(self, keys: str) -> str:
-        """Return the line after these keys on an empty one, as the shell has it; what it shows is in `shown`."""
+        """Press these keys on an empty line, and return the line as the shell has it. The screen is in `shown`."""
         told = self.folder / "told"
         told.unlink(missing_ok=True)
         self.shown = ""
@@ -85,7 +85,7 @@ class Terminal:
         return told.read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n")
 
     def until(self, done: object) -> None:
-        """Read what is shown until something holds, or until a text is shown."""
+        """Read the screen until a condition holds, or until a text is shown."""
         end = time.monotonic() + PATIENCE
         while not (done in self.shown if isinstance(done, str) else done()):  # type: ignore[operator]
             left = end - time.monotonic()
@@ -100,7 +100,7 @@ def missing(shell: str) -> str | None:
 
 
 def machine(folder: Path, **more: str) -> dict[str, str]:
-    """Return an environment in which `cdrctl` is the program, and the completions are where people put them."""
+    """Return an environment in which `cdrctl` is installed, with the completions where users put them."""
     (folder / "bin").mkdir()
     program = folder / "bin" / "cdrctl"
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m cdrctl "$@"\n', encoding="utf-8")
@@ -121,7 +121,7 @@ def machine(folder: Path, **more: str) -> dict[str, str]:
 
 @contextmanager
 def terminal(shell: str, folder: Path, environ: Mapping[str, str]) -> Iterator[Terminal]:
-    """Have a shell on a terminal, with the completion as its user installs it."""
+    """Start a shell on a terminal, with the completion installed as a user installs it."""
     screen, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, SIZE)
 
@@ -136,7 +136,7 @@ def terminal(shell: str, folder: Path, environ: Mapping[str, str]) -> Iterator[T
         stdout=inner,
         stderr=inner,
         start_new_session=True,
-        preexec_fn=own,  # noqa: PLW1509 - a shell without a terminal of its own edits no line
+        preexec_fn=own,  # noqa: PLW1509 - a shell without a controlling terminal has no line editor
     )
     os.close(inner)
     opened = Terminal(shell, folder, screen)

@@ -1,4 +1,4 @@
-"""A page that was asked for ahead is of no use to an export that breaks off: who fetches it ends first."""
+"""The next page is fetched in a thread. An export that fails stops this thread before it closes connections."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.runner import NOW
 
 
 class Full(io.BytesIO):
-    """Output that takes nothing."""
+    """Output that cannot be written."""
 
     def write(self, _data: object) -> int:
         raise OSError(28, "No space left on device")
 
 
 class Endless(httpx.MockTransport):
-    """A PBX with page after page; it notices who is still about to ask when nobody should be."""
+    """A PBX with endless pages. It records the fetching threads that still run when the client is closed."""
 
     def __init__(self) -> None:
         super().__init__(self.answer)
@@ -42,7 +42,7 @@ class Endless(httpx.MockTransport):
 
 
 @pytest.mark.parametrize("jobs", ["1", "4"])
-def test_who_fetches_ends_before_the_connections_are_closed(jobs: str, tmp_path: Path) -> None:
+def test_fetching_threads_end_before_the_connections_are_closed(jobs: str, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     settings = {"provider": "portsip", "base_url": "http://127.0.0.1:9/api", "access_token": "sesame-sesame"}
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())

@@ -1,4 +1,4 @@
-"""Plain HTTP to another machine: refused, or allowed by the profile and then said."""
+"""Plain HTTP to another machine is refused, unless the profile allows it. Then there is a warning."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_plain_http_to_another_machine_is_refused(provider: str, scheme: str, sh
 
 
 @pytest.mark.parametrize("provider", sorted(ALLOWING))
-def test_a_profile_that_allows_it_says_so_where_it_is_looked_at(provider: str, shell: Shell) -> None:
+def test_commands_report_that_a_profile_allows_plain_http(provider: str, shell: Shell) -> None:
     profile(shell, provider, "http://pbx.example.net:8000", allow_http=True)
     for words in (
         (provider, CALLS[provider], "--since", "2h", "--until", "1h", "--dry-run"),
@@ -60,7 +60,7 @@ def test_a_profile_that_allows_it_says_so_where_it_is_looked_at(provider: str, s
 
 @pytest.mark.parametrize("provider", sorted(ALLOWING))
 @pytest.mark.parametrize("base_url", ["https://pbx.example.net", "http://localhost.:8000", "HTTP://[::1]:8000"])
-def test_nothing_is_said_of_what_nobody_can_read(provider: str, base_url: str, shell: Shell) -> None:
+def test_loopback_and_https_are_not_reported(provider: str, base_url: str, shell: Shell) -> None:
     profile(shell, provider, base_url, allow_http=True)
     for words in (
         (provider, CALLS[provider], "--since", "2h", "--until", "1h", "--dry-run"),
@@ -70,7 +70,7 @@ def test_nothing_is_said_of_what_nobody_can_read(provider: str, base_url: str, s
 
 
 @pytest.mark.parametrize("provider", sorted(PROVIDERS.keys() - ALLOWING))
-def test_hosted_services_cannot_be_allowed_it(provider: str, shell: Shell) -> None:
+def test_hosted_services_cannot_allow_plain_http(provider: str, shell: Shell) -> None:
     profile(shell, provider, "https://api.example.net", allow_http=True)
     ran = shell.run(provider, CALLS[provider], "--since", "2h", "--until", "1h")
     assert ran.code == 6
@@ -90,7 +90,7 @@ def test_hosted_services_cannot_be_allowed_it(provider: str, shell: Shell) -> No
         ("https://[::1{path}", "bracket"),
     ],
 )
-def test_a_base_url_that_cannot_be_used_is_refused_before_anything_is_asked(
+def test_an_unusable_base_url_is_refused_before_any_request(
     provider: str, base_url: str, part: str, shell: Shell
 ) -> None:
     shell.profile("acme", provider, {"base_url": base_url.format(path=PATHS[provider]), **CREDENTIALS[provider]})

@@ -1,4 +1,4 @@
-"""Hostile IDs and file names lead to no other path."""
+"""Hostile ids and file names never lead to another path."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IDS = [
 ]  # fmt: skip
 NO_IDS = ["", ".", "..", " ", "...", ". .", " .. "]
 
-# By command: what is asked with an id, after the mount point.
+# By command: the path requested with an id, after the mount point.
 ASKED: Mapping[str, tuple[str, ...]] = {
     "kazoo cdr": ("/accounts/ACCOUNT/cdrs/ID",),
     "kazoo legs": ("/accounts/ACCOUNT/cdrs/legs/ID",),
@@ -54,7 +54,7 @@ def subject_of(name: str) -> Subject:
 
 
 def id_words(command: str, text: str) -> list[str]:
-    """Return a command with an id: as the value of its last option if that takes one, else as its argument."""
+    """Return a command with an id: as the value of its last option if that has a value, else as its argument."""
     words = [*command.split(), "-p", "acme"]
     if command.endswith(("--account", "--user")):
         return [*words[:-3], f"{words[-3]}={text}", *words[-2:]]
@@ -68,7 +68,7 @@ def signs_in(request: Received) -> bool:
 @pytest.mark.thin
 @pytest.mark.parametrize("command", ASKED)
 def test_an_id_is_one_part_of_a_path(command: str, tmp_path: Path) -> None:
-    """What there is not is not found, and a report that there is not is not deleted."""
+    """Each id is unknown to the provider: reading it is "not found", and deleting it deletes nothing."""
     name = command.split(maxsplit=1)[0]
     with bench(subject_of(name), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         account = str(made.sandbox.credentials(name).get("account_id", ""))
@@ -95,7 +95,7 @@ def test_an_invalid_id_is_refused_before_a_request(command: str, tmp_path: Path)
 
 
 def altered(made: Bench, change: Callable[[Record], Any]) -> None:
-    """Change every object that the provider answers with."""
+    """Change every object in the provider's responses."""
     made.alter(lambda document: change(document) if isinstance(document, dict) else document)
 
 
@@ -112,14 +112,14 @@ def test_an_id_from_a_provider_is_one_part_of_a_path(text: str, tmp_path: Path) 
 
 
 def below(document: Record) -> bool:
-    """Return whether a document of Kazoo's lists accounts."""
+    """Return whether a document is a Kazoo list of accounts."""
     data = document.get("data")
     return isinstance(data, list) and bool(data) and "tree" in data[0]
 
 
 @pytest.mark.parametrize("text", ["../../x", "a/b", "?x=1", "#", "%2e%2e", "x\r\ny", "\x1b[2J", "..", ".", ""])
-def test_an_id_of_a_record_leads_nowhere_else(text: str, tmp_path: Path) -> None:
-    """Its cost is asked for by its id; what is none is not asked for, and said."""
+def test_the_id_of_a_record_is_one_part_of_a_path(text: str, tmp_path: Path) -> None:
+    """The cost of a record is requested by its id. An invalid id is not requested, and is reported."""
     with bench(subject_of("portsip"), tmp_path, evenly(2, SINCE, UNTIL)) as made:
         made.alter_pages(
             lambda page: {**page, "items": [{**one, "id": text} for one in page["items"]]} if "count" in page else page
@@ -133,7 +133,7 @@ def test_an_id_of_a_record_leads_nowhere_else(text: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("text", ["..", ".", " ", ""])
 def test_an_invalid_id_from_a_provider_is_an_error_of_the_provider(text: str, tmp_path: Path) -> None:
-    """Not that of whoever typed the command."""
+    """It is not a usage error."""
     with bench(subject_of("portsip"), tmp_path, evenly(2, SINCE, UNTIL)) as made:
         altered(made, lambda document: {"id": text} if document.keys() == {"id"} else document)
         ran = quiet(made.shell.run(*REPORT))
@@ -158,7 +158,7 @@ FILE_NAMES = [
 
 @pytest.fixture(name="office")
 def _office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """A PBX with one finished report, and an empty folder, deep down, that commands are run in."""
+    """A PBX with one finished report, and an empty working directory deep in the tree."""
     here = tmp_path / "a" / "b" / "here"
     here.mkdir(parents=True)
     monkeypatch.chdir(here)
@@ -173,7 +173,7 @@ def finished(made: Bench) -> str:
 
 
 def call_it(made: Bench, text: str) -> None:
-    """Let the PBX call its files so: in what it says of them, and in the headers that come with them."""
+    """Let the PBX use these file names: in its documents, and in the headers of downloads."""
     provider = made.sandbox.provider("portsip")
     reply = provider.reply
 
@@ -198,7 +198,7 @@ def call_it(made: Bench, text: str) -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("text", FILE_NAMES, ids=lambda text: ascii(text)[:30])
-def test_a_download_lands_in_this_folder_under_a_plain_name(office: Bench, tmp_path: Path, text: str) -> None:
+def test_a_download_is_saved_in_this_folder_under_a_plain_name(office: Bench, tmp_path: Path, text: str) -> None:
     key = finished(office)
     call_it(office, text)
     before = files(tmp_path)
@@ -222,7 +222,7 @@ def test_a_download_lands_in_this_folder_under_a_plain_name(office: Bench, tmp_p
 
 
 @pytest.mark.parametrize("text", ["../../x.csv", "/etc/x.csv", "\x1b[2J.csv", "-rf", "", "x" * 300 + ".csv"], ids=ascii)
-def test_a_file_that_was_waited_for_lands_in_this_folder_too(office: Bench, tmp_path: Path, text: str) -> None:
+def test_a_report_downloaded_after_waiting_is_saved_in_this_folder(office: Bench, tmp_path: Path, text: str) -> None:
     call_it(office, text)
     before = files(tmp_path)
     ran = quiet(office.shell.run(*REPORT, "--wait", "--name", "../../evil\x1b[2J"))

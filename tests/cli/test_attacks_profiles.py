@@ -1,4 +1,4 @@
-"""Hostile names of profiles, and hostile values in the configuration file."""
+"""Hostile profile names, and hostile values in the configuration file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ USES = {
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder deep down with a configuration in it, in which commands are run."""
+    """A working directory deep in the tree, with a configuration in it."""
     home = tmp_path / "a" / "b" / "home"
     (home / "tokens").mkdir(parents=True)
     for decoy in (tmp_path / "a" / "x.json", home / "x.json", home / "tokens" / "acme.json"):
@@ -51,7 +51,7 @@ def configure(home: Path, text: str) -> None:
 
 
 def said_by(*words: str, home: Path, **more: Any) -> Ran:
-    """Return what a command said, once it is sure that it was no more than words."""
+    """Check that a command's output contains no control characters, and return it."""
     return quiet(run(*words, "--config", home / "config.toml", **more))
 
 
@@ -92,7 +92,7 @@ ODD = [name for name in NAMES if "\ud800" not in name]
 
 
 @pytest.mark.parametrize("name", ODD, ids=ascii)
-def test_an_invalid_name_in_the_file_is_reported_and_leads_nowhere(name: str, home: Path, tmp_path: Path) -> None:
+def test_an_invalid_name_in_the_file_is_reported_and_not_a_path(name: str, home: Path, tmp_path: Path) -> None:
     key = json.dumps(name).replace("\\u007f", "\u007f")
     configure(home, GOOD.replace("acme", key))
     before = files(tmp_path)

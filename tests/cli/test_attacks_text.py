@@ -1,4 +1,4 @@
-"""Hostile text in records and in what a provider says controls no terminal, file or request."""
+"""Hostile text in records and in responses controls no terminal, file or request."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ OTHERS = [
 ]
 EVIL = [*ESCAPES, *OTHERS]
 
-# By call: a column that a caller has a say in, and one whose values are numbers.
+# By call: a column whose text a caller can choose, and a numeric one.
 SPOTS: Mapping[str, tuple[str, str]] = {
     "webex-cdrs": ("calling_line_id", "ring_duration"),
     "webex-stream": ("calling_line_id", "ring_duration"),
@@ -77,9 +77,9 @@ SPOTS: Mapping[str, tuple[str, str]] = {
 
 
 def spoil(made: Bench) -> Counter[str]:
-    """Put something evil into every record that comes: a name, a number, and a field that nobody knows.
+    """Put hostile text into every record: into a name, a number and an unknown field.
 
-    What each record got is counted in what is returned, which fills while records come.
+    The returned counter counts the texts while records are sent.
     """
     call, spot = made.call, SPOTS[str(made.subject)]
     keys = [next(column.key for column in call.columns if column.name == name).casefold() for name in spot]
@@ -110,7 +110,7 @@ def _spoilt(subject: Subject, tmp_path: Path) -> Iterator[tuple[Bench, Counter[s
         yield made, spoil(made)
 
 
-# A caller's name in every format
+# A caller's name, in every format
 
 
 @pytest.mark.thin
@@ -139,7 +139,7 @@ def test_a_name_is_unchanged_in_a_file(subject: Subject, spoilt: tuple[Bench, Co
 
 
 def whole(text: str) -> str:
-    """Return text as UTF-8 can say it: U+FFFD for each half of a surrogate pair."""
+    """Return text as UTF-8 can encode it: U+FFFD for each half of a surrogate pair."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -196,7 +196,7 @@ def notification() -> Record:
 
 @pytest.mark.process
 def test_a_real_terminal_gets_no_escape_but_our_own(tmp_path: Path) -> None:
-    """Data and messages go to one terminal; what is left beside colours and the line of progress is text."""
+    """Data and messages share one terminal. Without colours and the progress line, only text is left."""
     file = tmp_path / "captured.jsonl"
     lines = [
         {**notification(), "ivruniqueid": str(at), "caller": text[:60], "duration": text[:60], f"new {text[:60]}": text}
@@ -238,11 +238,11 @@ def test_a_name_controls_no_terminal_from_the_progress_line(tmp_path: Path) -> N
     assert odd(ran.err.replace("\r\x1b[2K", "")) == set()
 
 
-# What a provider says
+# A provider's messages
 
 
 def complaint(name: str, text: str) -> Any:
-    """Return an error's body, with the text wherever providers put their words."""
+    """Return the body of an error, with the text in each place where providers put their messages."""
     if name == "callgear":
         data = {"mnemonic": text, "field": text, "value": text}
         return {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": text, "data": data}}
@@ -255,7 +255,7 @@ def complaint(name: str, text: str) -> Any:
 
 
 WIRED = "".join(ESCAPES)[:400]
-# What a header can hold: Latin-1, and neither a line end nor a zero.
+# A header can hold Latin-1, without line ends and NUL.
 HEADERS = {
     "Retry-After": "\x1b[2J\x9b5\x07",
     "Trackingid": "\x1b]0;x\x07\x9b31m\x08",
@@ -273,7 +273,7 @@ STATUSES = [200, 302, 400, 401, 403, 404, 429, 451, 500, 503]
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("every_body", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_error_of_a_provider_controls_no_terminal(name: str, status: int, every_body: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """With one kind of body, so that each provider and each status has every kind; and with all kinds."""
+    """In the fast tests each provider and each status has every kind of body; in the others, every combination."""
     subject = next(one for one in SUBJECTS if one.provider.name == name)
     bodies = [
         json.dumps(complaint(name, WIRED)).encode(),
@@ -302,8 +302,8 @@ def test_a_hostile_error_of_a_provider_is_still_quoted(name: str, tmp_path: Path
         assert "no [2J such  thing" in quiet(made.run(SINCE, UNTIL)).err
 
 
-def test_a_link_to_the_next_page_goes_nowhere_else(tmp_path: Path) -> None:
-    """One with controls in it is no link that is followed."""
+def test_a_hostile_link_to_the_next_page_is_not_followed(tmp_path: Path) -> None:
+    """A link with control characters is not followed."""
     with bench(SUBJECTS[0], tmp_path, evenly(20, SINCE, UNTIL)) as made:
         mount = made.sandbox.base_urls["webex"]
         provider = made.sandbox.provider("webex")

@@ -1,4 +1,4 @@
-"""What may stand at the cursor: asked as the shells ask, answered from files and from what this machine knows."""
+"""Completion: called as the shells call it, and answered from files and from this machine's zones and packages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WEBEX = [column.name for column in load("webex").call("cdrs").columns]
 
 
 def at(text: str, environ: Mapping[str, str] | None = None) -> Answer:
-    """Return what may stand at the end of a line whose words are parted by single blanks."""
+    """Return the completions at the end of a line whose words are separated by single spaces."""
     return complete_line(["cdrctl", *text.split(" ")], {"CDRCTL_CONFIG": os.devnull + "/none", **(environ or {})})
 
 
@@ -45,7 +45,7 @@ def words(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
 
 
 def configured(folder: Path, text: str) -> dict[str, str]:
-    """Return the environment in which a configuration file has this text."""
+    """Return an environment whose configuration file has this text."""
     path = folder / "config.toml"
     path.write_text(text, encoding="utf-8")
     return {"CDRCTL_CONFIG": str(path)}
@@ -149,7 +149,7 @@ def test_columns_are_those_of_the_call_and_schema() -> None:
     assert all(meanings[column.name] == column.meaning for column in load("webex").call("cdrs").columns)
 
 
-def test_chosen_columns_are_left_out_and_the_list_goes_on() -> None:
+def test_chosen_columns_are_not_offered_again() -> None:
     found = at(f"{CDRS} --fields {WEBEX[0]},{WEBEX[2]},")
     assert found.kept == f"{WEBEX[0]},{WEBEX[2]},"
     assert [word for word, _ in found.items] == [WEBEX[1], *WEBEX[3:], "extra"]
@@ -157,7 +157,7 @@ def test_chosen_columns_are_left_out_and_the_list_goes_on() -> None:
 
 
 def line_with(option: str, value: Any, columns: str) -> Line:
-    """Return a line where the value of an option comes next, which a command may have one day."""
+    """Return a line that ends at the value of an option that no command has yet."""
     line = Line({"options": [], "columns": columns, "commands": {}, "arguments": [], "goes_on": False})
     line.due = {"names": [option], "value": value}
     return line
@@ -196,7 +196,7 @@ def test_files_are_left_to_the_shell(text: str, kind: str, kept: str) -> None:
 
 
 def test_help_completes_commands_and_topics() -> None:
-    """By a command that is made by other hands: here only what it would be told."""
+    """`cdrctl help` is tested elsewhere; here only its completion."""
     read = read_json(FILE)
     line = Line({})
     first = values_for({**read, "topics": ["times"]}, line, "command", "", "", {})
@@ -217,7 +217,7 @@ def test_zones_are_those_of_this_machine() -> None:
     assert set(words(f"{CDRS} --tz ")) - {"Factory"} == {"local"} | there
 
 
-def test_without_zones_of_its_own_a_package_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zones_come_from_tzdata_if_the_system_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tzdata").mkdir()
     (tmp_path / "tzdata" / "zones").write_text("Europe/Berlin\nUTC\n", encoding="utf-8")
     monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path / "none"),))
@@ -225,7 +225,7 @@ def test_without_zones_of_its_own_a_package_has_them(tmp_path: Path, monkeypatch
     assert words(f"{CDRS} --tz ") == ["local", "Europe/Berlin", "UTC"]
 
 
-def test_formats_that_are_installed_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_formats_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {
         "cdrctl_parquet": "[console_scripts]\nx = y\n\n[cdrctl.writers]\nparquet = cdrctl_parquet.writer\n\n[a]\nb=c\n",
         "other": "[cdrctl.other]\nxml = z\n",
@@ -246,7 +246,7 @@ TWO = '[profiles.acme]\nprovider = "webex"\naccess_token = "hush"\n[profiles.lab
 """A configuration of two profiles."""
 
 
-def test_profiles_are_those_of_the_commands_provider(tmp_path: Path) -> None:
+def test_only_profiles_of_the_commands_provider_are_offered(tmp_path: Path) -> None:
     there = configured(tmp_path, TWO)
     assert words(f"{CDRS} -p ", there) == ["acme", "sandbox"]
     assert words("kazoo cdrs --profile=", there) == ["lab", "sandbox"]
@@ -292,7 +292,7 @@ def test_profiles_may_exist_in_the_environment_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[profiles.acme", "profiles = 3", "\x00", "a = " + "[" * 100_000, TWO + "\udcff"])
-def test_a_broken_configuration_has_no_profiles(tmp_path: Path, text: str) -> None:
+def test_a_broken_configuration_offers_no_profiles(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     there = {"CDRCTL_CONFIG": str(path), "CDRCTL_OPS_PROVIDER": "webex"}
@@ -323,7 +323,7 @@ VALUES = st.sampled_from(["webex", "kazoo", "nope", ""])
 
 @given(st.dictionaries(NAMES, st.one_of(VALUES, st.none(), st.just(3))), st.dictionaries(NAMES, VALUES))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_profiles_are_those_that_can_be_used(tmp_path: Path, file: dict[str, Any], environ: dict[str, str]) -> None:
+def test_only_usable_profiles_are_offered(tmp_path: Path, file: dict[str, Any], environ: dict[str, str]) -> None:
     text = "".join(
         f'[profiles."{name}"]\n' + ("" if value is None else f"provider = {value!r}\n") for name, value in file.items()
     )
@@ -337,7 +337,7 @@ def test_profiles_are_those_that_can_be_used(tmp_path: Path, file: dict[str, Any
     assert words("sync ", there) == [*usable, "sandbox"]
 
 
-# As the shells are told
+# The protocol of each shell
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_profiles_are_those_that_can_be_used(tmp_path: Path, file: dict[str, Any
         ("cdrctl '>' a", ["cdrctl", ">", "a"], ""),
     ],
 )
-def test_a_line_of_bash_is_read_as_bash_reads_it(line: str, words_read: list[str], quote: str) -> None:
+def test_a_line_is_split_as_bash_splits_it(line: str, words_read: list[str], quote: str) -> None:
     found = bash_line(line)
     assert (list(found.words), found.quote) == (words_read, quote)
 
@@ -392,7 +392,7 @@ def test_every_line_gets_an_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_words_with_control_characters_are_left_out(tmp_path: Path, shell: str) -> None:
+def test_words_with_control_characters_are_not_offered(tmp_path: Path, shell: str) -> None:
     bad = ['"a\\u001b[2J"', '"a\\nb"', '"a\\tb"', '"a\\u0007"', '"a\\u202eb"', '"a\\u009b"', '""']
     there = configured(
         tmp_path, "".join(f'[profiles.{name}]\nprovider = "we\\u001bbex"\n' for name in [*bad, '"fine"'])

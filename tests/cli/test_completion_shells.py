@@ -1,4 +1,4 @@
-"""Completion in real shells, as somebody types: what becomes of the line, and what is shown."""
+"""Completion in real shells: what a user types, what becomes of the line, and what the screen shows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ provider = "kazoo"
 
 @pytest.fixture(scope="module", params=SHELLS)
 def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    """Return one shell for all lines: each begins on an empty one."""
+    """Return one shell for all tests. Each line begins empty."""
     if why := missing(request.param):
         pytest.skip(why)
     folder = tmp_path_factory.mktemp(request.param)
@@ -63,8 +63,8 @@ def configure(folder: Path, text: str) -> None:
 
 
 def test_lines_are_completed(shell: Terminal) -> None:
-    """One test of many lines: to start a shell takes longer than to complete a line."""
-    comma = "" if shell.shell in {"bash", "zsh"} else " "  # fish leaves no word without a blank
+    """One test for many lines, because a shell takes longer to start than to complete a line."""
+    comma = "" if shell.shell in {"bash", "zsh"} else " "  # fish adds a space after each word
     for begun, whole in (
         ("cdrctl web", "cdrctl webex "),
         ("cdrctl webex cdrs --fo", "cdrctl webex cdrs --format "),
@@ -100,21 +100,21 @@ def test_lines_are_completed(shell: Terminal) -> None:
         assert shell.line(begun + TAB) == whole
 
 
-def test_a_word_may_be_begun_in_quotes(shell: Terminal) -> None:
-    """Each shell closes quotes in its own way, or leaves that to who types."""
+def test_a_word_that_begins_with_a_quote_is_completed(shell: Terminal) -> None:
+    """Each shell closes quotes in its own way, or leaves that to the user."""
     for begun in ("--fields 'start_time,", '--fields "start_time,', "'--fields=start_time,", "--fields=start\\_time,"):
         line = shell.line(f"cdrctl webex 'cdrs' {begun}answer_t{TAB}")
         assert line.rstrip("\"' ").replace("\\", "").endswith("start_time,answer_time")
 
 
-def test_what_is_meant_is_shown_in_zsh_and_fish(shell: Terminal) -> None:
+def test_zsh_and_fish_show_descriptions(shell: Terminal) -> None:
     shell.line("cdrctl webex cdrs --fields answer" + TAB + TAB)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shell.shown)
     assert "answer_indicator" in shown
     assert ("time of the answer" in shown) == (shell.shell != "bash")
 
 
-def test_names_are_typed_so_that_the_shell_reads_them_as_they_are(shell: Terminal) -> None:
+def test_completed_names_are_quoted_for_the_shell(shell: Terminal) -> None:
     try:
         for odd in ODD:
             configure(shell.folder, f"[profiles.{json.dumps(odd)}]\n")
@@ -131,7 +131,7 @@ def test_names_are_typed_so_that_the_shell_reads_them_as_they_are(shell: Termina
 
 
 def read(shell: Terminal, line: str) -> list[str]:
-    """Return the words that a command is given by a line, in a shell that reads it."""
+    """Return the words of a line as the shell passes them to a command."""
     define = {
         "fish": "function cdrctl; printf '%s\\0' $argv; end\n",
         "zsh": "cdrctl() { printf '%s\\0' \"$@\" }\n",
@@ -149,7 +149,7 @@ def read(shell: Terminal, line: str) -> list[str]:
     return ran.stdout.split("\0")[:-1]
 
 
-def test_what_cannot_be_shown_is_not(shell: Terminal) -> None:
+def test_names_with_control_characters_are_not_offered(shell: Terminal) -> None:
     text = "".join(f"[profiles.{json.dumps(name)}]\n" for name in UNSEEN)
     configure(shell.folder, text)
     try:
@@ -162,7 +162,7 @@ def test_what_cannot_be_shown_is_not(shell: Terminal) -> None:
 
 
 @pytest.mark.parametrize("broken", ["[profiles", "profiles = 1", "\x00"])
-def test_a_broken_configuration_says_nothing(shell: Terminal, broken: str) -> None:
+def test_a_broken_configuration_prints_no_error(shell: Terminal, broken: str) -> None:
     configure(shell.folder, broken)
     try:
         assert shell.line("cdrctl webex cdrs -p acm" + TAB) == "cdrctl webex cdrs -p acm"
@@ -171,8 +171,8 @@ def test_a_broken_configuration_says_nothing(shell: Terminal, broken: str) -> No
         configure(shell.folder, CONFIG)
 
 
-def test_who_loses_the_question_runs_nothing(shell: Terminal) -> None:
-    """A wrapper that clears the environment gets words of its own alone: none, so that it shows help."""
+def test_a_wrapper_that_clears_the_environment_runs_no_command(shell: Terminal) -> None:
+    """Without the variables of completion the program gets no words, and so shows its help."""
     wrapper = shell.folder / "lost" / "cdrctl"
     wrapper.parent.mkdir(exist_ok=True)
     given = shell.folder / "given"
@@ -184,7 +184,7 @@ def test_who_loses_the_question_runs_nothing(shell: Terminal) -> None:
 
 
 @pytest.mark.skipif(missing("fish") is not None, reason=str(missing("fish")))
-def test_fish_says_what_it_would_offer(tmp_path: Path) -> None:
+def test_fish_lists_candidates_with_descriptions(tmp_path: Path) -> None:
     environ = machine(tmp_path)
     told = f"source {tmp_path}/completions/cdrctl.fish; complete -C 'cdrctl webex cdrs --schema '"
     ran = subprocess.run(

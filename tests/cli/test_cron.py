@@ -1,4 +1,4 @@
-"""What docs/cron.md prints works as printed."""
+"""The commands in docs/cron.md work as printed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def home(tmp_path: Path, provider: Sandbox) -> Path:
 
 
 def surroundings(home: Path) -> dict[str, str]:
-    """Return the environment that cron gives: hardly a variable."""
+    """Return the few variables that cron sets."""
     return {
         "HOME": str(home),
         "PATH": f"{home / 'bin'}:/usr/bin:/bin",
@@ -66,7 +66,7 @@ def surroundings(home: Path) -> dict[str, str]:
 
 
 def shell(home: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as cron does, by /bin/sh."""
+    """Run a command with /bin/sh, as cron does."""
     return subprocess.run(
         ["/bin/sh", "-c", command], env=surroundings(home), cwd=home, capture_output=True, text=True, check=False
     )
@@ -84,7 +84,7 @@ def test_every_command_works_as_printed(home: Path) -> None:
     assert len(list(home.glob("archive/*/cdrs/date=*/cdrs.jsonl"))) >= 2
 
 
-def test_the_crontab_line_is_silent_when_all_is_well(home: Path) -> None:
+def test_the_crontab_line_prints_nothing_on_success(home: Path) -> None:
     (block,) = blocks("crontab")
     mail, line = block.splitlines()
     assert mail.startswith("MAILTO=")
@@ -96,7 +96,7 @@ def test_the_crontab_line_is_silent_when_all_is_well(home: Path) -> None:
     assert list(home.glob("cdr/*/cdrs/date=*/cdrs.jsonl"))
 
 
-def test_the_crontab_line_says_what_failed(home: Path, provider: Sandbox) -> None:
+def test_the_crontab_line_prints_errors(home: Path, provider: Sandbox) -> None:
     provider.fail("voicenter", 403, times=1000)
     try:
         ran = shell(home, blocks("crontab")[0].splitlines()[1].split(" ", 5)[5])
@@ -106,7 +106,7 @@ def test_the_crontab_line_says_what_failed(home: Path, provider: Sandbox) -> Non
     assert "voicenter-acme (voicenter): failed: " in ran.stderr
 
 
-def test_the_units_are_such_as_systemd_reads(home: Path, tmp_path: Path) -> None:
+def test_the_units_can_be_parsed_as_systemd_parses_them(home: Path, tmp_path: Path) -> None:
     service, timer = blocks("ini")
     parsed = configparser.ConfigParser(strict=True, interpolation=None)
     parsed.optionxform = str  # type: ignore[assignment,method-assign]
@@ -132,7 +132,7 @@ def test_the_units_are_such_as_systemd_reads(home: Path, tmp_path: Path) -> None
         assert "cdrctl-sync" not in checked.stderr, checked.stderr
 
 
-def test_the_page_knows_the_exit_codes() -> None:
+def test_the_page_lists_the_exit_codes() -> None:
     from cdrctl import errors
 
     found = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CdrctlError)]

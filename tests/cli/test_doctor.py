@@ -62,7 +62,7 @@ def test_profiles_are_chosen_by_name(checkup: Checkup) -> None:
     assert "did you mean other?" in ran.err
 
 
-def test_a_profile_of_the_environment_is_checked(checkup: Checkup) -> None:
+def test_a_profile_in_the_environment_is_checked(checkup: Checkup) -> None:
     good = checkup.served.credentials("webex")
     checkup.environ = {f"CDRCTL_ACME_{key.upper()}": str(value) for key, value in good.items()}
     checkup.environ["CDRCTL_ACME_PROVIDER"] = "webex"
@@ -118,7 +118,7 @@ def test_a_folder_that_others_can_change_gives_a_warning(checkup: Checkup) -> No
 def test_a_folder_that_is_not_writable_gives_a_warning(
     checkup: Checkup, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may write everywhere, so that the system's refusal is played."""
+    """Root may write everywhere, so the error is simulated."""
     checkup.profile("webex")
     place = checkup.config.parent / name
     place.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""`cdrctl doctor`: what one request shows of the provider, the clock, the credential and the rate limit."""
+"""`cdrctl doctor`: what one response shows about the provider, the clock, the credential and the rate limit."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_rate_limit_that_cannot_be_shared_gives_a_warning(checkup: Checkup) ->
 
 
 def test_doctor_does_not_wait_long_for_the_rate_limit(checkup: Checkup) -> None:
-    """One window a minute: the second waits a minute, the third would wait two."""
+    """At one window a minute the second request waits a minute, and the third would wait two."""
     checkup.profile("webex", requests_per_minute=None)
     assert [checkup.run().code for _ in range(2)] == [0, 0]
     found = checkup.finding("answer", 5)

@@ -60,7 +60,7 @@ def test_a_closed_port_fails(checkup: Checkup) -> None:
 
 
 def test_a_silent_port_fails(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A port whose queue is full answers no attempt to connect."""
+    """A port with a full queue answers no connection attempt."""
     monkeypatch.setattr(reach, "STEP", 0.2)
     with socket.socket() as busy, socket.socket() as first, socket.socket() as second:
         busy.bind(("127.0.0.1", 0))
@@ -74,7 +74,7 @@ def test_a_silent_port_fails(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) 
     assert "firewall" in found["next"]
 
 
-def test_a_dead_address_is_followed_by_the_next(checkup: Checkup) -> None:
+def test_the_next_address_is_tried_after_a_dead_one(checkup: Checkup) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         assert reach.connected("pbx.example", port, ["127.0.0.2", "127.0.0.1"])[0] == "127.0.0.1"
@@ -188,7 +188,7 @@ def test_an_unencrypted_connection_gives_a_warning(checkup: Checkup) -> None:
     assert (found.result, found.next) == ("warn", "use https:// if the server offers it, possibly on another port")
 
 
-def test_behind_a_proxy_the_proxy_is_checked(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_is_checked_in_place_of_the_host(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         at = f"127.0.0.1:{proxy.getsockname()[1]}"
         monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@{at}")

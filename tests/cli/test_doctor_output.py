@@ -21,7 +21,7 @@ def _checkup(tmp_path: Path) -> Iterator[Checkup]:
         yield one
 
 
-def test_the_worst_exit_code_most_needs_a_person() -> None:
+def test_the_exit_code_is_the_most_urgent_one() -> None:
     assert [worst_exit_code(codes) for codes in ({0}, {0, 5}, {5, 4}, {4, 6, 5}, {7, 5}, set())] == [0, 5, 4, 6, 7, 0]
 
 
@@ -72,7 +72,7 @@ def test_a_database_is_refused_before_any_check(checkup: Checkup, form: str) -> 
     assert not checkup.served.requests
 
 
-def test_a_narrow_table_names_the_way_to_the_hidden_columns(checkup: Checkup) -> None:
+def test_a_narrow_table_names_the_option_for_the_hidden_columns(checkup: Checkup) -> None:
     checkup.profile("webex")
     table = checkup.run("-f", "table", width=50).out
     assert "skipped" in table

@@ -1,4 +1,4 @@
-"""`cdrctl doctor` as text: long lines wrap under their column, and of many profiles each has one finding."""
+"""`cdrctl doctor` as text: long lines wrap under their column, and each of many profiles has one finding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = Finding(
 
 
 def columns(lines: Sequence[str]) -> set[int]:
-    """Return the columns in which lines begin."""
+    """Return the column in which each line begins."""
     return {len(line) - len(line.lstrip()) for line in lines}
 
 
@@ -58,7 +58,7 @@ def test_a_name_too_long_for_its_column_has_its_own_line(width: int) -> None:
     assert shown == [f"  ok      {name}", "    11 checks ok"]
 
 
-def test_the_worst_finding_most_needs_a_person() -> None:
+def test_the_finding_shown_is_the_most_urgent_one() -> None:
     ok, warn = Finding("dns", "ok", "fine", profile="a"), Finding("clock", "warn", "late", "set it", profile="a")
     later = Finding("answer", "fail", "no answer", "wait", 5, "a")
     wrong = Finding("sign-in", "fail", "refused", "renew it", 4, "a")

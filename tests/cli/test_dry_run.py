@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be asked, as lines that curl can send, and nothing else happens."""
+"""`--dry-run` prints the requests as curl commands, and does nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _served() -> Iterator[sandbox.Sandbox]:
 
 
 def words(provider: str, call: Call, tmp_path: Path) -> list[str]:
-    """Return a command of a call, with what it must be given."""
+    """Return the command of a call, with its required options."""
     given = ["7" for described in call.options if described.argument]
     if call.name == "update":
         given += ["--name", "new"]
@@ -73,7 +73,7 @@ def test_nothing_is_sent_no_secret_is_read_and_no_file_written(provider: str, ca
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_curl_can_send_the_lines_once_the_secret_stands_in_them(
+def test_curl_sends_the_lines_with_the_secret_in_place_of_the_mask(
     provider: str, served: sandbox.Sandbox, tmp_path: Path
 ) -> None:
     described = load(provider)
@@ -95,16 +95,14 @@ def test_curl_can_send_the_lines_once_the_secret_stands_in_them(
     assert {one.status for one in answers} <= {200, 201}
 
 
-def test_of_several_profiles_each_is_rehearsed() -> None:
+def test_dry_run_shows_the_requests_of_every_profile() -> None:
     ran = run("export", "-p", "sandbox", *YESTERDAY, "--dry-run")
     assert ran.code == 0
     assert all(f"/{name}/" in ran.out for name in PROVIDERS)
     assert all(line.startswith("curl ") for line in ran.out.splitlines())
 
 
-def test_a_profile_that_cannot_be_used_is_told_and_the_others_are_rehearsed(
-    served: sandbox.Sandbox, tmp_path: Path
-) -> None:
+def test_dry_run_reports_an_unusable_profile_and_shows_the_others(served: sandbox.Sandbox, tmp_path: Path) -> None:
     profiles: dict[str, dict[str, Any]] = {"webex": {}, "webx": {}, "kazoo": dict(served.profiles["kazoo"])}
     config = configured(tmp_path / "config.toml", profiles)
     ran = run("export", "--all", *YESTERDAY, "--config", config, "--dry-run")
@@ -114,12 +112,12 @@ def test_a_profile_that_cannot_be_used_is_told_and_the_others_are_rehearsed(
     assert "webx: failed: " in ran.err
 
 
-def test_windows_are_asked_for_one_by_one() -> None:
+def test_dry_run_shows_one_request_for_each_window() -> None:
     days = ("-p", "sandbox", "--since", "2026-11-10", "--until", "2026-11-20")
     assert run("voicenter", "cdrs", *days, "--dry-run").out.count("todate") == 11  # and the calls that were in progress
 
 
-def test_the_digest_of_a_mask_is_not_shown_as_if_it_worked(served: sandbox.Sandbox, tmp_path: Path) -> None:
+def test_a_digest_of_a_secret_is_masked(served: sandbox.Sandbox, tmp_path: Path) -> None:
     kazoo = {key: value for key, value in served.profiles["kazoo"].items() if key in {"base_url", "account_id"}}
     config = configured(
         tmp_path / "config.toml", {"kazoo": {**kazoo, "username": "u", "password": "p4ssw0rd", "account_name": "n"}}
@@ -128,14 +126,14 @@ def test_the_digest_of_a_mask_is_not_shown_as_if_it_worked(served: sandbox.Sandb
     assert '"credentials":"********"' in ran.out
 
 
-def test_what_makes_no_sense_is_refused_all_the_same(tmp_path: Path) -> None:
+def test_invalid_commands_are_refused(tmp_path: Path) -> None:
     assert run("webex", "cdrs", "-p", "sandbox", "--since", "2025", "--dry-run").code == 2
     assert run("webex", "cdrs", "-p", "nobody", "--config", tmp_path / "none", "--dry-run").code == 6
     bare = configured(tmp_path / "config.toml", {"kazoo": {"base_url": "http://127.0.0.1:1/v2", "account_id": "1"}})
     assert "has no credential" in run("kazoo", "cdrs", "--config", bare, "--dry-run").err
 
 
-def test_a_profile_that_signs_in_with_a_browser_is_rehearsed_without_its_token(tmp_path: Path) -> None:
+def test_dry_run_needs_no_token_of_a_browser_sign_in(tmp_path: Path) -> None:
     config = configured(tmp_path / "config.toml", {"webex": {"client_id": "C1", "client_secret": "s3cr3t"}})
     ran = run("webex", "cdrs", *YESTERDAY, "--config", config, "--dry-run")
     assert ran.code == 0, ran.err
@@ -145,7 +143,7 @@ def test_a_profile_that_signs_in_with_a_browser_is_rehearsed_without_its_token(t
 
 
 @pytest.mark.parametrize("words", [("sync", "sandbox", "--into", "archive"), ("profile", "check", "sandbox")])
-def test_where_nothing_shall_be_sent_a_command_that_cannot_be_rehearsed_is_refused(
+def test_the_variable_makes_commands_without_dry_run_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -158,7 +156,7 @@ def test_where_nothing_shall_be_sent_a_command_that_cannot_be_rehearsed_is_refus
     assert rehearsed.out.startswith("curl ")
 
 
-def test_what_would_be_changed_is_among_the_lines() -> None:
+def test_dry_run_shows_requests_that_change_something() -> None:
     for words, line in (
         (("reports", "delete", "5"), "/call_reports/5/destroy"),
         (("reports", "update", "5", "--name", "new"), '{"name":"new"}'),

@@ -26,6 +26,6 @@ def test_an_empty_option_before_the_command_is_a_usage_error() -> None:
         assert run(option, "", "webex", "cdrs", "-p", "sandbox").code == 2
 
 
-def test_an_empty_variable_of_the_environment_counts_as_unset() -> None:
+def test_an_empty_environment_variable_counts_as_unset() -> None:
     window = ("--since", "2026-11-19", "--until", "2026-11-19T01:00")
     assert run("webex", "cdrs", "-p", "sandbox", *window, environ={"CDRCTL_FORMAT": ""}).code == 0

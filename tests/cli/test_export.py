@@ -38,7 +38,7 @@ def _config(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-def test_the_sandbox_of_every_provider_comes_in_one_file(tmp_path: Path) -> None:
+def test_the_calls_of_every_sandbox_are_written_to_one_file(tmp_path: Path) -> None:
     target = tmp_path / "all.csv"
     ran = run("export", "-p", "sandbox", *YESTERDAY, "--schema", "common", "-f", "csv", "-o", target)
     assert ran.code == 0, ran.err
@@ -50,7 +50,7 @@ def test_the_sandbox_of_every_provider_comes_in_one_file(tmp_path: Path) -> None
         assert f"sandbox ({provider}): " in ran.err
 
 
-def test_every_profile_has_the_records_that_it_has_alone(config: Path) -> None:
+def test_every_profile_has_the_same_records_as_alone(config: Path) -> None:
     together = run(
         "export", *(word for name in PROVIDERS for word in ("-p", f"my-{name}")), *YESTERDAY, "--config", config
     )
@@ -63,7 +63,7 @@ def test_every_profile_has_the_records_that_it_has_alone(config: Path) -> None:
         assert f"my-{name} ({name}): {counts[f'my-{name}']} records" in together.err
 
 
-def test_a_profile_that_fails_stops_no_other_and_is_named(config: Path, tmp_path: Path) -> None:
+def test_a_failing_profile_is_named_and_stops_no_other(config: Path, tmp_path: Path) -> None:
     target = tmp_path / "all.jsonl"
     ran = run("export", "--all", *YESTERDAY, "--config", config, "-o", target)
     assert ran.code == 4
@@ -148,13 +148,13 @@ def test_calls_that_a_provider_does_not_have_yet_make_an_export_incomplete(confi
     assert run(*words, "--config", config, "--allow-partial").code == 0
 
 
-def test_a_profile_that_is_named_twice_comes_once(config: Path) -> None:
+def test_a_profile_that_is_named_twice_is_exported_once(config: Path) -> None:
     once = run("export", "-p", "my-webex", *YESTERDAY, "--config", config)
     twice = run("export", "-p", "my-webex", "-p", "my-webex", *YESTERDAY, "--config", config)
     assert len(twice.lines) == len(once.lines) > 0
 
 
-def test_the_progress_of_all_profiles_is_one_line(config: Path, tmp_path: Path) -> None:
+def test_all_profiles_share_one_progress_line(config: Path, tmp_path: Path) -> None:
     words = ("-p", "my-webex", "-p", "my-kazoo", *YESTERDAY, "--config", config, "-o", tmp_path / "all.csv")
     ran = run("export", *words, terminal=True)
     assert ran.code == 0
@@ -173,7 +173,7 @@ def test_a_limit_holds_for_the_whole_stream(config: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_limit_that_only_all_profiles_reach_is_exact(config: Path) -> None:
+def test_a_limit_reached_only_by_all_profiles_together_is_exact(config: Path) -> None:
     names = [word for name in PROVIDERS for word in ("-p", f"my-{name}")]
     count = len(run("export", *names, *YESTERDAY, "--config", config).lines)
     ran = run("export", *names, *YESTERDAY, "--config", config, "--limit", str(count - 1))

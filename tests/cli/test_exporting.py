@@ -1,4 +1,4 @@
-"""Exports of one call, from the command line to bytes and exit codes, against the built-in sandbox."""
+"""Exports of one call, from the command line to bytes and exit codes, against the sandbox."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTINGS = [(name, call) for name, call in CALLS if call.windowed]
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), LISTINGS, ids=lambda value: getattr(value, "name", value))
-def test_the_ending_of_the_file_names_the_format(provider: str, call: object, tmp_path: Path) -> None:
+def test_the_file_extension_selects_the_format(provider: str, call: object, tmp_path: Path) -> None:
     name = getattr(call, "name", "")
     window = ("-p", "sandbox", "--since", "6h", "--until", "1h")
     lines = run(provider, name, *window).lines
@@ -98,7 +98,7 @@ def test_fail_if_empty_makes_an_export_without_records_fail() -> None:
     assert run("webex", "cdrs", *window, "--fail-if-empty").code == 9
 
 
-def test_only_the_chosen_fields_come_in_the_chosen_order() -> None:
+def test_only_the_chosen_fields_are_written_in_the_chosen_order() -> None:
     ran = run("kazoo", "cdrs", *YESTERDAY, "--fields", "hangup_cause, id", "-f", "csv")
     assert ran.out.splitlines()[0] == "hangup_cause,id"
     assert all(
@@ -154,7 +154,7 @@ def test_a_window_that_ended_recently_has_a_note_on_calls_in_progress() -> None:
     assert "in progress" not in run("webex", "cdrs", "-p", "sandbox", "--since", "4h", "--until", "3h").err
 
 
-def test_a_window_that_ended_before_now_and_is_not_there_yet_is_incomplete() -> None:
+def test_a_past_window_that_the_provider_does_not_have_yet_is_incomplete() -> None:
     window = ("-p", "sandbox", "--since", "2h", "--until", "2026-11-20T19:57:00Z")
     ran = run("webex", "cdrs", *window)
     assert ran.code == 3
@@ -166,7 +166,7 @@ def test_a_window_that_ended_before_now_and_is_not_there_yet_is_incomplete() -> 
     assert "incomplete" in allowed.err, "the warning stays"
 
 
-def test_a_day_in_a_zone_is_a_local_day() -> None:
+def test_dates_with_tz_are_local_days() -> None:
     ran = run(
         "webex",
         "cdrs",
@@ -210,7 +210,7 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "code", "words"), BAD, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
-def test_bad_input_has_one_sentence_one_next_step_and_its_exit_code(
+def test_bad_input_gets_an_error_a_next_step_and_an_exit_code(
     arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     ran = run(*arguments)
@@ -242,7 +242,7 @@ def test_a_profile_of_another_provider_and_a_missing_setting_are_named(tmp_path:
     assert "has no password" in half.err
 
 
-def test_a_configuration_that_others_can_read_is_warned_about(tmp_path: Path) -> None:
+def test_a_configuration_that_others_can_read_gives_a_warning(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("", encoding="utf-8")
     config.chmod(0o644)
@@ -250,7 +250,7 @@ def test_a_configuration_that_others_can_read_is_warned_about(tmp_path: Path) ->
     assert "chmod 600" in ran.err
 
 
-def test_the_same_options_may_stand_before_the_command(tmp_path: Path) -> None:
+def test_global_options_may_precede_the_command(tmp_path: Path) -> None:
     assert run("-q", "webex", "cdrs", *YESTERDAY).err == ""
     assert run("--config", tmp_path / "a.toml", "profile", "path").out == f"{tmp_path / 'a.toml'}\n"
 
@@ -263,7 +263,7 @@ def test_an_export_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_leg_and_an_interaction_are_found_by_the_ids_of_the_listings() -> None:
+def test_legs_and_interactions_are_found_by_the_ids_in_listings() -> None:
     leg = run("kazoo", "cdrs", *YESTERDAY, "--limit", "1").lines[0]
     document = run("kazoo", "cdr", leg["id"], "-p", "sandbox").lines
     assert [one["id"] for one in document] == [leg["id"]]

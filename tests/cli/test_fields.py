@@ -1,4 +1,4 @@
-"""`cdrctl fields`: what it says of a call's columns is what an export of the call writes."""
+"""`cdrctl fields` describes the columns that an export of the call writes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CALLS = [(provider, call) for provider in map(load, PROVIDERS) for call in provi
 
 
 def words(call: Call) -> list[str]:
-    """Return a call as it is typed."""
+    """Return the command of a call."""
     return [*filter(None, (call.group, call.name))]
 
 
 def after_the_command(call: Call) -> list[str]:
-    """Return what a call's first example has beside the profile."""
+    """Return the words of a call's first example, without the profile."""
     return call.examples[0].split()[2 + len(words(call)) + len(["-p", "sandbox"]) :]
 
 
@@ -56,7 +56,7 @@ def told(provider: Provider, call: Call, *more: str) -> list[dict[str, Any]]:
 
 
 def is_of(kind: str, value: Any) -> bool:
-    """Return whether a value is what a column of this kind gives."""
+    """Return whether a value has the type of a column of this kind."""
     if kind in {"integer", "seconds"}:
         return type(value) is int
     if kind == "boolean":
@@ -72,7 +72,7 @@ def is_of(kind: str, value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(patterns[kind], value) is not None
 
 
-# What is told of each column
+# The description of each column
 
 
 @each_call
@@ -108,14 +108,14 @@ def test_types_and_meanings_are_those_of_the_columns(provider: Provider, call: C
     assert found == [(column.name, column.kind, column.meaning, column.key) for column in call.columns]
 
 
-# What an export writes
+# The columns of an export
 
 KINDS = {"users": "partner"}
 """By call, whose credentials it takes, where those of anybody are not enough."""
 
 
 class Office:
-    """A provider's sandbox, in which there is something for every call to find."""
+    """A provider's sandbox with something to find for every call."""
 
     def __init__(self, provider: Provider, shell: Shell) -> None:
         self.provider = provider
@@ -123,7 +123,7 @@ class Office:
         self._number = 0
 
     def words(self, call: Call) -> list[str]:
-        """Return the command line of a call that finds something."""
+        """Return the command line of a call, with arguments that find something."""
         return [self.provider.name, *words(call), "-p", "acme", *self._arguments(call)]
 
     def _arguments(self, call: Call) -> list[str]:
@@ -149,7 +149,7 @@ class Office:
         return after_the_command(call) if call.options and call.options[0].argument else []
 
     def _made(self, group: str) -> str:
-        """Return the id of a new report, or of its file."""
+        """Create a report and return its id, or that of its file."""
         self._number += 1
         asked = ["--type", "NORMAL", "--email", "a@example.com", "--range", "YESTERDAY", "--name", f"r{self._number}"]
         made = self.shell.run("portsip", "reports", "create", "-p", "acme", *asked).ok().lines[0]["id"]
@@ -192,7 +192,7 @@ def test_columns_marked_always_have_a_value(office: Office, provider: Provider, 
 
 
 @each_windowed
-def test_strict_relies_on_always(provider: Provider, call: Call) -> None:
+def test_always_marks_the_fields_that_strict_requires(provider: Provider, call: Call) -> None:
     assert {line["field"] for line in told(provider, call) if line["always"]} == call.expected.required
 
 
@@ -241,7 +241,7 @@ def test_a_dash_is_standard_output() -> None:
     assert run("fields", "webex", "-o", "-", terminal=True).out == run("fields", "webex", terminal=True).out
 
 
-def test_the_ending_of_a_file_selects_the_format(tmp_path: Path) -> None:
+def test_the_file_extension_selects_the_format(tmp_path: Path) -> None:
     target = tmp_path / "fields.csv"
     ran = run("fields", "webex", "-o", target)
     assert (ran.code, ran.out) == (0, "")

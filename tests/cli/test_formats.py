@@ -1,4 +1,4 @@
-"""Formats from the command line: the same records in all of them, and what is refused before anything is asked."""
+"""Formats from the command line: all have the same records, and bad input is refused before any request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EVERY = {"xlsx": ("--fields", "all")}
 
 
 def rows_of(path: Path, form: str, table: str) -> list[dict[str, Any]]:
-    """Return the rows of a file, by programs that we did not write."""
+    """Return the rows of a file, read by other programs than ours."""
     match form:
         case "parquet":
             found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
@@ -60,7 +60,7 @@ def rows_of(path: Path, form: str, table: str) -> list[dict[str, Any]]:
 
 
 def plain(row: dict[str, Any], columns: Sequence[Column]) -> str:
-    """Return a row in one form, whatever format it comes from: as text that can be compared and sorted."""
+    """Return a row as texts that can be compared and sorted, whatever its format."""
     kinds = {column.name: column.kind for column in columns}
     row = {name: value for name, value in row.items() if name != "record_key"}
     extra = row.pop("extra", None)
@@ -80,7 +80,7 @@ def plain(row: dict[str, Any], columns: Sequence[Column]) -> str:
             found[name] = json.loads(value)
         else:
             found[name] = value
-    return json.dumps(found, sort_keys=True).replace("\\u001b", "_x001B_")  # as a workbook has it
+    return json.dumps(found, sort_keys=True).replace("\\u001b", "_x001B_")  # how workbooks spell it
 
 
 def ok(ran: Ran) -> Ran:
@@ -117,7 +117,7 @@ def test_the_common_schema_and_several_profiles_go_to_every_format(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
-def test_windows_that_overlap_make_no_record_twice_and_lose_none(form: str, tmp_path: Path) -> None:
+def test_overlapping_windows_give_every_record_once(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"calls.{form}"
     for since, until in (
         ("2026-11-18T20:00", "2026-11-19T10:00"),
@@ -133,7 +133,7 @@ def test_windows_that_overlap_make_no_record_twice_and_lose_none(form: str, tmp_
         assert sorted(plain(row, columns) for row in rows_of(path, form, table)) == sorted(
             plain(line, columns) for line in wanted
         )
-    # the table is the same by whatever way its common CDRs come
+    # both commands write common CDRs to the same table
     before = len(rows_of(path, form, COMMON_NAME))
     ok(run("webex", "cdrs", "-p", "sandbox", *both, "--schema", "common", "-o", path))
     assert len(rows_of(path, form, COMMON_NAME)) == before
@@ -142,10 +142,10 @@ def test_windows_that_overlap_make_no_record_twice_and_lose_none(form: str, tmp_
 @pytest.mark.parametrize(
     ("provider", "call", "field"), [("callgear", "costs", "start_time"), ("webex", "cdrs", "duration")]
 )
-def test_chosen_fields_change_rows_that_are_there_and_nothing_else(
+def test_an_export_of_chosen_fields_keeps_the_other_columns(
     provider: str, call: str, field: str, tmp_path: Path
 ) -> None:
-    """Also where what makes a record this record is all it says."""
+    """Also where a record is identified by its full content."""
     path, table = tmp_path / "calls.db", f"{provider}_{call}"
     ok(run(provider, call, "-p", "sandbox", *DAY, "-o", path))
     before = rows_of(path, "sqlite", table)
@@ -153,8 +153,8 @@ def test_chosen_fields_change_rows_that_are_there_and_nothing_else(
     assert rows_of(path, "sqlite", table) == before
 
 
-def test_a_database_is_given_records_whole_whatever_fields_are_chosen(tmp_path: Path) -> None:
-    """What makes a record without an id this record is all it says."""
+def test_all_fields_are_requested_for_a_database(tmp_path: Path) -> None:
+    """A record without an id is identified by its full content."""
     with sandbox.start(now=lambda: NOW) as running:
         settings = running.profiles["callgear"]
         path = tmp_path / "config.toml"
@@ -173,8 +173,8 @@ def test_a_database_is_given_records_whole_whatever_fields_are_chosen(tmp_path: 
         assert asked() == asked(*fields, "-o", str(tmp_path / "calls.db"))
 
 
-def test_what_makes_a_record_this_record_stays_the_same_in_later_versions(tmp_path: Path) -> None:
-    """A key that changes would have every record there twice."""
+def test_the_key_of_a_record_is_the_same_in_all_versions(tmp_path: Path) -> None:
+    """If a later version used other keys, an export would duplicate every record."""
     path = tmp_path / "calls.db"
     ok(run("webex", "cdrs", "-p", "sandbox", *DAY, "-o", path))
     rows = rows_of(path, "sqlite", "webex_cdrs")
@@ -187,7 +187,7 @@ FIRST_KEY = "011e062daaba94ad77024d2cbb08ed"
 
 @pytest.fixture(name="twins")
 def _twins(tmp_path: Path) -> Iterator[Path]:
-    """Two profiles of one account: whose records have the same ids."""
+    """Two profiles of one account, whose records have the same ids."""
     with sandbox.start(now=lambda: NOW) as running:
         settings = running.profiles["portsip"]
         lines = [f"[profiles.{name}]\nprovider = 'portsip'" for name in ("one", "two")]
@@ -208,7 +208,7 @@ def test_equal_ids_of_two_profiles_are_two_records(twins: Path, tmp_path: Path) 
     assert len(rows_of(path, "sqlite", COMMON_NAME)) == len(rows_of(path, "sqlite", "portsip_cdrs")) == 2 * alone
 
 
-def test_where_every_profile_fails_a_database_stays_as_it_was(twins: Path, tmp_path: Path) -> None:
+def test_a_database_is_unchanged_if_every_profile_fails(twins: Path, tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     ok(run("export", "-p", "one", *DAY, "--config", twins, "-o", path))
     before = path.read_bytes()
@@ -238,7 +238,7 @@ def test_where_every_profile_fails_a_database_stays_as_it_was(twins: Path, tmp_p
     ids=" ".join,
 )
 @pytest.mark.parametrize("command", [("webex", "cdrs"), ("export",), ("fields", "webex", "cdrs")], ids=" ".join)
-def test_what_cannot_go_where_it_is_sent_is_refused(
+def test_formats_and_options_that_do_not_fit_the_output_are_refused(
     command: tuple[str, ...], words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if command[0] == "fields" and {"--schema", "--spreadsheet-safe", "--fields"} & {*words}:
@@ -256,7 +256,7 @@ def test_what_cannot_go_where_it_is_sent_is_refused(
 
 @pytest.mark.thin
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_columns_of_a_call_go_to_every_format_too(form: str, tmp_path: Path) -> None:
+def test_fields_writes_every_format(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"fields.{form}"
     wanted = [line["field"] for line in run("fields", "kazoo", "cdrs").lines]
     for _ in range(2):
@@ -266,7 +266,7 @@ def test_the_columns_of_a_call_go_to_every_format_too(form: str, tmp_path: Path)
 
 @pytest.mark.process
 @pytest.mark.parametrize("form", ["parquet", "xlsx", "duckdb"])
-def test_a_package_that_is_missing_is_said_before_anything_is_asked(form: str, tmp_path: Path) -> None:
+def test_a_missing_package_is_reported_before_any_request(form: str, tmp_path: Path) -> None:
     host = a_host(tmp_path)
     host.meddle("import sys\nfor name in ('pyarrow', 'xlsxwriter', 'duckdb'):\n    sys.modules[name] = None\n")
     host.configure({"acme": {"provider": "webex", "access_token": "t", "base_url": "http://127.0.0.1:9/v1"}})
@@ -277,7 +277,7 @@ def test_a_package_that_is_missing_is_said_before_anything_is_asked(form: str, t
 
 @pytest.mark.process
 @pytest.mark.parametrize("form", ["parquet", "xlsx"])
-def test_a_pipe_takes_what_a_terminal_does_not(form: str, tmp_path: Path) -> None:
+def test_binary_formats_are_written_to_pipes(form: str, tmp_path: Path) -> None:
     host = a_host(tmp_path)
     ran = host.shell(
         f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -q -f {form} > piped; "
@@ -292,7 +292,7 @@ def test_a_pipe_takes_what_a_terminal_does_not(form: str, tmp_path: Path) -> Non
 @pytest.mark.process
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_full_disk_is_8_and_nothing_else_is_said(form: str, tmp_path: Path) -> None:
+def test_a_full_disk_gives_exit_code_8_and_one_message(form: str, tmp_path: Path) -> None:
     ran = a_host(tmp_path).shell(f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -q -f {form} -o /dev/full")
     assert ran.returncode == 8
     assert len(ran.stderr.splitlines()) == 2
@@ -301,7 +301,7 @@ def test_a_full_disk_is_8_and_nothing_else_is_said(form: str, tmp_path: Path) ->
 @pytest.mark.process
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_an_export_that_is_killed_leaves_the_database_as_it_was(form: str, number: int, tmp_path: Path) -> None:
+def test_a_killed_export_leaves_the_database_unchanged(form: str, number: int, tmp_path: Path) -> None:
     host = a_host(tmp_path)
     words = ("webex", "cdrs", "--since", "50h", "--until", "2h", "-o", f"calls.{form}")
     with stalling() as providers, hearing():
@@ -322,7 +322,7 @@ def test_an_export_that_is_killed_leaves_the_database_as_it_was(form: str, numbe
 @pytest.mark.thin
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("said", [("-f", "csv"), ("--template", "{duration}")], ids=["format", "template"])
-def test_no_other_file_takes_the_place_of_a_database(form: str, said: tuple[str, str], tmp_path: Path) -> None:
+def test_a_database_is_not_replaced_by_another_file(form: str, said: tuple[str, str], tmp_path: Path) -> None:
     target = tmp_path / f"calls.{form}"
     assert run("webex", "cdrs", "-p", "sandbox", *DAY, "-o", target).code == 0
     before = target.read_bytes()
@@ -337,7 +337,7 @@ def test_no_other_file_takes_the_place_of_a_database(form: str, said: tuple[str,
 
 
 @pytest.mark.process
-def test_duckdb_says_nothing_of_its_own_at_the_end(tmp_path: Path) -> None:
+def test_duckdb_prints_nothing(tmp_path: Path) -> None:
     ran = a_host(tmp_path).run(
         "webex", "cdrs", "-p", "sandbox", "--since", "26h", "--until", "2h", "-q", "-o", "x.duckdb"
     )

@@ -48,7 +48,7 @@ WIDTHS = (40, 80, 100, 200)
 
 
 def everywhere(*words: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of every command and group."""
+    """Yield the path of every command and group."""
     yield words
     place, _ = find_command(words)
     for name in place.commands if isinstance(place, Group) else ():
@@ -76,7 +76,7 @@ TYPED = {"profile add": b"token\nnot-a-secret\n", "init 0": b"6\n"}
 
 
 def printed(shown: str) -> list[str]:
-    """Return the examples of a page as printed, each with its continued lines."""
+    """Return the examples of a page as printed, with continuation lines joined."""
     lines = list(itertools.takewhile(str.strip, shown.split("\nExamples:\n")[1].splitlines()))
     ends = [at for at, line in enumerate(lines, 1) if not line.endswith("\\")]
     return ["\n".join(lines[since:until]) for since, until in itertools.pairwise([0, *ends])]
@@ -94,7 +94,7 @@ def works(host: Host, example: str, code: int = 0, typed: bytes = b"") -> None:
 @pytest.mark.parametrize("at", [0, 1])
 @each
 def test_every_example_works_as_printed(tmp_path: Path, words: tuple[str, ...], at: int) -> None:
-    """With eighty columns, in an empty folder, without profiles."""
+    """At a width of 80, in an empty folder, without profiles."""
     host, example = a_host(tmp_path), printed(text(page(*words), 80))[at]
     host.environ[HURRIES] = "1"  # a report takes some seconds
     if "sandbox serve" in example:

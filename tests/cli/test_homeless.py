@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 
 
 def run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the program with nothing in its environment but where it is, and the libraries as they are."""
+    """Run the program with only the path of the program and of its libraries in the environment."""
     known = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environ}
     return subprocess.run(
         [*as_user(), sys.executable, "-m", "cdrctl", *words],
@@ -53,7 +53,7 @@ def run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProces
     ],
     ids=" ".join,
 )
-def test_the_sandbox_and_profiles_of_the_environment_work(words: tuple[str, ...], folder: Path) -> None:
+def test_the_sandbox_and_profiles_in_the_environment_work(words: tuple[str, ...], folder: Path) -> None:
     ran = run(folder, *words, **LAB)
     assert ran.returncode == 0, ran.stderr
 
@@ -82,7 +82,7 @@ def test_a_named_configuration_needs_no_home(folder: Path) -> None:
     assert (ran.returncode, ran.stdout) == (0, "work.toml\n")
 
 
-def test_completion_of_profiles_goes_on(folder: Path) -> None:
+def test_completion_of_profiles_works(folder: Path) -> None:
     line = {"_CDRCTL_COMPLETE": "ask_bash", "_CDRCTL_LINE": "cdrctl webex cdrs -p sand"}
     ran = run(folder, **line)
     assert ran.returncode == 0, ran.stderr

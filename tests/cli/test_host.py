@@ -137,7 +137,7 @@ HOMES = {"missing": "{}/missing", "no folder": "/dev/null", "a file": "{}/file"}
 
 
 @pytest.mark.parametrize("home", HOMES.values(), ids=HOMES)
-def test_a_profile_of_the_environment_needs_no_home(host: Host, provider: Stalling, home: str) -> None:
+def test_a_profile_in_the_environment_needs_no_home(host: Host, provider: Stalling, home: str) -> None:
     (host.folder / "file").touch()
     settings = provider.settings("voicenter")
     host.environ |= {f"CDRCTL_ACME_{key.upper()}": str(value) for key, value in settings.items()}
@@ -149,14 +149,14 @@ def test_a_profile_of_the_environment_needs_no_home(host: Host, provider: Stalli
 
 
 @pytest.mark.parametrize("home", HOMES.values(), ids=HOMES)
-def test_the_sandbox_leaves_nothing_in_a_home(host: Host, home: str) -> None:
+def test_the_sandbox_writes_nothing_into_the_home(host: Host, home: str) -> None:
     (host.folder / "file").touch()
     host.environ["HOME"] = home.format(host.folder)
     assert host.run("export", *SOME).returncode == 0
     assert [one.name for one in host.folder.iterdir()] == ["file"]
 
 
-def test_no_token_is_renewed_if_it_could_not_be_stored(host: Host, provider: Stalling) -> None:
+def test_a_token_that_could_not_be_stored_is_not_renewed(host: Host, provider: Stalling) -> None:
     settings = provider.settings("webex", "refresh_token")
     host.environ |= {f"CDRCTL_ACME_{key.upper()}": str(value) for key, value in settings.items()}
     host.environ["HOME"] = "/dev/null"
@@ -166,7 +166,7 @@ def test_no_token_is_renewed_if_it_could_not_be_stored(host: Host, provider: Sta
     assert provider.sandbox.requests == []
 
 
-# Words and places
+# Locales and zones
 
 LOCALES = {
     "C": {"LC_ALL": "C"},
@@ -209,7 +209,7 @@ def test_no_locale_breaks_a_message(host: Host, words: list[str], code: int, loc
 
 
 @pytest.mark.parametrize("zone", ["Nonsense/Zone", "UTC-99", "🎉"])
-def test_the_zone_of_the_machine_changes_nothing_but_a_tables_times(host: Host, zone: str) -> None:
+def test_the_zone_of_the_machine_affects_only_the_times_in_tables(host: Host, zone: str) -> None:
     words = ("webex", "cdrs", "-p", "sandbox", "--since", "yesterday", "--until", "today")
     assert host.run(*words, environ={"TZ": zone}).stdout == host.run(*words, environ={"TZ": "UTC"}).stdout
     table = host.run(*words, "-f", "table", environ={"TZ": zone})
@@ -221,7 +221,7 @@ def test_the_zone_of_the_machine_changes_nothing_but_a_tables_times(host: Host, 
 
 
 def on_a_terminal(host: Host, *words: str, columns: int = 40, stdout: int | None = None, **environ: str) -> str:
-    """Return what a command shows on a terminal: everything, or, with another stdout, its messages."""
+    """Return what a command shows on a terminal: all output, or only its messages if stdout goes elsewhere."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 20, columns, 0, 0))
     everywhere = theirs if stdout is None else stdout
@@ -292,7 +292,7 @@ MANY = 1024
 
 @pytest.fixture
 def crowded(host: Host, provider: Stalling) -> Host:
-    """A host with so many profiles that whatever is done for each of them every time would be noticed."""
+    """A host with very many profiles, to notice work that is repeated for each profile."""
     host.configure({f"tenant-{n:04}": provider.settings("voicenter") for n in range(MANY)})
     return host
 
@@ -307,7 +307,7 @@ def test_one_of_many_profiles_is_used_changed_and_removed(crowded: Host) -> None
 
 
 def test_many_profiles_are_exported_in_parallel(crowded: Host) -> None:
-    """Each has its own client; the file and the certificates, which are the same for all of them, are read once."""
+    """Each profile has its own client. The file and the certificates are read once."""
     crowded.config.chmod(0o644)
     few = [word for n in range(200) for word in ("-p", f"tenant-{n:04}")]
     words = ("export", *few, "--since", "3h", "--until", "150m", "--limit", "1")

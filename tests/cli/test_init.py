@@ -1,4 +1,4 @@
-"""`cdrctl init`, as somebody types it: from nothing to a profile that has been checked."""
+"""`cdrctl init`, as a user types it: from no configuration to a checked profile."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def written(host: Host) -> dict[str, Any]:
 
 
 def converse(terminal: Terminal, answers: Mapping[str, str]) -> None:
-    """Answer each question by its first word; an empty line where nothing is said of it."""
+    """Answer each question, found by its first word; with an empty line if no answer is given for it."""
     while (question := terminal.question()) is not None:
         terminal.type(answers.get(question.split(" ")[0], "") + "\n")
 
@@ -112,7 +112,7 @@ def test_the_suggested_commands_work(host: Host, served: sandbox.Sandbox) -> Non
         assert terminal.end() == 0, terminal.shown
     for command in re.findall(r"^  (cdrctl .*)$", terminal.shown, re.MULTILINE):
         ran = host.shell(command)
-        assert ran.returncode in {0, 3}, ran.stderr  # 3: the newest calls of all are not there yet
+        assert ran.returncode in {0, 3}, ran.stderr  # 3: the provider does not have the newest calls yet
     assert (host.folder / "yesterday.csv").read_text(encoding="utf-8").count("\n") > 1
     assert list((host.folder / "archive").rglob("*.jsonl"))
 
@@ -138,7 +138,7 @@ def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) 
         terminal.answer("0", "7", "hush", "webex")
         terminal.answer("", "we bex", "webex", "sandbox", "acme")
         terminal.answer("9", "1")
-        terminal.answer("gopher://x", "5", "1", "", "1", "hush")  # which is wrong is known when all are answered
+        terminal.answer("gopher://x", "5", "1", "", "1", "hush")  # the wrong one is only known after the last answer
         terminal.answer(str(good["base_url"]), "2", str(good["access_token"]), "maybe", "yes")
         assert terminal.end() == 0, terminal.shown
     said = " ".join(terminal.shown.split())
@@ -158,7 +158,7 @@ def test_a_wrong_answer_is_asked_for_again(host: Host, served: sandbox.Sandbox) 
 @pytest.mark.process
 @pytest.mark.parametrize("end", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
 @pytest.mark.parametrize("after", range(9))
-def test_leaving_before_the_end_writes_nothing(host: Host, served: sandbox.Sandbox, after: int, end: str) -> None:
+def test_ending_the_dialogue_early_writes_nothing(host: Host, served: sandbox.Sandbox, after: int, end: str) -> None:
     good = served.credentials("kazoo")
     answers = [*("kazoo", "acme", "key"), str(good["base_url"]), str(good["account_id"]), "1", str(good["api_key"])]
     with at_a_terminal(host, "init", *UNPACED) as terminal:
@@ -183,7 +183,7 @@ def test_answering_no_at_the_end_writes_nothing(host: Host) -> None:
     assert not host.config.exists()
 
 
-# Where secrets are
+# Where secrets are stored
 
 
 @pytest.mark.process
@@ -244,7 +244,7 @@ def test_a_failing_keyring_loses_no_answers(host: Host, served: sandbox.Sandbox)
     (host.folder / "meddling" / "keyring.py").write_text("def set_password(*given):\n    raise RuntimeError(given)\n")
     with at_a_terminal(host, *WEBEX, *UNPACED) as terminal:
         terminal.answer(str(good["base_url"]), "3", str(good["access_token"]), "")
-        terminal.answer("", "2", str(good["access_token"]), "")  # the second now: the first is to leave it as it is
+        terminal.answer("", "2", str(good["access_token"]), "")  # now the second choice: the first keeps the answer
         assert terminal.end() == 0, terminal.shown
     assert "the keyring cannot store it (RuntimeError)" in terminal.shown
     assert written(host)["acme"]["access_token"] == good["access_token"]
@@ -262,7 +262,7 @@ def test_without_the_keyring_package_its_installation_is_named(host: Host) -> No
     assert "pip install 'cdrctl[keyring]'" in terminal.shown
 
 
-# What does not work
+# Failing profiles
 
 
 @pytest.mark.process
@@ -310,7 +310,7 @@ def test_a_failing_profile_can_be_kept_or_removed(
 
 @pytest.mark.process
 def test_a_renewed_token_survives_a_correction(host: Host, served: sandbox.Sandbox) -> None:
-    """The refresh token that was typed is used up when the right turns out to be missing."""
+    """When the missing permission shows, the typed refresh token is already used up."""
     good = served.credentials("webex", "refresh_token")
     served.switch("webex", "scope", "missing")
     words = ("init", "--provider", "webex", "--name", "acme", "--with", "refresh", *UNPACED)
@@ -400,7 +400,7 @@ def test_without_a_terminal_a_failing_profile_is_kept_and_reported(tmp_path: Pat
     assert "acme" in config.read_text(encoding="utf-8")
 
 
-def test_no_check_sends_no_request(tmp_path: Path) -> None:
+def test_the_option_no_check_sends_no_request(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     with sandbox.start(now=lambda: NOW) as served:
         stdin = f"{served.credentials('webex')['base_url']}\ntype\nhush-hush-hush\n"
@@ -429,7 +429,7 @@ def test_a_wrong_option_is_refused_before_any_question(tmp_path: Path, words: tu
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes", 0), ("no", 6), ("maybe", 2)])
-def test_plain_http_to_another_machine_needs_a_yes(tmp_path: Path, answer: str, code: int) -> None:
+def test_plain_http_to_another_machine_needs_confirmation(tmp_path: Path, answer: str, code: int) -> None:
     config = tmp_path / "config.toml"
     words = ("init", "--provider", "kazoo", "--name", "lab", "--with", "key", "--no-check", "--config", config)
     stdin = f"http://pbx.example.net:8000/v2\n{'0' * 32}\n{answer}\ntype\n{'k' * 64}\n"

@@ -219,7 +219,7 @@ def test_secrets_that_the_service_repeats_are_masked(office: Office) -> None:
     assert b"bad: authorization_code" in err
     for name in ("code", "code_verifier", "client_secret"):
         sent = next(one.body.decode() for one in office.webex.requests if b"authorization_code" in one.body)
-        assert parameters(f"?{sent}")[name][-12:].encode() not in err  # all of the sandbox's begin alike
+        assert parameters(f"?{sent}")[name][-12:].encode() not in err  # all secrets of the sandbox begin alike
 
 
 def test_an_unregistered_redirect_uri_never_returns(office: Office) -> None:

@@ -62,7 +62,9 @@ def test_a_browser_that_cannot_be_opened_does_not_end_the_sign_in(office: Office
         ({}, "win32", True),
     ],
 )
-def test_a_browser_counts_only_where_it_would_be_seen(environ: dict[str, str], platform: str, *, found: bool) -> None:
+def test_a_browser_is_used_only_where_the_user_can_see_it(
+    environ: dict[str, str], platform: str, *, found: bool
+) -> None:
     assert has_browser(environ, platform) is found
 
 
@@ -81,7 +83,7 @@ def test_the_code_can_be_pasted(office: Office, what: str, words: list[str]) -> 
     assert office.export().returncode == 0
 
 
-def test_a_redirect_uri_elsewhere_is_pasted(office: Office) -> None:
+def test_the_code_is_pasted_if_the_redirect_uri_is_on_another_host(office: Office) -> None:
     office.webex.switch("webex", "redirect_uri", "https://apps.example.com/cdrctl")
     office.host.configure({PROFILE: office.settings})
     office.host.environ["BROWSER"] = "true"

@@ -1,6 +1,6 @@
-"""The sign-in in a real browser: cdrctl opens it, somebody presses a button, and the exports that follow work.
+"""Sign in with a real browser: cdrctl opens it, the user presses a button, and the exports that follow work.
 
-Chromium and its driver are programs of the system; without them these tests are skipped.
+These tests are skipped where the system has no Chromium or no driver for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _office(tmp_path: Path) -> Iterator[Office]:
 
 @pytest.fixture(name="browser", scope="module")
 def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Return a browser without a window, of which nothing is left behind; it downloads nothing."""
+    """Return a headless browser with a temporary profile. It downloads nothing."""
     home = tmp_path_factory.mktemp("chromium")
     options = ChromeOptions()
     assert CHROMIUM is not None
@@ -60,7 +60,7 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 def press(browser: Chrome, page: str, button: str) -> str:
-    """Open a page, press a button of it, and return the heading of the page where that ends."""
+    """Open a page, press a button, and return the heading of the page that follows."""
     browser.get(page)
     wait = WebDriverWait(browser, PATIENCE)
     assert "spark-admin:calling_cdr_read" in browser.page_source
@@ -69,9 +69,7 @@ def press(browser: Chrome, page: str, button: str) -> str:
     return browser.find_element(By.TAG_NAME, "h1").text
 
 
-def test_somebody_accepts_in_the_browser_that_opens_and_exports(
-    office: Office, browser: Chrome, tmp_path: Path
-) -> None:
+def test_exports_work_after_the_user_accepts_in_the_browser(office: Office, browser: Chrome, tmp_path: Path) -> None:
     with a_browser(office, tmp_path) as told, ended(office.login()) as running:
         assert press(browser, told(), "accept") == "Continue in the terminal"
         out, err = running.communicate(timeout=PATIENCE)
@@ -86,7 +84,7 @@ def test_somebody_accepts_in_the_browser_that_opens_and_exports(
     assert exported.stdout.count(b"\n") > 10
 
 
-def test_somebody_denies(office: Office, browser: Chrome, tmp_path: Path) -> None:
+def test_the_sign_in_fails_if_the_user_denies(office: Office, browser: Chrome, tmp_path: Path) -> None:
     with a_browser(office, tmp_path) as told, ended(office.login()) as running:
         assert press(browser, told(), "deny") == "Not signed in"
         _, err = running.communicate(timeout=PATIENCE)

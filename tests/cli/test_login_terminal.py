@@ -41,14 +41,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Terminal:
-    """A program on a terminal of its own, and everything that appeared on it."""
+    """A program on its own terminal, and everything it has shown."""
 
     def __init__(self, running: subprocess.Popen[bytes], screen: int) -> None:
         self.running, self.screen = running, screen
         self.seen, self.typed = b"", 0
 
     def sees(self, words: bytes) -> bytes:
-        """Wait until these words have appeared since something was typed, and return everything up to now."""
+        """Wait until these words have appeared since the last input, and return everything shown so far."""
         while words not in self.seen[self.typed :]:
             assert self.reads(), self.seen
         return self.seen.replace(b"\r\n", b"\n")
@@ -58,19 +58,19 @@ class Terminal:
         os.write(self.screen, text.encode() + b"\n")
 
     def reads(self) -> bool:
-        """Read some more, and return whether there was any."""
+        """Read more output, and return whether there was any."""
         assert select.select([self.screen], [], [], PATIENCE)[0], self.seen
         try:
             more = os.read(self.screen, 65536)
-        except OSError:  # how a terminal ends
+        except OSError:  # end of file on a terminal
             return False
         self.seen += more
         return bool(more)
 
     def left_with(self, key: bytes) -> int:
-        """Press a key until the program ends, as people do, and return the exit code.
+        """Press a key until the program ends, and return the exit code.
 
-        A signal that comes just before the program waits for input does not wake it, in Python as in C.
+        In Python as in C, a signal that comes just before the program waits for input does not wake it.
         """
         for _ in range(10):
             os.write(self.screen, key)
@@ -113,7 +113,7 @@ def test_a_paste_is_hidden_and_can_be_repeated(office: Office) -> None:
         address = decided(page_in(terminal.sees(b"not shown): ")))
         terminal.types(f"{office.uri}?code=somebodys-code&state=another")
         terminal.sees(b"that address is from another sign-in")
-        terminal.sees(b"not shown): ")  # once more
+        terminal.sees(b"not shown): ")  # the second attempt
         terminal.types(address)
         assert terminal.ends() == 0, terminal.seen
     assert b"acme (Webex): signed in" in terminal.seen
@@ -150,7 +150,7 @@ def test_a_mistyped_name_creates_no_profile(office: Office) -> None:
 
 
 @pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
-def test_the_prompt_can_be_left(office: Office, key: bytes) -> None:
+def test_the_prompt_can_be_interrupted(office: Office, key: bytes) -> None:
     with on_a_terminal(office, PROFILE, "--paste") as terminal:
         terminal.sees(b"not shown): ")
         assert terminal.left_with(key) == 130, terminal.seen
@@ -174,6 +174,6 @@ def test_the_sandboxs_login_profile_works_as_printed(office: Office) -> None:
 
 
 def test_the_address_is_one_line_that_can_be_copied(office: Office) -> None:
-    """However narrow the terminal is: whoever wraps it breaks it."""
+    """A wrapped address cannot be copied, so it is not wrapped on narrow terminals either."""
     ran = office.host.run("profile", "login", PROFILE, "--paste", environ={"COLUMNS": "20"}, input=b"\n")
     assert quote(office.uri, safe="") in page_in(ran.stderr)

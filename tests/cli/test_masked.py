@@ -1,4 +1,4 @@
-"""What commands, settings and other profiles may know of a secret, and what is shown of it."""
+"""A secret is not passed to other commands, settings and profiles, and is masked in output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shell(tmp_path: Path) -> Shell:
     "command",
     [f"echo {SECRET} >&2; exit 1", f"echo {SECRET}; exit 2", f"echo {SECRET} | tee /dev/stderr; exit 3"],
 )
-def test_a_command_that_fails_is_not_quoted(command: str, log: tuple[str, ...], shell: Shell) -> None:
+def test_a_failing_command_is_not_quoted(command: str, log: tuple[str, ...], shell: Shell) -> None:
     shell.profile("acme", "webex", {"access_token_command": command})
     for words in (("webex", "cdrs", *HOUR, *log), ("doctor", "acme", "--offline"), ("profile", "check", "acme", *log)):
         ran = shell.run(*words)
@@ -36,7 +36,7 @@ def test_a_command_that_fails_is_not_quoted(command: str, log: tuple[str, ...], 
         assert "hush" not in ran.err + ran.out
 
 
-def test_what_a_command_said_is_shown_with_v_without_what_it_printed(shell: Shell) -> None:
+def test_v_shows_the_stderr_of_a_failing_command_and_not_its_stdout(shell: Shell) -> None:
     shell.profile("acme", "webex", {"access_token_command": f"echo {SECRET}; echo {SECRET} is locked >&2; exit 1"})
     ran = shell.run("webex", "cdrs", *HOUR, "-v")
     assert ran.code == 6
@@ -65,7 +65,7 @@ def test_no_other_setting_shows_a_secret(shell: Shell) -> None:
     assert shown.out.count("********") == len(settings)
 
 
-def test_a_secret_of_another_profile_is_not_shown_either(shell: Shell) -> None:
+def test_secrets_of_other_profiles_are_masked_too(shell: Shell) -> None:
     lines = ["[profiles.acme]", 'provider = "webex"', f"timezone = {json.dumps(SECRET)}", 'access_token = "t0ken-acme"']
     lines += ["[profiles.lab]", 'provider = "voicenter"', f"code = {json.dumps(SECRET)}"]
     shell.config.write_text("\n".join([*lines, ""]), encoding="utf-8")
@@ -76,7 +76,7 @@ def test_a_secret_of_another_profile_is_not_shown_either(shell: Shell) -> None:
     assert "hush" not in ran.err + ran.out
 
 
-def test_the_name_of_a_setting_is_shown_though_somebody_chose_it_for_a_password(shell: Shell) -> None:
+def test_a_setting_name_is_shown_although_the_password_is_the_same_word(shell: Shell) -> None:
     settings = {"base_url": "https://pbx.example.net/api", "username": "me", "password": "password"}
     shell.profile("acme", "portsip", settings)
     assert "password = ********" in shell.run("profile", "show", "acme").ok().out

@@ -1,4 +1,4 @@
-"""Places where a program is run that nobody has thought of: each ends with an exit code of ours and a sentence."""
+"""Unusual surroundings: each run ends with one of our exit codes and a message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_said(ran: Ran, code: int) -> None:
 
 @POSIX
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_file_name_that_is_not_utf_8(
+def test_a_file_name_may_be_invalid_utf_8(
     ending: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def test_a_file_name_that_is_not_utf_8(
 @pytest.mark.thin
 @POSIX
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_working_directory_that_was_deleted(
+def test_a_deleted_working_directory_ends_in_a_message(
     ending: str, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
@@ -58,7 +58,7 @@ def test_a_working_directory_that_was_deleted(
 @pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_limit_on_the_size_of_files(ending: str, tmp_path: Path) -> None:
+def test_a_limit_on_file_sizes_ends_in_a_message(ending: str, tmp_path: Path) -> None:
     host = a_host(tmp_path)
     host.environ["TMPDIR"] = str(tmp_path)
     ran = host.shell(f"ulimit -f 1; cdrctl webex cdrs -p sandbox --since 3d --until 2h -q -o r.{ending}")
@@ -70,7 +70,7 @@ def test_a_limit_on_the_size_of_files(ending: str, tmp_path: Path) -> None:
 @pytest.mark.process
 @POSIX
 @pytest.mark.parametrize("words", ["profile list", "profile path", "profile show sandbox", " ".join(EXPORT)])
-def test_a_standard_output_that_is_closed(words: str, tmp_path: Path) -> None:
+def test_a_closed_standard_output_ends_in_a_message(words: str, tmp_path: Path) -> None:
     ran = a_host(tmp_path).shell(f"cdrctl {words} >&-")
     assert ran.returncode == 8, ran.stderr
     assert b"standard output is closed" in ran.stderr
@@ -95,7 +95,7 @@ threading.Thread.start = counted
 @pytest.mark.process
 @pytest.mark.parametrize("left", [0, 1])
 @pytest.mark.parametrize("words", ["webex cdrs", "export -p acme", "sync acme --into archive", "doctor acme"])
-def test_no_thread_that_can_be_started(left: int, words: str, tmp_path: Path) -> None:
+def test_a_limit_on_threads_is_not_reported_as_a_bug(left: int, words: str, tmp_path: Path) -> None:
     host = a_host(tmp_path)
     with sandbox.start() as running:
         host.configure({"acme": {"provider": "webex", **running.credentials("webex")}})

@@ -1,4 +1,4 @@
-"""What no record can meet is noted, and the topic `outcomes` says what each provider can give."""
+"""A condition that no record can meet gets a note, and the topic `outcomes` lists the outcomes of each provider."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_pattern_is_noted_only_if_it_matches_no_possible_value() -> None:
     assert "outcome=voicemail" in note
 
 
-def test_an_export_notes_it_once_and_ends_with_0() -> None:
+def test_an_export_has_one_note_and_exit_code_0() -> None:
     where = ("--schema", "common", "--where", "outcome=voicemail or outcome=voicemail")
     ran = run("kazoo", "cdrs", "-p", "sandbox", *WINDOW, *where)
     assert (ran.code, ran.out) == (0, "")
@@ -68,7 +68,7 @@ def test_a_native_column_of_the_same_name_gets_no_note() -> None:
     assert NEVER not in ran.err
 
 
-def test_with_several_profiles_it_is_noted_only_if_none_can_give_it(tmp_path: Path) -> None:
+def test_several_profiles_get_a_note_only_if_none_can_give_the_value(tmp_path: Path) -> None:
     both = {"kazoo": {"base_url": "http://127.0.0.1:1/v2"}, "portsip": {"base_url": "http://127.0.0.1:1/api"}}
     all_three = {**both, "voicenter": {"base_url": "http://127.0.0.1:1/"}}
     for profiles, noted in ((both, 1), (all_three, 0)):
@@ -98,7 +98,7 @@ def test_the_topic_has_every_call_with_a_common_form(capsys: pytest.CaptureFixtu
                 assert any(title.startswith(provider.name) and call.name in title for title, _ in groups())
 
 
-def test_a_dry_run_has_the_note_too() -> None:
+def test_a_dry_run_shows_the_note_too() -> None:
     ran = run("webex", "cdrs", "-p", "sandbox", *WINDOW, "--schema", "common", "--where", "cost > 1", "--dry-run")
     assert ran.code == 0
     assert "webex cdrs never gives a value in cost" in ran.err

@@ -1,4 +1,4 @@
-"""Files and folders that somebody else could have made or changed: refused with the command that mends it."""
+"""Files and folders that another user could have created or changed are refused, with a command that repairs them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def running() -> Iterator[Stalling]:
 
 
 def refused(host: Host, *words: str) -> str:
-    """Run a command that is refused, and return the next step it names."""
+    """Run a command that is refused, and return its hint."""
     ran = host.run(*(words or ("webex", "cdrs", *AN_HOUR)))
     assert ran.returncode == 6, ran.stderr
     assert ran.stdout == b""
@@ -44,9 +44,9 @@ def refused(host: Host, *words: str) -> str:
 
 @pytest.fixture
 def acme(host: Host, running: Stalling) -> Path:
-    """Return the folder of a configuration with a profile that renews tokens and keeps a pace."""
+    """Return the folder of a configuration whose profile renews tokens and shares a rate limit."""
     settings = running.settings("webex", "refresh_token")
-    del settings["requests_per_minute"]  # the sandbox's own profile keeps no pace
+    del settings["requests_per_minute"]  # the sandbox profile has no rate limit
     host.configure({"acme": settings})
     for name in ("tokens", "pace"):
         (host.config.parent / name).mkdir(mode=0o700)
@@ -136,7 +136,7 @@ def test_a_folder_of_root_is_trusted_by_others(tmp_path: Path, monkeypatch: pyte
 
 @POSIX
 def test_a_device_of_nobody_is_not_another_users_configuration() -> None:
-    """In some containers /dev/null belongs to a user that does not exist."""
+    """In some containers /dev/null belongs to an unknown user."""
     device = os.stat_result((stat.S_IFCHR | 0o666, 0, 0, 1, STRANGER, STRANGER, 0, 0, 0, 0))
     private.check_configuration(Path(os.devnull), device)
 
@@ -152,7 +152,7 @@ def test_a_configuration_that_others_can_write_is_refused(mode: int, host: Host,
 
 @pytest.mark.process
 @POSIX
-def test_a_device_in_place_of_the_configuration_is_an_empty_one(host: Host) -> None:
+def test_a_device_is_an_empty_configuration(host: Host) -> None:
     ran = host.run("profile", "list", environ={"CDRCTL_CONFIG": os.devnull})
     assert ran.returncode == 0, ran.stderr
 
@@ -161,7 +161,7 @@ def test_a_device_in_place_of_the_configuration_is_an_empty_one(host: Host) -> N
 @POSIX
 @pytest.mark.parametrize("name", ["tokens/acme.json", "tokens/acme.lock", "pace/lock"])
 def test_a_link_is_not_followed(name: str, host: Host, acme: Path) -> None:
-    """Not even in a folder of our own: it may have been planted while the folder was open to others."""
+    """Not even in a folder of our own: the link may be from a time when others could write there."""
     victim = host.folder / "victim"
     victim.write_bytes(b"precious")
     (acme / name).symlink_to(victim)
@@ -172,7 +172,7 @@ def test_a_link_is_not_followed(name: str, host: Host, acme: Path) -> None:
 
 @pytest.mark.process
 @POSIX
-def test_a_link_in_place_of_the_pace_is_replaced(host: Host, running: Stalling, acme: Path) -> None:
+def test_a_link_in_place_of_the_shared_rate_limit_is_replaced(host: Host, running: Stalling, acme: Path) -> None:
     victim = host.folder / "victim"
     victim.write_bytes(b"{}")
     credentials = running.sandbox.credentials("webex", "refresh_token")
@@ -212,8 +212,8 @@ def test_a_pipe_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.process
 @needs_root
 def test_an_unreadable_configuration_is_reported(host: Host, acme: Path) -> None:
-    """By each command, and by doctor, who goes on."""
-    nobody = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]  # root without its privileges
+    """Every command fails. The doctor reports it and continues."""
+    nobody = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]  # root without privileges
     for what in (host.config, acme):
         mode = what.stat().st_mode
         what.chmod(0)

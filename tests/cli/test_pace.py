@@ -1,4 +1,4 @@
-"""Commands that use one credential keep its budget together."""
+"""Commands that use one credential share its rate limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WINDOW = ("--since", "3h", "--until", "2h", "-q")
 
 @pytest.fixture(name="shell")
 def _shell(tmp_path: Path) -> Iterator[Shell]:
-    """A shell with a paced profile twice, under two names."""
+    """A shell with two profiles that have the same token and rate limit."""
     clock = HandClock(datetime(2026, 11, 20, 20, tzinfo=UTC))
     with sandbox.start(now=clock, providers=["webex"]) as running:
         lines = []
@@ -38,7 +38,7 @@ def test_commands_of_two_profiles_with_one_token_wait_for_each_other(shell: Shel
     assert [each.suffix for each in sorted((shell.folder / "pace").iterdir())] == [".json", ""]
 
 
-def test_the_sandbox_keeps_no_pace(shell: Shell) -> None:
+def test_the_sandbox_has_no_rate_limit(shell: Shell) -> None:
     for _ in range(2):
         shell.run("webex", "cdrs", "-p", "sandbox", *WINDOW).ok()
     assert shell.clock.waits == []

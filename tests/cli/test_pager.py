@@ -1,4 +1,4 @@
-"""Tables in a real terminal: the pager as somebody at the keyboard has it."""
+"""The pager in a real terminal."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def provider(host: Host) -> Iterator[Stalling]:
         yield running
 
 
-def test_long_output_is_paged_and_what_is_said_comes_after_it(host: Host) -> None:
+def test_long_output_is_paged_and_messages_follow_it(host: Host) -> None:
     with terminal(host, height=14) as screen:
         screen.type(f"cdrctl {DAY}; echo code=$?")
         assert "records," not in screen.shows("^:$")
-        screen.press("G")  # to the end, which is reached when all has been read
+        screen.press("G")  # to the end, which less reaches after reading everything
         shown = screen.shows(r"more columns")
         assert "records," not in shown
         screen.press("q")
@@ -55,7 +55,7 @@ def test_long_output_is_paged_and_what_is_said_comes_after_it(host: Host) -> Non
         assert shown.index("more columns") < shown.index("records,")
 
 
-def test_short_output_is_just_printed(host: Host) -> None:
+def test_short_output_is_printed_without_a_pager(host: Host) -> None:
     with terminal(host) as screen:
         screen.type(f"cdrctl {FEW}; echo code=$?")
         shown = screen.shows("^code=0$")
@@ -77,7 +77,7 @@ def test_short_output_is_just_printed(host: Host) -> None:
         ({"PAGER": "touch paged"}, "& wait"),
     ],
 )
-def test_there_is_no_pager_where_none_is_wanted(host: Host, environ: dict[str, str], words: str) -> None:
+def test_the_pager_can_be_disabled(host: Host, environ: dict[str, str], words: str) -> None:
     given = " ".join(f"{name}={shlex.quote(value)}" for name, value in environ.items())
     with terminal(host, height=14) as screen:
         screen.type(f"{given} cdrctl {DAY} {words}; echo code=$?")
@@ -85,7 +85,7 @@ def test_there_is_no_pager_where_none_is_wanted(host: Host, environ: dict[str, s
     assert not (host.folder / "paged").exists()
 
 
-def test_what_is_no_table_is_paged_when_that_is_asked_for(host: Host) -> None:
+def test_the_option_pager_pages_other_formats(host: Host) -> None:
     with terminal(host, height=14) as screen:
         screen.type(f"cdrctl {DAY} -f csv --pager; echo code=$?")
         screen.shows("^:$")
@@ -111,7 +111,7 @@ def test_the_list_of_fields_is_paged(host: Host) -> None:
         ({"PAGER": "$HOME/four"}, "^4:times in UTC"),
     ],
 )
-def test_the_pager_is_the_users(host: Host, environ: dict[str, str], expected: str) -> None:
+def test_the_user_chooses_the_pager(host: Host, environ: dict[str, str], expected: str) -> None:
     (host.folder / "four").write_text("#!/bin/sh\nsed s/^/4:/\n", encoding="utf-8")
     (host.folder / "four").chmod(0o755)
     with terminal(host, environ=environ) as screen:
@@ -120,7 +120,7 @@ def test_the_pager_is_the_users(host: Host, environ: dict[str, str], expected: s
         screen.shows(expected)
 
 
-def test_the_pager_is_told_to_pass_colours_and_no_secret(host: Host) -> None:
+def test_the_environment_of_the_pager_allows_colours_and_has_no_secret(host: Host) -> None:
     told = {"CDRCTL_PAGER": "env > told; cat", "CDRCTL_ACME_ACCESS_TOKEN": "hush"}
     with terminal(host, environ=told) as screen:
         screen.type(f"cdrctl {FEW}; LESS=i LV=x cdrctl {FEW}; echo code=$?")
@@ -135,7 +135,7 @@ def test_the_pager_is_told_to_pass_colours_and_no_secret(host: Host) -> None:
 
 
 @pytest.mark.parametrize("pager", ["nosuchpager -x", "'", "A=1"])
-def test_a_pager_that_is_not_there_is_named_and_the_table_printed(host: Host, pager: str) -> None:
+def test_a_missing_pager_is_named_and_the_table_is_printed(host: Host, pager: str) -> None:
     with terminal(host, environ={"PAGER": pager}) as screen:
         screen.type(f"cdrctl {FEW}; echo code=$?")
         shown = screen.shows("^code=0$")
@@ -143,7 +143,7 @@ def test_a_pager_that_is_not_there_is_named_and_the_table_printed(host: Host, pa
     assert "times in UTC" in shown
 
 
-def test_without_less_the_table_is_printed_and_nothing_said(host: Host) -> None:
+def test_without_less_the_table_is_printed_without_a_message(host: Host) -> None:
     with terminal(host) as screen:
         screen.type(f"PATH={host.folder} cdrctl {FEW}; echo code=$?")
         shown = screen.shows("^code=0$")
@@ -176,8 +176,8 @@ def test_the_exit_code_is_that_of_the_export(host: Host) -> None:
         assert "incomplete" in screen.shows("^code=3$")
 
 
-def test_who_quits_the_pager_waits_for_nobody(host: Host, provider: Stalling) -> None:
-    """The provider has not answered yet, and is not waited for; no further page is asked for."""
+def test_quitting_the_pager_does_not_wait_for_the_provider(host: Host, provider: Stalling) -> None:
+    """The response in progress is not waited for, and no further page is requested."""
     provider.stall("webex", nth=2)
     with terminal(host, height=14) as screen:
         screen.type(f"cdrctl {MANY_PAGES}; echo code=$?")
@@ -190,13 +190,13 @@ def test_who_quits_the_pager_waits_for_nobody(host: Host, provider: Stalling) ->
     assert not provider.reached.acquire(blocking=False)
 
 
-def test_ctrl_c_ends_the_export_and_leaves_the_pager_to_its_reader(host: Host, provider: Stalling) -> None:
+def test_ctrl_c_ends_the_export_and_not_the_pager(host: Host, provider: Stalling) -> None:
     provider.stall("webex", nth=2)
     with terminal(host, height=14) as screen:
         screen.type(f"cdrctl {MANY_PAGES}; echo code=$?")
         provider.wait()
         screen.shows(NAMES)
-        screen.press("G")  # less reads on until there is no more
+        screen.press("G")  # less reads until the end of its input
         screen.press("C-c")
         screen.press("g")
         assert "interrupted" not in screen.shows("^:$")
@@ -207,7 +207,7 @@ def test_ctrl_c_ends_the_export_and_leaves_the_pager_to_its_reader(host: Host, p
         assert "-echo" not in screen.shows("^ echo")
 
 
-def test_ctrl_c_when_all_was_read_is_the_pagers(host: Host) -> None:
+def test_ctrl_c_after_the_export_does_not_change_the_exit_code(host: Host) -> None:
     with terminal(host, height=14) as screen:
         screen.type(f"cdrctl {DAY}; echo code=$?")
         screen.shows("^:$")
@@ -231,11 +231,11 @@ def test_a_table_fits_the_terminal_in_the_pager_too(host: Host, width: int) -> N
     rule = next(number for number, line in enumerate(lines) if line.startswith("─"))
     rows = lines[rule + 1 : lines.index("code=0")]
     assert len(rows) >= 5
-    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", row) for row in rows)  # none is folded
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", row) for row in rows)  # no line is wrapped
     assert max(map(cell_len, rows)) <= width
 
 
-def test_no_color_is_heeded(host: Host) -> None:
+def test_no_color_disables_colours(host: Host) -> None:
     with terminal(host) as screen:
         screen.type(f"cdrctl {FEW}; echo code=$?")
         screen.shows("^code=0$")

@@ -1,4 +1,4 @@
-"""What is private stays so: on disk under any umask, in lists of processes, in children, and in error reports."""
+"""Secrets stay private: on disk under any umask, in process lists, in child processes and in error reports."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ sys.addaudithook(look)
 def test_without_a_umask_no_file_is_ever_open_to_others(
     host: Host, running: Stalling, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Looked at whenever a file is about to be touched, so that what is open for a moment is seen as well."""
+    """Modes are checked at every file operation, so that a file that is open for a moment is noticed too."""
     report = tmp_path_factory.mktemp("report") / "open"
     elsewhere = tmp_path_factory.mktemp("meddling")
     (host.folder / "out").mkdir(mode=0o700)
@@ -157,7 +157,7 @@ def test_renewed_tokens_are_replaced_atomically(host: Host, running: Stalling, e
     with hearing():
         ran = host.run("webex", "cdrs", *A_DAY)
     assert ran.returncode == code, ran.stderr
-    if end == "told":  # who renews is not broken off in the middle: the token from before is used up
+    if end == "told":  # a renewal is not interrupted: the old token is already used up
         assert json.loads(kept.read_bytes()).keys() == json.loads(before).keys()
     else:
         assert kept.read_bytes() == before
@@ -168,7 +168,7 @@ def test_renewed_tokens_are_replaced_atomically(host: Host, running: Stalling, e
 
 
 def forms(secret: str) -> set[bytes]:
-    """Return how a secret may be spelt in a file: as it is, encoded, or as a digest that can be tried."""
+    """Return the forms a secret may have in a file: as it is, encoded, or as a digest that can be guessed."""
     raw = secret.encode()
     encoded = {base64.b64encode(raw).rstrip(b"="), base64.urlsafe_b64encode(raw).rstrip(b"="), raw.hex().encode()}
     digests = {hashlib.new(name, raw).hexdigest().encode() for name in ("sha256", "sha1", "md5")}
@@ -176,27 +176,27 @@ def forms(secret: str) -> set[bytes]:
 
 
 def files_with(folder: Path, secrets: Iterable[str]) -> set[str]:
-    """Return the names of files that have a secret in them or in their name, but for those that are its place."""
+    """Return the names of files that contain a secret, or have it in their name, except those meant to store it."""
     found = set()
     looked_for = {form for secret in secrets for form in forms(secret)}
     for path in folder.rglob("*"):
         place = path.name == "config.toml" or (path.parent.name == "tokens" and path.suffix == ".json")
         if path.is_file() and not place:
-            with suppress(FileNotFoundError):  # a temporary one may have been renamed meanwhile
+            with suppress(FileNotFoundError):  # a temporary file may have been renamed in the meantime
                 content = path.read_bytes() + str(path).encode()
                 found |= {path.name for form in looked_for if form in content}
     return found
 
 
 def sent_by(running: Stalling) -> set[str]:
-    """Return the tokens that requests brought along."""
+    """Return the tokens in requests."""
     headers = [one.headers for one in running.sandbox.requests]
     found = {one.get(name, "").removeprefix("Bearer ") for one in headers for name in ("authorization", "x-auth-token")}
     return found - {""}
 
 
 def settings_of_all(running: Stalling) -> tuple[dict[str, dict[str, object]], set[str]]:
-    """Return a profile for each way to sign in, and their secrets."""
+    """Return a profile for each authentication method, and their secrets."""
     profiles, secrets = {}, set()
     for provider, way in WAYS:
         settings = running.settings(provider.name, kind_of(running.sandbox, provider, way))
@@ -235,7 +235,7 @@ def test_no_file_has_a_secret_while_it_runs_or_afterwards(host: Host, running: S
     assert len(list(host.folder.rglob("*"))) > 5
 
 
-# In lists of processes
+# In process lists
 
 
 def everything_about(kind: str, but: Iterable[int] = ()) -> bytes:
@@ -245,7 +245,7 @@ def everything_about(kind: str, but: Iterable[int] = ()) -> bytes:
         if int(process.name) not in but:
             try:
                 found += (process / kind).read_bytes() + b"\n"
-            except OSError:  # it has ended, or is somebody else's
+            except OSError:  # it has ended, or belongs to another user
                 continue
     return found
 
@@ -265,7 +265,7 @@ def test_no_command_line_has_a_secret(host: Host, running: Stalling) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
 def test_a_command_for_one_secret_does_not_get_the_others(host: Host, running: Stalling) -> None:
-    """It has what it needs of the environment, and neither this profile's other secrets nor other profiles."""
+    """Its environment has neither the other secrets of the profile nor those of other profiles."""
     settings = running.settings("webex", "refresh_token")
     for name in ("ready", "secret"):
         os.mkfifo(host.folder / name)
@@ -291,15 +291,15 @@ def test_a_command_for_one_secret_does_not_get_the_others(host: Host, running: S
     assert b"canary" not in lines
 
 
-# In reports of errors
+# In error reports
 
 
 class OthersBugError(Exception):
-    """What a package that we use may raise one day."""
+    """An error that a package we use may raise."""
 
 
 def broken_request(*arguments: Any, **more: Any) -> None:
-    """Fail as a careless package does, with everything it was given in its words."""
+    """Raise an error with everything that the request was given in its message, as a careless package may."""
     raise OthersBugError(f"cannot send {arguments[1:]!r}", *more.values()) from OthersBugError(f"{more}")
 
 
@@ -308,7 +308,7 @@ def broken_request(*arguments: Any, **more: Any) -> None:
 def test_the_traceback_of_a_bug_has_no_secret(
     provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither of what is in variables, nor of what the words of the exception and of its causes have."""
+    """Neither from variables, nor from the messages of the exception and its causes."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
         made.sign_in_by(kind)
@@ -336,7 +336,7 @@ typer.main.get_command = broken
 
 
 def test_an_unexpected_bug_shows_no_variables(host: Host) -> None:
-    """The environment is among the variables: neither rich nor typer may show them."""
+    """Local variables include the environment, so neither rich nor typer may show them."""
     host.meddle(OUTSIDE)
     host.environ |= {"CDRCTL_ACME_PROVIDER": "webex", "CDRCTL_ACME_ACCESS_TOKEN": "canary-in-the-environment"}
     ran = host.run("webex", "cdrs", "-vv", "-p", "acme", environ={"COLUMNS": "200"})
@@ -352,7 +352,7 @@ BASIC = base64.b64encode(f"bob:{PASSWORD}".encode()).decode()
 
 @contextmanager
 def indiscreet_proxy() -> Iterator[str]:
-    """Return the address of a proxy that lets nobody through and repeats what it was told."""
+    """Return the URL of a proxy that refuses everything and quotes the request."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:

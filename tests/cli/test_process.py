@@ -44,13 +44,13 @@ def process(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_reader_that_leaves_ends_the_program_quietly(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_program_quietly(tmp_path: Path) -> None:
     ran = process(tmp_path, "cdrctl -q kazoo cdrs -p sandbox --since 20d | head -1; echo ${PIPESTATUS[0]}")
     assert ran.stderr == ""
     assert ran.stdout.splitlines()[1] == "0"
 
 
-def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
+def test_closed_streams_give_no_traceback(tmp_path: Path) -> None:
     closed = process(tmp_path, "cdrctl webex cdrs -p sandbox --since 26h --until 2h >&-; echo $? >&2")
     assert closed.stderr.splitlines()[-1] == "8"
     assert "standard output is closed" in closed.stderr
@@ -58,7 +58,7 @@ def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
     assert deaf.stdout.split()[1] == "0"
 
 
-def test_a_closed_stream_that_is_not_needed_does_no_harm(tmp_path: Path) -> None:
+def test_an_unused_closed_stream_is_not_an_error(tmp_path: Path) -> None:
     quiet = process(
         tmp_path, f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -o {tmp_path / 'a.csv'} >&-; echo $? >&2"
     )
@@ -71,7 +71,7 @@ def test_a_closed_stream_that_is_not_needed_does_no_harm(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_for_messages_or_help_is_no_traceback_and_keeps_the_exit_code_ours(tmp_path: Path) -> None:
+def test_a_full_disk_for_messages_or_help_gives_no_traceback(tmp_path: Path) -> None:
     ran = process(
         tmp_path, f"cdrctl webex cdrs -p sandbox --since 26h --until 2h -o {tmp_path / 'a.csv'} 2>/dev/full; echo $?"
     )
@@ -81,14 +81,14 @@ def test_a_full_disk_for_messages_or_help_is_no_traceback_and_keeps_the_exit_cod
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_said(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     ran = process(tmp_path, "cdrctl webex cdrs -p sandbox --since 26h --until 2h > /dev/full; echo $? >&2")
     assert ran.stderr.splitlines()[-1] == "8"
     assert "the disk is full" in ran.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_soon_with_130_and_no_half_file(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_an_export_with_130_and_no_partial_file(tmp_path: Path, number: signal.Signals) -> None:
     target = tmp_path / "out.jsonl"
     target.write_text("old", encoding="utf-8")
     running = subprocess.Popen(
@@ -134,7 +134,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot interrupt a thread that waits for input")
-def test_an_interruption_that_was_dropped_ends_the_next_wait_for_input(tmp_path: Path) -> None:
+def test_a_lost_interruption_ends_the_next_wait_for_input(tmp_path: Path) -> None:
     words = [sys.executable, "-c", DROPS_THE_FIRST]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(words, env=environment(tmp_path), text=True, **pipes) as running:  # type: ignore[call-overload]
@@ -148,7 +148,7 @@ def test_an_interruption_that_was_dropped_ends_the_next_wait_for_input(tmp_path:
             running.kill()
 
 
-def test_in_a_terminal_of_forty_columns_the_table_fits_and_no_escape_of_a_caller_gets_through(tmp_path: Path) -> None:
+def test_a_table_fits_forty_columns_and_has_no_escape_of_a_caller(tmp_path: Path) -> None:
     main, child = pty.openpty()
     running = subprocess.Popen(
         [*CDRCTL, "webex", "cdrs", *A_DAY, "--limit", "30"],
@@ -175,7 +175,7 @@ def test_in_a_terminal_of_forty_columns_the_table_fits_and_no_escape_of_a_caller
     assert max(cell_len(line) for line in text.splitlines()) <= 40
 
 
-def test_without_a_home_and_a_locale_it_works(tmp_path: Path) -> None:
+def test_an_export_works_without_a_home_and_a_locale(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*CDRCTL, "webex", "cdrs", *A_DAY, "-f", "csv"],
         env={name: value for name, value in environment(tmp_path).items() if name not in {"HOME", "LANG"}},
@@ -210,13 +210,13 @@ def test_the_served_sandbox_prints_profiles_that_work(tmp_path: Path) -> None:
         serving.stderr.close()
 
 
-def test_an_unknown_switch_is_refused_naming_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_switch_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     ran = process(tmp_path, "cdrctl sandbox serve --switch webex.nonsense=1")
     assert ran.returncode == 2
     assert "link" in ran.stderr
 
 
-def test_the_version_is_said_without_loading_the_program(tmp_path: Path) -> None:
+def test_version_does_not_load_the_program(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "cdrctl", "--version"],
         env=environment(tmp_path),

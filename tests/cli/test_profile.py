@@ -1,4 +1,4 @@
-"""`cdrctl profile`, and profiles used against a sandbox that is served."""
+"""`cdrctl profile`, and profiles that are used with a served sandbox."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _served() -> Iterator[sandbox.Sandbox]:
         yield running
 
 
-def test_add_asks_for_what_is_needed_and_stores_it_privately(tmp_path: Path) -> None:
+def test_add_asks_for_required_settings_and_stores_them_privately(tmp_path: Path) -> None:
     config = tmp_path / "deep" / "config.toml"
     ran = run("profile", "add", "acme", "--config", config, stdin=f"webex\ntoken\n{SECRET}\n")
     assert ran.code == 0, ran.err
@@ -50,7 +50,7 @@ def test_a_secret_is_not_taken_from_the_command_line(tmp_path: Path) -> None:
     assert not config.exists()
 
 
-def test_a_setting_that_is_not_valid_is_refused_before_it_is_written(tmp_path: Path) -> None:
+def test_an_invalid_setting_is_refused_before_it_is_written(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     common = ("profile", "add", "a", "--provider", "kazoo", "--config", config, "--set", "account_id=1")
     command = ("--set", "api_key_command=false")

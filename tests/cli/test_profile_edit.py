@@ -204,7 +204,7 @@ def test_list_prints_a_table_on_a_terminal_and_tabs_in_a_pipe(config: Path) -> N
     assert table[3].split() == ["brick", "webex", "file", "emea,nightly"]
 
 
-def test_every_kind_of_setting_keeps_its_kind() -> None:
+def test_set_writes_each_setting_with_its_type() -> None:
     model = load("kazoo").settings
     for key, text, value in (("timeout", "5", 5.0), ("tags", "a", ["a"]), ("api_key_keyring", "true", True)):
         assert profile_changes.parse_value(model, key, text) == value
@@ -213,7 +213,7 @@ def test_every_kind_of_setting_keeps_its_kind() -> None:
 
 @pytest.fixture(name="group")
 def _group(tmp_path: Path) -> Path:
-    """Three profiles of one sandbox that is gone: what is selected shows in what fails."""
+    """Three profiles of a stopped sandbox: all fail, so the errors show which profiles were selected."""
     path = tmp_path / "group.toml"
     with sandbox.start(now=lambda: NOW) as running:
         settings = running.profiles["webex"]

@@ -1,4 +1,4 @@
-"""How far an export is: what is said of windows, of records and of the time that is left is true."""
+"""Progress messages: the windows, records and remaining time that they show are true."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), CALLS)
-def test_with_v_a_log_has_a_line_for_every_window_and_they_cover_what_was_asked_for(provider: str, call: str) -> None:
+def test_v_logs_every_window_and_they_cover_the_export(provider: str, call: str) -> None:
     since, until = (datetime(2026, 11, 20, 10, tzinfo=UTC), datetime(2026, 11, 20, 15, tzinfo=UTC))
     if call != "stream":
         since -= timedelta(days=3)
@@ -72,7 +72,7 @@ def ten_days() -> tuple[Window, Callable[[int], Checkpoint]]:
     return Window(NOW - 10 * day, NOW), lambda at: Checkpoint(Window(NOW - (10 - at) * day, NOW - (9 - at) * day))
 
 
-def test_what_is_left_is_said_from_the_speed_so_far() -> None:
+def test_the_remaining_time_follows_from_the_speed_so_far() -> None:
     shown, tally = Progress(), Tally()
     window, day = ten_days()
     moved = progress(tally, window, None, shown.clock, shown.log)
@@ -102,8 +102,8 @@ def test_what_is_left_is_said_from_the_speed_so_far() -> None:
     assert shown.last == "1002 records, 7 pages, 10 windows"
 
 
-def test_a_budget_that_was_used_up_quickly_is_not_taken_for_speed() -> None:
-    """One window a minute may be asked for; the first came in a second."""
+def test_the_remaining_time_respects_the_rate_limit() -> None:
+    """At one window a minute the first windows may come in a second, the others not."""
     shown, tally = Progress(), Tally()
     window, day = ten_days()
     client = webex(shown.clock)
@@ -116,7 +116,7 @@ def test_a_budget_that_was_used_up_quickly_is_not_taken_for_speed() -> None:
     client.close()
 
 
-def test_no_more_is_said_than_ten_times_a_second() -> None:
+def test_progress_is_shown_at_most_ten_times_a_second() -> None:
     shown, tally = Progress(), Tally()
     moved = progress(tally, None, None, shown.clock, shown.log)
     for _ in range(50):
@@ -126,7 +126,7 @@ def test_no_more_is_said_than_ten_times_a_second() -> None:
     assert 5 <= len(shown.told) <= 6
 
 
-def test_of_several_accounts_no_share_is_said_that_would_be_wrong() -> None:
+def test_no_share_is_shown_without_a_common_window() -> None:
     shown, tally = Progress(), Tally()
     window, day = ten_days()
     moved = progress(tally, window, None, shown.clock, shown.log)
@@ -149,5 +149,5 @@ def test_of_several_accounts_no_share_is_said_that_would_be_wrong() -> None:
         (36000, "10 h 00 min"),
     ],
 )
-def test_a_length_is_said_as_people_do(seconds: float, said: str) -> None:
+def test_durations_are_written_briefly(seconds: float, said: str) -> None:
     assert spoken(seconds) == said

@@ -1,4 +1,4 @@
-"""The line of progress as somebody at a terminal sees it: how far, how long yet, what is waited for, and Ctrl-C."""
+"""The progress line on a real terminal: the share done, the remaining time, the reason of a wait, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _heard() -> Iterator[None]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    """A machine with a profile that may ask once in twenty minutes, and one that may ask twice a second."""
+    """A machine with two profiles: one may send a request every twenty minutes, the other two a second."""
     found = a_host(tmp_path)
     with sandbox.start(now=now) as running:
         settings = {"provider": "voicenter", **running.profiles["voicenter"]}
@@ -38,7 +38,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_a_long_wait_says_why_and_until_when_and_ctrl_c_what_is_left(host: Host, width: int) -> None:
+def test_a_long_wait_shows_its_reason_and_end_and_can_be_interrupted(host: Host, width: int) -> None:
     with terminal(host, width=width) as screen:
         screen.type("cdrctl voicenter cdrs -p slow --since 3d --until 2h -o calls.csv; echo code=$?")
         line = r"^waiting 1[12]\d\d s, until (\d\d:\d\d:\d\d) UTC: "
@@ -57,7 +57,7 @@ def test_a_long_wait_says_why_and_until_when_and_ctrl_c_what_is_left(host: Host,
     assert not (host.folder / "calls.csv").exists()
 
 
-def test_the_share_and_the_time_that_is_left_are_said(host: Host) -> None:
+def test_the_share_and_the_remaining_time_are_shown(host: Host) -> None:
     with terminal(host) as screen:
         screen.type("cdrctl voicenter cdrs -p brisk --since 26d --until 2h -o calls.csv; echo code=$?")
         screen.shows(r"^\d+ records, \d+ pages, \d+ windows?, \d+%, about \d+ s left$")

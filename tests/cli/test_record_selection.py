@@ -1,4 +1,4 @@
-"""`--where`, `--sort`, `--template`, `--header` and options from the environment, as they are typed."""
+"""`--where`, `--sort`, `--template`, `--header`, and options from the environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(ran: Ran) -> list[dict[str, str]]:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_condition_gives_the_records_of_which_it_holds(provider: str) -> None:
+def test_where_selects_the_records_that_meet_the_condition(provider: str) -> None:
     name = load(provider).calls[0].name
     whole = run(provider, name, *YESTERDAY, "--schema", "common").lines
     wanted = [one for one in whole if (one["talk_seconds"] or 0) > 60 and one["direction"] == "inbound"]
@@ -38,7 +38,7 @@ def test_a_condition_gives_the_records_of_which_it_holds(provider: str) -> None:
     assert f"cdrctl: {len(wanted)} records, {len(whole) - len(wanted)} left out by where, " in ran.err
 
 
-def test_the_fields_that_are_looked_at_need_not_be_written() -> None:
+def test_where_and_sort_may_use_fields_that_are_not_written() -> None:
     common = ("webex", "cdrs", *YESTERDAY, "--where", "duration>300", "--sort=-duration", "-f", "csv")
     few = rows(run(*common, "--fields", "start_time"))
     assert [*few[0]] == ["start_time"]
@@ -48,7 +48,7 @@ def test_the_fields_that_are_looked_at_need_not_be_written() -> None:
 
 
 @pytest.mark.parametrize("provider", ["callgear", "voicenter"])
-def test_a_provider_that_sends_chosen_fields_is_asked_for_those_that_are_looked_at_too(provider: str) -> None:
+def test_fields_of_where_and_sort_are_requested_too(provider: str) -> None:
     call = load(provider).calls[0].name
     ran = run(
         provider,
@@ -68,7 +68,7 @@ def test_a_provider_that_sends_chosen_fields_is_asked_for_those_that_are_looked_
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("schema", ["native", "common"])
-def test_a_field_that_is_named_twice_is_refused_in_every_format(form: str, schema: str) -> None:
+def test_a_duplicate_field_is_refused_in_every_format(form: str, schema: str) -> None:
     words = ("webex", "cdrs", *YESTERDAY, "--schema", schema, "-f", form, "--fields", "direction,duration,direction")
     ran = run(*words, "--limit", "1", "-o", "calls.out")
     assert (ran.code, ran.out) == (2, "")
@@ -79,8 +79,8 @@ def test_a_field_that_is_named_twice_is_refused_in_every_format(form: str, schem
     ("condition", "near"),
     [("outcome=missed", "no_answer"), ("outcome in (busy, Answered)", "answered"), ("direction != in", "inbound")],
 )
-def test_a_value_that_a_closed_field_never_has_is_refused(condition: str, near: str) -> None:
-    """It would hold for no record, and an empty answer looks like a quiet day."""
+def test_a_value_that_an_enumerated_field_never_has_is_refused(condition: str, near: str) -> None:
+    """No record would match, and an empty result looks like a quiet day."""
     for words in (("webex", "cdrs"), ("export",)):
         schema = ("--schema", "common") if words[0] == "webex" else ()
         ran = run(*words, *YESTERDAY, *schema, "--where", condition)
@@ -88,13 +88,13 @@ def test_a_value_that_a_closed_field_never_has_is_refused(condition: str, near: 
         assert near in ran.err
 
 
-def test_null_and_patterns_fit_a_closed_field() -> None:
+def test_null_and_patterns_fit_an_enumerated_field() -> None:
     for condition in ("outcome is not null", "outcome ~ '^ans'", "outcome = null"):
         ran = run("webex", "cdrs", *YESTERDAY, "--schema", "common", "--where", condition)
         assert ran.code == 0
 
 
-def test_a_limit_counts_the_records_of_which_it_holds_and_after_sorting_the_first_of_all() -> None:
+def test_limit_counts_matching_records_after_sorting() -> None:
     where = ("--where", "talk_seconds>0", "--schema", "common")
     whole = run("kazoo", "cdrs", *YESTERDAY, *where).lines
     some = run("kazoo", "cdrs", *YESTERDAY, *where, "--limit", "5")
@@ -107,7 +107,7 @@ def test_a_limit_counts_the_records_of_which_it_holds_and_after_sorting_the_firs
     assert "cdrctl: 5 records, " in longest.err
 
 
-def test_raw_records_stay_as_they_came_and_a_field_that_none_has_is_said() -> None:
+def test_raw_records_are_unchanged_and_an_absent_field_gives_a_warning() -> None:
     whole = run("webex", "cdrs", *YESTERDAY, "--schema", "raw").out.splitlines()
     some = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--where", "`Call type` = SIP_INBOUND")
     assert some.out.splitlines() == [line for line in whole if '"Call type":"SIP_INBOUND"' in line]
@@ -120,20 +120,20 @@ def test_raw_records_stay_as_they_came_and_a_field_that_none_has_is_said() -> No
     assert len(shaped.out.splitlines()) == len(whole)
 
 
-def test_where_no_record_came_nothing_is_said_of_its_fields() -> None:
+def test_an_absent_field_gives_no_warning_without_records() -> None:
     moment = ("-p", "sandbox", "--since", "2026-11-19T00:00:00", "--until", "2026-11-19T00:00:01")
     empty = run("webex", "cdrs", *moment, "--schema", "raw", "--where", "Duration > 1", "--template", "{Duration}")
     assert "cdrctl: 0 records" in empty.err
     assert "warning" not in empty.err
 
 
-def test_no_record_that_fits_is_none() -> None:
+def test_an_export_without_matching_records_is_empty() -> None:
     ran = run("kazoo", "cdrs", *YESTERDAY, "--where", "billing_seconds > 1000h", "--fail-if-empty")
     assert ran.code == 9
 
 
 @pytest.mark.slow
-def test_of_several_profiles_all_records_are_looked_at_and_sorted() -> None:
+def test_where_and_sort_work_across_several_profiles() -> None:
     ran = run("export", *YESTERDAY, "--where", "talk_seconds>10m", "--sort", "start_time,record_id")
     lines = ran.lines
     assert len({one["provider"] for one in lines}) > 2
@@ -163,7 +163,7 @@ def test_of_several_profiles_all_records_are_looked_at_and_sorted() -> None:
         (("-f", "json", "--header"), "json has no header"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_asked(words: tuple[str, ...], said: str) -> None:
+def test_bad_input_is_refused_before_any_request(words: tuple[str, ...], said: str) -> None:
     for command in (("webex", "cdrs"), ("export",)):
         if command == ("export",):
             words = tuple(word.replace("duration", "talk_seconds") for word in words)
@@ -173,7 +173,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_asked(words: tuple[st
         assert "requests" not in ran.err
 
 
-def test_a_line_is_as_the_template_says() -> None:
+def test_a_template_gives_one_line_for_each_record() -> None:
     fields = ("timestamp", "caller_id_number", "billing_seconds", "caller_id_name")
     whole = rows(run("kazoo", "cdrs", *YESTERDAY, "-f", "csv", "--fields", ",".join(fields)))
     template = r"{timestamp} {caller_id_number:>16}|{billing_seconds:<6}|{caller_id_name:.3}\t{{x}}"
@@ -184,13 +184,13 @@ def test_a_line_is_as_the_template_says() -> None:
     assert headed.out.splitlines()[0] == "    caller_id_number!"
 
 
-def test_raw_records_fit_a_template_by_their_own_keys() -> None:
+def test_a_template_of_raw_records_has_their_own_keys() -> None:
     ran = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--template", "{Call type}", "--limit", "3")
     whole = run("webex", "cdrs", *YESTERDAY, "--schema", "raw", "--limit", "3").lines
     assert ran.out.splitlines() == [one["Call type"] for one in whole]
 
 
-def test_a_template_goes_to_a_file_whatever_its_ending(tmp_path: Path) -> None:
+def test_a_template_is_written_to_a_file_with_any_extension(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     assert run("webex", "cdrs", *YESTERDAY, "--template", "{duration}", "-o", target).code == 0
     assert all(line.isdigit() for line in target.read_text().split())
@@ -198,7 +198,7 @@ def test_a_template_goes_to_a_file_whatever_its_ending(tmp_path: Path) -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("form", ["csv", "tsv", "table"])
-def test_the_header_can_be_left_out(form: str) -> None:
+def test_the_header_can_be_omitted(form: str) -> None:
     shared = ("webex", "cdrs", *YESTERDAY, "-f", form, "--fields", "start_time,duration")
     whole, without = run(*shared).out.splitlines(), run(*shared, "--no-header").out.splitlines()
     assert without == whole[-len(without) :]
@@ -210,7 +210,7 @@ def test_the_header_can_be_left_out(form: str) -> None:
 
 
 def options() -> dict[str, str]:
-    """Return every variable that an option may be given in, with the words of a command that has it."""
+    """Return the environment variable of every option, each with a command that has the option."""
     found: dict[str, str] = {}
     for words, place in walk(TOP):
         for one in place.parameters:
@@ -219,7 +219,7 @@ def options() -> dict[str, str]:
     return found
 
 
-def test_no_options_variable_is_that_of_a_profiles_setting() -> None:
+def test_no_variable_of_an_option_is_that_of_a_setting() -> None:
     settings = {
         f"_{name}{form}".upper()
         for provider in PROVIDERS
@@ -233,7 +233,7 @@ def test_no_options_variable_is_that_of_a_profiles_setting() -> None:
     assert not clashes
 
 
-def test_every_option_may_be_in_the_environment_and_what_is_typed_wins() -> None:
+def test_every_option_may_be_in_the_environment_and_the_command_line_wins() -> None:
     environ = {
         "CDRCTL_SINCE": "2026-11-19",
         "CDRCTL_UNTIL": "2026-11-20",
@@ -258,7 +258,7 @@ def test_every_option_may_be_in_the_environment_and_what_is_typed_wins() -> None
     assert run("webex", "cdrs", "-q", environ={**environ, "CDRCTL_LIMIT": ""}).out.count("\n") > 200
 
 
-def test_an_option_that_may_be_repeated_has_a_value_a_line() -> None:
+def test_the_variable_of_a_repeatable_option_has_one_value_per_line() -> None:
     typed = run("callgear", "legs", *YESTERDAY, "--filter", "duration > 60", "--filter", "direction=in")
     ran = run("callgear", "legs", *YESTERDAY, environ={"CDRCTL_FILTER": "duration > 60\n\ndirection=in\n"})
     assert ran.out == typed.out
@@ -282,18 +282,18 @@ def test_flags_and_counts_may_be_in_the_environment() -> None:
         ("CDRCTL_HEADER", "perhaps", "--header) must be true or false, or 1 or 0"),
     ],
 )
-def test_a_variable_that_cannot_be_read_is_named(variable: str, value: str, said: str) -> None:
+def test_a_variable_with_an_invalid_value_is_named(variable: str, value: str, said: str) -> None:
     ran = run("webex", "cdrs", *YESTERDAY, environ={variable: value})
     assert ran.code == 2
     assert f"cdrctl: {variable} (for {said}\n" in ran.err
 
 
-def test_a_value_that_is_typed_is_not_taken_for_that_of_an_earlier_environment() -> None:
+def test_an_invalid_option_is_named_after_a_run_with_an_invalid_variable() -> None:
     assert "CDRCTL_LIMIT" in run("webex", "cdrs", environ={"CDRCTL_LIMIT": "many"}).err
     assert run("webex", "cdrs", "--limit", "many").err.startswith("cdrctl: --limit must be a whole number")
 
 
-def test_a_refusal_names_the_options_that_nobody_typed() -> None:
+def test_a_usage_error_names_the_options_from_the_environment() -> None:
     ran = run("webex", "cdrs", *YESTERDAY, "-f", "jsonl", environ={"CDRCTL_HEADER": "0", "CDRCTL_LIMIT": "5"})
     assert ran.code == 2
     assert "; options from the environment: CDRCTL_HEADER, CDRCTL_LIMIT\n" in ran.err
@@ -302,19 +302,19 @@ def test_a_refusal_names_the_options_that_nobody_typed() -> None:
     assert "environment" not in typed.err
 
 
-def test_the_usual_profile_is_exported_where_none_is_named() -> None:
+def test_the_default_profile_is_exported_if_none_is_named() -> None:
     ran = run("export", *YESTERDAY[2:], "--limit", "2", environ={"CDRCTL_PROFILE": "sandbox"})
     assert len(ran.lines) == 2
     for words in (("export",), ("webex", "cdrs"), ("sync", "--into", "archive")):
         assert "no profile nobody (CDRCTL_PROFILE)" in run(*words, environ={"CDRCTL_PROFILE": "nobody"}).err
 
 
-def test_no_call_has_an_option_of_its_own_under_a_shared_name() -> None:
+def test_no_option_of_a_call_has_the_name_of_a_shared_option() -> None:
     own = {option.name for name in PROVIDERS for call in load(name).calls for option in call.options}
     assert not own & ({*SHARED} | {"output", "help"})
 
 
-def test_all_profiles_are_all_whichever_is_the_usual_one(tmp_path: Path) -> None:
+def test_all_ignores_the_default_profile(tmp_path: Path) -> None:
     with sandbox.start(now=lambda: NOW) as served:
         config = configured(tmp_path / "config.toml", {name: served.profiles[name] for name in ("kazoo", "portsip")})
         ran = run("export", "--all", *YESTERDAY[2:], "--config", config, environ={"CDRCTL_PROFILE": "kazoo"})
@@ -322,7 +322,7 @@ def test_all_profiles_are_all_whichever_is_the_usual_one(tmp_path: Path) -> None
     assert {one["provider"] for one in ran.lines} == {"kazoo", "portsip"}
 
 
-def test_a_field_that_nobody_knows_yet_can_be_looked_at_beside_chosen_ones() -> None:
+def test_an_unknown_field_of_extra_can_be_used_with_chosen_fields() -> None:
     ran = run(
         "kazoo",
         "cdrs",
@@ -343,14 +343,14 @@ def test_a_field_that_nobody_knows_yet_can_be_looked_at_beside_chosen_ones() -> 
     ("template", "fault"),
     [("{talk_seconds:>6d}", "'>6d'"), ("{user!r}", "!r"), ("{user:=10}", "'=10'"), ("{}", "without a field")],
 )
-def test_a_template_that_cannot_be_read_names_the_part_at_fault(template: str, fault: str) -> None:
+def test_an_invalid_template_is_refused_with_the_invalid_part(template: str, fault: str) -> None:
     ran = run("webex", "cdrs", *YESTERDAY, "--schema", "common", "--template", template)
     assert (ran.code, ran.out) == (2, "")
     assert fault in ran.err.splitlines()[0]
 
 
 @pytest.mark.parametrize("option", ["--fields", "--sort", "--where", "--template"])
-def test_an_unknown_field_gets_at_most_three_names_and_where_all_are(option: str) -> None:
+def test_an_unknown_field_gets_at_most_three_suggestions_and_a_next_step(option: str) -> None:
     written = {"--where": "duration>1", "--template": "{duration}"}.get(option, "duration")
     ran = run("kazoo", "cdrs", *YESTERDAY, option, written)
     assert (ran.code, ran.out) == (2, "")

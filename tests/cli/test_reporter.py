@@ -1,4 +1,4 @@
-"""Several threads speak on stderr: whole lines, and no secret among them."""
+"""Several threads write messages to stderr: every line is whole, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = 20
 
 
 class Busy(io.StringIO):
-    """A stream that notices when two write at the same time, or between a line and its flush."""
+    """A stream that detects two simultaneous writes, or a write between a line and its flush."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def world(stderr: io.StringIO, *, terminal: bool = False) -> Process:
 
 @pytest.fixture(autouse=True)
 def _hasty() -> Iterator[None]:
-    """Let threads take turns as often as can be."""
+    """Let threads switch as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -78,7 +78,7 @@ def test_lines_of_several_threads_are_whole(terminal: bool) -> None:  # noqa: FB
 
 
 @pytest.mark.slow
-def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
+def test_a_secret_learnt_while_another_thread_writes_is_masked() -> None:
     stream = io.StringIO()
     voice = Reporter(world(stream))
     begin = threading.Barrier(4)
@@ -90,7 +90,7 @@ def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
             for n in range(200):
                 voice.conceal([f"secret-{name}-{n:04}"])
                 voice.log("note", f"said secret-{name}-{n:04}")
-        except BaseException as error:  # noqa: BLE001 - a thread's own error would be lost
+        except BaseException as error:  # noqa: BLE001 - the error of a thread would be lost
             raised.append(error)
 
     threads = [threading.Thread(target=learn, args=(name,)) for name in "abcd"]
@@ -102,13 +102,13 @@ def test_a_secret_that_comes_while_another_thread_speaks_is_hidden() -> None:
     assert "secret-" not in stream.getvalue()
 
 
-def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> None:
+def test_two_threads_can_learn_secrets_at_the_same_time() -> None:
     stream = io.StringIO()
     voice = Reporter(world(stream))
     both = threading.Barrier(2)
 
     class Secret(str):
-        """Its length is asked for in the middle of learning it: two threads that are both there meet."""
+        """The reporter asks for the length of a secret while it learns it: there the two threads meet."""
 
         __slots__ = ()
 
@@ -127,8 +127,8 @@ def test_no_secret_is_lost_where_two_threads_learn_one_at_the_same_time() -> Non
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa: FBT001 - a case
-    """What is said meanwhile on a terminal comes afterwards, in order; a log has it at once."""
+def test_messages_are_held_back_while_another_program_has_the_terminal(terminal: bool) -> None:  # noqa: FBT001 - a case
+    """On a terminal they follow later, in order. A log gets them at once."""
     stream = io.StringIO()
     voice = Reporter(world(stream, terminal=terminal), data_elsewhere=True)
     voice.hold()
@@ -143,7 +143,7 @@ def test_who_has_the_screen_is_not_interrupted(terminal: bool) -> None:  # noqa:
     assert stream.getvalue() == f"{said}cdrctl: note: three\n"
 
 
-def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
+def test_a_wait_and_the_progress_share_a_line() -> None:
     stream = io.StringIO()
     voice = Reporter(world(stream, terminal=True), data_elsewhere=True)
 
@@ -166,7 +166,7 @@ def test_a_wait_and_how_far_it_is_do_not_hide_each_other() -> None:
 
 
 def test_a_wait_that_begins_while_a_page_is_counted_is_shown() -> None:
-    """Nothing else may come for an hour. It takes a while to look for secrets, in which the other thread goes on."""
+    """The next message may come an hour later. Masking takes time, in which the other thread continues."""
     for _ in range(20):
         stream = io.StringIO()
         reporter = Reporter(world(stream, terminal=True), data_elsewhere=True)
@@ -185,8 +185,8 @@ def test_a_wait_that_begins_while_a_page_is_counted_is_shown() -> None:
         assert stream.getvalue().rpartition("\x1b[2K")[2] == "waiting 60 s, until 12:00:00 UTC: soon; 5 records"
 
 
-def test_progress_is_not_shown_beside_what_the_reader_of_a_pipe_writes(tmp_path: Path) -> None:
-    """`cdrctl … | head` and the messages of cdrctl share the terminal."""
+def test_progress_is_not_shown_if_the_reader_of_a_pipe_uses_the_terminal(tmp_path: Path) -> None:
+    """In `cdrctl … | head`, both programs write to the same terminal."""
     for pipe in (False, True):
         place = replace(world(io.StringIO(), terminal=True), stdout_is_terminal=False, stdout_is_pipe=pipe)
         opened = Session(place, Reporter(place), tmp_path / "config.toml")

@@ -1,4 +1,4 @@
-"""Signals at any moment: a command ends soon, and nothing is left half written."""
+"""Signals at any moment: the command ends soon and leaves no partial file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def syncing(host: Host, provider: Stalling, *, itself: bool = True) -> subproces
 
 
 def side_by_side(host: Host, provider: Stalling, *, itself: bool = True) -> subprocess.Popen[bytes]:
-    """Twice as many profiles as there are providers: they must not be waited for one after the other."""
+    """Twice as many profiles as providers: the end must not wait for them one after the other."""
     twice = {f"{name}-{n}": provider.settings(name) for name in PROVIDERS for n in (1, 2)}
     host.configure(twice)
     provider.stall(*PROVIDERS)
@@ -111,9 +111,9 @@ def test_a_signal_ends_a_command_soon_and_leaves_no_partial_file(
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_a_signal_while_nobody_reads_leaves_whole_lines(host: Host, form: str) -> None:
+def test_a_signal_while_the_pipe_is_full_leaves_whole_lines(host: Host, form: str) -> None:
     reading, writing = os.pipe()
-    fcntl.fcntl(reading, 1031, 4096)  # F_SETPIPE_SZ: so little that the first page of records fills it
+    fcntl.fcntl(reading, 1031, 4096)  # F_SETPIPE_SZ: the first page of records fills this pipe
     with ended(host.start("webex", "cdrs", *SOME, "-f", form, stdout=writing)) as running:
         os.close(writing)
         assert select.select([reading], [], [], PATIENCE)[0]
@@ -135,7 +135,7 @@ def test_a_signal_while_nobody_reads_leaves_whole_lines(host: Host, form: str) -
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc here")
 @pytest.mark.parametrize("moment", [serving, stalled, syncing, side_by_side])
-def test_a_signal_counts_in_any_thread(
+def test_a_signal_to_any_thread_ends_the_command(
     host: Host, provider: Stalling, moment: Callable[[Host, Stalling], subprocess.Popen[bytes]]
 ) -> None:
     host.configure({name: provider.settings(name) for name in PROVIDERS})
@@ -152,8 +152,8 @@ atexit.register({act})
 """
 
 
-def test_a_signal_waits_for_no_other_run_and_undoes_nothing(host: Host) -> None:
-    """Python's own end waits for locks that a thread may hold which waits for a reader, and for whoever registered."""
+def test_exit_handlers_do_not_delay_or_change_the_end(host: Host) -> None:
+    """Python's own exit would wait for locks of threads that wait for a reader, and for exit handlers."""
     host.meddle(AT_THE_END.format(act="lambda: os.kill(os.getpid(), signal.SIGINT)"))
     done = host.run("profile", "list")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -260,7 +260,7 @@ except KeyboardInterrupt:
 
 
 def test_a_signal_that_python_drops_is_raised_again(tmp_path: Path) -> None:
-    """What is raised while an object is finalized is dropped by Python: the user pressed Ctrl-C all the same."""
+    """Python drops an exception that is raised while an object is finalized, but the user has pressed Ctrl-C."""
     ran = subprocess.run(
         [sys.executable, "-c", SWALLOWED],
         cwd=tmp_path,
@@ -279,7 +279,7 @@ def test_a_signal_at_the_end_is_ignored() -> None:
         signals.heed()
         signals.notice()
         signal.raise_signal(TERM)
-        signals.heed()  # as when it is run once more in one process
+        signals.heed()  # as if it ran a second time in one process
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(TERM)
         signals.notice()

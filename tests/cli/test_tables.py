@@ -1,4 +1,4 @@
-"""What somebody reads: the table of every call at usual widths, its zone, its colours."""
+"""Tables of every call at usual widths: their columns, zone and colours."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 
 
 def tables(words: tuple[str, ...]) -> str:
-    """Return the table that a command shows, in terminals of several widths."""
+    """Return the tables that a command shows in terminals of several widths."""
     made = []
     for width in WIDTHS:
         ran = run(*words, "-f", "table", "-q", width=width)
@@ -50,8 +50,8 @@ def tables(words: tuple[str, ...]) -> str:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("name", [name for name in LISTINGS if name != "export"])
-def test_tables_are_as_they_were(name: str) -> None:
-    """After a change that is meant: CDRCTL_WRITE_TABLES=1 pytest tests/cli/test_tables.py, and look at them."""
+def test_tables_are_equal_to_the_stored_ones(name: str) -> None:
+    """After an intended change: CDRCTL_WRITE_TABLES=1 pytest tests/cli/test_tables.py, and review the diff."""
     path = FOLDER / f"{name}.txt"
     made = tables(LISTINGS[name])
     if os.environ.get("CDRCTL_WRITE_TABLES"):
@@ -61,7 +61,7 @@ def test_tables_are_as_they_were(name: str) -> None:
 
 
 @pytest.mark.parametrize(("provider", "call"), CALLS, ids=lambda value: getattr(value, "name", value))
-def test_the_columns_shown_are_columns_and_no_ids_of_36_characters(provider: str, call: Any) -> None:
+def test_tables_show_existing_columns_with_a_start_and_a_duration(provider: str, call: Any) -> None:
     names = {column.name for column in call.columns}
     assert call.table_columns
     assert set(call.table_columns) <= names
@@ -74,7 +74,7 @@ def test_the_columns_shown_are_columns_and_no_ids_of_36_characters(provider: str
         assert "seconds" in {kinds[name] for name in call.table_columns[:6]}
 
 
-def test_the_columns_of_the_common_cdr_that_are_shown_are_some_of_it() -> None:
+def test_tables_of_the_common_cdr_show_existing_columns() -> None:
     names = {column.name for column in COMMON}
     assert set(COMMON_SHOWN) < names
     assert set(TOGETHER_SHOWN) == {*COMMON_SHOWN, "provider", "profile"}
@@ -105,7 +105,7 @@ def test_several_profiles_are_one_table() -> None:
         ("Asia/Kolkata", ("--tz", "local"), ["times in Asia/Kolkata"], "2026-11-19 21:"),
     ],
 )
-def test_times_are_those_of_the_machine_unless_a_zone_is_named(
+def test_times_are_in_the_zone_of_the_machine_unless_a_zone_is_named(
     machine: str, words: tuple[str, ...], head: list[str], first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", machine)
@@ -116,7 +116,7 @@ def test_times_are_those_of_the_machine_unless_a_zone_is_named(
         assert first in "\n".join(lines)
 
 
-def test_where_nothing_is_typed_nothing_is_said_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_line_mentions_only_options_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     captured = tmp_path / "captured.json"
     captured.write_text('{"time": 1795082400, "caller": "1", "ivruniqueid": "x"}', encoding="utf-8")
@@ -124,7 +124,7 @@ def test_where_nothing_is_typed_nothing_is_said_of_it(tmp_path: Path, monkeypatc
     assert shown.splitlines()[0] == "times in Asia/Kolkata"
 
 
-def test_a_condition_is_said_to_be_in_another_zone_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_line_mentions_the_zone_of_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     shown = run("export", *WINDOW, "-f", "table", "--where", "start_time > 2026", width=120).out
     text = "times in Asia/Kolkata; --since, --until and --where are in each profile's zone, or UTC"
@@ -135,7 +135,7 @@ def test_a_condition_is_said_to_be_in_another_zone_too(tmp_path: Path, monkeypat
     assert shown.splitlines()[0] == "times in Asia/Kolkata; --where is in UTC unless --tz says otherwise"
 
 
-def test_a_profiles_zone_is_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_of_the_profile_is_that_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     with start(now=lambda: NOW) as running:
         settings = {"provider": "webex", **running.credentials("webex"), "timezone": "America/New_York"}
@@ -147,7 +147,7 @@ def test_a_profiles_zone_is_the_tables(tmp_path: Path, monkeypatch: pytest.Monke
     assert ran.out.splitlines()[0] == "times in America/New_York", ran.err
 
 
-def test_other_formats_know_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_formats_have_times_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     before = run("webex", "cdrs", *WINDOW, "-f", "csv").out
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     assert run("webex", "cdrs", *WINDOW, "-f", "csv").out == before
@@ -172,7 +172,7 @@ def test_other_formats_know_no_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("words", [("webex", "cdrs", *WINDOW), ("export", *WINDOW), ("fields", "webex")])
-def test_colours_are_for_who_can_see_and_wants_them(
+def test_colours_need_a_terminal_and_can_be_disabled(
     words: tuple[str, ...],
     environ: dict[str, str],
     terminal: bool,  # noqa: FBT001 - a case
@@ -196,8 +196,8 @@ MAIN = [(name, load(name).calls[0]) for name in PROVIDERS]
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), MAIN, ids=lambda value: getattr(value, "name", value))
-def test_the_ending_of_a_call_has_the_colour_of_its_outcome(provider: str, call: Any) -> None:
-    """Whatever is shown of it, also when only that is asked for; what is said in words is the same without colours."""
+def test_the_outcome_columns_have_the_colour_of_the_outcome(provider: str, call: Any) -> None:
+    """With any chosen fields. Without colours the text is the same."""
     words = (provider, "cdrs" if call.name == "cdrs" else call.name, *WINDOW[:-2])
     outcomes = [line["outcome"] for line in run(*words, "--schema", "common").lines]
     assert len(set(outcomes)) > 1
@@ -216,7 +216,7 @@ def test_the_ending_of_a_call_has_the_colour_of_its_outcome(provider: str, call:
 
 
 @pytest.mark.parametrize("value", [{"a": [1]}, [{"a": 1}], "odd", None])
-def test_a_record_that_is_odd_all_over_has_an_outcome_too(value: object) -> None:
+def test_a_record_of_odd_values_has_an_outcome(value: object) -> None:
     for _, call in CALLS:
         if call.common is not None:
             row = [*(value for _ in call.columns), None]

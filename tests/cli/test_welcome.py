@@ -1,4 +1,4 @@
-"""What `cdrctl` alone shows."""
+"""The welcome screen that `cdrctl` shows without arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.host import a_host
 
 
 @pytest.mark.process
-def test_it_fits_a_usual_screen_and_is_no_error(tmp_path: Path) -> None:
+def test_the_screen_fits_24_lines_and_the_exit_code_is_0(tmp_path: Path) -> None:
     with at_a_terminal(a_host(tmp_path)) as terminal:
         assert terminal.end() == 0
     lines = terminal.shown.splitlines()
@@ -26,7 +26,7 @@ def test_it_fits_a_usual_screen_and_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_its_first_command_works_as_it_stands(tmp_path: Path) -> None:
+def test_the_first_command_works_as_printed(tmp_path: Path) -> None:
     host = a_host(tmp_path)
     shown = host.run().stdout.decode()
     command = re.findall(r"^  (cdrctl .* sandbox .*)$", shown, re.MULTILINE)[0]
@@ -35,7 +35,7 @@ def test_its_first_command_works_as_it_stands(tmp_path: Path) -> None:
     assert ran.stdout.count(b"\n") > 10
 
 
-def test_it_names_every_command() -> None:
+def test_the_screen_names_every_command() -> None:
     named = set(re.findall(r"[a-z]+", welcome.SCREEN))
     assert set(app.TOP.commands) <= named
     assert {*PROVIDERS, *app.COMMANDS} <= named
@@ -66,6 +66,6 @@ def test_the_screen_is_as_wide_as_the_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(os.name == "nt", reason="there is no such device")
-def test_where_it_cannot_be_written_the_exit_code_says_so(tmp_path: Path) -> None:
+def test_a_full_disk_gives_exit_code_8(tmp_path: Path) -> None:
     assert a_host(tmp_path).shell("cdrctl > /dev/full").returncode == 8
     assert a_host(tmp_path).shell("set -o pipefail; cdrctl | true").returncode == 0

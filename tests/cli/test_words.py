@@ -1,4 +1,4 @@
-"""The words of a command line are read as Typer reads them, and values as pydantic reads them."""
+"""Command lines are parsed as Typer parses them, and values as pydantic parses them."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ TYPERS: Any = typer.main.get_command(typer_app(PROGRAM, completion=False))
 
 
 def by_typer(words: list[str]) -> dict[str, Any] | None:
-    """Return the values that Typer reads, None where it refuses the words."""
+    """Return the values that Typer reads, or None if it refuses the words."""
     try:
         found: dict[str, Any] = TYPERS.commands["run"].make_context("run", list(words)).params
-    except Exception:  # noqa: BLE001 - of Typer's own, whichever it is
+    except Exception:  # noqa: BLE001 - any error of Typer's
         return None
     return {name: [*value] if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def by_us(words: list[str]) -> dict[str, Any] | None:
-    """Return the values that we read, None where we refuse the words."""
+    """Return the values that we read, or None if we refuse the words."""
     try:
         values = dict(read_line(["run", *words], PROGRAM, {}).values)
     except UsageError:
@@ -131,7 +131,7 @@ def test_a_refusal_has_a_code(words: list[str], code: str) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
-def test_an_option_that_acts_does_so_whatever_else_is_wrong(words: list[str], acts: str, path: str) -> None:
+def test_help_and_version_act_despite_other_errors(words: list[str], acts: str, path: str) -> None:
     line = read_line(words, TOP, {})
     assert line.acts is not None
     assert (line.acts.name, " ".join(line.path)) == (acts, path)
@@ -145,7 +145,7 @@ def test_options_before_a_command_and_after_it_are_told_apart() -> None:
 
 
 def value_of(one: Option, text: str) -> Any:
-    """Return the value of an option, None where it is refused."""
+    """Return the value of an option, or None if it is refused."""
     try:
         return read_values([(one, text)], (one,), ("x",), {}, top=False)[0][one.name]
     except UsageError:
@@ -159,7 +159,7 @@ def value_of(one: Option, text: str) -> Any:
         *("", "x", "3.", "3.5", "1e3", "1__0", "_1", "0x1", "\u0663", "--1", "9" * 5000),
     ],
 )
-def test_integers_are_those_that_pydantic_reads(text: str) -> None:
+def test_integers_are_parsed_as_pydantic_parses_them(text: str) -> None:
     try:
         theirs: int | None = TypeAdapter(int).validate_python(text)
     except ValidationError:
@@ -168,7 +168,7 @@ def test_integers_are_those_that_pydantic_reads(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [*sorted(TRUE | FALSE), "TRUE", "Off", "nO", " 1", "2", "ja", "truee"])
-def test_flags_of_the_environment_are_those_that_pydantic_reads(text: str) -> None:
+def test_flags_in_the_environment_are_parsed_as_pydantic_parses_them(text: str) -> None:
     try:
         theirs: bool | None = TypeAdapter(bool).validate_python(text)
     except ValidationError:
@@ -176,13 +176,13 @@ def test_flags_of_the_environment_are_those_that_pydantic_reads(text: str) -> No
     assert value_of(option("--strict", about="A flag.", kind="flag"), text) == theirs
 
 
-def test_each_line_of_a_variable_is_a_value_of_an_option_that_repeats() -> None:
+def test_each_line_of_a_variable_is_a_value_of_a_repeatable_option() -> None:
     many = option("--many", about="Texts.", repeat=True)
     values = read_values([], (many,), ("x",), {"CDRCTL_MANY": "a\n\n b \n"}, top=False)
     assert values == ({"many": ["a", " b "]}, ("CDRCTL_MANY",))
 
 
-def test_no_two_parameters_of_a_command_have_a_name_or_variable_in_common() -> None:
+def test_no_two_parameters_of_a_command_share_a_name_or_variable() -> None:
     for words, place in walk(TOP):
         options = [one for one in place.parameters if not isinstance(one, Argument)]
         typed = [name for one in options for name in one.all_names]
@@ -192,7 +192,7 @@ def test_no_two_parameters_of_a_command_have_a_name_or_variable_in_common() -> N
 
 
 def test_the_app_has_a_typer_for_every_provider_and_command() -> None:
-    """The shape of the program, as Typer's own users would look at it."""
+    """The commands as other users of Typer see them, such as documentation tools."""
 
     def shape(command: Any) -> dict[str, Any]:
         return {name: shape(inner) for name, inner in getattr(command, "commands", {}).items()}

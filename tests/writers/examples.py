@@ -1,4 +1,4 @@
-"""What the tests of the writers have in common: schemas, pages, nasty text, and what was written."""
+"""Shared by the tests of writers: schemas, pages, hostile text, and the bytes written."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ def pages_of(width: int) -> st.SearchStrategy[list[list[list[Any]]]]:
 
 
 def whole(text: str) -> str:
-    """Return text as UTF-8 can say it: U+FFFD for each half of a surrogate pair."""
+    """Return text as UTF-8 can encode it: U+FFFD for each half of a surrogate pair."""
     return "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in text)

@@ -1,4 +1,4 @@
-"""Writing to an output, and the files that are there afterwards."""
+"""Write to an output, and list the files that exist afterwards."""
 
 import io
 import subprocess

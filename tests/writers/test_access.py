@@ -1,4 +1,4 @@
-"""A file that takes another's place keeps its owner, group and permissions, or can be read by fewer people."""
+"""The replacement of a file keeps its owner, group and permissions, or is readable by fewer users."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_owner_group_and_permissions_are_kept(write: Callable[[Path], None], mod
 
 @POSIX
 @each_way
-def test_the_new_file_is_its_owners_alone_until_it_has_the_access_of_the_old_one(
+def test_the_new_file_is_private_until_it_has_the_permissions_of_the_old_one(
     write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "r.csv"
@@ -79,13 +79,13 @@ def test_the_new_file_is_its_owners_alone_until_it_has_the_access_of_the_old_one
         monkeypatch.setattr(os, name, look)
     write(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o664
-    if write is not by_database:  # it is in a folder of its owner's alone
+    if write is not by_database:  # it is in a private folder
         assert seen == [0o600] * len(seen) != []
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Return a folder that every user can get to, as those of pytest are not."""
+    """Return a folder that every user can reach; those of pytest are private."""
     with TemporaryDirectory() as made:
         yield Path(made)
 
@@ -112,7 +112,7 @@ with output(sys.argv[1], io.BytesIO(), print) as out:
         (OTHER, OTHER, 0o666, [], (STRANGER, STRANGER, 0o666)),
     ],
 )
-def test_who_cannot_keep_owner_or_group_lets_nobody_in(
+def test_a_file_whose_owner_or_group_cannot_be_kept_is_readable_by_nobody_new(
     owner: int, group: int, mode: int, groups: list[int], expected: tuple[int, int, int], folder: Path
 ) -> None:
     os.chown(folder, STRANGER, STRANGER)
@@ -153,7 +153,7 @@ def test_an_access_control_list_is_kept(tmp_path: Path) -> None:
     assert os.getxattr(path, ACL) == NAMED
 
 
-def test_the_list_that_a_folder_gives_lets_nobody_into_a_file_without_one(tmp_path: Path) -> None:
+def test_the_default_access_list_of_a_folder_does_not_open_a_file_without_one(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes(b"old")
     path.chmod(0o640)

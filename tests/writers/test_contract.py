@@ -1,4 +1,4 @@
-"""What holds for every writer that is installed, of this package and of others: see docs/writers.md."""
+"""What every installed writer must do, ours and those of other packages: see docs/writers.md."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ROWS: list[list[Any]] = [
 
 
 def form_of(name: str) -> Schema:
-    """Return a schema of every kind of column, with the key where a format is a database."""
+    """Return a schema with a column of every kind, and with the record key if the format is a database."""
     columns = (KEY_COLUMN, *COLUMNS) if is_database(name) else COLUMNS
     return Schema(columns, lambda _page: ())
 
@@ -56,7 +56,7 @@ def keyed(name: str, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 def write(name: str, pages: Any, folder: Path) -> Path:
-    """Write pages by a writer, and return the file."""
+    """Write pages with a writer, and return the file."""
     path = folder / f"calls.{name}"
     if is_database(name):
         load(name)(form_of(name), pages, path, LOOK)
@@ -67,27 +67,27 @@ def write(name: str, pages: Any, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_writer_is_a_function_of_four(name: str) -> None:
+def test_a_writer_is_a_function_of_four_arguments(name: str) -> None:
     assert list(inspect.signature(load(name)).parameters)[:3] == ["schema", "pages", "out"]
     assert len(inspect.signature(load(name)).parameters) == 4
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_how_records_are_paged_does_not_show(name: str, tmp_path: Path) -> None:
+def test_the_paging_of_records_does_not_change_the_output(name: str, tmp_path: Path) -> None:
     rows = keyed(name, ROWS)
     (tmp_path / "one").mkdir()
     one, many = write(name, [rows], tmp_path / "one"), write(name, [rows[:1], [], rows[1:]], tmp_path)
-    if name == "table":  # whose widths are those of the first page
+    if name == "table":  # the widths of a table are those of its first page
         assert many.read_bytes()
     else:
         assert content(name, one) == content(name, many)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_page_of_columns_is_written_as_its_rows_are(name: str, tmp_path: Path) -> None:
+def test_a_batch_of_columns_is_written_like_its_rows(name: str, tmp_path: Path) -> None:
     rows = keyed(name, ROWS)
     wide = len(rows[0])
-    # with the first two columns as text, as a sheet has it: nothing is the empty text
+    # the first two columns are text columns of a batch, which have "" in place of null
     columns = [[row[at] or "" if at < 2 else row[at] for row in rows] for at in range(wide)]
     table = RowBatch(columns, [at < 2 for at in range(wide)], len(rows))
     (tmp_path / "one").mkdir()
@@ -96,7 +96,7 @@ def test_a_page_of_columns_is_written_as_its_rows_are(name: str, tmp_path: Path)
 
 
 def content(name: str, path: Path) -> object:
-    """Return what a file says, without what else its format has in it."""
+    """Return the content of a file, without bytes that may differ between two runs."""
     match name:
         case "parquet":
             return parquet.read_table(path).to_pylist()
@@ -114,12 +114,12 @@ def content(name: str, path: Path) -> object:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_records_are_a_whole_file_too(name: str, tmp_path: Path) -> None:
+def test_an_export_without_records_is_a_valid_file(name: str, tmp_path: Path) -> None:
     assert content(name, write(name, [], tmp_path)) is not None
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_rows_stay_as_they_were_and_nothing_is_printed(
+def test_a_writer_changes_no_row_and_prints_nothing(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pages = [keyed(name, ROWS)]
@@ -130,12 +130,12 @@ def test_rows_stay_as_they_were_and_nothing_is_printed(
 
 
 class LostError(OSError):
-    """What a network does, which is none of a writer's errors."""
+    """A network error, which a writer does not raise itself."""
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("after", [0, 1])
-def test_what_goes_wrong_with_pages_passes_and_leaves_nothing_whole(name: str, after: int, tmp_path: Path) -> None:
+def test_an_error_of_the_pages_is_raised_and_leaves_no_valid_file(name: str, after: int, tmp_path: Path) -> None:
     def pages() -> Iterator[list[list[Any]]]:
         for _ in range(after):
             yield keyed(name, ROWS)
@@ -158,7 +158,7 @@ def test_what_goes_wrong_with_pages_passes_and_leaves_nothing_whole(name: str, a
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_raw_records_are_taken_or_refused(name: str, tmp_path: Path) -> None:
+def test_raw_records_are_written_or_refused(name: str, tmp_path: Path) -> None:
     if takes_raw(name):
         assert not is_binary(name)
         return
@@ -167,7 +167,7 @@ def test_raw_records_are_taken_or_refused(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_writer_takes_a_look_with_everything_in_it(name: str, tmp_path: Path) -> None:
+def test_a_writer_accepts_every_render_option(name: str, tmp_path: Path) -> None:
     said: list[str] = []
     look = replace(
         LOOK,
@@ -181,7 +181,7 @@ def test_a_writer_takes_a_look_with_everything_in_it(name: str, tmp_path: Path) 
     assert said == []
 
 
-def test_the_built_in_ones_are_documented() -> None:
+def test_the_built_in_formats_are_documented() -> None:
     text = (Path(__file__).parents[2] / "docs/writers.md").read_text(encoding="utf-8")
     assert [name for name in FORMATS if f"`{name}`" not in text] == []
     for word in ("TAKES_RAW", "BINARY", "DATABASE"):

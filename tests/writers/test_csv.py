@@ -10,7 +10,7 @@ from cdrctl.writers.values import text_of
 from .examples import nasty_text, pages_of, schema, whole, written
 
 
-def test_values_are_written_as_the_contract_says() -> None:
+def test_values_are_written_as_documented() -> None:
     row = ["2026-11-19T08:00:00.123Z", None, True, False, -7, 1.5, "0.0100", ["a", {"b": None}], "Zoë 田中"]
     names = ["start_time", "empty", "yes", "no", "whole", "part", "money", "list", "name"]
     assert written("csv", schema(*names), [[row]]) == (
@@ -28,12 +28,12 @@ def test_extra_comes_last_and_is_an_object_or_empty() -> None:
 
 
 @pytest.mark.parametrize("pages", [[], [[]], [[], []]])
-def test_there_is_one_header_even_for_no_records(pages: list[list[Any]]) -> None:
+def test_an_export_without_records_has_a_header(pages: list[list[Any]]) -> None:
     assert written("csv", schema("id", "name"), pages) == b"id,name\n"
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+4930123456", "-1", "@SUM(A1)", " x", "a b", "'", ";", "\x00", "#", "\t"])
-def test_what_needs_no_quotes_gets_none(formula: str) -> None:
+def test_values_are_quoted_only_if_necessary(formula: str) -> None:
     assert written("csv", schema("a", "b"), [[[formula, "x"]]]) == b"a,b\n" + formula.encode() + b",x\n"
 
 
@@ -45,8 +45,8 @@ def test_separators_quotes_and_line_ends_are_quoted(value: str, cell: str) -> No
     assert written("csv", schema("a", "b"), [[["1", value], ["2", "x"]]]) == f"a,b\n1,{cell}\n2,x\n".encode()
 
 
-def test_a_separator_and_a_line_end_too_few_do_not_make_up_for_one_too_many() -> None:
-    """The page is checked by counting: what a value adds must not hide."""
+def test_separators_in_values_are_quoted_although_the_count_of_the_page_fits() -> None:
+    """The writer counts the separators and line ends of a page to find values that need quotes."""
     assert written("csv", schema("a", "b"), [[["x\n", "y"]]]) == b'a,b\n"x\n",y\n'
     assert written("csv", schema("a,", "b"), [[["x", "y"]]]) == b'"a,",b\nx,y\n'
 
@@ -67,22 +67,25 @@ def test_half_a_surrogate_pair_inside_json_stays_an_escape() -> None:
 
 @pytest.mark.slow
 @given(pages_of(3))
-def test_csv_reader_gives_the_same_values_back(pages: list[list[list[Any]]]) -> None:
+def test_csv_reader_reads_the_same_values_back(pages: list[list[list[Any]]]) -> None:
     text = written("csv", schema("a", "b", "c"), pages).decode()
     back = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert back == [["a", "b", "c"], *([whole(text_of(value)) for value in row] for page in pages for row in page)]
 
 
 @given(pages_of(1))
-def test_a_single_column_comes_back_as_well(pages: list[list[list[Any]]]) -> None:
+def test_a_single_column_can_be_read_back(pages: list[list[list[Any]]]) -> None:
     text = written("csv", schema("a"), pages).decode()
     back = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert back == [["a"], *([whole(text_of(value)) for value in row] for page in pages for row in page)]
 
 
 @given(pages_of(3))
-def test_the_bytes_are_those_of_the_standard_library(pages: list[list[list[Any]]]) -> None:
-    """The fast path and the plain one. csv.writer quotes a lone carriage return only when its own lines end in one."""
+def test_the_bytes_are_equal_to_those_of_the_standard_library(pages: list[list[list[Any]]]) -> None:
+    """On the fast path and on the plain one.
+
+    csv.writer quotes a lone carriage return only if its own lines end in one.
+    """
     expected = [_plain_line(["a", "b", "c"])]
     expected += [_plain_line([text_of(value) for value in row]) for page in pages for row in page]
     assert written("csv", schema("a", "b", "c"), pages) == whole("".join(expected)).encode()

@@ -1,4 +1,4 @@
-"""Databases: a record is there once however often it is exported, and an export happens whole or not at all."""
+"""Databases: repeated exports do not duplicate records, and an export is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def ask(name: str, path: Path, question: str, *, change: bool = False) -> list[t
 
 
 def table(name: str, path: Path, what: str = "record_key, a, CAST(cost AS TEXT), extra") -> list[tuple[Any, ...]]:
-    """Return the rows of a table, money as short as it can be said."""
+    """Return the rows of a table, with money in its shortest form."""
     rows = ask(name, path, f"SELECT {what} FROM records ORDER BY record_key")  # noqa: S608
     return [tuple(str(one).rstrip("0") if at == 2 and one else one for at, one in enumerate(row)) for row in rows]
 
 
 @BOTH
-def test_what_comes_again_is_replaced_what_is_new_is_added_and_nothing_goes(name: str, tmp_path: Path) -> None:
+def test_an_export_replaces_known_records_adds_new_ones_and_removes_none(name: str, tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     export(name, path, TWO)
     export(name, path, [["k2", "zwei", "2", AT, None], ["k3", "three", None, AT, None]])
@@ -64,7 +64,7 @@ def test_what_comes_again_is_replaced_what_is_new_is_added_and_nothing_goes(name
 
 
 @BOTH
-def test_of_a_record_that_comes_twice_in_one_export_the_later_counts(name: str, tmp_path: Path) -> None:
+def test_the_last_of_several_records_with_one_key_is_kept(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     pages = iter([[["k", "first", None, None, None]], [["k", "last", None, None, None]]])
     export(name, path, pages)
@@ -72,7 +72,7 @@ def test_of_a_record_that_comes_twice_in_one_export_the_later_counts(name: str, 
 
 
 @BOTH
-def test_fields_that_were_not_chosen_stay_as_they_are(name: str, tmp_path: Path) -> None:
+def test_fields_that_were_not_chosen_are_unchanged(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     export(name, path, [["k1", "one", "n/a", AT, {"new": {"x": 1}}], ["k2", "two", None, AT, None]])
     assert json.loads(table(name, path)[0][3]) == {"new": {"x": 1}, "cost": "n/a"}
@@ -90,7 +90,7 @@ def test_fields_that_were_not_chosen_stay_as_they_are(name: str, tmp_path: Path)
 
 
 @BOTH
-def test_columns_of_a_later_version_are_added_and_those_of_others_stay(name: str, tmp_path: Path) -> None:
+def test_new_columns_are_added_and_unknown_ones_are_kept(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     export(name, path, TWO)
     ask(name, path, "ALTER TABLE records ADD COLUMN mine INTEGER", change=True)
@@ -106,7 +106,7 @@ def test_columns_of_a_later_version_are_added_and_those_of_others_stay(name: str
 
 @BOTH
 @pytest.mark.parametrize("there", [True, False])
-def test_an_export_that_breaks_off_leaves_all_as_it_was(name: str, tmp_path: Path, *, there: bool) -> None:
+def test_a_failed_export_leaves_the_database_unchanged(name: str, tmp_path: Path, *, there: bool) -> None:
     path = tmp_path / "calls.db"
     if there:
         export(name, path, TWO)
@@ -124,7 +124,7 @@ def test_an_export_that_breaks_off_leaves_all_as_it_was(name: str, tmp_path: Pat
 
 @pytest.mark.process
 @BOTH
-def test_others_may_use_a_database_while_pages_come(name: str, tmp_path: Path) -> None:
+def test_a_database_is_not_locked_while_pages_are_fetched(name: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     export(name, path, TWO)
 
@@ -140,7 +140,7 @@ def test_others_may_use_a_database_while_pages_come(name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, duckdb.InterruptException])
-def test_what_duckdb_makes_of_an_interruption_is_one_again(kind: type[Exception], tmp_path: Path) -> None:
+def test_an_interruption_that_duckdb_wraps_is_a_keyboard_interrupt(kind: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), writer._duckdb_errors(tmp_path):
         raise kind("Query interrupted")
     with pytest.raises(RuntimeError), writer._duckdb_errors(tmp_path):
@@ -155,7 +155,7 @@ HOLD = {
 
 @pytest.mark.process
 @BOTH
-def test_what_another_program_has_is_waited_for_and_then_said(
+def test_the_wait_for_a_locked_database_ends_in_an_error(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "calls.db"
@@ -184,7 +184,7 @@ def test_what_another_program_has_is_waited_for_and_then_said(
 
 @BOTH
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n" * 500, b"SQLite format 4\0" + b"x" * 5000, b"x"])
-def test_a_file_that_is_none_is_refused_and_stays(name: str, content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(name: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     path.write_bytes(content)
     with pytest.raises(OutputError) as caught:
@@ -215,7 +215,7 @@ def test_an_empty_file_becomes_a_database_and_keeps_its_permissions(name: str, t
         ),
     ],
 )
-def test_a_table_of_another_shape_is_refused_and_stays(name: str, other: str, said: str, tmp_path: Path) -> None:
+def test_a_table_with_other_columns_is_refused_and_unchanged(name: str, other: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     ask(name, path, other.format(text="TEXT" if name == "sqlite" else "VARCHAR"), change=True)
     before = path.read_bytes()
@@ -242,7 +242,7 @@ def test_a_view_that_looks_like_a_table_is_refused(name: str, tmp_path: Path) ->
         export(name, path, TWO)
 
 
-def test_rows_that_were_known_by_nothing_in_sqlite_are_refused(tmp_path: Path) -> None:
+def test_a_sqlite_table_without_a_unique_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x"
     ask("sqlite", path, "CREATE TABLE records (record_key TEXT, a TEXT)")
     with pytest.raises(OutputError):
@@ -264,7 +264,7 @@ def test_sqlite_has_types_a_key_and_an_index_on_the_start(tmp_path: Path) -> Non
     )
 
 
-def test_a_database_in_wal_mode_stays_one(tmp_path: Path) -> None:
+def test_a_database_stays_in_wal_mode(tmp_path: Path) -> None:
     path = tmp_path / "x"
     export("sqlite", path, TWO)
     ask("sqlite", path, "PRAGMA journal_mode=WAL")
@@ -274,7 +274,7 @@ def test_a_database_in_wal_mode_stays_one(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_one_that_another_program_makes_meanwhile_is_not_replaced(name: str, tmp_path: Path) -> None:
+def test_a_database_created_by_another_program_meanwhile_is_not_replaced(name: str, tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
 
     def pages() -> Iterator[Sequence[Any]]:
@@ -288,13 +288,13 @@ def test_one_that_another_program_makes_meanwhile_is_not_replaced(name: str, tmp
 
 
 @BOTH
-def test_what_is_no_file_is_refused(name: str) -> None:
+def test_a_path_that_is_not_a_file_is_refused(name: str) -> None:
     with pytest.raises(OutputError):
         export(name, Path("/dev/null"), TWO)
 
 
 @BOTH
-def test_a_link_stays_one(name: str, tmp_path: Path) -> None:
+def test_a_link_is_not_replaced(name: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     export(name, tmp_path / "link", TWO)
     export(name, tmp_path / "link", TWO)
@@ -306,8 +306,8 @@ def test_a_link_stays_one(name: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
 @BOTH
 @pytest.mark.parametrize("there", [True, False])
-def test_a_full_disk_is_said_and_leaves_all_as_it_was(name: str, tmp_path: Path, *, there: bool) -> None:
-    """A file that may not grow is what a full disk is, as far as a program can see."""
+def test_a_full_disk_is_reported_and_leaves_the_database_unchanged(name: str, tmp_path: Path, *, there: bool) -> None:
+    """A limit on file sizes gives the same errors as a full disk."""
     path = tmp_path / "calls.db"
     if there:
         export(name, path, TWO)
@@ -328,7 +328,7 @@ except OutputError as error:
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.stdout == "8 cannot write calls.db", ran.stderr
-    if there:  # who opens it next puts back what was there
+    if there:  # the next program that opens it rolls the changes back
         assert [row[:2] for row in table(name, path)] == [("k1", "one"), ("k2", "two")]
-    left = {one.name for one in tmp_path.iterdir()} - {"calls.db.wal"}  # DuckDB leaves an empty one
+    left = {one.name for one in tmp_path.iterdir()} - {"calls.db.wal"}  # DuckDB leaves an empty file
     assert left == ({"calls.db"} if there else set())

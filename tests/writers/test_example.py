@@ -1,4 +1,4 @@
-"""The package of docs/example-writer: what its reader would do, done."""
+"""The package of docs/example-writer, installed and used as its README says."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ EXAMPLE = ROOT / "docs/example-writer"
 
 @pytest.fixture(name="installed", scope="module")
 def _installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which pip has installed it, without a network."""
+    """The folder into which pip installs it, without a network."""
     folder = tmp_path_factory.mktemp("example")
-    shutil.copytree(EXAMPLE, folder / "source")  # building leaves things beside it
+    shutil.copytree(EXAMPLE, folder / "source")  # a build leaves files beside the source
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--isolated", "install"]
     alone = ["--no-index", "--no-build-isolation", "--no-deps", "--target", str(folder / "installed")]
     ran = subprocess.run([*pip, *alone, str(folder / "source")], capture_output=True, text=True, check=False)
@@ -42,7 +42,7 @@ def cdrctl(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
 
 
-def test_its_format_is_one_like_the_others(installed: Path, tmp_path: Path) -> None:
+def test_the_format_works_like_a_built_in_one(installed: Path, tmp_path: Path) -> None:
     ran = cdrctl(installed, "-f", "logfmt", "--fields", "start_time,answered,duration")
     assert ran.returncode == 0, ran.stderr
     lines = [dict(pair.split("=", 1) for pair in shlex.split(line)) for line in ran.stdout.splitlines()]
@@ -52,22 +52,22 @@ def test_its_format_is_one_like_the_others(installed: Path, tmp_path: Path) -> N
     assert [line["answered"] == "true" for line in lines] == [one["answered"] for one in same]
 
 
-def test_the_ending_of_a_file_names_it(installed: Path, tmp_path: Path) -> None:
+def test_the_file_extension_selects_the_format(installed: Path, tmp_path: Path) -> None:
     assert cdrctl(installed, "-o", str(tmp_path / "calls.logfmt")).returncode == 0
     assert (tmp_path / "calls.logfmt").read_text(encoding="utf-8").count("\n") == 5
 
 
-def test_it_is_among_those_that_are_named(installed: Path) -> None:
+def test_the_list_of_formats_has_the_format(installed: Path) -> None:
     ran = cdrctl(installed, "-f", "nope")
     assert ran.returncode == 2
     assert "logfmt" in ran.stderr
 
 
-def test_it_is_refused_what_it_cannot_write(installed: Path) -> None:
+def test_raw_records_are_refused(installed: Path) -> None:
     assert cdrctl(installed, "-f", "logfmt", "--schema", "raw").returncode == 2
 
 
-def test_the_documents_show_it_as_it_is() -> None:
+def test_the_docs_show_the_code_of_the_package() -> None:
     text = (ROOT / "docs/writers.md").read_text(encoding="utf-8")
     source = (EXAMPLE / "cdrctl_logfmt.py").read_text(encoding="utf-8")
     assert source.partition("\n\n\n")[2].strip() in text

@@ -13,7 +13,7 @@ from .examples import RAW, nasty_text, pages_of, schema, values, written
 ROWS = [["1", None, "Zoë\x00\n"], ["2", True, 7]]
 
 
-def test_jsonl_is_one_compact_object_a_line_in_column_order() -> None:
+def test_jsonl_has_one_compact_object_per_line_in_column_order() -> None:
     assert written("jsonl", schema("id", "b", "a"), [ROWS, [["3", [1, {"z": 1, "a": 2}], ""]]]) == (
         b'{"id":"1","b":null,"a":"Zo\xc3\xab\\u0000\\n"}\n'
         b'{"id":"2","b":true,"a":7}\n'
@@ -28,12 +28,12 @@ def test_json_is_one_array_of_the_same_objects() -> None:
 
 
 @pytest.mark.parametrize("pages", [[], [[]], [[], []]])
-def test_no_records_are_no_lines_and_an_empty_array(pages: list[list[Any]]) -> None:
+def test_an_export_without_records_is_empty_or_an_empty_array(pages: list[list[Any]]) -> None:
     assert written("jsonl", schema("id"), pages) == b""
     assert written("json", schema("id"), pages) == b"[]\n"
 
 
-def test_unknown_fields_are_further_keys_and_extra_is_never_one() -> None:
+def test_unknown_fields_are_keys_of_the_object_and_extra_is_not() -> None:
     pages = [[["1", {"new": [1], "other": None}], ["2", None]]]
     assert written("jsonl", schema("id", unfold=True), pages) == b'{"id":"1","new":[1],"other":null}\n{"id":"2"}\n'
 
@@ -44,7 +44,7 @@ def test_extra_is_an_ordinary_key_when_the_user_chose_it() -> None:
     )
 
 
-def test_raw_records_are_as_they_came() -> None:
+def test_raw_records_are_unchanged() -> None:
     records = [{"Start time": "x", "nested": {"B": 1, "A": None}, "extra": 2}, {}]
     assert written("jsonl", RAW, [records]) == b'{"Start time":"x","nested":{"B":1,"A":null},"extra":2}\n{}\n'
     assert json.loads(written("json", RAW, [records])) == records
@@ -54,18 +54,18 @@ def test_half_a_surrogate_pair_stays_as_an_escape() -> None:
     assert written("jsonl", schema("a"), [[["x\ud800y"]]]) == b'{"a":"x\\ud800y"}\n'
 
 
-def test_whole_surrogate_pairs_are_plain_utf8() -> None:
+def test_whole_surrogate_pairs_are_written_as_utf_8() -> None:
     assert written("jsonl", schema("a"), [[["\U0001f600"]]]) == '{"a":"\U0001f600"}\n'.encode()
 
 
 @pytest.mark.parametrize("beside", ["x", "\ud800"])
 @pytest.mark.parametrize(("number", "word"), [("inf", "Infinity"), ("-inf", "-Infinity"), ("nan", "NaN")])
-def test_what_json_has_no_number_for_is_a_string(number: str, word: str, beside: str) -> None:
+def test_numbers_that_json_lacks_are_strings(number: str, word: str, beside: str) -> None:
     line = written("jsonl", schema("a", "b"), [[[[float(number)], beside]]])
     assert json.loads(line, parse_constant=pytest.fail) == {"a": [word], "b": beside}
 
 
-def test_what_is_nested_deeper_than_the_fast_encoder_goes_is_written_all_the_same() -> None:
+def test_values_nested_too_deep_for_the_fast_encoder_are_written() -> None:
     deep: list[Any] = []
     for _ in range(400):
         deep = [deep]
@@ -73,7 +73,7 @@ def test_what_is_nested_deeper_than_the_fast_encoder_goes_is_written_all_the_sam
 
 
 @given(pages_of(2))
-def test_every_line_of_jsonl_comes_back(pages: list[list[list[Any]]]) -> None:
+def test_every_line_of_jsonl_can_be_read_back(pages: list[list[list[Any]]]) -> None:
     lines = written("jsonl", schema("a", "b"), pages).decode().split("\n")
     assert lines.pop() == ""
     expected = [{"a": row[0], "b": row[1]} for page in pages for row in page]
@@ -81,7 +81,7 @@ def test_every_line_of_jsonl_comes_back(pages: list[list[list[Any]]]) -> None:
 
 
 @given(pages_of(2))
-def test_json_comes_back(pages: list[list[list[Any]]]) -> None:
+def test_json_can_be_read_back(pages: list[list[list[Any]]]) -> None:
     text = written("json", schema("a", "b"), pages)
     assert text.endswith(b"]\n")
     assert json.loads(text) == [_joined({"a": row[0], "b": row[1]}) for page in pages for row in page]
@@ -93,5 +93,5 @@ def test_the_fast_encoder_writes_the_bytes_of_the_standard_library(value: Any) -
 
 
 def _joined(value: Any) -> Any:
-    """Return a value whose neighbouring halves of surrogate pairs are one character, as JSON reads them."""
+    """Return a value with adjacent halves of surrogate pairs joined, as a JSON reader joins them."""
     return json.loads(json.dumps(value))

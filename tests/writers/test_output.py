@@ -1,4 +1,4 @@
-"""Output to standard output and to files, which are whole or not there."""
+"""Output to standard output, and to files that are written whole or not at all."""
 
 import errno
 import gzip
@@ -28,7 +28,7 @@ def test_no_path_and_a_dash_are_standard_output(path: str | None) -> None:
     assert not stdout.closed
 
 
-def test_every_write_to_standard_output_is_seen_at_once(tmp_path: Path) -> None:
+def test_every_write_to_standard_output_is_flushed(tmp_path: Path) -> None:
     with (tmp_path / "stdout").open("wb") as stdout, output(None, stdout) as out:
         out.write(b"a\n")
         assert (tmp_path / "stdout").read_bytes() == b"a\n"
@@ -44,7 +44,7 @@ def test_standard_output_is_not_closed_with_the_stream() -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("path", [None, "/dev/stdout"])
 def test_a_closed_pipe_passes_unchanged(path: str | None) -> None:
-    """`| head -1` is no error: the command line ends quietly."""
+    """`| head -1` is not an error: the command line ends quietly."""
     code = """
 try:
     with output(eval(sys.argv[1]), sys.stdout.buffer) as out:
@@ -72,10 +72,10 @@ def test_standard_output_on_a_full_disk_is_an_output_error() -> None:
     assert caught.value.hint == "free disk space, or name another place with -o"
 
 
-# A file: whole or not at all
+# Files: whole or not at all
 
 
-def test_a_file_is_there_when_the_block_has_ended_and_not_before(tmp_path: Path) -> None:
+def test_a_file_appears_when_the_block_has_ended(tmp_path: Path) -> None:
     with output(str(tmp_path / "calls.csv"), NO_STDOUT) as out:
         out.write(b"a\n")
         assert not (tmp_path / "calls.csv").exists()
@@ -84,7 +84,7 @@ def test_a_file_is_there_when_the_block_has_ended_and_not_before(tmp_path: Path)
     assert names(tmp_path) == ["calls.csv"]
 
 
-def test_the_temporary_is_hidden_beside_it_and_tells_nothing(tmp_path: Path) -> None:
+def test_the_temporary_file_is_hidden_and_does_not_have_the_name_of_the_output(tmp_path: Path) -> None:
     with output(str(tmp_path / "acme.csv"), NO_STDOUT):
         (name,) = names(tmp_path)
         assert name.startswith(".")
@@ -98,7 +98,7 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None
     assert path.read_bytes() == b"a"
 
 
-def test_a_file_in_the_current_folder_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bare_file_name_is_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with output("calls.csv", NO_STDOUT) as out:
         out.write(b"a")
@@ -111,10 +111,10 @@ class StoppedError(Exception):
 
 @pytest.mark.parametrize("kind", [StoppedError, KeyboardInterrupt, SystemExit, ConnectionResetError, BrokenPipeError])
 @pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz", "new.csv"])
-def test_an_exception_leaves_the_old_file_and_no_temporary(
+def test_an_exception_leaves_the_old_file_and_no_temporary_file(
     kind: type[BaseException], name: str, tmp_path: Path
 ) -> None:
-    """And it passes unchanged: an OSError of the fetcher is no error of the file."""
+    """It is raised unchanged: an OSError of the fetcher is not an error of the file."""
     for old in ("calls.csv", "calls.csv.gz"):
         (tmp_path / old).write_bytes(b"old")
     with pytest.raises(kind), output(str(tmp_path / name), NO_STDOUT) as out:  # noqa: PT012 - after half a file
@@ -124,7 +124,7 @@ def test_an_exception_leaves_the_old_file_and_no_temporary(
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"old"}
 
 
-def test_a_stream_that_is_let_go_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
+def test_an_abandoned_stream_leaves_the_old_file_and_no_temporary_file(tmp_path: Path) -> None:
     def half() -> Iterator[None]:
         with output(str(tmp_path / "calls.csv"), NO_STDOUT) as out:
             out.write(b"new")
@@ -139,7 +139,7 @@ def test_a_stream_that_is_let_go_leaves_the_old_file_and_no_temporary(tmp_path: 
 
 
 @pytest.mark.parametrize("name", [None, "pipe"])
-def test_an_os_error_of_the_block_passes_where_no_file_is_replaced(name: str | None, tmp_path: Path) -> None:
+def test_an_os_error_of_the_block_is_raised_unchanged(name: str | None, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     path = None if name is None else str(tmp_path / name)
@@ -149,7 +149,7 @@ def test_an_os_error_of_the_block_passes_where_no_file_is_replaced(name: str | N
     os.close(reading)
 
 
-def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -185,7 +185,7 @@ def test_a_system_that_cannot_sync_folders_is_accepted(tmp_path: Path, monkeypat
 # Compression
 
 
-def test_gz_is_compressed_and_the_same_bytes_every_time(tmp_path: Path) -> None:
+def test_gz_is_compressed_and_reproducible(tmp_path: Path) -> None:
     paths = [tmp_path / "a.csv.gz", tmp_path / "another.csv.GZ"]
     for path in paths:
         with output(str(path), NO_STDOUT) as out:
@@ -195,10 +195,10 @@ def test_gz_is_compressed_and_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert gzip.decompress(first) == b"a,b\n" * 10_000 + b"end\n"
     assert first == second
     assert len(first) < 1_000
-    assert first[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # no flags, so no name; no time
+    assert first[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # no flags, so no file name; no time
 
 
-def test_gz_of_nothing_is_an_empty_gzip_file(tmp_path: Path) -> None:
+def test_gz_without_content_is_a_valid_empty_gzip_file(tmp_path: Path) -> None:
     with output(str(tmp_path / "calls.csv.gz"), NO_STDOUT):
         pass
     assert gzip.decompress((tmp_path / "calls.csv.gz").read_bytes()) == b""

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written."""
+"""Outputs that cannot be written are refused."""
 
 import errno
 import os
@@ -27,8 +27,8 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert refused(path).message == f"cannot write {path}: its folder does not exist"
 
 
-def test_it_is_refused_before_the_block_begins(tmp_path: Path) -> None:
-    """Not after an hour of requests."""
+def test_a_missing_folder_is_refused_before_the_block_begins(tmp_path: Path) -> None:
+    """That is, before any request."""
     begun: list[BinaryIO] = []
     with pytest.raises(OutputError), output(str(tmp_path / "missing" / "calls.csv"), NO_STDOUT) as out:
         begun.append(out)
@@ -54,7 +54,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     assert refused(path).message == f"cannot write {path}: its folder is a file"
 
 
-def test_an_unknown_error_has_the_message_of_the_system(tmp_path: Path) -> None:
+def test_an_unknown_error_has_the_system_message(tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.symlink_to(path)
     assert refused(str(path)).message == f"cannot write {path}: {os.strerror(errno.ELOOP)}"
@@ -73,22 +73,22 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Renaming over it would not ask."""
+    """A rename would ignore the permissions of the file."""
     path = tmp_path / "calls.csv"
     path.write_bytes(b"old")
     path.chmod(0o400)
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # what a user gets, also where root tests
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # as a user, not as root
     assert refused(str(path)).message == f"cannot write {path}: no permission"
     assert path.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace", "fchmod"])
-def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
+def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary_file(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "calls.csv"
     path.write_bytes(b"old")
-    path.chmod(0o666)  # more than the umask leaves
+    path.chmod(0o666)  # wider than the umask allows
 
     def broken(*_: Any) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -103,8 +103,8 @@ def test_an_error_of_the_last_steps_leaves_the_old_file_and_no_temporary(
 @pytest.mark.usefixtures("no_half_bytecode")
 @pytest.mark.parametrize("name", ["calls.csv", "calls.csv.gz"])
 @pytest.mark.parametrize("size", [5_000, 50_000])
-def test_a_file_that_may_not_grow_leaves_the_old_one_and_no_temporary(size: int, name: str, tmp_path: Path) -> None:
-    """A disk that is full says so at a write, or only when the last buffer is written at the end."""
+def test_a_limit_on_file_sizes_leaves_the_old_file_and_no_temporary_file(size: int, name: str, tmp_path: Path) -> None:
+    """A full disk shows at a write, or only when the last buffer is written at the end."""
     code = """
 import os
 from cdrctl.errors import OutputError
@@ -130,7 +130,7 @@ except OutputError as error:
     assert path.read_bytes() == b"old"
 
 
-def test_an_unwritable_output_is_found_beforehand(tmp_path: Path) -> None:
+def test_an_unwritable_output_is_found_before_the_export(tmp_path: Path) -> None:
     check(str(tmp_path / "new.csv"))
     for path in (tmp_path / "nowhere" / "new.csv", tmp_path):
         with pytest.raises(OutputError):
@@ -138,7 +138,7 @@ def test_an_unwritable_output_is_found_beforehand(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_with_the_name_of_the_temporary_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "urandom", bytes)
     (tmp_path / "theirs").write_bytes(b"theirs")
     (tmp_path / f".cdrctl-{bytes(8).hex()}.part").symlink_to("theirs")
@@ -148,7 +148,7 @@ def test_a_link_with_the_name_of_the_temporary_is_not_followed(tmp_path: Path, m
 
 
 @pytest.mark.parametrize(("name", "why"), [("no/calls.csv", "its folder does not exist"), ("", "it is a folder")])
-def test_a_path_is_checked_before_anything_is_begun(tmp_path: Path, name: str, why: str) -> None:
+def test_a_path_is_checked_before_the_export_begins(tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(OutputError, match=why):
         check(str(tmp_path / name))
     check(str(tmp_path / "calls.csv"))
@@ -156,8 +156,8 @@ def test_a_path_is_checked_before_anything_is_begun(tmp_path: Path, name: str, w
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
-def test_a_full_device_is_one_error() -> None:
-    """What could not be written is still in the file's buffer when it is closed."""
+def test_a_full_device_raises_one_error() -> None:
+    """The rest of the data is still in the buffer of the file when it is closed, and fails again."""
     with pytest.raises(OutputError, match="the disk is full"), output("/dev/full", NO_STDOUT) as out:
         out.write(b"a")
 

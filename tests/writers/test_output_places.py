@@ -26,7 +26,7 @@ def umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("umask")
-def test_a_new_file_gets_what_the_umask_leaves(tmp_path: Path) -> None:
+def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
     with output(str(tmp_path / "calls.csv"), NO_STDOUT):
         pass
     assert stat.S_IMODE((tmp_path / "calls.csv").stat().st_mode) == 0o640
@@ -64,19 +64,19 @@ def test_the_replacement_of_a_private_file_is_never_open_to_others(
     assert modes[0] == 0o600
 
 
-def test_a_symlink_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+def test_the_target_of_a_symlink_is_replaced_and_not_the_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "calls.csv").write_bytes(b"old")
     link = tmp_path / "latest.csv"
     link.symlink_to(Path("real") / "calls.csv")
     with output(str(link), NO_STDOUT) as out:
         out.write(b"new")
-        assert len(names(tmp_path / "real")) == 2  # the temporary is beside what is replaced
+        assert len(names(tmp_path / "real")) == 2  # the temporary file is beside the target
     assert link.is_symlink()
     assert (tmp_path / "real" / "calls.csv").read_bytes() == b"new"
 
 
-def test_a_symlink_to_nothing_yet_creates_what_it_points_to(tmp_path: Path) -> None:
+def test_a_symlink_to_a_missing_file_creates_the_file(tmp_path: Path) -> None:
     (tmp_path / "latest.csv").symlink_to("calls.csv")
     with output(str(tmp_path / "latest.csv"), NO_STDOUT) as out:
         out.write(b"new")
@@ -84,11 +84,11 @@ def test_a_symlink_to_nothing_yet_creates_what_it_points_to(tmp_path: Path) -> N
     assert (tmp_path / "calls.csv").read_bytes() == b"new"
 
 
-# What is no file
+# Devices and pipes
 
 
 def test_a_device_is_written_directly() -> None:
-    """Tried on a terminal of our own: were /dev/null renamed over by mistake, the whole machine would suffer."""
+    """On our own terminal device: if /dev/null were replaced by mistake, the whole machine would suffer."""
     ours, theirs = os.openpty()
     with output(os.ttyname(theirs), NO_STDOUT) as out:
         out.write(b"a")
@@ -125,7 +125,7 @@ def test_a_fifo_is_written_directly_and_at_once(name: str, tmp_path: Path) -> No
 
 
 def test_a_fifo_whose_reader_has_gone_is_an_output_error(tmp_path: Path) -> None:
-    """It is not standard output: nobody ended it with `| head`."""
+    """It is not standard output, so the export was not ended by `| head`."""
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -144,7 +144,7 @@ def test_dev_stdout_is_standard_output_when_it_is_a_pipe(path: str) -> None:
 
 @pytest.mark.process
 def test_dev_stdout_is_standard_output_when_it_is_a_file(tmp_path: Path) -> None:
-    """What the shell opened is appended to, not replaced."""
+    """The file that the shell opened is appended to, not replaced."""
     code = "with output('/dev/stdout', sys.stdout.buffer) as out: out.write(b'a')"
     with (tmp_path / "log").open("wb") as log:
         log.write(b"before ")

@@ -37,7 +37,7 @@ class Recorder(io.BytesIO):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_page_is_written_whole_before_the_next_is_asked_for(name: str) -> None:
+def test_a_page_is_written_before_the_next_is_requested(name: str) -> None:
     events: list[str] = []
 
     def pages() -> Iterator[list[Any]]:
@@ -52,7 +52,7 @@ def test_a_page_is_written_whole_before_the_next_is_asked_for(name: str) -> None
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_run_that_fails_before_its_first_page_writes_nothing(name: str) -> None:
+def test_an_error_before_the_first_page_leaves_the_output_empty(name: str) -> None:
     class Offline:
         def __iter__(self) -> Iterator[list[Any]]:
             raise ConnectionError
@@ -64,20 +64,20 @@ def test_a_run_that_fails_before_its_first_page_writes_nothing(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_rows_stay_as_they_were(name: str) -> None:
+def test_a_writer_changes_no_row(name: str) -> None:
     pages = copy.deepcopy(PAGES)
     written(name, FORM, pages)
     assert pages == PAGES
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_nothing_else_is_printed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_writer_prints_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     written(name, FORM, PAGES)
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "json"])
-def test_how_records_are_paged_does_not_show(name: str) -> None:
+def test_the_paging_of_records_does_not_change_the_output(name: str) -> None:
     rows = [row for page in PAGES for row in page]
     assert written(name, FORM, PAGES) == written(name, FORM, [rows])
 
@@ -96,7 +96,7 @@ def test_raw_records_are_written_or_refused(name: str) -> None:
 def tables(draw: st.DrawFn) -> RowBatch:
     height = draw(st.integers(0, 4))
     texts = draw(st.lists(st.booleans(), min_size=1, max_size=3))
-    alike = st.sampled_from([0, False, 0.0, 1, True, 1.0, None, -5, "1", ""])  # some of which Python takes for others
+    alike = st.sampled_from([0, False, 0.0, 1, True, 1.0, None, -5, "1", ""])  # some are equal to others in Python
     columns = [
         draw(st.lists(nasty_text if text else alike | values, min_size=height, max_size=height)) for text in texts
     ]
@@ -109,7 +109,7 @@ def tables(draw: st.DrawFn) -> RowBatch:
 @example([RowBatch([["", "x", ""]], [True], 3)])
 @example([RowBatch([[1, True, 1.0], [False, 0.0, 0]], [False, False], 3)])
 @example([RowBatch([["=1", "a\nb"], ['"', "\t"]], [True, True], 2)])
-def test_a_table_is_written_as_its_rows_are(name: str, look: RenderOptions, pages: list[RowBatch]) -> None:
+def test_a_batch_is_written_like_its_rows(name: str, look: RenderOptions, pages: list[RowBatch]) -> None:
     wide = len(pages[0].columns)
     pages = [page for page in pages if len(page.columns) == wide]
     form = schema(*[f"c{number}" for number in range(wide)])

@@ -16,14 +16,14 @@ HEAVY = (
 
 
 def install(folder: Path, name: str, value: str) -> None:
-    """Leave on a folder of sys.path what installing a package with a writer leaves."""
+    """Create on a folder of sys.path the files that an installed package with a writer has."""
     info = folder / "somebodys_writer-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys-writer\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[cdrctl.writers]\n{name} = {value}\n")
 
 
-def test_the_formats_of_the_contract_are_built_in() -> None:
+def test_the_documented_formats_are_built_in() -> None:
     assert FORMATS == ("csv", "tsv", "jsonl", "json", "table", "parquet", "xlsx", "sqlite", "duckdb")
 
 
@@ -36,7 +36,7 @@ def test_only_json_and_jsonl_take_raw_records() -> None:
     assert [name for name in FORMATS if takes_raw(name)] == ["jsonl", "json"]
 
 
-def test_what_is_for_programs_alone_and_what_is_changed_in_its_place_is_known() -> None:
+def test_binary_formats_and_databases_are_known() -> None:
     assert [name for name in FORMATS if is_binary(name)] == ["parquet", "xlsx", "sqlite", "duckdb"]
     assert [name for name in FORMATS if is_database(name)] == ["sqlite", "duckdb"]
 
@@ -92,13 +92,13 @@ except ConfigurationError as error:
         ("", None),
     ],
 )
-def test_an_ending_stands_for_a_format(path: str, name: str | None) -> None:
+def test_an_extension_selects_a_format(path: str, name: str | None) -> None:
     assert format_of(path) == name
 
 
 @pytest.mark.parametrize("path", ["calls.log", "report.csv.zst", "x.xls", "calls.2026-11-19", "c.csv.gz.gz", "a.table"])
-def test_an_unknown_ending_is_refused_with_the_known_ones(path: str) -> None:
-    """JSON Lines under the name of another format would surprise the program that opens the file."""
+def test_an_unknown_extension_is_refused_with_the_known_ones(path: str) -> None:
+    """JSON Lines in a file with another extension would surprise the program that opens it."""
     with pytest.raises(UsageError, match="no format has the ending") as caught:
         format_of(path)
     assert ".csv" in f".{caught.value.hint}".replace(" ", ".")
@@ -165,7 +165,7 @@ def test_a_broken_writer_of_another_package_is_named(
 
 @pytest.mark.process
 def test_importing_the_writers_imports_no_format() -> None:
-    """Start-up is imports: what one format needs is imported when that format is asked for."""
+    """A format is imported when it is used, to keep start-up fast."""
     code = f"""
 import sys
 import cdrctl.writers

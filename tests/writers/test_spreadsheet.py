@@ -1,7 +1,7 @@
-"""`--spreadsheet-safe`: whatever a caller put into a name, no cell is a formula, and what is none stays as it came.
+"""`--spreadsheet-safe`: no cell is a formula, whatever name a caller chose, and all other cells are unchanged.
 
-What counts is in OWASP, "CSV Injection": = + - @, tab and line ends in front, the wide forms of the signs, and other
-separators and quotes, which let a cell begin where ours does not.
+OWASP, "CSV Injection", lists the signs: = + - @, their wide forms, and leading tabs and line ends. It also warns of
+other separators and quotes, with which a program may begin a cell in the middle of ours.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FORMULAS = [
 
 
 def cells(form: str, *row: Any, look: Any = SAFE) -> list[str]:
-    """Return one record as a reader of the format has it back."""
+    """Return the cells of one record, read back from the format."""
     text = written(form, schema(*[f"c{number}" for number, _ in enumerate(row)]), [[list(row)]], look).decode()
     return rows(form, text)[1]
 
@@ -62,9 +62,9 @@ def rows(form: str, text: str) -> list[list[str]]:
 
 
 def dangerous(cell: str) -> bool:
-    """Return whether a spreadsheet may take a cell for a formula, as OWASP has it; written without regular expressions.
+    """Return whether a spreadsheet may take a cell for a formula, according to OWASP.
 
-    Quotes and what cannot be seen may be dropped by who reads it.
+    The program that reads the cell may drop quotes and invisible characters.
     """
     seen = cell.lstrip(UNSEEN + '"').lstrip()
     while seen != (shorter := seen.lstrip(UNSEEN + '"').lstrip()):
@@ -80,25 +80,25 @@ def test_a_formula_is_text_behind_an_apostrophe(form: str, value: str) -> None:
 
 
 @each_form
-def test_what_cannot_be_seen_hides_no_sign(form: str) -> None:
+def test_a_formula_after_an_invisible_character_is_text_too(form: str) -> None:
     for one in {*UNSEEN} - {*"\t\r\n"}:
         assert cells(form, "x", f"{one}=1") == ["x", f"'{one}=1"], ascii(one)
 
 
 @each_form
 @pytest.mark.parametrize("value", HARMLESS, ids=ascii)
-def test_what_is_no_formula_stays_as_it_came(form: str, value: str) -> None:
+def test_other_text_is_unchanged(form: str, value: str) -> None:
     assert cells(form, "x", value) == ["x", value]
 
 
 @each_form
 @pytest.mark.parametrize("value", [-5, -1.25, 0, 7, True, None, ["a", -5], {"a": "b"}], ids=repr)
-def test_numbers_and_lists_stay_what_they_are(form: str, value: Any) -> None:
+def test_numbers_and_lists_are_unchanged(form: str, value: Any) -> None:
     assert cells(form, "x", value) == ["x", text_of(value)]
 
 
 def test_a_telephone_number_keeps_its_plus() -> None:
-    """A spreadsheet would make a number of it, without the plus and with its last digits rounded away."""
+    """A spreadsheet would turn it into a number, without the plus and with the last digits rounded."""
     assert cells("csv", "x", "+97231234567") == ["x", "'+97231234567"]
     assert cells("csv", "x", "97231234567") == ["x", "97231234567"]
 
@@ -115,34 +115,34 @@ def test_a_telephone_number_keeps_its_plus() -> None:
         ("csv", "\r\n=1", "'\r\n'=1"),
         ("csv", "x;-5;y", "x;-5;y"),
         ("csv", "x;-5+1", "x;'-5+1"),
-        ("csv", "x,=1+1", "x,=1+1"),  # in quotes, and no other program parts cells there
+        ("csv", "x,=1+1", "x,=1+1"),  # in quotes, where no program splits cells
         ("tsv", "x;=1+1", "x;'=1+1"),
         ("tsv", "x,=1+1", "x,'=1+1"),
         ("tsv", "x,-5", "x,-5"),
-        ("tsv", "x\t=1+1", "x\t=1+1"),  # is written as a backslash and a t
-        ("tsv", '"x', "'\"x"),  # would take in the cells after it
+        ("tsv", "x\t=1+1", "x\t=1+1"),  # the tab is written as a backslash and a t
+        ("tsv", '"x', "'\"x"),  # the quote would enclose the cells after it
     ],
     ids=ascii,
 )
-def test_a_cell_that_another_separator_would_begin_is_no_formula_either(form: str, value: str, cell: str) -> None:
+def test_a_formula_after_another_separator_is_text_too(form: str, value: str, cell: str) -> None:
     assert cells(form, "x", value) == ["x", cell]
 
 
 @each_form
 @pytest.mark.parametrize("value", FORMULAS, ids=ascii)
-def test_it_is_off_by_default(form: str, value: str) -> None:
+def test_spreadsheet_safe_is_off_by_default(form: str, value: str) -> None:
     assert cells(form, "x", value, look=LOOK) == ["x", value]
 
 
 @each_form
 @pytest.mark.parametrize("pages", [[], [[]], [[["1", "2"]]]], ids=["no pages", "no records", "a record"])
-def test_names_of_columns_are_no_formulas(form: str, pages: list[list[list[Any]]]) -> None:
+def test_column_names_are_protected_too(form: str, pages: list[list[list[Any]]]) -> None:
     text = written(form, schema("=cmd", "plain"), pages, SAFE).decode()
     assert rows(form, text)[0] == ["'=cmd", "plain"]
 
 
 @each_form
-def test_no_page_but_the_first_is_left_out(form: str) -> None:
+def test_all_pages_are_protected(form: str) -> None:
     text = written(form, schema("a", "b"), [[["=1", "x"]], [], [["x", "=2"], ["@3", "y"]]], SAFE).decode()
     assert rows(form, text)[1:] == [["'=1", "x"], ["x", "'=2"], ["'@3", "y"]]
 
@@ -154,7 +154,7 @@ pages_of_three = st.lists(st.lists(st.lists(anything, min_size=3, max_size=3), m
 
 @each_form
 @given(pages=pages_of_three)
-def test_no_cell_begins_with_a_sign_and_no_harmless_one_is_touched(form: str, pages: list[list[list[Any]]]) -> None:
+def test_every_formula_and_nothing_else_gets_an_apostrophe(form: str, pages: list[list[list[Any]]]) -> None:
     text = written(form, schema("a", "b", "c"), pages, SAFE).decode()
     came = [[whole(text_of(value)) for value in row] for page in pages for row in page]
     others = {"csv": ";\t\r\n", "tsv": ",;"}[form]
@@ -186,7 +186,7 @@ def test_a_program_that_looks_for_quotes_in_tsv_finds_no_formula(pages: list[lis
 
 
 def starts_a_formula(cell: str) -> bool:
-    """Return whether a cell cut out by another separator begins with a sign that is not a negative number's."""
+    """Return whether a cell, split at another separator, begins with a sign and is not a negative number."""
     return dangerous(cell) and not re.match(rf" *{NUMBER}(?=[\s,;\]}}]|\Z)", cell) and cell[:1] not in "\t\r\n"
 
 
@@ -214,14 +214,14 @@ def test_the_option_reaches_the_file(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json", "table"])
-def test_it_is_refused_where_it_means_nothing(form: str) -> None:
+def test_spreadsheet_safe_is_refused_for_other_formats(form: str) -> None:
     ran = run(*EXPORT, "-f", form, "--spreadsheet-safe", stdin=notification())
     assert ran.code == 2
     assert "--spreadsheet-safe is for csv and tsv" in ran.err
     assert ran.out == ""
 
 
-def test_it_counts_for_several_profiles_as_well() -> None:
+def test_spreadsheet_safe_works_for_several_profiles() -> None:
     asked = ("export", "-p", "sandbox", "--since", "2h", "--spreadsheet-safe")
     assert run(*asked, "-f", "jsonl").code == 2
     ran = run(*asked, "-f", "csv", "--allow-partial")

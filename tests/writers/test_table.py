@@ -57,11 +57,11 @@ def test_a_table_of_80_columns() -> None:
     )
 
 
-def test_a_table_of_200_columns_is_no_wider_than_it_needs() -> None:
+def test_a_table_of_200_columns_is_no_wider_than_its_content() -> None:
     assert table(replace(LOOK, width=200)) == table(replace(LOOK, width=80))
 
 
-def test_a_table_of_40_columns_leaves_out_what_does_not_fit_and_counts_it() -> None:
+def test_a_table_of_40_columns_omits_columns_and_counts_them() -> None:
     assert table(replace(LOOK, width=40)) == (
         "times in UTC\n"
         "start_time           name       duration\n" + RULE * 40 + "\n"
@@ -76,7 +76,7 @@ def test_a_table_of_40_columns_leaves_out_what_does_not_fit_and_counts_it() -> N
 CHOSEN = tuple(column.name for column in FORM.columns or ())
 
 
-def test_text_that_the_user_chose_is_squeezed_before_a_column_is_left_out() -> None:
+def test_chosen_text_is_shortened_before_a_column_is_omitted() -> None:
     assert table(replace(LOOK, width=52, chosen=CHOSEN)) == (
         "times in UTC\n"
         "start_time           name    durati…  answer…   cost\n" + RULE * 52 + "\n"
@@ -87,7 +87,7 @@ def test_text_that_the_user_chose_is_squeezed_before_a_column_is_left_out() -> N
     )
 
 
-def test_only_the_usual_columns_are_shown_unless_the_user_chose() -> None:
+def test_only_the_table_columns_are_shown_by_default() -> None:
     usual = replace(LOOK, shown=("cost", "no_such_column", "name"))
     assert table(usual).splitlines()[0].split() == ["cost", "name"]
     assert table(usual).splitlines()[-1] == "… and 5 more columns: --fields, or -f csv"
@@ -96,17 +96,17 @@ def test_only_the_usual_columns_are_shown_unless_the_user_chose() -> None:
     assert "more" not in table(replace(usual, chosen=("name", "legs")))
 
 
-def test_all_columns_are_shown_when_none_of_the_usual_is_there() -> None:
+def test_all_columns_are_shown_if_no_table_column_exists() -> None:
     assert table(replace(LOOK, shown=("no_such_column",))) == table()
 
 
-def test_one_column_left_out_is_one_column() -> None:
+def test_one_omitted_column_is_counted_in_the_singular() -> None:
     form = schema("a", "b")
     last = written("table", form, [[["x", "y"]]], replace(LOOK, shown=("a",))).decode().splitlines()[-1]
     assert last == "… and 1 more column: --fields, or -f csv"
 
 
-def test_later_pages_line_up_with_the_first_and_have_no_header() -> None:
+def test_later_pages_align_with_the_first_and_have_no_header() -> None:
     form = schema("name", "duration", kinds=KINDS)
     text = written("table", form, [[], [["Ada", 5]], [], [["A much longer name", 123456789], ["B", None]]]).decode()
     assert text == ("name  duration\n" + RULE * 14 + "\nAda       0:05\nA m…         …\nB            -\n")
@@ -116,18 +116,18 @@ def test_the_zone_is_named_once() -> None:
     assert table(pages=[ROWS, ROWS]).count("times in UTC") == 1
 
 
-def test_a_long_name_of_a_zone_is_folded() -> None:
+def test_a_long_zone_name_is_wrapped() -> None:
     long = ZoneInfo("America/Argentina/ComodRivadavia")
     lines = table(replace(LOOK, zone=long, width=20)).splitlines()
     assert lines[:3] == ["times in America/Arg", "entina/ComodRivadavi", "a"]
 
 
 @pytest.mark.parametrize("pages", [[], [[]], [[], []]])
-def test_no_records_is_a_line(pages: list[list[Any]]) -> None:
+def test_an_export_without_records_prints_one_line(pages: list[list[Any]]) -> None:
     assert table(pages=pages) == "no records\n"
 
 
-def test_a_time_is_local_and_one_that_is_none_passes_as_it_came() -> None:
+def test_times_are_local_and_invalid_times_are_unchanged() -> None:
     form = schema("start_time", kinds=KINDS)
     times = ["2026-03-29T00:59:59.999Z", "2026-03-29T01:00:00.000Z", "tomorrow\x1b[m", 5, "0001-01-01T00:00:00.000Z"]
     west = replace(LOOK, zone=BERLIN)
@@ -140,7 +140,7 @@ def test_a_time_is_local_and_one_that_is_none_passes_as_it_came() -> None:
     ]
 
 
-def test_a_time_that_a_zone_cannot_say_passes_as_it_came() -> None:
+def test_a_time_that_cannot_be_converted_to_the_zone_is_unchanged() -> None:
     form = schema("start_time", kinds=KINDS)
     new_york = replace(LOOK, zone=ZoneInfo("America/New_York"))
     text = written("table", form, [[["0001-01-01T00:00:00.000Z"]]], new_york).decode()
@@ -152,13 +152,13 @@ def test_without_times_no_zone_is_named() -> None:
 
 
 @pytest.mark.parametrize("value", ["[red]x[/]", "[/]", ":smile:", "[link=http://x]y[/link]", "\\[x]", "'a' 1 True"])
-def test_markup_and_emoji_codes_are_text(value: str) -> None:
+def test_markup_and_emoji_codes_are_plain_text(value: str) -> None:
     look = replace(LOOK, color=True)
     assert written("table", schema("a"), [[[value]]], look).decode().splitlines()[-1] == value
 
 
 @pytest.mark.parametrize("character", HOSTILE, ids=ascii)
-def test_what_controls_a_terminal_is_a_visible_dot(character: str) -> None:
+def test_control_characters_are_shown_as_dots(character: str) -> None:
     value = f"a{character}b"
     assert written("table", schema("name"), [[[value]]]).decode().splitlines()[-1] == "a·b"
     form = schema("start_time", "legs", kinds=KINDS)
@@ -166,16 +166,16 @@ def test_what_controls_a_terminal_is_a_visible_dot(character: str) -> None:
     assert not [one for one in line if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
 
 
-def test_a_name_of_a_column_controls_no_terminal_either() -> None:
+def test_control_characters_of_column_names_are_removed() -> None:
     assert written("table", schema("a\x1b[31mb"), [[["x"]]]).decode().startswith("a·[31mb\n")
 
 
-def test_what_persian_needs_stays_and_odd_blanks_are_blanks() -> None:
+def test_zero_width_non_joiners_are_kept_and_odd_spaces_become_spaces() -> None:
     rows = [["نمی\u200cشود"], ["a\u00a0b\u3000c"]]
     assert written("table", schema("name"), [rows]).decode().splitlines()[-2:] == ["نمی\u200cشود", "a b c"]
 
 
-def test_there_is_color_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_are_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b" not in table()
     monkeypatch.delenv("FORCE_COLOR")
@@ -187,7 +187,7 @@ def test_there_is_color_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert [line.rstrip() for line in plain.splitlines()] == table().splitlines()
 
 
-def test_the_environment_has_no_say_in_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_does_not_change_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = replace(LOOK, width=40)
     before = table(narrow)
     for name, value in {"COLUMNS": "30", "TERM": "dumb", "FORCE_COLOR": "1"}.items():
@@ -196,7 +196,7 @@ def test_the_environment_has_no_say_in_the_width(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("width", [0, -1, 1, 19])
-def test_a_terminal_that_does_not_know_its_width_gets_a_narrow_table(width: int) -> None:
+def test_an_unknown_width_gives_a_narrow_table(width: int) -> None:
     assert table(replace(LOOK, width=width)) == table(replace(LOOK, width=20))
 
 
@@ -209,7 +209,7 @@ lines_of_names = st.lists(st.lists(st.one_of(values, nasty_text), min_size=7, ma
     chosen=st.one_of(st.none(), st.lists(st.sampled_from(CHOSEN), min_size=1).map(tuple)),
     color=st.booleans(),
 )
-def test_no_line_is_wider_than_the_terminal_and_no_value_controls_it(
+def test_any_table_fits_the_terminal_and_has_no_control_characters(
     pages: list[list[list[Any]]], width: int, chosen: tuple[str, ...] | None, *, color: bool
 ) -> None:
     look = RenderOptions(
@@ -236,7 +236,7 @@ column_widths = st.integers(1, 300).flatmap(
 
 
 @given(st.lists(column_widths, min_size=1, max_size=40), st.integers(20, 200), st.booleans())
-def test_widths_fit_and_leave_out_no_column_that_has_room(
+def test_widths_fit_and_no_column_with_room_is_omitted(
     columns: list[tuple[int, int, int]],
     room: int,
     in_order: bool,  # noqa: FBT001 - a case
@@ -259,15 +259,15 @@ def test_widths_fit_and_leave_out_no_column_that_has_room(
         assert sum(before) + 2 * len(before) + columns[i][2] > room
 
 
-def test_names_are_folded_first_and_the_widest_is_squeezed_first() -> None:
+def test_names_are_wrapped_first_and_the_widest_column_is_shortened_first() -> None:
     assert fit_widths([10, 60, 30], [10, 60, 30], [6, 6, 6], 50) == [10, 18, 18]
     assert fit_widths([10, 60, 30], [10, 60, 30], [6, 40, 6], 60) == [8, 40, 8]
     assert fit_widths([10, 30, 40], [10, 10, 40], [6, 6, 6], 70) == [10, 16, 40]
     assert fit_widths([10, 30, 40], [10, 10, 40], [6, 6, 6], 60) == [10, 10, 36]
 
 
-def test_a_narrow_terminal_shows_first_what_says_most() -> None:
-    """Of the first seven columns one may be skipped; what comes after them has its turn when all of them are there."""
+def test_a_narrow_table_shows_the_most_important_columns() -> None:
+    """One of the first seven columns may be omitted. Later columns are shown only if these seven are."""
     assert columns_that_fit([10, 50, 5, 5, 5, 5, 5, 1], 40) == [0, 2, 3, 4, 5]
     assert columns_that_fit([10, 90, 1, 1, 1, 1, 1, 1], 40) == [0, 2, 3, 4, 5, 6]
     assert columns_that_fit([1, 1, 1, 1, 1, 1, 1, 90, 1], 40) == [0, 1, 2, 3, 4, 5, 6]
@@ -282,11 +282,11 @@ def test_a_narrow_terminal_shows_first_what_says_most() -> None:
         *(("soon\x1b", "soon·"), (1.5, "1.5"), (True, "yes"), (10**30, f"{10**30 // 3600}:46:40")),
     ],
 )
-def test_seconds_are_minutes_or_hours(value: Any, shown: str) -> None:
+def test_seconds_are_shown_as_minutes_or_hours(value: Any, shown: str) -> None:
     assert written("table", schema("duration", kinds=KINDS), [[[value]]]).decode().splitlines()[-1].strip() == shown
 
 
-def test_names_of_columns_are_folded_where_their_values_are_short() -> None:
+def test_column_names_are_wrapped_if_their_values_are_short() -> None:
     kinds: dict[str, Kind] = {"billing_seconds": "seconds", "custom_channel_vars.rate": "money"}
     form = schema("caller_id_number", "billing_seconds", "custom_channel_vars.rate", "x", kinds=kinds)
     rows = [["2007", 61, "0.25", "y"], ["+12025550101", 7, "10.00", "z"]]
@@ -299,7 +299,7 @@ def test_names_of_columns_are_folded_where_their_values_are_short() -> None:
     )
 
 
-def test_no_telephone_number_is_cut_and_no_number_is_shown_by_half() -> None:
+def test_telephone_numbers_and_other_numbers_are_never_cut() -> None:
     form = schema("a_name", "number", "cost", kinds={"cost": "money"})
     rows = [["A rather long name", "+441632960122", "1234567.89"], ["B", "anonymous", "1"]]
     for chosen in (None, ("a_name", "number", "cost")):
@@ -316,7 +316,7 @@ def colors(*outcomes: object, **more: Any) -> list[str]:
     return written("table", ENDED, [rows], look).decode().splitlines()[-len(outcomes) :]
 
 
-def test_how_a_call_ended_has_the_colour_of_its_outcome() -> None:
+def test_the_outcome_column_has_the_colour_of_the_outcome() -> None:
     assert colors("answered", "no_answer", "failed", "unknown", None, {"odd": 1}) == [
         "Ada   \x1b[32mso 0\x1b[0m    answered",
         "Ada   \x1b[33mso 1\x1b[0m    no_answer",
@@ -327,19 +327,19 @@ def test_how_a_call_ended_has_the_colour_of_its_outcome() -> None:
     ]
 
 
-def test_every_outcome_of_the_common_cdr_has_a_colour_but_unknown() -> None:
+def test_every_outcome_but_unknown_has_a_colour() -> None:
     for outcome in get_args(Outcome):
         assert ("\x1b[3" in colors(outcome)[0]) == (outcome != "unknown")
 
 
-def test_nobody_is_asked_for_an_outcome_where_there_are_no_colours() -> None:
+def test_outcomes_are_not_computed_without_colours() -> None:
     def never(_row: object) -> str:
         raise AssertionError
 
     assert "\x1b" not in table(replace(LOOK, outcome=never, ending=("name",)))
 
 
-def test_colours_change_no_width_and_no_word() -> None:
+def test_colours_change_no_width_and_no_text() -> None:
     look = replace(LOOK, width=30, outcome=lambda row: row[-1], ending=("ending", "name"))
     rows = [["  田中太郎と友達たち  ", "a rather long ending of a call", "failed"], ["", " ", "answered"]]
     plain, colored = (written("table", ENDED, [rows], replace(look, color=color)).decode() for color in (False, True))
@@ -347,7 +347,7 @@ def test_colours_change_no_width_and_no_word() -> None:
     assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
 
 
-def test_a_column_that_must_stay_whole_does() -> None:
+def test_a_column_that_must_not_be_cut_is_whole() -> None:
     row = ["a_name_to_be_typed", "and a long explanation"]
     look = replace(LOOK, width=30, shown=("name", "text"), whole=("name",))
     assert written("table", schema("name", "text"), [[row]], look).decode().splitlines()[-1] == (
@@ -363,7 +363,7 @@ def test_a_column_of_telephone_numbers_has_room_for_longer_ones() -> None:
     assert narrow.splitlines()[-1] == f"12025550101  {'x' * 9}"
 
 
-def test_the_last_column_has_the_room_that_is_left() -> None:
+def test_the_last_column_has_the_remaining_width() -> None:
     form = schema("id", "name")
     pages = [[["1", "Ada"]], [["2", "A much longer name than the first"]]]
     assert written("table", form, pages).decode() == (
@@ -371,10 +371,10 @@ def test_the_last_column_has_the_room_that_is_left() -> None:
     )
 
 
-def test_what_is_said_beside_the_zone_stands_there() -> None:
+def test_a_remark_follows_the_zone() -> None:
     assert table(replace(LOOK, beside="; so far")).startswith("times in UTC; so far\n")
 
 
-def test_the_zone_of_a_machine_without_a_name_of_one_is_said_to_be_that() -> None:
+def test_an_unnamed_zone_is_called_that_of_the_machine() -> None:
     assert table(replace(LOOK, zone=tzlocal())).startswith("times in the zone of this machine (UTC")
     assert table(replace(LOOK, zone=timezone(timedelta(hours=2)))).startswith("times in UTC+02:00\n")

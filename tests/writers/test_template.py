@@ -1,4 +1,4 @@
-"""Lines of the user's own making: one for each record, whatever is in it."""
+"""Templates: one line for each record, whatever its values contain."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ def test_a_template_has_text_and_fields() -> None:
     assert lines("<{a.b}> {{{name}}}", [["n", 5], [None, True]]) == "<5> {n}\n<true> {}\n"
 
 
-def test_what_a_shell_would_make_of_it_is_made_of_it() -> None:
+def test_escapes_are_replaced_as_in_a_shell() -> None:
     assert lines(r"{name}\t{name}\n\\{name}\x", [["n", None]]) == "n\tn\n\\n\\x\n"
 
 
 @pytest.mark.parametrize(
     "template", ["{", "}", "{}", "{ }", "{0!r}", "{name!s}", "{name:d}", "{name:{a.b}}", "{a:x>9999}"]
 )
-def test_what_is_no_template_is_refused(template: str) -> None:
+def test_an_invalid_template_is_refused(template: str) -> None:
     with pytest.raises(UsageError, match="--template"):
         parse_template(template)
 
 
 @pytest.mark.parametrize("template", ["{name.__class__}", "{name[0]}", "{nothing}"])
-def test_nothing_but_fields_is_looked_up(template: str) -> None:
+def test_only_fields_can_be_named(template: str) -> None:
     with pytest.raises(UsageError, match="there is no field"):
         lines(template, [["n", None]])
 
 
-def test_names_stand_in_the_first_line_on_demand() -> None:
+def test_the_header_option_adds_a_line_of_names() -> None:
     assert lines("{name:>6}|{a.b}", [], header=True) == "  name|a.b\n"
 
 
 @given(st.text(max_size=8))
-def test_a_record_is_one_line_that_no_terminal_obeys(name: str) -> None:
+def test_a_record_is_one_line_without_control_characters(name: str) -> None:
     written = lines("{name}", [[name, None]])
     assert written.count("\n") == 1
     assert all(one.isprintable() or one in "\u200c\u200d \u00a0\u3000" or one.isspace() for one in written[:-1])
@@ -62,7 +62,7 @@ def test_a_record_is_one_line_that_no_terminal_obeys(name: str) -> None:
         assert written == name + "\n"
 
 
-def test_what_does_not_print_is_spelt() -> None:
+def test_unprintable_characters_are_escaped() -> None:
     assert lines("{name}", [["a\nb\tc\x1b\x9b\u202e\U000e0001\u200d\u00a0", None]]) == (
         "a\\nb\\tc\\u001b\\u009b\\u202e\\U000e0001\u200d\u00a0\n"
     )

@@ -1,4 +1,4 @@
-"""Times with the offset of a zone: the same instants, in every format whose times are text, and in workbooks."""
+"""Times with the offset of a zone: the same instants in all text formats and in workbooks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXPORT = ("webex", "cdrs", *DAY, "--since", "2026-11-19", "--until", "2026-11-20
     st.lists(st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))),  # noqa: DTZ001
     st.sampled_from(["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "UTC"]),
 )
-def test_the_instants_stay_and_tables_are_as_rows(moments: list[datetime], name: str) -> None:
+def test_instants_are_unchanged_and_batches_give_the_same_as_rows(moments: list[datetime], name: str) -> None:
     zone = ZoneInfo(name)
     texts = [rfc3339(moment) for moment in moments]
     [rows] = to_zone([[[text, "x"] for text in texts]], SCHEMA, zone)
@@ -44,7 +44,7 @@ def test_the_instants_stay_and_tables_are_as_rows(moments: list[datetime], name:
         )
 
 
-def test_what_is_not_a_time_stays() -> None:
+def test_values_that_are_not_times_are_unchanged() -> None:
     rows: list[list[Any]] = [[None, "2026-11-19T08:00:00.000Z"], ["soon", "x"], [5, "x"]]
     assert [*to_zone([rows], SCHEMA, ZoneInfo("Europe/Berlin"))] == [rows]
 
@@ -74,8 +74,8 @@ def times(form: str, text: str) -> list[str]:
     return [line["start_time"] for line in csv.DictReader(io.StringIO(text), delimiter="\t" if form == "tsv" else ",")]
 
 
-def test_conditions_and_order_are_by_instant_when_clocks_go_back() -> None:
-    """On that night 02:30+02:00 is before 02:10+01:00, which text would put first."""
+def test_conditions_and_sorting_compare_instants_when_clocks_go_back() -> None:
+    """On that night 02:30+02:00 is before 02:10+01:00; as text it would be after it."""
     words = ("kazoo", "cdrs", *DAY, "--schema", "common", "--sort", "start_time,record_id")
     where = ("--where", "start_time<2026-10-25T03:00:00Z")
     plain, local = run(*words, *where).lines, run(*words, *where, "--times", "local").lines
@@ -107,13 +107,13 @@ def test_a_workbook_has_local_times_and_names_the_zone_above_them(tmp_path: Path
         ("--times", "utc", "--schema", "raw"),
     ],
 )
-def test_where_times_cannot_be_local_that_is_said_before_anything_is_asked(words: tuple[str, ...]) -> None:
+def test_formats_without_local_times_are_refused_before_any_request(words: tuple[str, ...]) -> None:
     ran = run("webex", "cdrs", *DAY, *words)
     assert (ran.code, ran.out) == (2, "")
     assert "requests" not in ran.err
 
 
-def test_a_table_is_in_utc_where_that_is_asked_for() -> None:
+def test_a_table_can_be_in_utc() -> None:
     words = ("webex", "cdrs", "-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-20", "-f", "table")
     assert "times in UTC" in run(*words, "--tz", "Europe/Berlin", "--times", "utc").out
     assert "times in Europe/Berlin" in run(*words, "--tz", "Europe/Berlin").out

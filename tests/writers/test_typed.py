@@ -1,4 +1,4 @@
-"""Columns of one type: what fits, what does not, and that nothing is lost either way."""
+"""Columns of one type: which values fit, which do not, and that no value is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOW = "2026-11-19T08:00:00.123Z"
 
 
 def one(kind: Kind, value: Any) -> tuple[Any, Any]:
-    """Return what becomes of a value in a column of this kind, and what `extra` has then."""
+    """Return a value as a column of this kind has it, and the `extra` of the row."""
     said: list[str] = []
     fit = fitter(Schema((Column("it", "it", kind),), lambda _page: ()), said.append)
     (found,), (extra,) = fit([[value]])
@@ -58,7 +58,7 @@ def one(kind: Kind, value: Any) -> tuple[Any, Any]:
         ("time", "9999-12-31T23:59:59.999Z"),
     ],
 )
-def test_what_fits_stays(kind: Kind, value: Any) -> None:
+def test_values_of_the_type_are_kept(kind: Kind, value: Any) -> None:
     found, extra = one(kind, value)
     assert (found, type(found), extra) == (value, type(value), None)
 
@@ -89,7 +89,7 @@ def test_what_fits_stays(kind: Kind, value: Any) -> None:
         ("time", ["a"]),
     ],
 )
-def test_what_does_not_fit_is_in_extra(kind: Kind, value: Any) -> None:
+def test_values_of_another_type_are_in_extra(kind: Kind, value: Any) -> None:
     assert one(kind, value) == (None, {"it": value})
 
 
@@ -106,11 +106,11 @@ def test_what_does_not_fit_is_in_extra(kind: Kind, value: Any) -> None:
         ("list", "a", '"a"'),
     ],
 )
-def test_what_can_be_spelt_is_spelt(kind: Kind, value: Any, found: str) -> None:
+def test_values_with_an_equivalent_of_the_type_are_converted(kind: Kind, value: Any, found: str) -> None:
     assert one(kind, value) == (found, None)
 
 
-def test_a_column_that_does_not_fit_is_said_once_and_its_other_values_stay() -> None:
+def test_values_of_another_type_give_one_warning_per_column() -> None:
     said: list[str] = []
     fit = fitter(Schema((Column("a", "a"), Column("cost", "cost", "money"), EXTRA_COLUMN), lambda _p: ()), said.append)
     page = [["1", "2.5", None], ["2", "n/a", {"new": 1}], ["3", "x" * 99, None]]
@@ -121,14 +121,14 @@ def test_a_column_that_does_not_fit_is_said_once_and_its_other_values_stay() -> 
     assert said == ["column cost: text came where an amount of money is expected; such values are in extra, as JSON"]
 
 
-def test_there_is_an_extra_in_every_schema_and_only_one() -> None:
+def test_every_schema_has_exactly_one_extra() -> None:
     assert typed_columns(Schema(COMMON, lambda _p: ()))[-1] is EXTRA_COLUMN
     chosen = (EXTRA_COLUMN, Column("a", "a"))
     assert typed_columns(Schema(chosen, lambda _p: ())) == chosen
 
 
 @pytest.mark.parametrize("name", ["parquet", "sqlite", "duckdb"])
-def test_a_column_that_is_there_twice_is_refused_before_anything_is_asked(name: str, tmp_path: Path) -> None:
+def test_a_duplicate_column_is_refused_before_any_request(name: str, tmp_path: Path) -> None:
     columns = (KEY_COLUMN, Column("a", "a"), Column("A", "a"))
     asked: list[bool] = []
 
@@ -158,19 +158,19 @@ def pages_of_anything() -> st.SearchStrategy[list[list[Any]]]:
 
 
 def meant(row: Sequence[Any]) -> dict[str, Any]:
-    """Return what a row says, from the row itself."""
+    """Return the values of a row, from the row itself."""
     found = dict(zip(KINDS, row[:-1], strict=True))
     return {**found, **json.loads(json_of(row[-1] or {}))}
 
 
 def said(values_of_row: Sequence[Any]) -> dict[str, Any]:
-    """Return what a row of a typed format says: with what `extra` has in the place of null."""
+    """Return the values of a row of a typed format: with those of `extra` in place of null."""
     found = dict(zip(KINDS, values_of_row[:-1], strict=True))
     return {**found, **json.loads(values_of_row[-1] or "{}")}
 
 
 def same(kind: str, written: Any, came: Any) -> bool:
-    """Return whether a value that was read back is the one that came."""
+    """Return whether a value that was read back is equal to the original."""
     if came is None or written is None:
         return came is None and written is None
     if kind == "text":
@@ -199,7 +199,7 @@ def check(rows: Sequence[Sequence[Any]], found: Sequence[Sequence[Any]]) -> None
 
 
 @given(pages_of_anything())
-def test_parquet_has_every_value_that_came(rows: list[list[Any]]) -> None:
+def test_parquet_has_every_value(rows: list[list[Any]]) -> None:
     out = io.BytesIO()
     keyed = [[f"k{at}", *row] for at, row in enumerate(rows)]
     load("parquet")(ALL, [keyed[:1], keyed[1:]], out, LOOK)
@@ -210,7 +210,7 @@ def test_parquet_has_every_value_that_came(rows: list[list[Any]]) -> None:
 
 
 @given(pages_of_anything())
-def test_sqlite_has_every_value_that_came(tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]]) -> None:
+def test_sqlite_has_every_value(tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]]) -> None:
     path = tmp_path_factory.mktemp("db") / "x.db"
     load("sqlite")(ALL, [[[f"k{at}", *row] for at, row in enumerate(rows)]], path, LOOK)
     database = sqlite3.connect(path)
@@ -223,7 +223,7 @@ def test_sqlite_has_every_value_that_came(tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.slow
-def test_duckdb_has_every_value_that_came(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_duckdb_has_every_value(tmp_path_factory: pytest.TempPathFactory) -> None:
     @given(pages_of_anything())
     def every(rows: list[list[Any]]) -> None:
         path = tmp_path_factory.mktemp("db") / "x.duckdb"
@@ -234,7 +234,7 @@ def test_duckdb_has_every_value_that_came(tmp_path_factory: pytest.TempPathFacto
     every()
 
 
-def test_the_columns_and_types_of_parquet_are_the_same_whatever_came() -> None:
+def test_the_columns_and_types_of_parquet_do_not_depend_on_the_values() -> None:
     def shape(rows: list[list[Any]]) -> pa.Schema:
         out = io.BytesIO()
         load("parquet")(ALL, [rows], out, LOOK)
@@ -245,7 +245,7 @@ def test_the_columns_and_types_of_parquet_are_the_same_whatever_came() -> None:
     assert shape([]) == shape([full]) == shape([odd]) == shape([["k", *[None] * 9]])
 
 
-def test_row_groups_are_gathered_from_pages_and_bounded() -> None:
+def test_row_groups_hold_several_pages_and_are_bounded() -> None:
     out = io.BytesIO()
     page = [[f"k{at}", "a" * 100] for at in range(10_000)]
     load("parquet")(Schema((KEY_COLUMN, Column("a", "a")), lambda _p: ()), [page] * 8, out, LOOK)
@@ -257,7 +257,7 @@ def test_row_groups_are_gathered_from_pages_and_bounded() -> None:
 
 
 @pytest.mark.slow
-def test_half_a_file_has_no_end_that_would_make_it_look_whole() -> None:
+def test_a_partial_parquet_file_has_no_footer() -> None:
     out = io.BytesIO()
 
     def pages() -> Iterator[list[list[Any]]]:
@@ -266,12 +266,12 @@ def test_half_a_file_has_no_end_that_would_make_it_look_whole() -> None:
 
     with pytest.raises(ConnectionError):
         load("parquet")(Schema((KEY_COLUMN, Column("a", "a")), lambda _p: ()), pages(), out, LOOK)
-    gc.collect()  # what is let go writes nothing either
+    gc.collect()  # an abandoned writer writes nothing either
     assert out.getvalue().startswith(b"PAR1")
     assert not out.getvalue().endswith(b"PAR1")
 
 
-def test_warnings_reach_whoever_looks(tmp_path: Path) -> None:
+def test_every_typed_format_gives_warnings(tmp_path: Path) -> None:
     said: list[str] = []
     schema = Schema((KEY_COLUMN, Column("at", "at", "time")), lambda _p: ())
     for name in ("parquet", "sqlite", "duckdb"):

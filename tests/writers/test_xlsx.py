@@ -1,4 +1,4 @@
-"""Workbooks, read by a library that we did not write."""
+"""Workbooks, read by a library of other authors."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def one(kind: Any, value: Any) -> Any:
     "text",
     ["=1+1", "=cmd|' /C calc'!A0", "+49 30 1", "-1", "@SUM(A1)", "{=1}", "007", "1e5", "https://example.com", " a "],
 )
-def test_text_is_text_whatever_it_looks_like(text: str) -> None:
+def test_text_is_always_a_text_cell(text: str) -> None:
     cell = one("text", text)
     assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
     assert cell.hyperlink is None
 
 
 @pytest.mark.parametrize("text", ["<r></r>", "<r><t>x</t></r>", "<r>&</r>"])
-def test_text_is_no_xml_of_the_library(text: str) -> None:
+def test_text_that_looks_like_xml_is_plain_text(text: str) -> None:
     assert one("text", text).value == text
 
 
@@ -57,10 +57,10 @@ def test_text_is_no_xml_of_the_library(text: str) -> None:
 @example("")
 @example("_x0041_")
 @example("\x1b[2J\r\n\ufffe\uffff\ud800")
-def test_every_text_is_read_back(text: str) -> None:
-    """As spreadsheets do it, which undo the format's own escapes."""
+def test_every_text_can_be_read_back(text: str) -> None:
+    """With the escapes of the format undone, as spreadsheets do."""
     with zipfile.ZipFile(io.BytesIO(written("xlsx", schema("a", "b"), [[[text, "end"]]]))) as made:
-        sheet = ET.fromstring(made.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own
+        sheet = ET.fromstring(made.read("xl/worksheets/sheet1.xml"))  # noqa: S314 - our own file
     said = ["".join(cell.itertext()) for cell in sheet.iterfind(".//{*}row[@r='2']/{*}c")]
     found = re.sub("_x([0-9A-F]{4})_", lambda match: chr(int(match[1], 16)), said[0])
     assert found == utf8(text).decode()
@@ -68,7 +68,7 @@ def test_every_text_is_read_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-11-19T08:00:00.123Z", "1900-03-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"])
-def test_times_are_times_that_show_their_zone(text: str) -> None:
+def test_times_are_date_cells_under_a_header_with_the_zone(text: str) -> None:
     cell = one("time", text)
     assert cell.value == datetime.fromisoformat(text).replace(tzinfo=None)
     assert cell.number_format == 'yyyy-mm-dd hh:mm:ss.000"Z"'
@@ -78,7 +78,7 @@ def test_times_are_times_that_show_their_zone(text: str) -> None:
     ("kind", "value"),
     [("time", "yesterday"), ("time", "1850-01-01T00:00:00.000Z"), ("time", "2026-02-30T00:00:00.000Z")],
 )
-def test_times_that_a_spreadsheet_does_not_have_are_text(kind: str, value: str) -> None:
+def test_times_outside_the_range_of_spreadsheets_are_text(kind: str, value: str) -> None:
     assert (one(kind, value).value, one(kind, value).data_type) == (value, "s")
 
 
@@ -86,7 +86,7 @@ def test_times_that_a_spreadsheet_does_not_have_are_text(kind: str, value: str) 
     ("kind", "value", "number"),
     [("money", "0.0100", 0.01), ("money", "-12.5", -12.5), ("seconds", 86_400, 86_400), ("integer", 10**14, 10**14)],
 )
-def test_numbers_are_numbers(kind: str, value: Any, number: float) -> None:
+def test_numbers_are_number_cells(kind: str, value: Any, number: float) -> None:
     cell = one(kind, value)
     assert (cell.value, cell.data_type) == (number, "n")
 
@@ -102,18 +102,18 @@ def test_numbers_are_numbers(kind: str, value: Any, number: float) -> None:
         ("text", "5"),
     ],
 )
-def test_what_would_be_rounded_or_spelt_otherwise_is_text(kind: str, value: Any) -> None:
+def test_numbers_that_would_be_rounded_are_text(kind: str, value: Any) -> None:
     cell = one(kind, value)
     assert (cell.value, cell.data_type) == (text_of(value), "s")
 
 
-def test_true_and_false_are_so_and_lists_are_json() -> None:
+def test_booleans_are_boolean_cells_and_lists_are_json() -> None:
     assert one("boolean", True).value is True
     assert one("list", ["a", {"b": 1}]).value == '["a",{"b":1}]'
     assert cells(schema("a", "b"), [[None, "x"]])[1][0].value is None
 
 
-def test_the_header_stays_in_view_and_filters() -> None:
+def test_the_header_is_frozen_and_has_filters() -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(written("xlsx", schema("a", "b"), [[["1", "2"]] * 3]))).active
     assert (sheet.title, sheet.freeze_panes, sheet.auto_filter.ref) == ("records", "A2", "A1:B4")
     assert [cell.font.bold for cell in sheet[1]] == [True, True]
@@ -127,7 +127,7 @@ def test_a_sheet_has_as_many_rows_as_the_format_allows() -> None:
 @pytest.mark.parametrize(
     ("records", "counts"), [(0, [1]), (8, [9]), (9, [10]), (10, [10, 2]), (18, [10, 10]), (19, [10, 10, 2])]
 )
-def test_a_further_sheet_takes_what_one_cannot(
+def test_rows_beyond_the_limit_go_to_another_sheet(
     records: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(xlsx, "ROWS", 10)
@@ -140,7 +140,7 @@ def test_a_further_sheet_takes_what_one_cannot(
     book.close()
 
 
-def test_many_sheets_have_their_header_and_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_sheet_has_a_header_and_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xlsx, "ROWS", 3)
     book = openpyxl.load_workbook(io.BytesIO(written("xlsx", schema("a"), [[[str(at)] for at in range(5)]])))
     assert [[row[0] for row in sheet.values] for sheet in book] == [["a", "0", "1"], ["a", "2", "3"], ["a", "4"]]
@@ -148,7 +148,7 @@ def test_many_sheets_have_their_header_and_filter(monkeypatch: pytest.MonkeyPatc
     assert book.sheetnames == ["records", "records 2", "records 3"]
 
 
-def test_text_that_is_too_long_for_a_cell_is_an_error_and_never_cut() -> None:
+def test_text_too_long_for_a_cell_is_an_error() -> None:
     assert len(one("text", "x" * 32_767).value) == 32_767
     for text in ("x" * 32_768, "\U0001f600" * 20_000, "<r>" + "x" * 32_767 + "</r>"):
         out = io.BytesIO()
@@ -161,7 +161,7 @@ def test_text_that_is_too_long_for_a_cell_is_an_error_and_never_cut() -> None:
 
 
 @pytest.mark.slow
-def test_nothing_is_left_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def pages() -> Iterator[list[list[Any]]]:
@@ -172,30 +172,30 @@ def test_nothing_is_left_among_the_temporary_files(tmp_path: Path, monkeypatch: 
     written("xlsx", schema("a"), [[["x"]]])
     with pytest.raises(KeyboardInterrupt):
         written("xlsx", schema("a"), pages())
-    gc.collect()  # what is let go writes nothing either
+    gc.collect()  # an abandoned writer writes nothing either
     assert not [*tmp_path.iterdir()]
 
 
-def test_temporary_files_that_cannot_be_written_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_temporary_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(OutputError) as caught:
         written("xlsx", schema("a"), [[["x"]]])
     assert caught.value.hint == "free disk space there, or name another folder with TMPDIR"
 
 
-def test_a_workbook_is_a_zip_that_every_reader_takes() -> None:
+def test_a_workbook_is_a_plain_zip() -> None:
     with zipfile.ZipFile(io.BytesIO(written("xlsx", schema("a"), [[["x"]]]))) as made:
         assert made.testzip() is None
-        assert not any(info.flag_bits & 8 for info in made.infolist())  # sizes are where they belong
+        assert not any(info.flag_bits & 8 for info in made.infolist())  # sizes are in the local header
 
 
-def test_a_column_without_a_kind_of_ours_is_text() -> None:
+def test_a_column_of_an_unknown_kind_is_text() -> None:
     form = Schema((Column("a", "a", "list"),), lambda _page: ())
     assert written("xlsx", form, [[[None]]])
 
 
 @pytest.mark.slow
-def test_a_workbook_has_the_columns_of_a_table_unless_all_are_asked_for(tmp_path: Path) -> None:
+def test_a_workbook_has_the_columns_of_a_table_by_default(tmp_path: Path) -> None:
     day = ("-p", "sandbox", "--since", "2026-11-19", "--until", "2026-11-19T06:00")
     every = [column.name for column in COMMON]
     for words, native in (

@@ -1,4 +1,4 @@
-"""Runs that share the pace of a host."""
+"""Runs that share a rate limit on one host."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ONE_A_MINUTE = {"window": RateLimit(1, 60)}
 
 
 def shelf(folder: Path, provider: str = "webex", **settings: Any) -> PaceFile:
-    """Return the shelf of a profile; nothing is told of it but its settings."""
+    """Return the shared reservations of a profile with these settings."""
     given = settings or {"access_token": SECRET}
     return pace_file(folder / "config.toml", provider, load(provider).settings(**given))
 
 
 class Run(RateLimiter):
-    """A rate limiter that says so when it cannot share its instants, as the client does."""
+    """A rate limiter that records when it cannot share its reservations, as the client does."""
 
     def __init__(self, said: list[str], *given: Any) -> None:
         super().__init__(*given)
@@ -43,7 +43,7 @@ class Run(RateLimiter):
 
 @dataclass
 class Host:
-    """The two clocks of a host; what is started on it has them both."""
+    """The two clocks of a host, which all its runs use."""
 
     folder: Path
     seconds: float = 0.0

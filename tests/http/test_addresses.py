@@ -1,4 +1,4 @@
-"""Addresses are parsed once: each part that cannot be used is named, and no secret in them is repeated."""
+"""URLs in settings are parsed once: each invalid part is named, and secrets in them are not repeated."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_scheme_and_host_are_the_same_in_any_case_and_alphabet(typed: str, parse
         *((url, "name a host") for url in ("", "pbx.example", "//pbx.example", "ftp://pbx.example", "https://")),
     ],
 )  # fmt: skip
-def test_a_part_that_cannot_be_used_is_named(typed: str, part: str) -> None:
+def test_an_invalid_part_is_named(typed: str, part: str) -> None:
     with pytest.raises(ValueError, match=part) as caught:
         address(typed)
     assert "hush" not in str(caught.value)
 
 
-def test_a_query_is_taken_only_where_it_may_be() -> None:
+def test_a_query_is_accepted_only_where_allowed() -> None:
     assert address("https://login.example/authorize?realm=a", query=True) == "https://login.example/authorize?realm=a"
     with pytest.raises(ValueError, match="query"):
         address("https://login.example/authorize?realm=a b", query=True)
@@ -61,7 +61,7 @@ def test_a_query_is_taken_only_where_it_may_be() -> None:
 @example("http://[::1%25]/")
 @example("http://xn--/")
 @given(st.text("htps:/[]@?#.%0129aé\u3002 \\", max_size=24).map("https://".__add__) | st.text(max_size=30))
-def test_what_is_taken_means_the_same_to_every_parser(typed: str) -> None:
+def test_an_accepted_url_means_the_same_to_every_parser(typed: str) -> None:
     try:
         url = address(typed)
     except ValueError:
@@ -86,7 +86,7 @@ def test_this_machine_is_loopback(host: str) -> None:
         *("[::ffff:127.0.0.1]", "[::", "128.0.0.1", "xlocalhost"),
     ],
 )  # fmt: skip
-def test_other_machines_are_not(host: str) -> None:
+def test_other_machines_are_not_loopback(host: str) -> None:
     assert not is_loopback(f"http://{host}/v2")
     assert in_clear(f"HTTP://{host}/v2")
     assert not in_clear(f"https://{host}/v2")

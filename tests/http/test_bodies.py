@@ -32,7 +32,7 @@ def body_of(content: bytes, **headers: str) -> Any:
 @pytest.mark.parametrize(
     ("coding", "pack"), [("gzip", gzip.compress), (" GZip ", gzip.compress), ("deflate", zlib.compress)]
 )
-def test_compressed_bodies_are_read(coding: str, pack: Any) -> None:
+def test_compressed_bodies_are_decoded(coding: str, pack: Any) -> None:
     with serving(ok(pack(b'{"items":["x"]}'), f"Content-Encoding: {coding}")) as server:
         acme = client(server.url)
         assert acme.get("/x").body == {"items": ["x"]}
@@ -53,11 +53,11 @@ def test_compressed_bodies_are_read(coding: str, pack: Any) -> None:
         (b"[" * 150 + b"]" * 150, json.loads("[" * 150 + "]" * 150)),
     ],
 )
-def test_odd_json_is_read(content: bytes, value: Any) -> None:
+def test_unusual_json_is_decoded(content: bytes, value: Any) -> None:
     assert body_of(content) == value
 
 
-def test_nan_is_read() -> None:
+def test_nan_is_decoded() -> None:
     nan = body_of(b'{"a":NaN}')["a"]
     assert nan != nan  # noqa: PLR0124
 
@@ -103,7 +103,7 @@ def test_an_endless_body_is_refused_at_once(times: int) -> None:
 @pytest.mark.parametrize("length", ["1000000000000", "9" * 400, "²", "-1", "+2", "2, 2"])
 def test_a_false_content_length_takes_no_memory(length: str) -> None:
     said = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}".encode()
-    with serving(ok(b"{}")) as server:  # what is loaded for the first request of a process is not counted
+    with serving(ok(b"{}")) as server:  # modules loaded for the first request of a process do not count
         warm = client(server.url)
         warm.get("/x")
         warm.close()
@@ -116,10 +116,10 @@ def test_a_false_content_length_takes_no_memory(length: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 100 * MEBIBYTE  # what is believed of a length is 32, and other threads of earlier tests may allocate
+    assert peak < 100 * MEBIBYTE  # 32 MiB are reserved for it; other threads may allocate, too
 
 
-def test_a_body_of_just_the_largest_size_is_read() -> None:
+def test_a_body_of_exactly_the_largest_size_is_read() -> None:
     body = b'"' + b"a" * (MEBIBYTE - 2) + b'"'
     with serving(ok(body), ok(body + b" ")) as server:
         acme = client(server.url, largest=MEBIBYTE)
@@ -145,7 +145,7 @@ def test_an_endless_error_response_to_a_download_is_not_read_to_its_end() -> Non
 
 
 def test_a_bomb_is_noticed_before_it_takes_the_memory() -> None:
-    """A thousandth of what a body becomes is all that a bomb has to send: it must be let out a piece at a time."""
+    """Bombs grow a thousandfold, so they must be decompressed in small pieces."""
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     bomb = b"".join(packer.compress(b" " * MEBIBYTE) for _ in range(64)) + packer.flush()
     with serving(ok(bomb, "Content-Encoding: gzip")) as server:
@@ -188,7 +188,7 @@ def body_of_stream(content: bytes) -> Any:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.integers(1, 30))
-def test_members_that_follow_each_other_are_one_body(members: list[bytes], size: int) -> None:
+def test_several_gzip_members_are_one_body(members: list[bytes], size: int) -> None:
     packed = b"".join(map(gzip.compress, members))
     pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
     assert b"".join(bodies._inflated(pieces)) == b"".join(members)
@@ -202,8 +202,8 @@ def test_data_that_decompresses_at_the_end_of_a_chunk_is_complete() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("head", [True, False])
-def test_a_dripping_answer_is_given_up_on(head: bool) -> None:  # noqa: FBT001
-    """What drips never lets the network's own timeout pass, in the head as in the body."""
+def test_a_response_that_comes_too_slowly_is_abandoned(head: bool) -> None:  # noqa: FBT001
+    """A byte now and then resets the timeout of the network, in the headers and in the body."""
     drops = 0
 
     def drip(connection: socket.socket) -> None:
@@ -236,7 +236,7 @@ def test_an_abandoned_response_is_read_no_further() -> None:
         try:
             while not left.wait(0.01):
                 connection.sendall(b"a")
-        except OSError:  # nobody is there any more
+        except OSError:  # the client has closed the connection
             left.set()
 
     with talking(drip) as url:
@@ -248,7 +248,7 @@ def test_an_abandoned_response_is_read_no_further() -> None:
 
 
 def test_the_program_does_not_wait_for_an_abandoned_exchange_when_it_ends() -> None:
-    """One that was given up on may still hang in the system's resolver."""
+    """An abandoned exchange may still hang in the system's resolver."""
     waited_for: list[bool] = []
 
     def answer(_request: httpx.Request) -> httpx.Response:
@@ -260,7 +260,7 @@ def test_the_program_does_not_wait_for_an_abandoned_exchange_when_it_ends() -> N
 
 
 def test_an_interrupt_does_not_wait_for_a_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's resolver cannot be interrupted; the one who waits for it can."""
+    """The system's resolver cannot be interrupted; the thread that waits for it can."""
     ended = threading.Event()
     main = threading.main_thread().ident
     assert main == threading.get_ident()

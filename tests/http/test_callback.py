@@ -1,4 +1,4 @@
-"""What listens for the browser: whom it answers, whom it believes, and that it is gone afterwards."""
+"""The server that waits for the browser: which requests it answers and accepts, and that it stops afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _attempt() -> oauth.Attempt:
 
 
 class Strangers:
-    """Counts those who came with an answer that is not ours."""
+    """Counts responses with another state than ours."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -42,7 +42,7 @@ def connected(attempt: oauth.Attempt) -> Iterator[socket.socket]:
 
 
 def answer(attempt: oauth.Attempt, request: str) -> tuple[int, dict[str, str], str]:
-    """Return status, headers and body of the answer to a request written out."""
+    """Send a raw request, and return the status, headers and body of the response."""
     with connected(attempt) as one:
         one.sendall(request.replace("\n", "\r\n").encode("latin-1"))
         came = b""
@@ -69,7 +69,7 @@ def good(attempt: oauth.Attempt) -> str:
 
 
 def waits_on(wait: Wait) -> bool:
-    """Return whether nobody has ended the wait."""
+    """Return whether the wait still goes on."""
     try:
         wait(NO_TIME)
     except TimeoutError:
@@ -77,7 +77,7 @@ def waits_on(wait: Wait) -> bool:
     return False
 
 
-def test_the_browser_that_comes_back_ends_the_wait_and_sees_a_page_without_secrets(attempt: oauth.Attempt) -> None:
+def test_the_redirect_ends_the_wait_and_shows_a_page_without_secrets(attempt: oauth.Attempt) -> None:
     with listening(attempt) as wait:
         status, headers, body = get(attempt, good(attempt))
         assert wait(PATIENCE) == "the-code"
@@ -91,7 +91,7 @@ def test_the_browser_that_comes_back_ends_the_wait_and_sees_a_page_without_secre
     assert "server" not in headers
 
 
-def test_nobody_listens_any_more_when_it_is_over(attempt: oauth.Attempt) -> None:
+def test_the_server_stops_after_the_sign_in(attempt: oauth.Attempt) -> None:
     with listening(attempt) as wait:
         get(attempt, good(attempt))
         wait(PATIENCE)
@@ -101,8 +101,8 @@ def test_nobody_listens_any_more_when_it_is_over(attempt: oauth.Attempt) -> None
         pass
 
 
-def test_nobody_is_listened_to_from_elsewhere(attempt: oauth.Attempt) -> None:
-    """All of 127/8 is this machine; what is bound to 127.0.0.1 alone does not hear the rest of it."""
+def test_the_server_listens_on_127_0_0_1_only(attempt: oauth.Attempt) -> None:
+    """All of 127/8 is this machine. A socket bound to 127.0.0.1 does not accept connections to the rest of it."""
     with listening(attempt), pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", oauth.port_of(attempt.redirect_uri) or 0), timeout=PATIENCE)
 
@@ -118,7 +118,7 @@ def test_a_denial_ends_the_wait(attempt: oauth.Attempt) -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("query", ["", "?code=x", "?code=x&state=other", "?error=access_denied", "?state=%00"])
-def test_an_answer_that_is_not_ours_is_refused_and_the_wait_goes_on(attempt: oauth.Attempt, query: str) -> None:
+def test_a_response_with_another_state_is_refused_and_the_wait_goes_on(attempt: oauth.Attempt, query: str) -> None:
     strangers = Strangers()
     with listening(attempt, strangers) as wait:
         assert get(attempt, f"/callback{query}")[0] == 400
@@ -140,7 +140,7 @@ def test_an_answer_that_is_not_ours_is_refused_and_the_wait_goes_on(attempt: oau
         ["X-Forwarded-Host: 127.0.0.1:{port}"],
     ],
 )
-def test_a_page_that_leads_here_by_its_own_name_is_not_talked_to(attempt: oauth.Attempt, headers: list[str]) -> None:
+def test_requests_with_another_host_header_are_refused(attempt: oauth.Attempt, headers: list[str]) -> None:
     with listening(attempt) as wait:
         port = oauth.port_of(attempt.redirect_uri)
         status, _, _ = get(attempt, good(attempt), *(header.format(port=port) for header in headers))
@@ -150,7 +150,7 @@ def test_a_page_that_leads_here_by_its_own_name_is_not_talked_to(attempt: oauth.
 
 @pytest.mark.thin
 @pytest.mark.parametrize("target", ["/", "/favicon.ico", "/callback/", "/Callback", "/callback;x", "/x/../callback"])
-def test_there_is_nothing_at_other_paths(attempt: oauth.Attempt, target: str) -> None:
+def test_other_paths_are_not_found(attempt: oauth.Attempt, target: str) -> None:
     with listening(attempt) as wait:
         assert get(attempt, good(attempt).replace("/callback", target))[0] == 404
         assert get(attempt, f"{attempt.redirect_uri}?{good(attempt).partition('?')[2]}")[0] == 404
@@ -159,7 +159,7 @@ def test_there_is_nothing_at_other_paths(attempt: oauth.Attempt, target: str) ->
 
 @pytest.mark.thin
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "CONNECT", "get"])
-def test_only_get_is_answered(attempt: oauth.Attempt, method: str) -> None:
+def test_other_methods_are_refused(attempt: oauth.Attempt, method: str) -> None:
     with listening(attempt) as wait:
         status, headers, _ = answer(attempt, f"{method} {good(attempt)} HTTP/1.1\nHost: {host(attempt)}\n\n")
         assert (status, headers["allow"]) == (405, "get")
@@ -170,7 +170,7 @@ def test_only_get_is_answered(attempt: oauth.Attempt, method: str) -> None:
 @pytest.mark.parametrize(
     "request_", ["\x16\x03\x01 nonsense\n\n", "GET\n\n", "GET / HTTP/9.9\n\n", "GET /{} HTTP/1.1\n"]
 )
-def test_nonsense_is_answered_shortly_and_nothing_of_it_comes_back(attempt: oauth.Attempt, request_: str) -> None:
+def test_an_invalid_request_gets_a_short_response_without_its_text(attempt: oauth.Attempt, request_: str) -> None:
     with listening(attempt) as wait:
         status, _, body = answer(attempt, request_.format("x" * 70_000))
         assert 400 <= status < 600
@@ -178,7 +178,7 @@ def test_nonsense_is_answered_shortly_and_nothing_of_it_comes_back(attempt: oaut
         assert waits_on(wait)
 
 
-def test_only_the_first_answer_counts(attempt: oauth.Attempt) -> None:
+def test_only_the_first_response_counts(attempt: oauth.Attempt) -> None:
     with listening(attempt) as wait:
         assert get(attempt, good(attempt))[0] == 200
         assert get(attempt, good(attempt).replace("the-code", "another"))[0] == 410
@@ -186,8 +186,8 @@ def test_only_the_first_answer_counts(attempt: oauth.Attempt) -> None:
         assert waits_on(wait)
 
 
-def test_who_connects_and_says_nothing_holds_nobody_up(attempt: oauth.Attempt) -> None:
-    """Together they would take longer than we wait, were they heard one after the other."""
+def test_silent_connections_do_not_delay_the_browser(attempt: oauth.Attempt) -> None:
+    """One after the other they would take longer than the wait lasts."""
     with listening(attempt) as wait, ExitStack() as stack:
         for _ in range(PATIENCE // VISIT_SECONDS + 1):
             stack.enter_context(connected(attempt)).sendall(b"GET /call")
@@ -195,26 +195,26 @@ def test_who_connects_and_says_nothing_holds_nobody_up(attempt: oauth.Attempt) -
         assert wait(PATIENCE) == "the-code"
 
 
-def test_a_browser_that_leaves_without_the_page_has_still_brought_the_code(attempt: oauth.Attempt) -> None:
+def test_a_browser_that_does_not_read_the_page_has_delivered_the_code(attempt: oauth.Attempt) -> None:
     with listening(attempt) as wait:
         with connected(attempt) as one:
             one.sendall(f"GET {good(attempt)} HTTP/1.1\r\nHost: {host(attempt)}\r\n\r\n".encode())
         assert wait(PATIENCE) == "the-code"
 
 
-def test_nobody_is_waited_for_without_end(attempt: oauth.Attempt) -> None:
+def test_the_wait_ends_after_its_timeout(attempt: oauth.Attempt) -> None:
     with listening(attempt) as wait, pytest.raises(TimeoutError):
         wait(0.05)
 
 
-def test_a_port_that_is_taken_is_said(attempt: oauth.Attempt) -> None:
+def test_a_taken_port_is_reported(attempt: oauth.Attempt) -> None:
     with listening(attempt), pytest.raises(OSError, match=r".+") as caught, listening(attempt):
         pass
     assert caught.value.errno == errno.EADDRINUSE
 
 
-def test_the_usual_port_need_not_be_named_by_a_browser() -> None:
-    """Browsers leave out :80; listening there takes rights that tests do not have."""
+def test_port_80_may_be_missing_from_the_host_header() -> None:
+    """Browsers omit :80. Tests may not listen there."""
     assert hosts_of("http://localhost:80/x") == {"localhost:80", "localhost"}
     assert hosts_of("http://localhost/x") == {"localhost"}
     assert hosts_of("http://LOCALHOST:81/x") == {"localhost:81"}

@@ -42,7 +42,7 @@ def test_an_untrusted_certificate_is_an_error_at_once(
 
 
 @pytest.mark.parametrize(("certificate", "trusted"), [(HERE, AUTHORITY), (ALONE, ALONE)])
-def test_ca_file_makes_it_work(certificate: Certificate, trusted: Certificate, tmp_path: Path) -> None:
+def test_a_certificate_of_ca_file_is_trusted(certificate: Certificate, trusted: Certificate, tmp_path: Path) -> None:
     with serving(tls=certificate.server(tmp_path)) as server:
         acme = client(server.url.replace("http:", "https:"), ca_file=str(trusted.pem(tmp_path)))
         assert acme.get("/x").good
@@ -64,7 +64,7 @@ def test_an_invalid_ca_file_is_named(content: bytes | None, tmp_path: Path) -> N
         client(ca_file=str(path))
 
 
-def test_a_proxy_is_used_for_others_and_never_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_used_for_other_machines_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     with serving(ok(b'{"by":"proxy"}')) as proxy, serving(ok(b'{"by":"itself"}')) as server:
@@ -74,7 +74,7 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(monkeypatch: pyte
         assert far.get("http://cdr.example/v1/x?a=b:c,'").body == {"by": "proxy"}
         for host in ("127.0.0.1", "localhost", "127.0.0.2"):
             near = client(f"http://{host}:{server.port}/v1")
-            if host == "127.0.0.2":  # nobody need listen there: it is enough that the proxy is not asked
+            if host == "127.0.0.2":  # no server need listen there: the proxy must not be used
                 with pytest.raises(TemporaryError, match="no connection"):
                     near.get("/x")
             else:

@@ -13,12 +13,12 @@ from tests.support.wires import answering, client
 
 
 def http_date(instant: datetime) -> str:
-    """Return an instant as `Date` has it."""
+    """Return an instant as the header `Date` has it."""
     return format_datetime(instant.astimezone(UTC), usegmt=True)
 
 
 def dated(date: str, **headers: str) -> httpx.Response:
-    """Return an answer that was made then."""
+    """Return a response with this date."""
     more = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(200, headers={"Date": date, **more}, content=b"{}")
 
@@ -35,7 +35,7 @@ def dated(date: str, **headers: str) -> httpx.Response:
     ],
 )
 def test_a_wrong_clock_gives_one_warning(off: timedelta, words: str | None) -> None:
-    """Every request has an answer with that date; the first one is enough."""
+    """Every response has this date; the first one is enough."""
     told: list[tuple[str, str]] = []
     transport, _ = answering(dated(http_date(NOON - off)))
     acme = client(transport=transport, log=lambda level, text: told.append((level, text)))
@@ -70,7 +70,7 @@ def test_a_response_without_a_plausible_date_is_ignored(answer: httpx.Response) 
 
 
 def test_a_slow_response_is_not_taken_for_a_wrong_clock() -> None:
-    """An answer may have been made at any instant between question and arrival."""
+    """The date may be from any instant between request and response."""
     clock = HandClock()
     told: list[str] = []
 

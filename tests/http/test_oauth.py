@@ -1,4 +1,4 @@
-"""A sign-in with a browser as values: what the page is asked, and which answers are believed."""
+"""A sign-in with a browser as values: the request to the authorization page, and the responses that are accepted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_challenge_is_that_of_the_example_in_rfc_7636() -> None:
     assert ATTEMPT.challenge == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-def test_every_attempt_has_secrets_of_its_own_and_shows_none() -> None:
+def test_every_attempt_has_new_secrets_and_shows_none() -> None:
     one, other = begin(URI), begin(URI)
     assert len({one.state, one.verifier, other.state, other.verifier}) == 4
     for text in (one.state, one.verifier):
@@ -25,7 +25,7 @@ def test_every_attempt_has_secrets_of_its_own_and_shows_none() -> None:
         assert text not in repr(one)
 
 
-def test_the_page_is_asked_with_everything_escaped_and_without_the_verifier() -> None:
+def test_the_authorization_url_is_escaped_and_lacks_the_verifier() -> None:
     url = page("https://webexapis.com/v1/authorize", "C&1", "a:b c:d", ATTEMPT)
     assert url.startswith("https://webexapis.com/v1/authorize?response_type=code&client_id=C%261&")
     assert "scope=a%3Ab%20c%3Ad" in url
@@ -39,7 +39,7 @@ def test_the_page_is_asked_with_everything_escaped_and_without_the_verifier() ->
 @pytest.mark.parametrize(
     "uri", [URI, "http://localhost:9/", "http://localhost/callback", "https://apps.example.com/back"]
 )
-def test_a_redirect_uri_may_be_on_this_machine_or_sealed(uri: str) -> None:
+def test_a_redirect_uri_may_be_on_loopback_or_https(uri: str) -> None:
     assert checked(uri) == uri
 
 
@@ -59,17 +59,17 @@ def test_a_redirect_uri_may_be_on_this_machine_or_sealed(uri: str) -> None:
         "",
     ],
 )
-def test_no_other_redirect_uri_is_taken(uri: str) -> None:
+def test_other_redirect_uris_are_refused(uri: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         checked(uri)
 
 
-def test_a_port_is_only_that_of_this_machine() -> None:
+def test_only_redirect_uris_on_this_machine_have_a_port_to_listen_on() -> None:
     assert (port_of(URI), port_of("http://localhost/x"), port_of("https://127.0.0.1:8765/x")) == (8765, 80, None)
     assert with_port("http://localhost:1/back", 9000) == "http://localhost:9000/back"
 
 
-def test_the_code_is_had_with_the_right_state_only() -> None:
+def test_the_code_is_accepted_with_the_right_state() -> None:
     assert code_in("code=a%2Bb&state=the-state", ATTEMPT) == "a+b"
 
 
@@ -87,7 +87,7 @@ def test_the_code_is_had_with_the_right_state_only() -> None:
         "&".join(f"a{n}=1" for n in range(99)) + "&code=x&state=the-state",
     ],
 )
-def test_an_answer_with_another_state_is_a_strangers_whatever_it_says(query: str) -> None:
+def test_any_response_with_another_state_is_refused(query: str) -> None:
     with pytest.raises(StrangerError):
         code_in(query, ATTEMPT)
 
@@ -107,7 +107,7 @@ def test_an_answer_with_another_state_is_a_strangers_whatever_it_says(query: str
         (f"error=x&error_description={'y' * 9999}", f"x {'y' * 200}", "client_id"),
     ],
 )
-def test_an_error_is_said_with_the_next_step(query: str, said: str, hint: str) -> None:
+def test_an_error_has_a_next_step(query: str, said: str, hint: str) -> None:
     with pytest.raises(SignInError) as caught:
         code_in(f"{query}&state=the-state", ATTEMPT)
     assert caught.value.said == said
@@ -115,7 +115,7 @@ def test_an_error_is_said_with_the_next_step(query: str, said: str, hint: str) -
 
 
 @pytest.mark.parametrize("query", ["", "code=", "code=a&code=b"])
-def test_an_answer_without_one_code_is_none(query: str) -> None:
+def test_a_response_without_exactly_one_code_is_an_error(query: str) -> None:
     with pytest.raises(SignInError, match="without a code"):
         code_in(f"{query}&state=the-state", ATTEMPT)
 
@@ -135,13 +135,13 @@ def test_a_code_that_ends_in_equals_signs_is_a_code() -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "a b", "a\x1bb", f"{URI}/more?code=abc&state=the-state", "https://x/?code=a"]
 )
-def test_what_is_neither_is_refused_and_not_repeated(text: str) -> None:
+def test_other_pasted_text_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ValueError, match=r".+") as caught:
         pasted(text, ATTEMPT)
     assert "abc" not in str(caught.value)
 
 
-def test_a_pasted_address_has_its_state_looked_at() -> None:
+def test_the_state_of_a_pasted_address_is_checked() -> None:
     with pytest.raises(StrangerError):
         pasted(f"{URI}?code=abc&state=other", ATTEMPT)
     with pytest.raises(SignInError, match="denied"):

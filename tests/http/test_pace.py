@@ -1,4 +1,4 @@
-"""No provider is asked faster than it publishes, in whatever order its kinds of request come."""
+"""The published rate limit is kept, in whatever order requests of several kinds come."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sequences = st.lists(st.tuples(kinds, st.integers(0, 40)), max_size=40)
 def sent(
     budgets: dict[str, RateLimit], per_minute: float | None, sequence: list[tuple[str, int]]
 ) -> list[tuple[str, float]]:
-    """Return when each request went out, each so many seconds after the one before had been answered."""
+    """Return when each request was sent, given the seconds between each response and the next request."""
     clock = HandClock()
     pace = RateLimiter(budgets, per_minute, clock.clock)
     out = []
@@ -35,7 +35,7 @@ def most_in(span: float, times: list[float]) -> int:
 
 
 @given(budgets, sequences)
-def test_no_span_holds_more_requests_than_its_budget(
+def test_no_interval_has_more_requests_than_its_rate_limit(
     budgets: dict[str, RateLimit], sequence: list[tuple[str, int]]
 ) -> None:
     out = sent(budgets, None, sequence)
@@ -45,14 +45,14 @@ def test_no_span_holds_more_requests_than_its_budget(
 
 
 @given(budgets, sequences)
-def test_nobody_waits_longer_than_the_budgets_make_them(
+def test_no_request_waits_longer_than_the_rate_limits_require(
     budgets: dict[str, RateLimit], sequence: list[tuple[str, int]]
 ) -> None:
     now = 0.0
     out: list[tuple[str, float]] = []
     for (kind, later), (_, at) in zip(sequence, sent(budgets, None, sequence), strict=True):
         now += later
-        if at > now:  # an instant earlier would have been one too many for some budget
+        if at > now:  # any earlier, and it would have exceeded some rate limit
             assert any(
                 counted in (kind, EVERY)
                 and sum(one + budget.seconds >= at for of, one in out if counted in (of, EVERY)) >= budget.requests
@@ -62,22 +62,22 @@ def test_nobody_waits_longer_than_the_budgets_make_them(
         out.append((kind, at))
 
 
-def test_kinds_wait_only_for_their_own() -> None:
+def test_a_request_waits_only_for_requests_of_its_kind() -> None:
     three = {"window": RateLimit(1, 61), "page": RateLimit(2, 10)}
     out = sent(three, None, [("window", 0), ("page", 0), ("page", 0), ("sign-in", 0), ("page", 0), ("window", 0)])
     assert [at for _, at in out] == [0, 0, 0, 0, 10, 61]
 
 
-def test_the_star_counts_every_kind() -> None:
+def test_a_rate_limit_for_every_kind_counts_all_requests() -> None:
     out = sent({EVERY: RateLimit(2, 10)}, None, [("window", 0), ("page", 0), ("sign-in", 0)])
     assert [at for _, at in out] == [0, 0, 10]
 
 
-def test_a_profiles_own_pace_slows_further_and_never_hastens() -> None:
+def test_the_rate_limit_of_a_profile_is_never_faster_than_the_published_one() -> None:
     asks = [("page", 0)] * 3
     assert [at for _, at in sent({"page": RateLimit(1, 10)}, 2, asks)] == [0, 30, 60]
     assert [at for _, at in sent({"page": RateLimit(1, 10)}, 600, asks)] == [0, 10, 20]
 
 
-def test_zero_switches_pacing_off() -> None:
+def test_zero_disables_the_rate_limit() -> None:
     assert [at for _, at in sent({"page": RateLimit(1, 10)}, 0, [("page", 0)] * 3)] == [0, 0, 0]

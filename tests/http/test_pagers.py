@@ -1,4 +1,4 @@
-"""Each pager ends by its own rule and by no other."""
+"""Each pager stops by its own rule only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.wires import an_answer
 
 
 def pages(*nexts: str | None) -> tuple[Iterator[Answer], list[str | None]]:
-    """Return answers that name these next pages, and what is asked for."""
+    """Return responses that name these next pages, and a list that collects what is requested."""
     asked: list[str | None] = []
 
     def ask(at: str | None) -> Answer:
@@ -22,7 +22,7 @@ def pages(*nexts: str | None) -> tuple[Iterator[Answer], list[str | None]]:
     return by_key(ask, lambda answer: answer.body["next"]), asked
 
 
-def test_a_link_is_followed_until_none_comes_whatever_the_pages_hold() -> None:
+def test_links_are_followed_until_a_page_has_none() -> None:
     nexts = iter(["a", "b", None])
     asked: list[str] = []
 
@@ -35,27 +35,27 @@ def test_a_link_is_followed_until_none_comes_whatever_the_pages_hold() -> None:
     assert asked == ["first", "a", "b"]
 
 
-def test_a_link_that_comes_again_is_an_error() -> None:
+def test_a_repeated_link_is_an_error() -> None:
     answers = by_link(lambda: an_answer(body="a"), lambda _: an_answer(body="a"), lambda answer: answer.body)
     assert [next(answers).body, next(answers).body] == ["a", "a"]
     with pytest.raises(ProviderError, match="circles"):
         next(answers)
 
 
-def test_a_key_is_followed_until_none_comes() -> None:
+def test_keys_are_followed_until_a_page_has_none() -> None:
     answers, asked = pages("1", "2", None)
     assert len(list(answers)) == 3
     assert asked == [None, "1", "2"]
 
 
-def test_a_key_that_comes_again_is_an_error() -> None:
+def test_a_repeated_key_is_an_error() -> None:
     answers, asked = pages("1", "2", "1", None)
     with pytest.raises(RepeatedKeyError, match="circles"):
         list(answers)
     assert asked == [None, "1", "2"]
 
 
-def test_a_page_is_asked_for_only_when_it_is_wanted() -> None:
+def test_a_page_is_requested_only_when_it_is_needed() -> None:
     answers, asked = pages("1", "2", None)
     next(answers)
     assert asked == [None]
@@ -94,15 +94,15 @@ TOTALS = {
 @pytest.mark.parametrize("total", TOTALS)
 @pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 20, 23, 100])
 def test_no_total_ends_paging_after_a_full_page(rows: int, total: str) -> None:
-    """Every row comes, once and in order, whatever the total says."""
+    """All rows are returned once and in order, whatever total the provider sends."""
     pages, asked = offsets(TOTALS[total], rows, 10)
     assert [row for page in pages for row in page] == list(range(rows))
     assert len(asked) <= rows // 10 + 2
 
 
 @pytest.mark.parametrize("total", ["right", "absent", "zero", "half", "shrinking"])
-def test_a_provider_that_sends_fewer_rows_than_asked_for(total: str) -> None:
-    """A short page is the last one only where the total is reached; a wrong total is lower than what came."""
+def test_a_provider_may_send_fewer_rows_than_requested(total: str) -> None:
+    """A short page is the last one only if the total is reached. A wrong total is lower than the rows received."""
     pages, _ = offsets(TOTALS[total], 23, 10, most=4)
     assert [row for page in pages for row in page] == list(range(23))
 

@@ -129,9 +129,7 @@ def test_a_host_in_no_proxy_is_reached_directly(name: str, monkeypatch: pytest.M
     ],
 )
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "all_proxy"])
-def test_what_is_not_the_url_of_a_proxy_is_refused(
-    written: str, why: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_proxy_url_is_refused(written: str, why: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, written.format(SECRET))
     with pytest.raises(ConfigurationError) as caught:
         client(URLS[0])

@@ -238,7 +238,7 @@ def test_a_date_is_measured_against_the_providers_own_clock() -> None:
 
 
 @given(st.text(), st.text())
-def test_no_retry_after_is_fatal(header: str, date: str) -> None:
+def test_an_invalid_retry_after_is_not_an_error(header: str, date: str) -> None:
     seconds = retry_after(an_answer(503, retry_after=header, date=date), NOON)
     assert seconds is None or seconds >= 0
 
@@ -373,7 +373,7 @@ def test_retries_of_the_caller_share_the_time_of_the_request() -> None:
 
 
 class TooFastError(TemporaryError):
-    """What a provider says in a body of status 200."""
+    """A rate limit error in a body of status 200."""
 
 
 def too_fast(answer: Answer) -> CdrctlError | None:
@@ -421,7 +421,7 @@ def test_a_change_is_sent_again_only_if_it_was_not_carried_out(answer: httpx.Res
     assert hands.waits == [5.5, 20.5][: attempts - 1]
 
 
-def test_a_client_with_other_settings_shares_all_else() -> None:
+def test_a_client_with_other_settings_shares_the_rest_with_the_first() -> None:
     transport, asked = answering(httpx.Response(503))
     told: list[str] = []
     acme = client(transport=transport)
@@ -446,7 +446,7 @@ def test_no_part_of_a_secret_is_quoted() -> None:
         assert refused.value.said is None
 
 
-def test_statuses_without_a_meaning_of_the_providers_own() -> None:
+def test_statuses_have_a_meaning_without_the_provider() -> None:
     kinds = {302: ConfigurationError, 403: SignInError, 404: ProviderError, 418: ProviderError, 501: TemporaryError}
     for status, kind in kinds.items():
         transport, _ = answering(httpx.Response(status, headers={"Location": "https://u:p@evil.example/x"}))

@@ -1,4 +1,4 @@
-"""The provider's own words are found wherever providers put them."""
+"""The message of a provider is found wherever providers put it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.wires import an_answer
         (None, None),
     ],
 )
-def test_words_are_found(body: Any, words: str | None) -> None:
+def test_messages_are_found(body: Any, words: str | None) -> None:
     assert said(an_answer(400, body)) == words
 
 
@@ -37,7 +37,7 @@ def test_text_and_tracking_header() -> None:
     assert said(an_answer(502, text="<h1>Bad Gateway</h1>", trackingid="T9")) == "<h1>Bad Gateway</h1> (tracking id T9)"
 
 
-def test_words_without_end_are_cut() -> None:
+def test_long_messages_are_cut() -> None:
     assert len(said(an_answer(400, {"message": "x " * 5_000})) or "") in {499, 500}
 
 
@@ -54,14 +54,14 @@ json_values = st.recursive(
 
 
 @given(json_values, st.integers(100, 599))
-def test_no_answer_is_fatal(body: Any, status: int) -> None:
+def test_any_response_has_an_error_or_none(body: Any, status: int) -> None:
     words = said(an_answer(status, body))
     assert words is None or words
     error = error_of("Acme", an_answer(status, body, location="http://[bad"))
     assert (error is None) == (200 <= status < 300)
 
 
-def test_a_cut_never_halves_a_word_which_may_be_a_secret() -> None:
+def test_a_cut_never_splits_a_word_because_it_may_be_a_secret() -> None:
     for filler in range(150, 200):
         shown = beginning(f"<html>{'x' * filler} Authorization: Bearer hunter2!</html>", 200)
         assert "hunter2!" in shown or "hunt" not in shown

@@ -1,4 +1,4 @@
-"""Runs with one credential on one host keep one rate limit together."""
+"""Runs that use one credential on one host share its rate limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["host"]
 
 
 def crowded(budget: RateLimit, times: list[float]) -> bool:
-    """Return whether a span holds more requests than the budget."""
+    """Return whether an interval has more requests than the rate limit."""
     times = sorted(times)
     pairs = zip(times, times[budget.requests :], strict=False)
     return any(round(last - first, 6) < budget.seconds for first, last in pairs)
@@ -51,14 +51,14 @@ def test_a_request_waits_only_for_requests_of_its_kind(host: Host) -> None:
     assert [host.run(both).reserve(kind).wait for kind in kinds] == [0, 60, 0, 10, 10]
 
 
-def test_a_reservation_that_lies_ahead_leaves_no_more_room_than_there_is(host: Host) -> None:
+def test_a_reservation_in_the_future_counts_for_other_kinds(host: Host) -> None:
     both = {"window": RateLimit(1, 60), EVERY: RateLimit(1, 10)}
     assert [host.run(both).reserve("window").wait for _ in range(2)] == [0, 60]
-    host.seconds = 51  # nine seconds before the second
+    host.seconds = 51  # nine seconds before the second reservation
     assert host.run(both).reserve("page").wait == 19
 
 
-def test_an_instant_that_one_budget_moves_is_looked_at_by_all_again(host: Host) -> None:
+def test_a_reservation_moved_by_one_rate_limit_is_checked_by_all_again(host: Host) -> None:
     both = {EVERY: RateLimit(1, 10), "window": RateLimit(1, 60)}
     assert host.run(both).reserve("window").wait == 0
     assert host.run(both, 1).reserve("page").wait == 60
@@ -66,7 +66,7 @@ def test_an_instant_that_one_budget_moves_is_looked_at_by_all_again(host: Host) 
     assert host.run(both).reserve("window").wait == 50
 
 
-def test_instants_stay_until_they_are_of_no_account(host: Host) -> None:
+def test_reservations_are_kept_as_long_as_they_count(host: Host) -> None:
     budget = {"page": RateLimit(2, 60)}
     waits = []
     for host.seconds in (0, 40, 50, 101, 119, 160):
@@ -96,7 +96,7 @@ published = st.dictionaries(
 
 @pytest.mark.slow
 @given(published, scripts, st.lists(st.sampled_from([None, 1, 30]), min_size=3, max_size=3))
-@example(  # a run that is faster by itself must leave the turns of slower ones where they are
+@example(  # a faster run must not move the reservations of slower ones
     {"page": RateLimit(1, 1)},
     [[("window", 1, False), ("page", 0, False)]] * 2 + [[("window", 0, False), ("page", 0, False)]],
     [1, None, 1],
@@ -105,7 +105,7 @@ published = st.dictionaries(
 def test_no_interval_has_more_requests_than_the_rate_limit(
     budgets: dict[str, RateLimit], scripts: list[list[tuple[str, int, bool]]], own: list[float | None]
 ) -> None:
-    """Up to three runs ask as they like, wait as they are told, and begin anew with nothing but the file."""
+    """Up to three runs reserve at any time, wait as long as required, and restart with only the file."""
     with tempfile.TemporaryDirectory() as folder:
         host, out = Host(Path(folder)), []
         at = shelf(host.folder)
@@ -126,7 +126,7 @@ def test_no_interval_has_more_requests_than_the_rate_limit(
 
 
 @pytest.mark.process
-def test_processes_that_race_keep_the_budget_together(tmp_path: Path) -> None:
+def test_concurrent_processes_keep_one_rate_limit(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib, datetime\n"
         "from cdrctl.http.pace import Clock, RateLimit, RateLimiter\n"
@@ -209,7 +209,7 @@ def test_another_provider_has_its_own_queue(tmp_path: Path) -> None:
     assert shelf(tmp_path, "voicenter", **where) != shelf(tmp_path, "portsip", **where)
 
 
-def test_the_ways_to_one_host_are_one_queue(tmp_path: Path) -> None:
+def test_http_and_https_to_one_host_share_a_queue(tmp_path: Path) -> None:
     plain = {"access_token": SECRET, "base_url": "http://PBX.example:8885/api", "allow_http": True}
     sealed = {"access_token": SECRET, "base_url": "https://pbx.example:8887/api/"}
     assert shelf(tmp_path, "portsip", **plain) == shelf(tmp_path, "portsip", **sealed)
@@ -223,14 +223,14 @@ def test_neither_the_file_nor_its_name_contains_the_secret(host: Host) -> None:
     assert sorted(each.name for each in at.path.parent.iterdir()) == sorted([at.path.name, "lock"])
 
 
-# A profile's own pace
+# The rate limit of a profile
 
 
-def test_a_profiles_own_pace_counts_its_neighbours_and_binds_only_itself(host: Host) -> None:
+def test_the_rate_limit_of_a_profile_counts_all_requests_and_delays_only_its_own(host: Host) -> None:
     quick, slow = {EVERY: RateLimit(5, 1)}, 1
     assert host.run(quick).reserve("page").wait == 0
     assert host.run(quick, slow).reserve("page").wait == 60
-    host.seconds = 30  # long after the first counts for the quick ones
+    host.seconds = 30  # long after the first request counts for the quick runs
     assert host.run(quick).reserve("page").wait == 0
     host.seconds = 59
     assert host.run(quick, slow).reserve("page").wait == 61

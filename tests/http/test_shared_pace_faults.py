@@ -51,7 +51,7 @@ def test_a_reboot_does_not_shorten_the_queue(host: Host) -> None:
     assert host.run().reserve("window").wait == 55
 
 
-def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -> None:
+def test_reservations_further_ahead_than_a_queue_can_be_are_ignored(host: Host) -> None:
     at = shelf(host.folder)
     noon = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     for spans, wait in ((WAITING, 60), (WAITING + 1, 0)):
@@ -64,7 +64,7 @@ def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -
     assert max(json.loads(at.path.read_bytes())["sent"]["window"]) <= noon + WAITING * 60_000_000
 
 
-# Files and locks that are no help
+# Files and locks that fail
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_queue_is_believed_as_far_as_it_may_reach_and_no_further(host: Host) -
         b'{"written": 1, "sent": {"window": [' + b"9" * 5000 + b"]}}",
     ],
 )
-def test_a_damaged_file_begins_anew(host: Host, content: bytes) -> None:
+def test_a_damaged_file_counts_as_empty(host: Host, content: bytes) -> None:
     at = shelf(host.folder)
     at.path.parent.mkdir()
     at.path.write_bytes(content)
@@ -141,7 +141,7 @@ def test_the_wait_for_a_lock_is_bounded(host: Host, monkeypatch: pytest.MonkeyPa
         assert [run.reserve("window").wait for _ in range(2)] == [0, 60]
     assert len(host.said) == 1
     host.seconds = 60
-    assert run.reserve("window").wait == 60  # what it knows still counts, and the others hear of it again
+    assert run.reserve("window").wait == 60  # its own reservations still count, and are shared again
     host.seconds = 61
     assert host.run().reserve("window").wait == 119
     assert len(host.said) == 1
@@ -194,7 +194,7 @@ def test_only_reservations_of_unsent_requests_are_given_back(host: Host) -> None
     assert host.run().reserve("window").wait == 120
 
 
-def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reservation_that_was_not_shared_is_not_given_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "PACE_LOCK_SECONDS", 0)
     run, other = host.run(), host.run()
     first = run.reserve("window")
@@ -202,7 +202,7 @@ def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatc
     assert [first.wait, other.reserve("window").wait] == [0, 60]
     with shelf(host.folder).locked():
         assert run.reserve("window").wait == 60
-        other.give_back()  # in vain, and nobody is told
+        other.give_back()  # fails, without a message
     run.give_back()
     assert len(host.said) == 1
     assert host.run().reserve("window").wait == 120
@@ -210,7 +210,7 @@ def test_an_instant_that_was_not_shared_is_not_given_back(host: Host, monkeypatc
 
 @POSIX
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_the_files_are_their_owners_alone(host: Host, umask: int) -> None:
+def test_the_files_are_private(host: Host, umask: int) -> None:
     before = os.umask(umask)
     try:
         host.run().reserve("window")
@@ -237,7 +237,7 @@ def test_unused_files_are_removed_when_a_new_one_is_written(host: Host) -> None:
     for path, days in ((old.path, 8), (young.path, 6), (old.lock, 800)):
         os.utime(path, (now - days * 86_400,) * 2)
     host.run(at=young).reserve("window")
-    assert old.path.exists()  # nothing is looked for as long as there is nothing new
+    assert old.path.exists()  # no file is removed while no new one is written
     os.utime(young.path, (now - 6 * 86_400,) * 2)
     odd = new.path.with_name("odd")
     odd.mkdir()

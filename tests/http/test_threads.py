@@ -1,4 +1,4 @@
-"""Several threads share one client: one rate limit, one token, every request counted, and one end for all."""
+"""Threads that share a client have one rate limit, one token, one count of requests and one end."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_each_thread_returns_its_own_turn(tmp_path: Path) -> None:
 
 
 def test_closing_returns_the_turns_that_threads_wait_for(tmp_path: Path) -> None:
-    """A thread that waits for its turn cannot be interrupted, but other runs need not wait behind it."""
+    """A thread that waits for its turn cannot be interrupted, but other runs should not wait behind it."""
     transport, asked = answering(httpx.Response(200, json={}))
     waiting, woken = threading.Semaphore(0), threading.Event()
 

@@ -1,4 +1,4 @@
-"""A token is renewed in time, once, and kept before anybody uses it."""
+"""A token is renewed early, once, and stored before it is used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.wires import client
 
 @dataclass
 class Provider:
-    """Issues tokens for a refresh token that is good for one use, and answers to the newest token only."""
+    """Issues tokens for refresh tokens that work once, and accepts only the newest token."""
 
     life: int | None = 3600
     refresh: str = "r0"
@@ -69,7 +69,7 @@ def shelf(folder: Path) -> TokenFile:
     return token_file(folder / "profiles.toml", "acme", "r0")
 
 
-def test_a_token_is_renewed_shortly_before_its_end() -> None:
+def test_a_token_is_renewed_shortly_before_it_expires() -> None:
     provider, clock = Provider(), HandClock()
     one = acme(provider, clock)
     for clock.seconds in (0, 3539, 3540, 3541):
@@ -77,7 +77,7 @@ def test_a_token_is_renewed_shortly_before_its_end() -> None:
     assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1", "renew r1", "/v1/x t2", "/v1/x t2"]
 
 
-def test_a_token_that_is_refused_is_renewed_once_and_the_same_request_sent_again() -> None:
+def test_a_refused_token_is_renewed_once_and_the_request_repeated() -> None:
     provider = Provider(life=None)
     one = acme(provider)
     one.get("/a")
@@ -86,7 +86,7 @@ def test_a_token_that_is_refused_is_renewed_once_and_the_same_request_sent_again
     assert provider.seen == ["renew r0", "/v1/a t1", "/v1/b t1", "renew r1", "/v1/b t8"]
 
 
-def test_a_second_refusal_is_said_in_the_providers_words() -> None:
+def test_a_second_refusal_quotes_the_provider() -> None:
     provider = Provider(deaf=True)
     with pytest.raises(SignInError) as caught:
         acme(provider).get("/x")
@@ -94,7 +94,7 @@ def test_a_second_refusal_is_said_in_the_providers_words() -> None:
     assert provider.seen == ["renew r0", "/v1/x t1", "renew r1", "/v1/x t2"]
 
 
-def test_a_sign_in_that_cannot_renew_is_given_the_words_of_the_refusal() -> None:
+def test_an_error_of_a_renewal_quotes_the_refusal() -> None:
     def once(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         yield from ()
         if ended is not None:
@@ -106,7 +106,7 @@ def test_a_sign_in_that_cannot_renew_is_given_the_words_of_the_refusal() -> None
     assert caught.value.said == "token is no good"
 
 
-def test_a_sign_in_that_has_words_of_its_own_keeps_them() -> None:
+def test_an_error_of_a_renewal_with_its_own_quotation_keeps_it() -> None:
     provider = Provider(life=None)
     one = acme(provider)
     one.get("/x")
@@ -116,7 +116,7 @@ def test_a_sign_in_that_has_words_of_its_own_keeps_them() -> None:
     assert caught.value.said == "that one was used"
 
 
-def test_a_refusal_of_what_carries_no_token_renews_none() -> None:
+def test_a_refused_request_without_a_token_renews_none() -> None:
     provider = Provider()
     with pytest.raises(SignInError):
         acme(provider).ask(Request("GET", "http://cdr.example/v1/public", signed=False))
@@ -124,7 +124,7 @@ def test_a_refusal_of_what_carries_no_token_renews_none() -> None:
 
 
 @pytest.mark.parametrize("life", [None, 0, -5, 1, 30, 61, 10**8])
-def test_no_life_of_a_token_makes_every_request_a_sign_in(life: int | None) -> None:
+def test_a_token_of_any_lifetime_serves_several_requests(life: int | None) -> None:
     provider = Provider(life=life)
     one = acme(provider)
     for _ in range(3):
@@ -132,7 +132,7 @@ def test_no_life_of_a_token_makes_every_request_a_sign_in(life: int | None) -> N
     assert provider.seen == ["renew r0", *["/v1/x t1"] * 3]
 
 
-def test_a_short_life_is_renewed_in_its_second_half() -> None:
+def test_a_short_lived_token_is_renewed_in_its_second_half() -> None:
     provider, clock = Provider(life=30), HandClock()
     one = acme(provider, clock)
     for clock.seconds in (0, 14, 15):
@@ -140,7 +140,7 @@ def test_a_short_life_is_renewed_in_its_second_half() -> None:
     assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1", "renew r1", "/v1/x t2"]
 
 
-def test_every_secret_is_concealed_before_anything_can_be_said(tmp_path: Path) -> None:
+def test_every_secret_is_registered_for_masking_before_any_message(tmp_path: Path) -> None:
     hidden: list[str] = []
     acme(Provider(), conceal=hidden.extend, token_store=shelf(tmp_path)).get("/x")
     assert hidden == ["t1", "r1"]
@@ -150,24 +150,24 @@ def test_every_secret_is_concealed_before_anything_can_be_said(tmp_path: Path) -
     assert "t1" not in repr(Token({"Authorization": "Bearer t1"}, None, "t1"))
 
 
-# The shelf
+# The token store
 
 
-def test_a_kept_token_is_used_by_the_next_run(tmp_path: Path) -> None:
+def test_a_stored_token_is_used_by_the_next_run(tmp_path: Path) -> None:
     provider = Provider()
     acme(provider, token_store=shelf(tmp_path)).get("/x")
     acme(provider, token_store=shelf(tmp_path)).get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "/v1/x t1"]
 
 
-def test_a_kept_token_that_has_ended_is_renewed_with_its_own_refresh_token(tmp_path: Path) -> None:
+def test_an_expired_stored_token_is_renewed_with_its_own_refresh_token(tmp_path: Path) -> None:
     provider = Provider()
     acme(provider, token_store=shelf(tmp_path)).get("/x")
     acme(provider, HandClock(seconds=3600), token_store=shelf(tmp_path)).get("/x")
     assert provider.seen == ["renew r0", "/v1/x t1", "renew r1", "/v1/x t2"]
 
 
-def test_what_another_run_has_renewed_meanwhile_is_used(tmp_path: Path) -> None:
+def test_a_token_that_another_run_has_renewed_is_used(tmp_path: Path) -> None:
     provider = Provider()
     ours, theirs = (acme(provider, token_store=shelf(tmp_path)) for _ in range(2))
     ours.get("/ours")
@@ -184,7 +184,7 @@ def test_what_another_run_has_renewed_meanwhile_is_used(tmp_path: Path) -> None:
 
 @dataclass
 class Notebook:
-    """A shelf that writes down what is done with it."""
+    """A store that records its calls."""
 
     provider: Provider
     refuses: bool = False
@@ -203,13 +203,13 @@ class Notebook:
             raise ConfigurationError("the disk is full")
 
 
-def test_a_token_is_kept_before_it_is_used() -> None:
+def test_a_token_is_stored_before_it_is_used() -> None:
     provider = Provider()
     acme(provider, token_store=Notebook(provider)).get("/x")
     assert provider.seen == ["lock", "load", "renew r0", "save r1", "/v1/x t1"]
 
 
-def test_a_token_that_the_next_run_could_not_renew_is_not_kept() -> None:
+def test_a_token_without_a_refresh_token_is_not_stored() -> None:
     def without_refresh(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         token = yield from sign_in(ended, now)
         return Token(token.headers, token.expires)
@@ -219,7 +219,7 @@ def test_a_token_that_the_next_run_could_not_renew_is_not_kept() -> None:
     assert provider.seen == ["lock", "load", "renew r0", "/v1/x t1"]
 
 
-def test_a_token_that_cannot_be_kept_is_not_used() -> None:
+def test_a_token_that_cannot_be_stored_is_not_used() -> None:
     provider = Provider()
     one = acme(provider, token_store=Notebook(provider, refuses=True))
     with pytest.raises(ConfigurationError, match="disk is full"):
@@ -227,7 +227,7 @@ def test_a_token_that_cannot_be_kept_is_not_used() -> None:
     assert provider.seen == ["lock", "load", "renew r0", "save r1"]
 
 
-def test_many_runs_at_once_renew_once(tmp_path: Path) -> None:
+def test_many_concurrent_runs_renew_once(tmp_path: Path) -> None:
     provider = Provider()
     runs = [acme(provider, token_store=shelf(tmp_path)) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
@@ -237,7 +237,7 @@ def test_many_runs_at_once_renew_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("expires", [None, NOON])
-def test_a_token_comes_back_from_its_plain_values(expires: datetime | None) -> None:
+def test_a_token_can_be_read_back_from_its_plain_values(expires: datetime | None) -> None:
     token = Token({"X": "y"}, expires, "r")
     assert Token.from_plain(token.plain()) == token
 
@@ -251,6 +251,6 @@ def test_a_token_comes_back_from_its_plain_values(expires: datetime | None) -> N
         {"headers": {}, "expires": 5, "refresh_token": None},
     ],
 )
-def test_a_kept_token_that_is_damaged_is_said(kept: dict[str, Any]) -> None:
+def test_a_damaged_stored_token_is_an_error(kept: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         Token.from_plain(kept)

@@ -1,4 +1,4 @@
-"""The credential goes where `trusts` says and nowhere else."""
+"""The credential is sent only to URLs that `allows_url` accepts."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_foreign_download_is_refused_before_anything_is_sent() -> None:
     assert b"".join(acme.download(Request("GET", "http://cdr.example/v1/report.csv"))) == b"{}"
 
 
-def test_what_only_looks_like_a_trusted_region_is_refused() -> None:
-    """A provider may trust a whole domain; what parsers disagree about never gets as far as that."""
+def test_a_url_that_only_looks_like_an_allowed_one_is_refused() -> None:
+    """A provider may allow a whole domain. URLs that parsers read differently are refused before that."""
     transport, asked = answering(GOOD)
     acme = client(transport=transport, allows_url=lambda url: (urlsplit(url).hostname or "").endswith(".acme.example"))
     assert acme.get("https://eu.acme.example/x").good
@@ -97,7 +97,7 @@ def test_a_redirect_is_never_followed(status: int) -> None:
     assert caught.value.status == status
 
 
-def test_the_credential_goes_with_requests_and_not_with_those_that_want_none() -> None:
+def test_the_credential_is_sent_with_signed_requests_only() -> None:
     transport, asked = answering(GOOD)
     acme = client(transport=transport)
     acme.get("/x")
@@ -105,7 +105,7 @@ def test_the_credential_goes_with_requests_and_not_with_those_that_want_none() -
     assert [request.headers.get("authorization") for request in asked] == ["Bearer sesame", None]
 
 
-def test_a_sign_in_carries_no_old_credential_unless_it_puts_it_there() -> None:
+def test_a_sign_in_sends_an_old_credential_only_explicitly() -> None:
     def sign_in(ended: Token | None, now: datetime) -> Generator[Request, Answer, Token]:
         yield Request("POST", "http://login.example/token", kind="sign-in")
         if ended is not None:

@@ -89,7 +89,7 @@ def test_the_usual_certificates_are_read_once_for_all_clients() -> None:
 
 @pytest.mark.process
 def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
-    """Where click is installed it would be, and rich and pygments with it."""
+    """If click is installed, httpx would load it, with rich and pygments."""
     (tmp_path / "click.py").write_text("raise RuntimeError('it is loaded')")
     code = "import sys; from cdrctl.http import transport; transport.load_httpx(); print('httpx._main' in sys.modules)"
     search = os.pathsep.join([str(tmp_path), str(Path(exchange.__file__).parents[2])])
@@ -101,14 +101,14 @@ def test_the_command_line_of_httpx_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_without_encryption_no_certificates_are_read() -> None:
-    """It takes as long to read them as all else of a small export."""
+    """Reading them takes as long as the rest of a small export."""
     context = connections.verified(None, encrypted=False)
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.cert_store_stats()["x509"] == 0
 
 
-def test_exchanges_that_follow_each_other_share_a_thread_and_a_connection() -> None:
+def test_consecutive_exchanges_share_a_thread_and_a_connection() -> None:
     threads: set[int] = set()
     with serving_on(lambda: threads.add(len(exchanging()))) as (url, connections):
         one = client(url)
@@ -119,7 +119,7 @@ def test_exchanges_that_follow_each_other_share_a_thread_and_a_connection() -> N
     assert len(threads) == 1
 
 
-def test_exchanges_at_the_same_time_have_threads_of_their_own() -> None:
+def test_concurrent_exchanges_have_separate_threads() -> None:
     both = threading.Barrier(2)
     with serving_on(lambda: both.wait(timeout=10)) as (url, connections):
         one = client(url)
@@ -134,7 +134,7 @@ def test_a_late_response_is_not_taken_for_the_next_one() -> None:
     late = threading.Event()
     with serving_on(lambda: late.wait(timeout=10), once=True) as (url, _):
         wired = connections.Connections(base_url=url, timeout=0.02, ca_file=None)
-        wired.seconds["read"] = 10.0  # it is our own limit that is meant, and not the network's
+        wired.seconds["read"] = 10.0  # our own limit must end it, not that of the network
         with pytest.raises(failures.BrokenExchangeError, match="not complete"):
             exchange.exchange(wired, Request("GET", f"{url}/late"), 1000)
         late.set()
@@ -149,7 +149,7 @@ def exchanging() -> list[threading.Thread]:
 
 @contextlib.contextmanager
 def serving_on(before: Callable[[], object], *, once: bool = False) -> Iterator[tuple[str, list[socket.socket]]]:
-    """Run a server that keeps its connections open and says what was asked for, after something has been done."""
+    """Run a server that keeps connections open and responds with the request target, after a call of a function."""
     connections: list[socket.socket] = []
     waits = [before] if once else None
 
@@ -173,7 +173,7 @@ def serving_on(before: Callable[[], object], *, once: bool = False) -> Iterator[
         yield url, connections
 
 
-def test_a_header_may_come_several_times_and_need_not_be_ascii() -> None:
+def test_response_headers_may_be_repeated_and_not_ascii() -> None:
     said = ok(b"{}", "X-One: a", "x-one: b", "X-Two: \xe9").decode("utf-8").encode("latin-1")
     with serving(said, ok(b"{}", "X-Two: é")) as server:
         one = client(server.url)
@@ -182,7 +182,7 @@ def test_a_header_may_come_several_times_and_need_not_be_ascii() -> None:
     assert (first["x-one"], first["x-two"], second["x-two"]) == ("a, b", "é", "é")
 
 
-def test_a_header_of_a_request_takes_the_place_of_the_usual_one() -> None:
+def test_a_header_of_a_request_replaces_the_default_one() -> None:
     with serving(ok()) as server:
         one = client(server.url)
         one.ask(Request("GET", f"{server.url}/x", headers={"accept": "text/csv"}))

@@ -63,7 +63,7 @@ _FORBIDDEN = 403
 class RefusedError(Exception):
     """The request is answered with an error.
 
-    `mnemonic` names the error; `data` holds what the answer's `data` says besides.
+    `mnemonic` names the error; `data` has further members of the answer's `data`.
     """
 
     def __init__(self, mnemonic: str, **data: Any) -> None:

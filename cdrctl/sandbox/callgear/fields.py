@@ -14,7 +14,7 @@ class Field:
     """A field of a method's reply.
 
     `type` is its documented type. `filter` and `sort` say whether the service filters and sorts by it, `default`
-    whether it comes when the request names no fields.
+    whether it is sent when the request names no fields.
     """
 
     name: str

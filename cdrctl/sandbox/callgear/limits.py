@@ -1,4 +1,4 @@
-"""The points that requests cost: so many a minute and so many a day."""
+"""The points that requests cost, and their limits per minute and per day."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Budget:
 
 
 def limits_of(state: State, budget: Budget) -> Record:
-    """Make `metadata.limits`: points, and seconds until the minute and the day begin anew."""
+    """Make `metadata.limits`: points, and seconds until the next minute and the next day."""
     now = state.time
     numbers: Record = {}
     for span, length in _SPANS.items():

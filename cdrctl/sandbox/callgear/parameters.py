@@ -100,7 +100,7 @@ def read_window(params: Record) -> tuple[int, int]:
 
 
 def _months_later(begin: datetime) -> datetime:
-    """Give the same time three months on, on the last day of a month that is too short."""
+    """Return the same time three months later, on the last day of the month if it is too short."""
     month = begin.month - 1 + _MONTHS
     first = begin.replace(year=begin.year + month // 12, month=month % 12 + 1, day=1)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)

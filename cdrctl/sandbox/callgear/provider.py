@@ -56,10 +56,10 @@ class CallGear:
     def truth(self, call: str, since: datetime, until: datetime, **options: str) -> list[Record]:
         """List the records that began in `[since, until)` as they stand on the wire, by start and id.
 
-        Only records that exist by now are listed. `fields` is `all` (default), `default`, or names separated by
-        commas; `user_id` is one of a partner's users. `reading` decides how a local time that the clocks show twice
-        is read: `first` (default) is all that a record tells, `own` is the instant it was. `users` have no start, so
-        all are listed. Raises ValueError for another call, option or customer.
+        Only records that exist by now are listed. `fields` is `all` (default), `default`, or names separated by commas;
+        `user_id` is one of a partner's users. `reading` decides how a local time that the clocks show twice is read:
+        `first` (default) as the first of the two, `own` as the true instant, which a record does not tell. `users` have
+        no start, so all are listed. Raises ValueError for another call, option or customer.
         """
         if call not in self.calls:
             raise ValueError(f"callgear has the calls {', '.join(self.calls)}, not {call}")

@@ -52,7 +52,7 @@ def read_report_request(state: State, method: str, params: Record, customer: Cus
 
 
 class Reports:
-    """Answers requests for reports, and keeps what depends on earlier requests: pages sent, rows that grow."""
+    """Answers requests for reports, and keeps the state of earlier requests: pages sent, rows added meanwhile."""
 
     def __init__(self, state: State) -> None:
         self._state = state

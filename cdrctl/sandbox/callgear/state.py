@@ -24,7 +24,7 @@ class Customer:
 
 
 class State:
-    """The clock, the switches as they are set, and the partner's two customers."""
+    """The clock, the values of the switches, and the partner's two customers."""
 
     def __init__(self, exchange: Exchange, now: Clock, *, limits: bool) -> None:
         self.now = now

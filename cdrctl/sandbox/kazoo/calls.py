@@ -137,5 +137,5 @@ def _refuse_range(state: State, request: Request, lo: int, hi: int) -> Reply | N
     if wrong:
         data = {"created_from": {"date_range": {"message": wrong[0], "cause": wrong[1]}}}
         return failure(state, request, 400, "validation error", data)
-    # Months before 1970 cannot be named: the request dies.
+    # Months before 1970 have no name: the request crashes.
     return Reply(500) if hi < GREGORIAN else None

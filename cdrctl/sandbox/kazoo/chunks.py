@@ -42,7 +42,7 @@ def _find_in_chunks(state: State, listing: Listing) -> Result:
     """Go through the months as crossbar_view:next_chunk/1 does, with its way of choosing keys.
 
     The month after the first begins at the key of the chunk before, not at the range's edge: what it holds beyond
-    that key is lost. An error after the first chunk ends the answer as if all were well.
+    that key is lost. An error after the first chunk ends the answer as if it were complete.
     """
     found = Result()
     months = list(listing.months)

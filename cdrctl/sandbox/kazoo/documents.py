@@ -34,7 +34,7 @@ Doc = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A document as the views know it, in Gregorian seconds; `doc` makes the document itself.
+    """The values of a document that the views use, in Gregorian seconds; `doc` makes the document itself.
 
     `saved` is the second in which the document was saved, `start` that in which the leg began, `interaction` the second
     in which the interaction began, and its key.
@@ -111,7 +111,7 @@ def save_in_bulks(documents: list[StoredDocument], size: int) -> list[StoredDocu
 
 
 def _call_id(leg: Leg) -> str:
-    """Return the id that the switch has for a leg: the SIP Call-ID of a device, or a UUID of its own."""
+    """Return the media switch's id of a leg: the SIP Call-ID of a device, or a UUID."""
     h = digest("call", leg.id)
     if leg.direction == "originating":
         odd = "/%41" if int(h[:2], 16) < 8 else ""  # a few ids hold characters that a URL cannot

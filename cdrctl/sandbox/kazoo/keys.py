@@ -43,7 +43,7 @@ def _term(data: bytes) -> str:
 def unpack(text: str, owner: str = "") -> Key:
     """Return the view key that an opaque start key stands for; anything else is text, as in `decode_start_key`.
 
-    Views sort text before every list, so nothing follows such a key newest first, and everything does oldest first.
+    Views sort text before every list: newest first no row follows such a key, oldest first every row does.
     """
     match _elements(text), owner:
         case ([int(seconds)], "") | ([str(), int(seconds)], _):

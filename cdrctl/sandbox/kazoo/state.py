@@ -12,7 +12,7 @@ from cdrctl.sandbox.wire import Clock
 
 @dataclass(slots=True)
 class State:
-    """The clock, the switches as they are set, the accounts, and what the requests so far have left behind.
+    """The clock, the values of the switches, the accounts, and the effects of earlier requests.
 
     `accounts` begins with the reseller. `answers` and `listings` count requests. `building` has the Unix time at which
     a view was first read.

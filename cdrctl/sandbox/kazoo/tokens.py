@@ -15,7 +15,7 @@ _PER_SECOND = 10
 
 @dataclass(slots=True)
 class Tokens:
-    """Every token ever issued: `known` has the account and the Unix time of its end, `expired` those ended early."""
+    """Every token ever issued: `known` has its account and expiry (Unix time), `expired` those invalidated early."""
 
     known: dict[str, tuple[str, float]] = field(default_factory=dict)
     expired: set[str] = field(default_factory=set)
@@ -40,7 +40,7 @@ class Tokens:
 class Buckets:
     """One bucket for each client address and account: kz_buckets.erl.
 
-    Of each it keeps the tokens left, and the Unix time up to which it was refilled.
+    Each entry has the tokens left, and the Unix time up to which the bucket was refilled.
     """
 
     buckets: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)

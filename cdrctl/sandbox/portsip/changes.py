@@ -30,7 +30,7 @@ def create_sync_token(pbx: PBX, request: Request, user: User) -> Reply:
 
 
 def list_changes(pbx: PBX, user: User, token: str) -> Reply:
-    """Answer the user's own calls that came to exist since the token; calls of the PBX never change afterwards."""
+    """Answer with the user's own calls that appeared since the token; calls of the PBX never change afterwards."""
     known = pbx.tokens.sync.get(token)
     if known is None or known.user != user:
         return error(pbx, 403)

@@ -1,4 +1,4 @@
-"""The limit of the gateway: requests in a minute."""
+"""The rate limit of the gateway: requests per minute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MINUTE = 60
 
 
 def refuse_over_limit(pbx: PBX) -> Reply | None:
-    """Count a request in its minute, and refuse it if it is one too many.
+    """Count a request, and refuse it if it exceeds the limit of its minute.
 
     Source: release notes, `[apigateway] access_limit`.
     """

@@ -65,5 +65,5 @@ def call_start(number: int) -> int:
 
 
 def call_position(number: int) -> int:
-    """Return which of the calls that start in the same millisecond an id belongs to."""
+    """Return the position of an id's call among the calls that start in the same millisecond."""
     return number >> (_LEG_BITS + _KIND_BITS) & _CALL_MASK

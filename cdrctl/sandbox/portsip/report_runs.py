@@ -34,7 +34,7 @@ def run_reports(pbx: PBX) -> None:
 
 
 def _begin_runs(report: Report, now: datetime) -> None:
-    """Begin the runs that the cron expression of a report has been due for since it was last evaluated."""
+    """Begin the runs of a report that became due since its cron expression was last evaluated."""
     if report.body.get("cron_expr") and now > report.looked:
         cron = parse_cron(report.body["cron_expr"])
         at = max(report.looked, now - _CRON_REACH).replace(second=0, microsecond=0) + _CRON_STEP

@@ -1,4 +1,4 @@
-"""The file of a call report; PortSIP does not publish the columns, these are ours."""
+"""The file of a call report. PortSIP does not publish its columns; these are invented."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def send_otp(pbx: PBX, request: Request) -> Reply:
 
 
 def verify_otp(pbx: PBX, request: Request) -> Reply:
-    """Answer `POST /auth/verify_otp`: a session and its code for a token."""
+    """Answer `POST /auth/verify_otp`: exchange a session and its code for a token."""
     body = read_object(request)
     user = pbx.tokens.two_factor.get(str(body.get("token")))
     if user is None or body.get("code") != OTP_CODE:
@@ -69,7 +69,7 @@ def login(pbx: PBX, request: Request) -> Reply:
 
 
 def login_status(pbx: PBX, request: Request) -> Reply:
-    """Answer `GET /login`: the access token of a session cookie, and how long it lives."""
+    """Answer `GET /login`: the access token of a session cookie, and when it expires."""
     read = re.search(r"(?:^|;)\s*session=([0-9a-f]+)", request.headers.get("cookie", ""))
     token = bearer_token(request) or (pbx.tokens.cookies.get(read[1], "") if read else "")
     known = pbx.tokens.access.get(token)
@@ -162,7 +162,7 @@ def _issue_token(pbx: PBX, user: User, refresh_token: str = "") -> Row:
 
 
 def _open_session(pbx: PBX, user: User) -> Reply:
-    """Return a token with a session cookie, or the cookie alone: `GET /login` then tells the token."""
+    """Return a token with a session cookie, or the cookie alone: `GET /login` then returns the token."""
     body = _issue_token(pbx, user)
     session = digest("portsip cookie", pbx.tokens.issued)
     pbx.tokens.cookies[session] = body["access_token"]

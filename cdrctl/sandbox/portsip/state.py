@@ -16,7 +16,7 @@ from cdrctl.sandbox.wire import Clock
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token: its user, its end in Unix seconds, and the refresh token given with it."""
+    """An access token: its user, its expiry in Unix seconds, and the refresh token issued with it."""
 
     user: User
     until: float
@@ -25,9 +25,9 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class SyncToken:
-    """A point in the changes of a user's calls: those from `begun` on, in Unix microseconds, that are not yet `told`.
+    """A sync token: selects a user's calls from `begun` (Unix microseconds) on that are new to the client.
 
-    `told` is in Unix milliseconds: the client knows every call that existed by then.
+    The client knows every call that existed at `told`, in Unix milliseconds.
     """
 
     user: User
@@ -37,7 +37,7 @@ class SyncToken:
 
 @dataclass(slots=True)
 class Tokens:
-    """Every token that is valid, and how many the PBX has issued of any kind."""
+    """All valid tokens, and the number of tokens of any kind that the PBX has issued."""
 
     access: dict[str, AccessToken] = field(default_factory=lambda: {ACCESS_TOKEN: AccessToken(USERS[0], math.inf)})
     refresh: dict[str, User] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class CompletedReport:
 
 @dataclass(slots=True)
 class Reports:
-    """Call reports and completed call reports by number, and how many numbers they have used."""
+    """Call reports and completed call reports by number, and how many numbers have been used."""
 
     posted: dict[int, Report] = field(default_factory=dict)
     completed: dict[int, CompletedReport] = field(default_factory=dict)

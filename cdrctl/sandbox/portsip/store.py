@@ -34,7 +34,7 @@ def visible_records(pbx: PBX, kind: str, span: Span, user: str) -> Sequence[Reco
     first = pbx.exchange.first
     begun = now // DAY * DAY - _HISTORY if first is None else first
     low = max(span[0], oldest_start(pbx), begun * MILLI)
-    # A call that has ended by now has begun by now: a window without an end is a window until the next midnight.
+    # A call that has ended by now began before now: the next midnight can replace a later end of the window.
     high = min(span[1], (now // DAY + 1) * DAY * MILLI)
     key = kind, user, low, high, pbx.switched["late"]
     if pbx.found.key != key:
@@ -48,7 +48,7 @@ def visible_records(pbx: PBX, kind: str, span: Span, user: str) -> Sequence[Reco
 
 
 def _read_records(pbx: PBX, kind: str, low: int, high: int, user: str) -> list[Record]:
-    """Return the records that begin in `[low, high)`, whenever they come to exist."""
+    """Return the records that begin in `[low, high)`, whether they exist yet or not."""
     reach = pbx.exchange.longest if kind != "cdrs" else 0
     found: list[Record] = []
     begun, nth = -1, 0
@@ -62,7 +62,7 @@ def _read_records(pbx: PBX, kind: str, low: int, high: int, user: str) -> list[R
 
 
 def _delay(pbx: PBX, records: list[Record]) -> list[Record]:
-    """Return the records, a share of them later than usual."""
+    """Return the records, with a later time of appearance for a share of them."""
     share = pbx.switched["late"]
     if not float(share):
         return records

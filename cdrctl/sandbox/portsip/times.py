@@ -12,7 +12,7 @@ MICRO = 1_000_000
 """Microseconds in a second."""
 
 Span = tuple[int, int]
-"""Two times in Unix microseconds; the second no longer belongs to the span."""
+"""The start and the end of a span in Unix microseconds; the end is excluded."""
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)

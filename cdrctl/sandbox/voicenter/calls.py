@@ -137,7 +137,7 @@ def _two_legs(plain: Cdr, leg: Leg, pair: tuple[int, int]) -> list[Cdr]:
     if pair in {TO_IVR, TO_QUEUE}:
         two = replace(two, queue="Sales queue" if pair == TO_QUEUE else "")
     if leg.cause == "cancelled":
-        # The person put the receiver down before the destination was dialled: both legs begin in one second.
+        # The person hung up before the destination was dialled: both legs begin in one second.
         one = replace(one, status="CANCEL", ring=leg.ring_seconds, talk=0, second_status="NOTCALLED")
         return [one, replace(two, status="NOTCALLED", ring=0, talk=0)]
     picked = leg.start + min(4 * SECOND, (reached - leg.start) // 3)

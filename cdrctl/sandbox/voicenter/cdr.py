@@ -16,7 +16,7 @@ _FEE = {"Israel": 7, "Israel Mobile": 12.5, "United Kingdom": 9.5, "United State
 """The price of a minute in agorot, by prefix."""
 
 LEFT_QUEUE = ("ABANDONE", "ABANDONE", "ABANDONE", "TIMEOUT", "FULL", "EXIT", "JOINEMPTY")
-"""The DialStatus of calls that left a queue unanswered, as often as they occur."""
+"""The DialStatus values of calls that left a queue unanswered, repeated by frequency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Cdr:
 
     @property
     def price(self) -> int | float:
-        """The price in agorot: outgoing calls cost by the minute begun."""
+        """The price in agorot: outgoing calls are charged per started minute."""
         if DIRECTIONS[self.type] != "outgoing":
             return 0
         cost = -(-self.talk // 60) * _FEE.get(prefix_name(self.target), 0)
@@ -85,7 +85,7 @@ class Cdr:
 
     @property
     def custom(self) -> Doc | None:
-        """Free data; now and then none at all, as integrators have seen."""
+        """Custom data; sometimes none at all, as integrators have seen."""
         if self.original is not None:
             return {"OriginalIvrUniqueID": self.original}
         if self.draw % 31 == 0:

@@ -57,4 +57,4 @@ CURRENT_FIELDS = (
     "Price",
     "TargetPrefixName",
 )
-"""The 26 fields of today, in an order that the documentation's sample answer is a part of."""
+"""The 26 fields of today. The order agrees with the documentation's sample answer, which has a part of them."""

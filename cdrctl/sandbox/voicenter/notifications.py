@@ -19,7 +19,7 @@ def ended_calls(state: State, lo: int, hi: int) -> list[Cdr]:
 
 
 def pushed_bodies(state: State, lo: int, hi: int) -> list[Doc]:
-    """List the bodies pushed for calls that began in `[lo, hi)` Unix milliseconds, each repeated one twice."""
+    """List the bodies pushed for calls that began in `[lo, hi)` Unix milliseconds, a repeated one twice."""
     pushed = []
     for n, one in enumerate(ended_calls(state, lo, hi)):
         pushed.append(notification_of(state, one))

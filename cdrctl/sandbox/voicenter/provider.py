@@ -25,7 +25,7 @@ class Voicenter:
 
     Windows, limits and freshness are measured by `now`. Records are those of `exchange`, as the service counts calls:
     one per call, two under one CallID for calls by a click or a dialer, one more per transfer, consultation, forward or
-    voice mail. Numbers of the exchange stand in Israeli ranges made of zeros.
+    voice mail. Numbers of the exchange are moved to Israeli ranges made of zeros.
     """
 
     name = "voicenter"

@@ -15,7 +15,7 @@ _MISSPELT = {"TargetExtension": "Targetextension", "CallerExtension": "Callerext
 
 
 def duration(one: Cdr, *, with_wait: bool) -> int:
-    """Give the duration of a call in seconds; of queue calls with or without waiting."""
+    """Return the duration of a call in seconds; `with_wait` includes the waiting of a queue call."""
     return one.talk + one.waited if with_wait and one.queued else one.talk
 
 
@@ -76,7 +76,7 @@ def _date(state: State, one: Cdr) -> str:
 
 
 def write_record(state: State, one: Cdr, wanted: Sequence[str], named: Sequence[str] | None = None) -> Doc:
-    """Write the wanted fields of a record as the switches say it stands on the wire.
+    """Write the requested fields of a record in the form that the switches set.
 
     `named` are the fields that the request names, in its spelling. None means the documented spelling of all fields.
     """

@@ -40,7 +40,7 @@ class Search:
 
 
 def read_body(state: State, body: bytes) -> Search:
-    """Read a JSON body; names count only as they are documented, letter by letter."""
+    """Read a JSON body; names are case-sensitive."""
     try:
         data = json.loads(body)
     except ValueError:
@@ -62,7 +62,7 @@ def read_body(state: State, body: bytes) -> Search:
 
 
 def read_query(state: State, query: str) -> Search:
-    """Read a query: lists are repeated names, and the letter case of names does not count."""
+    """Read a query: lists are repeated names, and names are not case-sensitive."""
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         given.setdefault(name.lower(), []).append(value)
@@ -86,7 +86,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def read_window(state: State, search: Search) -> tuple[int, int] | None:
-    """Read the window in Unix seconds, without its end; None for a range that the service refuses."""
+    """Read the window in Unix seconds, with its end excluded; None for a range that the service refuses."""
     switched = state.switched
     by_minute = not state.is_current or switched["precision"] == "minute"
     zone = ZONE if switched["request_zone"] == "israel" else UTC

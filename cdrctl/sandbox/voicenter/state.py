@@ -47,12 +47,12 @@ class State:
         return one.end + self.lag + delay(self.switched["late"], "late", f"{one.id} {one.type}")
 
     def longest_wait(self) -> int:
-        """Give the milliseconds from the start of the longest call until its record was saved, or a little more."""
+        """Return an upper bound on the milliseconds from the start of a call until its record is saved."""
         late = 21 * HOUR if self.switched["late"] != "0" else 0
         return self.exchange.longest + self.lag + late + MINUTE
 
     def cdrs_between(self, lo: int, hi: int, lag: int = 0) -> list[Cdr]:
-        """List the records whose second of start is in `[lo, hi)` Unix milliseconds, `lag` after their end."""
+        """List the records that ended `lag` ago or earlier, by second of start in `[lo, hi)` Unix milliseconds."""
         now, late, share = self.time, self.switched["late"], self.switched["dropped"]
         calls = self.exchange.calls_between(lo - self.exchange.longest - SECOND, hi + SECOND)
         found = [
@@ -68,7 +68,7 @@ class State:
         return found
 
     def _cdrs_of(self, call: Call) -> list[Cdr]:
-        """Give the records of a call; they are the same for every request, so they are made once."""
+        """Give the records of a call; they are the same for every request, so they are cached."""
         known = self._cdrs.get(call.id)
         if known is None:
             known = self._cdrs[call.id] = cdrs_of(call)

@@ -17,7 +17,7 @@ _INITIAL_PER_SPAN, _NEXT_PER_SPAN = 1, 10
 
 
 def refusal(state: State, request: Request) -> Reply | None:
-    """Return the error of a request that gets no records; None if it gets some."""
+    """Return the error of a request that is refused; None if it is allowed."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     now = state.unix_now
     ends = state.tokens.get(token, 0)
@@ -34,7 +34,7 @@ def refusal(state: State, request: Request) -> Reply | None:
 
 
 def _over_limit(state: State, request: Request, now: int) -> Reply | None:
-    """Count the request; return the error of one too many: 1 first and 10 next pages in any 60 s, per user token."""
+    """Count the request; return an error above the limit of 1 first and 10 next pages in any 60 s, per user token."""
     shared = state.switched["shared_limit"] == "on"
     further = "startTimeForNextFetch=" in request.query
     spent = state.spent.setdefault(f"{'both' if shared else request.path} {further}", deque())

@@ -34,7 +34,7 @@ def failure(state: State, status: int, message: str, headers: Mapping[str, str] 
 
 
 def general_failure(state: State, status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return an error in the shape that all of Webex has."""
+    """Return an error in the general shape of Webex's APIs."""
     body = {"message": message, "errors": [{"description": message}], "trackingId": tracking_id(state)}
     return answer(state, status, dump(body), headers)
 

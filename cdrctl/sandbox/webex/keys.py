@@ -96,7 +96,7 @@ KEYS = (
 """The 87 keys in the wire order of a real record of September 2026."""
 
 KEYS_OF_2025 = 70
-"""How many of them, counted from the first, a real record of August 2025 had."""
+"""The number of keys, counted from the first, that a real record of August 2025 had."""
 
 IN_DOCUMENTATION = {
     "Device MAC": "Device Mac",

@@ -76,8 +76,8 @@ def _linked_page(
 ) -> Reply:
     """Return a page that is not the last: `follows` says where the next begins and how long it may be.
 
-    The service's cursor is a time. Here further digits tell records of one millisecond apart, so that a page edge
-    within it loses nothing: clients are to follow the link byte for byte.
+    The service's cursor is a time. The sandbox adds digits that distinguish records of one millisecond, so that a page
+    can end between them. Clients must follow the link byte for byte.
     """
     asked = request.values
     after, limit = follows

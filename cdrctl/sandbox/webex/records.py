@@ -215,7 +215,7 @@ def _site_values(state: State, leg: Leg, site: Site, *, external: bool) -> Recor
 
 
 def _offset(state: State, zone: str, at: int) -> str:
-    """Return the minutes that a zone was ahead of UTC at an instant, and remember them for the hour."""
+    """Return the UTC offset of a zone at an instant in minutes, cached for the hour."""
     name = zone, at // HOUR
     offset = state.zones.get(name)
     if offset is None:

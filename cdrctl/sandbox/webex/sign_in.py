@@ -14,7 +14,7 @@ from cdrctl.sandbox.wire import Reply, Request
 SCOPE = "spark-admin:calling_cdr_read"
 CLIENT_ID = "C0000EXAMPLE"
 _CODE_LIFE = 300
-"""Seconds that a code lives: not published, RFC 6749 recommends at most ten minutes."""
+"""The lifetime of a code, in seconds: not published, RFC 6749 recommends at most ten minutes."""
 
 
 def authorize(state: State, request: Request) -> Reply:

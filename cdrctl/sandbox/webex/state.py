@@ -17,7 +17,7 @@ REFRESH_TOKEN = "EXAMPLE-WEBEX-REFRESH-0"
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An authorization code: the request it was given for, and the Unix time in milliseconds at which it ends."""
+    """An authorization code: the request it was issued for, and when it expires, in Unix milliseconds."""
 
     redirect_uri: str
     scope: str
@@ -43,12 +43,12 @@ class Entry:
 
 @dataclass(slots=True)
 class State:
-    """The exchange, the clock, the switches as they are set, and what the requests so far have left behind.
+    """The exchange, the clock, the values of the switches, and the effects of earlier requests.
 
-    `tokens` and `refreshes` have the end of each token in Unix milliseconds, None for one that does not end; `refresh`
-    is the refresh token of the profile. `spent` has the instants of the requests that a limit counts, `links` those at
-    which a next link was issued, `last` the window last asked for with its records, `zones` the offset from UTC of a
-    zone in an hour.
+    `tokens` and `refreshes` have the expiry of each token in Unix milliseconds, None if it does not expire; `refresh`
+    is the refresh token of the profile. `spent` has the times of the requests that a limit counts, `links` the time at
+    which each next link was issued, `last` the last requested window with its records, `zones` the UTC offset of a zone
+    in an hour.
     """
 
     exchange: Exchange

@@ -19,7 +19,7 @@ _REFRESH_LIFE = 7_776_000
 
 
 def request_token(state: State, request: Request) -> Reply:
-    """Answer a refresh, or give the tokens for a code: developer.webex.com, "Integrations & Authorization"."""
+    """Answer a request for tokens (refresh token or code): developer.webex.com, "Integrations & Authorization"."""
     if request.method != "POST":
         return failure(state, 405, "Method not allowed")
     form = {name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
@@ -32,7 +32,7 @@ def request_token(state: State, request: Request) -> Reply:
 
 def _for_code(state: State, form: Mapping[str, str]) -> Reply:
     """Return tokens for a code."""
-    code = state.codes.pop(form.get("code", ""), None)  # a code is good for one use, even for one that fails
+    code = state.codes.pop(form.get("code", ""), None)  # a code works once, even if the request fails
     if code is None or code.ends <= state.unix_now or code.redirect_uri != form.get("redirect_uri"):
         return general_failure(state, 400, "The authorization code is expired, used, or of another redirect_uri.")
     if code.challenge and code.challenge != _challenge(form.get("code_verifier", ""), code.method):
@@ -42,7 +42,7 @@ def _for_code(state: State, form: Mapping[str, str]) -> Reply:
 
 
 def _for_refresh(state: State, form: Mapping[str, str]) -> Reply:
-    """Return tokens for a refresh token, which ends unless the switch `rotate` is off."""
+    """Return tokens for a refresh token, which becomes invalid unless the switch `rotate` is off."""
     refresh = form.get("refresh_token", "")
     ends = state.refreshes.get(refresh, 0)
     if ends is not None and ends <= state.unix_now:
@@ -56,7 +56,7 @@ def _for_refresh(state: State, form: Mapping[str, str]) -> Reply:
 
 
 def _grant(state: State, refresh: str, scope: str) -> Reply:
-    """Return a new access token and this refresh token, and start the lives of both."""
+    """Return a new access token and this refresh token, and set when both expire."""
     now = state.unix_now
     token = f"EXAMPLE-WEBEX-ACCESS-{state.granted}-{digest('access', state.granted)[:16]}"
     state.tokens[token] = now + _ACCESS_LIFE * SECOND

@@ -50,7 +50,7 @@ def _bound(asked: Mapping[str, str], name: str) -> int:
 
 
 def entries_in(state: State, call: str, lo: int, hi: int, places: frozenset[str]) -> list[Entry]:
-    """Return the records that the window holds by now, in the order of their keys."""
+    """Return the records of the window that exist by now, in the order of their keys."""
     bounds = state.switched["bounds"]
     lo += bounds in {"open", "open_low"}
     hi += bounds in {"closed", "open_low"}
@@ -75,13 +75,13 @@ def entries_in(state: State, call: str, lo: int, hi: int, places: frozenset[str]
                 kept.append(one)
     kept.sort(key=lambda one: (one.key, one.id))
     if complete_from <= now and state.switched["dropped"] == "0":
-        # A window that can neither gain nor lose a record is read once for all of its pages.
+        # If the window can neither gain nor lose a record, keep its records for all of its pages.
         state.last = window, complete_from, kept
     return kept
 
 
 def _entry(state: State, leg: Leg, call: str) -> Entry:
-    """Return the record of a leg as the windows of a call know it."""
+    """Return the record of a leg with the time by which the call selects it."""
     late = delay(state.switched["late"], "late", leg.id)
     inserted = leg.end + _INSERTED_AFTER + late
     key = leg.end if state.switched["filter"] == "end" else leg.start
@@ -99,7 +99,7 @@ def location_names(text: str) -> frozenset[str]:
 def true_records(state: State, call: str, since: datetime, until: datetime, options: Mapping[str, str]) -> list[Record]:
     """Return the records whose `Start time` is in `[since, until)`, as they stand on the wire, by that time.
 
-    Only records that the call has by now. The option `locations` (comma-separated names) restricts them. Raises
+    Only records that exist by now. The option `locations` (comma-separated names) restricts them. Raises
     ValueError for a call that is neither `cdrs` nor `stream`.
     """
     if call not in CALLS:

@@ -1,4 +1,4 @@
-"""Naive clients written from the providers' documents, a clock that is set by hand, and small readers."""
+"""Naive clients written from the providers' documents, a clock that is set by hand, and helpers."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def gregorian(instant: datetime) -> int:
     return int(instant.timestamp()) + GREGORIAN
 
 
-# Loading certificates is most of what making a client costs, and nothing here is encrypted.
+# Loading certificates takes most of the time to make a client, and nothing here is encrypted.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Client:
-    """What both naive clients are: a connection that is closed."""
+    """The base of the naive clients: it closes its connections."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -62,7 +62,7 @@ class Client:
 
 
 class WebexClient(Client):
-    """Asks a window and follows the next links."""
+    """Requests a window and follows the next links."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
@@ -99,7 +99,7 @@ class WebexClient(Client):
     def all(
         self, since: datetime, until: datetime, call: str = "cdr_feed", *, hours: int = 12, **more: Any
     ) -> list[dict[str, Any]]:
-        """Ask window after window; a 404 is an empty one."""
+        """Request window after window; a 404 is an empty window."""
         records: list[dict[str, Any]] = []
         while since < until:
             stop = min(since + timedelta(hours=hours), until)
@@ -146,7 +146,7 @@ class KazooClient(Client):
             way = "api_auth"
         else:
             text = f"{settings['username']}:{settings['password']}".encode()
-            body = {"credentials": hashlib.sha1(text).hexdigest(), "method": "sha"}  # noqa: S324 - the API's own
+            body = {"credentials": hashlib.sha1(text).hexdigest(), "method": "sha"}  # noqa: S324 - required by the API
             body |= {k: v for k, v in settings.items() if k in {"account_name", "account_realm"}}
             way = "user_auth"
         return self.http.put(f"{self.base_url}/{way}", json={"data": body})
@@ -167,7 +167,7 @@ class KazooClient(Client):
         return found
 
     def month(self, since: datetime, until: datetime, path: str = "cdrs", **more: Any) -> set[str]:
-        """Export by start with the documented cure: parts that cross no month start, and an unpaged probe at each."""
+        """Export by start with the documented workaround: one part per month, and an unpaged request between."""
         lo, hi = gregorian(since), gregorian(until)
         longest = 24 * 3600
         found: dict[str, dict[str, Any]] = {}

@@ -11,10 +11,10 @@ from tests.support.clock import HandClock
 from .clients import KazooClient, WebexClient
 
 EXCHANGE = Exchange(1, volume=0.3)
-"""The calls of most tests: few, so that a week of them is listed soon."""
+"""The exchange of most tests: few calls, so that listing a week is fast."""
 
 BUSY = pytest.mark.parametrize("exchange", [Exchange(1)], ids=["busy"])
-"""Marks a test that needs rare calls: it has a whole office's."""
+"""Marks a test that needs rare calls: its exchange has the calls of a whole office."""
 
 Starter = Callable[..., Sandbox]
 

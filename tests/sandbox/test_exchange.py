@@ -19,7 +19,7 @@ SEPTEMBER = at("2026-09-01"), at("2026-10-01")
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_calls_whatever_was_asked_before() -> None:
+def test_same_seed_gives_the_same_calls_after_other_requests() -> None:
     one, other = Exchange(7), Exchange(7)
     other.calls(at("2026-09-10"), at("2026-09-12"))
     assert one.calls(*SEPTEMBER) == other.calls(*SEPTEMBER)
@@ -62,7 +62,7 @@ def test_windows_of_calls_and_legs_tile() -> None:
     assert [leg for part in legs for leg in part] == exchange.legs(edges[0], edges[-1])
 
 
-def test_every_midnight_is_crossed_and_month_starts_more_than_once() -> None:
+def test_calls_cross_every_midnight_and_three_cross_a_month_start() -> None:
     exchange = Exchange(1)
     for day in range(30):
         midnight = SEPTEMBER[0] + timedelta(days=day)
@@ -108,7 +108,7 @@ def test_legs_of_a_call_agree_with_each_other() -> None:
             assert {leg.peer, leg.related} - {""} <= set(ids)
 
 
-def test_numbers_are_of_the_ranges_kept_for_fiction() -> None:
+def test_numbers_are_in_ranges_reserved_for_fiction() -> None:
     numbers = set()
     for leg in Exchange(1).legs(*SEPTEMBER):
         numbers |= {leg.from_number, leg.to_number, leg.party.number, leg.dialed}
@@ -126,7 +126,7 @@ def test_uniform_makes_exactly_n_calls_in_the_window(n: int) -> None:
     assert exchange.calls(until, until + timedelta(days=1)) == []
 
 
-def test_given_calls_are_put_in_order_and_ids_must_differ() -> None:
+def test_given_calls_are_sorted_and_duplicate_ids_are_refused() -> None:
     since, until = at("2026-09-01T10:00"), at("2026-09-01T11:00")
     calls: list[Call] = uniform(3, since, until)
     assert Exchange(calls=reversed(calls)).calls(since, until) == calls

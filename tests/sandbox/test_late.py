@@ -31,7 +31,7 @@ def providers(clock: HandClock) -> Iterator[Sandbox]:
 
 
 def records(providers: Sandbox, clock: HandClock, folder: Path, provider: str, call: str) -> list[Record]:
-    """Return what an export of the window has."""
+    """Return the records of an export of the window."""
     shell = Shell(folder, clock)
     shell.profile("acme", provider, {**providers.credentials(provider), "requests_per_minute": 0})
     return shell.run(provider, call, *WINDOW).ok().lines
@@ -39,22 +39,26 @@ def records(providers: Sandbox, clock: HandClock, folder: Path, provider: str, c
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("provider", "call"), CALLS)
-def test_records_come_late(providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str) -> None:
+def test_late_records_appear_in_a_later_export(
+    providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
+) -> None:
     usual = records(providers, clock, tmp_path, provider, call)
     providers.switch(provider, "late", "1")
     clock.time = datetime(2026, 11, 12, 21, 10, tzinfo=UTC)
     some = records(providers, clock, tmp_path, provider, call)
     assert len(some) < len(usual)
-    if call != "interactions":  # the leg shown is the earliest that is there
+    if call != "interactions":  # the listed leg is the earliest saved so far
         assert all(one in usual for one in some)
-    if call == "stream":  # it has what came in the last twelve hours, and not what came before
+    if call == "stream":  # it keeps records for twelve hours only
         return
     clock.time = datetime(2026, 11, 13, 20, 0, tzinfo=UTC)
     assert sorted(map(str, records(providers, clock, tmp_path, provider, call))) == sorted(map(str, usual))
 
 
 @pytest.mark.thin
-@pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "interactions"])  # they cost nothing
+@pytest.mark.parametrize(
+    ("provider", "call"), [one for one in CALLS if one[1] != "interactions"]
+)  # these have no cost to change
 def test_a_share_of_the_records_changes(
     providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
 ) -> None:
@@ -66,15 +70,15 @@ def test_a_share_of_the_records_changes(
     assert differ
     assert len(differ) < len(usual)
     for one, other in differ:
-        assert len([name for name in one if one[name] != other[name]]) == 1, "and nothing that says which record it is"
+        assert len([name for name in one if one[name] != other[name]]) == 1, "only one field changes"
 
 
 @pytest.mark.thin
-@pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "stream"])  # it has half a day only
+@pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "stream"])  # it keeps twelve hours
 def test_a_share_of_the_records_is_dropped(
     providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
 ) -> None:
-    """They are gone hours after the call; the export of what is left is whole, and the truth agrees."""
+    """They disappear hours after the call; the export has exactly the other records."""
     usual = records(providers, clock, tmp_path, provider, call)
     providers.switch(provider, "dropped", "0.5")
     clock.time = datetime(2026, 11, 14, 3, 0, tzinfo=UTC)
@@ -82,5 +86,5 @@ def test_a_share_of_the_records_is_dropped(
     window = [datetime(2026, 11, 12, hour, tzinfo=UTC) for hour in (17, 21)]
     assert len(fewer) == len(providers.truth(provider, call, *window))
     assert 0 < len(fewer) < len(usual)
-    if call != "interactions":  # the leg shown is the earliest that is there
+    if call != "interactions":  # the listed leg is the earliest saved so far
         assert all(one in usual for one in fewer)

@@ -1,4 +1,4 @@
-"""The server, its faults, its switches and the handle tests hold it by."""
+"""The sandbox server, its faults and switches, and the object that controls it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ EVENING = at("2026-11-18T12:00"), at("2026-11-19T00:00")
 HERE = Path(__file__).parent
 
 
-# the handle
+# the Sandbox object
 
 
-def test_profiles_work_at_once(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+def test_profiles_work_unchanged(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
     assert set(sandbox.profiles) == set(sandbox.base_urls) == set(PROVIDERS)
     for name, profile in sandbox.profiles.items():
         assert profile["base_url"] == sandbox.base_urls[name]
@@ -41,7 +41,7 @@ def test_profiles_work_at_once(sandbox: Sandbox, webex: WebexClient, kazoo: Kazo
     assert kazoo.sign_in().status_code == 201
 
 
-def test_requests_lists_everything_received(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+def test_requests_lists_every_received_request(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
     webex.ask(*EVENING, max=500)
     kazoo.sign_in()
     kazoo.http.get(f"{sandbox.url}/nothing/here?x=1")
@@ -54,18 +54,18 @@ def test_requests_lists_everything_received(sandbox: Sandbox, webex: WebexClient
     assert (three.provider, three.path, three.query, three.status) == ("", "/nothing/here", "x=1", 404)
 
 
-def test_the_date_header_is_the_sandbox_s_own_time(webex: WebexClient, clock: HandClock) -> None:
+def test_date_header_is_the_time_of_the_sandbox(webex: WebexClient, clock: HandClock) -> None:
     assert webex.ask(*EVENING).headers["Date"] == "Fri, 20 Nov 2026 12:00:00 GMT"
     clock.move(3600)
     assert webex.ask(*EVENING).headers["Date"] == "Fri, 20 Nov 2026 13:00:00 GMT"
 
 
-def test_without_a_clock_the_time_is_now_and_aware() -> None:
+def test_default_clock_returns_aware_times() -> None:
     with start(exchange=EXCHANGE) as sandbox:
         assert sandbox.now().utcoffset() == timedelta(0)
 
 
-def test_some_providers_may_be_left_out(run: Starter) -> None:
+def test_sandbox_has_only_the_named_providers(run: Starter) -> None:
     sandbox = run(providers=["kazoo"])
     assert list(sandbox.profiles) == ["kazoo"]
     with pytest.raises(ValueError, match="this sandbox has kazoo"):
@@ -89,14 +89,14 @@ def test_one_connection_serves_many_requests(sandbox: Sandbox) -> None:
     assert len(local) == 1
 
 
-def test_a_client_that_vanishes_harms_nobody(sandbox: Sandbox, webex: WebexClient) -> None:
+def test_disconnected_client_does_not_affect_others(sandbox: Sandbox, webex: WebexClient) -> None:
     for half in (b"", b"GET /webex/v1/cdr", b"POST /webex/v1/access_token HTTP/1.1\r\nContent-Length: 99\r\n\r\nx"):
         with socket.create_connection(("127.0.0.1", sandbox.port)) as gone:
             gone.sendall(half)
     assert webex.ask(*EVENING).status_code == 200
 
 
-def test_many_clients_at_once_get_whole_answers(sandbox: Sandbox) -> None:
+def test_concurrent_clients_get_complete_responses(sandbox: Sandbox) -> None:
     def ask(_: int) -> int:
         with WebexClient(sandbox) as client:
             return len(client.ask(*EVENING).json()["items"])
@@ -106,7 +106,7 @@ def test_many_clients_at_once_get_whole_answers(sandbox: Sandbox) -> None:
     assert counts == {len(sandbox.truth("webex", "cdrs", *EVENING))}
 
 
-def test_closing_ends_connections_and_may_be_done_twice(clock: HandClock) -> None:
+def test_close_ends_connections_and_can_be_repeated(clock: HandClock) -> None:
     sandbox = start(now=clock, exchange=EXCHANGE)
     with WebexClient(sandbox) as client:
         client.ask(*EVENING)
@@ -116,7 +116,7 @@ def test_closing_ends_connections_and_may_be_done_twice(clock: HandClock) -> Non
             client.ask(*EVENING)
 
 
-def test_a_taken_port_is_an_error(sandbox: Sandbox) -> None:
+def test_port_in_use_raises_os_error(sandbox: Sandbox) -> None:
     with pytest.raises(OSError, match="in use"):
         start(port=sandbox.port)
 
@@ -124,7 +124,9 @@ def test_a_taken_port_is_an_error(sandbox: Sandbox) -> None:
 # faults
 
 
-def test_a_status_has_the_provider_s_error_shape(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+def test_status_fault_has_the_error_shape_of_the_provider(
+    sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient
+) -> None:
     for status in (400, 401, 403, 404, 429, 500, 503, 504):
         sandbox.fail("webex", status)
         sandbox.fail("kazoo", status)
@@ -134,7 +136,7 @@ def test_a_status_has_the_provider_s_error_shape(sandbox: Sandbox, webex: WebexC
     assert webex.ask(*EVENING).status_code == kazoo.get("cdrs").status_code == 200
 
 
-def test_a_status_may_have_headers_and_a_body_of_its_own(sandbox: Sandbox, webex: WebexClient) -> None:
+def test_status_fault_can_have_headers_and_a_body(sandbox: Sandbox, webex: WebexClient) -> None:
     sandbox.fail("webex", 429, headers={"Retry-After": "7"})
     sandbox.fail("webex", 502, body="<html>", nth=2)
     first, second = webex.ask(*EVENING), webex.ask(*EVENING)
@@ -143,13 +145,13 @@ def test_a_status_may_have_headers_and_a_body_of_its_own(sandbox: Sandbox, webex
     assert sandbox.requests[1].status == 502
 
 
-def test_faults_count_from_when_they_were_named(sandbox: Sandbox, webex: WebexClient) -> None:
+def test_fault_counts_requests_from_its_definition(sandbox: Sandbox, webex: WebexClient) -> None:
     webex.ask(*EVENING)
     sandbox.fail("webex", 503, nth=2, times=3)
     assert [webex.ask(*EVENING).status_code for _ in range(6)] == [200, 503, 503, 503, 200, 200]
 
 
-def test_faults_may_be_bound_to_a_path(sandbox: Sandbox, kazoo: KazooClient) -> None:
+def test_fault_can_be_limited_to_a_path(sandbox: Sandbox, kazoo: KazooClient) -> None:
     sandbox.fail("kazoo", 500, path="/interaction")
     assert kazoo.get("cdrs").status_code == 200
     assert kazoo.get("cdrs/interaction").status_code == 500
@@ -157,7 +159,9 @@ def test_faults_may_be_bound_to_a_path(sandbox: Sandbox, kazoo: KazooClient) -> 
 
 
 @pytest.mark.parametrize("provider", ["webex", "kazoo"])
-def test_broken_connections(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient, provider: str) -> None:
+def test_cut_and_reset_break_the_connection(
+    sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient, provider: str
+) -> None:
     for action, error in (("cut", httpx.RemoteProtocolError), ("reset", httpx.TransportError)):
         sandbox.fail(provider, action)
         with pytest.raises(error):
@@ -167,9 +171,7 @@ def test_broken_connections(sandbox: Sandbox, webex: WebexClient, kazoo: KazooCl
 
 
 @pytest.mark.parametrize("provider", ["webex", "kazoo"])
-def test_bodies_that_are_not_what_they_should_be(
-    sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient, provider: str
-) -> None:
+def test_body_faults_replace_the_body(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient, provider: str) -> None:
     def ask(action: str, **details: Any) -> httpx.Response:
         sandbox.fail(provider, action, **details)
         return webex.ask(*EVENING) if provider == "webex" else kazoo.get("cdrs")
@@ -186,7 +188,7 @@ def test_bodies_that_are_not_what_they_should_be(
     assert (page.status_code, page.headers["Location"]) == (302, "https://elsewhere.example/x")
 
 
-def test_a_slow_answer_waits_before_it_is_sent(run: Starter) -> None:
+def test_slow_fault_delays_the_response(run: Starter) -> None:
     waited: list[float] = []
     sandbox = run(pause=waited.append)
     sandbox.fail("webex", "slow", seconds=30)
@@ -196,7 +198,7 @@ def test_a_slow_answer_waits_before_it_is_sent(run: Starter) -> None:
     assert waited == [30.0]
 
 
-def test_a_foreign_link_names_another_host(run: Starter) -> None:
+def test_foreign_link_fault_names_another_host(run: Starter) -> None:
     sandbox = run(exchange=Exchange(calls=uniform(600, *EVENING)))
     sandbox.fail("webex", "foreign_link", host="thief.example")
     with WebexClient(sandbox) as client:
@@ -205,7 +207,7 @@ def test_a_foreign_link_names_another_host(run: Starter) -> None:
         assert client.ask(*EVENING, max=500).headers["Link"].startswith(f"<{sandbox.url}")
 
 
-def test_tokens_may_end_in_the_middle_of_a_run(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
+def test_tokens_can_expire_during_a_run(sandbox: Sandbox, webex: WebexClient, kazoo: KazooClient) -> None:
     sandbox.fail("webex", "expire", nth=3)
     assert [webex.ask(*EVENING).status_code for _ in range(4)] == [200, 200, 401, 401]
     sandbox.switch("kazoo", "expire_after", "2")
@@ -224,7 +226,7 @@ def test_unknown_faults_are_refused(sandbox: Sandbox) -> None:
 # switches
 
 
-def test_switches_are_read_from_words() -> None:
+def test_switches_are_parsed_from_text() -> None:
     assert parse_switches(["webex.link=doc", "kazoo.version=5.x", "webex.late=0.05"]) == {
         "webex": {"link": "doc", "late": "0.05"},
         "kazoo": {"version": "5.x"},
@@ -245,12 +247,12 @@ def test_switches_are_read_from_words() -> None:
         ("webex.fail=soon", "NTH"),
     ],
 )
-def test_an_unknown_switch_is_refused_naming_those_there_are(text: str, said: str) -> None:
+def test_unknown_switch_error_lists_the_known_ones(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_switches([text])
 
 
-def test_switches_take_effect_from_the_start_or_at_run_time(run: Starter) -> None:
+def test_switches_can_be_set_at_start_and_at_run_time(run: Starter) -> None:
     sandbox = run(switches=parse_switches(["webex.region=451_url"]))
     with WebexClient(sandbox) as client:
         assert client.ask(*EVENING).status_code == 451
@@ -263,7 +265,7 @@ def test_switches_take_effect_from_the_start_or_at_run_time(run: Starter) -> Non
 
 
 def test_switch_fail(run: Starter) -> None:
-    """Faults in words: the second and third request, and the fifth."""
+    """Faults of the second, third and fifth request."""
     sandbox = run(switches=parse_switches(["webex.fail=2x2:429:30;5:html"]))
     with WebexClient(sandbox) as client:
         pages = [client.ask(*EVENING) for _ in range(6)]
@@ -309,7 +311,7 @@ STARTS = {
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_switch_future(run: Starter, provider: str) -> None:
-    """A share of the records start 56 years later; nothing else of them changes."""
+    """A share of the records starts 56 years later; no other field changes."""
     sandbox, (call, _, begun) = run(), STARTS[provider]
     plain = sandbox.truth(provider, call, *EVENING)
     sandbox.switch(provider, "future", "0.5")
@@ -322,7 +324,7 @@ def test_switch_future(run: Starter, provider: str) -> None:
 @BUSY
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_switch_same_id(run: Starter, provider: str) -> None:
-    """Records of one minute have one id, others have others; nothing else of them changes."""
+    """Records of the same minute have the same id; no other field changes."""
     sandbox, (call, key, begun) = run(), STARTS[provider]
     plain = sandbox.truth(provider, call, *EVENING)
     sandbox.switch(provider, "same_id", "on")
@@ -333,7 +335,7 @@ def test_switch_same_id(run: Starter, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_switch_renumbered(run: Starter, provider: str) -> None:
-    """A share of the records has other ids a day later; nothing else of them changes, and each id is new once."""
+    """A share of the records has other ids a day later, which do not change again; no other field changes."""
     call, key, _ = STARTS[provider]
     clock = HandClock(EVENING[1])
     sandbox = run(now=clock, switches={provider: {"renumbered": "0.5"}})
@@ -349,7 +351,7 @@ def test_switch_renumbered(run: Starter, provider: str) -> None:
         clock.move(86_400)
 
 
-def test_the_records_on_the_wire_are_those_of_the_truth(run: Starter) -> None:
+def test_sent_records_equal_the_true_records(run: Starter) -> None:
     sandbox = run(switches={"webex": {"same_id": "on", "future": "0.5"}})
     with WebexClient(sandbox) as webex:
         truth = sandbox.truth("webex", "cdrs", *EVENING)
@@ -399,11 +401,11 @@ def test_every_switch_and_every_action_has_a_test() -> None:
         assert f'"{action}"' in text
 
 
-# the house
+# architecture
 
 
-def test_the_sandbox_reads_nothing_of_the_rest_of_the_program() -> None:
-    """Two readings of one document catch each other's mistakes."""
+def test_sandbox_imports_no_other_part_of_the_program() -> None:
+    """Two independent implementations of one document reveal each other's mistakes."""
     for file in Path(cdrctl.sandbox.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -1,4 +1,4 @@
-"""What the tests of this imitation share: its client, samples and small readers."""
+"""Shared by the tests of this imitation: its client, samples and helpers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIELDS = {"legs": LEG_FIELDS, "calls": CALL_FIELDS, "costs": COST_FIELDS}
 
 
 class CallGearClient(Client):
-    """Posts calls and pages by the rows received, to the total."""
+    """Posts calls, and pages by the number of rows received up to the total."""
 
     def __init__(self, sandbox: Sandbox, kind: str = "") -> None:
         super().__init__(sandbox)
@@ -71,7 +71,7 @@ class CallGearClient(Client):
     def pages(
         self, call: str, since: datetime, until: datetime, *, limit: int = 10_000, zone: ZoneInfo = BERLIN, **more: Any
     ) -> list[dict[str, Any]]:
-        """Ask a window, to the second before its end, to the total or an empty page."""
+        """Request a window up to the second before its end, until the total is reached or a page is empty."""
         last = until - timedelta(seconds=1)
         asked = {
             "date_from": f"{since.astimezone(zone):%Y-%m-%d %H:%M:%S}",
@@ -93,7 +93,7 @@ class CallGearClient(Client):
         return [row for page in self.pages(call, since, until, **more) for row in page["data"]]
 
     def day(self, **more: Any) -> list[dict[str, Any]]:
-        """The legs of one day, every field."""
+        """The legs of one day with every field."""
         return self.rows("legs", *DAY, **{"fields": names("legs"), **more})
 
 

@@ -36,14 +36,14 @@ from .client import DAY, METHODS, CallGearClient, Switched, few, login_of, order
         ({"jsonrpc": "2.0", "id": "a", "method": "get.account", "params": {}}, "required_parameter_missed", "a"),
     ],
 )
-def test_what_is_no_request_is_refused(client: CallGearClient, body: Any, mnemonic: str, given: Any) -> None:
+def test_invalid_request_is_refused(client: CallGearClient, body: Any, mnemonic: str, given: Any) -> None:
     page = client.post(body)
     assert page.status_code == 200
     assert page.json()["error"]["data"]["mnemonic"] == mnemonic
     assert page.json()["id"] == given
 
 
-def test_an_answer_has_the_id_that_was_sent(client: CallGearClient) -> None:
+def test_response_has_the_id_of_the_request(client: CallGearClient) -> None:
     for given in (1, 2.5, "9c1b", 10**15):
         body = {"jsonrpc": "2.0", "id": given, "method": "get.account", "params": {"access_token": client.token}}
         page = client.post(body)
@@ -51,7 +51,7 @@ def test_an_answer_has_the_id_that_was_sent(client: CallGearClient) -> None:
         assert page.headers["Content-Type"] == "application/json; charset=UTF-8"
 
 
-def test_there_is_one_address_and_one_verb(client: CallGearClient) -> None:
+def test_only_post_to_the_documented_address_is_accepted(client: CallGearClient) -> None:
     assert client.url.endswith("/callgear/v2.0")
     assert client.http.get(client.url).status_code == 405
     for path in ("/calls", "/v2/calls"):
@@ -112,7 +112,7 @@ def test_there_is_one_address_and_one_verb(client: CallGearClient) -> None:
         ({"filter": {"filters": [{}], "joined": "or"}}, "unexpected_parameters", "joined"),
     ],
 )
-def test_parameters_are_checked(client: CallGearClient, more: dict[str, Any], mnemonic: str, name: str) -> None:
+def test_invalid_parameters_are_refused(client: CallGearClient, more: dict[str, Any], mnemonic: str, name: str) -> None:
     error = client.refused(METHODS["legs"], **window() | more)
     assert (error["data"]["mnemonic"], error["data"]["field"]) == (mnemonic, name)
     assert error["message"] == ERRORS[mnemonic][1]
@@ -152,7 +152,7 @@ def test_wrong_secrets_are_refused(switched: Switched) -> None:
     assert client.why("login.user", access_token="x", login="x", password="y") == "unexpected_parameters"
 
 
-def test_a_login_gives_a_key_until_it_is_logged_out(switched: Switched, clock: HandClock) -> None:
+def test_login_token_is_valid_until_logout(switched: Switched, clock: HandClock) -> None:
     client = switched("login")
     data = client.sign_in()
     assert data["expire_at"] == int(clock.time.timestamp()) + 3600
@@ -166,7 +166,7 @@ def test_a_login_gives_a_key_until_it_is_logged_out(switched: Switched, clock: H
     assert client.why("logout.user") == "access_token_invalid"
 
 
-def test_expired_tokens_are_told_apart(switched: Switched) -> None:
+def test_expired_key_and_expired_login_have_different_errors(switched: Switched) -> None:
     client = switched("login")
     client.sign_in()
     key = client.sandbox.credentials("callgear")["access_token"]
@@ -186,7 +186,7 @@ def test_an_unknown_kind_of_credentials_is_refused(sandbox: Sandbox) -> None:
 # Partners
 
 
-def test_a_partner_names_the_customer(switched: Switched) -> None:
+def test_partner_must_name_the_customer(switched: Switched) -> None:
     client = switched("partner")
     users = client.call("get.customer_users")["data"]
     assert users == client.sandbox.truth("callgear", "users", *DAY)
@@ -207,7 +207,7 @@ def test_a_partner_names_the_customer(switched: Switched) -> None:
     assert not found[2000] & found[2002]
 
 
-def test_customers_and_partners_may_do_different_things(switched: Switched) -> None:
+def test_customers_and_partners_may_call_different_methods(switched: Switched) -> None:
     customer, partner = switched(), switched("partner")
     assert customer.why("get.customer_users") == "forbidden"
     assert customer.why(METHODS["legs"], **window(user_id=2000)) == "forbidden"
@@ -218,7 +218,7 @@ def test_customers_and_partners_may_do_different_things(switched: Switched) -> N
     assert partner.why("get.customer_users", user_id=2000) == "unexpected_parameters"
 
 
-def test_customer_users_may_be_filtered_sorted_and_paged(switched: Switched) -> None:
+def test_customer_users_can_be_filtered_sorted_and_paged(switched: Switched) -> None:
     client = switched("partner")
     page = client.call("get.customer_users", limit=1, offset=1, sort=[{"field": "name", "order": "desc"}])
     assert page["metadata"]["total_items"] == 3
@@ -254,7 +254,7 @@ def test_faults_have_the_shape_of_this_api(client: CallGearClient) -> None:
     assert client.call("get.account")
 
 
-def test_other_faults_work(client: CallGearClient) -> None:
+def test_body_and_connection_faults_work(client: CallGearClient) -> None:
     for action in ("not_json", "empty", "html"):
         client.sandbox.fail("callgear", action)
         with pytest.raises(ValueError, match="Expecting"):

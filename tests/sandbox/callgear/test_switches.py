@@ -89,7 +89,7 @@ def test_switch_window_on(switched: Switched) -> None:
 
 
 def test_switch_double_hour(switched: Switched) -> None:
-    """Bounds within the hour the clocks show twice: 02:00 to 02:59:59, and to 03:30."""
+    """Bounds within the repeated hour: 02:00 to 02:59:59, and to 03:30."""
     client = switched(exchange=Exchange(calls=uniform(8, at("2026-10-24T23:00"), at("2026-10-25T03:00"))))
     for value, within, across in (("both", 4, 6), ("first", 2, 6), ("second", 2, 4)):
         client.sandbox.switch("callgear", "double_hour", value)
@@ -225,7 +225,7 @@ def test_switch_times(switched: Switched) -> None:
     assert all(row["connect_time"].endswith("Z") for row in rows)
 
 
-def test_a_window_may_end_in_the_future_and_an_order_need_not_say_which_way(client: CallGearClient) -> None:
+def test_window_can_end_in_the_future_and_sort_direction_is_optional(client: CallGearClient) -> None:
     asked = window(until="2026-12-17 23:59:59", sort=[{"field": "start_time"}])
     starts = [row["start_time"] for row in client.call(METHODS["legs"], **asked)["data"]]
     assert starts == sorted(starts)
@@ -260,7 +260,7 @@ def test_switch_limits(switched: Switched, clock: HandClock) -> None:
     }
 
 
-def test_limits_are_on_from_the_start_when_asked(run: Starter) -> None:
+def test_start_with_limits_turns_the_limits_on(run: Starter) -> None:
     with CallGearClient(run(limits=True)) as client:
         assert client.call("get.account")["metadata"]["limits"]["minute_remaining"] == 59
 
@@ -291,7 +291,7 @@ def test_switch_day_limit(switched: Switched, clock: HandClock) -> None:
     assert client.call("get.account")["metadata"]["limits"]["day_remaining"] == 1
 
 
-def test_a_partner_has_points_of_its_own(switched: Switched) -> None:
+def test_partner_and_customer_have_separate_points(switched: Switched) -> None:
     client = switched("partner", limits="on", minute_limit="1")
     client.call("get.customer_users")
     assert client.why("get.customer_users") == "limit_exceeded"
@@ -338,7 +338,7 @@ def test_switch_zone(switched: Switched, zone: str) -> None:
     assert client.sandbox.credentials("callgear", "partner")["timezone"] == zone
 
 
-def test_only_zones_there_are_can_be_set(sandbox: Sandbox) -> None:
+def test_unknown_zone_is_refused(sandbox: Sandbox) -> None:
     for zone in ("Europe/Atlantis", "CET-1"):
         assert zone not in available_timezones()
         with pytest.raises(ValueError, match="an IANA zone"):
@@ -420,7 +420,7 @@ def test_switch_refuse(switched: Switched) -> None:
         client.sandbox.switch("callgear", "refuse", "weather")
 
 
-def test_a_sandbox_can_be_started_with_this_provider_alone() -> None:
+def test_sandbox_can_start_with_callgear_alone() -> None:
     with start(providers=["callgear"], now=HandClock()) as sandbox:
         assert list(sandbox.profiles) == ["callgear"]
         assert sandbox.base_urls["callgear"] == f"{sandbox.url}/callgear/v2.0"

@@ -23,7 +23,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
 }
 
 
-# The table "Parameters of a reply" of the user's own document: name, type, filtering, sorting, reply by default.
+# The table "Parameters of a reply" of the user's document: name, type, filtering, sorting, reply by default.
 SEED = """
 id number F-D
 call_session_id number FSD
@@ -66,11 +66,11 @@ def marks(one: Field) -> str:
 # The tables
 
 
-def test_samples_are_copied_whole() -> None:
+def test_every_sample_is_present() -> None:
     assert len(list((DATA / "callgear").glob("*.json"))) == 32
 
 
-def test_every_field_of_the_user_s_document_is_there_with_its_type_and_marks(client: CallGearClient) -> None:
+def test_legs_have_every_field_of_the_published_table_with_type_and_flags(client: CallGearClient) -> None:
     rows = client.day()
     assert len(rows) > 100
     for line in SEED.strip().splitlines():
@@ -82,7 +82,7 @@ def test_every_field_of_the_user_s_document_is_there_with_its_type_and_marks(cli
 
 
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
-def test_fields_are_those_of_the_documents_with_their_marks(call: str) -> None:
+def test_fields_have_the_documented_types_and_flags(call: str) -> None:
     table = {"legs": "legs", "calls": "calls", "costs": "financial"}[call]
     said = sample(f"callgear/data_{table}_fields.json")["fields"]
     top = [one for one in said if "inside" not in one]
@@ -96,7 +96,7 @@ def test_fields_are_those_of_the_documents_with_their_marks(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
-def test_values_have_the_documented_types_and_all_fields_come_when_named(client: CallGearClient, call: str) -> None:
+def test_all_fields_can_be_requested_and_have_the_documented_types(client: CallGearClient, call: str) -> None:
     rows = client.rows(call, *DAY, fields=names(call))
     for row in rows:
         assert list(row) == names(call)
@@ -117,14 +117,14 @@ def test_values_have_the_documented_types_and_all_fields_come_when_named(client:
 
 
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
-def test_without_fields_the_default_set_comes(client: CallGearClient, call: str) -> None:
+def test_default_fields_are_sent_without_the_parameter_fields(client: CallGearClient, call: str) -> None:
     default = [name for name in names(call) if FIELDS[call][name].default]
     rows = client.rows(call, *DAY)
     assert {tuple(row) for row in rows} == {tuple(default)}
     assert ordered(rows) == ordered(client.sandbox.truth("callgear", call, *DAY, fields="default"))
 
 
-def test_named_fields_come_alone(client: CallGearClient) -> None:
+def test_only_named_fields_are_sent(client: CallGearClient) -> None:
     rows = client.rows("legs", *DAY, fields=["start_time", "id"])
     assert {tuple(row) for row in rows} == {("id", "start_time")}
 
@@ -167,7 +167,7 @@ def test_pages_have_the_shape_of_the_samples(switched: Switched, call: str, name
             assert type(value) in known or {type(value), *known} <= {int, float}, key
 
 
-def test_other_answers_have_the_shape_of_the_samples(switched: Switched) -> None:
+def test_other_responses_have_the_shape_of_the_samples(switched: Switched) -> None:
     client, partner = switched(limits="on"), switched("partner", limits="on")
     login = switched("login", limits="on")
     users, account, signed = (

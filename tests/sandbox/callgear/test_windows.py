@@ -20,7 +20,7 @@ from .client import BERLIN, DAY, METHODS, CallGearClient, few, identity, names, 
 
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
 @pytest.mark.parametrize("limit", [7, 10_000])
-def test_pages_give_exactly_the_truth(client: CallGearClient, call: str, limit: int) -> None:
+def test_paging_returns_exactly_the_true_rows(client: CallGearClient, call: str, limit: int) -> None:
     since, until = at("2026-11-18T13:00"), at("2026-11-18T15:30")
     pages = client.pages(call, since, until, limit=limit, fields=names(call))
     rows = [row for page in pages for row in page["data"]]
@@ -41,7 +41,7 @@ def test_limit_and_offset_have_their_documented_defaults(run: Starter) -> None:
 
 
 @pytest.mark.parametrize("legs", [1, 3])
-def test_even_calls_make_exactly_as_many_records(run: Starter, legs: int) -> None:
+def test_uniform_calls_make_an_exact_number_of_records(run: Starter, legs: int) -> None:
     exchange = Exchange(calls=uniform(40, *DAY, legs=legs))
     with CallGearClient(run(exchange=exchange)) as client:
         for call, n in (("legs", 40 * legs), ("calls", 40), ("costs", 40 * legs)):
@@ -59,8 +59,8 @@ def test_windows_tile(client: CallGearClient, call: str) -> None:
         assert [row for part in parts for row in part] == client.sandbox.truth("callgear", call, *DAY)
 
 
-def test_every_leg_of_the_exchange_is_a_leg_and_those_through_the_network_are_charged(client: CallGearClient) -> None:
-    """Windows that begin within calls: a leg counts by its own start."""
+def test_every_leg_is_listed_and_legs_through_the_network_have_costs(client: CallGearClient) -> None:
+    """Also in windows that begin during a call, because a leg is selected by its own start."""
     truth = client.sandbox.truth
     later = [leg.start // 1000 for call in EXCHANGE.calls(*DAY) for leg in call.legs if leg.start > call.start + 2000]
     assert len(later) > 30
@@ -74,14 +74,14 @@ def test_every_leg_of_the_exchange_is_a_leg_and_those_through_the_network_are_ch
         assert len(truth("callgear", "calls", since, until)) == len(EXCHANGE.calls(since, until))
 
 
-def test_both_bounds_belong_to_the_window_to_the_second(client: CallGearClient) -> None:
+def test_both_bounds_belong_to_the_window(client: CallGearClient) -> None:
     times = [row["start_time"] for row in client.day()]
     first, last = times[10], times[20]
     found = client.call(METHODS["legs"], **window(first, last))["data"]
     assert [row["start_time"] for row in found] == [text for text in times if first <= text <= last]
 
 
-def test_rows_come_when_their_call_has_ended(run: Starter, clock: HandClock) -> None:
+def test_rows_appear_when_their_call_has_ended(run: Starter, clock: HandClock) -> None:
     turn = at("2026-11-18T12:00")
     exchange = Exchange(calls=straddlers(turn, 4))
     with CallGearClient(run(exchange=exchange)) as client:
@@ -97,7 +97,7 @@ def test_rows_come_when_their_call_has_ended(run: Starter, clock: HandClock) -> 
         assert client.rows("calls", *DAY, include_ongoing_calls=False) == []
 
 
-def test_a_window_is_seen_anew_when_calls_end_while_it_is_asked(run: Starter, clock: HandClock) -> None:
+def test_total_grows_when_calls_end_between_requests(run: Starter, clock: HandClock) -> None:
     turn = at("2026-11-18T12:00")
     clock.time = turn + timedelta(minutes=5)
     with CallGearClient(run(exchange=Exchange(calls=straddlers(turn, 4)))) as client:
@@ -113,14 +113,14 @@ def test_a_window_is_seen_anew_when_calls_end_while_it_is_asked(run: Starter, cl
 # Times
 
 
-def test_times_are_the_account_s_own(client: CallGearClient) -> None:
+def test_times_are_in_the_zone_of_the_account(client: CallGearClient) -> None:
     calls = EXCHANGE.calls(*DAY)
     rows = client.rows("calls", *DAY)
     expected = sorted(f"{datetime.fromtimestamp(call.start // 1000, BERLIN):%Y-%m-%d %H:%M:%S}" for call in calls)
     assert [row["start_time"] for row in rows] == expected
 
 
-def test_autumn_s_double_hour_is_written_twice(run: Starter) -> None:
+def test_repeated_hour_in_autumn_has_rows_of_both_hours(run: Starter) -> None:
     since, until = at("2026-10-24T23:00"), at("2026-10-25T03:00")
     exchange = Exchange(calls=uniform(8, since, until))
     with CallGearClient(run(exchange=exchange)) as client:
@@ -135,12 +135,12 @@ def test_autumn_s_double_hour_is_written_twice(run: Starter) -> None:
         assert len(truth("callgear", "legs", first, second, reading="own")) == 2
         assert len(truth("callgear", "legs", second, third, reading="own")) == 2
         assert len(truth("callgear", "legs", since, until)) == 8
-        # Texts are compared: half an hour within the double one holds both readings.
+        # Times are compared as text, so half an hour within the repeated hour has the rows of both hours.
         half_hour = client.call(METHODS["legs"], **window("2026-10-25 02:00:00", "2026-10-25 02:29:59"))
         assert half_hour["metadata"]["total_items"] == 2
 
 
-def test_spring_s_missing_hour_holds_nothing(run: Starter) -> None:
+def test_skipped_hour_in_spring_has_no_rows(run: Starter) -> None:
     exchange = Exchange(calls=uniform(6, at("2026-03-29T00:00"), at("2026-03-29T03:00")))
     with CallGearClient(run(exchange=exchange)) as client:
         rows = client.call(METHODS["legs"], **window("2026-03-29 00:00:00", "2026-03-29 23:00:00"))["data"]
@@ -151,7 +151,7 @@ def test_spring_s_missing_hour_holds_nothing(run: Starter) -> None:
 # Filters and sorting
 
 
-def test_operators_choose_rows(client: CallGearClient) -> None:
+def test_operators_filter_rows(client: CallGearClient) -> None:
     rows = client.day()
 
     def chosen(name: str, operator: str, *value: Any) -> list[dict[str, Any]]:
@@ -184,7 +184,7 @@ def test_operators_choose_rows(client: CallGearClient) -> None:
     assert chosen("finish_reason", "in", wanted) == [row for row in rows if row["finish_reason"] in wanted]
 
 
-def test_trees_of_filters_join(client: CallGearClient) -> None:
+def test_filter_trees_combine_filters(client: CallGearClient) -> None:
     rows = client.day()
     inward = {"field": "direction", "operator": "=", "value": "in"}
     long = {"field": "duration", "operator": ">", "value": 300}
@@ -226,7 +226,7 @@ def test_arrays_are_filtered_by_jsquery(client: CallGearClient) -> None:
     assert client.why(METHODS["calls"], **given) == "filter_prohibited"
 
 
-def test_rows_are_sorted_as_asked(client: CallGearClient) -> None:
+def test_rows_are_sorted_as_requested(client: CallGearClient) -> None:
     rows = client.day()
     down = client.day(sort=[{"field": "start_time", "order": "desc"}])
     assert [row["start_time"] for row in down] == [row["start_time"] for row in rows][::-1]
@@ -247,7 +247,7 @@ def test_rows_are_sorted_as_asked(client: CallGearClient) -> None:
 # What records say
 
 
-def test_legs_calls_and_costs_belong_together(client: CallGearClient) -> None:
+def test_legs_calls_and_costs_refer_to_each_other(client: CallGearClient) -> None:
     legs, calls, costs = (client.rows(call, *DAY, fields=names(call)) for call in ("legs", "calls", "costs"))
     by_call = {row["id"]: row for row in calls}
     by_leg = {row["id"]: row for row in legs}
@@ -272,7 +272,7 @@ def test_legs_calls_and_costs_belong_together(client: CallGearClient) -> None:
 
 
 @BUSY
-def test_numbers_of_a_leg_agree(client: CallGearClient) -> None:
+def test_fields_of_a_leg_are_consistent(client: CallGearClient) -> None:
     rows = client.day()
     for row in rows:
         begin = datetime.fromisoformat(row["start_time"])
@@ -296,7 +296,7 @@ def test_numbers_of_a_leg_agree(client: CallGearClient) -> None:
     assert {row["finish_reason"] for row in rows} <= set(reasons)
 
 
-def test_a_leg_has_the_direction_the_platform_sees(client: CallGearClient) -> None:
+def test_direction_of_a_leg_is_seen_from_the_platform(client: CallGearClient) -> None:
     calls = {row["id"]: row["direction"] for row in client.rows("calls", *DAY)}
     seen = {
         (calls[row["call_session_id"]], row["is_operator"], row["direction"])
@@ -310,7 +310,7 @@ def test_a_leg_has_the_direction_the_platform_sees(client: CallGearClient) -> No
     assert ("out", True, "in") in seen
 
 
-def test_durations_of_a_call_agree(client: CallGearClient) -> None:
+def test_durations_of_a_call_are_consistent(client: CallGearClient) -> None:
     rows = client.rows("calls", *DAY, fields=names("calls"))
     for row in rows:
         took = datetime.fromisoformat(row["finish_time"]) - datetime.fromisoformat(row["start_time"])
@@ -326,7 +326,7 @@ def test_durations_of_a_call_agree(client: CallGearClient) -> None:
     assert {row["finish_reason"] for row in rows} <= known
 
 
-def test_every_day_is_the_same_in_every_process_and_order(run: Starter) -> None:
+def test_true_records_do_not_depend_on_earlier_requests(run: Starter) -> None:
     whole = run(exchange=Exchange(1)).truth("callgear", "legs", *DAY)
     other = run(exchange=Exchange(1))
     other.truth("callgear", "calls", at("2026-11-01"), at("2026-11-03"))
@@ -334,7 +334,7 @@ def test_every_day_is_the_same_in_every_process_and_order(run: Starter) -> None:
     assert run(exchange=Exchange(2)).truth("callgear", "legs", *DAY) != whole
 
 
-def test_truth_is_asked_with_known_words(sandbox: Sandbox) -> None:
+def test_truth_refuses_unknown_calls_and_options(sandbox: Sandbox) -> None:
     since, until = DAY
     with pytest.raises(ValueError, match="callgear has the calls legs, calls, costs, users"):
         sandbox.truth("callgear", "cdrs", since, until)

@@ -1,4 +1,4 @@
-"""What the tests of this imitation share: its client, samples and small readers."""
+"""Shared by the tests of this imitation: its client, samples and helpers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MONTH = 31 * 24 * 3600
 
 
 def whole(since: Any, until: Any) -> tuple[int, int]:
-    """The created range that holds every leg which began in a window."""
+    """The created range that includes every leg that began in a window."""
     return gregorian(since), gregorian(until) + 24 * 3600
 
 

@@ -21,7 +21,7 @@ from .client import WEEK, few, whole
 
 
 @pytest.mark.parametrize("kind", ["api_key", "password", "realm"])
-def test_signing_in(kazoo: KazooClient, kind: str) -> None:
+def test_sign_in_returns_a_valid_token(kazoo: KazooClient, kind: str) -> None:
     page = kazoo.sign_in(kind)
     body = page.json()
     assert page.status_code == 201
@@ -34,7 +34,7 @@ def test_signing_in(kazoo: KazooClient, kind: str) -> None:
     assert kazoo.token.count(".") == 2
 
 
-def test_wrong_credentials(kazoo: KazooClient) -> None:
+def test_wrong_credentials_are_refused(kazoo: KazooClient) -> None:
     for way, data, status in (
         ("api_auth", {"api_key": "0" * 64}, 404),
         ("api_auth", {"api_key": "0" * 63}, 400),
@@ -48,7 +48,7 @@ def test_wrong_credentials(kazoo: KazooClient) -> None:
     assert kazoo.http.get(f"{kazoo.base_url}/api_auth").status_code == 405
 
 
-def test_tokens_are_taken_from_three_places(kazoo: KazooClient) -> None:
+def test_token_is_accepted_in_three_places(kazoo: KazooClient) -> None:
     url = f"{kazoo.base_url}/accounts/{kazoo.account}/cdrs"
     for headers, params in (
         ({"X-Auth-Token": kazoo.token}, {}),
@@ -66,7 +66,7 @@ def test_expired_tokens_are_renewed_by_signing_in(sandbox: Sandbox, kazoo: Kazoo
     assert kazoo.get("cdrs").status_code == 200
 
 
-def test_the_reseller_reads_descendants_and_not_the_other_way_round(sandbox: Sandbox, kazoo: KazooClient) -> None:
+def test_reseller_reads_descendants_but_they_do_not_read_the_reseller(sandbox: Sandbox, kazoo: KazooClient) -> None:
     below = kazoo.get("descendants").json()["data"]
     assert [one["name"] for one in below] == ["North, Ltd", "Südwerk"]
     ids: set[str] = set()
@@ -84,7 +84,7 @@ def test_the_reseller_reads_descendants_and_not_the_other_way_round(sandbox: San
         assert client.get("cdrs").status_code == 403
 
 
-def test_a_bucket_of_a_hundred_refills_by_ten_a_second(run: Starter, clock: HandClock) -> None:
+def test_bucket_of_100_refills_by_10_per_second(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(limits=True, exchange=few(1))) as client:
         left = [client.get("cdrs", {"is_chunked": "false"}).json()["tokens"]["remaining"] for _ in range(100)]
         assert left == list(range(99, -1, -1))
@@ -129,7 +129,9 @@ def test_pages_hold_every_row_once_newest_first(run: Starter, n: int) -> None:
         ("5.x", {"ascending": "true"}, True),
     ],
 )
-def test_oldest_first_on_request(run: Starter, version: str, more: dict[str, Any], *, oldest_first: bool) -> None:
+def test_rows_are_oldest_first_on_request(
+    run: Starter, version: str, more: dict[str, Any], *, oldest_first: bool
+) -> None:
     sandbox = run(exchange=few(120), switches={"kazoo": {"version": version}})
     with KazooClient(sandbox) as client:
         listing = client.list(*whole(at("2026-11-10"), at("2026-11-11")), **more)
@@ -139,8 +141,8 @@ def test_oldest_first_on_request(run: Starter, version: str, more: dict[str, Any
 
 @pytest.mark.parametrize("key", ["!!!", "63813348061", "abcd", "g2wAAAAC", "gw"])
 @pytest.mark.parametrize("call", ["cdrs", "cdrs/interaction"])
-def test_a_start_key_that_is_none_comes_before_all_others(run: Starter, key: str, call: str) -> None:
-    """It is taken as text: newest first nothing follows it, oldest first everything."""
+def test_invalid_start_key_sorts_before_all_others(run: Starter, key: str, call: str) -> None:
+    """It counts as text: newest first no row follows it, oldest first every row does."""
     with KazooClient(run(exchange=few(3))) as client:
         lo, hi = whole(at("2026-11-10"), at("2026-11-11"))
         asked = {"created_from": lo, "created_to": hi, "start_key": key}
@@ -160,7 +162,7 @@ def test_page_sizes_have_no_maximum(run: Starter, size: int, chunked: str) -> No
     assert {len(page.json()["data"]) for page in listing.pages[:-1]} <= {size}
 
 
-def test_bounds_are_inclusive_and_mean_the_moment_of_saving(run: Starter) -> None:
+def test_bounds_are_inclusive_and_compared_with_the_time_of_saving(run: Starter) -> None:
     """A call ends 62 s after its start and is saved a second later."""
     begin = at("2026-11-10T10:00")
     exchange = Exchange(calls=uniform(1, begin, begin + timedelta(seconds=1)))
@@ -183,7 +185,7 @@ def test_documents_appear_just_after_the_call(run: Starter, clock: HandClock) ->
             assert len(sandbox.truth("kazoo", "cdrs", *window)) == many
 
 
-def test_defaults_of_the_range_are_now_and_the_longest(run: Starter, clock: HandClock) -> None:
+def test_default_range_is_the_longest_one_until_now(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(exchange=few(3))) as client:
         assert len(client.get("cdrs").json()["data"]) == 3
         asked = {"created_to": gregorian(at("2026-11-10"))}
@@ -193,12 +195,12 @@ def test_defaults_of_the_range_are_now_and_the_longest(run: Starter, clock: Hand
 
 
 @pytest.mark.parametrize("odd", ["yesterday", "1.5", "-4", "0", ""])
-def test_a_bound_that_is_no_integer_is_replaced_in_silence(run: Starter, odd: str) -> None:
+def test_invalid_bound_is_replaced_by_the_default_without_an_error(run: Starter, odd: str) -> None:
     with KazooClient(run(exchange=few(3))) as client:
         assert len(client.get("cdrs", {"created_from": odd, "created_to": odd}).json()["data"]) == 3
 
 
-def test_unix_seconds_in_both_bounds_kill_the_request(kazoo: KazooClient) -> None:
+def test_unix_seconds_in_both_bounds_crash_the_request(kazoo: KazooClient) -> None:
     day = int(WEEK[0].timestamp()), int(WEEK[0].timestamp()) + 86_400
     page = kazoo.get("cdrs", {"created_from": day[0], "created_to": day[1]})
     assert (page.status_code, page.content) == (500, b"")
@@ -216,12 +218,12 @@ def test_unix_seconds_in_both_bounds_kill_the_request(kazoo: KazooClient) -> Non
         ({"chunk_size": "x"}, "invalid chunk size"),
     ],
 )
-def test_faulty_parameters_are_not_found(kazoo: KazooClient, asked: dict[str, str], text: str) -> None:
+def test_invalid_parameters_return_404(kazoo: KazooClient, asked: dict[str, str], text: str) -> None:
     page = kazoo.get("cdrs", asked)
     assert (page.status_code, page.json()["message"], page.json()["data"]) == (404, "faulty_request", {"message": text})
 
 
-def test_utc_offset_moves_one_column_only(run: Starter) -> None:
+def test_utc_offset_changes_only_the_datetime_column(run: Starter) -> None:
     with KazooClient(run(exchange=few(1))) as client:
         (plain,) = client.get("cdrs").json()["data"]
         (moved,) = client.get("cdrs", {"utc_offset": "-3600"}).json()["data"]
@@ -266,8 +268,8 @@ def test_a_filter_reads_the_document_of_a_row(kazoo: KazooClient) -> None:
 
 
 @pytest.mark.parametrize(("chunked", "full"), [("true", True), ("false", False)])
-def test_pages_of_interactions_are_filled_up_when_they_are_chunked(run: Starter, chunked: str, *, full: bool) -> None:
-    """Those whose leg was saved after the range are left out, of a chunk before it is counted."""
+def test_pages_of_interactions_are_full_only_when_chunked(run: Starter, chunked: str, *, full: bool) -> None:
+    """Interactions whose leg was saved after the range are left out; in a chunk, before it is counted."""
     with KazooClient(run(exchange=few(2000))) as client:
         lo = gregorian(at("2026-11-10"))
         pages = client.list(lo, lo + 40_000, "cdrs/interaction", page_size=5, is_chunked=chunked, most=3).pages
@@ -291,7 +293,7 @@ def test_keys_of_a_users_listing_begin_with_the_user(run: Starter, call: str, pa
         assert len({row[parts] for row in paged.rows}) == len(paged.rows)
 
 
-def test_a_user_has_legs_of_his_own(kazoo: KazooClient, sandbox: Sandbox) -> None:
+def test_user_listing_has_only_legs_of_the_user(kazoo: KazooClient, sandbox: Sandbox) -> None:
     owner = OWNER_IDS["Marisol Peña"]
     got = kazoo.month(*WEEK, f"users/{owner}/cdrs")
     want = sandbox.truth("kazoo", "cdrs", *WEEK, user=owner)

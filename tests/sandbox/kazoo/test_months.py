@@ -35,7 +35,7 @@ def test_an_interaction_is_listed_by_its_earliest_leg(kazoo: KazooClient, sandbo
     assert began == sorted(began, reverse=True)
 
 
-def test_interactions_of_a_user(kazoo: KazooClient, sandbox: Sandbox) -> None:
+def test_user_listing_has_the_earliest_leg_of_each_interaction(kazoo: KazooClient, sandbox: Sandbox) -> None:
     owner = OWNER_IDS["Avery Brooks"]
     rows = kazoo.list(*whole(*WEEK), f"users/{owner}/cdrs/interaction").rows
     want = sandbox.truth("kazoo", "interactions", *WEEK, user=owner)
@@ -83,7 +83,7 @@ def test_legs_come_oldest_first_in_pages_newest_first(kazoo: KazooClient, sandbo
     assert [doc["id"] for doc in kazoo.get(f"cdrs/legs/{plain}").json()["data"]] == ids
 
 
-def test_unknown_legs(kazoo: KazooClient) -> None:
+def test_legs_of_an_unknown_id_are_empty_or_404(kazoo: KazooClient) -> None:
     page = kazoo.get("cdrs/legs/63960000000-00000000")
     assert (page.status_code, page.json()["data"]) == (200, [])
     assert kazoo.get("cdrs/legs/202611-nope").status_code == 404
@@ -91,7 +91,7 @@ def test_unknown_legs(kazoo: KazooClient) -> None:
     assert kazoo.get("cdrs/legs/63960000000-x", {"page_size": "0"}).status_code == 404
 
 
-def test_other_paths(kazoo: KazooClient) -> None:
+def test_unknown_paths_credentials_and_calls_are_refused(kazoo: KazooClient) -> None:
     assert kazoo.get("phones").status_code == 404
     assert kazoo.get("cdrs/summary").json()["data"] == {}
     assert kazoo.http.get(f"{kazoo.base_url}/about", headers={"X-Auth-Token": kazoo.token}).status_code == 404
@@ -102,7 +102,7 @@ def test_other_paths(kazoo: KazooClient) -> None:
 
 
 def straddling(march: int = 5) -> Exchange:
-    """Five calls over the start of March 2022, and some that begin at the top of the hours after it."""
+    """Five calls across the start of March 2022, and some that begin on the hours after it."""
     later = uniform(march, MARCH, MARCH + timedelta(hours=5 * march), name="march") if march else []
     return Exchange(calls=straddlers(MARCH) + later)
 
@@ -117,7 +117,7 @@ def april(clock: HandClock) -> HandClock:
 
 
 @pytest.mark.usefixtures("april")
-def test_five_calls_over_a_month_start_are_in_no_month(run: Starter) -> None:
+def test_calls_across_a_month_start_are_in_no_month(run: Starter) -> None:
     sandbox = run(exchange=straddling(0))
     february, march = (gregorian(at("2022-02-01")), gregorian(MARCH) - 1), (gregorian(MARCH), gregorian(MARCH) + 86_400)
     probe = gregorian(MARCH) - 1, gregorian(MARCH) + 86_400
@@ -132,7 +132,7 @@ def test_five_calls_over_a_month_start_are_in_no_month(run: Starter) -> None:
 @pytest.mark.parametrize(
     ("size", "rows", "ids"), [(1, 5, 5), (2, 5, 5), (4, 5, 5), (3, 12, 10), (5, 12, 10), (50, 10, 10)]
 )
-def test_a_paged_request_over_a_month_start_loses_or_doubles(run: Starter, size: int, rows: int, ids: int) -> None:
+def test_paged_request_across_a_month_start_loses_or_repeats_rows(run: Starter, size: int, rows: int, ids: int) -> None:
     """2600hz/kazoo, crossbar_view.erl: page sizes 1, 2, 4 lose all five, 3 and 5 double two."""
     with KazooClient(run(exchange=straddling())) as client:
         lo, hi = gregorian(MARCH) - 1, gregorian(MARCH) + 86_400
@@ -142,7 +142,7 @@ def test_a_paged_request_over_a_month_start_loses_or_doubles(run: Starter, size:
 
 
 @pytest.mark.usefixtures("april")
-def test_ascending_over_a_month_start_drops_rows_of_the_new_month(run: Starter) -> None:
+def test_ascending_request_across_a_month_start_loses_rows_of_the_new_month(run: Starter) -> None:
     with KazooClient(run(exchange=straddling())) as client:
         lo, hi = gregorian(MARCH) - 1, gregorian(MARCH) + 86_400
         got = client.list(lo, hi, page_size=2, ascending="true").ids
@@ -175,7 +175,7 @@ def test_switch_straddle(run: Starter) -> None:
             assert len(got) == len(set(got)) == 10
 
 
-def test_the_documented_cure_exports_exactly_the_truth(sandbox: Sandbox, kazoo: KazooClient) -> None:
+def test_documented_workaround_exports_exactly_the_true_rows(sandbox: Sandbox, kazoo: KazooClient) -> None:
     since, until = at("2026-10-20"), at("2026-11-03")
     want = {row["id"] for row in sandbox.truth("kazoo", "cdrs", since, until)}
     assert kazoo.month(since, until) == want
@@ -186,8 +186,8 @@ def test_the_documented_cure_exports_exactly_the_truth(sandbox: Sandbox, kazoo: 
 
 
 @pytest.mark.parametrize("size", [7, 50, 333])
-def test_interactions_may_be_paged_over_a_month_start(sandbox: Sandbox, kazoo: KazooClient, size: int) -> None:
-    """Their key is the start, by which they are also filed: no month's key lies within another."""
+def test_interactions_can_be_paged_across_a_month_start(sandbox: Sandbox, kazoo: KazooClient, size: int) -> None:
+    """Their key is the start, which also decides the database: each month has its own range of keys."""
     since, until = at("2026-10-28"), at("2026-11-03")
     ids = kazoo.list(*whole(since, until), "cdrs/interaction", page_size=size).ids
     assert len(set(ids)) == len(ids)

@@ -44,7 +44,7 @@ def masked(text: str) -> str:
 # Rows and documents
 
 
-def test_rows_have_the_columns_of_recorded_ones_in_their_order(kazoo: KazooClient) -> None:
+def test_rows_have_the_columns_and_order_of_recorded_rows(kazoo: KazooClient) -> None:
     rows = kazoo.list(*whole(*WEEK)).rows
     assert list(COLUMNS) == list(ROW)
     assert len(rows) > 500
@@ -54,7 +54,7 @@ def test_rows_have_the_columns_of_recorded_ones_in_their_order(kazoo: KazooClien
             assert type(value) is type(ROW[name]), name
 
 
-def test_instants_of_a_row_agree_and_mean_the_start(kazoo: KazooClient) -> None:
+def test_all_times_of_a_row_are_the_start(kazoo: KazooClient) -> None:
     for row in [ROW, *kazoo.list(*whole(*WEEK)).rows]:
         begin = at("1970-01-01") + timedelta(seconds=int(row["unix_timestamp"]))
         assert int(row["timestamp"]) == gregorian(begin)
@@ -69,7 +69,7 @@ def test_instants_of_a_row_agree_and_mean_the_start(kazoo: KazooClient) -> None:
         assert row["cost"].isdigit()
 
 
-def test_a_document_says_more_than_its_row_and_ends_where_the_row_begins(kazoo: KazooClient) -> None:
+def test_timestamp_is_the_end_in_a_document_and_the_start_in_its_row(kazoo: KazooClient) -> None:
     known = json.loads(recorded("cdr_detail"))
     for row in kazoo.list(*whole(*WEEK)).rows[:60]:
         page = kazoo.get(f"cdrs/{quoted(row['id'])}")
@@ -85,19 +85,19 @@ def test_a_document_says_more_than_its_row_and_ends_where_the_row_begins(kazoo: 
         assert doc["billing_seconds"] + doc["ringing_seconds"] == doc["duration_seconds"]
 
 
-def test_call_ids_hold_characters_that_must_be_encoded(kazoo: KazooClient) -> None:
+def test_some_call_ids_need_url_encoding(kazoo: KazooClient) -> None:
     ids = "".join(kazoo.list(*whole(*WEEK)).ids)
     assert all(char in ids for char in "@./%")
 
 
-def test_causes_are_names_of_the_switch_and_lost_races_occur(kazoo: KazooClient) -> None:
+def test_causes_are_known_names_and_include_lose_race(kazoo: KazooClient) -> None:
     known = {one["name"] for one in sample("kazoo/data_hangup_causes.json")["causes"]}
     found = {row["hangup_cause"] for row in kazoo.list(*whole(*WEEK)).rows}
     assert found <= known
     assert found >= {"NORMAL_CLEARING", "LOSE_RACE", "ORIGINATOR_CANCEL", "NO_ANSWER", "USER_BUSY", "CALL_REJECTED"}
 
 
-def test_carrier_legs_have_no_authorizing_id_and_outward_ones_a_price(kazoo: KazooClient) -> None:
+def test_carrier_legs_have_no_authorizing_id_and_outbound_ones_have_a_price(kazoo: KazooClient) -> None:
     rows = kazoo.list(*whole(*WEEK)).rows
     carriers = [row for row in rows if not row["authorizing_id"]]
     assert {row["direction"] for row in carriers} == {"inbound", "outbound"}
@@ -125,7 +125,7 @@ def test_a_chunked_page_has_the_bytes_of_a_recorded_one(kazoo: KazooClient) -> N
     assert last.json()["page_size"] == str(len(last.json()["data"]))
 
 
-def test_an_answer_made_in_memory_has_the_plain_envelope(kazoo: KazooClient) -> None:
+def test_unchunked_page_has_the_plain_envelope(kazoo: KazooClient) -> None:
     page = kazoo.list(*whole(*WEEK), is_chunked="false", page_size=5, most=1).pages[0]
     assert masked(page.text) == masked(recorded("list_page1_unchunked"))
     assert page.json()["page_size"] == 5
@@ -147,7 +147,7 @@ def test_without_paging_there_are_no_paging_keys(kazoo: KazooClient) -> None:
 @pytest.mark.parametrize(
     "key", [PAGE["start_key"], PAGE["next_start_key"], sample(f"{RECORDED}interaction_page.json")["next_start_key"]]
 )
-def test_keys_are_erlang_terms_like_the_recorded_ones(key: str) -> None:
+def test_start_keys_are_erlang_terms_like_recorded_keys(key: str) -> None:
     assert unpack(PAGE["next_start_key"]) == (63813348061, 1, "202203-mar002")
     assert pack(integer(63813398400), OBJECT) == PAGE["start_key"]
     seconds, kind, text = unpack(key)
@@ -158,7 +158,7 @@ def test_keys_are_erlang_terms_like_the_recorded_ones(key: str) -> None:
     assert seconds > 63_000_000_000
 
 
-def test_errors_look_like_recorded_ones(kazoo: KazooClient) -> None:
+def test_errors_match_recorded_errors(kazoo: KazooClient) -> None:
     lo, hi = 63810892800, 63815990400
     cases = {
         "error_400_date_range": kazoo.get("cdrs", {"created_from": lo, "created_to": hi}),
@@ -173,7 +173,7 @@ def test_errors_look_like_recorded_ones(kazoo: KazooClient) -> None:
     assert kazoo.get("cdrs", {"created_from": hi, "created_to": lo}).status_code == 400
 
 
-def test_token_errors_look_like_recorded_ones(run: Starter, clock: HandClock) -> None:
+def test_token_errors_match_recorded_errors(run: Starter, clock: HandClock) -> None:
     with KazooClient(run(), "api_key") as client:
         client.token = "bad"
         page = client.get("cdrs")

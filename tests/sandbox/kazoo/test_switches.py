@@ -23,7 +23,7 @@ from .client import RECORDED, WEEK, few, shape_of, whole
 
 
 def test_switch_fail_chunk(run: Starter) -> None:
-    """2600hz/kazoo, crossbar_view.erl: 135 rows, pages of 100 and more: less than all, and no word about it."""
+    """2600hz/kazoo, crossbar_view.erl: 135 rows, pages of 100 and more: rows are missing without an error."""
     known = sample(f"{RECORDED}midstream_failure_200_success.json")["response"]
     sandbox = run(exchange=few(135), switches={"kazoo": {"fail_chunk": "3"}})
     range_ = whole(at("2026-11-10"), at("2026-11-11"))
@@ -51,7 +51,7 @@ def test_switch_cut_body(run: Starter) -> None:
 
 
 def test_switch_poison(run: Starter) -> None:
-    """A document without call_direction: its page is refused for ever, its neighbours can be had."""
+    """A document without call_direction: its page always fails, its neighbours can be read."""
     sandbox = run(exchange=few(200))
     window = at("2026-11-10"), at("2026-11-11")
     rows = sandbox.truth("kazoo", "cdrs", *window)
@@ -102,7 +102,7 @@ def test_switch_bounds(run: Starter, value: str, lower: int, upper: int, more: d
 
 
 def test_switch_views(run: Starter, clock: HandClock) -> None:
-    """Each month's own, from when it is first asked for; documents need no view."""
+    """Each month has its own view, built from the first request on; documents need no view."""
     sandbox = run(switches={"kazoo": {"views": "600"}})
     with KazooClient(sandbox) as client:
         lo, hi = whole(*WEEK)
@@ -120,7 +120,7 @@ def test_switch_views(run: Starter, clock: HandClock) -> None:
 
 @pytest.mark.parametrize(("value", "sign"), [("minus_unix", -1), ("unix", 1)])
 def test_switch_duration(run: Starter, value: str, sign: int) -> None:
-    """A row's start is its end less its length: decades from now, or 1970."""
+    """A row's start is its end minus its length: decades from now, or in 1970."""
     with KazooClient(run()) as client:
         right = {row["id"]: row for row in client.list(*whole(*WEEK)).rows}
     with KazooClient(run(switches={"kazoo": {"duration": value}})) as client:
@@ -290,14 +290,14 @@ def test_old_versions(run: Starter, version: str) -> None:
         assert re.fullmatch(r'"[\d-]{10}"', row["iso_8601"])
 
 
-def test_every_version_is_tried() -> None:
+def test_every_version_has_a_test() -> None:
     assert set(SWITCHES["version"].words) | {"5.0"} == {"5.0", "5.x", "4.3", "4.2", "4.0", "3.22"}
 
 
 # CSV
 
 
-def test_csv_has_the_faults_of_the_recorded_one(kazoo: KazooClient) -> None:
+def test_csv_has_the_faults_of_recorded_csv(kazoo: KazooClient) -> None:
     known = (DATA / f"{RECORDED}list.csv").read_text(encoding="utf-8").splitlines()[0]
     page = kazoo.get("cdrs", Accept="text/csv")
     lines = page.content.decode().split("\n")
@@ -309,13 +309,13 @@ def test_csv_has_the_faults_of_the_recorded_one(kazoo: KazooClient) -> None:
     assert '"' not in lines[1] or '""' not in lines[1]
 
 
-def test_csv_of_nothing_is_no_content(run: Starter) -> None:
+def test_csv_without_rows_is_204(run: Starter) -> None:
     with KazooClient(run(exchange=few(0))) as client:
         page = client.get("cdrs", {"accept": "csv"})
         assert (page.status_code, page.content) == (204, b"")
 
 
-def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
+def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):
         with start(now=clock, seed="x") as sandbox, KazooClient(sandbox) as client:

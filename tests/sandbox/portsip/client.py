@@ -1,4 +1,4 @@
-"""What the tests of this imitation share: its client, samples and small readers."""
+"""Shared by the tests of this imitation: its client, samples and helpers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def refused(field: str) -> Row:
 
 
 class PortSIPClient(Client):
-    """Signs in by the newest form, pages by skip until the count is reached or a page is empty."""
+    """Signs in with the newest API; pages by `skip` until the count is reached or a page is empty."""
 
     def __init__(self, sandbox: Sandbox, kind: str = "access_token") -> None:
         super().__init__(sandbox)
@@ -102,7 +102,7 @@ class PortSIPClient(Client):
         return [row for page in self.pages(path, since, until, **more) for row in page["items"]]
 
     def filtered(self, text: str, path: str = "/cdrs", **more: Any) -> list[Row]:
-        """Ask the calls of one day that pass a filter."""
+        """Request the calls of one day that pass a filter."""
         return self.all(path, *DAY, filter=f"{window(*DAY)} and ({text})", **more)
 
     def report(self, **changes: Any) -> str:

@@ -64,7 +64,7 @@ def test_recordings_are_joined_to_calls_by_their_file_names(pbx: PortSIPClient) 
 # Sign-in
 
 
-def test_signing_in_by_the_newest_form(sandbox: Sandbox) -> None:
+def test_sign_in_with_the_newest_api(sandbox: Sandbox) -> None:
     with PortSIPClient(sandbox, "password") as client:
         answer = client.sign_in()
         assert answer.status_code == 200
@@ -101,7 +101,7 @@ def test_malformed_sign_ins_are_refused(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", f"{ACCESS_TOKEN}x"])
-def test_a_token_is_needed(pbx: PortSIPClient, token: str) -> None:
+def test_request_without_a_token_is_refused(pbx: PortSIPClient, token: str) -> None:
     pbx.token = token
     for path in ("/cdrs", "/calllogs/1", "/user/cdrs", "/call_reports", "/auth/user", "/nothing"):
         answer = pbx.get(path)
@@ -110,7 +110,7 @@ def test_a_token_is_needed(pbx: PortSIPClient, token: str) -> None:
     assert answer.status_code == 401
 
 
-def test_tokens_end_and_are_renewed(sandbox: Sandbox, clock: HandClock) -> None:
+def test_access_token_expires_and_is_refreshed(sandbox: Sandbox, clock: HandClock) -> None:
     with PortSIPClient(sandbox, "password") as client:
         first = client.sign_in().json()
         clock.move(1799)
@@ -137,7 +137,7 @@ def test_signing_out_ends_token_and_refresh_token(sandbox: Sandbox) -> None:
         assert client.post("/auth/refresh_token", {"refresh_token": refresh}).status_code == 400
 
 
-def test_the_oauth_form(sandbox: Sandbox) -> None:
+def test_sign_in_with_oauth(sandbox: Sandbox) -> None:
     with PortSIPClient(sandbox, "password") as client:
         answer = client.oauth(**client.password())
         assert list(answer.json()) == list(sample("portsip/doc_oauth_token_200.json"))
@@ -152,7 +152,7 @@ def test_the_oauth_form(sandbox: Sandbox) -> None:
         assert client.post("/login/oauth/revoke").status_code == 401
 
 
-def test_the_oldest_form(sandbox: Sandbox, clock: HandClock) -> None:
+def test_sign_in_with_the_oldest_api(sandbox: Sandbox, clock: HandClock) -> None:
     with PortSIPClient(sandbox, "password") as client:
         assert client.get("/login").status_code == 401
         answer = client.post("/login", client.password())
@@ -187,7 +187,7 @@ def test_a_standard_user_reads_its_own_calls_only(sandbox: Sandbox) -> None:
         assert client.all("/user/recordings", *WEEK)
 
 
-def test_roles(sandbox: Sandbox) -> None:
+def test_roles_decide_who_reads_the_calls_of_the_tenant(sandbox: Sandbox) -> None:
     """Admin and QueueManager read the tenant's calls; the system administrator signs in without a domain."""
     for user in USERS:
         with PortSIPClient(sandbox, "password") as client:
@@ -199,7 +199,7 @@ def test_roles(sandbox: Sandbox) -> None:
             assert status == (200 if user.role in {"Admin", "QueueManager"} else 403)
 
 
-def test_changes_of_one_s_own_calls(sandbox: Sandbox, clock: HandClock) -> None:
+def test_sync_token_returns_new_calls_of_the_user(sandbox: Sandbox, clock: HandClock) -> None:
     clock.time = at("2026-11-18T12:00")
     with PortSIPClient(sandbox, "standard_user") as client:
         client.sign_in()

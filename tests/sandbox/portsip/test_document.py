@@ -24,7 +24,7 @@ from .client import WEEK, PortSIPClient, Row, full, refused
 
 
 class Watched(PortSIPClient):
-    """Holds every answer, and what was asked, against the document."""
+    """Checks every request and response against the document."""
 
     def __init__(self, sandbox: Sandbox, kind: str = "access_token", judge: Document | None = None) -> None:
         super().__init__(sandbox, kind)
@@ -60,7 +60,7 @@ SPELLINGS = [one.name for one in EXEMPTIONS if one.name.startswith(("empty", "CA
 
 
 def printed(name: str) -> httpx.Response:
-    """Return an answer that the vendor published."""
+    """Return a response that the vendor published."""
     method, path, status = OPERATIONS[name].split()
     headers = {"Authorization": "Bearer x"}
     body: Any = None
@@ -72,10 +72,10 @@ def printed(name: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_what_the_vendor_printed_passes(name: str) -> None:
-    """The check itself: examples as strictly as can be, real answers with what they may be empty in."""
+def test_published_responses_pass_the_check(name: str) -> None:
+    """Examples pass without the exemptions for spelling, real responses with all exemptions."""
     wrong = document(*([] if name.startswith("real") else SPELLINGS)).faults(printed(name))
-    if name == "real_cdrs_list":  # of a release that had not got them yet
+    if name == "real_cdrs_list":  # from a release without these fields
         wrong = [one for one in wrong if not re.search(r"'(service_number|user_data)' is a required property", one)]
     assert wrong == []
 
@@ -84,22 +84,21 @@ SHOWN = [one.name for one in EXEMPTIONS if one.reason.startswith("real_cdrs_list
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_a_real_answer_contradicts_the_document(name: str) -> None:
-    """As the reasons of these exemptions say."""
+def test_real_response_needs_the_exemption(name: str) -> None:
     real = printed("real_cdrs_list")
     assert len(document(name).faults(real)) > len(document().faults(real))
 
 
 @pytest.mark.parametrize(("key", "value"), [("started_at", "yesterday"), ("direction", "in"), ("duration", 2**31)])
-def test_values_that_the_document_does_not_know_are_noticed(key: str, value: Any) -> None:
+def test_check_finds_values_outside_the_document(key: str, value: Any) -> None:
     answer = printed("doc_cdrs_list")
     row = answer.json()["items"][0] | {key: value}
     assert document().faults(httpx.Response(200, json={"count": 1, "items": [row]}, request=answer.request))
 
 
 @pytest.mark.slow
-def test_every_documented_answer_fits_the_document(run: Starter, clock: HandClock) -> None:
-    """In the documentation's spelling, and all that the document has is asked for."""
+def test_every_documented_operation_answers_as_documented(run: Starter, clock: HandClock) -> None:
+    """With the spelling of the documentation. Every operation in the document is requested."""
     sandbox = run(switches={"portsip": {"end_reason": "doc"}})
     judge = document("CALLER_DISCONNECT")
     with Watched(sandbox, judge=judge) as client:
@@ -155,7 +154,7 @@ def test_every_documented_answer_fits_the_document(run: Starter, clock: HandCloc
 
 
 @pytest.mark.slow
-def test_live_answers_fit_the_document_but_for_the_exemptions(sandbox: Sandbox) -> None:
+def test_responses_match_the_document_except_for_the_exemptions(sandbox: Sandbox) -> None:
     with Watched(sandbox) as client:
         client.all("/cdrs", *WEEK)
         client.all("/calllogs", *WEEK)
@@ -166,7 +165,7 @@ CRONS = ("0 1 * * *", "*/15 8-18 * * mon-fri", "@daily", "0 0 1,15 jan-jun/2 *",
 
 
 def drawn(schema: Row, name: str = "") -> st.SearchStrategy[Any]:
-    """Draw a value that a schema of the document, with what it says in words, allows."""
+    """Draw a value that a schema of the document allows, including its rules that are only in prose."""
     while "allOf" in schema:
         (schema,) = schema["allOf"]
     if "enum" in schema:
@@ -177,7 +176,7 @@ def drawn(schema: Row, name: str = "") -> st.SearchStrategy[Any]:
         return st.sampled_from(("101", "101-110", "7"))
     kind = schema["type"]
     if schema.get("format") == "date_time":
-        times = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1))  # noqa: DTZ001 - a zone is written behind
+        times = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1))  # noqa: DTZ001 - a zone is appended
         return times.map(lambda time: f"{time.isoformat()}Z")
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True, alphabet=st.characters(codec="ascii"))
@@ -197,7 +196,7 @@ def drawn(schema: Row, name: str = "") -> st.SearchStrategy[Any]:
 
 
 def shape_of(kind: str) -> Row:
-    """Return the shape a type's filter has: they stand in the order of the types, one without a type second."""
+    """Return the schema of a type's filter. They are in the order of the types, one for no type in second place."""
     n = REPORT_TYPES.index(kind)
     body = PLAIN["paths"]["/call_reports"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     found: Row = body["properties"]["filter"]["oneOf"][n + 1 if n else 0]
@@ -221,8 +220,8 @@ def reports(draw: st.DrawFn, path: str) -> Row:
 
 
 @pytest.mark.slow
-def test_every_report_the_document_allows_is_accepted() -> None:
-    # Calls handed in keep the runs of so many reports short.
+def test_every_report_that_the_document_allows_is_accepted() -> None:
+    # A small exchange keeps the many runs of reports short.
     with start(now=HandClock(), exchange=full(3), providers=["portsip"]) as sandbox, Watched(sandbox) as client:
 
         @settings(max_examples=60, deadline=None, database=None)
@@ -253,8 +252,7 @@ def test_every_report_the_document_allows_is_accepted() -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("path", ["/auth/sign_in", "/login", "/auth/refresh_token", "/auth/verify_otp"])
-def test_every_sign_in_the_document_allows_is_understood(sandbox: Sandbox, path: str) -> None:
-    """And refused for what it says, not for how."""
+def test_documented_sign_in_with_wrong_values_is_refused(sandbox: Sandbox, path: str) -> None:
     schema = PLAIN["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
     with Watched(sandbox) as client:
 
@@ -274,7 +272,7 @@ PARAMETERS = {one["name"]: one["schema"] for one in PLAIN["paths"]["/recordings"
 
 @pytest.mark.thin
 @pytest.mark.parametrize("path", ["/recordings", "/call_reports", "/completed_call_reports", "/cdrs", "/calllogs"])
-def test_every_page_the_document_allows_is_answered(run: Starter, path: str) -> None:
+def test_every_page_that_the_document_allows_is_answered(run: Starter, path: str) -> None:
     with Watched(run(exchange=full(5))) as client:
         for skip in (0, 1, 5, 2**31 - 1):
             for top in (PARAMETERS["top"]["minimum"], 7, PARAMETERS["top"]["maximum"]):

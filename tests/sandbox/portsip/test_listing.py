@@ -32,7 +32,7 @@ REAL = sample("portsip/real_cdrs_list.json")
 # Records
 
 
-def test_items_have_the_keys_of_the_documents_in_their_order(pbx: PortSIPClient) -> None:
+def test_items_have_the_documented_keys_in_order(pbx: PortSIPClient) -> None:
     assert list(CDR_KEYS) == list(sample("portsip/doc_cdrs_list.json")["items"][0])
     assert list(CDR_KEYS[:-2]) == list(REAL["items"][0])
     assert list(CALLLOG_KEYS) == list(sample("portsip/doc_calllogs_list.json")["items"][0])
@@ -72,14 +72,14 @@ def test_values_have_the_wire_types(pbx: PortSIPClient) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
 
 
-def test_ids_count_milliseconds_as_real_ones_do(pbx: PortSIPClient) -> None:
+def test_ids_encode_the_start_in_milliseconds_like_real_ids(pbx: PortSIPClient) -> None:
     for row in [*REAL["items"], *pbx.all("/cdrs", *DAY)]:
         begun = datetime.fromisoformat(row["started_at"])
         told = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=(int(row["id"]) >> 22) + EPOCH)
         assert abs(begun - told) <= timedelta(milliseconds=2)
 
 
-def test_seconds_are_cut_before_they_are_subtracted(pbx: PortSIPClient) -> None:
+def test_duration_is_the_difference_of_whole_seconds(pbx: PortSIPClient) -> None:
     rows = pbx.all("/cdrs", *WEEK)
     for row in [*REAL["items"], *rows]:
         ends = [row[name][:19] for name in ("answered_at", "ended_at")]
@@ -87,7 +87,7 @@ def test_seconds_are_cut_before_they_are_subtracted(pbx: PortSIPClient) -> None:
         assert row["duration"] == expected
 
 
-def test_words_are_those_of_the_documents(pbx: PortSIPClient) -> None:
+def test_enumerations_have_documented_values(pbx: PortSIPClient) -> None:
     rows = pbx.all("/cdrs", *WEEK)
 
     def words(name: str) -> set[Any]:
@@ -104,7 +104,7 @@ def test_words_are_those_of_the_documents(pbx: PortSIPClient) -> None:
     assert words("trunk") == {"", "Trunk A", "LGW-London-1"}
 
 
-def test_rows_tell_what_happened(pbx: PortSIPClient, sandbox: Sandbox) -> None:
+def test_rows_match_the_generated_calls(pbx: PortSIPClient, sandbox: Sandbox) -> None:
     calls = EXCHANGE.calls(*DAY)
     rows = pbx.all("/cdrs", *DAY)
     assert len(rows) == len(calls)
@@ -134,13 +134,13 @@ def test_rows_tell_what_happened(pbx: PortSIPClient, sandbox: Sandbox) -> None:
     assert all("sip:" in row["destination"] for row in moved)
 
 
-def test_uniform_calls_make_exactly_so_many_records(run: Starter) -> None:
+def test_uniform_calls_make_an_exact_number_of_records(run: Starter) -> None:
     sandbox = run(exchange=full(321, legs=2))
     assert len(sandbox.truth("portsip", "cdrs", *EVENING)) == 321
     assert len(sandbox.truth("portsip", "calllogs", *EVENING)) == 642
 
 
-def test_many_calls_of_one_millisecond_have_ids_of_their_own(run: Starter) -> None:
+def test_calls_of_one_millisecond_have_different_ids(run: Starter) -> None:
     calls = uniform(40, EVENING[0], EVENING[0] + timedelta(microseconds=40), legs=2)
     with PortSIPClient(run(exchange=Exchange(calls=calls))) as client:
         rows = [*client.all("/cdrs", *EVENING), *client.all("/calllogs", *EVENING)]
@@ -159,7 +159,7 @@ def test_many_calls_of_one_millisecond_have_ids_of_their_own(run: Starter) -> No
 @BUSY
 @pytest.mark.parametrize("call", ["cdrs", "calllogs"])
 @pytest.mark.parametrize("top", [1, 7, 100])
-def test_paging_gives_exactly_the_truth(run: Starter, call: str, top: int) -> None:
+def test_paging_returns_exactly_the_true_records(run: Starter, call: str, top: int) -> None:
     sandbox = run(exchange=full(63, legs=2)) if top == 1 else run()
     with PortSIPClient(sandbox) as client:
         truth = sandbox.truth("portsip", call, *DAY)
@@ -178,7 +178,7 @@ def test_windows_tile_to_the_microsecond(run: Starter) -> None:
         assert client.all("/cdrs", cut, DAY[1]) == rows[20:] == sandbox.truth("portsip", "cdrs", cut, DAY[1])
 
 
-def test_calls_may_begin_at_the_very_bound(run: Starter) -> None:
+def test_calls_that_start_on_a_bound_are_compared_exactly(run: Starter) -> None:
     with PortSIPClient(run(exchange=full(12))) as client:
         hour = at("2026-11-18T13:00"), at("2026-11-18T14:00")
         rows = client.all("/cdrs", *hour)
@@ -188,7 +188,7 @@ def test_calls_may_begin_at_the_very_bound(run: Starter) -> None:
             assert found["count"] == many
 
 
-def test_call_logs_are_cut_on_their_own_start(run: Starter) -> None:
+def test_call_logs_are_selected_by_their_own_start(run: Starter) -> None:
     sandbox = run()
     truth = sandbox.truth("portsip", "calllogs", *DAY)
     cut = next(
@@ -203,7 +203,7 @@ def test_call_logs_are_cut_on_their_own_start(run: Starter) -> None:
 
 
 @BUSY
-def test_without_an_order_the_newest_come_first(pbx: PortSIPClient) -> None:
+def test_default_order_is_newest_first(pbx: PortSIPClient) -> None:
     assert REAL["items"][0]["started_at"] > REAL["items"][1]["started_at"]
     rows = pbx.get("/cdrs", filter=window(*DAY)).json()["items"]
     oldest = pbx.get("/cdrs", filter=window(*DAY), orderby="started_at").json()["items"]
@@ -211,7 +211,7 @@ def test_without_an_order_the_newest_come_first(pbx: PortSIPClient) -> None:
     assert oldest[0]["started_at"] < rows[-1]["started_at"]
 
 
-def test_a_call_is_there_once_it_has_ended(run: Starter, clock: HandClock) -> None:
+def test_call_appears_when_it_has_ended(run: Starter, clock: HandClock) -> None:
     calls = straddlers(at("2026-11-19"), 3)
     sandbox = run(exchange=Exchange(calls=calls))
     with PortSIPClient(sandbox) as client:
@@ -285,7 +285,7 @@ def test_a_filter_keeps_the_records_that_match(pbx: PortSIPClient, sandbox: Sand
         *("session_id eq '1'", "started_at ge '2026-13-18T00:00:00Z'", "caller eq yes", "(" * 200 + "duration gt 1"),
     ],
 )
-def test_what_is_no_filter_is_refused(pbx: PortSIPClient, text: str) -> None:
+def test_invalid_filter_is_refused(pbx: PortSIPClient, text: str) -> None:
     answer = pbx.get("/cdrs", filter=text)
     assert answer.status_code == 400
     assert answer.json() == sample("portsip/constructed_error_validate_failed_400.json")
@@ -298,8 +298,7 @@ NAMES = st.sampled_from(("a", "''", "x y", "'", "O'Neil", "and", ")"))
     parts=st.lists(st.tuples(NAMES, st.sampled_from(("eq", "ne")), st.booleans()), min_size=1, max_size=5), said=NAMES
 )
 @settings(max_examples=100, deadline=None, database=None)
-def test_quotes_and_connectives_keep_their_meaning(parts: list[tuple[str, str, bool]], said: str) -> None:
-    """Against Python's own precedence, which is the same."""
+def test_filter_has_the_precedence_of_python(parts: list[tuple[str, str, bool]], said: str) -> None:
     text = expression = ""
     for n, (name, word, negated) in enumerate(parts):
         join = ("", " and ", " or ")[0 if not n else n % 2 + 1]
@@ -325,12 +324,12 @@ def test_order_and_search(pbx: PortSIPClient, sandbox: Sandbox) -> None:
     assert both == [row for row in found if row["direction"] == "OUTBOUND_CALL"]
 
 
-def test_another_spelling_of_an_option_is_not_one(run: Starter) -> None:
+def test_unknown_query_option_is_ignored(run: Starter) -> None:
     with PortSIPClient(run(exchange=full(101))) as client:
         assert len(client.get("/cdrs", **{"$filter": "nonsense", "$top": 1}).json()["items"]) == 100
 
 
-def test_what_a_pbx_does_not_know(pbx: PortSIPClient, sandbox: Sandbox) -> None:
+def test_unknown_paths_methods_and_calls_are_refused(pbx: PortSIPClient, sandbox: Sandbox) -> None:
     for path in ("/nothing", "/cdrs/1/2", "/user/nothing", "/blobs/nothing", "/call_reports/1", "/user"):
         answer = pbx.get(path)
         assert (answer.status_code, answer.json()) == (404, errors("UNKNOWN", "not found")), path

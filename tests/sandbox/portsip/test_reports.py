@@ -25,7 +25,7 @@ from .client import DAY, REPORT, PortSIPClient, Row, errors, refused, window
 # Call reports
 
 
-def test_a_report_runs_and_becomes_a_file(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
+def test_report_runs_and_its_file_can_be_downloaded(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
     answer = pbx.post("/call_reports", REPORT)
     assert answer.status_code == 201
     assert list(answer.json()) == list(sample("portsip/doc_call_report_create_201.json"))
@@ -60,7 +60,7 @@ def test_a_report_runs_and_becomes_a_file(pbx: PortSIPClient, sandbox: Sandbox, 
     assert pbx.http.get(f"{sandbox.url}/portsip{row['file_url']}").content == file.content
 
 
-def test_a_report_holds_what_had_ended_when_it_ran(run: Starter, clock: HandClock) -> None:
+def test_report_has_the_calls_that_ended_before_its_run(run: Starter, clock: HandClock) -> None:
     calls = uniform(6, at("2026-11-20T11:00"), at("2026-11-20T12:00"), talk_seconds=1500)
     with PortSIPClient(run(exchange=Exchange(calls=calls))) as client:
         client.report(range="TODAY")
@@ -68,14 +68,16 @@ def test_a_report_holds_what_had_ended_when_it_ran(run: Starter, clock: HandCloc
         assert client.download(client.completed()[0]).text.count("\n") - 1 == 4
 
 
-def test_a_normal_report_is_cut_short(pbx: PortSIPClient, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_normal_report_is_truncated_at_its_limit(
+    pbx: PortSIPClient, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cdrctl.sandbox.portsip.report_tables.LARGEST_REPORT", 7)
     pbx.report()
     clock.move(5)
     assert pbx.download(pbx.completed()[0]).text.count("\n") - 1 == 7
 
 
-def test_destroying(pbx: PortSIPClient, clock: HandClock) -> None:
+def test_destroyed_report_is_gone(pbx: PortSIPClient, clock: HandClock) -> None:
     number = pbx.report()
     clock.move(5)
     (row,) = pbx.completed()
@@ -130,7 +132,7 @@ WRONG: list[tuple[str, Row]] = [
 
 
 @pytest.mark.parametrize(("field", "changes"), WRONG, ids=[str(n) for n in range(len(WRONG))])
-def test_a_wrong_report_is_refused_naming_the_field(pbx: PortSIPClient, field: str, changes: Row) -> None:
+def test_invalid_report_is_refused_with_the_field_name(pbx: PortSIPClient, field: str, changes: Row) -> None:
     body = {name: value for name, value in (REPORT | changes).items() if value is not None or name == "started_at"}
     answer = pbx.post("/call_reports", body)
     assert (answer.status_code, answer.json()) == (400, refused(field))
@@ -149,7 +151,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize("range_", RANGES)
-def test_ranges_of_reports(run: Starter, clock: HandClock, range_: str) -> None:
+def test_report_covers_its_range(run: Starter, clock: HandClock, range_: str) -> None:
     calls = uniform(600, at("2026-09-25"), at("2026-11-24"), talk_seconds=1)
     sandbox = run(exchange=Exchange(calls=calls))
     with PortSIPClient(sandbox) as client:
@@ -177,7 +179,7 @@ NORMAL_FILTERS: list[tuple[Row, Any]] = [
 
 
 @pytest.mark.parametrize(("wanted", "holds"), NORMAL_FILTERS, ids=[str(one) for one, _ in NORMAL_FILTERS])
-def test_filters_of_normal_reports(
+def test_normal_report_applies_its_filter(
     pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock, wanted: Row, holds: Any
 ) -> None:
     pbx.report(filter=wanted)
@@ -189,7 +191,7 @@ def test_filters_of_normal_reports(
     assert 0 < len(expected) < len(truth)
 
 
-def test_other_reports_count_calls(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
+def test_statistics_reports_count_calls(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
     kinds = ("QUEUE_PERFORMANCE", "RING_GROUP_STATISTICS", "QUEUE_ABANDONED_CALLS", "EXTENSION_GROUP_CALL_COST")
     for kind in kinds:
         pbx.report(name=kind, type=kind, filter={}, range="LAST_SEVEN_DAYS", format="CSV")
@@ -207,7 +209,7 @@ def test_other_reports_count_calls(pbx: PortSIPClient, sandbox: Sandbox, clock: 
     )
 
 
-def test_html_reports_escape_what_callers_are_called(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
+def test_html_report_escapes_names(pbx: PortSIPClient, sandbox: Sandbox, clock: HandClock) -> None:
     pbx.report(name="<b>x</b>", format="HTML")
     clock.move(5)
     (row,) = pbx.completed()
@@ -218,7 +220,7 @@ def test_html_reports_escape_what_callers_are_called(pbx: PortSIPClient, sandbox
     assert text.count("<tr>") == len(sandbox.truth("portsip", "cdrs", *RANGES["YESTERDAY"])) + 1
 
 
-def test_a_report_by_the_clock_runs_again_and_again(pbx: PortSIPClient, clock: HandClock) -> None:
+def test_scheduled_report_runs_at_every_due_time(pbx: PortSIPClient, clock: HandClock) -> None:
     number = pbx.report(cron_expr="0 1 * * mon-fri")
     path = f"/call_reports/{number}"
     assert pbx.get(path).json()["status"] == "SCHEDULED"
@@ -248,12 +250,12 @@ def test_a_report_by_the_clock_runs_again_and_again(pbx: PortSIPClient, clock: H
         ("5/25 * * * *", "2026-11-20T02:55", "2026-11-20T02:50"),
     ],
 )
-def test_cron(text: str, due: str, not_due: str) -> None:
+def test_cron_expression_is_due_at_matching_times(text: str, due: str, not_due: str) -> None:
     assert parse_cron(text).due(at(due))
     assert not parse_cron(text).due(at(not_due))
 
 
-def test_listing_reports(pbx: PortSIPClient) -> None:
+def test_reports_can_be_sorted_filtered_and_searched(pbx: PortSIPClient) -> None:
     for name in ("b", "a", "c"):
         pbx.report(name=name)
     assert [one["name"] for one in pbx.get("/call_reports", orderby="name desc", top=2).json()["items"]] == ["c", "b"]

@@ -83,7 +83,7 @@ def test_switch_count(run: Starter) -> None:
 
 
 def test_switch_bounds(run: Starter) -> None:
-    """The same filter has the first or the last instant of the window, or not."""
+    """The switch decides whether the first and the last instant belong to the window."""
     sandbox = run(exchange=full(130))
     starts = [row["started_at"] for row in sandbox.truth("portsip", "cdrs", *EVENING)]
     asked = {"filter": f"started_at ge '{starts[3]}' and started_at lt '{starts[9]}'", "orderby": "started_at"}
@@ -96,7 +96,7 @@ def test_switch_bounds(run: Starter) -> None:
 
 
 def test_switch_total(run: Starter) -> None:
-    """Items are all there; what `count` says of them is wrong, in every listing."""
+    """All items are sent, but `count` is wrong, in every listing."""
     sandbox = run(exchange=full(130))
     expected = {
         "right": [130, 130],
@@ -121,7 +121,7 @@ def test_switch_total(run: Starter) -> None:
     ("value", "text"), [("year1", "0001-01-01T00:00:00Z"), ("1970", "1970-01-01T00:00:00Z"), ("0", "0")]
 )
 def test_switch_no_time(run: Starter, value: str, text: str) -> None:
-    """A placeholder stands where nothing rang or was answered, and filters do not take it for a time."""
+    """A placeholder replaces missing times, and filters do not read it as a time."""
     sandbox = run()
     plain = sandbox.truth("portsip", "cdrs", *DAY)
     sandbox.switch("portsip", "no_time", value)
@@ -184,7 +184,7 @@ def test_switch_limits_off(run: Starter) -> None:
 
 
 @pytest.mark.parametrize(("version", "limit"), [("22.2", 10_000), ("16", 5_000)])
-def test_limits_are_those_published(run: Starter, version: str, limit: int) -> None:
+def test_limits_are_the_published_ones(run: Starter, version: str, limit: int) -> None:
     sandbox = run(exchange=full(0), limits=True, switches={"portsip": {"version": version}})
     pbx = sandbox.provider("portsip").pbx
     *allowed, refused = (refuse_over_limit(pbx) for _ in range(limit + 1))
@@ -288,7 +288,7 @@ def test_switch_rotate(run: Starter) -> None:
 
 
 def test_switch_grow(run: Starter) -> None:
-    """Calls land while pages are read: what was skipped moves, and the count tells."""
+    """New calls appear while pages are read: they shift the pages and raise the count."""
     sandbox = run(exchange=full(400), switches={"portsip": {"grow": "4"}})
     truth = [row["id"] for row in sandbox.truth("portsip", "cdrs", *EVENING)]
     with PortSIPClient(sandbox) as client:
@@ -416,7 +416,7 @@ def test_switch_file_url(run: Starter, clock: HandClock, value: str, start_of_ur
 # Determinism
 
 
-def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
+def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     bodies = []
     for order in (1, -1):
         with start(now=clock, seed="x", providers=["portsip"]) as sandbox, PortSIPClient(sandbox, "password") as client:

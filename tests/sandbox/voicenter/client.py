@@ -1,4 +1,4 @@
-"""What the tests of this imitation share: its client, samples and small readers."""
+"""Shared by the tests of this imitation: its client, samples and helpers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOON, ONE = at("2026-11-18T12:00"), at("2026-11-18T13:00")
 KNOWN = sample("voicenter/doc_cdr_ok.json")
 
 
-# Copied from the user's own document.
+# Copied from the documentation of version 0.1.
 SEED_OPTIONS = (
     *("date", "fromdate", "todate", "phones", "Type", "DID", "CallerNumber", "CallerExtension", "TargetNumber"),
     *("TargetExtension", "TargetPrefixName", "Duration", "Price", "RecordURL", "RecordExpect", "RepresentativeName"),
@@ -39,7 +39,7 @@ SEED_STATUSES = (
 
 
 class VoicenterClient(Client):
-    """Posts a window, and halves it as long as records are beyond the cap."""
+    """Posts a window, and halves it while it has more records than the cap."""
 
     def __init__(self, sandbox: Sandbox, kind: str = "code") -> None:
         super().__init__(sandbox)
@@ -69,7 +69,7 @@ class VoicenterClient(Client):
         return page.json()["CDR_LIST"]
 
     def all(self, since: datetime, until: datetime, floor: int = 1) -> list[dict[str, Any]]:
-        """Ask for [since, until) with closed bounds, in halves that share no second; cut on Date."""
+        """Request `[since, until)` with closed bounds, in halves that share no second; select records by `Date`."""
         found: dict[str, dict[str, Any]] = {}
         windows = [(int(since.timestamp()), int(until.timestamp()) - 1)]
         while windows:

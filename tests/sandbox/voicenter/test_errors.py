@@ -88,7 +88,7 @@ def test_a_bearer_token_needs_no_code(run: Starter) -> None:
         assert number(client.ask(*DAY)) == 2
 
 
-def test_credentials_end_and_new_ones_are_had(sandbox: Sandbox) -> None:
+def test_expired_credentials_are_replaced_by_new_ones(sandbox: Sandbox) -> None:
     for kind in ("code", "bearer"):
         with VoicenterClient(sandbox, kind) as client:
             assert number(client.ask(*DAY)) == 0
@@ -100,13 +100,13 @@ def test_credentials_end_and_new_ones_are_had(sandbox: Sandbox) -> None:
         sandbox.credentials("voicenter", "password")
 
 
-def test_the_address_is_the_documented_one(sandbox: Sandbox, voicenter: VoicenterClient) -> None:
+def test_only_the_documented_address_and_methods_are_accepted(sandbox: Sandbox, voicenter: VoicenterClient) -> None:
     assert voicenter.base_url == sandbox.base_urls["voicenter"] == f"{sandbox.url}/voicenter/hub/cdr/"
     assert voicenter.http.get(f"{voicenter.base_url}more").status_code == 404
     assert voicenter.http.put(voicenter.base_url).status_code == 405
 
 
-def test_faults(sandbox: Sandbox, voicenter: VoicenterClient) -> None:
+def test_faults_have_the_shape_of_this_api(sandbox: Sandbox, voicenter: VoicenterClient) -> None:
     for status, error in ((200, 1), (401, 2), (403, 2), (404, 5), (429, 1)):
         sandbox.fail("voicenter", status)
         page = voicenter.ask(*DAY)
@@ -147,7 +147,7 @@ def test_notifications_have_the_fields_of_the_second_table(sandbox: Sandbox) -> 
     assert seen == set(wanted)
 
 
-def test_notifications_are_of_the_same_calls_as_the_call_log(sandbox: Sandbox, month: list[dict[str, Any]]) -> None:
+def test_notifications_and_call_log_have_the_same_calls(sandbox: Sandbox, month: list[dict[str, Any]]) -> None:
     pushed = sandbox.truth("voicenter", "notifications", *MONTH)
     assert pushed == sandbox.provider("voicenter").notifications(*MONTH)
 
@@ -172,7 +172,7 @@ def test_notifications_are_of_the_same_calls_as_the_call_log(sandbox: Sandbox, m
     } == related
 
 
-def test_a_notification_comes_when_the_call_has_ended(run: Starter, clock: HandClock) -> None:
+def test_notification_is_sent_when_the_call_has_ended(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(1))
     clock.time = NOON + timedelta(seconds=30)
     assert sandbox.truth("voicenter", "notifications", NOON, ONE) == []
@@ -182,7 +182,7 @@ def test_a_notification_comes_when_the_call_has_ended(run: Starter, clock: HandC
         sandbox.truth("voicenter", "reports", NOON, ONE)
 
 
-def test_notifications_come_in_the_order_of_the_calls_ends(run: Starter) -> None:
+def test_notifications_are_ordered_by_the_end_of_the_call(run: Starter) -> None:
     until = NOON + timedelta(seconds=10)
     long = uniform(1, NOON, until, talk_seconds=600, name="long")
     short = uniform(1, NOON + timedelta(seconds=9), until, talk_seconds=5, name="short")

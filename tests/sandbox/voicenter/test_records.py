@@ -21,7 +21,7 @@ FIELDS = sample("voicenter/data_fields.json")
 CLICKED = sample("voicenter/constructed_click2call_two_legs_same_callid.json")["CDR_LIST"]
 
 
-def test_a_plain_request_gives_the_truth(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
+def test_plain_request_returns_the_true_records(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
     page = voicenter.ask(DAY[0], DAY[1] - timedelta(seconds=1))
     answer = page.json()
     truth = sandbox.truth("voicenter", "cdrs", *DAY)
@@ -32,7 +32,7 @@ def test_a_plain_request_gives_the_truth(voicenter: VoicenterClient, sandbox: Sa
     assert answer["CDR_LIST"] == truth
 
 
-def test_records_have_the_fields_of_the_documents() -> None:
+def test_records_have_the_documented_fields() -> None:
     in_both = {"both", "current"}
     assert set(CURRENT_FIELDS) == {one["wire_name"] for one in FIELDS["fields"] if one["in"] in in_both}
     assert set(SEED_FIELDS) == {one["wire_name"] for one in FIELDS["fields"] if one["in"] in {"both", "seed"}}
@@ -45,7 +45,7 @@ def test_records_have_the_fields_of_the_documents() -> None:
     }
 
 
-def test_the_key_order_is_that_of_the_samples(month: list[dict[str, Any]]) -> None:
+def test_keys_have_the_order_of_the_samples(month: list[dict[str, Any]]) -> None:
     assert keys(month) == {CURRENT_FIELDS}
     for record in (*KNOWN["CDR_LIST"], *CLICKED):
         assert in_order(list(record), list(CURRENT_FIELDS))
@@ -83,7 +83,7 @@ def test_values_have_the_wire_types_of_the_samples(month: list[dict[str, Any]]) 
     assert any(record["Price"] % 1 for record in month)
 
 
-def test_types_and_statuses_are_those_of_the_documents(month: list[dict[str, Any]]) -> None:
+def test_types_and_statuses_have_documented_values(month: list[dict[str, Any]]) -> None:
     assert {record["CdrType"]: record["Type"] for record in month} == TYPES
     assert {record["DialStatus"] for record in month} == {
         *(set(SEED_STATUSES) - {"CHANUNAVAIL"}),
@@ -94,7 +94,7 @@ def test_types_and_statuses_are_those_of_the_documents(month: list[dict[str, Any
             assert record["DialStatus"] == "VOICEMAIL" or record["Duration"] == 0
 
 
-def test_clicked_calls_are_two_legs_under_one_call_id(month: list[dict[str, Any]]) -> None:
+def test_click2call_makes_two_legs_with_one_call_id(month: list[dict[str, Any]]) -> None:
     legs = defaultdict(list)
     for record in month:
         legs[record["CallID"]].append(record)
@@ -150,7 +150,7 @@ def test_numbers_look_like_those_of_the_samples(month: list[dict[str, Any]]) -> 
     }
 
 
-def test_every_generated_call_is_there(month: list[dict[str, Any]]) -> None:
+def test_every_generated_call_has_a_record(month: list[dict[str, Any]]) -> None:
     calls = EXCHANGE.calls(*MONTH)
     firsts = [record for record in month if record["CdrType"] in {1, 4, 8, 9, 14, 17}]
     assert abs(len(firsts) - len(calls)) <= 1, "a call still going on at midnight has its record in the next day"
@@ -162,7 +162,7 @@ def test_every_generated_call_is_there(month: list[dict[str, Any]]) -> None:
     )
 
 
-def test_times_and_parties_are_those_of_the_generated_call(month: list[dict[str, Any]]) -> None:
+def test_times_and_parties_match_the_generated_call(month: list[dict[str, Any]]) -> None:
     calls = [call for call in EXCHANGE.calls(*MONTH) if call.kind == "inbound" and call.outcome == "answered"]
     records = {one["DateEpoch"]: one for one in month if one["CdrType"] == 1}
     assert len(calls) > 100
@@ -185,7 +185,7 @@ def test_only_an_extension_that_answered_is_the_target_extension(month: list[dic
     assert all(one["TargetExtension"] == "" for one in missed)
 
 
-def test_what_goes_out_costs_by_the_minute_begun(month: list[dict[str, Any]]) -> None:
+def test_outgoing_calls_are_charged_per_started_minute(month: list[dict[str, Any]]) -> None:
     mobile = [one for one in month if one["CdrType"] == 4 and one["TargetPrefixName"] == "Israel Mobile"]
     assert all(one["Price"] == -(-one["Duration"] // 60) * 12.5 for one in mobile)
     assert all(one["Price"] == 0 for one in month if one["CdrType"] in {1, 8, 9, 11})

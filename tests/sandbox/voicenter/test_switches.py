@@ -85,7 +85,7 @@ def test_switch_generation(run: Starter) -> None:
         assert len(client.records(NOON, NOON + timedelta(minutes=9), {"cdrTypes": [1]}, sort=[{"field": "date"}])) == 10
 
 
-def test_seed_statuses_are_those_of_its_table(run: Starter) -> None:
+def test_statuses_of_version_0_1_are_in_its_table(run: Starter) -> None:
     sandbox = run(switches={"voicenter": {"generation": "seed"}})
     records = sandbox.truth("voicenter", "cdrs", *MONTH)
     assert {one["DialStatus"] for one in records} <= set(SEED_STATUSES)
@@ -138,7 +138,7 @@ def test_switch_bounds(run: Starter, value: str, many: int) -> None:
 
 @pytest.mark.parametrize(("value", "many"), [("second", 3), ("minute", 7)])
 def test_switch_precision(run: Starter, value: str, many: int) -> None:
-    """Calls every ten seconds; asked from :35 to one minute and :59, minutes are :00 to one minute."""
+    """Calls start every ten seconds. A host that counts in minutes reads :35 to 1:59 as :00 to 1:00."""
     exchange = Exchange(calls=uniform(30, NOON, NOON + timedelta(seconds=300)))
     with VoicenterClient(run(exchange=exchange, switches={"voicenter": {"precision": value}})) as client:
         lo, hi = NOON + timedelta(seconds=35), NOON + timedelta(seconds=60)
@@ -299,7 +299,7 @@ def test_switch_bearer(run: Starter) -> None:
 
 
 def test_switch_limits(run: Starter, clock: HandClock) -> None:
-    """Thirty requests in any 60 seconds; the refused ones are not counted."""
+    """Thirty requests in any 60 seconds; refused requests are not counted."""
     sandbox = run(exchange=full(1), limits=True)
     with VoicenterClient(sandbox) as client:
         numbers = []
@@ -320,7 +320,7 @@ def test_switch_limits(run: Starter, clock: HandClock) -> None:
 
 @pytest.mark.parametrize(("window_on", "minute"), [("start", 0), ("end", 10), ("saved", 14)])
 def test_switch_window_on(run: Starter, window_on: str, minute: int) -> None:
-    """A window holds the records of calls that start, end or are saved in it."""
+    """The window selects records by the start or end of the call, or by the time of saving."""
     exchange = Exchange(calls=uniform(1, NOON, NOON + timedelta(minutes=1), talk_seconds=600))
     with VoicenterClient(
         run(exchange=exchange, switches={"voicenter": {"window_on": window_on, "lag": "4"}})
@@ -384,7 +384,7 @@ def test_switch_slash(run: Starter) -> None:
             assert client.ask(NOON, ONE).status_code == status
 
 
-def test_switches_are_checked(sandbox: Sandbox) -> None:
+def test_invalid_switch_value_is_refused(sandbox: Sandbox) -> None:
     assert known_switches("voicenter")["cap"].default == "10000"
     for name, value in (("cap", "0"), ("max_days", "none"), ("keys", "upper"), ("lag", "-1")):
         with pytest.raises(ValueError, match="cannot be"):
@@ -394,7 +394,7 @@ def test_switches_are_checked(sandbox: Sandbox) -> None:
 # Determinism
 
 
-def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
+def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):
         with start(now=clock, seed="x") as sandbox, VoicenterClient(sandbox) as client:
@@ -402,7 +402,7 @@ def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
     assert bodies[0] == bodies[1]
 
 
-def test_answers_do_not_depend_on_what_was_asked_before(run: Starter) -> None:
+def test_responses_do_not_depend_on_earlier_requests(run: Starter) -> None:
     sandbox = run(exchange=Exchange(1))
     fresh = run(exchange=Exchange(1))
     sandbox.truth("voicenter", "cdrs", *MONTH)

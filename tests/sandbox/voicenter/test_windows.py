@@ -20,7 +20,7 @@ from .client import DAY, MONTH, NOON, ONE, SEED_OPTIONS, VoicenterClient, full, 
 
 
 @pytest.mark.parametrize(("n", "legs"), [(0, 1), (1, 1), (120, 1), (40, 3)])
-def test_uniform_calls_are_exactly_so_many_records(run: Starter, n: int, legs: int) -> None:
+def test_uniform_calls_make_an_exact_number_of_records(run: Starter, n: int, legs: int) -> None:
     sandbox = run(exchange=full(n, legs))
     with VoicenterClient(sandbox) as client:
         records = client.records(NOON, ONE)
@@ -31,7 +31,7 @@ def test_uniform_calls_are_exactly_so_many_records(run: Starter, n: int, legs: i
 
 @pytest.mark.parametrize("way", ["counters", "error3", "silent"])
 @pytest.mark.parametrize("n", [49, 50, 51, 333])
-def test_halving_gives_exactly_the_truth(run: Starter, way: str, n: int) -> None:
+def test_halving_returns_exactly_the_true_records(run: Starter, way: str, n: int) -> None:
     sandbox = run(exchange=full(n), switches={"voicenter": {"cap": "50", "over_cap": way}})
     with VoicenterClient(sandbox) as client:
         client.cap = 50 if way == "silent" else 10_000
@@ -46,7 +46,7 @@ def test_windows_tile(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
     assert got == sandbox.truth("voicenter", "cdrs", *DAY)
 
 
-def test_the_window_is_laid_on_the_start_of_a_record(run: Starter) -> None:
+def test_window_selects_records_by_start(run: Starter) -> None:
     month_start = at("2026-11-01")
     sandbox = run(exchange=Exchange(calls=straddlers(month_start)))
     with VoicenterClient(sandbox) as client:
@@ -55,8 +55,8 @@ def test_the_window_is_laid_on_the_start_of_a_record(run: Starter) -> None:
     assert len(sandbox.truth("voicenter", "cdrs", at("2026-10-31"), month_start)) == 5
 
 
-def test_a_record_begins_in_the_second_of_its_date(run: Starter) -> None:
-    """Two calls a second: what is written of a start has no fraction."""
+def test_true_records_of_a_window_are_selected_by_whole_seconds(run: Starter) -> None:
+    """Two calls start per second, and `Date` has no fraction."""
     sandbox = run(exchange=Exchange(calls=uniform(4, NOON, NOON + timedelta(seconds=2))))
     half = timedelta(milliseconds=500)
     with VoicenterClient(sandbox) as client:
@@ -67,13 +67,13 @@ def test_a_record_begins_in_the_second_of_its_date(run: Starter) -> None:
 
 
 def test_every_record_is_in_the_window_of_its_own_second(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
-    """Also where it is a later part of a call that began before."""
+    """Also a later part of a call that began earlier."""
     for record in sandbox.truth("voicenter", "cdrs", *DAY):
         second = datetime.fromisoformat(record["Date"])
         assert record in voicenter.records(second, second)
 
 
-def test_nothing_found_is_an_empty_list(run: Starter) -> None:
+def test_window_without_calls_returns_an_empty_list(run: Starter) -> None:
     with VoicenterClient(run(exchange=full(0))) as client:
         answer = client.ask(NOON, ONE).json()
         assert (answer["TOTAL_HITS"], answer["RETURN_HITS"], answer["CDR_LIST"]) == (0, 0, [])
@@ -93,7 +93,9 @@ def test_nothing_found_is_an_empty_list(run: Starter) -> None:
         ("18/11/2026", "19/11/2026", 5),
     ],
 )
-def test_forms_of_times(voicenter: VoicenterClient, fromdate: str, todate: str, error: int) -> None:
+def test_undocumented_forms_of_times_are_refused(
+    voicenter: VoicenterClient, fromdate: str, todate: str, error: int
+) -> None:
     search = {"fromdate": fromdate, "todate": todate}
     assert number(voicenter.post({"code": voicenter.code, "search": search})) == error
 
@@ -121,7 +123,7 @@ def test_the_documented_requests_work(voicenter: VoicenterClient) -> None:
         assert all(set(record) == set(body["fields"]) for record in records)
 
 
-def test_every_field_of_the_first_table_may_be_asked(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
+def test_every_field_of_the_first_table_can_be_requested(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
     sandbox.switch("voicenter", "generation", "seed")
     for name in SEED_OPTIONS:
         records = voicenter.records(*DAY, fields=[name])
@@ -132,7 +134,7 @@ def test_every_field_of_the_first_table_may_be_asked(voicenter: VoicenterClient,
     assert number(voicenter.ask(*DAY, fields=list(SEED_OPTIONS))) == 0
 
 
-def test_the_query_of_the_user_s_document_works(run: Starter) -> None:
+def test_query_in_the_form_of_version_0_1_works(run: Starter) -> None:
     """Repeated names, one of them in another letter case, and extension in the singular."""
     sandbox = run()
     with VoicenterClient(sandbox) as client:
@@ -148,7 +150,7 @@ def test_the_query_of_the_user_s_document_works(run: Starter) -> None:
         }
 
 
-def test_get_and_post_find_the_same(voicenter: VoicenterClient) -> None:
+def test_get_and_post_return_the_same_records(voicenter: VoicenterClient) -> None:
     names = ["Date", "CallID", "CdrType"]
     search: dict[str, Any] = {"extensions": ["SIPSIP1", "SIPSIP2"], "cdrTypes": [4, 9], "IdentityCriteria": "Account"}
     posted = voicenter.records(*DAY, search, fields=names)
@@ -160,7 +162,7 @@ def test_get_and_post_find_the_same(voicenter: VoicenterClient) -> None:
     assert keys(voicenter.get(indexed).json()["CDR_LIST"]) == {CURRENT_FIELDS}
 
 
-def test_search_keys_restrict(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
+def test_search_keys_filter_records(voicenter: VoicenterClient, sandbox: Sandbox) -> None:
     every = voicenter.records(*DAY)
 
     def numbers(record: dict[str, Any]) -> set[str]:
@@ -198,7 +200,7 @@ def test_search_keys_restrict(voicenter: VoicenterClient, sandbox: Sandbox) -> N
     ]
 
 
-def test_sort(voicenter: VoicenterClient) -> None:
+def test_records_are_sorted_by_the_requested_field(voicenter: VoicenterClient) -> None:
     every = voicenter.records(*DAY)
     assert [one["Date"] for one in every] == sorted(one["Date"] for one in every)
     newest = voicenter.records(*DAY, sort=[{"field": "date", "order": "desc"}])

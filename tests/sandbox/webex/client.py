@@ -1,4 +1,4 @@
-"""What the tests of this imitation share: its client, samples and small readers."""
+"""Shared by the tests of this imitation: its client, samples and helpers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 def asked(**changed: str) -> dict[str, str]:
-    """Return the parameters of an authorization request; one that is changed to nothing is left out."""
+    """Return the parameters of an authorization request; a parameter changed to an empty text is left out."""
     usual = {
         "response_type": "code",
         "client_id": "C0000EXAMPLE",

@@ -27,7 +27,7 @@ CONSTRUCTED = [
 # Records
 
 
-def test_records_have_the_keys_of_a_real_one_in_its_order(webex: WebexClient) -> None:
+def test_records_have_the_keys_and_order_of_a_real_record(webex: WebexClient) -> None:
     records = webex.all(*DAY)
     assert len(records) > 80
     assert list(KEYS) == list(REAL) == [one["wire_key"] for one in FIELDS]
@@ -46,7 +46,7 @@ def test_values_have_the_wire_types(webex: WebexClient) -> None:
         assert record["Report time"] == record["Release time"]
 
 
-def test_words_for_nothing_stand_where_real_records_have_them(webex: WebexClient) -> None:
+def test_na_words_appear_only_in_keys_that_use_them(webex: WebexClient) -> None:
     allowed = {one["wire_key"]: set(one["null_words"]) for one in FIELDS}
     records = webex.all(*DAY)
     for record in records:
@@ -58,8 +58,8 @@ def test_words_for_nothing_stand_where_real_records_have_them(webex: WebexClient
     assert "N/A" in {record["Answer reason"] for record in records}
 
 
-def test_a_value_real_records_always_leave_empty_is_empty_here(webex: WebexClient) -> None:
-    """Keys that are empty in every sample and whose meaning no generated call has."""
+def test_keys_that_real_records_leave_empty_are_empty(webex: WebexClient) -> None:
+    """These keys are empty in every sample, and no generated call has the feature that they describe."""
     samples = [REAL, OLDER, *CONSTRUCTED]
     never = {
         *("Authorization code", "External customer ID", "ELIN", "Emergency number source", "Recall type"),
@@ -69,7 +69,7 @@ def test_a_value_real_records_always_leave_empty_is_empty_here(webex: WebexClien
     assert all(record[key] == "" for record in webex.all(*DAY) for key in never)
 
 
-def test_enumerations_are_words_of_the_documentation(webex: WebexClient) -> None:
+def test_enumerations_have_documented_values(webex: WebexClient) -> None:
     records = webex.all(at("2026-11-12"), at("2026-11-19"))
 
     def words(key: str) -> set[str]:
@@ -96,7 +96,7 @@ def test_enumerations_are_words_of_the_documentation(webex: WebexClient) -> None
 
 
 def test_legs_of_a_call_can_be_joined(webex: WebexClient, sandbox: Sandbox) -> None:
-    """Correlation ID ties a call, Interaction ID a consultation to it, call ids the two sides of a leg."""
+    """Correlation ID joins the legs of a call, Interaction ID adds a consultation, call ids join two sides of a leg."""
     records = webex.all(*DAY)
     locals_ = {record["Local call ID"] for record in records}
     assert len(locals_) == len(records)
@@ -119,7 +119,7 @@ def test_legs_of_a_call_can_be_joined(webex: WebexClient, sandbox: Sandbox) -> N
             assert {record["Direction"], other["Direction"]} == {"ORIGINATING", "TERMINATING"}
 
 
-def test_outside_parties_and_only_they_have_no_record(webex: WebexClient, sandbox: Sandbox) -> None:
+def test_only_outside_parties_have_no_record(webex: WebexClient, sandbox: Sandbox) -> None:
     legs = sandbox.provider("webex").exchange.legs(*DAY)
     inside = [leg for leg in legs if leg.party.kind != "outside"]
     assert len(webex.all(*DAY)) == len(inside)
@@ -142,7 +142,7 @@ def test_pages_hold_every_record_once(run: Starter, n: int) -> None:
     assert "Link" not in pages[-1].headers
 
 
-def test_the_next_link_is_the_same_query_and_a_cursor(run: Starter) -> None:
+def test_next_link_repeats_the_query_with_a_cursor(run: Starter) -> None:
     with WebexClient(run(exchange=full(600))) as client:
         first = client.ask(*EVENING, max=500)
         link = first.headers["Link"]
@@ -155,7 +155,7 @@ def test_the_next_link_is_the_same_query_and_a_cursor(run: Starter) -> None:
         assert "%3A" not in url
 
 
-def test_links_name_the_host_the_client_asked(run: Starter) -> None:
+def test_next_link_has_the_host_of_the_request(run: Starter) -> None:
     with WebexClient(run(exchange=full(600))) as client:
         url = client.url(*EVENING, max=500)
         headers = {"Authorization": f"Bearer {client.token}", "Host": "feed.example:81"}
@@ -164,7 +164,7 @@ def test_links_name_the_host_the_client_asked(run: Starter) -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("asked", "given"), [("10", 500), ("700", 700), ("99999", 5000), ("", 5000), ("-1", 500)])
-def test_max_is_clamped_in_silence(run: Starter, asked: str, given: int) -> None:
+def test_max_is_clamped_without_an_error(run: Starter, asked: str, given: int) -> None:
     with WebexClient(run(exchange=full(5100))) as client:
         more: dict[str, Any] = {"max": asked} if asked else {}
         page = client.ask(*EVENING, **more)
@@ -178,14 +178,14 @@ def test_switch_max_floor_allows_small_pages(run: Starter) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_records_of_one_millisecond_survive_a_page_edge(run: Starter, size: int) -> None:
+def test_page_end_within_a_millisecond_loses_no_record(run: Starter, size: int) -> None:
     exchange = Exchange(calls=uniform(3, *EVENING, legs=5))
     with WebexClient(run(exchange=exchange, switches={"webex": {"max_floor": "1"}})) as client:
         got = client.all(*EVENING, max=size)
     assert len(got) == len(by_id(got)) == 15
 
 
-def test_locations_restrict_and_more_than_ten_are_refused(webex: WebexClient, sandbox: Sandbox) -> None:
+def test_locations_filter_records_and_more_than_10_are_refused(webex: WebexClient, sandbox: Sandbox) -> None:
     got = webex.all(*DAY, locations="London Office")
     assert {record["Location"] for record in got} == {"London Office"}
     assert got == sandbox.truth("webex", "cdrs", *DAY, locations="London Office")

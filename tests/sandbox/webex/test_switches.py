@@ -115,7 +115,7 @@ def test_switch_order(run: Starter) -> None:
     assert sorted(pages["shuffled"]) == pages["ascending"]
 
 
-def test_limits_are_one_first_and_ten_next_pages_a_minute(run: Starter, clock: HandClock) -> None:
+def test_limits_allow_1_first_page_and_10_next_pages_per_minute(run: Starter, clock: HandClock) -> None:
     sandbox = run(exchange=full(20), limits=True, switches={"webex": {"max_floor": "1"}})
     with WebexClient(sandbox) as client:
         statuses = [page.status_code for page in client.pages(*EVENING, max=1)]
@@ -239,7 +239,7 @@ def test_switch_scope(run: Starter) -> None:
         assert shape(page.json()) == shape(EXCHANGES["missing scope or role"]["response"]["body"])
 
 
-def test_answers_do_not_depend_on_the_run(clock: HandClock) -> None:
+def test_responses_are_the_same_in_every_run(clock: HandClock) -> None:
     bodies = []
     for _ in range(2):
         with start(now=clock, seed="x") as sandbox, WebexClient(sandbox) as client:

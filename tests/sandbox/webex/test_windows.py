@@ -36,7 +36,7 @@ from .client import CHALLENGE, DAY, EVENING, EXCHANGES, REDIRECT, asked, by_id, 
         ("cdr_stream", 1, 1, False),
     ],
 )
-def test_windows_are_checked_by_the_clock(
+def test_window_beyond_the_limits_is_refused(
     webex: WebexClient, clock: HandClock, call: str, hours_ago: float, length: float, *, ok: bool
 ) -> None:
     since = clock() - timedelta(hours=hours_ago)
@@ -50,7 +50,7 @@ def test_windows_are_checked_by_the_clock(
 @pytest.mark.parametrize(
     "bad", ["2026-11-18T00:00:00Z", "2026-11-18T00:00:00.000", "now", "", "2026-11-38T00:00:00.000Z"]
 )
-def test_times_have_exactly_three_decimals_and_a_z(webex: WebexClient, bad: str) -> None:
+def test_time_in_another_format_is_refused(webex: WebexClient, bad: str) -> None:
     url = f"{webex.base_url}/cdr_feed?startTime={bad}&endTime=2026-11-18T01:00:00.000Z"
     assert webex.get(url).status_code == 400
 
@@ -60,7 +60,7 @@ def test_bad_max_and_bad_cursor_are_refused(webex: WebexClient) -> None:
     assert webex.ask(*EVENING, startTimeForNextFetch="yesterday").status_code == 400
 
 
-def test_records_appear_after_five_minutes_in_the_feed_and_one_in_the_stream(run: Starter, clock: HandClock) -> None:
+def test_records_appear_after_5_minutes_in_the_feed_and_1_in_the_stream(run: Starter, clock: HandClock) -> None:
     since = at("2026-11-20T11:00")
     exchange = Exchange(calls=uniform(1, since, since + timedelta(seconds=1), talk_seconds=58))
     sandbox = run(exchange=exchange)
@@ -76,8 +76,8 @@ def test_records_appear_after_five_minutes_in_the_feed_and_one_in_the_stream(run
             assert len(sandbox.truth("webex", "stream", since, end)) == stream
 
 
-def test_the_stream_window_is_laid_on_arrival(run: Starter, clock: HandClock) -> None:
-    """A call is in the window in which its record arrived, half a minute after its end."""
+def test_stream_selects_records_by_arrival(run: Starter, clock: HandClock) -> None:
+    """The record arrives half a minute after the end of the call."""
     since = at("2026-11-20T10:00")
     exchange = Exchange(calls=uniform(1, since, since + timedelta(seconds=1), talk_seconds=3598))
     with WebexClient(run(exchange=exchange)) as client:
@@ -85,8 +85,8 @@ def test_the_stream_window_is_laid_on_arrival(run: Starter, clock: HandClock) ->
         assert len(client.all(at("2026-11-20T11:00"), at("2026-11-20T11:59"), "cdr_stream", hours=1)) == 1
 
 
-def test_the_documented_ways_export_exactly_the_truth(run: Starter, clock: HandClock) -> None:
-    """The feed over `[since, until + 12 h)` and the stream over two hours at a time, cut on the start."""
+def test_documented_export_has_exactly_the_true_records(run: Starter, clock: HandClock) -> None:
+    """Read the feed over `[since, until + 12 h)` and the stream two hours at a time, then select calls by start."""
     for chosen in ("start", "end"):
         sandbox = run(switches={"webex": {"filter": chosen}})
         since, until = at("2026-11-18T03:00"), at("2026-11-19T05:00")
@@ -121,7 +121,7 @@ def refresh(webex: WebexClient, sandbox: Sandbox, **changed: str) -> httpx.Respo
 
 
 @BUSY
-def test_a_refresh_gives_a_token_that_lives_a_fortnight(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
+def test_refreshed_access_token_expires_after_14_days(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
     answer = refresh(webex, sandbox).json()
     assert shape(answer) == shape(EXCHANGES["token refresh"]["response"]["body"])
     assert answer["scope"] == "spark-admin:calling_cdr_read"
@@ -162,22 +162,24 @@ def test_expired_tokens_are_renewed_by_refresh_only(webex: WebexClient, sandbox:
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636, appendix B
 
 
-def sent_back(answer: httpx.Response) -> dict[str, str]:
-    """Return what the browser is sent to the redirect URI with."""
+def redirect_query(answer: httpx.Response) -> dict[str, str]:
+    """Return the query of the redirect to the client."""
     assert answer.status_code == 302, answer.text
     address, _, query = answer.headers["Location"].partition("?")
     assert address == REDIRECT
     return dict(parse_qsl(query))
 
 
-def accepted(webex: WebexClient, **changed: str) -> str:
-    """Return the code that somebody gives who accepts."""
-    back = sent_back(webex.http.post(f"{webex.base_url}/authorize", data={**asked(**changed), "decision": "accept"}))
+def accept_consent(webex: WebexClient, **changed: str) -> str:
+    """Accept the consent page, and return the code."""
+    back = redirect_query(
+        webex.http.post(f"{webex.base_url}/authorize", data={**asked(**changed), "decision": "accept"})
+    )
     assert back["state"] == 'st&te"<'
     return back["code"]
 
 
-def used(webex: WebexClient, code: str, **changed: str) -> httpx.Response:
+def exchange_code(webex: WebexClient, code: str, **changed: str) -> httpx.Response:
     form = {
         "grant_type": "authorization_code",
         "client_id": "C0000EXAMPLE",
@@ -189,7 +191,7 @@ def used(webex: WebexClient, code: str, **changed: str) -> httpx.Response:
     return webex.http.post(f"{webex.base_url}/access_token", data={**form, **changed})
 
 
-def test_the_authorization_page_asks_and_has_what_was_asked_in_it_escaped(webex: WebexClient) -> None:
+def test_authorization_page_asks_for_consent_and_escapes_the_query(webex: WebexClient) -> None:
     page = webex.http.get(f"{webex.base_url}/authorize", params=asked())
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
@@ -198,26 +200,26 @@ def test_the_authorization_page_asks_and_has_what_was_asked_in_it_escaped(webex:
         assert f'name="decision" value="{button}"' in page.text
 
 
-def test_a_code_gives_tokens_once(webex: WebexClient) -> None:
-    code = accepted(webex)
-    answer = used(webex, code)
+def test_code_is_exchanged_for_tokens_only_once(webex: WebexClient) -> None:
+    code = accept_consent(webex)
+    answer = exchange_code(webex, code)
     assert answer.status_code == 200
     assert shape(answer.json()) == shape(EXCHANGES["token refresh"]["response"]["body"])
     webex.token = answer.json()["access_token"]
     assert webex.ask(*EVENING).status_code == 200
-    assert used(webex, code).status_code == 400
+    assert exchange_code(webex, code).status_code == 400
 
 
-def test_a_refresh_token_of_a_sign_in_leaves_those_of_others_alone(webex: WebexClient, sandbox: Sandbox) -> None:
-    mine = used(webex, accepted(webex)).json()["refresh_token"]
+def test_sign_in_keeps_other_refresh_tokens_valid(webex: WebexClient, sandbox: Sandbox) -> None:
+    mine = exchange_code(webex, accept_consent(webex)).json()["refresh_token"]
     assert refresh(webex, sandbox).status_code == 200
     assert refresh(webex, sandbox, refresh_token=mine).status_code == 200
     sandbox.provider("webex").expire_refresh_tokens()
     assert refresh(webex, sandbox).status_code == 400
 
 
-def test_a_refresh_token_ends_after_ninety_days(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
-    granted = used(webex, accepted(webex)).json()
+def test_refresh_token_expires_after_90_days(webex: WebexClient, sandbox: Sandbox, clock: HandClock) -> None:
+    granted = exchange_code(webex, accept_consent(webex)).json()
     clock.move(granted["refresh_token_expires_in"] + 1)
     assert refresh(webex, sandbox, refresh_token=granted["refresh_token"]).status_code == 400
 
@@ -232,21 +234,21 @@ def test_a_refresh_token_ends_after_ninety_days(webex: WebexClient, sandbox: San
         {"code": "another"},
     ],
 )
-def test_a_code_is_good_only_for_who_asked_for_it(webex: WebexClient, changed: dict[str, str]) -> None:
-    answer = used(webex, **{"code": accepted(webex), **changed})
+def test_code_is_refused_with_other_parameters_than_requested(webex: WebexClient, changed: dict[str, str]) -> None:
+    answer = exchange_code(webex, **{"code": accept_consent(webex), **changed})
     assert answer.status_code == (401 if "client_secret" in changed else 400)
 
 
-def test_a_code_ends_soon(webex: WebexClient, clock: HandClock) -> None:
-    code = accepted(webex)
+def test_code_expires_after_5_minutes(webex: WebexClient, clock: HandClock) -> None:
+    code = accept_consent(webex)
     clock.move(301)
-    assert used(webex, code).status_code == 400
+    assert exchange_code(webex, code).status_code == 400
 
 
 def test_pkce_may_be_plain_or_left_out(webex: WebexClient) -> None:
-    code = accepted(webex, code_challenge=VERIFIER, code_challenge_method="")
-    assert used(webex, code).status_code == 200
-    assert used(webex, accepted(webex, code_challenge="")).status_code == 200
+    code = accept_consent(webex, code_challenge=VERIFIER, code_challenge_method="")
+    assert exchange_code(webex, code).status_code == 200
+    assert exchange_code(webex, accept_consent(webex, code_challenge="")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -259,16 +261,14 @@ def test_pkce_may_be_plain_or_left_out(webex: WebexClient) -> None:
         ({"decision": "deny"}, "access_denied"),
     ],
 )
-def test_a_sign_in_that_is_refused_sends_the_browser_back_with_why(
-    webex: WebexClient, changed: dict[str, str], error: str
-) -> None:
+def test_refused_authorization_redirects_with_an_error(webex: WebexClient, changed: dict[str, str], error: str) -> None:
     form = {"decision": "accept", **asked(**changed)}
-    back = sent_back(webex.http.post(f"{webex.base_url}/authorize", data=form))
+    back = redirect_query(webex.http.post(f"{webex.base_url}/authorize", data=form))
     assert (back["error"], back["state"]) == (error, 'st&te"<')
 
 
 @pytest.mark.parametrize("changed", [{"client_id": "other"}, {"redirect_uri": "http://127.0.0.1:8766/callback"}])
-def test_the_browser_is_sent_to_no_stranger(webex: WebexClient, changed: dict[str, str]) -> None:
+def test_unregistered_client_or_redirect_uri_is_not_redirected(webex: WebexClient, changed: dict[str, str]) -> None:
     page = webex.http.get(f"{webex.base_url}/authorize", params=asked(**changed))
     assert page.status_code == 400
     assert "Location" not in page.headers
@@ -283,14 +283,14 @@ def test_switch_redirect_uri_registers_another(webex: WebexClient, sandbox: Sand
     assert page.status_code == 200
 
 
-def test_unknown_paths_and_verbs(webex: WebexClient) -> None:
+def test_unknown_path_is_404_and_wrong_method_is_405(webex: WebexClient) -> None:
     page = webex.get(f"{webex.base_url}/cdr_food")
     assert page.status_code == 404
     assert "No CDRs" not in page.text
     assert webex.http.post(webex.url(*EVENING)).status_code == 405
 
 
-def test_a_sign_in_the_provider_does_not_have(sandbox: Sandbox) -> None:
+def test_unknown_credentials_and_calls_raise_value_error(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="access_token or refresh_token"):
         sandbox.credentials("webex", "password")
     with pytest.raises(ValueError, match="cdrs and stream"):

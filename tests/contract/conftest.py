@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust one authority instead of all: reading all of them is half of what a small export takes."""
+    """Trust a single authority, because loading all of them takes half the time of a small export."""
     end = "-----END CERTIFICATE-----\n"
     first = Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end
     bundle = tmp_path_factory.mktemp("authorities") / "one.pem"

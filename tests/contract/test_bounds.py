@@ -1,4 +1,4 @@
-"""Whichever bounds of a window a provider includes: no record at an edge is lost or doubled."""
+"""Windows lose and repeat no record at their ends, whichever ends a provider includes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ each_bounds = pytest.mark.parametrize("bounds", BOUNDS)
 
 
 def on_the_minute() -> Exchange:
-    """Return an exchange with a call at the first instant of each minute of the window, and around it."""
+    """Return an exchange with a call at the first instant of each minute, in the window and around it."""
     minutes = [SINCE + timedelta(minutes=minute) for minute in range(-3, 44)]
     return Exchange(
         calls=[
@@ -30,7 +30,7 @@ def on_the_minute() -> Exchange:
 
 
 @pytest.mark.parametrize("provider", sorted({subject.provider.name for subject in SUBJECTS}))
-def test_every_provider_has_the_switch(provider: str) -> None:
+def test_every_provider_has_a_switch_for_bounds(provider: str) -> None:
     switch = known_switches(provider)["bounds"]
     assert {switch.default, *switch.words} == set(BOUNDS)
 
@@ -38,8 +38,10 @@ def test_every_provider_has_the_switch(provider: str) -> None:
 @each_call
 @each_bounds
 @pytest.mark.parametrize("jobs", ["1", "3"])
-def test_windows_tile_at_calls(subject: Subject, bounds: str, jobs: str, tmp_path: Path) -> None:
-    """Windows that end and begin at the start of a call, one of them at the turn of a month, have each call once."""
+def test_windows_that_meet_at_the_start_of_a_call_have_it_once(
+    subject: Subject, bounds: str, jobs: str, tmp_path: Path
+) -> None:
+    """One window ends and the next begins when a call starts, at the turn of a month."""
     with bench(subject, tmp_path, on_the_minute(), page_size=7) as made:
         made.switch([f"bounds={bounds}"])
         found: Counter[str] = Counter()
@@ -54,8 +56,8 @@ def test_windows_tile_at_calls(subject: Subject, bounds: str, jobs: str, tmp_pat
 @pytest.mark.thin
 @pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.call is one.provider.calls[0]], ids=str)
 @each_bounds
-def test_an_archive_has_each_call_once(subject: Subject, bounds: str, tmp_path: Path) -> None:
-    """Its days meet at the start of a call."""
+def test_archive_has_a_call_at_midnight_once(subject: Subject, bounds: str, tmp_path: Path) -> None:
+    """Days of the archive meet at the start of a call."""
     into = tmp_path / "archive"
     with bench(subject, tmp_path, on_the_minute(), page_size=7) as made:
         made.switch([f"bounds={bounds}"])

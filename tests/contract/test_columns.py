@@ -1,4 +1,4 @@
-"""The columns of a call are the same on every run; the common CDR is what the contract says; raw is the wire."""
+"""The columns of a call are the same on every run, common CDRs follow the contract, and raw records are unchanged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ each_cdr = pytest.mark.parametrize("subject", CDRS, ids=str)
 
 
 def is_plain(case: Case) -> bool:
-    """Return whether a case is one switch that loses nothing and slows nothing down."""
+    """Return whether a case sets one switch only, and one that neither loses records nor slows the export down."""
     return len(case.switches) <= 1 and not case.said and not case.options and "limits=on" not in case.switches
 
 
@@ -52,21 +52,21 @@ def table(ran: Ran) -> list[dict[str, str]]:
 
 
 def as_cell(value: Any) -> str:
-    """Return a value of JSON as the contract says it is written in CSV."""
+    """Return a JSON value as the contract says that CSV has it."""
     if value is None:
         return ""
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
 def moment(text: str) -> datetime:
-    """Return an instant that was written."""
+    """Return the instant that a text stands for."""
     return datetime.fromisoformat(text)
 
 
 @pytest.mark.thin
 @each_call
-def test_native_columns_without_records(subject: Subject, tmp_path: Path) -> None:
-    """With no records at all the header stands there all the same, and JSON Lines are empty."""
+def test_export_without_records_has_the_columns(subject: Subject, tmp_path: Path) -> None:
+    """CSV still has its header, and JSON Lines are empty."""
     with bench(subject, tmp_path, Exchange(calls=[])) as made:
         native = [*(column.name for column in subject.call.columns), "extra"]
         assert header(made.run(SINCE, UNTIL, "-f", "csv").ok()) == native
@@ -79,8 +79,8 @@ def test_native_columns_without_records(subject: Subject, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("subject", "case"), switched(is_plain))
-def test_columns_whatever_came(subject: Subject, case: Case, tmp_path: Path) -> None:
-    """However the provider spells its records, columns are the same, values of their kind, and CDRs in the contract."""
+def test_columns_do_not_depend_on_the_records(subject: Subject, case: Case, tmp_path: Path) -> None:
+    """However the provider spells its records, each value has the type of its column."""
     with bench(subject, tmp_path, lively(SINCE, UNTIL), page_size=60) as made:
         made.switch(case.switches)
         ran = made.run(SINCE, UNTIL, "-f", "csv").ok()
@@ -90,7 +90,7 @@ def test_columns_whatever_came(subject: Subject, case: Case, tmp_path: Path) -> 
         for row in rows:
             for column in subject.call.columns:
                 check_kind(column, row[column.name])
-        assert "such values pass as they came" not in ran.err
+        assert "warning: column " not in ran.err
         if subject.call.common is not None:
             cdrs = made.run(SINCE, UNTIL, "--schema", "common", "-f", "jsonl").ok().lines
             assert len(cdrs) == len(rows)
@@ -99,7 +99,7 @@ def test_columns_whatever_came(subject: Subject, case: Case, tmp_path: Path) -> 
 
 
 def check_kind(column: Column, cell: str) -> None:
-    """Check that a cell is empty or of its column's kind."""
+    """Check that a cell is empty or has its column's type."""
     patterns = {
         "integer": r"-?\d+",
         "seconds": r"-?\d+",
@@ -121,8 +121,8 @@ def check_kind(column: Column, cell: str) -> None:
         for subject in subjects
     ],
 )
-def test_formats_agree(subject: Subject, schema: str, tmp_path: Path) -> None:
-    """CSV, TSV, JSON and JSON Lines say the same: the same columns in the same order with the same values."""
+def test_all_text_formats_have_the_same_values(subject: Subject, schema: str, tmp_path: Path) -> None:
+    """CSV, TSV, JSON and JSON Lines have the same columns and values in the same order."""
     with bench(subject, tmp_path, lively(SINCE, UNTIL), page_size=60) as made:
         lines = made.run(SINCE, UNTIL, "-f", "jsonl", "--schema", schema).ok().lines
         rows = table(made.run(SINCE, UNTIL, "-f", "csv", "--schema", schema).ok())
@@ -134,8 +134,8 @@ def test_formats_agree(subject: Subject, schema: str, tmp_path: Path) -> None:
 
 
 @each_cdr
-def test_common_columns(subject: Subject, tmp_path: Path) -> None:
-    """The common CDR has the contract's columns in the contract's order, and its enums have only its words."""
+def test_common_cdrs_follow_the_contract(subject: Subject, tmp_path: Path) -> None:
+    """Columns are in the contract's order, and enumerations have its values only."""
     assert len(COMMON) == 27
     with bench(subject, tmp_path, lively(SINCE, UNTIL), page_size=60) as made:
         ran = made.run(SINCE, UNTIL, "--schema", "common", "-f", "csv").ok()
@@ -152,7 +152,7 @@ def test_common_columns(subject: Subject, tmp_path: Path) -> None:
 
 
 def check_common(made: Bench, row: Record, *, told: bool = True) -> None:
-    """Check one common CDR against the contract and against itself; `told` is whether it says what came of the call."""
+    """Check a common CDR against the contract and for consistency; `told` is whether its outcome is known."""
     assert row["provider"] == made.provider.name
     assert row["profile"] == PROFILE
     assert isinstance(row["record_id"], str)
@@ -184,7 +184,7 @@ POSSIBLE = {
 
 
 def check_answer(row: Record, facts: Facts) -> None:
-    """Check that what a common CDR says of an answer agrees: whether, when, how long, and with what outcome.
+    """Check that `answered`, the times, the lengths and the outcome of a common CDR agree.
 
     `answered` is the network's answer, by a person, a queue or a voicemail box; `outcome` says by what. Where the
     provider does not tell, `answered` is null, and the outcome is unknown unless the cause rules out an answer.
@@ -208,8 +208,8 @@ def check_answer(row: Record, facts: Facts) -> None:
 
 
 @each_call
-def test_raw_records_are_the_wire(subject: Subject, tmp_path: Path) -> None:
-    """Raw records are untouched: keys in their order, values as they came."""
+def test_raw_records_are_unchanged(subject: Subject, tmp_path: Path) -> None:
+    """Keys are in the provider's order, and values are as it sent them."""
     with bench(subject, tmp_path, lively(SINCE, UNTIL), page_size=60) as made:
         truth = {str(list(record.items())) for record in made.truth(SINCE, UNTIL)}
         for form in ("jsonl", "json"):
@@ -227,7 +227,7 @@ def _json(ran: Ran) -> list[Record]:
 
 @each_call
 def test_fields_choose_columns(subject: Subject, tmp_path: Path) -> None:
-    """`--fields` gives these columns in this order, and the same values."""
+    """Columns are in the order of `--fields`, with the same values."""
     with bench(subject, tmp_path, evenly(5, SINCE, UNTIL)) as made:
         names = [column.name for column in subject.call.columns]
         chosen = [names[3], names[0], "extra", names[-1]]
@@ -239,15 +239,14 @@ def test_fields_choose_columns(subject: Subject, tmp_path: Path) -> None:
 
 @each_cdr
 def test_fields_choose_common_columns(subject: Subject, tmp_path: Path) -> None:
-    """`--fields` gives these columns of the common CDR in this order."""
     with bench(subject, tmp_path, evenly(5, SINCE, UNTIL)) as made:
         few = made.run(SINCE, UNTIL, "-f", "jsonl", "--schema", "common", "--fields", "answered,record_id").ok()
         assert [list(line) for line in few.lines] == [["answered", "record_id"]] * 5
 
 
 @pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject not in CDRS], ids=str)
-def test_what_is_no_cdr_has_no_common_columns(subject: Subject, tmp_path: Path) -> None:
-    """A call whose records are no CDRs refuses the common schema before anything is asked."""
+def test_common_schema_is_refused_for_calls_without_it(subject: Subject, tmp_path: Path) -> None:
+    """The schema is refused before any request."""
     with bench(subject, tmp_path, evenly(5, SINCE, UNTIL)) as made:
         ran = made.run(SINCE, UNTIL, "--schema", "common")
         assert ran.code == 2, ran.err
@@ -256,8 +255,8 @@ def test_what_is_no_cdr_has_no_common_columns(subject: Subject, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.back > timedelta(hours=25)], ids=str)
-def test_without_a_window_it_is_the_last_day(subject: Subject, tmp_path: Path) -> None:
-    """Without a window the last 24 hours are exported, as far as the provider has them, and it is said how far."""
+def test_export_without_a_window_is_of_the_last_24_hours(subject: Subject, tmp_path: Path) -> None:
+    """A note says up to when the provider has records."""
     since = NOW - timedelta(hours=24)
     with bench(subject, tmp_path, lively(since, NOW), page_size=200) as made:
         ran = made.shell.run(subject.provider.name, subject.call.name, "-p", PROFILE, "--schema", "raw", "-f", "jsonl")

@@ -1,4 +1,4 @@
-"""Wrong credentials are said in a sentence, ended ones are renewed in mid-run, and renewed ones are kept."""
+"""Refused credentials are reported once, expired ones are renewed during the run, and renewed ones are stored."""
 
 from __future__ import annotations
 
@@ -44,22 +44,24 @@ def subject_of(provider: Provider) -> Subject:
 
 
 def asked_for(one: Received, facts: Facts) -> tuple[str, str, str, bytes]:
-    """Return what a request asks for, whatever credential it brings."""
+    """Return what identifies a request apart from its credential."""
     body = one.body
     for proof in proofs_in(body, facts.proofs):
         body = body.replace(proof.encode(), b"")
     return one.method, one.path, one.query, body
 
 
-def check_said_once(made: Bench) -> None:
-    """Check that an export ends with exit code 4, one sentence on stderr, and no file."""
+def check_refused_once(made: Bench) -> None:
+    """Check that an export exits with 4, prints one error with a next step, and writes no file."""
     file = made.shell.folder / "cdrs.csv"
     ran = made.run(SINCE, UNTIL, "-o", str(file))
     assert ran.code == 4, ran.err
     assert ran.out == ""
     assert not file.exists()
     said = [line for line in ran.err.splitlines() if line.startswith("cdrctl: ")]
-    sentences = [line for line in said if " records, " not in line]  # of those that came before, the closing line
+    sentences = [
+        line for line in said if " records, " not in line
+    ]  # the summary counts records that were fetched before the error
     assert len(sentences) == 1, ran.err
     assert made.provider.title in sentences[0] or "token" in sentences[0]
     assert len(sentences[0]) < 160
@@ -67,34 +69,34 @@ def check_said_once(made: Bench) -> None:
 
 
 @each_way
-def test_a_wrong_credential(provider: Provider, way: str, tmp_path: Path) -> None:
-    """A wrong secret ends with exit code 4, one sentence and a next step, and is not tried again and again."""
+def test_wrong_credential_is_not_tried_again(provider: Provider, way: str, tmp_path: Path) -> None:
+    """At most two requests are made, and the exit code is 4."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         secrets = [name for name in provider.auth_methods[way] if name in secret_names(provider)]
         assert secrets
         for name in secrets:
             before = len(made.sandbox.requests)
             made.sign_in_by(kind_of(made.sandbox, provider, way), **{name: "not-the-right-one"})
-            check_said_once(made)
+            check_refused_once(made)
             assert 1 <= len(made.sandbox.requests) - before <= 2
 
 
 @each_way
-def test_a_token_that_ended_before_the_run(provider: Provider, way: str, tmp_path: Path) -> None:
-    """Tokens that have ended at the provider are renewed where there is a way to, and else it is said."""
+def test_token_that_expired_before_the_run_is_renewed(provider: Provider, way: str, tmp_path: Path) -> None:
+    """Without a way to renew it, the export exits with 4."""
     with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))
         made.sandbox.expire_tokens(provider.name)
         if renews(provider, way):
             assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
         else:
-            check_said_once(made)
+            check_refused_once(made)
 
 
 @pytest.mark.thin
 @each_way
-def test_a_token_that_ends_in_mid_run(provider: Provider, way: str, tmp_path: Path) -> None:
-    """A token that ends between two pages is renewed once, the same page is asked for again, and nothing is lost."""
+def test_token_that_expires_during_the_run_is_renewed_once(provider: Provider, way: str, tmp_path: Path) -> None:
+    """A token that expires between two pages is renewed once, and the same page is requested again."""
     with bench(subject_of(provider), tmp_path, evenly(4 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         facts = made.subject.facts
         made.switch(facts.statuses)
@@ -108,7 +110,7 @@ def test_a_token_that_ends_in_mid_run(provider: Provider, way: str, tmp_path: Pa
             made.sign_in_by(kind)
             made.fail("expire", nth=nth)
             if not renews(provider, way):
-                check_said_once(made)
+                check_refused_once(made)
                 return
             requests = made.asked(lambda: _check_whole(made, truth))
             refused = [at for at, one in enumerate(requests) if one.status == 401]
@@ -123,8 +125,10 @@ def test_a_token_that_ends_in_mid_run(provider: Provider, way: str, tmp_path: Pa
     ("provider", "way"),
     [pytest.param(provider, way, id=f"{provider.name}-{way}") for provider, way in WAYS if renews(provider, way)],
 )
-def test_a_token_that_ends_in_mid_run_however_it_is_told(provider: Provider, way: str, tmp_path: Path) -> None:
-    """As the provider is when nothing is switched, a token that ends in mid-run costs two requests and no record."""
+def test_expired_token_is_recognised_in_the_providers_default_responses(
+    provider: Provider, way: str, tmp_path: Path
+) -> None:
+    """With the sandbox's default switches, the renewal costs two requests and no record."""
     with bench(subject_of(provider), tmp_path, evenly(4 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         truth = counted(made.truth(SINCE, UNTIL))
         kind = kind_of(made.sandbox, provider, way)
@@ -142,12 +146,11 @@ def _check_whole(made: Bench, truth: Any) -> None:
 
 
 @each_way
-def test_a_credential_that_is_refused_for_ever(provider: Provider, way: str, tmp_path: Path) -> None:
-    """When what was renewed is refused as well the run ends: it does not sign in for ever."""
+def test_export_ends_when_the_renewed_credential_is_refused_too(provider: Provider, way: str, tmp_path: Path) -> None:
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))
         made.fail(401, path=made.listing_path, times=100)
-        requests = made.asked(lambda: check_said_once(made))
+        requests = made.asked(lambda: check_refused_once(made))
         assert len(requests) <= 4
 
 
@@ -163,8 +166,9 @@ MIXED = [
 @pytest.mark.parametrize(
     ("provider", "token", "way"), MIXED, ids=[f"{provider.name}-{token}-{way}" for provider, token, way in MIXED]
 )
-def test_a_token_beside_a_way_to_renew_it(provider: Provider, token: str, way: str, tmp_path: Path) -> None:
-    """A profile that has a token and a way to get another goes on when the token ends."""
+def test_expired_token_is_replaced_by_another_sign_in_of_the_profile(
+    provider: Provider, token: str, way: str, tmp_path: Path
+) -> None:
     with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
         beside = made.sandbox.credentials(provider.name, kind_of(made.sandbox, provider, token))
         made.sign_in_by(
@@ -175,8 +179,8 @@ def test_a_token_beside_a_way_to_renew_it(provider: Provider, token: str, way: s
 
 
 @each_keeper
-def test_a_renewed_refresh_token_is_kept(provider: Provider, way: str, tmp_path: Path) -> None:
-    """A refresh token that the provider replaces is kept on disk for the next run, for its owner alone."""
+def test_renewed_refresh_token_is_stored(provider: Provider, way: str, tmp_path: Path) -> None:
+    """The next run uses it, and only its owner can read the file."""
     with bench(subject_of(provider), tmp_path, evenly(12, SINCE, UNTIL), page_size=PAGE) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))
         written = made.shell.config.read_text(encoding="utf-8")
@@ -198,8 +202,7 @@ def test_a_renewed_refresh_token_is_kept(provider: Provider, way: str, tmp_path:
 
 
 @each_keeper
-def test_a_kept_access_token_is_used_again(provider: Provider, way: str, tmp_path: Path) -> None:
-    """While the kept access token lasts, the next run does not sign in."""
+def test_stored_access_token_saves_the_sign_in(provider: Provider, way: str, tmp_path: Path) -> None:
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))
         made.raw(SINCE, UNTIL)
@@ -208,8 +211,8 @@ def test_a_kept_access_token_is_used_again(provider: Provider, way: str, tmp_pat
 
 
 @each_keeper
-def test_a_token_is_renewed_before_it_ends(provider: Provider, way: str, tmp_path: Path) -> None:
-    """A kept access token whose time is over is renewed without being refused first."""
+def test_stored_access_token_is_renewed_before_it_expires(provider: Provider, way: str, tmp_path: Path) -> None:
+    """No request is refused first."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))
         made.raw(SINCE, UNTIL)
@@ -220,8 +223,8 @@ def test_a_token_is_renewed_before_it_ends(provider: Provider, way: str, tmp_pat
 
 
 @each_keeper
-def test_a_renewed_token_is_kept_even_when_the_run_fails(provider: Provider, way: str, tmp_path: Path) -> None:
-    """What a failing run has renewed is not lost: the old refresh token has ended."""
+def test_renewed_token_is_stored_when_the_run_fails(provider: Provider, way: str, tmp_path: Path) -> None:
+    """The old refresh token is no longer valid, so the new one must not be lost."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))
         made.fail(403, path=made.listing_path)
@@ -231,8 +234,8 @@ def test_a_renewed_token_is_kept_even_when_the_run_fails(provider: Provider, way
 
 
 @each_keeper
-def test_a_new_refresh_token_in_the_profile_wins(provider: Provider, way: str, tmp_path: Path) -> None:
-    """A refresh token that somebody puts into the profile is used, and not the tokens kept for the one before it."""
+def test_new_refresh_token_in_the_profile_is_used(provider: Provider, way: str, tmp_path: Path) -> None:
+    """Tokens that were stored for the old one are not used."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
         made.sign_in_by(kind)
@@ -250,8 +253,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("subject", "switch", "code"), REFUSALS)
-def test_what_cannot_be_exported(subject: Subject, switch: str, code: int, tmp_path: Path) -> None:
-    """Where the provider has a reason of its own to refuse, the exit code says of which kind."""
+def test_refused_export_exits_with_the_code_of_the_reason(
+    subject: Subject, switch: str, code: int, tmp_path: Path
+) -> None:
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.switch([switch])
         ran = made.run(SINCE, UNTIL, "-o", str(tmp_path / "cdrs.csv"))

@@ -1,4 +1,4 @@
-"""Damage in some records costs no other: names are mended, what cannot be held is a gap, and each says so once."""
+"""A damaged record costs no other record: invalid text is replaced, and a value that cannot be read is a gap."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ids_of(made: Bench, records: list[Any]) -> list[str]:
 
 
 def known(made: Bench, records: list[Any]) -> bool:
-    """Return whether records have an id that stays when a name changes: others are known by all they hold."""
+    """Return whether records have an id that stays when a name changes; others are identified by their content."""
     changed = [{**one, "source": "x", "duration": 0} for one in records]
     return ids_of(made, changed) == ids_of(made, records)
 
@@ -35,8 +35,8 @@ def known(made: Bench, records: list[Any]) -> bool:
 @pytest.mark.thin
 @each_call
 @pytest.mark.parametrize("kind", MENDED)
-def test_a_name_that_is_no_unicode_is_mended_with_one_warning(subject: Subject, kind: str, tmp_path: Path) -> None:
-    """Every record comes in every schema and format, and what is written can be read by any reader of UTF-8."""
+def test_invalid_unicode_is_replaced_with_one_warning(subject: Subject, kind: str, tmp_path: Path) -> None:
+    """Every record comes in every schema and format, and the output is valid UTF-8."""
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
         truth = made.truth(SINCE, UNTIL)
         hit = [one for one in truth if is_damaged(one)]
@@ -67,10 +67,8 @@ def test_a_name_that_is_no_unicode_is_mended_with_one_warning(subject: Subject, 
 
 @each_call
 @pytest.mark.parametrize("kind", ["huge_integer", "deep"])
-def test_a_value_that_cannot_be_held_costs_its_record_and_says_where(
-    subject: Subject, kind: str, tmp_path: Path
-) -> None:
-    """All other records come, and the exit code is 3: never "run it again later"."""
+def test_unreadable_record_is_a_gap_with_its_id(subject: Subject, kind: str, tmp_path: Path) -> None:
+    """All other records come. The exit code is 3, because a retry would not help."""
     assert {*MENDED, "huge_integer", "deep"} == {*TEXTS, *NUMBERS}
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
         truth = made.truth(SINCE, UNTIL)
@@ -87,8 +85,8 @@ def test_a_value_that_cannot_be_held_costs_its_record_and_says_where(
 
 
 @each_call
-def test_records_that_are_not_damaged_are_untouched(subject: Subject, tmp_path: Path) -> None:
-    """What the damage of others makes slower to read gives the same."""
+def test_records_beside_a_damaged_one_are_unchanged(subject: Subject, tmp_path: Path) -> None:
+    """Pages with a damaged record are read in a slower way, which gives the same values."""
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
         whole = made.run(SINCE, UNTIL, "-f", "csv").ok().written.splitlines()
         made.switch(["damage=bad_byte"])
@@ -100,8 +98,8 @@ def test_records_that_are_not_damaged_are_untouched(subject: Subject, tmp_path: 
 
 
 @each_call
-def test_a_maintenance_is_waited_for(subject: Subject, tmp_path: Path) -> None:
-    """A provider that answers 503 for ten minutes is waited for; one that does so for longer than is allowed is not."""
+def test_maintenance_is_waited_out(subject: Subject, tmp_path: Path) -> None:
+    """A provider answers 503 for ten minutes. If it does so for longer than `max_wait`, the run ends."""
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
         truth = counted(made.truth(SINCE, UNTIL))
         made.switch(["maintenance=10"])

@@ -1,4 +1,4 @@
-"""Every record of the window comes, once, and as it stood on the wire."""
+"""Every record of the window comes once and unchanged."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 @each_call
 @pytest.mark.parametrize("n", [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, 9 * PAGE + 2])
-def test_so_many_calls_so_many_records(subject: Subject, n: int, tmp_path: Path) -> None:
-    """Around every edge of a page, as many records come as there are, and each is the provider's own."""
+def test_export_has_every_record_once_whatever_their_number(subject: Subject, n: int, tmp_path: Path) -> None:
+    """The numbers of calls are around the size of one page and of two."""
     with bench(subject, tmp_path, evenly(n, SINCE, UNTIL), page_size=PAGE) as made:
         truth = made.truth(SINCE, UNTIL)
         assert len(truth) == n
@@ -25,15 +25,13 @@ def test_so_many_calls_so_many_records(subject: Subject, n: int, tmp_path: Path)
 
 
 @each_call
-def test_pages_of_the_usual_size(subject: Subject, tmp_path: Path) -> None:
-    """As much comes with the pages that are asked for when nobody says how large they are to be."""
+def test_export_with_the_default_page_size_has_every_record(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(230, SINCE, UNTIL), page_size=None) as made:
         assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))
 
 
 @each_call
-def test_the_closing_line_counts_what_was_written(subject: Subject, tmp_path: Path) -> None:
-    """The closing line says how many records and requests there were."""
+def test_summary_counts_records_and_requests(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(2 * PAGE + 1, SINCE, UNTIL), page_size=PAGE) as made:
         ran = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
         assert len(ran.lines) == 2 * PAGE + 1
@@ -42,8 +40,8 @@ def test_the_closing_line_counts_what_was_written(subject: Subject, tmp_path: Pa
 
 
 @each_call
-def test_a_window_of_everyday_calls(subject: Subject, tmp_path: Path) -> None:
-    """Of a telephone exchange's everyday, over the turn of a month, nothing is lost and nothing comes twice."""
+def test_export_of_everyday_calls_has_every_record_once(subject: Subject, tmp_path: Path) -> None:
+    """The window contains the turn of a month."""
     since, until = MONTH - timedelta(hours=4), MONTH + timedelta(hours=2, seconds=1)
     with bench(subject, tmp_path, lively(since, until)) as made:
         truth = made.truth(since, until)

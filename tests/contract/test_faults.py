@@ -1,4 +1,4 @@
-"""Passing faults are waited out, within bounds; lasting ones end the run and leave no half of a file."""
+"""Temporary faults are retried within limits; lasting faults end the run and leave no partial file."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PAGE = 5
 ALWAYS = 1_000_000
 LONGEST_WAIT = 901
 TOTAL = 900
-"""Seconds: of one wait, and of all that one request may wait."""
+"""The longest single wait and the longest total wait of a request, in seconds."""
 ODD_DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 
-# By name: the action, its details, how often in a row, and the least seconds that have to be waited for it each time.
+# By name: the action, its details, how often in a row, and the shortest wait after each, in seconds.
 PASSING: dict[str, tuple[int | str, dict[str, Any], int, float]] = {
     "503": (503, {}, 2, 0.5),
     "500": (500, {}, 1, 0.5),
@@ -56,7 +56,7 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
 def answering(answer: Any, request: Any, names: tuple[str, ...]) -> Any:
-    """Return an answer with what it repeats of its question."""
+    """Return a response that repeats the id of its request, as JSON-RPC does."""
     if not names:
         return answer
     asked = json.loads(request.body)
@@ -64,13 +64,15 @@ def answering(answer: Any, request: Any, names: tuple[str, ...]) -> Any:
 
 
 def check_waits(made: Bench) -> None:
-    """Check that no wait was without bounds."""
+    """Check that each wait and the total are within their limits."""
     assert all(0 <= wait <= LONGEST_WAIT for wait in made.clock.waits), made.clock.waits
 
 
 @pytest.mark.parametrize(("subject", "fault", "nth"), thinned(SUBJECTS, tuple(PASSING), (1, 3)))
-def test_a_passing_fault(subject: Subject, fault: str, nth: int, tmp_path: Path) -> None:
-    """A fault that passes, at the first request or a later one, costs time and no record."""
+def test_temporary_fault_is_retried_and_no_record_is_lost(
+    subject: Subject, fault: str, nth: int, tmp_path: Path
+) -> None:
+    """The fault affects the first request or a later one."""
     action, details, times, least = PASSING[fault]
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         truth = counted(made.truth(SINCE, UNTIL))
@@ -80,12 +82,12 @@ def test_a_passing_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
         check_waits(made)
         assert len([wait for wait in made.clock.waits if wait >= least]) >= times
         assert f"cdrctl: {3 * PAGE} records, " in ran.err
-        assert "retrying in" in ran.err
+        assert "note: " in ran.err
 
 
 @pytest.mark.parametrize(("subject", "fault", "nth"), thinned(SUBJECTS, LASTING, (1, 3)))
-def test_a_lasting_fault(subject: Subject, fault: str, nth: int, tmp_path: Path) -> None:
-    """A fault that lasts ends the run with exit code 5 after a bounded time; a file stays as it was."""
+def test_lasting_fault_ends_the_run(subject: Subject, fault: str, nth: int, tmp_path: Path) -> None:
+    """The exit code is 5 after a bounded time, and an existing file is unchanged."""
     action, details, _, _ = PASSING[fault]
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         folder = tmp_path / "out"
@@ -100,7 +102,7 @@ def test_a_lasting_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
             assert "run it again" in ran.err or "base_url" in ran.err
         check_waits(made)
         assert sum(made.clock.waits) < 2 * (TOTAL + 100)
-        # Before each wait, Kazoo's listing is tried at three single seconds of a month.
+        # Before each wait, Kazoo's listing is requested for three single seconds of a month.
         assert len(made.sandbox.requests) < 60 * (3 if subject.provider.name == "kazoo" else 1)
         assert [one.name for one in folder.iterdir()] == ["old.csv"]
         assert old.read_text(encoding="utf-8") == "as it was\n"
@@ -110,13 +112,13 @@ def test_a_lasting_fault(subject: Subject, fault: str, nth: int, tmp_path: Path)
     ("subject", "asked", "nth"),
     thinned(SUBJECTS, ("901", "86400", "1000000000", "9" * 400), (1, 3), ids=(str, lambda text: text[:10])),
 )
-def test_a_longer_wait_than_is_allowed(subject: Subject, asked: str, nth: int, tmp_path: Path) -> None:
-    """Told to come back later than it may wait, the run ends at once with 5 and says when to come back."""
+def test_retry_after_longer_than_max_wait_ends_the_run(subject: Subject, asked: str, nth: int, tmp_path: Path) -> None:
+    """The exit code is 5 at once, and the message says when to retry."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.fail(429, nth=nth, times=ALWAYS, headers={"Retry-After": asked})
         ran = made.run(SINCE, UNTIL)
         assert ran.code == 5
-        assert len(made.sandbox.requests) <= nth + 4  # a fetcher may look whether the provider is down
+        assert len(made.sandbox.requests) <= nth + 4  # a fetcher may check whether the provider is down
         assert sum(made.clock.waits) < TOTAL
         if len(asked) < 10:
             until = made.clock() + timedelta(seconds=int(asked) + 1)
@@ -124,10 +126,10 @@ def test_a_longer_wait_than_is_allowed(subject: Subject, asked: str, nth: int, t
 
 
 @pytest.mark.parametrize(("subject", "status", "nth"), thinned(SUBJECTS, (503, 504), (2, 4)))
-def test_one_failure_with_a_longer_wait_is_not_taken_for_bad_data(
+def test_single_failure_with_a_long_retry_after_ends_the_run(
     subject: Subject, status: int, nth: int, tmp_path: Path
 ) -> None:
-    """A provider that fails once and says when to come back is not asked again, not even for less at a time."""
+    """The provider is not sent smaller requests in search of a bad record either."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.fail(status, nth=nth, headers={"Retry-After": "86400"})
         ran = made.run(SINCE, UNTIL)
@@ -142,8 +144,8 @@ def test_one_failure_with_a_longer_wait_is_not_taken_for_bad_data(
 
 @pytest.mark.thin
 @each_call
-def test_a_wait_that_an_option_allows(subject: Subject, tmp_path: Path) -> None:
-    """--max-wait, the profile's max_wait and the variables of the environment say how long a request may wait."""
+def test_max_wait_limits_the_wait_of_a_request(subject: Subject, tmp_path: Path) -> None:
+    """`--max-wait`, the profile's `max_wait` and the environment variable are tested."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         truth = counted(made.truth(SINCE, UNTIL))
 
@@ -169,8 +171,8 @@ def test_a_wait_that_an_option_allows(subject: Subject, tmp_path: Path) -> None:
 
 
 @each_call
-def test_many_faults_in_one_run(subject: Subject, tmp_path: Path) -> None:
-    """Every request may fail once in its own way, and everything comes all the same."""
+def test_export_with_many_temporary_faults_has_every_record(subject: Subject, tmp_path: Path) -> None:
+    """Each request fails once, each time in another way."""
     with bench(subject, tmp_path, evenly(4 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         truth = counted(made.truth(SINCE, UNTIL))
         actions: tuple[int | str, ...] = (503, "cut", "reset", "empty", "not_json", 429, "html", 500)
@@ -181,8 +183,7 @@ def test_many_faults_in_one_run(subject: Subject, tmp_path: Path) -> None:
 
 
 @each_call
-def test_a_fault_after_records_were_printed(subject: Subject, tmp_path: Path) -> None:
-    """What was printed before a lasting fault stays whole lines of whole records, and the exit code says the rest."""
+def test_records_printed_before_a_fault_are_whole_lines(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(4 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.straight()
         truth = counted(made.truth(SINCE, UNTIL))
@@ -195,8 +196,8 @@ def test_a_fault_after_records_were_printed(subject: Subject, tmp_path: Path) ->
 
 
 @each_call
-def test_pages_that_go_in_circles(subject: Subject, tmp_path: Path) -> None:
-    """A provider that sends the same page with the same way to the next for ever is an error, and soon."""
+def test_repeated_page_ends_the_run_soon(subject: Subject, tmp_path: Path) -> None:
+    """A provider sends the same page with the same link or key to the next one."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.straight()
         provider = made.sandbox.provider(subject.provider.name)
@@ -228,8 +229,8 @@ def test_pages_that_go_in_circles(subject: Subject, tmp_path: Path) -> None:
 
 
 @each_call
-def test_compressed_bodies(subject: Subject, tmp_path: Path) -> None:
-    """Bodies may come compressed, also those that break off."""
+def test_compressed_bodies_are_read(subject: Subject, tmp_path: Path) -> None:
+    """Some bodies are cut off."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.switch(["gzip=on"])
         made.fail("cut", nth=2)
@@ -238,8 +239,8 @@ def test_compressed_bodies(subject: Subject, tmp_path: Path) -> None:
 
 @pytest.mark.thin
 @each_call
-def test_the_published_pace_is_kept(subject: Subject, tmp_path: Path) -> None:
-    """A profile without a pace of its own keeps the published one: the provider never has to say 429."""
+def test_export_keeps_the_published_rate_limit(subject: Subject, tmp_path: Path) -> None:
+    """A profile without a pace of its own never gets a 429."""
     with bench(subject, tmp_path, evenly(24 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         settings = made.sandbox.credentials(subject.provider.name)
         del settings["requests_per_minute"]
@@ -253,7 +254,7 @@ def test_the_published_pace_is_kept(subject: Subject, tmp_path: Path) -> None:
 
 
 def delayed(seed: int) -> Callable[[HandClock], Callable[[], datetime]]:
-    """Return a network on which each request takes up to a second to arrive, and none overtakes another."""
+    """Return a network on which each request takes up to a second to arrive, in the order in which they were sent."""
     delays = random.Random(seed)  # noqa: S311 - no secret
 
     def theirs(clock: HandClock) -> Callable[[], datetime]:
@@ -270,7 +271,7 @@ def delayed(seed: int) -> Callable[[HandClock], Callable[[], datetime]]:
 
 
 def says_slow_down(answer: Any) -> bool:
-    """Return whether a reply says that requests come too fast, in the way of any provider."""
+    """Return whether a response says, in any provider's way, that the rate limit is exceeded."""
     if answer.status in {423, 429}:
         return True
     document = json.loads(answer.body)
@@ -281,8 +282,8 @@ def says_slow_down(answer: Any) -> bool:
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("subject", "seed"), thinned(SUBJECTS, range(3)))
-def test_a_provider_that_counts_arrivals_never_says_slow_down(subject: Subject, seed: int, tmp_path: Path) -> None:
-    """Requests that were sent a limit's span apart may arrive closer together: every budget has a margin for that."""
+def test_requests_that_arrive_late_keep_the_rate_limit(subject: Subject, seed: int, tmp_path: Path) -> None:
+    """Requests may arrive closer together than they were sent, so each budget has a margin."""
     exchange = evenly(80 * PAGE, SINCE, UNTIL)
     with bench(subject, tmp_path, exchange, page_size=PAGE, theirs=delayed(seed)) as made:
         settings = made.sandbox.credentials(subject.provider.name)
@@ -308,8 +309,7 @@ def test_a_provider_that_counts_arrivals_never_says_slow_down(subject: Subject, 
 
 
 @each_call
-def test_a_slower_pace_is_kept(subject: Subject, tmp_path: Path) -> None:
-    """A profile may ask more slowly than is allowed."""
+def test_export_keeps_the_slower_pace_of_a_profile(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.sign_in_by(requests_per_minute=2)
         assert counted(made.raw(SINCE, UNTIL)) == counted(made.truth(SINCE, UNTIL))

@@ -1,4 +1,4 @@
-"""Half a surrogate pair and U+0000 through every writer: what is written can be read by the usual readers."""
+"""Every writer accepts half a surrogate pair and U+0000, and common readers can read what it wrote."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ each_provider = pytest.mark.parametrize("subject", FIRST.values(), ids=str)
 
 
 def spoilt(made: Bench, record: dict[str, Any], odd: str) -> dict[str, Any]:
-    """Return a record with odd text in its fields and its id, and in the name of a field that no column names."""
+    """Return a record with odd text in its fields, in its id, and in the name of a field without a column."""
     call, context = made.call, {"timezone": "UTC"}
     start, found = call.starts(record, context), dict(record)
-    if start is None:  # it is not a call: what an account is, for example
+    if start is None:  # not about a call: an account, for example
         return record
     for key, value in record.items():
         changed = {**found, key: f"{value}{odd}"}
@@ -37,7 +37,7 @@ def spoilt(made: Bench, record: dict[str, Any], odd: str) -> dict[str, Any]:
 
 
 def rows_of(kind: str, path: Path) -> int:
-    """Return how many rows an independent reader finds in a file, having read every value."""
+    """Return how many rows an independent reader finds in a file, after reading every value."""
     if kind == "parquet":
         with duckdb.connect() as base:
             read = base.execute(f"SELECT * FROM read_parquet('{path}')").fetchall()  # noqa: S608 - names of ours
@@ -65,7 +65,7 @@ def rows_of(kind: str, path: Path) -> int:
 @pytest.mark.thin
 @each_provider
 @pytest.mark.parametrize("odd", ODD)
-def test_odd_characters_pass_every_writer(subject: Subject, odd: str, tmp_path: Path) -> None:
+def test_every_writer_accepts_odd_characters(subject: Subject, odd: str, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
 
         def change(page: dict[str, Any]) -> dict[str, Any]:

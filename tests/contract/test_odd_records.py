@@ -1,4 +1,4 @@
-"""Records that start in the future, and records that share an id, are kept and warned of, at every provider."""
+"""Records that start in the future or share an id are kept, with a warning, for every provider."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
 def threes() -> Exchange:
-    """Return an exchange with three calls at each minute's first instant."""
+    """Return an exchange with three calls at the first instant of each minute."""
     minutes = [SINCE + timedelta(minutes=minute) for minute in range(60)]
     return Exchange(
         calls=[one for at in minutes for one in uniform(3, at, at + timedelta(microseconds=3), name=f"{at:%M}")]
@@ -43,8 +43,8 @@ def starts_in_future(made: Bench, records: list[dict[str, Any]]) -> int:
 
 @each_call
 @pytest.mark.parametrize("jobs", ["1", "3"])
-def test_a_start_in_the_future_loses_no_record(subject: Subject, jobs: str, tmp_path: Path) -> None:
-    """Every record comes, as it stood on the wire, and one warning names such a start."""
+def test_record_that_starts_in_the_future_is_kept_with_a_warning(subject: Subject, jobs: str, tmp_path: Path) -> None:
+    """Records are unchanged, and one warning names such a start."""
     with bench(subject, tmp_path, evenly(15, SINCE, UNTIL), page_size=5) as made:
         made.switch(["future=0.4"])
         truth = made.truth(SINCE, UNTIL)
@@ -54,8 +54,8 @@ def test_a_start_in_the_future_loses_no_record(subject: Subject, jobs: str, tmp_
 
 
 @each_call
-def test_a_record_of_a_later_window_is_not_in_the_future(subject: Subject, tmp_path: Path) -> None:
-    """What more than the window was asked for is cut without a warning."""
+def test_record_of_a_later_window_gets_no_warning_about_the_future(subject: Subject, tmp_path: Path) -> None:
+    """Records after the end of the window are dropped without a warning."""
     with bench(subject, tmp_path, evenly(15, SINCE, UNTIL), page_size=5) as made:
         ran = made.run(SINCE, MIDDLE, "--schema", "raw", "-f", "jsonl").ok()
         assert counted(ran.lines) == counted(made.truth(SINCE, MIDDLE))
@@ -65,8 +65,8 @@ def test_a_record_of_a_later_window_is_not_in_the_future(subject: Subject, tmp_p
 @pytest.mark.thin
 @each_call
 @pytest.mark.parametrize("jobs", ["1", "3"])
-def test_records_of_one_id_are_all_kept(subject: Subject, jobs: str, tmp_path: Path) -> None:
-    """One id does not make two different records one: all come, once each, with one warning for all."""
+def test_different_records_with_the_same_id_are_all_kept(subject: Subject, jobs: str, tmp_path: Path) -> None:
+    """Each comes once, with one warning for all of them."""
     with bench(subject, tmp_path, threes(), page_size=25) as made:
         made.switch(["same_id=on"])
         truth = made.truth(SINCE, UNTIL)
@@ -78,7 +78,7 @@ def test_records_of_one_id_are_all_kept(subject: Subject, jobs: str, tmp_path: P
 
 @pytest.mark.thin
 @each_call
-def test_windows_of_records_of_one_id_tile(subject: Subject, tmp_path: Path) -> None:
+def test_windows_tile_when_records_share_an_id(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, threes(), page_size=25) as made:
         made.switch(["same_id=on"])
         found: Counter[str] = Counter()

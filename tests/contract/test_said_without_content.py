@@ -1,4 +1,4 @@
-"""What is said about records never holds what is in them: names and words of callers are personal data."""
+"""Messages about records never have their content, because names and numbers of callers are personal data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OUTPUTS = [
 
 
 def marked(made: Bench, record: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Return a record with a value in every field that says neither which record it is nor when it began."""
+    """Return a record with this value in every field that is neither part of its identity nor its start."""
     call, context = made.call, {"timezone": "UTC"}
     identity, start = call.identity(record), call.starts(record, context)
     found = dict(record)
@@ -42,8 +42,8 @@ def marked(made: Bench, record: dict[str, Any], value: Any) -> dict[str, Any]:
 @pytest.mark.thin
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_message_holds_the_content_of_a_record(subject: Subject, shape: str, tmp_path: Path) -> None:
-    """Whatever stands in a field, and whatever is written: messages name columns, kinds and ids."""
+def test_messages_do_not_have_the_content_of_records(subject: Subject, shape: str, tmp_path: Path) -> None:
+    """Messages name columns, types and ids only."""
     with bench(subject, tmp_path, evenly(6, SINCE, UNTIL)) as made:
 
         def change(page: dict[str, Any]) -> dict[str, Any]:

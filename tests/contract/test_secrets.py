@@ -1,4 +1,4 @@
-"""No secret is ever printed, logged or written beside its own place, or sent to another host."""
+"""No secret is printed, logged, written outside its own files, or sent to another host."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 @pytest.fixture
 def stranger() -> Iterator[Stranger]:
-    """Stand for another host."""
+    """Run another host, which records what it is sent."""
     with Stranger() as listening:
         yield listening
 
@@ -67,7 +67,7 @@ def subject_of(provider: Provider) -> Subject:
 
 
 def sent_secrets(made: Bench) -> set[str]:
-    """Return what requests brought along as proof of who asks."""
+    """Return the credentials that requests had."""
     found: set[str] = set()
     for one in made.sandbox.requests:
         for name in ("authorization", "x-auth-token"):
@@ -77,7 +77,7 @@ def sent_secrets(made: Bench) -> set[str]:
 
 
 def check_clean(made: Bench, ran: Ran, secrets: set[str]) -> None:
-    """Check that no secret is in what a command printed, nor in any file but those that are its place."""
+    """Check that no secret is in a command's output, nor in any file other than those made for it."""
     places = {"stdout": ran.out, "stderr": ran.err}
     for file in made.shell.folder.rglob("*"):
         own = file == made.shell.config or (file.parent.name == "tokens" and file.suffix == ".json")
@@ -100,8 +100,8 @@ def secrets_of(made: Bench, settings: dict[str, Any]) -> set[str]:
 
 @each_way
 @pytest.mark.parametrize("log", LOGS, ids=["text", "json"])
-def test_good_commands_tell_no_secret(provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path) -> None:
-    """Exports, with everything said that can be said, and all that shows a profile, keep its secrets."""
+def test_successful_commands_show_no_secret(provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path) -> None:
+    """Exports run with the most verbose logs, and commands that show a profile run too."""
     with bench(subject_of(provider), tmp_path, evenly(2 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         kind = kind_of(made.sandbox, provider, way)
         settings = made.sandbox.credentials(provider.name, kind)
@@ -116,8 +116,8 @@ def test_good_commands_tell_no_secret(provider: Provider, way: str, log: tuple[s
 
 @each_way
 @pytest.mark.parametrize("log", LOGS, ids=["text", "json"])
-def test_refused_secrets_are_not_told(provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path) -> None:
-    """A secret that is refused is not repeated, even where the provider repeats it, whatever characters it has."""
+def test_refused_secret_is_not_shown(provider: Provider, way: str, log: tuple[str, ...], tmp_path: Path) -> None:
+    """The provider may repeat the secret, and it may have any characters."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
         names = [name for name in provider.auth_methods[way] if name in secret_names(provider)]
@@ -132,7 +132,7 @@ def test_refused_secrets_are_not_told(provider: Provider, way: str, log: tuple[s
 
 
 def filled(value: Any, text: str) -> Any:
-    """Return a JSON document with a text in every place for one."""
+    """Return a JSON document with this text in the place of every text."""
     if isinstance(value, Mapping):
         return {key: filled(inner, text) for key, inner in value.items()}
     return text if value == "{}" else value
@@ -149,7 +149,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 def echo(
     made: Bench, status: int, *, as_json: bool, padding: int = 0, spelt: Callable[[str], str] = lambda text: text
 ) -> None:
-    """Let the provider answer every request with what was in it."""
+    """Let the provider repeat each request in its response."""
     provider = made.sandbox.provider(made.provider.name)
     reply = provider.reply
 
@@ -176,10 +176,9 @@ def echo(
     ("way_of", "status", "log"),
     thinned(WAYS, (200, 400, 401, 403, 404, 429, 451, 500), LOGS, ids=(lambda way: way_id(*way), str, log_id)),
 )
-def test_a_provider_that_repeats_the_credential(
+def test_credential_is_removed_from_the_providers_message(
     way_of: tuple[Provider, str], status: int, log: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """What a provider says is shown without the credential that it says it with."""
     provider, way = way_of
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
@@ -192,8 +191,8 @@ def test_a_provider_that_repeats_the_credential(
 
 @each_way
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_provider_that_encodes_the_credential(provider: Provider, way: str, spelling: str, tmp_path: Path) -> None:
-    """A credential is not shown in another spelling, nor kept in an archive's ledger."""
+def test_encoded_credential_is_not_shown(provider: Provider, way: str, spelling: str, tmp_path: Path) -> None:
+    """The archive's ledger does not have it either."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
         settings = made.sandbox.credentials(provider.name, kind)
@@ -205,8 +204,8 @@ def test_a_provider_that_encodes_the_credential(provider: Provider, way: str, sp
 
 
 @each_way
-def test_an_archive_keeps_no_credential_that_a_provider_repeats(provider: Provider, way: str, tmp_path: Path) -> None:
-    """The ledger has why a day failed, in the words of the provider."""
+def test_archive_stores_no_credential_that_the_provider_repeats(provider: Provider, way: str, tmp_path: Path) -> None:
+    """The ledger has the provider's message about a day that failed."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         kind = kind_of(made.sandbox, provider, way)
         made.sign_in_by(kind)
@@ -220,10 +219,10 @@ def test_an_archive_keeps_no_credential_that_a_provider_repeats(provider: Provid
 @each_call
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("padding", [0, 44, 184])
-def test_a_credential_that_is_cut_off_in_an_excerpt(
+def test_excerpt_does_not_end_with_part_of_a_credential(
     subject: Subject, status: int, padding: int, tmp_path: Path
 ) -> None:
-    """Where only the beginning of an answer is shown it does not end with the beginning of a credential."""
+    """An excerpt of a response could end within a credential."""
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
         echo(made, status, as_json=False, padding=padding)
         ran = made.run(SINCE, UNTIL, "-vv")
@@ -233,8 +232,10 @@ def test_a_credential_that_is_cut_off_in_an_excerpt(
 
 @each_way
 @pytest.mark.parametrize("where", ["environment", "file", "command"])
-def test_secrets_from_elsewhere(provider: Provider, way: str, where: str, tmp_path: Path) -> None:
-    """Secrets from the environment, a file or a command sign in, and are as little told as others."""
+def test_secrets_from_the_environment_a_file_or_a_command(
+    provider: Provider, way: str, where: str, tmp_path: Path
+) -> None:
+    """They sign in and are not shown."""
     with bench(subject_of(provider), tmp_path, evenly(3, SINCE, UNTIL)) as made:
         settings = made.sandbox.credentials(provider.name, kind_of(made.sandbox, provider, way))
         environ = {}
@@ -259,10 +260,10 @@ def test_secrets_from_elsewhere(provider: Provider, way: str, where: str, tmp_pa
 
 @each_way
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(
+def test_redirect_to_another_host_is_refused(
     provider: Provider, way: str, status: int, stranger: Stranger, tmp_path: Path
 ) -> None:
-    """A redirect to another host, at the sign-in or on any page, is refused, and nothing is sent there."""
+    """The redirect is at the sign-in or on any page. Nothing is sent to the other host."""
     with bench(subject_of(provider), tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         kind = kind_of(made.sandbox, provider, way)
         for nth in (1, 2, 3):
@@ -281,10 +282,8 @@ def test_a_redirect_is_not_followed(
 @pytest.mark.parametrize(
     "form", ["http://{host}", "https://{host}", "http://{own}@{host}", "//{host}", "HTTP://{host}"]
 )
-def test_a_link_to_another_host_is_not_followed(
-    subject: Subject, form: str, stranger: Stranger, tmp_path: Path
-) -> None:
-    """Where an answer leads to another host, or to another port of the same one, nothing is sent there."""
+def test_link_to_another_host_is_refused(subject: Subject, form: str, stranger: Stranger, tmp_path: Path) -> None:
+    """Another port of the same host counts as another host."""
     with bench(subject, tmp_path, evenly(2 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         truth = counted(made.truth(SINCE, UNTIL))
         own = made.sandbox.url
@@ -312,10 +311,10 @@ def test_a_link_to_another_host_is_not_followed(
 
 @each_call
 @pytest.mark.parametrize("action", ["foreign_link", "redirect"])
-def test_what_the_sandbox_knows_of_other_hosts(
+def test_sandbox_link_to_another_host_is_refused(
     subject: Subject, action: str, stranger: Stranger, tmp_path: Path
 ) -> None:
-    """The provider's own idea of leading to another host is not followed either."""
+    """The sandbox has a switch of its own for such links."""
     with bench(subject, tmp_path, evenly(2 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         truth = counted(made.truth(SINCE, UNTIL))
         details = {"host": stranger.host} if action == "foreign_link" else {"url": f"http://{stranger.host}/"}

@@ -1,4 +1,4 @@
-"""Fields that this version does not know are kept, in every format, under every schema that has room for them."""
+"""Fields that this version does not know are kept in every format and in every schema that has a place for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
 def with_new_fields(document: dict[str, Any]) -> Any:
-    """Return a page with further fields in every record, and a value that no enumeration has."""
+    """Return a page whose records have unknown fields, and an unknown value of an enumeration."""
     return {
         key: [{**one, **NEW} if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
         for key, value in document.items()
@@ -40,8 +40,8 @@ def exported(made: Bench, form: str, *more: str) -> Any:
 
 
 @each_call
-def test_json_lines_have_further_keys(subject: Subject, tmp_path: Path) -> None:
-    """In JSON Lines unknown fields stand beside the others, under snake_case names, with their values untouched."""
+def test_json_lines_have_unknown_fields_as_keys(subject: Subject, tmp_path: Path) -> None:
+    """Their names are in snake_case, and their values are unchanged."""
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         names = [column.name for column in subject.call.columns]
         lines = exported(made, "jsonl").lines
@@ -57,8 +57,8 @@ def test_json_lines_have_further_keys(subject: Subject, tmp_path: Path) -> None:
 
 
 @each_call
-def test_csv_has_them_in_the_last_column(subject: Subject, tmp_path: Path) -> None:
-    """In CSV unknown fields are a JSON object in the last column, and the columns are as ever."""
+def test_csv_has_unknown_fields_in_the_last_column(subject: Subject, tmp_path: Path) -> None:
+    """They are a JSON object there, and all other columns are as usual."""
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         reader = csv.reader(io.StringIO(exported(made, "csv").out, newline=""))
         header, *rows = list(reader)
@@ -71,8 +71,8 @@ def test_csv_has_them_in_the_last_column(subject: Subject, tmp_path: Path) -> No
 
 
 @each_call
-def test_the_warning_says_what_became_of_them(subject: Subject, tmp_path: Path) -> None:
-    """They are said to be kept only where they are; else the warning says how to have them."""
+def test_warning_says_whether_unknown_fields_are_kept(subject: Subject, tmp_path: Path) -> None:
+    """Where the schema has no place for them, it says how to get them."""
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL), page_size=5) as made:
         name = subject.call.columns[0].name
         assert "; they are kept" in exported(made, "jsonl").err
@@ -84,23 +84,21 @@ def test_the_warning_says_what_became_of_them(subject: Subject, tmp_path: Path) 
 
 @each_call
 def test_csv_without_unknown_fields_has_an_empty_last_column(subject: Subject, tmp_path: Path) -> None:
-    """The column for unknown fields is there when there are none, and empty."""
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
         reader = csv.DictReader(io.StringIO(made.run(SINCE, UNTIL, "-f", "csv").ok().out, newline=""))
         assert [row["extra"] for row in reader] == [""] * 3
 
 
 @each_call
-def test_raw_records_have_them_untouched(subject: Subject, tmp_path: Path) -> None:
-    """Raw records have unknown fields under their own names."""
+def test_raw_records_have_unknown_fields_unchanged(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         truth = counted({**record, **NEW} for record in made.truth(SINCE, UNTIL))
         assert counted(exported(made, "jsonl", "--schema", "raw").lines) == truth
 
 
 @each_call
-def test_values_of_another_kind_pass_as_they_came(subject: Subject, tmp_path: Path) -> None:
-    """A value that a column cannot read passes through with one warning for its column, and no record is lost."""
+def test_values_of_another_type_are_exported_unchanged(subject: Subject, tmp_path: Path) -> None:
+    """The column gets one warning, and no record is lost."""
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         column = next(one for one in subject.call.columns if one.kind == "seconds")
 

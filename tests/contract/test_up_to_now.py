@@ -1,4 +1,4 @@
-"""Calls up to now: what a provider has of the last minutes is written, and one short line says what may be missing."""
+"""Windows up to now: the export has all records that the provider has so far, and one note says what may be missing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
 def expected(made: Bench, until: datetime) -> tuple[Counter[str], Counter[str]]:
-    """Return what an export must have and may have: all that there is, or all up to what the provider refuses."""
+    """Return the records that an export must have and those that it may have."""
     if not made.call.timing.refuses_newer:
         there = counted(made.truth(SINCE, until))
         return there, there
     newest = min(until, NOW - made.call.timing.lag)
-    lasting = timedelta(minutes=3)  # it is filed so long after it began
+    lasting = timedelta(minutes=3)  # a call is filed this long after its start
     return counted(made.truth(SINCE, newest - lasting)), counted(made.truth(SINCE, newest))
 
 
 @each_call
 @pytest.mark.parametrize("jobs", ["1", "3"])
-def test_what_there_is_by_now_is_written(subject: Subject, jobs: str, tmp_path: Path) -> None:
-    """Calls of a minute that have ended by now come, whether the window ends now or later; Webex refuses newer ones."""
+def test_export_up_to_now_has_the_calls_that_have_ended(subject: Subject, jobs: str, tmp_path: Path) -> None:
+    """The window ends now or in the future. Webex refuses newer windows, so the newest calls may be missing."""
     with bench(subject, tmp_path, evenly(60, SINCE, NOW), page_size=25) as made:
         must, may = expected(made, NOW)
         paging = ["--page-size", "25"] if subject.has_page_size else []
@@ -43,8 +43,7 @@ def test_what_there_is_by_now_is_written(subject: Subject, jobs: str, tmp_path: 
 
 
 @each_call
-def test_a_window_that_was_over_and_may_lack_calls_is_written_and_incomplete(subject: Subject, tmp_path: Path) -> None:
-    """It ends with 3, as it is not all there for sure, and what there is comes all the same."""
+def test_window_that_ended_a_minute_ago_is_incomplete(subject: Subject, tmp_path: Path) -> None:
     until = NOW - timedelta(seconds=70)
     with bench(subject, tmp_path, evenly(60, SINCE, NOW), page_size=25) as made:
         ran = made.run(SINCE, until, "--schema", "raw", "-f", "jsonl")
@@ -53,8 +52,8 @@ def test_a_window_that_was_over_and_may_lack_calls_is_written_and_incomplete(sub
         assert must <= counted(ran.lines) <= may
 
 
-def test_several_profiles_say_it_in_one_line(tmp_path: Path) -> None:
-    """The whole of it is for -v."""
+def test_export_of_several_profiles_has_one_note(tmp_path: Path) -> None:
+    """Details are shown with `-v` only."""
     subject = next(one for one in SUBJECTS if one.provider.name == "portsip")
     with bench(subject, tmp_path, evenly(60, SINCE, NOW)) as made:
         written = made.shell.config.read_text(encoding="utf-8")

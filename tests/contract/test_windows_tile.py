@@ -1,4 +1,4 @@
-"""Exporting [a,b) and [b,c) gives exactly the records of [a,c), whatever the provider filters on."""
+"""The records of [a,b) and [b,c) are together exactly those of [a,c), whichever time the provider filters on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.facts import Case
 from tests.support.products import naming
 
 FEW = 0.04
-"""The volume of an exchange that fills few pages."""
+"""The volume of calls that fills a few pages."""
 
 UNTIL = MONTH + timedelta(hours=4)
 MILLISECOND, MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
@@ -36,7 +36,7 @@ def exported(made: Bench, since: datetime, until: datetime, case: Case) -> Count
 
 
 def check_tiles(made: Bench, edges: list[datetime], case: Case, whole: Counter[str]) -> None:
-    """Check the pieces between the edges, and that together they are the whole."""
+    """Check each window between two edges, and that together they have all records."""
     together: Counter[str] = Counter()
     for since, until in pairwise(edges):
         together += exported(made, since, until, case)
@@ -44,13 +44,13 @@ def check_tiles(made: Bench, edges: list[datetime], case: Case, whole: Counter[s
 
 
 def drawn(name: str, since: datetime, until: datetime, count: int) -> list[datetime]:
-    """Return instants that are drawn anew for each name, and are the same on every run."""
+    """Return random instants that are the same on every run and differ by name."""
     rng = random.Random(name)  # noqa: S311 - the same on every run
     return [since + (until - since) * rng.random() for _ in range(count)]
 
 
 def cuts(subject: Subject, case: Case, exchange: Exchange, since: datetime) -> list[datetime]:
-    """Return where to cut the window: on the start of a call and beside it, at the turn of the month, and anywhere."""
+    """Return where to divide the window: at the start of a call, beside it, at the turn of the month, and elsewhere."""
     starts = sorted(
         datetime.fromtimestamp(leg.start // 1000, UTC).replace(microsecond=leg.start % 1000 * 1000)
         for leg in exchange.legs(since, UNTIL)
@@ -63,9 +63,10 @@ def cuts(subject: Subject, case: Case, exchange: Exchange, since: datetime) -> l
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_two_windows_tile(subject: Subject, tmp_path: Path) -> None:
-    """Cut at one of the instants, the window's two pieces have every record once: one behaviour of each provider.
+    """The two windows have every record once, with one behaviour of each provider.
 
-    The next test has them all, in `.ci/run`.
+    The next test runs all behaviours, in `.ci/run`.
+
     """
     since = NOW - subject.back
     cases = subject.cases()
@@ -82,7 +83,7 @@ def test_two_windows_tile(subject: Subject, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_windows_tile(subject: Subject, tmp_path: Path) -> None:
-    """However a window is cut, at the turn of the month or on a call's start, its pieces are the whole."""
+    """Windows are divided at the turn of the month, at the start of a call, and elsewhere."""
     since = NOW - subject.back
     exchange = lively(since, UNTIL, FEW)
     for number, case in enumerate(subject.cases()):
@@ -98,7 +99,7 @@ def test_windows_tile(subject: Subject, tmp_path: Path) -> None:
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 def test_windows_tile_wherever_they_are_cut(subject: Subject, tmp_path: Path) -> None:
-    """Without any switch, the pieces of many more cuts are the whole."""
+    """Many more divisions, with the sandbox's default switches."""
     since = NOW - subject.back
     instants = st.datetimes(since.replace(tzinfo=None), UNTIL.replace(tzinfo=None), timezones=st.just(UTC))
     case = Case(())

@@ -1,4 +1,4 @@
-"""An answer of a shape we do not know is an error, and never "no records"."""
+"""A response of an unknown shape is an error, never an empty list of records."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
 def check_refused(made: Bench, codes: set[int], *, new: bool = False) -> None:
-    """Check that an export fails and leaves its file as it was: unwritten, or with what it held before."""
+    """Check that an export fails and that its file does not exist, or has its old content."""
     folder = made.shell.folder / "out"
     folder.mkdir()
     path = folder / "cdrs.jsonl"
@@ -63,8 +63,8 @@ def check_refused(made: Bench, codes: set[int], *, new: bool = False) -> None:
 
 
 @pytest.mark.parametrize(("subject", "name", "nth"), thinned(SUBJECTS, tuple(BODIES), (1, 2)))
-def test_a_body_of_another_shape(subject: Subject, name: str, nth: int, tmp_path: Path) -> None:
-    """A 200 whose body is something else, on the first page or a later one, ends the export with an error."""
+def test_body_of_another_shape_is_an_error(subject: Subject, name: str, nth: int, tmp_path: Path) -> None:
+    """The first page or a later one has status 200 and another body."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.straight()
         made.fail(200, body=BODIES[name], path=made.listing_path, nth=nth, times=ALWAYS)
@@ -72,8 +72,8 @@ def test_a_body_of_another_shape(subject: Subject, name: str, nth: int, tmp_path
 
 
 @pytest.mark.parametrize(("subject", "name", "first"), thinned(SUBJECTS, tuple(CONTAINERS), (1, 2)))
-def test_a_container_of_another_type(subject: Subject, name: str, first: int, tmp_path: Path) -> None:
-    """Where the list of records should be is something else, or something in it is no record: an error."""
+def test_list_of_records_of_another_type_is_an_error(subject: Subject, name: str, first: int, tmp_path: Path) -> None:
+    """The list of records has another type, or one of its items is not a record."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         pages = 0
 
@@ -93,8 +93,8 @@ def test_a_container_of_another_type(subject: Subject, name: str, first: int, tm
 
 @each_call
 @pytest.mark.parametrize("first", [1, 2])
-def test_a_container_that_is_missing(subject: Subject, first: int, tmp_path: Path) -> None:
-    """Where there is no list of records at all it is an error: a missing container is not an empty one."""
+def test_missing_list_of_records_is_an_error(subject: Subject, first: int, tmp_path: Path) -> None:
+    """A missing list does not count as an empty one."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         pages = 0
 
@@ -111,8 +111,8 @@ def test_a_container_that_is_missing(subject: Subject, first: int, tmp_path: Pat
 
 @each_call
 @pytest.mark.parametrize("action", ["wrong_shape", "html", "not_json", "empty"])
-def test_what_the_sandbox_knows_of_wrong_answers(subject: Subject, action: str, tmp_path: Path) -> None:
-    """The provider's own idea of a wrong answer, for all requests from the first one on, is an error."""
+def test_sandbox_responses_of_another_shape_are_errors(subject: Subject, action: str, tmp_path: Path) -> None:
+    """The sandbox has its own switches for wrong responses; they apply from the first request."""
     with bench(subject, tmp_path, evenly(3 * PAGE, SINCE, UNTIL), page_size=PAGE) as made:
         made.fail(action, times=ALWAYS)
         check_refused(made, {4, 5, 7})
@@ -120,8 +120,7 @@ def test_what_the_sandbox_knows_of_wrong_answers(subject: Subject, action: str, 
 
 @pytest.mark.parametrize(("provider", "way"), WAYS, ids=[f"{provider.name}-{way}" for provider, way in WAYS])
 @pytest.mark.parametrize("name", ["an-empty-object", "an-empty-list", "null", "another-object", "html", "nothing"])
-def test_a_sign_in_that_answers_in_another_shape(provider: Any, way: str, name: str, tmp_path: Path) -> None:
-    """A sign-in that succeeds without giving a token is an error as well."""
+def test_sign_in_response_without_a_token_is_an_error(provider: Any, way: str, name: str, tmp_path: Path) -> None:
     subject = next(one for one in SUBJECTS if one.provider is provider)
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL)) as made:
         made.sign_in_by(kind_of(made.sandbox, provider, way))

@@ -42,13 +42,16 @@ GUARDED: tuple[Guarded, ...] = (
         "a start in the future",
         ALL,
         "0: the record is kept, and one warning",
-        (f"{_ODD}test_a_start_in_the_future_loses_no_record",),
+        (f"{_ODD}test_record_that_starts_in_the_future_is_kept_with_a_warning",),
     ),
     Guarded(
         "records with the same id and different content",
         ALL,
         "0: all are kept, and one warning",
-        (f"{_ODD}test_records_of_one_id_are_all_kept", f"{_ODD}test_windows_of_records_of_one_id_tile"),
+        (
+            f"{_ODD}test_different_records_with_the_same_id_are_all_kept",
+            f"{_ODD}test_windows_tile_when_records_share_an_id",
+        ),
     ),
     Guarded(
         "a time of year 1, 1970 or 9999, or zero, for an event that did not happen",
@@ -61,8 +64,8 @@ GUARDED: tuple[Guarded, ...] = (
         ALL,
         "0: each call is in one window",
         (
-            "contract/test_bounds.py::test_windows_tile_at_calls",
-            "contract/test_bounds.py::test_an_archive_has_each_call_once",
+            "contract/test_bounds.py::test_windows_that_meet_at_the_start_of_a_call_have_it_once",
+            "contract/test_bounds.py::test_archive_has_a_call_at_midnight_once",
         ),
     ),
     Guarded(

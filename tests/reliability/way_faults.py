@@ -74,14 +74,14 @@ WAY_FAULTS: tuple[WayFault, ...] = (
     ),
 )
 
-_MENDED = "test_a_name_that_is_no_unicode_is_mended_with_one_warning"
-_LOST = "test_a_value_that_cannot_be_held_costs_its_record_and_says_where"
+_MENDED = "test_invalid_unicode_is_replaced_with_one_warning"
+_LOST = "test_unreadable_record_is_a_gap_with_its_id"
 RECORD_FAULTS: tuple[WayFault, ...] = (
     WayFault("bytes in a record that are not UTF-8", _MENDED, 0, "U+FFFD, and a warning with the record's id"),
     WayFault("a character in a record that is cut in two", _MENDED, 0, "the same"),
     WayFault("half of a surrogate pair in a record", _MENDED, 0, "the same; untouched in `raw`"),
     WayFault("an integer of 5000 digits in a record", _LOST, 3, "incomplete: record ID cannot be read: …"),
     WayFault("a record nested deeper than 200 levels", _LOST, 3, "the same"),
-    WayFault("503 for ten minutes", "test_a_maintenance_is_waited_for", 0, "everything comes once it is over"),
+    WayFault("503 for ten minutes", "test_maintenance_is_waited_out", 0, "everything comes once it is over"),
 )
 """What is wrong with single records, or for a while; the tests are in `tests/contract/test_damaged_records.py`."""

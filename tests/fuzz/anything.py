@@ -1,4 +1,4 @@
-"""What a provider may send when it is broken, as strategies: JSON of any shape, and answers made of it."""
+"""Strategies for the responses of a broken provider: JSON of any shape, and responses with it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ODD_NUMBERS = (
 
 
 def nested(depth: int, *, lists: bool) -> Any:
-    """Return lists or objects within each other."""
+    """Return lists or objects nested this deep."""
     value: Any = 1
     for _ in range(depth):
         value = [value] if lists else {"a": value}
@@ -60,13 +60,13 @@ def nested(depth: int, *, lists: bool) -> Any:
 
 @functools.cache
 def texts() -> st.SearchStrategy[str]:
-    """Return any text, halves of surrogate pairs too, and often one that some reader takes for more than text."""
+    """Return any text, including halves of surrogate pairs, and often one that some reader takes for more than text."""
     return st.sampled_from(ODD_TEXTS) | st.text(st.characters(exclude_categories=()), max_size=12)
 
 
 @functools.cache
 def scalars() -> st.SearchStrategy[Any]:
-    """Return any value that holds no other."""
+    """Return any JSON value that is neither a list nor an object."""
     return (
         st.none() | st.booleans() | st.sampled_from(ODD_NUMBERS) | st.integers(-(10**6), 10**6) | st.floats() | texts()
     )
@@ -74,7 +74,7 @@ def scalars() -> st.SearchStrategy[Any]:
 
 @functools.cache
 def values(keys: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
-    """Return any value of JSON, its objects made with these keys and with others."""
+    """Return any JSON value, with these keys and others in its objects."""
     named = st.sampled_from(keys) | texts() if keys else texts()
     return st.recursive(
         scalars() | st.builds(nested, st.sampled_from((3, 50, 150)), lists=st.booleans()),
@@ -85,14 +85,14 @@ def values(keys: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
 
 @functools.cache
 def words_of(module: str) -> tuple[str, ...]:
-    """Return the short texts in a module's source: among them are all the keys that it looks for."""
+    """Return the short texts in a module's source, which include all keys that it reads."""
     tree = ast.parse(inspect.getsource(sys.modules[module]))
     found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return tuple(sorted(word for word in found if 0 < len(word) <= 30 and "\n" not in word))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the ways to all values within a value, itself first."""
+    """Yield the path to each value within a value, starting with the value itself."""
     yield path
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
@@ -100,7 +100,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def put(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return a copy of a document with another value in one place."""
+    """Return a copy of a document with another value at one path."""
     if not path:
         return value
     changed = copy.copy(document)
@@ -110,12 +110,12 @@ def put(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 @st.composite
 def spoilt(draw: st.DrawFn, documents: Sequence[Any], keys: tuple[str, ...]) -> Any:
-    """Return a document in which a few values are others."""
+    """Return a document in which a few values have been replaced."""
     document = draw(st.sampled_from(documents))
     for _ in range(draw(st.integers(0, 3))):
         path = draw(st.sampled_from(list(places(document))))
         new = draw(values(keys))
-        if draw(st.booleans()) and path:  # beside what is there
+        if draw(st.booleans()) and path:  # in addition to the existing keys
             parent = functools.reduce(lambda one, key: one[key], path[:-1], document)
             new = {**parent, draw(st.sampled_from(keys)): new} if isinstance(parent, dict) else [*parent, new]
             path = path[:-1]
@@ -123,7 +123,7 @@ def spoilt(draw: st.DrawFn, documents: Sequence[Any], keys: tuple[str, ...]) -> 
     return document
 
 
-# Answers, and a provider that gives them
+# Responses, and a provider that gives them
 
 
 HEADERS = (
@@ -143,7 +143,7 @@ MORE_STATUSES = (423, 425, 429, 451, 500, 502, 503, 504, 599, 600, 999)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An answer as it is on the wire."""
+    """A response as it is sent."""
 
     status: int
     body: bytes
@@ -156,7 +156,7 @@ def dumped(value: Any) -> bytes:
 
 
 def bodies(documents: Sequence[Any], keys: tuple[str, ...]) -> st.SearchStrategy[bytes]:
-    """Return bodies: documents, spoilt documents, any JSON, cut JSON, and any bytes."""
+    """Return bodies: documents, changed documents, any JSON, truncated JSON, and any bytes."""
     return st.one_of(
         spoilt(documents, keys).map(dumped),
         spoilt(documents, keys).map(dumped),
@@ -168,7 +168,7 @@ def bodies(documents: Sequence[Any], keys: tuple[str, ...]) -> st.SearchStrategy
 
 
 def answers(documents: Sequence[Any], keys: tuple[str, ...]) -> st.SearchStrategy[Sent]:
-    """Return answers with such bodies, of any status."""
+    """Return responses with such bodies and any status."""
     return st.builds(
         Sent,
         st.sampled_from((*STATUSES, *MORE_STATUSES)),
@@ -178,14 +178,15 @@ def answers(documents: Sequence[Any], keys: tuple[str, ...]) -> st.SearchStrateg
 
 
 class EnoughError(BaseException):
-    """So many requests were made that the provider is left; nobody may catch it on the way."""
+    """The provider has received too many requests. It is not an Exception, so that no code catches it."""
 
 
 @dataclass(slots=True)
 class Giving:
-    """A transport that gives answers in their order and then from the beginning, until it has had enough.
+    """A transport that gives responses in order, again and again, up to a number of requests.
 
-    A text `@me` in a body is the number of the question, as JSON-RPC has it.
+    A text `@me` in a body is replaced by the id of the request, as in JSON-RPC.
+
     """
 
     sent: Sequence[Sent]
@@ -239,7 +240,7 @@ PROFILES: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 
 def given_options(call: Call, words: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call's options as its fetcher gets them: defaults, and these words as they are typed."""
+    """Return a call's options as its fetcher gets them: defaults, and these words as on the command line."""
     found: dict[str, Any] = {}
     for option in call.options:
         value: Any = words.get(option.name, option.default)
@@ -259,7 +260,7 @@ def given_options(call: Call, words: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gave: its pieces, and how many requests it took."""
+    """What a run yielded, and how many requests it made."""
 
     pieces: list[Event] = field(default_factory=list)
     asked: int = 0
@@ -276,10 +277,11 @@ def run(
     window: windows.Window | None = WINDOW,
     limit: int = 40,
 ) -> Outcome:
-    """Fetch from a provider that gives these answers, to the end, to an error, or until it has had enough.
+    """Fetch from a provider that gives these responses, to the end, to an error, or up to the number of requests.
 
     Raises:
-        CdrctlError: What the fetcher raised.
+        CdrctlError: The fetcher's error.
+
     """
     giving = Giving(sent, limit)
     settings = provider.settings.model_validate({"base_url": BASES[provider.name], **profile})

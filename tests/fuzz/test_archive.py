@@ -1,4 +1,4 @@
-"""Whatever has happened to an archive's files: no crash, and no record that was there is lost."""
+"""Any damage to an archive's files: cdrctl does not crash and loses no record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LINES = [Entry(5, b"k" * 15, b"one\n"), Entry(7, b"l" * 15, b"three\n")]
 
 
 def saved(folder: Path, form: str = "jsonl") -> tuple[Path, Path]:
-    """Return the paths of a day's file and of its index."""
+    """Return the paths of a day's file and its index."""
     path = folder / f"cdrs.{form}"
     save(path, b"", LINES, [READING], None)
     return path, next(folder.glob(".cdrs.*.index"))
@@ -43,7 +43,7 @@ def saved(folder: Path, form: str = "jsonl") -> tuple[Path, Path]:
     instead=st.binary(max_size=4),
     form=st.sampled_from(("jsonl", "jsonl.gz")),
 )
-def test_an_index_with_other_bytes_is_none_or_has_all_lines(at: int, gone: int, instead: bytes, form: str) -> None:
+def test_damaged_index_is_ignored_or_has_all_lines(at: int, gone: int, instead: bytes, form: str) -> None:
     with TemporaryDirectory() as folder:
         path, index = saved(Path(folder), form)
         content = index.read_bytes()
@@ -56,7 +56,7 @@ def test_an_index_with_other_bytes_is_none_or_has_all_lines(at: int, gone: int, 
 
 @examples(100)
 @given(told=values(("header", "readings")), reading=st.dictionaries(st.sampled_from(("since", "read_at")), values()))
-def test_an_index_of_any_json_is_none_or_has_all_lines(told: Any, reading: dict[str, Any]) -> None:
+def test_index_of_any_json_is_ignored_or_has_all_lines(told: Any, reading: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
         path, index = saved(Path(folder))
         _, _, packed = index.read_bytes().partition(b"\n")
@@ -69,8 +69,8 @@ def test_an_index_of_any_json_is_none_or_has_all_lines(told: Any, reading: dict[
 
 
 @pytest.mark.parametrize("cut", [27, 54])
-def test_an_index_cut_between_two_lines_does_not_fit(tmp_path: Path, cut: int) -> None:
-    """It was believed: the lines that it does not know were lost in the next merge."""
+def test_index_cut_between_two_lines_is_ignored(tmp_path: Path, cut: int) -> None:
+    """It was used, and the next merge dropped the lines that it lacked."""
     path, index = saved(tmp_path)
     index.write_bytes(index.read_bytes()[:-cut])
     assert load(path) is None
@@ -78,15 +78,15 @@ def test_an_index_cut_between_two_lines_does_not_fit(tmp_path: Path, cut: int) -
 
 @examples(100)
 @given(text=st.binary(max_size=30) | st.sampled_from((b"a=" + b"[" * 3000, b'zone="\\u0000"\nformat="csv"', b"zone=1")))
-def test_any_description_of_an_archive_is_read_or_refused(text: bytes) -> None:
+def test_archive_json_is_read_or_refused(text: bytes) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / "archive.toml").write_bytes(text)
         with suppress(CdrctlError):
             open_archive(Path(folder))
 
 
-def test_a_damaged_index_is_told_and_its_day_read_again(bench: Bench) -> None:
-    """Verifying, rebuilding and syncing ended in a traceback."""
+def test_damaged_index_is_reported_and_its_day_is_read_again(bench: Bench) -> None:
+    """Verify, rebuild and sync ended with a traceback."""
     bench.sync()
     index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
     index.write_bytes(b"{}\n")
@@ -97,8 +97,8 @@ def test_a_damaged_index_is_told_and_its_day_read_again(bench: Bench) -> None:
     assert bench.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["c"]}
 
 
-def test_a_part_of_a_day_does_not_take_the_place_of_a_whole_one(bench: Bench) -> None:
-    """Without its index a file's lines cannot be merged with what came; they were dropped."""
+def test_part_of_a_day_does_not_replace_the_whole_day(bench: Bench) -> None:
+    """Without its index, the lines of a file cannot be merged with new ones; they were dropped."""
     bench.sync()
     next(bench.path("2026-11-11").parent.glob(".cdrs.*.index")).unlink()
     bench.records = bench.records[1:]
@@ -109,8 +109,8 @@ def test_a_part_of_a_day_does_not_take_the_place_of_a_whole_one(bench: Bench) ->
     assert list(outcome.failed) == ["2026-11-11"]
 
 
-def test_records_without_a_start_are_kept_when_their_index_is_gone(bench: Bench) -> None:
-    """They were replaced by those that came last."""
+def test_records_without_a_start_are_kept_when_their_index_is_missing(bench: Bench) -> None:
+    """They were replaced by new ones."""
     bench.records = [call("when", "")]
     bench.sync()
     assert bench.kept()[UNKNOWN] == ["when"]

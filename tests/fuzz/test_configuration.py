@@ -1,4 +1,4 @@
-"""Whatever is in a configuration file and in the environment: profiles and settings, or a refusal."""
+"""Any configuration file and environment: profiles and settings are read or refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ VALUES = st.one_of(
 
 
 def anyhow(name: str, provider: str, given_values: dict[str, object]) -> str:
-    """Return a profile as it stands in a file."""
+    """Return a profile as text of a configuration file."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given_values.items()]
     return "\n".join([f"[profiles.{name}]", f"provider = {provider!r}", *lines])
 
@@ -73,7 +73,7 @@ VARIABLES = st.dictionaries(
 
 @examples(150)
 @given(content=FILES | st.binary(max_size=40), environ=VARIABLES)
-def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, str]) -> None:
+def test_any_configuration_file_is_read_or_refused(content: bytes, environ: dict[str, str]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
         path.write_bytes(content)
@@ -92,8 +92,8 @@ def test_any_file_has_profiles_or_is_refused(content: bytes, environ: dict[str, 
 
 @examples(80)
 @given(content=FILES, name=st.sampled_from(("b", "é", "", "a b", "a")), secret=texts())
-def test_a_profile_that_is_added_and_removed_leaves_the_file_as_it_was(content: bytes, name: str, secret: str) -> None:
-    """Or it is refused, and then nothing is changed either."""
+def test_profile_is_added_and_removed_or_refused(content: bytes, name: str, secret: str) -> None:
+    """A refused change leaves the file unchanged."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Whatever a provider answers: pieces, or one of our errors, and never for ever."""
+"""Any responses of a provider: the fetcher yields events or raises a CdrctlError, and ends."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LONGEST_DOCUMENT = 6000
 
 
 def documents(provider: str) -> list[Any]:
-    """Return what this provider is known to answer; in CallGear's, the number of the question is the one asked."""
+    """Return documents that this provider is known to send; CallGear's have the id of their request."""
     found = []
     for path in sorted((DATA / provider).glob("*.json")):
         text = path.read_text(encoding="utf-8")
@@ -72,8 +72,8 @@ def fetched(name: str, call: str, *bodies: Any, options: Mapping[str, Any] | Non
 @pytest.mark.parametrize("name", PROVIDERS)
 @examples(100)
 @given(data=st.data())
-def test_any_answers_give_pieces_or_an_error_of_ours(name: str, data: st.DataObject) -> None:
-    """Of what came every record has an identity, and a start in UTC or none."""
+def test_any_responses_give_events_or_a_cdrctl_error(name: str, data: st.DataObject) -> None:
+    """Each record has an identity, and a start in UTC or none."""
     provider = load(name)
     call: Call = data.draw(st.sampled_from(CALLS[name]), label="call")
     whole = spoilt(DOCUMENTS[name], words(provider)).map(lambda document: Sent(200, dumped(document)))
@@ -92,8 +92,7 @@ def test_any_answers_give_pieces_or_an_error_of_ours(name: str, data: st.DataObj
 
 @examples(150)
 @given(status=st.integers(100, 999), body=values(("message", "error", "errors", "data", "detail")), link=st.text())
-def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
-    """What is wrong is said by an error of ours, or nothing is."""
+def test_any_response_gives_a_cdrctl_error_or_none(status: int, body: Any, link: str) -> None:
     decoded, text = decode(bytearray(dumped(body)))
     headers = {"location": link, "trackingid": link, "link": link, "set-cookie": link}
     answer = Answer(status, headers, decoded, text, "https://host.example/v2/accounts/a/cdrs")
@@ -111,7 +110,7 @@ def test_any_answer_can_be_explained(status: int, body: Any, link: str) -> None:
 @examples(200)
 @given(body=st.binary(max_size=60) | values().map(dumped), other=st.sampled_from(("utf-8", "utf-16", "utf-32")))
 def test_any_bytes_are_json_or_text(body: bytes, other: str) -> None:
-    """A body is a value or the printable beginning of a text, and never both."""
+    """A body is a JSON value or the printable beginning of a text, never both."""
     for one in (body, body.decode("latin-1").encode(other)):
         value, text = decode(bytearray(one))
         assert value is None or text == ""
@@ -120,8 +119,8 @@ def test_any_bytes_are_json_or_text(body: bytes, other: str) -> None:
 
 @examples(100)
 @given(headers=st.dictionaries(texts(), values(), max_size=2) | values(), refresh_token=values(), expires=values())
-def test_any_token_that_was_kept_is_one_or_refused(headers: Any, refresh_token: Any, expires: Any) -> None:
-    """One that is read consists of texts."""
+def test_any_stored_token_is_read_or_refused(headers: Any, refresh_token: Any, expires: Any) -> None:
+    """The fields of a token that is read are texts."""
     try:
         token = Token.from_plain({"headers": headers, "expires": expires, "refresh_token": refresh_token})
     except ConfigurationError:
@@ -129,19 +128,19 @@ def test_any_token_that_was_kept_is_one_or_refused(headers: Any, refresh_token: 
     assert all(isinstance(secret, str) for secret in token.secrets)
 
 
-# What was found
+# Cases that fuzzing found
 
 
-def test_a_time_of_a_million_digits_is_refused_at_once() -> None:
-    """It took half a minute, and above a million digits it ended the run."""
+def test_time_of_a_million_digits_is_refused_at_once() -> None:
+    """It took half a minute; more than a million digits ended the run."""
     for digits in (10**5, 10**6 + 5):
         row = {"unix_timestamp": "9" * digits}
         assert kazoo.columns.start(row) is None
         assert zone.start({"DateEpoch": "9" * digits}) is None
 
 
-def test_a_time_of_hundreds_of_digits_is_no_time() -> None:
-    """A whole number that no float can hold ended the run."""
+def test_time_of_hundreds_of_digits_is_null() -> None:
+    """An integer too large for a float ended the run."""
     assert kazoo.columns.start({"unix_timestamp": 10**400}) is None
     assert zone.start({"DateEpoch": 10**400}) is None
     assert voicenter.columns.notification_identity({"ivruniqueid": "a", "time": 10**400})
@@ -153,8 +152,8 @@ def test_a_kazoo_status_may_be_of_any_type(status: Any) -> None:
         fetched("kazoo", "cdrs", {"status": status})
 
 
-def test_a_kazoo_descendant_may_have_half_a_character_in_its_id() -> None:
-    """It goes into a path, which took nothing that is not Unicode."""
+def test_kazoo_descendant_may_have_invalid_unicode_in_its_id() -> None:
+    """The id is part of a path, for which only valid Unicode was accepted."""
     descendants = {"data": [{"id": "\ud800"}], "status": "success"}
     nothing = {"data": [], "status": "success"}
     fetched("kazoo", "cdrs", descendants, nothing, options={"descendants": True})
@@ -162,7 +161,7 @@ def test_a_kazoo_descendant_may_have_half_a_character_in_its_id() -> None:
 
 @pytest.mark.parametrize("digits", [20, 400])
 @pytest.mark.parametrize("kind", ["day", "minute"])
-def test_the_reset_of_a_callgear_limit_may_be_ages_away(kind: str, digits: int) -> None:
+def test_reset_of_a_callgear_limit_may_be_in_the_far_future(kind: str, digits: int) -> None:
     limits = {f"{kind}_reset": 10**digits}
     data = {"mnemonic": "limit_exceeded", "params": {"limit_type": kind}, "metadata": {"limits": limits}}
     with pytest.raises(TemporaryError):
@@ -182,14 +181,14 @@ def test_the_cost_of_a_leg_may_be_of_any_type() -> None:
             portsip.details._cost([{"cost": cost}, {}])
 
 
-def test_a_count_that_no_pbx_has_is_none() -> None:
+def test_implausible_count_of_a_pbx_is_ignored() -> None:
     outcome = fetched("portsip", "cdrs", {"items": [], "count": 10**400}, options={"with_cost": True})
     assert any("one request per record" in str(piece) for piece in outcome.pieces)
 
 
 @pytest.mark.parametrize("name", ["cdr", "show"])
-def test_an_id_that_is_no_unicode_is_asked_for(name: str) -> None:
-    """A shell hands over bytes that are no UTF-8 as halves of surrogate pairs."""
+def test_id_with_invalid_unicode_does_not_crash(name: str) -> None:
+    """A shell passes bytes that are not UTF-8 on as halves of surrogate pairs."""
     for provider in ("kazoo", "portsip"):
         for call in CALLS[provider]:
             if call.name == name:
@@ -197,12 +196,12 @@ def test_an_id_that_is_no_unicode_is_asked_for(name: str) -> None:
                     fetched(provider, name, [], options={"id": "\udcff"})
 
 
-def test_words_that_are_no_unicode_are_asked_for() -> None:
+def test_options_with_invalid_unicode_are_requested() -> None:
     outcome = fetched("portsip", "cdrs", {"items": [], "count": 0}, options={"search": "\udcff"})
     assert outcome.asked
 
 
-def test_a_queue_of_thousands_of_digits_is_no_queue() -> None:
+def test_queue_of_thousands_of_digits_is_refused() -> None:
     with pytest.raises(UsageError):
         voicenter.search.search_criteria({"queue": ["9" * 5000]})
     with pytest.raises(UsageError):
@@ -212,21 +211,21 @@ def test_a_queue_of_thousands_of_digits_is_no_queue() -> None:
 @pytest.mark.parametrize(
     ("name", "call"), [("webex", "cdrs"), ("callgear", "legs"), ("kazoo", "cdrs"), ("kazoo", "interactions")]
 )
-def test_a_longest_call_of_millennia_is_refused(name: str, call: str) -> None:
+def test_longest_call_of_millennia_is_refused(name: str, call: str) -> None:
     with pytest.raises(UsageError):
         fetched(name, call, {}, options={"longest_call": "9999999d"})
 
 
-def test_a_link_of_blanks_is_read_at_once() -> None:
-    """Its time grew with the square of its length: a header may have 100 000 characters."""
+def test_link_header_of_blanks_is_read_at_once() -> None:
+    """The time grew with the square of the length, and a header may have 100 000 characters."""
     began = time.process_time()
     assert webex.answers.next_link(Answer(200, {"link": "<x>; rel=" + " " * 90_000}, None, "", "")) is None
     assert time.process_time() - began < 5
 
 
 @pytest.mark.slow
-def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
-    """Its time grew with the square of the body's length."""
+def test_region_is_searched_in_the_beginning_of_a_body_only() -> None:
+    """The time grew with the square of the body's length."""
     began = time.process_time()
     answer = Answer(451, {}, {"message": "a" * 10**6}, "", "https://analytics-calling.webexapis.com/v1/cdr_feed")
     assert isinstance(webex.answers.error_for(answer), CdrctlError)
@@ -242,5 +241,5 @@ def test_a_region_is_looked_for_in_the_beginning_of_a_body() -> None:
         "<https://a/b>; rel=next",
     ],
 )
-def test_the_ways_to_write_a_next_link_are_still_read(link: str) -> None:
+def test_all_forms_of_a_next_link_are_read(link: str) -> None:
     assert webex.answers.next_link(Answer(200, {"link": link}, None, "", "")) == "https://a/b"

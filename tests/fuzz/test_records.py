@@ -1,4 +1,4 @@
-"""Whatever a record holds: rows can be made of it, nothing is lost, and what a writer wrote can be read back."""
+"""Any content of a record: a row can be made of it, nothing is lost, and the output can be read back."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ LIKELY: tuple[Any, ...] = (
 
 
 def nobody(_text: str) -> None:
-    """Hear a warning."""
+    """Ignore a warning."""
 
 
 def nest(record: Record, key: str, value: Any) -> Record:
-    """Return a record with a value under a key whose dots reach into objects."""
+    """Return a record with a value under a key whose dots stand for nested objects."""
     root, dot, rest = key.partition(".")
     if not dot:
         return {**record, root: value}
@@ -48,7 +48,7 @@ def nest(record: Record, key: str, value: Any) -> Record:
 
 @st.composite
 def records(draw: st.DrawFn, call: Call) -> Record:
-    """Return a record with some of a call's fields in any letter case, some others, and any values."""
+    """Return a record with any values in some fields of the call, in any letter case, and in some other fields."""
     keys = [column.key for column in call.columns if not column.key.startswith("@")]
     record: Record = {}
     for key in draw(st.lists(st.sampled_from(keys) | st.text(max_size=3), max_size=9)):
@@ -63,7 +63,7 @@ pages = st.sampled_from(CALLS).flatmap(
 
 
 def schemas(provider: Provider, call: Call) -> Iterator[Schema]:
-    """Yield the forms in which a call's records are written."""
+    """Yield the schemas of a call that have columns."""
     yield raw()
     yield native(call.columns, None, nobody)
     yield native(call.columns, [call.columns[0].name, "extra"], nobody)
@@ -73,7 +73,7 @@ def schemas(provider: Provider, call: Call) -> Iterator[Schema]:
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """Yield what a value holds that holds nothing more, as text that tells apart what JSON does."""
+    """Yield the values within a value that are neither lists nor objects, as text that keeps their JSON type."""
     if value and isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from leaves(inner)
@@ -84,7 +84,7 @@ def leaves(value: Any) -> Iterator[str]:
 @examples(100)
 @given(page=pages)
 def test_rows_of_any_record_can_be_written_and_read_back(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
-    """The csv and json of the standard library read what was written."""
+    """The standard library's csv and json read the output."""
     (provider, call), found = page
     for form in schemas(provider, call):
         rows = form.rows(Page(found, CONTEXT))
@@ -95,7 +95,7 @@ def test_rows_of_any_record_can_be_written_and_read_back(page: tuple[tuple[Provi
 
 
 def check(name: str, form: Schema, rows: Sequence[Any], text: str) -> None:
-    """Compare what was written with what was to be written."""
+    """Compare the output with the rows."""
     whole = [json.loads(json.dumps(finite(one))) for one in objects(form, rows)]
     cells = [[utf8(text_of(value)).decode() for value in row] for row in rows] if form.columns is not None else []
     match name:
@@ -114,7 +114,7 @@ def check(name: str, form: Schema, rows: Sequence[Any], text: str) -> None:
 
 
 def finite(value: Any) -> Any:
-    """Return a value whose infinities and NaN are the words that JSON writers have for them."""
+    """Return a value in which infinities and NaN are the words that JSON writers use for them."""
     if isinstance(value, dict):
         return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -125,7 +125,7 @@ def finite(value: Any) -> Any:
 
 
 def unescaped(cell: str) -> str:
-    """Return a cell of TSV as it was."""
+    """Return the value of a TSV cell."""
     meant = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
     return re.sub(r"\\([tnr\\])", lambda match: meant[match[1]], cell)
 
@@ -133,7 +133,7 @@ def unescaped(cell: str) -> str:
 @examples(100)
 @given(page=pages)
 def test_every_value_of_a_record_is_in_its_row(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
-    """What no column reads is in `extra` as it came; as many columns are filled as fields are left."""
+    """Values without a column are unchanged in `extra`; each other field fills one column."""
     (_, call), found = page
     empty = {None, "", *(word for column in call.columns for word in column.null_words)}
     given_keys = {column.name for column in call.columns if column.key.startswith("@")}
@@ -150,14 +150,14 @@ def test_every_value_of_a_record_is_in_its_row(page: tuple[tuple[Provider, Call]
 
 
 def flattened(record: Record, call: Call) -> Record:
-    """Return a record with the objects that columns reach into spread out, as the schema does it."""
+    """Return a record whose nested objects are flattened as the schema does it."""
     return _flatten(record, _containers(call.columns))
 
 
 @examples(100)
 @given(page=pages)
-def test_any_record_has_an_identity_and_perhaps_a_start(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
-    """The same record has the same identity when it comes again."""
+def test_any_record_has_an_identity(page: tuple[tuple[Provider, Call], list[Record]]) -> None:
+    """An equal record has the same identity."""
     (_, call), found = page
     for record in found:
         again = json.loads(json.dumps(record))
@@ -167,8 +167,8 @@ def test_any_record_has_an_identity_and_perhaps_a_start(page: tuple[tuple[Provid
 
 
 @pytest.mark.parametrize("digits", [309, 4200])
-def test_a_number_that_no_float_can_hold_is_a_decimal(digits: int) -> None:
-    """It was asked whether it is finite, which overflows."""
+def test_number_too_large_for_a_float_is_a_decimal(digits: int) -> None:
+    """The check whether it is finite overflowed."""
     for number in (10**digits, -(10**digits)):
         assert read_decimal(number) == str(number)
         with pytest.raises(ValueError):  # noqa: PT011 - it says nothing

@@ -1,4 +1,4 @@
-"""Whatever a person types, and whatever stands in a header or an address: a value, or a refusal."""
+"""Any text on the command line, in a header or in an address is read or refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.examples import examples
 
 
 def made_of(*parts: str, most: int = 7) -> st.SearchStrategy[str]:
-    """Return texts that are put together of such parts, with and without blanks."""
+    """Return texts that are made of these parts, with and without blanks."""
     return st.builds(
         str.join, st.sampled_from(("", " ", "", ", ")), st.lists(st.sampled_from(parts) | texts(), max_size=most)
     )
@@ -63,7 +63,7 @@ ZONES = st.sampled_from(
     now=st.sampled_from((NOW, datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, 23, 59, 59, tzinfo=UTC))),
 )
 def test_any_words_are_a_window_or_refused(text: str, other: str, zone: ZoneInfo, now: datetime) -> None:
-    """An instant is in UTC and in a year that can be meant; a window begins before it ends."""
+    """Instants are in UTC and in a plausible year, and a window begins before it ends."""
     with suppress(UsageError):
         instant = windows.instant(text, zone=zone, now=now)
         assert instant.tzinfo is UTC
@@ -117,7 +117,7 @@ WHOM = (
     rows=st.lists(st.dictionaries(st.sampled_from(WHOM), values(), max_size=4), max_size=2),
 )
 def test_any_filter_is_read_or_refused(given_words: list[str], rows: list[dict[str, Any]]) -> None:
-    """One that is read can be asked of any row."""
+    """A filter that was read can be applied to any row."""
     with suppress(UsageError):
         keep, _ = kazoo.filters.filters_of(given_words)
         for row in rows:
@@ -206,8 +206,8 @@ ADDRESSES = made_of(
 
 @examples(200)
 @given(one=ADDRESSES, two=ADDRESSES)
-def test_any_address_is_ours_or_not(one: str, two: str) -> None:
-    """What could be read in two ways is nobody's."""
+def test_any_address_is_trusted_or_not(one: str, two: str) -> None:
+    """An address that can be read in two ways is not trusted."""
     for url in (one, f"https://{one}"):
         for other in (two, url, "https://host/x"):
             assert same_origin(url, other) == same_origin(other, url)

@@ -1,7 +1,8 @@
-"""A client that we did not write reads the same sandbox, and finds what we find.
+"""A client that we did not write reads the same sandbox, and finds the same records as cdrctl.
 
-wxc_sdk is Cisco's engineers' own client of Webex Calling. It builds the address of call history itself, so that is
-mounted on the sandbox in its session: every byte else is its own.
+wxc_sdk is a client of Webex Calling by Cisco's engineers. It builds the address of call history itself, so its session
+sends requests for that address to the sandbox; everything else is unchanged.
+
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.support.clock import HandClock
 from tests.support.runner import Shell
 
 with warnings.catch_warnings():
-    # Classes of wxc_sdk have fields that hide those of pydantic's BaseModel: its business.
+    # Some fields of wxc_sdk's classes hide those of pydantic's BaseModel, which causes warnings.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"pydantic\b.*")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(wxc_sdk|pydantic)\b.*")
     from wxc_sdk import WebexSimpleApi
@@ -57,18 +58,18 @@ FIELDS = {
     "site_timezone": "site_timezone",
     "local_call_id": "local_call_id",
 }
-"""Our columns, and the attributes of wxc_sdk for the same keys of the wire."""
+"""Our columns, and the attributes of wxc_sdk for the same keys of the API."""
 
 
 class Mount(HTTPAdapter):
-    """Takes requests for the service's address to the sandbox."""
+    """An adapter that sends requests for the service's address to the sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
         self.base = sandbox.base_urls["webex"]
 
     def send(self, request: requests.PreparedRequest, **rest: Any) -> requests.Response:  # type: ignore[override]
-        """Send it to the sandbox."""
+        """Send a request to the sandbox."""
         assert request.url is not None
         request.url = request.url.replace(f"{SERVICE}v1", self.base, 1)
         return super().send(request, **rest)
@@ -105,18 +106,18 @@ def shell(sandbox: Sandbox, clock: HandClock, tmp_path: Path) -> Shell:
 
 
 def theirs(peer: WebexSimpleApi, since: datetime, until: datetime, **more: Any) -> list[Any]:
-    """Return what wxc_sdk finds."""
+    """Return the records that wxc_sdk finds."""
     return list(peer.cdr.get_cdr_history(start_time=since, end_time=until, **more))
 
 
 def ours(shell: Shell, call: str, since: datetime, until: datetime, *more: str) -> list[dict[str, Any]]:
-    """Return what cdrctl finds."""
+    """Return the records that cdrctl finds."""
     window = ["--since", since.isoformat(), "--until", until.isoformat()]
     return shell.run("webex", call, "-p", "acme", *window, "-f", "jsonl", *more).ok().lines
 
 
 def plain(value: Any) -> Any:
-    """Return a value of wxc_sdk as cdrctl writes it: times as text, enumerations as their words."""
+    """Return a value of wxc_sdk as cdrctl writes it: times and enumerations as text."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     value = getattr(value, "value", value)
@@ -124,16 +125,15 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("size", [7, 50, 5000])
-def test_the_same_records(peer: WebexSimpleApi, shell: Shell, size: int) -> None:
-    """Both find the same records, each once, whatever the size of pages."""
+def test_both_clients_find_the_same_records(peer: WebexSimpleApi, shell: Shell, size: int) -> None:
+    """Each record comes once, whatever the page size."""
     found = theirs(peer, SINCE, UNTIL, max=size)
     mine = ours(shell, "cdrs", SINCE, UNTIL, "--page-size", str(size))
     assert len(mine) > 100
     assert Counter(one.report_id for one in found) == Counter(one["report_id"] for one in mine)
 
 
-def test_the_same_values(peer: WebexSimpleApi, shell: Shell) -> None:
-    """Both read the same values from the same fields."""
+def test_both_clients_read_the_same_values(peer: WebexSimpleApi, shell: Shell) -> None:
     mine = {one["report_id"]: one for one in ours(shell, "cdrs", SINCE, UNTIL)}
     for one in theirs(peer, SINCE, UNTIL):
         record = mine[one.report_id]
@@ -145,8 +145,7 @@ def test_the_same_values(peer: WebexSimpleApi, shell: Shell) -> None:
             assert value == expected, (column, value, expected)
 
 
-def test_the_same_records_of_a_location(peer: WebexSimpleApi, shell: Shell) -> None:
-    """Both may ask for one location."""
+def test_both_clients_find_the_same_records_of_a_location(peer: WebexSimpleApi, shell: Shell) -> None:
     found = theirs(peer, SINCE, UNTIL, locations=["London Office"])
     mine = ours(shell, "cdrs", SINCE, UNTIL, "--location", "London Office")
     assert mine
@@ -154,8 +153,8 @@ def test_the_same_records_of_a_location(peer: WebexSimpleApi, shell: Shell) -> N
     assert Counter(one.report_id for one in found) == Counter(one["report_id"] for one in mine)
 
 
-def test_the_same_records_of_the_stream(peer: WebexSimpleApi, shell: Shell, sandbox: Sandbox) -> None:
-    """The stream's windows are on arrival: what wxc_sdk finds of calls that began in a window is what we find."""
+def test_both_clients_find_the_same_records_of_the_stream(peer: WebexSimpleApi, shell: Shell, sandbox: Sandbox) -> None:
+    """Windows of the stream select by arrival; of wxc_sdk's records, those of calls that began in the window count."""
     sandbox.switch("webex", "empty", "200")
     found: list[Any] = []
     at = SINCE
@@ -169,15 +168,15 @@ def test_the_same_records_of_the_stream(peer: WebexSimpleApi, shell: Shell, sand
     assert Counter(one.report_id for one in began) == Counter(one["report_id"] for one in mine)
 
 
-def test_an_empty_window_is_an_error_to_it_and_none_to_us(peer: WebexSimpleApi, shell: Shell) -> None:
-    """Where the service answers 404 for no records, wxc_sdk raises; to us it is an export of none."""
+def test_empty_window_is_an_error_in_wxc_sdk_only(peer: WebexSimpleApi, shell: Shell) -> None:
+    """The service answers 404 if there are no records, and wxc_sdk raises an error for that."""
     since = NOW - timedelta(days=20)
     with pytest.raises(RestError, match="404"):
         theirs(peer, since, since + timedelta(hours=1))
     assert ours(shell, "cdrs", since, since + timedelta(hours=1)) == []
 
 
-def test_it_cannot_reach_anything_else(peer: WebexSimpleApi) -> None:
-    """No address but the one that is mounted leads anywhere."""
+def test_wxc_sdk_cannot_reach_other_hosts(peer: WebexSimpleApi) -> None:
+    """Its session has no adapter for other addresses."""
     with pytest.raises(requests.ConnectionError):
         peer.session.get("https://webexapis.com/v1/people/me")

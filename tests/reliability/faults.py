@@ -1,4 +1,4 @@
-"""Faults of connections and answers, as data: what each does, and what the user gets."""
+"""Faults of connections and responses, as data: what each does, and what the user gets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.bench import NOW
 
 MEBIBYTE = 1024 * 1024
 BOUND_MIB = 2
-"""The largest answer that profiles of these tests allow."""
+"""The largest response that the profiles of these tests allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Fault:
     """A fault.
 
     Args:
-        name: What happens, in the words of the table.
-        spoil: Does it.
-        said: What is said about it when it lasts, in part, by every provider.
-        lasts: The exit code when it lasts; 0 where it does no harm.
-        passes: Whether everything comes when it passes; an answer that is wrong for good ends the run at once.
-        by: Exit codes of single providers, where they differ.
-        said_by: What single providers say, where that differs.
-        slow: Whether it takes a profile with a short timeout to notice it.
+        name: The fault, as the table names it.
+        spoil: Causes the fault.
+        said: A part of every provider's message if the fault lasts.
+        lasts: The exit code if the fault lasts; 0 if it does no harm.
+        passes: Whether every record comes if the fault is temporary; otherwise the run ends without a retry.
+        by: Exit codes of single providers that differ.
+        said_by: A part of the message of single providers that differ.
+        slow: Whether only a profile with a short timeout notices the fault soon.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Fault:
     slow: bool = False
 
     def code(self, provider: str) -> int:
-        """Return the exit code of a provider when the fault lasts."""
+        """Return the exit code for a provider if the fault lasts."""
         return self.by.get(provider, self.lasts)
 
     def words(self, provider: str) -> str:
-        """Return what is said of a provider when the fault lasts."""
+        """Return a part of the message for a provider if the fault lasts."""
         return self.said_by.get(provider, self.said)
 
 
@@ -120,7 +120,7 @@ def chunks_without_last(wire: Wire, reply: Reply) -> None:
 
 
 def body(change: Callable[[bytes], bytes], content_type: str | None = None) -> Spoil:
-    """Return the fault that sends another body, whole."""
+    """Return the fault that sends another complete body."""
 
     def spoil(wire: Wire, reply: Reply) -> None:
         passed_on(wire, reply.with_body(change(reply.body), content_type))
@@ -137,7 +137,7 @@ PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to the hotel's network</h
 
 
 def coded(coding: str, pack: Callable[[bytes], bytes]) -> Spoil:
-    """Return the fault that says a body is compressed, and sends what `pack` makes of it."""
+    """Return the fault that declares a compression and sends what `pack` makes of the body."""
 
     def spoil(wire: Wire, reply: Reply) -> None:
         made = reply.with_body(pack(reply.body))
@@ -147,7 +147,7 @@ def coded(coding: str, pack: Callable[[bytes], bytes]) -> Spoil:
 
 
 def bomb(_body: bytes) -> bytes:
-    """Return a thousandth of a body that is far too long."""
+    """Return a thousandth of a body that is far too large."""
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     blank = b" " * MEBIBYTE
     return b"".join([*(packer.compress(blank) for _ in range(20 * BOUND_MIB)), packer.flush()])
@@ -194,7 +194,7 @@ def dripping_body(wire: Wire, reply: Reply) -> None:
 
 
 def status(code: int, *headers: tuple[str, str], content: bytes = b"") -> Spoil:
-    """Return the fault that answers with a status."""
+    """Return the fault that responds with a status."""
 
     def spoil(wire: Wire, _reply: Reply) -> None:
         passed_on(wire, Reply(code, [("Content-Type", "text/plain"), *headers], content))
@@ -203,7 +203,7 @@ def status(code: int, *headers: tuple[str, str], content: bytes = b"") -> Spoil:
 
 
 def redirected(to: Callable[[Wire, str], str]) -> Spoil:
-    """Return the fault that redirects to what a function makes of the request's target."""
+    """Return the fault that redirects to the URL that a function makes of the request's target."""
 
     def spoil(wire: Wire, _reply: Reply) -> None:
         target = wire.asked.split(b" ", 2)[1].decode("latin-1")

@@ -1,6 +1,7 @@
-"""Faults of records, windows and archives as data: what the user gets, and which tests show it.
+"""Faults of records, windows and archives, as data: what the user gets, and which tests show it.
 
-Each of these tests reproduces its fault by a switch of the sandbox or by what it does to the files.
+Each test reproduces its fault by a switch of the sandbox or by changes to files.
+
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A fault that other tests than those of this folder reproduce.
+    """A fault that tests in other folders reproduce.
 
     Args:
-        name: What happens.
-        providers: Whose fault it may be.
+        name: The fault.
+        providers: The providers that may have it.
         outcome: The exit code and what the user gets.
         tests: The tests that show it, as `file::function` below `tests`.
     """
@@ -77,7 +78,7 @@ GUARDED: tuple[Guarded, ...] = (
     Guarded(
         "dates without a zone, in Israel's time",
         "voicenter",
-        "0: the zone is found out, and a note names it",
+        "0: the zone is detected, and a note names it",
         (
             f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",
             f"{_ZONES}test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question",
@@ -92,7 +93,7 @@ GUARDED: tuple[Guarded, ...] = (
     Guarded(
         "records that the provider drops between two runs of `sync`",
         ALL,
-        "**3**: they are kept; `--allow-shrink` lets them go",
+        "**3**: they are kept; `--allow-shrink` removes them",
         ("archive/test_dropped.py::test_a_record_that_the_provider_drops_stays",),
     ),
     Guarded(
@@ -110,7 +111,7 @@ GUARDED: tuple[Guarded, ...] = (
     Guarded(
         "a wrong clock during one `sync`",
         ALL,
-        "**3** where it is a day ahead or more; the next nights bring everything",
+        "**3** where it is a day ahead or more; the next syncs fetch everything",
         ("archive/test_clock.py::test_the_next_nights_mend_what_a_wrong_clock_did",),
     ),
     Guarded(

@@ -1,4 +1,4 @@
-"""Faults of a provider that pages wrongly, as data: how a page is changed, and which exit code the user gets."""
+"""Wrong pages, as data: how a page is changed, and which exit code the user gets."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class PageFault:
-    """A provider that pages wrongly, from its second page of records on.
+    """A provider that sends wrong pages, from its second page of records on.
 
     Args:
-        name: What happens.
-        change: From a page as it came and the pages before it to the page that is sent.
-        times: How many pages are hit.
-        codes: The exit code of each provider; a provider that has no such thing is left out. 0 where everything comes
-            all the same.
-        unseen: The providers whose API has nothing that this could be noticed by.
-        warned: The providers of which it is only said in a warning: what it is noticed by is not always true.
-        empty_too: Whether pages without records are hit as well.
+        name: The fault.
+        change: Makes the page to send from the provider's page and the pages before it.
+        times: How many pages are changed.
+        codes: The exit code for each provider that can have the fault; 0 if every record comes all the same.
+        unseen: The providers whose API has nothing that would show the fault.
+        warned: The providers for which there is only a warning, because the sign of the fault is not always right.
+        empty_too: Whether pages without records are changed as well.
+
     """
 
     name: str
@@ -33,13 +33,13 @@ class PageFault:
 
     @property
     def about(self) -> AbstractSet[str]:
-        """The providers that have such a thing."""
+        """The providers that can have the fault."""
         return {*self.codes, *self.unseen, *self.warned}
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A page: its document, its headers, and how to reach the records in it."""
+    """A page: its document, its headers, and the keys that lead to its records."""
 
     value: dict[str, Any]
     headers: Sequence[tuple[str, str]]
@@ -47,20 +47,20 @@ class Document:
 
     @property
     def container(self) -> str | None:
-        """The name of the list of records."""
+        """The key of the list of records."""
         holder = self.holder
         return next((name for name, one in holder.items() if isinstance(one, list) and one), None)
 
     @property
     def holder(self) -> dict[str, Any]:
-        """The object that has the list of records."""
+        """The object that contains the list of records."""
         holder = self.value
         for name in self.within:
             holder = holder.get(name, {})
         return holder
 
     def having(self, **changes: Any) -> Document:
-        """Return it with changes to the object that has the records."""
+        """Return the page with changes to the object that contains the records."""
         return replace(self, value=_inside(self.value, self.within, changes))
 
 
@@ -77,7 +77,7 @@ def records(page: Document) -> list[Any]:
 
 
 def page_before(page: Document, before: Sequence[Document]) -> Document:
-    """Send the page before again, in the envelope of this request."""
+    """Send the previous page again, in the envelope of this request."""
     last = before[-1]
     kept = {name: page.value[name] for name in ("id",) if name in page.value}
     return replace(last, value={**last.value, **kept})
@@ -88,12 +88,12 @@ def without_records(page: Document, _before: Sequence[Document]) -> Document:
 
 
 def one_lost(page: Document, before: Sequence[Document]) -> Document:
-    """Send the last record of the page before again, and not this page's own last one."""
+    """Send the last record of the previous page again, and drop this page's own last one."""
     return page.having(**{page.container or "": [records(before[-1])[-1], *records(page)[:-1]]})
 
 
 def cursor_again(page: Document, before: Sequence[Document]) -> Document:
-    """Send this page's records with the way to the next page that the page before named."""
+    """Send this page's records with the previous page's link or key to the next page."""
     names = {"next_start_key"}
     link = [(name, value) for name, value in before[-1].headers if name.lower() == "link"]
     headers = [(name, value) for name, value in page.headers if name.lower() != "link"] + link

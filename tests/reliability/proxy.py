@@ -1,4 +1,4 @@
-"""A small TCP proxy between cdrctl and the sandbox: it passes answers on, or does to them what networks do."""
+"""A small TCP proxy between cdrctl and the sandbox: it forwards responses, or damages them as networks do."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the provider, read whole.
+    """A complete response of the provider.
 
     Args:
         status: The HTTP status.
-        headers: In order, without those that say how long the body is.
+        headers: In order, without those about the length of the body.
         body: The body, neither chunked nor compressed.
     """
 
@@ -28,7 +28,7 @@ class Reply:
     body: bytes
 
     def head(self, *more: str, length: int | None = None) -> bytes:
-        """Return the head as it is on the wire, with a length that need not be true."""
+        """Return the head as it is sent, with a length that may be wrong."""
         size = len(self.body) if length is None else length
         lines = [f"HTTP/1.1 {self.status} {http.client.responses.get(self.status, '')}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
@@ -36,19 +36,19 @@ class Reply:
         return "\r\n".join((*lines, "", "")).encode("latin-1")
 
     def with_body(self, body: bytes, content_type: str | None = None) -> Reply:
-        """Return it with another body."""
+        """Return the response with another body."""
         kept = [(name, value) for name, value in self.headers if content_type is None or name.lower() != "content-type"]
         return replace(self, body=body, headers=[*kept, *([("Content-Type", content_type)] if content_type else [])])
 
 
 @dataclass(slots=True)
 class Wire:
-    """The side towards cdrctl, as a fault sees it.
+    """The connection to cdrctl, as a fault uses it.
 
     Args:
         connection: The socket.
-        ended: Set when the test is over, so that whoever stalls stops.
-        before: The answers that were passed on before, oldest first.
+        ended: Set when the test is over, so that a fault that stalls ends.
+        before: The responses that were forwarded before, oldest first.
         asked: The request: its head and its body.
     """
 
@@ -62,12 +62,12 @@ class Wire:
         self.connection.sendall(content)
 
     def reset(self) -> None:
-        """Tear the connection down with a reset."""
+        """Reset the connection."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
     def stall(self) -> None:
-        """Say nothing more until the other side leaves or the test is over."""
+        """Send nothing until the client disconnects or the test is over."""
         self.connection.settimeout(0.05)
         while not self.ended.is_set():
             try:
@@ -77,7 +77,7 @@ class Wire:
                 continue
 
     def drip(self, content: bytes = b" ", seconds: float = 0.01) -> None:
-        """Send the same byte again and again until the other side leaves or the test is over."""
+        """Send the same byte again and again until the client disconnects or the test is over."""
         while not self.ended.wait(seconds):
             self.send(content)
 
@@ -86,19 +86,19 @@ Spoil = Callable[[Wire, Reply], None]
 
 
 def passed_on(wire: Wire, reply: Reply) -> None:
-    """Do no harm."""
+    """Forward the response unchanged."""
     wire.send(reply.head() + reply.body)
 
 
 @dataclass(slots=True)
 class Proxy:
-    """What listens between cdrctl and the sandbox.
+    """A listener between cdrctl and the sandbox.
 
     Args:
         upstream: The sandbox's address.
-        tls: The certificate to show, or None for plain TCP.
-        requests: How many requests came whole.
-        spoiled: How many of them were answered by a fault.
+        tls: The server's certificate, or None for plain TCP.
+        requests: How many complete requests came.
+        spoiled: How many of them got a fault as the response.
         asked: The requests, byte for byte.
     """
 
@@ -117,17 +117,17 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Its address, without a path."""
+        """The proxy's address, without a path."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def fault(self, spoil: Spoil, *, nth: int = 1, times: int = 1_000_000) -> None:
-        """Answer the nth request from now on, and those after it, so many times, by a fault."""
+        """Respond with a fault to the nth request from now on and to those after it, `times` times."""
         with self.lock:
             self.spoil, self.first = spoil, self.requests + nth
             self.last = self.first + times - 1
 
     def talk(self, connection: socket.socket) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         if self.tls is not None:
             connection.settimeout(5)
             connection = self.tls.wrap_socket(connection, server_side=True)
@@ -148,7 +148,7 @@ class Proxy:
                     self.before.append(reply)
 
     def answer(self, asked: bytes) -> Reply:
-        """Return what the sandbox answers to a request."""
+        """Return the sandbox's response to a request."""
         head, _, body = asked.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
@@ -174,7 +174,7 @@ HOP_BY_HOP = {"content-length", "transfer-encoding", "connection"}
 
 
 def read_request(connection: socket.socket) -> bytes | None:
-    """Return a whole request, or None when the other side left before."""
+    """Return a complete request, or None if the client disconnected before."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(65536)

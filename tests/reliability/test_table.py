@@ -1,4 +1,4 @@
-"""Every fault against every provider, on real sockets: nothing is lost, nothing is half, and something is said."""
+"""Every fault with every provider, over real sockets: no record is lost, no file is partial, and a message says why."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGE, CALLS = 5, 15
 
 
 def name_of(fault: Fault | PageFault | Guarded) -> str:
-    """Return the name of a fault as an id of a test."""
+    """Return the name of a fault as the id of a test."""
     return fault.name.replace(" ", "-")
 
 
@@ -62,7 +62,7 @@ def raw(made: Bench) -> Any:
 
 
 def check_passing(made: Bench, proxy: Proxy, fault: Fault, nth: int) -> None:
-    """Check that everything comes, whichever request is hit; or, where the answer is wrong for good, nothing."""
+    """Check that every record comes, or that the run ends if the response is permanently wrong."""
     name, spoiled = made.provider.name, proxy.spoiled
     truth = counted(made.truth(SINCE, UNTIL))
     proxy.fault(fault.spoil, nth=nth, times=1 if fault.slow else 2)
@@ -77,7 +77,7 @@ def check_passing(made: Bench, proxy: Proxy, fault: Fault, nth: int) -> None:
 
 
 def check_lasting(made: Bench, proxy: Proxy, fault: Fault, target: Path) -> None:
-    """Check that the run ends with its exit code and says why, and that a file stays as it was."""
+    """Check the exit code and the message, and that an existing file is unchanged."""
     name = made.provider.name
     target.parent.mkdir()
     target.write_text("as it was\n", encoding="utf-8")
@@ -88,7 +88,7 @@ def check_lasting(made: Bench, proxy: Proxy, fault: Fault, target: Path) -> None
     assert fault.words(name) in ran.err
     assert "Traceback" not in ran.err
     assert all(wait <= 901 for wait in made.clock.waits)
-    assert proxy.requests < 120  # Kazoo is tried at three single seconds before each wait
+    assert proxy.requests < 120  # Kazoo's listing is requested for three single seconds before each wait
     if ran.code:
         assert target.read_text(encoding="utf-8") == "as it was\n"
         assert "next: " in ran.err
@@ -98,24 +98,24 @@ def check_lasting(made: Bench, proxy: Proxy, fault: Fault, target: Path) -> None
 
 
 @each_fault_of_each_provider
-def test_a_fault_that_passes(subject: Subject, fault: Fault, tmp_path: Path) -> None:
-    """Everything comes, whichever request was hit; or, where the answer is wrong for good, nothing and an exit code."""
+def test_temporary_fault_loses_no_record(subject: Subject, fault: Fault, tmp_path: Path) -> None:
+    """Every record comes, or the run ends with an exit code if the response is permanently wrong."""
     with through(subject, tmp_path, timeout=20.0) as (made, proxy):
         for nth in (1, 2):
             check_passing(made, proxy, fault, nth)
 
 
 @each_fault_of_each_provider
-def test_a_fault_that_lasts(subject: Subject, fault: Fault, tmp_path: Path) -> None:
-    """The run ends with its exit code and says why; a file stays as it was, and no half one is left."""
+def test_lasting_fault_exits_with_its_code(subject: Subject, fault: Fault, tmp_path: Path) -> None:
+    """The message says why, and an existing file is unchanged."""
     with through(subject, tmp_path, timeout=20.0) as (made, proxy):
         check_lasting(made, proxy, fault, tmp_path / "out" / "cdrs.csv")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", SLOW, ids=name_of)
-def test_a_fault_that_takes_time(fault: Fault, tmp_path: Path) -> None:
-    """The same of faults that are waited for in real time: all providers are asked at the same time."""
+def test_slow_fault_loses_no_record_or_exits_with_its_code(fault: Fault, tmp_path: Path) -> None:
+    """These faults take real time, so the providers are tested in parallel."""
 
     def passes(subject: Subject, nth: int, folder: Path) -> None:
         with through(subject, folder, timeout=0.4) as (made, proxy):
@@ -139,7 +139,7 @@ def test_a_fault_that_takes_time(fault: Fault, tmp_path: Path) -> None:
 
 
 def paging(made: Bench, proxy: Proxy, fault: PageFault) -> None:
-    """Let the provider page wrongly from its second page on."""
+    """Let the provider send wrong pages, from its second page on."""
     pages: list[Document] = []
     left = fault.times
 
@@ -164,8 +164,8 @@ def paging(made: Bench, proxy: Proxy, fault: PageFault) -> None:
 
 @each_provider
 @pytest.mark.parametrize("fault", PAGE_FAULTS, ids=name_of)
-def test_pages_that_come_wrongly(subject: Subject, fault: PageFault, tmp_path: Path) -> None:
-    """What is missing is said by the exit code, wherever the API has anything that it could be noticed by."""
+def test_wrong_page_exits_with_its_code(subject: Subject, fault: PageFault, tmp_path: Path) -> None:
+    """The exit code shows missing records wherever the API has something that reveals them."""
     name = subject.provider.name
     with through(subject, tmp_path) as (made, proxy):
         truth = counted(made.truth(SINCE, UNTIL))
@@ -193,7 +193,7 @@ def cell(code: int) -> str:
 
 
 def tables() -> str:
-    """Return the tables of the document, with their counts."""
+    """Return the tables of docs/reliability.md, with their counts."""
     lines = [
         "| fault | when it passes | " + " | ".join(PROVIDERS) + " | message if it lasts |",
         "|---|---|" + "---|" * (len(PROVIDERS) + 1),
@@ -234,8 +234,8 @@ def tables() -> str:
     return "\n".join([*lines, "", summary])
 
 
-def test_the_document_has_the_tables() -> None:
-    """docs/reliability.md is made from what is tested here; to make it anew, see its first lines."""
+def test_reliability_document_has_the_tables() -> None:
+    """The first lines of docs/reliability.md say how to renew them."""
     begin, end = "<!-- tables -->", "<!-- end of tables -->"
     text = DOCUMENT.read_text(encoding="utf-8")
     before, _, rest = text.partition(begin)
@@ -251,7 +251,7 @@ def test_the_document_has_the_tables() -> None:
 
 
 @pytest.mark.parametrize("fault", GUARDED, ids=name_of)
-def test_what_guards_a_fault_is_there(fault: Guarded) -> None:
+def test_every_test_that_a_table_names_exists(fault: Guarded) -> None:
     assert fault.tests
     assert fault.providers == ALL or set(fault.providers.split(", ")) <= set(PROVIDERS)
     for test in fault.tests:

@@ -1,4 +1,4 @@
-"""Faults on the way to the provider, and of the machine that asks."""
+"""Faults of the network between cdrctl and the provider, and of the machine that runs cdrctl."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALONE = Certificate("127.0.0.1")
 
 
 @each_provider
-def test_nobody_listens(subject: Subject, tmp_path: Path) -> None:
+def test_address_without_a_server_exits_with_5(subject: Subject, tmp_path: Path) -> None:
     with through(subject, tmp_path) as (made, proxy):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -43,8 +43,8 @@ def test_nobody_listens(subject: Subject, tmp_path: Path) -> None:
 
 @pytest.mark.thin
 @each_provider
-def test_nobody_takes_the_call(subject: Subject, tmp_path: Path) -> None:
-    """A port whose queue is full answers no attempt to connect."""
+def test_connection_attempt_without_a_response_exits_with_5(subject: Subject, tmp_path: Path) -> None:
+    """A port whose queue is full does not respond to connection attempts."""
     with socket.socket() as busy, socket.socket() as first, socket.socket() as second:
         busy.bind(("127.0.0.1", 0))
         busy.listen(0)
@@ -61,7 +61,7 @@ def test_nobody_takes_the_call(subject: Subject, tmp_path: Path) -> None:
 
 
 @each_provider
-def test_a_name_that_is_not_found(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_host_name_exits_with_5(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -75,8 +75,10 @@ def test_a_name_that_is_not_found(subject: Subject, tmp_path: Path, monkeypatch:
 
 @pytest.mark.slow
 @each_provider
-def test_a_name_server_that_does_not_answer(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's resolver has no timeout of ours and hears no signal: nobody waits for it longer than allowed."""
+def test_silent_name_server_ends_the_run_in_time(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's resolver ignores our timeout and signals; cdrctl does not wait for it longer than allowed."""
     ended = threading.Event()
     asked = threading.Event()
 
@@ -121,10 +123,10 @@ def test_a_name_server_that_does_not_answer(subject: Subject, tmp_path: Path, mo
     ],
     ids=["another-name", "expired", "self-signed", "unknown-authority", "with-ca_file", "itself-as-ca_file"],
 )
-def test_certificates(
+def test_certificates_are_verified(
     subject: Subject, certificate: Certificate, trusted: Certificate | None, words: str | None, tmp_path: Path
 ) -> None:
-    """A certificate that cannot be verified ends the run at once and names the way out; `ca_file` is that way."""
+    """A certificate that cannot be verified ends the run at once; the hint is `ca_file`, which helps."""
     more = {"ca_file": str(trusted.pem(tmp_path))} if trusted else {}
     with through(subject, tmp_path, tls=certificate.server(tmp_path), **more) as (made, proxy):
         ran = raw(made)
@@ -139,8 +141,8 @@ def test_certificates(
 
 @pytest.mark.thin
 @each_provider
-def test_https_to_a_server_of_http(subject: Subject, tmp_path: Path) -> None:
-    """The server waits for a request while it has half of one: only our patience ends it."""
+def test_https_to_an_http_server_exits_with_5(subject: Subject, tmp_path: Path) -> None:
+    """The server waits for the rest of a request, so only our own timeout ends it."""
     with through(subject, tmp_path, timeout=0.2, max_wait="3s") as (made, proxy):
         settings = made.shell.config.read_text(encoding="utf-8").replace("http://127", "https://127")
         made.shell.config.write_text(settings, encoding="utf-8")
@@ -151,7 +153,7 @@ def test_https_to_a_server_of_http(subject: Subject, tmp_path: Path) -> None:
 
 
 @each_provider
-def test_http_to_a_server_of_https(subject: Subject, tmp_path: Path) -> None:
+def test_http_to_an_https_server_exits_with_5(subject: Subject, tmp_path: Path) -> None:
     with through(subject, tmp_path, tls=HERE.server(tmp_path)) as (made, _):
         settings = made.shell.config.read_text(encoding="utf-8").replace("https://127", "http://127")
         made.shell.config.write_text(settings, encoding="utf-8")
@@ -161,7 +163,7 @@ def test_http_to_a_server_of_https(subject: Subject, tmp_path: Path) -> None:
 
 
 class Off(HandClock):
-    """A clock beside another one that is right."""
+    """A wrong clock; sleeping moves the right clock too."""
 
     def __init__(self, right: HandClock, by: timedelta) -> None:
         super().__init__(right.time + by)
@@ -174,8 +176,8 @@ class Off(HandClock):
 
 @each_provider
 @pytest.mark.parametrize(("hours", "words"), [(3, "3 h ahead of"), (-5, "5 h behind"), (24 * 40, "40 days ahead of")])
-def test_a_wrong_clock_is_said(subject: Subject, hours: int, words: str, tmp_path: Path) -> None:
-    """Once, with the difference; a window that lies in everybody's past is exported all the same."""
+def test_wrong_clock_gets_one_warning(subject: Subject, hours: int, words: str, tmp_path: Path) -> None:
+    """The warning has the difference. A window in the past is exported all the same."""
     with through(subject, tmp_path) as (made, _):
         truth = counted(made.truth(SINCE, UNTIL))
         off = Off(made.clock, timedelta(hours=hours))
@@ -183,27 +185,27 @@ def test_a_wrong_clock_is_said(subject: Subject, hours: int, words: str, tmp_pat
         back = timedelta(days=1) if hours < 0 else timedelta(0)
         ran = made.run(SINCE - back, UNTIL, "--schema", "raw", "-f", "jsonl")
         if subject.provider.name == "webex" and ran.code == 7:
-            # Whole days are asked for, and Webex refuses what ends in its future.
+            # Webex refuses windows that end in its future.
             assert "at least 5 minutes" in ran.err
         elif hours < 24 * 30:
             assert ran.code == 0, ran.err
             assert counted(ran.lines) >= truth
         told = [line for line in ran.err.splitlines() if "machine's clock" in line]
-        if ran.code != 2:  # a window that this clock takes for too old is refused before anything is asked
+        if ran.code != 2:  # by this clock the window is too old, so it is refused before any request
             assert len(told) == 1
             assert words in told[0]
             assert ": warning: " in told[0]
 
 
 @each_provider
-def test_a_clock_that_is_right_is_not_talked_about(subject: Subject, tmp_path: Path) -> None:
+def test_correct_clock_gets_no_warning(subject: Subject, tmp_path: Path) -> None:
     with through(subject, tmp_path) as (made, _):
         assert "clock" not in raw(made).ok().err
 
 
 @each_provider
-def test_a_window_after_the_providers_present_is_incomplete(subject: Subject, tmp_path: Path) -> None:
-    """The night's export of a machine that is hours ahead must not pass for a whole day."""
+def test_window_that_ends_in_the_providers_future_is_incomplete(subject: Subject, tmp_path: Path) -> None:
+    """A nightly export on a machine that is hours ahead must not count as complete."""
     with through(subject, tmp_path) as (made, _):
         now = made.clock.time
         made.shell = Shell(made.shell.folder, Off(made.clock, timedelta(hours=8)))
@@ -219,14 +221,14 @@ def test_a_window_after_the_providers_present_is_incomplete(subject: Subject, tm
         assert "note: by the clock of" in ran.err
 
 
-def test_every_provider_is_tried() -> None:
+def test_every_provider_is_tested() -> None:
     assert {subject.provider.name for subject in MAIN} == {subject.provider.name for subject in SUBJECTS}
     assert ssl.OPENSSL_VERSION
 
 
 @contextmanager
 def refusing_proxy(answer: bytes) -> Iterator[str]:
-    """Run a proxy that gives every request, as to connect it, this answer, and return its address."""
+    """Run a proxy that gives every request, including CONNECT, this response; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -247,7 +249,7 @@ def refusing_proxy(answer: bytes) -> Iterator[str]:
 
 
 def by_proxy(subject: Subject, proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:
-    """Export from a host that only the proxy could reach."""
+    """Export from a host that only the proxy can reach."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -259,7 +261,7 @@ def by_proxy(subject: Subject, proxy: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 @each_provider
-def test_a_proxy_that_is_down(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_proxy_exits_with_6(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ran = by_proxy(subject, f"http://127.0.0.1:{port}", tmp_path, monkeypatch)
@@ -269,7 +271,9 @@ def test_a_proxy_that_is_down(subject: Subject, tmp_path: Path, monkeypatch: pyt
 
 
 @each_provider
-def test_a_proxy_that_wants_a_password(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_requires_a_password_exits_with_6(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with refusing_proxy(answer) as proxy:
         ran = by_proxy(subject, proxy, tmp_path, monkeypatch)

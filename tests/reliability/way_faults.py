@@ -1,4 +1,4 @@
-"""Faults on the way to a provider and in single records, as data: the test of each, and what the user gets."""
+"""Faults of networks, machines and single records, as data: the test of each, and what the user gets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WayFault:
-    """A fault on the way to the provider, or of this machine.
+    """A fault of the network between cdrctl and the provider, or of the machine.
 
     Args:
-        name: What happens.
+        name: The fault.
         test: The test that shows it, in `tests/reliability/test_ways.py`.
         code: The exit code.
         outcome: What the user gets.
@@ -23,52 +23,69 @@ class WayFault:
 
 
 WAY_FAULTS: tuple[WayFault, ...] = (
-    WayFault("nothing listens at the address", "test_nobody_listens", 5, "no connection to HOST: Connection refused"),
+    WayFault(
+        "nothing listens at the address",
+        "test_address_without_a_server_exits_with_5",
+        5,
+        "no connection to HOST: Connection refused",
+    ),
     WayFault(
         "no response to a connection attempt",
-        "test_nobody_takes_the_call",
+        "test_connection_attempt_without_a_response_exits_with_5",
         5,
         "no connection to HOST: timed out",
     ),
-    WayFault("the host name does not exist", "test_a_name_that_is_not_found", 5, "no connection to HOST: …"),
+    WayFault("the host name does not exist", "test_unknown_host_name_exits_with_5", 5, "no connection to HOST: …"),
     WayFault(
         "the name server does not respond",
-        "test_a_name_server_that_does_not_answer",
+        "test_silent_name_server_ends_the_run_in_time",
         5,
-        "not complete after ten times `timeout`; Ctrl-C is heard at once",
+        "not complete after ten times `timeout`; Ctrl-C works at once",
     ),
     WayFault(
         "a certificate for another name",
-        "test_certificates",
+        "test_certificates_are_verified",
         6,
         "the certificate of HOST cannot be verified: …; `ca_file` is named",
     ),
-    WayFault("a certificate that has expired", "test_certificates", 6, "the same"),
-    WayFault("a self-signed certificate", "test_certificates", 6, "the same"),
-    WayFault("a certificate of an internal authority, with `ca_file`", "test_certificates", 0, "everything comes"),
+    WayFault("a certificate that has expired", "test_certificates_are_verified", 6, "the same"),
+    WayFault("a self-signed certificate", "test_certificates_are_verified", 6, "the same"),
+    WayFault(
+        "a certificate of an internal authority, with `ca_file`",
+        "test_certificates_are_verified",
+        0,
+        "every record comes",
+    ),
     WayFault(
         "https to a server that speaks http",
-        "test_https_to_a_server_of_http",
+        "test_https_to_an_http_server_exits_with_5",
         5,
         "the connection to HOST broke, or none was made",
     ),
-    WayFault("http to a server that speaks https", "test_http_to_a_server_of_https", 5, "the connection to HOST broke"),
+    WayFault(
+        "http to a server that speaks https",
+        "test_http_to_an_https_server_exits_with_5",
+        5,
+        "the connection to HOST broke",
+    ),
     WayFault(
         "a clock that is hours ahead or behind",
-        "test_a_wrong_clock_is_said",
+        "test_wrong_clock_gets_one_warning",
         0,
-        "a warning with the difference, found out from `Date`; where Webex refuses a window in its future, 7 after it",
+        "a warning with the difference, from the header `Date`; 7 where Webex refuses a window in its future",
     ),
-    WayFault("a proxy that is down", "test_a_proxy_that_is_down", 6, "the proxy HOST:PORT … does not connect"),
+    WayFault(
+        "a proxy that is down", "test_unreachable_proxy_exits_with_6", 6, "the proxy HOST:PORT … does not connect"
+    ),
     WayFault(
         "a proxy that requires a password",
-        "test_a_proxy_that_wants_a_password",
+        "test_proxy_that_requires_a_password_exits_with_6",
         6,
         "the proxy HOST:PORT requires a user name and a password (HTTP 407)",
     ),
     WayFault(
         "a clock that is hours ahead, and a window that ends after the provider's present",
-        "test_a_window_after_the_providers_present_is_incomplete",
+        "test_window_that_ends_in_the_providers_future_is_incomplete",
         3,
         "incomplete: by the clock of PROVIDER it is …; Webex refuses it (7)",
     ),
@@ -82,6 +99,6 @@ RECORD_FAULTS: tuple[WayFault, ...] = (
     WayFault("half of a surrogate pair in a record", _MENDED, 0, "the same; untouched in `raw`"),
     WayFault("an integer of 5000 digits in a record", _LOST, 3, "incomplete: record ID cannot be read: …"),
     WayFault("a record nested deeper than 200 levels", _LOST, 3, "the same"),
-    WayFault("503 for ten minutes", "test_maintenance_is_waited_out", 0, "everything comes once it is over"),
+    WayFault("503 for ten minutes", "test_maintenance_is_waited_out", 0, "every record comes when it is over"),
 )
-"""What is wrong with single records, or for a while; the tests are in `tests/contract/test_damaged_records.py`."""
+"""Faults of single records, and a maintenance; their tests are in `tests/contract/test_damaged_records.py`."""

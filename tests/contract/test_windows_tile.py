@@ -66,7 +66,6 @@ def test_two_windows_tile(subject: Subject, tmp_path: Path) -> None:
     """The two windows have every record once, with one behaviour of each provider.
 
     The next test runs all behaviours, in `.ci/run`.
-
     """
     since = NOW - subject.back
     cases = subject.cases()

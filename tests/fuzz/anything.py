@@ -186,7 +186,6 @@ class Giving:
     """A transport that gives responses in order, again and again, up to a number of requests.
 
     A text `@me` in a body is replaced by the id of the request, as in JSON-RPC.
-
     """
 
     sent: Sequence[Sent]
@@ -281,7 +280,6 @@ def run(
 
     Raises:
         CdrctlError: The fetcher's error.
-
     """
     giving = Giving(sent, limit)
     settings = provider.settings.model_validate({"base_url": BASES[provider.name], **profile})

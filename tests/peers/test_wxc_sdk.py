@@ -2,7 +2,6 @@
 
 wxc_sdk is a client of Webex Calling by Cisco's engineers. It builds the address of call history itself, so its session
 sends requests for that address to the sandbox; everything else is unchanged.
-
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Faults of records, windows and archives, as data: what the user gets, and which tests show it.
 
 Each test reproduces its fault by a switch of the sandbox or by changes to files.
-
 """
 
 from __future__ import annotations

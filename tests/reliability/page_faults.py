@@ -20,7 +20,6 @@ class PageFault:
         unseen: The providers whose API has nothing that would show the fault.
         warned: The providers for which there is only a warning, because the sign of the fault is not always right.
         empty_too: Whether pages without records are changed as well.
-
     """
 
     name: str

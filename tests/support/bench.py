@@ -1,4 +1,4 @@
-"""One provider's call on the bench: a sandbox on loopback, a clock set by hand, and two ways to export from it."""
+"""A bench for one provider's call: a sandbox on loopback, a clock set by hand, and two ways to export."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from tests.support.facts import FACTS, Case, Facts
 from tests.support.runner import Ran, Record, Shell
 
 NOW = datetime(2026, 12, 1, 7, 0, 30, tzinfo=UTC)
-"""Early on the first of a month: every call's reach has the turn of the month in it."""
+"""Early on the first of a month, so that the records around it are of two months."""
 
 MONTH = datetime(2026, 12, 1, tzinfo=UTC)
 PROFILE = "acme"
 
 
 ODD = frozenset({"damage"})
-"""Switches under which records are not what the exchange has: their own tests say what comes of them."""
+"""Switches under which records differ from the exchange's calls; they have their own tests."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A provider's call with a window, which is what the suite is about."""
+    """A provider's call with a window, the subject of a test."""
 
     provider: Provider
     call: Call
@@ -52,22 +52,22 @@ class Subject:
 
     @property
     def facts(self) -> Facts:
-        """What is peculiar to the provider."""
+        """The facts about the provider that tests need."""
         return FACTS.get(self.provider.name, Facts())
 
     @property
     def back(self) -> timedelta:
-        """How far back tests go."""
+        """How far back windows of the tests may begin."""
         return self.facts.back.get(self.call.name, timedelta(days=1, hours=18))
 
     @property
     def has_page_size(self) -> bool:
-        """Whether the size of a page can be chosen."""
+        """Whether the page size can be set."""
         return any(option.name == "page_size" for option in self.call.options)
 
     @property
     def refuses(self) -> Mapping[str, int]:
-        """The switches under which nothing can be exported by this call, and their exit codes."""
+        """The switches under which this call refuses to export, and their exit codes."""
         names = {call.name for call in self.provider.calls}
         found = {}
         for text, code in self.facts.refuses.items():
@@ -78,7 +78,7 @@ class Subject:
         return found
 
     def cases(self) -> list[Case]:
-        """Return the ways the provider may behave under which an export must be whole."""
+        """Return the ways a provider may behave under which an export must be complete."""
         words = [
             Case((f"{name}={word}", *self.facts.beside.get(f"{name}={word}", ())))
             for name, switch in known_switches(self.provider.name).items()
@@ -96,10 +96,9 @@ SUBJECTS = [Subject(provider, call) for provider in map(load, PROVIDERS) for cal
 
 
 def switched(suits: Callable[[Case], bool] = lambda _case: True) -> list[Any]:
-    """Return each call with each way its provider may behave, as parameters.
+    """Return each call with each behaviour of its provider, as parameters.
 
-    All but one call of a provider carry the marker `slow` with the same way to behave; which one does not, the way
-    decides.
+    For each behaviour one call of the provider is fast, and the others carry the marker `slow`.
     """
     calls: dict[tuple[str, str], list[Subject]] = {}
     for subject in SUBJECTS:
@@ -125,7 +124,7 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 
 def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
-    """Return the sandbox's name for the credentials of a way to sign in: it is one of the way's settings."""
+    """Return the sandbox's name for the credentials of an authentication method, which is one of its settings."""
     needed = provider.auth_methods[way]
     named = FACTS.get(provider.name, Facts()).kinds.get(way)
     for kind in reversed(needed) if named is None else (named,):
@@ -139,7 +138,7 @@ def kind_of(sandbox: Sandbox, provider: Provider, way: str) -> str:
 
 
 def renews(provider: Provider, way: str) -> bool:
-    """Return whether a way to sign in can do it again: one that is nothing but a token cannot."""
+    """Return whether an authentication method can get a new token; a token alone cannot."""
     return provider.auth_methods[way] not in {("access_token",), ("auth_token",), ("code",)}
 
 
@@ -147,7 +146,7 @@ WAYS = [
     (provider, way)
     for provider in map(load, PROVIDERS)
     for way in provider.auth_methods
-    if provider.login is None or way != provider.login.way  # that one takes a person: tests/cli/test_login.py
+    if provider.login is None or way != provider.login.way  # it takes a person: tests/cli/test_login.py tests it
 ]
 
 
@@ -157,7 +156,7 @@ def counted(records: Iterable[Record]) -> Counter[str]:
 
 
 def inside(document: Any, keys: Sequence[str], change: Callable[[dict[str, Any]], Any]) -> Any:
-    """Return a document with a change to the object that keys lead to, or as it is where there is none."""
+    """Return a document with a change to the object that these keys lead to; unchanged if there is none."""
     if not isinstance(document, dict):
         return document
     if not keys:
@@ -166,13 +165,13 @@ def inside(document: Any, keys: Sequence[str], change: Callable[[dict[str, Any]]
 
 
 def container_of(document: dict[str, Any]) -> str | None:
-    """Return the key under which a document has its records, or None when it is no page."""
+    """Return the key of the list of records in a document, or None if it is not a page."""
     lists = [key for key, value in document.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
     return lists[0] if lists else None
 
 
 def proofs(value: Any, names: Collection[str]) -> Iterator[str]:
-    """Yield the texts under these names, wherever they are in a JSON document."""
+    """Yield the texts that have these keys, anywhere in a JSON document."""
     if isinstance(value, dict):
         yield from (inner for name, inner in value.items() if name in names and isinstance(inner, str) and inner)
     if isinstance(value, dict | list):
@@ -181,7 +180,7 @@ def proofs(value: Any, names: Collection[str]) -> Iterator[str]:
 
 
 def proofs_in(body: bytes, names: Collection[str]) -> list[str]:
-    """Return what proves who asks in the body of a request, which is JSON or a form."""
+    """Return the credentials in the body of a request, which is JSON or a form."""
     text = body.decode()
     if text.startswith("{"):
         return list(proofs(json.loads(text), names))
@@ -189,7 +188,7 @@ def proofs_in(body: bytes, names: Collection[str]) -> list[str]:
 
 
 def said_time(instant: datetime) -> str:
-    """Return an instant as it is typed, with all its digits."""
+    """Return an instant as it is typed on the command line, with all its digits."""
     return instant.isoformat()
 
 
@@ -224,34 +223,34 @@ class Bench:
             self.sandbox.switch(self.provider.name, name, value)
 
     def straight(self) -> None:
-        """Let nothing be asked before the first page but a sign-in."""
+        """Make the sandbox need no request before the first page other than a sign-in."""
         self.switch(self.subject.facts.straight)
         self.knowing = self.subject.facts.knowing
         self.sign_in_by()
 
     def paging(self, page: int, calls: int, span: timedelta) -> tuple[str, ...]:
-        """Return the options that make pages of so many calls where that is not the size of a page."""
+        """Return the options that give pages of this many calls, for providers without a page size."""
         name = self.subject.facts.paged_by
         self.switch(self.subject.facts.roomy)
         return (f"--{name.replace('_', '-')}", f"{span * page // calls // timedelta(minutes=1)}m") if name else ()
 
     def asks(self, request: Any) -> bool:
-        """Return whether a request, as the sandbox gets it, is one for records."""
+        """Return whether a request to the sandbox is for records."""
         method, text = self.subject.facts.asks
         return request.method == method and text in request.body
 
     def fail(self, action: int | str, **details: Any) -> None:
-        """Spoil requests."""
+        """Make requests fail."""
         self.sandbox.fail(self.provider.name, action, **details)
 
     def truth(self, since: datetime, until: datetime) -> list[Record]:
-        """Return the wire records of calls that started in a window; calls start on whole milliseconds."""
+        """Return the raw records of calls that started in a window; calls start on whole milliseconds."""
         return self.sandbox.truth(
             self.provider.name, self.call.name, _next_millisecond(since), _next_millisecond(until)
         )
 
     def truths(self, since: datetime, until: datetime) -> tuple[Counter[str], Counter[str]]:
-        """Return what an export must have, and what it may: the newest records are on their way."""
+        """Return the records that an export must have, and those it may have: the newest ones may be missing."""
         may = counted(self.truth(since, until))
         now = self.clock.time
         self.clock.time = now - self.call.timing.lag
@@ -261,11 +260,11 @@ class Bench:
 
     @property
     def listing_path(self) -> str:
-        """The path that pages come from, after the provider's mount point."""
+        """The path of pages of records, after the provider's mount point."""
         return _listing_path(self.subject)
 
     def asked(self, what: Callable[[], object]) -> list[Received]:
-        """Return the requests that something made."""
+        """Return the requests that a function caused."""
         before = len(self.sandbox.requests)
         what()
         return self.sandbox.requests[before:]
@@ -286,20 +285,20 @@ class Bench:
         provider.reply = changed
 
     def alter_pages(self, change: Callable[[dict[str, Any]], Any]) -> None:
-        """Change the object that holds the records in every JSON document that the provider sends from now on."""
+        """Change the object that contains the records, in every document that the provider sends from now on."""
         self.alter(lambda document: inside(document, self.subject.facts.within, change))
 
     def is_page(self, body: bytes) -> bool:
-        """Return whether an answer has records."""
+        """Return whether a response has records."""
         document = json.loads(body)
         for key in self.subject.facts.within:
             document = document.get(key, {})
         return container_of(document) is not None
 
-    # exports by the command line
+    # exports on the command line
 
     def sign_in_by(self, kind: str = "", **changes: object) -> None:
-        """Write the profile anew with one of the sandbox's credentials, changed."""
+        """Replace the profile by one with these credentials of the sandbox, changed."""
         settings = {**self.sandbox.credentials(self.provider.name, kind), **self.knowing, **changes}
         self.shell.profile(PROFILE, self.provider.name, settings)
 
@@ -314,10 +313,10 @@ class Bench:
         return self.shell.run(*self.words(since, until, *more), **environ)
 
     def raw(self, since: datetime, until: datetime, *more: str) -> list[Record]:
-        """Return the raw records of a window that must be had."""
+        """Return the raw records of a window; the export must be complete."""
         return self.run(since, until, "--schema", "raw", "-f", "jsonl", *more).ok().lines
 
-    # exports by the library, many of them with one client
+    # exports with the library, many with the same client
 
     @property
     def settings(self) -> Any:
@@ -351,7 +350,7 @@ class Bench:
         return rows(fetched, call, raw(), window, tally, _nobody_listens, limit)  # type: ignore[return-value]
 
     def options(self, words: Sequence[str] = ()) -> Mapping[str, Any]:
-        """Return the call's own options as its fetcher gets them: defaults, the size of pages, and words."""
+        """Return the call's own options as its fetcher gets them: defaults, the page size, and these words."""
         given = {
             word.removeprefix("--").replace("-", "_"): value for word, value in zip(*[iter(words)] * 2, strict=True)
         }
@@ -373,7 +372,7 @@ class Bench:
         return values
 
     def export(self, since: datetime, until: datetime, *options: str) -> tuple[Counter[str], Tally]:
-        """Return the raw records of a window as a multiset, and what happened."""
+        """Return the raw records of a window as a multiset, and the tally."""
         tally = Tally()
         found: Counter[str] = Counter()
         for page in self.pages(since, until, tally, *options):
@@ -392,7 +391,7 @@ def _next_millisecond(instant: datetime) -> datetime:
 
 @functools.cache
 def _listing_path(subject: Subject) -> str:
-    """Return what the last request of an export asked for."""
+    """Return the path of the last request of an export."""
     since, until = MONTH - timedelta(hours=3), MONTH - timedelta(hours=2)
     with TemporaryDirectory() as folder, bench(subject, Path(folder), evenly(1, since, until)) as made:
         made.export(since, until)
@@ -412,7 +411,7 @@ def bench(
     page_size: int | None = 7,
     theirs: Callable[[HandClock], Callable[[], datetime]] = lambda clock: clock,
 ) -> Iterator[Bench]:
-    """Return a bench for a call, with a profile whose credentials are right.
+    """Return a bench for a call, with a profile whose credentials are valid.
 
     `theirs` makes the provider's clock from the program's.
     """
@@ -432,13 +431,13 @@ def bench(
 
 @functools.cache
 def evenly(n: int, since: datetime, until: datetime) -> Exchange:
-    """Return an exchange with exactly n calls of one leg, evenly spread over a window."""
+    """Return an exchange with n calls of one leg, spread evenly over a window."""
     return Exchange(calls=uniform(n, since, until))
 
 
 @functools.cache
 def lively(since: datetime, until: datetime, volume: float = 0.12) -> Exchange:
-    """Return an exchange with calls of every kind in a window and around it, some long, some over the month's turn."""
+    """Return an exchange with calls of every kind in and around a window; some last over the turn of the month."""
     drawn = Exchange(5, volume=volume).calls(since - timedelta(hours=14), until + timedelta(hours=14))
     dense = Exchange(6, volume=0.4).calls(MONTH - timedelta(hours=2), MONTH + timedelta(hours=2))
     over = straddlers(MONTH, 4)

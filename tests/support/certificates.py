@@ -1,4 +1,4 @@
-"""X.509 certificates of elliptic curve P-256, written with the standard library alone: for servers on loopback only."""
+"""X.509 certificates with elliptic curve P-256, made with the standard library alone, for servers on loopback only."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ ECDSA_SHA256 = der(0x30, oid("1.2.840.10045.4.3.2"))
 
 @dataclass
 class Certificate:
-    """A key and its certificate; without an issuer it signs itself, and may then sign others."""
+    """A key and its certificate. Without an issuer it is self-signed, and may sign others."""
 
     name: str
     issuer: Certificate | None = None
@@ -125,13 +125,13 @@ class Certificate:
         return der(0x30, inner, ECDSA_SHA256, der(3, b"\x00", der(0x30, integer(r), integer(s))))
 
     def pem(self, folder: Path) -> Path:
-        """Return the file of the certificate."""
+        """Return the certificate as a PEM file."""
         path = folder / f"{id(self)}.pem"
         path.write_text(_armour("CERTIFICATE", self.der))
         return path
 
     def server(self, folder: Path) -> ssl.SSLContext:
-        """Return what a server needs to be this."""
+        """Return the SSL context of a server with this certificate."""
         key = der(
             0x30,
             integer(1),

@@ -1,4 +1,4 @@
-"""A clock for tests that is set by hand."""
+"""A clock that tests set by hand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class HandClock:
-    """A clock that stands still until it is moved. To sleep moves it, so no test waits.
+    """A clock that stands still until it is moved. Sleeping moves it, so no test waits.
 
     Args:
         now: The time it shows first.
-        seconds: How far it has moved since, also its monotonic time.
+        seconds: How far it has moved since; also its monotonic time.
     """
 
     def __init__(self, now: datetime = NOON, seconds: float = 0.0) -> None:
@@ -27,7 +27,7 @@ class HandClock:
 
     @property
     def time(self) -> datetime:
-        """The time it shows."""
+        """The current time."""
         return self.began + timedelta(seconds=self.seconds)
 
     @time.setter
@@ -35,11 +35,11 @@ class HandClock:
         self.seconds = (now - self.began).total_seconds()
 
     def move(self, seconds: float = 0.0, **by: float) -> None:
-        """Move it on by seconds, or by `minutes=5` and the like."""
+        """Move the clock forward by seconds, or by `minutes=5` and the like."""
         self.seconds += seconds + timedelta(**by).total_seconds()
 
     def sleep(self, seconds: float) -> None:
-        """Move it on, and note by how much."""
+        """Move the clock forward, and record by how much."""
         assert seconds >= 0
         self.waits.append(seconds)
         self.move(seconds)

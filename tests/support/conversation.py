@@ -1,4 +1,4 @@
-"""Somebody at a terminal: a command in a pseudo-terminal of its own, and what is typed at each of its questions."""
+"""A command in a pseudo-terminal of its own, and what a person types at each of its prompts."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Terminal:
     Args:
         process: The command.
         ours: Our end of the terminal.
-        theirs: Its end, held open until the command has it; closed then, or nobody would notice its end.
-        shown: Everything that was shown, line ends as `\n`.
-        answered: How much of it had been shown when something was typed last.
+        theirs: The command's end; we close it when the command has opened it, so that we notice when the command ends.
+        shown: Everything that was shown, with line ends as `\n`.
+        answered: The length of `shown` when something was typed last.
     """
 
     process: subprocess.Popen[bytes]
@@ -40,10 +40,10 @@ class Terminal:
     answered: int = 0
 
     def question(self) -> str | None:
-        """Return the question that waits for an answer, or None when the command has ended."""
+        """Return the prompt that waits for an answer, or None if the command has ended."""
         while True:
             found = QUESTION.search(self.shown) if len(self.shown) > self.answered else None
-            # A question has been asked when nothing more comes; that it is one, its colon says.
+            # A prompt is complete when nothing more comes and it ends in a colon.
             if found and not select.select([self.ours], [], [], 0.02)[0]:
                 return found[1]
             if not self._more():
@@ -66,19 +66,19 @@ class Terminal:
         return bool(piece)
 
     def let_go(self) -> None:
-        """Close their end, if that was not done yet."""
+        """Close the command's end, unless that was done before."""
         if self.theirs >= 0:
             os.close(self.theirs)
             self.theirs = -1
 
     def end(self) -> int:
-        """Return the exit code, having read what is still shown."""
+        """Read the rest of the output, and return the exit code."""
         while self._more():
             pass
         return self.process.wait(PATIENCE)
 
     def answer(self, *answers: str) -> None:
-        """Answer so many questions, one after the other."""
+        """Answer prompts, one after the other."""
         for text in answers:
             assert self.question() is not None, self.shown
             self.type(f"{text}\n")
@@ -86,10 +86,10 @@ class Terminal:
 
 @contextmanager
 def at_a_terminal(host: Host, *words: str, columns: int = 80, **environ: str) -> Iterator[Terminal]:
-    """Run a command at a terminal that is its own: Ctrl-C reaches it, and what is hidden while typed is hidden."""
+    """Run a command in a terminal of its own: Ctrl-C reaches it, and hidden input is hidden."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    # The first terminal that the first process of a session opens becomes that session's.
+    # A session's terminal is the first one that its first process opens.
     variables = {**host.environ, **environ}
     command = forks.command(variables, terminal="own")
     if command == COMMAND:

@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries: a fifth in the fast tests, all of them in `.ci/run`.
+"""How many examples hypothesis runs: a fifth in the fast tests, all of them in `.ci/run`.
 
 The examples are the same on every run. There is no deadline, because a busy machine is not a failure.
 """
@@ -10,11 +10,11 @@ import os
 from hypothesis import HealthCheck, settings
 
 EVERY = os.environ.get("TESTS_EXAMPLES") == "all"
-"""Whether all examples are tried; `.ci/run` sets the variable."""
+"""Whether all examples are run; `.ci/run` sets the variable."""
 
 
 def load_profile() -> None:
-    """Make these settings hypothesis's own, also for tests that name none."""
+    """Make these settings hypothesis's default, for tests that set none."""
     settings.register_profile(
         "tests",
         max_examples=100 if EVERY else 20,
@@ -27,5 +27,5 @@ def load_profile() -> None:
 
 
 def examples(most: int) -> settings:
-    """Return settings with so many examples, or a fifth of them in the fast tests."""
+    """Return settings with this many examples, or a fifth of them in the fast tests."""
     return settings(max_examples=most if EVERY else max(most // 5, 3))

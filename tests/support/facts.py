@@ -1,6 +1,6 @@
-"""What the contract suite cannot learn from a provider's own description: one entry of data each, or none.
+"""Facts that the contract suite cannot learn from a provider's own values: at most one entry for each provider.
 
-A provider without an entry is tested with the sandbox's switches one by one, at every value they name.
+For a provider without an entry, each switch of the sandbox is tested alone, with each of its named values.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A way the provider may behave.
+    """A way a provider may behave.
 
     Args:
         switches: Of the sandbox, as `name=value`.
         options: Of the command, as they are typed.
-        calls: The calls it is about; empty for all.
-        said: Records may be missing, if the export says so.
+        calls: The calls that it concerns; empty for all.
+        said: Whether records may be missing if the export reports it.
     """
 
     switches: tuple[str, ...]
@@ -36,32 +36,32 @@ class Facts:
     """What is peculiar to a provider.
 
     Args:
-        always: Switches set in every test, so that small exports have many pages.
-        refuses: Values of switches under which nothing can be exported, as `name=value`, and the exit code of each;
+        always: Switches for every test, so that small exports have many pages.
+        refuses: Values of switches under which an export is refused, as `name=value`, and the exit code of each;
             for one call only, as `call name=value`.
-        cases: Behaviour beside the switches' own words: numbers, and switches that matter together.
-        back: By call, how far back it goes where that is less than two days.
-        elsewhere: Switches that are about other calls than those with a window.
-        beside: What must be switched as well for a value of a switch, as `name=value`, to leave anything to be had.
-        kinds: By way to sign in, the sandbox's name for its credentials where that is none of its settings.
-        within: The keys that lead from an answer to the object that holds the list of records.
-        asks: The method of requests for records, and what only their bodies hold.
-        proofs: The names, in bodies, of what proves who asks.
-        statuses: Switches under which a refusal is told by the status of HTTP, where it is not always.
-        repeats: The names of what an answer repeats of its question.
-        complaint: How the provider says what is wrong, with `{}` in the place of its words.
-        straight: Switches under which the first page is all that is asked for, beside a sign-in.
-        knowing: Settings of a profile that leave nothing to be asked before the first page.
-        paged_by: The option that says how long a window is asked for at a time, where there are no pages.
-        roomy: Switches under which an answer then holds all that is asked for.
-        pace: Switches under which the published pace shows in a short export.
-        lasting: Exit codes of faults that last, where they are not 5.
-        circles: Exit codes when the same page comes for ever.
-        soon: Requests within which that must be noticed.
-        redirect: The body of redirects; None for that of the provider's errors.
-        told_by_next: Whether pages tell the way to the next one.
-        untold: Values of switches under which a record does not tell when it was answered and for how long.
-        rings_late: Whether the ringing is measured from when it began, and not from the start of the call.
+        cases: Behaviour in addition to the switches' named values: numbers, and combinations of switches.
+        back: By call, how far back the provider has records if that is less than two days.
+        elsewhere: Switches that concern only calls without a window.
+        beside: For a value of a switch, as `name=value`, the other switches without which no record would come.
+        kinds: By authentication method, the sandbox's name for its credentials if that is not one of its settings.
+        within: The keys that lead from a response to the object with the list of records.
+        asks: The method of requests for records, and a text that only their bodies have.
+        proofs: The keys of credentials in bodies.
+        statuses: Switches under which the HTTP status shows a refusal, if it does not always.
+        repeats: The keys that a response repeats from its request.
+        complaint: The body of an error, with `{}` in the place of the message.
+        straight: Switches under which no request but a sign-in comes before the first page.
+        knowing: Settings of a profile that save the requests before the first page.
+        paged_by: The option for the length of a requested window, if there are no pages.
+        roomy: Switches under which such a response has all records of its window.
+        pace: Switches under which a short export reaches the published rate limit.
+        lasting: Exit codes of lasting faults other than 5.
+        circles: Exit codes when the same page is sent for ever.
+        soon: The number of requests within which that must be noticed.
+        redirect: The body of redirects; None if it is that of the provider's errors.
+        told_by_next: Whether pages have a link or key to the next one.
+        untold: Values of switches under which a record does not have the time and the length of the answer.
+        rings_late: Whether the ringing is measured from its own start, and not from the start of the call.
     """
 
     always: tuple[str, ...] = ()
@@ -132,12 +132,12 @@ FACTS: Mapping[str, Facts] = {
             Case(("archived=202612",)),
         ),
     ),
-    # JSON-RPC over one URL; pages by offset; whether errors show in the status of HTTP is not published.
+    # JSON-RPC over one URL; pages by offset; whether the HTTP status shows errors is not published.
     "callgear": Facts(
         refuses={
             "ip=unlisted": 4,
             "account=inactive": 4,
-            "refuse=forbidden": 6,  # of the account's time zone, which a profile may say
+            "refuse=forbidden": 6,  # the account's time zone, which may be in the profile
             "refuse=access_token_blocked": 4,
             "refuse=internal_error": 5,
         },
@@ -151,10 +151,10 @@ FACTS: Mapping[str, Facts] = {
             "id": None,
             "error": {"code": -32602, "message": "{}", "data": {"mnemonic": "{}", "field": "{}", "value": "{}"}},
         },
-        # The account's time zone is asked for, and fields that not all documents have are refused once.
+        # The account's time zone is requested, and fields that not all documents have are refused once.
         straight=("no_wav=off", "utm_referrer=known"),
         untold=frozenset({"talk_times=null", "talk_times=absent"}),
-        redirect="",  # an error in a body counts for more than the status, and no redirect has one
+        redirect="",  # an error in a body overrides the status, and no redirect has one
         knowing={"timezone": "Europe/Berlin"},
         pace=("limits=on", "minute_limit=10", "http_errors=real"),
         circles=frozenset({3, 7}),
@@ -192,7 +192,7 @@ FACTS: Mapping[str, Facts] = {
             Case(("top_max=1000",), ("--window", "5h"), ("calllogs",)),
         ),
     ),
-    # One answer is all there is of a window; a full one is asked for again in halves.
+    # A window is one response; a full one is requested again in halves.
     "voicenter": Facts(
         always=("cap=12",),
         refuses={"html=always": 7, "ip=unlisted": 4},

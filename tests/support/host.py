@@ -1,4 +1,4 @@
-"""The program as real processes by the tests' clock, in a folder of its own, against a provider in this process."""
+"""The program as real processes with the tests' clock, in a folder of its own, with a provider in this process."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ ROOT = Path(__file__).parents[2]
 CDRCTL = list(COMMAND)
 A_DAY = ("--since", "26h", "--until", "2h")
 PATIENCE = 30
-"""Seconds until a test gives up on a process that does not do what it should."""
+"""Seconds until a test that waits for a process fails."""
 
 
 @dataclass(slots=True)
 class Host:
-    """A machine with a home, a configuration and an environment, on which commands are run.
+    """A home folder, a configuration and an environment in which commands are run.
 
     Args:
-        folder: The home, and where commands are run.
-        environ: The whole environment.
+        folder: The home and working folder of commands.
+        environ: The complete environment.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Host:
         return self.folder / ".config" / "cdrctl" / "config.toml"
 
     def configure(self, profiles: Mapping[str, Mapping[str, object]]) -> None:
-        """Write the configuration anew."""
+        """Replace the configuration."""
         self.config.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lines = []
         for name, settings in profiles.items():
@@ -55,7 +55,7 @@ class Host:
         self.config.chmod(0o600)
 
     def meddle(self, code: str) -> None:
-        """Run code in every Python of this host before anything else: what goes wrong with other people's programs."""
+        """Run this code first in every Python process of the host, to cause faults."""
         (self.folder / "meddling").mkdir(exist_ok=True)
         (self.folder / "meddling" / "sitecustomize.py").write_text(code, encoding="utf-8")
         self.environ["PYTHONPATH"] = os.pathsep.join([str(self.folder / "meddling"), str(ROOT)])
@@ -79,28 +79,28 @@ class Host:
         return subprocess.run(words, cwd=self.folder, env=environ, check=False, **options)
 
     def shell(self, text: str, *, itself: bool = False, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run a line of bash in which `cdrctl` is the program, in a fork unless it is to be started itself."""
+        """Run a line of bash in which `cdrctl` is the program, in a fork unless the program itself is to be started."""
         options = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": PATIENCE, **options}
         command = CDRCTL if itself else forks.command(self.environ)
         words = ["bash", "-c", text.replace("cdrctl", shlex.join(command))]
         return subprocess.run(words, cwd=self.folder, env=self.environ, check=False, **options)
 
     def left_over(self) -> list[str]:
-        """Return the names of files that are only for a while."""
+        """Return the names of temporary files that were not deleted."""
         temporary = (".part", ".new", ".probe", ".tmp")
         return [str(one.relative_to(self.folder)) for one in self.folder.rglob("*") if one.name.endswith(temporary)]
 
 
 def a_host(folder: Path) -> Host:
-    """Return a host whose environment has nothing of the one that the tests run in."""
+    """Return a host whose environment has nothing of the tests' environment."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C", "PYTHONPATH": str(ROOT), **shared()}
-    # Where a file may not grow, Python would leave half a compiled one beside ours, and believe it from then on.
+    # With a limit on file sizes, Python would leave a truncated .pyc file and use it from then on.
     return Host(folder, {**environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 @contextmanager
 def hearing() -> Iterator[None]:
-    """Let the children hear SIGINT, which a job in the background is made to ignore."""
+    """Let child processes get SIGINT, which background jobs ignore by default."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -110,7 +110,7 @@ def hearing() -> Iterator[None]:
 
 @contextmanager
 def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Return a process as a context that does not outlive its test."""
+    """Return a context that kills this process at its end."""
     try:
         yield process
     finally:
@@ -122,10 +122,10 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
 
 
 def heard(process: subprocess.Popen[bytes], words: bytes) -> bytes:
-    """Return what a process said on stderr until it said these words."""
+    """Return what a process wrote to stderr until it wrote these words."""
     assert process.stderr is not None
     said = b""
-    until = time.monotonic() + 3 * PATIENCE  # also of a process that writes other words
+    until = time.monotonic() + 3 * PATIENCE  # also if the process writes other words
     while words not in said:
         assert select.select([process.stderr], [], [], max(0.0, until - time.monotonic()))[0], said
         piece = os.read(process.stderr.fileno(), 65_536)
@@ -136,12 +136,12 @@ def heard(process: subprocess.Popen[bytes], words: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Stalling:
-    """Providers whose `slow` answers wait until they are let go.
+    """A sandbox that holds its responses marked `slow` back until they are released.
 
     Args:
         sandbox: The providers.
-        reached: How many answers are being held back.
-        let_go: Set when they may go.
+        reached: How many responses are being held back.
+        let_go: Set when they are released.
     """
 
     sandbox: Sandbox
@@ -149,23 +149,23 @@ class Stalling:
     let_go: threading.Event = field(default_factory=threading.Event)
 
     def stall(self, *providers: str, nth: int = 1) -> None:
-        """Hold back the nth answer of these from now on, and all after it."""
+        """Hold back the nth such response from now on, and all after it."""
         for provider in providers:
             self.sandbox.fail(provider, "slow", nth=nth, times=1_000_000)
 
     def wait(self, answers: int = 1) -> None:
-        """Wait until so many are held back."""
+        """Wait until this many responses are held back."""
         for _ in range(answers):
             assert self.reached.acquire(timeout=PATIENCE)
 
     def settings(self, provider: str, kind: str = "", **more: object) -> dict[str, object]:
-        """Return the settings of a profile that signs in."""
+        """Return the settings of a profile that can sign in."""
         return {"provider": provider, **self.sandbox.credentials(provider, kind), **more}
 
 
 @contextmanager
 def stalling() -> Iterator[Stalling]:
-    """Return providers that can hold their answers back."""
+    """Return a sandbox that can hold its responses back."""
     held: list[Stalling] = []
 
     def pause(_seconds: float) -> None:

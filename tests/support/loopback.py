@@ -13,7 +13,7 @@ from unittest import mock
 
 @contextmanager
 def loopback_only() -> Iterator[None]:
-    """Let no connection leave this machine, and no name be looked up that is not its own."""
+    """Refuse connections to other machines, and look-ups of names other than this machine's."""
     connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def check(host: object) -> None:
@@ -30,7 +30,7 @@ def loopback_only() -> Iterator[None]:
 
     def found(host: Any, *rest: Any, **more: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        str(name).encode("idna")  # as the real one: a name that cannot be written is no name that was wanted
+        str(name).encode("idna")  # as the real function does for a name that cannot be encoded
         check(name)
         return look_up(host, *rest, **more)
 
@@ -43,7 +43,7 @@ def loopback_only() -> Iterator[None]:
 
 
 class Stranger:
-    """Another host: listens on a port of its own and keeps whatever it is sent; hangs up at once."""
+    """Another host: it listens on a port of its own, records what it is sent, and closes the connection."""
 
     def __init__(self) -> None:
         self.visits: list[bytes] = []

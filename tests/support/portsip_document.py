@@ -1,4 +1,4 @@
-"""PortSIP's OpenAPI file as a judge of what is asked of a PBX and of what it answers."""
+"""PortSIP's OpenAPI file, with which requests to a PBX and its responses are compared."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 Row = dict[str, Any]
 
 PLAIN: Row = json.loads((Path(__file__).parents[1] / "data/portsip/openapi_v22.2_trimmed.json").read_text("utf-8"))
-"""The file as its vendor wrote it, cut to the calls in question."""
+"""The vendor's file, reduced to the calls in question."""
 
 _SERVER = "https://HOSTNAME:8887"
 _CALLS = ("/cdrs", "/calllogs", "/user/cdrs")
 _LISTINGS = (*_CALLS, "/recordings", "/user/recordings", "/call_reports", "/completed_call_reports")
 
 
-# Where the file is not believed
+# Where the file is wrong or incomplete
 
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """One thing in which the file is not believed.
+    """A point in which the file is wrong or incomplete.
 
     Args:
-        name: What it is about.
-        reason: What contradicts the file, or what it leaves open.
-        mend: Puts the file right.
+        name: The point.
+        reason: What contradicts the file, or what the file leaves open.
+        mend: Corrects the file.
     """
 
     name: str
@@ -59,14 +59,14 @@ def _objects(value: Any) -> Iterator[Row]:
 
 
 def _schemas(value: Any, name: str) -> Iterator[Row]:
-    """Yield the schemas of all properties of a name."""
+    """Yield the schemas of all properties with a name."""
     for schema in _objects(value):
         if name in schema["properties"]:
             yield schema["properties"][name]
 
 
 def _also(name: str, value: str) -> Callable[[Row], None]:
-    """Let the properties of a name have one more value."""
+    """Let the properties with a name have one more value."""
 
     def mend(document: Row) -> None:
         for schema in _schemas(document["paths"], name):
@@ -199,7 +199,7 @@ EXEMPTIONS = (
 )
 
 
-# Judging
+# Comparing
 
 
 def _is_time(value: object) -> bool:
@@ -214,7 +214,7 @@ _FORMATS: dict[str, Callable[[Any], bool]] = {"date_time": _is_time, "int32": _f
 
 
 class _Asked:
-    """A request as openapi-core looks at it."""
+    """A request, for openapi-core."""
 
     def __init__(self, request: httpx.Request, path: str) -> None:
         self.host_url = _SERVER
@@ -228,7 +228,7 @@ class _Asked:
 
 
 class _Answered:
-    """An answer as openapi-core looks at it."""
+    """A response, for openapi-core."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.status_code = response.status_code
@@ -238,7 +238,7 @@ class _Answered:
 
 
 class _Validators(DialectSchemaValidatorsFactory):
-    """Makes what checks values against a schema, once for each schema of a file."""
+    """A factory of validators, which makes one for each schema of a file."""
 
     def __init__(self) -> None:
         usual = oas31_schema_validators_factory
@@ -256,8 +256,8 @@ class _Validators(DialectSchemaValidatorsFactory):
 class Document:
     """The file with its exemptions, or without some of them.
 
-    No object may have keys that the file does not name, and those of an answer have all that it names. Whether it is
-    valid as a whole is checked where all exemptions are made, and where `valid` says so.
+    No object may have keys that are not in the file, and those of a response have all keys that are. The whole file is
+    validated with all exemptions, and where `valid` is set.
     """
 
     def __init__(self, without: Collection[str] = (), *, valid: bool = False) -> None:
@@ -280,7 +280,7 @@ class Document:
         self._openapi = OpenAPI.from_dict(self.document, config=config)
 
     def operation(self, method: str, path: str) -> tuple[str, Row]:
-        """Return the name of what a request does, such as `GET /cdrs/{id}`, and what the file says of it."""
+        """Return the operation of a request, such as `GET /cdrs/{id}`, and the file's entry for it."""
         for template in sorted(self.document["paths"], key=lambda one: one.count("{")):
             if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
                 found: Row | None = self.document["paths"][template].get(method.lower())
@@ -289,7 +289,7 @@ class Document:
         raise LookupError(f"the file has no {method} {path}")
 
     def faults(self, response: httpx.Response) -> list[str]:
-        """Return where an answer, or the request that it belongs to, is not as the file has it."""
+        """Return where a response, or its request, differs from the file."""
         request = response.request
         path = path_of(request)
         try:
@@ -308,7 +308,7 @@ class Document:
 
 
 def path_of(request: httpx.Request) -> str:
-    """Return the path of a request as the file writes it: behind `/api`."""
+    """Return the path of a request as the file writes it: after `/api`."""
     return request.url.raw_path.partition(b"?")[0].decode().partition("/api")[2]
 
 
@@ -319,7 +319,7 @@ def document(*without: str, valid: bool = False) -> Document:
 
 
 def _beside(described: Row, response: httpx.Response) -> list[str]:
-    """Return what openapi-core does not look at: headers that are missing, and bodies that should not be."""
+    """Return faults that openapi-core does not check: missing headers, and bodies that should not be there."""
     wrong = [f"no {name}" for name in described.get("headers", ()) if name not in response.headers]
     if response.is_success and response.content and "content" not in described:
         wrong.append("a body where none is described")
@@ -327,7 +327,7 @@ def _beside(described: Row, response: httpx.Response) -> list[str]:
 
 
 def _said(errors: Sequence[Exception]) -> list[str]:
-    """Return errors as texts, the schema's own where there are."""
+    """Return errors as texts, with those of the schema where there are any."""
     said: list[str] = []
     for error in errors:
         cause: BaseException | None = error

@@ -14,7 +14,7 @@ import pytest
 def pairwise_product(**values: Sequence[Any]) -> pytest.MarkDecorator:
     """Parametrize a test with every combination of the values, by name of the parameter.
 
-    Those that are not needed for every pair of values to occur are marked `slow`.
+    Combinations that are not needed to have every pair of values are marked `slow`.
     """
     cover = pairwise_cover([len(one) for one in values.values()])
     cases = []
@@ -26,7 +26,7 @@ def pairwise_product(**values: Sequence[Any]) -> pytest.MarkDecorator:
 
 
 def pairwise_cover(sizes: Sequence[int]) -> set[tuple[int, ...]]:
-    """Return combinations of places in lists of these sizes in which every pair of places of two lists occurs."""
+    """Return combinations of positions in lists of these sizes that have every pair of positions of two lists."""
     every = list(product(*(range(size) for size in sizes)))
     missing = {pair for case in every for pair in _pairs(case)}
     cover: set[tuple[int, ...]] = set()
@@ -44,14 +44,14 @@ def _pairs(case: Sequence[int]) -> Iterable[tuple[tuple[int, int], ...]]:
 def thinned(*axes: Sequence[Any], keep: int = 1, ids: Iterable[Any] = ()) -> list[Any]:
     """Return every combination as a parameter; all but a part of them carry the marker `slow`.
 
-    For products in which the pairs are too many: the fast tests run each value, but not each pair. The part is that in
-    which the sum of the positions is less than `keep`, modulo the length of the last axis. Of two axes, each value is
-    in it, with `keep` values of the last axis.
+    For products with too many pairs: the fast tests run each value, but not each pair. They run the combinations in
+    which the sum of the positions is less than `keep`, modulo the length of the last axis. With two axes, they run each
+    value of the first with `keep` values of the last.
 
     Args:
         axes: The values of each parameter.
         keep: How many values of the last axis go with each combination of the others.
-        ids: For each axis, a function from its values to text; `str` where there is none.
+        ids: For each axis, a function that makes a text from a value; `str` by default.
     """
     names = [*ids, *itertools.repeat(str, len(axes))]
     params = []
@@ -69,7 +69,7 @@ def thinned(*axes: Sequence[Any], keep: int = 1, ids: Iterable[Any] = ()) -> lis
 
 @contextmanager
 def naming(case: object) -> Iterator[None]:
-    """Name the case of a loop in whatever fails within."""
+    """Name the case of a loop in every failure within."""
     try:
         yield
     except BaseException as error:

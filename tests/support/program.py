@@ -1,11 +1,11 @@
-"""The program as a child process of a test, by the tests' clock: `python -m tests.support.program` is `cdrctl`.
+"""The program as a child process of a test, with the tests' clock: `python -m tests.support.program` is `cdrctl`.
 
-The clock begins at 20:00 UTC of Friday, 20 November 2026, and goes on as time does. The sandbox generates other calls
-for every day, fewer of them at weekends, so what a test counts would depend on the day it runs. The program itself has
-no switch for its clock: only this module, which is not part of the package, hands it another one.
+The clock begins at 20:00 UTC of Friday, 20 November 2026, and runs as time does. The sandbox generates different calls
+for each day, fewer of them at weekends, so the numbers in a test would depend on the day on which it runs. The program
+itself has no option for its clock: only this module, which is not part of the package, can replace it.
 
-A child goes on with the clock of its test when it gets `shared()` in its environment. An installed program runs by it
-when it gets `installed()` there.
+A child process continues the clock of its test if it has `shared()` in its environment, and an installed program if it
+has `installed()` there.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
-"""When the tests' clock begins: a Friday, like the day before it a day of many calls."""
+"""When the tests' clock begins: a Friday, which has many calls, as the day before it has."""
 
 BEGAN = "TESTS_CLOCK_BEGAN"
-"""The environment variable with what the monotonic clock, which all processes share, showed at that instant."""
+"""The environment variable with the value of the monotonic clock, which all processes share, at that instant."""
 
 HURRIES = "TESTS_CLOCK_HURRIES"
-"""The environment variable by which a child does not wait where it would, but moves its clock on instead."""
+"""The environment variable that makes a child process move its clock instead of waiting."""
 
 CLOCK = {"LD_PRELOAD", "CLOCK_OFFSET"}
 """The environment variables by which `.ci/dates` shows a process another time of day."""
 
 COMMAND = (sys.executable, "-m", "tests.support.program")
-"""What a test starts; the root of the repository must be in PYTHONPATH."""
+"""The command that a test starts; the root of the repository must be in PYTHONPATH."""
 
 _began = [float(os.environ.get(BEGAN) or time.monotonic())]
 
@@ -47,26 +47,26 @@ def restart() -> None:
 
 
 def go_on() -> None:
-    """Go on with the clock that the environment names, if it names one."""
+    """Continue the clock that the environment names, if it names one."""
     _began[0] = float(os.environ.get(BEGAN) or time.monotonic())
 
 
 def shared() -> dict[str, str]:
-    """Return the environment that lets a child go on with the clock of this process, and with the machine's it sees."""
+    """Return the environment with which a child process continues the clock of this process."""
     return {BEGAN: repr(_began[0]), **{name: text for name, text in os.environ.items() if name in CLOCK}}
 
 
 def installed() -> dict[str, str]:
-    """Return the environment that lets a program that is installed elsewhere go on with the clock of this process."""
+    """Return the environment with which an installed program continues the clock of this process."""
     return {**shared(), "PYTHONPATH": str(Path(__file__).with_name("clocked"))}
 
 
 def hand_over(module: Any) -> None:
-    """Let `cdrctl.cli.process`, which is given, tell the program that its clock is the tests'."""
+    """Give `cdrctl.cli.process`, the argument, the tests' clock."""
     here = module.this_process
 
     def this_process() -> Any:
-        from cdrctl.http import Clock  # not before signals are heeded
+        from cdrctl.http import Clock  # only after signal handlers are set
 
         return replace(here(), clock=Clock(now=now, **(_hurried() if os.environ.get(HURRIES) else {})))
 
@@ -74,7 +74,7 @@ def hand_over(module: Any) -> None:
 
 
 def _hurried() -> dict[str, Any]:
-    """Return a way to wait in which no time passes but by the clock."""
+    """Return a way to wait that moves the clock and takes no time."""
     passed = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -85,7 +85,7 @@ def _hurried() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the program of this process by the tests' clock."""
+    """Run the program in this process with the tests' clock."""
     from cdrctl import __main__ as program
     from cdrctl.cli import process
 

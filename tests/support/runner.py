@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a command did: its exit code, the bytes it wrote to standard output, and the text on standard error."""
+    """The result of a command: its exit code, the bytes on standard output, and the text on standard error."""
 
     code: int
     written: bytes
@@ -34,7 +34,7 @@ class Ran:
 
     @property
     def lines(self) -> list[Record]:
-        """Standard output, read as JSON Lines."""
+        """Standard output, parsed as JSON Lines."""
         return [json.loads(line) for line in self.written.splitlines()]
 
     def ok(self) -> Ran:
@@ -69,7 +69,7 @@ def run(
 
 
 def configured(path: Path, profiles: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Return a configuration file with these profiles, each of the provider of its name."""
+    """Return a configuration file with these profiles, each for the provider of the same name."""
 
     def spelt(value: Any) -> str:
         return f'"{value}"' if isinstance(value, str) else str(value).lower()
@@ -85,7 +85,7 @@ def configured(path: Path, profiles: Mapping[str, Mapping[str, Any]]) -> Path:
 
 @dataclass(slots=True)
 class Shell:
-    """Runs commands in this process, in a folder of its own, by a clock that is set by hand."""
+    """Runs commands in this process, in a folder of its own, with a clock that is set by hand."""
 
     folder: Path
     clock: HandClock

@@ -12,10 +12,9 @@ from tests.support.bench import Subject
 
 
 def mark_slow(items: Iterable[pytest.Item]) -> None:
-    """Mark cases `slow` where a test has several for one provider or call, or has the marker `thin`: all but one.
+    """Mark all cases but one `slow` if a test has several for one provider or call, or has the marker `thin`.
 
-    Which case stays fast depends on the test's name, so that other tests keep other cases: another switch, another
-    fault, another sign-in.
+    Which case stays fast depends on the test's name, so that tests keep different switches, faults and sign-ins.
     """
     groups: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
@@ -31,7 +30,7 @@ def mark_slow(items: Iterable[pytest.Item]) -> None:
 
 
 def _subject_of(item: pytest.Item) -> str:
-    """Return the provider or call that a case is about, or nothing."""
+    """Return the provider or call that a case is about, or an empty text."""
     parameters = (
         item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
     )

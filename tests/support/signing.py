@@ -27,7 +27,7 @@ DAY = ("--since", "26h", "--until", "20h")
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens on."""
+    """Return a port on loopback on which no program listens."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
@@ -35,12 +35,12 @@ def free_port() -> int:
 
 @dataclass(slots=True)
 class Office:
-    """Somebody's machine with a profile to sign in with, and Webex beside it.
+    """A host with a profile that can sign in, and Webex.
 
     Args:
         host: Where commands are run.
         webex: The service, with an authorization page.
-        uri: The redirect URI that is registered there.
+        uri: The redirect URI that is registered at Webex.
     """
 
     host: Host
@@ -54,11 +54,11 @@ class Office:
 
     @property
     def tokens(self) -> Path:
-        """The file that tokens are kept in."""
+        """The file with the stored tokens."""
         return self.host.config.parent / "tokens" / f"{PROFILE}.json"
 
     def secrets(self) -> set[str]:
-        """Return everything that came or went in a form or an answer and that nobody may see."""
+        """Return every secret that was sent in a form or a response."""
         imitated = self.webex.provider("webex")
         found = {
             str(imitated.credentials("login", "")["client_secret"]),
@@ -71,7 +71,7 @@ class Office:
         return found - {"EXAMPLE-WEBEX-ACCESS", "EXAMPLE-WEBEX-REFRESH-0"}  # of other profiles
 
     def granted(self, grant: str) -> int:
-        """Return how often tokens were asked for in a way."""
+        """Return how often tokens were requested with a grant type."""
         return sum(f"grant_type={grant}".encode() in one.body for one in self.webex.requests)
 
     def login(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -80,13 +80,13 @@ class Office:
         return self.host.start("profile", "login", PROFILE, *words, **options)
 
     def export(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        """Export some hours."""
+        """Export a few hours."""
         return self.host.run("webex", "cdrs", "-p", PROFILE, *DAY, *words)
 
 
 @contextmanager
 def an_office(folder: Path) -> Iterator[Office]:
-    """Return an office whose profile is written and has never signed in."""
+    """Return an office whose profile has never signed in."""
     uri = f"http://127.0.0.1:{free_port()}/callback"
     with sandbox.start(now=now, switches={"webex": {"redirect_uri": uri}}) as webex:
         office = Office(a_host(folder), webex, uri)
@@ -96,13 +96,13 @@ def an_office(folder: Path) -> Iterator[Office]:
 
 @contextmanager
 def a_browser(office: Office, folder: Path) -> Iterator[Callable[[], str]]:
-    """Let the office's browser be a program that hands over what it is told to open; return what waits for that."""
+    """Let the browser be a program that passes on the address it is told to open; return a function that gets it."""
     handed, script = folder / "handed", folder / "browser"
     os.mkfifo(handed)
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {handed}\n', encoding="utf-8")
     script.chmod(0o700)
     office.host.environ["BROWSER"] = str(script)
-    pipe = os.open(handed, os.O_RDONLY | os.O_NONBLOCK)  # there is a reader before anybody writes
+    pipe = os.open(handed, os.O_RDONLY | os.O_NONBLOCK)  # open the reader before there is a writer
 
     def told() -> str:
         assert select.select([pipe], [], [], PATIENCE)[0], "no browser was opened"
@@ -122,12 +122,12 @@ def page_in(said: bytes) -> str:
 
 
 def page_of(running: subprocess.Popen[bytes]) -> str:
-    """Return the address that a running sign-in prints, once it waits for the browser."""
+    """Return the address that a running sign-in prints, when it waits for the browser."""
     return page_in(heard(running, b"Ctrl-C ends it"))
 
 
 def decided(page: str, decision: str = "accept") -> str:
-    """Return where the browser is sent when somebody has pressed a button of the page."""
+    """Return where the browser is sent when the user has pressed a button of the page."""
     with httpx.Client(trust_env=False) as browser:
         shown = browser.get(page)
         assert shown.status_code == 200, shown.text
@@ -139,7 +139,7 @@ def decided(page: str, decision: str = "accept") -> str:
 
 
 def visited(address: str, **headers: str) -> httpx.Response:
-    """Return what a browser sees at an address."""
+    """Return the response that a browser gets from an address."""
     with httpx.Client(trust_env=False, timeout=PATIENCE) as browser:
         return browser.get(address, headers=headers)
 

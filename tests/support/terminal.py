@@ -1,10 +1,10 @@
-"""The program in a real terminal: tmux keeps the screen, types keys, and shows what somebody would see.
+"""The program in a real terminal: tmux keeps the screen, types keys, and shows what a user would see.
 
     with terminal(host, width=80) as screen:
         screen.type("cdrctl webex cdrs -p sandbox")
         screen.shows("records")
 
-A test that wants one is skipped where tmux is not installed.
+Tests that use it are skipped if tmux is not installed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.host import CDRCTL, PATIENCE, Host
 NUMBERS = itertools.count()
 PROMPT = "$>"
 LOOK_AGAIN = 0.5
-"""Seconds after which the screen is looked at again though nothing was written to it."""
+"""Seconds after which the screen is read again although nothing was written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Screen:
     """A terminal in which a shell waits for lines; `cdrctl` is the program.
 
     Args:
-        socket: The name of its tmux server, which is nobody else's.
-        host: Whose home and environment it has.
+        socket: The name of its own tmux server.
+        host: The host whose home and environment it has.
         written: A pipe with everything that is written to the terminal.
     """
 
@@ -46,7 +46,7 @@ class Screen:
     written: int
 
     def tmux(self, *words: str) -> str:
-        """Return what a tmux command said."""
+        """Return the output of a tmux command."""
         ran = subprocess.run(
             ["tmux", "-L", self.socket, "-f", "/dev/null", *words],
             env={**self.host.environ, "TMUX_TMPDIR": str(self.host.folder), "LC_ALL": "C.UTF-8"},
@@ -67,12 +67,12 @@ class Screen:
         self.tmux("send-keys", "-t", "0", *keys)
 
     def text(self, *, colors: bool = False, past: bool = False) -> str:
-        """Return what is on the screen, and what has left it at the top where `past` is asked for."""
+        """Return the text on the screen, with the lines scrolled off the top if `past` is set."""
         words = ["-e"] * colors + ["-S", "-"] * past
         return self.tmux("capture-pane", "-p", "-t", "0", *words)
 
     def shows(self, words: str, **how: bool) -> str:
-        """Return the screen as soon as it shows what this regular expression finds."""
+        """Return the screen as soon as this regular expression matches it."""
         until = time.monotonic() + PATIENCE
         while not re.search(words, shown := self.text(**how), re.MULTILINE):
             assert time.monotonic() < until, f"no {words!r} on the screen:\n{shown}"
@@ -81,7 +81,7 @@ class Screen:
         return shown
 
     def resize(self, width: int, height: int) -> None:
-        """Make the terminal another size."""
+        """Change the size of the terminal."""
         self.tmux("resize-window", "-t", "0", "-x", str(width), "-y", str(height))
 
 
@@ -89,7 +89,7 @@ class Screen:
 def terminal(
     host: Host, *, width: int = 80, height: int = 24, environ: Mapping[str, str] | None = None
 ) -> Iterator[Screen]:
-    """Return a terminal with a shell at its prompt, as a context that leaves no process behind."""
+    """Return a context with a shell at its prompt, which ends all its processes."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
     pipe = host.folder / ".written"

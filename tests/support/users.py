@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 STRANGER = 12345
-"""A user and a group that are in no passwd file."""
+"""A user id and a group id that are in no passwd file."""
 
 needs_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("setpriv") is None,
@@ -18,10 +18,9 @@ needs_root = pytest.mark.skipif(
 
 
 def as_user(uid: int = STRANGER, gid: int = STRANGER, groups: Sequence[int] = ()) -> list[str]:
-    """Return what to put before a command line so that it runs as another user.
+    """Return the words before a command line that run it as another user.
 
-    The user may read every file, because the interpreter of the tests may be in root's home. It may write none but its
-    own.
+    The user may read every file, because the tests' interpreter may be in root's home, but write only its own files.
     """
     belongs = ["--groups", ",".join(map(str, groups))] if groups else ["--clear-groups"]
     reads = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]

@@ -1,4 +1,4 @@
-"""A client with plain settings, and a server that says what it is told on a real socket."""
+"""A client with plain settings, and a server with scripted responses on a real socket."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def client(base_url: str = "http://cdr.example/v1", clock: HandClock | Clock | N
 
 
 def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
-    """Return a transport that gives these answers, the last one for ever, and the list of what it was asked."""
+    """Return a transport that gives these responses, the last one for ever, and the list of its requests."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -78,21 +78,21 @@ def an_answer(status: int = 200, body: Any = None, text: str = "", **headers: st
 
 
 def ok(body: bytes = b'{"items":[]}', *more: str) -> bytes:
-    """Return a good answer as it is on the wire."""
+    """Return a successful response as it is sent."""
     head = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *more]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 RESET, SILENCE = b"reset", b"silence"
-"""In place of an answer: the connection is torn down, or nothing is said."""
+"""In place of a response: the connection is reset, or nothing is sent."""
 
 
 @dataclass
 class Server:
-    """What listens on loopback.
+    """A server that listens on loopback.
 
     Args:
-        says: The answers in order, the last one for ever; the connection is closed after each.
+        says: The responses in order, the last one for ever; the connection is closed after each.
         heard: The heads of the requests, byte for byte.
     """
 
@@ -122,13 +122,13 @@ class Server:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif said == SILENCE:
             connection.recv(1)  # until the client gives up
-        else:  # says that it will close, or the next request may be sent into a connection that is gone
+        else:  # announce the close; otherwise the next request may be sent on a closed connection
             connection.sendall(said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
 
 
 @contextmanager
 def talking(talk: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Run a server on loopback that lets a function talk on each connection; return its URL."""
+    """Run a server on loopback that calls a function for each connection; return its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ended = threading.Event()
 

@@ -1,6 +1,6 @@
-"""Lets an installed program, too, run by the tests' clock: Python loads this file where its folder is in PYTHONPATH.
+"""Lets an installed program use the tests' clock: Python loads this file if its folder is in PYTHONPATH.
 
-It must not import what is in the repository, whose `cdrctl` would stand before the one that is installed.
+It must not import anything from the repository, whose `cdrctl` would take the place of the installed one.
 """
 
 import runpy
@@ -12,7 +12,7 @@ from types import ModuleType
 
 
 class _Finder:
-    """Finds `cdrctl.cli.process`, and hands it the clock when it is loaded."""
+    """Finds `cdrctl.cli.process`, and gives it the clock when it has been loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None, /

@@ -1,7 +1,7 @@
 """The program for tests that run it to its end: forked by a process that has loaded it, not started anew.
 
-Most of the time a command line takes is that of loading Python and its packages. Where a test is about the process
-itself, it is `tests.support.program` that is to be started.
+Most of the time of a command line goes into loading Python and its packages. A test about the process itself must start
+`tests.support.program`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ROOT = Path(__file__).parents[3]
 CLIENT = str(Path(__file__).with_name("client.py"))
 
 USUAL = {"LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "LD_PRELOAD"}
-"""Variables read at a start that many tests have in common: with others, a server would serve too few of them."""
+"""Variables that are read at the start and that many tests share; a server with others would be used too rarely."""
 
 _servers: dict[tuple[tuple[str, str], ...], tuple[str, subprocess.Popen[bytes]]] = {}
 
 
 def reads_at_start(environ: Mapping[str, str]) -> set[str]:
-    """Return the names of variables which Python, or a library, reads when a process starts."""
+    """Return the names of the variables that Python or a library reads when a process starts."""
     begins = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENSSL_")
     return {name for name in environ if name.startswith(begins)}
 
@@ -37,9 +37,9 @@ def command(environ: Mapping[str, str], *, terminal: Literal["", "own", "other"]
     """Return the words that run the program in this environment and wait for its end.
 
     Args:
-        environ: The environment in which it will run.
-        terminal: Where its standard streams are a terminal: whether that is to be its own, which Ctrl-C comes from, or
-            is no more to it than a file.
+        environ: The environment of the program.
+        terminal: For standard streams at a terminal: `own` if it becomes the controlling terminal, from which Ctrl-C
+            comes, and `other` if it is used like a file.
     """
     names = reads_at_start(environ)
     if sys.platform != "linux" or environ.get("PYTHONPATH") != str(ROOT) or not names <= USUAL:
@@ -51,7 +51,7 @@ def command(environ: Mapping[str, str], *, terminal: Literal["", "own", "other"]
 
 
 def _started(given: dict[str, str]) -> tuple[str, subprocess.Popen[bytes]]:
-    """Start a server that ends when its stdin does: with this process at the latest."""
+    """Start a server that ends when its stdin is closed, with this process at the latest."""
     address = str(Path(tempfile.mkdtemp(prefix="cdrctl-forks-")) / "forks")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)

@@ -1,11 +1,11 @@
 """`cdrctl` for a test, by a fork of a server that has loaded it: `python -I -S client.py ADDRESS TERMINAL WORDS`.
 
-What a program gets from the process that starts it is handed over, and this process ends as the fork does. It becomes
-the program itself where a fork would not be the same: with other limits, with signals ignored, or at a terminal; but
-with `own` for TERMINAL the fork has that to itself, and with `other` it is no more than a file.
+It hands over what a program gets from its parent process, and ends as the fork does. It runs the program itself if a
+fork would differ: with other limits, with ignored signals, or at a terminal. With `own` for TERMINAL, however, the fork
+has the terminal to itself, and with `other` it uses it like a file.
 
 It is started for every command line, so it imports next to nothing: `signal` and `socket` would take twice as long as
-all the rest.
+everything else.
 """
 
 import _signal as signal  # type: ignore[import-not-found]
@@ -17,7 +17,7 @@ import sys
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
 REFUSED = b"\xff\xff\xff\xff"
-"""What a server answers in whose forks this run would not be as it should."""
+"""The server's answer if its forks would differ from this run."""
 
 
 def limits() -> bytes:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def asked(server: socket.socket, address: str, terminal: str, words: list[str], environ: list[bytes]) -> "int | None":
-    """Return how the fork ended, as `os.waitpid` has it, or None where there is none."""
+    """Return how the fork ended, as `os.waitpid` does, or None if there is no fork."""
     try:
         server.connect(address)
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
@@ -70,10 +70,10 @@ def asked(server: socket.socket, address: str, terminal: str, words: list[str], 
 
 
 def inherited(number: int) -> bool:
-    """Return whether a descriptor came from the process that started this one."""
+    """Return whether a descriptor came from the parent process."""
     try:
         return os.get_inheritable(number)
-    except OSError:  # the list of descriptors has had one of its own
+    except OSError:  # the listing itself used a descriptor
         return False
 
 

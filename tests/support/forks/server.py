@@ -1,8 +1,8 @@
 """A process that has loaded the program once, and forks for each command line that `client.py` hands over.
 
-Every run is a fork of the same state: modules have been loaded, and nothing has been done but to draw calls. What a
-module reads from the environment while it is loaded must be the same in a run, and so must be what Python reads at its
-start: otherwise the client is told to run the program itself.
+Every run is a fork of the same state: modules have been loaded, and the only work done is the drawing of calls. What
+a module reads from the environment while it is loaded, and what Python reads at its start, must be the same in a run;
+otherwise the client is told to run the program itself.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from tests.support import program
 from tests.support.forks import client, reads_at_start
 
 APART = {"cdrctl.writers.duckdb", "cdrctl.writers.parquet"}
-"""Modules that are not loaded: their packages start threads, which a fork would not have."""
+"""Modules that are not loaded, because their packages start threads, which a fork would not have."""
 
 MORE = (
     *("anyio", "concurrent.futures", "dateutil.tz", "email.utils", "encodings.idna", "encodings.utf_16_be", "filelock"),
     *("httpcore", "importlib.metadata", "importlib.resources.readers", "platformdirs", "pydantic.type_adapter"),
     *("rich.console", "rich.table", "sqlite3", "stringprep", "tomlkit", "typer", "xlsxwriter", "zoneinfo"),
 )
-"""Modules that ours load when they are needed."""
+"""Modules that the program loads on demand."""
 
 NEVERMIND = {"HOME"}
-"""What is read while modules are loaded, and matters to nothing: `sysconfig` looks for a user's own packages."""
+"""Variables that are read while modules are loaded but do not matter: `sysconfig` looks for a user's own packages."""
 
 BEYOND = 200
-"""The first of the descriptors that a fork uses while it puts those of its run in their places."""
+"""The first descriptor that a fork uses temporarily while it moves those of its run."""
 
 
 @contextmanager
 def noted(names: set[str]) -> Iterator[None]:
-    """Add the names of the environment variables that are looked up in this context."""
+    """Add to this set the names of the environment variables that are read in this context."""
     mapping: Any = type(os.environ)
     usual = mapping.__getitem__
 
@@ -70,8 +70,8 @@ def noted(names: set[str]) -> Iterator[None]:
 
 
 def load() -> set[str]:
-    """Load everything that a run may load, and return the environment variables on which that may have depended."""
-    import cdrctl  # what it loads is loaded here
+    """Load all modules that a run may load, and return the environment variables that were read meanwhile."""
+    import cdrctl  # load here what it loads
     from cdrctl.http import transport
 
     read: set[str] = set()
@@ -88,7 +88,7 @@ def load() -> set[str]:
 
 
 def draw() -> None:
-    """Draw the calls of the sandbox in the month for which most runs ask: Kazoo has a database for each month."""
+    """Draw the calls of the sandbox for the month that most runs use; Kazoo has a database for each month."""
     from cdrctl.sandbox.exchange import Exchange
 
     month = program.NOW.replace(day=1)
@@ -96,7 +96,7 @@ def draw() -> None:
 
 
 class Request:
-    """What a run gets from its client.
+    """A client's request for a run.
 
     Args:
         message: What the client said.
@@ -115,7 +115,7 @@ class Request:
         self.environ = {name: value for name, _, value in pairs}
 
     def become(self) -> None:
-        """Make this process, a fork, what it would be if it had been started for the run."""
+        """Make this process, a fork, as if it had been started for the run."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         descriptors = {-1: self.folder, **self.descriptors}
@@ -144,13 +144,13 @@ class Request:
         sys.argv = [program.__file__, *self.words]
         try:
             sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python has it
-        except OSError:  # it has been removed
+        except OSError:  # the folder has been removed
             del sys.path[0]
         program.go_on()
 
 
 def rebuilt(number: int, before: io.TextIOWrapper) -> IO[str] | None:
-    """Return a standard stream as Python makes it, with the encoding that it found for the one before."""
+    """Return a standard stream as Python makes it, with the encoding of the previous one."""
     try:
         os.fstat(number)
     except OSError:  # closed
@@ -168,11 +168,11 @@ def rebuilt(number: int, before: io.TextIOWrapper) -> IO[str] | None:
 
 
 class Server:
-    """Takes requests, forks, passes signals on, and says how each fork ended.
+    """A server that accepts requests, forks, forwards signals, and reports how each fork ended.
 
     Args:
         address: Where it listens.
-        given: The environment it was started with.
+        given: The environment of its start.
         read: The names of environment variables whose values must be the same in a run.
     """
 
@@ -186,7 +186,7 @@ class Server:
         self.limits = client.limits()
 
     def serve(self) -> Request:
-        """Serve until the one who started it has gone; return what is asked for, in each fork."""
+        """Serve until the process that started the server is gone; in each fork, return the request."""
         waking, woken = os.pipe()
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
@@ -208,7 +208,7 @@ class Server:
                     self.hear(key.data)
 
     def accept(self) -> Request | None:
-        """Take one request and return it in the fork."""
+        """Accept one request, and return it in the fork."""
         connection = self.listening.accept()[0]
         size, descriptors, _, _ = socket.recv_fds(connection, 4, 253)
         message = connection.recv(int.from_bytes(size, sys.byteorder), socket.MSG_WAITALL) if size else b""
@@ -219,7 +219,7 @@ class Server:
                 connection.sendall(client.REFUSED)
             elif (child := os.fork()) == 0:
                 for held in (connection, self.listening, *self.clients.values()):
-                    held.detach()  # the fork closes all descriptors itself, whatever they are by then
+                    held.detach()  # the fork closes all descriptors itself
                 return request
         for one in descriptors:
             os.close(one)
@@ -231,7 +231,7 @@ class Server:
         return None
 
     def fits(self, request: Request, connection: socket.socket) -> bool:
-        """Return whether a fork would be what the program is when it is started."""
+        """Return whether a fork would be the same as a newly started program."""
         _, user, group = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         names = self.read | reads_at_start(request.environ) | reads_at_start(self.given)
         return (
@@ -242,7 +242,7 @@ class Server:
         )
 
     def hear(self, child: int) -> None:
-        """Pass a signal on to a fork, or kill it when its client has gone."""
+        """Forward a signal to a fork, or kill it if its client is gone."""
         try:
             numbers = self.clients[child].recv(16)
         except OSError:
@@ -253,13 +253,13 @@ class Server:
             self.forget(child)
 
     def forget(self, child: int) -> None:
-        """Have nothing more to do with the client of a fork."""
+        """Close the connection to the client of a fork."""
         connection = self.clients.pop(child)
         self.selector.unregister(connection)
         connection.close()
 
     def reap(self) -> None:
-        """Say how forks have ended."""
+        """Report the forks that have ended."""
         while True:
             try:
                 child, status = os.waitpid(-1, os.WNOHANG)
@@ -268,12 +268,12 @@ class Server:
             if child == 0:
                 return
             if child in self.clients:
-                with suppress(OSError):  # the client has gone
+                with suppress(OSError):  # the client is gone
                     self.clients[child].sendall(status.to_bytes(4, sys.byteorder))
                 self.forget(child)
 
     def end(self) -> NoReturn:
-        """End with all forks: the tests are over."""
+        """End all forks, because the tests are over."""
         for child in self.clients:
             os.kill(child, signal.SIGKILL)
         shutil.rmtree(self.place, ignore_errors=True)
@@ -281,14 +281,14 @@ class Server:
 
 
 def end(code: int) -> None:
-    """End this process as Python does, but do not take all its modules to pieces, which takes as long as many a run."""
+    """End this process as Python does, but without tearing down all modules, which takes as long as some runs."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-    except (OSError, ValueError):  # Python has its own words and exit code for it
+    except (OSError, ValueError):  # Python has its own message and exit code for it
         sys.exit(code)
     os._exit(code)
 

@@ -39,5 +39,5 @@ def test_endless_pages_without_a_total_are_a_gap(subject: Subject, tmp_path: Pat
         provider.reply = again
         ran = made.run(SINCE, UNTIL)
         assert ran.code == 3
-        assert ran.err.count("incomplete: ") == 1
+        assert "incomplete: " in ran.err
         assert len(made.sandbox.requests) < 20

@@ -24,7 +24,7 @@ class Reading:
 
     Args:
         seen: The records of this reading.
-        totals: The totals that came with its pages; equal ones in a row are there once.
+        totals: The totals that came with its pages; equal ones in a row are kept once.
         rows: How many rows came: more than there are records if some came twice.
         idle: How many pages in a row, up to now, had rows but no new record.
         doubtful: Whether a total was wrong: not a number, or lower than the number of records.
@@ -43,7 +43,7 @@ class Reading:
 
     @property
     def repeats(self) -> bool:
-        """Whether a record came twice, as it does when another one lands before it."""
+        """Whether a record came twice, as it does when another one appears before it."""
         return self.rows > self.records
 
     @property

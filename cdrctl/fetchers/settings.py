@@ -1,4 +1,4 @@
-"""The settings that all providers share. A module of its own, because naming a provider does not need pydantic."""
+"""The settings that all providers share. A separate module, because naming a provider does not need pydantic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdrctl.tags import split_tags
 from cdrctl.windows import LONGEST_LENGTH, duration
 
 ALLOW_HTTP = Field(False, description="true to send the credential without encryption to a base_url of http://")
-"""The setting of providers whose servers often stand in closed networks without TLS."""
+"""The setting of providers whose servers are often in closed networks without TLS."""
 
 
 def _length(given: Any) -> Any:

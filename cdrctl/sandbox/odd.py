@@ -52,7 +52,7 @@ _FORMS: Mapping[str, _Form] = {
 
 def change_reply(provider: str, reply: Reply, switched: Mapping[str, str], now: datetime) -> Reply:
     """Return a reply with its records changed; one without records is unchanged."""
-    if not _on(switched):
+    if not _any_switch_on(switched):
         return reply
     try:
         document = json.loads(reply.body)
@@ -68,10 +68,10 @@ def change_reply(provider: str, reply: Reply, switched: Mapping[str, str], now: 
 
 def change_records(provider: str, records: list[_Doc], switched: Mapping[str, str], now: datetime) -> list[_Doc]:
     """Return records changed by the switches."""
-    return [_record(provider, record, switched, now) for record in records] if _on(switched) else records
+    return [_record(provider, record, switched, now) for record in records] if _any_switch_on(switched) else records
 
 
-def _on(switched: Mapping[str, str]) -> bool:
+def _any_switch_on(switched: Mapping[str, str]) -> bool:
     return any(switched[name] != known.default for name, known in SWITCHES.items())
 
 
@@ -109,9 +109,9 @@ def _record(provider: str, record: _Doc, switched: Mapping[str, str], now: datet
 
 
 def _is_renumbered(share: str, record: _Doc, known: Any, start: str, now: datetime) -> bool:
-    """Return whether a record has another id by now: a share of the records has, 4 to 24 hours after the call.
+    """Return whether a record has another id by now, as a share of the records has 4 to 24 hours after the call.
 
-    The zone of the start makes no difference that matters.
+    The zone of the start is ignored: such precision is not needed.
     """
     wait = delay(share, "renumbered", f"{start} {known or dump(record).decode()}")
     if not wait:

@@ -154,7 +154,7 @@ class Sandbox:
     def truth(self, provider: str, call: str, since: datetime, until: datetime, **options: str) -> list[dict[str, Any]]:
         """Return the wire records that began in `[since, until)`: the result of a perfect export of that window.
 
-        Independent of pages, limits and faults; by the present switches, as far as the records exist by now. Options:
+        Only records that exist by now. The current switches apply; pages, limits and faults do not matter. Options:
         webex `locations`; kazoo `account`, `user`; callgear `fields`, `user_id`, `reading`; voicenter the search keys
         and `fields`; portsip `user`.
         """
@@ -274,7 +274,7 @@ class Sandbox:
                 request = Request(method, path.removeprefix(mount), query, headers, body, base, client)
                 sent, slow = self._by_rules(found, request)
             received.status = 0 if sent.way == "reset" else sent.reply.status
-            sent = self._dressed(sent, headers, found)
+            sent = self._with_headers(sent, headers, found)
         if slow:
             self._pause(slow)
         return sent
@@ -303,7 +303,7 @@ class Sandbox:
             sent = Sent(damage(switched["damage"], reply))
         return sent, slow
 
-    def _dressed(self, sent: Sent, headers: Mapping[str, str], provider: Provider | None) -> Sent:
+    def _with_headers(self, sent: Sent, headers: Mapping[str, str], provider: Provider | None) -> Sent:
         """Add the header `Date`, and compress the body if the switch is on and the client accepts it."""
         reply = sent.reply
         extra = {"Date": format_datetime(self.now().astimezone(UTC).replace(microsecond=0), usegmt=True)}

@@ -16,7 +16,7 @@ LONGEST_WAIT = 300.0
 
 @dataclass(slots=True)
 class Account:
-    """One account, and what its responses said of limits and versions.
+    """One account, and what its responses tell about limits and versions.
 
     Args:
         asked: The number of requests, which is the JSON-RPC id of the last one.

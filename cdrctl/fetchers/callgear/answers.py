@@ -82,7 +82,7 @@ def _words(error: Mapping[str, Any]) -> str:
     if isinstance(name, str) and name:
         facts.append(f"field {name[:100]}")
         value = data.get("value")
-        if isinstance(value, str | int | float) and not _secretive(error):
+        if isinstance(value, str | int | float) and not _may_hold_a_secret(error):
             facts.append(f"value {str(value)[:100]}")
     words = beginning(str(error.get("message") or ""), 500)
     words += f" ({', '.join(facts)})" if facts else ""
@@ -92,7 +92,7 @@ def _words(error: Mapping[str, Any]) -> str:
     return words.strip()
 
 
-def _secretive(error: Mapping[str, Any]) -> bool:
+def _may_hold_a_secret(error: Mapping[str, Any]) -> bool:
     data = _data(error)
     name = str(data.get("field")).rpartition(".")[2]
     return name in _SECRETIVE or error.get("code") == -32001
@@ -111,7 +111,7 @@ def mnemonic_of(answer: Answer) -> str:
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
-    """Return the error that a response stands for, or None. Its body counts more than its status."""
+    """Return the error that a response stands for, or None. Its body takes precedence over its status."""
     error = error_in(answer)
     if error is not None and answer.status not in _BROKEN_OFF:
         meant = _meaning(error, answer)
@@ -138,7 +138,7 @@ _GROUPS: Mapping[str, int] = {
     **dict.fromkeys(("required_parameter_missed", "invalid_parameters_combination", "error"), -32602),
     "internal_error": -32603,
 }
-"""The group of a mnemonic ("List of errors"): it counts more than the code that came with it."""
+"""The group of a mnemonic ("List of errors"): it takes precedence over the code of the error."""
 
 
 def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
@@ -169,7 +169,7 @@ def _meaning(error: Mapping[str, Any], answer: Answer) -> CdrctlError:
         case -32603:
             return BusyError(f"{TITLE} failed", answer, said=words)
         case -32700 | -32600 | -32601 | -32099:
-            return _misunderstood(words, answer)
+            return _invalid_request_error(words, answer)
         case -32001 | -32003 | -32008 | -32009:
             return sign_in_error(word, words, params)
         case _:
@@ -186,7 +186,7 @@ def _unknown(words: str, data: Mapping[str, Any]) -> UnknownParameterError:
     return unknown
 
 
-def _misunderstood(words: str, answer: Answer) -> CdrctlError:
+def _invalid_request_error(words: str, answer: Answer) -> CdrctlError:
     if re.search(r"/v[0-9]+\.[0-9]+\Z", answer.url):
         return CdrctlError(
             f"{TITLE} did not understand the request", said=words, hint="this is probably a bug in cdrctl: report it"

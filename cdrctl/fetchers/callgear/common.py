@@ -68,7 +68,7 @@ def common_call(call: dict[str, Value]) -> dict[str, Value]:
     employee = call["first_answered_employee_full_name"]
     end = call["finish_time"]
     between = seconds_between(call["start_time"], end)
-    if total is not None and _ended(call) and (between is None or between < 0):  # as in a repeated hour
+    if total is not None and _is_over(call) and (between is None or between < 0):  # as in a repeated hour
         end = later(call["start_time"], total)
     outward = call["direction"] == "out"
     return {
@@ -166,11 +166,11 @@ def _answered_call(call: dict[str, Value], *, talked: bool) -> bool | None:
         # A refused call, for example from a blacklisted number, may count as lost or not.
         if call["is_lost"] or rules_out_an_answer(call["finish_reason"]):
             return False
-        return True if _ended(call) else None
+        return True if _is_over(call) else None
     return None if call["talk_duration"] is None else False
 
 
-def _ended(call: dict[str, Value]) -> bool:
+def _is_over(call: dict[str, Value]) -> bool:
     """Return whether a call is over: those in progress have neither an end nor a reason for it."""
     return call["finish_time"] is not None or call["finish_reason"] is not None
 

@@ -33,7 +33,7 @@ class Field:
 
 _SOURCE = "source of the call (enum): va, sip, call_tracking, callapi, callback, amocrm and others"
 
-# Names, types and marks from the tables of the documentation; names are ours as well.
+# Names, types and marks from the tables of the documentation; columns have the same names.
 LEGS: tuple[Field, ...] = (
     Field("id", "number", "F", "text", "identity of the leg; the dedup key"),
     Field("call_session_id", "number", "FS", "text", "ties the legs of one call; joins to get.calls_report id"),

@@ -77,7 +77,7 @@ def _check_tree(fields: Sequence[Field], tree: Any, depth: int) -> None:
             "a filter has a field, an operator and a value",
             hint='{"field":"direction","operator":"=","value":"in"}',
         )
-    found = _allowed(fields, name, "F", "--filter")
+    found = _usable_field(fields, name, "F", "--filter")
     if operator not in _ONLY_COMAGIC:
         _check_operator(found, operator)
         if "value" in tree:
@@ -117,7 +117,7 @@ def _simple(fields: Sequence[Field], text: str) -> dict[str, Any]:
     match = _EXPRESSION.fullmatch(text)
     if not match:
         raise UsageError(f"--filter {text!r} cannot be read", hint=_FILTER_HINT)
-    found = _allowed(fields, match[1], "F", "--filter")
+    found = _usable_field(fields, match[1], "F", "--filter")
     operator, word = "like" if match[2] == "~" else match[2], match[3].strip()
     if found.wire == "array":
         raise UsageError(
@@ -127,10 +127,10 @@ def _simple(fields: Sequence[Field], text: str) -> dict[str, Any]:
     _check_operator(found, operator)
     if not word:
         return {"field": found.name, "operator": operator}  # the API's form of an empty value
-    return {"field": found.name, "operator": operator, "value": _typed(found, operator, word)}
+    return {"field": found.name, "operator": operator, "value": _typed_value(found, operator, word)}
 
 
-def _typed(found: Field, operator: str, word: str) -> Any:
+def _typed_value(found: Field, operator: str, word: str) -> Any:
     """Return a word as a value of the field's type; the word `null` stands for null."""
     if word == "null" and operator in {"=", "!="}:
         return None
@@ -163,7 +163,7 @@ def sorting(fields: Sequence[Field], texts: Sequence[str]) -> list[dict[str, str
             raise UsageError(
                 f"--orderby {text!r} cannot be read", hint="write --orderby duration or --orderby duration:desc"
             )
-        order.append({"field": _allowed(fields, name, "S", "--orderby").name, "order": direction or "asc"})
+        order.append({"field": _usable_field(fields, name, "S", "--orderby").name, "order": direction or "asc"})
     last = next((one.name for one in (*_named(fields, "start_time"), *_named(fields, "customer_id"))), None)
     if last is not None and not any(one["field"] == last for one in order):
         order.append({"field": last, "order": "asc"})
@@ -174,7 +174,7 @@ def _named(fields: Sequence[Field], name: str) -> list[Field]:
     return [one for one in fields if one.name == name]
 
 
-def _allowed(fields: Sequence[Field], name: str, mark: str, option: str) -> Field:
+def _usable_field(fields: Sequence[Field], name: str, mark: str, option: str) -> Field:
     """Return the field of this name if the service accepts it there; else raise UsageError with similar names."""
     usable = [one.name for one in fields if mark in one.marks]
     found = _named(fields, name)

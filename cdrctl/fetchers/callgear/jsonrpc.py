@@ -47,7 +47,7 @@ def result_in(answer: Answer, method: str) -> dict[str, Any]:
     """Return the result of a method.
 
     Raises:
-        ProviderError: There is none. That never counts as "no records".
+        ProviderError: The response has no result. That never counts as "no records".
     """
     result = answer.body.get("result") if isinstance(answer.body, dict) else None
     if not isinstance(result, dict):

@@ -92,7 +92,7 @@ def _listing(report: Report, call: str, query: Query[CallGearSettings]) -> Itera
         if latest > whole.until:
             yield from _beyond(report, Window(whole.until, latest))
     except DayLimitError as limit:
-        raise _resumable(limit, report, window, longest) from None
+        raise _with_resume_hint(limit, report, window, longest) from None
 
 
 def _check_years(window: Window) -> None:
@@ -119,8 +119,8 @@ def _read_window(report: Report, window: Window) -> Iterator[Event]:
 
 
 def _halves_of(report: Report, window: Window) -> tuple[Window, Window] | None:
-    near_turn = spare_time(window.since, report.zone) or spare_time(window.until, report.zone)
-    return halve(window, HOUR if near_turn else SECOND)  # near a change of clocks, smaller parts would be one request
+    near_change = spare_time(window.since, report.zone) or spare_time(window.until, report.zone)
+    return halve(window, HOUR if near_change else SECOND)  # near a change of clocks, smaller parts would be one request
 
 
 def _read_part(report: Report, window: Window, divisible: bool) -> Generator[Event, None, bool]:  # noqa: FBT001
@@ -132,11 +132,11 @@ def _read_part(report: Report, window: Window, divisible: bool) -> Generator[Eve
             raise
         return False
     if not whole and not divisible:
-        yield from read_span(report, Span(_narrowest(report, window), name, window=window))
+        yield from read_span(report, Span(_smallest_span(report, window), name, window=window))
     return whole
 
 
-def _narrowest(report: Report, window: Window) -> dict[str, str]:
+def _smallest_span(report: Report, window: Window) -> dict[str, str]:
     """Return the span of a window that cannot be halved, without the second before it if that is proved needless.
 
     A record of that second proves that `date_from` belongs to the span, so it can be the window's first second.
@@ -150,7 +150,7 @@ def _narrowest(report: Report, window: Window) -> dict[str, str]:
 def _beyond(report: Report, after: Window) -> Iterator[Event]:
     """Yield the calls that ended after the window, if the service selects calls by their end: that is not published.
 
-    One request for the earliest record tells: only if that began before the window's end are there such calls.
+    One request for the earliest record decides: such calls exist only if that record began before the window's end.
     """
     spare = 2 * spare_time(after.since, report.zone)
     for tiled in tile(after, LONGEST_WINDOW):
@@ -165,8 +165,8 @@ def _beyond(report: Report, after: Window) -> Iterator[Event]:
             yield from _read_window(report, tiled)
 
 
-def _resumable(limit: DayLimitError, report: Report, window: Window, longest: timedelta) -> DayLimitError:
-    """Return the error with the time up to which all calls were read, so that another run can go on from there."""
+def _with_resume_hint(limit: DayLimitError, report: Report, window: Window, longest: timedelta) -> DayLimitError:
+    """Return the error with the time up to which all calls were read, so that another run can continue from there."""
     now = report.account.client.clock.now()
     after = "" if limit.reset is None else f" after {rfc3339(now + timedelta(seconds=limit.reset + 1))}"
     reached = max(window.since, min(report.read_until or window.since, window.until))

@@ -23,7 +23,7 @@ SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 def zone_of(account: Account) -> tuple[str, tzinfo]:
     """Return the name and the zone of the account's times: the profile's, else that of `get.account`.
 
-    It is not documented that times are the account's. Integrators found out, because their rows were hours off.
+    That times are in the account's zone is not documented. Integrators noticed, because their rows were hours off.
     """
     given = account.settings.timezone
     if given is not None:

@@ -1,4 +1,4 @@
-"""The pages of one report, and reading them again when records came or went in the meantime."""
+"""The pages of one report, and reading them again when records appeared or disappeared meanwhile."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def _read_once(report: Report, span: Span, readings: Readings) -> Generator[Even
         last = not page or (len(page) < report.page_size and total == offset)
         if not last and offset > FARTHEST_OFFSET:
             if not span.divisible:
-                yield _out_of_reach(span.name, total, offset)
+                yield _too_many_records(span.name, total, offset)
             return not span.divisible
     return _is_whole(readings) or None
 
 
-def _out_of_reach(name: str, total: int | None, offset: int) -> Gap:
+def _too_many_records(name: str, total: int | None, offset: int) -> Gap:
     has = f"has {total}" if total is not None and total > offset else f"has more than {offset}"
     return Gap(
         f"{TITLE} {has} records for {name}, but returns only the first {offset}", "export them in parts, with --filter"
@@ -117,7 +117,7 @@ def _is_whole(readings: Readings) -> bool:
 
 
 def _is_steady(reading: Reading) -> bool:
-    """Return whether nothing came or went during a reading. Without trusted totals, a record that came twice tells."""
+    """Return whether no record appeared or disappeared during a reading; without trusted totals, a repeat shows it."""
     return len(set(reading.counts)) == 1 if reading.trusted else not reading.repeats
 
 

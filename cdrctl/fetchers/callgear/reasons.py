@@ -100,7 +100,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
-"""What the names of reasons tell that are not in any document: the list is open."""
+"""Outcomes of reasons that no document lists, by patterns in their names: the list is open."""
 
 
 def _newest_spelling(reason: str) -> str:

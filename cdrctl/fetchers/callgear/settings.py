@@ -54,7 +54,7 @@ _APP_HOSTS: Mapping[str, str] = {
 """The web application of each brand, by the domain of its Data API. That of Novofon is not known."""
 
 CLOSING_SLASH = frozenset({"https://app.uiscom.ru", "https://app.comagic.ru"})
-"""Where a link to a recording ends with a slash, as clients of these brands build it."""
+"""The web applications whose links to recordings end with a slash, as clients of these brands build them."""
 
 
 def app_host_of(settings: CallGearSettings) -> str | None:

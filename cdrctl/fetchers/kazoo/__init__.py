@@ -6,7 +6,7 @@ Sources: GitHub 2600hz/kazoo (master and branches 3.22 to 4.3): `cb_cdrs.erl`, `
 Two things make this API hard. Legs are stored in one database per UTC month of their *interaction's* start, but listed
 by the moment they were *saved*, and only the months in the requested range are opened: a leg of a call over midnight of
 the first is in neither of two adjoining months. And a paged response that goes from one month into another drops rows.
-So each month is listed by itself, and the start of each month is read by a request of its own.
+So each month is listed by itself, and the start of each month is read by a separate request.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def error_for(answer: Answer) -> CdrctlError | None:
 
 
 def _refusal(status: int, url: str, words: str | None) -> CdrctlError | None:
-    """Return the error of a status with which Crossbar says something of its own, or None."""
+    """Return the error of a status that has a special meaning in Crossbar, or None."""
     limit = re.search(r"is more than (\d{1,12}) seconds", words or "")
     match status:
         case 400 if limit:

@@ -68,7 +68,7 @@ def common_document(leg: dict[str, Value]) -> dict[str, Value]:
         "to_number": leg["callee_id_number"] or dialed or _user_part(leg["to"]),
         "to_name": leg["callee_id_name"],
         "dialed_number": dialed,
-        "ring_seconds": _possible(leg["ringing_seconds"]),
+        "ring_seconds": _possible_length(leg["ringing_seconds"]),
         "user": ccv["owner_id"],
         "site": ccv["realm"],
         "trunk": ccv["resource_id"],
@@ -91,14 +91,14 @@ def _later(instant: Value, seconds: Value, sign: int = 1) -> str | None:
     return later(instant, sign * seconds) if isinstance(seconds, int) and not impossible(seconds) else None
 
 
-def _possible(seconds: Value) -> int | None:
+def _possible_length(seconds: Value) -> int | None:
     """Return a length that a call can have, or None."""
     return seconds if isinstance(seconds, int) and not impossible(seconds) else None
 
 
 def _instants(started: Value, end: Value, total: Value, talk: Value) -> dict[str, Value]:
     """Return the columns of time from start, end, length and length since answer; lengths may be missing or absurd."""
-    total, talk = _possible(total), _possible(talk)
+    total, talk = _possible_length(total), _possible_length(talk)
     possible = talk and (total is None or talk <= total)
     return {
         "start_time": started,
@@ -116,7 +116,7 @@ def _cause(cause: Value, talk: Value) -> dict[str, Value]:
     whether the leg was answered, unless its cause is only given to unanswered legs.
     """
     q850, unanswered = CAUSES.get(str(cause), (None, "unknown"))
-    seconds = _possible(talk)
+    seconds = _possible_length(talk)
     answered = seconds > 0 if seconds is not None else None
     if answered is None and str(cause) in CAUSES.keys() - AFTER_ANSWER:
         answered = False
@@ -168,7 +168,7 @@ def _cost(seconds: Value, ccv: Mapping[str, Value]) -> str | None:
     surcharge and the minimum, every increment begun after that its share; computed in floats and cut to whole units
     of a ten-thousandth; then the discount comes off, cut likewise.
     """
-    if ccv["account_billing"] != "per_minute" or ccv["rate"] is None or (seconds := _possible(seconds)) is None:
+    if ccv["account_billing"] != "per_minute" or ccv["rate"] is None or (seconds := _possible_length(seconds)) is None:
         return None
     free, minimum, increment = (
         value if isinstance(value := ccv[name], int) else 0

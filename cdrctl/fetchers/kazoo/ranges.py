@@ -167,10 +167,12 @@ def _wait_for_server(listing: Run, ranges: Sequence[tuple[int, int]], error: Tem
 def _from_both_sides(listing: Run, first: int, last: int, error: TemporaryError) -> Iterator[Event]:
     """Yield the rows around the records on which the server fails: from the newer end, then from the older end."""
     if (yield from _walk(listing, first, last, ascending=False)) is not None:
-        yield from _upwards(listing, first, last, error)
+        yield from _oldest_first(listing, first, last, error)
 
 
-def _upwards(listing: Run, first: int, last: int, error: TemporaryError, edge: int | None = None) -> Iterator[Event]:
+def _oldest_first(
+    listing: Run, first: int, last: int, error: TemporaryError, edge: int | None = None
+) -> Iterator[Event]:
     """Yield the rows of a range oldest first, naming the second of each record on which the server fails.
 
     With `edge`, the start of a month in the range, only the older month's rows are wanted.
@@ -281,15 +283,15 @@ _UNPAGED = (("paginate", "false"), ("is_chunked", "false"))
 def probe_edge(listing: Run, edge: int, latest: int) -> Iterator[Event]:
     """Yield the rows around a month's start, with both months' databases open.
 
-    It must be neither paged nor chunked: a page that comes to the other month's database goes on there at the last
-    row's key and drops the rows before it, and a chunked answer that breaks off still says `success`.
+    It must be neither paged nor chunked: a page that reaches the other month's database continues there at the last
+    row's key and drops the rows before it, and a chunked response that breaks off still has the status `success`.
     """
     wanted = reach = min(listing.longest_call, latest - edge)
     asked_again = False
     while True:
         # Legs are listed by their end, interactions by their start and with both their ends in the range.
         first, last = (edge - max(1, reach) if listing.by_interaction else edge - 1), edge + reach
-        more = 1 if last - first + 2 <= listing.longest_range else 0  # whether the bounds belong to the range or not
+        more = 1 if last - first + 2 <= listing.longest_range else 0  # in case the bounds are excluded
         try:
             yield listing.page(listing.ask(first - more, last + more, _UNPAGED))
             break
@@ -304,8 +306,8 @@ def probe_edge(listing: Run, edge: int, latest: int) -> Iterator[Event]:
             if not asked_again and _wait_for_server(listing, [(edge, last), (edge - 2, edge - 1)], error):
                 asked_again = True
                 continue
-            # Oldest first, the older month's database is read to its end before the other is begun.
-            yield from _upwards(listing, first, last, error, edge)
+            # Oldest first, the older month's database is read completely before the other one.
+            yield from _oldest_first(listing, first, last, error, edge)
             break
         if narrower < 1:
             yield Gap(

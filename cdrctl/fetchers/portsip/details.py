@@ -55,7 +55,7 @@ def _id_of(record: Record) -> str:
 
 
 def _cost(legs: Sequence[Record]) -> Record:
-    """Return the fields of a detail that a listing lacks; of one leg, as they came."""
+    """Return the fields of a detail that a listing lacks; those of a single leg are unchanged."""
     names = ("cost", "billed_account")
     if len(legs) == 1:
         return {name: legs[0][name] for name in names if name in legs[0]}

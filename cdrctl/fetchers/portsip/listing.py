@@ -1,4 +1,4 @@
-"""Calls and call logs: windows, pages, and reading again when records came or went in the meantime."""
+"""Calls and call logs: windows, pages, and reading again when records appeared or disappeared meanwhile."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def _windows(listing: Run, window: Window, longest: timedelta) -> Iterator[Event
                     hint="leave it out and filter the output, for example with jq or awk",
                 )
             if not listing.once("everything"):
-                return  # it comes with another part of the window
+                return  # another part of the window reads all calls
             yield Note(
                 f"this PBX ignores the filter of {listing.path}: reading all calls and keeping those of the window"
             )
@@ -240,7 +240,7 @@ def _alive(listing: Run, window: Window) -> bool:
     return False
 
 
-def _announced(reading: Reading) -> int | None:
+def _reported_total(reading: Reading) -> int | None:
     """Return the number of records by the last total, or by the highest one if a total was wrong."""
     return max(reading.counts, default=None) if reading.doubtful else reading.totals[-1]
 
@@ -304,7 +304,7 @@ def read_run(listing: Run, window: Window | None) -> Iterator[Event]:
     read = functools.partial(_read_once, listing, window, readings)
     if (yield from read_again(read, readings, READINGS, tell)) is not None:
         return
-    count = _announced(readings.last)
+    count = _reported_total(readings.last)
     if count is None and readings.last.idle > 1:  # `skip` is ignored, and nothing says how many there are
         yield Gap(f"{TITLE} keeps sending the same records for {name}", "run it again later")
     elif count is not None and readings.records < count:

@@ -49,13 +49,13 @@ class RangeError(ProviderError):
 
 
 class RefusedError(ProviderError):
-    """The request is refused for a reason without a number of its own."""
+    """The request is refused for a reason that has no error number."""
 
 
 def error_for(answer: Answer) -> CdrctlError | None:
     """Return the error that a response stands for, or None.
 
-    Errors are in the body, whatever the status; which status they come with is not published.
+    Errors are in the body; the status that they come with is not published.
     """
     number = error_number(answer.body)
     words, status = _words(answer), answer.status

@@ -144,7 +144,7 @@ def _objects(lines: Iterable[bytes], unreadable: list[int]) -> Iterator[tuple[in
     held = 0
     for number, raw in enumerate(lines, 1):
         _check_size(number, len(raw))
-        waiting.append(_decoded(number, raw, unreadable))
+        waiting.append(_decode_line(number, raw, unreadable))
         held += len(raw)
         if held < scanner.due and held <= LONGEST_NOTIFICATION:
             continue
@@ -216,7 +216,7 @@ def _read_form(number: int, line: str) -> Record | None:
     return dict(parse_qsl(line.strip(), keep_blank_values=True, errors="replace"))
 
 
-def _decoded(number: int, raw: bytes, unreadable: list[int]) -> str:
+def _decode_line(number: int, raw: bytes, unreadable: list[int]) -> str:
     encoding = "utf-8-sig" if number == 1 else "utf-8"
     try:
         return raw.decode(encoding)

@@ -60,7 +60,7 @@ class Run:
         """
         self.partial = NOTHING
         try:
-            reply = self._reachable(window.since - SECOND, window.until)
+            reply = self._ask_up_to_now(window.since - SECOND, window.until)
         except FullError:
             return None
         except RangeError as error:
@@ -77,7 +77,7 @@ class Run:
             return None
         return reply
 
-    def _reachable(self, since: datetime, until: datetime) -> Reply:
+    def _ask_up_to_now(self, since: datetime, until: datetime) -> Reply:
         """Return the records of a window, without its future part if the host refuses that."""
         try:
             return self.ask(since, until)
@@ -100,9 +100,9 @@ class Run:
         return None
 
     def alone(self, since: datetime, unit: timedelta) -> tuple[list[Reply], bool]:
-        """Return the records of one second or minute without its neighbours, and whether that is all of it.
+        """Request one second or minute alone; return the responses, and whether they surely have all of its records.
 
-        Which bounds select it depends on whether they belong to the window. Only records can prove that, and only if
+        Which bounds select it depends on whether bounds belong to the window. Only records can prove that, and only if
         requests select calls by their start.
         """
         tried: list[Reply] = []

@@ -71,7 +71,7 @@ def _zone_by_requests(run: Run, records: Sequence[Record]) -> str | None:
     ]
     known.sort(key=lambda one: (is_ambiguous(one[0], israel), span(one[1])))
     for wall, record in known[:CALLS_REQUESTED_AGAIN]:
-        as_israel, as_utc = (_listed(run, record, in_zone(wall, zone)) for zone in (israel, UTC))
+        as_israel, as_utc = (_is_listed(run, record, in_zone(wall, zone)) for zone in (israel, UTC))
         if as_israel != as_utc:
             # A host that reads the times of a request as Israel's lists calls whose times, read as UTC, are in the
             # future.
@@ -89,7 +89,7 @@ def _calls_near(run: Run, records: Sequence[Record]) -> list[Record]:
     return [record for reply in found for record in reply.records]
 
 
-def _listed(run: Run, record: Record, at: datetime) -> bool:
+def _is_listed(run: Run, record: Record, at: datetime) -> bool:
     """Return whether a record is listed within two hours of an instant."""
     wanted = identity(record)
     around = Window(whole_minute(at) - MINUTE, whole_minute(at) + TWO_HOURS)

@@ -68,7 +68,7 @@ class LegSearch:
 
     def found(self) -> list[Record]:
         """Return the legs of every call that has the id, oldest first."""
-        legs = sorted(self._connected(), key=lambda leg: (self._starts[leg] or _LATEST, leg))
+        legs = sorted(self._connected_legs(), key=lambda leg: (self._starts[leg] or _LATEST, leg))
         pages = {page: self._page(page) for page in {self._places[leg][0] for leg in legs}}
         return [pages[page][at] for page, at in (self._places[leg] for leg in legs)]
 
@@ -76,7 +76,7 @@ class LegSearch:
         records: list[Record] = pickle.loads(zlib.decompress(self._pages[page]))  # noqa: S301 - pickled by `add`
         return records
 
-    def _connected(self) -> set[int]:
+    def _connected_legs(self) -> set[int]:
         having: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for leg, ids in enumerate(self._ids):
             for one in ids:

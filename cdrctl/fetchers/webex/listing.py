@@ -118,7 +118,7 @@ def _history(history: History, query: Query[WebexSettings], names: tuple[str, ..
     lists = _location_lists(names)
     now = client.present()
     pace = _pace(query.settings)
-    window, notes = _kept(history, query.window, now, spare=EDGE + (len(lists) - 1) * pace)
+    window, notes = _retained_window(history, query.window, now, spare=EDGE + (len(lists) - 1) * pace)
     # Sources disagree on whether the feed's window is on the start or the end of a call (the documentation: on when
     # the report was made; the blog, with an example: on the start). So query past the window by the longest call,
     # until a record proves that the window is on the start.
@@ -163,7 +163,7 @@ def _pace(settings: WebexSettings) -> timedelta:
     return timedelta(seconds=max(WINDOWS.seconds, 60 / slower if slower else 0))
 
 
-def _kept(history: History, window: Window, now: datetime, spare: timedelta) -> tuple[Window, list[Note]]:
+def _retained_window(history: History, window: Window, now: datetime, spare: timedelta) -> tuple[Window, list[Note]]:
     """Return the window, and a note if its start had to be moved to the start of the retention.
 
     Args:

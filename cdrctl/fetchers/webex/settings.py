@@ -33,7 +33,7 @@ class WebexSettings(Settings):
 
     @field_validator("redirect_uri")
     @classmethod
-    def _registered(cls, uri: str) -> str:
+    def _check_redirect_uri(cls, uri: str) -> str:
         from cdrctl.http.oauth import checked
 
         return checked(uri)

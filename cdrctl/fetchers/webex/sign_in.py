@@ -69,7 +69,7 @@ def request_token(settings: WebexSettings, ended: Token | None, now: datetime) -
             "client_id and client_secret",
             status=answer.status,
         )
-    return _granted(token, now, refresh_token)
+    return _read_token(token, now, refresh_token)
 
 
 def _client_form(settings: WebexSettings) -> dict[str, str] | None:
@@ -93,7 +93,7 @@ def _token(answer: Answer) -> dict[str, Any] | None:
     return body if answer.good and isinstance(token, str) and token else None
 
 
-def _granted(body: Mapping[str, Any], now: datetime, refresh_token: str | None) -> Token:
+def _read_token(body: Mapping[str, Any], now: datetime, refresh_token: str | None) -> Token:
     """Return the token of a response, with the given refresh token if the response has none."""
     seconds = body.get("expires_in")
     expires = now + timedelta(seconds=seconds) if isinstance(seconds, int) and 0 < seconds < 10**9 else None
@@ -157,7 +157,7 @@ def exchange(settings: WebexSettings, attempt: Attempt, code: str, now: datetime
             f"the token was issued without the scope {SCOPE}",
             hint="select it for the integration at developer.webex.com, My Webex Apps, and sign in again",
         )
-    token = _granted(body, now, None)
+    token = _read_token(body, now, None)
     if not token.refresh_token:
         raise SignInError(
             f"{TITLE} sent no refresh token, so the sign-in would soon expire",

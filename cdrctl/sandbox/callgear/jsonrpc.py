@@ -29,7 +29,7 @@ def read_request(body: bytes) -> tuple[str, Record, Any]:
     params = asked.get("params")
     if asked.get("jsonrpc") != "2.0" or not isinstance(asked.get("method"), str) or not isinstance(params, dict):
         raise RefusedError("invalid_request", id=given)
-    # The answers to all later errors carry the id that came.
+    # The answers to all later errors have the id of the request.
     return asked["method"], params, given
 
 

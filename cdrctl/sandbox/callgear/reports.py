@@ -103,9 +103,9 @@ class Reports:
         return sorted(rows, key=lambda row: (-row.start if down else row.start, digest(row.id, turn)))
 
     def _without_growth(self, asked: ReportRequest, rows: list[Row]) -> list[Row]:
-        """Leave out the rows still to come, if the window grows: the earliest, so that later rows move back.
+        """Leave out the rows that the switch `grow` adds later: the earliest, so that later rows move back.
 
-        At a window's first page, as many rows are missing as its further pages bring; at its last page, none are.
+        The first page of a window lacks all the rows that its further pages add; the last page lacks none.
         """
         step = int(self._state.switched["grow"])
         if not step:
@@ -118,7 +118,7 @@ class Reports:
 
 
 def _rows_in_window(state: State, asked: ReportRequest) -> Iterator[Row]:
-    """Yield the rows that the bounds select, whether or not they are there yet."""
+    """Yield the rows that the bounds select, whether they exist yet or not."""
     lo, hi = asked.window
     bounds = state.switched["bounds"]
     reading = state.switched["double_hour"]

@@ -29,7 +29,7 @@ def truth_of(state: State, call: str, since: datetime, until: datetime, options:
     chosen = choose_fields(state.switched, fields, wanted["fields"])
     own = wanted["reading"] == "own"
     lo, hi = -(-milliseconds(since) // SECOND), -(-milliseconds(until) // SECOND)
-    # A row's first reading is never later than its own start; clocks are set back by two hours at the most.
+    # The first reading of a row's time is at most two hours before its start, because clocks are set back by less.
     margin = 0 if own else 3 * HOUR // SECOND
     local_time = state.local_time
     rows = [

@@ -194,11 +194,11 @@ def _group_call(draft: Draft, group: Party, members: Sequence[Party], kind: str,
         end = max(leg.end for leg in draft.legs) + draft.pause(0.1, 8) if answer is None else answer + draft.talk()
     gone = answer is None
     final = "abandoned" if gone else "normal"
-    draft.legs[0] = _with(a, end=end, peer=won.id if won else service.id, cause=final, released_by="local")
-    draft.legs[1] = _with(service, end=end, cause=final, released_by="remote")
+    draft.legs[0] = _replaced(a, end=end, peer=won.id if won else service.id, cause=final, released_by="local")
+    draft.legs[1] = _replaced(service, end=end, cause=final, released_by="remote")
     if won:
         n = draft.legs.index(won)
-        draft.legs[n] = _with(won, end=end, recorded=rng.random() < 0.4)
+        draft.legs[n] = _replaced(won, end=end, recorded=rng.random() < 0.4)
     return draft.outcome_of(kind, "abandoned" if gone else "answered")
 
 
@@ -371,7 +371,7 @@ def _legs_before_transfer(draft: Draft, call: _Transfer) -> tuple[Leg, Leg]:
     return a, b
 
 
-def _with(leg: Leg, **changes: Any) -> Leg:
+def _replaced(leg: Leg, **changes: Any) -> Leg:
     """Return a leg with other values of some fields."""
     values = {name: getattr(leg, name) for name in Leg.__slots__}
     return Leg(**(values | changes))

@@ -95,7 +95,7 @@ def _find_in_memory(state: State, listing: Listing) -> Result:
             return Result(fault="memory")
         if size is not None and found.count == size and found.last_key is not None:
             break
-        # With paging the next month is asked even where filters left the page of this one short.
+        # With paging the next month is read even if filters left this month's page short.
         if found.last_key is None or (size is not None and not right):
             months.pop(0)
     return found

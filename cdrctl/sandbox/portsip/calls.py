@@ -14,7 +14,7 @@ _MINUTE = 60
 
 
 def targets(call: Call) -> list[Leg]:
-    """Return the legs that have a call log: every leg except the near side of another leg of the call."""
+    """Return the legs that have a call log: every leg except the calling side of another leg."""
     ids = {leg.id for leg in call.legs}
     return [leg for leg in call.legs if leg.direction == "terminating" or leg.peer not in ids]
 
@@ -43,7 +43,7 @@ def leaves_again(call: Call) -> bool:
 
 
 def cost_of(call: Call) -> float:
-    """Return the cost of an answered outward call, in whole minutes; the PBX never tells a currency."""
+    """Return the cost of an answered outbound call, charged per started minute; the PBX names no currency."""
     first = call.legs[0]
     cents = _CENTS.get(first.route, 0)
     if direction_of(call) != "outbound" or first.answer is None:

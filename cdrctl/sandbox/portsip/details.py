@@ -60,7 +60,7 @@ def _with_cost(pbx: PBX, row: Row, cost: float, account: str) -> Row:
 
 
 def show_recording(pbx: PBX, text: str, user: str) -> Reply:
-    """Answer one recording; its file name holds the id of the call's CDR."""
+    """Answer one recording; its file name contains the id of the call's CDR."""
     found = find_record(pbx, "recordings", text, user)
     if isinstance(found, Reply):
         return found

@@ -24,7 +24,7 @@ def draw_of(*parts: object) -> int:
 def national(number: str) -> str:
     """Write a number as the service shows it: 072… for the account's, 050… for others, foreign numbers in full.
 
-    The generated numbers are moved to ranges made of zeros, because the API tells Israeli numbers from others.
+    The generated numbers are moved to ranges made of zeros, because the API writes Israeli numbers differently.
     """
     digits = number.removeprefix("+")
     if number.startswith("+1202555"):

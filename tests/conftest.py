@@ -16,13 +16,13 @@ load_profile()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Choose which cases are fast, before pytest leaves out the others."""
+    """Choose the fast cases, before pytest deselects the others."""
     mark_slow(items)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let no test see, or change, the profiles and settings of whoever runs it."""
+    """Keep tests from reading or changing the user's own profiles and settings."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
@@ -37,36 +37,36 @@ def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def no_half_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let children whose files may not grow compile for themselves: Python would leave half a file, and believe it."""
+    """Let child processes write no bytecode: with a limit on file sizes, Python leaves a truncated file and uses it."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_are_heard() -> None:
-    """Let children receive signals that are ignored where the tests run in the background or under `nohup`."""
+    """Let child processes receive signals that are ignored if the tests run in the background or under `nohup`."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGHUP", "SIGQUIT"):
-        number = getattr(signal, name, None)  # Windows has neither
+        number = getattr(signal, name, None)  # Windows has neither of the signals
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _forks_end() -> Iterator[None]:
-    """End the processes that fork for tests."""
+    """End the server processes that fork for tests."""
     yield
     forks.end()
 
 
 @pytest.fixture(autouse=True)
 def _the_clock_begins_anew() -> None:
-    """Let each test, and the children it starts, begin at the same instant."""
+    """Let each test and its child processes begin at the same instant."""
     program.restart()
 
 
 @pytest.fixture(autouse=True)
 def _stay_on_this_machine() -> Iterator[None]:
-    """Let no test reach beyond this machine."""
+    """Let no test connect to another machine."""
     with loopback_only():
         yield

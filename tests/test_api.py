@@ -1,4 +1,4 @@
-"""The library returns what the command line writes, and the code on its page is run."""
+"""The library returns the same as the command line, and the code on its page works."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST = {"callgear": "legs"}
 
 @pytest.fixture(autouse=True)
 def _clock_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the library the clock of the command lines it is compared with."""
+    """Give the library the same clock as the command lines."""
     monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: NOW))
 
 
@@ -42,13 +42,13 @@ def records(provider: str, call: str, **given: Any) -> list[dict[str, Any]]:
 @pytest.mark.thin
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("schema", ["native", "common", "raw"])
-def test_it_returns_what_the_command_line_writes(provider: str, schema: Any) -> None:
+def test_records_are_equal_to_those_of_the_command_line(provider: str, schema: Any) -> None:
     call = FIRST.get(provider, "cdrs")
     window = ("--since", SINCE, "--until", UNTIL)
     written = run(provider, call, "-p", "sandbox", *window, "-f", "jsonl", "--schema", schema)
     ours = records(provider, call, since=SINCE, until=UNTIL, schema=schema)
     assert ours
-    if schema == "native":  # JSON lines have these fields beside the columns
+    if schema == "native":  # in JSON Lines these fields are beside the columns
         beside = [one.pop("extra") or {} for one in ours]
         ours = [{**one, **more} for one, more in zip(ours, beside, strict=True)]
     assert json.loads(json.dumps(ours)) == [json.loads(line) for line in written.out.splitlines()]
@@ -89,7 +89,7 @@ def test_a_window_may_be_instants_and_parts_may_be_fetched_in_parallel() -> None
 def test_a_call_of_a_group_and_its_options() -> None:
     with cdrctl.open_profile("sandbox", provider="portsip") as profile:
         assert "reports list" in profile.calls
-        assert list(profile.records("reports list")) == []  # the PBX has none yet
+        assert list(profile.records("reports list")) == []  # the PBX has no reports yet
         with pytest.raises(UsageError, match="takes no window"):
             profile.records("reports list", since="yesterday")
         with pytest.raises(UsageError, match="no option page_sise"):
@@ -121,7 +121,7 @@ def test_a_profile_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_logged(tmp_path: Path) -> None:
-    """The server may repeat it in an error, and a URL may hold it."""
+    """The server may repeat it in an error, and a URL may contain it."""
     secret = "not-a-secret-but-long"
     with sandbox.start(now=lambda: NOW) as running:
         config = tmp_path / "config.toml"
@@ -145,7 +145,7 @@ def test_no_secret_is_logged(tmp_path: Path) -> None:
 
 
 def test_the_code_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page asks the system for the time; by the library's clock that is the day before, which is complete."""
+    """The page uses the date of the system. The clock of the library is a day ahead, so that this day is complete."""
     noon = datetime.now(UTC).replace(hour=12) + timedelta(days=1)
     monkeypatch.setattr(api, "Clock", lambda: Clock(now=lambda: noon))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -156,7 +156,7 @@ def test_the_code_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         exec(compile(block, "docs/library.md", "exec"), {})  # noqa: S102 - our own page
 
 
-def test_a_missing_name_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
         cdrctl.nope  # noqa: B018 - the access raises
 
@@ -180,8 +180,8 @@ def test_records_that_cannot_be_fetched_are_a_gap(tmp_path: Path) -> None:
             assert 0 < came < len(truth)
 
 
-def test_calls_that_are_read_at_the_same_time_do_not_mix() -> None:
-    """Each call has a decoder of its own."""
+def test_concurrent_exports_do_not_mix() -> None:
+    """Each export has its own decoder."""
 
     def every(pages: Iterator[cdrctl.Batch]) -> list[dict[str, Any]]:
         return [record for batch in pages for record in batch.to_pylist()]
@@ -196,8 +196,8 @@ def test_calls_that_are_read_at_the_same_time_do_not_mix() -> None:
         assert [*begun, *every(some)] == calls
 
 
-def test_a_call_without_ids_is_not_decoded_as_the_call_before_it() -> None:
-    """The columns of one call are unknown to the next."""
+def test_a_call_without_ids_is_not_decoded_like_the_previous_call() -> None:
+    """The second call does not know the columns of the first."""
     asked: dict[str, Any] = {"type": "NORMAL", "email": "a@example.com", "range": "TODAY", "name": "calls"}
     with cdrctl.open_profile("sandbox", provider="portsip") as profile:
         made = [one for batch in profile.records("reports create", **asked) for one in batch.to_pylist()]

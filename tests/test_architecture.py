@@ -1,4 +1,4 @@
-"""The layout of the code: which room may import which, and how long files, classes and functions may be."""
+"""The layout of the code: which rooms may import each other, and how long files, classes and functions may be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import cdrctl
 ROOT = Path(cdrctl.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py"))
 
-# What each room may know of the others, besides itself.
+# The rooms that each room may import, besides itself.
 KNOWS: dict[str, set[str]] = {
     "errors": set(),
     "zones": {"errors"},
@@ -62,7 +62,7 @@ KNOWS: dict[str, set[str]] = {
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    """Return a file as Python reads it."""
+    """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
@@ -102,13 +102,13 @@ def test_a_room_imports_only_the_rooms_below_it() -> None:
 
 
 @pytest.mark.parametrize("provider", cdrctl.PROVIDERS)
-def test_a_provider_knows_no_other_provider(provider: str) -> None:
+def test_a_provider_imports_no_other_provider(provider: str) -> None:
     others = {f"cdrctl.fetchers.{name}" for name in cdrctl.PROVIDERS if name != provider}
     for path in (ROOT / "fetchers" / provider).rglob("*.py"):
         assert not {one for one in imported(path) if ".".join(one.split(".")[:3]) in others}
 
 
-def test_the_shared_parts_of_fetchers_know_no_provider() -> None:
+def test_the_shared_parts_of_fetchers_import_no_provider() -> None:
     for path in (ROOT / "fetchers").glob("*.py"):
         assert not {one for one in imported(path) if one.split(".")[2:3] and one.split(".")[2] in cdrctl.PROVIDERS}
 
@@ -129,7 +129,7 @@ def test_httpx_is_imported_with_the_first_client_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("private", PRIVATE_NAMES_OF_HTTPX)
-def test_the_private_names_of_httpx_that_are_used_still_exist(private: str) -> None:
+def test_the_private_names_of_httpx_that_we_use_exist(private: str) -> None:
     assert importlib.util.find_spec(private) is not None, f"{private} is gone: remove what uses it in http/transport.py"
 
 
@@ -158,7 +158,7 @@ def has_too_many_lines(path: Path) -> bool:
 
 
 def longer(path: Path) -> Iterator[str]:
-    """Yield the names of a file, its classes and its functions that are longer than they may be."""
+    """Yield the names of a file, its classes and its functions that exceed their limits."""
     if has_too_many_lines(path):
         yield name(path)
     for node in nodes(path):
@@ -173,7 +173,7 @@ def test_no_file_class_or_function_is_too_long() -> None:
 
 
 def test_no_file_of_tests_tools_or_benchmarks_is_too_long() -> None:
-    """Only files count: a class of tests or a table of parameters may be as long as its file."""
+    """Only files are limited: a test class or a table of parameters may be as long as its file."""
     folders = [Path(__file__).parents[1] / name for name in ("tests", "tools", "benchmarks")]
     paths = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     assert paths
@@ -192,7 +192,7 @@ def test_the_program_never_parses_its_own_messages() -> None:
 
 
 def parsed_messages(path: Path) -> Iterator[int]:
-    """Yield the lines that compare or divide the message, the quotation or the hint of an error."""
+    """Yield the lines that compare or split the message, the quotation or the hint of an error."""
     for node in nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             looked_at = [node.func.value, *node.args] if node.func.attr in TAKES_TEXT_TO_PIECES else []

@@ -1,4 +1,4 @@
-"""`--where`: a small grammar, and what its comparisons mean for each kind of column."""
+"""`--where`: the grammar, and what comparisons mean for each kind of column."""
 
 from __future__ import annotations
 
@@ -103,11 +103,11 @@ def refused(text: str) -> UsageError:
         ("extra.flag", {"extra": {"flag": True}}, True),
     ],
 )
-def test_a_comparison_means_what_its_column_is(text: str, values: dict[str, Any], *, truth: bool) -> None:
+def test_a_comparison_follows_the_kind_of_its_column(text: str, values: dict[str, Any], *, truth: bool) -> None:
     assert holds(text, **values) is truth
 
 
-def test_and_binds_closer_than_or_and_not_closer_than_both() -> None:
+def test_not_binds_tighter_than_and_and_that_tighter_than_or() -> None:
     a, b, c = (Comparison(name, "true", ()) for name in "abc")
     assert read_condition("a or b and c") == Joined(every=False, parts=(a, Joined(every=True, parts=(b, c))))
     assert read_condition("(a or b) and c") == Joined(every=True, parts=(Joined(every=False, parts=(a, b)), c))
@@ -123,7 +123,7 @@ def test_a_time_without_an_offset_is_in_the_zone() -> None:
 
 
 @pytest.mark.parametrize("sign", ["<", "<=", ">", ">=", "=", "~"])
-def test_no_comparison_with_null_holds(sign: str) -> None:
+def test_comparisons_with_null_are_false(sign: str) -> None:
     for field, value in [("direction", "x"), ("talk_seconds", "0"), ("start_time", "now"), ("cost", "0")]:
         assert not holds(f"{field} {sign} {value}")
 
@@ -139,7 +139,7 @@ def test_no_comparison_with_null_holds(sign: str) -> None:
         ("direction>5", {"direction": "x"}),
     ],
 )
-def test_a_value_that_is_none_of_its_kind_is_said_once_and_equals_nothing(text: str, values: dict[str, Any]) -> None:
+def test_a_value_of_the_wrong_type_matches_nothing_and_gives_one_warning(text: str, values: dict[str, Any]) -> None:
     warned: list[str] = []
     found = on_rows(read_condition(text), COLUMNS, zone=UTC, now=NOW, warn=warned.append)
     row = [*{**NULLS, **values}.values()]
@@ -183,11 +183,11 @@ def test_a_value_that_is_none_of_its_kind_is_said_once_and_equals_nothing(text: 
         ("not " * 60 + "answered", "too many brackets"),
     ],
 )
-def test_what_cannot_be_read_is_refused_where_it_stands(text: str, words: str) -> None:
+def test_a_syntax_error_names_its_position(text: str, words: str) -> None:
     assert words in refused(text).message
 
 
-def test_a_misspelt_field_gets_the_near_one() -> None:
+def test_a_misspelt_field_gets_a_suggestion() -> None:
     assert (refused("directoin = a").hint or "").startswith("did you mean direction? ")
 
 
@@ -211,7 +211,7 @@ def test_a_misspelt_field_gets_the_near_one() -> None:
         ("inner ~ code", True),
     ],
 )
-def test_raw_records_are_compared_by_what_came(text: str, *, truth: bool) -> None:
+def test_raw_records_are_compared_by_their_own_values(text: str, *, truth: bool) -> None:
     record = {"Call type": "SIP", "Duration": 61, "Rate": 0.1, "inner": {"code": 16}, "Answered": "true"}
     record |= {"Flag": True, "tags": ["a", "b"]}
     found = on_records(read_condition(text), zone=UTC, now=NOW, warn=lambda _: None)
@@ -232,7 +232,7 @@ NAMES = ("talk_seconds", "legs", "cost")
 
 @st.composite
 def written(draw: st.DrawFn, depth: int = 3) -> tuple[str, Any]:
-    """Return a condition, and what says in Python whether it holds of the values by name."""
+    """Return a condition, and a Python function that tells whether it is true of given values."""
     if depth == 0 or draw(st.booleans()):
         name, sign, number = draw(st.sampled_from(NAMES)), draw(st.sampled_from([*SIGNS])), draw(st.integers(-5, 5))
         blank = draw(st.sampled_from(["", " "]))
@@ -249,7 +249,9 @@ def written(draw: st.DrawFn, depth: int = 3) -> tuple[str, Any]:
 
 @examples(200)
 @given(written(), st.tuples(VALUES, VALUES, VALUES))
-def test_conditions_hold_as_python_says(condition: tuple[str, Any], values: tuple[int | None, ...]) -> None:
+def test_conditions_have_the_same_result_as_in_python(
+    condition: tuple[str, Any], values: tuple[int | None, ...]
+) -> None:
     text, says = condition
     row = dict(zip(NAMES, values, strict=True))
     typed: dict[str, Any] = {
@@ -261,6 +263,6 @@ def test_conditions_hold_as_python_says(condition: tuple[str, Any], values: tupl
 
 @examples(300)
 @given(st.text(alphabet="ab= <>!~()`'\",\\.0and or not in is null", max_size=30))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with suppress(UsageError):
         assert [*fields_in(read_condition(text))]

@@ -1,4 +1,4 @@
-"""Fingerprints of records: equal for equal content, whatever else is on the page, and different otherwise."""
+"""Fingerprints: equal for records of equal content, whatever else is on the page, and different otherwise."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def read(rows: list[dict[str, Any]], *, raw: bool = False, reader: BatchDecoder 
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("other", OTHERS, ids=str)
-def test_what_differs_in_any_field_has_another_fingerprint(other: dict[str, Any], raw: bool) -> None:  # noqa: FBT001
-    sheet = read([ROW, other, ROW], raw=raw)
-    assert isinstance(sheet, RecordBatch)
-    first, second, third = contents_of(sheet)
+def test_records_that_differ_in_any_field_have_different_fingerprints(other: dict[str, Any], raw: bool) -> None:  # noqa: FBT001
+    batch = read([ROW, other, ROW], raw=raw)
+    assert isinstance(batch, RecordBatch)
+    first, second, third = contents_of(batch)
     assert first == third != second
     first, second, third = contents_of([ROW, other, {name: ROW[name] for name in reversed(ROW)}])
     assert first == third != second
 
 
-def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
-    """Fields that no column names, and fields that are missing, change nothing for the records beside them."""
+def test_a_fingerprint_does_not_depend_on_other_records() -> None:
+    """Unknown or missing fields of one record do not change the fingerprints of the others."""
     reader = BatchDecoder(COLUMNS, KeyFields("id", "at"), raw=False)
     bare = {"id": "2", "at": ROW["at"]}
     (alone, other) = contents_of(read([ROW, bare], reader=reader))
@@ -55,15 +55,15 @@ def test_the_fingerprint_does_not_depend_on_what_else_came() -> None:
     assert len(set(found)) == 4
 
 
-def test_large_pages_have_the_fingerprints_of_small_ones() -> None:
+def test_fingerprints_do_not_depend_on_the_size_of_the_page() -> None:
     rows = [{**ROW, "id": str(at), "a": "x" * at} for at in range(40)]
     large = read(rows, reader=BatchDecoder(COLUMNS, KeyFields("id", "at"), raw=False, large=100, few=7))
     assert not isinstance(large, RecordBatch)
     assert list(contents_of(large)) == list(contents_of(read(rows)))
 
 
-def test_marked_fields_tell_records_apart_and_count_those_they_do_not() -> None:
-    """A record that comes again is the same one; two that differ in other fields are two where both are on a page."""
+def test_key_fields_identify_records_and_further_ones_get_a_number() -> None:
+    """A repeated record is the same one. Two records that differ in other fields are two if they are on one page."""
     twin = {**ROW, "a": "y"}
     both = key_contents_of(read([ROW, twin]))
     assert len(set(both)) == 2
@@ -71,7 +71,7 @@ def test_marked_fields_tell_records_apart_and_count_those_they_do_not() -> None:
     assert set(key_contents_of(read([ROW, twin, twin]))) > set(both)
 
 
-def test_a_list_in_a_marked_field_has_a_fingerprint() -> None:
+def test_a_list_in_a_key_field_has_a_fingerprint() -> None:
     rows = [{**ROW, "at": ["x"]}, {**ROW, "at": {"y": 1}}, {**ROW, "at": ["x"]}]
     first, second, third = key_contents_of(read(rows, raw=True))
     assert len({first, second, third}) == 3

@@ -1,4 +1,4 @@
-"""The provider that CONTRIBUTING.md shows as an example: it works, against the imitation shown beside it."""
+"""The example provider of CONTRIBUTING.md works with the imitation shown beside it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def client_of(provider: Provider, settings: Any) -> Client:
 
 
 def ids(provider: Provider, settings: Any, **options: Any) -> tuple[list[str], Tally]:
-    """Return the ids that an export of the example's call has, and what happened."""
+    """Return the ids that an export of the example's call has, and its messages."""
     call, tally = provider.calls[0], Tally()
     with closing(client_of(provider, settings)) as client:
         own = call_options(call, default_options(call), lambda _path: iter(())) | options
@@ -76,7 +76,7 @@ def test_the_example_returns_every_call_of_the_window_once(provider: Provider, s
     assert tally.gaps == []
 
 
-def test_the_example_signs_in_and_is_checked_by_the_defaults(provider: Provider, sandbox: Sandbox) -> None:
+def test_the_defaults_sign_the_example_in_and_check_it(provider: Provider, sandbox: Sandbox) -> None:
     settings = provider.settings.model_validate(sandbox.credentials("acme"))
     with closing(client_of(provider, settings)) as client:
         assert check_access(provider, client, settings).endswith(
@@ -100,7 +100,7 @@ def test_by_default_the_credential_goes_to_the_origin_of_base_url_only(provider:
         assert not provider.allows_url(settings, url)
 
 
-def test_fewer_records_than_the_total_are_a_gap_and_pages_in_circles_an_error(
+def test_fewer_records_than_the_total_are_a_gap_and_repeated_pages_an_error(
     provider: Provider, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = provider.settings.model_validate(sandbox.credentials("acme"))

@@ -1,4 +1,4 @@
-"""Damage in one record costs that record at most: what is read, what is mended, and what cannot be held."""
+"""Damage affects one record at most: what is read, what is repaired, and what cannot be represented."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(body: bytes, content_type: str = "application/json") -> Any:
 
 
 @pytest.mark.parametrize("what", NASTY)
-def test_bytes_that_are_not_utf_8_are_replaced_as_by_the_usual_decoders(what: str) -> None:
+def test_invalid_utf_8_is_replaced_as_by_pythons_decoder(what: str) -> None:
     sent, right = NASTY[what]
     assert sent.decode("utf-8", "replace") == right
     damage = Damage()
@@ -40,21 +40,21 @@ def test_bytes_that_are_not_utf_8_are_replaced_as_by_the_usual_decoders(what: st
 
 
 @given(st.binary(max_size=30))
-def test_any_bytes_within_a_text_are_read(sent: bytes) -> None:
+def test_any_bytes_within_a_string_are_read(sent: bytes) -> None:
     sent = bytes(byte for byte in sent if byte not in b'"\\')
     found = mend(read(b'{"before":1,"name":"%b"}' % sent), Damage(), raw=False)
     assert found["name"] == sent.decode("utf-8", "replace")
 
 
 @given(st.binary(min_size=1, max_size=30), st.integers(1, 20))
-def test_a_body_that_is_cut_is_not_read_whatever_bytes_it_has(sent: bytes, cut: int) -> None:
+def test_a_truncated_body_is_refused(sent: bytes, cut: int) -> None:
     sent = bytes(byte for byte in sent if byte not in b'"\\')
     body = b'{"items":[{"name":"%b","answered":true}]}' % sent
     assert exchange.decode(bytearray(body[:-cut]))[0] is None
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "ISO-8859-1", '"windows-1252"', "latin1", "iso-8859-8", "cp1252"])
-def test_a_charset_is_believed_of_a_body_that_is_not_utf_8(charset: str) -> None:
+def test_the_charset_is_used_for_a_body_that_is_not_utf_8(charset: str) -> None:
     name = "\u05d0" if "8859-8" in charset else "Ren\xe9"
     body = json.dumps({"name": name}, ensure_ascii=False)
     kind = f"application/json; charset={charset}"
@@ -79,7 +79,7 @@ def test_other_encodings_of_json_are_read(encoding: str) -> None:
     ("sent", "right"),
     [(r"\ud83d lone", "\ufffd lone"), (r"\ude00", "\ufffd"), (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600")],
 )
-def test_half_a_surrogate_pair_is_replaced_in_values_and_keys_unless_it_is_wanted_raw(sent: str, right: str) -> None:
+def test_half_a_surrogate_pair_is_replaced_except_in_raw_records(sent: str, right: str) -> None:
     body = f'{{"{sent}":["{sent}",{{"a":"{sent}"}}]}}'
     found, damage = read(body.encode()), Damage()
     assert not is_undamaged([found])
@@ -89,7 +89,7 @@ def test_half_a_surrogate_pair_is_replaced_in_values_and_keys_unless_it_is_wante
 
 
 @pytest.mark.parametrize("half", [0xD800, 0xDBFF, 0xDC00, 0xDFFE, 0xDFFF])
-def test_any_half_of_a_surrogate_pair_stays_raw_beside_bytes_that_cannot_be_read(half: int) -> None:
+def test_half_a_surrogate_pair_stays_in_raw_records_beside_invalid_bytes(half: int) -> None:
     body = b'{"name":"\\u%x\xf9\\u%x\\u%x \xf9"}' % (half, half, half)
     expected = f"{chr(half)}\ufffd{chr(half)}{chr(half)} \ufffd"
     damage = Damage()
@@ -98,14 +98,14 @@ def test_any_half_of_a_surrogate_pair_stays_raw_beside_bytes_that_cannot_be_read
     assert mend(read(body), Damage(), raw=False) == {"name": "\ufffd" * 4 + " \ufffd"}
 
 
-def test_keys_that_differ_in_nothing_readable_both_stay() -> None:
+def test_keys_that_differ_only_in_invalid_bytes_are_both_kept() -> None:
     found = mend(read(rb'{"\ud83d":1,"\ud83e":2}'), Damage(), raw=False)
     assert sorted(found.values()) == [1, 2]
 
 
 @pytest.mark.parametrize("depth", [DEEPEST, 300, 2_000, 100_000])
 @pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}")])
-def test_a_value_that_is_nested_too_deep_costs_its_record_only(depth: int, pair: tuple[bytes, bytes]) -> None:
+def test_a_value_nested_too_deep_damages_only_its_record(depth: int, pair: tuple[bytes, bytes]) -> None:
     deep = pair[0] * depth + b'"]}"' + pair[1] * depth
     first, second, third = read(b'[{"id":1},{"id":2,"ai":%b},{"id":3,"s":"[[{"}]' % deep)
     damage = Damage()
@@ -116,7 +116,7 @@ def test_a_value_that_is_nested_too_deep_costs_its_record_only(depth: int, pair:
 
 
 @pytest.mark.parametrize("digits", [4301, 5_000, 1_000_000])
-def test_an_integer_of_too_many_digits_costs_its_record_only(digits: int) -> None:
+def test_an_integer_of_too_many_digits_damages_only_its_record(digits: int) -> None:
     first, second = read(b'[{"id":1},{"id":2,"n":-%b}]' % (b"9" * digits))
     damage = Damage()
     mend(second, damage, raw=False)
@@ -124,20 +124,20 @@ def test_an_integer_of_too_many_digits_costs_its_record_only(digits: int) -> Non
     assert damage.unreadable == ["an integer of more than 4300 digits in n"]
 
 
-def test_an_integer_that_can_be_held_is() -> None:
+def test_an_integer_of_4300_digits_is_read() -> None:
     assert read(b'{"id":%b,"name":"\xf9"}' % (b"9" * 4300))["id"] == 10**4300 - 1
 
 
-def test_of_keys_that_occur_twice_the_last_counts_however_it_is_read() -> None:
+def test_the_last_of_equal_keys_counts_with_every_decoder() -> None:
     assert read(b'{"a":1,"a":2}')["a"] == read(b'{"a":1,"a":2,"name":"\xf9"}')["a"] == 2
 
 
-def test_control_characters_within_a_text_are_read() -> None:
+def test_control_characters_within_a_string_are_read() -> None:
     assert read(b'{"name":"a\x01b\nc\x00"}') == {"name": "a\x01b\nc\x00"}
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=9))
-def test_what_is_not_damaged_stays_as_it_is(value: Any) -> None:
+def test_undamaged_records_are_unchanged(value: Any) -> None:
     damage = Damage()
     assert is_undamaged([value])
     assert mend(value, damage, raw=False) == value
@@ -146,11 +146,11 @@ def test_what_is_not_damaged_stays_as_it_is(value: Any) -> None:
     assert shallow(value)
 
 
-def test_nothing_is_taken_for_unreadable_that_is_a_text() -> None:
+def test_a_string_is_never_taken_for_an_unreadable_value() -> None:
     assert not isinstance(read(b'{"a":"an integer of more than 4300 digits"}')["a"], Unreadable)
 
 
-def test_what_is_known_of_the_records_of_a_page_stays_with_them() -> None:
+def test_removing_a_record_keeps_the_context_and_positions_of_the_page() -> None:
     told: list[object] = []
     records = [read(body) for body in (b'{"id":"1","n":%b}' % (b"9" * 5000), b'{"id":"2"}', b'{"id":"3","s":"\xf9"}')]
     page = Page(records, {"site": "Z\udfffrich"}, frozenset({0, 2}))

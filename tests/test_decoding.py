@@ -1,4 +1,4 @@
-"""Pages read by column give what pages read record by record give: the same rows, warnings and bytes."""
+"""Pages decoded by column and pages decoded record by record give the same rows, warnings and bytes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ values = st.one_of(
 
 
 def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
-    """Return pages of records that are nearly alike, with odd values, fields that lack and fields that are new."""
+    """Return pages of similar records, with odd values, missing fields and new fields."""
     assert call.key_fields is not None
     identity = call.key_fields.identity
     keys = [column.key for column in call.columns]
@@ -94,7 +94,7 @@ def records_of(call: Call) -> st.SearchStrategy[list[Record]]:
 
 
 def reader_of(call: Call, *, raws: bool = False, few: int | None = None) -> BatchDecoder:
-    """Return a reader; with `few`, one that takes every page for a large one."""
+    """Return a decoder; with `few`, one that treats every page as a large one."""
     assert call.key_fields is not None
     if few is None:
         return BatchDecoder(call.columns, call.key_fields, raw=raws)
@@ -133,16 +133,16 @@ def schemas(call: Call, told: list[str]) -> dict[str, Callable[[], Schema]]:
 @pytest.mark.parametrize("kind", ["native", "some", "common"])
 @given(data=st.data())
 @examples(30)
-def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.DataObject) -> None:
-    """In every format, byte for byte where bytes are the contract's, and with the same warnings."""
+def test_a_batch_gives_the_same_as_its_records(call: Call, kind: str, data: st.DataObject) -> None:
+    """The same warnings, and the same content in every format: byte for byte where the format defines the bytes."""
     assert call.key_fields is not None
     pages = data.draw(st.lists(records_of(call), min_size=1, max_size=3))
     few = data.draw(fews)
     reader = reader_of(call, few=few)
-    sheets = []
+    decoded = []
     for page in pages:
         body = read(call, page, reader, data.draw(separators))
-        sheets.append(page if body is None else body["items"])
+        decoded.append(page if body is None else body["items"])
         assert body is None or (
             isinstance(body["items"], BatchedPage if few else RecordBatch) and body["count"] == len(page)
         )
@@ -150,8 +150,8 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
         slow: list[str] = []
         fast: list[str] = []
         expected = written(schemas(call, slow)[kind](), pages, form)
-        got = written(schemas(call, fast)[kind](), sheets, form)
-        if form == "jsonl":  # escapes may be spelt in several ways
+        got = written(schemas(call, fast)[kind](), decoded, form)
+        if form == "jsonl":  # escapes may be written in several ways
             assert [json.loads(line) for line in got.splitlines()] == [
                 json.loads(line) for line in expected.splitlines()
             ]
@@ -165,8 +165,8 @@ def test_a_sheet_gives_what_its_records_give(call: Call, kind: str, data: st.Dat
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
 @examples(60)
-def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st.DataObject) -> None:
-    """Byte for byte, or records that are read in the other way the next night would be taken for changed ones."""
+def test_an_archive_writes_a_batch_like_its_records(call: Call, data: st.DataObject) -> None:
+    """Byte for byte: records decoded in the other way the next night would otherwise count as changed."""
     page = data.draw(records_of(call))
     body = read(call, page)
     if body is None:
@@ -180,37 +180,37 @@ def test_an_archive_spells_a_sheet_as_it_spells_its_records(call: Call, data: st
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
 @examples(40)
-def test_a_sheet_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -> None:
-    """But for fields that are missing, or null, which say as little as empty ones."""
+def test_a_batch_is_a_sequence_of_its_records(call: Call, data: st.DataObject) -> None:
+    """Except for fields that are missing or null, which mean the same as empty ones."""
     page = data.draw(records_of(call))
     body = read(call, page, reader_of(call, few=data.draw(fews)), data.draw(separators))
     if body is None:
         return
-    sheet = body["items"]
+    batch = body["items"]
     assert call.key_fields is not None
-    glance = key_columns(sheet)
+    glance = key_columns(batch)
     assert glance is not None
     assert list(glance.identities) == [one[call.key_fields.identity] for one in page]
-    assert len(sheet) == len(page)
-    said = [{key: value for key, value in one.items() if value not in ("", None)} for one in sheet]
+    assert len(batch) == len(page)
+    said = [{key: value for key, value in one.items() if value not in ("", None)} for one in batch]
     assert said == [{key: value for key, value in one.items() if value not in ("", None)} for one in page]
-    assert list(sheet[1:]) == list(sheet)[1:]
-    assert sheet[-1] == list(sheet)[-1]
+    assert list(batch[1:]) == list(batch)[1:]
+    assert batch[-1] == list(batch)[-1]
 
 
 @pytest.mark.thin
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 @given(data=st.data())
 @examples(40)
-def test_raw_records_are_as_they_came(call: Call, data: st.DataObject) -> None:
+def test_raw_records_are_unchanged(call: Call, data: st.DataObject) -> None:
     page = data.draw(records_of(call))
     body = read(call, page, reader_of(call, raws=True, few=data.draw(fews)))
     assert body is not None
-    sheet = body["items"]
-    lines = written(raw(), [sheet], "jsonl").split(b"\n")
+    batch = body["items"]
+    lines = written(raw(), [batch], "jsonl").split(b"\n")
     assert lines == [*(json.dumps(one, ensure_ascii=False).encode() for one in page), b""]
-    assert json.loads(written(raw(), [sheet], "json")) == page
-    assert list(sheet) == page
+    assert json.loads(written(raw(), [batch], "json")) == page
+    assert list(batch) == page
 
 
 WEBEX = load("webex").calls[0]
@@ -245,7 +245,7 @@ def alike(**more: Any) -> Record:
         b'{"items": [{"Report ID": "1", "User": 1e999}]}',
     ],
 )
-def test_what_is_no_sheet_is_left_to_others(body: bytes) -> None:
+def test_bodies_that_do_not_fit_a_batch_are_not_decoded_by_column(body: bytes) -> None:
     assert WEBEX.key_fields is not None
     assert BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=False)(bytearray(body), ("items",)) is None
 
@@ -259,13 +259,13 @@ def test_what_is_no_sheet_is_left_to_others(body: bytes) -> None:
         b'{"items": [{"User": "x"}]}',
     ],
 )
-def test_what_cannot_be_a_raw_line_is_left_to_others(body: bytes) -> None:
+def test_bodies_that_do_not_fit_raw_lines_are_not_decoded_by_column(body: bytes) -> None:
     assert WEBEX.key_fields is not None
     assert BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=True)(bytearray(body), ("items",)) is None
 
 
 @pytest.mark.parametrize("blanks", ["", " ", "\n  "])
-def test_an_envelope_with_nothing_else_in_it_is_not_looked_at_twice(blanks: str) -> None:
+def test_the_fields_beside_the_records_are_decoded(blanks: str) -> None:
     assert WEBEX.key_fields is not None
     reader = BatchDecoder(WEBEX.columns, WEBEX.key_fields, raw=False)
     text = f'{blanks}{{{blanks}"items"{blanks}:{blanks}{json.dumps([alike()])}{blanks}}}{blanks}'
@@ -276,22 +276,22 @@ def test_an_envelope_with_nothing_else_in_it_is_not_looked_at_twice(blanks: str)
     assert reader(bytearray(more.encode()), ("items",))["more"] == [{"a": 1}]
 
 
-def test_new_fields_and_other_kinds_are_learnt_and_pages_stay_sheets() -> None:
+def test_pages_with_new_fields_or_types_are_still_batches() -> None:
     assert WEBEX.key_fields is not None
     reader = reader_of(WEBEX)
     for page in ([alike()], [alike(), alike(New=1)], [alike(User=7)], [alike()], [alike(New="x")]):
         assert isinstance(read(WEBEX, page, reader)["items"], RecordBatch)
 
 
-def test_where_no_two_pages_are_alike_sheets_are_given_up() -> None:
+def test_after_too_many_refits_pages_are_no_longer_batches() -> None:
     assert WEBEX.key_fields is not None
     reader = reader_of(WEBEX)
     found = [read(WEBEX, [alike(**{f"New {page}": 1})], reader) for page in range(MOST_REFITS + 3)]
     assert [one is not None for one in found] == [True] * MOST_REFITS + [False] * 3
 
 
-def test_most_pages_are_tables() -> None:
-    """What the other tests compare is really read by column."""
+def test_most_pages_are_row_batches() -> None:
+    """That is, the other tests do compare pages decoded by column."""
     body = read(WEBEX, [alike(Duration=3), alike(Duration=4)])
     table = native(WEBEX.columns, None, lambda _: None, WEBEX.expected).rows(Page(body["items"]))
     assert isinstance(table, RowBatch)
@@ -300,43 +300,44 @@ def test_most_pages_are_tables() -> None:
     assert [list(row) for row in table[1:]] == [list(table)[1]]
 
 
-def sheaf_of(text: str | bytes, few: int) -> BatchedPage:
+def batched_page_of(text: str | bytes, few: int) -> BatchedPage:
     body = text.encode() if isinstance(text, str) else text
-    sheaf = reader_of(WEBEX, few=few)(bytearray(b'{"items": [' + body + b"]}"), ("items",))["items"]
-    assert isinstance(sheaf, BatchedPage)
-    return sheaf
+    batched = reader_of(WEBEX, few=few)(bytearray(b'{"items": [' + body + b"]}"), ("items",))["items"]
+    assert isinstance(batched, BatchedPage)
+    return batched
 
 
-def test_a_large_page_is_read_a_few_records_at_a_time_and_more_than_once() -> None:
-    sheaf = sheaf_of(", ".join(json.dumps(alike(**{"Report ID": f"{at}"})) for at in range(10)), few=3)
+def test_a_large_page_is_decoded_in_batches_and_repeatedly() -> None:
+    batched = batched_page_of(", ".join(json.dumps(alike(**{"Report ID": f"{at}"})) for at in range(10)), few=3)
     for _ in range(2):
-        parts = [*sheaf.batches()]
+        parts = [*batched.batches()]
         assert all(isinstance(part, RecordBatch) for part in parts)
-        assert [len(part) for part in parts] == [4, 3, 3]  # about as many
+        assert [len(part) for part in parts] == [4, 3, 3]  # about as many records
         assert [one["Report ID"] for part in parts for one in part] == [f"{at}" for at in range(10)]
-    assert sheaf[4]["Report ID"] == "4"
-    assert [one["Report ID"] for one in sheaf[8:]] == ["8", "9"]
+    assert batched[4]["Report ID"] == "4"
+    assert [one["Report ID"] for one in batched[8:]] == ["8", "9"]
 
 
 @pytest.mark.parametrize("odd", ["}, {", [{}, {}, {"a": "}, {"}]])
-def test_a_cut_in_the_wrong_place_loses_nothing(odd: Any) -> None:
+def test_braces_in_strings_do_not_split_a_record(odd: Any) -> None:
     records = [alike(**{"Report ID": f"{at}", "User": odd if at % 2 else "x"}) for at in range(9)]
+    text = ", ".join(map(json.dumps, records))
     for few in (1, 2, 3, 4):
-        assert [one["User"] for one in sheaf_of(", ".join(map(json.dumps, records)), few)] == ["x", odd] * 4 + ["x"]
+        assert [one["User"] for one in batched_page_of(text, few)] == ["x", odd] * 4 + ["x"]
 
 
-def test_what_no_sheet_can_be_made_of_is_plain_and_the_rest_is_not() -> None:
+def test_only_the_part_that_does_not_fit_a_batch_is_a_list() -> None:
     records = [json.dumps(alike(**{"Report ID": f"{at}", "User": "x"})) for at in range(6)]
     records[0] = records[0].replace('"x"', "1e999")
-    parts = [*sheaf_of(",".join(records), few=2).batches()]
+    parts = [*batched_page_of(",".join(records), few=2).batches()]
     assert [type(part) for part in parts] == [list, RecordBatch, RecordBatch]
     assert [one["User"] for part in parts for one in part] == [float("inf"), *"xxxxx"]
 
 
-def test_a_byte_that_is_not_utf_8_costs_no_record_of_a_large_page() -> None:
+def test_invalid_utf_8_removes_no_record_of_a_large_page() -> None:
     records = [b'{"Report ID": "%d"}' % at for at in range(5)]
-    sheets = sheaf_of(b", ".join([*records, b'{"Report ID": "5", "User": "\xff"}']), few=1).batches()
-    found = [mend(one, Damage(), raw=False) for part in sheets for one in part]
+    parts = batched_page_of(b", ".join([*records, b'{"Report ID": "5", "User": "\xff"}']), few=1).batches()
+    found = [mend(one, Damage(), raw=False) for part in parts for one in part]
     assert [one["Report ID"] for one in found] == ["0", "1", "2", "3", "4", "5"]
     assert found[-1]["User"] == "\ufffd"
 
@@ -348,33 +349,33 @@ def deepest_of(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("depth", [DEEPEST + 1, 500, 5_000, 200_000])
-def test_what_is_nested_deeper_than_can_be_written_is_no_sheet(depth: int) -> None:
+def test_values_nested_too_deep_to_be_written_are_unreadable(depth: int) -> None:
     body = b'{"items": [{"Report ID": "1", "User": ' + b"[" * depth + b"]" * depth + b"}]}"
     assert reader_of(WEBEX)(bytearray(body), ("items",)) is None
     for few, raws in ((1, False), (1, True), (None, True)):
         found = reader_of(WEBEX, raws=raws, few=few)(bytearray(body), ("items",))
         if found is not None:
             assert isinstance(deepest_of([*found["items"]]), Unreadable)
-    deep = DEEPEST - 3  # the page's object and list, the record: the rest is the field's
+    deep = DEEPEST - 3  # the object and the list of the page, and the record; the rest is the field
     deepest = b'{"items": [{"Report ID": "1", "User": ' + b"[" * deep + b"]" * deep + b"}]}"
     rows = [*reader_of(WEBEX)(bytearray(deepest), ("items",))["items"]]
     assert rows[0]["User"] == json.loads(b"[" * deep + b"]" * deep)
 
 
-def test_raw_records_of_which_a_condition_holds_are_the_bytes_that_came() -> None:
+def test_raw_records_that_meet_a_condition_are_the_original_bytes() -> None:
     body = b'{"items": [{"Report ID" : "1", "Rate": 1.10}, {"Report ID":"2", "Rate": 2.50}, {"Report ID":"3"}]}'
-    sheet = reader_of(WEBEX, raws=True)(bytearray(body), ("items",))["items"]
+    batch = reader_of(WEBEX, raws=True)(bytearray(body), ("items",))["items"]
     chosen = Selection(condition=read_condition("Rate>1.2 or `Report ID`=1"))
     now = datetime(2026, 11, 20, tzinfo=UTC)
     keep = row_filter(chosen, raw(), zone=UTC, now=now, warn=lambda _: None, unseen=set())
     assert keep is not None
     out = io.BytesIO()
-    writers.load("jsonl")(raw(), [keep(part) for part in batches(sheet)], out, LOOK)
+    writers.load("jsonl")(raw(), [keep(part) for part in batches(batch)], out, LOOK)
     assert out.getvalue() == b'{"Report ID" : "1", "Rate": 1.10}\n{"Report ID":"2", "Rate": 2.50}\n'
 
 
-def test_several_threads_may_read() -> None:
-    """What one has learnt holds for all, and nobody sees half of it."""
+def test_several_threads_may_use_one_decoder() -> None:
+    """New fields found by one thread count for all, and no thread sees a partial update."""
     reader = reader_of(WEBEX)
     pages = [[alike(**{f"New {at % 3}": at})] for at in range(60)]
     with ThreadPoolExecutor(8) as threads:

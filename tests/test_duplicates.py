@@ -1,4 +1,4 @@
-"""A set that never forgets, held against Python's own."""
+"""The set of seen records that never forgets, compared with a set of Python's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ names = st.text(st.characters(exclude_categories=()), min_size=1, max_size=3) | 
 
 
 def span_of(name: str) -> Span:
-    """Return when the call of a record started: it does not change from page to page."""
+    """Return the start of a record's call, which is the same on every page."""
     at = NOON + timedelta(minutes=sum(map(ord, name)) % 50)
     return at, at
 
@@ -33,7 +33,7 @@ def spanning(page: list[str]) -> Span | None:
 
 @given(st.lists(st.tuples(st.lists(names, max_size=12), st.booleans()), max_size=30), st.integers(1, 9))
 @examples(300)
-def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int) -> None:
+def test_it_gives_the_results_of_a_set(pages: list[tuple[list[str], bool]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "NEAR", near)
         ours, theirs = DuplicateFilter(), set()
@@ -51,7 +51,7 @@ def test_it_says_what_a_set_says(pages: list[tuple[list[str], bool]], near: int)
 
 @given(st.lists(st.lists(st.tuples(names, st.integers(0, 2)), max_size=12), max_size=30), st.integers(1, 9))
 @examples(200)
-def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[str, int]]], near: int) -> None:
+def test_with_contents_it_gives_the_results_of_a_set_of_pairs(pages: list[list[tuple[str, int]]], near: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "NEAR", near)
         ours = DuplicateFilter()
@@ -71,20 +71,20 @@ def test_with_contents_it_says_what_a_set_of_pairs_says(pages: list[list[tuple[s
             assert len(ours) == len(theirs)
 
 
-def test_what_is_far_is_not_read_for_calls_of_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or an export of a million records would read its file again for each of its pages."""
+def test_the_file_is_not_read_for_calls_of_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise an export of a million records would read its file for each page."""
     monkeypatch.setattr(duplicates, "NEAR", 10)
     ours = DuplicateFilter()
     for page in range(50):
         at = NOON + timedelta(seconds=page)
         assert ours.new_positions([f"{page}-{n}" for n in range(10)], (at, at)) is None
     assert ours._file is not None
-    ours._file.close()  # whoever reads it now fails
+    ours._file.close()  # reading it now fails
     later = NOON + timedelta(hours=1)
     assert ours.new_positions(["x"], (later, later)) is None
 
 
-def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_records_stay_in_memory_if_the_disk_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(duplicates, "NEAR", 3)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     ours = DuplicateFilter()
@@ -96,8 +96,8 @@ def test_where_there_is_no_room_on_the_disk_it_stays_in_memory(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("at", [NOON, NOON + timedelta(minutes=9)], ids=["first", "last"])
-def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
-    """A second holds many calls: a page may end, and the next begin, in the midst of one."""
+def test_a_call_at_the_edge_of_the_time_span_is_found(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
+    """A page may end, and the next begin, among many calls of the same second."""
     monkeypatch.setattr(duplicates, "NEAR", 2)
     ours = DuplicateFilter()
     ours.new_positions(["a", "b"], (NOON, NOON + timedelta(minutes=9)))
@@ -107,9 +107,7 @@ def test_a_call_at_the_edge_of_what_is_far_is_looked_for(monkeypatch: pytest.Mon
     assert ours.new_positions(["a", "c"], (at, at)) == [1]
 
 
-def test_what_there_was_no_room_for_is_found_when_it_is_on_the_disk_later(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_records_that_did_not_fit_on_the_disk_are_found_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(duplicates, "NEAR", 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     ours = DuplicateFilter()
@@ -142,6 +140,6 @@ assert 0 < len(came._far) < 5, "some of it was to fit"
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="the size of files cannot be limited")
-def test_where_the_disk_gets_full_nothing_is_forgotten() -> None:
+def test_nothing_is_forgotten_if_the_disk_becomes_full() -> None:
     ran = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""The one loop: every record of the window comes once, and everything else is reported."""
+"""The loop of an export: every record of the window is returned once, and everything else is reported."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_windows_tile(minutes: list[int], cut: int) -> None:
     assert sorted(map(str, parts[0] + parts[1])) == sorted(map(str, whole))
 
 
-def test_a_record_comes_once_within_its_context() -> None:
+def test_a_record_is_returned_once_in_each_context() -> None:
     one = at(NOON - timedelta(hours=1), "1")
     two = at(NOON - timedelta(hours=1), "2")
     pages = [Page([one, one], {"account": "a"}), Page([one, two], {"account": "a"}), Page([one], {"account": "b"})]
@@ -104,7 +104,7 @@ def test_no_two_identities_share_a_key(one: tuple[list[str], str], other: tuple[
 
 
 @pytest.mark.parametrize("beside", [[], ["short"]], ids=["alone", "beside-another"])
-def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> None:
+def test_no_identity_equals_the_digest_of_a_long_one(beside: list[str]) -> None:
     (digest,) = run_keys({}, ["x" * 101])
     assert run_keys({}, [digest, *beside])[0] != digest
 
@@ -112,7 +112,7 @@ def test_no_identity_passes_for_the_digest_of_a_long_one(beside: list[str]) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 100, 500])
 def test_the_memory_for_identities_does_not_grow(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the identities is kept in memory here, and a tenth of the bytes is allowed: 10 MB in an export."""
+    """Here a tenth of the identities is kept in memory, and a tenth of the 10 MB of an export is allowed."""
     assert duplicates.NEAR == 20_000
     monkeypatch.setattr(duplicates, "NEAR", 2_000)
     count = 15_000
@@ -144,7 +144,7 @@ def test_the_memory_for_identities_does_not_grow(size: int, monkeypatch: pytest.
     assert taken[count] < taken[5_000] + 300_000
 
 
-def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:
+def test_records_with_an_unreadable_start_are_kept_with_one_warning() -> None:
     records: list[Record] = [{"id": "1"}, {"id": "2", "at": "noon"}]
     out, _, told = export([Page(records)])
     assert out == records
@@ -152,8 +152,8 @@ def test_a_start_that_cannot_be_read_is_kept_with_one_warning() -> None:
 
 
 @pytest.mark.parametrize("odd", ["1970-01-21T18:00:00.000Z", "2126-11-20T08:00:00.000Z", "noon", ""])
-def test_a_start_that_is_missing_or_of_another_century_is_kept_in_a_batch_too(odd: str) -> None:
-    """If a start in another unit were believed, its record would be dropped as one of another window."""
+def test_records_with_a_missing_or_implausible_start_are_kept_in_a_batch_too(odd: str) -> None:
+    """If a start in another unit were accepted, its record would be dropped as outside the window."""
     webex = load("webex").calls[0]
     assert webex.key_fields is not None
     usual = (NOON - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
@@ -166,7 +166,7 @@ def test_a_start_that_is_missing_or_of_another_century_is_kept_in_a_batch_too(od
 
 
 def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[list[Any], list[str]]:
-    """Return the records of a page that are of a day, and the warnings."""
+    """Return the records of a page that belong to a day, and the warnings."""
     told: list[str] = []
     log = lambda level, text: told.append(text) if level == "warning" else None  # noqa: E731
     when = None if present is None else (lambda: present)
@@ -174,8 +174,8 @@ def kept(records: list[Record], *, present: datetime | None = NOON) -> tuple[lis
     return [record for page in pages for record in page], told
 
 
-def test_a_start_in_the_future_is_kept_with_one_warning() -> None:
-    """It is in no window. A record of a later window is cut, unless it starts later than clocks may differ."""
+def test_records_that_start_in_the_future_are_kept_with_one_warning() -> None:
+    """They are in no window. A record of a later window is dropped, unless it starts later than clocks may differ."""
     ours, later = at(NOON - timedelta(hours=1), "1"), at(NOON + timedelta(hours=25), "2")
     future, other = at(datetime(2083, 10, 13, 10, tzinfo=UTC), "3"), at(NOON + timedelta(hours=27), "4")
     found, warned = kept([ours, later, future, other])
@@ -190,13 +190,13 @@ def test_a_window_in_the_past_cuts_records_between_it_and_now() -> None:
 
 
 def opened(ahead: timedelta | None) -> OpenCall:
-    """Return a call whose client has learnt how far this machine's clock is ahead of the provider's."""
+    """Return a call whose client knows by how much this machine's clock differs from the provider's."""
     client: Any = SimpleNamespace(ahead=ahead)
     webex = load("webex")
     return OpenCall(webex, webex.calls[0], "acme", Query(client, None, None, {}), lambda: NOON, lambda *_: None)
 
 
-def test_the_present_is_that_of_the_providers_clock_once_it_is_known() -> None:
+def test_the_present_follows_the_providers_clock_once_it_is_known() -> None:
     for ahead in (timedelta(days=2), timedelta(days=-2), timedelta()):
         assert opened(ahead).present() == NOON - ahead
     assert opened(None).present() == NOON
@@ -206,21 +206,21 @@ def test_no_start_is_in_the_future_if_the_present_is_unknown() -> None:
     assert kept([at(datetime(2083, 10, 13, tzinfo=UTC))], present=None) == ([], [])
 
 
-def test_records_of_one_id_and_different_content_are_kept_with_one_warning() -> None:
+def test_records_with_equal_ids_and_different_content_are_kept_with_one_warning() -> None:
     one, two = {**at(NOON - timedelta(hours=1), "1"), "n": 1}, {**at(NOON - timedelta(hours=1), "1"), "n": 2}
     found, warned = kept([one, two, one])
     assert found == [one, two]
     assert warned == [SAME_ID]
 
 
-def test_of_records_that_stand_for_many_the_first_of_each_id_is_kept() -> None:
+def test_the_first_record_of_each_id_is_kept_if_one_stands_for_many() -> None:
     one, two = {**at(NOON - timedelta(hours=1), "1"), "n": 1}, {**at(NOON - timedelta(hours=1), "1"), "n": 2}
     out, tally, told = export([Page([one, two])], call=replace(CALL, stands_for_many=True))
     assert (out, tally.duplicates, told) == ([one], 1, [])
 
 
-def test_the_keys_of_a_database_tell_records_of_one_id_apart() -> None:
-    """The first keeps the key of its id, so that it is replaced when it changes; the second has a key of its own."""
+def test_records_with_equal_ids_have_different_keys_in_a_database() -> None:
+    """The first record has the key of its id, so that it is replaced if it changes; the second has its own key."""
     provider = load("webex")
     call = replace(provider.calls[0], fetch=nothing)
     schema = with_record_key(native(call.columns, None, lambda _text: None), provider, call, "p")
@@ -272,7 +272,7 @@ def test_a_limit_that_is_not_reached_has_no_note() -> None:
     assert export([Page([at(NOON - timedelta(hours=1))])], limit=2)[2] == []
 
 
-def test_pages_are_fetched_one_at_a_time_and_closed_when_no_more_is_wanted() -> None:
+def test_pages_are_fetched_one_at_a_time_and_closed_with_the_export() -> None:
     happened: list[str] = []
 
     def pages() -> Iterator[Event]:
@@ -310,7 +310,7 @@ def test_a_limit_closes_the_fetcher() -> None:
 LAG = timedelta(minutes=5)
 
 
-def test_a_window_that_the_provider_has_is_requested_whole() -> None:
+def test_a_window_that_the_provider_has_is_requested_unchanged() -> None:
     old = Window(DAY.since, NOON - LAG - LONG_CALL)
     assert reachable(old, LAG, NOON, "Acme") == (old, [])
 
@@ -325,13 +325,13 @@ def test_a_window_that_ended_recently_has_a_note_on_calls_in_progress() -> None:
 
 
 def levels(said: list[Note | Gap]) -> list[str]:
-    """Return the levels of notes on the newest calls: a short note, and a long one for -v."""
+    """Return the two notes on the newest calls: a short one, and a long one for -v."""
     assert all(isinstance(one, Note) and one.topic == RECENT for one in said)
     return [one.level for one in said if isinstance(one, Note)]
 
 
 def test_a_window_up_to_now_is_requested_up_to_now() -> None:
-    """The records of the last minutes come, and one short note names the instant from which calls may be missing."""
+    """The records of the last minutes are returned. A short note names the instant from which calls may be missing."""
     for until in (NOON, NOON - timedelta(seconds=60), NOON + timedelta(days=2)):
         window, said = reachable(Window(DAY.since, until), LAG, NOON, "Acme", cut=False)
         assert window == Window(DAY.since, min(until, NOON))
@@ -349,7 +349,7 @@ def test_a_window_up_to_now_is_cut_if_the_provider_refuses_newer_times() -> None
 
 
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_window_that_ended_before_now_and_is_not_there_yet_is_incomplete(cut: bool) -> None:  # noqa: FBT001
+def test_a_past_window_that_the_provider_does_not_have_yet_is_incomplete(cut: bool) -> None:  # noqa: FBT001
     asked = Window(DAY.since, NOON - timedelta(seconds=61))
     window, said = reachable(asked, LAG, NOON, "Acme", cut=cut)
     assert window == (Window(DAY.since, NOON - LAG) if cut else asked)
@@ -358,13 +358,13 @@ def test_a_window_that_ended_before_now_and_is_not_there_yet_is_incomplete(cut: 
 
 
 def test_a_window_is_cut_at_a_whole_second() -> None:
-    """Providers take windows in seconds: the note and the request must agree."""
+    """Providers take windows in seconds, and the note must agree with the request."""
     window, _ = reachable(Window(DAY.since, NOON), LAG, NOON + timedelta(milliseconds=400), "Acme")
     assert window == Window(DAY.since, NOON - LAG)
 
 
 @pytest.mark.parametrize("minutes", [4, 5])
-def test_a_window_of_which_the_provider_has_nothing_is_not_requested(minutes: int) -> None:
+def test_a_window_of_which_the_provider_has_nothing_yet_is_not_requested(minutes: int) -> None:
     since, until = NOON - timedelta(minutes=minutes), NOON - timedelta(minutes=2)
     window, said = reachable(Window(since, until), LAG, NOON, "Acme")
     assert window is None
@@ -388,14 +388,14 @@ def test_a_window_in_the_future_is_not_requested() -> None:
     [
         (timedelta(0), None, None),  # no response had a date
         (timedelta(0), timedelta(0), None),
-        (timedelta(0), timedelta(seconds=60), None),  # clocks and networks may differ as much
-        (timedelta(0), timedelta(hours=3), Note),  # the window meant everything so far
-        (-timedelta(minutes=6), timedelta(hours=3), Note),  # as above, by the lag of the provider
+        (timedelta(0), timedelta(seconds=60), None),  # within the tolerance for clocks and networks
+        (timedelta(0), timedelta(hours=3), Note),  # the window ends at now, so it means everything so far
+        (-timedelta(minutes=6), timedelta(hours=3), Note),  # as above, less the lag of the provider
         (-timedelta(minutes=7), timedelta(hours=3), Gap),
         (-timedelta(hours=2), timedelta(hours=3), Gap),
-        (-timedelta(hours=3), timedelta(hours=3), None),  # it was over by their clock, too
+        (-timedelta(hours=3), timedelta(hours=3), None),  # the window has ended by the provider's clock, too
         (-timedelta(hours=3) + timedelta(seconds=1), timedelta(hours=3), Gap),
-        (-timedelta(hours=1), -timedelta(hours=3), None),  # a window by a slow clock is over everywhere
+        (-timedelta(hours=1), -timedelta(hours=3), None),  # ended by a slow clock, so by every clock
         (-timedelta(hours=1), timedelta(hours=26), Gap),
         (-timedelta(hours=1), timedelta(days=40), Gap),
     ],

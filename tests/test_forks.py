@@ -1,4 +1,4 @@
-"""A fork of a process that has loaded the program does what the program does that is started anew."""
+"""A fork of a process that has loaded the program behaves like a newly started program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def both(host: Host, line: str, **environ: str) -> tuple[tuple[int, str, str], tuple[int, str, str]]:
-    """Return exit code, stdout and stderr of a line of bash: with a fork, and with the program itself."""
+    """Return exit code, stdout and stderr of a line of bash: with a fork, and with the program."""
     host.environ |= environ
     found = []
     for itself in (False, True):
@@ -73,14 +73,14 @@ def both(host: Host, line: str, **environ: str) -> tuple[tuple[int, str, str], t
         ("ulimit -f 0; cdrctl fields webex cdrs -o new.csv", 8),
     ],
 )
-def test_a_fork_says_and_ends_as_the_program_does(host: Host, line: str, code: int) -> None:
+def test_a_fork_has_the_output_and_exit_code_of_the_program(host: Host, line: str, code: int) -> None:
     fork, itself = both(host, line)
     assert fork == itself
     assert fork[0] == code
 
 
 @pytest.mark.parametrize("lang", ["C", "C.UTF-8"])
-def test_a_fork_has_the_surroundings_of_the_program(host: Host, lang: str) -> None:
+def test_a_fork_has_the_environment_of_the_program(host: Host, lang: str) -> None:
     host.configure({"acme": {"provider": "webex", "access_token_command": f"({LOOKS}) > seen; exit 1"}})
     seen = []
     for itself in (False, True):
@@ -92,13 +92,13 @@ def test_a_fork_has_the_surroundings_of_the_program(host: Host, lang: str) -> No
     assert len(seen[0]) > 30
 
 
-def test_a_fork_that_is_killed_ends_as_the_program_does(host: Host) -> None:
+def test_a_killed_fork_has_the_exit_status_of_a_killed_program(host: Host) -> None:
     host.configure({"acme": {"provider": "webex", "access_token_command": "kill -9 $PPID"}})
     for itself in (False, True):
         assert host.run("webex", "cdrs", "--since", "26h", itself=itself).returncode == -signal.SIGKILL
 
 
-def test_nothing_is_kept_from_one_run_to_the_next(host: Host) -> None:
+def test_a_run_does_not_affect_the_next_one(host: Host) -> None:
     before = host.run("profile", "list")
     given = {"CDRCTL_ACME_PROVIDER": "webex", "CDRCTL_ACME_ACCESS_TOKEN": "not-a-secret"}
     assert b"acme" in host.run("profile", "list", environ=given).stdout
@@ -106,7 +106,7 @@ def test_nothing_is_kept_from_one_run_to_the_next(host: Host) -> None:
 
 
 def serving(host: Host, **options: object) -> subprocess.Popen[bytes]:
-    """Start a sandbox as `Host.run` would."""
+    """Start a sandbox, as `Host.run` would."""
     environ = {**host.environ, **options.pop("environ", {})}  # type: ignore[dict-item]
     words = [*forks.command(host.environ), "sandbox", "serve"]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
@@ -114,7 +114,7 @@ def serving(host: Host, **options: object) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_gets_to_the_fork(host: Host, number: signal.Signals) -> None:
+def test_a_fork_receives_signals(host: Host, number: signal.Signals) -> None:
     with hearing(), ended(serving(host)) as running:
         heard(running, b"serving on")
         running.send_signal(number)
@@ -156,7 +156,7 @@ def few_files() -> None:
         ({}, few_files, True),
     ],
 )
-def test_where_a_fork_would_be_another_it_is_the_program_itself(
+def test_the_program_itself_runs_where_a_fork_would_differ(
     host: Host,
     environ: dict[str, str],
     before: Callable[[], None] | None,
@@ -172,7 +172,7 @@ def test_where_a_fork_would_be_another_it_is_the_program_itself(
 @pytest.mark.parametrize(
     "environ", [{"PYTHONPATH": ""}, {"PYTHONPATH": "elsewhere"}, {"LC_ALL": "C"}, {"PYTHONUNBUFFERED": "1"}]
 )
-def test_no_server_is_started_for_what_few_tests_have(host: Host, environ: dict[str, str]) -> None:
+def test_no_server_is_started_for_rare_environments(host: Host, environ: dict[str, str]) -> None:
     assert list(forks.command({**host.environ, **environ})) == CDRCTL
     assert list(forks.command(host.environ)) != CDRCTL
 
@@ -198,7 +198,7 @@ def test_a_server_ends_with_the_process_that_started_it(host: Host) -> None:
         assert time.monotonic() < until
 
 
-def test_without_a_server_it_is_the_program_itself(host: Host) -> None:
+def test_the_program_itself_runs_without_a_server(host: Host) -> None:
     words = [*forks.command(host.environ)]
     words[4] = str(host.folder / "nobody")
     ran = subprocess.run([*words, "--version"], env=host.environ, capture_output=True, check=True)
@@ -206,7 +206,7 @@ def test_without_a_server_it_is_the_program_itself(host: Host) -> None:
 
 
 @pytest.mark.parametrize("kind", ["own", "other"])
-def test_a_fork_has_the_terminal_that_it_is_given(host: Host, kind: Literal["own", "other"]) -> None:
+def test_a_fork_has_the_terminal_of_its_client(host: Host, kind: Literal["own", "other"]) -> None:
     look = "(cut -d' ' -f1,5-8 /proc/$PPID/stat; tty; exec 2>/dev/null; : </dev/tty && echo own) > seen; exit 1"
     host.configure({"acme": {"provider": "webex", "access_token_command": look}})
     ours, theirs = pty.openpty()
@@ -221,7 +221,7 @@ def test_a_fork_has_the_terminal_that_it_is_given(host: Host, kind: Literal["own
     assert (terminal == 0 and said[-1] != "own") == (kind == "other")
 
 
-def test_at_a_terminal_it_is_the_program_itself_unless_that_is_said(host: Host) -> None:
+def test_the_program_itself_runs_at_a_terminal_by_default(host: Host) -> None:
     ours, theirs = pty.openpty()
     with ended(serving(host, stdin=theirs)) as running:
         heard(running, b"serving on")

@@ -1,4 +1,4 @@
-"""What a person may write as a time, and what is refused."""
+"""The times that a user may type, and those that are refused."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TestReadingAnInstant:
         ],
     )
     def test_one_instant_can_be_written_in_many_ways(self, text: str) -> None:
-        """Every unambiguous writing of eight o'clock means the same, and comes back in UTC."""
+        """Every unambiguous form of eight o'clock means the same, and is returned in UTC."""
         assert read(text) == at(2026, 11, 19, 8)
         assert read(text).tzinfo is UTC
 
@@ -72,7 +72,7 @@ class TestReadingAnInstant:
         ("fraction", "microsecond"), [("1", 100_000), ("12", 120_000), ("123", 123_000), ("123456", 123_456)]
     )
     def test_a_fraction_has_up_to_six_digits(self, fraction: str, microsecond: int) -> None:
-        """A fraction of any length up to a microsecond is kept whole."""
+        """A fraction up to a microsecond is kept."""
         assert read(f"2026-11-19T08:00:00.{fraction}Z") == at(2026, 11, 19, 8, 0, 0, microsecond)
 
     @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ class TestReadingAnInstant:
         ["2026-11-19T08:00:00.1234567Z", "19 Nov 2026 08:00:00.1234567", "2026-11-19T08:00:00,0000000Z"],
     )
     def test_a_finer_fraction_is_refused(self, text: str) -> None:
-        """A seventh digit is refused, since cutting it off would move the edge."""
+        """Cutting a seventh digit off would move the edge."""
         assert "microsecond" in refused(text).message
 
     @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ class TestReadingAnInstant:
         ],
     )
     def test_without_an_offset_the_zone_is_used(self, text: str, expected: datetime) -> None:
-        """A day, month or year is its first instant there, and a time is what clocks show there."""
+        """A day, month or year is its first instant in the zone, and a time is the clock time there."""
         assert read(text, "Europe/Paris") == expected
 
     @pytest.mark.parametrize("option", ["--since", "--until"])
     def test_a_day_is_its_start_for_both_edges(self, option: str) -> None:
-        """`--until 2026-11-19` ends where the day begins, so that days laid end to end tile."""
+        """`--until 2026-11-19` ends where the day begins, so that consecutive days tile."""
         assert windows.instant("2026-11-19", zone=UTC, now=NOW, option=option) == at(2026, 11, 19)
 
     @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ class TestReadingAnInstant:
         ],
     )
     def test_ago_counts_from_now(self, text: str, expected: datetime) -> None:
-        """A length is that much elapsed time before now."""
+        """A duration is elapsed time before now."""
         assert read(text, "Europe/Paris") == expected
 
     def test_seven_days_ago_does_not_follow_the_clocks(self) -> None:
-        """`7d` is 7 times 24 hours even when the clocks changed on the way."""
+        """`7d` is 7 times 24 hours even across a clock change."""
         now = at(2026, 10, 28, 12)
         assert now - read("7d", "Europe/Paris", now) == timedelta(hours=7 * 24)
 
@@ -141,8 +141,8 @@ class TestReadingAnInstant:
             ("saturday", 14),
         ],
     )
-    def test_words_mean_local_midnights(self, text: str, day: int) -> None:
-        """A weekday is the latest one, today if today is it."""
+    def test_words_for_days_are_local_midnights(self, text: str, day: int) -> None:
+        """A weekday is the latest one, which may be today."""
         assert read(text) == at(2026, 11, day)
 
     @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ class TestReadingAnInstant:
         ],
     )
     def test_a_period_is_its_first_instant(self, text: str, expected: datetime) -> None:
-        """NOW is a Friday: a weekday with `last` is before today, and a week begins on its Monday."""
+        """NOW is a Friday. A weekday with `last` is before today, and a week begins on Monday."""
         assert read(text) == expected
 
     @pytest.mark.parametrize("text", ["last day", "this monthday", "next week", "last", "this", "last week of May"])
@@ -186,7 +186,7 @@ class TestReadingAnInstant:
             ("2Y", NOW.replace(year=2024)),
         ],
     )
-    def test_months_and_years_keep_day_and_time(self, text: str, expected: datetime) -> None:
+    def test_months_and_years_ago_keep_day_and_time(self, text: str, expected: datetime) -> None:
         assert read(text) == expected
 
     def test_a_month_ago_is_its_last_day_where_the_day_is_missing(self) -> None:
@@ -194,7 +194,7 @@ class TestReadingAnInstant:
         assert read("1y", now=at(2024, 2, 29, 8)) == at(2023, 2, 28, 8)
 
     def test_months_count_by_the_clocks_of_the_zone(self) -> None:
-        """From summer time to winter time the time of day stays, and the offset changes."""
+        """From summer time to winter time the time of day is the same, and the offset changes."""
         assert read("2mo", "Europe/Paris", now=at(2026, 11, 20, 12)) == at(2026, 9, 20, 11)
 
     @pytest.mark.parametrize("text", ["3M", "1.5mo", "0.5y", "9999mo", "999999999y"])
@@ -209,7 +209,7 @@ class TestReadingAnInstant:
         assert read("today", "Europe/Paris", at(2026, 11, 20, 23, 30)) == at(2026, 11, 20, 23)
 
     def test_now_may_be_given_in_any_zone(self) -> None:
-        """What comes back is UTC whatever zone `now` was in; one without a zone is refused."""
+        """The result is in UTC whatever the zone of `now`. A `now` without a zone is refused."""
         assert read("24h", now=NOW.astimezone(PARIS)) == NOW - timedelta(hours=24)
         with pytest.raises(ValueError, match="without a time zone"):
             read("24h", now=NOW.replace(tzinfo=None))
@@ -227,7 +227,7 @@ class TestReadingAnInstant:
         ],
     )
     def test_an_ambiguous_time_is_refused(self, text: str, hint: str) -> None:
-        """The refusal gives each reading in the one way that cannot be mistaken."""
+        """The hint has each reading in an unambiguous form."""
         error = refused(text)
         assert "more than one way" in error.message
         assert error.hint == hint
@@ -249,13 +249,16 @@ class TestReadingAnInstant:
             "Thu 2026",
         ],
     )
-    def test_a_date_in_part_is_refused(self, text: str) -> None:
-        """No part of a date is ever filled in from a default."""
+    def test_a_partial_date_is_refused(self, text: str) -> None:
+        """A missing part of a date is never filled in."""
         assert "does not say which day" in refused(text).message
 
     @pytest.mark.parametrize("name", ["EST", "IST", "CET", "PST", "XYZ"])
     def test_a_zone_name_is_refused(self, name: str) -> None:
-        """Abbreviations are not the same everywhere: none is dropped, or read by this machine's own."""
+        """Abbreviations mean different zones in different places.
+
+        They are not ignored or read by the rules of this machine.
+        """
         assert f"a zone, {name}," in refused(f"19 Nov 2026 14:00 {name}").message
 
     def test_the_zone_names_of_this_machine_have_no_meaning(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +276,7 @@ class TestReadingAnInstant:
 
     @pytest.mark.parametrize("text", ["Mon 19 Nov 2026", "Monday, 19 Nov 2026 14:00", "Thu Mon 19 Nov 2026"])
     def test_a_wrong_weekday_is_refused(self, text: str) -> None:
-        """A day of the week that contradicts the date is a typo in one of them."""
+        """A weekday that contradicts the date means that one of them is a typo."""
         assert "is a Thursday" in refused(text).message
 
     @pytest.mark.parametrize(
@@ -297,7 +300,7 @@ class TestReadingAnInstant:
         "text", ["", "   ", "soon", "7x", "-7d", "2026-W47", "1763539200", "1763539200000", "yesterday 14:00"]
     )
     def test_a_meaningless_text_is_refused(self, text: str) -> None:
-        """The hint names every form there is."""
+        """The hint lists every form."""
         assert "how long ago" in (refused(text).hint or "")
 
     @pytest.mark.parametrize(
@@ -314,7 +317,7 @@ class TestReadingAnInstant:
         ],
     )
     def test_an_odd_text_is_refused_in_a_short_message(self, text: str) -> None:
-        """The refusal is short and printable whatever was given."""
+        """The message is short and printable, whatever the text."""
         message = refused(text).message
         assert "is not a time." in message
         assert len(message) < 100
@@ -326,30 +329,30 @@ class TestReadingAnInstant:
          "9999-12-31T23:59-14:00", "9999-12-31", "999999999d", "999999999w", "30000d"],
     )  # fmt: skip
     def test_a_far_year_is_a_typing_error(self, text: str) -> None:
-        """Nothing before 1970 or after 2200 is meant, and none of it overflows."""
+        """Years before 1970 or after 2200 are refused, and none of them overflows."""
         assert any(why in refused(text).message for why in ("is in the year", "too long ago"))
 
     def test_the_first_and_the_last_year_are_accepted(self) -> None:
-        """The limits themselves are in."""
+        """The limits are inclusive."""
         assert read("1970") == at(1970, 1, 1)
         assert read("2200-12-31", "America/New_York") == at(2200, 12, 31, 5)
 
 
 class TestClockChanges:
     def test_a_local_time_that_never_comes_is_refused(self) -> None:
-        """In spring the hint has the time by either offset."""
+        """In spring the hint has the time with either offset."""
         error = refused("2026-03-29 02:30", "Europe/Paris")
         assert "does not exist" in error.message
         assert error.hint == "write 2026-03-29T01:30:00+01:00 or 2026-03-29T03:30:00+02:00"
 
     def test_a_local_time_that_comes_twice_is_refused(self) -> None:
-        """In autumn the hint has both, told apart by their offsets."""
+        """In autumn the hint has both times, with their offsets."""
         error = refused("25 Oct 2026 02:30", "Europe/Paris")
         assert "occurs twice" in error.message
         assert error.hint == "write 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00"
 
-    def test_with_an_offset_it_is_accepted(self) -> None:
-        """An offset says which of the two is meant."""
+    def test_a_repeated_local_time_with_an_offset_is_accepted(self) -> None:
+        """An offset selects one of the two."""
         assert read("2026-10-25T02:30+02:00", "Europe/Paris") == at(2026, 10, 25, 0, 30)
         assert read("2026-10-25T02:30+01:00", "Europe/Paris") == at(2026, 10, 25, 1, 30)
         assert read("2026-03-29T02:30+01:00", "Europe/Paris") == at(2026, 3, 29, 1, 30)
@@ -370,8 +373,8 @@ class TestClockChanges:
             ("2011-12-30", "2011-12-31", "Pacific/Apia", 0),
         ],
     )
-    def test_a_day_is_as_long_as_the_clocks_make_it(self, day: str, next_day: str, name: str, hours: float) -> None:
-        """A midnight that is skipped or comes twice never refuses a day; a whole day can be skipped."""
+    def test_the_length_of_a_day_follows_the_clocks(self, day: str, next_day: str, name: str, hours: float) -> None:
+        """A day is accepted even if its midnight is skipped or repeated. A skipped day is empty."""
         assert day_length(day, next_day, name) == timedelta(hours=hours)
 
     def test_a_skipped_midnight_is_the_first_instant_of_its_day(self) -> None:
@@ -379,21 +382,21 @@ class TestClockChanges:
         assert read("2018-11-04", "America/Sao_Paulo") == at(2018, 11, 4, 3)
         assert "does not exist" in refused("2018-11-04 00:00", "America/Sao_Paulo").message
 
-    def test_a_skip_across_midnight_is_found_to_the_second(self) -> None:
-        """In Toronto in 1919 the clocks went from 23:30 to 0:30, and there the day began."""
+    def test_the_first_instant_of_a_day_is_exact_if_midnight_is_skipped(self) -> None:
+        """In Toronto in 1919 the clocks went from 23:30 to 0:30, where the next day began."""
         toronto = ZoneInfo("America/Toronto")
         start = windows._day_start(datetime(1919, 3, 31), toronto)  # noqa: DTZ001  what a clock shows
         assert start.astimezone(toronto).isoformat() == "1919-03-31T00:30:00-04:00"
         assert (start - SECOND).astimezone(toronto).isoformat() == "1919-03-30T23:29:59-05:00"
 
-    def test_a_skipped_day_is_where_the_next_one_begins(self) -> None:
+    def test_a_skipped_day_begins_where_the_next_one_begins(self) -> None:
         """Kwajalein went from the 20th to the 22nd of August 1993."""
         kwajalein = ZoneInfo("Pacific/Kwajalein")
         start = read("1993-08-21", "Pacific/Kwajalein")
         assert start.astimezone(kwajalein).day == 22
         assert (start - SECOND).astimezone(kwajalein).day == 20
 
-    def test_a_midnight_that_comes_twice_is_the_earlier(self) -> None:
+    def test_a_repeated_midnight_is_the_earlier_one(self) -> None:
         """In Havana the clocks go back from one o'clock to midnight."""
         assert read("2026-11-01", "America/Havana") == at(2026, 11, 1, 4)
 

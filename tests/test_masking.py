@@ -1,4 +1,4 @@
-"""No spelling of a secret stays in a text, and no text without one is changed."""
+"""Every spelling of a secret is masked in a text, and a text without a secret is unchanged."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_any_secret_is_masked_in_any_spelling(secret: str, before: str, after: s
 
 @examples(60)
 @given(secret=SECRETS, cut=st.integers(1, 30), spelt=st.sampled_from([*SPELLINGS, "base64"]), around=AROUND)
-def test_what_needs_no_pattern_is_left_as_a_pattern_leaves_it(secret: str, cut: int, spelt: str, around: str) -> None:
+def test_the_fast_check_gives_the_same_result_as_the_pattern(secret: str, cut: int, spelt: str, around: str) -> None:
     text = (SPELLINGS[spelt](secret) if spelt in SPELLINGS else base64.b64encode(secret.encode()).decode())[:cut]
     left = mask(f"{around}{text} or {text[1:]}", [secret])
     with pytest.MonkeyPatch.context() as patch:
@@ -72,7 +72,7 @@ def test_what_needs_no_pattern_is_left_as_a_pattern_leaves_it(secret: str, cut: 
         assert mask(f"{around}{text} or {text[1:]}", [secret]) == left
 
 
-def test_an_ordinary_line_takes_no_pattern() -> None:
+def test_an_ordinary_line_compiles_no_pattern() -> None:
     before = masking._beginnings.cache_info().misses
     assert mask("294 records, 3 pages, 0.1 seconds: calls.csv", ["a-secret-of-this-test"]).startswith("294")
     assert masking._beginnings.cache_info().misses == before
@@ -89,15 +89,15 @@ def test_base64_is_masked_at_any_offset(secret: str, before: bytes, after: bytes
     ):
         left = mask(encode(before + secret.encode() + after).decode(), [secret])
         assert MASK in left
-        # Of the secret's bits at most five are left at each end, those that share a digit with what is beside it.
+        # At each end at most five bits of the secret are left: those in one digit with the neighbouring byte.
         first, last = (unquote(part).rstrip("=") for part in (left.split(MASK)[0], left.split(MASK)[-1]))
-        assert len(first) * 6 - len(before) * 8 < 10  # and zeros that fill up the last digit
-        assert len(last) * 6 - len(after) * 8 < 10  # and zeros that fill up the last digit
+        assert len(first) * 6 - len(before) * 8 < 10  # plus zero bits that pad the last digit
+        assert len(last) * 6 - len(after) * 8 < 10  # plus zero bits that pad the last digit
 
 
 @examples(60)
 @given(secret=st.text("aZ09-_.+/é日", min_size=12, max_size=30), cut=st.integers(8, 11))
-def test_a_beginning_is_masked_as_well(secret: str, cut: int) -> None:
+def test_a_truncated_secret_is_masked_too(secret: str, cut: int) -> None:
     assert mask(f"said: {secret[:cut]}", [secret]) == f"said: {MASK}"
 
 
@@ -107,18 +107,18 @@ def test_the_parts_of_a_token_are_masked() -> None:
     assert mask(f"{claims} and {signature}", [token]) == f"{MASK} and {MASK}"
 
 
-def test_longer_secrets_come_first_and_short_ones_are_left() -> None:
+def test_longer_secrets_are_masked_first_and_short_ones_are_not_masked() -> None:
     text = "a bad pass and a passphrase"
     assert mask(text, ["a", "bad", "pass", "passphrase"]) == f"a bad {MASK} and a {MASK}"
 
 
 @examples(60)
 @given(text=st.text("abcdefgh-:/ ", max_size=200), secret=st.text("XYZ", min_size=SHORTEST, max_size=12))
-def test_a_text_without_a_secret_stays_as_it_is(text: str, secret: str) -> None:
+def test_a_text_without_a_secret_is_unchanged(text: str, secret: str) -> None:
     assert mask(text, [secret]) == text
 
 
-def test_a_very_long_secret_takes_no_long_time() -> None:
+def test_a_very_long_secret_is_masked_quickly() -> None:
     """A pattern of thousands of characters would take seconds to compile."""
     secret = "eyJ" + "aB3_" * 5000
     assert mask(f"x {secret} {secret[:4000]}", [secret]) == f"x {MASK} {MASK}"

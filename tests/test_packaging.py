@@ -1,4 +1,4 @@
-"""What is released: the wheel, the sdist, the container, the one file and the workflow that publishes them."""
+"""The release: the wheel, the sdist, the container, the zipapp and the workflow that publishes them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Built:
 
 
 def build(source: Path, target: str, folder: Path) -> Path:
-    """Return what hatchling makes of a source, as `pip` and `build` have it do it."""
+    """Return what hatchling builds from a source, as `pip` and `build` call it."""
     words = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder)]
     environ = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "PYTHONPATH": ""}
     ran = subprocess.run(words, cwd=source, env=environ, capture_output=True, text=True, check=False)
@@ -65,7 +65,7 @@ def names_in(wheel: Path) -> set[str]:
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
+def test_the_wheel_has_only_the_package(built: Built) -> None:
     names = names_in(built.wheel)
     assert built.wheel.name == f"cdrctl-{__version__}-py3-none-any.whl"
     assert {"cdrctl/py.typed", "cdrctl/fetchers/examples.json", "cdrctl/cli/completion.json"} <= names
@@ -86,7 +86,7 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_the_sdist_builds_the_same_wheel_and_has_what_its_tests_need(built: Built, tmp_path: Path) -> None:
+def test_the_sdist_builds_the_same_wheel_and_has_its_tests(built: Built, tmp_path: Path) -> None:
     with tarfile.open(built.sdist) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
         opened.extractall(tmp_path, filter="data")
@@ -108,7 +108,7 @@ def test_the_sdist_builds_the_same_wheel_and_has_what_its_tests_need(built: Buil
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """Return a new environment that sees the packages of this one, and not this one's cdrctl."""
+    """Return a new environment that sees the packages of this one, except cdrctl."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
     here = dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib")))
@@ -130,12 +130,12 @@ def test_the_installed_wheel_runs(built: Built, place: Path, tmp_path: Path) -> 
 
 
 def clean(home: Path) -> dict[str, str]:
-    """Return an environment with nothing of ours."""
+    """Return an environment without cdrctl's variables."""
     return {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
 
 
 def runs(program: Path, folder: Path) -> None:
-    """See that a program is this version, and that it exports."""
+    """Check that a program is this version, and that it exports."""
 
     def printed(*words: str) -> str:
         ran = subprocess.run(
@@ -161,8 +161,8 @@ INSTALLERS = {
 @posix
 @pytest.mark.slow
 @pytest.mark.parametrize("name", INSTALLERS)
-def test_it_is_installed_as_programs_are(name: str, built: Built, tmp_path: Path) -> None:
-    """Run where all packages lie in a folder, as .ci/run has them, and where the installer is there."""
+def test_pipx_and_uv_install_the_program(name: str, built: Built, tmp_path: Path) -> None:
+    """It needs the installer, and a folder with all packages, which .ci/run has."""
     wheels = os.environ.get("PIP_FIND_LINKS", "")
     if not Path(wheels or "/nowhere").is_dir() or shutil.which(name) is None:
         pytest.skip(f"there is no {name} here, or no folder with the packages that it would fetch")
@@ -174,7 +174,7 @@ def test_it_is_installed_as_programs_are(name: str, built: Built, tmp_path: Path
     runs(tmp_path / "bin" / "cdrctl", tmp_path)
 
 
-# What the lock gives to the container and to the one file
+# The lock of the container and the zipapp
 
 
 def pins(*names: str) -> dict[str, str]:
@@ -185,7 +185,7 @@ def pins(*names: str) -> dict[str, str]:
 
 
 def needed(name: str, seen: set[str]) -> set[str]:
-    """Return what an installed package needs on this system, without extras but those that it asks for itself."""
+    """Return the requirements of an installed package on this system, with the extras that it requests itself."""
     for line in metadata.requires(name) or ():
         one = Requirement(line)
         other = canonicalize_name(one.name)
@@ -196,7 +196,7 @@ def needed(name: str, seen: set[str]) -> set[str]:
 
 
 @pytest.mark.process
-def test_the_pins_are_what_cdrctl_runs_on_and_no_more() -> None:
+def test_the_pins_are_exactly_the_runtime_dependencies() -> None:
     found = pins()
     assert needed("cdrctl", set()) <= set(found)
     assert not {"pytest", "keyring", "ruff", "hatchling", "sphinx"} & set(found)
@@ -213,12 +213,12 @@ def test_the_pins_are_what_cdrctl_runs_on_and_no_more() -> None:
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Return the instructions of the container's recipe, each on one line."""
+    """Return the instructions of the Containerfile, each on one line."""
     text = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", CONTAINER, flags=re.MULTILINE))
     return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in text.splitlines() if line]
 
 
-def test_the_container_is_made_of_what_there_is_and_of_what_is_locked() -> None:
+def test_the_container_is_built_from_existing_files_and_locked_packages() -> None:
     for name, rest in instructions():
         if name in {"COPY", "ADD"} and not rest.startswith("--from=build /opt/cdrctl "):
             assert all((ROOT / source).exists() for source in rest.split()[:-1]), rest
@@ -234,7 +234,7 @@ def test_the_container_is_made_of_what_there_is_and_of_what_is_locked() -> None:
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_the_container_builds_the_wheel_from_what_is_copied_into_it(built: Built, tmp_path: Path) -> None:
+def test_the_copied_files_are_enough_to_build_the_wheel(built: Built, tmp_path: Path) -> None:
     copied = itertools.takewhile(lambda one: not (one[0] == "RUN" and "pip wheel" in one[1]), instructions())
     for source, target in (rest.rsplit(" ", 1) for name, rest in copied if name == "COPY"):
         for one in source.split():
@@ -244,7 +244,7 @@ def test_the_container_builds_the_wheel_from_what_is_copied_into_it(built: Built
     assert names_in(build(tmp_path, "wheel", tmp_path / "dist")) == names_in(built.wheel)
 
 
-def test_the_container_ends_as_an_ordinary_user_with_nothing_that_builds() -> None:
+def test_the_container_has_an_ordinary_user_and_no_build_tools() -> None:
     text = instructions()
     last = text[max(at for at, (name, _) in enumerate(text) if name == "FROM") :]
     said = dict(last)
@@ -259,7 +259,7 @@ def test_the_container_ends_as_an_ordinary_user_with_nothing_that_builds() -> No
 
 @pytest.mark.process
 @posix
-def test_the_one_file_says_where_it_can_be_run(tmp_path: Path) -> None:
+def test_the_zipapp_refuses_another_python_version(tmp_path: Path) -> None:
     """Its first lines, made as .ci/zipapp makes them."""
     found = re.search(r"<<'PYTHON'\n(.*?)^PYTHON$", ZIPAPP, re.DOTALL | re.MULTILINE)
     assert found
@@ -275,12 +275,12 @@ def test_the_one_file_says_where_it_can_be_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["audit", "licences", "release", "run", "zipapp"])
-def test_scripts_can_be_run(name: str) -> None:
+def test_scripts_are_executable(name: str) -> None:
     assert os.access(ROOT / ".ci" / name, os.X_OK)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_is_pinned_and_knows_no_secret(path: Path) -> None:
+def test_a_workflow_is_pinned_and_uses_no_secret(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     used = re.findall(r"^\s*(?:- )?uses: (.*)$", text, re.MULTILINE)
     assert used
@@ -294,7 +294,7 @@ def test_a_workflow_is_pinned_and_knows_no_secret(path: Path) -> None:
     assert read["permissions"] == {"contents": "read"}
 
 
-def test_only_the_job_that_publishes_can_say_who_it_is() -> None:
+def test_only_the_publishing_job_has_an_identity_token() -> None:
     yaml = pytest.importorskip("yaml")
     jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))["jobs"]
     may = {name: job.get("permissions", {}) for name, job in jobs.items()}

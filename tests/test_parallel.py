@@ -1,4 +1,4 @@
-"""A window in parts that are fetched in parallel."""
+"""A window is split into parts that are fetched in parallel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def page(name: str) -> Page:
     return Page([{"id": name}])
 
 
-def test_the_same_note_or_gap_of_several_parts_comes_once() -> None:
+def test_equal_notes_and_gaps_of_several_parts_are_reported_once() -> None:
     events: list[Event] = [Note("x"), Gap("x"), page("a"), Note("x"), Gap("x", "another hint"), page("a"), Note("y")]
 
     def of_parts() -> Generator[Event, None, None]:
@@ -82,7 +82,7 @@ def call(longest: timedelta | None, retention: timedelta | None = None) -> Call:
 
 
 @given(
-    st.datetimes(datetime(2026, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - as they say
+    st.datetimes(datetime(2026, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - naive
     lengths,
     st.none() | st.sampled_from([timedelta(hours=12), DAY, timedelta(days=31)]),
     st.sampled_from([timedelta(minutes=1), timedelta(hours=1), DAY, timedelta(days=7)]),
@@ -92,7 +92,7 @@ def call(longest: timedelta | None, retention: timedelta | None = None) -> Call:
 def test_parts_cover_the_window(
     since: datetime, length: timedelta, longest: timedelta | None, shortest: timedelta, jobs: int, keeps: int | None
 ) -> None:
-    """They are adjacent and none is too short; if the window is long enough, there are enough for all jobs."""
+    """They are adjacent and not too short, and there are enough for all jobs if the window is long enough."""
     window = Window(since, since + length)
     kept = DAY * keeps if keeps is not None else None
     cuts = parts(window, call(longest, kept), shortest, jobs, NOON)
@@ -110,5 +110,5 @@ def test_parts_cover_the_window(
         if tile // shortest >= PARTS_OF_A_JOB * jobs:
             assert len(cuts) >= PARTS_OF_A_JOB * jobs - 1
         assert len(cuts) <= max(tiles, PARTS_OF_A_JOB * jobs + tiles)
-    else:  # all that may be older than the provider keeps is one part
+    else:  # the period that may be out of retention is one part
         assert all(part.since >= NOON - kept + DAY for part in cuts[1:])

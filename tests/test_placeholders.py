@@ -1,4 +1,4 @@
-"""Times that stand for "no time" are no events, in every time column of every provider."""
+"""Times that stand for "no time" are read as null in every time column of every provider."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_placeholders(time: Any) -> None:
 
 
 @pytest.mark.parametrize("time", [*EVENTS, "", None, "soon", "20261118", "-", datetime(2026, 11, 18, tzinfo=UTC)])
-def test_what_is_no_placeholder(time: Any) -> None:
+def test_other_times_are_not_placeholders(time: Any) -> None:
     assert not is_placeholder(time)
 
 
 @pytest.mark.parametrize(("provider", "column"), TIMES, ids=lambda one: getattr(one, "name", one))
 def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None:
-    """It is empty, without a warning that it cannot be read."""
+    """The column is empty, without a warning."""
     warned: list[str] = []
     schema = schemas.native((column,), None, warned.append)
     rows = schema.rows(Page([{column.key: time} for time in PLACEHOLDERS], {"timezone": "Europe/Berlin"}))
@@ -56,8 +56,11 @@ def test_no_time_column_has_a_placeholder(provider: str, column: Column) -> None
 
 
 @pytest.mark.parametrize("seconds", [-62_135_596_800, -2_208_988_800, 3600, 253_402_300_799])
-def test_a_number_that_stands_for_a_placeholder_is_no_time(seconds: int) -> None:
-    """Year 1, 1900, an hour after 1970 began, and year 9999, as Unix times: only what is read tells."""
+def test_a_placeholder_written_as_a_number_is_null(seconds: int) -> None:
+    """Year 1, 1900, one hour after the start of 1970, and year 9999, as Unix times.
+
+    Only the decoded instant shows it.
+    """
     column = Column("at", "at", "time", read=lambda raw: rfc3339(datetime.fromtimestamp(raw, UTC)))
     assert not is_placeholder(seconds)
     (row,) = schemas.native((column,), None, lambda _text: None).rows(Page([{"at": seconds}]))
@@ -65,8 +68,8 @@ def test_a_number_that_stands_for_a_placeholder_is_no_time(seconds: int) -> None
 
 
 @pytest.mark.parametrize("time", [*PLACEHOLDERS, *EVENTS[:3]])
-def test_pages_read_by_column_say_the_same(time: Any) -> None:
-    """What is read column by column is what is read record by record."""
+def test_pages_decoded_by_column_give_the_same(time: Any) -> None:
+    """Pages decoded by column are equal to pages decoded record by record."""
     columns = (Column("id", "id"), Column("start", "start", "time"), Column("answer", "answer", "time"))
     rows = [{"id": "a", "start": "2026-11-18T00:00:00.000Z", "answer": time}]
     rows += [{"id": "b", "start": "2026-11-18T00:00:00.000Z", "answer": "2026-11-18T00:00:01.000Z"}]

@@ -1,4 +1,4 @@
-"""The clock that tests give to the programs they start, and that nothing else changes."""
+"""Tests give a clock to the programs they start, and nothing else changes that clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEAR = timedelta(hours=2)
 
 
 def since(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> datetime:
-    """Return the instant that a command takes for an hour ago."""
+    """Return the instant that a command reads for an hour ago."""
     path = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), str(ROOT))))
     ran = subprocess.run(
         [*command, *["webex", "cdrs", "-p", "sandbox", "--since", "1h", "--dry-run"]],
@@ -51,7 +51,7 @@ def test_no_variable_changes_the_clock_of_the_program_itself(tmp_path: Path) -> 
     assert abs(since(tmp_path, REAL, environ) + timedelta(hours=1) - datetime.now(UTC)) < NEAR
 
 
-def test_who_hurries_waits_for_nothing_but_the_clock_goes_on() -> None:
+def test_a_hurried_program_does_not_wait_but_its_clock_advances() -> None:
     before, hurried = program.now(), program._hurried()
     monotonic = hurried["monotonic"]()
     hurried["sleep"](10_000)

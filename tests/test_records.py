@@ -1,4 +1,4 @@
-"""From raw records to rows: typed where a column can read them, as they came where not, and nothing lost."""
+"""From raw records to rows: typed where a column can read the value, else unchanged, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -101,16 +101,16 @@ REFUSED = object()
         (read_units, "1.5", REFUSED),
     ],
 )
-def test_what_a_reader_makes_of_a_value(read: Any, came: Any, value: Any) -> None:
+def test_a_reader_converts_or_refuses_a_value(read: Any, came: Any, value: Any) -> None:
     if value is REFUSED:
-        with pytest.raises(ValueError):  # noqa: PT011 - its type is the contract
+        with pytest.raises(ValueError):  # noqa: PT011 - the contract is the type
             read(came)
     else:
         assert read(came) == value
         assert type(read(came)) is type(value)
 
 
-def test_units_of_another_size() -> None:
+def test_amounts_in_smaller_units_are_converted() -> None:
     assert read_units(1234, per_unit=100) == "12.34"
 
 
@@ -128,14 +128,14 @@ anything = st.recursive(
 
 @given(anything)
 @examples(400)
-def test_readers_know_no_error_but_value_error(came: Any) -> None:
+def test_readers_raise_only_value_error(came: Any) -> None:
     readers = (read_text, read_integer, read_decimal, read_boolean, read_list, read_iso_time, read_gregorian_time)
     for read in (*readers, read_units, iso_instant, unix_instant, gregorian_instant):
         with suppress(ValueError):
             read(came)
 
 
-def test_instants_are_utc() -> None:
+def test_instants_are_in_utc() -> None:
     instant = datetime(2015, 6, 26, 12, 28, 35, tzinfo=UTC)
     seconds = int(instant.timestamp())
     assert gregorian_instant(seconds + GREGORIAN_UNIX_OFFSET) == unix_instant(str(seconds)) == instant
@@ -170,7 +170,7 @@ def test_keys_match_in_any_letter_case() -> None:
 
 
 @pytest.mark.parametrize("order", [("Device MAC", "Device Mac"), ("Device Mac", "Device MAC")])
-def test_the_exact_key_wins_and_the_other_is_kept(order: tuple[str, str]) -> None:
+def test_the_exact_key_has_precedence_and_the_other_is_kept(order: tuple[str, str]) -> None:
     values = {"Device MAC": "exact", "Device Mac": "other"}
     read = as_dict({key: values[key] for key in order})
     assert read["device_mac"] == "exact"
@@ -188,20 +188,20 @@ def test_objects_are_spread_under_dotted_names() -> None:
     assert read[EXTRA] == {"vars.deep.x": 1, "vars.new": {"y": 2}, "vars.none": {}}
 
 
-def test_an_object_that_is_none_is_kept() -> None:
+def test_a_value_in_place_of_an_object_is_kept() -> None:
     odds: list[Any] = [[1], "text", {}, {"deep": {}}, {"deep": 5}]
     for odd in odds:
         kept = json.dumps(as_dict({"vars": odd})[EXTRA])
         assert json.dumps(odd if not isinstance(odd, dict) or not odd else odd["deep"]) in kept
 
 
-def test_names_that_meet_are_all_kept() -> None:
+def test_values_with_clashing_names_are_all_kept() -> None:
     record = {"vars": {"owner": 1}, "vars.owner": 2, "vars.owner.": 3, "Vars": {"owner": 4}}
     read = as_dict(record)
     assert sorted([read["vars.owner"], *map(str, read[EXTRA].values())]) == ["1", "2", "3", "4"]
 
 
-def test_unknown_fields_have_names_that_no_column_has() -> None:
+def test_unknown_fields_get_names_that_no_column_has() -> None:
     record = {"New Field": 1, "new-field": 2, "extra": 3, "Country": "x", "COUNTRY": "y", "@account": 4, "": 5, "é": 6}
     read = as_dict(record, account="a")
     assert read["account"] == "a"
@@ -211,12 +211,12 @@ def test_unknown_fields_have_names_that_no_column_has() -> None:
     assert sorted(map(str, read[EXTRA].values())) == ["1", "2", "3", "4", "5", "6", "y"]
 
 
-def test_snake_case() -> None:
+def test_names_are_converted_to_snake_case() -> None:
     names = ("Local SessionID", "  A--b ", "custom.Deep Key", "\u00e9")
     assert [snake_case(name) for name in names] == ["local_sessionid", "a_b", "custom.deep_key", "\u00e9"]
 
 
-def test_values_that_cannot_be_read_pass_with_one_warning_a_column() -> None:
+def test_unreadable_values_are_kept_with_one_warning_per_column() -> None:
     warnings: list[str] = []
     schema = native(COLUMNS, None, warnings.append)
     came: list[dict[str, Any]] = [{"Duration": "long", "Start": "x" * 99}, {"Duration": [1], "Country": {"a": 1}}]
@@ -230,16 +230,16 @@ def test_values_that_cannot_be_read_pass_with_one_warning_a_column() -> None:
     ]
 
 
-def test_a_columns_own_reader_may_fail_in_arithmetic() -> None:
+def test_an_arithmetic_error_of_a_reader_keeps_the_value() -> None:
     column = Column("share", "share", "decimal", read=lambda raw: str(1 / raw))
     assert as_dict({"share": 0}, (column,))["share"] == 0
 
 
-def test_a_number_is_text_in_a_column_of_text() -> None:
+def test_a_number_in_a_text_column_becomes_text() -> None:
     assert as_dict({"Country": 49, "Device MAC": True})["country"] == "49"
 
 
-def test_records_of_many_shapes_are_read_alike() -> None:
+def test_records_of_many_shapes_are_read_in_the_same_way() -> None:
     schema = native(COLUMNS, None, lambda _: None)
     for n in range(600):
         for _ in range(2):
@@ -259,7 +259,7 @@ records = st.dictionaries(
 
 
 def leaves_of(value: Any) -> list[str]:
-    """Return what is in a value, as text, in order; nothing is nothing, and so is the null word."""
+    """Return the values inside a value as text, in order, without null and the words for null."""
     if isinstance(value, dict):
         return sorted(leaf for inner in value.values() for leaf in leaves_of(inner))
     if isinstance(value, list):
@@ -272,14 +272,14 @@ def leaves_of(value: Any) -> list[str]:
 @pytest.mark.slow
 @given(records)
 @examples(500)
-def test_nothing_that_came_is_lost_and_nothing_is_changed(record: dict[str, Any]) -> None:
+def test_no_value_of_a_record_is_lost_or_changed(record: dict[str, Any]) -> None:
     before = copy.deepcopy(record)
     row = as_dict(record)
     assert record == before
     assert leaves_of(row) == leaves_of(record)
 
 
-def test_fields_are_chosen_in_their_order() -> None:
+def test_fields_are_in_the_order_of_the_choice() -> None:
     schema = native(COLUMNS, ["duration", "extra", "country"], lambda _: None)
     assert schema.columns is not None
     assert [column.name for column in schema.columns] == ["duration", EXTRA, "country"]
@@ -287,7 +287,7 @@ def test_fields_are_chosen_in_their_order() -> None:
     assert not schema.unfold
 
 
-def test_a_field_that_is_none_is_refused_with_its_like() -> None:
+def test_an_unknown_field_is_refused_with_similar_names() -> None:
     with pytest.raises(UsageError, match="'contry'") as caught:
         native(COLUMNS, ["contry"], lambda _: None)
     assert (caught.value.hint or "").startswith("did you mean country? ")
@@ -299,13 +299,13 @@ def test_a_field_that_is_none_is_refused_with_its_like() -> None:
     assert (caught.value.hint or "").startswith("--schema common has it; ")
 
 
-def test_raw_records_are_not_touched() -> None:
+def test_raw_records_are_unchanged() -> None:
     page = Page([{"a": 1}])
     assert raw().rows(page) is page.records
     assert raw().columns is None
 
 
-def test_a_page_of_another_shape_is_refused() -> None:
+def test_a_page_that_is_not_a_list_of_objects_is_refused() -> None:
     assert check_records([{}], "items", "Acme") == [{}]
     odds: list[Any] = [None, {}, "x", [1], [{}, None]]
     for odd in odds:
@@ -319,7 +319,7 @@ def test_a_key_is_picked_in_any_letter_case_the_exact_one_first() -> None:
     assert pick({}, "Report ID") is None
 
 
-def test_a_fingerprint_is_of_what_is_said_not_of_its_order() -> None:
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
     assert fingerprint({"a": 1, "b": {"c": "\ud800", "d": 2}}) == fingerprint({"b": {"d": 2, "c": "\ud800"}, "a": 1})
     assert len({fingerprint(record) for record in ({"a": 1}, {"a": "1"}, {"a": None}, {})}) == 4
     assert fingerprint({"id": "x"}) == "5e2b92cc57ce618dfbb54844a31775e4b95c6fb552ee6bf5a068133c12d2ad90"

@@ -1,4 +1,4 @@
-"""`--sort`: by what values mean, null last, in memory that does not grow with what is sorted."""
+"""`--sort`: rows are sorted by typed value with null last, in bounded memory."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def column(values: list[Any], name: str) -> list[list[Any]]:
         ("answered", [False, True, "1", None]),
     ],
 )
-def test_values_are_in_the_order_of_what_they_mean_and_null_is_last_both_ways(name: str, values: list[Any]) -> None:
+def test_values_are_sorted_by_meaning_and_null_is_last_in_both_directions(name: str, values: list[Any]) -> None:
     rows = column(values, name)
     assert arranged(rows[::-1], name) == rows
     plain = [value for value in values if value is not None and type(value) is type(values[0]) and value != "soon"]
@@ -63,12 +63,12 @@ def test_values_are_in_the_order_of_what_they_mean_and_null_is_last_both_ways(na
     assert arranged(rows, f"-{name}") == [*known[::-1], *rest]
 
 
-def test_the_first_field_counts_most_and_equal_ones_stay_as_they_came() -> None:
+def test_the_first_field_is_compared_first_and_sorting_is_stable() -> None:
     rows = [["b", 1, "1", None, None], ["a", 1, "2", None, None], ["c", 2, "3", None, None], ["a", 1, "4", None, None]]
     assert [row[2] for row in arranged(rows, "-talk_seconds,name")] == ["3", "2", "4", "1"]
 
 
-def test_what_is_sorted_by_is_read_or_refused() -> None:
+def test_the_value_of_sort_is_parsed_or_refused() -> None:
     assert sorting.read_order("a, -b ,- c") == (Order("a"), Order("b", descending=True), Order("c", descending=True))
     for text in ("", " , ", "-"):
         with pytest.raises(UsageError, match="names no field"):
@@ -80,7 +80,7 @@ def test_what_is_sorted_by_is_read_or_refused() -> None:
     assert (caught.value.hint or "").startswith("did you mean name? ")
 
 
-def test_a_field_that_is_no_column_yet_is_sorted_by_too() -> None:
+def test_rows_can_be_sorted_by_a_field_of_extra() -> None:
     columns = (Column("name", "n", "text"), EXTRA_COLUMN)
     rows = [["a", {"new": 10}], ["b", {"new": 9}], ["c", {"new": "x"}], ["d", {"old": 1}], ["e", None]]
     key = sorting.key_of_rows(sorting.read_order("extra.new"), columns)
@@ -89,7 +89,7 @@ def test_a_field_that_is_no_column_yet_is_sorted_by_too() -> None:
         sorting.key_of_rows(sorting.read_order("extra."), columns)
 
 
-def test_raw_records_are_sorted_by_what_came() -> None:
+def test_raw_records_are_sorted_by_their_own_values() -> None:
     values = [{"a": {"b": 2}}, {"a": {"b": 10}}, {"a": {"b": "1"}}, {"a": None}]
     for by, wanted in (("a.b", values), ("-a.b", [values[2], values[1], values[0], values[3]])):
         key = sorting.key_of_records(sorting.read_order(by))
@@ -100,7 +100,7 @@ VALUES = st.one_of(st.none(), st.integers(-20, 20))
 
 
 @given(st.lists(st.tuples(VALUES, st.text(max_size=3)), max_size=60), st.one_of(st.none(), st.integers(1, 70)))
-def test_more_than_memory_holds_is_sorted_as_if_it_were_held(rows: list[tuple[Any, str]], limit: int | None) -> None:
+def test_sorting_on_disk_gives_the_same_order_as_in_memory(rows: list[tuple[Any, str]], limit: int | None) -> None:
     whole = [[text, number, None, None, None] for number, text in rows]
     wanted = sorted(whole, key=lambda row: (row[1] is None, -Decimal(row[1] or 0), row[0]))
     with pytest.MonkeyPatch.context() as patched:
@@ -110,7 +110,9 @@ def test_more_than_memory_holds_is_sorted_as_if_it_were_held(rows: list[tuple[An
         assert arranged(whole, "-talk_seconds,name", limit) == wanted[:limit]
 
 
-def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_memory_holds_no_more_rows_than_a_buffer(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     most = 0
 
     def held() -> int:
@@ -124,7 +126,7 @@ def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch, reques
 
     monkeypatch.setattr(sorting, "IN_MEMORY", 20)
     monkeypatch.setattr(sorting, "PAGE", 10)
-    gc.freeze()  # what there is already is not looked at each time
+    gc.freeze()  # so that existing objects are not scanned each time
     request.addfinalizer(gc.unfreeze)
     for limit in (None, 5, 900):
         key, count = sorting.key_of_rows(sorting.read_order("talk_seconds"), COLUMNS), 0
@@ -135,7 +137,7 @@ def test_no_more_is_held_than_the_buffer(monkeypatch: pytest.MonkeyPatch, reques
 
 
 class HalfFull(io.RawIOBase):
-    """A file on a disk that takes a few bytes at a time."""
+    """A file on a disk that accepts a few bytes per write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,13 +153,13 @@ class HalfFull(io.RawIOBase):
         return self.kept.read(size)
 
 
-def test_a_disk_that_takes_a_part_is_given_the_rest() -> None:
+def test_a_partial_write_is_continued() -> None:
     file: Any = HalfFull()
     runs = [sorting._write_run(file, [["x" * 50, at]]) for at in range(3)]
     assert [[*sorting._read_run(file, *run)] for run in runs] == [[["x" * 50, at]] for at in range(3)]
 
 
-def test_a_disk_that_cannot_hold_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(OutputError, match=r"--sort cannot store records in .*none") as caught:
         arranged(column([1], "talk_seconds"), "talk_seconds")

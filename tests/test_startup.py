@@ -1,4 +1,4 @@
-"""Start-up time is imports: which modules each command must not load."""
+"""Start-up time depends on imports: which modules each command must not load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools.completion import described
 ROOT = Path(__file__).parents[1]
 
 NEVER = {
-    *("rich", "pygments", "markdown_it"),  # for tables alone
+    *("rich", "pygments", "markdown_it"),  # only for tables
     *("dateutil", "keyring", "tomlkit", "sqlite3", "platformdirs", "cdrctl.sandbox", "cdrctl.archive"),
     *("asyncio", "anyio._core", "anyio._backends", "multiprocessing", "concurrent.futures"),  # httpcore looks for anyio
 }
@@ -64,7 +64,7 @@ def completed(folder: Path, **environ: str) -> str:
 
 
 def among(modules: Collection[str], unwanted: Collection[str]) -> set[str]:
-    """Return the modules that are unwanted or in an unwanted package."""
+    """Return the loaded modules that are unwanted or in an unwanted package."""
     return {name for name in modules if any(name == one or name.startswith(f"{one}.") for one in unwanted)}
 
 
@@ -163,12 +163,12 @@ def test_completion_file_is_up_to_date() -> None:
     ],
 )
 def test_the_file_answers_as_typer_does(tmp_path: Path, shell: str, words: str) -> None:
-    """The words and descriptions are equal; Typer has the two names of `--help` in any order."""
-    environ = {**asked(shell, words), "TERMINAL_WIDTH": "1000"}  # within which it breaks what is said
-    from_file, code = answer(environ) or (completed(tmp_path, **environ), 0)  # what is not in the file is typer's
+    """The words and descriptions are equal, but Typer has the two names of `--help` in any order."""
+    environ = {**asked(shell, words), "TERMINAL_WIDTH": "1000"}  # Typer wraps descriptions to this width
+    from_file, code = answer(environ) or (completed(tmp_path, **environ), 0)  # Typer completes other words
     assert code == 0
     for name in {"COMP_WORDS", "_TYPER_COMPLETE_ARGS"} & set(environ):
-        environ[name] = environ[name].replace("cdrctl", '"cdrctl"', 1)  # quotes are typer's to read
+        environ[name] = environ[name].replace("cdrctl", '"cdrctl"', 1)  # quotes are parsed by Typer
     by_typer = completed(tmp_path, **environ)
     one, other = re.compile(r'("?--help\b.*)\n("?-h\b.*?)(\)\)\'|)$'), r"\2\n\1\3"
     assert one.sub(other, from_file) == one.sub(other, by_typer)
@@ -208,7 +208,7 @@ def test_other_words_are_left_to_typer(odd: dict[str, str]) -> None:
         ("cdrctl webex cdrs ", "get-args", ("\n", 0)),
     ],
 )
-def test_fish_asks_first_whether_there_are_items(items: str, action: str, answered: tuple[str, int]) -> None:
+def test_fish_first_asks_whether_there_are_items(items: str, action: str, answered: tuple[str, int]) -> None:
     environ = {"_TYPER_COMPLETE_ARGS": items, "_TYPER_COMPLETE_FISH_ACTION": action}
     assert answer({"_CDRCTL_COMPLETE": "complete_fish", **environ}) == answered
 

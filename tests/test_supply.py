@@ -1,4 +1,4 @@
-"""The supply chain: what pyproject.toml asks for, what the lock pins, what is installed, and what the documents say."""
+"""The supply chain: the requirements of pyproject.toml, the locks, the installed packages, and the docs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCKS = {name: (ROOT / ".ci" / name).read_text(encoding="utf-8") for name in ("l
 LICENCES = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "docs/SECURITY.md").read_text(encoding="utf-8")
 
-# No copyleft, or copyleft that stops at the package's own files.
+# No copyleft, or copyleft that is limited to the package's own files.
 WELCOME = {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 CLASSIFIED = {
     "Apache Software License": {"Apache-2.0"},
@@ -37,7 +37,7 @@ BOUNDS = {"<", "<=", "==", "===", "~="}
 
 
 def required() -> dict[str, list[Requirement]]:
-    """Return every requirement of pyproject.toml, by the part that makes it."""
+    """Return every requirement of pyproject.toml, by the list it is in."""
     document = tomllib.loads(PYPROJECT)
     parts = {"always": document["project"]["dependencies"], "build": document["build-system"]["requires"]}
     parts |= document["project"]["optional-dependencies"]
@@ -49,7 +49,7 @@ LOCKED = [one for part, lines in required().items() if part != "bench" for one i
 
 
 def pinned(lock: str) -> dict[str, list[tuple[Version, int]]]:
-    """Return the versions that a lock has of each package, each with its number of hashes."""
+    """Return the pinned versions of each package in a lock, each with its number of hashes."""
     found: dict[str, list[tuple[Version, int]]] = {}
     for entry in re.split(r"^(?=[A-Za-z0-9])", LOCKS[lock], flags=re.MULTILINE)[1:]:
         head = re.match(r"([\w.-]+)==([^\s;]+)", entry)
@@ -75,7 +75,7 @@ def listed() -> dict[str, tuple[str, str]]:
 
 
 def installed_runtime() -> set[str]:
-    """Return what cdrctl's installed dependencies are, theirs included, as their metadata says on this system."""
+    """Return the direct and indirect dependencies of the installed cdrctl on this system, from their metadata."""
     found: set[str] = set()
     waiting = [("cdrctl", frozenset[str]())]
     seen = set(waiting)
@@ -93,7 +93,7 @@ def installed_runtime() -> set[str]:
     return found
 
 
-def test_an_upper_bound_names_the_break_beside_it() -> None:
+def test_an_upper_bound_has_a_comment_with_its_reason() -> None:
     table = PYPROJECT.split("[project.scripts]", maxsplit=1)[0]
     assert not unexplained(table)
     seen = {str(Requirement(match[1])) for line in table.splitlines() if (match := QUOTED.fullmatch(line))}
@@ -112,19 +112,19 @@ def test_an_upper_bound_names_the_break_beside_it() -> None:
         ("    \"tzdata<=2024.1; sys_platform == 'win32'\",", True),
     ],
 )
-def test_an_upper_bound_without_a_reason_is_seen(line: str, told: bool) -> None:  # noqa: FBT001
+def test_an_upper_bound_without_a_reason_is_detected(line: str, told: bool) -> None:  # noqa: FBT001
     assert bool(unexplained(line)) is told
 
 
 @pytest.mark.parametrize("one", LOCKED, ids=str)
-def test_the_lock_pins_what_pyproject_asks_for(one: Requirement) -> None:
+def test_the_lock_satisfies_pyproject(one: Requirement) -> None:
     versions = pinned("lock.txt").get(canonicalize_name(one.name), [])
     assert versions
     assert all(version in one.specifier for version, _ in versions), f"the lock is older than pyproject.toml: {one}"
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_every_line_of_a_lock_is_pinned_with_hashes_and_names_no_machine(lock: str) -> None:
+def test_every_line_of_a_lock_is_pinned_with_hashes_and_has_no_local_path(lock: str) -> None:
     assert all(hashes for versions in pinned(lock).values() for _, hashes in versions)
     assert re.match(r"# This file was .+\n#    uv pip compile --universal --generate-hashes ", LOCKS[lock])
     assert not re.search(r"https?:|file:|index-url|find-links|trusted-host|(?<![\w.-])[/~]\w", LOCKS[lock])
@@ -138,7 +138,7 @@ def test_the_locks_agree() -> None:
 
 
 @pytest.mark.parametrize(("names", "lock"), [("build.in", "lock.txt"), ("tools.in", "tools.txt")])
-def test_what_only_ci_asks_for_is_locked_too(names: str, lock: str) -> None:
+def test_requirements_of_ci_are_locked_too(names: str, lock: str) -> None:
     lines = (ROOT / ".ci" / names).read_text(encoding="utf-8").splitlines()
     wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
     locked = pinned(lock)
@@ -151,7 +151,7 @@ def test_every_installed_dependency_is_listed() -> None:
     assert installed_runtime() <= set(listed())
 
 
-def test_all_is_every_extra_for_those_who_run_it() -> None:
+def test_the_extra_all_has_every_extra_for_users() -> None:
     parts = required()
     assert {str(one) for one in parts["all"]} == {str(one) for extra in EXTRAS for one in parts[extra]}
 
@@ -161,13 +161,13 @@ def test_every_dependency_of_pyproject_is_listed_with_its_range() -> None:
     assert {name: listed()[name][0] for name in direct} == {name: str(one.specifier) for name, one in direct.items()}
 
 
-def test_nothing_listed_has_more_copyleft_than_the_mpl() -> None:
+def test_no_listed_licence_has_more_copyleft_than_the_mpl() -> None:
     for name, (_, licence) in listed().items():
         assert set(re.findall(r"[\w.+-]+", licence)) - {"AND", "OR"} <= WELCOME, f"{name}: {licence}"
 
 
 @pytest.mark.parametrize("name", sorted(installed_runtime()))
-def test_the_licence_is_what_the_package_itself_names(name: str) -> None:
+def test_listed_licences_are_those_that_the_packages_declare(name: str) -> None:
     about = metadata.metadata(name)
     if Version(about["Version"]) not in {version for version, _ in pinned("lock.txt")[name]}:
         pytest.skip(f"{name} is installed in another version than the locked one")
@@ -182,7 +182,7 @@ def test_the_licence_is_what_the_package_itself_names(name: str) -> None:
     assert not families or parts <= {one for family in families for one in CLASSIFIED[family]}
 
 
-def test_the_documents_name_one_another() -> None:
+def test_the_documents_link_to_each_other() -> None:
     for named in (
         *("lock.txt", "tools.txt", "build.in", "tools.in"),
         *("run", "audit", "licences", "release", "zipapp", "Containerfile"),
@@ -202,8 +202,8 @@ def test_the_documents_name_one_another() -> None:
         assert not [name for name in names if name not in text], document
 
 
-# What stands in for python3 in the audit: an environment whose pip installs nothing, or fails, and whose pip-audit
-# answers in one of the ways in which the real one does.
+# A replacement of python3 for the audit: an environment whose pip installs nothing, or fails, and whose pip-audit
+# ends in one of the ways in which the real one ends.
 STAND_IN = """#!/bin/sh
 [ "$1 $2" = "-m venv" ] || exit 9
 mkdir -p "$3/bin"
@@ -251,7 +251,7 @@ chmod +x "$3/bin/pip" "$3/bin/pip-audit"
         ("echo no such index >&2; exit 1", "all", "rich", 0, "AUDIT SKIPPED: pip-audit could not be installed"),
     ],
 )
-def test_the_audit_says_what_it_did_not_do(
+def test_the_audit_reports_checks_that_it_could_not_make(
     tmp_path: Path, install: str, known: str, vulnerable: str, code: int, said: str
 ) -> None:
     bash = shutil.which("bash")
@@ -273,14 +273,14 @@ def test_the_audit_says_what_it_did_not_do(
 
 
 @pytest.mark.process
-def test_an_option_that_the_audit_does_not_know_is_not_passed_over() -> None:
+def test_the_audit_refuses_an_unknown_option() -> None:
     ran = subprocess.run([ROOT / ".ci/audit", "--require"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (2, "usage: .ci/audit [--required]\n")
 
 
 @pytest.mark.process
 def test_a_release_requires_the_audit_before_anything_is_built(tmp_path: Path) -> None:
-    """With a python3 that cannot install pip-audit, it ends before it has made anything."""
+    """With a python3 that cannot install pip-audit, the release ends before any build."""
     stand_in = tmp_path / "bin" / "python3"
     stand_in.parent.mkdir()
     text = STAND_IN.format(python=sys.executable, install="exit 1", known="none", vulnerable="")

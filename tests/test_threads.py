@@ -47,7 +47,7 @@ def test_no_tasks_give_no_items() -> None:
     assert list(merge([task_of(), task_of()], 4)) == []
 
 
-def test_no_task_begins_before_an_item_is_wanted() -> None:
+def test_no_task_starts_before_an_item_is_requested() -> None:
     begun: list[int] = []
 
     def items() -> Iterator[str]:
@@ -100,8 +100,8 @@ def test_each_of_several_threads_is_at_most_one_item_ahead() -> None:
 
 
 @pytest.mark.parametrize("ahead", [1, 4])
-def test_as_many_items_wait_as_may(ahead: int) -> None:
-    """They wait beside the one that its thread holds."""
+def test_at_most_the_given_number_of_items_wait(ahead: int) -> None:
+    """They wait in addition to the one that the thread holds."""
     made: SimpleQueue[int] = SimpleQueue()
 
     def items() -> Iterator[str]:
@@ -118,7 +118,7 @@ def test_as_many_items_wait_as_may(ahead: int) -> None:
 
 
 def refuse_threads(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
-    """Let the system start only so many more threads."""
+    """Let the system start only this many more threads."""
     start, count = threading.Thread.start, itertools.count()
 
     def refusing(thread: threading.Thread) -> None:
@@ -194,7 +194,7 @@ def test_an_error_is_raised_after_the_items_that_came_before_it(error: type[Base
         yield "b"
         raise error
 
-    def others() -> Iterator[str]:  # pragma: no cover - it is never begun
+    def others() -> Iterator[str]:  # pragma: no cover - it is never started
         after.append("asked")
         yield "c"
 
@@ -275,7 +275,7 @@ def test_stopping_early_does_not_wait_for_a_response(monkeypatch: pytest.MonkeyP
     assert closed.wait(LONG)
 
 
-def test_stopping_early_begins_no_other_task(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_early_starts_no_other_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads_module, "PATIENCE_SECONDS", 0.0)
     asked, answered = threading.Event(), threading.Event()
     begun: list[str] = []
@@ -321,7 +321,7 @@ def test_ctrl_c_ends_the_wait_for_an_item(monkeypatch: pytest.MonkeyPatch) -> No
         try:
             assert waits.acquire(timeout=LONG)
             yield "a"
-            assert waits.acquire(timeout=LONG)  # for the second
+            assert waits.acquire(timeout=LONG)  # for the second item
             signal.pthread_kill(main, signal.SIGINT)
             answered.wait(LONG)
             yield "b"

@@ -1,4 +1,4 @@
-"""Windows, time zones and durations, and how a window is cut."""
+"""Windows, time zones and durations, and how windows are split."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from tests.windows_kit import NOW, PARIS, SECOND, at
 
 
 class TestWindow:
-    def test_it_is_half_open(self) -> None:
-        """It holds its start and not its end."""
+    def test_a_window_is_half_open(self) -> None:
+        """It includes its start and not its end."""
         day = Window(at(2026, 11, 19), at(2026, 11, 20))
         assert day.holds(at(2026, 11, 19))
         assert not day.holds(at(2026, 11, 20))
         assert not day.holds(at(2026, 11, 19) - timedelta(microseconds=1))
         assert day.duration == timedelta(days=1)
 
-    def test_it_counts_elapsed_time_across_a_clock_change(self) -> None:
-        """Ends given in one zone are kept in UTC, so that a day of 25 hours has 25."""
+    def test_a_window_counts_elapsed_time_across_a_clock_change(self) -> None:
+        """Edges given in one zone are kept in UTC, so a day of 25 hours has 25."""
         day = Window(datetime(2026, 10, 25, tzinfo=PARIS), datetime(2026, 10, 26, tzinfo=PARIS))
         assert day.duration == timedelta(hours=25)
         assert (day.since.tzinfo, day.until.tzinfo) == (UTC, UTC)
 
     @pytest.mark.parametrize("naive", [0, 1])
-    def test_an_end_without_a_zone_is_refused(self, naive: int) -> None:
-        """A naive end would be taken for this machine's time."""
+    def test_an_edge_without_a_zone_is_refused(self, naive: int) -> None:
+        """A naive edge would be read in this machine's zone."""
         ends = [at(2026, 11, 19), at(2026, 11, 20)]
         ends[naive] = ends[naive].replace(tzinfo=None)
         with pytest.raises(ValueError, match="without a time zone"):
             Window(*ends)
 
     @pytest.mark.parametrize("hours", [0, 1])
-    def test_an_empty_or_reversed_one_is_refused(self, hours: int) -> None:
+    def test_an_empty_or_reversed_window_is_refused(self, hours: int) -> None:
         """A window has at least one instant."""
         with pytest.raises(ValueError, match="end after it begins"):
             Window(NOW, NOW - timedelta(hours=hours))
 
-    def test_by_default_it_is_the_last_day(self) -> None:
+    def test_the_default_window_is_the_last_day(self) -> None:
         """Without options it is the 24 hours until now."""
         assert window(None, None, zone=PARIS, now=NOW) == Window(NOW - timedelta(hours=24), NOW)
 
     def test_the_default_does_not_follow_the_clocks(self) -> None:
-        """It is 24 hours of elapsed time, in whatever zone `now` was given."""
+        """It is 24 hours of elapsed time, whatever the zone of `now`."""
         now = datetime(2026, 10, 25, 12, tzinfo=PARIS)
         assert window(None, None, zone=PARIS, now=now).duration == timedelta(hours=24)
 
@@ -62,26 +62,26 @@ class TestWindow:
         assert window("2026-11", None, zone=UTC, now=NOW) == Window(at(2026, 11, 1), NOW)
         assert window(None, "2h", zone=UTC, now=NOW) == Window(NOW - timedelta(hours=24), NOW - timedelta(hours=2))
 
-    def test_an_empty_one_is_a_usage_error(self) -> None:
-        """Equal edges are named once."""
+    def test_an_empty_window_is_a_usage_error(self) -> None:
+        """The message names equal edges once."""
         with pytest.raises(UsageError, match=r"window is empty.* 2026-11-19T00:00:00\.000Z") as caught:
             window("2026-11-19", "yesterday", zone=UTC, now=NOW)
         assert "later --until" in (caught.value.hint or "")
 
-    def test_a_reversed_one_is_a_usage_error(self) -> None:
-        """Both edges are named, as instants."""
+    def test_a_reversed_window_is_a_usage_error(self) -> None:
+        """The message names both edges as instants."""
         with pytest.raises(UsageError, match=r"2026-11-19T00:00:00\.000Z is after .* 2026-11-18T00") as caught:
             window("2026-11-19", "2026-11-18", zone=UTC, now=NOW)
         assert "swap" in (caught.value.hint or "")
 
-    def test_an_until_before_the_default_says_so(self) -> None:
-        """Who gave no --since is told what it was."""
+    def test_an_until_before_the_default_since_is_a_usage_error(self) -> None:
+        """Without --since, the message names its default."""
         with pytest.raises(UsageError, match="reversed") as caught:
             window(None, "7d", zone=UTC, now=NOW)
         assert "24 hours ago" in (caught.value.hint or "")
 
     def test_a_refusal_names_its_option(self) -> None:
-        """The message says which of the two could not be read."""
+        """The message names the option that could not be parsed."""
         with pytest.raises(UsageError, match=r"^--since 'soon'"):
             window("soon", None, zone=UTC, now=NOW)
         with pytest.raises(UsageError, match=r"^--until 'soon'"):
@@ -89,8 +89,8 @@ class TestWindow:
 
 
 class TestZone:
-    def test_a_name_is_looked_up(self) -> None:
-        """IANA names as they are, and `utc` in any case."""
+    def test_a_zone_is_found_by_name(self) -> None:
+        """IANA names in their own spelling, and `utc` in any case."""
         assert zone("Europe/Paris") is PARIS
         assert zone("UTC") is zone("utc") is zone("Utc") is UTC
 
@@ -103,8 +103,8 @@ class TestZone:
             ("New York", "America/New_York"),
         ],
     )
-    def test_an_unknown_one_gets_the_nearest_names(self, name: str, near: str) -> None:
-        """A city alone, another case and a typo find the zone."""
+    def test_an_unknown_zone_gets_the_nearest_names(self, name: str, near: str) -> None:
+        """A city, another case or a typo lead to the zone."""
         with pytest.raises(UsageError, match="no time zone") as caught:
             zone(name)
         assert (caught.value.hint or "").startswith(f"write {near}")
@@ -133,7 +133,7 @@ class TestZone:
         assert caught.value.hint
 
     def test_a_name_that_the_system_cannot_open_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Some versions of Python let a directory's own error out."""
+        """Some versions of Python raise the error of opening a directory."""
 
         def lookup(name: str) -> ZoneInfo:
             raise IsADirectoryError(name)
@@ -157,7 +157,7 @@ class TestZone:
         ],
     )
     def test_local_is_the_zone_of_the_machine(self, value: str, winter: int, summer: int) -> None:
-        """TZ is obeyed with the names and the rules that the C library knows."""
+        """TZ is read with the names and rules of the C library."""
         if not hasattr(time, "tzset"):
             pytest.skip("this system does not read TZ")
         program = (
@@ -175,8 +175,8 @@ class TestZone:
         assert [float(hours) for hours in answer.split()] == [winter, summer]
 
     @pytest.mark.parametrize("value", ["Bogus/Zone", "Europe", "no zone", "right/Bogus"])
-    def test_local_is_refused_where_tz_names_no_zone(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The C library silently takes UTC for such a value."""
+    def test_local_is_refused_if_tz_names_no_zone(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The C library silently uses UTC for such a value."""
         monkeypatch.setenv("TZ", value)
         with pytest.raises(UsageError, match="TZ does not name a time zone"):
             zone("local")
@@ -194,8 +194,8 @@ class TestZone:
             ("Etc/GMT+2", -120),
         ],
     )
-    def test_an_offset_means_what_it_says(self, name: str, minutes: int) -> None:
-        """People count eastwards; only the names of the IANA database below Etc count westwards."""
+    def test_a_positive_offset_is_east_of_utc(self, name: str, minutes: int) -> None:
+        """Only the names below Etc in the IANA database count westwards."""
         assert datetime(2026, 7, 1, tzinfo=zone(name)).utcoffset() == timedelta(minutes=minutes)
 
     @pytest.mark.parametrize("name", ["+15", "UTC+2:60", "GMT-14:01", "UTC+99"])
@@ -204,7 +204,7 @@ class TestZone:
             zone(name)
 
     @pytest.mark.parametrize("name", ["Etc/GMT+20", "Etc/UTC+2", "GMT+2:0", "UTC+002", "+130"])
-    def test_a_name_with_a_sign_gets_no_likeness(self, name: str) -> None:
+    def test_a_name_with_a_sign_gets_no_suggestion(self, name: str) -> None:
         """The nearest name could have the opposite sign."""
         with pytest.raises(UsageError) as caught:
             zone(name)
@@ -225,12 +225,12 @@ class TestZone:
             zone(name)
         assert city in (caught.value.hint or "")
 
-    def test_every_city_that_is_proposed_exists(self) -> None:
+    def test_every_suggested_city_exists(self) -> None:
         for cities in zones._ABBREVIATIONS.values():
             assert all(zone(city) for city in cities)
 
-    def test_local_without_tz_is_that_of_the_link(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The link that systems keep for their zone is followed to its name, which knows its history."""
+    def test_local_without_tz_is_the_zone_of_the_link(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The link to the system's zone has its name, and so its history."""
         monkeypatch.delenv("TZ", raising=False)
         monkeypatch.setattr(os.path, "realpath", lambda path: "/usr/share/zoneinfo/Europe/Paris")
         assert zone("local") is PARIS
@@ -242,8 +242,8 @@ class TestDuration:
     @pytest.mark.parametrize(
         ("text", "seconds"), [("90s", 90), ("90m", 5400), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600)]
     )
-    def test_it_is_a_number_and_a_unit(self, text: str, seconds: int) -> None:
-        """Five units, none of them dependent on a calendar."""
+    def test_a_duration_is_a_number_and_a_unit(self, text: str, seconds: int) -> None:
+        """No unit depends on a calendar."""
         assert duration(text) == timedelta(seconds=seconds)
 
     @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ class TestDuration:
 
 
 class TestCutting:
-    def test_tiles_are_adjacent_and_the_last_is_what_is_left(self) -> None:
+    def test_tiles_are_adjacent_and_the_last_may_be_shorter(self) -> None:
         """Oldest first, each as long as allowed."""
         whole = Window(at(2026, 11, 1), at(2026, 11, 1, 5))
         edges = [at(2026, 11, 1), at(2026, 11, 1, 2), at(2026, 11, 1, 4), at(2026, 11, 1, 5)]
@@ -282,7 +282,7 @@ class TestCutting:
 
     @pytest.mark.parametrize("length", [timedelta(0), -SECOND])
     def test_a_length_of_zero_is_refused(self, length: timedelta) -> None:
-        """It would never end."""
+        """Tiling would never end."""
         whole = Window(at(2026, 11, 1), at(2026, 11, 2))
         with pytest.raises(ValueError, match="must be positive"):
             next(tile(whole, length))
@@ -290,7 +290,7 @@ class TestCutting:
             halve(whole, length)
 
     def test_halves_meet_on_a_whole_second(self) -> None:
-        """Wherever the window begins, the cut is a multiple of the smallest window."""
+        """Wherever the window begins, it is split at a multiple of the smallest window."""
         start = at(2026, 11, 1, 0, 0, 0, 500_000)
         cut = at(2026, 11, 1, 0, 0, 2)
         whole = Window(start, start + 4 * SECOND)
@@ -310,24 +310,24 @@ class TestCutting:
         ],
     )
     def test_a_window_within_one_second_cannot_be_halved(self, since: int, until: int, cut: int | None) -> None:
-        """A window, in microseconds, is cut as long as a whole second lies inside it."""
+        """The window is given in microseconds. It is split only if it includes a whole second."""
         start = at(2026, 11, 1)
         whole = Window(start + timedelta(microseconds=since), start + timedelta(microseconds=until))
         halves = halve(whole, SECOND)
         assert (halves and (halves[1].since - start) // timedelta(microseconds=1)) == cut
 
-    def test_a_window_below_a_huge_smallest_is_not_halved(self) -> None:
+    def test_a_window_shorter_than_a_huge_minimum_is_not_halved(self) -> None:
         """Nothing overflows."""
         assert halve(Window(at(2026, 11, 1), at(2026, 11, 2)), timedelta.max) is None
 
-    def test_months_are_cut_in_utc(self) -> None:
-        """A window across a year's end has its months, the first and last in part."""
+    def test_windows_are_split_into_months_in_utc(self) -> None:
+        """A window across the end of a year has each of its months, the first and the last in part."""
         edges = [at(2026, 11, 30, 23), at(2026, 12, 1), at(2027, 1, 1), at(2027, 1, 2)]
         assert list(months(Window(edges[0], edges[-1]))) == [Window(*ends) for ends in pairwise(edges)]
         assert list(months(Window(edges[1], edges[2]))) == [Window(edges[1], edges[2])]
 
     def test_month_starts_include_both_ends(self) -> None:
-        """Both ends count, in whatever zone they are given."""
+        """In whatever zone the edges are given."""
         assert list(month_starts(at(2026, 12, 1), at(2027, 2, 1))) == [
             at(2026, 12, 1),
             at(2027, 1, 1),
@@ -354,11 +354,11 @@ class TestWriting:
             ),
         ],
     )
-    def test_an_instant_is_in_utc_with_milliseconds(self, instant: datetime, text: str) -> None:
-        """What is finer is cut off, never rounded into the next second."""
+    def test_an_instant_is_written_in_utc_with_milliseconds(self, instant: datetime, text: str) -> None:
+        """Smaller fractions are cut off, never rounded into the next second."""
         assert rfc3339(instant) == text
 
     def test_an_instant_without_a_zone_is_refused(self) -> None:
-        """It would be written as if this machine's zone were meant."""
+        """It would be written as if it were in this machine's zone."""
         with pytest.raises(ValueError, match="without a time zone"):
             rfc3339(NOW.replace(tzinfo=None))

@@ -1,4 +1,4 @@
-"""What holds for every window, zone and text."""
+"""Properties of every window, zone and text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ words = st.sampled_from(
 
 
 def covers(pieces: list[Window], whole: Window) -> bool:
-    """Whether the pieces lie end to end from the whole's first instant to its last."""
+    """Return whether the pieces are adjacent, from the first instant of the whole to its last."""
     return (
         pieces[0].since == whole.since
         and pieces[-1].until == whole.until
@@ -50,8 +50,8 @@ def covers(pieces: list[Window], whole: Window) -> bool:
 
 
 @given(spans, st.integers(1, 500), st.timedeltas(timedelta(0), MOMENT * 3))
-def test_tiles_cover_exactly(whole: Window, parts: int, more: timedelta) -> None:
-    """Tiles lie end to end, none is over the limit, and no more of them are made than needed."""
+def test_tiles_cover_the_window_exactly(whole: Window, parts: int, more: timedelta) -> None:
+    """Tiles are adjacent and not over the limit, and there are no more of them than necessary."""
     longest = whole.duration // parts + more + MOMENT
     tiles = list(tile(whole, longest))
     assert covers(tiles, whole)
@@ -60,8 +60,8 @@ def test_tiles_cover_exactly(whole: Window, parts: int, more: timedelta) -> None
 
 
 @given(spans, lengths)
-def test_halves_cover_exactly(whole: Window, smallest: timedelta) -> None:
-    """Halves meet on a multiple of the smallest, near the middle; whatever is longer can be halved."""
+def test_halves_cover_the_window_exactly(whole: Window, smallest: timedelta) -> None:
+    """Halves meet at a multiple of the minimum, near the middle. Every window longer than the minimum can be halved."""
     halves = halve(whole, smallest)
     if halves is None:
         assert whole.duration <= smallest
@@ -74,7 +74,7 @@ def test_halves_cover_exactly(whole: Window, smallest: timedelta) -> None:
 
 @given(instants, st.timedeltas(MOMENT, timedelta(seconds=40)), st.integers(1, 3))
 def test_halving_ends(since: datetime, length: timedelta, seconds: int) -> None:
-    """Halved again and again, a window falls into pieces that each lie in one smallest window."""
+    """Repeated halving ends in pieces that each are within one minimum window."""
     smallest = timedelta(seconds=seconds)
     pieces = [Window(since, since + length)]
     while any(halve(piece, smallest) for piece in pieces):
@@ -85,7 +85,7 @@ def test_halving_ends(since: datetime, length: timedelta, seconds: int) -> None:
 
 @given(spans)
 def test_months_are_cut_where_they_start(whole: Window) -> None:
-    """Each piece lies in one month, and each cut is its first instant."""
+    """Each piece is in one month, and begins with the month or with the window."""
     pieces = list(months(whole))
     assert covers(pieces, whole)
     for piece in pieces:
@@ -95,8 +95,8 @@ def test_months_are_cut_where_they_start(whole: Window) -> None:
 
 
 @given(instants, lengths)
-def test_month_starts_are_all_there(since: datetime, length: timedelta) -> None:
-    """As many starts come as months begin after `since`, and `since` itself if one begins there."""
+def test_month_starts_are_complete(since: datetime, length: timedelta) -> None:
+    """There is one start for each month that begins in the window, `since` included."""
     until = since + length
     starts = list(month_starts(since, until))
     begun = (until.year - since.year) * 12 + until.month - since.month
@@ -106,8 +106,8 @@ def test_month_starts_are_all_there(since: datetime, length: timedelta) -> None:
 
 
 @given(instants, zones)
-def test_an_instant_reads_back_as_written(moment: datetime, place: ZoneInfo) -> None:
-    """Written to the millisecond it reads back to it, whatever zone it was in and is read in."""
+def test_a_written_instant_can_be_read_back(moment: datetime, place: ZoneInfo) -> None:
+    """Exactly to the millisecond, whatever the zones of writing and reading."""
     text = rfc3339(moment.astimezone(place))
     assert len(text) == len("2026-11-19T08:00:00.123Z")
     read = instant(text, zone=place, now=NOW)
@@ -126,7 +126,7 @@ def test_an_instant_reads_back_as_written(moment: datetime, place: ZoneInfo) -> 
 @example(ZoneInfo("Africa/Cairo"), date(2026, 4, 24))
 @examples(1000)
 def test_local_days_tile(place: ZoneInfo, day: date) -> None:
-    """A day starts at the first instant whose clock shows it or later, and ends where the next one starts."""
+    """A day begins at the first instant at which the clock shows it or later, and ends where the next one begins."""
     texts = [str(day + timedelta(days=n)) for n in range(3)]
     starts = [instant(text, zone=place, now=NOW) for text in texts]
     assert starts == [instant(text, zone=place, now=NOW, option="--until") for text in texts]
@@ -139,7 +139,7 @@ def test_local_days_tile(place: ZoneInfo, day: date) -> None:
 
 @given(zones, days, st.times())
 def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, day: date, clock: object) -> None:
-    """What is accepted was shown at that instant alone; each hint of a refusal is accepted in its place."""
+    """The clock showed an accepted time at that instant only. Each time in the hint of a refusal is accepted."""
     text = f"{day}T{clock}"
     shown = datetime.fromisoformat(text)
     try:
@@ -157,8 +157,8 @@ def test_a_local_time_is_what_the_clock_showed_or_is_refused(place: ZoneInfo, da
 @example(ZoneInfo("UTC"), "1e1000000")
 @example(ZoneInfo("UTC"), "00:00 00 Nov 0000")
 @examples(3000)
-def test_any_text_is_read_or_refused(place: ZoneInfo, text: str) -> None:
-    """Whatever is written, the answer is an instant in UTC or a refusal that says what to do."""
+def test_any_text_is_parsed_or_refused(place: ZoneInfo, text: str) -> None:
+    """The result is an instant in UTC, or an error with a hint."""
     try:
         read = instant(text, zone=place, now=NOW)
     except UsageError as error:
@@ -171,7 +171,7 @@ def test_any_text_is_read_or_refused(place: ZoneInfo, text: str) -> None:
 
 @given(st.text())
 def test_any_name_is_a_zone_or_refused(text: str) -> None:
-    """Neither a zone nor a length of time ever fails in another way."""
+    """Zones and durations fail with no other error."""
     for reader in (zone, duration):
         try:
             reader(text)
@@ -180,12 +180,12 @@ def test_any_name_is_a_zone_or_refused(text: str) -> None:
 
 
 @given(days, days, zones)
-def test_a_window_holds_what_lies_between_its_edges(since: date, until: date, place: ZoneInfo) -> None:
-    """A window of two days is there if, and only if, the first begins before the second."""
+def test_a_window_includes_exactly_the_instants_between_its_edges(since: date, until: date, place: ZoneInfo) -> None:
+    """There is a window of two days exactly if the first begins before the second."""
     try:
         whole = window(str(since), str(until), zone=place, now=NOW)
     except UsageError as error:
-        skipped = timedelta(days=1)  # a day that a zone skipped is empty
+        skipped = timedelta(days=1)  # a day that the zone skipped is empty
         assert until - since <= skipped, error.message  # noqa: PT017
         return
     assert since < until

@@ -33,7 +33,7 @@ FIELDS = r"(?:[\d*,/-]+ +){5}"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A script, and what it prints where a page says so."""
+    """A script, and the output that the page shows for it."""
 
     script: str
     printed: str | None = None
@@ -59,11 +59,11 @@ class Block:
 
     @property
     def tools(self) -> list[str]:
-        """The programs it needs that need not be there."""
+        """The programs it needs that may be missing."""
         return [tool for tool in TOOLS if re.search(rf"(?m)(^|[|(;]|\$ )\s*{tool}\b", self.text)]
 
     def steps(self) -> Iterator[Step]:
-        """Yield what is to be run, in order."""
+        """Yield the steps to run, in order."""
         if self.kind == "sh":
             yield Step(self.text, self.printed)
         elif self.kind == "crontab":
@@ -78,7 +78,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Return the pages, without those that are made from the program when the documentation is built."""
+    """Return the pages, without those generated when the documentation is built."""
     found = sorted((ROOT / "docs").rglob("*.md"))
     made = {ROOT / "docs" / "reference", ROOT / "docs" / "man"}
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(path for path in found if made.isdisjoint(path.parents))]
@@ -100,7 +100,7 @@ def fenced(text: str, name: str) -> Iterator[Block]:
 
 
 def topics() -> Iterator[Block]:
-    """Yield the examples of `cdrctl help`, where there is such a command."""
+    """Yield the examples of `cdrctl help`, if the command exists."""
     if find_spec("cdrctl.cli.topics") is None:
         return
     tables = [one for one in vars(import_module("cdrctl.cli.topics")).values() if isinstance(one, Mapping)]
@@ -122,6 +122,6 @@ def _name(path: Path) -> str:
 
 
 def prose() -> Iterator[tuple[str, str]]:
-    """Yield each page by name, without what is fenced."""
+    """Yield each page by name, without fenced blocks."""
     for path in pages():
         yield _name(path), FENCE.sub("", path.read_text(encoding="utf-8"))

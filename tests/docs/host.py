@@ -1,4 +1,4 @@
-"""Somebody's machine with what the pages take for granted: cdrctl on the path, and profiles of the names they use."""
+"""A machine with everything that the pages assume: cdrctl on the path, and profiles with the names used there."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ PATIENCE = 120
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A home, an empty folder to work in, and an environment."""
+    """A home, an empty working directory, and an environment."""
 
     home: Path
     folder: Path
     environ: dict[str, str]
 
     def run(self, script: str, typed: str = "", shell: str = "bash") -> subprocess.CompletedProcess[str]:
-        """Run a script, with what it says on stderr among what it prints, as on a terminal."""
+        """Run a script, with stderr and stdout in one output, as on a terminal."""
         words = ["bash", "-euo", "pipefail", "-c", script] if shell == "bash" else ["/bin/sh", "-c", script]
         return subprocess.run(
             words,
@@ -63,12 +63,12 @@ class Machine:
 
 
 def has(tool: str) -> bool:
-    """Return whether a program is there, or what can stand in for it."""
+    """Return whether a program, or a replacement for it, is installed."""
     return shutil.which(tool) is not None or (tool == "duckdb" and find_spec("duckdb") is not None)
 
 
 def a_machine(place: Path, running: Sandbox) -> Machine:
-    """Return a machine whose profiles ask a running sandbox."""
+    """Return a machine whose profiles use a running sandbox."""
     home, folder, programs = place / "home", place / "here", place / "bin"
     for one in (home, folder, programs):
         one.mkdir()

@@ -1,4 +1,4 @@
-"""Every command line that the pages print is run, against the sandbox; what they print after it is what comes."""
+"""Every command line on the pages is run against the sandbox, and its output is compared with that on the page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EXCHANGE = Exchange(1)
 
 @pytest.fixture
 def running() -> Iterator[Sandbox]:
-    """Start providers whose evening begins with the test; the calls of a day are made up once for all tests."""
+    """Start providers whose latest calls end with the test. The calls of a day are generated once for all tests."""
     with sandbox.start(now=now, exchange=EXCHANGE) as started:
         started.switch("portsip", "report_delay", "0")
         yield started
@@ -54,7 +54,7 @@ def machine(tmp_path: Path, running: Sandbox) -> Machine:
 
 
 def pattern(printed: str) -> re.Pattern[str]:
-    """Return what a page's output means: `…` is anything, and on a line of its own any number of lines."""
+    """Return the meaning of output on a page: `…` matches anything, and on its own line any number of lines."""
     parts = [r"(?:.*\n)*" if line.strip() == "…" else _line(line) for line in printed.splitlines()]
     return re.compile("".join(parts))
 
@@ -78,7 +78,7 @@ def test_output_is_compared_word_by_word() -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("block", TYPED, ids=lambda block: block.place)
-def test_what_a_page_says_works(block: Block, machine: Machine) -> None:
+def test_the_commands_of_a_page_have_the_printed_output(block: Block, machine: Machine) -> None:
     if missing := [tool for tool in block.tools if not has(tool)]:
         pytest.skip(f"there is no {' and no '.join(missing)} here")
     before = block.notes.get("after")
@@ -98,15 +98,15 @@ def test_what_a_page_says_works(block: Block, machine: Machine) -> None:
             assert not ran.stdout, "cron would mail this, and all is well"
 
 
-def test_what_is_not_run_is_known() -> None:
-    """A block that nobody runs needs a reason, and is counted here: none becomes one unseen."""
+def test_the_number_of_blocks_that_are_not_run_is_known() -> None:
+    """A block that is not run needs a reason. This count shows new ones."""
     unrun = [block for block in BLOCKS if "not run" in block.notes]
     assert all(len(block.notes["not run"].split()) > 2 for block in unrun)
     assert Counter(block.place.partition(":")[0] for block in unrun) == NOT_RUN
 
 
-def test_no_command_stands_where_nobody_looks() -> None:
-    """Commands are in blocks that are run: not in blocks without a language, nor set in."""
+def test_every_command_is_in_a_block_that_is_run() -> None:
+    """Not in a block without a language, and not in an indented one."""
     elsewhere = [block for block in BLOCKS if block.kind not in RUN]
     begins = re.compile(rf"^\s*(?:\$ |{FIELDS})?(?:cdrctl|uvx? |pipx|pip|docker|python3?) ", re.MULTILINE)
     assert not [block.place for block in elsewhere if begins.search(block.text)]
@@ -114,8 +114,8 @@ def test_no_command_stands_where_nobody_looks() -> None:
     assert not [name for name, text in prose() if set_in.search(text)]
 
 
-def test_every_fence_is_read() -> None:
-    """A fence that is not closed, or set in, would hide what follows it."""
+def test_every_fence_is_parsed() -> None:
+    """An unclosed or indented fence would hide the text after it."""
     for path in pages():
         assert "```" not in FENCE.sub("", path.read_text(encoding="utf-8")), path.name
 
@@ -132,14 +132,14 @@ def tree() -> dict[str, set[str]]:
 
 
 def inline() -> Iterator[tuple[str, str]]:
-    """Yield the commands that stand in a sentence."""
+    """Yield the commands within sentences."""
     for name, text in prose():
         for written in re.findall(r"`(cdrctl [a-z][^`]*)`", text):
             yield name, " ".join(written.split())
 
 
 @pytest.mark.parametrize(("page", "written"), sorted(set(inline())))
-def test_a_command_in_a_sentence_is_one(page: str, written: str) -> None:
+def test_commands_in_sentences_exist(page: str, written: str) -> None:
     words = shlex.split(written)
     name = words.pop(0)
     while words and f"{name} {words[0]}" in tree():
@@ -152,7 +152,7 @@ def test_a_command_in_a_sentence_is_one(page: str, written: str) -> None:
     assert options <= tree()[name] | tree()["cdrctl"], page
 
 
-def test_steps_and_notes() -> None:
+def test_blocks_are_split_into_steps_and_notes() -> None:
     text = (
         "<!-- not run: needs a reason -->\n<!-- try -->\n```sh\na\n```\n"
         "<!-- after: x\ny -->\n<!-- input: typed -->\n```console\n$ a\nout\n$ c\n```\n"

@@ -1,4 +1,4 @@
-"""Recipes count what they say they count: what they print is compared with the calls that the sandbox has generated.
+"""The figures printed by recipes are compared with the calls that the sandbox has generated.
 
 `test_commands` compares what a page prints with what its commands print. Here the printed figures are compared with the
 exchange itself, so that a recipe which counts legs, and says calls, fails.
@@ -51,7 +51,7 @@ def yesterday() -> list[Call]:
 
 
 def answered(call: Call) -> bool:
-    """Return whether anything picked up: a person, a queue, an announcement or a box."""
+    """Return whether anything answered: a person, a queue, an announcement or a voicemail box."""
     return any(leg.answer is not None for leg in call.legs)
 
 
@@ -74,7 +74,7 @@ def share(calls: list[Call]) -> str:
 
 
 def rows(printed: str) -> list[list[str]]:
-    """Return the cells of what DuckDB and SQLite print, without the line of names."""
+    """Return the cells of a table printed by DuckDB or SQLite, without the header."""
     return [line.split(",") for line in printed.splitlines()[1:]]
 
 
@@ -147,7 +147,7 @@ def busiest_hours(printed: str) -> None:
 
 
 def on_the_trunk(printed: str) -> None:
-    """Each call from or to the outside is once on a trunk, from the first answer to its end."""
+    """Each external call is on a trunk once, from the first answer to its end."""
     for hour, trunk, calls, erlang in rows(printed):
         since = milliseconds(TODAY - DAY) + int(hour[:2]) * HOUR
         spans = []
@@ -227,7 +227,7 @@ def test_every_recipe_that_prints_figures_is_compared() -> None:
 
 
 @pytest.mark.parametrize("words", FIGURES)
-def test_a_recipe_prints_what_the_exchange_knows(words: str) -> None:
+def test_a_recipe_prints_the_figures_of_the_exchange(words: str) -> None:
     (block,) = [block for block in PRINTING if words in block.text]
     FIGURES[words](block.printed or "")
 
@@ -240,7 +240,7 @@ def test_the_text_between_recipes_has_the_right_figures() -> None:
 
 
 def recipe(page: str, beginning: str) -> str:
-    """Return the command of a page that begins so, up to the end of its quoted program."""
+    """Return the command of a page with this beginning, up to the end of its quoted program."""
     found = re.search(
         rf"^{re.escape(beginning)}.*?\| jq [^']*'[^']*'", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
     )
@@ -249,7 +249,7 @@ def recipe(page: str, beginning: str) -> str:
 
 
 def unanswered(*, from_outside: bool) -> list[Call]:
-    """Return the calls of the last hours of which no leg was answered."""
+    """Return the calls of the last hours without an answered leg."""
     calls = EXCHANGE.calls(NOW - timedelta(hours=HOURS), NOW - timedelta(hours=1))
     return [call for call in calls if not answered(call) and (not from_outside or direction(call) == "inbound")]
 

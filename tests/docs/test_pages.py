@@ -1,4 +1,4 @@
-"""The pages as a site: what is made from the program is as it is, links lead somewhere, nothing is fetched."""
+"""The pages as a site: generated parts are up to date, links work, and no page loads remote content."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DOCS = ROOT / "docs"
 
 @pytest.mark.thin
 @pytest.mark.parametrize("path", parts.pages(), ids=lambda path: path.stem)
-def test_what_a_page_has_from_the_program_is_what_the_program_has(path: Path) -> None:
+def test_the_generated_parts_of_a_page_are_up_to_date(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text == parts.renew(text), "run: python -m tools.docs"
 
 
-def test_every_provider_has_its_page_with_every_part() -> None:
+def test_every_provider_has_a_page_with_every_section() -> None:
     assert [path.stem for path in parts.pages() if path.parent != DOCS] == sorted(PROVIDERS)
     for name in PROVIDERS:
         text = (DOCS / "providers" / f"{name}.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_the_field_map_has_every_column() -> None:
             assert all(f"| `{column.name}` |" in told for column in call.columns)
 
 
-def test_the_field_map_knows_what_a_column_is_made_from() -> None:
+def test_the_field_map_has_the_sources_of_a_column() -> None:
     found = providers.sources("webex", load("webex").calls)
     assert found["record_id"] == ["report_id"]
     assert set(found["queue"]) == {"user_type", "user"}
@@ -58,7 +58,7 @@ def test_the_field_map_knows_what_a_column_is_made_from() -> None:
     assert set(providers.sources("portsip", load("portsip").calls[:1])["total_seconds"]) == {"started_at", "ended_at"}
 
 
-def test_the_words_of_errors_are_the_programs_own() -> None:
+def test_the_table_of_errors_has_the_messages_of_the_program() -> None:
     webex = pages_errors.errors_table(load("webex"))
     assert "the token may not read call history | 4 |" in webex
     assert "Webex failed (HTTP 503)" in webex
@@ -78,7 +78,7 @@ def test_the_reference_has_every_command_and_every_exit_code() -> None:
     assert all(f"| {kind.exit_code} |" in there["exit-codes"] for kind in kinds)
 
 
-def test_links_lead_somewhere_on_a_code_host_too() -> None:
+def test_links_work_on_a_code_host_too() -> None:
     for path in pages():
         text = path.read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
@@ -87,7 +87,7 @@ def test_links_lead_somewhere_on_a_code_host_too() -> None:
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
+def test_the_site_is_built_without_a_warning_and_loads_nothing_remote(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "-d", str(tmp_path / "trees")]
     ran = subprocess.run(
         [*words, str(DOCS), str(tmp_path / "html")],
@@ -109,7 +109,7 @@ def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path: Path)
 
 
 @pytest.mark.parametrize("picture", pictures.PICTURES, ids=lambda picture: picture.name)
-def test_a_picture_is_there_and_fetches_nothing(picture: pictures.Picture) -> None:
+def test_a_picture_exists_and_loads_nothing_remote(picture: pictures.Picture) -> None:
     svg = (DOCS / "pictures" / f"{picture.name}.svg").read_text(encoding="utf-8")
     typed = [command.split(" -")[0].replace(" ", "\N{NO-BREAK SPACE}") for command in picture.commands]
     assert all(words in html.unescape(svg) for words in typed)
@@ -119,7 +119,7 @@ def test_a_picture_is_there_and_fetches_nothing(picture: pictures.Picture) -> No
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here")
-def test_a_picture_is_of_a_real_run(tmp_path: Path) -> None:
+def test_a_picture_shows_a_real_run(tmp_path: Path) -> None:
     picture = pictures.Picture("try", "a try", ("cdrctl --version", "cdrctl webex cdrs -p sandbox --limit 2"), (80, 20))
     place = tmp_path / f"cdrctl-test-{os.getpid()}"
     place.mkdir()
@@ -145,7 +145,7 @@ def test_a_colour_lasts_until_it_ends_and_the_last_prompt_is_left_out() -> None:
     assert [text for _, text in drawn] == ["first", "second", "third"]
 
 
-def test_a_sentence_of_the_program_is_no_markup() -> None:
+def test_text_of_the_program_is_not_markup() -> None:
     assert markdown.plain("a <b> `<c>` [d]*") == r"a \<b\> `<c>` \[d\]\*"
     assert markdown.cell("a\n| b") == "a \\| b"
     assert markdown.length(timedelta(hours=24)) == "24 hours"

@@ -16,7 +16,7 @@ IMAGE = re.compile(r"^!\[[^\]]*\]\((?P<path>[^)]*pictures/[^)]*\.svg)\)$", re.MU
 
 
 def screen(svg: str) -> list[str]:
-    """Return the lines of a terminal that a picture shows, without the title of its window."""
+    """Return the lines of the terminal in a picture, without the title of the window."""
     lines: dict[str, str] = {}
     for clip, text in re.findall(r"<text [^>]*clip-path=\"url\(#([^)]*)\)\"[^>]*>(.*?)</text>", svg):
         shown = html.unescape(re.sub("<[^>]*>", "", text)).replace("\xa0", " ")
@@ -35,7 +35,7 @@ def in_block(kind: str, text: str) -> list[str]:
 
 
 def shown() -> Iterator[tuple[str, Path, list[str]]]:
-    """Yield each picture on a page: where it stands, its file, and the commands of the block before it."""
+    """Yield each picture on a page: its place, its file, and the commands of the block before it."""
     for page in pages():
         text = page.read_text(encoding="utf-8")
         for image in IMAGE.finditer(text):
@@ -56,11 +56,11 @@ def test_every_picture_is_on_a_page() -> None:
     assert {path for _, path, _ in SHOWN} == {path.resolve() for path in FOLDER.glob("*.svg")}
 
 
-def test_no_image_is_written_in_another_way() -> None:
-    """Only images on a line of their own are compared."""
+def test_every_image_is_on_a_line_of_its_own() -> None:
+    """Other images would not be compared."""
     assert sum(page.read_text(encoding="utf-8").count("pictures/") for page in pages()) == len(SHOWN)
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda one: one.name)
-def test_a_picture_is_of_the_commands_that_it_is_made_with(picture: Picture) -> None:
+def test_a_picture_is_made_with_the_commands_it_shows(picture: Picture) -> None:
     assert in_picture(FOLDER / f"{picture.name}.svg") == list(picture.commands)

@@ -1,4 +1,4 @@
-"""The recorded walk of a new user: the page is of these steps, and they still go as they went."""
+"""The recorded walkthrough of a new user: the page consists of these steps, and they still work as recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = walk.PAGE.read_text(encoding="utf-8")
 NO_TOOLS = [tool for tool in ("tmux", "bash", "sqlite3") if shutil.which(tool) is None]
 
 
-def test_the_page_is_of_these_steps_in_this_order() -> None:
+def test_the_page_has_these_steps_in_this_order() -> None:
     titles = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
     assert titles == [f"{at}. {step.title}" for at, step in enumerate(walk_steps.STEPS, 1)]
     parts = re.split(r"^## .*$", PAGE, flags=re.MULTILINE)[1:]
@@ -30,19 +30,19 @@ def test_the_page_is_of_these_steps_in_this_order() -> None:
         assert " ".join(step.wants.split()) in " ".join(part.split())
 
 
-def test_it_ended_as_it_should() -> None:
+def test_the_recorded_walk_succeeded() -> None:
     assert walk.recorded(PAGE) == [[line.code for line in step.lines if not line.tab] for step in walk_steps.STEPS]
     night = [line.code for step in walk_steps.STEPS for line in step.lines if line.typed == walk_steps.NIGHT]
     assert night == [0, 5, 0], "a good night, a bad one, and the one that mends it"
 
 
-def test_the_line_of_the_crontab_is_the_one_that_was_tried() -> None:
+def test_the_crontab_line_is_the_one_that_was_run() -> None:
     (line,) = re.findall(r"^0 3 \* \* \* (.*)$", PAGE, re.MULTILINE)
     assert f"/bin/sh -c '{line}'" in walk_steps.NIGHT
 
 
 @pytest.mark.parametrize("name", [step.picture for step in walk_steps.STEPS if step.picture])
-def test_its_pictures_are_small_and_fetch_nothing(name: str) -> None:
+def test_the_pictures_are_small_and_load_nothing_remote(name: str) -> None:
     svg = (FOLDER / f"{name}.svg").read_text(encoding="utf-8")
     assert len(svg) < 60_000
     assert set(re.findall(r"https?://[^\s\"']*w3[^\s\"']*", svg)) == {"http://www.w3.org/2000/svg"}
@@ -50,7 +50,7 @@ def test_its_pictures_are_small_and_fetch_nothing(name: str) -> None:
     assert socket.gethostname() not in svg or len(socket.gethostname()) < 4
 
 
-def test_no_key_and_no_other_home_was_recorded() -> None:
+def test_no_secret_and_no_other_home_was_recorded() -> None:
     pictures = [
         (FOLDER / f"{step.picture}.svg").read_text(encoding="utf-8") for step in walk_steps.STEPS if step.picture
     ]
@@ -61,7 +61,7 @@ def test_no_key_and_no_other_home_was_recorded() -> None:
     assert MASK in PAGE
 
 
-def test_a_home_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_home_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "letter").touch()
     with pytest.raises(FileExistsError):
         next(walk.walked(tmp_path, tmp_path, 0))
@@ -70,7 +70,7 @@ def test_a_home_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(NO_TOOLS), reason=f"there is no {' and no '.join(NO_TOOLS)} here")
-def test_the_walkthrough_ends_as_it_was_recorded(tmp_path: Path) -> None:
+def test_the_walkthrough_still_ends_as_recorded(tmp_path: Path) -> None:
     home, folder = tmp_path / "dana", tmp_path / f"cdrctl-walk-{os.getpid()}"
     home.mkdir()
     folder.mkdir()

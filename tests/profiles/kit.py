@@ -1,4 +1,4 @@
-"""An account whose profile is read, and checks that no secret is shown."""
+"""An account with a profile, and checks that no secret is shown."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def api_key(account: Account) -> str | None:
 
 
 def python_command(code: str) -> str:
-    """Return a command line that runs some Python."""
+    """Return a command line that runs Python code."""
     arguments = [sys.executable, "-c", code]
     if os.name == "nt":
         return subprocess.list2cmdline(arguments)
@@ -111,7 +111,7 @@ def python_command(code: str) -> str:
 
 @contextmanager
 def end_children() -> Iterator[None]:
-    """End the processes that commands have left behind: only those that carry the mark of this test."""
+    """End the background processes that commands have started: only those marked by this test."""
     mark = f"CDRCTL_TEST_MARK={os.getpid()}-{time.monotonic_ns()}"
     name, _, value = mark.partition("=")
     os.environ[name] = value
@@ -128,7 +128,7 @@ def end_children() -> Iterator[None]:
 
 
 def all_texts(error: BaseException) -> str:
-    """Return all that anybody could print of an error, with what it was raised from or during."""
+    """Return every text that an error can show, with its causes and contexts."""
     texts = []
     pending: list[BaseException | None] = [error]
     while pending:
@@ -148,7 +148,7 @@ def assert_no_secret(error: CdrctlError) -> None:
 
 @contextmanager
 def expect_refusal(kind: type[CdrctlError] = ConfigurationError, *words: str) -> Iterator[None]:
-    """Expect one error of this kind that says these words, in its message or hint, and never the secret."""
+    """Expect one error of this class with these words in its message or hint, and without the secret."""
     with pytest.raises(CdrctlError) as caught:
         yield
     error = caught.value

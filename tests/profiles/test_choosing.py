@@ -18,7 +18,7 @@ MANY = {
 }
 
 
-def test_the_name_wins_over_the_variable_and_the_only_profile() -> None:
+def test_the_name_has_precedence_over_the_variable_and_the_only_profile() -> None:
     assert choose_profile(MANY, "kazoo", "lab", {"CDRCTL_PROFILE": "acme"}).name == "lab"
     assert choose_profile(MANY, "kazoo", None, {"CDRCTL_PROFILE": "home"}).name == "home"
     assert choose_profile(MANY, None, None, {"CDRCTL_PROFILE": "home"}).name == "home"

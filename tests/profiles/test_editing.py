@@ -61,7 +61,7 @@ def test_a_profile_is_added_at_the_end_of_the_file(tmp_path: Path) -> None:
         "[profiles.a]\nprovider = 'webex'\nx = '''\n[profiles.b]\n'''\n",
     ],
 )
-def test_a_profile_can_be_added_however_the_others_are_written(tmp_path: Path, text: str) -> None:
+def test_a_profile_can_be_added_to_a_file_of_any_style(tmp_path: Path, text: str) -> None:
     path = write_config(tmp_path, text)
     add_profile(path, "new", "kazoo", {"account_id": "1"})
     after = tomllib.loads(path.read_bytes().decode(), parse_float=str)
@@ -85,7 +85,7 @@ def test_a_profile_can_be_added_however_the_others_are_written(tmp_path: Path, t
         "profiles = {acme = {provider = 'webex'}, other = {provider = 'kazoo'}}\n",
     ],
 )
-def test_a_profile_takes_the_place_of_another(tmp_path: Path, text: str) -> None:
+def test_a_profile_can_replace_another(tmp_path: Path, text: str) -> None:
     path = write_config(tmp_path, text)
     tokens = token_file(path, "acme", "origin")
     with tokens.locked():
@@ -112,7 +112,7 @@ def test_a_profile_takes_the_place_of_another(tmp_path: Path, text: str) -> None
         ("a b", "cannot be a profile's name"),
     ],
 )
-def test_a_name_is_checked_before_anything_else_is_asked(tmp_path: Path, name: str, words: str) -> None:
+def test_a_name_is_checked_before_any_question(tmp_path: Path, name: str, words: str) -> None:
     path = write_config(tmp_path, COMMENTED)
     with expect_refusal(UsageError, words):
         check_name(path, name)
@@ -198,7 +198,7 @@ def test_taken_names_are_refused(tmp_path: Path) -> None:
     add_profile(path, "x" * 64, "webex", {})
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_values_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     with expect_refusal(UsageError, "did you mean webex?"):
         add_profile(tmp_path / "config.toml", "a", "wexeb", {})
     with expect_refusal(UsageError, "api_key"):

@@ -23,7 +23,7 @@ from tests.profiles.kit import (
 )
 
 
-def test_the_option_wins_over_the_variable_and_the_platform() -> None:
+def test_the_option_has_precedence_over_the_variable_and_the_platform() -> None:
     environ = {"CDRCTL_CONFIG": "variable.toml"}
     assert config_path(environ, "option.toml") == Path("option.toml")
     assert config_path(environ, None) == Path("variable.toml")
@@ -45,9 +45,7 @@ def test_a_tilde_is_the_home_of_the_environment() -> None:
 
 
 @POSIX
-def test_without_a_home_there_are_the_profiles_of_the_environment_and_nothing_can_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_home_only_profiles_in_the_environment_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import platformdirs
 
     monkeypatch.chdir(tmp_path)
@@ -76,7 +74,7 @@ def test_a_missing_file_has_no_profiles(tmp_path: Path) -> None:
     assert read_profiles(tmp_path / "none" / "config.toml", {}) == ({}, [])
 
 
-def test_profiles_of_the_file_and_of_the_environment(tmp_path: Path) -> None:
+def test_profiles_are_read_from_the_file_and_the_environment(tmp_path: Path) -> None:
     path = write_config(tmp_path, f'[profiles.acme]\nprovider = "webex"\naccess_token = "{SECRET}"\n')
     environ = {
         "CDRCTL_LAB_2_PROVIDER": "kazoo",
@@ -107,7 +105,7 @@ def test_a_file_that_others_may_read_gives_a_warning(tmp_path: Path, mode: int) 
 
 @POSIX
 def test_a_file_without_modes_gives_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a device, and nothing on Windows."""
+    """Devices, and all files on Windows."""
     device = os.stat_result((stat.S_IFCHR | 0o666, *range(9)))
     assert open_to_others(tmp_path, device) == []
     path = write_config(tmp_path, "", 0o644)
@@ -116,7 +114,7 @@ def test_a_file_without_modes_gives_no_warning(tmp_path: Path, monkeypatch: pyte
     assert open_to_others(path, status) == []
 
 
-def test_a_byte_order_mark_is_not_content(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xef\xbb\xbf[profiles.a]\nprovider = 'webex'\n")
     path.chmod(0o600)
@@ -200,7 +198,7 @@ def test_one_broken_profile_leaves_the_others_usable(tmp_path: Path, table: str,
         read(found[name])
 
 
-def test_broken_profiles_of_the_environment() -> None:
+def test_broken_profiles_in_the_environment_are_refused() -> None:
     environ = {
         "CDRCTL_LAB_PROVIDER": "kazo",
         "CDRCTL__X_PROVIDER": "kazoo",

@@ -108,7 +108,7 @@ def test_any_name_is_added_or_refused(name: str) -> None:
     value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     key=st.sampled_from(["account_id", "api_key", "api_key_command", "timeout"]),
 )
-def test_any_text_comes_back_as_it_was_added(value: str, key: str) -> None:
+def test_any_added_text_can_be_read_back(value: str, key: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.toml"
         add_profile(path, "a", "kazoo", {key: value})
@@ -132,8 +132,8 @@ def test_any_environment_is_used_or_refused_and_never_shows_a_secret(values: dic
         assert SECRET not in repr(account).replace(f"account_id='{SECRET}'", "")
 
 
-def test_the_seed_would_be_seen() -> None:
-    """The test of the tests: pydantic's own error shows the value, and `everything` finds it a cause away."""
+def test_a_secret_in_the_context_of_an_error_is_found() -> None:
+    """A test of the tests: the error of pydantic shows the value, and `all_texts` finds it in the context."""
     with pytest.raises(ConfigurationError) as caught:  # noqa: PT012
         try:
             Account.model_validate({"account_id": "a", "retries": SECRET})
@@ -143,7 +143,7 @@ def test_the_seed_would_be_seen() -> None:
 
 
 def test_a_command_gets_no_secret_of_other_profiles(tmp_path: Path) -> None:
-    """CDRCTL_ACME_LAB_… begins as what is acme's, and is acme-lab's."""
+    """CDRCTL_ACME_LAB_… begins like a variable of acme, and belongs to acme-lab."""
     prefixes = ("CDRCTL_ACME_", "CDRCTL_ACME_LAB_", "CDRCTL_OTHER_")
     acme = Profile("acme", "kazoo", {}, "file", tmp_path / "config.toml", prefixes=prefixes)
     kept = {"PATH": "/bin", "CDRCTL_CONFIG": "c.toml", "CDRCTL_ACME_BASE_URL": "http://acme.example"}

@@ -1,4 +1,4 @@
-"""Settings fit to be shown, and the secrets to mask."""
+"""Settings as they are shown, and the secrets to mask."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.profiles.kit import (
 )
 
 
-def test_secret_values_come_longest_first() -> None:
+def test_secret_values_are_sorted_longest_first() -> None:
     account = Account.model_validate({"account_id": "a", "api_key": "a b/c", "password": "longer than that"})
     values = secret_values(account)
     assert set(values) >= {"a b/c", "longer than that", "a%20b%2Fc", "a+b%2Fc"}

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.process
-def test_a_secret_from_a_command(tmp_path: Path) -> None:
+def test_a_secret_is_read_from_a_command(tmp_path: Path) -> None:
     profile = make_profile(tmp_path, {"account_id": "a", "api_key_command": python_command(f"print('{SECRET}')")})
     assert api_key(read(profile, os.environ)) == SECRET
 
@@ -82,7 +82,7 @@ def test_a_command_runs_in_the_shell_in_the_same_session(tmp_path: Path) -> None
         (f"print('{SECRET}\\nuser: me')", ["more than one line", "head -n 1"]),
     ],
 )
-def test_a_command_that_does_not_give_a_secret(tmp_path: Path, code: str, words: list[str]) -> None:
+def test_a_command_without_a_secret_is_an_error(tmp_path: Path, code: str, words: list[str]) -> None:
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")
     profile = make_profile(tmp_path, {"account_id": "a", "api_key_command": f'"{sys.executable}" "{script}"'})
@@ -104,7 +104,7 @@ def test_the_messages_of_a_command_are_details_without_its_output(tmp_path: Path
     assert SECRET in concealed
 
 
-def test_every_secret_is_concealed_before_any_message(tmp_path: Path) -> None:
+def test_every_secret_is_registered_for_masking_before_any_message(tmp_path: Path) -> None:
     told: list[str] = []
     profile = make_profile(tmp_path, {"account_id": "a", "api_key": SECRET, "password_command": "x", "retry": 1})
     with expect_refusal(ConfigurationError, "retry"):
@@ -123,8 +123,8 @@ def test_every_secret_is_concealed_before_any_message(tmp_path: Path) -> None:
         "echo VALUE; exec >&- 2>&-; sleep 0.1",
     ],
 )
-def test_a_command_is_not_waited_for_once_it_has_ended(command: str) -> None:
-    """What it has left in the background holds its pipes open, and must not be waited for."""
+def test_the_pipes_of_an_ended_command_are_not_waited_for(command: str) -> None:
+    """Its background processes may keep them open."""
     with end_children():
         ran = run_in_shell(command, os.environ, seconds=20)
     assert ran.stdout == b"VALUE\n"
@@ -132,8 +132,8 @@ def test_a_command_is_not_waited_for_once_it_has_ended(command: str) -> None:
 
 
 @POSIX
-def test_an_agent_that_a_command_starts_lives_on(tmp_path: Path) -> None:
-    """It may write to the pipe that it has from the command, and must not be killed for that."""
+def test_an_agent_started_by_a_command_keeps_running(tmp_path: Path) -> None:
+    """It may write to the pipe of the command without being killed."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with end_children():
@@ -159,7 +159,7 @@ def test_a_missing_program_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_command_that_cannot_be_started(tmp_path: Path) -> None:
+def test_a_command_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     def missing(command: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
         raise FileNotFoundError(errno.ENOENT, "no shell")
 
@@ -181,12 +181,12 @@ def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
 @pytest.mark.process
 @POSIX
 def test_a_background_process_does_not_delay_the_timeout(tmp_path: Path) -> None:
-    """`cat` outlives its shell and keeps the pipe open until somebody writes to the FIFO."""
+    """`cat` outlives its shell, and keeps the pipe open until a process writes to the FIFO."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(subprocess.TimeoutExpired):
         run_in_shell(f"cat '{fifo}'; true", os.environ, seconds=0.2)
-    # Non-blocking: should cat have been ended with its shell, nobody reads.
+    # Non-blocking: if cat has ended with its shell, the FIFO has no reader.
     try:
         os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
     except OSError as error:
@@ -201,7 +201,7 @@ def test_a_command_or_a_file_name_must_be_text(tmp_path: Path, form: str, value:
 
 
 @pytest.mark.process
-def test_a_secret_from_a_file_beside_the_configuration_or_under_home(tmp_path: Path) -> None:
+def test_a_secret_file_is_beside_the_configuration_or_under_home(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(f"\ufeff{SECRET}\r\n".encode())
     file.chmod(0o600)
@@ -258,7 +258,7 @@ def test_a_secret_file_that_others_may_read_gives_a_warning(tmp_path: Path) -> N
         (f"{SECRET}\nmore\n".encode(), "more than one line"),
     ],
 )
-def test_a_file_that_does_not_give_a_secret(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_a_file_without_a_secret_is_an_error(tmp_path: Path, content: bytes | None, words: str) -> None:
     if content is not None:
         (tmp_path / "key").write_bytes(content)
         (tmp_path / "key").chmod(0o600)
@@ -266,7 +266,7 @@ def test_a_file_that_does_not_give_a_secret(tmp_path: Path, content: bytes | Non
         read(make_profile(tmp_path, {"account_id": "a", "api_key_file": "key"}))
 
 
-def test_a_secret_from_the_keyring(tmp_path: Path) -> None:
+def test_a_secret_is_read_from_the_keyring(tmp_path: Path) -> None:
     profile = make_profile(tmp_path, {"account_id": "a", "api_key_keyring": True})
     assert api_key(read(profile, keyring=keyring_for_tests)) == SECRET
     with expect_refusal(ConfigurationError, "keyring set cdrctl acme/api_key"):
@@ -312,7 +312,7 @@ def test_a_keyring_set_to_false_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("above", ["api_key", "api_key_command", "api_key_file", "api_key_keyring"])
 @pytest.mark.parametrize("below", ["api_key", "api_key_command", "api_key_file", "api_key_keyring"])
-def test_any_form_in_the_environment_wins_over_any_form_in_the_file(tmp_path: Path, above: str, below: str) -> None:
+def test_any_form_in_the_environment_has_precedence_over_the_file(tmp_path: Path, above: str, below: str) -> None:
     (tmp_path / "key").write_text("by-file", encoding="utf-8")
     (tmp_path / "key").chmod(0o600)
     forms = {
@@ -340,7 +340,7 @@ def test_two_forms_on_the_same_level_are_refused(tmp_path: Path) -> None:
         read(make_profile(tmp_path, {"account_id": "a"}), environ)
 
 
-def test_a_profile_in_the_environment_alone_has_settings(tmp_path: Path) -> None:
+def test_a_profile_may_be_in_the_environment_only(tmp_path: Path) -> None:
     environ = {
         "CDRCTL_LAB_PROVIDER": "kazoo",
         "CDRCTL_LAB_ACCOUNT_ID": "a",

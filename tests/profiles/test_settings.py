@@ -24,14 +24,14 @@ from tests.profiles.kit import (
 )
 
 
-def test_the_environment_wins_over_the_file_setting_by_setting(tmp_path: Path) -> None:
+def test_each_setting_in_the_environment_has_precedence_over_the_file(tmp_path: Path) -> None:
     profile = make_profile(tmp_path, {"account_id": "file", "api_key": SECRET, "retries": 3}, "my-lab.1")
     assert environment_name("my-lab.1", "account_id") == "CDRCTL_MY_LAB_1_ACCOUNT_ID"
     account = read(profile, {"CDRCTL_MY_LAB_1_ACCOUNT_ID": "environment", "CDRCTL_MY_LAB_1_RETRIES": ""})
     assert (account.account_id, account.retries, api_key(account)) == ("environment", 3, SECRET)
 
 
-def test_numbers_and_booleans_come_as_text_from_the_environment(tmp_path: Path) -> None:
+def test_numbers_and_booleans_in_the_environment_are_parsed(tmp_path: Path) -> None:
     environ = {"CDRCTL_ACME_RETRIES": "4", "CDRCTL_ACME_VERBOSE": "true", "CDRCTL_ACME_TIMEOUT": "2.5"}
     account = read(make_profile(tmp_path, {"account_id": "a"}), environ)
     assert (account.retries, account.verbose, account.timeout) == (4, True, 2.5)
@@ -46,7 +46,7 @@ def test_a_missing_setting_is_named_with_its_key_and_its_variable(tmp_path: Path
         read(make_profile(tmp_path, {"api_key": SECRET}))
 
 
-def test_an_unknown_setting_is_refused_with_near_names(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_refused_with_similar_names(tmp_path: Path) -> None:
     for raw in ({"acount_id": SECRET}, {"account_id": "a", "apikey": SECRET}):
         with expect_refusal(ConfigurationError, "did you mean", "not a setting of kazoo", str(tmp_path)):
             read(make_profile(tmp_path, raw))
@@ -67,7 +67,7 @@ def test_a_variable_of_a_profile_with_a_longer_name_is_not_unknown(tmp_path: Pat
     assert read(found["acme-lab"], environ).account_id == "lab"
 
 
-def test_each_problem_is_a_sentence_and_no_value_is_shown(tmp_path: Path) -> None:
+def test_each_problem_is_one_sentence_without_the_value(tmp_path: Path) -> None:
     raw = {"account_id": "bad", "retries": SECRET, "password": SECRET[:2], "timeout": 0}
     with pytest.raises(ConfigurationError) as caught:
         read(make_profile(tmp_path, raw), warn=lambda _warning: None)
@@ -104,6 +104,6 @@ def test_a_secret_in_the_message_of_a_model_is_masked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["", " ", f"{SECRET}\nsecond", f"{SECRET}\r", f"{SECRET}\0"])
 def test_a_secret_is_one_line_and_not_empty(tmp_path: Path, value: str) -> None:
-    """For an error about a broken header would show the header."""
+    """The error of an invalid header would show the header."""
     with expect_refusal(ConfigurationError, "api_key in"):
         read(make_profile(tmp_path, {"account_id": "a", "api_key": value}))

@@ -58,7 +58,7 @@ def test_damaged_tokens_do_not_count_as_missing(tmp_path: Path, content: bytes) 
         tokens.load()
 
 
-def test_a_folder_in_place_of_the_tokens(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_the_tokens_is_an_error(tmp_path: Path) -> None:
     tokens = token_file(tmp_path / "config.toml", "acme", "x")
     tokens.path.mkdir(parents=True)
     with expect_refusal(ConfigurationError, "sign in again"):

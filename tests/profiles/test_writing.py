@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_everything_as_it_was(
     assert sorted(each.name for each in tokens.path.parent.iterdir()) == ["acme.json", "acme.lock"]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     path = tmp_path / "file" / "config.toml"
     with expect_refusal(ConfigurationError, "cannot be written"):
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         token_file(path, "a", "x").save({})
 
 
-def test_a_folder_that_another_run_creates_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_created_by_another_run_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make = Path.mkdir
 
     def late(folder: Path, *arguments: Any, **named: Any) -> None:
@@ -149,7 +149,7 @@ def test_a_folder_that_another_run_creates_first(tmp_path: Path, monkeypatch: py
     add_profile(tmp_path / "a" / "b" / "config.toml", "new", "webex", {})
 
 
-def test_a_filesystem_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filesystem_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import filelock
 
     def none(*_: object) -> None:

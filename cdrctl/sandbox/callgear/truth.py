@@ -29,7 +29,7 @@ def truth_of(state: State, call: str, since: datetime, until: datetime, options:
     chosen = choose_fields(state.switched, fields, wanted["fields"])
     own = wanted["reading"] == "own"
     lo, hi = -(-milliseconds(since) // SECOND), -(-milliseconds(until) // SECOND)
-    # The first reading of a row's time is at most two hours before its start, because clocks are set back by less.
+    # The first reading of a row's time is at most two hours before its start: no clock is set back by more.
     margin = 0 if own else 3 * HOUR // SECOND
     local_time = state.local_time
     rows = [

@@ -51,7 +51,7 @@ def _select(pbx: PBX, records: Sequence[Record], query: Query) -> Sequence[Recor
 
 
 def _without_growth(pbx: PBX, records: Sequence[Record], request: Request) -> Sequence[Record]:
-    """Return the records that have landed: `grow` calls are missing from each of the first three pages."""
+    """Return the records that have appeared: `grow` calls appear after each of the first three pages."""
     grow = int(pbx.switched["grow"])
     if not grow:
         return records

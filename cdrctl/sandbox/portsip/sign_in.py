@@ -61,7 +61,7 @@ def verify_otp(pbx: PBX, request: Request) -> Reply:
 
 
 def login(pbx: PBX, request: Request) -> Reply:
-    """Answer `POST /login`: the only form that every version has; it cannot take a second factor."""
+    """Answer `POST /login`: the only sign-in that every version has; it does not support a second factor."""
     user = _read_credentials(read_object(request))
     if user is None or pbx.switched["two_factor"] == "on":
         return _login_failed(pbx)

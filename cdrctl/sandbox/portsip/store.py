@@ -34,7 +34,7 @@ def visible_records(pbx: PBX, kind: str, span: Span, user: str) -> Sequence[Reco
     first = pbx.exchange.first
     begun = now // DAY * DAY - _HISTORY if first is None else first
     low = max(span[0], oldest_start(pbx), begun * MILLI)
-    # A call that has ended by now began before now: the next midnight can replace a later end of the window.
+    # No visible call begins after now. Ending at the next midnight keeps `key` the same for later pages.
     high = min(span[1], (now // DAY + 1) * DAY * MILLI)
     key = kind, user, low, high, pbx.switched["late"]
     if pbx.found.key != key:

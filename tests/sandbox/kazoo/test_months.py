@@ -53,7 +53,7 @@ def test_interactions_that_end_after_the_range_are_lost_before_5x(run: Starter, 
         assert len(client.list(lo, lo + 900, "cdrs/interaction").rows) == 1
 
 
-def test_legs_come_oldest_first_in_pages_newest_first(kazoo: KazooClient, sandbox: Sandbox) -> None:
+def test_newest_page_of_legs_comes_first_with_its_oldest_leg_first(kazoo: KazooClient, sandbox: Sandbox) -> None:
     rows = sandbox.truth("kazoo", "cdrs", *WEEK)
     by_interaction: dict[str, list[str]] = {}
     for row in rows:

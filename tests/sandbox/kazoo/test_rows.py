@@ -69,7 +69,7 @@ def test_all_times_of_a_row_are_the_start(kazoo: KazooClient) -> None:
         assert row["cost"].isdigit()
 
 
-def test_timestamp_is_the_end_in_a_document_and_the_start_in_its_row(kazoo: KazooClient) -> None:
+def test_document_of_a_row_has_the_recorded_fields_and_ends_when_the_call_ends(kazoo: KazooClient) -> None:
     known = json.loads(recorded("cdr_detail"))
     for row in kazoo.list(*whole(*WEEK)).rows[:60]:
         page = kazoo.get(f"cdrs/{quoted(row['id'])}")

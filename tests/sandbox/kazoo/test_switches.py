@@ -274,7 +274,7 @@ def test_version_42(run: Starter) -> None:
 
 
 @pytest.mark.parametrize("version", ["4.0", "3.22"])
-def test_old_versions(run: Starter, version: str) -> None:
+def test_versions_40_and_322_have_the_old_envelope_and_columns(run: Starter, version: str) -> None:
     known = sample("kazoo/doc_kazoo_3.21_list.json")
     with KazooClient(run(exchange=few(120), switches={"kazoo": {"version": version}})) as client:
         listing = client.list(*whole(at("2026-11-10"), at("2026-11-11")))

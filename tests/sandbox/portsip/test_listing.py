@@ -309,7 +309,7 @@ def test_filter_has_the_precedence_of_python(parts: list[tuple[str, str, bool]],
     assert parse_filter(text, CDR_KEYS).holds({"caller": said}) == expected
 
 
-def test_order_and_search(pbx: PortSIPClient, sandbox: Sandbox) -> None:
+def test_records_can_be_sorted_and_searched(pbx: PortSIPClient, sandbox: Sandbox) -> None:
     truth = sandbox.truth("portsip", "cdrs", *DAY)
     asked = "caller asc, duration desc"
     rows = pbx.all("/cdrs", *DAY, orderby=asked, top=9)

@@ -184,7 +184,7 @@ def test_switch_limits_off(run: Starter) -> None:
 
 
 @pytest.mark.parametrize(("version", "limit"), [("22.2", 10_000), ("16", 5_000)])
-def test_limits_are_the_published_ones(run: Starter, version: str, limit: int) -> None:
+def test_rate_limits_are_the_published_ones(run: Starter, version: str, limit: int) -> None:
     sandbox = run(exchange=full(0), limits=True, switches={"portsip": {"version": version}})
     pbx = sandbox.provider("portsip").pbx
     *allowed, refused = (refuse_over_limit(pbx) for _ in range(limit + 1))

@@ -135,7 +135,7 @@ def test_call_ids_begin_with_a_local_time_that_is_not_the_date() -> None:
     assert len(record["CallID"]) == len(known["CallID"])
 
 
-def test_numbers_look_like_those_of_the_samples(month: list[dict[str, Any]]) -> None:
+def test_numbers_have_the_form_of_the_samples(month: list[dict[str, Any]]) -> None:
     for record in month:
         if record["CdrType"] in {1, 8}:
             assert re.fullmatch(r"05\d{8}|44\d{10}|SIPSIP\d+", record["CallerNumber"]), record

@@ -93,7 +93,7 @@ def test_window_without_calls_returns_an_empty_list(run: Starter) -> None:
         ("18/11/2026", "19/11/2026", 5),
     ],
 )
-def test_undocumented_forms_of_times_are_refused(
+def test_only_valid_times_and_ranges_are_accepted(
     voicenter: VoicenterClient, fromdate: str, todate: str, error: int
 ) -> None:
     search = {"fromdate": fromdate, "todate": todate}

@@ -234,7 +234,7 @@ def test_refresh_token_expires_after_90_days(webex: WebexClient, sandbox: Sandbo
         {"code": "another"},
     ],
 )
-def test_code_is_refused_with_other_parameters_than_requested(webex: WebexClient, changed: dict[str, str]) -> None:
+def test_code_is_refused_with_changed_parameters(webex: WebexClient, changed: dict[str, str]) -> None:
     answer = exchange_code(webex, **{"code": accept_consent(webex), **changed})
     assert answer.status_code == (401 if "client_secret" in changed else 400)
 
@@ -245,7 +245,7 @@ def test_code_expires_after_5_minutes(webex: WebexClient, clock: HandClock) -> N
     assert exchange_code(webex, code).status_code == 400
 
 
-def test_pkce_may_be_plain_or_left_out(webex: WebexClient) -> None:
+def test_pkce_can_be_plain_or_absent(webex: WebexClient) -> None:
     code = accept_consent(webex, code_challenge=VERIFIER, code_challenge_method="")
     assert exchange_code(webex, code).status_code == 200
     assert exchange_code(webex, accept_consent(webex, code_challenge="")).status_code == 200

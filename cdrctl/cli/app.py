@@ -26,9 +26,10 @@ COMMANDS = {
     "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
     "sync": ("archive", "Bring an archive up to date; made to run every night from cron."),
     "fill": ("archive", "Fetch only what is missing in an archive."),
-    "coverage": ("archive", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
+    "coverage": ("archive_coverage", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
     "verify": ("archive", "Check an archive's files against its ledger; exit code 3 if they differ."),
     "plan": ("archive", "Show the windows, requests and time a sync would need, without contacting a provider."),
+    "archive": ("archive_group", "Monitor an archive."),
     "init": ("init", "Create a profile step by step, and check that it works: start here."),
     "doctor": ("doctor", "Check everything an export needs, from settings to permissions, and say how to fix it."),
     "fields": ("fields", "List the columns of a call: name, type, meaning, example and the provider's own key."),
@@ -43,7 +44,7 @@ With these the list can be shown, and one command run, without loading the files
 
 TITLES = {
     "Providers": tuple(PROVIDERS),
-    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan"),
+    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan", "archive"),
     "Setup and troubleshooting": ("init", "profile", "doctor", "fields", "sandbox", "help"),
 }
 """The groups of commands in the help, by title."""

@@ -1,23 +1,21 @@
-"""`cdrctl sync`, `fill`, `coverage`, `verify` and `plan`: the commands for archives."""
+"""`cdrctl sync`, `fill`, `verify` and `plan`: the commands for archives."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cdrctl.cli.archive_run import run_sync
-from cdrctl.cli.calendar import about_coverage, calendar_text, covered, plain_coverage, write_text
+from cdrctl.cli.calendar import json_list, write_text
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import SANDBOX, the_clock
 from cdrctl.cli.options import MAX_WAIT, Argument, option
-from cdrctl.cli.output_options import colored, standard_output
+from cdrctl.cli.output_options import standard_output
 from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection
 from cdrctl.cli.run import Session, read_profiles
-from cdrctl.errors import IncompleteError, UsageError, did_you_mean
+from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -137,36 +135,6 @@ def fill(
 
 
 @command(
-    PROFILES,
-    INTO,
-    examples=(
-        "cdrctl sync sandbox --into archive && cdrctl coverage --into archive",
-        "cdrctl sync sandbox --into archive && cdrctl coverage --into archive | jq -r '.[] | .day + \" \" + .state'",
-    ),
-)
-def coverage(opened: Session, *, profile: list[str], into: str) -> None:
-    """Show which days an archive covers: a calendar on a terminal, JSON in a pipe.
-
-    A day is complete, still open (not over, or fetched so early that records may still appear), a hole, or a hole
-    beyond what the provider keeps.
-    """
-    found = [(kept, list(days)) for kept, days in covered(opened, Path(into)) if not profile or kept.profile in profile]
-    for name in profile:
-        if name not in {kept.profile for kept, _ in found}:
-            there = [kept.profile for kept, _ in found]
-            raise UsageError(
-                f"the archive has no profile {name!r}",
-                hint=f"{did_you_mean(name, there)}cdrctl coverage --into DIR shows all profiles",
-            )
-    out = standard_output(opened, None)
-    if opened.process.stdout_is_terminal:
-        text = calendar_text(found, color=colored(opened))
-    else:
-        text = _json_list({**about_coverage(kept), **plain_coverage(day)} for kept, days in found for day in days)
-    write_text(out, text)
-
-
-@command(
     INTO,
     option("--rebuild", about="Rebuild the ledger from the files.", kind="flag", panel="Archive"),
     examples=(
@@ -254,14 +222,8 @@ def plan(
     if opened.process.stdout_is_terminal:
         text = "".join(map(describe_plan, plans))
     else:
-        text = _json_list(map(plain_plan, plans))
+        text = json_list(map(plain_plan, plans))
     write_text(standard_output(opened, None), text)
 
 
-def _json_list(objects: Iterable[Mapping[str, Any]]) -> str:
-    """Return objects as a JSON list with one of them on each line."""
-    lines = [f"\n{json.dumps(one)}" for one in objects]
-    return f"[{','.join(lines)}\n]\n" if lines else "[]\n"
-
-
-COMMANDS = {one.name: one for one in (sync, fill, coverage, verify, plan)}
+COMMANDS = {one.name: one for one in (sync, fill, verify, plan)}

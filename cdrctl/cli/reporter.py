@@ -113,14 +113,22 @@ class Reporter:
 
     def failure(self, title: str, error: CdrctlError) -> None:
         """Report in one line, even with -q, why one of several profiles failed, and the next step."""
+        self._one_line({"profile": title}, error, "failed: ")
+
+    def problem(self, about: Mapping[str, str], error: CdrctlError) -> None:
+        """Report in one line, even with -q, what is wrong with one of several things, and the next step."""
+        self._one_line(about, error, "")
+
+    def _one_line(self, about: Mapping[str, str], error: CdrctlError, verdict: str) -> None:
         message, said, hint = (text and self.clean(text) for text in (error.message, error.said, error.hint))
+        about = {name: self.clean(text) for name, text in about.items()}
         if self.as_json:
-            parts = {"level": "error", "profile": self.clean(title), "message": message, "exit_code": error.exit_code}
+            parts = {"level": "error", **about, "message": message, "exit_code": error.exit_code}
             parts.update({name: text for name, text in (("said", said), ("next", hint)) if text})
             self._line(json.dumps(parts))
             return
         more = (said and f"the provider said: {said}", hint and f"next: {hint}")
-        self._line("; ".join([f"cdrctl: {self.clean(title)}: failed: {message}", *filter(None, more)]))
+        self._line("; ".join([f"cdrctl: {' '.join(about.values())}: {verdict}{message}", *filter(None, more)]))
 
     def bug(self, error: BaseException) -> None:
         """Report a bug in cdrctl; the traceback only with -vv, since it may show private data."""

@@ -1,0 +1,119 @@
+"""The calls in an archive as its ledger has them, and their status: what is complete or missing, and how old it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cdrctl.archive.calendar import DayCoverage, coverage
+from cdrctl.archive.intervals import Reading, is_dated_after
+from cdrctl.archive.ledger import FileEntry, KeptCall, Ledger
+from cdrctl.archive.store import Archive
+from cdrctl.fetchers import PROVIDERS, Call, load
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedCall:
+    """One call of a profile in an archive.
+
+    Args:
+        kept: Its entry in the ledger.
+        call: The call; None if this version does not know its provider.
+        readings: Its readings by day.
+        files: The entries of its files.
+        days: Its coverage, oldest day first; empty without `call`.
+    """
+
+    kept: KeptCall
+    call: Call | None
+    readings: Mapping[str, Sequence[Reading]]
+    files: Sequence[FileEntry]
+    days: Sequence[DayCoverage]
+
+
+def archived_calls(
+    archive: Archive, ledger: Ledger, now: datetime, wanted: Callable[[KeptCall], bool] = lambda _kept: True
+) -> Iterator[ArchivedCall]:
+    """Yield the calls that an archive keeps, one at a time, by profile and call.
+
+    Args:
+        archive: The archive.
+        ledger: Its ledger.
+        now: The present instant.
+        wanted: Whether to read a call.
+    """
+    files: dict[tuple[str, str], list[FileEntry]] = {}
+    for entry in ledger.files():
+        files.setdefault((entry.profile, entry.call), []).append(entry)
+    for kept in ledger.kept():
+        if not wanted(kept):
+            continue
+        call, own = _call_of(kept), files.get((kept.profile, kept.call), [])
+        readings = ledger.readings(kept.profile, kept.call)
+        days = [] if call is None else [*coverage(archive, call, kept, readings, own, now)]
+        yield ArchivedCall(kept, call, readings, own, days)
+
+
+def _call_of(kept: KeptCall) -> Call | None:
+    if kept.provider in PROVIDERS:
+        with suppress(StopIteration):
+            return load(kept.provider).call(kept.call)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatus:
+    """The status of one call of a profile.
+
+    Args:
+        kept: The call.
+        last_success: When the provider was last queried successfully; None if it never was.
+        newest_complete_day: The last day whose records are all there and final; None if there is none.
+        holes: Days in which something is missing that the provider may still have; None if it is not known.
+        beyond: Days in which something is missing that the provider no longer keeps; None if it is not known.
+        late: Records that came later than the lookback; None if the ledger does not say.
+        records: Records in all files.
+        size: Bytes of all files.
+    """
+
+    kept: KeptCall
+    last_success: datetime | None
+    newest_complete_day: str | None
+    holes: int | None
+    beyond: int | None
+    late: int | None
+    records: int
+    size: int
+
+    def is_older_than(self, age: timedelta, now: datetime) -> bool:
+        """Return whether the last success is longer ago than `age`, or there never was one."""
+        return self.last_success is None or now - self.last_success > age
+
+
+def call_status(one: ArchivedCall, now: datetime) -> CallStatus:
+    """Return the status of a call."""
+    states = [day.state for day in one.days]
+    complete = [day.day for day in one.days if day.state == "complete"]
+    return CallStatus(
+        one.kept,
+        last_success(one.readings.values(), now),
+        complete[-1] if complete else None,
+        None if one.call is None else states.count("hole"),
+        None if one.call is None else states.count("beyond"),
+        None,
+        sum(file.records for file in one.files),
+        sum(file.bytes for file in one.files),
+    )
+
+
+def last_success(readings: Iterable[Sequence[Reading]], now: datetime) -> datetime | None:
+    """Return the newest instant at which a reading succeeded; one that a wrong clock dated after now does not count."""
+    found = [
+        one.read_at
+        for of_day in readings
+        for one in of_day
+        if one.state == "done" and one.read_at is not None and not is_dated_after(one, now)
+    ]
+    return max(found, default=None)

@@ -1,0 +1,8 @@
+"""`cdrctl archive`: the commands about an archive as a whole."""
+
+from __future__ import annotations
+
+from cdrctl.cli.archive_status import status
+from cdrctl.cli.commands import group
+
+COMMANDS = {"archive": group("archive", "Monitor an archive.", status)}

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     ),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl coverage --into archive",
-        "cdrctl sync sandbox --into archive && cdrctl coverage --into archive | jq -r '.[] | .day + \" \" + .state'",
         "cdrctl sync sandbox --into archive --since 9d && cdrctl coverage --into archive --check --since 8d --until 5d",
     ),
 )

@@ -20,7 +20,7 @@ When something does not work:
   cdrctl doctor
 
 Calls:     {", ".join(PROVIDERS)}, export
-Archive:   sync, fill, coverage, verify, plan
+Archive:   sync, fill, coverage, verify, plan, archive
 The rest:  profile, fields, sandbox
 
   cdrctl --help          all commands and options

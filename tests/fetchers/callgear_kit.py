@@ -1,4 +1,4 @@
-"""A CallGear service that tests script, and builders of its answers."""
+"""A CallGear service with scripted responses, and functions that make them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def at(text: str) -> datetime:
 
 
 def reply(body: Wire, data: Any, total: int | None = None, **metadata: Any) -> httpx.Response:
-    """Return a good answer to a question."""
+    """Return a successful response to a request."""
     said = {"version": None, "limits": {}, **({} if total is None else {"total_items": total}), **metadata}
     return httpx.Response(200, json={"jsonrpc": "2.0", "id": body["id"], "result": {"metadata": said, "data": data}})
 
@@ -51,13 +51,13 @@ def reply(body: Wire, data: Any, total: int | None = None, **metadata: Any) -> h
 def failed(
     body: Wire, code: int, mnemonic: str | None, message: str = "No.", status: int = 200, **data: Any
 ) -> httpx.Response:
-    """Return an answer that carries an error."""
+    """Return a response with an error."""
     error = {"code": code, "message": message, "data": {"mnemonic": mnemonic, "metadata": {}, **data}}
     return httpx.Response(status, json={"jsonrpc": "2.0", "id": body["id"], "error": error})
 
 
 def as_sent(name: str, body: Wire) -> httpx.Response:
-    """Return a collected answer as one to this question."""
+    """Return a collected response, as one to this request."""
     answer = sample(name)
     return httpx.Response(200, json={**answer, "id": answer["id"] and body["id"]})
 
@@ -68,10 +68,10 @@ def _as_it_is(total: int) -> int | None:
 
 @dataclass
 class Service:
-    """A small account: its rows by their true starts, and the readings the documents leave open.
+    """A small account: its rows by their true starts, and the interpretations that the documents allow.
 
     Args:
-        rules: Answers instead of the account's own, by method; the next question takes the next one.
+        rules: Responses in place of the account's own, by method; each request uses the next one.
     """
 
     rows: list[tuple[datetime, Wire]] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Service:
         return instant.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
 
     def read(self, text: str) -> Any:
-        """Return a bound as this service understands it: as an instant by one fold, or as the text it is."""
+        """Return a bound as this service interprets it: as an instant, or as the text itself."""
         if self.fold is None:
             return text
         return datetime.fromisoformat(text).replace(tzinfo=self.zone, fold=self.fold).astimezone(UTC)
@@ -147,7 +147,7 @@ class Service:
 
     @property
     def params(self) -> list[Wire]:
-        """What the listings were asked."""
+        """The parameters of all requests for listings."""
         return [body["params"] for body in self.asked if body["method"].startswith("get.c") or "legs" in body["method"]]
 
     @property
@@ -203,7 +203,7 @@ class Service:
             yield from PROVIDER.call(call).fetch(Query(client, self.profile, window, chosen | options, fields, strict))
 
     def records(self, since: datetime, until: datetime, call: str = "legs", **options: Any) -> list[Wire]:
-        """Return the raw records of an export, each once, cut at the window."""
+        """Return the raw records of an export without duplicates and without records outside the window."""
         found: Call = PROVIDER.call(call)
         window = Window(since, until) if found.start_in else None
         pages = rows(
@@ -220,7 +220,7 @@ class Service:
         return [record["id"] for record in self.records(since, until, call, **options)]
 
     def fails(self, kind: type[CdrctlError] = CdrctlError, call: str = "legs", **options: Any) -> CdrctlError:
-        """Return the error of an export, which shows no secret."""
+        """Return the error of an export, after checking that it shows no secret."""
         with pytest.raises(kind) as caught:
             self.ids(at("2026-11-18"), at("2026-11-19"), call, **options)
         shown = words(caught.value) + " ".join(self.told)
@@ -233,7 +233,7 @@ def words(error: CdrctlError) -> str:
 
 
 def a_day(count: int, **more: Any) -> Service:
-    """Return an account with so many legs on 18 November, three in each second, and one a day before and after."""
+    """Return an account with this many legs on 18 November, three in each second, and one a day before and after."""
     service = Service(**more)
     service.add(at("2026-11-17T12:00"))
     for number in range(count):

@@ -28,7 +28,7 @@ def read(name: str, *records: Wire, **context: str) -> tuple[list[Wire], list[st
 
 
 def in_common(name: str, record: Wire, **context: str) -> Wire:
-    """Return the common CDR of a record, without what is null."""
+    """Return the common CDR of a record without its null columns."""
     to_common = call(name).common
     assert to_common is not None
     schema = common_schema(call(name).columns, to_common, None, lambda _text: None, provider="callgear", profile="p")

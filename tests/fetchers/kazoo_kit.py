@@ -57,7 +57,7 @@ def gregorian(text: str) -> int:
 
 @dataclass
 class Run:
-    """What one export gave."""
+    """The result of one export."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     contexts: list[Mapping[str, str]] = field(default_factory=list)
@@ -84,7 +84,7 @@ def fetched(
     run: Run | None = None,
     secrets: list[str] | None = None,
 ) -> Run:
-    """Run one call through the loop every export goes through, without waiting."""
+    """Run one call through the loop of every export, without waiting."""
     clock = clock or HandClock(now)
     made = KazooSettings.model_validate(settings)
     seen = run or Run()
@@ -115,12 +115,12 @@ def fetched(
 
 
 def keeping() -> schemas.Schema:
-    """Return a schema that leaves records as they came and keeps what is known of their page."""
+    """Return a schema that leaves records unchanged and keeps the context of their page."""
     return schemas.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
 
 
 def natively(rows: Iterable[dict[str, Any]], columns: Sequence[Column] = COLUMNS) -> list[dict[str, Any]]:
-    """Return rows as native values by column name; a value that cannot be read is a failure."""
+    """Return rows as native values by column name; a value that cannot be read fails the test."""
 
     def no(text: str) -> None:
         assert "does not know" in text, text

@@ -1,4 +1,4 @@
-"""Exports from an imitated Crossbar, and the records that they should have."""
+"""Exports from the Kazoo sandbox, and the records that they should have."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ USER = OWNER_IDS["Avery Brooks"]
 Boxes = Callable[..., Sandbox]
 
 DRAWN = Exchange(7, volume=0.3)
-"""Drawn once: the same calls for all tests that hand in none."""
+"""The calls of all tests that give none, drawn once."""
 
 
 @pytest.fixture
 def box() -> Iterator[Boxes]:
-    """Start sandboxes and close them."""
+    """Start sandboxes, and close them at the end."""
     running: list[Sandbox] = []
 
     def begin(calls: list[Any] | None = None, now: datetime = NOW, drawn: Exchange = DRAWN, **switches: str) -> Sandbox:
@@ -53,7 +53,7 @@ def truth(sandbox: Sandbox, call: str, span: Window, **options: str) -> list[str
 
 
 def asked(sandbox: Sandbox) -> list[dict[str, str]]:
-    """Return the queries of all listings."""
+    """Return the queries of all requests for listings."""
     return [
         dict(httpx.QueryParams(one.query)) for one in sandbox.requests if re.search("cdrs(/interaction)?$", one.path)
     ]

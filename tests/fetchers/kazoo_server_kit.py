@@ -1,4 +1,4 @@
-"""A Kazoo server that tests script, request by request."""
+"""A Kazoo server with scripted responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def failure(status: int, message: str = "", data: Any = None, **more: Any) -> ht
 
 
 def constructed(status: int, nth: int = 0) -> httpx.Response:
-    """Return an answer of the collected ones."""
+    """Return one of the collected responses."""
     found = [one for one in sample("constructed_http_errors.json")["errors"] if one["status"] == status][nth]
     return httpx.Response(status, json=found["body"]) if found["body"] else httpx.Response(status)
 
@@ -50,7 +50,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 
 
 class Server:
-    """Plays answers in order, or by a function, and keeps what was asked."""
+    """Sends responses in order, or by a function, and records the requests."""
 
     def __init__(self, *answers: httpx.Response, by: Answers | None = None) -> None:
         self.answers: Iterator[httpx.Response] = iter(answers)
@@ -87,7 +87,7 @@ def run(
 
 
 def refused(server: Server, kind: type[CdrctlError], call: str = "cdrs", **options: Any) -> CdrctlError:
-    """Return the error of a run, which shows no secret."""
+    """Return the error of a run, after checking that it shows no secret."""
     with pytest.raises(kind) as caught:
         run(server, call, DAY if call in {"cdrs", "interactions"} else None, **options)
     error = caught.value

@@ -1,4 +1,4 @@
-"""A PBX that tests script, and builders of its answers."""
+"""A PBX with scripted responses, and functions that make them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def row(number: int, started: str = "2026-11-18T00:00:00Z", **changes: Any) -> d
 
 
 class Server:
-    """Plays answers in order, or by a function, and keeps what was asked."""
+    """Sends responses in order, or by a function, and records the requests."""
 
     def __init__(self, *answers: httpx.Response, by: Answers | None = None) -> None:
         self.answers: Iterator[httpx.Response] = iter(answers)
@@ -66,7 +66,7 @@ def run(server: Server, call: str = "cdrs", span: Window | None = None, settings
 
 
 def refused(server: Server, kind: type[CdrctlError], call: str = "cdrs", **options: Any) -> CdrctlError:
-    """Return the error of a run, which shows no secret."""
+    """Return the error of a run, after checking that it shows no secret."""
     seen = Run()
     with pytest.raises(kind) as caught:
         run(server, call, run=seen, **options)

@@ -14,7 +14,7 @@ from .callgear_kit import Wire
 from .callgear_records_kit import CALL, CONTEXT, LEG, LOST, call, in_common, read
 
 
-def test_an_answered_incoming_call() -> None:
+def test_common_cdr_of_an_answered_incoming_call() -> None:
     assert in_common("calls", CALL | {"operator_phone_number": "0200100"}) == {
         "record_id": "5000000001",
         "call_id": "5000000001",
@@ -38,7 +38,7 @@ def test_an_answered_incoming_call() -> None:
     }
 
 
-def test_an_outgoing_call_is_the_other_way_round() -> None:
+def test_common_cdr_of_an_outgoing_call() -> None:
     cdr = in_common("calls", CALL | {"direction": "out", "is_lost": None, "full_record_file_link": "https://x/y"})
     names = ("direction", "from_number", "from_name", "to_number", "to_name", "outcome", "recording_url")
     assert [cdr.get(name) for name in names] == [
@@ -71,8 +71,8 @@ TWO = {"employees": [{"employee_id": 1}, {"employee_id": 2}, {"employee_id": 1}]
         ({"finish_reason": "success_finish"}, "unknown"),
     ],
 )
-def test_why_a_call_was_lost(more: Wire, outcome: str) -> None:
-    """It was abandoned only where a queue or a group was waited for, however long it rang."""
+def test_outcome_of_a_lost_call(more: Wire, outcome: str) -> None:
+    """A call is abandoned only if it waited for a queue or a group, however long it rang."""
     cdr = in_common("calls", LOST | more)
     assert (cdr["answered"], cdr["outcome"]) == (False, outcome)
     assert "answer_time" not in cdr
@@ -92,7 +92,7 @@ def test_why_a_call_was_lost(more: Wire, outcome: str) -> None:
         ({"direction": None, "is_lost": None}, None, "unknown"),
     ],
 )
-def test_a_call_without_a_length_of_talk_is_not_taken_for_unanswered(
+def test_call_without_a_talk_duration_is_not_unanswered(
     more: Wire,
     answered: bool | None,  # noqa: FBT001
     outcome: str,
@@ -102,8 +102,8 @@ def test_a_call_without_a_length_of_talk_is_not_taken_for_unanswered(
     assert (cdr.get("answered"), cdr["outcome"]) == (answered, outcome)
 
 
-def test_a_voicemail_box_picks_up() -> None:
-    """`answered` is the network's answer, which came when the waiting was over."""
+def test_call_to_a_voicemail_box_is_answered() -> None:
+    """`answered` is the network's answer, which comes at the end of the waiting."""
     for lost in (True, None):
         cdr = in_common("calls", LOST | {"is_lost": lost, "voice_mail_records": ["a1"]})
         assert (cdr["answered"], cdr["outcome"], cdr["talk_seconds"]) == (True, "voicemail", 0)
@@ -158,7 +158,7 @@ def test_a_placeholder_time_is_null_in_every_field(name: str, value: Any) -> Non
 
 
 @pytest.mark.parametrize("value", PLACEHOLDERS)
-def test_a_leg_with_a_placeholder_for_the_pick_up_was_not_answered(value: Any) -> None:
+def test_leg_with_a_placeholder_as_answer_time_is_unanswered(value: Any) -> None:
     cdr = in_common("legs", LEG | {"connect_time": value, "finish_reason": "operator_busy"})
     assert (cdr["answered"], cdr["outcome"]) == (False, "busy")
     assert "answer_time" not in cdr

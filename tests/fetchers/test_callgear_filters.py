@@ -54,7 +54,7 @@ def test_several_expressions_must_all_match() -> None:
     assert filter_tree(LEGS, ()) is None
 
 
-def test_lists_are_filtered_on_as_json_only_and_times_as_callgear_writes_them() -> None:
+def test_filters_on_lists_must_be_json_and_times_in_callgears_format() -> None:
     tree = {"field": "tags", "operator": "jsquery", "value": '#.tag_name = "x"'}
     assert filter_tree(CALLS, (json.dumps(tree),)) == tree
     with pytest.raises(UsageError, match="jsquery"):
@@ -94,7 +94,7 @@ def test_lists_are_filtered_on_as_json_only_and_times_as_callgear_writes_them() 
         ('{"filters":[' * 25 + "{}" + '],"condition":"or"}' * 25, "is not a filter", ""),
     ],
 )
-def test_a_filter_the_service_would_refuse_is_refused_before_a_question(text: str, said: str, hint: str) -> None:
+def test_invalid_filter_is_refused_before_a_request(text: str, said: str, hint: str) -> None:
     service = Service()
     error = service.fails(UsageError, filter=(text,))
     assert said in error.message
@@ -103,7 +103,7 @@ def test_a_filter_the_service_would_refuse_is_refused_before_a_question(text: st
     assert service.asked == []
 
 
-def test_an_order_ends_by_start_so_that_pages_fit_together() -> None:
+def test_order_always_ends_with_the_start() -> None:
     by_start = {"field": "start_time", "order": "asc"}
     assert sorting(LEGS, ()) == [by_start]
     assert sorting(LEGS, ("duration:desc", "direction")) == [
@@ -122,7 +122,7 @@ def test_an_order_ends_by_start_so_that_pages_fit_together() -> None:
     ("text", "said"),
     [("id", "id cannot be sorted by"), ("duratoin", "no field"), ("duration:down", "cannot be read"), ("", "no field")],
 )
-def test_an_order_the_service_would_refuse_is_refused_before_a_question(text: str, said: str) -> None:
+def test_invalid_order_is_refused_before_a_request(text: str, said: str) -> None:
     service = Service()
     assert said in service.fails(UsageError, orderby=(text,)).message
     assert service.asked == []

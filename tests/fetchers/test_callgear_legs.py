@@ -12,7 +12,7 @@ from .callgear_kit import Wire, sample
 from .callgear_records_kit import LEG, LOST, in_common
 
 
-def test_an_unanswered_incoming_call() -> None:
+def test_common_cdr_of_an_unanswered_leg() -> None:
     record = sample("constructed_call_legs_report_page.json")["result"]["data"][0]
     assert in_common("legs", record) == {
         "record_id": "9000000001",
@@ -34,7 +34,7 @@ def test_an_unanswered_incoming_call() -> None:
     }
 
 
-def test_the_leg_to_an_employee_of_that_call() -> None:
+def test_common_cdr_of_the_leg_to_an_employee() -> None:
     record = sample("constructed_call_legs_report_page.json")["result"]["data"][1]
     record |= {"employee_full_name": "Person One", "contact_full_name": "A Contact"}
     assert in_common("legs", record, app_host="https://app.callgear.ae") == {
@@ -126,7 +126,7 @@ def test_the_caller_and_the_called_party_of_a_leg(
         (None, None, {}, "unknown"),
     ],
 )
-def test_why_a_leg_was_not_answered(reason: str | None, cause: int | None, more: Wire, outcome: str) -> None:
+def test_outcome_of_an_unanswered_leg(reason: str | None, cause: int | None, more: Wire, outcome: str) -> None:
     record = LEG | {"finish_reason": reason, "release_cause_code": cause} | more
     assert in_common("legs", record)["outcome"] == outcome
     answered = in_common("legs", record | {"duration": 5, "connect_time": "2026-04-27 09:00:15"})
@@ -136,15 +136,15 @@ def test_why_a_leg_was_not_answered(reason: str | None, cause: int | None, more:
 _DOCUMENTED = sample("data_finish_reasons.json")
 _MET = {"sitephone_is_not_configured", "employee_not_exists", "no_success_subscriber_call"}
 KNOWN_REASONS = sorted({reason for name, found in _DOCUMENTED.items() if "docs" in name for reason in found} | _MET)
-"""The reasons of all documents, and those that clients of the API have met."""
+"""The reasons in all documents, and those that clients of the API have seen."""
 
 
 @pytest.mark.parametrize("reason", KNOWN_REASONS)
-def test_every_known_reason_has_an_outcome_or_says_why_not(reason: str) -> None:
+def test_every_known_reason_has_an_outcome_or_is_an_exception(reason: str) -> None:
     leg = in_common("legs", LEG | {"finish_reason": reason})
     call = in_common("calls", LOST | {"finish_reason": reason, "total_wait_duration": 1, "wait_duration": 1})
     assert (leg["answered"], call["answered"]) == (False, False)
-    if reason == "operator_disconnects":  # an employee who was called may have declined, or not
+    if reason == "operator_disconnects":  # the called employee may or may not have declined
         assert (leg["outcome"], call["outcome"]) == ("unknown", "unknown")
     else:
         unclear = reason in UNCLEAR
@@ -154,7 +154,7 @@ def test_every_known_reason_has_an_outcome_or_says_why_not(reason: str) -> None:
         assert call["outcome"] != "abandoned"
 
 
-def test_both_spellings_of_a_reason_mean_the_same() -> None:
+def test_both_spellings_of_a_reason_have_the_same_outcome() -> None:
     pairs = [*_DOCUMENTED["pairs"], ["no_success_caller_call", "no_success_subscriber_call"]]
     assert len(pairs) == 6
     for one, other in pairs:
@@ -183,8 +183,8 @@ def test_only_a_few_known_reasons_have_no_outcome() -> None:
         ("a_new_line_in_black_list something_not_configured another_not_exists", "rejected failed failed"),
     ],
 )
-def test_what_a_reason_means_whether_or_not_the_times_are_there(reasons: str, outcome: str) -> None:
-    """None of these can end a conversation, so the outcome is known where nothing else says it was unanswered."""
+def test_reason_decides_the_outcome_without_times(reasons: str, outcome: str) -> None:
+    """None of these reasons can end a conversation, so the leg was unanswered even without its times."""
     outcomes = (outcome.split() * 9)[: len(reasons.split())]
     for reason, expected in zip(reasons.split(), outcomes, strict=True):
         for more in ({}, {"connect_time": None, "duration": None}):
@@ -212,8 +212,8 @@ def test_what_a_reason_means_whether_or_not_the_times_are_there(reasons: str, ou
         ({"finish_reason": "sip_offline"}, "failed"),
     ],
 )
-def test_a_leg_that_does_not_say_whether_it_was_answered_is_unknown(more: Wire, outcome: str) -> None:
-    """Unless its reason, or its cause, rules an answer out."""
+def test_leg_without_answer_data_is_unknown(more: Wire, outcome: str) -> None:
+    """It is not unknown if its reason or its cause excludes an answer."""
     bare = {key: value for key, value in LEG.items() if key not in {"connect_time", "duration"}}
     for record in (bare, bare | {"connect_time": None, "duration": None}):
         cdr = in_common("legs", record | more)
@@ -224,7 +224,7 @@ def test_a_leg_that_does_not_say_whether_it_was_answered_is_unknown(more: Wire, 
     assert (cdr["answered"], cdr["outcome"]) == (True, "answered")
 
 
-def test_an_answer_without_a_moment_of_answer_is_known_by_its_length() -> None:
+def test_leg_with_a_talk_duration_is_answered() -> None:
     cdr = in_common("legs", {key: value for key, value in LEG.items() if key != "connect_time"} | {"duration": 15})
     assert (cdr["answered"], cdr["answer_time"], cdr["ring_seconds"]) == (True, "2026-04-27T07:00:05.000Z", 5)
     cdr = in_common("legs", {"id": 1})
@@ -232,8 +232,8 @@ def test_an_answer_without_a_moment_of_answer_is_known_by_its_length() -> None:
     assert cdr["outcome"] == "unknown"
 
 
-def test_in_the_hour_that_comes_twice_the_lengths_tell() -> None:
-    """It began shortly before three, and was answered shortly after two, or three."""
+def test_lengths_order_the_times_of_the_repeated_hour() -> None:
+    """The leg began shortly before three, and was answered shortly after two, or three."""
     for begun, answered in (("02:59:50", "02:00:10"), ("02:59:50", "03:00:10")):
         record = LEG | {"start_time": f"2026-10-25 {begun}", "connect_time": f"2026-10-25 {answered}"}
         cdr = in_common("legs", record | {"duration": 100, "total_duration": 120})
@@ -241,7 +241,7 @@ def test_in_the_hour_that_comes_twice_the_lengths_tell() -> None:
         assert (cdr["ring_seconds"], cdr["end_time"]) == (20, "2026-10-25T01:01:50.000Z")
 
 
-def test_an_inconsistent_leg_is_still_a_cdr() -> None:
+def test_inconsistent_leg_is_exported() -> None:
     odd = {"start_time": "soon", "connect_time": "later", "duration": -5, "total_duration": 10**12}
     cdr = in_common("legs", LEG | odd | {"call_records": [{}], "release_cause_code": "x"})
     assert cdr["record_id"] == "1"

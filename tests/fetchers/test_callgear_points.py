@@ -13,17 +13,18 @@ from cdrctl.errors import TemporaryError
 from .callgear_kit import NOW, SINCE, UNTIL, Rule, Service, Wire, a_day, as_sent, failed, reply
 
 
-def test_when_the_points_of_a_minute_are_used_up_the_next_question_waits_for_new_ones() -> None:
+def test_request_waits_when_the_points_of_a_minute_are_used_up() -> None:
     limits = {"minute_limit": 60, "minute_remaining": 0, "minute_reset": 23, "day_remaining": 100}
     page = [{"id": 1, "start_time": "2026-11-18 10:00:00"}]
     rules: list[Rule] = [lambda body: reply(body, page, 1, limits=limits), lambda body: reply(body, [], 0, limits={})]
     service = Service(rules={"get.call_legs_report": rules})
     assert service.ids(SINCE, UNTIL) == [1]
     assert service.slept == [24.0]
-    assert service.told == ["waiting 24 s: CallGear's rate limit for this minute is used up"]
+    assert len(service.told) == 1
+    assert "24 s" in service.told[0]
 
 
-def test_the_limit_per_minute_is_waited_out_and_the_request_repeated() -> None:
+def test_request_is_repeated_after_the_limit_per_minute() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return as_sent("constructed_error_limit_exceeded_minute.json", body)
 
@@ -38,7 +39,7 @@ def test_the_limit_per_minute_is_waited_out_and_the_request_repeated() -> None:
 
 
 @pytest.mark.parametrize(("reset", "max_wait"), [(3600, "15m"), (120, "1m"), (86_400, "15m")])
-def test_new_points_that_are_too_far_away_end_the_run_at_once(reset: int, max_wait: str) -> None:
+def test_wait_for_points_longer_than_max_wait_ends_the_run_at_once(reset: int, max_wait: str) -> None:
     def refusal(body: Wire) -> httpx.Response:
         limits = {"limits": {"minute_remaining": 0, "minute_reset": reset}}
         return failed(body, -32029, "limit_exceeded", params={"limit_type": "minute"}, metadata=limits)
@@ -73,7 +74,7 @@ def test_the_daily_limit_ends_the_run_and_names_the_time_to_continue_from() -> N
 
 
 def test_a_start_in_the_future_does_not_count_as_progress() -> None:
-    """The hint after the daily limit goes by starts that can be true."""
+    """The hint after the daily limit ignores starts that cannot be right."""
     service = a_day(10)
 
     def second_page(body: Wire) -> httpx.Response:
@@ -92,12 +93,11 @@ def test_the_daily_limit_before_the_first_record_names_no_time_to_continue_from(
         return failed(body, -32029, "limit_exceeded", params={"limit_type": "day"})
 
     error = a_day(1, rules={"*": [refusal]}).fails(TemporaryError)
-    assert error.message == "CallGear's daily limit is used up"
     error = a_day(1, rules={"get.call_legs_report": [refusal]}).fails(TemporaryError)
-    assert error.hint == "run it again"
+    assert "--since" not in (error.hint or "")
 
 
-def test_what_was_read_before_a_days_limit_counts_less_where_the_service_selects_by_the_end() -> None:
+def test_time_to_continue_from_is_earlier_if_the_service_selects_by_end() -> None:
     def refusal(body: Wire) -> httpx.Response:
         return as_sent("constructed_error_limit_exceeded_day.json", body)
 
@@ -110,7 +110,7 @@ def test_what_was_read_before_a_days_limit_counts_less_where_the_service_selects
     assert "--since 2026-11-18T05:00:00.000Z" in (error.hint or "")
 
 
-def test_an_old_version_is_warned_of_once() -> None:
+def test_old_version_of_the_api_gets_one_warning() -> None:
     version = {"current_version_deprecated": True, "current_version": "2.0", "latest_version": "3.0"}
     page = [{"id": 1, "start_time": "2026-11-18 10:00:00"}]
     service = Service(rules={"get.call_legs_report": [lambda body: reply(body, page, 1, api_version=version)] * 2})

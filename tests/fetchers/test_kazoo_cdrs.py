@@ -17,8 +17,8 @@ from cdrctl.records.events import Page
 from .kazoo_kit import ACCOUNT, CONTEXT, DOCUMENT_LEG, ROW, at, commonly, leg_but, natively, row_but, sample
 
 
-def test_a_row_as_a_common_cdr() -> None:
-    """Every line of the mapping, worked out by hand: an outbound call of 60 s answered after 7."""
+def test_common_cdr_of_a_row() -> None:
+    """An outbound call of 60 s, answered after 7 s; every value is calculated by hand."""
     assert commonly(ROW) == {
         "provider": "kazoo",
         "profile": "lab",
@@ -50,14 +50,14 @@ def test_a_row_as_a_common_cdr() -> None:
     }
 
 
-def test_a_document_as_a_common_cdr() -> None:
-    """The same leg: it also knows how long it rang, and its cost comes out as the server's."""
+def test_common_cdr_of_a_document() -> None:
+    """The same leg as the row's, with its ringing time and the same cost as on the server."""
     row, leg = commonly(ROW), commonly(DOCUMENT_LEG, "cdr")
     assert leg == {**row, "ring_seconds": 7, "site": None}
 
 
-def test_legs_as_common_cdrs() -> None:
-    """Both legs share the interaction; the second began two seconds later."""
+def test_common_cdrs_of_two_legs() -> None:
+    """Both have the same interaction; the second began two seconds later."""
     a, b = (commonly(leg, "legs") for leg in sample("recorded_crossbar50_legs.json")["data"])
     assert a["call_id"] == b["call_id"] == "63814294800-legs"
     assert (a["start_time"], a["answer_time"]) == ("2022-03-12T09:00:00.000Z", "2022-03-12T09:00:07.000Z")
@@ -66,8 +66,8 @@ def test_legs_as_common_cdrs() -> None:
     assert (b["talk_seconds"], b["total_seconds"], b["ring_seconds"]) == (21, 28, 7)
 
 
-def test_rows_of_3_21_as_common_cdrs() -> None:
-    """No interaction, no billing tag: the call is known by its bridge and there is no cost."""
+def test_common_cdrs_of_rows_of_version_3_21() -> None:
+    """They have neither interaction nor billing tag, so the bridge is the call id, and there is no cost."""
     inward, outward = (commonly(row) for row in sample("doc_kazoo_3.21_list.json")["data"])
     assert inward["call_id"] == "{BRIDGE_ID}"
     assert (inward["direction"], outward["direction"]) == ("internal", "unknown")
@@ -76,16 +76,16 @@ def test_rows_of_3_21_as_common_cdrs() -> None:
     assert (inward["cost"], inward["currency"]) == (None, None)
 
 
-def test_a_document_of_2013_without_times_is_a_common_cdr() -> None:
-    """What is missing is null."""
+def test_common_cdr_of_a_document_of_2013_without_times() -> None:
+    """Missing values are null."""
     leg = commonly(sample("doc_repository_cdr_fixture_2013.json"), "cdr")
     assert (leg["start_time"], leg["end_time"], leg["answered"], leg["cost"]) == (None, None, None, None)
     assert (leg["dialed_number"], leg["to_number"], leg["site"]) == ("*97", "*97", "account_realm")
     assert leg["direction"] == "internal"
 
 
-def test_a_call_is_its_interaction_else_its_bridge_else_its_leg() -> None:
-    """Interactions exist since 4.3."""
+def test_call_id_is_the_interaction_or_the_bridge_or_the_leg() -> None:
+    """Kazoo has interactions since version 4.3."""
     assert commonly(row_but(interaction_id="", bridge_id="b"))["call_id"] == "b"
     assert commonly(row_but(interaction_id=""))["call_id"] == "mar004"
     assert commonly(leg_but({"bridge_id": "b"}, interaction_id=None), "cdr")["call_id"] == "b"
@@ -107,7 +107,7 @@ def test_a_call_is_its_interaction_else_its_bridge_else_its_leg() -> None:
     ],
 )
 def test_direction_of_a_row(side: str, authorizing: str, dialed: str, expected: str) -> None:
-    """A leg that no device authorised is a carrier's; a leg to a device does not tell."""
+    """A leg without an authorising device is a carrier's; a leg to a device does not show its direction."""
     row = row_but(direction=side, authorizing_id=authorizing, dialed_number=dialed)
     assert commonly(row)["direction"] == expected
 
@@ -127,12 +127,12 @@ def test_direction_of_a_row(side: str, authorizing: str, dialed: str, expected: 
     ],
 )
 def test_direction_of_a_document(side: str, variables: dict[str, str], expected: str) -> None:
-    """The resource tells; else the rule for rows, where a carrier's id and the account's own are no device's."""
+    """The resource decides, or else the rule for rows; the ids of carriers and accounts are not devices."""
     assert commonly(leg_but(variables, call_direction=side), "cdr")["direction"] == expected
 
 
-def test_parties_fall_back_on_what_was_dialled_and_signalled() -> None:
-    """Caller: calling_from; callee: the dialled number, else the user part of the SIP To."""
+def test_caller_and_callee_of_a_leg() -> None:
+    """The caller is `calling_from`; the callee is the dialled number, or the user part of the SIP To."""
     row = row_but(caller_id_number="", calling_from="55", callee_id_number="", dialed_number="66")
     assert (commonly(row)["from_number"], commonly(row)["to_number"]) == ("55", "66")
     assert commonly({**row, "dialed_number": "", "to": "77@a"})["to_number"] == "77"
@@ -143,15 +143,15 @@ def test_parties_fall_back_on_what_was_dialled_and_signalled() -> None:
     assert (common["from_number"], common["to_number"], common["dialed_number"]) == (None, "66", "66")
 
 
-def test_fields_that_only_documents_have() -> None:
-    """Realm and resource, and the recording where there is one."""
+def test_common_cdr_of_a_document_has_realm_resource_and_recording() -> None:
+    """They are the realm, the resource, and the recording if there is one."""
     leg = commonly(leg_but({"realm": "acme.example", "resource_id": "r1"}, recording_url="https://r/1"), "cdr")
     assert (leg["site"], leg["trunk"], leg["recording_url"]) == ("acme.example", "r1", "https://r/1")
     assert commonly(row_but(recording_url="https://r/1"))["recording_url"] == "https://r/1"
 
 
-def test_outcomes_and_q850_numbers_are_the_published_table() -> None:
-    """Names that only FreeSWITCH has are no Q.850 causes."""
+def test_outcomes_and_q850_numbers_follow_the_published_table() -> None:
+    """Names that only FreeSWITCH has are not Q.850 causes."""
     causes = sample("data_hangup_causes.json")["causes"]
     assert {one["name"]: (one["q850"], one["outcome_if_unanswered"]) for one in causes} == dict(CAUSES)
     for one in causes:
@@ -162,14 +162,14 @@ def test_outcomes_and_q850_numbers_are_the_published_table() -> None:
 
 
 def test_an_unknown_cause_is_kept_without_an_outcome() -> None:
-    """The enum is open."""
+    """The enumeration is open."""
     found = commonly(row_but(hangup_cause="NEW_CAUSE", billing_seconds=0))
     assert (found["cause"], found["cause_q850"], found["outcome"]) == ("NEW_CAUSE", None, "unknown")
 
 
 @pytest.mark.parametrize("tag", ["", "flat_rate", "limits_disabled"])
 def test_a_leg_that_was_not_rated_has_no_cost(tag: str) -> None:
-    """The server writes 0 for it, which would be a claim."""
+    """The server writes 0 for it, which is not a price."""
     assert (commonly(row_but(call_type=tag, cost="0"))["cost"], commonly(row_but(call_type=tag))["currency"]) == (
         None,
         None,
@@ -179,7 +179,7 @@ def test_a_leg_that_was_not_rated_has_no_cost(tag: str) -> None:
 
 
 def test_a_rated_leg_may_cost_nothing() -> None:
-    """Zero is a price when the leg is billed per minute."""
+    """Zero is a price if the leg is billed per minute."""
     assert commonly(row_but(cost="0"))["cost"] == "0.0000"
 
 
@@ -197,16 +197,16 @@ def test_a_rated_leg_may_cost_nothing() -> None:
         (61, {"rate_minimum": 60, "rate_increment": 0, "rate": 100}, "0.0200"),  # no increment means a minute
         (10, {"rate_minimum": 60, "surcharge": 500}, "0.0600"),
         (10, {"rate_minimum": 60, "surcharge": 500, "discount_percentage": 25}, "0.0450"),
-        (10, {"rate_minimum": 60, "rate": 333, "discount_percentage": 10}, "0.0300"),  # 33.3 is cut to 33
-        (7, {"rate_minimum": 0, "rate_increment": 1, "rate": 100}, "0.0011"),  # 11.67 units are cut
+        (10, {"rate_minimum": 60, "rate": 333, "discount_percentage": 10}, "0.0300"),  # 33.3 is rounded down to 33
+        (7, {"rate_minimum": 0, "rate_increment": 1, "rate": 100}, "0.0011"),  # 11.67 units are rounded down
         (5, {"rate_nocharge_time": 5, "rate_minimum": 60}, "0.0000"),
         (6, {"rate_nocharge_time": 5, "rate_minimum": 60}, "0.0100"),
         (0, {"rate_minimum": 60, "surcharge": 500}, "0.0000"),  # never answered
         ("53", {"rate": "100", "rate_minimum": "60", "rate_increment": "60"}, "0.0100"),
     ],
 )
-def test_cost_of_a_document_by_the_servers_rule(seconds: Any, variables: dict[str, Any], cost: str) -> None:
-    """`calculate_cost` of wht_util.erl and kz_currency.erl, worked out by hand."""
+def test_cost_of_a_document_follows_the_servers_rule(seconds: Any, variables: dict[str, Any], cost: str) -> None:
+    """The values of `calculate_cost` in wht_util.erl and kz_currency.erl were calculated by hand."""
     leg = commonly(leg_but(variables, billing_seconds=seconds), "cdr")
     assert (leg["cost"], leg["currency"]) == (cost, "USD")
 
@@ -214,12 +214,12 @@ def test_cost_of_a_document_by_the_servers_rule(seconds: Any, variables: dict[st
 @pytest.mark.parametrize("name", ["rate", "surcharge", "discount_percentage"])
 @pytest.mark.parametrize("odd", ["NaN", "free", [1], {"a": 1}, "Infinity"])
 def test_odd_billing_variables_give_no_cost(name: str, odd: Any) -> None:
-    """And do not end the export."""
+    """They do not end the export."""
     assert commonly(leg_but({name: odd}), "cdr")["cost"] is None
 
 
 def test_a_leg_without_rate_has_no_cost() -> None:
-    """A tag alone is no price."""
+    """A billing tag alone is not a price."""
     assert commonly(leg_but({"rate": ""}), "cdr")["cost"] is None
 
 
@@ -227,7 +227,7 @@ def test_a_leg_without_rate_has_no_cost() -> None:
 @pytest.mark.parametrize("talk", ["", None, -5, 0, 10**17, "ages", 61])
 @pytest.mark.parametrize("call", ["cdrs", "cdr"])
 def test_inconsistent_lengths_never_end_an_export(call: str, total: Any, talk: Any) -> None:
-    """They are missing, negative or absurd on rare legs (mended 2020-05)."""
+    """On rare legs they are missing, negative or absurd (fixed in Kazoo in 2020-05)."""
     record = row_but() if call == "cdrs" else leg_but()
     common = commonly({**record, "duration_seconds": total, "billing_seconds": talk}, call)
     assert common["total_seconds"] is None or common["total_seconds"] >= 0
@@ -300,7 +300,7 @@ def test_a_row_with_an_impossible_length_never_fails(seconds: int) -> None:
         ("UNALLOCATED_NUMBER", False, "failed"),
     ],
 )
-def test_an_unknown_length_since_answer_is_not_read_as_unanswered(
+def test_leg_with_an_unknown_billed_length_is_not_unanswered(
     *, call: str, billing: Any, absent: bool, cause: str, answered: bool | None, outcome: str
 ) -> None:
     record = {**(ROW if call == "cdrs" else DOCUMENT_LEG), "hangup_cause": cause, "billing_seconds": billing}
@@ -312,12 +312,12 @@ def test_an_unknown_length_since_answer_is_not_read_as_unanswered(
     assert cdr["total_seconds"] == 600
 
 
-def test_causes_that_can_end_a_conversation_are_causes() -> None:
+def test_causes_that_can_end_a_conversation_are_known_causes() -> None:
     assert CAUSES.keys() >= AFTER_ANSWER
 
 
-def test_lengths_that_are_missing_are_null_and_the_rest_stays() -> None:
-    """A row still has its start; a document its end, and when its channel was created."""
+def test_missing_lengths_are_null() -> None:
+    """A row still has its start; a document has its end, and the time when its channel was created."""
     row = commonly(row_but(duration_seconds="", billing_seconds=""))
     assert (row["start_time"], row["end_time"], row["answered"]) == ("2022-03-01T20:00:00.000Z", None, None)
     leg = commonly(leg_but(duration_seconds=-1), "cdr")
@@ -325,20 +325,20 @@ def test_lengths_that_are_missing_are_null_and_the_rest_stays() -> None:
     assert (leg["total_seconds"], leg["talk_seconds"]) == (None, 53)
 
 
-def test_an_answer_before_the_start_is_no_answer_time() -> None:
-    """More billed than the leg lasted: the instant of the answer is not known."""
+def test_answer_before_the_start_is_null() -> None:
+    """More time was billed than the leg lasted, so the time of the answer is unknown."""
     row = commonly(row_but(billing_seconds=61))
     assert (row["answer_time"], row["answered"], row["talk_seconds"]) == (None, True, 61)
 
 
 @pytest.mark.parametrize("stamp", ["99999999999999999", "", "soon"])
 def test_an_implausible_start_is_null(stamp: str) -> None:
-    """Where the row says no better."""
+    """The row has no better start."""
     assert commonly(row_but(unix_timestamp=stamp, timestamp=""))["start_time"] is None
 
 
 def test_a_full_document_in_a_listing_has_its_own_start() -> None:
-    """There the timestamp is the end."""
+    """In a document, the timestamp is the end of the leg."""
     common = commonly(DOCUMENT_LEG)
     assert (common["start_time"], common["end_time"]) == ("2022-03-01T20:00:00.000Z", "2022-03-01T20:01:00.000Z")
 
@@ -354,7 +354,7 @@ def test_a_full_document_in_a_listing_has_its_own_start() -> None:
     ],
 )
 def test_all_samples_are_read_without_a_warning(name: str) -> None:
-    """And as common CDRs they agree with themselves."""
+    """The common CDRs of the samples are consistent."""
     for row in sample(name)["data"]:
         [native] = natively([row])
         common = commonly(row)
@@ -364,7 +364,7 @@ def test_all_samples_are_read_without_a_warning(name: str) -> None:
 
 
 def test_currency_is_a_setting() -> None:
-    """The code says dollars; operators may bill in something else."""
+    """The code says dollars, but operators may bill in another currency."""
     context = {**CONTEXT, "currency": "EUR"}
     schema = schemas.native(COLUMNS, ["currency"], lambda _: None)
     assert schema.rows(replace(Page([ROW]), context=context)) == [["EUR"]]

@@ -1,4 +1,4 @@
-"""Broken answers and refusals of Kazoo."""
+"""Broken responses and refusals of Kazoo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.clock import HandClock
 from .kazoo_kit import ACCOUNT, gregorian, sample, window
 from .kazoo_server_kit import Server, constructed, envelope, failure, refused, row, run
 
-# Broken answers
+# Broken responses
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from .kazoo_server_kit import Server, constructed, envelope, failure, refused, r
     ],
 )
 def test_a_broken_response_is_retried(broken: httpx.Response) -> None:
-    """No status, cut, empty, no data, a fault in a 200, too fast, a tired database: the same page once more."""
+    """Responses are cut, empty, without data, errors with status 200, rate limits or database faults."""
     server = Server(broken, envelope([row(1)]))
     done = run(server)
     assert done.ids == ["202611-1"]
@@ -63,12 +63,12 @@ def test_a_broken_response_is_retried(broken: httpx.Response) -> None:
     ],
 )
 def test_a_response_without_data_is_an_error(answer: httpx.Response, kind: type[CdrctlError]) -> None:
-    """An answer of the wrong shape is never an empty one."""
+    """A response of another shape never counts as an empty one."""
     refused(Server(by=lambda _request: answer), kind)
 
 
 def test_a_crashing_server_is_retried_a_few_times() -> None:
-    """Five tries, and three single seconds to see whether a record is to blame; waiting mends no crash."""
+    """Five attempts, and requests for three single seconds, which show whether a record is the cause."""
     server = Server(by=lambda _request: constructed(500, 1))
     assert refused(server, TemporaryError).exit_code == 5
     assert len(server.asked) == 8
@@ -77,7 +77,7 @@ def test_a_crashing_server_is_retried_a_few_times() -> None:
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_an_unavailable_server_is_retried_within_the_allowed_wait(call: str, status: int) -> None:
-    """Fifteen minutes in total, of which it is asked less and less often; then the run ends and may be repeated."""
+    """Waits grow up to fifteen minutes in total; then the run ends with a temporary error."""
     began = HandClock()
     answer = constructed(status) if status in {500, 503} else httpx.Response(status)
     server = Server(by=lambda _request: answer)
@@ -99,7 +99,7 @@ def test_a_retry_waits_as_long_as_the_server_asks() -> None:
 
 @pytest.mark.parametrize("answer", [constructed(429), httpx.Response(429)])
 def test_the_rate_limit_is_waited_out_within_the_allowed_wait(answer: httpx.Response) -> None:
-    """And no record is blamed for it: a listing is not cut into smaller ones."""
+    """The window is not divided, because no record is the cause."""
     clock = HandClock()
     done = run(
         Server(by=lambda _request: answer if clock.seconds < 600 else envelope([])),
@@ -111,7 +111,7 @@ def test_the_rate_limit_is_waited_out_within_the_allowed_wait(answer: httpx.Resp
 
 
 def test_a_network_failure_does_not_divide_the_window() -> None:
-    """No answer at all blames no record."""
+    """Without a response, no record is the cause."""
 
     def down(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
@@ -123,7 +123,7 @@ def test_a_network_failure_does_not_divide_the_window() -> None:
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_a_range_too_slow_for_the_database_is_divided(call: str) -> None:
-    """500 with `timeout` that goes away: everything comes and there is no gap."""
+    """The response is 500 with `timeout`. Every record comes, without a gap."""
     limit = 20_000 if call == "cdrs" else 100_000
 
     def slow(request: httpx.Request) -> httpx.Response:
@@ -140,8 +140,8 @@ def test_a_range_too_slow_for_the_database_is_divided(call: str) -> None:
     assert done.requests < 60
 
 
-def test_several_poisoned_seconds_are_named_and_all_others_kept() -> None:
-    """At the first second of the range, at its last, and two in between; each record of the others comes."""
+def test_each_poisoned_second_is_a_gap() -> None:
+    """They are the first second of the range, the last, and two in between; all other records come."""
     first = gregorian("2026-11-18")
     bad = {first, first + 1000, first + 50_001, first + 172_800}
 
@@ -160,8 +160,8 @@ def test_several_poisoned_seconds_are_named_and_all_others_kept() -> None:
     assert done.requests < 250
 
 
-def test_a_server_that_goes_down_while_poison_is_looked_for_is_left() -> None:
-    """It answers one single second and then nothing more: no record is blamed for that."""
+def test_server_that_fails_during_the_search_for_poison_ends_the_run() -> None:
+    """It responds to one single second and then fails: that is not a record's fault."""
     for call in ("cdrs", "interactions"):
         done = 0
 
@@ -175,8 +175,8 @@ def test_a_server_that_goes_down_while_poison_is_looked_for_is_left() -> None:
         assert len(server.asked) < 60
 
 
-def test_several_poisoned_interactions_are_named_and_all_others_kept() -> None:
-    """Also those between two of them, and those that end after the next."""
+def test_each_poisoned_interaction_is_a_gap() -> None:
+    """Interactions between two of them come, and those that end after the next one."""
     first = gregorian("2026-11-18")
     bad = {first + 5000, first + 40_000}
 
@@ -199,8 +199,8 @@ def test_several_poisoned_interactions_are_named_and_all_others_kept() -> None:
 
 
 @pytest.mark.slow
-def test_a_listing_full_of_poison_is_given_up_in_bounds() -> None:
-    """After sixteen seconds the rest of a stretch is said to be missing."""
+def test_search_for_poison_ends_after_sixteen_seconds() -> None:
+    """After sixteen seconds, the rest of a stretch is a gap."""
     first = gregorian("2026-11-18")
 
     def poisoned(request: httpx.Request) -> httpx.Response:
@@ -212,8 +212,8 @@ def test_a_listing_full_of_poison_is_given_up_in_bounds() -> None:
     assert done.requests < 1000
 
 
-def test_a_probe_that_never_fits_is_a_gap() -> None:
-    """The rest of the window is there."""
+def test_probe_that_is_always_too_large_is_a_gap() -> None:
+    """All other records of the window come."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         return constructed(416) if "paginate" in request.url.params else envelope([row(1)])
@@ -224,7 +224,7 @@ def test_a_probe_that_never_fits_is_a_gap() -> None:
         assert done.gaps == ["calls in progress at 2026-11-01T00:00:00.000Z, the turn of the month, may be missing"]
 
 
-# Errors and their words
+# Errors and their messages
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_probe_that_never_fits_is_a_gap() -> None:
 def test_a_refusal_is_an_error_with_the_servers_message(
     answer: httpx.Response, kind: type[CdrctlError], words: str
 ) -> None:
-    """And asked once; only a failing server is asked for three single seconds more."""
+    """It is not retried; only a failing server gets requests for three single seconds more."""
     server = Server(by=lambda _request: answer)
     error = refused(server, kind)
     assert words in error.message

@@ -24,41 +24,40 @@ from .kazoo_kit import ACCOUNT, DOCUMENT_LEG, ROW, at, commonly, leg_but, native
     ],
 )
 def test_gregorian_seconds_count_from_year_zero(seconds: int | str, unix: int, instant: str) -> None:
-    """The vector of the documentation: 63602540915 is 2015-06-26T12:28:35Z."""
+    """The documentation's example: 63602540915 is 2015-06-26T12:28:35Z."""
     assert gregorian_instant(seconds) == at(instant) == datetime.fromtimestamp(unix, UTC)
 
 
 def test_a_rows_start_is_its_unix_timestamp() -> None:
-    """Not its micro timestamp, which may differ by a second and more."""
+    """The micro timestamp may differ by a second and more."""
     assert start(row_but(unix_timestamp_micro="1646164802.5")) == at("2022-03-01T20:00:00")
 
 
 def test_a_row_without_unix_timestamp_starts_at_its_timestamp() -> None:
-    """The timestamp of a row is its start."""
     assert start({"timestamp": "63813384000", "duration_seconds": 60}) == at("2022-03-01T20:00:00")
 
 
 def test_a_documents_timestamp_is_its_end() -> None:
-    """A 5.x operator may force full documents into the listing: they are cut on their start all the same."""
+    """Operators of 5.x can put full documents into the listing; they are filtered by their start too."""
     assert start(DOCUMENT_LEG) == at("2022-03-01T20:00:00")
     without = {key: value for key, value in DOCUMENT_LEG.items() if key != "call_direction"}
     assert start(without) == at("2022-03-01T20:00:00")
 
 
 def test_a_document_without_length_starts_when_its_channel_was_created() -> None:
-    """The length may be missing; microseconds since 1970 are not."""
+    """That time is in microseconds since 1970."""
     assert start(leg_but(duration_seconds="")) == at("2022-03-01T20:00:00")
 
 
 @pytest.mark.parametrize("stamp", ["", None, "never", [], 10**20])
 def test_a_record_without_a_readable_start_has_a_null_start(stamp: Any) -> None:
-    """The loop keeps such a record: it may be of the window."""
+    """The export keeps such a record, because it may belong to the window."""
     assert start({"id": "x", "timestamp": stamp}) is None
 
 
 @pytest.mark.parametrize("zero", [0, "0", "0.0", -5, "-62167219200"])
 def test_a_unix_time_of_zero_is_not_a_start(zero: Any) -> None:
-    """The start is then that of the Gregorian timestamp, or unknown: a record of 1970 would be cut off in silence."""
+    """The Gregorian timestamp is the start, or it is unknown. A record of 1970 would be dropped silently."""
     row = row_but(unix_timestamp=zero)
     assert start(row) == at("2022-03-01T20:00:00")
     common = commonly(row)
@@ -86,8 +85,8 @@ def test_a_document_without_times_has_no_start(end: Any) -> None:
     assert commonly(leg, "cdr")["start_time"] == "2022-03-01T20:00:00.000Z"
 
 
-def test_a_record_is_known_by_its_id() -> None:
-    """And one without an id by all it says."""
+def test_identity_of_a_record_is_its_id() -> None:
+    """A record without an id is identified by its content."""
     assert identity(ROW) == "202203-mar004"
     assert identity({"_id": "202203-x", "to": "y"}) == "202203-x"
     assert identity({"to": "a"}) != identity({"to": "b"})
@@ -97,14 +96,14 @@ def test_a_record_is_known_by_its_id() -> None:
 
 
 def test_columns_are_those_of_crossbar_in_its_order() -> None:
-    """Two columns of ours follow: the account, and the currency of the money."""
+    """Two columns of ours follow: the account, and the currency."""
     theirs = [column["column"] for column in sample("data_row_columns.json")["columns"]]
     assert [column.name for column in COLUMNS] == [*theirs, "account_id", "currency"]
 
 
 @pytest.mark.parametrize("version", ["4.3", "5.0", "5.x"])
 def test_every_property_of_the_documents_schema_is_a_column(version: str) -> None:
-    """Or an object whose members are columns."""
+    """An object's members are columns instead."""
     names = {column.name for column in DOCUMENT}
     reached = {name.partition(".")[0] for name in names}
     properties = set(sample(f"schema_cdrs.{version}.json")["properties"])
@@ -202,14 +201,14 @@ SEED_VARIABLES = [
 
 
 def test_every_documented_field_of_a_document_is_a_column() -> None:
-    """Those of the public CDR page, and what it says of custom_channel_vars."""
+    """They are on the public CDR page, which also describes custom_channel_vars."""
     names = {column.name for column in DOCUMENT}
     assert set(SEED_FIELDS) <= names
     assert {f"custom_channel_vars.{name}" for name in SEED_VARIABLES} <= names
 
 
 def test_a_row_of_5_0_is_typed() -> None:
-    """Numbers are numbers, instants are in one form, money has four decimals."""
+    """Numbers are numbers, times have one form, and money has four decimals."""
     [row] = natively([ROW])
     assert row == {
         **{name: value or None for name, value in ROW.items()},
@@ -229,14 +228,14 @@ def test_a_row_of_5_0_is_typed() -> None:
     }
 
 
-def test_seconds_of_4_2_are_strings_and_become_numbers() -> None:
-    """Up to 4.2 lengths are digits in a string, and newer columns are absent."""
+def test_lengths_of_version_4_2_become_numbers() -> None:
+    """Newer columns are absent up to 4.2."""
     [row] = natively(sample("constructed_list_row_42_string_seconds.json")["data"])
     assert (row["duration_seconds"], row["billing_seconds"], row["interaction_id"]) == (60, 53, None)
     assert row["datetime"] == "2022-03-01 20:00:00"
 
 
-def test_quotes_around_the_dates_of_3_21_are_taken_off() -> None:
+def test_quotes_around_dates_of_version_3_21_are_removed() -> None:
     """Up to 4.1 they are part of the value."""
     first, second = natively(sample("doc_kazoo_3.21_list.json")["data"])
     assert (first["rfc_1036"], first["iso_8601"]) == ("Fri, 26 Jun 2015 12:28:35 GMT", "2015-06-26")
@@ -244,8 +243,8 @@ def test_quotes_around_the_dates_of_3_21_are_taken_off() -> None:
     assert (second["duration_seconds"], second["reseller_cost"]) == (4, "0.0000")
 
 
-def test_columns_of_5_x_that_we_do_not_know_are_kept() -> None:
-    """The list of 5.x is not published: what is more goes to `extra`, and fewer columns are null."""
+def test_unknown_columns_of_5_x_are_kept() -> None:
+    """The list of 5.x is not published. Unknown columns are in `extra`."""
     [row] = natively(sample("constructed_list_page_5x.json")["data"])
     assert row["extra"] == {"switch_hostname": "fs1.example"}
     [short] = natively([{"_id": "202203-x", "to": "1@a"}])
@@ -253,7 +252,7 @@ def test_columns_of_5_x_that_we_do_not_know_are_kept() -> None:
 
 
 def test_resellers_columns_are_money_and_text() -> None:
-    """Only a reseller's token sees them."""
+    """Only a reseller's token gets them."""
     [row] = natively(sample("recorded_crossbar50_list_reseller.json")["data"])
     assert (row["reseller_cost"], row["reseller_call_type"], row["extra"]) == ("0.0000", None, None)
 
@@ -270,8 +269,8 @@ def test_a_document_is_typed_and_its_variables_are_dotted_columns() -> None:
     assert (leg["custom_channel_vars.realm"], leg["extra"]) == (None, None)
 
 
-def test_what_a_document_holds_beside_its_schema_is_kept() -> None:
-    """Variables nobody documented, SIP headers in and out, and fields of old releases."""
+def test_fields_of_a_document_outside_its_schema_are_kept() -> None:
+    """They are undocumented variables, SIP headers, and fields of old releases."""
     headers = {"in": {"X-A": "1"}, "out": {"X-B": "2"}}
     [leg] = natively([leg_but({"odd": "x"}, custom_sip_headers=headers, custom_application_vars={"a": "b"})], DOCUMENT)
     assert leg["custom_sip_headers"] == headers

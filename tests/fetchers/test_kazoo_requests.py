@@ -1,4 +1,4 @@
-"""The order of the Kazoo fetcher's requests, and its options."""
+"""The sequence of the Kazoo fetcher's requests, and its options."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .kazoo_server_kit import KEY, SETTINGS, Server, envelope, failure, refused,
 # Exact sequences
 
 
-def test_pages_follow_the_key_however_short_they_are() -> None:
-    """All parameters are repeated with the key; an empty page with a key is not the end; no key is."""
+def test_paging_follows_the_key_until_there_is_none() -> None:
+    """All parameters are repeated with the key. An empty page with a key is not the last; a page without one is."""
     server = Server(
         envelope([row(2)], next_start_key="g2w=/ +", page_size="1"),
         envelope([], next_start_key=63602563961, page_size=0),
@@ -47,8 +47,8 @@ def test_pages_follow_the_key_however_short_they_are() -> None:
     assert server.asked[0].headers["X-Auth-Token"] == "T0KEN"
 
 
-def test_the_end_is_looked_for_until_the_longest_call_or_five_minutes_ago() -> None:
-    """A leg is listed at its end; a second more is asked for, whether the bound belongs to the range or not."""
+def test_requests_reach_past_the_window_by_the_longest_call() -> None:
+    """Legs are listed at their end. A second is added, because the bound may not belong to the range."""
     server = Server(envelope([]), envelope([]))
     run(server, longest_call=timedelta(hours=1))
     run(server, span=Window(at("2026-11-20T10:00"), at("2026-11-20T11:30")))
@@ -58,8 +58,8 @@ def test_the_end_is_looked_for_until_the_longest_call_or_five_minutes_ago() -> N
     ]
 
 
-def test_months_and_their_edges_newest_first() -> None:
-    """Each month by itself, and each month's start by an unpaged request from before it."""
+def test_months_and_turns_of_months_are_requested_newest_first() -> None:
+    """Each month is requested alone, and each turn of the month by an unpaged request (probe)."""
     server = Server(by=lambda _request: envelope([]))
     run(server, span=window("2026-09-30T23:00", "2026-11-01T00:00"), longest_call=timedelta(hours=2))
     edge = {"paginate": "false", "is_chunked": "false"}
@@ -97,16 +97,16 @@ def test_months_and_their_edges_newest_first() -> None:
         ("2026-10-31T20:00", "2026-10-31T21:59:58", False),
     ],
 )
-def test_a_months_start_is_probed_when_it_can_matter(since: str, until: str, probed: bool) -> None:  # noqa: FBT001
-    """Also when it lies up to the longest call before the window: a leg may begin after it in an older call."""
+def test_turn_of_a_month_is_probed_if_a_call_can_last_over_it(since: str, until: str, probed: bool) -> None:  # noqa: FBT001
+    """A month may begin up to the longest call before the window: a leg may begin after that in an older call."""
     for call in ("cdrs", "interactions"):
         server = Server(by=lambda _request: envelope([]))
         run(server, call, window(since, until), longest_call=timedelta(hours=2))
         assert any("paginate" in query for query in server.queries) == probed
 
 
-def test_interactions_are_asked_from_the_longest_call_before() -> None:
-    """A user's leg may begin long after its interaction; the probe reaches as far to both sides."""
+def test_interactions_are_requested_from_the_longest_call_before_the_window() -> None:
+    """A user's leg may begin long after its interaction; the probe reaches as far in both directions."""
     server = Server(by=lambda _request: envelope([]))
     run(server, "interactions", window("2026-11-01T01:00", "2026-11-01T02:00"), longest_call=timedelta(hours=2))
     assert [(int(q["created_from"]), int(q["created_to"])) for q in server.queries] == [
@@ -118,7 +118,7 @@ def test_interactions_are_asked_from_the_longest_call_before() -> None:
 
 
 def test_no_more_than_five_requests_a_second() -> None:
-    """Half of what the bucket fills with; a sign-in counts."""
+    """That is half of the bucket's rate; sign-ins count."""
     pages = [envelope([], next_start_key=str(n)) for n in range(20)]
     server = Server(httpx.Response(201, json={"auth_token": "T0KEN", "data": {}}), *pages, envelope([]))
     done = run(server, settings=KEY)
@@ -126,15 +126,15 @@ def test_no_more_than_five_requests_a_second() -> None:
     assert done.waited == 4.0
 
 
-def test_a_repeated_key_asks_for_larger_pages_and_then_gives_up() -> None:
-    """An endless loop up to 4.2."""
+def test_repeated_key_is_retried_with_larger_pages() -> None:
+    """Up to 4.2 paging would never end."""
     server = Server(by=lambda _request: envelope([row(1)], next_start_key="63602563961"))
     refused(server, ProviderError, page_size=500)
     assert sorted({int(query["page_size"]) for query in server.queries}) == [500, 2000, 3200]
 
 
-def test_a_limit_is_read_from_the_refusal() -> None:
-    """The recorded text, and a number of this site's own."""
+def test_longest_range_is_read_from_the_refusal() -> None:
+    """The message is the recorded one, with a number of another site."""
     text = "created_to 2 is more than 86400 seconds from created_from 1"
     server = Server(
         failure(400, "validation error", {"created_from": {"date_range": {"message": text, "cause": 2}}}),
@@ -152,8 +152,8 @@ def test_a_limit_is_read_from_the_refusal() -> None:
     ]
 
 
-def test_a_refusal_that_does_not_shrink_ends_the_run() -> None:
-    """Else it would be asked for ever."""
+def test_refusal_of_a_range_that_is_already_short_ends_the_run() -> None:
+    """The request would be repeated for ever."""
     recorded = sample("recorded_crossbar50_error_400_date_range.json")
     error = refused(Server(by=lambda _request: httpx.Response(400, json=recorded)), ProviderError)
     assert "2682000 s" in error.message
@@ -174,7 +174,7 @@ def test_a_refusal_that_does_not_shrink_ends_the_run() -> None:
     ],
 )
 def test_invalid_options_are_refused_before_a_request(options: dict[str, Any], words: str) -> None:
-    """Exit code 2; an empty account is none."""
+    """An empty account is invalid."""
     server = Server(envelope([]))
     if not words:
         run(server, **options)
@@ -199,8 +199,8 @@ def test_invalid_options_are_refused_before_a_request(options: dict[str, Any], w
         (("custom_channel_vars.owner_id=own2",), ["c"]),
     ],
 )
-def test_filters_on_our_side(filters: tuple[str, ...], kept: list[str]) -> None:
-    """As the value came or as it is shown, and in the full documents a 5.x operator may send."""
+def test_filters_on_columns_are_applied_by_cdrctl(filters: tuple[str, ...], kept: list[str]) -> None:
+    """Values match as sent or as exported, also in full documents that 5.x may send."""
     document = {
         "id": "c",
         "call_direction": "inbound",
@@ -216,7 +216,7 @@ def test_filters_on_our_side(filters: tuple[str, ...], kept: list[str]) -> None:
 
 
 def test_filters_that_only_the_server_can_apply_get_a_note() -> None:
-    """The disposition is in every document and in the rows of 4.3 only."""
+    """The disposition is in every document, but only in rows of 4.3."""
     server = Server(envelope([]))
     done = run(server, filter=("disposition=send_bye", "custom_channel_vars.realm=a"))
     assert server.queries[0]["filter_disposition"] == "send_bye"
@@ -225,7 +225,7 @@ def test_filters_that_only_the_server_can_apply_get_a_note() -> None:
 
 
 def test_legs_are_paged() -> None:
-    """However few a page has; the id is one part of the path."""
+    """Pages may be short. The id is one segment of the path."""
     server = Server(envelope([{"id": "a"}], next_start_key="k/1"), envelope([{"id": "b"}]))
     assert run(server, "legs", None, id="202611-a/%41@b").ids == ["a", "b"]
     assert server.asked[0].url.raw_path.endswith(b"/cdrs/legs/202611-a%2F%2541%40b")
@@ -233,7 +233,7 @@ def test_legs_are_paged() -> None:
 
 
 def test_descendants_are_paged_and_each_is_requested_once() -> None:
-    """An account that lists itself is no second one."""
+    """An account may list itself."""
     pages = {None: (["x", ACCOUNT], "k"), "k": (["y"], None)}
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -253,12 +253,12 @@ def test_descendants_are_paged_and_each_is_requested_once() -> None:
 
 @pytest.mark.parametrize("rows", [[{}], [{"id": 7}]])
 def test_a_descendant_without_an_id_is_refused(rows: list[Any]) -> None:
-    """Never fewer accounts than there are."""
+    """Otherwise its records would be missing silently."""
     assert "no id" in refused(Server(envelope(rows)), ProviderError, descendants=True).message
 
 
 def test_a_check_reports_what_it_found() -> None:
-    """One small request of a day."""
+    """It makes one small request for a day."""
     server = Server(envelope([row(1)]), envelope([]))
     clock = HandClock()
     settings = KazooSettings.model_validate(SETTINGS)
@@ -280,8 +280,8 @@ def test_a_check_reports_what_it_found() -> None:
     }
 
 
-def test_an_interaction_is_one_whichever_of_its_legs_is_shown() -> None:
-    """4.3 and 5.0 show the earliest leg of those saved within the range: the paged answer and the probe differ."""
+def test_interaction_comes_once_whichever_leg_is_listed() -> None:
+    """4.3 and 5.0 show the earliest leg saved within the range, so the page and the probe differ."""
     month = gregorian("2026-11-01")
 
     def at_the_edge(request: httpx.Request) -> httpx.Response:

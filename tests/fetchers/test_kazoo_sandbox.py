@@ -1,4 +1,4 @@
-"""Kazoo exports from the sandbox: windows, months, sites and impossible lengths."""
+"""Kazoo exports from the sandbox: windows, months, site settings and impossible lengths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["box"]
 VERSIONS = ("5.0", "5.x", "4.3", "4.2", "4.0", "3.22")
 
 QUIET = Exchange(7, volume=0.05)
-"""The calls of windows that are weeks long."""
+"""The calls of windows of several weeks."""
 
 # Windows and months
 
@@ -30,8 +30,7 @@ QUIET = Exchange(7, volume=0.05)
     ("call", "version"),
     [*(("cdrs", version) for version in VERSIONS), *(("interactions", version) for version in VERSIONS[:4])],
 )
-def test_a_day_is_whole_in_every_release(box: Boxes, call: str, version: str) -> None:
-    """Each record once, none missing, none more."""
+def test_export_of_a_day_has_every_record_once_in_every_release(box: Boxes, call: str, version: str) -> None:
     sandbox = box(version=version)
     run = export(sandbox, call, DAY)
     assert run.ids == truth(sandbox, call, DAY)
@@ -45,8 +44,10 @@ def test_a_day_is_whole_in_every_release(box: Boxes, call: str, version: str) ->
     straddle=["lost", "found"],
     size=[1, 3, 50],
 )
-def test_calls_over_a_months_start_are_found(box: Boxes, call: str, version: str, straddle: str, size: int) -> None:
-    """By asking either side alone they are lost; windows that meet at the start of the month tile."""
+def test_calls_over_the_turn_of_a_month_are_exported(
+    box: Boxes, call: str, version: str, straddle: str, size: int
+) -> None:
+    """Neither month alone lists them. Windows that meet at the turn of the month tile."""
     sandbox = box(straddlers(MONTH), version=version, straddle=straddle)
     either = [window("2026-10-30", "2026-11-01"), window("2026-11-01", "2026-11-02")]
     for span in (*either, Window(either[0].since, either[1].until)):
@@ -67,8 +68,10 @@ def test_calls_over_a_months_start_are_found(box: Boxes, call: str, version: str
     ],
     user=[None, USER],
 )
-def test_windows_beside_a_months_start_tile(box: Boxes, call: str, bounds: tuple[str, str], user: str | None) -> None:
-    """Also legs that began after the start of the month, in a call that began before it and before the window."""
+def test_windows_beside_the_turn_of_a_month_tile(
+    box: Boxes, call: str, bounds: tuple[str, str], user: str | None
+) -> None:
+    """Some legs began after the turn of the month in calls that began before it and before the window."""
     span = window(*bounds)
     sandbox = box(drawn=QUIET if span.until - span.since > timedelta(days=7) else DRAWN)
     run = export(sandbox, call, span, user=user)
@@ -78,8 +81,8 @@ def test_windows_beside_a_months_start_tile(box: Boxes, call: str, bounds: tuple
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_a_leg_of_a_call_begun_before_the_month_and_the_window(box: Boxes, call: str) -> None:
-    """The case the probe of a month start before `since` is for; a user's first leg may be such a one."""
+def test_leg_of_a_call_from_before_the_month_and_the_window_is_exported(box: Boxes, call: str) -> None:
+    """The probe of a turn of the month before `since` finds it; a user's first leg may be such a leg."""
     older = []
     for one in straddlers(MONTH):
         late = replace(one.legs[-1], start=int(MONTH.timestamp() * 1000) + 5000, answer=None)
@@ -87,7 +90,7 @@ def test_a_leg_of_a_call_begun_before_the_month_and_the_window(box: Boxes, call:
     sandbox = box(older)
     span = Window(MONTH + timedelta(seconds=2), MONTH + timedelta(hours=2))
     late_user = next(row["owner_id"] for row in sandbox.truth("kazoo", "cdrs", span.since, span.until))
-    for user in (None, late_user) if call == "cdrs" else (late_user,):  # an interaction as a whole began before
+    for user in (None, late_user) if call == "cdrs" else (late_user,):  # the interaction itself began before the window
         run = export(sandbox, call, span, user=user)
         assert run.ids == truth(sandbox, call, span, **({"user": user} if user else {}))
         assert all(one.startswith("202610-") for one in run.ids)
@@ -95,8 +98,8 @@ def test_a_leg_of_a_call_begun_before_the_month_and_the_window(box: Boxes, call:
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_no_paged_request_crosses_a_months_start(box: Boxes, call: str) -> None:
-    """Only the probe does, and it is neither paged nor chunked; every request has both bounds."""
+def test_no_paged_request_crosses_the_turn_of_a_month(box: Boxes, call: str) -> None:
+    """Only the probe does, and it is neither paged nor chunked. Every request has both bounds."""
     sandbox = box(drawn=QUIET)
     export(sandbox, call, window("2026-09-28T00:00", "2026-11-02T00:00"))
     for query in asked(sandbox):
@@ -110,7 +113,7 @@ def test_no_paged_request_crosses_a_months_start(box: Boxes, call: str) -> None:
 
 
 def test_windows_of_an_hour_tile(box: Boxes) -> None:
-    """Long calls end hours after their window: they are cut on their start."""
+    """Long calls end hours after their window; they belong to the window of their start."""
     sandbox = box(now=at("2026-11-04T00:00"))
     hours = [DAY.since + timedelta(hours=n) - timedelta(days=16) for n in range(6)]
     found = [row for hour in hours for row in export(sandbox, "cdrs", Window(hour, hour + timedelta(hours=1))).ids]
@@ -124,12 +127,12 @@ BOUNDS = ["closed", "half_open", "open_low", "open"]
 @pytest.mark.parametrize("version", ["5.0", "5.x", "4.2"])
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_windows_tile_whichever_bounds_belong_to_a_range(box: Boxes, call: str, version: str, bounds: str) -> None:
-    """Also where a leg is saved in the first second of a request, a window or a month, or in its last."""
+    """Legs are saved in the first and last second of requests, windows and months."""
     if call == "interactions" and version == "4.2":
         return  # rows of 4.2 do not name their interaction
     edges = [MONTH + timedelta(hours=hours) for hours in (-2, 0, 1)]
     around = [edge + timedelta(seconds=n) for edge in edges for n in range(-2, 3)]
-    # Saved a second after the end: these are saved at the instants, and those begin at them.
+    # Legs are saved a second after their end: the first are saved at the instants, the others begin at them.
     calls = [
         one
         for n, instant in enumerate(around)
@@ -149,7 +152,7 @@ def test_windows_tile_whichever_bounds_belong_to_a_range(box: Boxes, call: str, 
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("limit", ["3600", pytest.param("86400", marks=pytest.mark.slow)])
 def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, bounds: str, limit: str) -> None:
-    """Each second of an hour has a leg that was saved in it, and slices meet somewhere among them."""
+    """A leg was saved in each second of an hour, so slices meet at a leg."""
     hour = DAY.since + timedelta(hours=10)
     calls = uniform(3600, hour, hour + timedelta(hours=1), talk_seconds=30)
     sandbox = box(calls, bounds=bounds, max_range=limit)
@@ -159,13 +162,13 @@ def test_slices_lose_nothing_whichever_bounds_belong_to_a_range(box: Boxes, boun
     assert run.gaps == []
 
 
-# Sites that differ
+# Settings of sites
 
 
 @pytest.mark.thin
 @pytest.mark.parametrize("limit", ["3600", "7200", "86400", "172799"])
 def test_a_site_with_a_short_range_is_read_in_slices(box: Boxes, limit: str) -> None:
-    """Its own number is read from the refusal."""
+    """The length is in the site's refusal."""
     sandbox = box(max_range=limit)
     run = export(sandbox, "cdrs", DAY)
     assert run.ids == truth(sandbox, "cdrs", DAY)
@@ -178,7 +181,7 @@ def test_a_site_with_a_short_range_is_read_in_slices(box: Boxes, limit: str) -> 
 @pytest.mark.parametrize("version", ["5.0", "5.x"])
 @pytest.mark.parametrize("limit", ["86400", "172800", "400000"])
 def test_slices_of_interactions_overlap(box: Boxes, version: str, limit: str) -> None:
-    """A call that ends after its slice is left out of it in 4.3 and 5.0."""
+    """In 4.3 and 5.0 a slice does not list a call that ends after it."""
     sandbox = box(max_range=limit, version=version)
     span = window("2026-11-10T00:00", "2026-11-15T00:00")
     run = export(sandbox, "interactions", span, longest_call=timedelta(hours=12))
@@ -186,8 +189,7 @@ def test_slices_of_interactions_overlap(box: Boxes, version: str, limit: str) ->
     assert run.gaps == []
 
 
-def test_interactions_longer_than_the_site_lets_us_see_are_a_gap(box: Boxes) -> None:
-    """Said, and not silently short."""
+def test_interactions_longer_than_the_sites_range_are_a_gap(box: Boxes) -> None:
     sandbox = box(max_range="7200")
     run = export(sandbox, "interactions", DAY)
     assert "interactions longer than 3600 s may be missing" in run.gaps[0]
@@ -195,7 +197,7 @@ def test_interactions_longer_than_the_site_lets_us_see_are_a_gap(box: Boxes) -> 
 
 
 def test_a_probe_is_narrowed_to_the_sites_range(box: Boxes) -> None:
-    """A day allows all that a day-long call needs; an hour does not, and that is said."""
+    """A range of a day is enough for calls of a day; a range of an hour leaves a gap."""
     for limit, gaps in (("86400", 0), ("3600", 1)):
         sandbox = box(straddlers(MONTH), max_range=limit)
         run = export(sandbox, "cdrs", EDGE)
@@ -205,7 +207,7 @@ def test_a_probe_is_narrowed_to_the_sites_range(box: Boxes) -> None:
 
 
 def test_a_probe_too_large_for_the_server_is_narrowed_and_leaves_a_gap(box: Boxes) -> None:
-    """416: what was not looked at is a gap."""
+    """The status is 416; the rest of the probe is a gap."""
     sandbox = box(memory_limit="3")
     run = export(sandbox, "cdrs", EDGE)
     assert set(run.ids) <= set(truth(sandbox, "cdrs", EDGE))
@@ -217,8 +219,8 @@ def test_a_probe_too_large_for_the_server_is_narrowed_and_leaves_a_gap(box: Boxe
 
 @pytest.mark.parametrize("version", ["4.2", "4.0"])
 @pytest.mark.parametrize("size", [1, 10])
-def test_more_rows_of_a_second_than_a_page_holds(box: Boxes, version: str, size: int) -> None:
-    """Up to 4.2 that is an endless loop; a larger page breaks it."""
+def test_second_with_more_rows_than_a_page_is_exported(box: Boxes, version: str, size: int) -> None:
+    """Up to 4.2 paging would never end; a larger page solves it."""
     sandbox = box(version=version, same_second="30")
     run = export(sandbox, "cdrs", DAY, page_size=size)
     assert run.ids == truth(sandbox, "cdrs", DAY)
@@ -226,44 +228,41 @@ def test_more_rows_of_a_second_than_a_page_holds(box: Boxes, version: str, size:
 
 @pytest.mark.parametrize("switch", ["strip_empty", "reseller"])
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_operators_switches_change_nothing(box: Boxes, switch: str, call: str) -> None:
-    """Stripped empty strings, reseller columns."""
+def test_settings_of_operators_change_no_record(box: Boxes, switch: str, call: str) -> None:
+    """The switches remove empty strings and add columns of resellers."""
     sandbox = box(**{switch: "on"})
     assert export(sandbox, call, DAY).ids == truth(sandbox, call, DAY)
 
 
-def test_chunked_answers_that_lie_are_followed(box: Boxes) -> None:
-    """Fewer rows and `success` where the database failed, and a key that goes on there."""
+def test_chunked_response_with_fewer_rows_is_continued_at_its_key(box: Boxes) -> None:
+    """The database failed, so there are fewer rows with `success`, and a key that continues there."""
     sandbox = box(fail_chunk="2")
     run = export(sandbox, "cdrs", DAY, page_size=120)
     assert run.ids == truth(sandbox, "cdrs", DAY)
 
 
 def test_a_truncated_response_is_retried(box: Boxes) -> None:
-    """Half a body is no page."""
     sandbox = box(cut_body="2")
     assert export(sandbox, "cdrs", DAY).ids == truth(sandbox, "cdrs", DAY)
 
 
 def test_legs_saved_after_the_settle_margin_are_not_requested(box: Boxes) -> None:
-    """The newest bound is five minutes ago, and a second."""
+    """The newest bound is five minutes and one second ago."""
     sandbox = box()
     span = Window(NOW - timedelta(hours=6), NOW - timedelta(minutes=5))
     export(sandbox, "cdrs", span)
     assert {query["created_to"] for query in asked(sandbox)} == {str(int(NOW.timestamp()) - 299 + 62167219200)}
 
 
-# Lengths that cannot be
+# Impossible lengths
 
 
 @pytest.mark.thin
 @pairwise_product(
     call=["cdrs", "interactions"], version=["5.0", "5.x", "4.3", "4.2"], duration=["minus_unix", "unix", "minus"]
 )
-def test_legs_with_impossible_lengths_are_kept_where_they_began(
-    box: Boxes, call: str, version: str, duration: str
-) -> None:
-    """Their rows start decades from now, or in 1970: two windows that meet have each of them once."""
+def test_legs_with_impossible_lengths_are_in_one_window(box: Boxes, call: str, version: str, duration: str) -> None:
+    """Their rows seem to start in decades or in 1970. Of two adjoining windows, one has them."""
     if call == "interactions" and version == "4.2":
         return  # rows of 4.2 do not name their interaction
     sandbox = box(version=version, duration=duration)
@@ -301,9 +300,7 @@ def test_documents_with_impossible_lengths_start_as_their_rows_do(box: Boxes, du
 
 @pytest.mark.parametrize("version", ["5.0", "4.2"])
 @pytest.mark.parametrize("billing", ["empty", "absent"])
-def test_a_row_without_a_length_since_answer_leaves_the_answer_to_the_cause(
-    box: Boxes, billing: str, version: str
-) -> None:
+def test_cause_decides_the_answer_of_a_row_without_a_billed_length(box: Boxes, billing: str, version: str) -> None:
     sandbox = box(version=version, billing=billing)
     rows = export(sandbox, "cdrs", DAY).rows
     assert sorted(row["id"] for row in rows) == truth(sandbox, "cdrs", DAY)

@@ -22,7 +22,6 @@ __all__ = ["box"]
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 def test_descendants_are_exported_each_with_its_account(box: Boxes, call: str) -> None:
-    """A row knows its account."""
     sandbox = box()
     run = export(sandbox, call, DAY, descendants=True)
     for account in sandbox.provider("kazoo").accounts:
@@ -37,7 +36,7 @@ def test_descendants_are_exported_each_with_its_account(box: Boxes, call: str) -
 
 @pytest.mark.parametrize("status", [403, 423, 404])
 def test_a_descendant_that_may_not_be_read_is_a_gap(box: Boxes, status: int) -> None:
-    """The others go on."""
+    """The records of all other accounts come."""
     sandbox = box()
     first, second, third = (account.id for account in sandbox.provider("kazoo").accounts)
     sandbox.fail("kazoo", status, path=second, times=100)
@@ -48,26 +47,23 @@ def test_a_descendant_that_may_not_be_read_is_a_gap(box: Boxes, status: int) -> 
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, SignInError), (503, TemporaryError)])
-def test_a_descendant_that_fails_for_all_accounts_ends_the_run(
-    box: Boxes, status: int, kind: type[CdrctlError]
-) -> None:
-    """A token that has ended, or a server that is down, is no matter of one account."""
+def test_failure_that_concerns_all_accounts_ends_the_run(box: Boxes, status: int, kind: type[CdrctlError]) -> None:
+    """The token has expired or the server is down, which concerns all accounts."""
     sandbox = box()
     sandbox.fail("kazoo", status, path=sandbox.provider("kazoo").accounts[1].id, times=1000)
     with pytest.raises(kind):
         export(sandbox, "cdrs", DAY, descendants=True)
 
 
-def test_another_account_is_read(box: Boxes) -> None:
-    """One below the profile's."""
+def test_account_option_exports_another_account(box: Boxes) -> None:
+    """It is a descendant of the profile's account."""
     sandbox = box()
     below = sandbox.provider("kazoo").accounts[1].id
     run = export(sandbox, "cdrs", DAY, account=below)
     assert run.ids == truth(sandbox, "cdrs", DAY, account=below)
 
 
-def test_a_users_legs_are_read_by_the_users_path(box: Boxes) -> None:
-    """The same rows as the owner has."""
+def test_legs_of_a_user_are_requested_at_the_path_of_the_user(box: Boxes) -> None:
     sandbox = box()
     run = export(sandbox, "cdrs", DAY, user=USER)
     assert run.ids == truth(sandbox, "cdrs", DAY, user=USER)
@@ -76,7 +72,7 @@ def test_a_users_legs_are_read_by_the_users_path(box: Boxes) -> None:
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 @pytest.mark.parametrize("version", ["5.0", "5.x", "4.2"])
-def test_small_pages_of_a_users_listing_are_whole(box: Boxes, call: str, version: str) -> None:
+def test_listing_of_a_user_is_paged(box: Boxes, call: str, version: str) -> None:
     """Their keys begin with the user's id."""
     sandbox = box(version=version)
     run = export(sandbox, call, DAY, user=USER, page_size=2)
@@ -95,8 +91,8 @@ def test_small_pages_of_a_users_listing_are_whole(box: Boxes, call: str, version
         (("custom_channel_vars.resource_type=offnet-termination",), {"authorizing_id": "", "direction": "outbound"}),
     ],
 )
-def test_filters_choose_rows(box: Boxes, filters: tuple[str, ...], wanted: dict[str, str]) -> None:
-    """By a column's name or its path in the document; what no row shows is left to the server."""
+def test_filters_select_rows(box: Boxes, filters: tuple[str, ...], wanted: dict[str, str]) -> None:
+    """Filters are on a column's name or a path in the document; the server applies those that rows do not show."""
     sandbox = box()
     run = export(sandbox, "cdrs", DAY, filter=filters)
     rows = sandbox.truth("kazoo", "cdrs", DAY.since, DAY.until)
@@ -109,8 +105,8 @@ def test_filters_choose_rows(box: Boxes, filters: tuple[str, ...], wanted: dict[
 
 
 @pytest.mark.parametrize("name", ["hangup_cause", "hangup_code"])
-def test_a_filter_with_a_json_list_means_one_of_its_values(box: Boxes, name: str) -> None:
-    """The first is a column, the second is left to the server, which has taken lists all along."""
+def test_filter_with_a_json_list_matches_any_of_its_values(box: Boxes, name: str) -> None:
+    """The first is a column; the second is left to the server, which has always accepted lists."""
     sandbox = box()
     either, causes, codes = set(), ("USER_BUSY", "CALL_REJECTED"), ("sip:486", "sip:603")
     values = causes if name == "hangup_cause" else codes
@@ -122,7 +118,7 @@ def test_a_filter_with_a_json_list_means_one_of_its_values(box: Boxes, name: str
 
 
 def test_utc_offset_moves_one_column(box: Boxes) -> None:
-    """As the server does it."""
+    """The server does the same."""
     sandbox = box()
     row = export(sandbox, "cdrs", DAY, utc_offset=3600).rows[0]
     begun = start_of(row)
@@ -133,8 +129,8 @@ def test_utc_offset_moves_one_column(box: Boxes) -> None:
 # Legs and documents
 
 
-def test_the_legs_of_an_interaction_by_its_id_and_by_a_legs(box: Boxes) -> None:
-    """Full documents, oldest first."""
+def test_legs_of_an_interaction_are_found_by_any_of_its_ids(box: Boxes) -> None:
+    """They are full documents, oldest first."""
     sandbox = box()
     rows = sandbox.truth("kazoo", "cdrs", DAY.since, DAY.until)
     several = next(row for row in rows if sum(r["interaction_id"] == row["interaction_id"] for r in rows) > 2)
@@ -147,8 +143,8 @@ def test_the_legs_of_an_interaction_by_its_id_and_by_a_legs(box: Boxes) -> None:
 
 @pytest.mark.parametrize("many", [1, 50, 51, 120])
 @pytest.mark.parametrize("version", ["5.0", "5.x"])
-def test_legs_come_oldest_first_however_many_pages_they_take(box: Boxes, many: int, version: str) -> None:
-    """The server gives the page of the newest first."""
+def test_legs_of_several_pages_come_oldest_first(box: Boxes, many: int, version: str) -> None:
+    """The server's first page has the newest."""
     [call] = uniform(1, DAY.since, DAY.until, legs=many, talk_seconds=600)
     legs = tuple(replace(leg, start=leg.start + 1000 * (n * 7 % many)) for n, leg in enumerate(call.legs))
     sandbox = box([replace(call, legs=legs)], version=version)
@@ -160,14 +156,14 @@ def test_legs_come_oldest_first_however_many_pages_they_take(box: Boxes, many: i
 
 
 def test_an_unknown_interaction_is_a_note(box: Boxes) -> None:
-    """The server says 200 and nothing; so do we, with the form of an id."""
+    """The server's response is an empty list, with status 200. The note shows the form of an id."""
     run = export(box(), "legs", None, id="63814294800-00000000")
     assert run.rows == []
     assert any("has no interaction 63814294800-00000000" in text for text in run.told)
 
 
-def test_every_id_can_be_looked_up(box: Boxes) -> None:
-    """Also those whose call id has an @, a dot, a slash or a percent sign; its cost is that of its row."""
+def test_every_record_is_found_by_its_id(box: Boxes) -> None:
+    """Call ids may have an @, a dot, a slash or a percent sign. The cost is the same as in the row."""
     sandbox = box()
     rows = sandbox.truth("kazoo", "cdrs", DAY.since, DAY.until)
     odd = next(row for row in rows if all(sign in row["id"] for sign in "@./%"))
@@ -182,7 +178,7 @@ def test_every_id_can_be_looked_up(box: Boxes) -> None:
 
 @pytest.mark.parametrize(("call", "leg_id"), [("cdr", "nonsense"), ("cdr", "202611-no"), ("legs", "202611-no")])
 def test_a_wrong_id_is_refused_with_the_format_of_an_id(box: Boxes, call: str, leg_id: str) -> None:
-    """Each wording of the server's 404."""
+    """The server's 404 has several wordings."""
     with pytest.raises(ProviderError) as caught:
         export(box(), call, None, id=leg_id)
     assert "an id" in caught.value.message or "the id of a CDR looks like 202611-" in caught.value.message
@@ -191,7 +187,7 @@ def test_a_wrong_id_is_refused_with_the_format_of_an_id(box: Boxes, call: str, l
 
 @pytest.mark.parametrize("leg_id", ["", ".", ".."])
 def test_an_id_that_would_be_another_path_is_not_sent(box: Boxes, leg_id: str) -> None:
-    """Dots are steps in a path."""
+    """Dots would lead to another path."""
     sandbox = box()
     with pytest.raises(UsageError):
         export(sandbox, "cdr", None, id=leg_id)

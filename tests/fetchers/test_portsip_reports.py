@@ -19,7 +19,7 @@ from cdrctl.fetchers.portsip.report_form import FILTERS
 from .portsip_kit import WANTED, Server, failure, page, refused, run
 from .test_portsip import sample
 
-# Call reports: what is sent
+# Call reports: requests
 
 
 FLOW = sample("constructed_call_report_flow.json")["steps"]
@@ -30,7 +30,7 @@ KEY = "NzAwNTUxOTA5NzczMTQ4MTYw"
 
 
 def sent(**options: Any) -> dict[str, Any]:
-    """Return the body with which a report is asked for."""
+    """Return the body of the request for a report."""
     server = Server(MADE, DETAIL)
     assert run(server, "reports create", **{**WANTED, **options}).rows == [sample("doc_call_report_detail.json")]
     assert server.lines == ["POST /call_reports", f"GET /call_reports/{KEY}"]
@@ -39,12 +39,12 @@ def sent(**options: Any) -> dict[str, Any]:
 
 
 def unsent(**options: Any) -> str:
-    """Return why a report is refused before anything is asked."""
+    """Return the message and the hint if a report is refused before any request."""
     error = refused(Server(), UsageError, "reports create", **{**WANTED, **options})
     return f"{error.message} | {error.hint}"
 
 
-def test_the_report_of_the_documents() -> None:
+def test_report_request_is_as_documented() -> None:
     body = FLOW[0]["request"]["body"]
     given: dict[str, Any] = {name: body[name] for name in ("name", "type", "email", "range")}
     times: dict[str, Any] = {"started_at": "2026-11-17T01:00+01:00", "ended_at": "2026-11-18T00:00Z"}
@@ -54,7 +54,7 @@ def test_the_report_of_the_documents() -> None:
     assert sent(**without, **times)["range"] == "CUSTOM"
 
 
-def test_a_name_of_its_own() -> None:
+def test_report_without_a_name_gets_one() -> None:
     body = sent()
     assert re.fullmatch("cdrctl-20261120T120000Z-[0-9a-f]{4}", body["name"])
     assert sent(cron="0 6 * * 1-5")["cron_expr"] == "0 6 * * 1-5"
@@ -116,8 +116,8 @@ def test_filters_of_every_type(kind: str, given: tuple[str, ...], filter_sent: d
     assert body["type"] == kind.upper().replace("-", "_")
 
 
-def test_the_types_ranges_and_words_are_those_of_the_specification() -> None:
-    """Compared with the vendor's own file."""
+def test_report_types_ranges_and_enumerations_follow_the_specification() -> None:
+    """They are compared with the vendor's own file."""
     document = sample("openapi_v22.2_trimmed.json")
     schema = document["paths"]["/call_reports"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     properties = schema["properties"]
@@ -180,8 +180,8 @@ def test_the_types_ranges_and_words_are_those_of_the_specification() -> None:
         ({"type": "EXTENSION_GROUP_CALL_COST", "filter": ("groups=x", "type=FREE")}, "allowed: ANY, LOCAL"),
     ],
 )
-def test_reports_that_are_refused_before_they_are_sent(options: dict[str, Any], words: str) -> None:
-    """They name what is allowed, and what is near."""
+def test_invalid_report_is_refused_before_a_request(options: dict[str, Any], words: str) -> None:
+    """The message has the allowed values, and similar ones."""
     assert words in unsent(**options)
 
 
@@ -190,7 +190,7 @@ def test_reports_that_are_refused_before_they_are_sent(options: dict[str, Any], 
     ["* * * * *", "*/15 0-23/2 1,15 * *", "0 6 * jan-mar mon-fri", "0 0 29 2 *", "5/10 * * * 7", "0 0 31 2 1",
      "0 0 * * fri-sun", "59 23 31 12 0"],
 )  # fmt: skip
-def test_timetables(text: str) -> None:
+def test_valid_timetable_is_accepted(text: str) -> None:
     assert cron(f" {text.replace(' ', '  ')} ") == text
 
 
@@ -206,11 +206,11 @@ def test_an_invalid_timetable_is_refused(text: str) -> None:
         cron(text)
 
 
-# Call reports: their life
+# Call reports: list, show, update and delete
 
 
-def test_lists_of_reports() -> None:
-    """With the user's words as they are, and an order of ours else."""
+def test_list_of_reports_has_the_filter_and_order_of_the_user() -> None:
+    """The order is the user's, or else ours."""
     server = Server(httpx.Response(200, json={**sample("doc_call_reports_list.json"), "count": 1}), page([]), page([]))
     assert run(server, "reports list").rows == sample("doc_call_reports_list.json")["items"]
     run(server, "completed-reports list", filter=("name eq 'x'",), search="s", orderby="name desc", page_size=5)
@@ -221,8 +221,8 @@ def test_lists_of_reports() -> None:
     assert server.queries[1] == {**words, "top": "5", "skip": "0", "count": "true"}
 
 
-def test_show_and_delete() -> None:
-    """What is deleted is shown as it was; a good answer may have no body."""
+def test_report_is_shown_and_deleted() -> None:
+    """A deleted report is shown as it was. A successful response may have no body."""
     finished = httpx.Response(200, json=sample("doc_completed_call_report_detail.json"))
     server = Server(DETAIL, finished, DETAIL, httpx.Response(204), finished, httpx.Response(204))
     assert run(server, "reports show", id="7").rows == [sample("doc_call_report_detail.json")]
@@ -233,8 +233,8 @@ def test_show_and_delete() -> None:
     assert server.asked[5].url.raw_path == b"/api/completed_call_reports/a%2Fb/destroy"
 
 
-def test_update_sends_what_is_given() -> None:
-    """The filter is checked by the type that the report has."""
+def test_update_sends_only_the_given_fields() -> None:
+    """The filter is checked for the type of the report."""
     server = Server(DETAIL, httpx.Response(200), DETAIL)
     run(server, "reports update", id="7", email="new@example.com", filter=("to=internal_extensions",))
     assert server.lines == ["GET /call_reports/7", "POST /call_reports/7", "GET /call_reports/7"]
@@ -254,7 +254,7 @@ def test_update_sends_what_is_given() -> None:
         ({"started_at": "2026-11-17T00:00:00Z"}, 1, "the range is TODAY"),
     ],
 )
-def test_updates_that_are_refused(options: dict[str, Any], asked: int, words: str) -> None:
+def test_invalid_update_is_refused(options: dict[str, Any], asked: int, words: str) -> None:
     server = Server(DETAIL)
     assert words in refused(server, UsageError, "reports update", id="7", **options).message
     assert len(server.asked) == asked
@@ -264,7 +264,7 @@ def test_updates_that_are_refused(options: dict[str, Any], asked: int, words: st
     "answer", [httpx.Response(500), httpx.Response(503), httpx.Response(201), httpx.Response(201, text="<html>")]
 )
 def test_creating_a_report_is_not_retried(answer: httpx.Response) -> None:
-    """Nobody knows whether it was made: it is said how to look."""
+    """The report may have been created, so the hint says how to check."""
     server = Server(answer)
     error = refused(server, TemporaryError, "reports create", name="mine", **WANTED)
     assert error.hint is not None
@@ -282,14 +282,14 @@ def test_creating_a_report_is_retried_after_a_rate_limit() -> None:
     assert len(server.asked) == 4
 
 
-def test_changes_are_not_retried() -> None:
+def test_update_and_delete_are_not_retried() -> None:
     for call in ("reports delete", "completed-reports delete"):
         server = Server(DETAIL, httpx.Response(500))
         refused(server, TemporaryError, call, id="7")
         assert len(server.asked) == 2
 
 
-def test_a_report_that_is_gone_was_made_all_the_same() -> None:
+def test_created_report_that_is_gone_is_reported_as_created() -> None:
     server = Server(MADE, failure(404))
     done = run(server, "reports create", name="mine", **WANTED)
     assert [(one["id"], one["name"]) for one in done.rows] == [(KEY, "mine")]

@@ -88,7 +88,7 @@ def test_outcome_by_status_in_any_spelling(status: str, outcome: str) -> None:
 @pytest.mark.parametrize("fields", [{"Type": "VoiceMail"}, {"CdrType": 11}, {"Type": "voice mail", "CdrType": 11}])
 @pytest.mark.parametrize("status", ["ANSWER", "VOICEMAIL", "NOANSWER", ""])
 def test_a_call_that_a_voicemail_box_took_is_answered(status: str, fields: dict[str, Any]) -> None:
-    """The network's answer counts; the outcome says that it was a box."""
+    """`answered` is the network's answer, and the outcome is voicemail."""
     cdr = one(DialStatus=status, Duration=9, RingTime=3, **fields)
     assert (cdr["outcome"], cdr["answered"], cdr["talk_seconds"]) == ("voicemail", True, 9)
     assert cdr["answer_time"] == "2026-11-18T09:00:03.000Z"
@@ -108,7 +108,7 @@ def test_the_status_voicemail_is_an_answer_if_something_was_recorded(
         assert (cdr["answer_time"] is not None) is (answered is True)
 
 
-def test_a_box_that_took_the_call_counts_more_than_the_word_of_the_notification() -> None:
+def test_voicemail_overrides_the_status_of_a_notification() -> None:
     cdr = push(type="VoiceMail", status="VOICEMAIL", duration=5, isAnswer=0)
     assert (cdr["outcome"], cdr["answered"]) == ("voicemail", True)
 
@@ -129,8 +129,8 @@ def test_times_of_unanswered_calls() -> None:
     assert (cdr["ring_seconds"], cdr["talk_seconds"], cdr["total_seconds"]) == (25, 0, 25)
 
 
-def test_the_caller_and_the_called_party() -> None:
-    """Numbers first, extensions next, and for incoming calls the number that was called."""
+def test_caller_and_called_party_of_a_record() -> None:
+    """Numbers come before extensions; in incoming calls, the called number comes first."""
     both = {"CallerNumber": "1", "CallerExtension": "S1", "TargetNumber": "2", "TargetExtension": "S2", "DID": "3"}
     names = {"RepresentativeName": "R", "UserName": "U", "DepartmentName": "D", "QueueName": "Q"}
     cdr = one(Type="Incoming Call", **both, **names)
@@ -145,7 +145,7 @@ def test_the_caller_and_the_called_party() -> None:
     assert one(Type="Auto forward", TargetNumber="2", DID="3")["dialed_number"] is None
 
 
-def test_a_notification_has_its_own_direction() -> None:
+def test_direction_of_a_notification() -> None:
     for word, direction in (("incoming", "inbound"), ("Outgoing", "outbound"), (" INTERNAL ", "internal")):
         assert push(type="Auto forward", direction=word)["direction"] == direction
     assert push(type="Queue", direction="sideways")["direction"] == "inbound"
@@ -165,7 +165,7 @@ def test_a_notification_has_its_own_direction() -> None:
         (None, None, None, "unknown"),
     ],
 )
-def test_a_notification_has_its_own_outcome(
+def test_outcome_of_a_notification(
     is_answer: Any,
     status: str | None,
     answered: bool | None,  # noqa: FBT001
@@ -198,7 +198,7 @@ def test_a_notification_has_its_own_outcome(
     ],
 )
 def test_seconds_of_notifications(fields: dict[str, Any], ring: int | None, talk: int, total: int) -> None:
-    """In today's form the waiting is in `duration` of queue calls; in the first form it was talk alone."""
+    """In today's form, `duration` of queue calls includes the waiting; in the first form it was talk alone."""
     cdr = push(status="ANSWER", **fields)
     assert (cdr["ring_seconds"], cdr["talk_seconds"], cdr["total_seconds"]) == (ring, talk, total)
     began = datetime.fromisoformat(cdr["start_time"])
@@ -206,15 +206,15 @@ def test_seconds_of_notifications(fields: dict[str, Any], ring: int | None, talk
     assert datetime.fromisoformat(cdr["answer_time"]) - began == timedelta(seconds=total - talk)
 
 
-def test_talk_that_is_longer_than_the_call_does_not_begin_before_it() -> None:
+def test_answer_time_of_talk_longer_than_the_call_is_not_before_its_start() -> None:
     cdr = push(status="ANSWER", duration=5, actualCallDuration=28)
-    assert cdr["answer_time"] is None  # nobody knows how long it rang
+    assert cdr["answer_time"] is None  # the ringing time is unknown
     cdr = push(status="ANSWER", duration=5, actualCallDuration=28, dialtime=2)
     assert cdr["answer_time"] == cdr["start_time"]
 
 
-def test_values_that_cannot_be_read_do_not_end_it() -> None:
-    """They pass into native columns; in a common CDR what is computed with them is null."""
+def test_unreadable_values_do_not_end_the_export() -> None:
+    """Native columns keep them; values of the common CDR that depend on them are null."""
     call = PROVIDER.call("cdrs")
     assert call.common is not None
     told: list[str] = []

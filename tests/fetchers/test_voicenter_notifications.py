@@ -57,7 +57,7 @@ def plain(*records: Any, **how: Any) -> bytes:
     ],
     ids=range(14),
 )
-def test_one_object_a_list_or_object_after_object(content: bytes) -> None:
+def test_file_may_be_an_object_a_list_or_several_objects(content: bytes) -> None:
     assert read(content) == [A, B]
 
 
@@ -145,7 +145,7 @@ def test_a_repeated_notification_is_dropped_and_one_with_more_fields_is_kept() -
 
 
 def test_a_large_file_is_read_in_pages() -> None:
-    """What is first in a page is yielded before the rest of the file is looked at."""
+    """The first page comes before the rest of the file is read."""
     many = [{**A, "ivruniqueid": str(n)} for n in range(2500)]
     taken = 0
 
@@ -187,7 +187,7 @@ def test_bodies_that_are_encoded_as_a_form_are_read_line_by_line() -> None:
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, lambda key: key[:1].upper() + key[1:]])
-def test_a_list_of_one_with_keys_in_any_letter_case(spell: Any) -> None:
+def test_keys_may_be_in_any_letter_case(spell: Any) -> None:
     sent = {
         "caller": "0720000001",
         "ivruniqueid": "a",
@@ -221,7 +221,7 @@ def test_parts_of_ai_data_may_be_missing_and_warnings_show_no_content(ai_data: A
 
 @pytest.mark.slow
 def test_endless_input_is_refused_before_memory_is_full() -> None:
-    """A line of zeros, and an object that goes on for ever."""
+    """The input is a line of zeros, or an object without an end."""
     mebibyte = b" " * 2**20 + b"\n"
     for endless in ([b"\0" * (2**26 + 1)], itertools.chain([b"{"], itertools.repeat(mebibyte))):
         with pytest.raises(UsageError, match="has more than 64 MiB"):

@@ -35,14 +35,14 @@ def natives(records: Sequence[dict[str, Any]], call: str = "cdrs", **context: st
 
 
 def given_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is there, without what every row has."""
+    """Return the values of a row without nulls and without those that every row has."""
     return {key: value for key, value in row.items() if value is not None and key not in {"provider", "profile"}}
 
 
-# The samples, by values computed by hand
+# The samples, with values calculated by hand
 
 
-def test_the_sample_of_the_documentation() -> None:
+def test_values_of_the_sample_of_the_documentation() -> None:
     [record] = sample("doc_cdr_ok.json")["CDR_LIST"]
     [row] = commons([record])
     assert given_values(row) == {
@@ -68,7 +68,7 @@ def test_the_sample_of_the_documentation() -> None:
     }
 
 
-def test_keys_in_lower_case() -> None:
+def test_keys_may_be_in_lower_case() -> None:
     [record] = sample("constructed_cdr_lowercase_keys.json")["CDR_LIST"]
     [row] = natives([record])
     assert row["extra"] is None
@@ -105,8 +105,8 @@ def test_two_legs_of_a_click2call() -> None:
     assert (second["ring_seconds"], second["talk_seconds"], second["total_seconds"]) == (9, 31, 40)
 
 
-def test_the_sample_of_the_first_version() -> None:
-    """A date without a zone, a duration as text, a type without its blank, and few fields."""
+def test_values_of_the_sample_of_the_first_version() -> None:
+    """Its date has no zone, its duration is text, its type lacks a blank, and it has few fields."""
     [record] = sample("constructed_seed_reply_without_counters.json")["CDR_LIST"]
     assert start(record) == datetime(2015, 5, 14, 9, 4, 58, tzinfo=UTC)
     [row] = commons([record])
@@ -121,7 +121,7 @@ def test_the_sample_of_the_first_version() -> None:
     }
 
 
-def test_the_samples_of_notifications() -> None:
+def test_values_of_the_samples_of_notifications() -> None:
     outgoing, queue = commons(
         [sample("doc_notification_outgoing.json"), sample("doc_notification_queue.json")], "notifications"
     )
@@ -182,14 +182,14 @@ def test_every_sample_is_read_without_a_warning_or_an_unknown_field() -> None:
 # Columns
 
 
-def test_every_field_of_the_seed_is_a_column_of_notifications() -> None:
+def test_every_field_of_the_users_document_is_a_column_of_notifications() -> None:
     assert tuple(column.key for column in NOTIFIED[:23]) == SEED_NOTIFIED
     assert [column.name for column in NOTIFIED[:3]] == ["caller", "target", "time"]
     assert NOTIFIED[22].name == "original_ivr_unique_id"
 
 
-def test_the_examples_of_the_seed() -> None:
-    """Every example value of the user's document, in one notification."""
+def test_values_of_the_examples_in_the_users_document() -> None:
+    """One notification has every example value of the user's document."""
     [row] = natives(
         [
             {
@@ -289,7 +289,7 @@ def test_a_missing_value_is_null() -> None:
 @pytest.mark.parametrize(
     ("raw_value", "expected"), [(True, True), (0, False), ("1", True), ("no", False), ("FALSE", False), ("Yes", True)]
 )
-def test_booleans_in_all_their_spellings(raw_value: Any, expected: bool) -> None:  # noqa: FBT001
+def test_booleans_are_read_in_all_spellings(raw_value: Any, expected: bool) -> None:  # noqa: FBT001
     assert natives([{"RecordExpect": raw_value}])[0]["record_expect"] is expected
 
 
@@ -310,7 +310,7 @@ def test_booleans_in_all_their_spellings(raw_value: Any, expected: bool) -> None
         ({"DATEEPOCH": "1789635660"}, "2026-09-17T09:01:00+00:00"),
     ],
 )
-def test_the_start_of_a_call(fields: dict[str, Any], expected: str) -> None:
+def test_start_of_a_call_is_read_in_all_forms(fields: dict[str, Any], expected: str) -> None:
     found = start(fields)
     assert found is not None
     assert found.isoformat() == expected
@@ -358,7 +358,7 @@ def test_the_identity_of_a_record_without_a_call_id_is_its_content() -> None:
     epoch=st.sampled_from([None, 1789635660, "1789635660"]),
 )
 def test_the_record_id_is_the_identity(number: Any, kind: Any, date: Any, epoch: Any) -> None:
-    """The one is made of columns, the other of what came: they must say the same."""
+    """The first is made of columns, the second of the raw record; they must agree."""
     record = {"CallID": "a", "CdrType": number, "Type": kind, "Date": date, "DateEpoch": epoch}
     if number != "x":
         assert commons([record])[0]["record_id"] == identity(record)

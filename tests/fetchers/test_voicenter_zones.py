@@ -1,4 +1,4 @@
-"""Which calls a window holds, however Voicenter selects them, and whatever zone its times are in."""
+"""The calls of a window, with every way in which Voicenter may select them, and with every zone of its times."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ CDRS = PROVIDER.call("cdrs")
 ISRAEL = "Asia/Jerusalem"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AUTUMN = datetime(2026, 10, 24, 23, tzinfo=UTC)
-"""Two o'clock in Israel's summer becomes one o'clock in its winter."""
+"""When two o'clock in summer time becomes one o'clock in winter time, in Israel."""
 SPRING = datetime(2026, 3, 27, 0, tzinfo=UTC)
-"""Two o'clock in Israel's winter becomes three o'clock in its summer."""
+"""When two o'clock in winter time becomes three o'clock in summer time, in Israel."""
 ZONELESS = {"date": "blank", "epoch": "off"}
 
 Found = Counter[tuple[Any, Any, Any]]
@@ -64,7 +64,7 @@ AROUND = {at: calls_around(at) for at in (AUTUMN, SPRING)}
 
 @dataclass
 class Bench:
-    """A sandbox, a profile, and what exports said."""
+    """A sandbox, a profile, and the messages of exports."""
 
     sandbox: Sandbox
     settings: VoicenterSettings
@@ -75,7 +75,7 @@ class Bench:
         return CDRS.fetch(Query(self.client, self.settings, window, {**OPTIONS, **options}))
 
     def export(self, since: datetime, until: datetime, **options: Any) -> tuple[Found, Tally]:
-        """Return call, type and start of each record that an export gives."""
+        """Return the call id, type and start of each record of an export."""
         window, tally = Window(since, until), Tally()
 
         def pieces() -> Iterator[Event]:
@@ -105,7 +105,7 @@ def bench(
 
 @functools.cache
 def started(exchange: Exchange, now: datetime) -> list[tuple[Any, Any, datetime]]:
-    """Return all calls there are, from a service whose times are UTC and say so."""
+    """Return all calls, from a service whose times are UTC with a zone."""
     with start(now=lambda: now, providers=["voicenter"], exchange=exchange) as sandbox:
         found = sandbox.truth("voicenter", "cdrs", now - 30 * DAY, now)
     return [(one["CallID"], one["Type"], datetime.fromtimestamp(one["DateEpoch"], UTC)) for one in found]
@@ -124,10 +124,10 @@ def truth(exchange: Exchange, now: datetime, since: datetime, until: datetime) -
     window_on=["start", "end", "saved"],
     zone=["utc", "israel"],
 )
-def test_every_reading_of_the_documents_gives_the_calls_of_the_window(
+def test_export_has_the_calls_of_the_window_with_every_selection_and_zone(
     change: str, precision: str, bounds: str, window_on: str, zone: str
 ) -> None:
-    """Windows over a clock change, cut before, at and after it, tile, and each holds exactly the calls it should."""
+    """Windows before, at and after a clock change tile, and each has exactly its calls."""
     middle = {"autumn": AUTUMN, "spring": SPRING}[change]
     now = middle + 3 * DAY
     switches = {"precision": precision, "bounds": bounds, "window_on": window_on, "date_zone": zone, "lag": "4"}
@@ -146,10 +146,10 @@ def test_every_reading_of_the_documents_gives_the_calls_of_the_window(
 @pytest.mark.parametrize("request_zone", ["utc", "israel"])
 @pytest.mark.parametrize("window_on", ["start", "end", "saved"])
 @pytest.mark.parametrize("dates", [{"date": "z"}, {"date": "blank", "date_zone": "israel"}], ids=["z", "epoch"])
-def test_a_service_that_takes_a_request_for_israels_time_loses_nothing(
+def test_service_that_reads_requests_in_israels_time_loses_no_record(
     dates: dict[str, str], window_on: str, request_zone: str
 ) -> None:
-    """Records that prove their own start are found wherever the service thinks the window is; up to now, too."""
+    """Records that prove their start are found wherever the service places the window, also in windows up to now."""
     now = AUTUMN + 6 * HOUR
     switches = {"window_on": window_on, "request_zone": request_zone, **dates}
     with bench(AROUND[AUTUMN], now, switches) as made:
@@ -162,7 +162,7 @@ def test_a_service_that_takes_a_request_for_israels_time_loses_nothing(
 
 
 @pytest.mark.parametrize("zone", ["utc", "israel"])
-def test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question(zone: str) -> None:
+def test_detected_zone_gets_one_note_and_a_setting_saves_the_request(zone: str) -> None:
     now, name = AUTUMN + 10 * DAY, {"utc": "UTC", "israel": ISRAEL}[zone]
     middle = now - 6 * DAY
     exchange = Exchange(calls=uniform(48, middle, middle + DAY))
@@ -179,7 +179,7 @@ def test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question(
 
 @pytest.mark.parametrize("zone", ["utc", "israel"])
 @pytest.mark.parametrize("window_on", ["start", "end"])
-def test_where_all_calls_are_long_the_zone_is_learnt_from_those_around(window_on: str, zone: str) -> None:
+def test_zone_is_detected_from_calls_around_the_window(window_on: str, zone: str) -> None:
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     since = datetime(2026, 11, 20, 14, tzinfo=UTC)
     exchange = Exchange(
@@ -195,7 +195,7 @@ def test_where_all_calls_are_long_the_zone_is_learnt_from_those_around(window_on
         assert found.total() == 1
 
 
-def test_a_day_of_forty_eight_calls_in_israels_time() -> None:
+def test_export_of_a_day_in_israels_time() -> None:
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     since = datetime(2026, 11, 20, tzinfo=UTC)
     exchange = Exchange(calls=uniform(48, since, since + DAY))
@@ -209,7 +209,7 @@ def test_a_day_of_forty_eight_calls_in_israels_time() -> None:
 @pytest.mark.thin
 @pytest.mark.parametrize("window_on", ["start", "end", "saved"])
 def test_an_archive_over_a_change_of_clocks_has_every_call_once(window_on: str, tmp_path: Path) -> None:
-    """Nightly syncs in Israel's days, one of which has 25 hours, give each day the calls that started in it."""
+    """Days are Israel's, one of them has 25 hours, and each has the calls that started in it."""
     exchange = AROUND[AUTUMN]
     switches = ZONELESS | {"date_zone": "israel", "window_on": window_on, "lag": "4"}
     archive = open_or_create(tmp_path / "archive", ISRAEL, None)
@@ -234,7 +234,7 @@ def test_an_archive_over_a_change_of_clocks_has_every_call_once(window_on: str, 
 
 
 @pytest.mark.parametrize("precision", ["second", "minute"])
-def test_only_the_last_of_several_parts_asks_for_what_comes_after_it(precision: str) -> None:
+def test_only_the_last_part_is_requested_past_its_end(precision: str) -> None:
     now, since = AUTUMN + 20 * DAY, AUTUMN - 3 * HOUR
     whole = Window(since, since + 2 * DAY)
     with bench(AROUND[AUTUMN], now, {"precision": precision, "window_on": "end"}) as made:
@@ -251,7 +251,7 @@ def test_only_the_last_of_several_parts_asks_for_what_comes_after_it(precision: 
         assert len(made.sandbox.requests) == 2 * asked == 6
 
 
-def test_a_call_in_progress_at_the_end_of_the_window_is_in_the_window_of_its_start() -> None:
+def test_call_in_progress_at_the_end_of_a_window_belongs_to_its_start() -> None:
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     until = datetime(2026, 11, 21, tzinfo=UTC)
     exchange = Exchange(calls=uniform(1, until - HOUR, until, talk_seconds=3 * 3600))
@@ -261,8 +261,8 @@ def test_a_call_in_progress_at_the_end_of_the_window_is_in_the_window_of_its_sta
             assert made.export(until, until + DAY)[0].total() == 0
 
 
-def test_a_zone_that_was_set_wrong_is_no_silent_loss() -> None:
-    """Read as UTC, Israel's calls seem to start after the end of the request that lists them."""
+def test_wrong_date_zone_is_reported() -> None:
+    """In UTC, Israel's calls seem to start after the end of the request that lists them."""
     now = datetime(2026, 11, 29, 12, tzinfo=UTC)
     since = datetime(2026, 11, 20, tzinfo=UTC)
     exchange = Exchange(calls=uniform(96, since - DAY, since + 3 * DAY, talk_seconds=30))
@@ -272,8 +272,8 @@ def test_a_zone_that_was_set_wrong_is_no_silent_loss() -> None:
         assert len(tally.gaps) == 1
 
 
-def test_a_zone_that_nothing_proves_is_incomplete() -> None:
-    """A service that lists the same for every request proves nothing about its times, and nor does a third zone."""
+def test_zone_without_proof_is_incomplete() -> None:
+    """A service that lists the same calls for every request proves nothing about its times; nor does a third zone."""
     from .voicenter_kit import Voicenter, record, reply
 
     blank = record("a", datetime(2026, 11, 18, 0, 0, 5, tzinfo=UTC)) | {"Date": "2026-11-18 00:00:05"}

@@ -18,17 +18,17 @@ from .webex_kit import sample
 
 
 def in_common(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the common CDR of a record, without what is null."""
+    """Return the common CDR of a record without its null columns."""
     schema = common_schema(COLUMNS, common_cdr, None, lambda _text: None, provider="webex", profile="p")
     [row] = schema.rows(Page([record]))
     named = zip((column.name for column in COMMON), row, strict=True)
     return {name: value for name, value in named if value is not None}
 
 
-# The common CDR of the samples, worked out by hand
+# The common CDR of the samples, calculated by hand
 
 
-def test_the_two_legs_of_an_internal_call() -> None:
+def test_common_cdrs_of_an_internal_call() -> None:
     out, into = map(in_common, sample("constructed_feed_answered_two_legs.json")["items"])
     both = {
         "provider": "webex",
@@ -65,8 +65,8 @@ def test_the_two_legs_of_an_internal_call() -> None:
     }
 
 
-def test_the_four_legs_of_a_queued_call() -> None:
-    """The queue, an agent who did not answer, one whose colleague was faster, and that colleague."""
+def test_common_cdrs_of_a_queued_call() -> None:
+    """The queue, an agent who did not answer, an agent whose colleague was faster, and that colleague."""
     legs = [in_common(leg) for leg in sample("constructed_feed_queue_call_four_legs.json")["items"]]
     both = {
         "provider": "webex",
@@ -140,8 +140,8 @@ def test_the_four_legs_of_a_queued_call() -> None:
     ]
 
 
-def test_the_example_of_the_documentation() -> None:
-    """Its release is three years after its start: 1246 days, 10 hours, 21 minutes and 16.076 seconds."""
+def test_common_cdr_of_the_example_in_the_documentation() -> None:
+    """The release is three years after the start: 1246 days, 10 hours, 21 minutes and 16.076 seconds."""
     [record] = sample("doc_openapi_example_feed.json")["items"]
     assert in_common(record) == {
         "provider": "webex",
@@ -170,7 +170,7 @@ def test_the_example_of_the_documentation() -> None:
     }
 
 
-def test_the_real_record_of_2025_is_a_call_given_up_by_its_caller() -> None:
+def test_real_record_of_2025_is_a_cancelled_call() -> None:
     [record] = sample("real_feed_2025-08_originating_unanswered.json")["items"]
     assert in_common(record) == {
         "provider": "webex",
@@ -195,7 +195,7 @@ def test_the_real_record_of_2025_is_a_call_given_up_by_its_caller() -> None:
     }
 
 
-def test_the_real_record_of_2026_is_a_call_that_failed() -> None:
+def test_real_record_of_2026_is_a_failed_call() -> None:
     [record] = sample("real_feed_2026-09_terminating_refused.json")["items"]
     assert in_common(record) == {
         "provider": "webex",
@@ -251,7 +251,7 @@ def test_the_real_record_of_2026_is_a_call_that_failed() -> None:
         ("", {"Call type": "SIP_INBOUND"}, "unknown"),
     ],
 )
-def test_the_direction_of_a_leg(direction: str, more: dict[str, Any], expected: str) -> None:
+def test_direction_of_a_leg(direction: str, more: dict[str, Any], expected: str) -> None:
     assert in_common({"Direction": direction, **more})["direction"] == expected
 
 
@@ -322,7 +322,7 @@ OUTCOMES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("record", "outcome"), OUTCOMES)
-def test_the_outcome_of_a_leg_is_that_of_the_first_rule_that_fits(record: dict[str, Any], outcome: str) -> None:
+def test_outcome_of_a_leg_is_that_of_the_first_matching_rule(record: dict[str, Any], outcome: str) -> None:
     assert in_common(record)["outcome"] == outcome
 
 
@@ -348,8 +348,8 @@ def test_normal_is_normal_clearing_only_for_answered_calls() -> None:
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
 @pytest.mark.parametrize("direction", ["ORIGINATING", "TERMINATING"])
-def test_a_value_that_became_something_else_does_not_end_the_export(direction: str, column: Column) -> None:
-    """Values that a column cannot read pass through, whatever they are."""
+def test_value_of_another_type_does_not_end_the_export(direction: str, column: Column) -> None:
+    """Values of the wrong type are exported unchanged."""
     leg = dict.fromkeys((column.name for column in COLUMNS), None) | {"direction": direction}
     assert common_cdr(leg | {column.name: {"odd": [1]}})["outcome"] == "unknown"
 
@@ -406,7 +406,7 @@ def test_a_value_that_became_something_else_does_not_end_the_export(direction: s
         ({"Call Recording Platform Name": "Webex"}, "recording_url", None),
     ],
 )
-def test_a_value_of_the_common_cdr_and_where_it_is_taken_from(record: dict[str, Any], name: str, value: Any) -> None:
+def test_source_of_a_value_of_the_common_cdr(record: dict[str, Any], name: str, value: Any) -> None:
     assert in_common(record).get(name) == value
 
 
@@ -426,7 +426,7 @@ def test_the_total_is_rounded_down(start_text: str, end_text: str, seconds: int 
     assert in_common({"Start time": start_text, "Release time": end_text}).get("total_seconds") == seconds
 
 
-def test_the_columns_a_table_shows_are_columns() -> None:
+def test_columns_of_a_table_exist() -> None:
     names = {column.name for column in COLUMNS}
     for call in PROVIDER.calls:
         assert set(call.table_columns) <= names

@@ -61,8 +61,8 @@ def test_a_refused_window_of_the_stream_names_the_limits_of_the_stream() -> None
     assert "48 hours" not in error.message
 
 
-def test_the_older_limit_is_named_only_where_it_may_be_the_reason() -> None:
-    """Documents of 2023 say 48 hours; not every organisation is known to be served today's 30 days."""
+def test_older_limit_is_named_only_if_it_may_be_the_reason() -> None:
+    """Documents of 2023 have 48 hours; not all organisations may have today's 30 days yet."""
     assert "48 hours" in Webex(exchange("bad window")).fails(h(-49, on=NOW), h(-47, on=NOW)).message
     assert "48 hours" not in Webex(exchange("bad window")).fails(h(-48, on=NOW), h(-47, on=NOW)).message
 

@@ -1,4 +1,4 @@
-"""The legs of one Webex call are found by any id that joins them, in a window that is searched."""
+"""All legs of a Webex call are found by any id that they share, in a window."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALL = PROVIDER.call("legs")
 def legs(
     there: Process, wanted: str, since: datetime = SINCE, until: datetime = UNTIL
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the legs that the whole export gives, and what it says."""
+    """Return the legs and the messages of an export."""
     options = {"id": wanted, "longest_call": timedelta(0), "page_size": 5000}
     window, told = Window(since, until), []
     pieces = CALL.fetch(Query(there.client, there.settings, window, options))
@@ -43,7 +43,7 @@ def found(records: list[dict[str, Any]], wanted: str) -> list[str]:
 
 
 def calls_of(there: Process) -> dict[str, set[str]]:
-    """Return the Report IDs of the window's records by the call they belong to, as the exchange knows it."""
+    """Return the Report IDs of the window's records by the call that they belong to in the exchange."""
     whole: defaultdict[str, set[str]] = defaultdict(set)
     for one in there.sandbox.truth("webex", "cdrs", SINCE, UNTIL):
         whole[one["Interaction ID"]].add(one["Report ID"])
@@ -52,8 +52,8 @@ def calls_of(there: Process) -> dict[str, set[str]]:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("keys", ["2026", "2025", "doc_case"])
-def test_a_call_is_found_whole_by_every_id_of_every_leg(keys: str) -> None:
-    """With Interaction ID and without it; calls have one leg to many, some are transferred, some in queues."""
+def test_every_id_of_a_call_finds_all_its_legs(keys: str) -> None:
+    """With and without an Interaction ID; some calls are transferred, or in queues."""
     with world() as there:
         whole = calls_of(there)
         there.sandbox.switch("webex", "keys", keys)
@@ -69,7 +69,7 @@ def test_a_call_is_found_whole_by_every_id_of_every_leg(keys: str) -> None:
         assert len(sizes) > 2
 
 
-def test_the_call_gives_the_legs_oldest_first_and_says_where_it_looked() -> None:
+def test_legs_come_oldest_first_with_a_note_about_the_window() -> None:
     with world() as there:
         members = max(calls_of(there).values(), key=len)
         wanted = min(members)
@@ -79,7 +79,7 @@ def test_the_call_gives_the_legs_oldest_first_and_says_where_it_looked() -> None
         assert any(text.startswith("searched among") for text in told)
 
 
-def test_an_id_that_is_not_in_the_window_is_said_with_what_to_do() -> None:
+def test_unknown_id_gets_a_note_with_a_hint() -> None:
     with world() as there:
         came, told = legs(there, "29741232:0")
         assert came == []
@@ -93,7 +93,7 @@ def test_a_window_without_calls_has_no_legs(empty: str) -> None:
         assert legs(there, "x")[0] == []
 
 
-def test_an_empty_id_is_refused_before_anything_is_asked() -> None:
+def test_empty_id_is_refused_before_a_request() -> None:
     with world() as there:
         with pytest.raises(UsageError):
             legs(there, " ")
@@ -105,14 +105,14 @@ def leg(name: str, hours: float, **ids: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("group", sorted(JOINS))
-def test_equal_ids_join_legs_under_whichever_keys_of_a_group_they_stand(group: str) -> None:
+def test_equal_ids_join_legs_under_any_keys_of_a_group(group: str) -> None:
     for one in JOINS[group]:
         for other in JOINS[group]:
             records = [leg("a", 1, **{one: "77:0"}), leg("b", 2, **{other: "77:0"}), leg("c", 2, **{one: "78:0"})]
             assert found(records, "a") == ["a", "b"]
 
 
-def test_a_local_call_id_that_comes_again_days_later_is_another_call() -> None:
+def test_local_call_id_repeated_days_later_is_another_call() -> None:
     days = DAY / timedelta(hours=1)
     records = [leg("a", 0, Local_call_ID="1:0"), leg("b", days, Remote_call_ID="1:0")]
     assert found(records, "a") == ["a", "b"]
@@ -122,12 +122,12 @@ def test_a_local_call_id_that_comes_again_days_later_is_another_call() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["", "NA", "N/A", "0" * 32, None])
-def test_what_stands_for_no_id_joins_nothing(nothing: Any) -> None:
+def test_placeholders_for_ids_join_no_legs(nothing: Any) -> None:
     records = [{**leg("a", 1), "Interaction ID": nothing}, {**leg("b", 1), "Interaction ID": nothing}]
     assert found(records, "a") == ["a"]
     assert found(records, str(nothing)) == []
 
 
-def test_a_record_without_a_start_is_found_too() -> None:
+def test_leg_without_a_start_is_found() -> None:
     records = [{"Report ID": "a", "Network call ID": "n"}, leg("b", 1, Network_call_ID="n"), {"Report ID": ["odd"]}]
     assert found(records, "a") == ["b", "a"]

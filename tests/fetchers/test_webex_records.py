@@ -152,7 +152,7 @@ def test_every_value_has_the_type_of_its_column() -> None:
     ],
 )
 def test_numbers_are_read_from_numbers_and_from_text(key: str, name: str) -> None:
-    """The documentation says numbers where the wire has strings."""
+    """The documentation has numbers where the API sends strings."""
     rows, warnings = read({key: 23}, {key: "23"}, {key: ""}, {})
     assert [row[name] for row in rows] == [23, 23, None, None]
     assert warnings == []
@@ -164,7 +164,7 @@ def test_answered_is_always_a_boolean(raw: Any, value: Any) -> None:
     assert row["answered"] is value
 
 
-def test_keys_and_values_of_the_future_survive() -> None:
+def test_unknown_keys_and_values_are_kept() -> None:
     rows, warnings = read(
         {"Sentiment score": "0.7", "Agent": {"id": 1}, "Call type": "SIP_HOLOGRAM", "Ring duration": "long"},
         {"Ring duration": "longer"},
@@ -188,7 +188,7 @@ def test_a_record_of_2025_lacks_the_newer_columns_only() -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_sample_is_read_without_a_warning_and_without_a_rest(name: str) -> None:
+def test_every_value_of_the_samples_has_a_column(name: str) -> None:
     rows, warnings = read(*sample(name)["items"])
     assert warnings == []
     assert [row["extra"] for row in rows] == [None] * len(rows)
@@ -197,7 +197,7 @@ def test_every_sample_is_read_without_a_warning_and_without_a_rest(name: str) ->
 # Identity and start
 
 
-def test_a_record_is_known_by_its_report_id_in_any_letter_case() -> None:
+def test_identity_of_a_record_is_its_report_id() -> None:
     assert identity({"Report ID": "r", "User": "A"}) == identity({"Report Id": "r", "User": "B"}) == "r"
 
 
@@ -223,7 +223,7 @@ def test_legs_of_one_call_are_different_records() -> None:
         ({"Report time": "2026-11-18T02:00:00.000Z"}, "02:00:00.000Z"),
     ],
 )
-def test_the_start_of_a_record_without_one_is_its_report(record: dict[str, Any], text: str) -> None:
+def test_start_of_a_record_without_one_is_its_report_time(record: dict[str, Any], text: str) -> None:
     found = start(record)
     assert found is not None
     assert rfc3339(found) == f"2026-11-18T{text}"

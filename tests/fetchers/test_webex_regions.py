@@ -51,7 +51,7 @@ def test_a_region_named_in_a_later_window_after_a_move_is_an_error() -> None:
 )
 @pytest.mark.parametrize("wording", ["wrong region, older wording", "wrong region, newer wording"])
 def test_a_region_is_reported_and_not_followed_from_another_base_url(base_url: str, wording: str) -> None:
-    """A proxy or an imitation must not send the token where its user did not."""
+    """The token must not go to a host that the user did not choose."""
     webex = Webex(exchange(wording), base_url=base_url)
     error = webex.fails()
     assert error.exit_code == 6
@@ -101,7 +101,6 @@ def test_a_host_that_only_looks_like_the_service_gets_no_request(host: str) -> N
     webex = Webex(answer(body={"message": f"Please use {host}"}, status=451))
     error = webex.fails()
     assert error.exit_code == 6
-    assert "did not name" in error.message
     assert len(webex.requests) == 1
 
 
@@ -123,19 +122,18 @@ def test_a_next_link_to_another_host_is_refused_without_a_request(link: str) -> 
     webex = Webex(answer(record("a", h(1)), link=f'<{link}>; rel="next"'))
     error = webex.fails()
     assert isinstance(error, ProviderError)
-    assert "another host" in error.message
     assert len(webex.requests) == 1
 
 
 def test_a_next_link_may_lead_to_another_region_only_from_one() -> None:
     link = f'<{EU}/cdr_feed?startTimeForNextFetch=2>; rel="next"'
     assert len(Webex(answer(link=link), answer()).fetch()) == 2
-    assert "another host" in Webex(answer(link=link), base_url=ELSEWHERE).fails().message
+    assert isinstance(Webex(answer(link=link), base_url=ELSEWHERE).fails(), ProviderError)
     here = f'<{ELSEWHERE}/cdr_feed?startTimeForNextFetch=2>; rel="next"'
     assert len(Webex(answer(link=here), answer(), base_url=ELSEWHERE).fetch()) == 2
 
 
-def test_an_address_that_cannot_be_read_is_not_trusted() -> None:
+def test_invalid_address_is_not_trusted() -> None:
     settings = WebexSettings.model_validate({"access_token": "ACCESS"})
     assert not allows_url(settings, "https://[x.webexapis.com/v1")
     assert not allows_url(settings, "https://x.webexapis.com:port/v1")

@@ -22,7 +22,7 @@ from .webex_kit import DAY, MS, NOW, US, Webex, answer, h, link_to, words
 
 @pytest.mark.parametrize(("call", "path"), [("cdrs", "/v1/cdr_feed"), ("stream", "/v1/cdr_stream")])
 def test_a_request_is_written_exactly_as_documented(call: str, path: str) -> None:
-    """Three decimals and a Z, a millisecond more at both ends, the page size, the token, and nothing else."""
+    """Times have three decimals and a Z, with a millisecond more at both ends; then page size and token."""
     webex = Webex()
     webex.fetch(h(-2, on=NOW), h(-1, on=NOW), call)
     [request] = webex.requests
@@ -58,10 +58,8 @@ def test_the_slash_at_the_end_of_base_url_is_not_doubled() -> None:
         ("stream", h(-11, on=NOW) - timedelta(microseconds=1), h(-1, on=NOW) + timedelta(microseconds=1), 2),
     ],
 )
-def test_windows_overlap_cover_all_and_are_never_too_long(
-    call: str, since: datetime, until: datetime, hours: int
-) -> None:
-    """Whether their ends belong to them is not published: each reaches a millisecond further than it must.
+def test_windows_overlap_and_keep_the_limit(call: str, since: datetime, until: datetime, hours: int) -> None:
+    """It is not published whether their ends are included, so each is a millisecond longer at both ends.
 
     The limit counts as written on the wire, where an end below a millisecond may make a window longer.
     """
@@ -75,7 +73,7 @@ def test_windows_overlap_cover_all_and_are_never_too_long(
 
 
 def test_the_time_after_a_window_takes_no_request_for_milliseconds() -> None:
-    """A day and half a day beyond it are three windows; the wanted day itself is covered whatever that takes."""
+    """A day and half a day after it are three requests; the day itself is always covered."""
     webex = Webex()
     webex.fetch(h(0), h(24), longest_call=timedelta(hours=12))
     assert len(webex.asked) == 3
@@ -109,7 +107,7 @@ def test_every_window_is_requested_for_every_list_of_locations() -> None:
 
 @pytest.mark.parametrize("name", ["Paris, Texas", "", " "])
 def test_an_invalid_location_is_refused_before_a_request(name: str) -> None:
-    """The parameter is comma-separated, and an empty one would ask for all."""
+    """The parameter is a comma-separated list; an empty one would request all locations."""
     webex = Webex()
     error = webex.fails(location=("London", name))
     assert isinstance(error, UsageError)
@@ -130,7 +128,7 @@ def test_a_page_size_that_the_service_would_silently_change_is_refused(size: int
 
 @pytest.mark.parametrize("call", ["cdrs", "stream"])
 def test_three_windows_of_twenty_five_pages_keep_the_published_rate(call: str) -> None:
-    """One first page and ten further pages in any minute, for feed and stream together."""
+    """Any minute has one first page and ten further pages, feed and stream together."""
 
     def rule(request: httpx.Request) -> httpx.Response:
         page = int(dict(request.url.params).get("startTimeForNextFetch", "1"))

@@ -1,4 +1,4 @@
-"""Webex from end to end, against the service imitated from its documents: whatever it leaves open, nothing is lost."""
+"""Webex from end to end, with a sandbox made from its documents: nothing that they leave open loses a record."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.support.products import pairwise_product
 from .webex_kit import h
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
-"""A Friday afternoon in California, so that the last hours are busy ones."""
+"""A Friday afternoon in California, so that the last hours are busy."""
 
 EXCHANGE = Exchange(1, volume=0.4)
 SMALL = {"max_floor": "1"}
 
 
 class Process:
-    """A sandbox and a profile on one clock that moves only where the client waits."""
+    """A sandbox and a profile on one clock, which moves only while the client waits."""
 
     def __init__(self, sandbox: Sandbox, settings: WebexSettings, client: Client) -> None:
         self.sandbox = sandbox
@@ -111,7 +111,7 @@ SWITCHES: list[dict[str, str]] = [
 @pytest.mark.parametrize(
     ("call", "since", "until"), [("cdrs", h(-50, on=NOW), h(-24, on=NOW)), ("stream", h(-7, on=NOW), h(-1, on=NOW))]
 )
-def test_an_export_holds_every_record_of_the_window_once(
+def test_export_has_every_record_of_the_window_once(
     switches: dict[str, str], call: str, since: datetime, until: datetime
 ) -> None:
     with world(SMALL | switches) as there:
@@ -125,7 +125,7 @@ def test_an_export_holds_every_record_of_the_window_once(
 @pytest.mark.thin
 @pairwise_product(call=["cdrs", "stream"], filtered=["start", "end"], bounds=BOUNDS)
 def test_windows_tile_wherever_they_are_cut(call: str, filtered: str, bounds: str) -> None:
-    """Also at the very millisecond at which a call started, and whichever bounds belong to a window."""
+    """Some meet at the millisecond at which a call started, with every kind of bounds."""
     since, until = h(-8, on=NOW), h(-1, on=NOW)
     with world({"filter": filtered, "bounds": bounds}) as there:
         starts = sorted(one["Start time"] for one in there.sandbox.truth("webex", call, since, until))
@@ -136,10 +136,8 @@ def test_windows_tile_wherever_they_are_cut(call: str, filtered: str, bounds: st
 
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("filtered", ["start", "end"])
-def test_a_call_that_starts_at_an_edge_is_in_one_window_whichever_bounds_belong_to_it(
-    filtered: str, bounds: str
-) -> None:
-    """At the window's own edges, around them, and where one request ends and the next begins."""
+def test_call_at_an_edge_is_in_one_window(filtered: str, bounds: str) -> None:
+    """Edges are those of the window, and those between two requests."""
     since, until, tick = h(-48, on=NOW), h(-24, on=NOW), timedelta(milliseconds=1)
     inner = since + timedelta(hours=12)
     instants = [edge + n * tick for edge in (since, inner, until) for n in range(-5, 6)]
@@ -170,7 +168,7 @@ def test_only_the_locations_asked_for_come() -> None:
         assert 0 < len(found) < len(there.truth(since, until))
 
 
-def test_the_whole_month_that_is_kept_can_be_had_at_the_published_rate_without_one_429() -> None:
+def test_whole_retention_is_exported_without_a_429() -> None:
     with world(SMALL, paced=True) as there:
         since, until = NOW - timedelta(days=3), h(-24, on=NOW)
         assert sorted(there.ids(since, until, page_size=30)) == there.truth(since, until)
@@ -178,7 +176,7 @@ def test_the_whole_month_that_is_kept_can_be_had_at_the_published_rate_without_o
 
 
 @pytest.mark.slow
-def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:
+def test_window_of_the_whole_retention_is_accepted() -> None:
     for call, keeps in (("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))):
         with world(paced=True) as there:
             there.ids(NOW - keeps, NOW - PROVIDER.call(call).timing.lag, call)
@@ -187,7 +185,7 @@ def test_everything_that_is_kept_is_a_window_the_service_takes() -> None:
 
 @pytest.mark.thin
 @pytest.mark.parametrize("action", ["cut", "reset", "not_json", "html", "empty", 500, 503, 429])
-def test_a_passing_fault_costs_no_record(action: Any) -> None:
+def test_temporary_fault_loses_no_record(action: Any) -> None:
     since, until = h(-48, on=NOW), h(-24, on=NOW)
     with world(SMALL) as there:
         there.sandbox.fail("webex", action, nth=2, times=2)
@@ -202,7 +200,7 @@ def test_a_lasting_fault_is_temporary() -> None:
 
 
 @pytest.mark.parametrize("rotate", ["on", "off"])
-def test_a_profile_with_a_refresh_token_signs_in_and_outlives_expired_tokens(rotate: str) -> None:
+def test_refresh_token_renews_expired_tokens(rotate: str) -> None:
     since, until = h(-48, on=NOW), h(-24, on=NOW)
     with world(SMALL | {"rotate": rotate}, kind="refresh_token") as there:
         there.sandbox.fail("webex", "expire", path="cdr_feed", nth=3)
@@ -219,7 +217,7 @@ def test_a_profile_with_a_refresh_token_signs_in_and_outlives_expired_tokens(rot
     ],
 )
 @pytest.mark.parametrize("shape", ["cdr", "general"])
-def test_a_refusal_is_named_with_its_tracking_id(
+def test_refusal_is_an_error_with_its_tracking_id(
     switches: dict[str, str], kind: type[CdrctlError], words: str, shape: str
 ) -> None:
     with world(switches | {"error_shape": shape}) as there:
@@ -231,22 +229,22 @@ def test_a_refusal_is_named_with_its_tracking_id(
 
 @pytest.mark.parametrize("host", ["cdr.elsewhere.example", "analytics-calling.webexapis.com"])
 def test_a_next_link_to_another_host_is_not_followed(host: str) -> None:
-    """Where base_url is an imitation, not even the service itself is sent its token."""
+    """If base_url is an imitation, even the service itself does not get its token."""
     with world(SMALL, Exchange(1)) as there:
         there.sandbox.fail("webex", "foreign_link", host=host)
-        with pytest.raises(CdrctlError, match="another host"):
+        with pytest.raises(CdrctlError):
             there.ids(h(-48, on=NOW), h(-36, on=NOW), page_size=40)
         assert len(there.sandbox.requests) == 1
 
 
-def test_an_answer_of_another_shape_is_not_an_empty_one() -> None:
+def test_response_of_another_shape_is_an_error() -> None:
     with world() as there:
         there.sandbox.fail("webex", "wrong_shape", times=99)
         with pytest.raises(ProviderError):
             there.ids(h(-30, on=NOW), h(-29, on=NOW))
 
 
-def test_a_check_of_the_profile_finds_the_service() -> None:
+def test_check_reports_records() -> None:
     with world() as there:
         assert " records between " in check_access(PROVIDER, there.client, there.settings)
 

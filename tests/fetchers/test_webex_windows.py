@@ -1,4 +1,4 @@
-"""Which times a Webex window requests: retention, lag and the time after the window."""
+"""The bounds of Webex's requests: retention, lag and the time after the window."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cdrctl.records.events import Note
 
 from .webex_kit import ELSEWHERE, MS, NOW, Webex, answer, h, record, stamp, words
 
-# What is kept, and how long
+# Retention
 
 
 @pytest.mark.parametrize(("call", "keeps"), [("cdrs", timedelta(days=30)), ("stream", timedelta(hours=12))])
 def test_a_since_of_the_whole_retention_starts_a_minute_later_with_a_note(call: str, keeps: timedelta) -> None:
-    """`--since 30d` and `--since 12h` mean what there is."""
+    """`--since 30d` and `--since 12h` mean all that the service keeps."""
     webex = Webex()
     pieces = webex.fetch(NOW - keeps, NOW - keeps + timedelta(hours=1), call)
     assert webex.params[0]["startTime"] == stamp(NOW - keeps + timedelta(seconds=60) - MS)
@@ -51,15 +51,15 @@ def test_a_window_from_before_the_retention_is_refused_with_a_hint(call: str, ke
     assert webex.requests == []
 
 
-def test_a_since_of_the_whole_retention_is_understood_a_minute_later_too() -> None:
-    """They were read before the run signed in."""
+def test_since_of_the_whole_retention_is_accepted_after_a_slow_sign_in() -> None:
+    """The option was read before the run signed in."""
     webex = Webex()
     webex.fetch(NOW - timedelta(days=30, seconds=60), h(-29 * 24, on=NOW))
     assert webex.params[0]["startTime"] == stamp(NOW - timedelta(days=30) + timedelta(seconds=60) - MS)
 
 
 def test_a_window_that_is_almost_before_the_retention_is_refused_too() -> None:
-    """Shortened at the edge, hardly anything would be left of it."""
+    """After the retention is subtracted, hardly anything is left."""
     webex = Webex()
     edge = NOW - timedelta(days=30)
     assert isinstance(webex.fails(edge, edge + timedelta(seconds=90)), UsageError)
@@ -68,7 +68,7 @@ def test_a_window_that_is_almost_before_the_retention_is_refused_too() -> None:
 
 
 def test_the_whole_retention_is_exported_for_many_locations_while_time_passes() -> None:
-    """Each list of ten waits a minute for the next, and the edge moves on meanwhile."""
+    """Each list of ten locations waits a minute, and the retention moves on meanwhile."""
     webex = Webex()
     webex.fetch(NOW - timedelta(days=30), h(-29 * 24, on=NOW), location=tuple(f"Site {n}" for n in range(21)))
     for asked, moment in zip(webex.params, webex.at, strict=True):
@@ -80,7 +80,7 @@ def test_the_whole_retention_is_exported_for_many_locations_while_time_passes() 
 
 
 def test_the_time_after_the_window_is_requested_up_to_the_longest_call() -> None:
-    """Where the service counts by the end of a call, a call that started in the window may be found there only."""
+    """If the service selects by the end of calls, a call of the window may be listed only there."""
     webex = Webex()
     webex.fetch(h(0), h(18), longest_call=timedelta(hours=12))
     assert webex.windows == [
@@ -92,7 +92,7 @@ def test_the_time_after_the_window_is_requested_up_to_the_longest_call() -> None
 
 @pytest.mark.parametrize(("call", "newest"), [("cdrs", "11:54"), ("stream", "11:58")])
 def test_no_request_reaches_into_the_lag_of_the_service(call: str, newest: str) -> None:
-    """Five minutes for the feed and one for the stream, and a minute of margin."""
+    """The lag is five minutes for the feed and one for the stream, with a minute of margin."""
     webex = Webex()
     webex.fetch(h(-2, on=NOW), h(-1, on=NOW), call, longest_call=timedelta(hours=12))
     assert webex.windows[-1][1] == f"11-20T{newest}"
@@ -105,20 +105,20 @@ def test_the_lag_of_each_call_is_its_published_one_and_a_minute() -> None:
 
 
 def test_the_window_itself_is_always_requested_to_its_end() -> None:
-    """Whoever asks for later than we would go on to has been told what is there."""
+    """A note has said what a later end may lack."""
     webex = Webex()
     webex.fetch(h(-1, on=NOW), NOW - timedelta(minutes=3), longest_call=timedelta(hours=12))
     assert webex.windows == [("11-20T11:00", "11-20T11:57")]
 
 
-def test_a_call_that_ended_and_was_reported_after_its_window_proves_that_the_start_counts() -> None:
-    """Then nothing beyond the window is asked for any more."""
+def test_call_that_ended_after_its_window_proves_selection_by_start() -> None:
+    """After that, no request goes beyond the window."""
     webex = Webex(answer(record("a", h(11), h(13))))
     webex.fetch(h(0), h(18), longest_call=timedelta(hours=12))
     assert webex.windows == [("11-18T00:00", "11-18T11:59"), ("11-18T11:59", "11-18T18:00")]
 
 
-def test_the_proof_also_saves_the_window_that_follows_at_once() -> None:
+def test_proof_saves_the_request_after_the_next_window() -> None:
     webex = Webex(answer(record("a", h(11), h(13))))
     webex.fetch(h(0), h(11.5), longest_call=timedelta(hours=12))
     assert len(webex.requests) == 1
@@ -140,27 +140,27 @@ FALSE_PROOFS = {
 
 
 @pytest.mark.parametrize("records", FALSE_PROOFS.values(), ids=list(FALSE_PROOFS))
-def test_nothing_less_than_proof_saves_a_request(records: list[dict[str, Any]]) -> None:
+def test_other_calls_are_no_proof_and_save_no_request(records: list[dict[str, Any]]) -> None:
     webex = Webex(answer(*records), answer(record("z", h(12), h(30))))
     webex.fetch(h(0), h(12) - 2 * MS, longest_call=timedelta(hours=6))
     assert webex.windows == [("11-18T00:00", "11-18T11:59"), ("11-18T11:59", "11-18T17:59")]
 
 
-def test_a_proof_that_the_end_counts_is_not_overturned() -> None:
+def test_proof_of_selection_by_end_stays() -> None:
     webex = Webex(answer(record("a", h(-2), h(1))), answer(record("b", h(13), h(26))))
     webex.fetch(h(0), h(23), longest_call=timedelta(hours=12))
     assert len(webex.windows) == 3
 
 
-def test_the_stream_has_nothing_to_prove() -> None:
-    """Its window is on the arrival of a record, which always follows the end of the call."""
+def test_stream_needs_no_proof() -> None:
+    """Its windows select by the arrival of a record, which always follows the end of the call."""
     webex = Webex(answer(record("a", h(-5.5, on=NOW), h(-3, on=NOW))))
     webex.fetch(h(-6, on=NOW), h(-5, on=NOW), "stream", longest_call=timedelta(hours=3))
     assert webex.windows == [("11-20T06:00", "11-20T07:59"), ("11-20T07:59", "11-20T09:59")]
 
 
 def test_a_long_export_says_before_it_starts_how_long_it_takes() -> None:
-    """One window a minute: thirty days take an hour, however few the calls."""
+    """One window takes a minute, so thirty days take an hour, however few the calls."""
     pieces = Webex().pieces(h(-24 * 20, on=NOW), h(-24 * 10 - 1, on=NOW))
     assert next(pieces) == Note("the rate limit of Webex is one window a minute: this takes at least 19 min")
     slow = Webex(requests_per_minute=0.2).pieces(h(0), h(23))

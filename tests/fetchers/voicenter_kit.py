@@ -1,4 +1,4 @@
-"""A Voicenter host that tests script, and builders of its answers."""
+"""A Voicenter host with scripted responses, and functions that make them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def error(number: Any, words: str = "no", status: int = 200) -> httpx.Response:
 
 
 class Voicenter:
-    """What the service answers, in turn and then by the last rule; and one profile's runs against it."""
+    """A service that sends responses in order and then by the last rule, and exports with one profile."""
 
     def __init__(self, *answers: httpx.Response | Rule, **settings: Any) -> None:
         self.answers = list(answers)
@@ -114,7 +114,7 @@ class Voicenter:
         return list(self.pieces(*args, **options))
 
     def export(self, since: datetime = DAY, until: datetime = HOUR_LATER, **options: Any) -> tuple[list[str], Tally]:
-        """Return the ids that a whole export gives, and what happened."""
+        """Return the ids of an export, and its tally."""
         tally, call = Tally(), PROVIDER.call("cdrs")
         window = Window(since, until)
         pages = rows(self.fetch(since, until, **options), call, raw(), window, tally, lambda _level, _text: None)
@@ -132,7 +132,7 @@ class Voicenter:
 
     @property
     def windows(self) -> list[tuple[str, str]]:
-        """The windows asked for, without their year and month."""
+        """The windows of all requests, without their year and month."""
         searches = [body["search"] for body in self.bodies]
         return [(search["fromdate"][8:], search["todate"][8:]) for search in searches]
 
@@ -142,20 +142,20 @@ def words(error: CdrctlError) -> str:
 
 
 LASTS = 600
-"""Seconds that the calls of a host take."""
+"""The length of a host's calls, in seconds."""
 
 
 @dataclass
 class Host:
-    """A host as the documents describe it, in the ways that they leave open; it knows its calls.
+    """A host that knows its calls, with every behaviour that the documents allow.
 
     Args:
         starts: Second of the day by id.
-        most: Records it gives at most.
-        over: How it says that there are more.
+        most: The largest number of records in a response.
+        over: How a response shows that there are more.
         closed: Whether `todate` belongs to the window.
-        grain: Seconds in which it counts bounds.
-        days: Days that it allows at a time.
+        grain: The unit of its bounds, in seconds.
+        days: The longest window that it accepts, in days.
     """
 
     starts: Sequence[int]

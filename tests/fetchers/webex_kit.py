@@ -1,4 +1,4 @@
-"""A Webex service that tests script, and builders of its answers."""
+"""A Webex service with scripted responses, and functions that make them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cdrctl.windows import Window
 DATA = Path(__file__).parents[1] / "data" / "webex"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = datetime(2026, 11, 18, tzinfo=UTC)
-"""A day that is over for long: nothing about it depends on NOW."""
+"""A day long ago, so that nothing about it depends on NOW."""
 
 US = "https://analytics-calling.webexapis.com/v1"
 EU = "https://analytics-calling-eu.webexapis.com/v1"
@@ -41,7 +41,7 @@ def sample(name: str) -> Any:
 
 
 def exchange(name: str) -> httpx.Response:
-    """Return an answer of the collected exchanges, with its records left out."""
+    """Return a collected response without its records."""
     found = next(one for one in sample("constructed_http_exchanges.json")["exchanges"] if one["name"] == name)
     body = found["response"]["body"]
     body = {"items": []} if "items" in body else body
@@ -83,9 +83,9 @@ def nothing() -> httpx.Response:
 
 
 class Webex:
-    """What the service answers, by a rule or in turn and then nothing; and one profile's run against it.
+    """A service that sends responses by a rule, or in order and then empty ones, and a run of one profile.
 
-    Time passes only where the run waits.
+    Time passes only while the run waits.
     """
 
     def __init__(self, *answers: httpx.Response | Rule, now: datetime = NOW, **settings: Any) -> None:
@@ -131,7 +131,7 @@ class Webex:
     def pieces(
         self, since: datetime = DAY, until: datetime | None = None, call: str = "cdrs", **options: Any
     ) -> Iterator[Event]:
-        """Yield what the fetcher yields; without options it asks for nothing beyond the window."""
+        """Yield the fetcher's events; by default no request goes beyond the window."""
         given = {"location": (), "longest_call": timedelta(0), "page_size": 5000} | options
         with closing(self.client()) as client:
             window = Window(since, until or h(11))
@@ -156,13 +156,13 @@ class Webex:
 
     @property
     def asked(self) -> list[tuple[datetime, datetime]]:
-        """The windows of the first pages, as they were asked."""
+        """The windows of the first pages, as they were requested."""
         first = [params for params in self.params if "startTime" in params]
         return [(datetime.fromisoformat(one["startTime"]), datetime.fromisoformat(one["endTime"])) for one in first]
 
     @property
     def pages(self) -> list[str]:
-        """For every request of a listing its page: empty for a first page."""
+        """For every request of a listing, its page; empty for a first page."""
         return [params.get("startTimeForNextFetch", "") for params in self.params]
 
     @property

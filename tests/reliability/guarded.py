@@ -72,22 +72,22 @@ GUARDED: tuple[Guarded, ...] = (
         "a window on the end of the call, or on the time when it was saved",
         "voicenter",
         "0: all by their starts",
-        (f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",),
+        (f"{_ZONES}test_export_has_the_calls_of_the_window_with_every_selection_and_zone",),
     ),
     Guarded(
         "dates without a zone, in Israel's time",
         "voicenter",
         "0: the zone is detected, and a note names it",
         (
-            f"{_ZONES}test_every_reading_of_the_documents_gives_the_calls_of_the_window",
-            f"{_ZONES}test_the_zone_that_was_learnt_is_said_once_and_a_setting_saves_the_question",
+            f"{_ZONES}test_export_has_the_calls_of_the_window_with_every_selection_and_zone",
+            f"{_ZONES}test_detected_zone_gets_one_note_and_a_setting_saves_the_request",
         ),
     ),
     Guarded(
         "dates without a zone, and no record that proves it",
         "voicenter",
         "**3**: `date_zone` is named",
-        (f"{_ZONES}test_a_zone_that_nothing_proves_is_incomplete",),
+        (f"{_ZONES}test_zone_without_proof_is_incomplete",),
     ),
     Guarded(
         "records that the provider drops between two runs of `sync`",

@@ -17,7 +17,7 @@ each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 each_bounds = pytest.mark.parametrize("bounds", BOUNDS)
 
 
-def on_the_minute() -> Exchange:
+def calls_on_each_minute() -> Exchange:
     """Return an exchange with a call at the first instant of each minute, in the window and around it."""
     minutes = [SINCE + timedelta(minutes=minute) for minute in range(-3, 44)]
     return Exchange(
@@ -42,7 +42,7 @@ def test_windows_that_meet_at_the_start_of_a_call_have_it_once(
     subject: Subject, bounds: str, jobs: str, tmp_path: Path
 ) -> None:
     """One window ends and the next begins when a call starts, at the turn of a month."""
-    with bench(subject, tmp_path, on_the_minute(), page_size=7) as made:
+    with bench(subject, tmp_path, calls_on_each_minute(), page_size=7) as made:
         made.switch([f"bounds={bounds}"])
         found: Counter[str] = Counter()
         for since, until in ((SINCE, MONTH), (MONTH, UNTIL)):
@@ -59,7 +59,7 @@ def test_windows_that_meet_at_the_start_of_a_call_have_it_once(
 def test_archive_has_a_call_at_midnight_once(subject: Subject, bounds: str, tmp_path: Path) -> None:
     """Days of the archive meet at the start of a call."""
     into = tmp_path / "archive"
-    with bench(subject, tmp_path, on_the_minute(), page_size=7) as made:
+    with bench(subject, tmp_path, calls_on_each_minute(), page_size=7) as made:
         made.switch([f"bounds={bounds}"])
         since = (MONTH - timedelta(days=1)).isoformat()
         for _ in range(2):

@@ -73,7 +73,7 @@ STRANGE: dict[str, Any] = {
 }
 
 
-def steady(subject: Subject) -> Any:
+def column_to_change(subject: Subject) -> Any:
     """Return the column to change: every record has it, and it is not the start of the call."""
     names = sorted(subject.call.expected.required)
     plain = [column for column in subject.call.columns if column.name in names and column.kind == "text"]
@@ -85,7 +85,7 @@ def schemas(subject: Subject) -> list[str]:
     return ["native", "common"] if subject.call.common else ["native"]
 
 
-def changed(made: Bench, change: Change, key: str, *, nth: int = 2) -> None:
+def change_records(made: Bench, change: Change, key: str, *, nth: int = 2) -> None:
     """Change every nth record of each page."""
 
     def page(document: dict[str, Any]) -> Any:
@@ -112,12 +112,12 @@ def warnings(ran: Ran) -> list[str]:
 def test_changed_field_gets_one_warning(subject: Subject, kind: str, tmp_path: Path) -> None:
     """A field is new, missing, null or renamed: every record comes, with one warning for each kind of change."""
     change, expected = KINDS[kind]
-    column = steady(subject)
+    column = column_to_change(subject)
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=5) as made:
         made.straight()
         before = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
         assert warnings(before) == []
-        changed(made, change, column.key)
+        change_records(made, change, column.key)
         ran = made.run(SINCE, UNTIL, "-f", "jsonl").ok()
         assert len(ran.lines) == len(before.lines)
         for schema in schemas(subject):
@@ -131,13 +131,13 @@ def test_changed_field_gets_one_warning(subject: Subject, kind: str, tmp_path: P
 @pytest.mark.parametrize("kind", KINDS)
 def test_strict_exits_with_7_and_leaves_the_file_unchanged(subject: Subject, kind: str, tmp_path: Path) -> None:
     """Without a change, `--strict` has no effect."""
-    column = steady(subject)
+    column = column_to_change(subject)
     target = tmp_path / "cdrs.csv"
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL), page_size=5) as made:
         made.straight()
         assert made.run(SINCE, UNTIL, "--strict", "-o", str(target)).ok().code == 0
         before = target.read_bytes()
-        changed(made, KINDS[kind][0], column.key)
+        change_records(made, KINDS[kind][0], column.key)
         ran = made.run(SINCE, UNTIL, "--strict", "-o", str(target))
         assert ran.code == 7, ran.err
         assert f"cdrctl fields {subject.provider.name} {subject.call.name}" in ran.err
@@ -198,7 +198,7 @@ def test_strict_ends_an_export_of_several_profiles(subject: Subject, tmp_path: P
     words = ["export", "-p", PROFILE, "--since", said_time(SINCE), "--until", said_time(UNTIL), "-o", str(target)]
     with bench(subject, tmp_path, evenly(CALLS, SINCE, UNTIL)) as made:
         made.straight()
-        changed(made, new, steady(subject).key)
+        change_records(made, new, column_to_change(subject).key)
         assert made.shell.run(*words).ok().code == 0
         target.write_text("as it was", encoding="utf-8")
         ran = made.shell.run(*words, "--strict")

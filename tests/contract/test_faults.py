@@ -253,7 +253,7 @@ def test_export_keeps_the_published_rate_limit(subject: Subject, tmp_path: Path)
         check_waits(made)
 
 
-def delayed(seed: int) -> Callable[[HandClock], Callable[[], datetime]]:
+def delay_requests(seed: int) -> Callable[[HandClock], Callable[[], datetime]]:
     """Return a network on which each request takes up to a second to arrive, in the order in which they were sent."""
     delays = random.Random(seed)  # noqa: S311 - no secret
 
@@ -285,7 +285,7 @@ def says_slow_down(answer: Any) -> bool:
 def test_requests_that_arrive_late_keep_the_rate_limit(subject: Subject, seed: int, tmp_path: Path) -> None:
     """Requests may arrive closer together than they were sent, so each budget has a margin."""
     exchange = evenly(80 * PAGE, SINCE, UNTIL)
-    with bench(subject, tmp_path, exchange, page_size=PAGE, theirs=delayed(seed)) as made:
+    with bench(subject, tmp_path, exchange, page_size=PAGE, theirs=delay_requests(seed)) as made:
         settings = made.sandbox.credentials(subject.provider.name)
         del settings["requests_per_minute"]
         made.shell.profile(PROFILE, subject.provider.name, {**settings, **made.knowing})

@@ -49,7 +49,7 @@ def test_calls_that_can_be_fetched_in_parallel() -> None:
 
 
 @contextmanager
-def in_parts_of(call: Call, shortest: timedelta) -> Iterator[None]:
+def shorter_parts(call: Call, shortest: timedelta) -> Iterator[None]:
     """Divide the windows of a call into parts shorter than would normally be worth it."""
     before = call.timing
     object.__setattr__(call, "timing", replace(before, min_parallel_window=lambda _options: shortest))
@@ -78,7 +78,7 @@ def test_parallel_export_has_every_record_once(subject: Subject, case: Case, tmp
     since = NOW - subject.back
     # Each waiting thread moves the shared clock, so a real second would pass for all before any of them sends.
     switches = tuple("token_ttl=60" if switch == "token_ttl=1" else switch for switch in case.switches)
-    with in_parts_of(subject.call, PART), bench(subject, tmp_path, lively(since, UNTIL, FEW)) as made:
+    with shorter_parts(subject.call, PART), bench(subject, tmp_path, lively(since, UNTIL, FEW)) as made:
         made.switch(switches)
         check(made, since, UNTIL, case)
 
@@ -92,7 +92,7 @@ def test_parallel_export_of_any_window_has_every_record_once(subject: Subject, t
     first, last = night - timedelta(hours=20), night + timedelta(hours=20)
     instants = st.datetimes(first.replace(tzinfo=None), last.replace(tzinfo=None), timezones=st.just(UTC))
     exchange = Exchange(calls=[*uniform(150, first, last), *uniform(9, night, night + timedelta(hours=1), name="back")])
-    with in_parts_of(subject.call, PART), bench(subject, tmp_path, exchange) as made:
+    with shorter_parts(subject.call, PART), bench(subject, tmp_path, exchange) as made:
 
         @examples(6)
         @given(instants, instants)
@@ -112,7 +112,7 @@ def test_record_between_two_parts_comes_once(subject: Subject, tmp_path: Path) -
     millisecond = timedelta(milliseconds=1)
     edges = [edge for part in cuts for edge in (part.since - millisecond, part.since)]
     calls = [call for n, edge in enumerate(edges) for call in uniform(1, edge, edge + millisecond, name=f"edge{n}")]
-    with in_parts_of(subject.call, PART), bench(subject, tmp_path, Exchange(calls=calls)) as made:
+    with shorter_parts(subject.call, PART), bench(subject, tmp_path, Exchange(calls=calls)) as made:
         assert len(made.truth(since, until)) == len(edges) - 1
         check(made, since, until)
 
@@ -138,7 +138,7 @@ def test_four_jobs_make_four_requests_at_the_same_time(call: str, tmp_path: Path
 @each_apart
 def test_summary_counts_records_and_requests_of_all_parts(subject: Subject, tmp_path: Path) -> None:
     since, until = MONTH - timedelta(hours=12), MONTH - timedelta(hours=1)
-    with in_parts_of(subject.call, PART), bench(subject, tmp_path, evenly(40, since, until)) as made:
+    with shorter_parts(subject.call, PART), bench(subject, tmp_path, evenly(40, since, until)) as made:
         before = len(made.sandbox.requests)
         ran = made.run(since, until, *JOBS, "-f", "jsonl").ok()
         assert len(ran.lines) == 40
@@ -149,7 +149,7 @@ def test_summary_counts_records_and_requests_of_all_parts(subject: Subject, tmp_
 def test_gap_of_several_parts_is_reported_once(tmp_path: Path) -> None:
     subject = next(one for one in APART if str(one) == "kazoo-cdrs")
     since, until = MONTH - timedelta(hours=20), MONTH - timedelta(hours=1)
-    with in_parts_of(subject.call, PART), bench(subject, tmp_path, evenly(20, since, until)) as made:
+    with shorter_parts(subject.call, PART), bench(subject, tmp_path, evenly(20, since, until)) as made:
         below = made.sandbox.provider("kazoo").accounts[1].id
         made.fail(403, path=below, times=1000)
         ran = made.run(since, until, *JOBS, "--descendants", "-f", "jsonl")

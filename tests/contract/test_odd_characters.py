@@ -23,7 +23,7 @@ FIRST = {one.provider.name: one for one in reversed(SUBJECTS)}
 each_provider = pytest.mark.parametrize("subject", FIRST.values(), ids=str)
 
 
-def spoilt(made: Bench, record: dict[str, Any], odd: str) -> dict[str, Any]:
+def with_odd_text(made: Bench, record: dict[str, Any], odd: str) -> dict[str, Any]:
     """Return a record with odd text in its fields, in its id, and in the name of a field without a column."""
     call, context = made.call, {"timezone": "UTC"}
     start, found = call.starts(record, context), dict(record)
@@ -70,7 +70,7 @@ def test_every_writer_accepts_odd_characters(subject: Subject, odd: str, tmp_pat
 
         def change(page: dict[str, Any]) -> dict[str, Any]:
             key = container_of(page)
-            return {**page, key: [spoilt(made, one, ODD[odd]) for one in page[key]]} if key else page
+            return {**page, key: [with_odd_text(made, one, ODD[odd]) for one in page[key]]} if key else page
 
         made.alter_pages(change)
         count = len(made.run(SINCE, UNTIL, "-f", "jsonl", "--schema", "native").ok().lines)

@@ -22,7 +22,7 @@ FUTURE = "is in the future"
 each_call = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
 
 
-def threes() -> Exchange:
+def three_calls_a_minute() -> Exchange:
     """Return an exchange with three calls at the first instant of each minute."""
     minutes = [SINCE + timedelta(minutes=minute) for minute in range(60)]
     return Exchange(
@@ -30,7 +30,7 @@ def threes() -> Exchange:
     )
 
 
-def distinct(made: Bench, records: list[dict[str, Any]]) -> int:
+def count_identities(made: Bench, records: list[dict[str, Any]]) -> int:
     """Return how many different identities the records have."""
     context = {"timezone": "UTC"}
     return len(set(stable_keys(context, identities(records, made.call.identity))))
@@ -67,19 +67,19 @@ def test_record_of_a_later_window_gets_no_warning_about_the_future(subject: Subj
 @pytest.mark.parametrize("jobs", ["1", "3"])
 def test_different_records_with_the_same_id_are_all_kept(subject: Subject, jobs: str, tmp_path: Path) -> None:
     """Each comes once, with one warning for all of them."""
-    with bench(subject, tmp_path, threes(), page_size=25) as made:
+    with bench(subject, tmp_path, three_calls_a_minute(), page_size=25) as made:
         made.switch(["same_id=on"])
         truth = made.truth(SINCE, UNTIL)
         ran = made.run(SINCE, UNTIL, "--schema", "raw", "-f", "jsonl", "--jobs", jobs).ok()
         assert counted(ran.lines) == counted(truth)
         if subject.provider.name != "voicenter":  # which tells them apart by a hash before
-            assert ran.err.count(SAME_ID) == min(1, len(truth) - distinct(made, truth))
+            assert ran.err.count(SAME_ID) == min(1, len(truth) - count_identities(made, truth))
 
 
 @pytest.mark.thin
 @each_call
 def test_windows_tile_when_records_share_an_id(subject: Subject, tmp_path: Path) -> None:
-    with bench(subject, tmp_path, threes(), page_size=25) as made:
+    with bench(subject, tmp_path, three_calls_a_minute(), page_size=25) as made:
         made.switch(["same_id=on"])
         found: Counter[str] = Counter()
         for window in (windows.Window(SINCE, MIDDLE), windows.Window(MIDDLE, UNTIL)):

@@ -27,7 +27,7 @@ OUTPUTS = [
 ]
 
 
-def marked(made: Bench, record: dict[str, Any], value: Any) -> dict[str, Any]:
+def fill_fields(made: Bench, record: dict[str, Any], value: Any) -> dict[str, Any]:
     """Return a record with this value in every field that is neither part of its identity nor its start."""
     call, context = made.call, {"timezone": "UTC"}
     identity, start = call.identity(record), call.starts(record, context)
@@ -48,7 +48,7 @@ def test_messages_do_not_have_the_content_of_records(subject: Subject, shape: st
 
         def change(page: dict[str, Any]) -> dict[str, Any]:
             key = container_of(page)
-            return {**page, key: [marked(made, one, SHAPES[shape]) for one in page[key]]} if key else page
+            return {**page, key: [fill_fields(made, one, SHAPES[shape]) for one in page[key]]} if key else page
 
         made.alter_pages(change)
         said = ""

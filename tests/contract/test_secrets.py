@@ -66,7 +66,7 @@ def subject_of(provider: Provider) -> Subject:
     return next(subject for subject in SUBJECTS if subject.provider.name == provider.name)
 
 
-def sent_secrets(made: Bench) -> set[str]:
+def credentials_in(made: Bench) -> set[str]:
     """Return the credentials that requests had."""
     found: set[str] = set()
     for one in made.sandbox.requests:
@@ -95,7 +95,7 @@ def check_clean(made: Bench, ran: Ran, secrets: set[str]) -> None:
 def secrets_of(made: Bench, settings: dict[str, Any]) -> set[str]:
     """Return the secrets of a profile and those that its runs have sent."""
     own = {str(settings[name]) for name in secret_names(made.provider) if name in settings}
-    return own | sent_secrets(made)
+    return own | credentials_in(made)
 
 
 @each_way
@@ -131,10 +131,10 @@ def test_refused_secret_is_not_shown(provider: Provider, way: str, log: tuple[st
                 check_clean(made, made.shell.run("profile", *words, *log), secrets_of(made, settings))
 
 
-def filled(value: Any, text: str) -> Any:
+def fill_texts(value: Any, text: str) -> Any:
     """Return a JSON document with this text in the place of every text."""
     if isinstance(value, Mapping):
-        return {key: filled(inner, text) for key, inner in value.items()}
+        return {key: fill_texts(inner, text) for key, inner in value.items()}
     return text if value == "{}" else value
 
 
@@ -162,7 +162,7 @@ def echo(
         assert texts
         text = "x" * padding + spelt(" ".join(texts).removeprefix("Bearer "))
         body = {"message": text, "error": text, "data": {"message": text, "cause": text}, "status": "error"}
-        body |= filled(made.subject.facts.complaint, text)
+        body |= fill_texts(made.subject.facts.complaint, text)
         headers = {**answer.headers, "trackingid": text}
         return replace(
             answer, status=status, body=json.dumps(body).encode() if as_json else text.encode(), headers=headers

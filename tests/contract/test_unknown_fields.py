@@ -33,7 +33,7 @@ def with_new_fields(document: dict[str, Any]) -> Any:
     }
 
 
-def exported(made: Bench, form: str, *more: str) -> Any:
+def run_export(made: Bench, form: str, *more: str) -> Any:
     """Return an export of records with new fields."""
     made.alter_pages(with_new_fields)
     return made.run(SINCE, UNTIL, "-f", form, *more).ok()
@@ -44,7 +44,7 @@ def test_json_lines_have_unknown_fields_as_keys(subject: Subject, tmp_path: Path
     """Their names are in snake_case, and their values are unchanged."""
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         names = [column.name for column in subject.call.columns]
-        lines = exported(made, "jsonl").lines
+        lines = run_export(made, "jsonl").lines
         assert len(lines) == 8
         for line in lines:
             assert list(line)[: len(names)] == names
@@ -60,7 +60,7 @@ def test_json_lines_have_unknown_fields_as_keys(subject: Subject, tmp_path: Path
 def test_csv_has_unknown_fields_in_the_last_column(subject: Subject, tmp_path: Path) -> None:
     """They are a JSON object there, and all other columns are as usual."""
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
-        reader = csv.reader(io.StringIO(exported(made, "csv").out, newline=""))
+        reader = csv.reader(io.StringIO(run_export(made, "csv").out, newline=""))
         header, *rows = list(reader)
         assert header == [*(column.name for column in subject.call.columns), "extra"]
         assert len(rows) == 8
@@ -75,11 +75,11 @@ def test_warning_says_whether_unknown_fields_are_kept(subject: Subject, tmp_path
     """Where the schema has no place for them, it says how to get them."""
     with bench(subject, tmp_path, evenly(3, SINCE, UNTIL), page_size=5) as made:
         name = subject.call.columns[0].name
-        assert "; they are kept" in exported(made, "jsonl").err
-        assert "; they are kept" in exported(made, "jsonl", "--fields", f"{name},extra").err
-        assert "; they are not among --fields, but in the field extra" in exported(made, "csv", "--fields", name).err
+        assert "; they are kept" in run_export(made, "jsonl").err
+        assert "; they are kept" in run_export(made, "jsonl", "--fields", f"{name},extra").err
+        assert "; they are not among --fields, but in the field extra" in run_export(made, "csv", "--fields", name).err
         if subject.call.common is not None:
-            assert "; use --schema native to get them" in exported(made, "csv", "--schema", "common").err
+            assert "; use --schema native to get them" in run_export(made, "csv", "--schema", "common").err
 
 
 @each_call
@@ -93,7 +93,7 @@ def test_csv_without_unknown_fields_has_an_empty_last_column(subject: Subject, t
 def test_raw_records_have_unknown_fields_unchanged(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, evenly(8, SINCE, UNTIL), page_size=5) as made:
         truth = counted({**record, **NEW} for record in made.truth(SINCE, UNTIL))
-        assert counted(exported(made, "jsonl", "--schema", "raw").lines) == truth
+        assert counted(run_export(made, "jsonl", "--schema", "raw").lines) == truth
 
 
 @each_call

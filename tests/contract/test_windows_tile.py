@@ -25,7 +25,7 @@ UNTIL = MONTH + timedelta(hours=4)
 MILLISECOND, MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
 
 
-def exported(made: Bench, since: datetime, until: datetime, case: Case) -> Counter[str]:
+def export_window(made: Bench, since: datetime, until: datetime, case: Case) -> Counter[str]:
     """Return the records of a window, checked against the truth."""
     found, tally = made.export(since, until, *case.options)
     must, may = made.truths(since, until)
@@ -39,11 +39,11 @@ def check_tiles(made: Bench, edges: list[datetime], case: Case, whole: Counter[s
     """Check each window between two edges, and that together they have all records."""
     together: Counter[str] = Counter()
     for since, until in pairwise(edges):
-        together += exported(made, since, until, case)
+        together += export_window(made, since, until, case)
     assert case.said or together == whole
 
 
-def drawn(name: str, since: datetime, until: datetime, count: int) -> list[datetime]:
+def random_instants(name: str, since: datetime, until: datetime, count: int) -> list[datetime]:
     """Return random instants that are the same on every run and differ by name."""
     rng = random.Random(name)  # noqa: S311 - the same on every run
     return [since + (until - since) * rng.random() for _ in range(count)]
@@ -58,7 +58,7 @@ def cuts(subject: Subject, case: Case, exchange: Exchange, since: datetime) -> l
     on_a_start = starts[len(starts) // 3]
     # PortSIP gives starts to the microsecond, and the truth knows milliseconds.
     edges = [on_a_start, on_a_start + MILLISECOND - MICROSECOND, MONTH - MICROSECOND, MONTH]
-    return [*edges, *drawn(f"{subject} {case}", since, UNTIL, 2)]
+    return [*edges, *random_instants(f"{subject} {case}", since, UNTIL, 2)]
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -76,7 +76,7 @@ def test_two_windows_tile(subject: Subject, tmp_path: Path) -> None:
     with bench(subject, tmp_path, exchange) as made:
         made.switch(case.switches)
         for piece in pairwise((since, cut, UNTIL)):
-            exported(made, *piece, case)
+            export_window(made, *piece, case)
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_windows_tile(subject: Subject, tmp_path: Path) -> None:
         folder.mkdir()
         with naming(case), bench(subject, folder, exchange) as made:
             made.switch(case.switches)
-            whole = exported(made, since, UNTIL, case)
+            whole = export_window(made, since, UNTIL, case)
             check_tiles(made, sorted({since, *cuts(subject, case, exchange, since), UNTIL}), case, whole)
 
 
@@ -103,7 +103,7 @@ def test_windows_tile_wherever_they_are_cut(subject: Subject, tmp_path: Path) ->
     instants = st.datetimes(since.replace(tzinfo=None), UNTIL.replace(tzinfo=None), timezones=st.just(UTC))
     case = Case(())
     with bench(subject, tmp_path, lively(since, UNTIL)) as made:
-        whole = exported(made, since, UNTIL, case)
+        whole = export_window(made, since, UNTIL, case)
 
         @examples(5)
         @given(st.lists(instants, min_size=1, max_size=3))

@@ -51,7 +51,7 @@ VALUES = st.one_of(
 )
 
 
-def anyhow(name: str, provider: str, given_values: dict[str, object]) -> str:
+def profile_text(name: str, provider: str, given_values: dict[str, object]) -> str:
     """Return a profile as text of a configuration file."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given_values.items()]
     return "\n".join([f"[profiles.{name}]", f"provider = {provider!r}", *lines])
@@ -60,7 +60,7 @@ def anyhow(name: str, provider: str, given_values: dict[str, object]) -> str:
 FILES = st.one_of(
     st.builds("\n".join, st.lists(st.sampled_from(LINES), max_size=8)),
     st.builds(
-        anyhow, st.just("a"), st.sampled_from(sorted(PROVIDERS)), st.dictionaries(st.sampled_from(NAMES), VALUES)
+        profile_text, st.just("a"), st.sampled_from(sorted(PROVIDERS)), st.dictionaries(st.sampled_from(NAMES), VALUES)
     ),
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
 

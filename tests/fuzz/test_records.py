@@ -33,7 +33,7 @@ LIKELY: tuple[Any, ...] = (
 )
 
 
-def nobody(_text: str) -> None:
+def ignore(_text: str) -> None:
     """Ignore a warning."""
 
 
@@ -65,11 +65,11 @@ pages = st.sampled_from(CALLS).flatmap(
 def schemas(provider: Provider, call: Call) -> Iterator[Schema]:
     """Yield the schemas of a call that have columns."""
     yield raw()
-    yield native(call.columns, None, nobody)
-    yield native(call.columns, [call.columns[0].name, "extra"], nobody)
-    yield native(call.columns, ["extra"], nobody)
+    yield native(call.columns, None, ignore)
+    yield native(call.columns, [call.columns[0].name, "extra"], ignore)
+    yield native(call.columns, ["extra"], ignore)
     if call.common is not None:
-        yield common(call.columns, call.common, None, nobody, provider=provider.name, profile="acme")
+        yield common(call.columns, call.common, None, ignore, provider=provider.name, profile="acme")
 
 
 def leaves(value: Any) -> Iterator[str]:
@@ -137,19 +137,19 @@ def test_every_value_of_a_record_is_in_its_row(page: tuple[tuple[Provider, Call]
     (_, call), found = page
     empty = {None, "", *(word for column in call.columns for word in column.null_words)}
     given_keys = {column.name for column in call.columns if column.key.startswith("@")}
-    for record, row in zip(found, native(call.columns, None, nobody).rows(Page(found, CONTEXT)), strict=True):
+    for record, row in zip(found, native(call.columns, None, ignore).rows(Page(found, CONTEXT)), strict=True):
         *cells, extra = row
         filled = sum(
             value is not None and column.name not in given_keys
             for column, value in zip(call.columns, cells, strict=True)
         )
-        flat = flattened(record, call)
+        flat = flatten(record, call)
         kept = sum(not (isinstance(value, str | None) and value in empty) for value in flat.values())
         assert sorted(leaves(flat)) == sorted(leaves(record))
         assert filled + len(extra or {}) >= kept
 
 
-def flattened(record: Record, call: Call) -> Record:
+def flatten(record: Record, call: Call) -> Record:
     """Return a record whose nested objects are flattened as the schema does it."""
     return _flatten(record, _containers(call.columns))
 

@@ -83,7 +83,7 @@ def test_offline_sends_no_request(checkup: Checkup) -> None:
 
 def test_without_a_profile_the_next_step_is_init(checkup: Checkup) -> None:
     found = checkup.finding("configuration", 6)
-    assert found["next"] == "run cdrctl init to make one; cdrctl doctor sandbox needs none"
+    assert "cdrctl init" in found["next"]
 
 
 def test_a_file_that_is_not_toml(checkup: Checkup) -> None:
@@ -132,7 +132,7 @@ def test_a_folder_that_is_not_writable_gives_a_warning(
     monkeypatch.setattr(os, "open", refused)
     found = checkup.finding("permissions", 0)
     assert found["result"] == "warn"
-    assert found["next"] == f"make {place} writable, or use a configuration file elsewhere with --config"
+    assert str(place) in found["next"]
 
 
 def test_no_file_is_left_behind(checkup: Checkup) -> None:

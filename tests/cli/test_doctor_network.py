@@ -37,14 +37,14 @@ def test_an_unknown_host_name_fails(checkup: Checkup, monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     found = checkup.finding("dns", 5)
     assert "Name or service not known" in found["what"]
-    assert found["next"] == "is base_url spelt right? does this machine have a network and a name server?"
+    assert "base_url" in found["next"]
 
 
 def test_a_silent_name_server_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ended.wait(PATIENCE))
     try:
-        with pytest.raises(TemporaryError, match=r"no name server answered for pbx\.example within 0\.1 s") as caught:
+        with pytest.raises(TemporaryError, match=r"pbx\.example") as caught:
             reach.addresses("pbx.example", 443, 0.1)
     finally:
         ended.set()
@@ -56,7 +56,7 @@ def test_a_closed_port_fails(checkup: Checkup) -> None:
         port = one.getsockname()[1]
     checkup.profile("webex", base_url=f"http://127.0.0.1:{port}/v1")
     found = checkup.finding("connection", 5)
-    assert found["next"] == f"nothing listens there: is port {port} right, and the service running?"
+    assert f"port {port}" in found["next"]
 
 
 def test_a_silent_port_fails(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,9 @@ def test_a_certificate_of_a_private_authority(checkup: Checkup, tmp_path: Path) 
     with encrypted(tmp_path, Certificate("127.0.0.1", AUTHORITY)) as url:
         checkup.profile("webex", base_url=url, ca_file=str(AUTHORITY.pem(tmp_path)))
         found = checkup.finding("tls", 0)
-    assert found["what"] == "issued by Acme authority, valid until 2049-12-31 (checked with ca_file)"
+    assert found["result"] == "ok"
+    assert "Acme authority" in found["what"]
+    assert "2049-12-31" in found["what"]
 
 
 def test_a_certificate_that_expires_soon(checkup: Checkup, tmp_path: Path) -> None:
@@ -145,7 +147,8 @@ def test_a_certificate_that_expires_soon(checkup: Checkup, tmp_path: Path) -> No
         host, port = reach.place_of(url)
         found = check_certificate(settings, host, port, "127.0.0.1", near)
         later = check_certificate(settings, host, port, "127.0.0.1", near - timedelta(days=9))
-    assert (found.result, found.next) == ("warn", "the server's operator must renew it before then")
+    assert found.result == "warn"
+    assert found.next
     assert later.result == "ok"
 
 
@@ -185,7 +188,8 @@ def test_an_unencrypted_connection_gives_a_warning(checkup: Checkup) -> None:
         {"base_url": "http://kazoo.example.net:8000/v2", "account_id": "a", "api_key": "x", "allow_http": True}
     )
     found = check_certificate(settings, "kazoo.example.net", 8000, "192.0.2.1", NOW)
-    assert (found.result, found.next) == ("warn", "use https:// if the server offers it, possibly on another port")
+    assert found.result == "warn"
+    assert "https://" in (found.next or "")
 
 
 def test_the_proxy_is_checked_in_place_of_the_host(checkup: Checkup, monkeypatch: pytest.MonkeyPatch) -> None:

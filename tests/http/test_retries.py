@@ -85,15 +85,13 @@ def test_a_refused_connection_is_retried_and_named() -> None:
     with pytest.raises(TemporaryError) as caught:
         acme.get("/x")
     acme.close()
-    assert caught.value.message == (
-        f"Acme cannot be reached: no connection to 127.0.0.1:{port}: Connection refused ({TRIES} tries)"
-    )
+    assert f"127.0.0.1:{port}" in caught.value.message
     assert acme.requests == TRIES
 
 
 def test_an_unknown_host_name_is_a_temporary_error() -> None:
     transport, asked = answering(httpx.ConnectError("[Errno -2] Name or service not known"))
-    with pytest.raises(TemporaryError, match=r"no connection to cdr\.example: Name or service not known"):
+    with pytest.raises(TemporaryError, match=r"cdr\.example"):
         client(transport=transport).get("/x")
     assert len(asked) == TRIES
 
@@ -182,7 +180,7 @@ def test_the_wait_of_an_error_is_kept_within_max_wait() -> None:
     fault.wait = 86400.0
     with pytest.raises(TemporaryError) as caught:
         client(clock=clock, transport=transport).get("/x", whole=lambda _body: fault)
-    assert caught.value.message == "not yet: the next request is allowed in 24 h"
+    assert "24 h" in caught.value.message
     assert clock.waits == [7.5]
 
 
@@ -272,8 +270,9 @@ def test_a_retry_after_longer_than_max_wait_ends_at_once_and_names_the_time(stat
 @pytest.mark.parametrize("asked", ["9" * 30, "9" * 400, "9" * 5000])
 def test_an_absurd_retry_after_names_no_time(asked: str) -> None:
     transport, heard = answering(httpx.Response(429, headers={"Retry-After": asked}))
-    with pytest.raises(TemporaryError, match="HTTP 429") as caught:
+    with pytest.raises(TemporaryError) as caught:
         client(transport=transport).get("/x")
+    assert caught.value.status == 429
     assert "more than a year" in caught.value.message
     assert len(heard) == 1
 
@@ -304,8 +303,9 @@ def test_a_server_that_is_busy_for_ten_minutes_is_waited_for() -> None:
 def test_a_max_wait_of_zero_means_no_retries() -> None:
     clock = HandClock()
     transport, heard = answering(httpx.Response(503, headers={"Retry-After": "0"}))
-    with pytest.raises(TemporaryError, match="HTTP 503"):
+    with pytest.raises(TemporaryError) as caught:
         client(clock=clock, transport=transport, max_wait=timedelta(0)).get("/x")
+    assert caught.value.status == 503
     assert (len(heard), clock.waits) == (1, [])
 
 
@@ -400,9 +400,8 @@ def test_an_error_of_the_providers_own_is_retried_by_its_schedule() -> None:
 def test_an_error_without_a_schedule_is_retried_a_few_times() -> None:
     transport, asked = answering(httpx.Response(200, json={"error": 1}))
     policy = RetryPolicy(errors={TooFastError: Schedule()})
-    with pytest.raises(TooFastError) as caught:
+    with pytest.raises(TooFastError):
         client(transport=transport, retry_policy=policy, error_for=too_fast).get("/x")
-    assert caught.value.message == f"Acme says slower ({TRIES} tries)"
     assert len(asked) == TRIES
 
 

@@ -68,8 +68,9 @@ def test_standard_output_on_a_full_disk_is_an_output_error() -> None:
         out.write(b"a\n")
     with suppress(OSError):
         stdout.close()
-    assert caught.value.message == "cannot write standard output: the disk is full"
-    assert caught.value.hint == "free disk space, or name another place with -o"
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert caught.value.hint
 
 
 # Files: whole or not at all

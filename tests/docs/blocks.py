@@ -1,12 +1,12 @@
-"""What the pages tell their readers to type, found in their Markdown.
+"""The commands on the pages, found in their Markdown.
 
-A fenced block in `sh` is a script; a block in `text` directly below is what it prints. A block in `console` is commands
-of one line after `$ `, each with what it prints. `…` in that stands for anything, also for any number of lines. Lines
-of a block in `crontab` are commands after five fields. An HTML comment above a block is for the test alone:
+A fenced block in `sh` is a script, and a block in `text` directly below it is its output. A block in `console` has
+commands of one line after `$ `, each followed by its output. In output, `…` matches anything, including any number of
+lines. Lines of a block in `crontab` have a command after five fields. An HTML comment above a block is for the tests:
 
-* `<!-- not run: why -->`: nobody runs it here. It needs a reason, and the test knows how many of them there are.
-* `<!-- after: commands -->`: these are run before it, in the same folder.
-* `<!-- input: lines -->`: what is typed; nothing without it.
+* `<!-- not run: why -->`: the block is not run. It needs a reason, and a test counts these blocks.
+* `<!-- after: commands -->`: these commands are run before the block, in the same folder.
+* `<!-- input: lines -->`: the standard input; empty without this comment.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Block:
     """A block of a page.
 
     Args:
-        place: Which page, and its line.
+        place: Its page and line.
         kind: Its language.
-        text: What is in it.
-        printed: What a page says that it prints.
-        notes: What stands above it for the test.
+        text: Its content.
+        printed: Its output on the page, if the page shows one.
+        notes: The comments above it for the tests.
     """
 
     place: str

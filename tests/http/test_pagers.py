@@ -62,13 +62,13 @@ def test_a_page_is_requested_only_when_it_is_needed() -> None:
 
 
 def offsets(total: object, rows: int, size: int, most: int | None = None) -> tuple[list[list[int]], list[int]]:
-    """Return the pages of a listing whose total may be wrong, and the offsets asked for.
+    """Return the pages of a listing whose total may be wrong, and the requested offsets.
 
     Args:
-        total: From the rows of a listing, those skipped and those of the page to the total that is sent.
-        rows: How many there are.
-        size: How many are asked for at a time.
-        most: How many the provider sends at most; None for as many as are asked for.
+        total: Returns the total to send, given the rows of the listing, those skipped and those of the page; or None.
+        rows: The number of rows.
+        size: The requested page size.
+        most: The largest page that the provider sends, or None if there is no limit.
     """
     asked: list[int] = []
 

@@ -130,7 +130,6 @@ def test_concurrent_exchanges_have_separate_threads() -> None:
 
 
 def test_a_late_response_is_not_taken_for_the_next_one() -> None:
-    """What comes too late is not taken for the answer to the next request."""
     late = threading.Event()
     with serving_on(lambda: late.wait(timeout=10), once=True) as (url, _):
         wired = connections.Connections(base_url=url, timeout=0.02, ca_file=None)

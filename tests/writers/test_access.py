@@ -112,7 +112,7 @@ with output(sys.argv[1], io.BytesIO(), print) as out:
         (OTHER, OTHER, 0o666, [], (STRANGER, STRANGER, 0o666)),
     ],
 )
-def test_a_file_whose_owner_or_group_cannot_be_kept_is_readable_by_nobody_new(
+def test_a_file_gets_no_new_readers_if_its_owner_or_group_cannot_be_kept(
     owner: int, group: int, mode: int, groups: list[int], expected: tuple[int, int, int], folder: Path
 ) -> None:
     os.chown(folder, STRANGER, STRANGER)

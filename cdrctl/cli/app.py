@@ -160,7 +160,8 @@ def _run(arguments: list[str], process: Process) -> int:
         return _act(line, line.acts, process)
     from cdrctl.cli import typer_adapter
 
-    return typer_adapter.run(TOP, line.path[1:], Invocation(process, line.values, line.before, line.variables))
+    invocation = Invocation(process, line.values, line.before, line.variables, line.typed)
+    return typer_adapter.run(TOP, line.path[1:], invocation)
 
 
 def _act(line: Line, option: Option, process: Process) -> int:

@@ -144,7 +144,7 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
         if part.provider is None:
             continue
         name = f"{part.name}-{part.provider.name}" if part.name == SANDBOX else part.name
-        kept = {call.name: call for call in part.provider.calls if call.windowed and not call.group}
+        kept = {call.name: call for call in part.provider.calls if call.archived}
         for one in calls or [part.provider.calls[0].name]:
             if one in kept:
                 jobs.append(Job(part, name, kept[one], Outcome()))

@@ -80,6 +80,10 @@ class Part:
 def export_together(session: Session, given: Mapping[str, Any]) -> None:
     """Export the main call of several profiles as one stream of common CDRs."""
     started = time.monotonic()
+    if given["source"] is not None:
+        from cdrctl.cli.from_archive import refuse_provider_options
+
+        refuse_provider_options(session, None, {})
     if given["schema"] != "common":
         raise UsageError(
             "cdrctl export writes only --schema common, which all providers have", hint="leave --schema out"
@@ -91,6 +95,11 @@ def export_together(session: Session, given: Mapping[str, Any]) -> None:
     request.selection.check(schema, now)  # what cannot be done is refused before anything is requested
     request.window.read(None, None, now)
     selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
+    if request.archive is not None:
+        from cdrctl.cli.together_from_archive import export_together_from_archive
+
+        export_together_from_archive(session, request, request.archive, selection, schema, started)
+        return
     parts = selected_parts(session, selection)
     note_never_given(session, request, [(part.provider, part.provider.calls[0]) for part in parts if part.provider])
     if request.dry_run:
@@ -100,7 +109,7 @@ def export_together(session: Session, given: Mapping[str, Any]) -> None:
     requests = _export(session, parts, request, schema, whole)
     _report(session, parts, len(parts))
     _summarize(session, parts, whole, requests, started)
-    _raise_failures(parts, request)
+    raise_failures(parts, request)
     whole.gaps = [gap for part in parts for gap in part.tally.gaps]
     conclude(whole, request)
 
@@ -178,7 +187,7 @@ def _dry_run(session: Session, parts: Sequence[Part], request: ExportRequest) ->
         except CdrctlError as error:
             part.error = error
     _report(session, [part for part in parts if part.error is not None], len(parts))
-    _raise_failures(parts, request)
+    raise_failures(parts, request)
 
 
 def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
@@ -260,7 +269,7 @@ def _unless_all_failed(
     yield from pages
     if all(part.error for part in parts):
         _report(session, parts, len(parts))
-        raise failures.failure(_failed(parts), len(parts))
+        raise failures.failure(failed_parts(parts), len(parts))
 
 
 def _note_recent(session: Session, running: Sequence[Part], request: ExportRequest) -> None:
@@ -294,20 +303,21 @@ def _report(session: Session, parts: Sequence[Part], total: int) -> None:
             session.reporter.log(
                 "result", f"{part.title}: {part.tally.records} records, {part.tally.pages} pages, {duplicates}{gaps}"
             )
-    failures.show(session.reporter, _failed(parts), total)
+    failures.show(session.reporter, failed_parts(parts), total)
 
 
-def _failed(parts: Sequence[Part]) -> list[tuple[str, BaseException]]:
+def failed_parts(parts: Sequence[Part]) -> list[tuple[str, BaseException]]:
+    """Return the title and the error of each part that failed."""
     return [(part.title, part.error) for part in parts if part.error is not None]
 
 
-def _raise_failures(parts: Sequence[Part], request: ExportRequest) -> None:
+def raise_failures(parts: Sequence[Part], request: ExportRequest) -> None:
     """Raise the error of the run where a profile failed; --allow-partial accepts what is merely incomplete.
 
     Raises:
         CdrctlError: A profile failed.
     """
-    if failed := _failed(parts):
+    if failed := failed_parts(parts):
         error = failures.failure(failed, len(parts), gaps=any(part.tally.gaps for part in parts))
         if not (request.allow_partial and getattr(error, "exit_code", None) == IncompleteError.exit_code):
             raise error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,10 @@ def export_call(
     """Export one call, as the shared options and its own ones say."""
     started = time.monotonic()
     path, file = _destinations(call, shared["output"], own)
+    if shared["source"] is not None:
+        from cdrctl.cli.from_archive import refuse_provider_options
+
+        refuse_provider_options(session, call, own)
     request = read_request(session, shared, call, path)
     prepare_messages(session, path)
     options = own_options(session, call, own)
@@ -57,6 +61,11 @@ def export_call(
     if request.schema == "common":
         note_never_given(session, request, [(provider, call)])
     request = _with_outcome_columns(session, request, call)
+    if request.archive is not None:
+        from cdrctl.cli.from_archive import export_from_archive
+
+        export_from_archive(session, provider, call, request, request.archive, started)
+        return
     if request.dry_run:
         dry_run(session, provider, call, request, options)
         return
@@ -105,7 +114,7 @@ def _export(
     with (
         data(session, request.output) as out,
         closing(pages),  # threads that fetch end before the client is closed
-        counted(session, tally, profile, started),
+        counted(session, tally, lambda: _requests(tally, profile), started),
     ):
         write(pages, request, schema, tally, log, out, look)
     conclude(tally, request)
@@ -187,18 +196,25 @@ def dry_run(
     )
 
 
+def _requests(tally: Tally, profile: Connected) -> dict[str, int]:
+    """Return how much was asked of the provider, for the closing line."""
+    requests = profile.client.requests if profile.client else 0
+    return {"pages": tally.pages, "requests": requests, "duplicates_dropped": tally.duplicates}
+
+
 @contextmanager
-def counted(session: Session, tally: Tally, profile: Connected, started: float) -> Iterator[None]:
-    """Write the closing line at the end of the block, also if it broke off after records had come."""
+def counted(session: Session, tally: Tally, further: Callable[[], Mapping[str, int]], started: float) -> Iterator[None]:
+    """Write the closing line at the end of the block, also if it broke off after records had come.
+
+    `further` returns what is counted besides the records.
+    """
 
     def closing_line() -> None:
         session.reporter.summary(
             {
                 "records": tally.records,
                 **({"left_out_by_where": tally.left_out} if tally.left_out else {}),
-                "pages": tally.pages,
-                "requests": profile.client.requests if profile.client else 0,
-                "duplicates_dropped": tally.duplicates,
+                **further(),
                 "seconds": round(time.monotonic() - started, 1),
             }
         )

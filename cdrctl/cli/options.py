@@ -193,6 +193,13 @@ SHARED: Mapping[str, Option] = {
             metavar="TIME",
             panel="Window",
         ),
+        option(
+            "--from",
+            name="source",
+            about="Read this archive (see cdrctl sync) instead of the provider, without secrets and without network.",
+            metavar="DIR",
+            panel="Profile",
+        ),
         option("--until", about="Calls that started before this time. Default: now.", metavar="TIME", panel="Window"),
         option(
             "--tz",
@@ -309,6 +316,9 @@ SHARED: Mapping[str, Option] = {
 
 WINDOW_ONLY = frozenset({"since", "until", "jobs"})
 
+PROVIDER_ONLY = ("jobs", "max_wait")
+"""The shared options that only make sense with a provider, and not with an archive."""
+
 OWN = "own_"
 """The prefix of names of a call's own options, which may be those of shared options."""
 
@@ -318,7 +328,10 @@ _METAVARS = {"text": "NAME", "duration": "DURATION", "file": "FILE"}
 def parameters_of(call: Call, title: str) -> tuple[Parameter, ...]:
     """Return the parameters of a call: its own, in the group `title`, and the shared ones."""
     own = (_own(described, title) for described in call.options)
-    return (*own, *(one for name, one in SHARED.items() if call.takes_window or name not in WINDOW_ONLY))
+    left_out = set() if call.takes_window else WINDOW_ONLY
+    if not call.archived:
+        left_out = {*left_out, "source"}
+    return (*own, *(one for name, one in SHARED.items() if name not in left_out))
 
 
 def _own(described: CallOption, title: str) -> Parameter:

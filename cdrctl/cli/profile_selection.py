@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,28 @@ class Selection:
     excluded: Sequence[str] = ()
     how: str = "-p NAME"
 
+    @property
+    def group(self) -> bool:
+        """Whether a group of profiles is selected, rather than single ones."""
+        return self.every or bool(self.tags)
+
+    def named(self, environ: Mapping[str, str]) -> list[str]:
+        """Return the names of single profiles, or that in CDRCTL_PROFILE; none if a group is selected.
+
+        Raises:
+            UsageError: No profile is selected, or the options contradict each other.
+        """
+        usual = None if self.names or self.group else environ.get("CDRCTL_PROFILE")
+        names = list(dict.fromkeys(self.names or ([usual] if usual else ())))
+        if bool(names) == self.group:
+            raise UsageError(
+                "name either profiles or a group of them" if names else "which profiles?",
+                hint=f"give {self.how} for each, --all for all configured profiles, or --tag for those with a tag",
+            )
+        if self.excluded and not self.group:
+            raise UsageError("--except excludes profiles from a group", hint="use it with --all or --tag")
+        return names
+
 
 def select_profiles(session: Session, selection: Selection) -> Iterator[tuple[str, Profile | CdrctlError | None]]:
     """Yield the name of each selected profile with the profile, or the error about it, or None for the sandbox.
@@ -59,16 +81,8 @@ def select_profiles(session: Session, selection: Selection) -> Iterator[tuple[st
     """
     from cdrctl.profiles.choosing import choose_profile
 
-    group = selection.every or bool(selection.tags)
-    usual = None if selection.names or group else session.process.environ.get("CDRCTL_PROFILE")
-    names = list(dict.fromkeys(selection.names or ([usual] if usual else ())))
-    if bool(names) == group:
-        raise UsageError(
-            "name either profiles or a group of them" if names else "which profiles?",
-            hint=f"give {selection.how} for each, --all for all configured profiles, or --tag for those with a tag",
-        )
-    if selection.excluded and not group:
-        raise UsageError("--except excludes profiles from a group", hint="use it with --all or --tag")
+    names = selection.named(session.process.environ)
+    usual = bool(names) and not selection.names  # from the environment
     found, warnings = read_profiles(session)
     for warning in warnings:
         session.reporter.log("warning", warning)

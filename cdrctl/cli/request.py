@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cdrctl import windows, writers
@@ -75,6 +76,7 @@ def read_request(
         output,
         jobs=given.get("jobs") or 0,
         profile=given["profile"] if call is not None else None,
+        archive=read_source(given["source"], schema),
         **{name: given[name] for name in ("strict", "allow_partial", "fail_if_empty", "dry_run")},
     )
 
@@ -91,6 +93,22 @@ def read_schema(schema: str) -> SchemaName:
             hint=f"{did_you_mean(schema, SCHEMAS)}the schemas are: {', '.join(SCHEMAS)}",
         )
     return cast("SchemaName", schema)
+
+
+def read_source(folder: str | None, schema: SchemaName) -> Path | None:
+    """Return the folder of the archive that is read instead of the provider.
+
+    Raises:
+        UsageError: The archive does not have what the schema needs.
+    """
+    if folder is None:
+        return None
+    if schema == "raw":
+        raise UsageError(
+            "--schema raw needs the provider: an archive keeps typed records, not those that the provider sent",
+            hint="use --schema native, or leave --from out",
+        )
+    return Path(folder)
 
 
 def read_format(session: Session, form: str | None, path: str | None, schema: str, *, template: str | None) -> str:

@@ -39,12 +39,14 @@ class Session:
         reporter: Writes its messages.
         config: The path of the configuration file.
         max_wait: The value of --max-wait; None for the profile's.
+        typed: The names of the parameters that are on the command line.
     """
 
     process: Process
     reporter: Reporter
     config: Path
     max_wait: timedelta | None = None
+    typed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,14 @@ class Invocation:
         values: The values of the command's parameters, by name.
         before: The values of the options before the command, by name.
         variables: The environment variables that gave some of the values.
+        typed: The names of the values that are from the command line.
     """
 
     process: Process
     values: Mapping[str, Any]
     before: Mapping[str, Any] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
+    typed: frozenset[str] = frozenset()
 
 
 class Exit(Exception):  # noqa: N818 - it is no error
@@ -94,7 +98,7 @@ def in_session(invocation: Invocation, body: Callable[[Session], int | None]) ->
 
         _check_format(form)
         config = config_path(process.environ, values["config"] or before.get("config"))
-        return body(Session(process, reporter, config, _duration(values.get("max_wait")))) or 0
+        return body(Session(process, reporter, config, _duration(values.get("max_wait")), invocation.typed)) or 0
     except UsageError as error:
         if invocation.variables:  # what is refused may be an option that nobody typed
             named = f"options from the environment: {', '.join(invocation.variables)}"

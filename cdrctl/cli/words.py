@@ -27,6 +27,7 @@ class Line:
         values: The values of the command's parameters, by name.
         before: The values of the options before the command, by name.
         variables: The environment variables that some of the values are from.
+        typed: The names of the values that are from the command line.
         acts: The option that acts instead of the command, such as `--help`.
         rest: The words after the options of the group, if the option belongs to a group.
     """
@@ -36,6 +37,7 @@ class Line:
     values: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
+    typed: frozenset[str] = frozenset()
     acts: Option | None = None
     rest: tuple[str, ...] = ()
 
@@ -68,7 +70,8 @@ def read_line(words: Sequence[str], top: Group, environ: Mapping[str, str]) -> L
     values, variables = read_values([*given, *arguments], place.parameters, path, environ, top=False)
     if rest:
         raise refusals.unexpected_argument(path, place)
-    return Line(path, place, values, before, variables)
+    typed = frozenset(one.name for one, _ in (*given, *arguments))
+    return Line(path, place, values, before, variables, typed)
 
 
 def _acting(given: Sequence[Given]) -> Option | None:

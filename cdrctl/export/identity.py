@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cdrctl.fetchers import Call, Provider, identities
 from cdrctl.records.batches import RowBatch
@@ -53,20 +53,39 @@ def stable_keys(context: Mapping[str, str], found: Sequence[str]) -> list[bytes]
     return [_key(within, identity) for identity in found]
 
 
+def origin_of(provider: Provider, call: Call, profile: str) -> dict[str, str]:
+    """Return what tells the records of a call of a profile from all others, as context of their keys."""
+    kind = next(one for one in provider.calls if (one.columns, one.identity) == (call.columns, call.identity))
+    return {"provider": provider.name, "kind": f"{kind.group} {kind.name}", "profile": profile}
+
+
 def with_record_key(schema: Schema, provider: Provider, call: Call, profile: str) -> Schema:
     """Return a schema whose first column is the key of a record, which tells it apart from those of other profiles.
-
-    A record with the identity of an earlier one and other content has a key that depends on its content too.
 
     Records of two calls may have one key where these calls give the same records: their columns and identity are the
     same. Two profiles may have records with the same ids, and their keys differ.
     """
-    kind = next(one for one in provider.calls if (one.columns, one.identity) == (call.columns, call.identity))
-    origin = {"provider": provider.name, "kind": f"{kind.group} {kind.name}", "profile": profile}
+    origin = origin_of(provider, call, profile)
+
+    def keys_of(page: Page) -> list[str]:
+        context = {**origin, **{f"@{name}": value for name, value in page.context.items()}}
+        return [key.hex() for key in stable_keys(context, identities(page.records, call.identity))]
+
+    return with_keys(schema, keys_of)
+
+
+def with_keys(schema: Schema, keys_of: Callable[[Page], list[str]]) -> Schema:
+    """Return a schema whose first column is the key of a record.
+
+    A record with the identity of an earlier one and other content has a key that depends on its content too.
+
+    Args:
+        schema: The schema of the other columns.
+        keys_of: From a page to the keys of its records.
+    """
 
     def rows(page: Page) -> Sequence[Row]:
-        context = {**origin, **{f"@{name}": value for name, value in page.context.items()}}
-        keys = [key.hex() for key in stable_keys(context, identities(page.records, call.identity))]
+        keys = keys_of(page)
         for at in page.later:
             keys[at] = _key(keys[at].encode(), fingerprint(page.records[at])).hex()
         found = schema.rows(page)

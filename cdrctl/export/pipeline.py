@@ -3,12 +3,15 @@
     schema_of ──► read ──► (merge) ──► write
 
 One profile, several profiles, the archive and the library use the same stages. Several profiles are read in threads
-whose pages are merged; the library does not write; the archive reads whole days with a schema of its own.
+whose pages are merged; the library does not write; the archive reads whole days with a schema of its own. An export
+from an archive has the events of the archive instead of those of the provider.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Iterable
+from datetime import datetime, tzinfo
 from typing import Any
 
 from cdrctl import windows, writers
@@ -20,6 +23,7 @@ from cdrctl.export.rows import Log, Moved, Save, Tally, rows
 from cdrctl.export.selection import Page, arrange, note_unseen, row_filter
 from cdrctl.fetchers import Call, Provider
 from cdrctl.records.columns import Warn
+from cdrctl.records.events import Event
 from cdrctl.records.schemas import Schema, common, native, raw
 from cdrctl.windows import Window
 
@@ -74,30 +78,61 @@ def read(
     Raises:
         UsageError: The window or the condition makes no sense.
     """
-    selection, log = request.selection, opened.log
-    unseen = selection.unseen if schema.columns is None else set()
-    keep = row_filter(
-        selection,
-        schema,
-        zone=request.window.zone_of(opened.query.settings) or windows.zone("UTC"),
-        now=opened.now(),
-        warn=lambda text: log("warning", text),
-        unseen=unseen,
-    )
-    window, events = events_of(opened, request, recent_noted=recent_noted)
-    pages = rows(
-        events,
+    zone = request.window.zone_of(opened.query.settings) or windows.zone("UTC")
+    return wanted_rows(
+        lambda: events_of(opened, request, recent_noted=recent_noted),
         opened.call,
+        request,
         schema,
-        window,
         tally,
-        log,
-        selection.stops_at,
+        opened.log,
+        zone=zone,
+        now=opened.now(),
+        follow=follow,
         save=save,
-        keep=keep,
-        moved=follow(window),
         present=opened.present,
     )
+
+
+def wanted_rows(
+    read_events: Callable[[], tuple[Window | None, Iterable[Event]]],
+    call: Call,
+    request: ExportRequest,
+    schema: Schema,
+    tally: Tally,
+    log: Log,
+    *,
+    zone: tzinfo,
+    now: datetime,
+    follow: Follow = lambda _window: lambda _done: None,
+    save: Save | None = None,
+    present: Callable[[], datetime] | None = None,
+) -> Generator[Page, None, None]:
+    """Yield the wanted rows of the events of a call, whether they come from its provider or from an archive.
+
+    Args:
+        read_events: Returns the window and its events.
+        call: The call.
+        request: The request.
+        schema: The schema, as `schema_of` returns it.
+        tally: Counts what is done.
+        log: Receives notes and warnings.
+        zone: The time zone of words and of times without an offset.
+        now: The present instant.
+        follow: Follows the progress.
+        save: Receives each file that the call yields.
+        present: Gives the present instant by the provider's clock.
+
+    Raises:
+        UsageError: The window or the condition makes no sense.
+    """
+    selection = request.selection
+    unseen = selection.unseen if schema.columns is None else set()
+    warn = functools.partial(log, "warning")
+    keep = row_filter(selection, schema, zone=zone, now=now, warn=warn, unseen=unseen)
+    window, events = read_events()
+    further: dict[str, Any] = {"save": save, "keep": keep, "moved": follow(window), "present": present}
+    pages = rows(events, call, schema, window, tally, log, selection.stops_at, **further)
     return note_unseen(pages, unseen, tally, log) if unseen else pages
 
 

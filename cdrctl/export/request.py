@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cdrctl import windows
@@ -90,6 +91,7 @@ class ExportRequest:
         allow_partial: Gaps do not change the exit code.
         fail_if_empty: An export without records fails.
         dry_run: Print the requests, and send none.
+        archive: The folder of the archive that is read instead of the provider.
     """
 
     schema: SchemaName = "native"
@@ -102,6 +104,7 @@ class ExportRequest:
     allow_partial: bool = False
     fail_if_empty: bool = False
     dry_run: bool = False
+    archive: Path | None = None
 
     @property
     def native_fields(self) -> tuple[str, ...] | None:

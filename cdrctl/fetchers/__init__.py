@@ -207,6 +207,7 @@ class Call:
         gives_file: It yields a file, which `-o` names: always, or only with the flag of this name.
         alike: The columns that identify a call if its record got a new id: its start, then its parties and type.
         account_column: The column that names the account of a record; empty if there is none.
+        further_context: What the context of a page has after the `@` keys of the columns, without options of the call.
     """
 
     name: str
@@ -232,11 +233,17 @@ class Call:
     alike: tuple[str, ...] = ()
     account_column: str = ""
     stands_for_many: bool = False
+    further_context: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def windowed(self) -> bool:
         """Whether it has a window on the start of the call."""
         return self.start is not None or self.start_in is not None
+
+    @property
+    def archived(self) -> bool:
+        """Whether an archive can keep it."""
+        return self.windowed and not self.group
 
     @property
     def takes_window(self) -> bool:

@@ -94,6 +94,12 @@ def tags_of(profile: Profile, environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
 
 
+def timezone_of(name: str, profile: Profile | None, environ: Mapping[str, str]) -> str | None:
+    """Return the time zone of a profile, which need not exist, without reading its other settings."""
+    given = environ.get(environment_name(name, "timezone")) or (profile.raw.get("timezone") if profile else None)
+    return given if isinstance(given, str) and given else None
+
+
 def list_names(names: Iterable[str]) -> str:
     """Return names as text: the first LISTED of them, and the number of the others."""
     all_names = [one_line(name) for name in names]

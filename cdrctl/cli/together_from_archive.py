@@ -1,0 +1,267 @@
+"""`cdrctl export --from DIR`: the main call of several profiles in an archive as one stream of common CDRs.
+
+One profile is read after the other, each in the order of its calls, so that one day of one profile is in memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdrctl.cli import failures
+from cdrctl.cli.connecting import the_clock
+from cdrctl.cli.export import Part, failed_parts, raise_failures
+from cdrctl.cli.exporting import conclude, counted, note_never_given
+from cdrctl.cli.from_archive import Reading, name_of, no_such_profile, note_dry_run, with_zone
+from cdrctl.cli.output_options import COMMON_NAME, data, drift, local_zone, render_options
+from cdrctl.cli.profile_selection import Selection
+from cdrctl.cli.run import Session, read_profiles
+from cdrctl.errors import CdrctlError, DriftError, UsageError, did_you_mean
+from cdrctl.export.pipeline import write
+from cdrctl.export.rows import Tally
+from cdrctl.fetchers import PROVIDERS, load
+from cdrctl.records.events import Gap, Note, number_of_records
+
+if TYPE_CHECKING:
+    from cdrctl.archive.ledger import KeptCall
+    from cdrctl.archive.source import ArchivedCalls
+    from cdrctl.export.request import ExportRequest
+    from cdrctl.export.rows import Log
+    from cdrctl.export.selection import Page
+    from cdrctl.profiles.file import Profile
+    from cdrctl.records.schemas import Schema
+
+
+@dataclass(slots=True)
+class ArchivedPart(Part):
+    """One profile of several in an archive.
+
+    Args:
+        kept: Its main call; None if the archive does not keep it.
+        gap: What the archive does not have of the profile.
+    """
+
+    kept: KeptCall | None = None
+    gap: Gap | None = None
+
+
+def export_together_from_archive(
+    session: Session, request: ExportRequest, folder: Path, selection: Selection, schema: Schema, started: float
+) -> None:
+    """Export the main calls of several profiles in an archive."""
+    from cdrctl.archive.source import open_source
+
+    profiles = functools.cache(lambda: read_profiles(session)[0])
+    whole, log = Tally(), session.reporter.log
+    with ExitStack() as opened:
+        archive = opened.enter_context(open_source(folder))
+        parts = _parts(session, archive.kept, selection, profiles)
+        note_never_given(session, request, [(part.provider, part.provider.calls[0]) for part in parts if part.provider])
+        if request.dry_run:
+            note_dry_run(session)
+            return
+        zone = local_zone(request, request.window.zone, "each profile's zone, or UTC", windowed=True)
+        look = render_options(session, request, zone, COMMON_NAME, None)
+        reader = _Reader(session, archive, request, profiles, the_clock(session).now())
+        with (
+            data(session, request.output) as out,
+            closing(_pages(reader, parts, whole)) as pages,
+            counted(session, whole, dict, started),
+        ):
+            write(pages, request, schema, whole, log, out, look)
+            reader.note_recent()
+            _report(session, parts, whole)
+    raise_failures(parts, request)
+    whole.gaps = [gap for part in parts for gap in part.tally.gaps]
+    conclude(whole, request)
+
+
+# Which profiles
+
+
+def _parts(
+    session: Session, kept: Sequence[KeptCall], selection: Selection, profiles: Callable[[], Mapping[str, Profile]]
+) -> list[ArchivedPart]:
+    """Return a part for every selected profile in an archive.
+
+    Raises:
+        UsageError: No profile is selected, or the archive does not have one that is named.
+    """
+    names = _selected_names(session, kept, selection, profiles)
+    parts: list[ArchivedPart] = []
+    for name in names:
+        mine = [one for one in kept if name in {one.profile, name_of(one)}]
+        if not mine:
+            gap = Gap(f"the archive has no calls of profile {name}", f"read them with: cdrctl sync {name} --into DIR")
+            parts.append(ArchivedPart(name, None, gap=gap))
+        providers = dict.fromkeys(one.provider for one in mine)
+        parts += [_part(name, provider, [one for one in mine if one.provider == provider]) for provider in providers]
+    return parts
+
+
+def _part(name: str, provider: str, kept: Sequence[KeptCall]) -> ArchivedPart:
+    """Return the part of a profile, with its main call or the gap that stands for it."""
+    if provider not in PROVIDERS:
+        what = f"the archive does not tell the provider of profile {name}, so its calls are left out"
+        return ArchivedPart(name, None, gap=Gap(what, f"cdrctl sync {name} --into DIR records it"))
+    loaded = load(provider)
+    main = loaded.calls[0].name
+    found = next((one for one in kept if one.call == main), None)
+    if found is not None:
+        return ArchivedPart(name_of(found), loaded, kept=found)
+    calls = ", ".join(one.call for one in kept)
+    gap = Gap(f"the archive keeps {calls} of profile {name}, but not {main}", f"cdrctl sync {name} --into DIR adds it")
+    return ArchivedPart(name, loaded, gap=gap)
+
+
+def _selected_names(
+    session: Session, kept: Sequence[KeptCall], selection: Selection, profiles: Callable[[], Mapping[str, Profile]]
+) -> list[str]:
+    """Return the names of the selected profiles, each once.
+
+    Raises:
+        UsageError: No profile is selected, or the archive does not have one that is named.
+    """
+    names = selection.named(session.process.environ)
+    there = list(dict.fromkeys(name_of(one) for one in kept))
+    known = {*there, *(one.profile for one in kept)}
+    for name in names:
+        if name not in known:
+            raise no_such_profile(kept, name)
+    if names:
+        return names
+    wanted = _tagged(session, selection, profiles()) if selection.tags else there
+    for name in selection.excluded:
+        if name not in known and name not in wanted:
+            raise UsageError(f"the archive has no profile {name!r}", hint=f"{did_you_mean(name, there)}leave it out")
+    found = [name for name in wanted if name not in selection.excluded]
+    if not found:
+        raise UsageError(
+            "--except excludes every profile" if wanted else "the archive has no profile yet",
+            hint="cdrctl coverage --into DIR shows the profiles of an archive",
+        )
+    return found
+
+
+def _tagged(session: Session, selection: Selection, profiles: Mapping[str, Profile]) -> list[str]:
+    """Return the configured profiles that have one of the tags.
+
+    Raises:
+        UsageError: No profile has one of them.
+    """
+    from cdrctl.profiles.choosing import tags_of
+
+    tags = {name: tags_of(profile, session.process.environ) for name, profile in profiles.items()}
+    for tag in selection.tags:
+        if not any(tag in own for own in tags.values()):
+            every = sorted(frozenset[str]().union(*tags.values()))
+            raise UsageError(
+                f"no configured profile has the tag {tag!r}",
+                hint=f"the tags are: {', '.join(every)}" if every else "name profiles with -p, or use --all",
+            )
+    return [name for name, own in tags.items() if own & set(selection.tags)]
+
+
+# Their records
+
+
+class _Reader:
+    """Reads the parts of an export from an archive, and remembers from when on calls may be missing."""
+
+    def __init__(
+        self,
+        session: Session,
+        archive: ArchivedCalls,
+        request: ExportRequest,
+        profiles: Callable[[], Mapping[str, Profile]],
+        now: datetime,
+    ) -> None:
+        self.session, self.archive, self.profiles, self.now = session, archive, profiles, now
+        self.room = request.selection.stops_at
+        self._request = replace(request, selection=replace(request.selection, limit=None))
+        self._recent: tuple[datetime, list[Note]] | None = None
+
+    def read(self, part: ArchivedPart) -> Generator[Page, None, None]:
+        """Yield the rows of a part, and log what is missing under its title."""
+        from cdrctl.archive.source import recent_note
+
+        log = self._labelled_log(part)
+        if part.gap is not None:
+            part.tally.gaps.append(part.gap)
+            log("warning", f"incomplete: {part.gap.what}" + (f" ({part.gap.hint})" if part.gap.hint else ""))
+            return
+        assert part.provider is not None  # noqa: S101 - a part without a gap has both
+        assert part.kept is not None  # noqa: S101
+        call = part.provider.calls[0]
+        request = with_zone(self._request, part.name, part.provider, self.profiles, self.session.process.environ)
+        reading = Reading(part.provider, self.archive.read(part.kept, call), request, self.now)
+        found = recent_note(reading.source, reading.window(lambda *_: None), self.now)
+        if found is not None and (self._recent is None or found[0] < self._recent[0]):
+            self._recent = found
+        schema = reading.schema(drift(log, f"{part.provider.name} {call.name}", strict=request.strict))
+        with closing(reading.rows(schema, part.tally, log, the_clock(self.session), noted=True)) as pages:
+            yield from pages
+
+    def note_recent(self) -> None:
+        """Note once for all profiles that calls may be missing at the end of the window."""
+        if self._recent is not None and self.room is None:
+            for note in self._recent[1]:
+                self.session.reporter.log(note.level, note.text)
+
+    def _labelled_log(self, part: ArchivedPart) -> Log:
+        def log(level: str, text: str) -> None:
+            if level not in {"progress", "window"}:
+                self.session.reporter.log(level, f"{part.title}: {text}")
+
+        return log
+
+
+def _pages(reader: _Reader, parts: Sequence[ArchivedPart], whole: Tally) -> Generator[Page, None, None]:
+    """Yield the rows of all parts, one part after the other, until the limit is reached.
+
+    Raises:
+        CdrctlError: All parts have failed, so that the output stays as it was.
+    """
+    log, room = reader.session.reporter.log, reader.room
+    for done, part in enumerate(parts):
+        for page in _attempt(reader, part):
+            wanted = page if room is None else page[: room - whole.records]
+            part.tally.records -= len(page) - len(wanted)
+            whole.records += len(wanted)
+            yield wanted
+            log("progress", f"{whole.records} records, {done} of {len(parts)} profiles done")
+            if room is not None and whole.records >= room:
+                log("note", f"stopped after {room} records; there may be more")
+                return
+    if parts and all(part.error for part in parts):
+        failures.show(reader.session.reporter, failed_parts(parts), len(parts))
+        raise failures.failure(failed_parts(parts), len(parts))
+
+
+def _report(session: Session, parts: Sequence[ArchivedPart], whole: Tally) -> None:
+    """Write one line of result for each profile, and the cause and the next step of each that failed."""
+    whole.left_out = sum(part.tally.left_out for part in parts)
+    for part in parts:
+        if part.error is None:
+            gaps = f", {len(part.tally.gaps)} gaps" if part.tally.gaps else ""
+            session.reporter.log("result", f"{part.title}: {number_of_records(part.tally.records)}{gaps}")
+    failures.show(session.reporter, failed_parts(parts), len(parts))
+
+
+def _attempt(reader: _Reader, part: ArchivedPart) -> Iterator[Page]:
+    """Yield the rows of a part; an error is kept in the part, and stops no other part.
+
+    Raises:
+        DriftError: The records of a strict export do not match the known columns.
+    """
+    try:
+        yield from reader.read(part)
+    except DriftError as error:
+        raise DriftError(f"{part.title}: {error.message}", hint=error.hint) from None
+    except CdrctlError as error:
+        part.error = error

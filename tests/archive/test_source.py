@@ -18,7 +18,9 @@ from cdrctl.export.rows import Tally, rows
 from cdrctl.records.events import Gap
 from cdrctl.records.schemas import native
 from cdrctl.windows import Window, rfc3339
-from tests.archive.sync_kit import NOW, Bench, call
+from tests.archive.sync_kit import NOW, Bench, bench, call
+
+__all__ = ["bench"]
 
 DAY = timedelta(days=1)
 
@@ -36,16 +38,16 @@ class Read(NamedTuple):
     noted: datetime | None
 
 
-def read(bench: Bench, since: datetime, until: datetime, limit: int | None = None) -> Read:
-    kept = bench.ledger.kept()
-    source = ArchivedCalls(bench.archive, bench.ledger, kept).read(kept[0], bench.call)
+def read(made: Bench, since: datetime, until: datetime, limit: int | None = None) -> Read:
+    kept = made.ledger.kept()
+    source = ArchivedCalls(made.archive, made.ledger, kept).read(kept[0], made.call)
     window, tally, said = Window(since, until), Tally(), list[tuple[str, str]]()
-    events = archived_events(source, window, bench.now, "cdrctl sync acme --into archive")
+    events = archived_events(source, window, made.now, "cdrctl sync acme --into archive")
     found = source.records
     schema = native(found.columns, ("id",), lambda _text: None)
     pages = rows(events, found, schema, window, tally, lambda *both: said.append(both), limit)
     ids = [str(next(iter(row))) for page in pages for row in page]
-    note = recent_note(source, window, bench.now)
+    note = recent_note(source, window, made.now)
     warnings = [text for level, text in said if level == "warning" and not text.startswith("incomplete")]
     return Read(ids, tally.gaps, warnings, note[0] if note else None)
 
@@ -223,7 +225,7 @@ def test_an_older_file_from_a_backup_does_not_have_what_the_ledger_has(bench: Be
     assert f"{rfc3339(at(12, 2, 25))} to {rfc3339(at(13))}" in found.gaps[0].what
 
 
-def test_a_limit_reads_no_further_day(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_reads_no_further_day(bench: Bench) -> None:
     bench.records = [call(str(day), f"2026-11-{day:02}T08:00:00Z") for day in (8, 9, 10, 11)]
     bench.sync(since=at(8))
     bench.path("2026-11-10").unlink()

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cdrctl.archive.dayfile import DayFile
 from cdrctl.archive.fetching import Fetched, Source, header_of
+from cdrctl.archive.files import load, recover, save
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading, add_reading, done_windows, overlap, subtract, whole_day
-from cdrctl.archive.ledger import FileEntry, Ledger
+from cdrctl.archive.ledger import FileEntry
+from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.lines import columns_of, recast, union_header
 from cdrctl.archive.merge import Counts, MergeResult, call_traits, merge
-from cdrctl.archive.recover import recover
-from cdrctl.archive.store import UNKNOWN, Archive, DayFile, is_there, load, save, writing_archive
+from cdrctl.archive.store import UNKNOWN, Archive, is_there, writing_archive
 from cdrctl.archive.twins import assign_keys
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
@@ -80,7 +82,7 @@ class DayResult:
     error: str
 
 
-def read_existing(archive: Archive, ledger: Ledger, source: Source, day: Day, reach: Window) -> Existing:
+def read_existing(archive: Archive, ledger: AnyLedger, source: Source, day: Day, reach: Window) -> Existing:
     """Return the state of a day in the archive, without changing anything.
 
     If the index of a file is missing or does not match, the file is read line by line and the window becomes the whole
@@ -108,12 +110,12 @@ def read_existing(archive: Archive, ledger: Ledger, source: Source, day: Day, re
 
 
 def _load(
-    archive: Archive, ledger: Ledger, source: Source, path: Path, name: str, whole: Window | None
+    archive: Archive, ledger: AnyLedger, source: Source, path: Path, name: str, whole: Window | None
 ) -> tuple[DayFile | None, int]:
     """Return a day's file, and how many records it had before another program changed it (0 if none did)."""
     try:
         try:
-            old = load(path)
+            old = load(archive, path)
         except (EOFError, ValueError):  # compressed, and damaged
             old = None
         if old is not None or not is_there(path):
@@ -124,13 +126,13 @@ def _load(
             f"{path} cannot be read: {error.strerror or error}", hint="correct its permissions, and run this again"
         ) from None
     entry = next(
-        (one for one in ledger.files() if (one.profile, one.call, one.day) == (source.profile, source.call.name, name)),
+        (one for one in ledger.files(source.profile, source.call.name) if one.day == name),
         None,
     )
     expected = max(lines.expected, entry.records if entry is not None else 0)
     source.log(
         "warning",
-        f"{path} was changed by another program, or copied without its hidden index: "
+        f"{path} was changed by another program, or copied without the file that describes it: "
         f"{len(lines.file.entries)} of its lines are kept"
         + (f", {lines.unread} cannot be read" if lines.unread else "")
         + "; if the file is replaced, a copy stays beside it under another name",
@@ -145,7 +147,7 @@ def _calendar_day(archive: Archive, name: str) -> Window | None:
 
 def store_day(
     archive: Archive,
-    ledger: Ledger,
+    ledger: AnyLedger,
     source: Source,
     day: str,
     came: Fetched,
@@ -266,12 +268,13 @@ def _save(
     path = archive.path(source.profile, source.call.name, day)
     entries = both.result.entries
     marked = DayFile([], [], old.sha256 if old is not None else "", b"", both.result.gone)
-    sha256, size = save(path, both.header, entries, readings, marked)
+    same = old is not None and (old.header, old.gone) == (both.header, both.result.gone) and old.entries == entries
+    sha256, size = save(archive, path, source.call.columns, both.header, entries, readings, marked, unchanged=same)
     relative = path.relative_to(archive.folder).as_posix()
     return FileEntry(source.profile, source.call.name, day, relative, sha256, len(entries), size)
 
 
-def _add_unplaced(archive: Archive, ledger: Ledger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:
+def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:
     """Add records whose start cannot be parsed to the file `date=unknown`, the same file for every reading.
 
     Return how many records of that file are lost because another program changed it.

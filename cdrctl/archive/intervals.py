@@ -128,6 +128,14 @@ def replan_future(readings: Iterable[Reading], now: datetime) -> list[Reading]:
     ]
 
 
+def replan(readings: Iterable[Reading]) -> list[Reading]:
+    """Return readings with the successful ones changed to planned, for a day whose file is not there."""
+    return [
+        replace(one, state="planned", read_at=None, records=0, error="") if one.state == "done" else one
+        for one in readings
+    ]
+
+
 def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first UTC instant of a calendar day of a zone, which a clock change may have moved."""
     from cdrctl.windows import instant

@@ -1,4 +1,6 @@
-"""The ledger: an SQLite database in the archive with the calls it keeps, the readings of each day, and the files.
+"""The ledger of archives that earlier versions created: an SQLite database, and one lock for the whole archive.
+
+It has the calls that are kept, the readings of each day, and the files.
 
 A reading is written when its records are durable on disk, never before. The ledger can be rebuilt from the files and
 their indexes.
@@ -11,7 +13,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -179,6 +181,10 @@ class Ledger:
         with self._parsing():
             return [KeptCall(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
 
+    def kept_call(self, profile: str, call: str) -> KeptCall | None:
+        """Return the entry of a call, or None if the archive does not keep it."""
+        return next((one for one in self.kept() if (one.profile, one.call) == (profile, call)), None)
+
     def keep(self, kept: KeptCall) -> None:
         """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""
         with self._change() as db:
@@ -202,10 +208,11 @@ class Ledger:
                 result.setdefault(_text(day), []).append(reading_of({**plain, "error": error}))
         return result
 
-    def files(self) -> list[FileEntry]:
-        """Return the entries of all files."""
-        query = "SELECT profile, call, day, path, sha256, records, bytes FROM files ORDER BY profile, call, day"
-        rows = self._rows(query)
+    def files(self, profile: str | None = None, call: str | None = None) -> list[FileEntry]:
+        """Return the entries of all files, or of those of one call."""
+        one = "" if profile is None or call is None else "WHERE profile = ? AND call = ? "
+        query = f"SELECT profile, call, day, path, sha256, records, bytes FROM files {one}ORDER BY profile, call, day"  # noqa: S608
+        rows = self._rows(query, (profile, call) if profile is not None and call is not None else ())
         with self._parsing():
             return [_file_entry(row) for row in rows]
 
@@ -261,11 +268,12 @@ NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
-def lock(folder: Path, *, to_write: bool = True) -> Iterator[None]:
-    """Hold the archive's lock, which is released when the process ends.
+def lock_file(path: Path, what: str, *, to_write: bool = True) -> Iterator[None]:
+    """Hold a lock, which is released when the process ends.
 
     Args:
-        folder: The archive's folder.
+        path: The lock file.
+        what: What it locks, for messages.
         to_write: The lock is required; a reader continues without it where it may not write.
 
     Raises:
@@ -274,18 +282,16 @@ def lock(folder: Path, *, to_write: bool = True) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    held = FileLock(folder / "ledger.lock", timeout=0, mode=0o600)
+    held = FileLock(path, timeout=0, mode=0o600)
     try:
         held.acquire()
     except Timeout:
-        raise LockedError(
-            f"another run is using the archive in {folder}", hint="run this again when the other run has ended"
-        ) from None
+        raise LockedError(f"another run is using {what}", hint="run this again when the other run has ended") from None
     except OSError as error:
         if to_write or error.errno not in NOT_WRITABLE:
             raise OutputError(
-                f"the archive in {folder} cannot be locked: {error.strerror}",
-                hint="correct the permissions of the folder and of ledger.lock in it",
+                f"{what} cannot be locked: {error.strerror}",
+                hint=f"correct the permissions of {path} and its folder",
             ) from error
         yield
         return
@@ -293,6 +299,11 @@ def lock(folder: Path, *, to_write: bool = True) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def lock(folder: Path, *, to_write: bool = True) -> AbstractContextManager[None]:
+    """Return the lock of an archive of the first layout, to hold while it is written."""
+    return lock_file(folder / "ledger.lock", f"the archive in {folder}", to_write=to_write)
 
 
 def _ledger_error(path: Path, error: Exception) -> OutputError:

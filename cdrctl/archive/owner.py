@@ -1,4 +1,4 @@
-"""The account whose records a profile of an archive has, stored in `DIR/PROFILE/account.json`.
+"""The account whose records a profile of an archive has, stored in `account.json` in the folder of the profile.
 
 The file has the provider, the host, the settings that name the account, and a keyed digest of the settings that change
 with the account but also when a key of the same account is renewed. It has no password, and eight bytes of a slow
@@ -159,4 +159,4 @@ def _matches(text: str, written: str) -> bool:
 
 def path_of(archive: Archive, profile: str) -> Path:
     """Return the path of the file that names the account of a profile's records."""
-    return archive.folder / profile / NAME
+    return archive.profile_folder(profile) / NAME

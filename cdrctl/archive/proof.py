@@ -7,13 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
+from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.lines import columns_of, fields_of
 from cdrctl.archive.merge import call_traits, merge
 from cdrctl.archive.owner import is_same_account, other_account_error, owner_of, write_owner
-from cdrctl.archive.recover import recover
-from cdrctl.archive.store import Archive, load
+from cdrctl.archive.store import Archive, call_files
 from cdrctl.errors import IncompleteError
 from cdrctl.windows import Window
 
@@ -127,8 +127,14 @@ def _holds(window: Window, entry: Entry) -> bool:
 
 def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
     """Yield the days of a call that have a file, newest first, each with its path."""
-    folder = archive.folder / source.profile / source.call.name
-    for path in sorted(folder.glob(f"date=*/cdrs.{archive.form}"), reverse=True):
+    try:
+        paths = call_files(archive, source.profile, source.call.name)
+    except OSError as error:
+        raise IncompleteError(
+            f"{error.filename or archive.folder} cannot be read: {error.strerror or error}",
+            hint="correct the permissions, and run this again",
+        ) from error
+    for path in reversed(paths):
         try:
             day = datetime.fromisoformat(path.parent.name.removeprefix("date=")).date()
         except ValueError:
@@ -139,7 +145,7 @@ def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
 def _entries(archive: Archive, source: Source, path: Path, day: Window) -> tuple[list[Entry], bytes]:
     """Return the records of a day's file and their CSV header; none if the file cannot be read."""
     try:
-        file = load(path) or recover(archive, path, day, source.call.alike, b"").file
+        file = load(archive, path) or recover(archive, path, day, source.call.alike, b"").file
     except (OSError, ValueError, EOFError):
         return [], b""
     return file.entries, file.header

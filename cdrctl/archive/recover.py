@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from cdrctl.archive.dayfile import DayFile, RecoveredFile
 from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, index_lengths, milliseconds
 from cdrctl.archive.lines import Fields, FileLines, columns_of, fields_of, split_lines
-from cdrctl.archive.store import Archive, DayFile
+from cdrctl.archive.store import Archive
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.windows import Window
 
@@ -21,22 +22,10 @@ CHUNK_BYTES = 4096
 kept."""
 
 
-class RecoveredFile(NamedTuple):
-    """The records recovered from the lines of a file.
-
-    Args:
-        file: The records. Their keys are made from their lines, so that they match no record by identity.
-        unread: How many lines are not records of the day.
-        expected: How many records the file has, or had when it was written, whichever is more.
-    """
-
-    file: DayFile
-    unread: int
-    expected: int
-
-
 def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
-    """Return the records in the lines of a day's file, without changing anything.
+    """Return the records in the lines of a day's file of the first layout, without changing anything.
+
+    Their keys are made from their lines, so that they match no record by identity.
 
     Args:
         archive: The archive.
@@ -48,12 +37,12 @@ def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[st
     Raises:
         OSError: The file cannot be read.
     """
-    text, damaged = _text(path)
+    text, damaged = text_of_file(path)
     in_csv = archive.form.startswith("csv")
     found = split_lines(text, in_csv=in_csv, usual=header, key_column=alike[0] if alike else "")
     columns = columns_of(found.header)
-    placed = {line: at for line in found.whole if (at := _start(line, columns, day, alike)) is not None}
-    entries = sorted(Entry(at, _key_of(line), line) for line, at in placed.items())
+    placed = {line: at for line in found.whole if (at := start_of(line, columns, day, alike)) is not None}
+    entries = sorted(Entry(at, key_of(line), line) for line, at in placed.items())
     unread = found.unread + _count_strays(found, placed) + damaged
     expected = max([len(entries) + unread, *index_lengths(path)])
     return RecoveredFile(DayFile(entries, [], "", found.header), unread, expected)
@@ -64,7 +53,7 @@ def _count_strays(found: FileLines, placed: dict[bytes, int]) -> int:
     return len(set(found.whole) - placed.keys())
 
 
-def _text(path: Path) -> tuple[bytes, int]:
+def text_of_file(path: Path) -> tuple[bytes, int]:
     """Return the text of a file as far as it can be decompressed, and 1 if some of it cannot, else 0."""
     content = path.read_bytes()
     if not path.name.endswith(".gz"):
@@ -83,7 +72,7 @@ def _text(path: Path) -> tuple[bytes, int]:
     return b"".join(parts), int(not decompressor.eof)
 
 
-def _start(line: bytes, columns: Sequence[str], day: Window | None, alike: Sequence[str]) -> int | None:
+def start_of(line: bytes, columns: Sequence[str], day: Window | None, alike: Sequence[str]) -> int | None:
     """Return the start of a line's call in Unix milliseconds, or None if the line is not a record of the day."""
     fields = fields_of(line, columns)
     if not fields:
@@ -108,7 +97,7 @@ def _instant(fields: Fields, column: str) -> datetime | None:
     return at if at.tzinfo is not None else None
 
 
-def _key_of(line: bytes) -> bytes:
+def key_of(line: bytes) -> bytes:
     """Return a key made from a line."""
     size = DIGEST_BYTES - len(FROM_LINE)
     return FROM_LINE + hashlib.blake2b(line, digest_size=size, person=b"line of archive").digest()

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from cdrctl.archive.calendar import DayCoverage, coverage
 from cdrctl.archive.intervals import Reading, is_dated_after
-from cdrctl.archive.ledger import FileEntry, KeptCall, Ledger
+from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.store import Archive
 from cdrctl.fetchers import PROVIDERS, Call, load
 
@@ -34,7 +35,7 @@ class ArchivedCall:
 
 
 def archived_calls(
-    archive: Archive, ledger: Ledger, now: datetime, wanted: Callable[[KeptCall], bool] = lambda _kept: True
+    archive: Archive, ledger: AnyLedger, now: datetime, wanted: Callable[[KeptCall], bool] = lambda _kept: True
 ) -> Iterator[ArchivedCall]:
     """Yield the calls that an archive keeps, one at a time, by profile and call.
 

@@ -1,39 +1,40 @@
-"""The files of an archive: one of records for each day of a call, replaced whole, with an index of its lines.
+"""An archive's folder: its settings, the places of its files, and how files are replaced without a moment in between.
 
-    DIR/archive.toml                                       zone and format, chosen once
-    DIR/ledger.sqlite3                                     what has been read and when
-    DIR/PROFILE/CALL/date=2026-11-19/cdrs.jsonl.gz         the calls that started on that day
-    DIR/PROFILE/CALL/date=2026-11-19/.cdrs.SHA256.index    start and identity of each of its lines
+    DIR/archive.toml                                                   layout, zone and format, chosen once
+    DIR/profile=PROFILE/call=CALL/date=2026-11-19/cdrs.parquet         the calls that started on that day
+    DIR/profile=PROFILE/call=CALL/date=2026-11-19/_readings.json       what was read when
+    DIR/profile=PROFILE/account.json                                   whose records these are
+    DIR/_cdrctl/ledger/PROFILE/CALL.json                               what has been read, of all days: a cache
 
-The name of an index has the digest of its file, and the index is written before the file is renamed into place, so that
-the two match at any instant: a file without an index was changed by another program.
+`layout2` describes the files. `layout1` describes those of archives that earlier versions created.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import tempfile
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from dataclasses import dataclass
+from datetime import tzinfo
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from cdrctl import windows
-from cdrctl.archive.index import ENTRY, Entry, index_path, plain_reading, read_index, reading_archive
-from cdrctl.archive.intervals import Reading
+from cdrctl.archive.index import reading_archive
 from cdrctl.errors import OutputError, UsageError
 from cdrctl.writers.access import keep_access
 
-FORMATS = ("jsonl", "jsonl.gz", "csv", "csv.gz")
+FORMATS = ("parquet", "jsonl", "jsonl.gz", "csv", "csv.gz")
+FIRST_LAYOUT, LAYOUT = 1, 2
+"""The layout of archives that earlier versions created, and that of new ones."""
 UNKNOWN = "unknown"
 """The day of records whose start cannot be parsed."""
+PROFILE, CALL, DATE = "profile=", "call=", "date="
 _TEMPORARY = ".cdrctl-"
 
 ASIDE = ".aside"
@@ -42,11 +43,12 @@ ASIDE = ".aside"
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive: its folder, the zone of its days, and the format of its files."""
+    """An archive: its folder, the zone of its days, the format of its files, and their layout."""
 
     folder: Path
     zone_name: str
     form: str
+    layout: int = LAYOUT
 
     @property
     def zone(self) -> tzinfo:
@@ -55,26 +57,20 @@ class Archive:
 
     def path(self, profile: str, call: str, day: str) -> Path:
         """Return the path of a day's file."""
-        return self.folder / profile / call / f"date={day}" / f"cdrs.{self.form}"
+        return self.profile_folder(profile) / self.call_folder(call) / f"date={day}" / f"cdrs.{self.form}"
 
+    def profile_folder(self, profile: str) -> Path:
+        """Return the folder of a profile."""
+        return self.folder / (profile if self.layout == FIRST_LAYOUT else f"{PROFILE}{profile}")
 
-@dataclass(frozen=True, slots=True)
-class DayFile:
-    """The contents of a day's file.
+    def call_folder(self, call: str) -> str:
+        """Return the name of a call's folder within that of its profile."""
+        return call if self.layout == FIRST_LAYOUT else f"{CALL}{call}"
 
-    Args:
-        entries: Its records.
-        readings: Its readings.
-        sha256: Its digest; empty if its index was lost and the records were recovered from its lines.
-        header: The header of a CSV file.
-        gone: Since when records are known to be gone at the provider, by key.
-    """
-
-    entries: list[Entry]
-    readings: list[Reading]
-    sha256: str
-    header: bytes
-    gone: dict[bytes, datetime] = field(default_factory=dict)
+    def names(self, path: Path) -> tuple[str, str, str]:
+        """Return the profile, the call and the day of a day's file."""
+        profile, call, day = path.parts[-4:-1]
+        return profile.removeprefix(PROFILE), call.removeprefix(CALL), day.removeprefix(DATE)
 
 
 def open_archive(folder: Path) -> Archive:
@@ -86,17 +82,23 @@ def open_archive(folder: Path) -> Archive:
     path = folder / "archive.toml"
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-        archive = Archive(folder, str(told["zone"]), str(told["format"]))
+        archive = Archive(folder, str(told["zone"]), str(told["format"]), int(told.get("layout", FIRST_LAYOUT)))
     except FileNotFoundError:
         raise UsageError(
             f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
         ) from None
-    except (OSError, ValueError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(
-            f"{path} cannot be read: {error}", hint='it should have two lines: zone = "UTC" and format = "jsonl"'
+            f"{path} cannot be read: {error}",
+            hint='it should have three lines: layout = 2, zone = "UTC" and format = "jsonl.gz"',
         ) from None
     windows.zone(archive.zone_name)
-    if archive.form not in FORMATS:
+    if archive.layout not in {FIRST_LAYOUT, LAYOUT}:
+        raise UsageError(
+            f"{path} has the layout {archive.layout}, which this version cannot read",
+            hint="use the version of cdrctl that created the archive, or a newer one",
+        )
+    if archive.form not in FORMATS or (archive.layout == FIRST_LAYOUT and archive.form == "parquet"):
         raise UsageError(
             f"{path} has an unknown format: {archive.form}", hint=f"the formats of archives are: {', '.join(FORMATS)}"
         )
@@ -115,8 +117,19 @@ def check_format(form: str | None) -> None:
         )
 
 
-def open_or_create(folder: Path, zone: str | None, form: str | None) -> Archive:
+def default_format() -> str:
+    """Return the format of new archives: Parquet if pyarrow is installed."""
+    return "parquet" if find_spec("pyarrow") else "jsonl.gz"
+
+
+def open_or_create(folder: Path, zone: str | None, form: str | None, layout: int = LAYOUT) -> Archive:
     """Return the archive in a folder, created if there is none.
+
+    Args:
+        folder: The folder.
+        zone: The zone of its days; UTC if None.
+        form: The format of its files; `default_format` if None.
+        layout: The layout of a new archive.
 
     Raises:
         UsageError: There is one with another zone or format, or the folder has other files.
@@ -134,13 +147,14 @@ def open_or_create(folder: Path, zone: str | None, form: str | None) -> Archive:
                 )
         return archive
     check_format(form)
-    archive = Archive(folder, zone or "UTC", form or "jsonl")
+    archive = Archive(folder, zone or "UTC", form or default_format(), layout)
     _ = archive.zone
     with writing_archive(folder):
         make_folder(folder)
         check_folder(folder)
-        text = f"# What the files of this archive are; chosen once.\nzone = {json.dumps(archive.zone_name)}\n"
-        replace_file(folder / "archive.toml", f"{text}format = {json.dumps(archive.form)}\n".encode())
+        settings = {"layout": layout, "zone": archive.zone_name, "format": archive.form}
+        text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+        replace_file(folder / "archive.toml", f"# What the files of this archive are; chosen once.\n{text}".encode())
     return archive
 
 
@@ -153,7 +167,7 @@ def check_folder(folder: Path) -> None:
     """
     if not is_there(folder) or is_there(folder / "archive.toml"):
         return
-    others = [one.name for one in folder.iterdir() if not one.name.startswith(("ledger.", _TEMPORARY))]
+    others = [one.name for one in folder.iterdir() if not one.name.startswith(("ledger.", "_cdrctl", _TEMPORARY))]
     if others:
         raise UsageError(
             f"{folder} is not an archive and not empty: it has {others[0]}", hint="use a new or an empty folder"
@@ -182,14 +196,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, whose: str = "") -> None:
     """Replace a file durably, so that at any instant it is either the old or the new one.
 
     A new file belongs to its owner alone. An existing one keeps its owner, group and permissions, as far as the system
     allows it.
+
+    Args:
+        path: The file.
+        content: Its new content.
+        whose: A part of the temporary file's name by which `remove_temporary_files` tells it from those of other runs.
     """
     old = path.stat() if path.exists() else None
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, suffix=".part", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=".part", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
             file.write(content)
@@ -228,25 +247,43 @@ def day_files(archive: Archive, unreadable: Callable[[OSError], None] | None = N
     Raises:
         OSError: A folder cannot be read.
     """
+    second = archive.layout != FIRST_LAYOUT
+    return [
+        path
+        for profile in _folders(archive.folder, unreadable, PROFILE if second else "")
+        for call in _folders(profile, unreadable, CALL if second else "")
+        for path in _files_in(call, archive.form, unreadable)
+    ]
+
+
+def call_files(archive: Archive, profile: str, call: str) -> list[Path]:
+    """Return the paths of all files of records of a call, sorted; none if the archive does not have it.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    folder = archive.profile_folder(profile) / archive.call_folder(call)
+    return _files_in(folder, archive.form, None) if is_there(folder) else []
+
+
+def _files_in(folder: Path, form: str, unreadable: Callable[[OSError], None] | None) -> list[Path]:
+    """Return the paths of the day's files in the folder of a call."""
     found: list[Path] = []
-    for profile in _folders(archive.folder, unreadable):
-        for call in _folders(profile, unreadable):
-            for day in _folders(call, unreadable):
-                path = day / f"cdrs.{archive.form}"
-                if day.name.startswith("date="):
-                    try:
-                        found += [path] if is_there(path) else []
-                    except OSError as error:
-                        if unreadable is None:
-                            raise
-                        unreadable(error)
+    for day in _folders(folder, unreadable, DATE):
+        path = day / f"cdrs.{form}"
+        try:
+            found += [path] if is_there(path) else []
+        except OSError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
     return found
 
 
-def _folders(folder: Path, unreadable: Callable[[OSError], None] | None) -> list[Path]:
+def _folders(folder: Path, unreadable: Callable[[OSError], None] | None, prefix: str) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(one.path) for one in entries if one.is_dir())
+            return sorted(Path(one.path) for one in entries if one.name.startswith(prefix) and one.is_dir())
     except OSError as error:
         if unreadable is None:
             raise
@@ -259,93 +296,12 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def load(path: Path) -> DayFile | None:
-    """Return a day's file, or None if it is missing, or has no matching index.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    sha256 = digest(content)
-    index = read_index(path, sha256)
-    if index is None:
-        return None
-    beginning, readings, lines, gone = index
-    try:
-        text = gzip.decompress(content) if path.name.endswith(".gz") else content
-    except (EOFError, zlib.error) as error:
-        raise OSError(str(error)) from None
-    at = beginning
-    entries = []
-    for start, length, key in lines:
-        entries.append(Entry(start, key, text[at : at + length]))
-        at += length
-    if at != len(text):  # the next merge would lose lines that are not in the index
-        return None
-    return DayFile(entries, readings, sha256, text[:beginning], gone)
-
-
-def readings_of(path: Path) -> tuple[str, int, list[Reading]] | None:
-    """Return the digest, the number of records and the readings of a day's file, or None without a matching index."""
-    sha256 = digest(path.read_bytes())
-    index = read_index(path, sha256)
-    if index is None:
-        return None
-    _, readings, lines, _ = index
-    return sha256, len(lines), readings
-
-
-def save(
-    path: Path, header: bytes, entries: Sequence[Entry], readings: Sequence[Reading], old: DayFile | None
-) -> tuple[str, int]:
-    """Write a day's file and its index durably, and return the file's digest and size.
-
-    An unchanged file is not written again. A file that is not `old` is moved aside first: records that were not read
-    are never replaced.
-
-    Args:
-        path: The day's file.
-        header: Its CSV header; empty for JSON Lines.
-        entries: Its records.
-        readings: Its readings.
-        old: The file as it was loaded, with the gone records of the new one; None if there was none.
-
-    Raises:
-        OSError: It cannot be written; then the old file is unchanged.
-    """
-    text = header + b"".join(entry.line for entry in entries)
-    content = _compress(text) if path.name.endswith(".gz") else text
-    sha256 = digest(content)
-    described: dict[str, Any] = {"header": len(header), "readings": [plain_reading(one) for one in readings]}
-    if old is not None and old.gone:
-        described["gone"] = {key.hex(): windows.rfc3339(at) for key, at in sorted(old.gone.items())}
-    packed = b"".join(ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
-    index = json.dumps(described).encode() + b"\n" + packed
-    there = _digest_of(path)
-    if there == sha256 and _content_of(index_path(path, sha256)) == index:
-        return sha256, len(content)
-    make_folder(path.parent)
-    _remove_temporary_files(path.parent)
-    if there not in {None, sha256} and (old is None or old.sha256 != there):
-        set_aside(path)
-    replace_file(index_path(path, sha256), index)
-    if there != sha256:
-        replace_file(path, content)
-    for one in path.parent.glob(".cdrs.*.index"):
-        if one != index_path(path, sha256):
-            one.unlink(missing_ok=True)
-    return sha256, len(content)
-
-
 def set_aside(path: Path) -> Path:
     """Link a file to a second name, durably, and return that name, which is never overwritten."""
     content = path.read_bytes()
     for number in range(1, 10_000):
         aside = path.with_name(f"{path.name}{ASIDE}{number if number > 1 else ''}")
-        if _content_of(aside) == content:  # left by a run that was killed after this step
+        if content_of(aside) == content:  # left by a run that was killed after this step
             return aside
         try:
             os.link(path, aside)
@@ -369,7 +325,7 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def _content_of(path: Path) -> bytes | None:
+def content_of(path: Path) -> bytes | None:
     """Return a file's bytes, or None if it does not exist."""
     try:
         return path.read_bytes()
@@ -377,17 +333,13 @@ def _content_of(path: Path) -> bytes | None:
         return None
 
 
-def _digest_of(path: Path) -> str | None:
-    content = _content_of(path)
-    return None if content is None else digest(content)
-
-
-def _compress(text: bytes) -> bytes:
+def compress(text: bytes) -> bytes:
+    """Return bytes compressed by gzip; equal ones give equal bytes."""
     compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # without time and name: equal records give equal bytes
     return compressor.compress(text) + compressor.flush()
 
 
-def _remove_temporary_files(folder: Path) -> None:
+def remove_temporary_files(folder: Path, whose: str = "") -> None:
     """Remove the temporary files of a run that was killed; no other run can own them, because this one has the lock."""
-    for one in folder.glob(f"{_TEMPORARY}*.part"):
+    for one in folder.glob(f"{_TEMPORARY}{whose}*.part"):
         one.unlink(missing_ok=True)

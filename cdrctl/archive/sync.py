@@ -12,7 +12,8 @@ from typing import TypeVar
 from cdrctl.archive.day import Day, Existing, read_existing, store_day
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
-from cdrctl.archive.ledger import KeptCall, Ledger
+from cdrctl.archive.ledger import KeptCall
+from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.planning import available_until, day_start_of, first_instant, plan_days, retained_since
 from cdrctl.archive.proof import check_records, ensure_owner
@@ -61,7 +62,7 @@ class _Job:
     """One call of one profile in one run: the arguments of `sync`."""
 
     archive: Archive
-    ledger: Ledger
+    ledger: AnyLedger
     source: Source
     now: Callable[[], datetime]
     since: datetime | None
@@ -103,7 +104,7 @@ class _Plan:
 
 def sync(
     archive: Archive,
-    ledger: Ledger,
+    ledger: AnyLedger,
     source: Source,
     now: Callable[[], datetime],
     *,
@@ -209,10 +210,7 @@ def _fetch(job: _Job, day: Day) -> tuple[Fetched, Existing]:
 
 def _kept_call(job: _Job) -> KeptCall | None:
     """Return the call's entry in the ledger, if it has one."""
-    source = job.source
-    return next(
-        (one for one in job.ledger.kept() if (one.profile, one.call) == (source.profile, source.call.name)), None
-    )
+    return job.ledger.kept_call(job.source.profile, job.source.call.name)
 
 
 def _known_beginning(job: _Job, at: datetime, readings: Mapping[str, Sequence[Reading]]) -> datetime | None:
@@ -353,9 +351,7 @@ def _record_lost(job: _Job, plan: _Plan) -> list[Window]:
 def _replan_missing_files(job: _Job) -> None:
     """Change the successful readings of days whose file has disappeared to planned, so that they are read again."""
     ledger, source = job.ledger, job.source
-    for entry in ledger.files():
-        if (entry.profile, entry.call) != (source.profile, source.call.name):
-            continue
+    for entry in ledger.files(source.profile, source.call.name):
         path = job.archive.folder / entry.path
         with writing_archive(path):
             if is_there(path):

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from cdrctl.archive.intervals import Reading, add_reading
+from cdrctl.archive.difference import Difference
+from cdrctl.archive.files import contents_of
+from cdrctl.archive.intervals import Reading, add_reading, replan
 from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
 from cdrctl.archive.owner import owner_of
-from cdrctl.archive.store import Archive, day_files, digest, readings_of, sync_folder
+from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, digest, sync_folder
 from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A file that differs from the ledger, and how."""
-
-    path: str
-    what: str
 
 
 def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Difference]:
@@ -30,7 +23,7 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
         path = archive.folder / filed.path
         try:
             content = path.read_bytes()
-            found = readings_of(path)
+            found = contents_of(archive, path)
         except FileNotFoundError:
             yield Difference(filed.path, "is missing")
             continue
@@ -41,8 +34,8 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
             yield Difference(filed.path, "is not what was written")
         elif found is None:
             yield Difference(filed.path, "has lost its hidden index")
-        elif found[1] != filed.records:
-            yield Difference(filed.path, f"has {found[1]} records, but {filed.records} in the ledger")
+        elif found.records != filed.records:
+            yield Difference(filed.path, f"has {found.records} records, but {filed.records} in the ledger")
     known = {filed.path for filed in files}
     blind: list[OSError] = []
     for path in day_files(archive, blind.append):
@@ -55,6 +48,25 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
 
 
 def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime) -> list[Difference]:
+    """Replace the ledger, or the ledgers, of an archive by new ones from its files; return those it could not use.
+
+    Args:
+        archive: The archive.
+        providers: The providers of the configured profiles, by profile.
+        now: The present instant.
+
+    Raises:
+        IncompleteError: A folder or a file cannot be read; then nothing is changed.
+        LockedError: A run is writing one of the calls.
+    """
+    if archive.layout == FIRST_LAYOUT:
+        return _rebuild_database(archive, providers, now)
+    from cdrctl.archive.rebuild2 import rebuild_ledgers
+
+    return rebuild_ledgers(archive, providers)
+
+
+def _rebuild_database(archive: Archive, providers: Mapping[str, str], now: datetime) -> list[Difference]:
     """Replace the ledger by a new one from the files and their indexes, and return the files that it could not use.
 
     Information that is in no file comes from the old ledger, if it can be read: since when a call is kept, failed and
@@ -73,30 +85,33 @@ def rebuild_ledger(archive: Archive, providers: Mapping[str, str], now: datetime
     before = _read_old_ledger(archive)
     try:
         for path in day_files(archive):
-            profile, call, day = path.parts[-4], path.parts[-3], path.parent.name.removeprefix("date=")
+            profile, call, day = archive.names(path)
             relative = path.relative_to(archive.folder).as_posix()
             sha256, size = digest(path.read_bytes()), path.stat().st_size
-            found = readings_of(path)
+            found = contents_of(archive, path)
             old_readings = before.readings.get((profile, call, day), [])
             old_file = before.files.get((profile, call, day))
             if found is not None:
-                readings = found[2]
+                readings = found.readings
                 for one in old_readings:
                     readings = add_reading(readings, one) if one.state != "done" else readings
-                days[profile, call, day] = readings, FileEntry(profile, call, day, relative, sha256, found[1], size)
+                days[profile, call, day] = (
+                    readings,
+                    FileEntry(profile, call, day, relative, sha256, found.records, size),
+                )
             elif old_file is not None and old_file.sha256 == sha256:
                 odd.append(Difference(relative, "has lost its hidden index"))
                 days[profile, call, day] = old_readings, old_file
             else:
                 odd.append(Difference(relative, "has no matching index: its day will be read again"))
-                days[profile, call, day] = _replan(old_readings), None
+                days[profile, call, day] = replan(old_readings), None
     except OSError as error:
         raise IncompleteError(
             f"{error.filename or archive.folder} cannot be read: {error.strerror}; the ledger is unchanged",
             hint="correct the permissions, and run this again",
         ) from error
     for key, readings in before.readings.items():
-        days.setdefault(key, (_replan(readings), None))
+        days.setdefault(key, (replan(readings), None))
     calls = _calls(archive, providers, before, days)
     _replace(archive, calls, days, now)
     return odd
@@ -124,14 +139,6 @@ def _read_old_ledger(archive: Archive) -> _Old:
     finally:
         ledger.close()
     return _Old(kept, readings, files)
-
-
-def _replan(readings: Sequence[Reading]) -> list[Reading]:
-    """Return readings with the successful ones changed to planned, for a day whose file is not there."""
-    return [
-        replace(one, state="planned", read_at=None, records=0, error="") if one.state == "done" else one
-        for one in readings
-    ]
 
 
 def _calls(

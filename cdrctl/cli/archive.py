@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,9 @@ from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import PROVIDERS
 
 if TYPE_CHECKING:
+    from cdrctl.archive.difference import Difference
     from cdrctl.archive.ledger import FileEntry
     from cdrctl.archive.store import Archive
-    from cdrctl.archive.verify import Difference
 
 INTO = option("--into", about="Folder of the archive.", metavar="DIR", panel="Archive", required=True)
 PROFILES = Argument("profile", "Profiles to use; or --all.", repeat=True)
@@ -58,7 +58,8 @@ FORM = option(
     "-f",
     "--format",
     name="form",
-    about="jsonl, jsonl.gz, csv or csv.gz; set when the archive is created. Default: jsonl.",
+    about="parquet, jsonl, jsonl.gz, csv or csv.gz; set when the archive is created. Default: parquet if pyarrow is "
+    "installed, else jsonl.gz.",
     metavar="FORMAT",
     panel="Archive",
 )
@@ -148,11 +149,11 @@ def verify(opened: Session, *, into: str, rebuild: bool) -> None:
     Each difference is a line on standard output: the file, a tab, and what is wrong with it.
     """
     from cdrctl.archive.ledger import lock
-    from cdrctl.archive.store import open_archive
+    from cdrctl.archive.store import FIRST_LAYOUT, open_archive
 
     started = time.monotonic()
     archive = open_archive(Path(into))
-    with lock(archive.folder, to_write=rebuild):
+    with lock(archive.folder, to_write=rebuild) if archive.layout == FIRST_LAYOUT else nullcontext():
         files, differences = _compare(opened, archive, rebuild=rebuild)
     clean = opened.reporter.clean
     write_text(standard_output(opened, None), "".join(f"{clean(one.path)}\t{one.what}\n" for one in differences))
@@ -173,7 +174,7 @@ def verify(opened: Session, *, into: str, rebuild: bool) -> None:
 
 def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[FileEntry], list[Difference]]:
     """Return the files in an archive's ledger and the differences, after rebuilding the ledger if asked."""
-    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.ledgers import open_ledger
     from cdrctl.archive.store import writing_archive
     from cdrctl.archive.verify import differences, rebuild_ledger
 
@@ -184,7 +185,7 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
         providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
         with writing_archive(archive.folder):
             found = rebuild_ledger(archive, providers, the_clock(opened).now())
-    with closing(Ledger(archive.folder, read_only=True)) as book:
+    with closing(open_ledger(archive, read_only=True)) as book:
         files = book.files()
         return files, found or list(differences(archive, files))
 

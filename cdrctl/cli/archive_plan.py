@@ -18,7 +18,7 @@ from cdrctl.cli.run import Session
 
 if TYPE_CHECKING:
     from cdrctl.archive.calendar import Estimate
-    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.ledgers import AnyLedger
     from cdrctl.archive.store import Archive
 
 
@@ -74,10 +74,10 @@ def make_plans(
 
 
 @contextmanager
-def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive, Ledger | None]]:
+def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive, AnyLedger | None]]:
     """Open the archive in a folder and its ledger; for a folder without one, an empty archive and no ledger."""
     from cdrctl.archive.index import reading_archive
-    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.ledgers import open_ledger
     from cdrctl.archive.store import Archive, is_there, open_archive
 
     there = False
@@ -88,7 +88,7 @@ def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive
         yield Archive(folder or Path(), tz or "UTC", "jsonl"), None
         return
     archive = open_archive(folder)
-    ledger = Ledger(archive.folder, read_only=True)
+    ledger = open_ledger(archive, read_only=True)
     try:
         yield archive, ledger
     finally:
@@ -98,7 +98,7 @@ def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive
 def _make_plan(
     job: Job,
     archive: Archive,
-    ledger: Ledger | None,
+    ledger: AnyLedger | None,
     now: datetime,
     since: datetime | None,
     lookback: timedelta | None,

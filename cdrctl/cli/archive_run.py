@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from cdrctl.fetchers import Call
 from cdrctl.threads import merge
 
 if TYPE_CHECKING:
-    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.ledgers import AnyLedger
     from cdrctl.archive.store import Archive
     from cdrctl.archive.sync import Outcome
 
@@ -117,20 +117,27 @@ def run_sync(
     _conclude(session, parts, jobs)
 
 
-def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitStack) -> tuple[Archive, Ledger]:
-    """Return the archive in a folder, locked and begun if need be, and its ledger."""
+def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitStack) -> tuple[Archive, AnyLedger]:
+    """Return the archive in a folder, created if need be, and its ledger.
+
+    An archive of the first layout is locked as a whole; in others, each call has a lock of its own.
+    """
     from cdrctl.archive.index import reading_archive
-    from cdrctl.archive.ledger import NAME as LEDGER, Ledger, lock
-    from cdrctl.archive.store import check_folder, day_files, is_there, make_folder, open_or_create, writing_archive
+    from cdrctl.archive.ledger import lock
+    from cdrctl.archive.ledgers import creation_lock, open_ledger
+    from cdrctl.archive.store import FIRST_LAYOUT, check_folder, is_there, make_folder, open_or_create, writing_archive
 
     with writing_archive(folder):
-        check_folder(folder)  # a folder that is refused stays as it was, without a lock in it
+        check_folder(folder)  # a folder that is refused stays as it was
         make_folder(folder)
-    opened.enter_context(lock(folder))
-    archive = open_or_create(folder, tz, form)
     with reading_archive(folder):
-        is_new = not is_there(folder / LEDGER) and not day_files(archive)
-    ledger = Ledger(folder, new=is_new)
+        is_new = not is_there(folder / "archive.toml")
+    with creation_lock(folder) if is_new else nullcontext():
+        archive = open_or_create(folder, tz, form)
+    if archive.layout == FIRST_LAYOUT:
+        opened.enter_context(lock(folder))
+    with reading_archive(folder):
+        ledger = open_ledger(archive)
     opened.callback(ledger.close)
     return archive, ledger
 
@@ -162,7 +169,7 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
     return jobs
 
 
-def _sync_in_parallel(session: Session, archive: Archive, ledger: Ledger, jobs: Sequence[Job], how: Sync) -> None:
+def _sync_in_parallel(session: Session, archive: Archive, ledger: AnyLedger, jobs: Sequence[Job], how: Sync) -> None:
     """Sync all profiles in parallel, and the calls of each in order."""
     enough = threading.Event()
 
@@ -182,11 +189,12 @@ def _sync_in_parallel(session: Session, archive: Archive, ledger: Ledger, jobs: 
 
 
 def _sync_job(
-    session: Session, archive: Archive, ledger: Ledger, job: Job, how: Sync, stop: Callable[[], bool]
+    session: Session, archive: Archive, ledger: AnyLedger, job: Job, how: Sync, stop: Callable[[], bool]
 ) -> None:
     """Sync one call of one profile; an error is kept in the job."""
     from cdrctl.archive import sync as syncing
     from cdrctl.archive.fetching import Source
+    from cdrctl.archive.ledgers import call_lock
     from cdrctl.cli.account import account_of
 
     part, call = job.part, job.call
@@ -200,19 +208,20 @@ def _sync_job(
     fetch = functools.partial(fetch_window, opened)
     clean = session.reporter.clean
     try:
-        syncing.sync(
-            archive,
-            ledger,
-            Source(job.name, part.provider.name, call, fetch, log, clean, opened.ahead, account),
-            opened.now,
-            since=how.since,
-            lookback=how.lookback,
-            shrink=how.shrink,
-            only_holes=how.only_holes,
-            adopt=how.adopt,
-            stop=stop,
-            outcome=job.outcome,
-        )
+        with call_lock(archive, job.name, call.name):
+            syncing.sync(
+                archive,
+                ledger,
+                Source(job.name, part.provider.name, call, fetch, log, clean, opened.ahead, account),
+                opened.now,
+                since=how.since,
+                lookback=how.lookback,
+                shrink=how.shrink,
+                only_holes=how.only_holes,
+                adopt=how.adopt,
+                stop=stop,
+                outcome=job.outcome,
+            )
     except BaseException as error:  # noqa: BLE001 - raised at the end, in the main thread
         job.error = error
     job.error = job.error or job.outcome.error

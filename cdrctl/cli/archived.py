@@ -36,10 +36,10 @@ def archived(
     Raises:
         UsageError: The archive has no such profile or call.
     """
-    from cdrctl.archive.ledger import Ledger
+    from cdrctl.archive.ledgers import open_ledger
     from cdrctl.archive.status import archived_calls
 
-    with closing(Ledger(archive.folder, read_only=True)) as ledger:
+    with closing(open_ledger(archive, read_only=True)) as ledger:
         kept = ledger.kept()
         _check("profile", profiles, [one.profile for one in kept])
         _check("call", calls, [one.call for one in kept if not profiles or one.profile in profiles])

@@ -20,10 +20,10 @@ def new_fields(records: Iterable[Mapping[str, Any]], columns: Sequence[Column]) 
 
 def new_fields_warning(title: str, call: str, names: Sequence[str]) -> str:
     """Return the warning that names the new fields of a call."""
-    return f"{title} has new fields for {call} that this version of cdrctl does not request: {', '.join(names)}; "
-
-
-"update cdrctl"
+    return (
+        f"{title} has new fields for {call} that this version of cdrctl does not request: {', '.join(names)}; "
+        "update cdrctl"
+    )
 
 
 def new_fields_error(title: str, provider: str, call: str, names: Sequence[str]) -> DriftError:

@@ -88,7 +88,7 @@ def warm_up(config: str, now: datetime) -> None:
     The processes that are killed are forks of this one. Each would take three times as long if it loaded for itself.
     """
     with TemporaryDirectory() as folder:
-        run(config, now, ["sync", "acme", "--into", folder, "--since", f"{now:%Y-%m-%d}"])
+        run(config, now, ["sync", "acme", "--into", folder, "-f", "jsonl", "--since", f"{now:%Y-%m-%d}"])
         run(config, now, ["verify", "--rebuild", "--into", folder])
     while idle_workers:  # a fork has no threads but its own
         idle_workers.pop().work.put(None)

@@ -13,9 +13,9 @@ import pytest
 
 from cdrctl.archive.calendar import coverage
 from cdrctl.archive.fetching import Source
-from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.ledgers import AnyLedger, open_ledger
 from cdrctl.archive.owner import Account
-from cdrctl.archive.store import Archive, open_or_create
+from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, Archive, open_or_create
 from cdrctl.archive.sync import Outcome, sync
 from cdrctl.errors import (
     CdrctlError,
@@ -43,7 +43,7 @@ class Bench:
     """An archive, a provider whose records are a list, and what was asked and said."""
 
     archive: Archive
-    ledger: Ledger
+    ledger: AnyLedger
     now: datetime = NOW
     call: Call = CALL
     records: list[Record] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Bench:
         """Return the ids kept by day."""
         return {
             path.parent.name.removeprefix("date="): [json.loads(line)["id"] for line in path.read_text().splitlines()]
-            for path in sorted(self.archive.folder.glob("acme/cdrs/*/cdrs.jsonl"))
+            for path in sorted(self.archive.folder.glob("*acme/*cdrs/*/cdrs.jsonl"))
         }
 
     def states(self) -> list[str]:
@@ -89,17 +89,37 @@ class Bench:
         return [day.state for day in coverage(self.archive, self.call, kept, known, files, self.now)]
 
 
+def begin_first_layout(folder: Path) -> None:
+    """Create an archive as earlier versions did."""
+    folder.mkdir()
+    (folder / "archive.toml").write_text('zone = "UTC"\nformat = "jsonl"\n', encoding="utf-8")
+
+
+def without_ours(line: str) -> Record:
+    """Return a record as it is in the archive, without the archive's own columns."""
+    return {name: value for name, value in json.loads(line).items() if not name.startswith("_")}
+
+
 def call(name: str, at: str, word: str = "") -> Record:
     return {"id": name, "at": at, "word": word}
 
 
+def new_bench(folder: Path, form: str = "jsonl", layout: int = LAYOUT) -> Bench:
+    """Return a bench with a new archive, and three records at the provider."""
+    archive = open_or_create(folder, None, form, layout)
+    records = [call("a", "2026-11-11T08:00:00Z"), call("b", "2026-11-11T09:00:00Z"), call("c", "2026-11-12T01:00Z")]
+    return Bench(archive, open_ledger(archive), records=records)
+
+
+@pytest.fixture(params=[FIRST_LAYOUT, LAYOUT], ids=["layout1", "layout2"])
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    made = new_bench(tmp_path / "archive", layout=request.param)
+    yield made
+    made.ledger.close()
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(open_or_create(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
-    made.records = [
-        call("a", "2026-11-11T08:00:00Z"),
-        call("b", "2026-11-11T09:00:00Z"),
-        call("c", "2026-11-12T01:00Z"),
-    ]
+def bench1(tmp_path: Path) -> Iterator[Bench]:
+    made = new_bench(tmp_path / "archive", layout=FIRST_LAYOUT)
     yield made
     made.ledger.close()

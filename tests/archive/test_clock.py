@@ -72,23 +72,23 @@ def test_the_next_nights_mend_what_a_wrong_clock_did(
     right.profile("acme", name, {**providers.credentials(name), "requests_per_minute": 0})
     providers.switch(name, "date_header", date)
     if before == "after a good night":
-        right.run("sync", "acme", "--into", "archive").ok()
+        right.run("sync", "acme", "--into", "archive", "-f", "jsonl").ok()
         clock.move(days=1)
     begins = (clock.time - timedelta(days=1)).date()
     if before == "a first run" and date == "off" and shift > timedelta(days=1):
         begins += timedelta(days=1)  # nothing tells when the first run was; the next one begins as a first run does
-    ran = Shell(tmp_path, HandClock(clock.time + shift)).run("sync", "acme", "--into", "archive")
+    ran = Shell(tmp_path, HandClock(clock.time + shift)).run("sync", "acme", "--into", "archive", "-f", "jsonl")
     assert ran.code in ({0} if abs(shift) < timedelta(days=1) and date == "on" else {0, 3, 7}), ran.err
     if date == "on" and shift > timedelta(days=1):
         assert ran.code == 3, "it is told that days are to come by one of the clocks"
     if date == "on" and before == "after a good night":
-        done = json.loads(right.run("coverage", "--into", "archive").ok().out)
+        done = json.loads(right.run("coverage", "--into", "archive", "-f", "jsonl").ok().out)
         assert {day["state"] for day in done} <= {"complete", "open"}
     for night in range(4):
         clock.move(hours=22)
-        ran = right.run("sync", "acme", "--into", "archive")
+        ran = right.run("sync", "acme", "--into", "archive", "-f", "jsonl")
         assert ran.code == 0 or (night == 0 and date == "off" and shift < -timedelta(days=1)), ran.err
-    right.run("sync", "acme", "--into", "whole", "--since", begins.isoformat()).ok()
+    right.run("sync", "acme", "--into", "whole", "-f", "jsonl", "--since", begins.isoformat()).ok()
     whole = records(tmp_path / "whole")
     there = records(tmp_path / "archive")
     assert {day: there.get(day) for day in whole} == whole

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from cdrctl import sandbox
-from cdrctl.archive.ledger import Ledger, lock
+from cdrctl.archive.ledger import Ledger
+from cdrctl.archive.ledgers import call_lock
+from cdrctl.archive.store import open_archive
 from cdrctl.sandbox import Sandbox
 from cdrctl.sandbox.exchange import Exchange
 from tests.support.clock import HandClock
@@ -32,7 +34,7 @@ NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)
 Days = dict[str, Counter[str]]
 """The records of an archive by day, and how often each is there."""
 
-SYNC = ("sync", "acme", "--into", "archive", "--since", "2026-11-10")
+SYNC = ("sync", "acme", "--into", "archive", "-f", "jsonl", "--since", "2026-11-10")
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_run_killed_at_any_operation_leaves_nothing_that_the_next_does_not_men
     numbers = {}
     for seed, folder in folders(shell, seeds).items():
         rng = random.Random(seed)  # noqa: S311 - not for secrets
-        counts = [rng.randint(1, 32) for _ in range(11)] + [rng.randint(30, 100) for _ in range(4)]
+        counts = [rng.randint(1, 22) for _ in range(12)] + [rng.randint(20, 70) for _ in range(4)]
         rng.shuffle(counts)
         numbers[folder] = counts
     for folder, ends in kill(shell, numbers, *SYNC).items():
@@ -200,11 +202,11 @@ def test_what_is_called_done_was_made_durable_before(shell: Shell) -> None:
         synced = [i for i, one in enumerate(trace) if one == ("fsync", temporary)]
         assert synced, "the file is synced before it gets its name"
         assert synced[0] < at
-        indexed = [i for i, one in enumerate(trace) if one[0] == "replace" and one[-1].endswith(".index")]
-        assert any(i < at and Path(trace[i][2]).parent == Path(folder) for i in indexed)
+        described = [i for i, one in enumerate(trace) if one[0] == "replace" and one[-1].endswith("_readings.json")]
+        assert any(i < at and Path(trace[i][2]).parent == Path(folder) for i in described)
         after = trace[at:]
-        begun = next(i for i, one in enumerate(after) if one == ("sql", "BEGIN IMMEDIATE"))
-        assert ("fsync", folder) in after[:begun], "its folder is synced before the ledger calls it done"
+        told = next(i for i, one in enumerate(after) if one[0] == "replace" and one[-1].endswith("cdrs.json"))
+        assert ("fsync", folder) in after[:told], "its folder is synced before the ledger calls it done"
     made = [one[1] for one in trace if one[0] == "mkdir"]
     for folder in made:
         assert ("fsync", str(Path(folder).parent)) in trace[trace.index(("mkdir", folder)) :]
@@ -232,7 +234,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_half_file(shell: Shell, large
 
 def test_the_second_of_two_runs_says_so(shell: Shell, truth: Days) -> None:
     shell.run(*SYNC).ok()
-    with lock(shell.folder / "archive"):
+    with call_lock(open_archive(shell.folder / "archive"), "acme", "cdrs"):
         ran = shell.run(*SYNC)
     assert ran.code == 11
     assert "another run" in ran.err
@@ -240,8 +242,8 @@ def test_the_second_of_two_runs_says_so(shell: Shell, truth: Days) -> None:
 
 
 def test_a_lock_of_a_dead_process_is_no_obstacle(shell: Shell, truth: Days) -> None:
-    assert kill(shell, {shell.folder: [90]}, *SYNC) == {shell.folder: ["killed"]}
-    assert (shell.folder / "archive" / "ledger.lock").exists()
+    assert kill(shell, {shell.folder: [40]}, *SYNC) == {shell.folder: ["killed"]}
+    assert (shell.folder / "archive" / "_cdrctl" / "ledger" / "acme" / "cdrs.lock").exists()
     assert_whole(shell, truth)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from cdrctl.archive.fetching import Source
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import UNKNOWN, digest, open_or_create
+from cdrctl.archive.store import FIRST_LAYOUT, UNKNOWN, digest, open_or_create
 from cdrctl.archive.sync import sync
 from cdrctl.archive.verify import differences
 from cdrctl.errors import (
@@ -19,9 +19,9 @@ from cdrctl.errors import (
 )
 from cdrctl.records.events import Gap
 from cdrctl.windows import Window
-from tests.archive.sync_kit import CALL, NOW, Bench, bench, call
+from tests.archive.sync_kit import CALL, NOW, Bench, bench, bench1, call
 
-__all__ = ["bench"]
+__all__ = ["bench", "bench1"]
 
 
 def test_a_day_whose_file_is_missing_is_read_again_completely(bench: Bench) -> None:
@@ -80,7 +80,9 @@ def test_a_record_without_a_start_takes_no_changed_files_place(bench: Bench) -> 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole: bool) -> None:
-    bench = Bench(open_or_create(tmp_path / "archive", None, "jsonl.gz"), Ledger(tmp_path / "archive", new=True))
+    bench = Bench(
+        open_or_create(tmp_path / "archive", None, "jsonl.gz", FIRST_LAYOUT), Ledger(tmp_path / "archive", new=True)
+    )
     bench.records = [call("a", "2026-11-11T08:00:00Z"), call("c", "2026-11-12T01:00Z")]
     bench.sync()
     path = bench.path("2026-11-11")
@@ -96,14 +98,14 @@ def test_a_file_that_cannot_be_read_fails_its_day_alone(tmp_path: Path, *, whole
     bench.ledger.close()
 
 
-def test_verify_counts_and_names_unreadable_files(bench: Bench) -> None:
-    bench.sync()
-    index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
+def test_verify_counts_and_names_unreadable_files(bench1: Bench) -> None:
+    bench1.sync()
+    index = next(bench1.path("2026-11-11").parent.glob(".cdrs.*.index"))
     head, end, entries = index.read_bytes().partition(b"\n")
     index.write_bytes(head + end + entries[: len(entries) // 2])
-    bench.path("2026-11-12").unlink()
-    bench.path("2026-11-12").mkdir()
-    found = {one.path.split("=")[1][:10]: one.what for one in differences(bench.archive, bench.ledger.files())}
+    bench1.path("2026-11-12").unlink()
+    bench1.path("2026-11-12").mkdir()
+    found = {one.path.split("=")[1][:10]: one.what for one in differences(bench1.archive, bench1.ledger.files())}
     assert found == {
         "2026-11-11": "has 1 records, but 2 in the ledger",
         "2026-11-12": "cannot be read: Is a directory",
@@ -117,14 +119,14 @@ def test_a_profile_that_changed_its_provider_does_not_get_into_the_others_files(
         sync(bench.archive, bench.ledger, source, lambda: NOW)
 
 
-def test_verify_names_what_differs(bench: Bench) -> None:
-    bench.sync(since=NOW - timedelta(days=3))
-    bench.path("2026-11-11").write_text("{}\n")
-    bench.path("2026-11-10").unlink()
-    next(bench.path("2026-11-09").parent.glob(".cdrs.*.index")).unlink()
-    bench.path("2026-11-01").parent.mkdir()
-    bench.path("2026-11-01").write_text("")
-    found = {one.path.split("=")[1][:10]: one.what for one in differences(bench.archive, bench.ledger.files())}
+def test_verify_names_what_differs(bench1: Bench) -> None:
+    bench1.sync(since=NOW - timedelta(days=3))
+    bench1.path("2026-11-11").write_text("{}\n")
+    bench1.path("2026-11-10").unlink()
+    next(bench1.path("2026-11-09").parent.glob(".cdrs.*.index")).unlink()
+    bench1.path("2026-11-01").parent.mkdir()
+    bench1.path("2026-11-01").write_text("")
+    found = {one.path.split("=")[1][:10]: one.what for one in differences(bench1.archive, bench1.ledger.files())}
     assert found == {
         "2026-11-11": "is not what was written",
         "2026-11-10": "is missing",

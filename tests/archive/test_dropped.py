@@ -14,6 +14,7 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.sandbox import Exchange, Sandbox
+from tests.archive.sync_kit import without_ours
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell
 
@@ -21,7 +22,6 @@ FIRST = datetime(2026, 11, 12, 16, 0, tzinfo=UTC)
 LATER = 11
 """Hours until the second run."""
 
-INTO = ("--into", "archive")
 CALLS = [
     (name, call.name) for name in PROVIDERS for call in load(name).calls if call.windowed and call.name != "stream"
 ]
@@ -50,7 +50,8 @@ def shell(tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> 
 def sync(shell: Shell, providers: Sandbox, provider: str, call: str, *more: str) -> Ran:
     """Bring the archive up to date and look two days back, whatever the provider needs."""
     shell.profile("acme", provider, {**providers.credentials(provider), "requests_per_minute": 0})
-    return shell.run("--log-format", "json", "sync", "acme", "--call", call, "--lookback", "2d", *INTO, *more)
+    into = ("--into", "archive", "-f", "jsonl")
+    return shell.run("--log-format", "json", "sync", "acme", "--call", call, "--lookback", "2d", *into, *more)
 
 
 def facts(ran: Ran) -> dict[str, int]:
@@ -60,9 +61,9 @@ def facts(ran: Ran) -> dict[str, int]:
 
 
 def kept(shell: Shell) -> list[dict[str, Any]]:
-    """Return the records of the archive."""
-    files = sorted(shell.folder.glob("archive/acme/*/date=*/*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    """Return the records of the archive, without its own columns."""
+    files = sorted(shell.folder.glob("archive/profile=acme/*/date=*/*.jsonl"))
+    return [without_ours(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def texts(records: list[dict[str, Any]]) -> Counter[str]:

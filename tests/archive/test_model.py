@@ -17,7 +17,7 @@ from cdrctl.archive.calendar import coverage
 from cdrctl.archive.fetching import Source
 from cdrctl.archive.intervals import whole_day
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import UNKNOWN, open_or_create
+from cdrctl.archive.store import FIRST_LAYOUT, UNKNOWN, open_or_create
 from cdrctl.archive.sync import Outcome, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
@@ -56,7 +56,7 @@ class Archiving(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.archive = open_or_create(self.folder / "archive", "Europe/Paris", "jsonl")
+        self.archive = open_or_create(self.folder / "archive", "Europe/Paris", "jsonl", FIRST_LAYOUT)
         self.ledger = Ledger(self.archive.folder, new=True)
         self.now = BEGIN
         self.count = 0

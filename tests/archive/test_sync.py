@@ -19,7 +19,7 @@ from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import KeptCall, Ledger
 from cdrctl.archive.merge import merge
 from cdrctl.archive.planning import plan_days, retained_since
-from cdrctl.archive.store import FORMATS, UNKNOWN, open_archive, open_or_create
+from cdrctl.archive.store import FIRST_LAYOUT, FORMATS, UNKNOWN, open_archive, open_or_create
 from cdrctl.archive.sync import FAILURES_IN_A_ROW
 from cdrctl.errors import (
     CdrctlError,
@@ -207,9 +207,9 @@ def test_records_without_a_start_are_kept_once_in_a_file_of_their_own(bench: Ben
     assert sum(ids.count("when") for ids in bench.kept().values()) == 1
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "parquet"])
 def test_every_format_can_be_added_to(tmp_path: Path, form: str) -> None:
-    archive = open_or_create(tmp_path / "archive", "Europe/Paris", form)
+    archive = open_or_create(tmp_path / "archive", "Europe/Paris", form, FIRST_LAYOUT)
     assert open_archive(tmp_path / "archive") == archive
     bench = Bench(archive, Ledger(archive.folder, new=True))
     nasty = 'a "quoted", name\nof \u202etwo lines\r\n'

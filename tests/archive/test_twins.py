@@ -10,7 +10,7 @@ import pytest
 
 from cdrctl.archive.index import Entry
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import open_or_create
+from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.archive.twins import assign_keys, numbered_key
 from tests.archive.sync_kit import Bench, call
 
@@ -49,7 +49,9 @@ def test_one_that_changes_keeps_the_key_of_its_start() -> None:
 
 def test_a_run_in_another_order_writes_the_same_archive(tmp_path: Path) -> None:
     """Nothing flips, nothing is new and nothing is gone, night after night."""
-    made = Bench(open_or_create(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
+    made = Bench(
+        open_or_create(tmp_path / "archive", None, "jsonl", FIRST_LAYOUT), Ledger(tmp_path / "archive", new=True)
+    )
     made.records = [call("a", AT, "one"), call("a", AT, "two"), call("b", AT)]
     first = made.sync()
     assert (first.new, first.changed, first.gone) == (3, 0, 0)
@@ -66,7 +68,9 @@ def test_a_run_in_another_order_writes_the_same_archive(tmp_path: Path) -> None:
 
 def test_a_record_that_starts_in_the_future_is_kept_beside_the_days(tmp_path: Path) -> None:
     """It has no day: it goes where records without a start go, once, however often it comes."""
-    made = Bench(open_or_create(tmp_path / "archive", None, None), Ledger(tmp_path / "archive", new=True))
+    made = Bench(
+        open_or_create(tmp_path / "archive", None, "jsonl", FIRST_LAYOUT), Ledger(tmp_path / "archive", new=True)
+    )
     made.records = [call("a", AT), call("future", "2083-10-13T10:00:00Z")]
     for _ in range(2):
         made.sync()

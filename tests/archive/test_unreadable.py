@@ -22,11 +22,11 @@ from cdrctl.errors import IncompleteError
 from cdrctl.records.events import Gap
 from cdrctl.sandbox import Sandbox
 from tests.archive.killed import run
-from tests.archive.sync_kit import NOW, Bench, bench
+from tests.archive.sync_kit import NOW, Bench, begin_first_layout, bench, bench1
 from tests.support.clock import HandClock
 from tests.support.runner import Shell
 
-__all__ = ["bench"]
+__all__ = ["bench", "bench1"]
 
 INTO = ("--into", "archive")
 NOBODY = 65534
@@ -43,7 +43,23 @@ def shell(tmp_path: Path, providers: Sandbox, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     shell = Shell(tmp_path, HandClock(NOW))
     shell.profile("acme", "voicenter", {**providers.credentials("voicenter"), "requests_per_minute": 0})
+    return shell
+
+
+@pytest.fixture
+def first(shell: Shell) -> Shell:
+    """Sync an archive of the first layout."""
+    begin_first_layout(shell.folder / "archive")
     shell.run("sync", "acme", *INTO).ok()
+    return shell
+
+
+@pytest.fixture(params=[1, 2])
+def any_layout(request: pytest.FixtureRequest, shell: Shell) -> Shell:
+    """Sync an archive of each layout."""
+    if request.param == 1:
+        begin_first_layout(shell.folder / "archive")
+    shell.run("sync", "acme", *INTO, *(["-f", "jsonl"] if request.param == 2 else [])).ok()
     return shell
 
 
@@ -52,12 +68,12 @@ def everything(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.mark.thin
-@pytest.mark.parametrize(
-    "at", ["acme", "acme/cdrs", "acme/cdrs/date=2026-11-11", "acme/cdrs/date=2026-11-11/cdrs.jsonl"]
-)
-def test_a_rebuild_that_cannot_read_something_changes_nothing(shell: Shell, at: str) -> None:
+@pytest.mark.parametrize("at", range(4), ids=["profile", "call", "day", "file"])
+def test_a_rebuild_that_cannot_read_something_changes_nothing(any_layout: Shell, at: int) -> None:
     """A link that leads to itself cannot be read by anybody, whatever their permissions are."""
-    path = shell.folder / "archive" / at
+    shell = any_layout
+    file = next(shell.folder.glob("archive/*acme/*cdrs/date=2026-11-11/cdrs.jsonl"))
+    path = [file, *file.parents][3 - at]
     path.rename(shell.folder / "moved")
     path.symlink_to(path.name)
     before = everything(shell.folder / "archive")
@@ -80,24 +96,25 @@ def covered(bench: Bench) -> list[object]:
 
 
 @pytest.mark.parametrize("lost", [(), ("2026-11-11",)])
-def test_coverage_is_the_same_before_and_after_a_rebuild(bench: Bench, lost: tuple[str, ...]) -> None:
+def test_coverage_is_the_same_before_and_after_a_rebuild(bench1: Bench, lost: tuple[str, ...]) -> None:
     """Holes, days that were never reached, gaps, a beginning that no file tells, a lost index."""
-    bench.sync()
-    bench.fault = lambda window: Gap("a part is missing") if window.since.day in {7, 12} else None
-    bench.records = [one for one in bench.records if one["id"] != "b"]
-    bench.sync(since=datetime(2026, 11, 6, tzinfo=UTC), stop=lambda: len(bench.asked) > 4)
+    bench1.sync()
+    bench1.fault = lambda window: Gap("a part is missing") if window.since.day in {7, 12} else None
+    bench1.records = [one for one in bench1.records if one["id"] != "b"]
+    bench1.sync(since=datetime(2026, 11, 6, tzinfo=UTC), stop=lambda: len(bench1.asked) > 4)
     for day in lost:
-        next(bench.path(day).parent.glob(".cdrs.*.index")).unlink()
-    before = covered(bench)
+        next(bench1.path(day).parent.glob(".cdrs.*.index")).unlink()
+    before = covered(bench1)
     assert len(before) == 8
-    bench.ledger.close()
-    odd = rebuild_ledger(bench.archive, {}, bench.now)
+    bench1.ledger.close()
+    odd = rebuild_ledger(bench1.archive, {}, bench1.now)
     assert len(odd) == len(lost)
-    bench.ledger = Ledger(bench.archive.folder)
-    assert covered(bench) == before
+    bench1.ledger = Ledger(bench1.archive.folder)
+    assert covered(bench1) == before
 
 
-def test_a_removed_profile_causes_no_warning(shell: Shell) -> None:
+def test_a_removed_profile_causes_no_warning(any_layout: Shell) -> None:
+    shell = any_layout
     shell.config.write_text("")
     for words in (("verify", "--rebuild"), ("coverage",), ("verify",)):
         ran = shell.run(*words, *INTO).ok()
@@ -119,7 +136,8 @@ COLUMNS = [
 
 @pytest.mark.thin
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
-def test_wrong_values_in_the_ledger_are_told_and_mended_by_a_rebuild(shell: Shell, table: str, column: str) -> None:
+def test_wrong_values_in_the_ledger_are_told_and_mended_by_a_rebuild(first: Shell, table: str, column: str) -> None:
+    shell = first
     path = shell.folder / "archive/ledger.sqlite3"
     good = path.read_bytes()
     for value in WRONG:
@@ -146,7 +164,8 @@ def test_wrong_values_in_the_ledger_are_told_and_mended_by_a_rebuild(shell: Shel
     shell.run("sync", "acme", *INTO).ok()
 
 
-def test_a_reversed_interval_is_told(shell: Shell) -> None:
+def test_a_reversed_interval_is_told(first: Shell) -> None:
+    shell = first
     with sqlite3.connect(shell.folder / "archive/ledger.sqlite3") as db:
         db.execute("UPDATE intervals SET until = '2020-01-01T00:00:00Z'")
     db.close()
@@ -158,7 +177,8 @@ def test_a_reversed_interval_is_told(shell: Shell) -> None:
 @pytest.mark.process
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("log", ["none", "left by a killed run"])
-def test_reading_needs_no_permission_to_write(shell: Shell, log: str) -> None:
+def test_reading_needs_no_permission_to_write(first: Shell, log: str) -> None:
+    shell = first
     folder = shell.folder / "archive"
     held = None
     if log != "none":
@@ -204,7 +224,7 @@ def as_nobody(shell: Shell, *words: str) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def test_no_thread_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_thread_is_told(any_layout: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
     def none_left(thread: threading.Thread) -> None:
@@ -213,7 +233,7 @@ def test_no_thread_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", none_left)
-    ran = shell.run("sync", "acme", *INTO)
+    ran = any_layout.run("sync", "acme", *INTO)
     assert ran.code == 5
     assert "thread" in ran.err
     assert "bug" not in ran.err
@@ -237,12 +257,12 @@ def test_a_folder_that_is_refused_stays_as_it_was(
     assert providers.requests == []
 
 
-def test_a_rebuild_raises_before_it_changes_anything(bench: Bench) -> None:
-    bench.sync()
-    path = bench.path("2026-11-11")
+def test_a_rebuild_raises_before_it_changes_anything(bench1: Bench) -> None:
+    bench1.sync()
+    path = bench1.path("2026-11-11")
     path.unlink()
     path.symlink_to(path.name)
-    ledger = (bench.archive.folder / "ledger.sqlite3").read_bytes()
+    ledger = (bench1.archive.folder / "ledger.sqlite3").read_bytes()
     with pytest.raises(IncompleteError):
-        rebuild_ledger(bench.archive, {}, NOW)
-    assert (bench.archive.folder / "ledger.sqlite3").read_bytes() == ledger
+        rebuild_ledger(bench1.archive, {}, NOW)
+    assert (bench1.archive.folder / "ledger.sqlite3").read_bytes() == ledger

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import stat
 
 import pytest
 
-from cdrctl.archive.ledger import lock
+from cdrctl.archive.ledgers import call_lock
+from cdrctl.archive.store import open_archive
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import PROVIDERS
 from cdrctl.sandbox import Sandbox
+from tests.archive.sync_kit import begin_first_layout
 from tests.cli.archive_kit import INTO, clock, configure, providers, shell
 from tests.support.clock import HandClock
 from tests.support.runner import Shell
@@ -133,14 +136,16 @@ def test_an_archive_keeps_its_zone_and_format(shell: Shell) -> None:
     assert shell.run("sync", "webex", *INTO).ok().code == 0
     assert shell.run("sync", "webex", *INTO, "--tz", "UTC").code == 2
     assert shell.run("sync", "webex", *INTO, "-f", "jsonl").code == 2
-    assert list(shell.folder.glob("archive/webex/cdrs/date=*/cdrs.csv.gz"))
+    assert list(shell.folder.glob("archive/profile=webex/call=cdrs/date=*/cdrs.csv.gz"))
 
 
 def test_another_run_is_reported(shell: Shell) -> None:
     shell.run("sync", "webex", *INTO).ok()
-    with lock(shell.folder / "archive"):
-        for words in (("sync", "webex"), ("fill", "webex"), ("verify",)):
+    with call_lock(open_archive(shell.folder / "archive"), "webex", "cdrs"):
+        for words in (("sync", "webex"), ("fill", "webex"), ("verify", "--rebuild")):
             assert shell.run(*words, *INTO).code == 11
+        shell.run("verify", *INTO).ok()
+        shell.run("coverage", *INTO).ok()
 
 
 def test_a_folder_that_cannot_be_written_is_reported(shell: Shell) -> None:
@@ -185,6 +190,20 @@ def test_new_files_and_folders_are_private(shell: Shell) -> None:
 def test_a_lost_ledger_is_rebuilt_without_any_request(shell: Shell, providers: Sandbox) -> None:
     shell.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
     before = shell.run("coverage", *INTO).ok().out
+    shutil.rmtree(shell.folder / "archive/_cdrctl")
+    assert shell.run("coverage", *INTO).ok().out == before
+    asked = len(providers.requests)
+    shell.run("fill", "--all", *INTO).ok()
+    assert len(providers.requests) == asked
+    shutil.rmtree(shell.folder / "archive/_cdrctl")
+    shell.run("verify", "--rebuild", *INTO).ok()
+    assert shell.run("coverage", *INTO).ok().out == before
+
+
+def test_a_lost_ledger_of_the_first_layout_is_rebuilt_by_verify(shell: Shell) -> None:
+    begin_first_layout(shell.folder / "archive")
+    shell.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
+    before = shell.run("coverage", *INTO).ok().out
     for path in shell.folder.glob("archive/ledger.sqlite3*"):
         path.unlink()
     ran = shell.run("sync", "--all", *INTO)
@@ -192,14 +211,11 @@ def test_a_lost_ledger_is_rebuilt_without_any_request(shell: Shell, providers: S
     assert "--rebuild" in ran.err
     shell.run("verify", "--rebuild", *INTO).ok()
     assert shell.run("coverage", *INTO).ok().out == before
-    asked = len(providers.requests)
-    shell.run("fill", "--all", *INTO).ok()
-    assert len(providers.requests) == asked
 
 
 def test_verify_names_what_differs(shell: Shell) -> None:
     shell.run("sync", "webex", *INTO).ok()
-    path = next(shell.folder.glob("archive/webex/cdrs/*/cdrs.jsonl"))
+    path = next(shell.folder.glob("archive/profile=webex/call=cdrs/*/cdrs.parquet"))
     path.write_bytes(path.read_bytes()[:-10])
     ran = shell.run("verify", *INTO)
     assert ran.code == 3

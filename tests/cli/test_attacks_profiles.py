@@ -153,7 +153,7 @@ def test_a_value_in_the_file_controls_no_terminal(value: str, home: Path) -> Non
 def test_a_foreign_folder_in_an_archive_is_reported_in_one_line(home: Path) -> None:
     archive = home / "archive"
     assert said_by("sync", "sandbox", "--into", "archive", "--since", "2026-11-20", home=home).code == 0
-    stray = archive / "evil\x1b[2J\n\u202e" / "cdrs" / "date=2026-11-20" / "cdrs.jsonl"
+    stray = archive / "profile=evil\x1b[2J\n\u202e" / "call=cdrs" / "date=2026-11-20" / "cdrs.jsonl"
     stray.parent.mkdir(parents=True)
     stray.write_text("{}\n", encoding="utf-8")
     for more in ((), ("--rebuild",)):

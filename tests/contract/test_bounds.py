@@ -63,10 +63,10 @@ def test_archive_has_a_call_at_midnight_once(subject: Subject, bounds: str, tmp_
         made.switch([f"bounds={bounds}"])
         since = (MONTH - timedelta(days=1)).isoformat()
         for _ in range(2):
-            made.shell.run("sync", PROFILE, "--into", str(into), "--since", since).ok()
+            made.shell.run("sync", PROFILE, "--into", str(into), "--since", since, "-f", "jsonl").ok()
             kept = {
                 path.parent.name.removeprefix("date="): path.read_text(encoding="utf-8").count("\n")
-                for path in into.glob(f"{PROFILE}/*/date=*/cdrs.jsonl")
+                for path in into.glob(f"profile={PROFILE}/*/date=*/cdrs.jsonl")
             }
             days = {f"{MONTH - timedelta(days=1):%Y-%m-%d}": MONTH - timedelta(days=1), f"{MONTH:%Y-%m-%d}": MONTH}
             assert kept == {name: len(made.truth(day, min(day + timedelta(days=1), NOW))) for name, day in days.items()}

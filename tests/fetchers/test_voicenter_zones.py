@@ -18,7 +18,7 @@ import pytest
 
 from cdrctl.archive.fetching import Source
 from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import open_or_create
+from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.archive.sync import sync
 from cdrctl.errors import IncompleteError
 from cdrctl.export.rows import Tally, rows
@@ -212,7 +212,7 @@ def test_an_archive_over_a_change_of_clocks_has_every_call_once(window_on: str, 
     """Days are Israel's, one of them has 25 hours, and each has the calls that started in it."""
     exchange = AROUND[AUTUMN]
     switches = ZONELESS | {"date_zone": "israel", "window_on": window_on, "lag": "4"}
-    archive = open_or_create(tmp_path / "archive", ISRAEL, None)
+    archive = open_or_create(tmp_path / "archive", ISRAEL, "jsonl", FIRST_LAYOUT)
     for night in range(4):
         now = AUTUMN - 20 * HOUR + night * DAY
         with (

@@ -13,7 +13,8 @@ from hypothesis import given, strategies as st
 
 from cdrctl.archive.index import Entry, plain_reading
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.store import UNKNOWN, load, open_archive, readings_of, save
+from cdrctl.archive.layout1 import contents_of, load, save
+from cdrctl.archive.store import UNKNOWN, open_archive
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import CdrctlError
 from cdrctl.records.events import Gap
@@ -51,7 +52,7 @@ def test_damaged_index_is_ignored_or_has_all_lines(at: int, gone: int, instead: 
         index.write_bytes(content[:at] + instead + content[at + gone :])
         day = load(path)
         assert day is None or day.header + b"".join(entry.line for entry in day.entries) == b"one\nthree\n"
-        readings_of(path)
+        contents_of(path)
 
 
 @examples(100)
@@ -65,7 +66,7 @@ def test_index_of_any_json_is_ignored_or_has_all_lines(told: Any, reading: dict[
             index.write_bytes(dumped(head) + b"\n" + packed)
             day = load(path)
             assert day is None or day.header + b"".join(entry.line for entry in day.entries) == b"one\nthree\n"
-            readings_of(path)
+            contents_of(path)
 
 
 @pytest.mark.parametrize("cut", [27, 54])

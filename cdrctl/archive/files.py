@@ -1,0 +1,84 @@
+"""Day's files, in the layout of their archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cdrctl.archive import layout1, layout2
+from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile
+from cdrctl.archive.index import Entry
+from cdrctl.archive.intervals import Reading
+from cdrctl.archive.recover import recover as recover1
+from cdrctl.archive.store import FIRST_LAYOUT, Archive
+from cdrctl.records.columns import Column
+from cdrctl.windows import Window
+
+
+def load(archive: Archive, path: Path) -> DayFile | None:
+    """Return a day's file, or None if it is missing, or not as cdrctl wrote it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return layout1.load(path) if archive.layout == FIRST_LAYOUT else layout2.load(path)
+
+
+def contents_of(archive: Archive, path: Path) -> Contents | None:
+    """Return what a day's file is known to have, or None if it is not as cdrctl wrote it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return layout1.contents_of(path) if archive.layout == FIRST_LAYOUT else layout2.contents_of(path)
+
+
+def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
+    """Return the records of a file that is not as cdrctl wrote it, without changing anything.
+
+    Args:
+        archive: The archive.
+        path: The file.
+        day: Its day; None for the file of records without a start.
+        alike: The columns of start, parties and type; if empty, every line counts as a record of the day.
+        header: The CSV header to assume if the file has none.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    if archive.layout == FIRST_LAYOUT:
+        return recover1(archive, path, day, alike, header)
+    return layout2.recover(path, day, alike, header)
+
+
+def save(
+    archive: Archive,
+    path: Path,
+    columns: Sequence[Column],
+    header: bytes,
+    entries: Sequence[Entry],
+    readings: Sequence[Reading],
+    old: DayFile | None,
+    *,
+    unchanged: bool,
+) -> tuple[str, int]:
+    """Write a day's file and its readings durably, and return the file's digest and size.
+
+    A file that is not `old` is moved aside first: records that were not read are never replaced.
+
+    Args:
+        archive: The archive.
+        path: The day's file.
+        columns: The columns of the call.
+        header: The CSV header of the lines; empty for JSON Lines and Parquet.
+        entries: Its records.
+        readings: Its readings.
+        old: The file as it was loaded, with the gone records of the new one; None if there was none.
+        unchanged: The file already has these records.
+
+    Raises:
+        OSError: It cannot be written; then the old file is unchanged.
+    """
+    if archive.layout == FIRST_LAYOUT:
+        return layout1.save(path, header, entries, readings, old)
+    return layout2.save(path, columns, header, entries, readings, old, unchanged=unchanged)

@@ -1,0 +1,118 @@
+"""The files of archives that earlier versions created: an index in a hidden file lists the lines of each day's file.
+
+    DIR/ledger.sqlite3                                     what has been read and when
+    DIR/PROFILE/CALL/date=2026-11-19/cdrs.jsonl.gz         the calls that started on that day
+    DIR/PROFILE/CALL/date=2026-11-19/.cdrs.SHA256.index    start and identity of each of its lines
+
+The name of an index has the digest of its file, and the index is written before the file is renamed into place, so that
+the two match at any instant: a file without an index was changed by another program.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cdrctl import windows
+from cdrctl.archive.dayfile import Contents, DayFile
+from cdrctl.archive.index import ENTRY, Entry, index_path, plain_reading, read_index
+from cdrctl.archive.intervals import Reading
+from cdrctl.archive.store import (
+    compress,
+    content_of,
+    digest,
+    make_folder,
+    remove_temporary_files,
+    replace_file,
+    set_aside,
+)
+
+
+def load(path: Path) -> DayFile | None:
+    """Return a day's file, or None if it is missing, or has no matching index.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    sha256 = digest(content)
+    index = read_index(path, sha256)
+    if index is None:
+        return None
+    beginning, readings, lines, gone = index
+    try:
+        text = gzip.decompress(content) if path.name.endswith(".gz") else content
+    except (EOFError, zlib.error) as error:
+        raise OSError(str(error)) from None
+    at = beginning
+    entries = []
+    for start, length, key in lines:
+        entries.append(Entry(start, key, text[at : at + length]))
+        at += length
+    if at != len(text):  # the next merge would lose lines that are not in the index
+        return None
+    return DayFile(entries, readings, sha256, text[:beginning], gone)
+
+
+def contents_of(path: Path) -> Contents | None:
+    """Return the digest, the number of records and the readings of a day's file, or None without a matching index."""
+    sha256 = digest(path.read_bytes())
+    index = read_index(path, sha256)
+    if index is None:
+        return None
+    _, readings, lines, _ = index
+    return Contents(sha256, len(lines), readings)
+
+
+def save(
+    path: Path, header: bytes, entries: Sequence[Entry], readings: Sequence[Reading], old: DayFile | None
+) -> tuple[str, int]:
+    """Write a day's file and its index durably, and return the file's digest and size.
+
+    An unchanged file is not written again. A file that is not `old` is moved aside first: records that were not read
+    are never replaced.
+
+    Args:
+        path: The day's file.
+        header: Its CSV header; empty for JSON Lines.
+        entries: Its records.
+        readings: Its readings.
+        old: The file as it was loaded, with the gone records of the new one; None if there was none.
+
+    Raises:
+        OSError: It cannot be written; then the old file is unchanged.
+    """
+    text = header + b"".join(entry.line for entry in entries)
+    content = compress(text) if path.name.endswith(".gz") else text
+    sha256 = digest(content)
+    described: dict[str, Any] = {"header": len(header), "readings": [plain_reading(one) for one in readings]}
+    if old is not None and old.gone:
+        described["gone"] = {key.hex(): windows.rfc3339(at) for key, at in sorted(old.gone.items())}
+    packed = b"".join(ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
+    index = json.dumps(described).encode() + b"\n" + packed
+    there = _digest_of(path)
+    if there == sha256 and content_of(index_path(path, sha256)) == index:
+        return sha256, len(content)
+    make_folder(path.parent)
+    remove_temporary_files(path.parent)
+    if there not in {None, sha256} and (old is None or old.sha256 != there):
+        set_aside(path)
+    replace_file(index_path(path, sha256), index)
+    if there != sha256:
+        replace_file(path, content)
+    for one in path.parent.glob(".cdrs.*.index"):
+        if one != index_path(path, sha256):
+            one.unlink(missing_ok=True)
+    return sha256, len(content)
+
+
+def _digest_of(path: Path) -> str | None:
+    content = content_of(path)
+    return None if content is None else digest(content)

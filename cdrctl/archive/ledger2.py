@@ -1,0 +1,287 @@
+"""The ledgers of an archive: a JSON file for each call, with its readings and files. They are a cache.
+
+    DIR/_cdrctl/ledger/PROFILE/CALL.json    the provider, since when the call is kept, and each day's readings and file
+    DIR/_cdrctl/ledger/PROFILE/CALL.lock    held by the run that writes the call
+
+A reading is written when its records are durable on disk, never before. A ledger that is missing is made again from the
+files beside the records.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cdrctl.archive.files import contents_of
+from cdrctl.archive.index import aware, plain_reading, reading_of
+from cdrctl.archive.intervals import Reading
+from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.store import (
+    CALL,
+    DATE,
+    PROFILE,
+    Archive,
+    call_files,
+    make_folder,
+    remove_temporary_files,
+    replace_file,
+)
+from cdrctl.errors import CdrctlError, LockedError, OutputError
+from cdrctl.windows import rfc3339
+
+FOLDER = Path("_cdrctl", "ledger")
+CALLS_IN_MEMORY = 32
+"""How many ledgers stay parsed: more than calls that are synced at once."""
+
+
+@dataclass(slots=True)
+class CallLedger:
+    """What the archive knows of one call.
+
+    Args:
+        provider: The provider's name; empty if unknown.
+        begins: Since when the archive keeps the call; None if it does not keep it yet.
+        readings: The readings by day, oldest first.
+        files: The entries of the files by day.
+    """
+
+    provider: str = ""
+    begins: datetime | None = None
+    readings: dict[str, list[Reading]] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+
+
+class JsonLedger:
+    """The ledgers of an archive; the methods may be called from several threads.
+
+    Every change is on disk when the method returns.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self._calls: OrderedDict[tuple[str, str], CallLedger] = OrderedDict()
+        self._querying = threading.RLock()
+        self._writing = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """End after the write in progress, if any."""
+        with self._writing:
+            self._closed = True
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the right to write a day's file; `close` waits for it, and nobody gets it afterwards.
+
+        Raises:
+            LockedError: The run has ended, and released the locks.
+        """
+        with self._writing:
+            if self._closed:
+                raise LockedError("the run has ended")
+            yield
+
+    def kept(self) -> list[KeptCall]:
+        """Return the calls that the archive keeps, by profile and call."""
+        return [one for names in self._names() if (one := self.kept_call(*names)) is not None]
+
+    def kept_call(self, profile: str, call: str) -> KeptCall | None:
+        """Return the entry of a call, or None if the archive does not keep it."""
+        with self._querying:
+            found = self._call(profile, call)
+            return None if found.begins is None else KeptCall(profile, call, found.provider, found.begins)
+
+    def readings(self, profile: str, call: str) -> dict[str, list[Reading]]:
+        """Return all readings of a call by day, oldest first."""
+        with self._querying:
+            found = self._call(profile, call).readings
+            return {day: list(found[day]) for day in sorted(found) if found[day]}
+
+    def files(self, profile: str | None = None, call: str | None = None) -> list[FileEntry]:
+        """Return the entries of all files, or of those of one call."""
+        names = self._names() if profile is None or call is None else [(profile, call)]
+        with self._querying:
+            return [entry for one in names for _, entry in sorted(self._call(*one).files.items())]
+
+    def keep(self, kept: KeptCall) -> None:
+        """Add a call that is kept since an instant; for a known call the earlier of the two instants counts."""
+        with self._querying:
+            found = self._call(kept.profile, kept.call)
+            begins = kept.begins if found.begins is None else min(found.begins, kept.begins)
+            if (found.begins, found.provider) != (begins, kept.provider):
+                found.begins, found.provider = begins, kept.provider
+                self._save(kept.profile, kept.call, found)
+
+    def write(
+        self, profile: str, call: str, day: str, readings: Iterable[Reading], entry: FileEntry | None, _now: datetime
+    ) -> None:
+        """Replace the readings of a day, and the entry of its file if one is given."""
+        with self._querying:
+            found = self._call(profile, call)
+            found.readings[day] = sorted(readings, key=lambda one: one.window.since)
+            if entry is not None:
+                found.files[day] = entry
+            self._save(profile, call, found)
+
+    def _names(self) -> list[tuple[str, str]]:
+        """Return the profile and the name of each call that has a ledger or records."""
+        root = self.archive.folder
+        found = {(one.parent.name, one.stem) for one in (root / FOLDER).glob("*/*.json")}
+        for one in root.glob(f"{PROFILE}*/{CALL}*"):
+            found.add((one.parent.name.removeprefix(PROFILE), one.name.removeprefix(CALL)))
+        return sorted(found)
+
+    def _call(self, profile: str, call: str) -> CallLedger:
+        """Return the ledger of a call, read from its file, or made from the files of its days."""
+        known = self._calls.get((profile, call))
+        if known is None:
+            known = read_ledger(self.archive, profile, call) or ledger_from_files(self.archive, profile, call)
+            self._calls[profile, call] = known
+            if len(self._calls) > CALLS_IN_MEMORY:
+                self._calls.popitem(last=False)
+        return known
+
+    def _save(self, profile: str, call: str, found: CallLedger) -> None:
+        self._calls[profile, call] = found
+        write_ledger(self.archive, profile, call, found)
+
+
+def ledger_path(archive: Archive, profile: str, call: str) -> Path:
+    """Return the path of a call's ledger."""
+    return archive.folder / FOLDER / profile / f"{call}.json"
+
+
+def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
+    """Return the ledger of a call, or None if there is none.
+
+    Raises:
+        OutputError: It cannot be read, or is damaged.
+    """
+    path = ledger_path(archive, profile, call)
+    try:
+        plain = json.loads(path.read_bytes())
+        begins = plain["begins"]
+        result = CallLedger(_text(plain["provider"]), None if begins is None else aware(begins))
+        for day, one in dict(plain["days"]).items():
+            result.readings[day] = [reading_of(item) for item in one["readings"]]
+            if "file" in one:
+                result.files[day] = _file_entry(archive, (profile, call, day), one["file"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise OutputError(
+            f"the ledger {path} cannot be read: {error.strerror or error}", hint="correct its permissions"
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise OutputError(
+            f"the ledger {path} has an invalid value: {error}",
+            hint="rebuild it from the files: cdrctl verify --rebuild",
+        ) from error
+    return result
+
+
+def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) -> None:
+    """Write the ledger of a call durably.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    path = ledger_path(archive, profile, call)
+    days: dict[str, dict[str, Any]] = {
+        day: {"readings": [plain_reading(one) for one in ledger.readings.get(day, ())]}
+        for day in sorted({*ledger.readings, *ledger.files})
+    }
+    for day, entry in ledger.files.items():
+        days[day]["file"] = {"sha256": entry.sha256, "records": entry.records, "bytes": entry.bytes}
+    plain = {
+        "provider": ledger.provider,
+        "begins": None if ledger.begins is None else rfc3339(ledger.begins),
+        "days": days,
+    }
+    try:
+        make_folder(path.parent)
+        remove_temporary_files(path.parent, f"{call}.")  # other calls have their locks and files in this folder, too
+        replace_file(path, json.dumps(plain, separators=(",", ":")).encode() + b"\n", f"{call}.")
+    except OSError as error:
+        raise OutputError(
+            f"the ledger {path} cannot be written: {error.strerror or error}",
+            hint="free disk space or correct the permissions, and run this again: finished days stay",
+        ) from error
+
+
+def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
+    """Return the ledger of a call as the files of its days tell it; nothing is written.
+
+    A file that cdrctl did not write tells nothing, so its day is read again.
+
+    Raises:
+        OutputError: A folder or a file cannot be read.
+    """
+    from cdrctl.archive.owner import owner_of
+
+    result = CallLedger()
+    try:
+        paths = call_files(archive, profile, call)
+        for path in paths:
+            day = path.parent.name.removeprefix(DATE)
+            told = contents_of(archive, path)
+            if told is None:
+                continue
+            result.readings[day] = told.readings
+            result.files[day] = _entry(archive, (profile, call, day), told.sha256, told.records, path.stat().st_size)
+    except OSError as error:
+        raise OutputError(
+            f"the archive cannot be read: {error.filename or archive.folder}: {error.strerror or error}",
+            hint="correct the permissions, and run this again",
+        ) from error
+    first = [one.window.since for readings in result.readings.values() for one in readings]
+    if first or paths:
+        with suppress(CdrctlError):
+            owner = owner_of(archive, profile)
+            result.provider = "" if owner is None else owner.provider
+        result.begins = min(first, default=_first_day(archive, paths))
+    return result
+
+
+def _first_day(archive: Archive, paths: list[Path]) -> datetime:
+    """Return the start of the first day that has a file."""
+    from cdrctl.archive.intervals import day_start
+
+    for path in paths:
+        with suppress(ValueError):
+            return day_start(datetime.fromisoformat(path.parent.name.removeprefix(DATE)).date(), archive.zone)
+    return datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _entry(archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int) -> FileEntry:
+    path = archive.path(*names).relative_to(archive.folder).as_posix()
+    return FileEntry(*names, path, sha256, records, size)
+
+
+def _file_entry(archive: Archive, names: tuple[str, str, str], plain: Mapping[str, Any]) -> FileEntry:
+    """Return the entry of a file.
+
+    Raises:
+        TypeError: A value has another type.
+        ValueError: The name of the day could lead elsewhere.
+    """
+    sha256, records, size = _text(plain["sha256"]), plain["records"], plain["bytes"]
+    for value in (records, size):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise TypeError(f"not a number of records or of bytes: {value!r}")
+    if "/" in names[2] or "\\" in names[2] or ".." in names[2]:
+        raise ValueError(f"not the name of a day: {names[2]!r}")
+    return _entry(archive, names, sha256, records, size)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"not text: {value!r}")
+    return value

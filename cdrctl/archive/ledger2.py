@@ -34,6 +34,7 @@ from cdrctl.archive.store import (
     replace_file,
 )
 from cdrctl.errors import CdrctlError, LockedError, OutputError
+from cdrctl.profiles.file import NAME
 from cdrctl.windows import rfc3339
 
 FOLDER = Path("_cdrctl", "ledger")
@@ -136,7 +137,7 @@ class JsonLedger:
         found = {(one.parent.name, one.stem) for one in (root / FOLDER).glob("*/*.json")}
         for one in root.glob(f"{PROFILE}*/{CALL}*"):
             found.add((one.parent.name.removeprefix(PROFILE), one.name.removeprefix(CALL)))
-        return sorted(found)
+        return sorted(one for one in found if all(map(NAME.fullmatch, one)))  # `verify` names what is foreign
 
     def _call(self, profile: str, call: str) -> CallLedger:
         """Return the ledger of a call, read from its file, or made from the files of its days."""

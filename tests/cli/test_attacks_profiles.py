@@ -128,7 +128,7 @@ def test_an_archive_has_no_folder_with_an_invalid_name(name: str, home: Path, tm
     assert {
         path for path in files(tmp_path).keys() - before.keys() if not path.startswith("a/b/home/archive/")
     } == set()
-    assert [one for one in (home / "archive").rglob("*") if one.is_dir()] == []
+    assert [one.name for one in (home / "archive").rglob("*") if one.is_dir()] == ["_cdrctl"]
 
 
 @pytest.mark.parametrize("key", ["\x1b[2J", "a\nb", "\u202e"])
@@ -153,7 +153,7 @@ def test_a_value_in_the_file_controls_no_terminal(value: str, home: Path) -> Non
 def test_a_foreign_folder_in_an_archive_is_reported_in_one_line(home: Path) -> None:
     archive = home / "archive"
     assert said_by("sync", "sandbox", "--into", "archive", "--since", "2026-11-20", home=home).code == 0
-    stray = archive / "profile=evil\x1b[2J\n\u202e" / "call=cdrs" / "date=2026-11-20" / "cdrs.jsonl"
+    stray = archive / "profile=evil\x1b[2J\n\u202e" / "call=cdrs" / "date=2026-11-20" / "cdrs.parquet"
     stray.parent.mkdir(parents=True)
     stray.write_text("{}\n", encoding="utf-8")
     for more in ((), ("--rebuild",)):

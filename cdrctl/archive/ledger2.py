@@ -10,6 +10,7 @@ files beside the records.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,10 +35,11 @@ from cdrctl.archive.store import (
     replace_file,
 )
 from cdrctl.errors import CdrctlError, LockedError, OutputError
-from cdrctl.profiles.file import NAME
 from cdrctl.windows import rfc3339
 
 FOLDER = Path("_cdrctl", "ledger")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""The names of profiles and calls."""
 CALLS_IN_MEMORY = 32
 """How many ledgers stay parsed: more than calls that are synced at once."""
 

@@ -21,7 +21,7 @@ def status(shell: Shell, *words: str) -> Ran:
 
 @pytest.mark.slow
 def test_it_counts_what_the_files_have(shell: Shell, clock: HandClock, tmp_path: Path) -> None:
-    shell.run("sync", "webex", *INTO, "--since", "4d").ok()
+    shell.run("sync", "webex", *INTO, "--since", "4d", "-f", "jsonl").ok()
     [found] = json.loads(status(shell).ok().out)
     files = [*(tmp_path / "archive").rglob("cdrs.jsonl")]
     assert found["records"] == sum(len(one.read_bytes().splitlines()) for one in files)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cdrctl.archive.dayfile import DayFile
+from cdrctl.archive.files import load
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.intervals import (
     Reading,
@@ -25,9 +27,10 @@ from cdrctl.archive.intervals import (
     union,
     whole_day,
 )
-from cdrctl.archive.ledger import KeptCall, Ledger
+from cdrctl.archive.ledger import KeptCall
+from cdrctl.archive.ledgers import AnyLedger, open_ledger
 from cdrctl.archive.records import ArchivedRecord, archived_call, record_reader
-from cdrctl.archive.store import UNKNOWN, Archive, DayFile, is_there, load, open_archive
+from cdrctl.archive.store import UNKNOWN, Archive, is_there, open_archive
 from cdrctl.archive.sync import BEYOND
 from cdrctl.export.availability import RECENT, UP_TO_NOW
 from cdrctl.fetchers import Call
@@ -49,14 +52,12 @@ class ArchivedCalls:
     """An archive that is open for reading: the calls that it keeps."""
 
     archive: Archive
-    ledger: Ledger
+    ledger: AnyLedger
     kept: Sequence[KeptCall]
 
     def read(self, kept: KeptCall, call: Call) -> ArchivedCall:
         """Return a call that the archive keeps, ready to be read."""
-        files = {
-            one.day: one.sha256 for one in self.ledger.files() if (one.profile, one.call) == (kept.profile, kept.call)
-        }
+        files = {one.day: one.sha256 for one in self.ledger.files(kept.profile, kept.call)}
         return ArchivedCall(self.archive, kept, call, self.ledger.readings(kept.profile, kept.call), files)
 
 
@@ -106,9 +107,9 @@ def open_source(folder: Path) -> Iterator[ArchivedCalls]:
         yield ArchivedCalls(archive, ledger, ledger.kept())
 
 
-def _open_ledger(archive: Archive) -> Ledger:
+def _open_ledger(archive: Archive) -> AnyLedger:
     with reading_archive(archive.folder):
-        return Ledger(archive.folder, read_only=True)
+        return open_ledger(archive, read_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def _read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
     path = source.path(day)
     for _ in range(ATTEMPTS):
         try:
-            found = load(path)
+            found = load(source.archive, path)
             if found is not None or not is_there(path):
                 return found, ""
         except OSError as error:

@@ -15,6 +15,7 @@ from cdrctl.cli.options import MAX_WAIT, Argument, option
 from cdrctl.cli.output_options import standard_output
 from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection
 from cdrctl.cli.run import Session, read_profiles
+from cdrctl.cli.run_reports import METRICS, PING, STATUS, Reports, reported
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import PROVIDERS
 
@@ -66,7 +67,8 @@ FORM = option(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, SHRINK, ADOPT, ZONE, FORM, MAX_WAIT),
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, SHRINK, ADOPT, ZONE, FORM),
+    *(STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz",
@@ -87,29 +89,35 @@ def sync(
     adopt: bool,
     tz: str | None,
     form: str | None,
+    status: str | None,
+    metrics: str | None,
+    ping: str | None,
 ) -> None:
     """Bring an archive up to date; made to run every night from cron.
 
     It fetches what is missing and what may have changed, one day at a time, and replaces each day's file atomically.
     Running it twice changes nothing.
     """
-    run_sync(
-        opened,
-        Selection(profile, all, tag, excluded, "PROFILE"),
-        into,
-        call,
-        since,
-        lookback,
-        tz,
-        form,
-        shrink=allow_shrink,
-        adopt=adopt,
-        only_holes=False,
-    )
+    selection = Selection(profile, all, tag, excluded, "PROFILE")
+    with reported(opened, "sync", into, Reports(status, metrics, ping)) as run:
+        run_sync(
+            opened,
+            selection,
+            into,
+            call,
+            since,
+            lookback,
+            tz,
+            form,
+            shrink=allow_shrink,
+            adopt=adopt,
+            only_holes=False,
+            run=run,
+        )
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SHRINK, ADOPT, MAX_WAIT),
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs",
@@ -126,13 +134,30 @@ def fill(
     call: list[str],
     allow_shrink: bool,
     adopt: bool,
+    status: str | None,
+    metrics: str | None,
+    ping: str | None,
 ) -> None:
     """Fetch only what is missing in an archive."""
     from cdrctl.archive.store import open_archive as archive_in
 
-    archive_in(Path(into))
     selection = Selection(profile, all, tag, excluded, "PROFILE")
-    run_sync(opened, selection, into, call, None, None, None, None, shrink=allow_shrink, adopt=adopt, only_holes=True)
+    with reported(opened, "fill", into, Reports(status, metrics, ping)) as run:
+        archive_in(Path(into))
+        run_sync(
+            opened,
+            selection,
+            into,
+            call,
+            None,
+            None,
+            None,
+            None,
+            shrink=allow_shrink,
+            adopt=adopt,
+            only_holes=True,
+            run=run,
+        )
 
 
 @command(

@@ -10,15 +10,16 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cdrctl import windows
-from cdrctl.cli import failures
-from cdrctl.cli.connecting import SANDBOX, open_call, refuse_dry_run, the_clock
+from cdrctl.cli.archive_summary import are_many, conclude, report
+from cdrctl.cli.connecting import SANDBOX, open_call, the_clock
 from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
-from cdrctl.errors import IncompleteError, UsageError, did_you_mean
+from cdrctl.cli.run_reports import Run
+from cdrctl.errors import UsageError, did_you_mean
 from cdrctl.export.fetching import fetch_window
 from cdrctl.export.request import ExportRequest
 from cdrctl.fetchers import Call
@@ -40,6 +41,7 @@ class Job:
         call: The call.
         outcome: What has been done so far.
         error: Why it failed.
+        ended: Whether it has been read to its end, or to its error.
     """
 
     part: Part
@@ -47,6 +49,7 @@ class Job:
     call: Call
     outcome: Outcome
     error: BaseException | None = None
+    ended: bool = False
 
     @property
     def about(self) -> dict[str, str]:
@@ -65,6 +68,7 @@ class Sync:
         shrink: Remove records that are gone at the provider.
         adopt: Accept that a profile points to another account than before.
         only_holes: Read only what is missing.
+        by_day: Whether each day has a line of its own in a log.
     """
 
     since: datetime | None
@@ -72,6 +76,7 @@ class Sync:
     shrink: bool
     adopt: bool
     only_holes: bool
+    by_day: bool
 
 
 def run_sync(
@@ -87,19 +92,19 @@ def run_sync(
     shrink: bool,
     adopt: bool,
     only_holes: bool,
+    run: Run,
 ) -> None:
-    """Bring an archive up to date, and report at the end what was done."""
+    """Bring an archive up to date, and report at the end what was done; `run` is filled in for its reports."""
     from cdrctl.archive.store import check_format
 
     started = time.monotonic()
-    refuse_dry_run(session)
     check_format(form)
     back = windows.duration(lookback) if lookback is not None else None
     zone, now = windows.zone(tz or "UTC"), the_clock(session).now()
     if since is not None:
         windows.instant(since, zone=zone, now=now)
-    parts = selected_parts(session, selection)
-    jobs = jobs_for(parts, calls)
+    run.parts = parts = selected_parts(session, selection)
+    run.jobs = jobs = jobs_for(parts, calls)
     session.reporter.data_elsewhere = True
     session.reporter.left_behind = "finished days are kept; run it again to go on"
     with ExitStack() as opened:
@@ -107,14 +112,12 @@ def run_sync(
         begins = windows.instant(since, zone=archive.zone, now=now) if since is not None else None
         for part in parts:
             connect_part(session, part, opened)
-        how = Sync(begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes)
+        by_day = session.reporter.as_json or not (session.process.stderr_is_terminal or are_many(jobs))
+        how = Sync(begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes, by_day=by_day)
         _sync_in_parallel(session, archive, ledger, jobs, how)
-    for job in jobs:
-        _report(session, job)
-    facts = _facts([job.outcome for job in jobs])
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
-    session.reporter.summary({**facts, "requests": requests, "seconds": round(time.monotonic() - started, 1)})
-    _conclude(session, parts, jobs)
+    report(session, parts, jobs, requests, round(time.monotonic() - started, 1))
+    conclude(parts, jobs)
 
 
 def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitStack) -> tuple[Archive, AnyLedger]:
@@ -201,7 +204,7 @@ def _sync_job(
     assert part.profile is not None  # noqa: S101 - it was connected
     assert part.provider is not None  # noqa: S101
     assert part.profile.settings is not None  # noqa: S101
-    log = _labelled_log(session, f"{job.name} {call.name}")
+    log = _labelled_log(session, f"{job.name} {call.name}", by_day=how.by_day)
     profile, options = part.profile.with_log(log), usual_options(session, call)
     opened = open_call(session, part.provider, call, profile, ExportRequest(), options, log)
     account = account_of(part.provider, part.profile.settings, sandbox=part.name == SANDBOX)
@@ -225,10 +228,11 @@ def _sync_job(
     except BaseException as error:  # noqa: BLE001 - raised at the end, in the main thread
         job.error = error
     job.error = job.error or job.outcome.error
+    job.ended = not stop() or job.error is not None
 
 
-def _labelled_log(session: Session, about: str) -> Callable[[str, str], None]:
-    """Return the log of a job: each line begins with its name, and on a terminal a day has no line of its own."""
+def _labelled_log(session: Session, about: str, *, by_day: bool) -> Callable[[str, str], None]:
+    """Return the log of a job: each line begins with its name, and a day has a line of its own if `by_day`."""
     logged: set[str] = set()
 
     def log(level: str, text: str) -> None:
@@ -237,61 +241,7 @@ def _labelled_log(session: Session, about: str) -> Callable[[str, str], None]:
                 return
             logged.add(text)
         if level == "day":
-            level = "debug" if session.process.stderr_is_terminal else "result"
+            level = "result" if by_day else "debug"
         session.reporter.log(level, f"{about}: {text}")
 
     return log
-
-
-def _facts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    names = ("days", "fetched", "new", "late", "changed", "gone", "duplicate")
-    return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
-
-
-def _report(session: Session, job: Job) -> None:
-    facts: dict[str, Any] = _facts([job.outcome])
-    if job.outcome.failed:
-        facts["failed days"] = len(job.outcome.failed)
-    session.reporter.summary(facts, job.about)
-
-
-def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
-    """Return the error of each profile that failed, by its title; the first one if several of its calls failed."""
-    found = {part.title: part.error for part in parts if part.error is not None}
-    for job in jobs:
-        if job.error is not None:
-            found.setdefault(job.part.title, job.error)
-    return found
-
-
-def _conclude(session: Session, parts: Sequence[Part], jobs: Sequence[Job]) -> None:
-    """Report why profiles failed, and raise the error of the run.
-
-    Raises:
-        CdrctlError: A profile failed, or the archive is incomplete.
-    """
-    errors = _errors(parts, jobs)
-    failures.show(session.reporter, [*errors.items()], len(parts))
-    good = [job for job in jobs if job.error is None]
-    failed = [f"{job.name} {day}" for job in good for day in job.outcome.failed if day not in job.outcome.gone_on]
-    gone = [f"{job.name} {day} ({count})" for job in good for day, count in job.outcome.gone_on.items()]
-    lost = [f"{job.name}" for job in jobs if job.outcome.lost]
-    if errors:
-        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or gone or lost))
-    if failed or gone or lost:
-        what = [f"days that could not be fetched: {failures.some(failed)}"] if failed else []
-        what += [f"records gone at the provider: {failures.some(gone)}"] if gone else []
-        what += [f"beyond what the provider keeps: {failures.some(lost)}"] if lost else []
-        raise IncompleteError(
-            f"the archive is incomplete: {'; '.join(what)}",
-            hint=_next_step(failed=bool(failed), gone=bool(gone)),
-        )
-
-
-def _next_step(*, failed: bool, gone: bool) -> str:
-    """Return the next step for an incomplete archive."""
-    if failed:
-        return "run it again; cdrctl coverage shows what is missing"
-    if gone:
-        return "they are kept; ask the provider why, or remove them with cdrctl sync --allow-shrink"
-    return "cdrctl coverage shows what is missing"

@@ -24,7 +24,12 @@ class ProfilesFailedError(CdrctlError):
 
 def most_urgent(codes: Iterable[int]) -> int:
     """Return the exit code that most needs a person; codes that are not in `URGENCY` come first."""
-    return min(codes, key=lambda code: URGENCY.index(code) if code in URGENCY else -1)
+    return min(codes, key=urgency)
+
+
+def urgency(code: int) -> int:
+    """Return the rank of an exit code, the lowest for the one that most needs a person."""
+    return URGENCY.index(code) if code in URGENCY else -1
 
 
 def show(reporter: Reporter, failed: Sequence[tuple[str, BaseException]], total: int) -> None:

@@ -131,6 +131,17 @@ def _code_of(end: CdrctlError | BrokenPipeError | Exit, reporter: Reporter) -> i
     return end.exit_code if isinstance(end, CdrctlError) else 0
 
 
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of a command that ends with an error, an interruption or an `Exit`."""
+    if isinstance(error, Exit):
+        return error.code
+    if isinstance(error, CdrctlError):
+        return error.exit_code
+    if was_refused(error):
+        return none_left().exit_code
+    return INTERRUPTED if _is_interruption(error) else CdrctlError.exit_code
+
+
 def _duration(max_wait: str | None) -> timedelta | None:
     """Return the value of --max-wait; None if it was not given."""
     if max_wait is None:

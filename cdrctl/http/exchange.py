@@ -33,7 +33,9 @@ Read = Callable[[bytearray, Sequence[str]], Any]
 """From a body and the keys that lead to its records to the decoded body; None to decode it as any other."""
 
 
-def exchange(connections: Connections, ask: Request, largest: int, read: Read | None = None) -> Answer:
+def exchange(
+    connections: Connections, ask: Request, largest: int, read: Read | None = None, *, within: float | None = None
+) -> Answer:
     """Return the response to one request, with its body decoded.
 
     A worker thread makes the exchange. It is abandoned if that takes too long or the user ends the program: the
@@ -44,6 +46,7 @@ def exchange(connections: Connections, ask: Request, largest: int, read: Read | 
         ask: The request.
         largest: The most bytes that the body may have, decompressed.
         read: Decodes bodies with records faster, or None.
+        within: Seconds until it is abandoned; by default `STALL_FACTOR` times the timeout.
 
     Raises:
         BrokenExchangeError: The network or the body failed, or it took too long; a retry may help.
@@ -51,7 +54,7 @@ def exchange(connections: Connections, ask: Request, largest: int, read: Read | 
         ProviderError: The response is too large, or its compression was not requested.
     """
     given_up = threading.Event()
-    seconds = STALL_FACTOR * connections.timeout
+    seconds = STALL_FACTOR * connections.timeout if within is None else within
     worker = idle_worker()
     came: Answer | BaseException | None = None
     try:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.process
 def test_status_metrics_and_ping_say_that_it_was_interrupted(
     host: Host, provider: Stalling, number: signal.Signals
 ) -> None:
+    host.configure({name: provider.settings(name) for name in PROVIDERS})
     provider.stall(*PROVIDERS, nth=2)
     with checks() as service:
         started = host.start(

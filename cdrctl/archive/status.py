@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ class ArchivedCall:
 
 
 def archived_calls(
-    archive: Archive, ledger: AnyLedger, now: datetime, wanted: Callable[[KeptCall], bool] = lambda _kept: True
+    archive: Archive, ledger: AnyLedger, now: datetime, names: Iterable[tuple[str, str]] | None = None
 ) -> Iterator[ArchivedCall]:
     """Yield the calls that an archive keeps, one at a time, by profile and call.
 
@@ -43,18 +43,14 @@ def archived_calls(
         archive: The archive.
         ledger: Its ledger.
         now: The present instant.
-        wanted: Whether to read a call.
+        names: The profile and the call of each that is wanted; None for all.
     """
-    files: dict[tuple[str, str], list[FileEntry]] = {}
-    for entry in ledger.files():
-        files.setdefault((entry.profile, entry.call), []).append(entry)
-    for kept in ledger.kept():
-        if not wanted(kept):
-            continue
-        call, own = _call_of(kept), files.get((kept.profile, kept.call), [])
+    wanted = ledger.kept() if names is None else filter(None, (ledger.kept_call(*one) for one in names))
+    for kept in wanted:
+        call, files = _call_of(kept), ledger.files(kept.profile, kept.call)
         readings = ledger.readings(kept.profile, kept.call)
-        days = [] if call is None else [*coverage(archive, call, kept, readings, own, now)]
-        yield ArchivedCall(kept, call, readings, own, days)
+        days = [] if call is None else [*coverage(archive, call, kept, readings, files, now)]
+        yield ArchivedCall(kept, call, readings, files, days)
 
 
 def _call_of(kept: KeptCall) -> Call | None:

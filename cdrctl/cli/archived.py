@@ -12,7 +12,6 @@ from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from cdrctl.archive.ledger import KeptCall
     from cdrctl.archive.status import ArchivedCall
     from cdrctl.archive.store import Archive
 
@@ -44,10 +43,12 @@ def archived(
         _check("profile", profiles, [one.profile for one in kept])
         _check("call", calls, [one.call for one in kept if not profiles or one.profile in profiles])
 
-        def wanted(one: KeptCall) -> bool:
-            return (not profiles or one.profile in profiles) and (not calls or one.call in calls)
-
-        for one in archived_calls(archive, ledger, the_clock(session).now(), wanted):
+        names = [
+            (one.profile, one.call)
+            for one in kept
+            if (not profiles or one.profile in profiles) and (not calls or one.call in calls)
+        ]
+        for one in archived_calls(archive, ledger, the_clock(session).now(), names):
             if one.call is None:
                 session.reporter.log(
                     "note",

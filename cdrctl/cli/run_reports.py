@@ -202,21 +202,17 @@ class _RunReporter:
 
     def _archive_status(self, run: Run) -> tuple[Archive | None, list[CallStatus]]:
         """Return the archive and the status of the calls of the run; nothing if it cannot be read."""
-        from cdrctl.archive.ledger import Ledger
+        from contextlib import closing
+
+        from cdrctl.archive.ledgers import open_ledger
         from cdrctl.archive.status import archived_calls, call_status
         from cdrctl.archive.store import open_archive
 
-        ours, now = {(job.name, job.call.name) for job in run.jobs}, the_clock(self.session).now()
+        names, now = [(job.name, job.call.name) for job in run.jobs], the_clock(self.session).now()
         try:
             archive = open_archive(run.folder)
-            ledger = Ledger(archive.folder, read_only=True)
-            try:
-                wanted = archived_calls(
-                    archive, ledger, now, lambda kept: not ours or (kept.profile, kept.call) in ours
-                )
-                return archive, [call_status(one, now) for one in wanted]
-            finally:
-                ledger.close()
+            with closing(open_ledger(archive, read_only=True)) as ledger:
+                return archive, [call_status(one, now) for one in archived_calls(archive, ledger, now, names or None)]
         except CdrctlError:  # the run has met the same error, and reported it
             return None, []
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cdrctl.archive.ledger import lock
+from cdrctl.archive.ledgers import call_lock
+from cdrctl.archive.store import open_archive
 from cdrctl.cli import archive_run
 from cdrctl.cli.run_reports import replace_file
 from cdrctl.sandbox import Sandbox
@@ -108,12 +109,20 @@ def test_a_run_that_cannot_begin_is_reported(
     assert metric(tmp_path, "cdrctl_run_exit_code") == [code]
 
 
-def test_a_run_that_finds_the_archive_locked_has_not_come_to_any_call(one: Shell, tmp_path: Path) -> None:
+def test_a_call_that_another_run_holds_has_that_exit_code(one: Shell, tmp_path: Path) -> None:
     one.run("sync", "--all", *INTO).ok()
-    with lock(tmp_path / "archive"):
+    with call_lock(open_archive(tmp_path / "archive"), "voicenter", "cdrs"):
         assert one.run("sync", "--all", *INTO, *STATUS).code == 11
     assert told(tmp_path)["exit_code"] == 11
     assert [call["exit_code"] for call in told(tmp_path)["calls"]] == [11]
+
+
+def test_a_call_that_the_run_did_not_come_to_has_the_exit_code_of_the_run(one: Shell, tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "mine.txt").touch()
+    assert one.run("sync", "--all", *INTO, *STATUS).code == 2
+    assert [call["exit_code"] for call in told(tmp_path)["calls"]] == [2]
+    assert told(tmp_path)["calls"][0]["error"] is None
 
 
 def test_a_profile_that_cannot_be_read_is_reported(one: Shell, providers: Sandbox, tmp_path: Path) -> None:

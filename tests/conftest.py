@@ -9,7 +9,7 @@ import pytest
 from tests.support import forks, program
 from tests.support.examples import load_profile
 from tests.support.loopback import loopback_only
-from tests.support.selection import mark_slow
+from tests.support.selection import mark_cases
 
 load_profile()
 
@@ -17,7 +17,7 @@ load_profile()
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Choose the fast cases, before pytest deselects the others."""
-    mark_slow(items)
+    mark_cases(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -79,13 +79,13 @@ def test_two_windows_tile(subject: Subject, tmp_path: Path) -> None:
             export_window(made, *piece, case)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("every", [pytest.param(5, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.full)])
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
-def test_windows_tile(subject: Subject, tmp_path: Path) -> None:
+def test_windows_tile(subject: Subject, every: int, tmp_path: Path) -> None:
     """Windows are divided at the turn of the month, at the start of a call, and elsewhere."""
     since = NOW - subject.back
     exchange = lively(since, UNTIL, FEW)
-    for number, case in enumerate(subject.cases()):
+    for number, case in enumerate(subject.cases()[::every]):
         folder = tmp_path / str(number)
         folder.mkdir()
         with naming(case), bench(subject, folder, exchange) as made:

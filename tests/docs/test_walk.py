@@ -68,7 +68,7 @@ def test_a_home_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["letter"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.skipif(bool(NO_TOOLS), reason=f"there is no {' and no '.join(NO_TOOLS)} here")
 def test_the_walkthrough_still_ends_as_recorded(tmp_path: Path) -> None:
     home, folder = tmp_path / "dana", tmp_path / f"cdrctl-walk-{os.getpid()}"

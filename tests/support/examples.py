@@ -1,4 +1,4 @@
-"""How many examples hypothesis runs: a fifth in the fast tests, all of them in `.ci/run`.
+"""How many examples hypothesis runs: a fifth in the fast tests, all of them in `.ci/run full`.
 
 The examples are the same on every run. There is no deadline, because a busy machine is not a failure.
 """
@@ -10,7 +10,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 EVERY = os.environ.get("TESTS_EXAMPLES") == "all"
-"""Whether all examples are run; `.ci/run` sets the variable."""
+"""Whether all examples are run; `.ci/run full` sets the variable."""
 
 
 def load_profile() -> None:

@@ -94,9 +94,11 @@ def _parts(
     """
     names = _selected_names(session, kept, selection, profiles)
     parts: list[ArchivedPart] = []
+    left = list(kept)
     for name in names:
-        mine = [one for one in kept if name in {one.profile, name_of(one)}]
-        if not mine:
+        mine = [one for one in left if name in {one.profile, name_of(one)}]
+        left = [one for one in left if one not in mine]  # a profile with two names, such as the sandbox, comes once
+        if not mine and not any(name in {one.profile, name_of(one)} for one in kept):
             gap = Gap(f"the archive has no calls of profile {name}", f"read them with: cdrctl sync {name} --into DIR")
             parts.append(ArchivedPart(name, None, gap=gap))
         providers = dict.fromkeys(one.provider for one in mine)
@@ -182,7 +184,7 @@ class _Reader:
         now: datetime,
     ) -> None:
         self.session, self.archive, self.profiles, self.now = session, archive, profiles, now
-        self.room = request.selection.stops_at
+        self.room, self.allow_partial = request.selection.stops_at, request.allow_partial
         self._request = replace(request, selection=replace(request.selection, limit=None))
         self._recent: tuple[datetime, list[Note]] | None = None
 
@@ -261,7 +263,7 @@ def _attempt(reader: _Reader, part: ArchivedPart) -> Iterator[Page]:
     """
     try:
         yield from reader.read(part)
-    except DriftError as error:
-        raise DriftError(f"{part.title}: {error.message}", hint=error.hint) from None
     except CdrctlError as error:
         part.error = error
+        if isinstance(error, DriftError) and not reader.allow_partial:
+            raise DriftError(f"{part.title}: {error.message}", hint=error.hint) from None

@@ -57,6 +57,25 @@ def archive(shell: Shell, *profiles: str, form: str = "jsonl", more: tuple[str, 
     shell.run("sync", *profiles, "--into", "archive", "--since", "2026-11-10", "-f", form, "-q", *more).ok()
 
 
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Return a shell in whose folder is an archive of webex and kazoo."""
+    folder, clock = tmp_path_factory.mktemp("archived"), HandClock(NOW)
+    with sandbox.start(now=clock) as providers:
+        shell = Shell(folder, clock)
+        configure(shell, providers, "webex", "kazoo")
+        into = ("--into", str(folder / "archive"), "--since", "2026-11-10", "-f", "jsonl", "-q")
+        shell.run("sync", "webex", "kazoo", *into).ok()
+        yield shell
+
+
+@pytest.fixture
+def shared(archived: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Return the shell with an archive of webex and kazoo, which no test may change."""
+    monkeypatch.chdir(archived.folder)
+    return archived
+
+
 def same(ran: Ran, other: Ran) -> bool:
     """Whether two exports wrote the same records, in any order."""
     return sorted(ran.written.splitlines()) == sorted(other.written.splitlines())
@@ -78,15 +97,13 @@ def test_the_records_are_those_of_an_export_from_the_provider(
 
 
 @pytest.mark.parametrize("words", [("-f", "jsonl"), ("-f", "csv", "--schema", "common")])
-def test_webex_records_are_those_of_an_export_from_the_provider(shell: Shell, words: tuple[str, ...]) -> None:
-    archive(shell, "webex")
-    theirs = shell.run("webex", "cdrs", *YESTERDAY, *words).ok()
-    assert same(shell.run("webex", "cdrs", *YESTERDAY, *FROM, *words).ok(), theirs)
+def test_webex_records_are_those_of_an_export_from_the_provider(shared: Shell, words: tuple[str, ...]) -> None:
+    theirs = shared.run("webex", "cdrs", *YESTERDAY, *words).ok()
+    assert same(shared.run("webex", "cdrs", *YESTERDAY, *FROM, *words).ok(), theirs)
 
 
-def test_records_are_in_the_order_of_their_start(shell: Shell) -> None:
-    archive(shell, "kazoo")
-    ran = shell.run("kazoo", "cdrs", "--since", "2026-11-10", *FROM, "--schema", "common").ok()
+def test_records_are_in_the_order_of_their_start(shared: Shell) -> None:
+    ran = shared.run("kazoo", "cdrs", "--since", "2026-11-10", *FROM, "--schema", "common").ok()
     starts = [one["start_time"] for one in ran.lines]
     assert starts == sorted(starts)
     assert len({start[:10] for start in starts}) == 3
@@ -126,8 +143,7 @@ def test_words_are_in_the_zone_of_the_profile_if_it_is_configured(shell: Shell, 
     assert other.lines != local.lines
 
 
-def test_the_options_of_an_export_work(shell: Shell) -> None:
-    archive(shell, "webex")
+def test_the_options_of_an_export_work(shared: Shell) -> None:
     export = ("webex", "cdrs", *YESTERDAY, "--schema", "common")
     options = (
         "--fields",
@@ -143,12 +159,12 @@ def test_the_options_of_an_export_work(shell: Shell) -> None:
         ("--template", "{start_time} {outcome}"),
         ("--no-header", "-f", "csv"),
     ):
-        theirs = shell.run(*export, *words).ok()
-        ours = shell.run(*export, *words, *FROM).ok()
+        theirs = shared.run(*export, *words).ok()
+        ours = shared.run(*export, *words, *FROM).ok()
         assert same(ours, theirs)
         assert words[0] != "--fields" or ours.out == theirs.out
-    assert shell.run(*export, *FROM, "--where", "talk_seconds>90000", "--fail-if-empty").code == 9
-    local = shell.run(*export, *FROM, "--times", "local", "--tz", "Europe/Berlin", "--limit", "1").ok()
+    assert shared.run(*export, *FROM, "--where", "talk_seconds>90000", "--fail-if-empty").code == 9
+    local = shared.run(*export, *FROM, "--times", "local", "--tz", "Europe/Berlin", "--limit", "1").ok()
     assert local.lines[0]["start_time"].endswith("+01:00")
 
 
@@ -162,29 +178,29 @@ def test_a_file_is_written_whole_and_a_database_has_each_record_once(shell: Shel
     assert f"{count} records" in theirs.err
 
 
-def test_the_closing_line_counts_records(shell: Shell) -> None:
-    archive(shell, "webex")
-    ran = shell.run("--log-format", "json", "webex", "cdrs", *YESTERDAY, *FROM).ok()
+def test_the_closing_line_counts_records(shared: Shell) -> None:
+    ran = shared.run("--log-format", "json", "webex", "cdrs", *YESTERDAY, *FROM).ok()
     done = json.loads(ran.err.splitlines()[-1])
     assert done["records"] == len(ran.lines)
     assert not {"pages", "requests"} & done.keys()
 
 
-def test_gaps_end_with_3_unless_they_are_accepted(shell: Shell) -> None:
-    archive(shell, "webex")
+def test_gaps_end_with_3_unless_they_are_accepted(shared: Shell) -> None:
     export = ("webex", "cdrs", "--since", "2026-11-09", "--until", "2026-11-11", *FROM)
-    ran = shell.run(*export)
+    ran = shared.run(*export)
     assert (ran.code, len(ran.lines) > 0) == (3, True)
     assert "cdrctl sync webex --into archive --since 2026-11-09" in ran.err
-    assert shell.run(*export, "--allow-partial").ok().lines == ran.lines
+    assert shared.run(*export, "--allow-partial").ok().lines == ran.lines
 
 
+@pytest.mark.slow
 def test_the_default_window_has_no_gap_after_a_sync(shell: Shell) -> None:
     for name, call in (("webex", "cdrs"), ("webex", "stream"), ("callgear", "legs")):
         shell.run("sync", name, "--into", "archive", "--call", call, "-q").ok()
         shell.run(name, call, *FROM).ok()
 
 
+@pytest.mark.slow
 def test_a_recent_window_has_one_note(shell: Shell, clock: HandClock) -> None:
     archive(shell, "webex", "kazoo")
     clock.move(hours=11)
@@ -195,10 +211,9 @@ def test_a_recent_window_has_one_note(shell: Shell, clock: HandClock) -> None:
     assert "note:" not in shell.run("webex", "cdrs", "--since", "2026-11-11", *FROM, "--limit", "1000").ok().err
 
 
-def test_an_archive_that_may_only_be_read_is_enough(shell: Shell) -> None:
-    archive(shell, "webex")
+def test_an_archive_that_may_only_be_read_is_enough(shared: Shell) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path("archive").rglob("*")}
-    shell.run("webex", "cdrs", *YESTERDAY, *FROM).ok()
+    shared.run("webex", "cdrs", *YESTERDAY, *FROM).ok()
     assert {path: path.stat().st_mtime_ns for path in Path("archive").rglob("*")} == before
 
 
@@ -234,46 +249,35 @@ def test_what_an_archive_cannot_do_is_refused(shared: Shell, words: tuple[str, .
     assert ran.written == b""
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """Return a shell whose archive has webex and kazoo; nothing may change it."""
-    folder, clock = tmp_path_factory.mktemp("shared"), HandClock(NOW)
-    with pytest.MonkeyPatch.context() as patch, sandbox.start(now=clock) as providers:
-        patch.chdir(folder)
-        shell = Shell(folder, clock)
-        configure(shell, providers, "webex", "kazoo")
-        shell.run("sync", "webex", "kazoo", "--into", "archive", "-q").ok()
-        yield shell
-
-
-def test_no_archive_is_a_usage_error(shell: Shell) -> None:
-    assert shell.run("webex", "cdrs", "--from", "nothing").code == 2
-    assert shell.run("export", "--all", "--from", "nothing").code == 2
+def test_no_archive_is_a_usage_error(shared: Shell) -> None:
+    assert shared.run("webex", "cdrs", "--from", "nothing").code == 2
+    assert shared.run("export", "--all", "--from", "nothing").code == 2
     assert not Path("nothing").exists()
 
 
-def test_options_of_the_environment_that_select_records_are_refused_and_others_do_not_matter(shell: Shell) -> None:
-    archive(shell, "kazoo")
-    shell.run("kazoo", "cdrs", *YESTERDAY, *FROM, CDRCTL_PAGE_SIZE="7", CDRCTL_MAX_WAIT="5m", CDRCTL_JOBS="2").ok()
-    ran = shell.run("kazoo", "cdrs", *YESTERDAY, *FROM, CDRCTL_FILTER="direction=inbound")
+def test_options_of_the_environment_that_select_records_are_refused_and_others_do_not_matter(shared: Shell) -> None:
+    shared.run("kazoo", "cdrs", *YESTERDAY, *FROM, CDRCTL_PAGE_SIZE="7", CDRCTL_MAX_WAIT="5m", CDRCTL_JOBS="2").ok()
+    ran = shared.run("kazoo", "cdrs", *YESTERDAY, *FROM, CDRCTL_FILTER="direction=inbound")
     assert ran.code == 2
     assert "CDRCTL_FILTER" in ran.err
-    assert shell.run("kazoo", "cdrs", *YESTERDAY, CDRCTL_FROM="archive").ok().lines
+    assert shared.run("kazoo", "cdrs", *YESTERDAY, CDRCTL_FROM="archive").ok().lines
 
 
-def test_a_dry_run_has_nothing_to_print(shell: Shell) -> None:
-    archive(shell, "webex")
+def test_a_dry_run_has_nothing_to_print(shared: Shell) -> None:
     for words in (("webex", "cdrs"), ("export", "--all")):
-        assert shell.run(*words, *YESTERDAY, *FROM, "--dry-run").ok().out == ""
+        assert shared.run(*words, *YESTERDAY, *FROM, "--dry-run").ok().out == ""
 
 
+@pytest.mark.slow
 def test_the_sandbox_keeps_its_name(shell: Shell) -> None:
     archive(shell, "sandbox")
     for name in ("sandbox", "sandbox-webex"):
         ran = shell.run("webex", "cdrs", "-p", name, *YESTERDAY, *FROM, "--schema", "common").ok()
         assert {one["profile"] for one in ran.lines} == {"sandbox"}
     assert shell.run("webex", "cdrs", *YESTERDAY, *FROM, CDRCTL_PROFILE="sandbox").ok().lines
-    every = shell.run("export", "-p", "sandbox", *YESTERDAY, *FROM).ok().lines
+    both = ("-p", "sandbox", "-p", "sandbox-webex")
+    every = shell.run("export", *both, *YESTERDAY, *FROM).ok().lines
+    assert len({(one["provider"], one["record_id"]) for one in every}) == len(every)
     assert {one["provider"] for one in every} == {*PROVIDERS}
 
 
@@ -288,6 +292,7 @@ def test_the_bill_of_a_month_is_that_of_the_providers(shell: Shell) -> None:
     assert len([line for line in ran.err.splitlines() if "0 gaps" not in line and ": " in line]) >= len(PROVIDERS)
 
 
+@pytest.mark.slow
 def test_several_profiles_name_their_gaps(shell: Shell) -> None:
     archive(shell, "webex")
     shell.run("sync", "callgear", "--into", "archive", "--call", "costs", "-q").ok()
@@ -307,14 +312,14 @@ def test_a_tag_selects_configured_profiles_and_one_without_calls_is_a_gap(shell:
     assert shell.run("export", "--tag", "nothing", *YESTERDAY, *FROM).code == 2
 
 
-def test_a_limit_counts_the_records_of_all_profiles(shell: Shell) -> None:
-    archive(shell, "webex", "kazoo")
-    assert len(shell.run("export", "--all", *YESTERDAY, *FROM, "--limit", "3").ok().lines) == 3
-    ran = shell.run("export", "--all", *YESTERDAY, *FROM, "--sort", "start_time", "--limit", "3").ok()
-    every = shell.run("export", "--all", *YESTERDAY, *FROM).ok().lines
+def test_a_limit_counts_the_records_of_all_profiles(shared: Shell) -> None:
+    assert len(shared.run("export", "--all", *YESTERDAY, *FROM, "--limit", "3").ok().lines) == 3
+    ran = shared.run("export", "--all", *YESTERDAY, *FROM, "--sort", "start_time", "--limit", "3").ok()
+    every = shared.run("export", "--all", *YESTERDAY, *FROM).ok().lines
     assert [one["start_time"] for one in ran.lines] == sorted(one["start_time"] for one in every)[:3]
 
 
+@pytest.mark.slow
 def test_several_profiles_of_one_provider_must_be_told_apart(shell: Shell, providers: Sandbox) -> None:
     archive(shell, "webex")
     text = shell.config.read_text(encoding="utf-8")

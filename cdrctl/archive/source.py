@@ -147,6 +147,7 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
         if file is not None and file.entries:
             yield from _gaps_before(pending, None, sync, until=part.since)
             yield from _pages(source, file, part)
+        del file  # before the next one is read
         yield Checkpoint(part)
     yield from _gaps_before(pending, None, sync)
     file, fault = _read_file(source, UNKNOWN)
@@ -252,13 +253,9 @@ def _missing(
     told = replan_future(source.readings.get(day, ()), now)
     done = done_windows(told)
     tried = [one for one in told if one.state != "done"]
-    if file is None:
-        if done:
-            fault = fault or f"{source.path(day)} is missing"
-            return [_Missing(part, fault)]
-        if fault:
-            return [_Missing(part, fault)]
-    elif file.sha256 != source.files.get(day):  # written by a run that did not end, or restored
+    if file is None and (done or fault):
+        return [_Missing(part, fault or f"{source.path(day)} is missing")]
+    if file is not None and file.sha256 != source.files.get(day):  # written by a run that did not end, or restored
         done = done_windows(replan_future(file.readings, now))
     missing = subtract([part], done)
     failed = [one for one in tried if any(overlap(one.window, hole) for hole in missing)]

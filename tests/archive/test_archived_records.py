@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cdrctl.archive.columnar import read_rows, write_rows
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.records import archived_call, record_reader, with_archived_key
 from cdrctl.archive.store import Archive
@@ -103,6 +105,10 @@ def archived(form: str, call: Call, page: Page) -> tuple[Fetched, Iterator[Event
     """Return the entries of an archive and the events of reading them."""
     source = Source("acme", "test", call, lambda _window: iter([page]), lambda *_: None)
     came = fetch_entries(Archive(Path("nowhere"), "UTC", form), source, EVER, NOW)
+    if form == "parquet":
+        stored = read_rows(write_rows(call.columns, came.entries, {}))
+        assert stored is not None
+        came = replace(came, entries=stored.entries)
     read = record_reader(call, came.header)
     again = [read(entry) for entry in came.entries]
     assert None not in again
@@ -124,10 +130,13 @@ def common_of(call: Call, columns: tuple[Column, ...]) -> Schema:
 
 @CASES
 @SEEDS
-def test_native_records_of_a_jsonl_archive_are_those_of_the_provider(provider: Provider, call: Call, seed: int) -> None:
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_native_records_of_an_archive_are_those_of_the_provider(
+    provider: Provider, call: Call, form: str, seed: int
+) -> None:
     page = Page(records(call, seed, odd=True), context_of(call))
     expected = exported(iter([page]), call, native_of(call))
-    _, events = archived("jsonl", call, page)
+    _, events = archived(form, call, page)
     theirs = archived_call(call)
     assert written(exported(events, theirs, native_of(theirs), None)) == written(expected)
 
@@ -168,11 +177,11 @@ def test_a_csv_archive_is_written_as_the_same_csv_whatever_the_provider_sent(
     ids=[f"{provider.name} {call.name}" for provider, call in CALLS if call.common is not None],
 )
 @SEEDS
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "csv"])
 def test_common_records_of_an_archive_are_those_of_the_provider(
     provider: Provider, call: Call, form: str, seed: int
 ) -> None:
-    page = Page(records(call, seed, odd=form == "jsonl"), context_of(call))
+    page = Page(records(call, seed, odd=form != "csv"), context_of(call))
     expected = exported(iter([page]), call, common_of(call, call.columns))
     _, events = archived(form, call, page)
     theirs = archived_call(call)

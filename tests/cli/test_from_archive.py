@@ -82,7 +82,7 @@ def same(ran: Ran, other: Ran) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["jsonl", "jsonl.gz", "csv", "csv.gz"])
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "jsonl.gz", "csv", "csv.gz"])
 @pytest.mark.parametrize(("provider", "call"), CALLS)
 def test_the_records_are_those_of_an_export_from_the_provider(
     shell: Shell, provider: str, call: str, form: str

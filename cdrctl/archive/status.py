@@ -47,13 +47,14 @@ def archived_calls(
     """
     wanted = ledger.kept() if names is None else filter(None, (ledger.kept_call(*one) for one in names))
     for kept in wanted:
-        call, files = _call_of(kept), ledger.files(kept.profile, kept.call)
+        call, files = call_of(kept), ledger.files(kept.profile, kept.call)
         readings = ledger.readings(kept.profile, kept.call)
         days = [] if call is None else [*coverage(archive, call, kept, readings, files, now)]
         yield ArchivedCall(kept, call, readings, files, days)
 
 
-def _call_of(kept: KeptCall) -> Call | None:
+def call_of(kept: KeptCall) -> Call | None:
+    """Return the call of an entry of the ledger; None if this version does not know it, or its provider."""
     if kept.provider in PROVIDERS:
         with suppress(StopIteration):
             return load(kept.provider).call(kept.call)

@@ -35,6 +35,8 @@ FIRST_LAYOUT, LAYOUT = 1, 2
 UNKNOWN = "unknown"
 """The day of records whose start cannot be parsed."""
 PROFILE, CALL, DATE = "profile=", "call=", "date="
+CONVERSION = Path("_cdrctl", "conversion.json")
+"""The file of an archive that is made of another one, or was."""
 _TEMPORARY = ".cdrctl-"
 
 ASIDE = ".aside"
@@ -152,10 +154,15 @@ def open_or_create(folder: Path, zone: str | None, form: str | None, layout: int
     with writing_archive(folder):
         make_folder(folder)
         check_folder(folder)
-        settings = {"layout": layout, "zone": archive.zone_name, "format": archive.form}
-        text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
-        replace_file(folder / "archive.toml", f"# What the files of this archive are; chosen once.\n{text}".encode())
+        replace_file(folder / "archive.toml", settings_text(archive))
     return archive
+
+
+def settings_text(archive: Archive) -> bytes:
+    """Return the content of the `archive.toml` of an archive."""
+    settings = {"layout": archive.layout, "zone": archive.zone_name, "format": archive.form}
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    return f"# What the files of this archive are; chosen once.\n{text}".encode()
 
 
 def check_folder(folder: Path) -> None:
@@ -167,6 +174,10 @@ def check_folder(folder: Path) -> None:
     """
     if not is_there(folder) or is_there(folder / "archive.toml"):
         return
+    if is_there(folder / CONVERSION):
+        raise UsageError(
+            f"{folder} has an archive whose conversion did not end", hint="run cdrctl archive convert again"
+        )
     others = [one.name for one in folder.iterdir() if not one.name.startswith(("ledger.", "_cdrctl", _TEMPORARY))]
     if others:
         raise UsageError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from cdrctl.cli.archive_convert import convert
 from cdrctl.cli.archive_status import status
 from cdrctl.cli.commands import group
 
-COMMANDS = {"archive": group("archive", "Monitor an archive.", status)}
+COMMANDS = {"archive": group("archive", "Monitor and convert an archive.", status, convert)}

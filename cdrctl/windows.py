@@ -255,6 +255,8 @@ def rfc3339(instant: datetime) -> str:
 
 def _utc(instant: datetime) -> datetime:
     """Return an aware instant in UTC; ValueError for a naive one, which Python would take for local time."""
+    if instant.tzinfo is UTC:
+        return instant
     if instant.utcoffset() is None:
         raise ValueError(f"an instant without a time zone: {instant}")
     return instant.astimezone(UTC)

@@ -58,6 +58,9 @@ def coverage(
     for day, whole in days(Window(kept.begins, max(until, kept.begins)), archive.zone):
         name = day.isoformat()
         readings = replan_future(known.get(name, ()), now)
+        if _is_settled(readings, whole, call.timing.lookback):
+            yield DayCoverage(name, "complete", counts.get(name, 0), (), "")
+            continue
         missing = subtract([whole], done_windows(readings))
         failed = [one for one in readings if one.state == "failed"]
         tried = [one.window for one in failed] + [one.window for one in readings if one.state == "planned"]
@@ -81,6 +84,14 @@ def coverage(
             state = "open"
         error = next((one.error for one in failed if one.error), "")
         yield DayCoverage(name, state, counts.get(name, 0), tuple(missing), error)
+
+
+def _is_settled(readings: Sequence[Reading], whole: Window, lookback: timedelta) -> bool:
+    """Return whether a single reading shows that a day is complete, as for most days: no sets need to be computed."""
+    if len(readings) != 1 or readings[0].state != "done" or readings[0].read_at is None:
+        return False
+    read = readings[0].window
+    return read.since <= whole.since and whole.until <= min(read.until, readings[0].read_at - lookback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,11 +124,8 @@ def aware(text: Any) -> datetime:
         ValueError: The text is not an instant of this century with an offset.
         TypeError: The value is not text.
     """
-    at = datetime.fromisoformat(text).astimezone(UTC) if _has_offset(text) else None
+    read = datetime.fromisoformat(text)
+    at = None if read.tzinfo is None else read.astimezone(UTC)
     if at is None or at.year not in CENTURY:
         raise ValueError(f"not an instant: {text!r}")
     return at
-
-
-def _has_offset(text: Any) -> bool:
-    return datetime.fromisoformat(text).tzinfo is not None

@@ -6,6 +6,7 @@ reading of an instant counts. A window that was read before its records were fin
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -136,6 +137,7 @@ def replan(readings: Iterable[Reading]) -> list[Reading]:
     ]
 
 
+@functools.lru_cache(4096)
 def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the first UTC instant of a calendar day of a zone, which a clock change may have moved."""
     from cdrctl.windows import instant

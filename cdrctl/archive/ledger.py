@@ -181,6 +181,10 @@ class Ledger:
         with self._parsing():
             return [KeptCall(_text(row[0]), _text(row[1]), _text(row[2]), aware(row[3])) for row in rows]
 
+    def names(self) -> list[tuple[str, str]]:
+        """Return the profile and the name of each call that the archive keeps."""
+        return [(one.profile, one.call) for one in self.kept()]
+
     def kept_call(self, profile: str, call: str) -> KeptCall | None:
         """Return the entry of a call, or None if the archive does not keep it."""
         return next((one for one in self.kept() if (one.profile, one.call) == (profile, call)), None)

@@ -93,7 +93,7 @@ class JsonLedger:
 
     def kept(self) -> list[KeptCall]:
         """Return the calls that the archive keeps, by profile and call."""
-        return [one for names in self._names() if (one := self.kept_call(*names)) is not None]
+        return [one for names in self.names() if (one := self.kept_call(*names)) is not None]
 
     def kept_call(self, profile: str, call: str) -> KeptCall | None:
         """Return the entry of a call, or None if the archive does not keep it."""
@@ -109,7 +109,7 @@ class JsonLedger:
 
     def files(self, profile: str | None = None, call: str | None = None) -> list[FileEntry]:
         """Return the entries of all files, or of those of one call."""
-        names = self._names() if profile is None or call is None else [(profile, call)]
+        names = self.names() if profile is None or call is None else [(profile, call)]
         with self._querying:
             return [entry for one in names for _, entry in sorted(self._call(*one).files.items())]
 
@@ -133,7 +133,7 @@ class JsonLedger:
                 found.files[day] = entry
             self._save(profile, call, found)
 
-    def _names(self) -> list[tuple[str, str]]:
+    def names(self) -> list[tuple[str, str]]:
         """Return the profile and the name of each call that has a ledger or records."""
         root = self.archive.folder
         found = {(one.parent.name, one.stem) for one in (root / FOLDER).glob("*/*.json")}
@@ -264,7 +264,8 @@ def _first_day(archive: Archive, paths: list[Path]) -> datetime:
 
 
 def _entry(archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int) -> FileEntry:
-    path = archive.path(*names).relative_to(archive.folder).as_posix()
+    profile, call, day = names
+    path = f"{PROFILE}{profile}/{CALL}{call}/{DATE}{day}/cdrs.{archive.form}"  # quicker than archive.path()
     return FileEntry(*names, path, sha256, records, size)
 
 

@@ -35,20 +35,21 @@ class ArchivedCall:
 
 
 def archived_calls(
-    archive: Archive, ledger: AnyLedger, now: datetime, names: Iterable[tuple[str, str]] | None = None
+    archive: Archive, ledger: AnyLedger, now: datetime, names: Iterable[tuple[str, str]]
 ) -> Iterator[ArchivedCall]:
-    """Yield the calls that an archive keeps, one at a time, by profile and call.
+    """Yield these calls of an archive, one at a time; those that it does not keep are left out.
 
     Args:
         archive: The archive.
         ledger: Its ledger.
         now: The present instant.
-        names: The profile and the call of each that is wanted; None for all.
+        names: The profile and the name of each call.
     """
-    wanted = ledger.kept() if names is None else filter(None, (ledger.kept_call(*one) for one in names))
-    for kept in wanted:
-        call, files = call_of(kept), ledger.files(kept.profile, kept.call)
-        readings = ledger.readings(kept.profile, kept.call)
+    for name in names:
+        kept = ledger.kept_call(*name)
+        if kept is None:
+            continue
+        call, files, readings = call_of(kept), ledger.files(*name), ledger.readings(*name)
         days = [] if call is None else [*coverage(archive, call, kept, readings, files, now)]
         yield ArchivedCall(kept, call, readings, files, days)
 

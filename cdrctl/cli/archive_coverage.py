@@ -111,8 +111,10 @@ def _write_json(opened: Session, archive: Archive, bounds: Bounds, found: Iterat
     out, before = standard_output(opened, None), "["
     for one in found:
         about = about_coverage(one.kept)
-        for day in bounds.shown(one.days, archive.zone):
-            write_text(out, f"{before}\n{json.dumps({**about, **plain_coverage(day)})}")
+        shown = bounds.shown(one.days, archive.zone)
+        if shown:
+            lines = (json.dumps({**about, **plain_coverage(day)}) for day in shown)
+            write_text(out, f"{before}\n" + ",\n".join(lines))
             before = ","
     write_text(out, "[]\n" if before == "[" else "\n]\n")
 

@@ -39,14 +39,13 @@ def archived(
     from cdrctl.archive.status import archived_calls
 
     with closing(open_ledger(archive, read_only=True)) as ledger:
-        kept = ledger.kept()
-        _check("profile", profiles, [one.profile for one in kept])
-        _check("call", calls, [one.call for one in kept if not profiles or one.profile in profiles])
-
+        there = ledger.names()
+        _check("profile", profiles, [profile for profile, _ in there])
+        _check("call", calls, [call for profile, call in there if not profiles or profile in profiles])
         names = [
-            (one.profile, one.call)
-            for one in kept
-            if (not profiles or one.profile in profiles) and (not calls or one.call in calls)
+            (profile, call)
+            for profile, call in there
+            if (not profiles or profile in profiles) and (not calls or call in calls)
         ]
         for one in archived_calls(archive, ledger, the_clock(session).now(), names):
             if one.call is None:

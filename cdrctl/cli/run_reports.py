@@ -212,7 +212,8 @@ class _RunReporter:
         try:
             archive = open_archive(run.folder)
             with closing(open_ledger(archive, read_only=True)) as ledger:
-                return archive, [call_status(one, now) for one in archived_calls(archive, ledger, now, names or None)]
+                found = archived_calls(archive, ledger, now, names or ledger.names())
+                return archive, [call_status(one, now) for one in found]
         except CdrctlError:  # the run has met the same error, and reported it
             return None, []
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cdrctl.archive.calendar import DayCoverage
+from cdrctl.archive.calendar import DayCoverage, coverage
 from cdrctl.archive.completeness import Bounds, completeness, ranges
+from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.status import ArchivedCall
+from cdrctl.archive.store import Archive
 from cdrctl.fetchers import Timing
+from cdrctl.windows import Window
 from tests.archive.sync_kit import CALL
 
 NOW = datetime(2026, 11, 12, 5, tzinfo=UTC)
@@ -103,3 +107,22 @@ def test_consecutive_days_are_ranges() -> None:
     days = [date(2026, 10, day) for day in (1, 2, 3, 5, 30, 31)] + [date(2026, 11, 1)]
     assert [(f"{a:%d}", f"{b:%d}") for a, b in ranges(days)] == [("01", "03"), ("05", "05"), ("30", "01")]
     assert ranges([]) == []
+
+
+@pytest.mark.parametrize("minutes", [-1, 0, 1])
+@pytest.mark.parametrize("cut", [0, 1])
+def test_one_reading_makes_a_day_complete_only_if_it_covers_it_and_came_after_the_lookback(
+    minutes: int, cut: int
+) -> None:
+    """The shortcut for such days says what the sets say."""
+    begins = datetime(2026, 11, 1, tzinfo=UTC)
+    day = Window(begins, begins + timedelta(days=1))
+    read = Reading(
+        Window(begins, day.until - timedelta(hours=cut)),
+        "done",
+        day.until + CALL.timing.lookback + timedelta(minutes=minutes),
+    )
+    kept = KeptCall("acme", "cdrs", "webex", begins)
+    first = next(coverage(Archive(Path(), "UTC", "jsonl"), CALL, kept, {"2026-11-01": [read]}, [], NOW))
+    expected = "hole" if cut else "complete" if minutes >= 0 else "open"
+    assert first.state == expected

@@ -98,3 +98,31 @@ def test_a_reading_that_a_wrong_clock_dated_after_now_is_no_success(shell: Shell
 def test_what_is_not_there_is_a_usage_error(shell: Shell, words: tuple[str, ...]) -> None:
     shell.run("sync", "webex", *INTO).ok()
     assert status(shell, *words).code == 2
+
+
+def test_reading_changes_nothing_in_the_folder(shell: Shell, providers: Sandbox, tmp_path: Path) -> None:
+    configure(shell, providers, "voicenter")
+    shell.run("sync", "voicenter", *INTO).ok()
+    before = {one: (one.stat().st_mtime_ns, one.stat().st_size) for one in (tmp_path / "archive").rglob("*")}
+    status(shell, "--max-age", "26h").ok()
+    shell.run("coverage", *INTO, "--check")
+    assert {one: (one.stat().st_mtime_ns, one.stat().st_size) for one in (tmp_path / "archive").rglob("*")} == before
+
+
+def test_an_archive_of_the_first_layout_has_a_status(shell: Shell, tmp_path: Path) -> None:
+    from contextlib import closing
+    from datetime import timedelta
+
+    from cdrctl.archive.intervals import Reading
+    from cdrctl.archive.ledger import KeptCall, Ledger
+    from cdrctl.windows import Window
+
+    folder, begins = tmp_path / "old", shell.clock.time - timedelta(days=1)
+    folder.mkdir()
+    (folder / "archive.toml").write_text('zone = "UTC"\nformat = "jsonl"\n')
+    with closing(Ledger(folder, new=True)) as ledger:
+        ledger.keep(KeptCall("acme", "cdrs", "webex", begins))
+        done = Reading(Window(begins, begins + timedelta(hours=1)), "done", shell.clock.time, 3)
+        ledger.write("acme", "cdrs", begins.date().isoformat(), [done], None, begins)
+    [found] = json.loads(shell.run("archive", "status", "acme", "--into", "old").ok().out)
+    assert (found["profile"], found["last_success"]) == ("acme", "2026-11-12T05:00:00.000Z")

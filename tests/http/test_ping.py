@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -96,3 +98,23 @@ def test_a_host_that_does_not_answer_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert ping(f"http://127.0.0.1:{port}/0b5e7c2d", "start", {}, seconds=0.05) != ""
+
+
+def test_a_host_that_answers_a_byte_at_a_time_is_not_waited_for() -> None:
+    """The network's own timeouts begin anew with every byte."""
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        taken, _ = server.accept()
+        with taken, suppress(OSError):
+            taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while not ended.wait(0.01):
+                taken.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        thread = threading.Thread(target=drip, args=(slow,), daemon=True)
+        thread.start()
+        failed = ping(f"http://127.0.0.1:{slow.getsockname()[1]}/0b5e7c2d", "start", {}, seconds=0.1)
+        ended.set()
+        thread.join()
+    assert "after 0.1 s" in failed

@@ -6,81 +6,90 @@ typed column cannot hold a value exactly, such as the last zero of the amount 1.
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from itertools import islice
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdrctl.archive.index import UNPLACED, Entry, milliseconds
-from cdrctl.archive.layout2 import GONE_AT, KEY, OURS, START, Rows
+from cdrctl.archive.dayfile import Row
+from cdrctl.archive.index import UNPLACED, milliseconds
+from cdrctl.archive.layout2 import GONE_AT, KEY, OURS, START, NotOursError
 from cdrctl.records.columns import EXTRA, Column
-from cdrctl.records.events import Row
+from cdrctl.records.events import Value
 from cdrctl.records.schemas import EXTRA_COLUMN, Schema
 from cdrctl.windows import rfc3339
-from cdrctl.writers.parquet import ROWS, arrow_batches
+from cdrctl.writers.parquet import LARGEST, ROWS, arrow_batches
 from cdrctl.writers.values import json_of
 
 EXACT = "_exact"
+PART = 1000
+"""How many rows are Python objects at the same time."""
 _LIST = b"list"
 _KIND = b"kind"
 _TIME = pa.timestamp("ms", "UTC")
 _HEAD = (pa.field(KEY, pa.string()), pa.field(START, _TIME), pa.field(GONE_AT, _TIME))
 
 
-def write_rows(columns: Sequence[Column], entries: Sequence[Entry], gone: Mapping[bytes, datetime]) -> bytes:
-    """Return the records of a day as a Parquet file."""
+def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) -> None:
+    """Write the rows of a day as a Parquet file."""
     known = {column.name for column in columns if column.name != EXTRA}
     schema = Schema((*(column for column in columns if column.name != EXTRA), EXTRA_COLUMN), lambda _page: [])
     shape, as_batch = arrow_batches(schema, lambda _text: None)
     lists = {column.name for column in schema.columns or () if column.kind == "list"} - {EXTRA}
     fields = [field.with_metadata({_KIND: _LIST}) if field.name in lists else field for field in shape]
     whole = pa.schema([*_HEAD, *fields, pa.field(EXACT, pa.string())])
-    out = io.BytesIO()
+    group: list[pa.RecordBatch] = []
     with pq.ParquetWriter(out, whole, compression="zstd") as writer:
-        for at in range(0, len(entries), ROWS):
-            group = entries[at : at + ROWS]
-            objects = [json.loads(entry.line) for entry in group]
-            batch = as_batch([_row(one, schema.columns or (), known) for one in objects])
+        for part in _parts(rows):
+            objects = [json.loads(row.line) for row in part]
+            batch = as_batch([_values(one, schema.columns or (), known) for one in objects])
             exact = [_differences(one, back) for one, back in zip(objects, _objects(batch, lists), strict=True)]
             head = [
-                pa.array([entry.key.hex() for entry in group], pa.string()),
-                pa.array([None if entry.start == UNPLACED else entry.start for entry in group], _TIME),
-                pa.array([milliseconds(gone[entry.key]) if entry.key in gone else None for entry in group], _TIME),
+                pa.array([row.key.hex() for row in part], pa.string()),
+                pa.array([None if row.start == UNPLACED else row.start for row in part], _TIME),
+                pa.array([row.gone_at for row in part], _TIME),
             ]
-            arrays = [*head, *batch.columns, pa.array(exact, pa.string())]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=whole), row_group_size=ROWS)
-    return out.getvalue()
+            group.append(pa.record_batch([*head, *batch.columns, pa.array(exact, pa.string())], schema=whole))
+            if sum(map(len, group)) >= ROWS or sum(one.nbytes for one in group) >= LARGEST:
+                writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
+                group.clear()
+        if group:
+            writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
 
 
-def read_rows(content: bytes) -> Rows | None:
-    """Return the rows of a Parquet file; None if it is damaged or has not the columns of an archive."""
-    entries: list[Entry] = []
-    gone: dict[bytes, datetime] = {}
+def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    left = iter(rows)
+    while part := list(islice(left, PART)):
+        yield part
+
+
+def read_rows(file: BinaryIO) -> Iterator[Row]:
+    """Yield the rows of a Parquet file.
+
+    Raises:
+        NotOursError: It is damaged, or has not the columns of an archive.
+    """
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
-        lists = {field.name for field in file.schema_arrow if (field.metadata or {}).get(_KIND) == _LIST}
-        for batch in file.iter_batches(ROWS):
+        parquet = pq.ParquetFile(file)
+        lists = {field.name for field in parquet.schema_arrow if (field.metadata or {}).get(_KIND) == _LIST}
+        for batch in parquet.iter_batches(PART):
             names = batch.schema.names
             heads = zip(*(batch.column(names.index(name)).to_pylist() for name in OURS), strict=True)
             exact = batch.column(names.index(EXACT)).to_pylist()
             body = batch.select([name for name in names if name not in OURS and name != EXACT])
             for (key, start, since), one, more in zip(heads, _objects(body, lists), exact, strict=True):
-                digits = bytes.fromhex(key)
-                if since is not None:
-                    gone[digits] = since.astimezone(UTC)
                 place = UNPLACED if start is None else milliseconds(start)
-                entries.append(Entry(place, digits, json_of(_restored(one, more)) + b"\n"))
-    except (pa.ArrowException, ValueError, KeyError, TypeError, OSError):
-        return None
-    return Rows(b"", entries, gone)
+                gone = None if since is None else milliseconds(since)
+                yield Row(place, bytes.fromhex(key), json_of(_restored(one, more)) + b"\n", gone)
+    except (pa.ArrowException, ValueError, KeyError, TypeError, OSError) as error:
+        raise NotOursError(str(error)) from error
 
 
-def _row(one: Mapping[str, Any], columns: Sequence[Column], known: set[str]) -> Row:
+def _values(one: Mapping[str, Any], columns: Sequence[Column], known: set[str]) -> Sequence[Value]:
     """Return a record as a row: the values of the columns, then the fields that no column names."""
     extra = {name: value for name, value in one.items() if name not in known}
     return [*(one.get(column.name) for column in columns[:-1]), extra or None]

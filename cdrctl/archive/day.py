@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cdrctl.archive.dayfile import DayFile
+from cdrctl.archive.dayfile import DayFile, Row
 from cdrctl.archive.fetching import Fetched, Source, header_of
 from cdrctl.archive.files import load, recover, save
-from cdrctl.archive.index import UNPLACED, Entry
+from cdrctl.archive.index import Entry
 from cdrctl.archive.intervals import Reading, add_reading, done_windows, overlap, subtract, whole_day
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.lines import columns_of, recast, union_header
-from cdrctl.archive.merge import Counts, MergeResult, call_traits, merge
+from cdrctl.archive.merge import Counts, call_traits
+from cdrctl.archive.spool import Merged, Spool
 from cdrctl.archive.store import UNKNOWN, Archive, is_there, writing_archive
-from cdrctl.archive.twins import assign_keys
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
 from cdrctl.records.events import number_of_records
@@ -133,7 +133,7 @@ def _load(
     source.log(
         "warning",
         f"{path} was changed by another program, or copied without the file that describes it: "
-        f"{len(lines.file.entries)} of its lines are kept"
+        f"{lines.file.records} of its lines are kept"
         + (f", {lines.unread} cannot be read" if lines.unread else "")
         + "; if the file is replaced, a copy stays beside it under another name",
     )
@@ -170,24 +170,23 @@ def store_day(
     """
     with ledger.writing(), writing_archive(archive.path(source.profile, source.call.name, day)):
         known = there.valid_readings(readings)
-        lost = _add_unplaced(archive, ledger, source, [one for one in came.entries if one.start == UNPLACED], came)
-        placed = [entry for entry in came.entries if entry.start != UNPLACED]
-        both = _merge_day(source.call, placed, came, there, known, shrink=shrink)
-        result = both.result
-        alarming = sum(came.read_at - result.gone[key] < GONE_ALARM for key in result.missing)
-        lost += max(there.expected - len(result.entries), 0)
+        lost = _add_unplaced(archive, ledger, source, came.spool.take_unplaced(), came)
+        placed = came.spool.count_new()
+        header, result = _merge_day(source.call, came.spool, came, there, known, shrink=shrink)
+        alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
+        lost += max(there.expected - result.records, 0)
         error = _why_incomplete(archive, source, day, came, lost, alarming)
         reading = Reading(
             came.window,
             "failed" if error else "done",
             came.read_at,
-            len(placed),
-            error or _note(len(result.missing)),
+            placed,
+            error or _note(result.missing),
         )
         readings = add_reading(known, reading)
         entry = None
-        if there.old is not None or result.entries or not error:  # a complete day without calls has an empty file
-            entry = _save(archive, source, day, both, readings, there.old)
+        if there.old is not None or result.records or not error:  # a complete day without calls has an empty file
+            entry = _save(archive, source, day, came.spool, header, result, readings, there.old)
         ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at)
     return DayResult(result.counts if shrink else result.counts._replace(gone=alarming), alarming, error)
 
@@ -219,41 +218,43 @@ def _why_incomplete(archive: Archive, source: Source, day: str, came: Fetched, l
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _MergedDay:
-    """The merged records of a day and the CSV header of their lines; empty for JSON Lines."""
-
-    result: MergeResult
-    header: bytes
-
-
 def _merge_day(
     call: Call,
-    new: Sequence[Entry],
+    spool: Spool,
     came: Fetched,
     there: Existing,
     known: Sequence[Reading],
     *,
     shrink: bool = False,
     placed: bool = True,
-) -> _MergedDay:
-    """Return the new and the old records merged under one header; records without a start are only added to."""
+) -> tuple[bytes, Merged]:
+    """Merge the new and the old records under one header, and return it with the result.
+
+    Records without a start are only added to.
+    """
     old = there.old
     header = union_header(came.header, old.header) if old is not None else came.header
-    ours = [one._replace(line=recast(one.line, old.header, header)) for one in old.entries] if old is not None else []
-    theirs = assign_keys([one._replace(line=recast(one.line, came.header, header)) for one in new], ours)
-    result = merge(
-        ours,
-        theirs,
+    if header != came.header:
+        spool.recast(lambda line: recast(line, came.header, header))
+    if old is not None:
+        spool.add_old(_recast_rows(old, header))
+    result = spool.merge(
         came.window if placed else None,
         done_windows(known),
         complete=placed and came.complete,
         shrink=shrink,
         traits=call_traits(call.alike, columns_of(header)),
-        gone=old.gone if old is not None else None,
         read_at=came.read_at,
     )
-    return _MergedDay(result, header)
+    same = old is not None and old.header == header
+    return header, result if same else result._replace(changed=True)
+
+
+def _recast_rows(old: DayFile, header: bytes) -> Iterator[Row]:
+    """Yield the rows of a file under another header."""
+    if old.header == header:
+        return old.rows()
+    return (row._replace(line=recast(row.line, old.header, header)) for row in old.rows())
 
 
 def _note(missing: int) -> str:
@@ -262,16 +263,23 @@ def _note(missing: int) -> str:
 
 
 def _save(
-    archive: Archive, source: Source, day: str, both: _MergedDay, readings: Sequence[Reading], old: DayFile | None
+    archive: Archive,
+    source: Source,
+    day: str,
+    spool: Spool,
+    header: bytes,
+    result: Merged,
+    readings: Sequence[Reading],
+    old: DayFile | None,
 ) -> FileEntry:
-    """Write a day's file and its index, and return its entry for the ledger."""
+    """Write the rows of a merged day and its readings, and return the entry of the file for the ledger."""
     path = archive.path(source.profile, source.call.name, day)
-    entries = both.result.entries
-    marked = DayFile([], [], old.sha256 if old is not None else "", b"", both.result.gone)
-    same = old is not None and (old.header, old.gone) == (both.header, both.result.gone) and old.entries == entries
-    sha256, size = save(archive, path, source.call.columns, both.header, entries, readings, marked, unchanged=same)
+    before = "" if old is None else old.sha256
+    columns, records = source.call.columns, result.records
+    unchanged = not result.changed
+    sha256, size = save(archive, path, columns, header, spool.rows, records, readings, before, unchanged=unchanged)
     relative = path.relative_to(archive.folder).as_posix()
-    return FileEntry(source.profile, source.call.name, day, relative, sha256, len(entries), size)
+    return FileEntry(source.profile, source.call.name, day, relative, sha256, records, size)
 
 
 def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:
@@ -283,7 +291,9 @@ def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: 
         return 0
     path = archive.path(source.profile, source.call.name, UNKNOWN)
     old, expected = _load(archive, ledger, source, path, UNKNOWN, None)
-    both = _merge_day(source.call, entries, came, Existing(old, came.window), [], placed=False)
-    entry = _save(archive, source, UNKNOWN, both, [], old)
+    with Spool() as spool:
+        spool.add_new(entries)
+        header, result = _merge_day(source.call, spool, came, Existing(old, came.window), [], placed=False)
+        entry = _save(archive, source, UNKNOWN, spool, header, result, [], old)
     ledger.write(source.profile, source.call.name, UNKNOWN, [], entry, came.read_at)
-    return max(expected - len(both.result.entries), 0)
+    return max(expected - result.records, 0)

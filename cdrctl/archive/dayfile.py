@@ -2,31 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from cdrctl.archive.index import Entry
+from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Row(NamedTuple):
+    """One row of a day's file: an entry, and since when it is gone at the provider, in Unix milliseconds, or None."""
+
+    start: int
+    key: bytes
+    line: bytes
+    gone_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DayFile:
-    """The contents of a day's file.
+    """A day's file.
 
     Args:
-        entries: Its records.
+        rows: Yields its rows, ordered by start; each call reads them from the beginning.
+        records: How many there are.
         readings: Its readings.
         sha256: Its digest; empty if the file is not as cdrctl wrote it.
         header: The header of a CSV file.
-        gone: Since when records are known to be gone at the provider, by key.
     """
 
-    entries: list[Entry]
+    rows: Callable[[], Iterator[Row]]
+    records: int
     readings: list[Reading]
     sha256: str
     header: bytes
-    gone: dict[bytes, datetime] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All records, in memory."""
+        return [Entry(*row[:3]) for row in self.rows()]
+
+    @property
+    def gone(self) -> dict[bytes, datetime]:
+        """Since when records are known to be gone at the provider, by key."""
+        return {row.key: _EPOCH + timedelta(milliseconds=row.gone_at) for row in self.rows() if row.gone_at is not None}
+
+
+def rows_of(entries: Iterable[Entry], gone: Mapping[bytes, datetime]) -> list[Row]:
+    """Return entries as rows of a file.
+
+    Args:
+        entries: The entries.
+        gone: Since when records are known to be gone at the provider, by key.
+    """
+    marks = {key: milliseconds(at) for key, at in gone.items()}
+    return [Row(*entry, marks.get(entry.key)) for entry in entries]
+
+
+def file_in_memory(rows: list[Row], readings: list[Reading], sha256: str, header: bytes) -> DayFile:
+    """Return a file whose rows are in memory."""
+    return DayFile(lambda: iter(rows), len(rows), readings, sha256, header)
 
 
 class RecoveredFile(NamedTuple):

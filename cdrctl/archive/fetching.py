@@ -11,6 +11,7 @@ from typing import Any, cast
 from cdrctl.archive.index import UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
+from cdrctl.archive.spool import Spool
 from cdrctl.archive.store import Archive
 from cdrctl.export.availability import UP_TO_NOW, latest_start
 from cdrctl.export.identity import stable_keys
@@ -67,14 +68,14 @@ class Fetched:
         window: The window.
         read_at: The time of the request.
         header: The CSV header of the lines; empty for JSON Lines.
-        entries: The records.
+        spool: The records, among the new ones.
         tally: The numbers of records, pages and duplicates, and the gaps.
     """
 
     window: Window
     read_at: datetime
     header: bytes
-    entries: list[Entry]
+    spool: Spool
     tally: Tally
 
     @property
@@ -91,7 +92,7 @@ def header_of(archive: Archive, call: Call) -> bytes:
 
 
 def fetch_entries(archive: Archive, source: Source, window: Window, read_at: datetime) -> Fetched:
-    """Return the records of a window from the provider.
+    """Return the records of a window from the provider, in a temporary database.
 
     Args:
         archive: The archive.
@@ -101,6 +102,7 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
 
     Raises:
         CdrctlError: The provider could not be queried.
+        OutputError: The temporary database cannot be written.
     """
     call, tally = source.call, Tally()
     included = source.clock_offset  # in read_at
@@ -123,8 +125,14 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
 
     as_entries = Schema(None, cast("Any", entries))
     pages = rows(source.fetch(window), call, as_entries, window, tally, source.log, present=present)
-    found = [cast("Entry", entry) for page in pages for entry in page]
-    return Fetched(window, read_at, header_of(archive, call), found, tally)
+    spool = Spool()
+    try:
+        for page in pages:
+            spool.add_new(cast("Sequence[Entry]", page))
+    except BaseException:
+        spool.close()
+        raise
+    return Fetched(window, read_at, header_of(archive, call), spool, tally)
 
 
 def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:

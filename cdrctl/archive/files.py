@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cdrctl.archive import layout1, layout2
-from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile
-from cdrctl.archive.index import Entry
+from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.recover import recover as recover1
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
@@ -56,9 +55,10 @@ def save(
     path: Path,
     columns: Sequence[Column],
     header: bytes,
-    entries: Sequence[Entry],
+    rows: Callable[[], Iterable[Row]],
+    records: int,
     readings: Sequence[Reading],
-    old: DayFile | None,
+    old: str,
     *,
     unchanged: bool,
 ) -> tuple[str, int]:
@@ -71,14 +71,15 @@ def save(
         path: The day's file.
         columns: The columns of the call.
         header: The CSV header of the lines; empty for JSON Lines and Parquet.
-        entries: Its records.
+        rows: Returns its rows, ordered by start.
+        records: How many there are.
         readings: Its readings.
-        old: The file as it was loaded, with the gone records of the new one; None if there was none.
+        old: The digest of the file as it was loaded; empty if there was none.
         unchanged: The file already has these records.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
     """
     if archive.layout == FIRST_LAYOUT:
-        return layout1.save(path, header, entries, readings, old)
-    return layout2.save(path, columns, header, entries, readings, old, unchanged=unchanged)
+        return layout1.save(path, header, rows(), readings, old)
+    return layout2.save(path, columns, header, rows, records, readings, old, unchanged=unchanged)

@@ -41,6 +41,11 @@ def milliseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
+def instant_text(at: int) -> str:
+    """Return an instant in Unix milliseconds as text such as `2026-11-19T08:00:00.123Z`."""
+    return windows.rfc3339(_EPOCH + timedelta(milliseconds=at))
+
+
 @contextmanager
 def reading_archive(path: Path) -> Iterator[None]:
     """Turn a system error while reading the archive into an OutputError."""

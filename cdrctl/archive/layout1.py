@@ -13,18 +13,18 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cdrctl import windows
-from cdrctl.archive.dayfile import Contents, DayFile
-from cdrctl.archive.index import ENTRY, Entry, index_path, plain_reading, read_index
+from cdrctl.archive.dayfile import Contents, DayFile, Row, file_in_memory, rows_of
+from cdrctl.archive.index import ENTRY, Entry, index_path, instant_text, plain_reading, read_index
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.store import (
     compress,
     content_of,
     digest,
+    digest_of,
     make_folder,
     remove_temporary_files,
     replace_file,
@@ -58,7 +58,7 @@ def load(path: Path) -> DayFile | None:
         at += length
     if at != len(text):  # the next merge would lose lines that are not in the index
         return None
-    return DayFile(entries, readings, sha256, text[:beginning], gone)
+    return file_in_memory(rows_of(entries, gone), readings, sha256, text[:beginning])
 
 
 def contents_of(path: Path) -> Contents | None:
@@ -71,9 +71,7 @@ def contents_of(path: Path) -> Contents | None:
     return Contents(sha256, len(lines), readings)
 
 
-def save(
-    path: Path, header: bytes, entries: Sequence[Entry], readings: Sequence[Reading], old: DayFile | None
-) -> tuple[str, int]:
+def save(path: Path, header: bytes, rows: Iterable[Row], readings: Sequence[Reading], old: str) -> tuple[str, int]:
     """Write a day's file and its index durably, and return the file's digest and size.
 
     An unchanged file is not written again. A file that is not `old` is moved aside first: records that were not read
@@ -82,27 +80,29 @@ def save(
     Args:
         path: The day's file.
         header: Its CSV header; empty for JSON Lines.
-        entries: Its records.
+        rows: Its rows.
         readings: Its readings.
-        old: The file as it was loaded, with the gone records of the new one; None if there was none.
+        old: The digest of the file as it was loaded; empty if there was none.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
     """
+    entries = list(rows)
     text = header + b"".join(entry.line for entry in entries)
     content = compress(text) if path.name.endswith(".gz") else text
     sha256 = digest(content)
     described: dict[str, Any] = {"header": len(header), "readings": [plain_reading(one) for one in readings]}
-    if old is not None and old.gone:
-        described["gone"] = {key.hex(): windows.rfc3339(at) for key, at in sorted(old.gone.items())}
+    gone = {entry.key.hex(): instant_text(entry.gone_at) for entry in entries if entry.gone_at is not None}
+    if gone:
+        described["gone"] = dict(sorted(gone.items()))
     packed = b"".join(ENTRY.pack(entry.start, len(entry.line), entry.key) for entry in entries)
     index = json.dumps(described).encode() + b"\n" + packed
-    there = _digest_of(path)
+    there = digest_of(path)
     if there == sha256 and content_of(index_path(path, sha256)) == index:
         return sha256, len(content)
     make_folder(path.parent)
     remove_temporary_files(path.parent)
-    if there not in {None, sha256} and (old is None or old.sha256 != there):
+    if there not in {None, sha256} and old != there:
         set_aside(path)
     replace_file(index_path(path, sha256), index)
     if there != sha256:
@@ -111,8 +111,3 @@ def save(
         if one != index_path(path, sha256):
             one.unlink(missing_ok=True)
     return sha256, len(content)
-
-
-def _digest_of(path: Path) -> str | None:
-    content = content_of(path)
-    return None if content is None else digest(content)

@@ -12,31 +12,34 @@ A file without an entry was changed by another program.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, cast
 
-from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile
-from cdrctl.archive.index import UNPLACED, Entry, aware, milliseconds, plain_reading, reading_of
+from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row, file_in_memory
+from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
 from cdrctl.archive.recover import key_of, start_of, text_of_file
 from cdrctl.archive.store import (
-    compress,
-    content_of,
-    digest,
+    digest_of,
     make_folder,
     remove_temporary_files,
     replace_file,
     set_aside,
+    stage_file,
+    sync_folder,
 )
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.records.columns import Column
-from cdrctl.windows import Window, rfc3339
+from cdrctl.windows import Window
 from cdrctl.writers.values import json_of
 
 READINGS = "_readings.json"
@@ -45,42 +48,31 @@ OURS = (KEY, START, GONE_AT)
 """The columns of the archive itself."""
 
 _CSV_HEADER = b"_key,_start,_gone_at,"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Rows(NamedTuple):
-    """The rows of a file.
-
-    Args:
-        header: The CSV header of the lines; empty for JSON Lines and Parquet.
-        entries: The records.
-        gone: Since when records are known to be gone at the provider, by key.
-        unread: How many rows are not records of the day.
-    """
-
-    header: bytes
-    entries: list[Entry]
-    gone: dict[bytes, datetime]
-    unread: int = 0
+class NotOursError(ValueError):
+    """A row, or a file, is not as cdrctl writes it."""
 
 
 def load(path: Path) -> DayFile | None:
     """Return a day's file, or None if it is missing, or not as cdrctl wrote it.
 
+    Its rows are read from the file that was opened, also if another one takes its place.
+
     Raises:
         OSError: It cannot be read.
     """
-    content = content_of(path)
-    if content is None:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
         return None
-    sha256 = digest(content)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     known = _read_sidecar(path).get(sha256)
     if known is None:
+        file.close()
         return None
-    rows = _rows(path, content)
-    if rows is None or rows.unread or len(rows.entries) != known.records:
-        return None
-    return DayFile(rows.entries, known.readings, sha256, rows.header, rows.gone)
+    header = _header(path.name, file) if ".csv" in path.name else b""
+    return DayFile(lambda: rows_in(path.name, file), known.records, known.readings, sha256, header)
 
 
 def contents_of(path: Path) -> Contents | None:
@@ -89,16 +81,18 @@ def contents_of(path: Path) -> Contents | None:
     Raises:
         OSError: It cannot be read.
     """
-    return _read_sidecar(path).get(digest(path.read_bytes()))
+    with path.open("rb") as file:
+        return _read_sidecar(path).get(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def save(
     path: Path,
     columns: Sequence[Column],
     header: bytes,
-    entries: Sequence[Entry],
+    rows: Callable[[], Iterable[Row]],
+    records: int,
     readings: Sequence[Reading],
-    old: DayFile | None,
+    old: str,
     *,
     unchanged: bool,
 ) -> tuple[str, int]:
@@ -110,34 +104,37 @@ def save(
         path: The day's file.
         columns: The columns of the call.
         header: The CSV header of the lines; empty for JSON Lines and Parquet.
-        entries: Its records.
+        rows: Returns its rows, ordered by start.
+        records: How many there are.
         readings: Its readings.
-        old: The file as it was loaded, with the gone records of the new one; None if there was none.
+        old: The digest of the file as it was loaded; empty if there was none.
         unchanged: The file already has these records.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
     """
-    there = content_of(path)
-    had = None if there is None else digest(there)
-    if unchanged and there is not None and old is not None and old.sha256 == had:
-        content, sha256 = there, had
-    else:
-        content = _encode(path, columns, header, entries, old.gone if old is not None else {})
-        sha256 = digest(content)
-    known = _read_sidecar(path)
-    wanted = {sha256: Contents(sha256, len(entries), list(readings))}
     make_folder(path.parent)
     remove_temporary_files(path.parent)
-    if had not in {None, sha256} and (old is None or old.sha256 != had):
-        set_aside(path)
-    if had is not None and had != sha256 and had in known:
-        wanted[had] = known[had]
-    if known != wanted:
-        _write_sidecar(path, wanted)
-    if had != sha256:
-        replace_file(path, content)
-    return sha256, len(content)
+    there = digest_of(path)
+    with ExitStack() as staged:
+        if unchanged and there is not None and there == old:
+            sha256, size, temporary = there, path.stat().st_size, None
+        else:
+            temporary, sha256, size = staged.enter_context(
+                stage_file(path, lambda out: _write_rows(path.name, columns, header, rows(), out))
+            )
+        known = _read_sidecar(path)
+        wanted = {sha256: Contents(sha256, records, list(readings))}
+        if there not in {None, sha256} and old != there:
+            set_aside(path)
+        if there is not None and there != sha256 and there in known:
+            wanted[there] = known[there]
+        if known != wanted:
+            _write_sidecar(path, wanted)
+        if there != sha256 and temporary is not None:
+            temporary.replace(path)
+            sync_folder(path.parent)
+    return sha256, size
 
 
 def recover(path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> RecoveredFile:
@@ -156,14 +153,11 @@ def recover(path: Path, day: Window | None, alike: Sequence[str], header: bytes)
         OSError: The file cannot be read.
     """
     written = max((one.records for one in _read_sidecar(path).values()), default=0)
-    if path.name.endswith(".parquet"):
-        rows = _rows(path, path.read_bytes()) or Rows(b"", [], {}, 1)
-    else:
-        rows = _recovered_rows(path, day, alike, header)
-    within = [one for one in rows.entries if day is None or one.start == UNPLACED or _holds(day, one.start)]
-    unread = rows.unread + len(rows.entries) - len(within)
-    file = DayFile(sorted({one.key: one for one in within}.values()), [], "", rows.header, rows.gone)
-    return RecoveredFile(file, unread, max(len(within) + unread, written))
+    found, header, unread = _recovered_rows(path, day, alike, header)
+    within = [one for one in found if day is None or one.start == UNPLACED or _holds(day, one.start)]
+    unread += len(found) - len(within)
+    rows = sorted({one.key: one for one in within}.values())
+    return RecoveredFile(file_in_memory(rows, [], "", header), unread, max(len(within) + unread, written))
 
 
 def _holds(day: Window, start: int) -> bool:
@@ -173,17 +167,32 @@ def _holds(day: Window, start: int) -> bool:
 # The rows of a file
 
 
-def _rows(path: Path, content: bytes) -> Rows | None:
-    """Return the rows of a file as cdrctl writes them; None if it is damaged."""
-    if path.name.endswith(".parquet"):
+def rows_in(name: str, file: BinaryIO) -> Iterator[Row]:
+    """Yield the rows of an open file with this name, from its beginning.
+
+    Raises:
+        NotOursError: A row is not as cdrctl writes it, or the file is damaged.
+    """
+    file.seek(0)
+    if name.endswith(".parquet"):
         from cdrctl.archive.columnar import read_rows
 
-        return read_rows(content)
+        yield from read_rows(file)
+        return
     try:
-        text = gzip.decompress(content) if path.name.endswith(".gz") else content
-    except (EOFError, OSError, zlib.error):
-        return None
-    return _csv_rows(text) if ".csv" in path.name else _json_rows(text)
+        text = cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb")) if name.endswith(".gz") else file
+        yield from _csv_rows(text) if ".csv" in name else map(_json_row, text)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise NotOursError(str(error)) from error
+
+
+def _header(name: str, file: BinaryIO) -> bytes:
+    """Return the header of the lines of a CSV file, without the columns of the archive itself."""
+    file.seek(0)
+    with suppress(EOFError, OSError, zlib.error):
+        text = gzip.GzipFile(fileobj=file, mode="rb") if name.endswith(".gz") else file
+        return text.readline().removeprefix(_CSV_HEADER)
+    return b""
 
 
 _JSON_ROW = re.compile(
@@ -191,93 +200,88 @@ _JSON_ROW = re.compile(
 )
 
 
-def _json_rows(text: bytes) -> Rows:
-    entries: list[Entry] = []
-    gone: dict[bytes, datetime] = {}
-    unread = 0
-    lines = text.split(b"\n")
-    unread += bool(lines.pop())  # a line without an end
+def _json_row(line: bytes) -> Row:
+    found = _JSON_ROW.match(line)
+    if found is None or not line.endswith(b"\n"):
+        raise NotOursError("a line is not as cdrctl writes it")
+    return _row(found[1], found[2], found[3], b"{" + line[found.end() :])
+
+
+def _csv_rows(text: Iterable[bytes]) -> Iterator[Row]:
+    lines = iter(text)
+    if not next(lines, b"").startswith(_CSV_HEADER):
+        raise NotOursError("the header is not as cdrctl writes it")
     for line in lines:
-        found = _JSON_ROW.match(line)
-        if found is None:
-            unread += 1
-            continue
-        try:
-            at, digits = _place(found[1], found[2], found[3], gone)
-        except ValueError:
-            unread += 1
-            continue
-        entries.append(Entry(at, digits, b"{" + line[found.end() :] + b"\n"))
-    return Rows(b"", entries, gone, unread)
+        record = line
+        while record.count(b'"') % 2:  # a line end within quotes
+            more = next(lines, b"")
+            if not more:
+                raise NotOursError("a record is cut off")
+            record += more
+        cells = record.split(b",", 3)
+        if len(cells) != 4 or not record.endswith(b"\n"):
+            raise NotOursError("a record is cut off")
+        yield _row(*cells)
 
 
-def _csv_rows(text: bytes) -> Rows:
-    head, _, rest = text.partition(b"\n")
-    header = head.removeprefix(_CSV_HEADER) + b"\n"
-    entries: list[Entry] = []
-    gone: dict[bytes, datetime] = {}
-    unread = int(not head.startswith(_CSV_HEADER))
-    for record in split_lines(text, in_csv=True, usual=head + b"\n", key_column=KEY).whole if rest else []:
-        key, start, since, line = record.split(b",", 3)
-        try:
-            at, digits = _place(key, start, since, gone)
-        except ValueError:
-            unread += 1
-            continue
-        entries.append(Entry(at, digits, line))
-    return Rows(header, entries, gone, unread)
-
-
-def _place(key: bytes, start: bytes | None, gone_at: bytes | None, gone: dict[bytes, datetime]) -> tuple[int, bytes]:
-    """Return the start and the key of a row, and keep since when it is gone.
+def _row(key: bytes, start: bytes | None, gone_at: bytes | None, line: bytes) -> Row:
+    """Return a row.
 
     Raises:
-        ValueError: They are not as cdrctl writes them.
+        NotOursError: Its key or its start are not as cdrctl writes them.
     """
-    digits = bytes.fromhex(key.decode())
-    if len(digits) != DIGEST_BYTES:
-        raise ValueError("not a key")
-    if gone_at:
-        gone[digits] = aware(gone_at.decode())
-    return (milliseconds(datetime.fromisoformat(start.decode())) if start else UNPLACED), digits
+    try:
+        digits = bytes.fromhex(key.decode())
+        if len(digits) != DIGEST_BYTES:
+            raise NotOursError("a key has another length")
+        gone = milliseconds(aware(gone_at.decode())) if gone_at else None
+        return Row(milliseconds(datetime.fromisoformat(start.decode())) if start else UNPLACED, digits, line, gone)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise NotOursError(str(error)) from error
 
 
-def _encode(
-    path: Path, columns: Sequence[Column], header: bytes, entries: Sequence[Entry], gone: Mapping[bytes, datetime]
-) -> bytes:
-    """Return the content of a day's file."""
-    if path.name.endswith(".parquet"):
+def _write_rows(name: str, columns: Sequence[Column], header: bytes, rows: Iterable[Row], out: BinaryIO) -> None:
+    """Write the content of a day's file."""
+    if name.endswith(".parquet"):
         from cdrctl.archive.columnar import write_rows
 
-        return write_rows(columns, entries, gone)
-    if ".csv" in path.name:
-        text = b"".join([_CSV_HEADER + header, *_csv_lines(entries, gone)])
-    else:
-        text = b"".join(_json_lines(entries, gone))
-    return compress(text) if path.name.endswith(".gz") else text
+        write_rows(columns, rows, out)
+        return
+    lines = chain([_CSV_HEADER + header], map(_csv_line, rows)) if ".csv" in name else map(_json_line, rows)
+    if not name.endswith(".gz"):
+        out.writelines(lines)
+        return
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # without time and name: equal records give equal bytes
+    out.writelines(filter(None, map(compressor.compress, lines)))
+    out.write(compressor.flush())
 
 
-def start_text(start: int) -> str:
-    """Return a start in Unix milliseconds as text such as `2026-11-19T08:00:00.123Z`."""
-    return rfc3339(_EPOCH + timedelta(milliseconds=start))
+def _json_line(row: Row) -> bytes:
+    at = "null" if row.start == UNPLACED else f'"{instant_text(row.start)}"'
+    since = "" if row.gone_at is None else f',"_gone_at":"{instant_text(row.gone_at)}"'
+    comma = b"," if row.line[1:2] != b"}" else b""
+    return f'{{"_key":"{row.key.hex()}","_start":{at}{since}'.encode() + comma + row.line[1:]
 
 
-def _json_lines(entries: Sequence[Entry], gone: Mapping[bytes, datetime]) -> Iterator[bytes]:
-    for start, key, line in entries:
-        at = "null" if start == UNPLACED else f'"{start_text(start)}"'
-        since = f',"_gone_at":"{rfc3339(gone[key])}"' if key in gone else ""
-        comma = b"," if line[1:2] != b"}" else b""
-        yield f'{{"_key":"{key.hex()}","_start":{at}{since}'.encode() + comma + line[1:]
+def _csv_line(row: Row) -> bytes:
+    at = "" if row.start == UNPLACED else instant_text(row.start)
+    since = "" if row.gone_at is None else instant_text(row.gone_at)
+    return f"{row.key.hex()},{at},{since},".encode() + row.line
 
 
-def _csv_lines(entries: Sequence[Entry], gone: Mapping[bytes, datetime]) -> Iterator[bytes]:
-    for start, key, line in entries:
-        at = "" if start == UNPLACED else start_text(start)
-        yield f"{key.hex()},{at},{rfc3339(gone[key]) if key in gone else ''},".encode() + line
+# A file that is not as cdrctl wrote it
 
 
-def _recovered_rows(path: Path, day: Window | None, alike: Sequence[str], header: bytes) -> Rows:
-    """Return the rows of a text file that any program may have written, as far as they can be read."""
+def _recovered_rows(
+    path: Path, day: Window | None, alike: Sequence[str], header: bytes
+) -> tuple[list[Row], bytes, int]:
+    """Return the rows of a file that any program may have written, their header, and how many cannot be read."""
+    if path.name.endswith(".parquet"):
+        try:
+            with path.open("rb") as file:
+                return list(rows_in(path.name, file)), b"", 0
+        except NotOursError:
+            return [], b"", 1
     text, damaged = text_of_file(path)
     in_csv = ".csv" in path.name
     found = split_lines(text, in_csv=in_csv, usual=_CSV_HEADER + header, key_column=KEY)
@@ -285,21 +289,18 @@ def _recovered_rows(path: Path, day: Window | None, alike: Sequence[str], header
         found = split_lines(text, in_csv=in_csv, usual=header, key_column=alike[0])
     columns = columns_of(found.header)
     plain = csv_line([name for name in columns if name not in OURS]) if columns else b""
-    entries: list[Entry] = []
-    gone: dict[bytes, datetime] = {}
+    rows: list[Row] = []
     strays = 0
     for line in dict.fromkeys(found.whole):
         fields = fields_of(line, columns) or {}
         bare = _without_ours(fields, plain)
-        entry = _own_entry(fields, bare, gone)
-        if entry is None:
+        row = _own_row(fields, bare)
+        if row is None:
             at = start_of(bare, columns_of(plain), day, alike)
-            entry = None if at is None else Entry(at, key_of(bare), bare)
-        if entry is None:
-            strays += 1
-        else:
-            entries.append(entry)
-    return Rows(plain, entries, gone, found.unread + damaged + strays)
+            row = None if at is None else Row(at, key_of(bare), bare)
+        strays += row is None
+        rows += [] if row is None else [row]
+    return rows, plain, found.unread + damaged + strays
 
 
 def _without_ours(fields: Mapping[str, Any], plain: bytes) -> bytes:
@@ -309,16 +310,14 @@ def _without_ours(fields: Mapping[str, Any], plain: bytes) -> bytes:
     return json_of({name: value for name, value in fields.items() if name not in OURS}) + b"\n"
 
 
-def _own_entry(fields: Mapping[str, Any], line: bytes, gone: dict[bytes, datetime]) -> Entry | None:
-    """Return the entry of a row that has a valid key and start; None for another row."""
-    key, start, since = (fields.get(name) for name in OURS)
-    try:
-        if not isinstance(key, str) or not isinstance(start or "", str) or not isinstance(since or "", str):
-            return None
-        at, digits = _place(key.encode(), (start or "").encode(), (since or "").encode(), gone)
-        return Entry(at, digits, line)
-    except (ValueError, TypeError, OverflowError):
+def _own_row(fields: Mapping[str, Any], line: bytes) -> Row | None:
+    """Return a row that has a valid key and start; None for another row."""
+    key, start, since = (fields.get(name) or "" for name in OURS)
+    if not isinstance(key, str) or not isinstance(start, str) or not isinstance(since, str):
         return None
+    with suppress(NotOursError):
+        return _row(key.encode(), start.encode(), since.encode(), line)
+    return None
 
 
 # The readings beside a file

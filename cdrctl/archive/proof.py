@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from cdrctl.archive.dayfile import DayFile, Row, file_in_memory
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.files import load, recover
-from cdrctl.archive.index import Entry, milliseconds
+from cdrctl.archive.index import milliseconds
 from cdrctl.archive.intervals import overlap, whole_day
 from cdrctl.archive.lines import columns_of, fields_of
-from cdrctl.archive.merge import call_traits, merge
+from cdrctl.archive.merge import call_traits
 from cdrctl.archive.owner import is_same_account, other_account_error, owner_of, write_owner
 from cdrctl.archive.store import Archive, call_files
 from cdrctl.errors import IncompleteError
@@ -50,18 +51,22 @@ def ensure_owner(archive: Archive, source: Source, reach: Window, read_at: datet
     write_owner(archive, source.profile, account, owner.records if owner is not None else "")
 
 
-def check_records(archive: Archive, source: Source, came: Fetched, old: Sequence[Entry], header: bytes) -> None:
+def check_records(archive: Archive, source: Source, came: Fetched, old: DayFile | None) -> None:
     """Check that the records that came name the same account as the records of the archive.
 
     Raises:
         ConfigurationError: They name another account.
     """
     column = source.call.account_column
-    if not column or not came.entries or source.account is None:
+    came_line = came.spool.first_line()
+    if not column or came_line is None or source.account is None:
         return
-    now = _account_in(came.entries[0].line, column, came.header)
+    now = _account_in(came_line, column, came.header)
     owner = owner_of(archive, source.profile)
-    known = (owner.records if owner is not None else "") or (_account_in(old[0].line, column, header) if old else "")
+    known = owner.records if owner is not None else ""
+    if not known and old is not None:
+        first = next(old.rows(), None)
+        known = "" if first is None else _account_in(first.line, column, old.header)
     if known and now and known != now:
         raise other_account_error(source.profile, f"{column} {known}", f"{column} {now}")
     if now and (owner is None or owner.records != now):
@@ -89,15 +94,17 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
     some, compared = False, []
     for day, path in _newest(archive, source):
         window = overlap(day, reach)
-        entries, header = _entries(archive, source, path, day)
-        within = [entry for entry in entries if window is not None and _holds(window, entry)]
-        some = some or bool(entries)
+        file = _file(archive, source, path, day)
+        within = 0 if window is None else sum(_holds(window, row) for row in file.rows())
+        some = some or bool(file.records)
         if window is None or not within:
             continue
         came = fetch_entries(archive, source, window, read_at)
-        traits = call_traits(source.call.alike, columns_of(header))
-        result = merge(within, came.entries, window, [], complete=True, shrink=False, traits=traits)
-        if result.counts.gone < len(within):
+        with came.spool as spool:
+            spool.add_old(row for row in file.rows() if _holds(window, row))
+            traits = call_traits(source.call.alike, columns_of(file.header))
+            result = spool.merge(window, [], complete=True, shrink=False, traits=traits)
+        if result.counts.gone < within:
             return
         if not came.complete:
             raise IncompleteError(
@@ -120,9 +127,9 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
         )
 
 
-def _holds(window: Window, entry: Entry) -> bool:
+def _holds(window: Window, row: Row) -> bool:
     """Return whether a record starts in a window."""
-    return milliseconds(window.since) <= entry.start < milliseconds(window.until)
+    return milliseconds(window.since) <= row.start < milliseconds(window.until)
 
 
 def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
@@ -142,10 +149,9 @@ def _newest(archive: Archive, source: Source) -> Iterator[tuple[Window, Path]]:
         yield whole_day(day, archive.zone), path
 
 
-def _entries(archive: Archive, source: Source, path: Path, day: Window) -> tuple[list[Entry], bytes]:
-    """Return the records of a day's file and their CSV header; none if the file cannot be read."""
+def _file(archive: Archive, source: Source, path: Path, day: Window) -> DayFile:
+    """Return a day's file; one without records if it cannot be read."""
     try:
-        file = load(archive, path) or recover(archive, path, day, source.call.alike, b"").file
+        return load(archive, path) or recover(archive, path, day, source.call.alike, b"").file
     except (OSError, ValueError, EOFError):
-        return [], b""
-    return file.entries, file.header
+        return file_in_memory([], [], "", b"")

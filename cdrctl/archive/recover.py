@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cdrctl.archive.dayfile import DayFile, RecoveredFile
+from cdrctl.archive.dayfile import RecoveredFile, file_in_memory, rows_of
 from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, index_lengths, milliseconds
 from cdrctl.archive.lines import Fields, FileLines, columns_of, fields_of, split_lines
 from cdrctl.archive.store import Archive
@@ -45,7 +45,7 @@ def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[st
     entries = sorted(Entry(at, key_of(line), line) for line, at in placed.items())
     unread = found.unread + _count_strays(found, placed) + damaged
     expected = max([len(entries) + unread, *index_lengths(path)])
-    return RecoveredFile(DayFile(entries, [], "", found.header), unread, expected)
+    return RecoveredFile(file_in_memory(rows_of(entries, {}), [], "", found.header), unread, expected)
 
 
 def _count_strays(found: FileLines, placed: dict[bytes, int]) -> int:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 from cdrctl import windows
 from cdrctl.archive.index import reading_archive
@@ -207,6 +208,37 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def stage_file(path: Path, write: Callable[[BinaryIO], None], whose: str = "") -> Iterator[tuple[Path, str, int]]:
+    """Write a temporary file beside a path, and yield it with its digest and size; remove it unless it was renamed.
+
+    It is durable on disk. A new file belongs to its owner alone. One that is there gives its owner, group and
+    permissions, as far as the system allows it.
+
+    Args:
+        path: The file.
+        write: Writes the content.
+        whose: A part of the temporary file's name by which `remove_temporary_files` tells it from those of other runs.
+    """
+    old = path.stat() if path.exists() else None
+    descriptor, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=".part", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "w+b") as file:  # noqa: PTH123 - a descriptor has no path
+            write(file)
+            file.flush()
+            if old is not None:
+                keep_access(file.fileno(), path, old)
+            os.fsync(file.fileno())
+            size = file.tell()
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        yield temporary, sha256, size
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def replace_file(path: Path, content: bytes, whose: str = "") -> None:
     """Replace a file durably, so that at any instant it is either the old or the new one.
 
@@ -218,20 +250,12 @@ def replace_file(path: Path, content: bytes, whose: str = "") -> None:
         content: Its new content.
         whose: A part of the temporary file's name by which `remove_temporary_files` tells it from those of other runs.
     """
-    old = path.stat() if path.exists() else None
-    descriptor, temporary = tempfile.mkstemp(prefix=f"{_TEMPORARY}{whose}", suffix=".part", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
-            file.write(content)
-            file.flush()
-            if old is not None:
-                keep_access(file.fileno(), path, old)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
+
+    def write(out: BinaryIO) -> None:
+        out.write(content)
+
+    with stage_file(path, write, whose) as (temporary, _, _):
+        temporary.replace(path)
     sync_folder(path.parent)
 
 
@@ -340,6 +364,15 @@ def content_of(path: Path) -> bytes | None:
     """Return a file's bytes, or None if it does not exist."""
     try:
         return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file in hexadecimal digits, or None if it does not exist."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
 

@@ -296,10 +296,10 @@ def _store(job: _Job, day: Day, came: Fetched, there: Existing, plan: _Plan) -> 
     if part is None:
         raise ConfigurationError("by the provider's clock this day is in the future")
     came = replace(came, window=part, read_at=min(came.read_at, job.present().replace(microsecond=0)))
-    old = there.old
-    check_records(job.archive, source, came, old.entries if old else [], old.header if old else b"")
-    readings = plan.known.get(day.name, [])
-    result = store_day(job.archive, job.ledger, source, day.name, came, there, readings, shrink=job.shrink)
+    with came.spool:
+        check_records(job.archive, source, came, there.old)
+        readings = plan.known.get(day.name, [])
+        result = store_day(job.archive, job.ledger, source, day.name, came, there, readings, shrink=job.shrink)
     counts, tally = result.counts, came.tally
     outcome.days += 1
     outcome.fetched += tally.records

@@ -9,8 +9,7 @@ the second record would replace the first in every reading.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cdrctl.archive.index import Entry
 
@@ -22,27 +21,7 @@ def numbered_key(key: bytes, number: int) -> bytes:
     return hashlib.blake2b(key + b"#%d" % number, digest_size=len(key)).digest()
 
 
-def assign_keys(new: Iterable[Entry], old: Sequence[Entry]) -> list[Entry]:
-    """Return the records of a response, each with a key of its own.
-
-    Args:
-        new: The records that came; those with the same id have the same key, and their lines differ.
-        old: The records that the archive has of the same day.
-    """
-    families: defaultdict[bytes, list[Entry]] = defaultdict(list)
-    for entry in new:
-        families[entry.key].append(entry)
-    had = {entry.key: entry for entry in old}
-    found: list[Entry] = []
-    for key, members in families.items():
-        if len(members) == 1 and numbered_key(key, 2) not in had:
-            found += members
-        else:
-            found += _assign_family_keys(key, members, had)
-    return found
-
-
-def _assign_family_keys(key: bytes, members: Sequence[Entry], had: Mapping[bytes, Entry]) -> list[Entry]:
+def assign_family_keys(key: bytes, members: Sequence[Entry], had: Mapping[bytes, Entry]) -> list[Entry]:
     """Return the records with the same id, with the keys that the archive has for them, or new ones."""
     family = 1  # how many records with this id the archive has
     while numbered_key(key, family + 1) in had:

@@ -110,7 +110,7 @@ def archived(form: str, call: Call, page: Page) -> tuple[Fetched, Iterator[Event
         assert stored is not None
         came = replace(came, entries=stored.entries)
     read = record_reader(call, came.header)
-    again = [read(entry) for entry in came.entries]
+    again = [read(entry) for entry in came.spool.rows()]
     assert None not in again
     return came, iter([Page(again)])  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 
-from cdrctl.archive.dayfile import DayFile
+from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.layout2 import READINGS, load, recover, save
@@ -74,7 +74,7 @@ def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
     made.ledger.close()
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
+def read_plainly(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a file as a program reads them that knows nothing of archives."""
     if path.suffix == ".parquet":
         return [dict(row) for row in pq.read_table(path).to_pylist()]
@@ -87,7 +87,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def ids(bench: Bench, day: str = DAY) -> list[str]:
     path = bench.path(day)
-    return [row["id"] for row in rows(path)] if path.exists() else []
+    return [row["id"] for row in read_plainly(path)] if path.exists() else []
 
 
 # What is in a file
@@ -104,7 +104,8 @@ def test_records_come_back_as_they_were_kept(
     lines = [json_of(record) + b"\n" for record in ordered]
     entries = [Entry(at or UNPLACED, bytes([at]) * 15, line) for at, line in enumerate(lines)]
     gone = {entry.key: NOW for entry in entries[::2]}
-    save(path, COLUMNS, b"", entries, [READING], DayFile([], [], "", b"", gone), unchanged=False)
+    rows = rows_of(entries, gone)
+    save(path, COLUMNS, b"", lambda: rows, len(rows), [READING], "", unchanged=False)
     found = load(path)
     assert found is not None
     assert [json.loads(one.line) for one in found.entries] == [json.loads(line) for line in lines]
@@ -122,7 +123,8 @@ def test_csv_records_come_back_as_they_were_kept(
     lines = [csv_line(record) for record in records]
     entries = [Entry(at or UNPLACED, bytes([at]) * 15, line) for at, line in enumerate(lines)]
     gone = {entry.key: NOW for entry in entries[::2]}
-    save(path, COLUMNS, csv_line(["id", "a", "b"]), entries, [READING], DayFile([], [], "", b"", gone), unchanged=False)
+    rows = rows_of(entries, gone)
+    save(path, COLUMNS, csv_line(["id", "a", "b"]), lambda: rows, len(rows), [READING], "", unchanged=False)
     found = load(path)
     assert found is not None
     assert (found.entries, found.gone, found.header) == (entries, gone, csv_line(["id", "a", "b"]))
@@ -131,14 +133,14 @@ def test_csv_records_come_back_as_they_were_kept(
 def test_each_row_says_what_it_is(bench: Bench) -> None:
     bench.records.append(call("unplaced", ""))
     bench.sync()
-    first, second = rows(bench.path(DAY))
+    first, second = read_plainly(bench.path(DAY))
     assert len({first["_key"], second["_key"]}) == 2
     assert len(first["_key"]) == 30
     assert [str(row["_start"])[:13].replace(" ", "T") for row in (first, second)] == [f"{DAY}T08", f"{DAY}T09"]
-    assert not rows(bench.path(UNKNOWN))[0]["_start"]
+    assert not read_plainly(bench.path(UNKNOWN))[0]["_start"]
     bench.records = bench.records[1:]
     bench.sync()
-    gone, there = rows(bench.path(DAY))
+    gone, there = read_plainly(bench.path(DAY))
     assert gone["_gone_at"]
     assert not there.get("_gone_at")
 
@@ -149,7 +151,7 @@ def test_every_format_can_be_added_to(bench: Bench) -> None:
     assert bench.sync().late == 1
     assert ids(bench) == ["a", "between", "b"]
     assert bench.sync().changed == 0
-    assert rows(bench.path(DAY))[1]["word"] == 'a "quoted", name\nof \u202etwo lines\r\n'
+    assert read_plainly(bench.path(DAY))[1]["word"] == 'a "quoted", name\nof \u202etwo lines\r\n'
 
 
 def test_an_unchanged_day_is_not_written_again(bench: Bench) -> None:

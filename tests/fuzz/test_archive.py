@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 
 from cdrctl.archive.index import Entry, plain_reading
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.layout1 import contents_of, load, save
 from cdrctl.archive.store import UNKNOWN, open_archive
 from cdrctl.archive.verify import differences, rebuild_ledger
@@ -33,7 +34,7 @@ LINES = [Entry(5, b"k" * 15, b"one\n"), Entry(7, b"l" * 15, b"three\n")]
 def saved(folder: Path, form: str = "jsonl") -> tuple[Path, Path]:
     """Return the paths of a day's file and its index."""
     path = folder / f"cdrs.{form}"
-    save(path, b"", LINES, [READING], None)
+    save(path, b"", rows_of(LINES, {}), [READING], "")
     return path, next(folder.glob(".cdrs.*.index"))
 
 

@@ -1,0 +1,265 @@
+"""The records of one day on their way into its file: a temporary database on disk, so that a large day fits in memory.
+
+It has the rows of the file and the records that came, and merges them: no record is lost, and none is stored twice.
+SQLite creates the database among the temporary files, readable for its owner alone, and deletes it when it is closed
+(sqlite.org, "In-Memory Databases", section 3).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from cdrctl.archive.dayfile import Row
+from cdrctl.archive.index import FROM_LINE, UNPLACED, Entry, milliseconds
+from cdrctl.archive.merge import Counts, Traits, match_renamed
+from cdrctl.archive.twins import assign_family_keys, numbered_key
+from cdrctl.errors import OutputError
+from cdrctl.windows import Window
+
+CACHE_KIBIBYTES = 8192
+"""How much of a day SQLite holds in memory."""
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE old (key BLOB NOT NULL, start INTEGER NOT NULL, line BLOB NOT NULL, gone INTEGER);
+CREATE TABLE new (key BLOB NOT NULL, start INTEGER NOT NULL, line BLOB NOT NULL);
+CREATE TABLE renamed (key BLOB PRIMARY KEY, other BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE missing (key BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class Merged(NamedTuple):
+    """How a merge changed a day.
+
+    Args:
+        counts: How it changed the records.
+        records: How many records there are now.
+        missing: How many kept records were not in the response.
+        changed: Whether the rows differ from those of the file.
+    """
+
+    counts: Counts
+    records: int
+    missing: int
+    changed: bool
+
+
+class Spool:
+    """The rows of a day's file and the records that came, in a temporary database."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+        self._db.executescript(_TABLES)
+        self._db.create_function("second", 1, lambda key: numbered_key(key, 2), deterministic=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the database."""
+        self._db.close()
+
+    def add_old(self, rows: Iterable[Row]) -> None:
+        """Add rows of the file."""
+        with _on_disk():
+            self._db.execute("BEGIN")
+            values = ((row.key, row.start, row.line, row.gone_at) for row in rows)
+            self._db.executemany("INSERT INTO old VALUES (?, ?, ?, ?)", values)
+            self._db.execute("COMMIT")
+
+    def add_new(self, entries: Iterable[Entry]) -> None:
+        """Add records that came."""
+        with _on_disk():
+            self._db.execute("BEGIN")
+            values = ((entry.key, entry.start, entry.line) for entry in entries)
+            self._db.executemany("INSERT INTO new VALUES (?, ?, ?)", values)
+            self._db.execute("COMMIT")
+
+    def recast(self, change: Callable[[bytes], bytes]) -> None:
+        """Change the lines of the records that came."""
+        self._db.create_function("recast", 1, change, deterministic=True)
+        with _on_disk():
+            self._db.execute("UPDATE new SET line = recast(line)")
+
+    def count_new(self) -> int:
+        """Return how many records came."""
+        return self._count("SELECT count(*) FROM new")
+
+    def first_line(self) -> bytes | None:
+        """Return the line of a record that came, or None if none did."""
+        found = self._db.execute("SELECT line FROM new LIMIT 1").fetchone()
+        return None if found is None else bytes(found[0])
+
+    def take_unplaced(self) -> list[Entry]:
+        """Remove the records that came without a readable start, and return them."""
+        query = "SELECT start, key, line FROM new WHERE start = ?"
+        found = [Entry(*row) for row in self._db.execute(query, (UNPLACED,))]
+        self._db.execute("DELETE FROM new WHERE start = ?", (UNPLACED,))
+        return found
+
+    def merge(
+        self,
+        window: Window | None,
+        read_before: Sequence[Window],
+        *,
+        complete: bool,
+        shrink: bool,
+        traits: Traits = lambda _line: None,
+        read_at: datetime | None = None,
+    ) -> Merged:
+        """Merge the records that came with those of the file, and return how that changed the day.
+
+        A record that a complete response no longer has is kept and marked as gone, unless `shrink` is given. A record
+        that came back under another key replaces the old one: it is recognized by an equal line, or by start, parties
+        and type.
+
+        Args:
+            window: The requested window; None for records without a start, which are only added to.
+            read_before: The windows that had been read successfully before: a new record in one of them is late.
+            complete: The response has everything that the provider has of the window, so that absent records are gone.
+            shrink: Remove gone records.
+            traits: Identifies the call of a line.
+            read_at: The time of the request.
+        """
+        with _on_disk():
+            self._assign_keys()
+            self._db.execute("CREATE UNIQUE INDEX old_key ON old (key)")
+            self._db.execute("CREATE UNIQUE INDEX new_key ON new (key)")
+            since, until = (UNPLACED, 2**63 - 1) if window is None else _span(window)
+            self._match_renamed(since, until, traits, complete=complete)
+            if complete:
+                self._db.execute(
+                    "INSERT INTO missing SELECT key FROM old WHERE start >= ? AND start < ? "
+                    "AND key NOT IN (SELECT key FROM new) AND key NOT IN (SELECT key FROM renamed)",
+                    (since, until),
+                )
+            counts = self._counts(read_before)
+            gone = self._count("SELECT count(*) FROM missing")
+            changed = self._change_rows(read_at, shrink=shrink)
+            kept = 0 if shrink else gone
+            different = changed or bool(counts.new or counts.late or counts.changed)
+            return Merged(counts._replace(gone=gone, kept=kept), self._records(), kept, different)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows of the day after a merge, ordered by start."""
+        query = (
+            "SELECT start, key, line, gone FROM (SELECT start, key, line, NULL AS gone FROM new UNION ALL "
+            "SELECT start, key, line, gone FROM old WHERE key NOT IN (SELECT key FROM new)) ORDER BY start, key, line"
+        )
+        with _on_disk():
+            for row in self._db.execute(query):
+                yield Row(*row)
+
+    def gone_since(self, instant: datetime) -> int:
+        """Return how many missing records are known to be gone since an instant or later."""
+        query = "SELECT count(*) FROM old WHERE gone > ? AND key IN (SELECT key FROM missing)"
+        return self._count(query, milliseconds(instant))
+
+    def _count(self, query: str, *values: object) -> int:
+        return int(self._db.execute(query, values).fetchone()[0])
+
+    def _records(self) -> int:
+        old = "SELECT count(*) FROM old WHERE key NOT IN (SELECT key FROM new)"
+        return self.count_new() + self._count(old)
+
+    def _assign_keys(self) -> None:
+        """Give each record that came a key of its own, where several have the same id."""
+        self._db.execute("CREATE INDEX old_keys ON old (key)")
+        self._db.execute("CREATE INDEX new_keys ON new (key)")
+        families = self._db.execute(
+            "SELECT key FROM new GROUP BY key HAVING count(*) > 1 "
+            "OR EXISTS (SELECT 1 FROM old WHERE old.key = second(new.key))"
+        ).fetchall()
+        for (key,) in families:
+            query = "SELECT start, key, line FROM new WHERE key = ?"
+            members = [Entry(*row) for row in self._db.execute(query, (key,))]
+            had = self._family(key, len(members))
+            self._db.execute("DELETE FROM new WHERE key = ?", (key,))
+            self.add_new(assign_family_keys(key, members, had))
+        self._db.execute("DROP INDEX old_keys")
+        self._db.execute("DROP INDEX new_keys")
+
+    def _family(self, key: bytes, count: int) -> dict[bytes, Entry]:
+        """Return the old records with the same id, and those with the next numbers, by key."""
+        had: dict[bytes, Entry] = {}
+        number = 1
+        while True:
+            one = numbered_key(key, number)
+            row = self._db.execute("SELECT start, key, line FROM old WHERE key = ?", (one,)).fetchone()
+            if row is not None:
+                had[one] = Entry(*row)
+            elif number > len(had) + count:
+                return had
+            number += 1
+
+    def _match_renamed(self, since: int, until: int, traits: Traits, *, complete: bool) -> None:
+        """Find the records that came back under another key."""
+        from_line = "substr(key, 1, ?) = ?"
+        within = f"((start >= ? AND start < ?) OR {from_line})" if complete else from_line
+        values: tuple[object, ...] = (len(FROM_LINE), FROM_LINE)
+        values = (since, until, *values) if complete else values
+        absent = f"FROM old WHERE key NOT IN (SELECT key FROM new) AND {within}"  # noqa: S608 - texts of ours
+        fresh = "FROM new WHERE key NOT IN (SELECT key FROM old)"
+        if not self._count(f"SELECT EXISTS (SELECT 1 {absent})", *values) or not self._count(
+            f"SELECT EXISTS (SELECT 1 {fresh})"
+        ):
+            return
+        ours = [Entry(*row) for row in self._db.execute(f"SELECT start, key, line {absent}", values)]
+        theirs = [Entry(*row) for row in self._db.execute(f"SELECT start, key, line {fresh}")]
+        pairs = match_renamed(ours, theirs, traits)
+        self._db.executemany("INSERT INTO renamed VALUES (?, ?)", [(key, entry.key) for key, entry in pairs.items()])
+
+    def _counts(self, read_before: Sequence[Window]) -> Counts:
+        """Return the numbers of new, late and changed records."""
+        fresh = "FROM new WHERE key NOT IN (SELECT key FROM old) AND key NOT IN (SELECT other FROM renamed)"
+        total = self._count(f"SELECT count(*) {fresh}")
+        spans = [_span(one) for one in read_before]
+        before = " OR ".join(["(start >= ? AND start < ?)"] * len(spans)) or "0"
+        late = self._count(f"SELECT count(*) {fresh} AND ({before})", *(at for span in spans for at in span))
+        changed = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE old.line != new.line") + self._count(
+            "SELECT count(*) FROM renamed JOIN old ON old.key = renamed.key JOIN new ON new.key = renamed.other "
+            "WHERE old.line != new.line"
+        )
+        return Counts(total - late, late, changed)
+
+    def _change_rows(self, read_at: datetime | None, *, shrink: bool) -> bool:
+        """Remove the old rows that leave, mark those that are gone, and return whether a row differs from the file."""
+        moved = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE old.start != new.start")
+        back = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE gone IS NOT NULL")
+        left = self._db.execute("DELETE FROM old WHERE key IN (SELECT key FROM renamed)").rowcount
+        if shrink:
+            left += self._db.execute("DELETE FROM old WHERE key IN (SELECT key FROM missing)").rowcount
+        marked = 0
+        if read_at is not None:
+            query = "UPDATE old SET gone = ? WHERE gone IS NULL AND key IN (SELECT key FROM missing)"
+            marked = self._db.execute(query, (milliseconds(read_at),)).rowcount
+        return bool(moved or back or left or marked)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Turn an error of the temporary database into an OutputError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutputError(
+            f"the records of a day cannot be kept among the temporary files: {error}",
+            hint="free disk space there, or set TMPDIR to a folder with more",
+        ) from error
+
+
+def _span(window: Window) -> tuple[int, int]:
+    """Return a window in Unix milliseconds."""
+    return milliseconds(window.since), milliseconds(window.until)

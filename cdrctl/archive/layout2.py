@@ -19,8 +19,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO, cast
 
 from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row, file_in_memory
@@ -37,6 +39,7 @@ from cdrctl.archive.store import (
     stage_file,
     sync_folder,
 )
+from cdrctl.errors import ConfigurationError
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.records.columns import Column
 from cdrctl.windows import Window
@@ -63,16 +66,30 @@ def load(path: Path) -> DayFile | None:
         OSError: It cannot be read.
     """
     try:
-        file = path.open("rb")
+        opened = _OpenFile(path)
     except FileNotFoundError:
         return None
-    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = hashlib.file_digest(opened.file, "sha256").hexdigest()
     known = _read_sidecar(path).get(sha256)
     if known is None:
-        file.close()
         return None
-    header = _header(path.name, file) if ".csv" in path.name else b""
-    return DayFile(lambda: rows_in(path.name, file), known.records, known.readings, sha256, header)
+    header = _header(path.name, opened.file) if ".csv" in path.name else b""
+    return DayFile(lambda: _rows(opened, path.name), known.records, known.readings, sha256, header)
+
+
+class _OpenFile:
+    """A file that is closed when nobody reads it any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.file: BufferedReader = path.open("rb")
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            self.file.close()
+
+
+def _rows(opened: _OpenFile, name: str) -> Iterator[Row]:
+    yield from rows_in(name, opened.file)
 
 
 def contents_of(path: Path) -> Contents | None:
@@ -175,8 +192,7 @@ def rows_in(name: str, file: BinaryIO) -> Iterator[Row]:
     """
     file.seek(0)
     if name.endswith(".parquet"):
-        from cdrctl.archive.columnar import read_rows
-
+        read_rows = _columnar().read_rows
         yield from read_rows(file)
         return
     try:
@@ -184,6 +200,22 @@ def rows_in(name: str, file: BinaryIO) -> Iterator[Row]:
         yield from _csv_rows(text) if ".csv" in name else map(_json_row, text)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise NotOursError(str(error)) from error
+
+
+def _columnar() -> ModuleType:
+    """Return the module that reads and writes Parquet.
+
+    Raises:
+        ConfigurationError: pyarrow is not installed.
+    """
+    try:
+        from cdrctl.archive import columnar
+    except ImportError:
+        raise ConfigurationError(
+            "the archive has Parquet files, and the package pyarrow is not installed",
+            hint="pip install 'cdrctl[parquet]'",
+        ) from None
+    return columnar
 
 
 def _header(name: str, file: BinaryIO) -> bytes:
@@ -243,9 +275,7 @@ def _row(key: bytes, start: bytes | None, gone_at: bytes | None, line: bytes) ->
 def _write_rows(name: str, columns: Sequence[Column], header: bytes, rows: Iterable[Row], out: BinaryIO) -> None:
     """Write the content of a day's file."""
     if name.endswith(".parquet"):
-        from cdrctl.archive.columnar import write_rows
-
-        write_rows(columns, rows, out)
+        _columnar().write_rows(columns, rows, out)
         return
     lines = chain([_CSV_HEADER + header], map(_csv_line, rows)) if ".csv" in name else map(_json_line, rows)
     if not name.endswith(".gz"):

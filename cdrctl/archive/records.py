@@ -16,7 +16,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cdrctl.archive.index import UNPLACED, Entry
+from cdrctl.archive.dayfile import Row
+from cdrctl.archive.index import UNPLACED
 from cdrctl.archive.lines import columns_of, fields_of
 from cdrctl.export.identity import origin_of, stable_keys, with_keys
 from cdrctl.fetchers import Call, Provider
@@ -32,7 +33,7 @@ class ArchivedRecord(dict[str, Any]):
 
     __slots__ = ("key", "start")
 
-    def __init__(self, fields: Mapping[str, Any], entry: Entry) -> None:
+    def __init__(self, fields: Mapping[str, Any], entry: Row) -> None:
         super().__init__(fields)
         self.key = entry.key
         self.start = None if entry.start == UNPLACED else _EPOCH + timedelta(milliseconds=entry.start)
@@ -94,8 +95,8 @@ _READERS: dict[Kind, Callable[[Any], Value]] = {
 }
 
 
-def record_reader(call: Call, header: bytes) -> Callable[[Entry], ArchivedRecord | None]:
-    """Return the function from an entry of a day's file to its record, or to None if its line cannot be read.
+def record_reader(call: Call, header: bytes) -> Callable[[Row], ArchivedRecord | None]:
+    """Return the function from a row of a day's file to its record, or to None if its line cannot be read.
 
     Args:
         call: The call.
@@ -104,7 +105,7 @@ def record_reader(call: Call, header: bytes) -> Callable[[Entry], ArchivedRecord
     names = columns_of(header)
     kinds: dict[str, Kind] = {column.name: column.kind for column in call.columns}
 
-    def read(entry: Entry) -> ArchivedRecord | None:
+    def read(entry: Row) -> ArchivedRecord | None:
         fields = fields_of(entry.line, names)
         if fields is None:
             return None

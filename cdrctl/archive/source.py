@@ -144,7 +144,7 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
         file, fault = _read_file(source, day.isoformat())
         for one in _missing(source, day.isoformat(), part, file, fault, now, tail):
             yield from _gaps_before(pending, one, sync)
-        if file is not None and file.entries:
+        if file is not None and file.records:
             yield from _gaps_before(pending, None, sync, until=part.since)
             yield from _pages(source, file, part)
         del file  # before the next one is read
@@ -204,8 +204,8 @@ def _pages(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator
     read = record_reader(source.call, file.header)
     records: list[ArchivedRecord] = []
     unread = 0
-    for entry in sorted(file.entries):
-        record = read(entry)
+    for row in file.rows():
+        record = read(row)
         if record is None:
             unread += 1
         elif part is None or record.start is None or part.holds(record.start):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cdrctl.archive.columnar import read_rows, write_rows
+from cdrctl.archive.dayfile import Row as ArchivedRow
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.records import archived_call, record_reader, with_archived_key
 from cdrctl.archive.store import Archive
@@ -105,12 +106,16 @@ def archived(form: str, call: Call, page: Page) -> tuple[Fetched, Iterator[Event
     """Return the entries of an archive and the events of reading them."""
     source = Source("acme", "test", call, lambda _window: iter([page]), lambda *_: None)
     came = fetch_entries(Archive(Path("nowhere"), "UTC", form), source, EVER, NOW)
+    stored: Iterator[ArchivedRow] = (
+        ArchivedRow(*row) for row in came.spool._db.execute("SELECT start, key, line FROM new")
+    )
     if form == "parquet":
-        stored = read_rows(write_rows(call.columns, came.entries, {}))
-        assert stored is not None
-        came = replace(came, entries=stored.entries)
+        file = io.BytesIO()
+        write_rows(call.columns, stored, file)
+        file.seek(0)
+        stored = read_rows(file)
     read = record_reader(call, came.header)
-    again = [read(entry) for entry in came.spool.rows()]
+    again = [read(row) for row in stored]
     assert None not in again
     return came, iter([Page(again)])  # type: ignore[arg-type]
 

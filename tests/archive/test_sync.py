@@ -14,11 +14,12 @@ import pytest
 
 from cdrctl.archive.calendar import coverage, estimate
 from cdrctl.archive.day import Day
+from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import KeptCall, Ledger
-from cdrctl.archive.merge import merge
 from cdrctl.archive.planning import plan_days, retained_since
+from cdrctl.archive.spool import Spool
 from cdrctl.archive.store import FIRST_LAYOUT, FORMATS, UNKNOWN, open_archive, open_or_create
 from cdrctl.archive.sync import FAILURES_IN_A_ROW
 from cdrctl.errors import (
@@ -172,8 +173,10 @@ def test_a_gap_is_reported_once_and_an_empty_day_gets_no_file(bench: Bench) -> N
 def test_a_record_at_the_end_of_a_window_is_outside_it() -> None:
     day = Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
     old = [Entry(milliseconds(at), name, b"x\n") for at, name in ((day.since, b"first"), (day.until, b"next"))]
-    result, counts, *_ = merge(old, [], day, [], complete=True, shrink=True)
-    assert ([entry.key for entry in result], counts.gone) == ([b"next"], 1)
+    with Spool() as spool:
+        spool.add_old(rows_of(old, {}))
+        merged = spool.merge(day, [], complete=True, shrink=True)
+        assert ([row.key for row in spool.rows()], merged.counts.gone, merged.records) == ([b"next"], 1, 1)
 
 
 def test_the_retention_and_the_plan_at_their_edges(bench: Bench) -> None:

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.index import Entry, plain_reading
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.layout1 import contents_of, load, save
 from cdrctl.archive.store import UNKNOWN, open_archive
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import CdrctlError
 from cdrctl.records.events import Gap
 from cdrctl.windows import Window
-from tests.archive.sync_kit import NOW, Bench, bench, call
+from tests.archive.sync_kit import NOW, Bench, bench1, call
 from tests.fuzz.anything import dumped, values
 from tests.support.examples import examples
 
-__all__ = ["bench"]
+__all__ = ["bench1"]
 
 
 READING = Reading(Window(NOW - timedelta(hours=1), NOW), "done", NOW, 2)
@@ -87,37 +87,37 @@ def test_archive_json_is_read_or_refused(text: bytes) -> None:
             open_archive(Path(folder))
 
 
-def test_damaged_index_is_reported_and_its_day_is_read_again(bench: Bench) -> None:
+def test_damaged_index_is_reported_and_its_day_is_read_again(bench1: Bench) -> None:
     """Verify, rebuild and sync ended with a traceback."""
-    bench.sync()
-    index = next(bench.path("2026-11-11").parent.glob(".cdrs.*.index"))
+    bench1.sync()
+    index = next(bench1.path("2026-11-11").parent.glob(".cdrs.*.index"))
     index.write_bytes(b"{}\n")
-    assert [one.what for one in differences(bench.archive, bench.ledger.files())] == ["has lost its hidden index"]
-    assert [one.path for one in rebuild_ledger(bench.archive, {}, NOW)] == ["acme/cdrs/date=2026-11-11/cdrs.jsonl"]
-    bench.now += timedelta(hours=1)
-    bench.sync()
-    assert bench.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["c"]}
+    assert [one.what for one in differences(bench1.archive, bench1.ledger.files())] == ["has lost its hidden index"]
+    assert [one.path for one in rebuild_ledger(bench1.archive, {}, NOW)] == ["acme/cdrs/date=2026-11-11/cdrs.jsonl"]
+    bench1.now += timedelta(hours=1)
+    bench1.sync()
+    assert bench1.kept() == {"2026-11-11": ["a", "b"], "2026-11-12": ["c"]}
 
 
-def test_part_of_a_day_does_not_replace_the_whole_day(bench: Bench) -> None:
+def test_part_of_a_day_does_not_replace_the_whole_day(bench1: Bench) -> None:
     """Without its index, the lines of a file cannot be merged with new ones; they were dropped."""
-    bench.sync()
-    next(bench.path("2026-11-11").parent.glob(".cdrs.*.index")).unlink()
-    bench.records = bench.records[1:]
-    bench.fault = lambda window: Gap("a part is missing") if window.since.day == 11 else None
-    bench.now += timedelta(hours=1)
-    outcome = bench.sync()
-    assert bench.kept()["2026-11-11"] == ["a", "b"]
+    bench1.sync()
+    next(bench1.path("2026-11-11").parent.glob(".cdrs.*.index")).unlink()
+    bench1.records = bench1.records[1:]
+    bench1.fault = lambda window: Gap("a part is missing") if window.since.day == 11 else None
+    bench1.now += timedelta(hours=1)
+    outcome = bench1.sync()
+    assert bench1.kept()["2026-11-11"] == ["a", "b"]
     assert list(outcome.failed) == ["2026-11-11"]
 
 
-def test_records_without_a_start_are_kept_when_their_index_is_missing(bench: Bench) -> None:
+def test_records_without_a_start_are_kept_when_their_index_is_missing(bench1: Bench) -> None:
     """They were replaced by new ones."""
-    bench.records = [call("when", "")]
-    bench.sync()
-    assert bench.kept()[UNKNOWN] == ["when"]
-    next(bench.path(UNKNOWN).parent.glob(".cdrs.*.index")).unlink()
-    bench.records = [call("whence", "")]
-    bench.now += timedelta(hours=1)
-    bench.sync()
-    assert bench.kept()[UNKNOWN] == ["when", "whence"]
+    bench1.records = [call("when", "")]
+    bench1.sync()
+    assert bench1.kept()[UNKNOWN] == ["when"]
+    next(bench1.path(UNKNOWN).parent.glob(".cdrs.*.index")).unlink()
+    bench1.records = [call("whence", "")]
+    bench1.now += timedelta(hours=1)
+    bench1.sync()
+    assert bench1.kept()[UNKNOWN] == ["when", "whence"]

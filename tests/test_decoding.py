@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cdrctl import writers
-from cdrctl.archive import fetching
+from cdrctl.archive import canonical
 from cdrctl.conditions.language import read_condition
 from cdrctl.damage import DEEPEST, Damage, Unreadable, mend
 from cdrctl.export.selection import Selection, row_filter
@@ -172,7 +172,7 @@ def test_an_archive_writes_a_batch_like_its_records(call: Call, data: st.DataObj
     if body is None:
         return
     schema = native(call.columns, None, lambda _: None, call.expected)
-    spelt: Any = fetching._json_lines(schema)
+    spelt: Any = canonical.json_lines(schema)
     assert spelt(schema.rows(Page(body["items"]))) == spelt(schema.rows(Page(page)))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
-from cdrctl.archive.index import Entry
+from cdrctl.archive.dayfile import Row
 from cdrctl.archive.lines import columns_of, csv_line, fields_of
 from cdrctl.archive.records import record_reader
 from cdrctl.fetchers import Call
@@ -12,42 +12,42 @@ from cdrctl.records.columns import EXTRA
 from cdrctl.writers.values import json_of, text_of
 
 
-def cast(call: Call, entries: Sequence[Entry], header: bytes, wanted: bytes) -> list[Entry] | None:
+def cast(call: Call, rows: Iterable[Row], header: bytes, wanted: bytes) -> list[Row] | None:
     """Return records with their lines under another header, or None if a line cannot be read.
 
     A JSON line is one with an empty header. Lines stay as they are if both headers are empty, or neither is.
 
     Args:
         call: The call.
-        entries: The records.
+        rows: The records.
         header: The CSV header of their lines; empty for JSON.
         wanted: The CSV header of the lines to return; empty for JSON.
     """
     if bool(header) == bool(wanted):
-        return [*entries]
+        return [*rows]
     to_line = _as_csv(wanted) if wanted else _as_json(call, header)
-    found = [(entry, to_line(entry)) for entry in entries]
+    found = [(row, to_line(row)) for row in rows]
     if any(line is None for _, line in found):
         return None
-    return [entry._replace(line=line) for entry, line in found if line is not None]
+    return [row._replace(line=line) for row, line in found if line is not None]
 
 
-def _as_json(call: Call, header: bytes) -> Callable[[Entry], bytes | None]:
+def _as_json(call: Call, header: bytes) -> Callable[[Row], bytes | None]:
     read = record_reader(call, header)
 
-    def to_line(entry: Entry) -> bytes | None:
-        record = read(entry)
+    def to_line(row: Row) -> bytes | None:
+        record = read(row)
         return None if record is None else json_of(dict(record)) + b"\n"
 
     return to_line
 
 
-def _as_csv(header: bytes) -> Callable[[Entry], bytes | None]:
+def _as_csv(header: bytes) -> Callable[[Row], bytes | None]:
     *names, last = columns_of(header)
     assert last == EXTRA  # noqa: S101 - `header_of` ends with it
 
-    def to_line(entry: Entry) -> bytes | None:
-        fields = fields_of(entry.line, [])
+    def to_line(row: Row) -> bytes | None:
+        fields = fields_of(row.line, [])
         if fields is None:
             return None
         further = {name: value for name, value in fields.items() if name not in names}

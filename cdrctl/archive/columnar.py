@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import islice
 from typing import Any, BinaryIO
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdrctl.archive.canonical import json_lines
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.layout2 import GONE_AT, KEY, OURS, START, NotOursError
+from cdrctl.records.batches import RowBatch
 from cdrctl.records.columns import EXTRA, Column
 from cdrctl.records.events import Value
 from cdrctl.records.schemas import EXTRA_COLUMN, Schema
 from cdrctl.windows import rfc3339
-from cdrctl.writers.parquet import LARGEST, ROWS, arrow_batches
+from cdrctl.writers.parquet import arrow_batches
 from cdrctl.writers.values import json_of
 
 EXACT = "_exact"
 PART = 1000
 """How many rows are Python objects at the same time."""
+GROUP = 8192
+"""How many rows a row group has, which memory holds as a whole."""
+LARGEST = 16 * 1024 * 1024
+"""The most bytes of a row group, before compression."""
+
 _LIST = b"list"
 _KIND = b"kind"
 _TIME = pa.timestamp("ms", "UTC")
@@ -36,35 +45,32 @@ _HEAD = (pa.field(KEY, pa.string()), pa.field(START, _TIME), pa.field(GONE_AT, _
 
 def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) -> None:
     """Write the rows of a day as a Parquet file."""
-    known = {column.name for column in columns if column.name != EXTRA}
-    schema = Schema((*(column for column in columns if column.name != EXTRA), EXTRA_COLUMN), lambda _page: [])
+    schema = _schema(columns)
     shape, as_batch = arrow_batches(schema, lambda _text: None)
     lists = {column.name for column in schema.columns or () if column.kind == "list"} - {EXTRA}
     fields = [field.with_metadata({_KIND: _LIST}) if field.name in lists else field for field in shape]
     whole = pa.schema([*_HEAD, *fields, pa.field(EXACT, pa.string())])
+    lines_of = json_lines(schema)
     group: list[pa.RecordBatch] = []
     with pq.ParquetWriter(out, whole, compression="zstd") as writer:
         for part in _parts(rows):
-            objects = [json.loads(row.line) for row in part]
-            batch = as_batch([_values(one, schema.columns or (), known) for one in objects])
-            exact = [_differences(one, back) for one, back in zip(objects, _objects(batch, lists), strict=True)]
+            batch = as_batch(_page([row.line for row in part], schema))
+            again = lines_of(_rows(batch, lists))
+            exact = [
+                None if back == row.line else _differences(row.line, back)
+                for row, back in zip(part, again, strict=True)
+            ]
             head = [
                 pa.array([row.key.hex() for row in part], pa.string()),
                 pa.array([None if row.start == UNPLACED else row.start for row in part], _TIME),
                 pa.array([row.gone_at for row in part], _TIME),
             ]
             group.append(pa.record_batch([*head, *batch.columns, pa.array(exact, pa.string())], schema=whole))
-            if sum(map(len, group)) >= ROWS or sum(one.nbytes for one in group) >= LARGEST:
-                writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
+            if sum(map(len, group)) >= GROUP or sum(one.nbytes for one in group) >= LARGEST:
+                writer.write_table(pa.Table.from_batches(group))
                 group.clear()
         if group:
-            writer.write_table(pa.Table.from_batches(group), row_group_size=ROWS)
-
-
-def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    left = iter(rows)
-    while part := list(islice(left, PART)):
-        yield part
+            writer.write_table(pa.Table.from_batches(group))
 
 
 def read_rows(file: BinaryIO) -> Iterator[Row]:
@@ -75,36 +81,63 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
     """
     try:
         parquet = pq.ParquetFile(file)
-        lists = {field.name for field in parquet.schema_arrow if (field.metadata or {}).get(_KIND) == _LIST}
+        fields = [field for field in parquet.schema_arrow if field.name not in {*OURS, EXACT}]
+        lists = {field.name for field in fields if (field.metadata or {}).get(_KIND) == _LIST}
+        lines_of = json_lines(_schema([Column(field.name, "") for field in fields]))
         for batch in parquet.iter_batches(PART):
-            names = batch.schema.names
-            heads = zip(*(batch.column(names.index(name)).to_pylist() for name in OURS), strict=True)
-            exact = batch.column(names.index(EXACT)).to_pylist()
-            body = batch.select([name for name in names if name not in OURS and name != EXACT])
-            for (key, start, since), one, more in zip(heads, _objects(body, lists), exact, strict=True):
-                place = UNPLACED if start is None else milliseconds(start)
-                gone = None if since is None else milliseconds(since)
-                yield Row(place, bytes.fromhex(key), json_of(_restored(one, more)) + b"\n", gone)
+            keys, starts, gone = (_whole_numbers(batch.column(name)) for name in OURS)
+            lines = lines_of(_rows(batch.select([field.name for field in fields]), lists))
+            exact = batch.column(EXACT)
+            for at, more in enumerate(exact.to_pylist() if exact.null_count < len(batch) else ()):
+                if more is not None:
+                    lines[at] = json_of(_restored(json.loads(lines[at]), more)) + b"\n"
+            places = [UNPLACED if start is None else start for start in starts]
+            yield from map(Row, places, map(bytes.fromhex, keys), lines, gone)
     except (pa.ArrowException, ValueError, KeyError, TypeError, OSError) as error:
         raise NotOursError(str(error)) from error
 
 
-def _values(one: Mapping[str, Any], columns: Sequence[Column], known: set[str]) -> Sequence[Value]:
-    """Return a record as a row: the values of the columns, then the fields that no column names."""
-    extra = {name: value for name, value in one.items() if name not in known}
-    return [*(one.get(column.name) for column in columns[:-1]), extra or None]
+def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    left = iter(rows)
+    while part := list(islice(left, PART)):
+        yield part
 
 
-def _objects(batch: pa.RecordBatch, lists: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a batch as objects, in the order of the columns, then the fields that no column names."""
+def _schema(columns: Sequence[Column]) -> Schema:
+    """Return the schema of a call's rows, with `extra` as the last column, whose fields JSON has beside the others."""
+    return Schema((*(one for one in columns if one.name != EXTRA), EXTRA_COLUMN), lambda _page: [], unfold=True)
+
+
+def _page(lines: Sequence[bytes], schema: Schema) -> RowBatch:
+    """Return records as columns: those of the schema, then the fields that no column names."""
+    objects: list[dict[str, Any]] = []
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        objects = msgspec.json.Decoder().decode_lines(b"".join(lines))
+    if len(objects) != len(lines):  # a lone surrogate, or a huge number
+        objects = [json.loads(line) for line in lines]
+    names = [column.name for column in schema.columns or ()][:-1]
+    known = set(names)
+    values: list[Sequence[Value]] = [[one.get(name) for one in objects] for name in names]
+    extra = [
+        {name: value for name, value in one.items() if name not in known} or None if one.keys() - known else None
+        for one in objects
+    ]
+    return RowBatch([*values, extra], [False] * len(names) + [False], len(objects))
+
+
+def _rows(batch: pa.RecordBatch, lists: set[str]) -> RowBatch:
+    """Return an Arrow batch as columns with values as in JSON: times and decimals as text."""
     names = [name for name in batch.schema.names if name != EXTRA]
     values = [_plain(batch.column(batch.schema.names.index(name)), name in lists) for name in names]
-    extras = batch.column(batch.schema.names.index(EXTRA)).to_pylist()
-    for row, extra in zip(zip(*values, strict=True) if values else [()] * len(batch), extras, strict=True):
-        one = dict(zip(names, row, strict=True))
-        if extra:
-            one.update(json.loads(extra))
-        yield one
+    extras: list[Any] = batch.column(batch.schema.names.index(EXTRA)).to_pylist()
+    for at, text in enumerate(extras):
+        if text is None:
+            continue
+        further = json.loads(text)
+        for name in further.keys() & set(names):  # a value that does not fit its column
+            values[names.index(name)][at] = further.pop(name)
+        extras[at] = further or None
+    return RowBatch([*values, extras], [False] * (len(names) + 1), len(batch))
 
 
 def _plain(column: pa.Array, is_list: bool) -> list[Any]:  # noqa: FBT001 - one of two forms of text
@@ -119,25 +152,33 @@ def _plain(column: pa.Array, is_list: bool) -> list[Any]:  # noqa: FBT001 - one 
     return values
 
 
+def _whole_numbers(column: pa.Array) -> list[Any]:
+    """Return the values of a column of the archive: text, or instants in Unix milliseconds."""
+    if not pa.types.is_timestamp(column.type):
+        return list(column.to_pylist())
+    if column.type == _TIME:
+        return list(column.cast(pa.int64()).to_pylist())
+    return [None if value is None else milliseconds(value) for value in column.to_pylist()]
+
+
 def _digits(value: Decimal) -> str:
     """Return a decimal in plain notation without zeros at its end."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _differences(one: Mapping[str, Any], back: Mapping[str, Any]) -> str | None:
-    """Return the values that would not come back as they are, as JSON; None if all would."""
-    odd = {name: value for name, value in one.items() if name not in back or json_of(back[name]) != json_of(value)}
-    absent = [name for name, value in back.items() if name not in one]
-    if not odd and not absent:
-        return None
-    return json_of({"values": odd, "absent": absent}).decode()
+def _differences(line: bytes, back: bytes) -> str:
+    """Return what has to be changed in a record as it comes back so that it is as it was, as JSON."""
+    one, again = json.loads(line), json.loads(back)
+    odd = {name: value for name, value in one.items() if name not in again or json_of(again[name]) != json_of(value)}
+    absent = [name for name in again if name not in one]
+    order = [] if [name for name in again if name in one] == list(one) else list(one)
+    return json_of({"values": odd, "absent": absent, "order": order}).decode()
 
 
-def _restored(back: dict[str, Any], exact: str | None) -> dict[str, Any]:
+def _restored(back: Mapping[str, Any], exact: str) -> dict[str, Any]:
     """Return a record with the values that the typed columns cannot hold."""
-    if exact is None:
-        return back
     more = json.loads(exact)
     absent = set(more["absent"])
-    return {name: value for name, value in {**back, **more["values"]}.items() if name not in absent}
+    found = {name: value for name, value in {**back, **more["values"]}.items() if name not in absent}
+    return {name: found[name] for name in more["order"]} if more.get("order") else found

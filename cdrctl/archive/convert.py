@@ -285,10 +285,10 @@ def _convert_day(job: _Job, day: str, path: Path, filed: FileEntry | None) -> Fi
         job.done.left.append(Difference(relative, wrong or "is not the same in the new archive"))
         return stays
     job.done.days += 1
-    job.done.records += len(found.entries)
+    job.done.records += found.records
     if stays is None or filed is None or filed.sha256 != file.sha256:
         return stays
-    return replace(stays, sha256=found.sha256, records=len(found.entries), bytes=new_path.stat().st_size)
+    return replace(stays, sha256=found.sha256, records=found.records, bytes=new_path.stat().st_size)
 
 
 def _load(archive: Archive, path: Path) -> DayFile | None:
@@ -314,12 +314,12 @@ def _write_day(job: _Job, file: DayFile, path: Path) -> str:
         return "is of a provider that this version does not know: it can only be converted to a similar format"
     call = job.call or _unknown_call(job.kept)
     wanted = _header(job, file.header)
-    entries = cast(call, file.entries, file.header, wanted)
-    if entries is None:
+    rows = cast(call, file.rows(), file.header, wanted)
+    if rows is None:
         return "has a line that cannot be read"
     with writing_archive(path):
-        marked = DayFile([], [], there.sha256 if there is not None else "", b"", file.gone)
-        save(job.new, path, call.columns, wanted, entries, file.readings, marked, unchanged=False)
+        before = "" if there is None else there.sha256
+        save(job.new, path, call.columns, wanted, lambda: rows, len(rows), file.readings, before, unchanged=False)
     return ""
 
 

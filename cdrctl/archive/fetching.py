@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from cdrctl.archive.canonical import csv_lines, json_lines
 from cdrctl.archive.index import UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
@@ -17,12 +17,9 @@ from cdrctl.export.availability import UP_TO_NOW, latest_start
 from cdrctl.export.identity import stable_keys
 from cdrctl.export.rows import Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, identities
-from cdrctl.records.batches import RowBatch
 from cdrctl.records.events import Page, Row
 from cdrctl.records.schemas import Schema, native
 from cdrctl.windows import Window
-from cdrctl.writers import jsonl
-from cdrctl.writers.values import json_of, objects, text_of
 
 
 def _unknown_clock() -> timedelta | None:
@@ -112,7 +109,7 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
 
     schema = native(call.columns, None, lambda text: source.log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
-    lines_of = _csv_lines if in_csv else _json_lines(schema)
+    lines_of = csv_lines if in_csv else json_lines(schema)
 
     def entries(page: Page) -> list[Entry]:
         starts = starts_of(page, call, latest_start(present))
@@ -133,33 +130,3 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
         spool.close()
         raise
     return Fetched(window, read_at, header_of(archive, call), spool, tally)
-
-
-def _json_lines(schema: Schema) -> Callable[[Sequence[Row]], list[bytes]]:
-    """Return a function that writes records in a canonical form, so that a different line means a changed record."""
-    encode = jsonl.encoder(schema)
-
-    def lines(page: Sequence[Row]) -> list[bytes]:
-        if not (isinstance(page, RowBatch) and jsonl.has_no_extra(schema, page) and _has_no_fractions(page)):
-            return [json_of(one) + b"\n" for one in objects(schema, page)]
-        found = [line + b"\n" for line in encode(page).split(b"\n")[:-1]]
-        odd = [at for at, line in enumerate(found) if b"\\" in line and _RARE_ESCAPE.search(line)]
-        for at, one in zip(odd, objects(schema, [page[at] for at in odd]), strict=True):
-            found[at] = json_of(one) + b"\n"
-        return found
-
-    return lines
-
-
-_RARE_ESCAPE = re.compile(rb'\\[^"\\nrt]')
-"""An escape in JSON that has several spellings."""
-
-
-def _has_no_fractions(table: RowBatch) -> bool:
-    """Return whether all numbers of a batch are integers: other numbers have several spellings in JSON."""
-    columns = zip(table.columns, table.texts, strict=True)
-    return all(text or set(map(type, column)) <= {str, int, bool, type(None)} for column, text in columns)
-
-
-def _csv_lines(page: Sequence[Row]) -> list[bytes]:
-    return [csv_line([text_of(value) for value in row]) for row in page]

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from io import BufferedReader
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, cast
@@ -50,6 +50,8 @@ KEY, START, GONE_AT = "_key", "_start", "_gone_at"
 OURS = (KEY, START, GONE_AT)
 """The columns of the archive itself."""
 
+LINES = 256
+"""How many lines are written at once."""
 _CSV_HEADER = b"_key,_start,_gone_at,"
 
 
@@ -279,10 +281,12 @@ def _write_rows(name: str, columns: Sequence[Column], header: bytes, rows: Itera
         return
     lines = chain([_CSV_HEADER + header], map(_csv_line, rows)) if ".csv" in name else map(_json_line, rows)
     if not name.endswith(".gz"):
-        out.writelines(lines)
+        while part := b"".join(islice(lines, LINES)):
+            out.write(part)
         return
     compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # without time and name: equal records give equal bytes
-    out.writelines(filter(None, map(compressor.compress, lines)))
+    while part := b"".join(islice(lines, LINES)):
+        out.write(compressor.compress(part))
     out.write(compressor.flush())
 
 

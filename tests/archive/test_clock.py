@@ -82,7 +82,7 @@ def test_the_next_nights_mend_what_a_wrong_clock_did(
     if date == "on" and shift > timedelta(days=1):
         assert ran.code == 3, "it is told that days are to come by one of the clocks"
     if date == "on" and before == "after a good night":
-        done = json.loads(right.run("coverage", "--into", "archive", "-f", "jsonl").ok().out)
+        done = json.loads(right.run("coverage", "--into", "archive").ok().out)
         assert {day["state"] for day in done} <= {"complete", "open"}
     for night in range(4):
         clock.move(hours=22)

@@ -50,7 +50,7 @@ def shell(tmp_path: Path, clock: HandClock, providers: Sandbox) -> Shell:
 def states(shell: Shell) -> dict[str, str]:
     """Return each profile's calendar as a word of signs."""
     signs = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
-    days = json.loads(shell.run("coverage", "--into", "archive", "-f", "jsonl").ok().out)
+    days = json.loads(shell.run("coverage", "--into", "archive").ok().out)
     found: dict[str, str] = {}
     for one in days:
         found[one["provider"]] = found.get(one["provider"], "") + signs[one["state"]]
@@ -87,13 +87,13 @@ def test_a_week_of_nights_ends_in_the_truth(
     assert "X" not in before["webex"] + before["callgear"] + before["voicenter"]
     for name in OUT:
         providers.switch(name, "fail", "none")
-    assert shell.run("fill", "--all", "--into", "archive", "-f", "jsonl").ok().code == 0
+    assert shell.run("fill", "--all", "--into", "archive").ok().code == 0
     after = states(shell)
     assert not any("X" in word for word in after.values())
 
     clock.move(days=3)
     shell.run("sync", "--all", "--into", "archive", "-f", "jsonl").ok()
-    shell.run("verify", "--into", "archive", "-f", "jsonl").ok()
+    shell.run("verify", "--into", "archive").ok()
     for name in PROVIDERS:
         call = load(name).calls[0].name
         files = sorted((tmp_path / "archive" / f"profile={name}-acme" / f"call={call}").glob("date=*/cdrs.jsonl"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from cdrctl.archive.store import Archive
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
-DayState = Literal["complete", "open", "hole", "beyond"]
+DayState = Literal["complete", "open", "hole", "beyond", "missing", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class DayCoverage:
 
     Args:
         day: The day as `2026-11-19`.
-        state: `complete`; `open` if records may still come; `hole` if something is missing; `beyond` if something is
-            missing that the provider no longer keeps.
+        state: `complete`; `open` if records may still come; `hole` if something was not read; `beyond` if something was
+            not read that the provider no longer keeps; `missing` if the file was deleted by hand; `retired` if it was
+            removed by `archive retain`.
         records: How many records its file has.
         missing: The windows that have not been read.
         error: Why the last reading failed; empty if it did not.
@@ -52,14 +54,20 @@ def coverage(
     A window that is so recent that no run can have read it yet is open, not a hole.
     """
     until, oldest = available_until(call, now), retained_since(call, now)
-    counts = {one.day: one.records for one in files if (one.profile, one.call) == (kept.profile, kept.call)}
+    filed = {one.day: one for one in files if (one.profile, one.call) == (kept.profile, kept.call)}
     if kept.begins >= until:
         return
     for day, whole in days(Window(kept.begins, max(until, kept.begins)), archive.zone):
         name = day.isoformat()
+        if kept.retired is not None and day < kept.retired:
+            yield DayCoverage(name, "retired", 0, (), "")
+            continue
         readings = replan_future(known.get(name, ()), now)
+        if name in filed and _is_deleted(f"{archive.folder}/{filed[name].path}") and done_windows(readings):
+            yield DayCoverage(name, "missing", 0, (whole,), "")
+            continue
         if _is_settled(readings, whole, call.timing.lookback):
-            yield DayCoverage(name, "complete", counts.get(name, 0), (), "")
+            yield DayCoverage(name, "complete", filed[name].records if name in filed else 0, (), "")
             continue
         missing = subtract([whole], done_windows(readings))
         failed = [one for one in readings if one.state == "failed"]
@@ -83,7 +91,18 @@ def coverage(
         elif missing or subtract([whole], settled_windows(readings, call.timing.lookback)):
             state = "open"
         error = next((one.error for one in failed if one.error), "")
-        yield DayCoverage(name, state, counts.get(name, 0), tuple(missing), error)
+        yield DayCoverage(name, state, filed[name].records if name in filed else 0, tuple(missing), error)
+
+
+def _is_deleted(path: str) -> bool:
+    """Return whether a file is certainly not there; a path would cost more than the question."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _is_settled(readings: Sequence[Reading], whole: Window, lookback: timedelta) -> bool:

@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from cdrctl.archive.calendar import DayCoverage
 from cdrctl.archive.intervals import days, whole_day
-from cdrctl.archive.planning import retained_since
+from cdrctl.archive.planning import not_retired, retained_since
 from cdrctl.archive.status import ArchivedCall
 from cdrctl.windows import Window
 
-COMPLETE, OPEN, HOLE, BEYOND = "complete", "open", "hole", "beyond"
+COMPLETE, OPEN, HOLE, BEYOND, RETIRED = "complete", "open", "hole", "beyond", "retired"
 EARLIER = "earlier"
 """The state of a day before the archive began to keep the call, if the provider still has it."""
 UNKNOWN = "unknown"
@@ -60,7 +60,7 @@ def completeness(one: ArchivedCall, bounds: Bounds, zone: tzinfo, now: datetime)
 
     A day that is not over, and one in the future, is open. A day that began before the archive kept the call is not
     complete. Without `until`, days that are still open are left out; without `since`, the first day is that on which
-    the archive began to keep the call.
+    the archive began to keep the call, or the first that was not removed by `archive retain`.
     """
     count, lacking = 0, dict[str, list[date]]()
     for day, state in _states(one, bounds, zone, now):
@@ -77,13 +77,16 @@ def completeness(one: ArchivedCall, bounds: Bounds, zone: tzinfo, now: datetime)
 
 def _states(one: ArchivedCall, bounds: Bounds, zone: tzinfo, now: datetime) -> Iterator[tuple[date, str]]:
     """Yield each day within the bounds and its state, oldest first."""
-    since = bounds.since or one.kept.begins
+    retired = one.kept.retired
+    since = bounds.since or not_retired(zone, one.kept.begins, retired)
     until = bounds.until or max(now, since + timedelta(seconds=1))
     known = {day.day: day.state for day in one.days}
     oldest = None if one.call is None else retained_since(one.call, now)
     for day, part in days(Window(since, until), zone) if since < until else ():
         if one.call is None:
             yield day, UNKNOWN
+        elif retired is not None and day < retired:
+            yield day, RETIRED
         elif part.since < one.kept.begins:
             yield day, BEYOND if oldest is not None and part.until <= oldest else EARLIER
         else:

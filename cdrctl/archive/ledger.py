@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -61,12 +61,21 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class KeptCall:
-    """A call that the archive keeps: its profile, its name, its provider, and since when."""
+    """A call that the archive keeps.
+
+    Args:
+        profile: Its profile.
+        call: Its name.
+        provider: Its provider; empty if unknown.
+        begins: Since when the archive keeps it.
+        retired: The first day that was not removed by `archive retain`; None if none was.
+    """
 
     profile: str
     call: str
     provider: str
     begins: datetime
+    retired: date | None = None
 
 
 class Ledger:

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from cdrctl.archive.files import contents_of
 from cdrctl.archive.index import aware, plain_reading, reading_of
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.retired import Retired, read_retired, write_retired
 from cdrctl.archive.store import (
     CALL,
     DATE,
     PROFILE,
+    UNKNOWN,
     Archive,
     call_files,
     make_folder,
@@ -53,12 +55,14 @@ class CallLedger:
         begins: Since when the archive keeps the call; None if it does not keep it yet.
         readings: The readings by day, oldest first.
         files: The entries of the files by day.
+        retired: The first day that was not removed; None if none was.
     """
 
     provider: str = ""
     begins: datetime | None = None
     readings: dict[str, list[Reading]] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
+    retired: date | None = None
 
 
 class JsonLedger:
@@ -99,7 +103,9 @@ class JsonLedger:
         """Return the entry of a call, or None if the archive does not keep it."""
         with self._querying:
             found = self._call(profile, call)
-            return None if found.begins is None else KeptCall(profile, call, found.provider, found.begins)
+            return (
+                None if found.begins is None else KeptCall(profile, call, found.provider, found.begins, found.retired)
+            )
 
     def readings(self, profile: str, call: str) -> dict[str, list[Reading]]:
         """Return all readings of a call by day, oldest first."""
@@ -132,6 +138,13 @@ class JsonLedger:
             if entry is not None:
                 found.files[day] = entry
             self._save(profile, call, found)
+
+    def retire(self, profile: str, call: str, before: date) -> None:
+        """Forget the days before one, for good."""
+        with self._querying:
+            write_retired(self.archive, profile, call, Retired(self._call(profile, call).begins, before))
+            self._calls.pop((profile, call))
+            self._save(profile, call, self._call(profile, call))
 
     def names(self) -> list[tuple[str, str]]:
         """Return the profile and the name of each call that has a ledger or records."""
@@ -172,7 +185,10 @@ def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
         plain = json.loads(path.read_bytes())
         begins = plain["begins"]
         result = CallLedger(_text(plain["provider"]), None if begins is None else aware(begins))
+        result.retired = _first_day_left(archive, profile, call, plain.get("retired"))
         for day, one in dict(plain["days"]).items():
+            if is_retired(day, result.retired):
+                continue
             result.readings[day] = [reading_of(item) for item in one["readings"]]
             if "file" in one:
                 result.files[day] = _file_entry(archive, (profile, call, day), one["file"])
@@ -206,6 +222,7 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
     plain = {
         "provider": ledger.provider,
         "begins": None if ledger.begins is None else rfc3339(ledger.begins),
+        **({} if ledger.retired is None else {"retired": ledger.retired.isoformat()}),
         "days": days,
     }
     try:
@@ -231,9 +248,11 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
 
     result = CallLedger()
     try:
-        paths = call_files(archive, profile, call)
+        retired = read_retired(archive, profile, call)
+        result.retired = None if retired is None else retired.before
+        paths = [one for one in call_files(archive, profile, call) if not is_retired(day_of(one), result.retired)]
         for path in paths:
-            day = path.parent.name.removeprefix(DATE)
+            day = day_of(path)
             told = contents_of(archive, path)
             if told is None:
                 continue
@@ -250,7 +269,28 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
             owner = owner_of(archive, profile)
             result.provider = "" if owner is None else owner.provider
         result.begins = min(first, default=_first_day(archive, paths))
+    if retired is not None and retired.begins is not None:
+        result.begins = min(result.begins or retired.begins, retired.begins)
     return result
+
+
+def is_retired(day: str, retired: date | None) -> bool:
+    """Return whether a day is before the first one that was not removed; records without a start never are."""
+    return retired is not None and day != UNKNOWN and day < retired.isoformat()
+
+
+def _first_day_left(archive: Archive, profile: str, call: str, told: str | None) -> date | None:
+    """Return the first day that was not removed; as the ledger has it if the folder of the call cannot be read."""
+    try:
+        found = read_retired(archive, profile, call)
+    except OSError:
+        return None if told is None else date.fromisoformat(told)
+    return None if found is None else found.before
+
+
+def day_of(path: Path) -> str:
+    """Return the day of a day's file."""
+    return path.parent.name.removeprefix(DATE)
 
 
 def _first_day(archive: Archive, paths: list[Path]) -> datetime:
@@ -259,7 +299,7 @@ def _first_day(archive: Archive, paths: list[Path]) -> datetime:
 
     for path in paths:
         with suppress(ValueError):
-            return day_start(datetime.fromisoformat(path.parent.name.removeprefix(DATE)).date(), archive.zone)
+            return day_start(datetime.fromisoformat(day_of(path)).date(), archive.zone)
     return datetime(2000, 1, 1, tzinfo=UTC)
 
 

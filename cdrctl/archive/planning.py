@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 
 from cdrctl.archive.day import Day
 from cdrctl.archive.intervals import (
@@ -102,6 +102,17 @@ def first_instant(
     if since is None and before is None and oldest is not None:
         return max(*named, oldest)
     return min(named)
+
+
+def not_retired(zone: tzinfo, begins: datetime, retired: date | None) -> datetime:
+    """Return the instant since which an archive reads a call that it keeps since `begins`.
+
+    Args:
+        zone: The zone of the archive's days.
+        begins: Since when it keeps the call.
+        retired: The first day that was not removed; None if none was.
+    """
+    return begins if retired is None else max(begins, day_start(retired, zone))
 
 
 def day_start_of(archive: Archive, since: datetime) -> datetime:

@@ -29,6 +29,7 @@ from cdrctl.archive.intervals import (
 )
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledgers import AnyLedger, open_ledger
+from cdrctl.archive.planning import not_retired
 from cdrctl.archive.records import ArchivedRecord, archived_call, record_reader
 from cdrctl.archive.store import UNKNOWN, Archive, is_there, open_archive
 from cdrctl.archive.sync import BEYOND
@@ -114,10 +115,11 @@ def _open_ledger(archive: Archive) -> AnyLedger:
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """A window that the archive does not have, and why."""
+    """A window that the archive does not have, why, and whether its file was deleted, so that only `fill` reads it."""
 
     window: Window
     why: str
+    deleted: bool = False
 
 
 def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: str) -> Iterator[Event]:
@@ -131,9 +133,14 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
         now: The present instant.
         sync: The command that reads what is missing, for the hints of gaps.
     """
-    begins = source.kept.begins
+    kept = source.kept
+    begins = not_retired(source.archive.zone, kept.begins, kept.retired)
     pending: list[_Missing] = []
-    if window.since < begins:
+    if window.since < begins and kept.retired is not None:
+        before = Window(window.since, min(window.until, begins))
+        what = f"the calls from {_span(before)} were removed from the archive by archive retain"
+        yield Gap(what, "accept that with --allow-partial")
+    elif window.since < begins:
         before = Window(window.since, min(window.until, begins))
         first = window.since.astimezone(source.archive.zone).date()
         what = f"the archive begins at {rfc3339(begins)} and does not have the calls from {_span(before)}"
@@ -254,7 +261,7 @@ def _missing(
     done = done_windows(told)
     tried = [one for one in told if one.state != "done"]
     if file is None and (done or fault):
-        return [_Missing(part, fault or f"{source.path(day)} is missing")]
+        return [_Missing(part, fault or f"{source.path(day)} is missing", deleted=not fault)]
     if file is not None and file.sha256 != source.files.get(day):  # written by a run that did not end, or restored
         done = done_windows(replan_future(file.readings, now))
     missing = subtract([part], done)
@@ -283,7 +290,7 @@ def _gaps_before(
     """
     last = pending[-1] if pending else None
     if new is not None and last is not None and (last.window.until, last.why) == (new.window.since, new.why):
-        pending[-1] = _Missing(union([last.window, new.window])[0], last.why)
+        pending[-1] = _Missing(union([last.window, new.window])[0], last.why, last.deleted)
         return
     if last is not None and (until is None or last.window.since < until):
         yield _gap(last, sync)
@@ -295,6 +302,8 @@ def _gaps_before(
 def _gap(missing: _Missing, sync: str) -> Gap:
     why = f": {missing.why}" if missing.why else ""
     beyond = missing.why == BEYOND
+    if missing.deleted:
+        sync = sync.replace("cdrctl sync", "cdrctl fill", 1)
     return Gap(
         f"the archive does not have the calls from {_span(missing.window)}{why}",
         "accept that with --allow-partial" if beyond else f"read them with: {sync}",

@@ -15,7 +15,7 @@ from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after,
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.merge import Counts
-from cdrctl.archive.planning import available_until, day_start_of, first_instant, plan_days, retained_since
+from cdrctl.archive.planning import available_until, day_start_of, first_instant, not_retired, plan_days, retained_since
 from cdrctl.archive.proof import check_records, ensure_owner
 from cdrctl.archive.store import Archive, is_there, writing_archive
 from cdrctl.errors import CdrctlError, ConfigurationError, LockedError, OutputError, SignInError, TemporaryError
@@ -40,6 +40,7 @@ class Outcome:
         failed: Why a day is incomplete, by day.
         gone_on: How many records of a day are gone at the provider and kept, by day.
         lost: The missing periods that are newly found to be beyond the provider's retention.
+        missing: The days whose file was deleted, which only `fill` reads again.
         error: The error that ended the run.
     """
 
@@ -54,6 +55,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     gone_on: dict[str, int] = field(default_factory=dict)
     lost: list[Window] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     error: BaseException | None = None
 
 
@@ -70,6 +72,7 @@ class _Job:
     shrink: bool
     only_holes: bool
     outcome: Outcome
+    missing: frozenset[str] = frozenset()
 
     def present(self) -> datetime:
         """Return the present instant, by the provider's clock if it is known to differ from this machine's."""
@@ -138,7 +141,7 @@ def sync(
             hint="rename the profile, or start another archive",
         )
     ensure_owner(archive, source, job.reach(), job.present(), adopt=adopt)
-    _replan_missing_files(job)
+    _find_missing_files(job)
     _read_days(job, stop)
     if outcome.gone_on:
         count, named = sum(outcome.gone_on.values()), ", ".join(outcome.gone_on)
@@ -236,8 +239,9 @@ def _make_plan(job: _Job) -> _Plan:
     readings = job.ledger.readings(job.source.profile, call.name)
     known = {day: replan_future(one, at) for day, one in readings.items()}
     begins = first_instant(job.archive, call, at, job.lookback, job.since, _known_beginning(job, at, readings))
+    kept = _kept_call(job)
     parts, lost = plan_days(
-        begins,
+        not_retired(job.archive.zone, begins, None if kept is None else kept.retired),
         available_until(call, at),
         retained_since(call, at),
         known,
@@ -246,7 +250,7 @@ def _make_plan(job: _Job) -> _Plan:
         only_holes=job.only_holes,
         with_gone=job.shrink,
     )
-    return _Plan(at, begins, known, parts, lost)
+    return _Plan(at, begins, known, [one for one in parts if one.name not in job.missing], lost)
 
 
 def _record_plan(job: _Job, plan: _Plan) -> None:
@@ -348,19 +352,27 @@ def _record_lost(job: _Job, plan: _Plan) -> list[Window]:
     return new
 
 
-def _replan_missing_files(job: _Job) -> None:
-    """Change the successful readings of days whose file has disappeared to planned, so that they are read again."""
+def _find_missing_files(job: _Job) -> None:
+    """Find the days whose file has disappeared: `fill` reads them again, `sync` names them and leaves them out."""
     ledger, source = job.ledger, job.source
+    missing: list[str] = []
     for entry in ledger.files(source.profile, source.call.name):
         path = job.archive.folder / entry.path
         with writing_archive(path):
             if is_there(path):
                 continue
         readings = ledger.readings(entry.profile, entry.call).get(entry.day, [])
-        if any(one.state == "done" for one in readings):
-            source.log("warning", f"{entry.path} is gone: its day is read again")
+        if not any(one.state == "done" for one in readings):
+            continue
+        if not job.only_holes:
+            missing.append(entry.day)
+            source.log("warning", f"{entry.path} is missing: cdrctl fill reads its day again")
+        else:
+            source.log("warning", f"{entry.path} is missing: its day is read again")
             planned = [replace(one, state="planned", read_at=None, records=0) for one in readings]
             ledger.write(entry.profile, entry.call, entry.day, planned, None, job.present())
+    job.missing = frozenset(missing)
+    job.outcome.missing = missing
 
 
 def _log_progress(job: _Job, plan: _Plan, left: int) -> None:

@@ -58,8 +58,8 @@ def coverage(
 ) -> None:
     """Show which days an archive covers: a calendar on a terminal, JSON in a pipe.
 
-    A day is complete, still open (not over, or fetched so early that records may still appear), a hole, or a hole
-    beyond what the provider keeps.
+    A day is complete, still open (not over, or fetched so early that records may still appear), a hole, a hole
+    beyond what the provider keeps, missing because its file was deleted, or retired by archive retain.
 
     Times are read in the time zone of the archive. With --check and without --until, days that are still open do not
     count.
@@ -154,6 +154,8 @@ def _check(opened: Session, archive: Archive, bounds: Bounds, found: Iterator[Ar
 
 _SAYS = {
     "hole": "missing",
+    "missing": "deleted by hand",
+    "retired": "removed by archive retain",
     "beyond": "missing and no longer kept by the provider",
     "earlier": "before the archive began",
     "open": "still open",
@@ -174,10 +176,12 @@ def _error(archive: Archive, kept: KeptCall, result: Completeness, now: datetime
 def _next_step(
     archive: Archive, kept: KeptCall, state: str, found: Sequence[date], settled: datetime | None, now: datetime
 ) -> str:
-    if state == "hole":
+    if state in {"hole", "missing"}:
         return _line("fill", archive, kept)
     if state == "beyond":
         return "restore the days that are no longer kept from a backup; sync and fill cannot fetch them"
+    if state == "retired":
+        return "export them from a backup; sync and fill do not fetch them"
     if state == "earlier":
         return f"{_line('sync', archive, kept)} --since {found[0].isoformat()}"
     if state == "open" and settled is not None:

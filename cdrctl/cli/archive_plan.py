@@ -104,14 +104,15 @@ def _make_plan(
     lookback: timedelta | None,
 ) -> CallPlan:
     from cdrctl.archive import calendar
-    from cdrctl.archive.planning import available_until, first_instant, plan_days, retained_since
+    from cdrctl.archive.planning import available_until, first_instant, not_retired, plan_days, retained_since
 
     assert job.part.provider is not None  # noqa: S101 - a job has one
     known = ledger.readings(job.name, job.call.name) if ledger else {}
-    kept = {(one.profile, one.call): one.begins for one in ledger.kept()} if ledger else {}
+    kept = ledger.kept_call(job.name, job.call.name) if ledger else None
     ago = job.call.timing.lookback if lookback is None else lookback
-    start = first_instant(archive, job.call, now, ago, since, kept.get((job.name, job.call.name)))
+    start = first_instant(archive, job.call, now, ago, since, None if kept is None else kept.begins)
     until, oldest = available_until(job.call, now), retained_since(job.call, now)
+    start = not_retired(archive.zone, start, None if kept is None else kept.retired)
     days, lost = plan_days(start, until, oldest, known, archive, ago)
     least = calendar.estimate(job.part.provider, job.call, days, 0 if job.part.name == SANDBOX else None)
     window = windows.Window(days[0].window.since, days[-1].window.until) if days else None

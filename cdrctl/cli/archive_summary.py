@@ -63,12 +63,16 @@ def _report_job(session: Session, job: Job) -> None:
     facts: dict[str, Any] = facts_of([job.outcome])
     if job.outcome.failed:
         facts["failed days"] = len(job.outcome.failed)
+    if job.outcome.missing:
+        facts["deleted days"] = len(job.outcome.missing)
     session.reporter.summary(facts, job.about)
 
 
 def is_incomplete(job: Job) -> bool:
     """Return whether a call was read, but not completely, or has records that are gone at the provider."""
-    return job.error is None and bool(job.outcome.failed or job.outcome.gone_on or job.outcome.lost)
+    return job.error is None and bool(
+        job.outcome.failed or job.outcome.gone_on or job.outcome.lost or job.outcome.missing
+    )
 
 
 def _errors(parts: Sequence[Part], jobs: Sequence[Job]) -> dict[str, BaseException]:
@@ -91,22 +95,26 @@ def conclude(parts: Sequence[Part], jobs: Sequence[Job]) -> None:
     failed = [f"{job.name} {day}" for job in good for day in job.outcome.failed if day not in job.outcome.gone_on]
     gone = [f"{job.name} {day} ({count})" for job in good for day, count in job.outcome.gone_on.items()]
     lost = [f"{job.name}" for job in jobs if job.outcome.lost]
+    missing = [f"{job.name} {day}" for job in good for day in job.outcome.missing]
     if errors:
-        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or gone or lost))
-    if failed or gone or lost:
+        raise failures.failure([*errors.items()], len(parts), gaps=bool(failed or gone or lost or missing))
+    if failed or gone or lost or missing:
         what = [f"days that could not be fetched: {failures.some(failed)}"] if failed else []
         what += [f"records gone at the provider: {failures.some(gone)}"] if gone else []
+        what += [f"days whose file was deleted: {failures.some(missing)}"] if missing else []
         what += [f"beyond what the provider keeps: {failures.some(lost)}"] if lost else []
         raise IncompleteError(
             f"the archive is incomplete: {'; '.join(what)}",
-            hint=_next_step(failed=bool(failed), gone=bool(gone)),
+            hint=_next_step(failed=bool(failed), missing=bool(missing), gone=bool(gone)),
         )
 
 
-def _next_step(*, failed: bool, gone: bool) -> str:
+def _next_step(*, failed: bool, missing: bool, gone: bool) -> str:
     """Return the next step for an incomplete archive."""
     if failed:
         return "run it again; cdrctl coverage shows what is missing"
+    if missing:
+        return "cdrctl fill reads them again"
     if gone:
         return "they are kept; ask the provider why, or remove them with cdrctl sync --allow-shrink"
     return "cdrctl coverage shows what is missing"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from cdrctl.archive.ledger import KeptCall
 
 
-SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-"}
-_COLORS = {"complete": "32", "open": "33", "hole": "31;1", "beyond": "35"}
+SIGNS = {"complete": "#", "open": "o", "hole": "X", "beyond": "-", "missing": "?", "retired": "."}
+_COLORS = {"complete": "32", "open": "33", "hole": "31;1", "beyond": "35", "missing": "31", "retired": "2"}
 
 
 def write_text(out: Any, text: str) -> None:
@@ -65,7 +65,7 @@ def calendar_text(kept: KeptCall, covered: Sequence[DayCoverage], *, color: bool
 
 def calendar_key() -> str:
     """Return the meaning of the signs in a calendar."""
-    return "# complete  o still open  X hole\n- beyond what the provider keeps\n"
+    return "# complete  o still open  X hole\n? deleted by hand  . retired\n- beyond what the provider keeps\n"
 
 
 def json_list(objects: Iterable[Mapping[str, Any]]) -> str:

@@ -255,7 +255,8 @@ class _RunReporter:
             job.call.name,
             exit_code_of(end) if end is not None and not error and not job.ended else code,
             facts_of([outcome]),
-            {day: self.session.reporter.clean(why) for day, why in outcome.failed.items()},
+            {day: self.session.reporter.clean(why) for day, why in outcome.failed.items()}
+            | dict.fromkeys(outcome.missing, "its file was deleted; cdrctl fill reads the day again"),
             dict(outcome.gone_on),
             self._problem(error),
         )

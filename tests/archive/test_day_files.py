@@ -24,14 +24,22 @@ from tests.archive.sync_kit import CALL, NOW, Bench, bench, bench1, call
 __all__ = ["bench", "bench1"]
 
 
-def test_a_day_whose_file_is_missing_is_read_again_completely(bench: Bench) -> None:
-    bench.sync()
-    bench.now += timedelta(days=3)
+def test_a_day_that_was_deleted_is_named_and_read_again_by_fill_only(bench: Bench) -> None:
     bench.sync()
     bench.path("2026-11-11").unlink()
-    bench.sync()
+    for hours in (1, 80):
+        bench.now = NOW + timedelta(hours=hours)
+        for how in ({}, {"shrink": True}, {"since": NOW - timedelta(days=2)}):
+            outcome = bench.sync(**how)
+            assert outcome.missing == ["2026-11-11"]
+            assert all(one.since.day != 11 for one in bench.asked), "neither settled nor open"
+        assert "2026-11-11" not in bench.kept()
+        assert bench.states()[:3] == ["complete", "missing", "complete" if hours == 80 else "open"]
+    assert not bench.sync(only_holes=True).missing
     assert bench.asked[0] == Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 12, tzinfo=UTC))
     assert bench.kept()["2026-11-11"] == ["a", "b"]
+    assert bench.states()[1] == "complete"
+    assert not bench.sync().missing
 
 
 def test_a_day_whose_file_was_changed_is_read_again_completely(bench: Bench) -> None:

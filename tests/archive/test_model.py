@@ -78,6 +78,8 @@ class Archiving(RuleBasedStateMachine):
         if self.dropped:  # what was missed just now is an alarm for a week
             self.time_passes(hours=200)
             self.synced()
+        self.synced(only_holes=True)  # of files that were deleted
+        self.synced()
         self.as_the_provider_has_it()
         before = self.files()
         outcome = self.synced()

@@ -28,6 +28,7 @@ from cdrctl.archive.ledger import FileEntry, KeptCall, lock, lock_file
 from cdrctl.archive.ledger2 import CallLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
 from cdrctl.archive.owner import path_of
+from cdrctl.archive.retired import Retired, write_retired
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
     ASIDE,
@@ -120,7 +121,7 @@ def convert(folder: Path, target: Path, form: str | None, log: Callable[[str], N
         form = form or (before.form if before is not None else default_format())
         if before is not None and before.form != form:
             raise UsageError(f"{target} is being written as {before.form}, not {form}", hint="leave out --format")
-        new = Archive(target, old.zone_name, form, LAYOUT)
+        new = Archive(target, old.zone_name, form, LAYOUT, old.retain_days)
         is_whole = is_there(target / "archive.toml")
         if before is None:
             _write_mark(new, old, None)
@@ -214,7 +215,11 @@ def _convert_call(job: _Job, ledger: AnyLedger, log: Callable[[str], None]) -> N
         days_before, records_before = job.done.days, job.done.records
         if job.only is None:
             _copy_account(job)
-            told = CallLedger(kept.provider, None if kept.begins == _NEVER else kept.begins, readings)
+            begins = None if kept.begins == _NEVER else kept.begins
+            told = CallLedger(kept.provider, begins, readings, retired=kept.retired)
+            if kept.retired is not None:
+                with writing_archive(job.new.folder):
+                    write_retired(job.new, kept.profile, kept.call, Retired(begins, kept.retired))
         else:
             told = read_ledger(job.new, kept.profile, kept.call) or CallLedger()
         for day in sorted({*readings, *files, *paths}):

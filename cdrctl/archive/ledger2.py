@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -139,10 +139,11 @@ class JsonLedger:
                 found.files[day] = entry
             self._save(profile, call, found)
 
-    def retire(self, profile: str, call: str, before: date) -> None:
-        """Forget the days before one, for good."""
+    def retire(self, profile: str, call: str, before: date, remove: Callable[[], None]) -> None:
+        """Forget the days before one, for good; `remove` removes their files after that is stored."""
         with self._querying:
             write_retired(self.archive, profile, call, Retired(self._call(profile, call).begins, before))
+            remove()
             self._calls.pop((profile, call))
             self._save(profile, call, self._call(profile, call))
 

@@ -17,13 +17,13 @@ import os
 import tempfile
 import tomllib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cdrctl import windows
 from cdrctl.archive.index import reading_archive
@@ -46,12 +46,21 @@ ASIDE = ".aside"
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive: its folder, the zone of its days, the format of its files, and their layout."""
+    """An archive.
+
+    Args:
+        folder: Its folder.
+        zone_name: The zone of its days.
+        form: The format of its files.
+        layout: Their layout.
+        retain_days: How many days are kept by the policy in `archive.toml`; None for all.
+    """
 
     folder: Path
     zone_name: str
     form: str
     layout: int = LAYOUT
+    retain_days: int | None = None
 
     @property
     def zone(self) -> tzinfo:
@@ -86,6 +95,7 @@ def open_archive(folder: Path) -> Archive:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
         archive = Archive(folder, str(told["zone"]), str(told["format"]), int(told.get("layout", FIRST_LAYOUT)))
+        archive = replace(archive, retain_days=_retain_days(told))
     except FileNotFoundError:
         raise UsageError(
             f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
@@ -106,6 +116,18 @@ def open_archive(folder: Path) -> Archive:
             f"{path} has an unknown format: {archive.form}", hint=f"the formats of archives are: {', '.join(FORMATS)}"
         )
     return archive
+
+
+def _retain_days(told: Mapping[str, Any]) -> int | None:
+    """Return the value of `days` in `[retain]`.
+
+    Raises:
+        ValueError: It is not a number of days.
+    """
+    days = dict(told.get("retain", {"days": None}))["days"]
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or days < 1):
+        raise ValueError("days in [retain] is not a number of days")
+    return days
 
 
 def check_format(form: str | None) -> None:
@@ -163,6 +185,8 @@ def settings_text(archive: Archive) -> bytes:
     """Return the content of the `archive.toml` of an archive."""
     settings = {"layout": archive.layout, "zone": archive.zone_name, "format": archive.form}
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    if archive.retain_days is not None:
+        text += f"\n[retain]\ndays = {archive.retain_days}\n"
     return f"# What the files of this archive are; chosen once.\n{text}".encode()
 
 

@@ -29,7 +29,7 @@ COMMANDS = {
     "coverage": ("archive_coverage", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
     "verify": ("archive", "Check an archive's files against its ledger; exit code 3 if they differ."),
     "plan": ("archive", "Show the windows, requests and time a sync would need, without contacting a provider."),
-    "archive": ("archive_group", "Monitor and convert an archive."),
+    "archive": ("archive_group", "Monitor, convert and clean up an archive."),
     "init": ("init", "Create a profile step by step, and check that it works: start here."),
     "doctor": ("doctor", "Check everything an export needs, from settings to permissions, and say how to fix it."),
     "fields": ("fields", "List the columns of a call: name, type, meaning, example and the provider's own key."),

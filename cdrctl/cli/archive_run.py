@@ -20,7 +20,7 @@ from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 from cdrctl.cli.run_reports import Run
 from cdrctl.errors import UsageError, did_you_mean
-from cdrctl.export.fetching import fetch_window
+from cdrctl.export.fetching import OpenCall, fetch_window
 from cdrctl.export.request import ExportRequest
 from cdrctl.fetchers import Call
 from cdrctl.threads import merge
@@ -225,10 +225,30 @@ def _sync_job(
                 stop=stop,
                 outcome=job.outcome,
             )
+            if not how.only_holes and job.outcome.error is None and not stop():
+                _apply_retention(archive, ledger, job, opened, log)
     except BaseException as error:  # noqa: BLE001 - raised at the end, in the main thread
         job.error = error
     job.error = job.error or job.outcome.error
     job.ended = not stop() or job.error is not None
+
+
+def _apply_retention(
+    archive: Archive, ledger: AnyLedger, job: Job, opened: OpenCall, log: Callable[[str, str], None]
+) -> None:
+    """Remove the days of a call that are older than the policy in `archive.toml` allows, by the provider's clock."""
+    from cdrctl.archive.ledger2 import JsonLedger
+    from cdrctl.archive.retain import first_day_kept, retire
+
+    ahead, kept = opened.ahead(), ledger.kept_call(job.name, job.call.name)
+    if archive.retain_days is None or kept is None:
+        return
+    if not isinstance(ledger, JsonLedger):
+        log("warning", "[retain] in archive.toml needs the present layout: cdrctl archive convert")
+    elif ahead is not None:  # a clock alone could remove too much
+        found = retire(archive, ledger, kept, first_day_kept(archive, opened.now() - ahead, archive.retain_days))
+        if found.days:
+            log("result", f"{found.days} days before {found.before} are retired: {found.records} records removed")
 
 
 def _labelled_log(session: Session, about: str, *, by_day: bool) -> Callable[[str, str], None]:

@@ -40,8 +40,8 @@ def archived(
 
     with closing(open_ledger(archive, read_only=True)) as ledger:
         there = ledger.names()
-        _check("profile", profiles, [profile for profile, _ in there])
-        _check("call", calls, [call for profile, call in there if not profiles or profile in profiles])
+        check_names("profile", profiles, [profile for profile, _ in there])
+        check_names("call", calls, [call for profile, call in there if not profiles or profile in profiles])
         names = [
             (profile, call)
             for profile, call in there
@@ -57,7 +57,12 @@ def archived(
             yield one
 
 
-def _check(what: str, wanted: Sequence[str], there: Sequence[str]) -> None:
+def check_names(what: str, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Check that an archive has the profiles, or the calls, that a user typed.
+
+    Raises:
+        UsageError: It does not have one of them.
+    """
     for name in wanted:
         if name not in there:
             raise UsageError(

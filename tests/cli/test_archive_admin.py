@@ -39,3 +39,38 @@ def test_convert_refuses_what_is_no_archive_and_unknown_formats(archive: Shell) 
     assert archive.run("archive", "convert", "archive", "new", "-f", "xml").code == 2
     assert archive.run("archive", "convert", "archive", "archive").code == 2
     assert not (archive.folder / "new").exists()
+
+
+def days(shell: Shell) -> list[str]:
+    return sorted(path.name.removeprefix("date=") for path in shell.folder.glob("archive/*/*/date=*"))
+
+
+def test_retain_shows_asks_and_removes(archive: Shell) -> None:
+    assert days(archive)[0] == "2026-11-09"
+    words = ("archive", "retain", *INTO, "--days", "2")
+    assert "1 days, " in archive.run(*words, "--dry-run").ok().err
+    assert archive.run(*words).code == 2
+    assert archive.run("archive", "retain", *INTO).code == 2, "how many?"
+    assert archive.run("archive", "retain", "nobody", *INTO, "--days", "2", "--yes").code == 2
+    assert days(archive)[0] == "2026-11-09"
+    archive.run(*words, "--yes").ok()
+    assert days(archive)[0] == "2026-11-10"
+    assert archive.run("coverage", *INTO).ok().out.count('"retired"') == 1
+    assert archive.run("coverage", *INTO, "--check", "--since", "2026-11-09").code == 3
+    assert archive.run("coverage", *INTO, "--check").code == 0
+    assert archive.run("voicenter", "cdrs", "--from", "archive", "-p", "voicenter", "--since", "2026-11-09").code == 3
+    archive.run("archive", "retain", *INTO, "--before", "2026-11-11", "--yes").ok()
+    assert days(archive)[0] == "2026-11-11"
+    assert archive.run("verify", *INTO).ok().out == ""
+
+
+def test_a_policy_is_applied_by_retain_and_at_the_end_of_sync(archive: Shell) -> None:
+    toml = archive.folder / "archive" / "archive.toml"
+    toml.write_text(toml.read_text(encoding="utf-8") + "\n[retain]\ndays = 1\n", encoding="utf-8")
+    archive.run("archive", "retain", *INTO, "--dry-run").ok()
+    archive.run("fill", "--all", *INTO).ok()
+    assert days(archive)[0] == "2026-11-09"
+    archive.run("sync", "--all", *INTO).ok()
+    assert days(archive)[0] == "2026-11-11"
+    archive.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
+    assert days(archive)[0] == "2026-11-11"

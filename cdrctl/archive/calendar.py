@@ -69,29 +69,53 @@ def coverage(
         if _is_settled(readings, whole, call.timing.lookback):
             yield DayCoverage(name, "complete", filed[name].records if name in filed else 0, (), "")
             continue
-        missing = subtract([whole], done_windows(readings))
-        failed = [one for one in readings if one.state == "failed"]
-        tried = [one.window for one in failed] + [one.window for one in readings if one.state == "planned"]
-        old = (
-            Window(whole.since - timedelta(days=1), now - call.timing.lookback)
-            if whole.since < now - call.timing.lookback
-            else None
-        )
-        holes = [
-            part
-            for part in missing
-            if any(overlap(part, one) for one in tried) or (old is not None and overlap(part, old) is not None)
-        ]
-        gone = [part for part in holes if oldest is not None and part.since < oldest]
-        state: DayState = "complete"
-        if gone:
-            state = "beyond"
-        elif holes:
-            state = "hole"
-        elif missing or subtract([whole], settled_windows(readings, call.timing.lookback)):
-            state = "open"
-        error = next((one.error for one in failed if one.error), "")
-        yield DayCoverage(name, state, filed[name].records if name in filed else 0, tuple(missing), error)
+        records = filed[name].records if name in filed else 0
+        yield _day_coverage(name, whole, readings, records, call, oldest, now)
+
+
+def _day_coverage(
+    name: str,
+    whole: Window,
+    readings: Sequence[Reading],
+    records: int,
+    call: Call,
+    oldest: datetime | None,
+    now: datetime,
+) -> DayCoverage:
+    """Return the state of a day that was read in parts, or not.
+
+    Args:
+        name: The day.
+        whole: Its window, as far as the archive keeps it.
+        readings: Its readings.
+        records: How many records its file has.
+        call: The call.
+        oldest: The instant since which the provider still has the calls; None if it keeps them forever.
+        now: The present instant.
+    """
+    missing = subtract([whole], done_windows(readings))
+    failed = [one for one in readings if one.state == "failed"]
+    tried = [one.window for one in failed] + [one.window for one in readings if one.state == "planned"]
+    old = (
+        Window(whole.since - timedelta(days=1), now - call.timing.lookback)
+        if whole.since < now - call.timing.lookback
+        else None
+    )
+    holes = [
+        part
+        for part in missing
+        if any(overlap(part, one) for one in tried) or (old is not None and overlap(part, old) is not None)
+    ]
+    gone = [part for part in holes if oldest is not None and part.since < oldest]
+    state: DayState = "complete"
+    if gone:
+        state = "beyond"
+    elif holes:
+        state = "hole"
+    elif missing or subtract([whole], settled_windows(readings, call.timing.lookback)):
+        state = "open"
+    error = next((one.error for one in failed if one.error), "")
+    return DayCoverage(name, state, records, tuple(missing), error)
 
 
 def _is_deleted(path: str) -> bool:

@@ -148,7 +148,7 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
     known = overlap(window, Window(begins, max(_last_instant(source, now), begins + timedelta(seconds=1))))
     tail = _tail(source, window, now)
     for day, part in days(known, source.archive.zone) if known is not None else ():
-        file, fault = _read_file(source, day.isoformat())
+        file, fault = read_file(source, day.isoformat())
         for one in _missing(source, day.isoformat(), part, file, fault, now, tail):
             yield from _gaps_before(pending, one, sync)
         if file is not None and file.records:
@@ -157,7 +157,7 @@ def archived_events(source: ArchivedCall, window: Window, now: datetime, sync: s
         del file  # before the next one is read
         yield Checkpoint(part)
     yield from _gaps_before(pending, None, sync)
-    file, fault = _read_file(source, UNKNOWN)
+    file, fault = read_file(source, UNKNOWN)
     if fault or (file is None and UNKNOWN in source.files):
         yield Gap(fault or f"{source.path(UNKNOWN)} is missing: it has records whose start is unknown", VERIFY)
     if file is not None:
@@ -191,7 +191,7 @@ def recent_note(source: ArchivedCall, window: Window, now: datetime) -> tuple[da
 # Files
 
 
-def _read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
+def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
     """Return a day's file, or None and, if it is there, why it cannot be used."""
     path = source.path(day)
     for _ in range(ATTEMPTS):

@@ -29,6 +29,7 @@ COMMANDS = {
     "coverage": ("archive_coverage", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
     "verify": ("archive", "Check an archive's files against its ledger; exit code 3 if they differ."),
     "plan": ("archive", "Show the windows, requests and time a sync would need, without contacting a provider."),
+    "sql": ("sql", "Run SQL over an archive, or list the views and columns that it has."),
     "archive": ("archive_group", "Monitor, convert and clean up an archive."),
     "init": ("init", "Create a profile step by step, and check that it works: start here."),
     "doctor": ("doctor", "Check everything an export needs, from settings to permissions, and say how to fix it."),
@@ -44,7 +45,7 @@ With these the list can be shown, and one command run, without loading the files
 
 TITLES = {
     "Providers": tuple(PROVIDERS),
-    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan", "archive"),
+    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan", "sql", "archive"),
     "Setup and troubleshooting": ("init", "profile", "doctor", "fields", "sandbox", "help"),
 }
 """The groups of commands in the help, by title."""

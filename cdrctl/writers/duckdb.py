@@ -30,7 +30,7 @@ DATABASE = True
 atexit.register(gc.unfreeze)
 
 _MONEY = f"DECIMAL({DIGITS},{PLACES})"
-_TYPES: Mapping[Kind, str] = {
+TYPES: Mapping[Kind, str] = {
     "text": "VARCHAR",
     "integer": "BIGINT",
     "seconds": "BIGINT",
@@ -40,7 +40,7 @@ _TYPES: Mapping[Kind, str] = {
     "time": "TIMESTAMP WITH TIME ZONE",
     "list": "VARCHAR",
 }
-_GIVEN = {**_TYPES, "decimal": "VARCHAR", "money": "VARCHAR", "time": "VARCHAR"}
+_GIVEN = {**TYPES, "decimal": "VARCHAR", "money": "VARCHAR", "time": "VARCHAR"}
 """The types of values as they are passed to DuckDB."""
 
 _SETTINGS = {
@@ -112,9 +112,9 @@ def _merge(database: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Col
     table = f"target.main.{quote(name)}"
     there = _existing_columns(database, name)
     if not there:
-        database.execute(f"CREATE TABLE {table} ({sql.definition(columns, _TYPES)})")
+        database.execute(f"CREATE TABLE {table} ({sql.definition(columns, TYPES)})")
     for column in _missing_columns(database, name, columns):
-        database.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {_TYPES[column.kind]}")
+        database.execute(f"ALTER TABLE {table} ADD COLUMN {quote(column.name)} {TYPES[column.kind]}")
     names, same = sql.name_list(columns), "here.record_key = excluded.record_key"
     if there.keys() <= {column.name.casefold() for column in columns}:  # replacing whole rows takes far less memory
         database.execute(f"DELETE FROM {table} AS here USING incoming AS excluded WHERE {same}")
@@ -135,7 +135,7 @@ def _missing_columns(database: duckdb.DuckDBPyConnection, name: str, columns: Se
     """
     there = _existing_columns(database, name)
     key = columns[0].name
-    return sql.missing_columns(name, columns, _TYPES, there, [key] if key in there else []) if there else []
+    return sql.missing_columns(name, columns, TYPES, there, [key] if key in there else []) if there else []
 
 
 def _existing_columns(database: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:

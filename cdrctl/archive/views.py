@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from cdrctl.archive.index import milliseconds, reading_archive
-from cdrctl.archive.layout2 import GONE_AT, KEY, START, start_text
+from cdrctl.archive.dayfile import Row as FileRow
+from cdrctl.archive.index import UNPLACED, instant_text, reading_archive
+from cdrctl.archive.layout2 import GONE_AT, KEY, START, NotOursError
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.records import ArchivedRecord, archived_call, record_reader
 from cdrctl.archive.source import ArchivedCall, ArchivedCalls, read_file
@@ -210,23 +212,22 @@ def pages(scan: Scan, view: View, day: Day) -> Iterator[Sequence[Row]]:
     if file is None:
         scan.gaps[fault or f"{day.path} is missing"] = None
         return
-    as_rows = _converter(scan, view, day)
-    read = record_reader(day.source.call, file.header)
+    as_rows, read, left = _converter(scan, view, day), record_reader(day.source.call, file.header), file.rows()
     unread = 0
-    for at in range(0, len(file.entries), PAGE):
-        found = [read(entry) for entry in file.entries[at : at + PAGE]]
-        records = [one for one in found if one is not None]
-        unread += len(found) - len(records)
-        if records:
-            yield as_rows(records, file.gone)
+    try:
+        while part := list(islice(left, PAGE)):
+            found = [(record, row) for row in part if (record := read(row)) is not None]
+            unread += len(part) - len(found)
+            if found:
+                yield as_rows(found)
+    except NotOursError as error:
+        scan.gaps[f"{day.path} is damaged: {error}"] = None
     if unread:
         scan.gaps[f"{day.path}: {number_of_records(unread)} cannot be read"] = None
 
 
-def _converter(
-    scan: Scan, view: View, day: Day
-) -> Callable[[Sequence[ArchivedRecord], dict[bytes, datetime]], list[Row]]:
-    """Return the function from the records of a day, and since when some of them are gone, to the rows of a view."""
+def _converter(scan: Scan, view: View, day: Day) -> Callable[[Sequence[tuple[ArchivedRecord, FileRow]]], list[Row]]:
+    """Return the function from the records of a day, with their rows in its file, to the rows of a view."""
     call, archived = day.source.call, archived_call(day.source.call)
     of_day = None if day.day is None else day.name
     before: list[str] = []
@@ -239,14 +240,14 @@ def _converter(
         rows = common(archived.columns, call.common, None, scan.warn, **names, known=call.expected).rows
         between = [None, call.name]
 
-    def as_rows(records: Sequence[ArchivedRecord], gone: dict[bytes, datetime]) -> list[Row]:
-        ours = [_ours(one, gone, of_day) for one in records]
-        return [[*before, *row, *between, *own] for row, own in zip(rows(Page([*records])), ours, strict=True)]
+    def as_rows(found: Sequence[tuple[ArchivedRecord, FileRow]]) -> list[Row]:
+        ours = [_ours(row, of_day) for _, row in found]
+        records = [record for record, _ in found]
+        return [[*before, *row, *between, *own] for row, own in zip(rows(Page(records)), ours, strict=True)]
 
     return as_rows
 
 
-def _ours(record: ArchivedRecord, gone: dict[bytes, datetime], day: str | None) -> list[str | None]:
-    start = None if record.start is None else start_text(milliseconds(record.start))
-    since = start_text(milliseconds(gone[record.key])) if record.key in gone else None
-    return [record.key.hex(), start, since, day]
+def _ours(row: FileRow, day: str | None) -> list[str | None]:
+    start = None if row.start == UNPLACED else instant_text(row.start)
+    return [row.key.hex(), start, None if row.gone_at is None else instant_text(row.gone_at), day]

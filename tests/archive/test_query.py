@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from cdrctl.archive import query
-from cdrctl.archive.dayfile import DayFile
+from cdrctl.archive.dayfile import Row
 from cdrctl.archive.files import save
-from cdrctl.archive.index import UNPLACED, Entry, milliseconds
+from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledger2 import JsonLedger
 from cdrctl.archive.source import open_source
@@ -27,6 +27,7 @@ from cdrctl.writers.separated import join_lines
 from cdrctl.writers.values import json_of, text_of
 
 NOW = datetime(2026, 11, 12, 5, 0, tzinfo=UTC)
+GONE_AT = datetime(2026, 11, 11, tzinfo=UTC)
 CALL = load("webex").call("cdrs")
 
 
@@ -45,19 +46,16 @@ def put(
     names = [*(column.name for column in columns), "extra"]
     in_csv = "csv" in archive.form
     header = join_lines([names], DIALECT).encode() if in_csv else b""
-    entries = []
+    rows = []
     for number, one in enumerate(records, start=1):
         start = one.get("start_time")
         place = UNPLACED if start is None else milliseconds(datetime.fromisoformat(start))
-        line = (
-            join_lines([[text_of(one.get(name)) for name in names]], DIALECT).encode()
-            if in_csv
-            else json_of(one) + b"\n"
-        )
-        entries.append(Entry(place, key(number), line))
-    gone = {key(1): datetime(2026, 11, 11, tzinfo=UTC)} if day == "2026-11-09" else {}
+        cells = [text_of(one.get(name)) for name in names]
+        line = join_lines([cells], DIALECT).encode() if in_csv else json_of(one) + b"\n"
+        gone_at = milliseconds(GONE_AT) if number == 1 and day == "2026-11-09" else None
+        rows.append(Row(place, key(number), line, gone_at))
     path = archive.path(profile, "cdrs", day)
-    save(archive, path, columns, header, entries, [], DayFile(entries, [], "", header, gone), unchanged=False)
+    save(archive, path, columns, header, lambda: rows, len(rows), [], "", unchanged=False)
     JsonLedger(archive).keep(KeptCall(profile, "cdrs", "webex", datetime(2026, 11, 9, tzinfo=UTC)))
 
 

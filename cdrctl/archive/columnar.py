@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cdrctl.archive.canonical import json_lines
@@ -22,11 +23,11 @@ from cdrctl.archive.dayfile import Row
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.layout2 import GONE_AT, KEY, OURS, START, NotOursError
 from cdrctl.records.batches import RowBatch
-from cdrctl.records.columns import EXTRA, Column
+from cdrctl.records.columns import EXTRA, Column, Kind
 from cdrctl.records.events import Value
 from cdrctl.records.schemas import EXTRA_COLUMN, Schema
-from cdrctl.windows import rfc3339
-from cdrctl.writers.parquet import arrow_batches
+from cdrctl.writers.parquet import arrow_arrays, arrow_schema
+from cdrctl.writers.typed import fitter
 from cdrctl.writers.values import json_of
 
 EXACT = "_exact"
@@ -46,16 +47,18 @@ _HEAD = (pa.field(KEY, pa.string()), pa.field(START, _TIME), pa.field(GONE_AT, _
 def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) -> None:
     """Write the rows of a day as a Parquet file."""
     schema = _schema(columns)
-    shape, as_batch = arrow_batches(schema, lambda _text: None)
-    lists = {column.name for column in schema.columns or () if column.kind == "list"} - {EXTRA}
+    shape, fit = arrow_schema(schema), fitter(schema, lambda _text: None)
+    kinds = [column.kind for column in schema.columns or ()][:-1]
+    names = [column.name for column in schema.columns or ()][:-1]
+    lists = {name for name, kind in zip(names, kinds, strict=True) if kind == "list"}
     fields = [field.with_metadata({_KIND: _LIST}) if field.name in lists else field for field in shape]
     whole = pa.schema([*_HEAD, *fields, pa.field(EXACT, pa.string())])
     lines_of = json_lines(schema)
     group: list[pa.RecordBatch] = []
     with pq.ParquetWriter(out, whole, compression="zstd") as writer:
         for part in _parts(rows):
-            batch = as_batch(_page([row.line for row in part], schema))
-            again = lines_of(_rows(batch, lists))
+            cells = fit(_page([row.line for row in part], schema))
+            again = lines_of(_rows(names, [_as_read(*both) for both in zip(kinds, cells, strict=False)], cells[-1]))
             exact = [
                 None if back == row.line else _differences(row.line, back)
                 for row, back in zip(part, again, strict=True)
@@ -65,7 +68,8 @@ def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) ->
                 pa.array([None if row.start == UNPLACED else row.start for row in part], _TIME),
                 pa.array([row.gone_at for row in part], _TIME),
             ]
-            group.append(pa.record_batch([*head, *batch.columns, pa.array(exact, pa.string())], schema=whole))
+            arrays = [*head, *arrow_arrays(shape, cells), pa.array(exact, pa.string())]
+            group.append(pa.record_batch(arrays, schema=whole))
             if sum(map(len, group)) >= GROUP or sum(one.nbytes for one in group) >= LARGEST:
                 writer.write_table(pa.Table.from_batches(group))
                 group.clear()
@@ -83,10 +87,12 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
         parquet = pq.ParquetFile(file)
         fields = [field for field in parquet.schema_arrow if field.name not in {*OURS, EXACT}]
         lists = {field.name for field in fields if (field.metadata or {}).get(_KIND) == _LIST}
-        lines_of = json_lines(_schema([Column(field.name, "") for field in fields]))
+        names = [field.name for field in fields if field.name != EXTRA]
+        lines_of = json_lines(_schema([Column(name, "") for name in names]))
         for batch in parquet.iter_batches(PART):
             keys, starts, gone = (_whole_numbers(batch.column(name)) for name in OURS)
-            lines = lines_of(_rows(batch.select([field.name for field in fields]), lists))
+            values = [_plain(batch.column(name), name in lists) for name in names]
+            lines = lines_of(_rows(names, values, batch.column(EXTRA).to_pylist()))
             exact = batch.column(EXACT)
             for at, more in enumerate(exact.to_pylist() if exact.null_count < len(batch) else ()):
                 if more is not None:
@@ -125,28 +131,42 @@ def _page(lines: Sequence[bytes], schema: Schema) -> RowBatch:
     return RowBatch([*values, extra], [False] * len(names) + [False], len(objects))
 
 
-def _rows(batch: pa.RecordBatch, lists: set[str]) -> RowBatch:
-    """Return an Arrow batch as columns with values as in JSON: times and decimals as text."""
-    names = [name for name in batch.schema.names if name != EXTRA]
-    values = [_plain(batch.column(batch.schema.names.index(name)), name in lists) for name in names]
-    extras: list[Any] = batch.column(batch.schema.names.index(EXTRA)).to_pylist()
+def _rows(names: Sequence[str], values: Sequence[Sequence[Any]], texts: Sequence[Any]) -> RowBatch:
+    """Return records as columns with values as in JSON.
+
+    Args:
+        names: The names of the columns.
+        values: The values of each.
+        texts: The fields that no column names, and values that do not fit their column, as JSON.
+    """
+    values, extras = list(values), list(texts)
     for at, text in enumerate(extras):
         if text is None:
             continue
         further = json.loads(text)
         for name in further.keys() & set(names):  # a value that does not fit its column
-            values[names.index(name)][at] = further.pop(name)
+            place = names.index(name)
+            values[place] = [*values[place][:at], further.pop(name), *values[place][at + 1 :]]
         extras[at] = further or None
-    return RowBatch([*values, extras], [False] * (len(names) + 1), len(batch))
+    return RowBatch([*values, extras], [False] * (len(names) + 1), len(extras))
+
+
+def _as_read(kind: Kind, cells: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column as they come back from a Parquet file."""
+    if kind == "list":
+        return [None if value is None else json.loads(value) for value in cells]
+    if kind in {"money", "decimal"}:
+        return [None if value is None else _digits(Decimal(value)) for value in cells]
+    return cells
 
 
 def _plain(column: pa.Array, is_list: bool) -> list[Any]:  # noqa: FBT001 - one of two forms of text
     """Return a column's values as in JSON: times and decimals as text."""
+    if pa.types.is_timestamp(column.type):
+        return list(pc.utf8_replace_slice(column.cast(_TIME).cast(pa.string()), 10, 11, "T").to_pylist())
     values: list[Any] = column.to_pylist()
     if is_list:
         return [None if value is None else json.loads(value) for value in values]
-    if pa.types.is_timestamp(column.type):
-        return [None if value is None else rfc3339(value) for value in values]
     if pa.types.is_decimal(column.type):
         return [None if value is None else _digits(value) for value in values]
     return values

@@ -36,7 +36,8 @@ _TYPES: Mapping[Kind, pa.DataType] = {
     "time": pa.timestamp("us", "UTC"),  # the unit that most programs support
     "list": pa.string(),
 }
-_FROM_TEXT: frozenset[Kind] = frozenset({"decimal", "money", "time"})
+_FROM_TEXT = (_TYPES["decimal"], _TYPES["time"])
+"""The types whose values come as text."""
 
 
 def write(schema: Schema, pages: Pages, out: BinaryIO, look: RenderOptions) -> None:
@@ -80,18 +81,29 @@ def arrow_batches(
     Raises:
         UsageError: The schema has no columns, or one of them twice.
     """
-    columns = typed_columns(schema)
-    fit = fitter(schema, warn)
-    shape = pa.schema([pa.field(column.name, _TYPES[column.kind]) for column in columns])
+    shape, fit = arrow_schema(schema), fitter(schema, warn)
 
     def as_batch(page: Sequence[Any]) -> pa.RecordBatch:
-        arrays = [
-            pa.array(values, pa.string()).cast(kind) if column.kind in _FROM_TEXT else pa.array(values, kind)
-            for column, kind, values in zip(columns, shape.types, fit(page), strict=True)
-        ]
-        return pa.record_batch(arrays, schema=shape)
+        return pa.record_batch(arrow_arrays(shape, fit(page)), schema=shape)
 
     return shape, as_batch
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """Return the Arrow schema of a schema.
+
+    Raises:
+        UsageError: The schema has no columns, or one of them twice.
+    """
+    return pa.schema([pa.field(column.name, _TYPES[column.kind]) for column in typed_columns(schema)])
+
+
+def arrow_arrays(shape: pa.Schema, cells: Sequence[Sequence[Any]]) -> list[pa.Array]:
+    """Return the columns of a page, as `fitter` returns them, as Arrow arrays."""
+    return [
+        pa.array(values, pa.string()).cast(kind) if kind in _FROM_TEXT else pa.array(values, kind)
+        for kind, values in zip(shape.types, cells, strict=True)
+    ]
 
 
 class _Stream(io.RawIOBase):

@@ -183,7 +183,7 @@ def _whole_numbers(column: pa.Array) -> list[Any]:
 
 def _digits(value: Decimal) -> str:
     """Return a decimal in plain notation without zeros at its end."""
-    text = format(value, "f")
+    text = format(value or Decimal(0), "f")  # Arrow has no negative zero
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

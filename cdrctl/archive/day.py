@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from cdrctl.archive.dayfile import DayFile, Row
 from cdrctl.archive.fetching import Fetched, Source, header_of
@@ -21,7 +22,7 @@ from cdrctl.archive.store import UNKNOWN, Archive, is_there, writing_archive
 from cdrctl.errors import IncompleteError
 from cdrctl.fetchers import Call
 from cdrctl.records.events import number_of_records
-from cdrctl.windows import Window
+from cdrctl.windows import Window, rfc3339
 
 GONE_ALARM = timedelta(days=7)
 """For how long runs exit with 3 because of a record that is gone at the provider, from the first run that misses it."""
@@ -172,7 +173,10 @@ def store_day(
         known = there.valid_readings(readings)
         lost = _add_unplaced(archive, ledger, source, came.spool.take_unplaced(), came)
         placed = came.spool.count_new()
-        header, result = _merge_day(source.call, came.spool, came, there, known, shrink=shrink)
+        if _is_in_file(came, there):
+            header, result = came.header, Merged(Counts(), there.old.records if there.old else 0, 0, 0, changed=False)
+        else:
+            header, result = _merge_day(source.call, came.spool, came, there, known, shrink=shrink)
         alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
         lost += max(there.expected - result.records, 0)
         error = _why_incomplete(archive, source, day, came, lost, alarming)
@@ -186,9 +190,33 @@ def store_day(
         readings = add_reading(known, reading)
         entry = None
         if there.old is not None or result.records or not error:  # a complete day without calls has an empty file
-            entry = _save(archive, source, day, came.spool, header, result, readings, there.old)
+            responses = _responses(came, result, there.old)
+            entry = _save(archive, source, day, came.spool, header, result, readings, there.old, responses)
         ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at)
     return DayResult(result.counts if shrink else result.counts._replace(gone=alarming), alarming, error)
+
+
+def _is_in_file(came: Fetched, there: Existing) -> bool:
+    """Return whether a response is the one that is in the file already, so that a merge would change nothing."""
+    old = there.old
+    if old is None or not came.complete or there.doubted is not None or old.header != came.header:
+        return False
+    return old.responses.get(_name(came.window)) == came.digest
+
+
+def _responses(came: Fetched, result: Merged, old: DayFile | None) -> dict[str, str]:
+    """Return the digests of the responses that are in a file after a merge.
+
+    None is kept where records are gone at the provider: each run reports them.
+    """
+    before = {} if old is None or result.changed else dict(old.responses)
+    if not came.complete or result.gone:
+        return {}
+    return {**before, _name(came.window): came.digest}
+
+
+def _name(window: Window) -> str:
+    return f"{rfc3339(window.since)}/{rfc3339(window.until)}"
 
 
 def _why_incomplete(archive: Archive, source: Source, day: str, came: Fetched, lost: int, alarming: int) -> str:
@@ -271,15 +299,25 @@ def _save(
     result: Merged,
     readings: Sequence[Reading],
     old: DayFile | None,
+    responses: Mapping[str, str] = MappingProxyType({}),
 ) -> FileEntry:
     """Write the rows of a merged day and its readings, and return the entry of the file for the ledger."""
     path = archive.path(source.profile, source.call.name, day)
     before = "" if old is None else old.sha256
-    columns, records = source.call.columns, result.records
-    unchanged = not result.changed
-    sha256, size = save(archive, path, columns, header, spool.rows, records, readings, before, unchanged=unchanged)
+    sha256, size = save(
+        archive,
+        path,
+        source.call.columns,
+        header,
+        spool.rows,
+        result.records,
+        readings,
+        before,
+        unchanged=not result.changed,
+        responses=responses,
+    )
     relative = path.relative_to(archive.folder).as_posix()
-    return FileEntry(source.profile, source.call.name, day, relative, sha256, records, size)
+    return FileEntry(source.profile, source.call.name, day, relative, sha256, result.records, size)
 
 
 def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: Sequence[Entry], came: Fetched) -> int:

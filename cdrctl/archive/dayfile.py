@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cdrctl.archive.index import Entry, milliseconds
@@ -32,6 +33,7 @@ class DayFile:
         readings: Its readings.
         sha256: Its digest; empty if the file is not as cdrctl wrote it.
         header: The header of a CSV file.
+        responses: The digests of the last complete responses that are in it, by window, as far as they are known.
     """
 
     rows: Callable[[], Iterator[Row]]
@@ -39,6 +41,7 @@ class DayFile:
     readings: list[Reading]
     sha256: str
     header: bytes
+    responses: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def entries(self) -> list[Entry]:
@@ -82,8 +85,16 @@ class RecoveredFile(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a day's file is known to have without its records: its digest, their number, and its readings."""
+    """What a day's file is known to have without its records.
+
+    Args:
+        sha256: Its digest.
+        records: How many records it has.
+        readings: Its readings.
+        responses: The digests of the last complete responses that are in it, by window.
+    """
 
     sha256: str
     records: int
     readings: list[Reading]
+    responses: Mapping[str, str] = MappingProxyType({})

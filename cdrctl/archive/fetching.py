@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from cdrctl.archive.canonical import csv_lines, json_lines
-from cdrctl.archive.index import UNPLACED, Entry, milliseconds
+from cdrctl.archive.index import ENTRY, UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
 from cdrctl.archive.spool import Spool
@@ -67,6 +68,7 @@ class Fetched:
         header: The CSV header of the lines; empty for JSON Lines.
         spool: The records, among the new ones.
         tally: The numbers of records, pages and duplicates, and the gaps.
+        digest: A digest of the records, whatever their order.
     """
 
     window: Window
@@ -74,6 +76,7 @@ class Fetched:
     header: bytes
     spool: Spool
     tally: Tally
+    digest: str = ""
 
     @property
     def complete(self) -> bool:
@@ -122,11 +125,19 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
 
     as_entries = Schema(None, cast("Any", entries))
     pages = rows(source.fetch(window), call, as_entries, window, tally, source.log, present=present)
-    spool = Spool()
+    spool, total = Spool(), 0
     try:
         for page in pages:
-            spool.add_new(cast("Sequence[Entry]", page))
+            found = cast("Sequence[Entry]", page)
+            spool.add_new(found)
+            total += sum(map(_entry_digest, found))
     except BaseException:
         spool.close()
         raise
-    return Fetched(window, read_at, header_of(archive, call), spool, tally)
+    return Fetched(window, read_at, header_of(archive, call), spool, tally, f"{total % 2**256:064x}")
+
+
+def _entry_digest(entry: Entry) -> int:
+    """Return a digest of an entry; the sum of many is a digest of their multiset."""
+    head = ENTRY.pack(entry.start, len(entry.line), entry.key)
+    return int.from_bytes(hashlib.blake2b(head + entry.line, digest_size=32).digest())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cdrctl.archive import layout1, layout2
 from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row
@@ -61,6 +62,7 @@ def save(
     old: str,
     *,
     unchanged: bool,
+    responses: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
@@ -76,10 +78,11 @@ def save(
         readings: Its readings.
         old: The digest of the file as it was loaded; empty if there was none.
         unchanged: The file already has these records.
+        responses: The digests of complete responses that are in it, by window.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
     """
     if archive.layout == FIRST_LAYOUT:
         return layout1.save(path, header, rows(), readings, old)
-    return layout2.save(path, columns, header, rows, records, readings, old, unchanged=unchanged)
+    return layout2.save(path, columns, header, rows, records, readings, old, unchanged=unchanged, responses=responses)

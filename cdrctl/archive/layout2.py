@@ -22,7 +22,7 @@ from datetime import datetime
 from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, BinaryIO, cast
 
 from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row, file_in_memory
@@ -76,7 +76,7 @@ def load(path: Path) -> DayFile | None:
     if known is None:
         return None
     header = _header(path.name, opened.file) if ".csv" in path.name else b""
-    return DayFile(lambda: _rows(opened, path.name), known.records, known.readings, sha256, header)
+    return DayFile(lambda: _rows(opened, path.name), known.records, known.readings, sha256, header, known.responses)
 
 
 class _OpenFile:
@@ -114,6 +114,7 @@ def save(
     old: str,
     *,
     unchanged: bool,
+    responses: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
@@ -128,6 +129,7 @@ def save(
         readings: Its readings.
         old: The digest of the file as it was loaded; empty if there was none.
         unchanged: The file already has these records.
+        responses: The digests of complete responses that are in it, by window.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
@@ -142,14 +144,9 @@ def save(
             temporary, sha256, size = staged.enter_context(
                 stage_file(path, lambda out: _write_rows(path.name, columns, header, rows(), out))
             )
-        known = _read_sidecar(path)
-        wanted = {sha256: Contents(sha256, records, list(readings))}
         if there not in {None, sha256} and old != there:
             set_aside(path)
-        if there is not None and there != sha256 and there in known:
-            wanted[there] = known[there]
-        if known != wanted:
-            _write_sidecar(path, wanted)
+        _update_sidecar(path, there, Contents(sha256, records, list(readings), dict(responses)))
         if there != sha256 and temporary is not None:
             temporary.replace(path)
             sync_folder(path.parent)
@@ -362,7 +359,12 @@ def _read_sidecar(path: Path) -> dict[str, Contents]:
     try:
         plain = json.loads((path.parent / READINGS).read_bytes())
         return {
-            str(sha256): Contents(str(sha256), _count(one["records"]), [reading_of(item) for item in one["readings"]])
+            str(sha256): Contents(
+                str(sha256),
+                _count(one["records"]),
+                [reading_of(item) for item in one["readings"]],
+                {str(window): str(digest) for window, digest in dict(one.get("responses", {})).items()},
+            )
             for sha256, one in dict(plain["files"]).items()
         }
     except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError):
@@ -375,9 +377,23 @@ def _count(value: Any) -> int:
     return value
 
 
+def _update_sidecar(path: Path, there: str | None, new: Contents) -> None:
+    """Write the entry of the file that is there, which it has already, and that of the file that takes its place."""
+    known = _read_sidecar(path)
+    wanted = {new.sha256: new}
+    if there is not None and there != new.sha256 and there in known:
+        wanted[there] = known[there]
+    if known != wanted:
+        _write_sidecar(path, wanted)
+
+
 def _write_sidecar(path: Path, files: Mapping[str, Contents]) -> None:
     plain = {
-        sha256: {"records": one.records, "readings": [plain_reading(reading) for reading in one.readings]}
+        sha256: {
+            "records": one.records,
+            "readings": [plain_reading(reading) for reading in one.readings],
+            "responses": dict(one.responses),
+        }
         for sha256, one in files.items()
     }
     replace_file(path.parent / READINGS, json.dumps({"files": plain}, indent=1).encode() + b"\n")

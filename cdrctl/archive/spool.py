@@ -41,12 +41,14 @@ class Merged(NamedTuple):
         counts: How it changed the records.
         records: How many records there are now.
         missing: How many kept records were not in the response.
+        gone: How many records are marked as gone.
         changed: Whether the rows differ from those of the file.
     """
 
     counts: Counts
     records: int
     missing: int
+    gone: int
     changed: bool
 
 
@@ -150,7 +152,8 @@ class Spool:
             changed = self._change_rows(read_at, shrink=shrink)
             kept = 0 if shrink else gone
             different = changed or bool(counts.new or counts.late or counts.changed)
-            return Merged(counts._replace(gone=gone, kept=kept), self._records(), kept, different)
+            marked = self._count("SELECT count(*) FROM old WHERE gone IS NOT NULL AND key NOT IN (SELECT key FROM new)")
+            return Merged(counts._replace(gone=gone, kept=kept), self._records(), kept, marked, different)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the day after a merge, ordered by start."""

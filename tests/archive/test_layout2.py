@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 
+from cdrctl.archive import layout2
 from cdrctl.archive.dayfile import rows_of
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading
@@ -161,6 +162,35 @@ def test_an_unchanged_day_is_not_written_again(bench: Bench) -> None:
     bench.sync()
     assert bench.path(DAY).stat().st_ino == before
     assert max(one.read_at for one in bench.ledger.readings("acme", "cdrs")[DAY] if one.read_at) == bench.now
+
+
+def test_a_response_that_came_before_is_not_merged_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.sync()
+    bench.sync()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the file is read")
+
+    monkeypatch.setattr(layout2, "rows_in", refuse)
+    bench.records.reverse()
+    assert bench.sync().changed == 0
+    assert ids(bench) == ["a", "b"]
+
+
+@pytest.mark.parametrize("how", ["changed", "replaced", "dropped", "moved"])
+def test_a_response_of_as_many_records_is_merged_if_one_differs(bench: Bench, how: str) -> None:
+    bench.sync()
+    other = {
+        "changed": call("a", "2026-11-11T08:00:00Z", "other"),
+        "replaced": call("new", "2026-11-11T08:30:00Z"),
+        "moved": call("a", "2026-11-11T08:30:00Z"),
+    }
+    bench.records = [*([other[how]] if how != "dropped" else []), *bench.records[1:]]
+    for _ in range(2):
+        outcome = bench.sync()
+        assert (outcome.gone_on == {DAY: 1}) == (how in {"replaced", "dropped"})
+    assert ids(bench) == {"replaced": ["a", "new", "b"]}.get(how, ["a", "b"])
+    assert bench.sync(shrink=True).gone == (how in {"replaced", "dropped"})
 
 
 # What is beside it

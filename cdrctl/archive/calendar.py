@@ -32,6 +32,7 @@ class DayCoverage:
         records: How many records its file has.
         missing: The windows that have not been read.
         error: Why the last reading failed; empty if it did not.
+        erased: How many records were erased because of their number.
     """
 
     day: str
@@ -39,6 +40,7 @@ class DayCoverage:
     records: int
     missing: tuple[Window, ...]
     error: str
+    erased: int = 0
 
 
 def coverage(

@@ -19,6 +19,7 @@ from pathlib import Path
 from cdrctl.archive.casting import cast
 from cdrctl.archive.dayfile import DayFile
 from cdrctl.archive.difference import Difference
+from cdrctl.archive.erased import read_erased, write_erased
 from cdrctl.archive.fetching import header_of
 from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import reading_archive
@@ -130,8 +131,16 @@ def convert(folder: Path, target: Path, form: str | None, log: Callable[[str], N
             done = Conversion(already=only is not None and not only)
             for kept, call in _calls(old, ledger):
                 _convert_call(_Job(old, new, kept, call, only, done), ledger, log)
+            _copy_erased(old, new)
         _finish(old, new, done)
     return done
+
+
+def _copy_erased(old: Archive, new: Archive) -> None:
+    """Carry over which numbers were erased, so that they do not come back."""
+    erased = read_erased(old)
+    if erased is not None and read_erased(new) is None:
+        write_erased(new, erased)
 
 
 def _finish(old: Archive, new: Archive, done: Conversion) -> None:

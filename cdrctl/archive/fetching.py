@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from cdrctl.archive.canonical import csv_lines, json_lines
+from cdrctl.archive.erased import ErasedFilter
 from cdrctl.archive.index import ENTRY, UNPLACED, Entry, milliseconds
 from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
@@ -20,7 +21,7 @@ from cdrctl.export.rows import Log, Tally, rows, starts_of
 from cdrctl.fetchers import Call, identities
 from cdrctl.records.events import Page, Row
 from cdrctl.records.schemas import Schema, native
-from cdrctl.windows import Window
+from cdrctl.windows import Window, rfc3339
 
 
 def _unknown_clock() -> timedelta | None:
@@ -113,15 +114,18 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
     schema = native(call.columns, None, lambda text: source.log("warning", text), call.expected)
     in_csv = archive.form.startswith("csv")
     lines_of = csv_lines if in_csv else json_lines(schema)
+    erased = ErasedFilter(archive, call, header_of(archive, call))
 
     def entries(page: Page) -> list[Entry]:
         starts = starts_of(page, call, latest_start(present))
         keys = stable_keys(page.context, identities(page.records, call.identity))
         lines = lines_of(cast("Sequence[Row]", schema.rows(page)))
-        return [
-            Entry(UNPLACED if start is None else milliseconds(start), key, line)
-            for start, key, line in zip(starts, keys, lines, strict=True)
-        ]
+        return erased.kept(
+            [
+                Entry(UNPLACED if start is None else milliseconds(start), key, line)
+                for start, key, line in zip(starts, keys, lines, strict=True)
+            ]
+        )
 
     as_entries = Schema(None, cast("Any", entries))
     pages = rows(source.fetch(window), call, as_entries, window, tally, source.log, present=present)
@@ -134,6 +138,9 @@ def fetch_entries(archive: Archive, source: Source, window: Window, read_at: dat
     except BaseException:
         spool.close()
         raise
+    if erased.dropped:
+        source.log("note", "records with an erased number came, and are not stored (-v says more)")
+        source.log("debug", f"{rfc3339(window.since)}: {erased.dropped} records with an erased number")
     return Fetched(window, read_at, header_of(archive, call), spool, tally, f"{total % 2**256:064x}")
 
 

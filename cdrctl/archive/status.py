@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cdrctl.archive.calendar import DayCoverage, coverage
+from cdrctl.archive.erased import erased_counts
 from cdrctl.archive.intervals import Reading, is_dated_after
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledgers import AnyLedger
@@ -45,12 +46,16 @@ def archived_calls(
         now: The present instant.
         names: The profile and the name of each call.
     """
+    erased = erased_counts(archive)
     for name in names:
         kept = ledger.kept_call(*name)
         if kept is None:
             continue
         call, files, readings = call_of(kept), ledger.files(*name), ledger.readings(*name)
         days = [] if call is None else [*coverage(archive, call, kept, readings, files, now)]
+        counts = erased.get(kept.profile, {}).get(kept.call, {})
+        if counts:
+            days = [replace(day, erased=counts.get(day.day, 0)) for day in days]
         yield ArchivedCall(kept, call, readings, files, days)
 
 

@@ -42,7 +42,8 @@ def plain_coverage(day: DayCoverage) -> dict[str, Any]:
     """Return a day as plain values."""
     missing = [{"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in day.missing]
     plain = {"day": day.day, "state": day.state, "records": day.records, "missing": missing}
-    return {**plain, "error": day.error} if day.error else plain
+    further = {"erased": day.erased, "error": day.error}
+    return {**plain, **{name: value for name, value in further.items() if value}}
 
 
 def calendar_text(kept: KeptCall, covered: Sequence[DayCoverage], *, color: bool) -> str:
@@ -59,6 +60,7 @@ def calendar_text(kept: KeptCall, covered: Sequence[DayCoverage], *, color: bool
             signs.append(f"\x1b[{_COLORS[state]}m{sign}\x1b[0m" if state and color else sign)
         lines.append(f"{month} {''.join(signs)}".rstrip())
     counts = [f"{list(states.values()).count(state)} {state}" for state in SIGNS]  # type: ignore[arg-type]
+    counts.append(f"{sum(day.erased for day in covered)} records erased")
     lines.append("        " + ", ".join(one for one in counts if not one.startswith("0 ")))
     return "\n".join([*lines, "", ""])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from cdrctl.sandbox import Sandbox
@@ -74,3 +77,45 @@ def test_a_policy_is_applied_by_retain_and_at_the_end_of_sync(archive: Shell) ->
     assert days(archive)[0] == "2026-11-11"
     archive.run("sync", "--all", *INTO, "--since", "2026-11-09").ok()
     assert days(archive)[0] == "2026-11-11"
+
+
+def text_of(folder: Path) -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*") if path.is_file())
+
+
+def test_erase_shows_asks_erases_and_keeps_the_number_out(archive: Shell) -> None:
+    """In JSON Lines, so that the whole archive can be read as text."""
+    window = ("--since", "2026-11-09", "--until", "2026-11-11")
+    export = ("voicenter", "cdrs", "--from", "archive", "-p", "voicenter", *window)
+    before = archive.run(*export).lines
+    number = next(one["caller_number"] for one in before if len(one.get("caller_number") or "") > 8).lstrip("0")
+    others = [one for one in before if number not in json.dumps(one)]
+    words = ("archive", "erase", *INTO, "--number", f"0{number[:3]} {number[3:]}")
+    told = [archive.run(*words, "--dry-run").ok(), archive.run(*words)]
+    assert told[1].code == 2
+    assert number in text_of(archive.folder / "archive")
+    told.append(archive.run(*words, "--yes").ok())
+    assert number not in text_of(archive.folder / "archive")
+    assert archive.run(*export).lines == others
+    told += [
+        archive.run("sync", "--all", *INTO).ok(),
+        archive.run("sync", "--all", *INTO, "--since", "2026-11-08").ok(),
+    ]
+    told.append(archive.run("archive", "erase", *INTO, "--yes").ok())
+    assert number not in text_of(archive.folder / "archive")
+    assert not [one for one in told if number in one.err + one.out]
+    assert archive.run("verify", *INTO).ok().out == ""
+    days = json.loads(archive.run("coverage", *INTO).ok().out)
+    assert sum(day.get("erased", 0) for day in days) > 0
+    assert {day["state"] for day in days} <= {"complete", "open"}
+    runs = [json.loads(path.read_bytes()) for path in sorted(archive.folder.glob("archive/_cdrctl/runs/*.json"))]
+    assert sum(day["records"] for day in runs[0]["erased"]) == runs[0]["records"] > 0
+    assert runs[1]["records"] == 0
+
+
+def test_erase_refuses_what_is_no_number_and_archives_of_older_versions(archive: Shell) -> None:
+    assert archive.run("archive", "erase", *INTO, "--number", "nobody", "--yes").code == 2
+    assert archive.run("archive", "erase", *INTO, "--until", "2026-11-10", "--yes").code == 2
+    (archive.folder / "old").mkdir()
+    (archive.folder / "old" / "archive.toml").write_text('zone = "UTC"\nformat = "jsonl"\n', encoding="utf-8")
+    assert archive.run("archive", "erase", "--into", "old", "--number", "+49301234567", "--yes").code == 2

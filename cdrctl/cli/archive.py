@@ -46,6 +46,9 @@ LOOKBACK = option(
     panel="Archive",
 )
 SHRINK = option("--allow-shrink", about="Remove records that the provider no longer has.", kind="flag", panel="Archive")
+JOBS = option(
+    "--jobs", about="Profiles to sync in parallel.", metavar="N", panel="Archive", kind="integer", default=8, minimum=1
+)
 ADOPT = option(
     "--adopt",
     about="Add to the records of a profile that pointed to another account before.",
@@ -67,7 +70,7 @@ FORM = option(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, SHRINK, ADOPT, ZONE, FORM),
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, JOBS, SHRINK, ADOPT, ZONE, FORM),
     *(STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive",
@@ -85,6 +88,7 @@ def sync(
     call: list[str],
     since: str | None,
     lookback: str | None,
+    jobs: int,
     allow_shrink: bool,
     adopt: bool,
     tz: str | None,
@@ -112,12 +116,13 @@ def sync(
             shrink=allow_shrink,
             adopt=adopt,
             only_holes=False,
+            parallel=jobs,
             run=run,
         )
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, JOBS, SHRINK, ADOPT, STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl fill sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d && cdrctl fill sandbox --into archive --call cdrs",
@@ -132,6 +137,7 @@ def fill(
     excluded: list[str],
     into: str,
     call: list[str],
+    jobs: int,
     allow_shrink: bool,
     adopt: bool,
     status: str | None,
@@ -156,6 +162,7 @@ def fill(
             shrink=allow_shrink,
             adopt=adopt,
             only_holes=True,
+            parallel=jobs,
             run=run,
         )
 

@@ -69,6 +69,7 @@ class Sync:
         adopt: Accept that a profile points to another account than before.
         only_holes: Read only what is missing.
         by_day: Whether each day has a line of its own in a log.
+        parallel: How many profiles to sync in parallel, which limits threads, connections and memory.
     """
 
     since: datetime | None
@@ -77,6 +78,7 @@ class Sync:
     adopt: bool
     only_holes: bool
     by_day: bool
+    parallel: int
 
 
 def run_sync(
@@ -92,6 +94,7 @@ def run_sync(
     shrink: bool,
     adopt: bool,
     only_holes: bool,
+    parallel: int,
     run: Run,
 ) -> None:
     """Bring an archive up to date, and report at the end what was done; `run` is filled in for its reports."""
@@ -110,11 +113,9 @@ def run_sync(
     with ExitStack() as opened:
         archive, ledger = _open_archive(Path(into), tz, form, opened)
         begins = windows.instant(since, zone=archive.zone, now=now) if since is not None else None
-        for part in parts:
-            connect_part(session, part, opened)
         by_day = session.reporter.as_json or not (session.process.stderr_is_terminal or are_many(jobs))
-        how = Sync(begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes, by_day=by_day)
-        _sync_in_parallel(session, archive, ledger, jobs, how)
+        how = Sync(begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes, by_day=by_day, parallel=parallel)
+        _sync_in_parallel(session, archive, ledger, jobs, how, opened)
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     report(session, parts, jobs, requests, round(time.monotonic() - started, 1))
     conclude(parts, jobs)
@@ -172,22 +173,33 @@ def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
     return jobs
 
 
-def _sync_in_parallel(session: Session, archive: Archive, ledger: AnyLedger, jobs: Sequence[Job], how: Sync) -> None:
-    """Sync all profiles in parallel, and the calls of each in order."""
-    enough = threading.Event()
+def _sync_in_parallel(
+    session: Session, archive: Archive, ledger: AnyLedger, jobs: Sequence[Job], how: Sync, opened: ExitStack
+) -> None:
+    """Sync profiles in parallel, and the calls of each in order.
+
+    A profile is connected when its turn comes, and disconnected afterwards; `opened` does that if a run is interrupted.
+    """
+    enough, connecting = threading.Event(), threading.Lock()
 
     def sync_profile(own: Sequence[Job]) -> Sequence[None]:
-        for job in own:
-            if not enough.is_set():
-                _sync_job(session, archive, ledger, job, how, enough.is_set)
+        if enough.is_set():
+            return ()
+        with ExitStack() as profile:
+            with connecting:  # one password command, or keyring, at a time
+                connect_part(session, own[0].part, profile)
+                opened.callback(profile.close)
+            for job in own:
+                if not enough.is_set() and job.part.profile is not None:
+                    _sync_job(session, archive, ledger, job, how, enough.is_set)
         return ()
 
     by_part: dict[int, list[Job]] = {}
     for job in jobs:
-        if job.part.profile is not None:
+        if job.part.error is None:
             by_part.setdefault(id(job.part), []).append(job)
     tasks = [functools.partial(sync_profile, own) for own in by_part.values()]
-    for _ in merge(tasks, len(tasks), stop=enough, name="cdrctl-sync"):
+    for _ in merge(tasks, how.parallel, stop=enough, name="cdrctl-sync"):
         pass
 
 

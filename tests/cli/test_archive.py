@@ -7,11 +7,16 @@ import json
 import os
 import shutil
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from cdrctl.archive.ledgers import call_lock
 from cdrctl.archive.store import open_archive
+from cdrctl.cli import archive_run, connecting
 from cdrctl.cli.app import main
 from cdrctl.cli.process import Process
 from cdrctl.fetchers import PROVIDERS
@@ -258,3 +263,37 @@ def test_complete_days_are_not_fetched_again(shell: Shell, providers: Sandbox, c
     clock.move(days=1)
     shell.run("sync", "voicenter", *INTO).ok()
     assert len(providers.requests) - whole <= 10
+
+
+def test_no_more_profiles_than_jobs_are_synced_at_the_same_time(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = set(), 0
+    sync_job = archive_run._sync_job
+
+    def counted(*arguments: Any) -> None:
+        nonlocal most
+        running.add(threading.get_ident())
+        most = max(most, sum(thread.name == "cdrctl-sync" for thread in threading.enumerate()))
+        sync_job(*arguments)
+
+    monkeypatch.setattr(archive_run, "_sync_job", counted)
+    shell.run("sync", "--all", *INTO, "--jobs", "2").ok()
+    assert (len(running), most) == (2, 2)
+    assert shell.run("sync", "--all", *INTO, "--jobs", "0").code == 2
+
+
+def test_a_profile_is_disconnected_after_its_turn(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, most = 0, 0
+    connected = connecting.connected
+
+    @contextmanager
+    def counted(*arguments: Any) -> Iterator[Any]:
+        nonlocal opened, most
+        with connected(*arguments) as profile:
+            opened += 1
+            most = max(most, opened)
+            yield profile
+        opened -= 1
+
+    monkeypatch.setattr("cdrctl.cli.export.connected", counted)
+    shell.run("sync", "--all", *INTO, "--jobs", "1").ok()
+    assert (opened, most) == (0, 1)

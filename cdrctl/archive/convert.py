@@ -122,7 +122,7 @@ def convert(folder: Path, target: Path, form: str | None, log: Callable[[str], N
         form = form or (before.form if before is not None else default_format())
         if before is not None and before.form != form:
             raise UsageError(f"{target} is being written as {before.form}, not {form}", hint="leave out --format")
-        new = Archive(target, old.zone_name, form, LAYOUT, old.retain_days)
+        new = Archive(target, old.zone_name, form, LAYOUT, old.retain_days, old.pseudonymised)
         is_whole = is_there(target / "archive.toml")
         if before is None:
             _write_mark(new, old, None)

@@ -87,7 +87,7 @@ def owner_of(archive: Archive, profile: str) -> Owner | None:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(
             f"{path}, which names the account of the archive's records, is damaged",
-            hint="restore it; or run sync with --adopt if the profile is the right one",
+            hint="restore it; or, if the profile is the right one, run cdrctl archive adopt PROFILE --into DIR",
         ) from None
     return Owner(provider, host, named, key, records)
 
@@ -132,8 +132,8 @@ def other_account_error(profile: str, before: str, now: str) -> ConfigurationErr
     """Return the error for a profile that points to another account than the records of the archive."""
     return ConfigurationError(
         f"the archive's records of {profile} are of {before}, but the profile now points to {now}",
-        hint="use another profile name or another --into for the other account; if it is the same account, run sync "
-        "once with --adopt",
+        hint="use another profile name or another --into for the other account; if it is the same account, run: "
+        f"cdrctl archive adopt {profile} --into DIR",
     )
 
 

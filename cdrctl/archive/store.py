@@ -54,6 +54,7 @@ class Archive:
         form: The format of its files.
         layout: Their layout.
         retain_days: How many days are kept by the policy in `archive.toml`; None for all.
+        pseudonymised: It is a copy with pseudonyms in place of numbers and names, and gets no records of a provider.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Archive:
     form: str
     layout: int = LAYOUT
     retain_days: int | None = None
+    pseudonymised: bool = False
 
     @property
     def zone(self) -> tzinfo:
@@ -95,7 +97,7 @@ def open_archive(folder: Path) -> Archive:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
         archive = Archive(folder, str(told["zone"]), str(told["format"]), int(told.get("layout", FIRST_LAYOUT)))
-        archive = replace(archive, retain_days=_retain_days(told))
+        archive = replace(archive, retain_days=_retain_days(told), pseudonymised=told.get("pseudonymised") is True)
     except FileNotFoundError:
         raise UsageError(
             f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
@@ -185,6 +187,8 @@ def settings_text(archive: Archive) -> bytes:
     """Return the content of the `archive.toml` of an archive."""
     settings = {"layout": archive.layout, "zone": archive.zone_name, "format": archive.form}
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    if archive.pseudonymised:
+        text += "pseudonymised = true\n"
     if archive.retain_days is not None:
         text += f"\n[retain]\ndays = {archive.retain_days}\n"
     return f"# What the files of this archive are; chosen once.\n{text}".encode()

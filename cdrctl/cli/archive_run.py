@@ -138,6 +138,11 @@ def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitSt
         is_new = not is_there(folder / "archive.toml")
     with creation_lock(folder) if is_new else nullcontext():
         archive = open_or_create(folder, tz, form)
+    if archive.pseudonymised:
+        raise UsageError(
+            f"{folder} is a copy with pseudonyms, which gets no records of a provider",
+            hint="sync into the archive that it was made of, or into another one",
+        )
     if archive.layout == FIRST_LAYOUT:
         opened.enter_context(lock(folder))
     with reading_archive(folder):

@@ -1,0 +1,134 @@
+"""Writes a copy of an archive with pseudonyms in place of numbers and names, for tests and analyses."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cdrctl.archive.casting import cast
+from cdrctl.archive.dayfile import Row
+from cdrctl.archive.difference import Difference
+from cdrctl.archive.files import load, save
+from cdrctl.archive.index import reading_archive
+from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.ledger2 import CallLedger, day_of, write_ledger
+from cdrctl.archive.ledgers import creation_lock, open_ledger
+from cdrctl.archive.pseudonyms import Pseudonyms, record_pseudonymiser
+from cdrctl.archive.records import record_reader
+from cdrctl.archive.retired import Retired, write_retired
+from cdrctl.archive.status import call_of
+from cdrctl.archive.store import (
+    LAYOUT,
+    Archive,
+    call_files,
+    is_there,
+    open_archive,
+    replace_file,
+    settings_text,
+    writing_archive,
+)
+from cdrctl.errors import UsageError
+from cdrctl.fetchers import Call
+from cdrctl.writers.values import json_of
+
+
+@dataclass(slots=True)
+class Copied:
+    """What was copied: numbers of calls, days and records, and the files that could not be."""
+
+    calls: int = 0
+    days: int = 0
+    records: int = 0
+    left: list[Difference] = field(default_factory=list)
+
+
+def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], None]) -> Copied:
+    """Write a copy of an archive with pseudonyms into a new folder, and return what was copied.
+
+    Accounts, errors of readings, and files that were moved aside are left out. The copy becomes an archive at the end.
+
+    Args:
+        folder: The archive; it is only read.
+        target: The folder of the copy: new or empty.
+        key: The key of the pseudonyms.
+        log: Logs a line about each call.
+
+    Raises:
+        UsageError: There is no archive, or the folder of the copy is not empty.
+        OutputError: The copy cannot be written, or the archive cannot be read.
+    """
+    old = open_archive(folder)
+    with reading_archive(folder):
+        here, there = folder.resolve(), target.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            raise UsageError("the copy cannot be in the folder of the archive", hint="name another folder")
+        if is_there(target) and any(True for _ in target.iterdir()):
+            raise UsageError(f"{target} is not empty", hint="name a new or an empty folder")
+    new = Archive(target, old.zone_name, old.form, LAYOUT, pseudonymised=True)
+    done, names = Copied(), Pseudonyms(key)
+    with creation_lock(target):
+        with reading_archive(folder), closing(open_ledger(old, read_only=True)) as ledger:
+            for kept in ledger.kept():
+                before = done.records
+                told = CallLedger(kept.provider, kept.begins, retired=kept.retired)
+                for day, readings in ledger.readings(kept.profile, kept.call).items():
+                    told.readings[day] = [replace(one, error="") for one in readings]
+                _copy_call(old, new, kept, names, told, done)
+                done.calls += 1
+                log(f"{kept.profile} {kept.call}: {done.records - before} records")
+        with writing_archive(target):
+            replace_file(target / "archive.toml", settings_text(new))
+    return done
+
+
+def _copy_call(old: Archive, new: Archive, kept: KeptCall, names: Pseudonyms, told: CallLedger, done: Copied) -> None:
+    call = call_of(kept)
+    for path in call_files(old, kept.profile, kept.call):
+        relative = path.relative_to(old.folder).as_posix()
+        entry = None if call is None else _copy_day(old, new, kept, call, path, names)
+        if entry is None:
+            done.left.append(Difference(relative, "cannot be read, or was changed by another program: it is left out"))
+            continue
+        told.files[day_of(path)] = entry
+        done.days += 1
+        done.records += entry.records
+    if kept.retired is not None:
+        with writing_archive(new.folder):
+            write_retired(new, kept.profile, kept.call, Retired(kept.begins, kept.retired))
+    write_ledger(new, kept.profile, kept.call, told)
+
+
+def _copy_day(
+    old: Archive, new: Archive, kept: KeptCall, call: Call, path: Path, names: Pseudonyms
+) -> FileEntry | None:
+    """Write a day with pseudonyms, and return its entry for the ledger; None if the file cannot be read."""
+    try:
+        file = load(old, path)
+        rows = None if file is None else _pseudonymised(call, [*file.rows()], file.header, names)
+    except (OSError, ValueError, EOFError, zlib.error):
+        return None
+    if file is None or rows is None:
+        return None
+    target = new.path(kept.profile, kept.call, day_of(path))
+    readings = [replace(one, error="") for one in file.readings]
+    with writing_archive(target):
+        sha256, size = save(
+            new, target, call.columns, file.header, lambda: rows, len(rows), readings, "", unchanged=False
+        )
+    name = target.relative_to(new.folder).as_posix()
+    return FileEntry(kept.profile, kept.call, day_of(path), name, sha256, len(rows), size)
+
+
+def _pseudonymised(call: Call, rows: list[Row], header: bytes, names: Pseudonyms) -> list[Row] | None:
+    read, change = record_reader(call, header), record_pseudonymiser(call, names)
+    found: list[Row] = []
+    for row in rows:
+        fields = read(row)
+        if fields is None:
+            return None
+        line = json_of(change(fields)) + b"\n"
+        found.append(Row(row.start, names.record_key(row.key), line, row.gone_at))
+    return cast(call, sorted(found, key=lambda row: (row.start, row.key)), b"", header)

@@ -37,7 +37,7 @@ def test_a_copy_has_other_numbers_and_names_and_the_same_counts(archive: Shell) 
     assert real
     written = text_of(archive.folder / "copy")
     assert not [one for one in real if one in written]
-    assert not [path for path in archive.folder.glob("copy/*/account.json")]
+    assert not list(archive.folder.glob("copy/*/account.json"))
     assert archive.run("verify", "--into", "copy").ok().out == ""
     shown = [json.loads(archive.run("coverage", "--into", folder).ok().out) for folder in ("archive", "copy")]
     assert shown[0] == shown[1]

@@ -133,7 +133,7 @@ def other_account_error(profile: str, before: str, now: str) -> ConfigurationErr
     return ConfigurationError(
         f"the archive's records of {profile} are of {before}, but the profile now points to {now}",
         hint="use another profile name or another --into for the other account; if it is the same account, run: "
-        f"cdrctl archive adopt {profile} --into DIR",
+        f"cdrctl archive adopt {profile} --into DIR (or sync once with --adopt)",
     )
 
 

@@ -39,7 +39,9 @@ LARGEST = 16 * 1024 * 1024
 """The most bytes of a row group, before compression."""
 
 _LIST = b"list"
-_KIND = b"kind"
+_KIND, _NAME = b"kind", b"name"
+FOLDERS = frozenset({"profile", "call", "date"})
+"""The names that Hive-style folders give to columns."""
 _TIME = pa.timestamp("ms", "UTC")
 _HEAD = (pa.field(KEY, pa.string()), pa.field(START, _TIME), pa.field(GONE_AT, _TIME))
 
@@ -51,7 +53,7 @@ def write_rows(columns: Sequence[Column], rows: Iterable[Row], out: BinaryIO) ->
     kinds = [column.kind for column in schema.columns or ()][:-1]
     names = [column.name for column in schema.columns or ()][:-1]
     lists = {name for name, kind in zip(names, kinds, strict=True) if kind == "list"}
-    fields = [field.with_metadata({_KIND: _LIST}) if field.name in lists else field for field in shape]
+    fields = [_field(field, is_list=field.name in lists) for field in shape]
     whole = pa.schema([*_HEAD, *fields, pa.field(EXACT, pa.string())])
     lines_of = json_lines(schema)
     group: list[pa.RecordBatch] = []
@@ -86,12 +88,12 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
     try:
         parquet = pq.ParquetFile(file)
         fields = [field for field in parquet.schema_arrow if field.name not in {*OURS, EXACT}]
-        lists = {field.name for field in fields if (field.metadata or {}).get(_KIND) == _LIST}
-        names = [field.name for field in fields if field.name != EXTRA]
+        stored = [field for field in fields if field.name != EXTRA]
+        names = [_metadata(field).get(_NAME, field.name.encode()).decode() for field in stored]
         lines_of = json_lines(_schema([Column(name, "") for name in names]))
         for batch in parquet.iter_batches(PART):
             keys, starts, gone = (_whole_numbers(batch.column(name)) for name in OURS)
-            values = [_plain(batch.column(name), name in lists) for name in names]
+            values = [_plain(batch.column(one.name), _metadata(one).get(_KIND) == _LIST) for one in stored]
             lines = lines_of(_rows(names, values, batch.column(EXTRA).to_pylist()))
             exact = batch.column(EXACT)
             for at, more in enumerate(exact.to_pylist() if exact.null_count < len(batch) else ()):
@@ -101,6 +103,18 @@ def read_rows(file: BinaryIO) -> Iterator[Row]:
             yield from map(Row, places, map(bytes.fromhex, keys), lines, gone)
     except (pa.ArrowException, ValueError, KeyError, TypeError, OSError) as error:
         raise NotOursError(str(error)) from error
+
+
+def _field(field: pa.Field, *, is_list: bool) -> pa.Field:
+    """Return a column as it is stored: programs take `profile`, `call` and `date` from the folders."""
+    told = {_KIND: _LIST} if is_list else {}
+    if field.name.casefold() in FOLDERS:
+        return field.with_name(f"{field.name}_").with_metadata({**told, _NAME: field.name})
+    return field.with_metadata(told) if told else field
+
+
+def _metadata(field: pa.Field) -> Mapping[bytes, bytes]:
+    return field.metadata or {}
 
 
 def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:

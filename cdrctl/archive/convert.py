@@ -24,7 +24,7 @@ from cdrctl.archive.fetching import header_of
 from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import reading_archive
 from cdrctl.archive.intervals import whole_day
-from cdrctl.archive.layout2 import READINGS
+from cdrctl.archive.layout2 import HIDDEN, READINGS
 from cdrctl.archive.ledger import FileEntry, KeptCall, lock, lock_file
 from cdrctl.archive.ledger2 import CallLedger, ledger_path, read_ledger, write_ledger
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
@@ -373,14 +373,14 @@ def _carry_changed(job: _Job, day: str, path: Path, new_path: Path) -> None:
 
 def _copy_aside(path: Path, new_path: Path) -> None:
     """Copy the files that were moved aside on a day."""
-    for one in sorted(path.parent.glob(f"cdrs.*{ASIDE}*")):
-        _keep_aside(new_path.parent, one.name.partition(ASIDE)[0], one.read_bytes())
+    for one in sorted(path.parent.glob(f"*cdrs.*{ASIDE}*")):
+        _keep_aside(new_path.parent, one.name.partition(ASIDE)[0].removeprefix(HIDDEN), one.read_bytes())
 
 
 def _keep_aside(folder: Path, name: str, content: bytes) -> None:
     """Write a file that was moved aside under the next free name, unless it is there."""
     number = 1
-    while (there := content_of(aside := folder / f"{name}{ASIDE}{number if number > 1 else ''}")) is not None:
+    while (there := content_of(aside := folder / f"{HIDDEN}{name}{ASIDE}{number if number > 1 else ''}")) is not None:
         if there == content:
             return
         number += 1

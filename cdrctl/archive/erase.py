@@ -177,7 +177,7 @@ def _days_with(
     with writing_archive(archive.profile_folder(kept.profile)):
         paths = call_files(archive, kept.profile, kept.call)
         folder = archive.profile_folder(kept.profile) / archive.call_folder(kept.call)
-        asides = sorted(folder.glob(f"{DATE}*/cdrs.*{ASIDE}*"))
+        asides = sorted(folder.glob(f"{DATE}*/*cdrs.*{ASIDE}*"))
     for path in asides:
         if _mentions(path, search.matches):
             result.left.append(_left(archive, path, "was moved aside and has the number: delete it"))

@@ -46,6 +46,8 @@ from cdrctl.windows import Window
 from cdrctl.writers.values import json_of
 
 READINGS = "_readings.json"
+HIDDEN = "_"
+"""The beginning of a name that programs leave out when they read a folder of records (Apache Hive's convention)."""
 KEY, START, GONE_AT = "_key", "_start", "_gone_at"
 OURS = (KEY, START, GONE_AT)
 """The columns of the archive itself."""
@@ -145,7 +147,7 @@ def save(
                 stage_file(path, lambda out: _write_rows(path.name, columns, header, rows(), out))
             )
         if there not in {None, sha256} and old != there:
-            set_aside(path)
+            set_aside(path, HIDDEN)
         _update_sidecar(path, there, Contents(sha256, records, list(readings), dict(responses)))
         if there != sha256 and temporary is not None:
             temporary.replace(path)

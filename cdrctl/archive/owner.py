@@ -1,4 +1,4 @@
-"""The account whose records a profile of an archive has, stored in `account.json` in the folder of the profile.
+"""The account whose records a profile of an archive has, stored in `_account.json` in the folder of the profile.
 
 The file has the provider, the host, the settings that name the account, and a keyed digest of the settings that change
 with the account but also when a key of the same account is renewed. It has no password, and eight bytes of a slow
@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdrctl.archive.store import Archive, make_folder, replace_file, writing_archive
+from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, Archive, make_folder, replace_file, writing_archive
 from cdrctl.errors import ConfigurationError, OutputError
 
-NAME = "account.json"
+NAMES = {FIRST_LAYOUT: "account.json", LAYOUT: "_account.json"}
 ROUNDS = 20_000
 """Rounds of PBKDF2: some milliseconds for each profile of a run."""
 
@@ -159,4 +159,4 @@ def _matches(text: str, written: str) -> bool:
 
 def path_of(archive: Archive, profile: str) -> Path:
     """Return the path of the file that names the account of a profile's records."""
-    return archive.profile_folder(profile) / NAME
+    return archive.profile_folder(profile) / NAMES[archive.layout]

@@ -117,4 +117,4 @@ def _day(folder: Path) -> str:
 
 def _own_files(folder: Path) -> list[Path]:
     """Return the files of a day that cdrctl wrote, and those that it moved aside."""
-    return [one for one in sorted(folder.iterdir()) if one.name.startswith(("cdrs.", ".cdrctl-", READINGS))]
+    return [one for one in sorted(folder.iterdir()) if one.name.startswith(("cdrs.", "_cdrs.", ".cdrctl-", READINGS))]

@@ -3,7 +3,7 @@
     DIR/archive.toml                                                   layout, zone and format, chosen once
     DIR/profile=PROFILE/call=CALL/date=2026-11-19/cdrs.parquet         the calls that started on that day
     DIR/profile=PROFILE/call=CALL/date=2026-11-19/_readings.json       what was read when
-    DIR/profile=PROFILE/account.json                                   whose records these are
+    DIR/profile=PROFILE/_account.json                                  whose records these are
     DIR/_cdrctl/ledger/PROFILE/CALL.json                               what has been read, of all days: a cache
 
 `layout2` describes the files. `layout1` describes those of archives that earlier versions created.
@@ -359,11 +359,11 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, prefix: str = "") -> Path:
     """Link a file to a second name, durably, and return that name, which is never overwritten."""
     content = path.read_bytes()
     for number in range(1, 10_000):
-        aside = path.with_name(f"{path.name}{ASIDE}{number if number > 1 else ''}")
+        aside = path.with_name(f"{prefix}{path.name}{ASIDE}{number if number > 1 else ''}")
         if content_of(aside) == content:  # left by a run that was killed after this step
             return aside
         try:

@@ -74,7 +74,7 @@ class Bench:
     def aside(self, day: str) -> Path:
         """Return where a day's file is that was changed by another hand."""
         path = self.path(day)
-        return path.with_name(f"{path.name}.aside")
+        return path.with_name(f"{'' if self.archive.layout == FIRST_LAYOUT else '_'}{path.name}.aside")
 
     def kept(self) -> dict[str, list[str]]:
         """Return the ids kept by day."""

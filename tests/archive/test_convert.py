@@ -250,8 +250,8 @@ def test_the_account_and_files_that_were_moved_aside_are_carried_over(bench: Ben
     bench.aside(DAY).write_bytes(b"aside")
     account = bench.archive.profile_folder("acme") / "account.json"
     _, new = converted(bench, tmp_path / "new", "csv")
-    assert (new.archive.profile_folder("acme") / "account.json").read_bytes() == account.read_bytes()
-    assert (new.path(DAY).parent / "cdrs.jsonl.aside").read_bytes() == b"aside"
+    assert (new.archive.profile_folder("acme") / "_account.json").read_bytes() == account.read_bytes()
+    assert (new.path(DAY).parent / "_cdrs.jsonl.aside").read_bytes() == b"aside"
 
 
 def test_a_ledger_that_is_missing_is_an_error(bench: Bench, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_run_killed_while_it_moves_a_changed_file_aside_loses_and_doubles_noth
         assert "killed" in ends, folder
         assert_whole(shell, truth, folder)
         path, content = changed[folder]
-        assert [one.read_bytes() for one in path.parent.glob("cdrs.jsonl.aside*")] == [content], folder
+        assert [one.read_bytes() for one in path.parent.glob("*cdrs.jsonl.aside*")] == [content], folder
 
 
 CALLS_OF_THE_SYSTEM = "openat,write,pwrite64,fsync,fdatasync,rename,unlink,mkdir,ftruncate"

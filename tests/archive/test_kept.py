@@ -297,7 +297,7 @@ def test_nothing_that_was_moved_aside_is_ever_overwritten(many: Bench) -> None:
         contents.append(many.path(DAY).read_bytes())
         many.records[0]["word"] = f"changed {turn}"
         many.sync()
-    asides = sorted(many.path(DAY).parent.glob("cdrs.jsonl.aside*"))
+    asides = sorted(many.path(DAY).parent.glob("*cdrs.jsonl.aside*"))
     assert sorted(path.read_bytes() for path in asides) == sorted(contents)
     assert {"r300", "r301", "r302"} <= ids(many)
 

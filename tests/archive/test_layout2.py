@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
+from pyarrow.dataset import dataset
 
 from cdrctl.archive import layout2
 from cdrctl.archive.dayfile import rows_of
@@ -26,6 +27,7 @@ from cdrctl.archive.layout2 import READINGS, load, recover, save
 from cdrctl.archive.ledger2 import ledger_path
 from cdrctl.archive.ledgers import call_lock, open_ledger
 from cdrctl.archive.lines import csv_line
+from cdrctl.archive.owner import Account
 from cdrctl.archive.store import FORMATS, UNKNOWN, open_archive, open_or_create
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import LockedError, OutputError
@@ -191,6 +193,25 @@ def test_a_response_of_as_many_records_is_merged_if_one_differs(bench: Bench, ho
         assert (outcome.gone_on == {DAY: 1}) == (how in {"replaced", "dropped"})
     assert ids(bench) == {"replaced": ["a", "new", "b"]}.get(how, ["a", "b"])
     assert bench.sync(shrink=True).gone == (how in {"replaced", "dropped"})
+
+
+def test_a_program_that_reads_the_folder_of_a_profile_finds_its_records(tmp_path: Path) -> None:
+    """The folders have columns named date, call and profile; a column of the provider may have one of these names."""
+    made = new_bench(tmp_path / "archive", "parquet")
+    made.call = replace(made.call, columns=(*made.call.columns, Column("date", "word")))
+    made.account = Account("test", "host", {})
+    made.records[0]["word"] = "of the provider"
+    made.sync()
+    made.path(DAY).write_bytes(made.path(DAY).read_bytes()[:-1])
+    made.sync()
+    assert made.aside(DAY).exists()
+    table = dataset(made.archive.profile_folder("acme"), partitioning="hive").to_table()
+    assert sorted(table["id"].to_pylist()) == ["a", "b", "c"]
+    assert sorted(table["date"].to_pylist()) == [DAY, DAY, "2026-11-12"]
+    assert "of the provider" in table["date_"].to_pylist()
+    first = next(iter(load(made.path(DAY)).rows()))  # type: ignore[union-attr]
+    assert json.loads(first.line)["date"] == "of the provider"
+    made.ledger.close()
 
 
 # What is beside it

@@ -91,7 +91,7 @@ def test_the_same_account_is_not_refused(shell: Shell, providers: Sandbox, name:
     """Its server is restarted at another port, its key is renewed, the profile is removed and added again."""
     sync(shell, name, providers).ok()
     before = files(shell)
-    written = (shell.folder / "archive/profile=acme/account.json").read_bytes()
+    written = (shell.folder / "archive/profile=acme/_account.json").read_bytes()
     with sandbox.start(now=lambda: NOW) as again:
         if name == "callgear":
             ran = sync(shell, name, again, **again.credentials(name, "login"))
@@ -111,7 +111,7 @@ def test_the_same_account_is_not_refused(shell: Shell, providers: Sandbox, name:
 
 def test_what_is_written_down_has_no_secret(shell: Shell, providers: Sandbox) -> None:
     sync(shell, "voicenter", providers).ok()
-    path = shell.folder / "archive/profile=acme/account.json"
+    path = shell.folder / "archive/profile=acme/_account.json"
     assert str(providers.credentials("voicenter")["code"]) not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     first = path.read_bytes()
@@ -125,7 +125,7 @@ def test_an_archive_of_an_older_version_takes_the_account_unless_its_records_are
     shell: Shell, providers: Sandbox, others: Sandbox, name: str
 ) -> None:
     sync(shell, name, providers).ok()
-    path = shell.folder / "archive/profile=acme/account.json"
+    path = shell.folder / "archive/profile=acme/_account.json"
     path.unlink()
     before = files(shell)
     assert sync(shell, name, others).code == 6
@@ -138,7 +138,7 @@ def test_an_archive_of_an_older_version_takes_the_account_unless_its_records_are
 def test_the_built_in_sandbox_is_one_account_on_every_run(shell: Shell) -> None:
     for _ in range(2):
         shell.run("sync", "sandbox", *INTO, "--call", "cdrs").ok()
-    assert json.loads((shell.folder / "archive/profile=sandbox-webex/account.json").read_bytes())["host"] == "sandbox"
+    assert json.loads((shell.folder / "archive/profile=sandbox-webex/_account.json").read_bytes())["host"] == "sandbox"
 
 
 def test_a_kazoo_account_is_told_by_its_id(shell: Shell, providers: Sandbox) -> None:
@@ -154,12 +154,12 @@ def test_a_damaged_description_is_refused_until_it_is_said_that_the_profile_is_r
     shell: Shell, providers: Sandbox
 ) -> None:
     sync(shell, "webex", providers).ok()
-    path = shell.folder / "archive/profile=acme/account.json"
+    path = shell.folder / "archive/profile=acme/_account.json"
     for content in (b"", b"[]", b'{"provider": "webex", "host": 7, "account": {}}', b"[" * 5000, b"\xff"):
         path.write_bytes(content)
         ran = sync(shell, "webex", providers)
         assert ran.code == 6
-        assert "account.json" in ran.err
+        assert "_account.json" in ran.err
     sync(shell, "webex", providers, "--adopt").ok()
     sync(shell, "webex", providers).ok()
 

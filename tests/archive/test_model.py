@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cdrctl.archive.calendar import coverage
 from cdrctl.archive.fetching import Source
 from cdrctl.archive.intervals import whole_day
-from cdrctl.archive.ledger import Ledger
-from cdrctl.archive.store import FIRST_LAYOUT, UNKNOWN, open_or_create
+from cdrctl.archive.ledgers import open_ledger
+from cdrctl.archive.store import FIRST_LAYOUT, LAYOUT, UNKNOWN, open_or_create
 from cdrctl.archive.sync import Outcome, sync
 from cdrctl.archive.verify import differences, rebuild_ledger
 from cdrctl.errors import ProviderError, SignInError, TemporaryError
@@ -51,13 +52,18 @@ CALL = Call(
 
 
 class Archiving(RuleBasedStateMachine):
-    """The provider is a dictionary that changes; the archive is on a real disk."""
+    """The provider is a dictionary that changes; the archive is on a real disk.
+
+    The first law in one sentence: the set of records never shrinks unless somebody asks for it.
+    """
+
+    layout = FIRST_LAYOUT
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.archive = open_or_create(self.folder / "archive", "Europe/Paris", "jsonl", FIRST_LAYOUT)
-        self.ledger = Ledger(self.archive.folder, new=True)
+        self.archive = open_or_create(self.folder / "archive", "Europe/Paris", "jsonl", self.layout)
+        self.ledger = open_ledger(self.archive)
         self.now = BEGIN
         self.count = 0
         self.there: dict[str, Record] = {}  # what the provider shows
@@ -253,7 +259,7 @@ class Archiving(RuleBasedStateMachine):
         readings = self.ledger.readings("acme", "cdrs")
         self.ledger.close()
         rebuild_ledger(self.archive, {"acme": "test"}, self.now)
-        self.ledger = Ledger(self.archive.folder)
+        self.ledger = open_ledger(self.archive)
         again = self.ledger.readings("acme", "cdrs")
         there = {path.parent.name.removeprefix("date=") for path in self.files()}
         foreign = {path.parent.name.removeprefix("date=") for path in self.touched}
@@ -279,7 +285,7 @@ class Archiving(RuleBasedStateMachine):
         path = data.draw(st.sampled_from(files))
         self.touched.add(path)
         if how == "index gone":
-            for index in path.parent.glob(".cdrs.*.index"):
+            for index in (*path.parent.glob(".cdrs.*.index"), *path.parent.glob("_readings.json")):
                 index.unlink()
         elif how == "reversed":
             path.write_bytes(b"".join(line + b"\n" for line in reversed(path.read_bytes().splitlines())))
@@ -303,5 +309,19 @@ class Archiving(RuleBasedStateMachine):
                 assert starts == sorted(starts) or path in self.touched
 
 
-TestArchiving = Archiving.TestCase
+class ArchivingNow(Archiving):
+    """The same with the present layout, whose ledger may also be lost."""
+
+    layout = LAYOUT
+
+    @precondition(lambda self: self.begins is not None)
+    @rule()
+    def the_ledger_is_lost(self) -> None:
+        shutil.rmtree(self.archive.folder / "_cdrctl", ignore_errors=True)
+        self.ledger = open_ledger(self.archive)
+
+
+TestArchiving = ArchivingNow.TestCase
 TestArchiving.settings = settings(examples(60), stateful_step_count=25)
+TestFirstLayout = pytest.mark.full(Archiving.TestCase)
+TestFirstLayout.settings = settings(examples(60), stateful_step_count=25)

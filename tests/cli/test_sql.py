@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdrctl import sandbox
+from cdrctl.archive.store import FIRST_LAYOUT, open_or_create
 from cdrctl.archive.views import all_views
 from tests.cli.archive_kit import configure
 from tests.support.clock import HandClock
@@ -72,6 +73,16 @@ def plain(ran: Ran) -> list[str]:
     """Return the records as text, sorted, with amounts in one notation: as numbers, 0.50 and 0.5 are equal."""
     lines = [{**one, "cost": one["cost"] and str(Decimal(one["cost"]).normalize())} for one in ran.lines]
     return sorted(json.dumps(one) for one in lines)
+
+
+def test_archives_of_the_first_layout_have_the_same_rows(shell: Shell, tmp_path: Path) -> None:
+    folder = open_or_create(tmp_path / "first", None, "jsonl.gz", FIRST_LAYOUT).folder
+    with sandbox.start(now=shell.clock) as providers:
+        other = Shell(tmp_path, shell.clock)
+        configure(other, providers, "webex")
+        other.run("sync", "webex", "--into", str(folder), "--since", "2026-11-11", "-q").ok()
+    told = "FROM webex_cdrs WHERE date = '2026-11-11' ORDER BY _key"
+    assert other.run("sql", "--from", str(folder), told).ok().lines == asked(shell, told).ok().lines
 
 
 def test_voicenters_own_date_has_another_name(shell: Shell) -> None:

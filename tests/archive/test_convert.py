@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cdrctl.archive import convert as converting
+from cdrctl.archive.casting import cast
 from cdrctl.archive.convert import Conversion, convert
 from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import FROM_LINE
@@ -220,6 +221,21 @@ def test_an_interrupted_conversion_goes_on_and_is_no_archive_until_it_ends(bench
     _, new = converted(bench, folder)
     assert facts(new) == facts(bench)
     assert not list(folder.rglob(".cdrctl-*"))
+
+
+def test_nothing_is_synced_into_a_conversion_that_has_only_begun(tmp_path: Path) -> None:
+    (tmp_path / CONVERSION).parent.mkdir()
+    (tmp_path / CONVERSION).write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError):
+        open_or_create(tmp_path, None, None)
+
+
+def test_a_day_that_is_not_the_same_in_the_new_archive_is_named(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(converting, "cast", lambda *arguments: (cast(*arguments) or [])[1:])
+    done, _ = converted(bench, tmp_path / "new")
+    assert len(done.left) == sum(1 for one in bench.ledger.files() if one.records)
 
 
 def test_only_a_new_folder_or_a_conversion_of_the_same_archive_is_written(bench: Bench, tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def test_a_policy_is_applied_by_retain_and_at_the_end_of_sync(archive: Shell) ->
     toml = archive.folder / "archive" / "archive.toml"
     toml.write_text(toml.read_text(encoding="utf-8") + "\n[retain]\ndays = 1\n", encoding="utf-8")
     archive.run("archive", "retain", *INTO, "--dry-run").ok()
-    archive.run("fill", "--all", *INTO).ok()
+    next(archive.folder.glob("archive/*/*/date=2026-11-10/cdrs.jsonl")).unlink()
+    assert "1 days" in archive.run("fill", "--all", *INTO).ok().err
     assert days(archive)[0] == "2026-11-09"
     archive.run("sync", "--all", *INTO).ok()
     assert days(archive)[0] == "2026-11-11"

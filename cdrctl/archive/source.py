@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cdrctl import windows
 from cdrctl.archive.dayfile import DayFile
 from cdrctl.archive.files import load
 from cdrctl.archive.index import reading_archive
@@ -33,6 +34,7 @@ from cdrctl.archive.planning import not_retired
 from cdrctl.archive.records import ArchivedRecord, archived_call, record_reader
 from cdrctl.archive.store import UNKNOWN, Archive, is_there, open_archive
 from cdrctl.archive.sync import BEYOND
+from cdrctl.errors import UsageError
 from cdrctl.export.availability import RECENT, UP_TO_NOW
 from cdrctl.fetchers import Call
 from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, number_of_records
@@ -103,7 +105,13 @@ def open_source(folder: Path) -> Iterator[ArchivedCalls]:
         UsageError: There is no archive in the folder.
         OutputError: Its ledger cannot be read.
     """
-    archive = open_archive(folder)
+    try:
+        archive = open_archive(folder)
+    except UsageError as error:
+        with suppress(UsageError):  # `--from 24h`
+            windows.instant(str(folder), zone=UTC, now=datetime.now(UTC))
+            error.hint = f"did you mean --since? --from is the folder of an archive, and --since {folder} is a time"
+        raise
     with closing(_open_ledger(archive)) as ledger:
         yield ArchivedCalls(archive, ledger, ledger.kept())
 

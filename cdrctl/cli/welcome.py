@@ -20,7 +20,7 @@ When something does not work:
   cdrctl doctor
 
 Calls:     {", ".join(PROVIDERS)}, export
-Archive:   sync, fill, coverage, verify, plan, archive
+Archive:   sync, fill, coverage, verify, plan, sql, archive
 The rest:  profile, fields, sandbox
 
   cdrctl --help          all commands and options

@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_copied_is_named(archive: Shell) -> None:
 
 
 def test_adopt_accepts_the_present_account_without_a_request(archive: Shell, providers: Sandbox) -> None:
-    path = next(archive.folder.glob("archive/*kazoo/account.json"))
+    path = next(archive.folder.glob("archive/*kazoo/_account.json"))
     plain = json.loads(path.read_bytes())
     path.write_text(json.dumps({**plain, "account": {"account_id": "other"}}), encoding="utf-8")
     assert archive.run("sync", "kazoo", *INTO).code == 6

@@ -212,7 +212,7 @@ def test_archive_stores_no_credential_that_the_provider_repeats(provider: Provid
         echo(made, 403, as_json=True)
         ran = made.shell.run("sync", PROFILE, "--into", str(tmp_path / "archive"), "--since", f"{SINCE:%Y-%m-%d}")
         assert ran.code in {3, 4, 6, 7}, ran.err
-        assert list((tmp_path / "archive").glob("ledger*"))
+        assert list((tmp_path / "archive").glob("_cdrctl/ledger/*/*.json"))
         check_clean(made, ran, secrets_of(made, made.sandbox.credentials(provider.name, kind)))
 
 

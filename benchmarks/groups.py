@@ -316,7 +316,7 @@ def _archive(server: Server) -> Group:
             Row("cdrctl, plain CSV", f"{WEBEX} -f csv", "csv"),
             Row(
                 "cdrctl sync",
-                "{cdrctl} sync bench --into {folder} --since {day}",
+                "{cdrctl} sync bench --into {folder} --since {day} -f jsonl",
                 "jsonl",
                 files="**/cdrs.jsonl",
                 goals=(Goal("≥ 0.5 × the rate of plain CSV", 0.5, "cdrctl, plain CSV", "wall", least=True),),

@@ -87,9 +87,16 @@ def test_a_fork_has_the_environment_of_the_program(host: Host, lang: str) -> Non
         line = "umask 031; export TZ=Asia/Kolkata ONE= TWO='a\nb=c'; cdrctl webex cdrs --since 26h 8< /dev/null"
         host.environ["LANG"] = lang
         assert host.shell(line, itself=itself).returncode == 6
-        seen.append((host.folder / "seen").read_text(encoding="utf-8").splitlines())
+        lines = (host.folder / "seen").read_text(encoding="utf-8").splitlines()
+        seen.append([_without_signal_of_libc(line) for line in lines])
     assert seen[0] == seen[1]
     assert len(seen[0]) > 30
+
+
+def _without_signal_of_libc(line: str) -> str:
+    """Return a line of /proc/self/status without signal 33, which glibc handles itself once there was a thread."""
+    name, _, mask = line.partition(":\t")
+    return f"{name}:\t{int(mask, 16) & ~(1 << 32):016x}" if name == "SigCgt" else line
 
 
 def test_a_killed_fork_has_the_exit_status_of_a_killed_program(host: Host) -> None:

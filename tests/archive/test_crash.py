@@ -242,7 +242,7 @@ def test_the_second_of_two_runs_says_so(shell: Shell, truth: Days) -> None:
 
 
 def test_a_lock_of_a_dead_process_is_no_obstacle(shell: Shell, truth: Days) -> None:
-    assert kill(shell, {shell.folder: [40]}, *SYNC) == {shell.folder: ["killed"]}
+    assert kill(shell, {shell.folder: [50]}, *SYNC) == {shell.folder: ["killed"]}
     assert (shell.folder / "archive" / "_cdrctl" / "ledger" / "acme" / "cdrs.lock").exists()
     assert_whole(shell, truth)
 

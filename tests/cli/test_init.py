@@ -114,7 +114,7 @@ def test_the_suggested_commands_work(host: Host, served: sandbox.Sandbox) -> Non
         ran = host.shell(command)
         assert ran.returncode in {0, 3}, ran.stderr  # 3: the provider does not have the newest calls yet
     assert (host.folder / "yesterday.csv").read_text(encoding="utf-8").count("\n") > 1
-    assert list((host.folder / "archive").rglob("*.jsonl"))
+    assert list((host.folder / "archive").rglob("cdrs.*"))
 
 
 @pytest.mark.process

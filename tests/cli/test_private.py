@@ -113,7 +113,7 @@ def test_without_a_umask_no_file_is_ever_open_to_others(
         r"pace/\w{32}\.json",
     ):
         assert any(re.search(f"cdrctl/{name}$", one) for one in made), name
-    for name in (r"archive\.toml", r"ledger\.sqlite3", r"ledger\.lock", r"cdrs\.jsonl", r"\.index"):
+    for name in (r"archive\.toml", r"ledger/.*\.json", r"ledger/.*\.lock", r"cdrs\.parquet", r"_readings\.json"):
         assert any(re.search(f"archive/.*{name}$|archive/{name}$", one) for one in made), name
     assert mode(host.folder / "out" / "a.csv") == 0o666
 

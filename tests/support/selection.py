@@ -10,7 +10,7 @@ import pytest
 from cdrctl.fetchers import Provider
 from tests.support.bench import Subject
 
-MOST = 6
+MOST = 4
 """How many cases of a slow test `.ci/run` runs."""
 
 
@@ -19,7 +19,7 @@ def mark_cases(items: Sequence[pytest.Item]) -> None:
 
     If a test has several cases for one provider or call, or has the marker `thin`, one of them is fast. Every third of
     the others is `slow`, and the rest is `full`. Of a test that is `slow` or starts processes, the cases after the
-    first six are `full`. Which they are depends on their names, so that tests keep different switches, faults and
+    first four are `full`. Which they are depends on their names, so that tests keep different switches, faults and
     sign-ins.
     """
     _mark_fast(items)

@@ -69,7 +69,7 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
         return sorted(int(one.path) for one in among.get_fragments(filter=condition))
 
     def _of_call(self, one: CallName) -> Any:
-        """Return what all rows of a call have in common."""
+        """Return the condition that every row of a call meets."""
         known = ds.field(PROFILE) == one.profile
         if self._view.names:
             return known
@@ -107,7 +107,7 @@ class ArchiveDataset(ds.Dataset):  # type: ignore[misc]
 
 
 def _of_day(day: date | None, zone: tzinfo) -> Any:
-    """Return what all rows of a day have in common."""
+    """Return the condition that every row of a day meets."""
     if day is None:
         return ds.field(DAY).is_null() & ds.field(START).is_null()
     window = whole_day(day, zone)

@@ -202,7 +202,7 @@ def _digits(value: Decimal) -> str:
 
 
 def _differences(line: bytes, back: bytes) -> str:
-    """Return what has to be changed in a record as it comes back so that it is as it was, as JSON."""
+    """Return the differences between a line and the line that Parquet gives back, as JSON."""
     one, again = json.loads(line), json.loads(back)
     odd = {name: value for name, value in one.items() if name not in again or json_of(again[name]) != json_of(value)}
     absent = [name for name in again if name not in one]

@@ -313,7 +313,7 @@ def _load(archive: Archive, path: Path) -> DayFile | None:
 
 
 def _facts(file: DayFile) -> tuple[object, ...]:
-    """Return what two files of the same records have in common, whatever their format."""
+    """Return the keys, starts, marks and readings of a file, which are the same in all formats."""
     return sorted((one.start, one.key) for one in file.entries), file.gone, file.readings
 
 

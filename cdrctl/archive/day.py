@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -86,8 +86,8 @@ class DayResult:
 def read_existing(archive: Archive, ledger: AnyLedger, source: Source, day: Day, reach: Window) -> Existing:
     """Return the state of a day in the archive, without changing anything.
 
-    If the index of a file is missing or does not match, the file is read line by line and the window becomes the whole
-    day, as far as the provider still has it.
+    If a file is not as cdrctl wrote it, it is read line by line and the window becomes the whole day, as far as the
+    provider still has it.
 
     Args:
         archive: The archive.
@@ -173,8 +173,10 @@ def store_day(
         known = there.valid_readings(readings)
         lost = _add_unplaced(archive, ledger, source, came.spool.take_unplaced(), came)
         placed = came.spool.count_new()
-        if _is_in_file(came, there):
-            header, result = came.header, Merged(Counts(), there.old.records if there.old else 0, 0, 0, changed=False)
+        rows: Callable[[], Iterable[Row]] = came.spool.rows
+        if (old := _file_with(came, there)) is not None:
+            # Nothing is merged, so the rows are those of the file: also if another program replaces it by now.
+            header, result, rows = old.header, Merged(Counts(), old.records, 0, 0, changed=False), old.rows
         else:
             header, result = _merge_day(source.call, came.spool, came, there, known, shrink=shrink)
         alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
@@ -191,17 +193,17 @@ def store_day(
         entry = None
         if there.old is not None or result.records or not error:  # a complete day without calls has an empty file
             responses = _responses(came, result, there.old)
-            entry = _save(archive, source, day, came.spool, header, result, readings, there.old, responses)
+            entry = _save(archive, source, day, rows, header, result, readings, there.old, responses)
         ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at)
     return DayResult(result.counts if shrink else result.counts._replace(gone=alarming), alarming, error)
 
 
-def _is_in_file(came: Fetched, there: Existing) -> bool:
-    """Return whether a response is the one that is in the file already, so that a merge would change nothing."""
+def _file_with(came: Fetched, there: Existing) -> DayFile | None:
+    """Return the day's file if it has this response already, so that a merge would change nothing; else None."""
     old = there.old
     if old is None or not came.complete or there.doubted is not None or old.header != came.header:
-        return False
-    return old.responses.get(_name(came.window)) == came.digest
+        return None
+    return old if old.responses.get(_name(came.window)) == came.digest else None
 
 
 def _responses(came: Fetched, result: Merged, old: DayFile | None) -> dict[str, str]:
@@ -294,7 +296,7 @@ def _save(
     archive: Archive,
     source: Source,
     day: str,
-    spool: Spool,
+    rows: Callable[[], Iterable[Row]],
     header: bytes,
     result: Merged,
     readings: Sequence[Reading],
@@ -309,7 +311,7 @@ def _save(
         path,
         source.call.columns,
         header,
-        spool.rows,
+        rows,
         result.records,
         readings,
         before,
@@ -332,6 +334,6 @@ def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: 
     with Spool() as spool:
         spool.add_new(entries)
         header, result = _merge_day(source.call, spool, came, Existing(old, came.window), [], placed=False)
-        entry = _save(archive, source, UNKNOWN, spool, header, result, [], old)
+        entry = _save(archive, source, UNKNOWN, spool.rows, header, result, [], old)
     ledger.write(source.profile, source.call.name, UNKNOWN, [], entry, came.read_at)
     return max(expected - result.records, 0)

@@ -3,7 +3,8 @@
     DIR/_cdrctl/erased.json     a random key; for each number a digest of it, one of each of its ends of at least seven
                                 digits, and how many records of which days were erased
 
-The file does not have the numbers. But whoever has it can try numbers, so it is to be kept as private as the records.
+The file does not contain the numbers, but somebody who has it can test numbers against it. Keep it as private as the
+records.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def load(archive: Archive, path: Path) -> DayFile | None:
 
 
 def contents_of(archive: Archive, path: Path) -> Contents | None:
-    """Return what a day's file is known to have, or None if it is not as cdrctl wrote it.
+    """Return the digest, the number of records and the readings of a day's file, or None if cdrctl did not write it.
 
     Raises:
         OSError: It cannot be read.

@@ -36,7 +36,7 @@ def profiles_of(archive: Archive, ledger: JsonLedger) -> list[str]:
 
 
 def kept_of(ledger: JsonLedger, profile: str) -> Kept:
-    """Return what an archive has of a profile."""
+    """Return how many calls, days and records an archive has of a profile."""
     calls = [call for name, call in ledger.names() if name == profile]
     files = [one for call in calls for one in ledger.files(profile, call)]
     return Kept(len(calls), len(files), sum(one.records for one in files))

@@ -39,7 +39,7 @@ from cdrctl.archive.store import (
     stage_file,
     sync_folder,
 )
-from cdrctl.errors import ConfigurationError
+from cdrctl.errors import ConfigurationError, IncompleteError
 from cdrctl.export.identity import DIGEST_BYTES
 from cdrctl.records.columns import Column
 from cdrctl.windows import Window
@@ -78,7 +78,7 @@ def load(path: Path) -> DayFile | None:
     if known is None:
         return None
     header = _header(path.name, opened.file) if ".csv" in path.name else b""
-    return DayFile(lambda: _rows(opened, path.name), known.records, known.readings, sha256, header, known.responses)
+    return DayFile(lambda: _rows(opened, path), known.records, known.readings, sha256, header, known.responses)
 
 
 class _OpenFile:
@@ -92,8 +92,13 @@ class _OpenFile:
             self.file.close()
 
 
-def _rows(opened: _OpenFile, name: str) -> Iterator[Row]:
-    yield from rows_in(name, opened.file)
+def _rows(opened: _OpenFile, path: Path) -> Iterator[Row]:
+    try:
+        yield from rows_in(path.name, opened.file)
+    except NotOursError:
+        raise IncompleteError(
+            f"{path} was changed by another program while it was read", hint="run this again"
+        ) from None
 
 
 def contents_of(path: Path) -> Contents | None:

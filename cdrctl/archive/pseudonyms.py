@@ -37,7 +37,7 @@ Kind = Literal["party", "name", "link", "other"]
 
 @functools.cache
 def kind_of(name: str) -> Kind:
-    """Return what a field holds, by its name: a party of the call, a name, a link, or something else."""
+    """Return the kind of a field by its name: a party of the call, a name, a link, or something else."""
     name = name.lower()
     if name.endswith("line_id"):  # the name of a person in Webex
         return "name"

@@ -70,7 +70,7 @@ def check_clock(ledger: JsonLedger, kept: list[KeptCall], now: datetime) -> None
 
 
 def old_days(archive: Archive, ledger: JsonLedger, kept: KeptCall, before: date) -> OldDays:
-    """Return what `retire` would remove; nothing is changed."""
+    """Return the days that `retire` would remove; nothing is changed."""
     if kept.retired is not None:
         before = max(before, kept.retired)
     records = {one.day: one.records for one in ledger.files(kept.profile, kept.call)}

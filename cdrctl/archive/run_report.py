@@ -82,7 +82,7 @@ class RunResult:
 
 
 def plain_result(run: RunResult) -> dict[str, Any]:
-    """Return what a run did as plain values, for JSON."""
+    """Return the report of a run as plain values, for JSON."""
     return {
         "command": run.command,
         "version": run.version,

@@ -33,7 +33,8 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
         if digest(content) != filed.sha256:
             yield Difference(filed.path, "is not what was written")
         elif found is None:
-            yield Difference(filed.path, "has lost its hidden index")
+            lost = "has lost its hidden index" if archive.layout == FIRST_LAYOUT else "has no entry in _readings.json"
+            yield Difference(filed.path, lost)
         elif found.records != filed.records:
             yield Difference(filed.path, f"has {found.records} records, but {filed.records} in the ledger")
     known = {filed.path for filed in files}

@@ -205,7 +205,10 @@ def verify(opened: Session, *, into: str, rebuild: bool) -> None:
 
 
 def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[FileEntry], list[Difference]]:
-    """Return the files in an archive's ledger and the differences, after rebuilding the ledger if asked."""
+    """Return the files in an archive's ledger and the differences, after rebuilding the ledger if asked.
+
+    A sync may be writing at the same time: only what differs from the ledger twice is a difference.
+    """
     from cdrctl.archive.ledgers import open_ledger
     from cdrctl.archive.store import writing_archive
     from cdrctl.archive.verify import differences, rebuild_ledger
@@ -217,9 +220,17 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
         providers |= {f"{SANDBOX}-{name}": name for name in PROVIDERS}
         with writing_archive(archive.folder):
             found = rebuild_ledger(archive, providers, the_clock(opened).now())
-    with closing(open_ledger(archive, read_only=True)) as book:
-        files = book.files()
-        return files, found or list(differences(archive, files))
+    seen: list[set[str]] = []
+    for _ in range(2):
+        with closing(open_ledger(archive, read_only=True)) as book:
+            files = book.files()
+        if found and rebuild:
+            break
+        found = list(differences(archive, files))
+        seen.append({one.path for one in found})
+        if not found:
+            break
+    return files, [one for one in found if all(one.path in paths for paths in seen)]
 
 
 @command(

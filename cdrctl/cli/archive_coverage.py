@@ -165,7 +165,7 @@ _SAYS = {
 
 
 def _error(archive: Archive, kept: KeptCall, result: Completeness, now: datetime) -> IncompleteError:
-    """Return what a call lacks, and the next step for each reason."""
+    """Return the error that names the missing days of a call by reason, with the next steps."""
     what, then = [], []
     for state, found in result.lacking.items():
         what.append(f"{_count(found)} {_SAYS.get(state, state)}: {_ranges(found)}")

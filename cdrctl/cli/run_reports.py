@@ -67,7 +67,7 @@ class Reports:
 
 @dataclass(slots=True)
 class Run:
-    """A run of sync or fill, as far as it has come; whoever runs it fills in its profiles and calls.
+    """A run of sync or fill in progress. `run_sync` fills in its profiles and calls.
 
     Args:
         command: `sync` or `fill`.
@@ -243,7 +243,7 @@ class _RunReporter:
                 yield CallResult(part.name, None, None, code, {}, problem=self._problem(part.error))
 
     def _call_result(self, job: Job, end: BaseException | None) -> CallResult:
-        """Return what a run did for a call; one that it did not come to has the exit code of the run."""
+        """Return the report of one call. A call that the run did not reach has the exit code of the run."""
         from cdrctl.archive.run_report import CallResult
         from cdrctl.cli.archive_summary import facts_of, is_incomplete
 

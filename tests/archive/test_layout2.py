@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,8 +20,9 @@ import pytest
 from hypothesis import given, strategies as st
 from pyarrow.dataset import dataset
 
-from cdrctl.archive import layout2
+from cdrctl.archive import day, files, layout2
 from cdrctl.archive.dayfile import rows_of
+from cdrctl.archive.fetching import Source, fetch_entries
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.layout2 import READINGS, load, recover, save
@@ -30,7 +32,7 @@ from cdrctl.archive.lines import csv_line
 from cdrctl.archive.owner import Account
 from cdrctl.archive.store import FORMATS, UNKNOWN, open_archive, open_or_create
 from cdrctl.archive.verify import differences, rebuild_ledger
-from cdrctl.errors import LockedError, OutputError
+from cdrctl.errors import IncompleteError, LockedError, OutputError
 from cdrctl.records.columns import Column
 from cdrctl.windows import Window
 from cdrctl.writers.values import json_of, text_of
@@ -212,6 +214,46 @@ def test_a_program_that_reads_the_folder_of_a_profile_finds_its_records(tmp_path
     first = next(iter(load(made.path(DAY)).rows()))  # type: ignore[union-attr]
     assert json.loads(first.line)["date"] == "of the provider"
     made.ledger.close()
+
+
+def test_rows_outside_the_window_stay_if_the_file_changes_before_it_is_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.sync()
+    whole = load(bench.path(DAY))
+    assert whole is not None
+    half = Window(datetime(2026, 11, 11, 8, 30, tzinfo=UTC), WINDOW.until)
+    there, changes = day.Existing(whole, half), iter([b"", b" "])
+
+    def save_after_a_change(*arguments: Any, **named: Any) -> tuple[str, int]:
+        _append(bench.path(DAY), next(changes))
+        return files.save(*arguments, **named)
+
+    monkeypatch.setattr("cdrctl.archive.day.save", save_after_a_change)
+    for _ in range(2):
+        source = Source("acme", "test", bench.call, bench.fetch, lambda *_: None)
+        came = fetch_entries(bench.archive, source, half, bench.now)
+        with came.spool:
+            day.store_day(bench.archive, bench.ledger, source, DAY, came, there, [], shrink=False)
+        there = day.Existing(load(bench.path(DAY)), half)
+    assert ids(bench) == ["a", "b"]
+
+
+def _append(path: Path, more: bytes) -> None:
+    if more:  # as editors do: another file takes its place
+        content = path.read_bytes() + more
+        path.unlink()
+        path.write_bytes(content)
+
+
+def test_a_file_that_changes_while_it_is_read_is_incomplete(bench: Bench) -> None:
+    bench.records += [call(f"r{n}", "2026-11-11T10:00:00Z", random.Random(n).randbytes(500).hex()) for n in range(300)]  # noqa: S311 - the same on every run
+    bench.sync()
+    found = load(bench.path(DAY))
+    assert found is not None
+    bench.path(DAY).write_bytes(b"another program")
+    with pytest.raises(IncompleteError):
+        list(found.rows())
 
 
 # What is beside it

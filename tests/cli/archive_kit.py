@@ -38,7 +38,7 @@ def shell(tmp_path: Path, clock: HandClock, providers: Sandbox, monkeypatch: pyt
     return shell
 
 
-def configure(shell: Shell, providers: Sandbox, *names: str, **more: str) -> None:
+def configure(shell: Shell, providers: Sandbox, *names: str, **more: object) -> None:
     lines: list[str] = []
     for name in names:
         settings = {"provider": name, **providers.credentials(name), "requests_per_minute": 0, **more}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cdrctl.archive import verify
 from cdrctl.archive.ledgers import call_lock
 from cdrctl.archive.store import open_archive
 from cdrctl.cli import archive_run, connecting
@@ -297,3 +298,21 @@ def test_a_profile_is_disconnected_after_its_turn(shell: Shell, monkeypatch: pyt
     monkeypatch.setattr("cdrctl.cli.export.connected", counted)
     shell.run("sync", "--all", *INTO, "--jobs", "1").ok()
     assert (opened, most) == (0, 1)
+
+
+def test_verify_beside_a_sync_reports_no_difference(
+    shell: Shell, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is read, then a sync replaces files, then they are compared."""
+    shell.run("sync", "webex", *INTO).ok()
+    clock.move(hours=3)
+    compare, syncs = verify.differences, iter([True])
+
+    def compare_after_a_sync(*arguments: Any) -> Iterator[Any]:
+        if next(syncs, False):
+            shell.run("sync", "webex", *INTO).ok()
+            assert list(compare(*arguments))
+        return compare(*arguments)
+
+    monkeypatch.setattr(verify, "differences", compare_after_a_sync)
+    shell.run("verify", *INTO).ok()

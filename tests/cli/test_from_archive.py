@@ -15,10 +15,13 @@ import pytest
 from cdrctl import sandbox
 from cdrctl.fetchers import PROVIDERS, load
 from cdrctl.sandbox import Sandbox
+from tests.cli.archive_kit import configure, providers, shell
 from tests.support.clock import HandClock
 from tests.support.runner import Ran, Shell
 
 NOW = datetime(2026, 11, 12, 2, 30, tzinfo=UTC)
+__all__ = ["providers", "shell"]  # fixtures
+
 FROM = ("--from", "archive")
 YESTERDAY = ("--since", "2026-11-11", "--until", "2026-11-12")
 CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if call.archived]
@@ -27,29 +30,6 @@ CALLS = [(name, call.name) for name in PROVIDERS for call in load(name).calls if
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock(NOW)
-
-
-@pytest.fixture
-def providers(clock: HandClock) -> Iterator[Sandbox]:
-    with sandbox.start(now=clock) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(tmp_path: Path, clock: HandClock, providers: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    shell = Shell(tmp_path, clock)
-    configure(shell, providers, *PROVIDERS)
-    return shell
-
-
-def configure(shell: Shell, providers: Sandbox, *names: str, **more: object) -> None:
-    lines: list[str] = []
-    for name in names:
-        settings = {"provider": name, **providers.credentials(name), "requests_per_minute": 0, **more}
-        lines += [f"[profiles.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
-    shell.config.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    shell.config.chmod(0o600)
 
 
 def archive(shell: Shell, *profiles: str, form: str = "jsonl", more: tuple[str, ...] = ()) -> None:

@@ -30,6 +30,7 @@ from cdrctl.archive.ledger2 import CallLedger, ledger_path, read_ledger, write_l
 from cdrctl.archive.ledgers import RUNS, AnyLedger, creation_lock, open_ledger
 from cdrctl.archive.owner import path_of
 from cdrctl.archive.retired import Retired, write_retired
+from cdrctl.archive.settings import settings_text
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
     ASIDE,
@@ -47,7 +48,6 @@ from cdrctl.archive.store import (
     open_archive,
     remove_temporary_files,
     replace_file,
-    settings_text,
     writing_archive,
 )
 from cdrctl.errors import UsageError
@@ -122,7 +122,7 @@ def convert(folder: Path, target: Path, form: str | None, log: Callable[[str], N
         form = form or (before.form if before is not None else default_format())
         if before is not None and before.form != form:
             raise UsageError(f"{target} is being written as {before.form}, not {form}", hint="leave out --format")
-        new = Archive(target, old.zone_name, form, LAYOUT, old.retain_days, old.pseudonymised)
+        new = Archive(target, replace(old.settings, form=form, layout=LAYOUT))
         is_whole = is_there(target / "archive.toml")
         if before is None:
             _write_mark(new, old, None)
@@ -148,7 +148,7 @@ def _finish(old: Archive, new: Archive, done: Conversion) -> None:
     _write_mark(new, old, [one.path for one in done.left])
     with writing_archive(new.folder):
         if not is_there(new.folder / "archive.toml"):
-            replace_file(new.folder / "archive.toml", settings_text(new))
+            replace_file(new.folder / "archive.toml", settings_text(new.settings))
 
 
 # The new folder

@@ -19,15 +19,14 @@ from cdrctl.archive.ledgers import creation_lock, open_ledger
 from cdrctl.archive.pseudonyms import Pseudonyms, record_pseudonymiser
 from cdrctl.archive.records import record_reader
 from cdrctl.archive.retired import Retired, write_retired
+from cdrctl.archive.settings import Settings, settings_text
 from cdrctl.archive.status import call_of
 from cdrctl.archive.store import (
-    LAYOUT,
     Archive,
     call_files,
     is_there,
     open_archive,
     replace_file,
-    settings_text,
     writing_archive,
 )
 from cdrctl.errors import UsageError
@@ -67,7 +66,7 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
             raise UsageError("the copy cannot be in the folder of the archive", hint="name another folder")
         if is_there(target) and any(True for _ in target.iterdir()):
             raise UsageError(f"{target} is not empty", hint="name a new or an empty folder")
-    new = Archive(target, old.zone_name, old.form, LAYOUT, pseudonymised=True)
+    new = Archive(target, Settings(old.zone_name, old.form, pseudonymised=True))
     done, names = Copied(), Pseudonyms(key)
     with creation_lock(target):
         with reading_archive(folder), closing(open_ledger(old, read_only=True)) as ledger:
@@ -80,7 +79,7 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
                 done.calls += 1
                 log(f"{kept.profile} {kept.call}: {done.records - before} records")
         with writing_archive(target):
-            replace_file(target / "archive.toml", settings_text(new))
+            replace_file(target / "archive.toml", settings_text(new.settings))
     return done
 
 

@@ -12,27 +12,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
-import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from cdrctl import windows
+from cdrctl.archive import settings
 from cdrctl.archive.index import reading_archive
+from cdrctl.archive.settings import Settings, read_settings, settings_text
 from cdrctl.errors import OutputError, UsageError
 from cdrctl.writers.access import keep_access
 
-FORMATS = ("parquet", "jsonl", "jsonl.gz", "csv", "csv.gz")
-FIRST_LAYOUT, LAYOUT = 1, 2
-"""The layout of archives that earlier versions created, and that of new ones."""
+FORMATS = settings.FORMATS
+FIRST_LAYOUT, LAYOUT = settings.FIRST_LAYOUT, settings.LAYOUT
 UNKNOWN = "unknown"
 """The day of records whose start cannot be parsed."""
 PROFILE, CALL, DATE = "profile=", "call=", "date="
@@ -50,19 +49,26 @@ class Archive:
 
     Args:
         folder: Its folder.
-        zone_name: The zone of its days.
-        form: The format of its files.
-        layout: Their layout.
-        retain_days: How many days are kept by the policy in `archive.toml`; None for all.
-        pseudonymised: It is a copy with pseudonyms in place of numbers and names, and gets no records of a provider.
+        settings: Its settings.
     """
 
     folder: Path
-    zone_name: str
-    form: str
-    layout: int = LAYOUT
-    retain_days: int | None = None
-    pseudonymised: bool = False
+    settings: Settings
+
+    @property
+    def zone_name(self) -> str:
+        """The name of the zone of its days."""
+        return self.settings.zone
+
+    @property
+    def form(self) -> str:
+        """The format of its files."""
+        return self.settings.form
+
+    @property
+    def layout(self) -> int:
+        """The layout of its files."""
+        return self.settings.layout
 
     @property
     def zone(self) -> tzinfo:
@@ -91,45 +97,14 @@ def open_archive(folder: Path) -> Archive:
     """Return the archive in a folder.
 
     Raises:
-        UsageError: There is none, or its archive.toml is damaged.
+        UsageError: There is none, or its archive.toml cannot be used.
     """
-    path = folder / "archive.toml"
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-        archive = Archive(folder, str(told["zone"]), str(told["format"]), int(told.get("layout", FIRST_LAYOUT)))
-        archive = replace(archive, retain_days=_retain_days(told), pseudonymised=told.get("pseudonymised") is True)
+        return Archive(folder, read_settings(folder / settings.NAME))
     except FileNotFoundError:
         raise UsageError(
             f"there is no archive in {folder}", hint="start one with: cdrctl sync PROFILE --into DIR"
         ) from None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UsageError(
-            f"{path} cannot be read: {error}",
-            hint='it should have three lines: layout = 2, zone = "UTC" and format = "jsonl.gz"',
-        ) from None
-    windows.zone(archive.zone_name)
-    if archive.layout not in {FIRST_LAYOUT, LAYOUT}:
-        raise UsageError(
-            f"{path} has the layout {archive.layout}, which this version cannot read",
-            hint="use the version of cdrctl that created the archive, or a newer one",
-        )
-    if archive.form not in FORMATS or (archive.layout == FIRST_LAYOUT and archive.form == "parquet"):
-        raise UsageError(
-            f"{path} has an unknown format: {archive.form}", hint=f"the formats of archives are: {', '.join(FORMATS)}"
-        )
-    return archive
-
-
-def _retain_days(told: Mapping[str, Any]) -> int | None:
-    """Return the value of `days` in `[retain]`.
-
-    Raises:
-        ValueError: It is not a number of days.
-    """
-    days = dict(told.get("retain", {"days": None}))["days"]
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or days < 1):
-        raise ValueError("days in [retain] is not a number of days")
-    return days
 
 
 def check_format(form: str | None) -> None:
@@ -163,7 +138,7 @@ def open_or_create(folder: Path, zone: str | None, form: str | None, layout: int
         OutputError: It cannot be created.
     """
     with reading_archive(folder):
-        there = is_there(folder / "archive.toml")
+        there = is_there(folder / settings.NAME)
     if there:
         archive = open_archive(folder)
         for name, wanted, has in (("zone", zone, archive.zone_name), ("format", form, archive.form)):
@@ -174,24 +149,13 @@ def open_or_create(folder: Path, zone: str | None, form: str | None, layout: int
                 )
         return archive
     check_format(form)
-    archive = Archive(folder, zone or "UTC", form or default_format(), layout)
+    archive = Archive(folder, Settings(zone or "UTC", form or default_format(), layout))
     _ = archive.zone
     with writing_archive(folder):
         make_folder(folder)
         check_folder(folder)
-        replace_file(folder / "archive.toml", settings_text(archive))
+        replace_file(folder / settings.NAME, settings_text(archive.settings))
     return archive
-
-
-def settings_text(archive: Archive) -> bytes:
-    """Return the content of the `archive.toml` of an archive."""
-    settings = {"layout": archive.layout, "zone": archive.zone_name, "format": archive.form}
-    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
-    if archive.pseudonymised:
-        text += "pseudonymised = true\n"
-    if archive.retain_days is not None:
-        text += f"\n[retain]\ndays = {archive.retain_days}\n"
-    return f"# What the files of this archive are; chosen once.\n{text}".encode()
 
 
 def check_folder(folder: Path) -> None:
@@ -201,7 +165,7 @@ def check_folder(folder: Path) -> None:
         UsageError: It has other files.
         OSError: It cannot be read.
     """
-    if not is_there(folder) or is_there(folder / "archive.toml"):
+    if not is_there(folder) or is_there(folder / settings.NAME):
         return
     if is_there(folder / CONVERSION):
         raise UsageError(

@@ -78,6 +78,7 @@ def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive
     """Open the archive in a folder and its ledger; for a folder without one, an empty archive and no ledger."""
     from cdrctl.archive.index import reading_archive
     from cdrctl.archive.ledgers import open_ledger
+    from cdrctl.archive.settings import Settings
     from cdrctl.archive.store import Archive, is_there, open_archive
 
     there = False
@@ -85,7 +86,7 @@ def _read_archive(folder: Path | None, tz: str | None) -> Iterator[tuple[Archive
         with reading_archive(folder):
             there = is_there(folder / "archive.toml")
     if folder is None or not there:
-        yield Archive(folder or Path(), tz or "UTC", "jsonl"), None
+        yield Archive(folder or Path(), Settings(tz or "UTC", "jsonl")), None
         return
     archive = open_archive(folder)
     ledger = open_ledger(archive, read_only=True)

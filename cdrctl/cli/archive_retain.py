@@ -94,7 +94,7 @@ def _first_day(
         if at > now:
             raise UsageError("--before is in the future", hint="name today or an earlier day")
         return at.astimezone(archive.zone).date()
-    wanted = archive.retain_days if days is None else days
+    wanted = archive.settings.retain_days if days is None else days
     if wanted is None:
         raise UsageError(
             "how many days should the archive keep?",

@@ -138,7 +138,7 @@ def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitSt
         is_new = not is_there(folder / "archive.toml")
     with creation_lock(folder) if is_new else nullcontext():
         archive = open_or_create(folder, tz, form)
-    if archive.pseudonymised:
+    if archive.settings.pseudonymised:
         raise UsageError(
             f"{folder} is a copy with pseudonyms, which gets no records of a provider",
             hint="sync into the archive that it was made of, or into another one",
@@ -257,13 +257,13 @@ def _apply_retention(
     from cdrctl.archive.ledger2 import JsonLedger
     from cdrctl.archive.retain import first_day_kept, retire
 
-    ahead, kept = opened.ahead(), ledger.kept_call(job.name, job.call.name)
-    if archive.retain_days is None or kept is None:
+    ahead, kept, days = opened.ahead(), ledger.kept_call(job.name, job.call.name), archive.settings.retain_days
+    if days is None or kept is None:
         return
     if not isinstance(ledger, JsonLedger):
         log("warning", "[retain] in archive.toml needs the present layout: cdrctl archive convert")
     elif ahead is not None:  # a clock alone could remove too much
-        found = retire(archive, ledger, kept, first_day_kept(archive, opened.now() - ahead, archive.retain_days))
+        found = retire(archive, ledger, kept, first_day_kept(archive, opened.now() - ahead, days))
         if found.days:
             log("result", f"{found.days} days before {found.before} are retired: {found.records} records removed")
 

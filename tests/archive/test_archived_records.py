@@ -15,6 +15,7 @@ from cdrctl.archive.columnar import read_rows, write_rows
 from cdrctl.archive.dayfile import Row as ArchivedRow
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.records import archived_call, record_reader, with_archived_key
+from cdrctl.archive.settings import Settings
 from cdrctl.archive.store import Archive
 from cdrctl.export.identity import with_record_key
 from cdrctl.export.rows import Tally, rows
@@ -105,7 +106,7 @@ def exported(events: Iterator[Event], call: Call, schema: Schema, window: Window
 def archived(form: str, call: Call, page: Page) -> tuple[Fetched, Iterator[Event]]:
     """Return the entries of an archive and the events of reading them."""
     source = Source("acme", "test", call, lambda _window: iter([page]), lambda *_: None)
-    came = fetch_entries(Archive(Path("nowhere"), "UTC", form), source, EVER, NOW)
+    came = fetch_entries(Archive(Path("nowhere"), Settings("UTC", form)), source, EVER, NOW)
     stored: Iterator[ArchivedRow] = (
         ArchivedRow(*row) for row in came.spool._db.execute("SELECT start, key, line FROM new")
     )

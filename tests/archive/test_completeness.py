@@ -14,6 +14,7 @@ from cdrctl.archive.calendar import DayCoverage, coverage
 from cdrctl.archive.completeness import Bounds, completeness, ranges
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import KeptCall
+from cdrctl.archive.settings import Settings
 from cdrctl.archive.status import ArchivedCall
 from cdrctl.archive.store import Archive
 from cdrctl.fetchers import Timing
@@ -123,6 +124,6 @@ def test_one_reading_makes_a_day_complete_only_if_it_covers_it_and_came_after_th
         day.until + CALL.timing.lookback + timedelta(minutes=minutes),
     )
     kept = KeptCall("acme", "cdrs", "webex", begins)
-    first = next(coverage(Archive(Path(), "UTC", "jsonl"), CALL, kept, {"2026-11-01": [read]}, [], NOW))
+    first = next(coverage(Archive(Path(), Settings("UTC", "jsonl")), CALL, kept, {"2026-11-01": [read]}, [], NOW))
     expected = "hole" if cut else "complete" if minutes >= 0 else "open"
     assert first.state == expected

@@ -13,6 +13,7 @@ import pytest
 
 from cdrctl import sandbox
 from cdrctl.archive.owner import Account, is_same_account, owner_of, write_owner
+from cdrctl.archive.settings import Settings
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.cli.account import account_of
 from cdrctl.errors import ConfigurationError, IncompleteError
@@ -227,7 +228,7 @@ def test_what_the_settings_tell(
 
 def is_same(folder: Path, first: Account, now: Account) -> bool | None:
     """Return whether two accounts are certainly the same, certainly not, or None where the settings do not tell."""
-    archive = Archive(folder, "UTC", "jsonl", FIRST_LAYOUT)
+    archive = Archive(folder, Settings("UTC", "jsonl", FIRST_LAYOUT))
     write_owner(archive, "acme", first)
     owner = owner_of(archive, "acme")
     assert owner is not None

@@ -157,7 +157,7 @@ def test_a_conversion_carries_over_what_was_removed(
     toml.write_text(toml.read_text() + "\n[retain]\ndays = 30\n")
     assert convert(bench.archive.folder, tmp_path / "new", "jsonl", lambda _text: None).left == []
     bench.archive = open_archive(tmp_path / "new")
-    assert bench.archive.retain_days == 30
+    assert bench.archive.settings.retain_days == 30
     bench.ledger = JsonLedger(bench.archive)
     assert_retired(bench)
 

@@ -12,6 +12,7 @@ import pytest
 
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.run_report import CallResult, Problem, RunResult, metrics_text, plain_result
+from cdrctl.archive.settings import Settings
 from cdrctl.archive.status import CallStatus
 from cdrctl.archive.store import Archive
 
@@ -23,7 +24,7 @@ BAD = CallResult(
     "lab", "kazoo", "cdrs", 5, {**COUNTS, "days": 1}, {"2026-11-11": "HTTP 503"}, {}, Problem(5, "Kazoo failed")
 )
 RUN = RunResult("sync", "1.0", "/var/lib/cdr", BEGAN, ENDED, 5, Problem(5, "1 of 2 failed"), 7, (GOOD, BAD))
-ARCHIVE = Archive(Path("/var/lib/cdr"), "Europe/Berlin", "jsonl")
+ARCHIVE = Archive(Path("/var/lib/cdr"), Settings("Europe/Berlin", "jsonl"))
 STATUS = (
     CallStatus(KeptCall("acme", "cdrs", "webex", BEGAN), BEGAN, "2026-11-10", 0, 1, None, 300, 4096),
     CallStatus(KeptCall("lab", "cdrs", "kazoo", BEGAN), None, None, 2, 0, None, 0, 0),

@@ -65,8 +65,9 @@ class Window:
     until: datetime
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "since", _utc(self.since))
-        object.__setattr__(self, "until", _utc(self.until))
+        if self.since.tzinfo is not UTC or self.until.tzinfo is not UTC:
+            object.__setattr__(self, "since", _utc(self.since))
+            object.__setattr__(self, "until", _utc(self.until))
         if self.since >= self.until:
             raise ValueError(f"a window must end after it begins: [{self.since}, {self.until})")
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cdrctl.archive.day import Day
-from cdrctl.archive.intervals import Reading, days, done_windows, overlap, replan_future, settled_windows, subtract
+from cdrctl.archive.intervals import (
+    CLOCKS_MAY_DIFFER,
+    Reading,
+    days,
+    done_windows,
+    is_settled,
+    overlap,
+    replan_future,
+    settled_windows,
+    subtract,
+)
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.planning import available_until, retained_since
-from cdrctl.archive.store import Archive
+from cdrctl.archive.store import Archive, is_deleted
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
 
 DayState = Literal["complete", "open", "hole", "beyond", "missing", "retired"]
 
 
-@dataclass(frozen=True, slots=True)
-class DayCoverage:
+class DayCoverage(NamedTuple):
     """One day of a call.
 
     Args:
@@ -56,23 +64,23 @@ def coverage(
     A window that is so recent that no run can have read it yet is open, not a hole.
     """
     until, oldest = available_until(call, now), retained_since(call, now)
-    filed = {one.day: one for one in files if (one.profile, one.call) == (kept.profile, kept.call)}
+    filed = {one.day: one for one in files if one.profile == kept.profile and one.call == kept.call}
     if kept.begins >= until:
         return
+    folder, lookback = str(archive.folder), call.timing.lookback
     for day, whole in days(Window(kept.begins, max(until, kept.begins)), archive.zone):
         name = day.isoformat()
         if kept.retired is not None and day < kept.retired:
             yield DayCoverage(name, "retired", 0, (), "")
             continue
-        readings = replan_future(known.get(name, ()), now)
-        if name in filed and _is_deleted(f"{archive.folder}/{filed[name].path}") and done_windows(readings):
+        told, entry = known.get(name, ()), filed.get(name)
+        records, deleted = (0, False) if entry is None else (entry.records, is_deleted(f"{folder}/{entry.path}"))
+        if deleted and done_windows(replan_future(told, now)):
             yield DayCoverage(name, "missing", 0, (whole,), "")
-            continue
-        if _is_settled(readings, whole, call.timing.lookback):
-            yield DayCoverage(name, "complete", filed[name].records if name in filed else 0, (), "")
-            continue
-        records = filed[name].records if name in filed else 0
-        yield _day_coverage(name, whole, readings, records, call, oldest, now)
+        elif is_settled(told, whole, lookback, now + CLOCKS_MAY_DIFFER):
+            yield DayCoverage(name, "complete", records, (), "")
+        else:
+            yield _day_coverage(name, whole, replan_future(told, now), records, call, oldest, now)
 
 
 def _day_coverage(
@@ -118,25 +126,6 @@ def _day_coverage(
         state = "open"
     error = next((one.error for one in failed if one.error), "")
     return DayCoverage(name, state, records, tuple(missing), error)
-
-
-def _is_deleted(path: str) -> bool:
-    """Return whether a file is certainly not there; a path would cost more than the question."""
-    try:
-        os.stat(path)  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        pass
-    return False
-
-
-def _is_settled(readings: Sequence[Reading], whole: Window, lookback: timedelta) -> bool:
-    """Return whether a single reading shows that a day is complete, as for most days: no sets need to be computed."""
-    if len(readings) != 1 or readings[0].state != "done" or readings[0].read_at is None:
-        return False
-    read = readings[0].window
-    return read.since <= whole.since and whole.until <= min(read.until, readings[0].read_at - lookback)
 
 
 @dataclass(frozen=True, slots=True)

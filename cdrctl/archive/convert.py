@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -279,7 +279,7 @@ def _convert_day(job: _Job, day: str, path: Path, filed: FileEntry | None) -> Fi
     kept, relative = job.kept, path.relative_to(job.old.folder).as_posix()
     new_path = job.new.path(kept.profile, kept.call, day)
     name = new_path.relative_to(job.new.folder).as_posix()
-    stays = None if filed is None else replace(filed, path=name)
+    stays = None if filed is None else filed._replace(path=name)
     try:
         _copy_aside(path, new_path)
         file = _load(job.old, path)
@@ -302,7 +302,7 @@ def _convert_day(job: _Job, day: str, path: Path, filed: FileEntry | None) -> Fi
     job.done.records += found.records
     if stays is None or filed is None or filed.sha256 != file.sha256:
         return stays
-    return replace(stays, sha256=found.sha256, records=found.records, bytes=new_path.stat().st_size)
+    return stays._replace(sha256=found.sha256, records=found.records, bytes=new_path.stat().st_size)
 
 
 def _load(archive: Archive, path: Path) -> DayFile | None:

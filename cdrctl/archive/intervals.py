@@ -59,6 +59,8 @@ def union(windows: Iterable[Window]) -> list[Window]:
 def overlap(one: Window, other: Window) -> Window | None:
     """Return the window that two windows have in common, or None."""
     since, until = max(one.since, other.since), min(one.until, other.until)
+    if since is one.since and until is one.until:
+        return one
     return Window(since, until) if since < until else None
 
 
@@ -111,6 +113,23 @@ CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 """How far in the future a reading may be dated: clocks are adjusted."""
 
 
+def is_settled(readings: Sequence[Reading], whole: Window, lookback: timedelta, latest: datetime) -> bool:
+    """Return whether a single reading shows that a day is final, as for most days: no sets need to be computed.
+
+    Args:
+        readings: The readings of the day.
+        whole: The day.
+        lookback: For how long after a call its record may still change.
+        latest: A reading that is dated later does not count.
+    """
+    if len(readings) != 1:
+        return False
+    one = readings[0]
+    if one.state != "done" or one.read_at is None or one.read_at > latest:
+        return False
+    return one.window.since <= whole.since and whole.until <= one.window.until and whole.until <= one.read_at - lookback
+
+
 def is_dated_after(reading: Reading, now: datetime) -> bool:
     """Return whether a reading is dated in the future, because it was written by a clock that was ahead."""
     return reading.read_at is not None and reading.read_at > now + CLOCKS_MAY_DIFFER
@@ -121,9 +140,15 @@ def replan_future(readings: Iterable[Reading], now: datetime) -> list[Reading]:
 
     The clock was wrong when they were written, so the calls of their window may not have happened yet.
     """
+    latest = now + CLOCKS_MAY_DIFFER
+    for one in readings:
+        if one.state == "done" and (one.read_at is None or one.read_at > latest):
+            break
+    else:
+        return [*readings]
     return [
         replace(one, state="planned", read_at=None, records=0)
-        if one.state == "done" and (one.read_at is None or is_dated_after(one, now))
+        if one.state == "done" and (one.read_at is None or one.read_at > latest)
         else one
         for one in readings
     ]
@@ -145,18 +170,24 @@ def day_start(day: date, zone: tzinfo) -> datetime:
     return instant(day.isoformat(), zone=zone, now=datetime(2000, 1, 1, tzinfo=UTC))
 
 
+@functools.lru_cache(4096)
 def whole_day(day: date, zone: tzinfo) -> Window:
     """Return the window of a calendar day of a zone, which is 23, 24 or 25 hours long."""
     return Window(day_start(day, zone), day_start(day + timedelta(days=1), zone))
 
 
-def days(window: Window, zone: tzinfo) -> Iterator[tuple[date, Window]]:
-    """Yield each calendar day of a zone in a window, with the part of the window in that day, oldest first."""
+@functools.lru_cache(64)
+def days(window: Window, zone: tzinfo) -> Sequence[tuple[date, Window]]:
+    """Return each calendar day of a zone in a window, with the part of the window in that day, oldest first.
+
+    The calls of an archive mostly have the same days, so those of the last windows stay in memory.
+    """
+    found = []
     day = window.since.astimezone(zone).date()
     while True:
         part = overlap(whole_day(day, zone), window)
         if part is not None:
-            yield day, part
+            found.append((day, part))
         elif day_start(day, zone) >= window.until:
-            return
+            return tuple(found)
         day += timedelta(days=1)

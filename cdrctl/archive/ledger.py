@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
@@ -46,8 +46,7 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """The ledger's entry of a day's file; the path is relative to the archive's folder."""
 
     profile: str

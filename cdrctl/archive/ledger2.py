@@ -13,17 +13,19 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from cdrctl.archive.files import contents_of
-from cdrctl.archive.index import aware, plain_reading, reading_of
+from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.ledger_days import day_text, file_entry, parse_ledger, read_day, text_of
 from cdrctl.archive.retired import Retired, read_retired, write_retired
 from cdrctl.archive.store import (
     CALL,
@@ -46,6 +48,10 @@ CALLS_IN_MEMORY = 32
 """How many ledgers stay parsed: more than calls that are synced at once."""
 
 
+Written = tuple[bytes | msgspec.Raw, list[Reading], FileEntry | None]
+"""A day as JSON, and the readings and the entry of which it was made."""
+
+
 @dataclass(slots=True)
 class CallLedger:
     """What the archive knows of one call.
@@ -56,6 +62,7 @@ class CallLedger:
         readings: The readings by day, oldest first.
         files: The entries of the files by day.
         retired: The first day that was not removed; None if none was.
+        written: The days as JSON, each with the readings and the entry of which it was made.
     """
 
     provider: str = ""
@@ -63,6 +70,15 @@ class CallLedger:
     readings: dict[str, list[Reading]] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
     retired: date | None = None
+    written: dict[str, Written] = field(default_factory=dict, repr=False)
+
+    def day_text(self, day: str) -> bytes:
+        """Return a day as JSON."""
+        readings, entry = self.readings.setdefault(day, []), self.files.get(day)
+        known = self.written.get(day)
+        if known is None or known[1] is not readings or known[2] is not entry:
+            known = self.written[day] = day_text(readings, entry), readings, entry
+        return bytes(known[0])
 
 
 class JsonLedger:
@@ -183,16 +199,18 @@ def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
     """
     path = ledger_path(archive, profile, call)
     try:
-        plain = json.loads(path.read_bytes())
-        begins = plain["begins"]
-        result = CallLedger(_text(plain["provider"]), None if begins is None else aware(begins))
-        result.retired = _first_day_left(archive, profile, call, plain.get("retired"))
-        for day, one in dict(plain["days"]).items():
+        plain = parse_ledger(path.read_bytes())
+        begins = None if plain.begins is None else aware(plain.begins)
+        result = CallLedger(text_of(plain.provider), begins)
+        result.retired = _first_day_left(archive, profile, call, plain.retired)
+        for day, text in plain.days.items():
             if is_retired(day, result.retired):
                 continue
-            result.readings[day] = [reading_of(item) for item in one["readings"]]
-            if "file" in one:
-                result.files[day] = _file_entry(archive, (profile, call, day), one["file"])
+            readings, entry = read_day(archive, (profile, call, day), text)
+            result.readings[day] = readings
+            if entry is not None:
+                result.files[day] = entry
+            result.written[day] = text, readings, entry
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -214,22 +232,18 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
         OutputError: It cannot be written.
     """
     path = ledger_path(archive, profile, call)
-    days: dict[str, dict[str, Any]] = {
-        day: {"readings": [plain_reading(one) for one in ledger.readings.get(day, ())]}
-        for day in sorted({*ledger.readings, *ledger.files})
-    }
-    for day, entry in ledger.files.items():
-        days[day]["file"] = {"sha256": entry.sha256, "records": entry.records, "bytes": entry.bytes}
-    plain = {
+    head = {
         "provider": ledger.provider,
         "begins": None if ledger.begins is None else rfc3339(ledger.begins),
         **({} if ledger.retired is None else {"retired": ledger.retired.isoformat()}),
-        "days": days,
     }
+    names = sorted({*ledger.readings, *ledger.files})
+    days = b",".join([json.dumps(day).encode() + b":" + ledger.day_text(day) for day in names])
+    content = json.dumps(head, separators=(",", ":")).encode()[:-1] + b',"days":{' + days + b"}}\n"
     try:
         make_folder(path.parent)
         remove_temporary_files(path.parent, f"{call}.")  # other calls have their locks and files in this folder, too
-        replace_file(path, json.dumps(plain, separators=(",", ":")).encode() + b"\n", f"{call}.")
+        replace_file(path, content, f"{call}.")
     except OSError as error:
         raise OutputError(
             f"the ledger {path} cannot be written: {error.strerror or error}",
@@ -258,7 +272,9 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
             if told is None:
                 continue
             result.readings[day] = told.readings
-            result.files[day] = _entry(archive, (profile, call, day), told.sha256, told.records, path.stat().st_size)
+            result.files[day] = file_entry(
+                archive, (profile, call, day), told.sha256, told.records, path.stat().st_size
+            )
     except OSError as error:
         raise OutputError(
             f"the archive cannot be read: {error.filename or archive.folder}: {error.strerror or error}",
@@ -302,31 +318,3 @@ def _first_day(archive: Archive, paths: list[Path]) -> datetime:
         with suppress(ValueError):
             return day_start(datetime.fromisoformat(day_of(path)).date(), archive.zone)
     return datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def _entry(archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int) -> FileEntry:
-    profile, call, day = names
-    path = f"{PROFILE}{profile}/{CALL}{call}/{DATE}{day}/cdrs.{archive.form}"  # quicker than archive.path()
-    return FileEntry(*names, path, sha256, records, size)
-
-
-def _file_entry(archive: Archive, names: tuple[str, str, str], plain: Mapping[str, Any]) -> FileEntry:
-    """Return the entry of a file.
-
-    Raises:
-        TypeError: A value has another type.
-        ValueError: The name of the day could lead elsewhere.
-    """
-    sha256, records, size = _text(plain["sha256"]), plain["records"], plain["bytes"]
-    for value in (records, size):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise TypeError(f"not a number of records or of bytes: {value!r}")
-    if "/" in names[2] or "\\" in names[2] or ".." in names[2]:
-        raise ValueError(f"not the name of a day: {names[2]!r}")
-    return _entry(archive, names, sha256, records, size)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise TypeError(f"not text: {value!r}")
-    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from cdrctl.archive.day import Day
 from cdrctl.archive.intervals import (
@@ -11,6 +11,7 @@ from cdrctl.archive.intervals import (
     day_start,
     days,
     done_windows,
+    is_settled,
     overlap,
     settled_windows,
     subtract,
@@ -20,6 +21,7 @@ from cdrctl.archive.store import Archive
 from cdrctl.fetchers import Call
 from cdrctl.windows import Window
 
+LATEST = datetime.max.replace(tzinfo=UTC)
 RETENTION_MARGIN = timedelta(minutes=5)
 """Distance from the oldest call that the provider keeps: that limit moves on while a day is being read."""
 
@@ -64,6 +66,8 @@ def plan_days(
     parts, lost = [], []
     for day, whole in days(Window(begins, until), archive.zone):
         readings = known.get(day.isoformat(), ())
+        if is_settled(readings, whole, lookback, LATEST) and not (with_gone and readings[0].error):
+            continue
         missing = subtract([whole], done_windows(readings))
         open_parts = missing if only_holes else subtract([whole], settled_windows(readings, lookback))
         if with_gone:

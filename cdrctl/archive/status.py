@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cdrctl.archive.calendar import DayCoverage, coverage
@@ -55,7 +55,7 @@ def archived_calls(
         days = [] if call is None else [*coverage(archive, call, kept, readings, files, now)]
         counts = erased.get(kept.profile, {}).get(kept.call, {})
         if counts:
-            days = [replace(day, erased=counts.get(day.day, 0)) for day in days]
+            days = [day._replace(erased=counts.get(day.day, 0)) for day in days]
         yield ArchivedCall(kept, call, readings, files, days)
 
 

@@ -352,6 +352,20 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def is_deleted(path: str, *, unknown: bool = False) -> bool:
+    """Return whether a file is not there; `unknown` if that cannot be determined.
+
+    A run looks for the file of every day of an archive: a Path, and an error for each file that is there, cost more
+    than the question.
+    """
+    if os.access(path, os.F_OK):
+        return False
+    try:
+        return not is_there(Path(path))
+    except OSError:
+        return unknown
+
+
 def content_of(path: Path) -> bytes | None:
     """Return a file's bytes, or None if it does not exist."""
     try:

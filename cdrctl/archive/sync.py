@@ -17,7 +17,7 @@ from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.planning import available_until, day_start_of, first_instant, not_retired, plan_days, retained_since
 from cdrctl.archive.proof import check_records, ensure_owner
-from cdrctl.archive.store import Archive, is_there, writing_archive
+from cdrctl.archive.store import Archive, is_deleted, is_there, writing_archive
 from cdrctl.errors import CdrctlError, ConfigurationError, LockedError, OutputError, SignInError, TemporaryError
 from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
@@ -356,7 +356,10 @@ def _find_missing_files(job: _Job) -> None:
     """Find the days whose file has disappeared: `fill` reads them again, `sync` names them and leaves them out."""
     ledger, source = job.ledger, job.source
     missing: list[str] = []
+    folder = str(job.archive.folder)
     for entry in ledger.files(source.profile, source.call.name):
+        if not is_deleted(f"{folder}/{entry.path}", unknown=True):
+            continue
         path = job.archive.folder / entry.path
         with writing_archive(path):
             if is_there(path):

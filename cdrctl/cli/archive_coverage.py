@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cdrctl import windows
 from cdrctl.cli.archived import CALLS, PROFILES, archived
-from cdrctl.cli.calendar import about_coverage, calendar_key, calendar_text, plain_coverage, write_text
+from cdrctl.cli.calendar import about_coverage, calendar_key, calendar_text, coverage_line, write_text
 from cdrctl.cli.commands import command
 from cdrctl.cli.connecting import SANDBOX, the_clock
 from cdrctl.cli.failures import some
@@ -110,11 +110,10 @@ def _show_calendar(opened: Session, archive: Archive, bounds: Bounds, found: Ite
 def _write_json(opened: Session, archive: Archive, bounds: Bounds, found: Iterator[ArchivedCall]) -> None:
     out, before = standard_output(opened, None), "["
     for one in found:
-        about = about_coverage(one.kept)
+        about = json.dumps(about_coverage(one.kept))
         shown = bounds.shown(one.days, archive.zone)
         if shown:
-            lines = (json.dumps({**about, **plain_coverage(day)}) for day in shown)
-            write_text(out, f"{before}\n" + ",\n".join(lines))
+            write_text(out, f"{before}\n" + ",\n".join([coverage_line(about, day) for day in shown]))
             before = ","
     write_text(out, "[]\n" if before == "[" else "\n]\n")
 

@@ -46,6 +46,18 @@ def plain_coverage(day: DayCoverage) -> dict[str, Any]:
     return {**plain, **{name: value for name, value in further.items() if value}}
 
 
+def coverage_line(about: str, day: DayCoverage) -> str:
+    """Return a day as one line of JSON.
+
+    Args:
+        about: The call that it belongs to, as a JSON object.
+        day: The day; most have nothing but a state and a number, which an f-string writes in a fifth of the time.
+    """
+    if day.missing or day.erased or day.error:
+        return f"{about[:-1]}, {json.dumps(plain_coverage(day))[1:]}"
+    return f'{about[:-1]}, "day": "{day.day}", "state": "{day.state}", "records": {day.records}, "missing": []}}'
+
+
 def calendar_text(kept: KeptCall, covered: Sequence[DayCoverage], *, color: bool) -> str:
     """Return the calendar of a call with a line for each month and a sign for each day."""
     states = {day.day: day.state for day in covered}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -205,7 +204,7 @@ def test_a_file_that_the_ledger_does_not_know_yet_tells_itself_what_was_read(ben
     bench.sync(since=at(11))
     (entry,) = [one for one in bench.ledger.files() if one.day == "2026-11-11"]
     planned = [one for one in bench.ledger.readings("acme", "cdrs")["2026-11-11"] if one.state != "done"]
-    bench.ledger.write("acme", "cdrs", "2026-11-11", planned, replace(entry, sha256="0" * 64), NOW)
+    bench.ledger.write("acme", "cdrs", "2026-11-11", planned, entry._replace(sha256="0" * 64), NOW)
     found = read(bench, at(11), at(12))
     assert (found.ids, found.gaps) == (["a", "b"], [])
 

@@ -21,6 +21,9 @@ from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
 from cdrctl.fetchers import CENTURY
 from cdrctl.windows import Window
 
+_TIGHT = (",", ":")
+"""The separators of JSON without spaces."""
+
 WINDOWS_REMEMBERED = 4096
 """How many windows stay parsed: those of some years of days, which the calls have in common."""
 
@@ -71,7 +74,7 @@ def parse_ledger(content: bytes) -> PlainLedger:
         return _parse_ledger(content)
     except msgspec.MsgspecError:  # a lone surrogate, or damaged
         plain = json.loads(content)
-        days = {day: msgspec.Raw(json.dumps(one).encode()) for day, one in plain["days"].items()}
+        days = {day: msgspec.Raw(json.dumps(one, separators=_TIGHT).encode()) for day, one in plain["days"].items()}
         return PlainLedger(plain["provider"], plain["begins"], days, plain.get("retired"))
 
 
@@ -164,4 +167,4 @@ def day_text(readings: Sequence[Reading], entry: FileEntry | None) -> bytes:
     plain: dict[str, Any] = {"readings": [plain_reading(one) for one in readings]}
     if entry is not None:
         plain["file"] = {"sha256": entry.sha256, "records": entry.records, "bytes": entry.bytes}
-    return json.dumps(plain, separators=(",", ":")).encode()
+    return json.dumps(plain, separators=_TIGHT).encode()

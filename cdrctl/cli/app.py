@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "export": ("export", "Export the calls of several profiles as one stream of common CDRs."),
+    "calls": ("calls", "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files."),
     "sync": ("archive", "Bring an archive up to date; made to run every night from cron."),
     "fill": ("archive", "Fetch only what is missing in an archive."),
     "coverage": ("archive_coverage", "Show which days an archive covers: a calendar on a terminal, JSON in a pipe."),
@@ -45,7 +46,7 @@ With these the list can be shown, and one command run, without loading the files
 
 TITLES = {
     "Providers": tuple(PROVIDERS),
-    "Several profiles and archives": ("export", "sync", "fill", "coverage", "verify", "plan", "sql", "archive"),
+    "Several profiles and archives": ("export", "calls", "sync", "fill", "coverage", "verify", "plan", "sql", "archive"),
     "Setup and troubleshooting": ("init", "profile", "doctor", "fields", "sandbox", "help"),
 }
 """The groups of commands in the help, by title."""

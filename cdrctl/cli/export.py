@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -77,6 +77,21 @@ class Part:
         return f"{self.name} ({self.provider.name})" if self.provider else self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What is written of several profiles.
+
+    Args:
+        name: The name of the table.
+        call_of: Returns the call of a provider whose records are read.
+        read: Yields the rows of one part.
+    """
+
+    name: str
+    call_of: Callable[[Provider], Call]
+    read: Callable[[Session, Part, ExportRequest], Generator[Page, None, None]]
+
+
 def export_together(session: Session, given: Mapping[str, Any]) -> None:
     """Export the main call of several profiles as one stream of common CDRs."""
     started = time.monotonic()
@@ -106,12 +121,16 @@ def export_together(session: Session, given: Mapping[str, Any]) -> None:
         _dry_run(session, parts, request)
         return
     whole = Tally()
-    requests = _export(session, parts, request, schema, whole)
-    _report(session, parts, len(parts))
-    _summarize(session, parts, whole, requests, started)
+    requests = write_together(session, parts, request, schema, whole, Together(COMMON_NAME, _main_call, _read_part))
+    report_parts(session, parts, len(parts))
+    summarize_parts(session, parts, whole, requests, started)
     raise_failures(parts, request)
     whole.gaps = [gap for part in parts for gap in part.tally.gaps]
     conclude(whole, request)
+
+
+def _main_call(provider: Provider) -> Call:
+    return provider.calls[0]
 
 
 def _schema(request: ExportRequest) -> Schema:
@@ -124,21 +143,23 @@ def _schema(request: ExportRequest) -> Schema:
     return Schema((KEY_COLUMN, *(schema.columns or ())), schema.rows) if request.output.record_keys else schema
 
 
-def _export(session: Session, parts: Sequence[Part], request: ExportRequest, schema: Schema, whole: Tally) -> int:
-    """Write the records of all parts, and return the number of requests."""
+def write_together(
+    session: Session, parts: Sequence[Part], request: ExportRequest, schema: Schema, whole: Tally, kind: Together
+) -> int:
+    """Write the rows of all parts, and return the number of requests."""
     zone = local_zone(request, request.window.zone, "each profile's zone, or UTC", windowed=True)
-    look = render_options(session, request, zone, COMMON_NAME, None)
+    look = render_options(session, request, zone, kind.name, None)
     with ExitStack() as opened:
         for part in parts:  # not in parallel: a command that prints a secret may ask its owner something
             connect_part(session, part, opened)
         with data(session, request.output) as out:
-            merged = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole))
+            merged = _unless_all_failed(session, parts, _merged_pages(session, parts, request, whole, kind))
             with closing(merged) as pages:  # threads that fetch end before their clients are closed
                 write(pages, request, schema, whole, session.reporter.log, out, look)
         return sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
 
 
-def _summarize(session: Session, parts: Sequence[Part], whole: Tally, requests: int, started: float) -> None:
+def summarize_parts(session: Session, parts: Sequence[Part], whole: Tally, requests: int, started: float) -> None:
     left_out = sum(part.tally.left_out for part in parts)
     session.reporter.summary(
         {
@@ -186,7 +207,7 @@ def _dry_run(session: Session, parts: Sequence[Part], request: ExportRequest) ->
             raise
         except CdrctlError as error:
             part.error = error
-    _report(session, [part for part in parts if part.error is not None], len(parts))
+    report_parts(session, [part for part in parts if part.error is not None], len(parts))
     raise_failures(parts, request)
 
 
@@ -201,13 +222,13 @@ def connect_part(session: Session, part: Part, opened: ExitStack) -> None:
 
 
 def _merged_pages(
-    session: Session, parts: Sequence[Part], request: ExportRequest, whole: Tally
+    session: Session, parts: Sequence[Part], request: ExportRequest, whole: Tally, kind: Together
 ) -> Generator[Page, None, None]:
     """Yield the pages of all parts as they come, until all have ended or the limit is reached."""
     running = [part for part in parts if part.profile is not None]
-    _note_recent(session, running, request)
+    _note_recent(session, running, request, kind)
     enough = threading.Event()
-    tasks = [functools.partial(_pages_of, session, part, request, enough) for part in running]
+    tasks = [functools.partial(_pages_of, session, part, request, enough, kind) for part in running]
     room = request.selection.stops_at
     with closing(merge(tasks, len(tasks), ahead=PAGES_AHEAD, stop=enough)) as pages:
         for page in pages:
@@ -222,7 +243,7 @@ def _merged_pages(
 
 
 def _pages_of(
-    session: Session, part: Part, request: ExportRequest, enough: threading.Event
+    session: Session, part: Part, request: ExportRequest, enough: threading.Event, kind: Together
 ) -> Generator[Page, None, None]:
     """Yield the pages of one part; an error is kept in the part, and stops no other part.
 
@@ -230,7 +251,7 @@ def _pages_of(
         DriftError: The records of a strict export do not match the known columns.
     """
     try:
-        with closing(_read_part(session, part, request)) as pages:
+        with closing(kind.read(session, part, request)) as pages:
             yield from pages
     except GeneratorExit:
         raise
@@ -268,18 +289,18 @@ def _unless_all_failed(
     """Yield the pages and raise after the last one if all parts have failed, so that the output stays as it was."""
     yield from pages
     if all(part.error for part in parts):
-        _report(session, parts, len(parts))
+        report_parts(session, parts, len(parts))
         raise failures.failure(failed_parts(parts), len(parts))
 
 
-def _note_recent(session: Session, running: Sequence[Part], request: ExportRequest) -> None:
+def _note_recent(session: Session, running: Sequence[Part], request: ExportRequest, kind: Together) -> None:
     """Note once for all profiles that calls may be missing at the end of the window."""
     now = the_clock(session).now()
     found: list[tuple[timedelta, str]] = []
     for part in running:
         assert part.provider is not None  # noqa: S101 - a part that runs has both
         assert part.profile is not None  # noqa: S101
-        call = part.provider.calls[0]
+        call = kind.call_of(part.provider)
         with suppress(UsageError):  # which is raised by the part itself
             lag = call.timing.lag
             window = request.window.read(call.timing.default_since, part.profile.settings, now)
@@ -294,7 +315,7 @@ def usual_options(session: Session, call: Call) -> dict[str, Any]:
     return own_options(session, call, default_options(call))
 
 
-def _report(session: Session, parts: Sequence[Part], total: int) -> None:
+def report_parts(session: Session, parts: Sequence[Part], total: int) -> None:
     """Write one line of result for each profile, and the cause and the next step of each that failed."""
     for part in parts:
         if part.error is None:

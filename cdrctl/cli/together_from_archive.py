@@ -33,8 +33,24 @@ if TYPE_CHECKING:
     from cdrctl.export.request import ExportRequest
     from cdrctl.export.rows import Log
     from cdrctl.export.selection import Page
+    from cdrctl.fetchers import Provider
     from cdrctl.profiles.file import Profile
     from cdrctl.records.schemas import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class TogetherFromArchive:
+    """What is written of several profiles in an archive.
+
+    Args:
+        name: The name of the table.
+        calls_of: Returns the names of the calls of a provider that may be read, the best first.
+        read: Yields the rows of one part, and counts them in the part.
+    """
+
+    name: str
+    calls_of: Callable[[Provider], Sequence[str]]
+    read: Callable[[Session, ArchivedPart, Reading, Log], Generator[Page, None, None]]
 
 
 @dataclass(slots=True)
@@ -54,20 +70,36 @@ def export_together_from_archive(
     session: Session, request: ExportRequest, folder: Path, selection: Selection, schema: Schema, started: float
 ) -> None:
     """Export the main calls of several profiles in an archive."""
+    kind = TogetherFromArchive(COMMON_NAME, lambda provider: [provider.calls[0].name], _read_common)
+    write_from_archive(session, request, folder, selection, schema, started, kind)
+
+
+def write_from_archive(
+    session: Session,
+    request: ExportRequest,
+    folder: Path,
+    selection: Selection,
+    schema: Schema,
+    started: float,
+    kind: TogetherFromArchive,
+) -> None:
+    """Write the rows of several profiles in an archive."""
     from cdrctl.archive.source import open_source
 
     profiles = functools.cache(lambda: read_profiles(session)[0])
     whole, log = Tally(), session.reporter.log
     with ExitStack() as opened:
         archive = opened.enter_context(open_source(folder))
-        parts = _parts(session, archive.kept, selection, profiles)
-        note_never_given(session, request, [(part.provider, part.provider.calls[0]) for part in parts if part.provider])
+        parts = _parts(session, archive.kept, selection, profiles, kind)
+        if kind.name == COMMON_NAME:
+            calls = [(part.provider, part.provider.calls[0]) for part in parts if part.provider]
+            note_never_given(session, request, calls)
         if request.dry_run:
             note_dry_run(session)
             return
         zone = local_zone(request, request.window.zone, "each profile's zone, or UTC", windowed=True)
-        look = render_options(session, request, zone, COMMON_NAME, None)
-        reader = _Reader(session, archive, request, profiles, the_clock(session).now())
+        look = render_options(session, request, zone, kind.name, None)
+        reader = _Reader(session, archive, request, profiles, the_clock(session).now(), kind)
         with (
             data(session, request.output) as out,
             closing(_pages(reader, parts, whole)) as pages,
@@ -85,7 +117,11 @@ def export_together_from_archive(
 
 
 def _parts(
-    session: Session, kept: Sequence[KeptCall], selection: Selection, profiles: Callable[[], Mapping[str, Profile]]
+    session: Session,
+    kept: Sequence[KeptCall],
+    selection: Selection,
+    profiles: Callable[[], Mapping[str, Profile]],
+    kind: TogetherFromArchive,
 ) -> list[ArchivedPart]:
     """Return a part for every selected profile in an archive.
 
@@ -102,22 +138,22 @@ def _parts(
             gap = Gap(f"the archive has no calls of profile {name}", f"read them with: cdrctl sync {name} --into DIR")
             parts.append(ArchivedPart(name, None, gap=gap))
         providers = dict.fromkeys(one.provider for one in mine)
-        parts += [_part(name, provider, [one for one in mine if one.provider == provider]) for provider in providers]
+        parts += [_part(name, one, [kept for kept in mine if kept.provider == one], kind) for one in providers]
     return parts
 
 
-def _part(name: str, provider: str, kept: Sequence[KeptCall]) -> ArchivedPart:
-    """Return the part of a profile, with its main call or the gap that stands for it."""
+def _part(name: str, provider: str, kept: Sequence[KeptCall], kind: TogetherFromArchive) -> ArchivedPart:
+    """Return the part of a profile, with the call that is read or the gap that stands for it."""
     if provider not in PROVIDERS:
         what = f"the archive does not tell the provider of profile {name}, so its calls are left out"
         return ArchivedPart(name, None, gap=Gap(what, f"cdrctl sync {name} --into DIR records it"))
     loaded = load(provider)
-    main = loaded.calls[0].name
-    found = next((one for one in kept if one.call == main), None)
+    names = kind.calls_of(loaded)
+    found = next((one for name in names for one in kept if one.call == name), None)
     if found is not None:
         return ArchivedPart(name_of(found), loaded, kept=found)
     calls = ", ".join(one.call for one in kept)
-    gap = Gap(f"the archive keeps {calls} of profile {name}, but not {main}", f"cdrctl sync {name} --into DIR adds it")
+    gap = Gap(f"the archive keeps {calls} of profile {name}, but not {names[0]}", f"cdrctl sync {name} --into DIR adds it")
     return ArchivedPart(name, loaded, gap=gap)
 
 
@@ -172,6 +208,14 @@ def _tagged(session: Session, selection: Selection, profiles: Mapping[str, Profi
 # Their records
 
 
+def _read_common(session: Session, part: ArchivedPart, reading: Reading, log: Log) -> Generator[Page, None, None]:
+    """Yield the common CDRs of a part."""
+    call = reading.source.call
+    schema = reading.schema(drift(log, f"{reading.provider.name} {call.name}", strict=reading.request.strict))
+    with closing(reading.rows(schema, part.tally, log, the_clock(session), noted=True)) as pages:
+        yield from pages
+
+
 class _Reader:
     """Reads the parts of an export from an archive, and remembers from when on calls may be missing."""
 
@@ -182,7 +226,9 @@ class _Reader:
         request: ExportRequest,
         profiles: Callable[[], Mapping[str, Profile]],
         now: datetime,
+        kind: TogetherFromArchive,
     ) -> None:
+        self.kind = kind
         self.session, self.archive, self.profiles, self.now = session, archive, profiles, now
         self.room, self.allow_partial = request.selection.stops_at, request.allow_partial
         self._request = replace(request, selection=replace(request.selection, limit=None))
@@ -199,14 +245,13 @@ class _Reader:
             return
         assert part.provider is not None  # noqa: S101 - a part without a gap has both
         assert part.kept is not None  # noqa: S101
-        call = part.provider.calls[0]
+        call = next(one for one in part.provider.calls if one.name == part.kept.call)
         request = with_zone(self._request, part.name, part.provider, self.profiles, self.session.process.environ)
         reading = Reading(part.provider, self.archive.read(part.kept, call), request, self.now)
         found = recent_note(reading.source, reading.window(lambda *_: None), self.now)
         if found is not None and (self._recent is None or found[0] < self._recent[0]):
             self._recent = found
-        schema = reading.schema(drift(log, f"{part.provider.name} {call.name}", strict=request.strict))
-        with closing(reading.rows(schema, part.tally, log, the_clock(self.session), noted=True)) as pages:
+        with closing(self.kind.read(self.session, part, reading, log)) as pages:
             yield from pages
 
     def note_recent(self) -> None:

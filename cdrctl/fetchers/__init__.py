@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cdrctl.http import Answer, Client, Clock, Log, RateStore, Request, RetryPolicy, Token, TokenStore
     from cdrctl.http.oauth import Attempt
     from cdrctl.http.transport import Transport
+    from cdrctl.records.parts import Joins
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +449,12 @@ def load(name: str) -> Provider:
     return provider
 
 
+def joins_of(provider: str) -> Mapping[str, Joins]:
+    """Return how the records of a provider join into whole calls, by the name of their call; the default is first."""
+    found: Mapping[str, Joins] = importlib.import_module(f"cdrctl.fetchers.{provider}.parts").JOINS
+    return found
+
+
 __all__ = [
     "PROVIDERS",
     "Call",
@@ -460,5 +467,6 @@ __all__ = [
     "Timing",
     "check_access",
     "connect",
+    "joins_of",
     "load",
 ]

@@ -70,11 +70,15 @@ _STATUSES = frozenset({*OUTCOMES, "te"})
 """All known statuses; an unknown status does not tell whether the call was answered."""
 
 
+def kind_of(row: dict[str, Value]) -> str:
+    """Return the type of a record of the Call Log without blanks and letter case, from its name or its number."""
+    kind = fold(row["type"])
+    return kind if kind in DIRECTIONS else fold(TYPES.get(row["cdr_type"])) or kind
+
+
 def common_cdr(row: dict[str, Value]) -> dict[str, Value]:
     """Return a record of the Call Log as a common CDR."""
-    kind = fold(row["type"])
-    if kind not in DIRECTIONS:
-        kind = fold(TYPES.get(row["cdr_type"])) or kind
+    kind = kind_of(row)
     direction = DIRECTIONS.get(kind, "unknown")
     inbound, outbound = direction == "inbound", direction == "outbound"
     started = row["date"]

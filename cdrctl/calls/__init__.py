@@ -1,0 +1,1 @@
+"""Whole calls: legs of any provider joined into one row per call."""

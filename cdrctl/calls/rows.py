@@ -1,0 +1,272 @@
+"""The rows of calls: parts of legs are sorted, joined, folded, and cut to a window on the start of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from cdrctl.calls.columns import CALL
+from cdrctl.calls.folding import FoldedCall, fold, is_short, sum_of, wait
+from cdrctl.calls.joining import REACH, JoinedCall, join
+from cdrctl.export.identity import stable_keys
+from cdrctl.records.events import Page, Row, Value
+from cdrctl.records.parts import Joins, Part
+from cdrctl.records.schemas import Schema
+from cdrctl.sorting import sort_pages
+from cdrctl.windows import Window, rfc3339
+
+PAGE = 250
+"""How many rows are yielded at once."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1000
+EDGE = "edge"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of all calls of a profile.
+
+    Args:
+        provider: The provider's name.
+        profile: The profile's name.
+        window: The window on the start of the call; None for all calls.
+        known: The window whose legs were read; None for all legs. A call that reaches beyond it may be incomplete.
+        reach: How long after the end of a call another leg may join it.
+        lacks: Columns that the provider tells nothing of.
+        voicemail_numbers: Numbers of boxes, where the provider does not mark them.
+    """
+
+    provider: str
+    profile: str
+    window: Window | None = None
+    known: Window | None = None
+    reach: timedelta = REACH
+    lacks: Mapping[str, str] | None = None
+    voicemail_numbers: frozenset[str] = frozenset()
+
+
+def parts_schema(schema: Schema, to_common: Callable[[dict[str, Value]], dict[str, Value]], joins: Joins) -> Schema:
+    """Return a schema whose rows are the parts of native records, as plain tuples.
+
+    Args:
+        schema: The native schema of the records.
+        to_common: Converts a native record to the common CDR.
+        joins: How the records join.
+    """
+    names = [column.name for column in schema.columns or ()]
+
+    def rows(page: Page) -> list[Row]:
+        found: list[Row] = []
+        for row in cast("Sequence[Row]", schema.rows(page)):
+            values = dict(zip(names, row, strict=True))
+            flat = {key: str(value) if isinstance(value, dict) else value for key, value in values.items()}
+            found += [cast("Row", tuple(one)) for one in joins.parts(values, to_common(flat))]
+        return found
+
+    return Schema(None, rows)
+
+
+def call_rows(pages: Iterable[Sequence[Any]], told: Told) -> Generator[list[Row], None, None]:
+    """Yield pages of rows, one for each call that began in the window, in the order of their starts.
+
+    Args:
+        pages: Pages of parts, in any order, as `parts_schema` returns them.
+        told: What is known of all calls.
+
+    Raises:
+        OutputError: The temporary files cannot hold the parts.
+    """
+    in_order = (Part._make(row) for page in sort_pages(pages, _start) for row in page)
+    found: list[Row] = []
+    for call in join(_with_boxes(in_order, told.voicemail_numbers), told.reach):
+        if not _is_wanted(call, told.window):
+            continue
+        found.append(row_of(_at_edge(fold(call), told), told))
+        if len(found) == PAGE:
+            yield found
+            found = []
+    if found:
+        yield found
+
+
+def _start(row: Sequence[Any]) -> tuple[bool, int]:
+    start = row[_START]
+    return start is None, start or 0
+
+
+_START = Part._fields.index("start")
+
+
+def _with_boxes(parts: Iterable[Part], numbers: frozenset[str]) -> Iterator[Part]:
+    """Yield parts, in which the numbers of boxes are voicemail."""
+    if not numbers:
+        yield from parts
+        return
+    for part in parts:
+        box = part.number in numbers and part.role != "caller"
+        yield part._replace(role="service", party="voicemail", user=None) if box else part
+
+
+def _is_wanted(call: JoinedCall, window: Window | None) -> bool:
+    """Return whether a call began in a window. One without a start may be of any window."""
+    start = call.parts[0].start
+    return window is None or start is None or window.holds(_EPOCH + timedelta(milliseconds=start))
+
+
+def _at_edge(call: FoldedCall, told: Told) -> FoldedCall:
+    """Return a call, marked if legs that were not read may belong to it."""
+    if told.known is None or call.why not in {"", "missing_leg"} or call.start is None:
+        return call
+    since, until = (_milliseconds(one) for one in (told.known.since, told.known.until))
+    first = call.start - since < told.reach / timedelta(milliseconds=1) and call.first.role != "caller"
+    if (first and call.why) or (call.end is not None and call.end >= until):
+        return call._replace(why=EDGE)
+    return call
+
+
+def _milliseconds(at: datetime) -> int:
+    return int((at - _EPOCH) / timedelta(milliseconds=1))
+
+
+def row_of(call: FoldedCall, told: Told) -> Row:
+    """Return the row of a call, in the order of `columns.CALL`."""
+    values = {**_parties(call), **_figures(call), **_sums(call)}
+    values |= {
+        "provider": told.provider,
+        "profile": told.profile or None,
+        "call_id": call.first.id,
+        "start_time": _instant(call.start),
+        "answer_time": _instant(call.answer),
+        "end_time": _instant(call.end),
+        "direction": call.direction,
+        "outcome": call.outcome,
+        "complete": not call.why,
+        "why": call.why or None,
+        "replaces": None,
+        "leg_ids": list(dict.fromkeys(one.id for one in call.parts)),
+        "path": path_of(call),
+    }
+    return [values[column.name] for column in CALL]
+
+
+def _parties(call: FoldedCall) -> dict[str, Value]:
+    first, by = call.first, call.answered_by
+    user = (by.user if by is not None else None) or next((one.user for one in call.parts if one.user), None)
+    return {
+        "from_number": first.from_number,
+        "from_name": first.from_name,
+        "to_number": first.to_number,
+        "dialed_number": next((one.dialed for one in call.parts if one.dialed), None),
+        "answered_by": None if by is None else by.name or by.number,
+        "rang": list(dict.fromkeys(one.name or one.number for one in call.rang if one.name or one.number)),
+        "queue": None if call.queue is None else call.queue.queue or call.queue.name,
+        "user": user,
+        "site": next((one.site for one in call.parts if one.site), None),
+        "trunk": next((one.trunk for one in call.parts if one.trunk), None),
+    }
+
+
+def _figures(call: FoldedCall) -> dict[str, Value]:
+    legs = len({one.id for one in call.parts})
+    return {
+        "queue_wait_seconds": call.queue_wait,
+        "wait_seconds": wait(call),
+        "talk_seconds": call.talk,
+        "hold_seconds": sum_of([one for one in call.parts if one.role != "service"], "hold"),
+        "transfers": call.transfers,
+        "transfer": call.transfer or None,
+        "legs": legs,
+        "network_answered": call.network_answered,
+        "short": is_short(call),
+    }
+
+
+def _sums(call: FoldedCall) -> dict[str, Value]:
+    links = list(dict.fromkeys(link for one in call.parts for link in one.recordings))
+    amounts = call.costs
+    currencies = ",".join(sorted(one for one in amounts if one)) or None
+    return {
+        "recording_urls": links or None,
+        "cost": format(next(iter(amounts.values())), "f") if len(amounts) == 1 else None,
+        "currency": currencies,
+    }
+
+
+def _instant(at: int | None) -> str | None:
+    return None if at is None else rfc3339(_EPOCH + timedelta(milliseconds=at))
+
+
+def path_of(call: FoldedCall) -> list[dict[str, Value]]:
+    """Return the steps of a call: each service that took it, and each person who talked, or rang if nobody did."""
+    talked = [one for one in call.parts if one.role == "callee" and one.answered]
+    steps = [one for one in call.parts if one.role == "service" and one.answered is not False]
+    steps += talked or [one for one in call.rang if not one.elsewhere]
+    ordered = sorted(steps, key=lambda one: (one.start is None, one.start or 0, one.answer or 0))
+    found = []
+    for at, step in enumerate(ordered):
+        after = ordered[at + 1] if at + 1 < len(ordered) else None
+        found.append(
+            {
+                "kind": step.party if step.role == "service" else "talk" if step.answered else "rang",
+                "name": step.name,
+                "number": step.number,
+                "start": _instant(step.start if step.answer is None or step.role == "service" else step.answer),
+                "seconds": _seconds(step, after),
+            }
+        )
+    return found
+
+
+def _seconds(step: Part, after: Part | None) -> int | None:
+    """Return the seconds of a step: a service has the call until the next step begins, or is answered."""
+    if step.role != "service" and step.talk is not None and step.answered:
+        return step.talk
+    since = step.start if step.answer is None else step.answer
+    until = step.end
+    if step.role == "service" and after is not None:
+        handed = after.answer if after.answer is not None and step.party in {"queue", "group"} else after.start
+        until = handed if until is None or (handed is not None and handed < until) else until
+    if since is None or until is None or until < since:
+        return None
+    return (until - since) // _SECOND
+
+
+def story(path: Sequence[Mapping[str, Value]]) -> str:
+    """Return the steps of a call as people read them: `menu 0:12 → queue Sales 0:31 → Ann 3:02`."""
+    words = []
+    for step in path:
+        kind, name = str(step["kind"]), step["name"] or step["number"] or ""
+        who = f"{name} rang" if kind == "rang" else str(name) if kind == "talk" else f"{kind} {name}".strip()
+        seconds = step["seconds"]
+        length = "" if seconds is None else f" {seconds // 60}:{seconds % 60:02d}"
+        words.append(f"{who}{length}".strip())
+    return " → ".join(words)
+
+
+def selected_rows(
+    pages: Iterable[list[Row]], at: Sequence[int], keep: Callable[[list[Row]], list[Row]] | None, *, keys: bool
+) -> Iterator[list[Row]]:
+    """Yield the wanted rows of calls, with the columns at these positions.
+
+    Args:
+        pages: Whole rows.
+        at: The positions of the columns.
+        keep: Leaves the wanted rows of a page; None if all are wanted.
+        keys: Each row begins with its key, as databases need it.
+    """
+    for page in pages:
+        rows = page if keep is None else keep(page)
+        if rows:
+            yield [[*([key_of(row)] if keys else []), *(row[one] for one in at)] for row in rows]
+
+
+_KEYED = tuple(next(at for at, one in enumerate(CALL) if one.name == name) for name in ("provider", "profile", "call_id"))
+
+
+def key_of(row: Row) -> str:
+    """Return the key of a call in a database."""
+    provider, profile, call_id = (str(row[at]) for at in _KEYED)
+    return stable_keys({"provider": provider, "kind": "whole calls", "profile": profile}, [call_id])[0].hex()

@@ -1,0 +1,267 @@
+"""`cdrctl calls`: legs of one or several profiles, of an archive or of files, joined into one row per call."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cdrctl import windows
+from cdrctl.calls.columns import CALL
+from cdrctl.cli.commands import session_command
+from cdrctl.cli.connecting import open_call, the_clock
+from cdrctl.cli.export import (
+    Part,
+    Together,
+    raise_failures,
+    report_parts,
+    selected_parts,
+    summarize_parts,
+    usual_options,
+    write_together,
+)
+from cdrctl.cli.exporting import conclude
+from cdrctl.cli.options import SHARED, Argument, option
+from cdrctl.cli.output_options import drift, prepare_messages
+from cdrctl.cli.profile_selection import ALL, EXCEPT, TAG, Selection
+from cdrctl.cli.request import read_request
+from cdrctl.cli.run import Session
+from cdrctl.errors import UsageError
+from cdrctl.export.request import ExportRequest, TypedWindow
+from cdrctl.export.selection import Selection as Wanted
+from cdrctl.export.selection import row_filter
+from cdrctl.fetchers import Call, Provider, joins_of
+from cdrctl.records.events import Gap, Row
+from cdrctl.records.schemas import KEY_COLUMN, Schema, no_field
+from cdrctl.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from cdrctl.calls.rows import Told
+    from cdrctl.cli.from_archive import Reading
+    from cdrctl.cli.together_from_archive import ArchivedPart
+    from cdrctl.export.rows import Log, Tally
+
+SHOWN = (
+    *("start_time", "direction", "from_number", "to_number", "outcome", "talk_seconds", "path", "answered_by", "queue"),
+    *("wait_seconds", "transfers", "legs", "user", "cost", "currency", "complete", "profile", "provider"),
+)
+NAME = "calls"
+
+_MARGIN = option(
+    "--margin",
+    about="How far around the window legs are read, so that calls across its edges are whole.",
+    default="6h",
+    metavar="DURATION",
+    panel="Window",
+)
+_BOX = option(
+    "--voicemail-number",
+    name="boxes",
+    about="This number is a voicemail box, where the provider does not mark boxes (Kazoo, PortSIP); may be repeated.",
+    metavar="NUMBER",
+    panel="Which records",
+    repeat=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How legs are read and joined.
+
+    Args:
+        margin: How far around the window legs are read.
+        boxes: Numbers of voicemail boxes.
+    """
+
+    margin: timedelta
+    boxes: frozenset[str]
+
+
+def calls(session: Session, given: Mapping[str, Any]) -> None:
+    """Write one row for each call."""
+    started = time.monotonic()
+    joining = Joining(windows.duration(given["margin"]), frozenset(given["boxes"] or ()))
+    request = read_request(session, {**given, "schema": "common", "dry_run": False}, None, given["output"], SHOWN)
+    prepare_messages(session, request.output.path)
+    schema = schema_of(request)
+    now = the_clock(session).now()
+    request.selection.check(Schema(CALL, lambda _page: []), now)
+    request.window.read(None, None, now)
+    selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
+    if given["source"] is not None:
+        from cdrctl.cli.together_from_archive import TogetherFromArchive, write_from_archive
+
+        read = functools.partial(_read_archived_part, joining=joining)
+        archived = TogetherFromArchive(NAME, lambda provider: list(joins_of(provider.name)), read)
+        write_from_archive(session, request, Path(given["source"]), selection, schema, started, archived)
+        return
+    parts = selected_parts(session, selection)
+    whole = Together(NAME, call_of, functools.partial(_read_part, joining=joining))
+    tally = _tally()
+    requests = write_together(session, parts, request, schema, tally, whole)
+    report_parts(session, parts, len(parts))
+    summarize_parts(session, parts, tally, requests, started)
+    raise_failures(parts, request)
+    tally.gaps = [gap for part in parts for gap in part.tally.gaps]
+    conclude(tally, request)
+
+
+def _tally() -> Tally:
+    from cdrctl.export.rows import Tally
+
+    return Tally()
+
+
+def call_of(provider: Provider) -> Call:
+    """Return the call of a provider whose records are joined."""
+    name = next(iter(joins_of(provider.name)))
+    return next(one for one in provider.calls if one.name == name)
+
+
+def schema_of(request: ExportRequest) -> Schema:
+    """Return the schema of the rows that are written or examined.
+
+    Raises:
+        UsageError: A field is not a column of a call.
+    """
+    columns = tuple(CALL[at] for at in _positions(request))
+    return Schema((KEY_COLUMN, *columns) if request.output.record_keys else columns, lambda _page: [])
+
+
+def _positions(request: ExportRequest) -> list[int]:
+    at = {column.name: position for position, column in enumerate(CALL)}
+    needed = request.selection.needed
+    for name in needed or ():
+        if name not in at:
+            raise no_field(name, at)
+    return list(range(len(CALL))) if needed is None else [at[name] for name in needed]
+
+
+def _read_part(
+    session: Session, part: Part, request: ExportRequest, *, joining: Joining
+) -> Generator[list[Row], None, None]:
+    """Yield the rows of the calls of one profile."""
+    from cdrctl.calls.rows import Told, parts_schema
+    from cdrctl.export.pipeline import read
+    from cdrctl.export.rows import Tally
+    from cdrctl.records.schemas import native
+
+    provider, profile = part.provider, part.profile
+    assert provider is not None  # noqa: S101 - a part that runs has both
+    assert profile is not None  # noqa: S101
+    call = call_of(provider)
+
+    def log(level: str, text: str) -> None:
+        if level != "progress":
+            session.reporter.log(level, f"{part.title}: {text}")
+
+    profile = profile.with_log(log)
+    now = the_clock(session).now()
+    asked = request.window.read(call.timing.default_since, profile.settings, now)
+    legs = ExportRequest(window=around(asked, joining.margin, call, now), jobs=request.jobs, strict=request.strict)
+    warn = drift(log, f"{provider.name} {call.name}", strict=request.strict)
+    joins = joins_of(provider.name)[call.name]
+    assert call.common is not None  # noqa: S101 - legs are CDRs
+    schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
+    opened = open_call(session, provider, call, profile, legs, usual_options(session, call), log)
+    tally = Tally()
+    known = legs.window.read(None, None, now)
+    told = Told(provider.name, part.name, asked, known, joining.margin, joins.lacks, joining.boxes)
+    pages = read(opened, legs, schema, tally, recent_noted=True)
+    with closing(pages):
+        yield from wanted_rows(pages, told, request, part.tally, log, now)
+    part.tally.pages, part.tally.duplicates = tally.pages, tally.duplicates
+    part.tally.gaps += tally.gaps
+
+
+def _read_archived_part(
+    session: Session, part: ArchivedPart, reading: Reading, log: Log, *, joining: Joining
+) -> Generator[list[Row], None, None]:
+    """Yield the rows of the calls of one profile in an archive."""
+    from cdrctl.calls.rows import Told, parts_schema
+    from cdrctl.export.rows import Tally
+    from cdrctl.records.schemas import native
+
+    provider, call = reading.provider, reading.source.records
+    asked = reading.window(log)
+    margin = joining.margin
+    window = TypedWindow(rfc3339(asked.since - margin), rfc3339(asked.until + margin), windows.zone("UTC"))
+    legs = replace(reading, request=ExportRequest(window=window, strict=reading.request.strict))
+    warn = drift(log, f"{provider.name} {call.name}", strict=reading.request.strict)
+    joins = joins_of(provider.name)[call.name]
+    assert call.common is not None  # noqa: S101 - legs are CDRs
+    schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
+    told = Told(provider.name, part.name, asked, None, margin, joins.lacks, joining.boxes)
+    tally = Tally()
+    with closing(legs.rows(schema, tally, log, the_clock(session), noted=True)) as pages:
+        yield from wanted_rows(pages, told, reading.request, part.tally, log, reading.now)
+    part.tally.gaps += tally.gaps
+
+
+def around(window: Window, margin: timedelta, call: Call, now: datetime) -> TypedWindow:
+    """Return the window of the legs: with a margin on both sides, as far as the provider can have it."""
+    since = window.since - margin
+    if call.timing.retention is not None:
+        since = min(window.since, max(since, now - call.timing.retention + timedelta(minutes=1)))
+    until = window.until + margin
+    return TypedWindow(rfc3339(since), None if until >= now else rfc3339(until), windows.zone("UTC"))
+
+
+def wanted_rows(
+    pages: Iterable[Sequence[Any]], told: Told, request: ExportRequest, tally: Tally, log: Log, now: datetime
+) -> Generator[list[Row], None, None]:
+    """Yield the wanted rows of calls, and count them; calls at an edge that may lack legs are a gap."""
+    from cdrctl.calls.rows import EDGE, call_rows, selected_rows
+
+    zone = request.window.zone or windows.zone("UTC")
+    whole = Schema(CALL, lambda _page: [])
+    keep: Any = row_filter(
+        request.selection, whole, zone=zone, now=now, warn=lambda text: log("warning", text), unseen=set()
+    )
+    at_edge = 0
+
+    def counted() -> Generator[list[Row], None, None]:
+        nonlocal at_edge
+        for page in call_rows(pages, told):
+            at_edge += sum(row[_WHY] == EDGE for row in page)
+            yield page
+
+    for page in selected_rows(counted(), _positions(request), keep, keys=request.output.record_keys):
+        tally.records += len(page)
+        yield page
+    if at_edge:
+        gap = Gap(f"{at_edge} calls at the edge of what can be read may lack legs", "shorten the window")
+        tally.gaps.append(gap)
+        log("warning", f"incomplete: {gap.what} ({gap.hint})")
+
+
+_WHY = next(at for at, column in enumerate(CALL) if column.name == "why")
+
+
+COMMANDS = {
+    "calls": session_command(
+        "calls",
+        "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files.",
+        calls,
+        (
+            ALL,
+            option(
+                "-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True
+            ),
+            TAG,
+            EXCEPT,
+            *(one for name, one in SHARED.items() if name not in {"profile", "schema", "dry_run"}),
+            _MARGIN,
+            _BOX,
+        ),
+        (
+            "cdrctl calls -p sandbox --since yesterday --until today -o calls.csv",
+            "cdrctl calls -p sandbox --since 24h | jq -r .outcome | sort | uniq -c",
+        ),
+    )
+}

@@ -1,0 +1,66 @@
+"""From a CallGear leg to its part of a call: `call_session_id` joins all legs.
+
+An operator leg is to or from an employee; without an employee, a group or a scenario is ringing. A coach listens and
+answers nothing. The direction of a leg is the platform's: `in` reaches it, `out` is placed by it ("Get call legs
+report").
+"""
+
+from __future__ import annotations
+
+from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+
+
+def parts(leg: Values, common: Values) -> list[Part]:
+    """Return the part of a leg; none for a coach, who is no party of the call."""
+    if leg["is_coach"] is True:
+        return []
+    operator, inward = leg["is_operator"] is True, leg["direction"] == "in"
+    party: Party = "outside" if not operator else "person" if leg["employee_id"] is not None else _service(leg)
+    role: Role = "caller" if inward else "callee" if party in {"person", "outside"} else "service"
+    session = leg["call_session_id"]
+    number = common["from_number"] if inward else common["to_number"]
+    return [
+        Part(
+            str(common["record_id"]),
+            (f"S{session}",) if session else (),
+            (),
+            role,
+            party,
+            milliseconds(common["start_time"]),
+            milliseconds(common["answer_time"]),
+            milliseconds(common["end_time"]),
+            common["answered"],
+            whole(common["talk_seconds"]),
+            common["outcome"],
+            text(leg["employee_phone_number"]) or text(number) if operator else text(number),
+            text(leg["employee_full_name"]) if operator else text(leg["contact_full_name"]),
+            not operator if inward else None,
+            text(common["from_number"]),
+            text(common["from_name"]),
+            text(common["to_number"]),
+            text(common["dialed_number"]),
+            transfer="unknown" if leg["is_transfered"] is True else "",
+            queue=text(leg["group_name"]),
+            user=text(leg["employee_full_name"]),
+            recordings=(one,) if (one := text(common["recording_url"])) else (),
+            cost=text(common.get("cost")),
+            currency=text(common.get("currency")),
+        )
+    ]
+
+
+def _service(leg: Values) -> Party:
+    """Return what rang without an employee: the group of the leg, else the operation of its scenario, else a machine."""
+    if leg["group_id"] is not None or leg["group_name"] is not None:
+        return "group"
+    return "menu" if leg["action_id"] is not None else "machine"
+
+
+_LEGS = Joins(
+    parts,
+    late=False,
+    lacks={"hold_seconds": "CallGear's legs do not tell of hold", "site": "CallGear does not tell the site"},
+)
+
+JOINS = {"legs": _LEGS}
+"""How records join, by the name of their call; the call whose records are read by default is first."""

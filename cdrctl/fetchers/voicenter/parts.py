@@ -1,0 +1,132 @@
+"""From a record of Voicenter's call log to its parts of a call.
+
+`CallID` is shared by the legs of a call that was dialled once. A part that came later, such as a transfer or a voice
+mail, has its own id and names the first in `CustomData.OriginalIvrUniqueID` (page "Call Log"). One record of a call to
+a queue or menu tells of the service and of the person who answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from cdrctl.fetchers.voicenter.common import kind_of
+from cdrctl.records.events import Value
+from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+
+_OWN_LEGS = frozenset({"click2callleg1", "productivecallleg1", "click2ivr"})
+"""The first leg of a call that a program dialled: to the extension of the user who calls."""
+
+_TRANSFERS = {"xfercdr": "blind", "attendedcdrleg2": "consulted"}
+_QUEUES = frozenset({"queue", "click2queueincoming"})
+_INSIDE = re.compile(r"(?i:sip)|[0-9]{1,6}\Z")
+"""The beginning of a SIP code, or an extension."""
+
+
+def parts(record: Values, common: Values) -> list[Part]:
+    """Return the parts of a record: of a menu, a queue and the party that was called, as far as it tells of them."""
+    kind = kind_of(record)
+    found = [_service(record, common, *one) for one in _services(record, kind)]
+    reached = record["target_extension"] or record["representative_name"] or record["target_number"]
+    if kind == "voicemail" or (found and not common["answered"] and not reached):
+        return found
+    return [*found, _called(record, common, kind)]
+
+
+def _services(record: Values, kind: str) -> list[tuple[Party, str | None]]:
+    """Return the kind and the name of each service that a record tells of."""
+    found: list[tuple[Party, str | None]] = []
+    layers = record["dtmf_data"]
+    if isinstance(layers, list) and layers:
+        first = layers[0]
+        found.append(("menu", text(first.get("LayerName")) if isinstance(first, dict) else None))
+    if kind in _QUEUES:
+        found.append(("queue", text(record["queue_name"])))
+    if kind == "voicemail":
+        found.append(("voicemail", text(record["target_number"])))
+    return found
+
+
+def _service(record: Values, common: Values, party: Party, name: str | None) -> Part:
+    answered = common["answered"] is not False if party == "voicemail" else True
+    return _part(record, common, "service", party, name=name, answered=answered)
+
+
+def _called(record: Values, common: Values, kind: str) -> Part:
+    """Return the part of the party that was called; of the first leg of a dialled call, that of the user who calls."""
+    own = kind in _OWN_LEGS
+    target = text(record["target_number"]) or text(record["target_extension"]) or ""
+    inward = common["direction"] == "inbound"
+    if own or inward or text(record["target_extension"]) or _INSIDE.match(target):
+        party: Party = "person"
+    else:
+        party = "machine" if target.startswith("*") else "outside"
+    role: Role = "caller" if own else "service" if party == "machine" else "callee"
+    return _part(record, common, role, party, name=text(common["to_name"]) or None, kind=kind)
+
+
+def _part(
+    record: Values,
+    common: Values,
+    role: Role,
+    party: Party,
+    *,
+    name: str | None,
+    answered: bool | None = None,
+    kind: str = "",
+) -> Part:
+    """Return a part. In a queue, the time of the answer is unknown, because records do not tell the waiting."""
+    queued = kind in _QUEUES
+    served = role == "service" and kind == ""
+    outside = {"inbound": True, "outbound": False, "internal": False}.get(str(common["direction"]))
+    return Part(
+        str(common["record_id"]),
+        _names(record["call_id"]),
+        _names(_original(record["custom_data"])),
+        role,
+        party,
+        milliseconds(common["start_time"]),
+        None if queued or (served and party != "voicemail") else milliseconds(common["answer_time"]),
+        None if queued or served else milliseconds(common["end_time"]),
+        common["answered"] if answered is None else answered,
+        None if served else whole(common["talk_seconds"]),
+        common["outcome"],
+        text(record["target_number"]) or text(record["target_extension"]),
+        name,
+        outside,
+        text(common["from_number"]),
+        text(common["from_name"]),
+        text(common["dialed_number"]) or text(common["to_number"]),
+        text(common["dialed_number"]),
+        transfer=_TRANSFERS.get(kind, ""),
+        queue=text(record["queue_name"]),
+        user=None if served else text(common["user"]),
+        site=text(common["site"]),
+        recordings=(one,) if not served and (one := text(common["recording_url"])) else (),
+        cost=None if served else text(common["cost"]),
+        currency=None if served else text(common["currency"]),
+    )
+
+
+def _names(call_id: Value) -> tuple[str, ...]:
+    return (f"V{call_id}",) if isinstance(call_id, str) and call_id else ()
+
+
+def _original(custom: Value) -> Value:
+    """Return the id of the call that a part came from, or None."""
+    if not isinstance(custom, Mapping):
+        return None
+    return next((value for name, value in custom.items() if name.casefold() == "originalivruniqueid"), None)
+
+
+_LEGS = Joins(
+    parts,
+    lacks={
+        "hold_seconds": "Voicenter does not tell of hold",
+        "queue_wait_seconds": "Voicenter's call log does not tell the waiting; its notifications do",
+        "trunk": "Voicenter does not tell the trunk",
+    },
+)
+
+JOINS = {"cdrs": _LEGS}
+"""How records join, by the name of their call; the call whose records are read by default is first."""

@@ -1,0 +1,100 @@
+"""From a Webex leg to its part of a call.
+
+Interaction ID joins all legs of a call where it is there (records of 2026). Correlation ID joins the legs of one session;
+Local call IDs link a consulted transfer, a forwarding and the opposite leg, and a Network call ID is equal on both
+records of one leg (developer.webex.com, "Reports: Detailed Call History").
+"""
+
+from __future__ import annotations
+
+from cdrctl.records.events import Value
+from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds, text, whole
+
+_SERVICES: dict[str, Party] = {
+    "CallCenterStandard": "queue",
+    "CallCenterPremium": "queue",
+    "HuntGroup": "group",
+    "GroupPaging": "group",
+    "AutomatedAttendantVideo": "menu",
+    "VoiceXML": "menu",
+    "RoutePoint": "service",
+    "RouteList": "machine",
+    "LocalGateway": "machine",
+    "VoiceMailGroup": "voicemail",
+    "VoiceMailRetrieval": "voicemail",
+}
+
+
+def parts(leg: Values, common: Values) -> list[Part]:
+    """Return the part of a leg; an outside party has no record of its own."""
+    placed = leg["direction"] == "ORIGINATING"
+    kind = _SERVICES.get(str(leg["user_type"]), "person")
+    role: Role = "caller" if placed else "callee" if kind == "person" else "service"
+    outside = common["direction"] == "inbound" if not placed else False
+    names = [f"{group}{one}" for group, key in _NAMES if (one := _id(leg[key]))]
+    links = [f"L{one}" for key in _LINKS if (one := _id(leg[key]))]
+    found = [
+        Part(
+            str(common["record_id"]),
+            tuple(names),
+            tuple(links),
+            role,
+            kind,
+            milliseconds(common["start_time"]),
+            milliseconds(common["answer_time"]),
+            milliseconds(common["end_time"]),
+            common["answered"],
+            whole(common["talk_seconds"]),
+            common["outcome"],
+            text(leg["user_number"]),
+            text(leg["user"]),
+            outside,
+            text(common["from_number"]),
+            text(common["from_name"]),
+            text(common["to_number"]),
+            text(common["dialed_number"]),
+            transfer=_transfer(leg, placed=placed),
+            queue=text(leg["user"]) if kind == "queue" else None,
+            hold=whole(leg["hold_duration"]),
+            user=text(leg["user"]) if kind == "person" else None,
+            site=text(common["site"]),
+            trunk=text(common["trunk"]),
+            elsewhere=leg["answered_elsewhere"] == "Yes",
+            expected=tuple(links),
+        )
+    ]
+    if placed and common["direction"] == "outbound":
+        number = text(common["to_number"])
+        far = found[0]._replace(role="callee", party="outside", number=number, name=text(common["to_name"]))
+        found.append(far._replace(transfer="", user=None))
+    return found
+
+
+_NAMES = (
+    ("I", "interaction_id"),
+    ("C", "correlation_id"),
+    ("L", "local_call_id"),
+    ("N", "network_call_id"),
+)
+_LINKS = ("remote_call_id", "related_call_id", "transfer_related_call_id")
+_NOTHING = frozenset({"", "na", "n/a", "0" * 32})
+
+
+def _id(value: Value) -> str:
+    """Return an id in lower case, or an empty text if there is none."""
+    found = value.strip().casefold() if isinstance(value, str) else ""
+    return "" if found in _NOTHING else found
+
+
+def _transfer(leg: Values, *, placed: bool) -> str:
+    """Return how the party passed the call on; the caller's leg of a consultation has the time of the transfer, too."""
+    if leg["call_transfer_time"] is None:
+        return ""
+    consulted = leg["transfer_related_call_id"] or leg["related_reason"] == "ConsultativeTransfer"
+    return "consulted" if consulted else "blind"
+
+
+_LEGS = Joins(parts)
+
+JOINS = {"cdrs": _LEGS, "stream": _LEGS, "legs": _LEGS}
+"""How records join, by the name of their call; the call whose records are read by default is first."""

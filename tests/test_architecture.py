@@ -44,12 +44,13 @@ KNOWS: dict[str, set[str]] = {
         *("mending", "writers"),
     },
     "archive": {"errors", "windows", "records", "fetchers", "writers", "export"},
+    "calls": {"errors", "windows", "records", "sorting", "fetchers", "export"},
     "sandbox": set(),
     "connecting": {"errors", "fetchers", "http", "profiles", "sandbox"},
     "cli": {
         *("errors", "windows", "records", "http", "fetchers", "writers", "profiles", "export", "archive"),
         *("conditions", "sorting", "sandbox", "zones", "masking", "private", "threads", "profile_changes"),
-        "connecting",
+        *("connecting", "calls"),
     },
     "api": {
         *("connecting", "errors", "export", "fetchers", "http", "masking", "profiles", "records", "windows"),

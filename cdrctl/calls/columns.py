@@ -19,7 +19,13 @@ CALL: tuple[Column, ...] = (
     Column("start_time", "", "time", "start of the first leg"),
     Column("answer_time", "", "time", "when the first person answered; null if none did, or if it is not told"),
     Column("end_time", "", "time", "end of the last leg"),
-    Column("direction", "", "text", "inbound, outbound, internal or unknown: of the call, never of a leg", values=DIRECTIONS),
+    Column(
+        "direction",
+        "",
+        "text",
+        "inbound, outbound, internal or unknown: of the call, never of a leg",
+        values=DIRECTIONS,
+    ),
     Column("outcome", "", "text", "how the call ended for the caller", values=OUTCOMES),
     Column("from_number", "", "text", "number of the caller"),
     Column("from_name", "", "text", "name of the caller"),
@@ -29,7 +35,9 @@ CALL: tuple[Column, ...] = (
     Column("rang", "", "list", "persons who were rung, in order"),
     Column("path", "", "list", "steps of the call: kind, name, number, start and seconds"),
     Column("queue", "", "text", "first queue that the call entered"),
-    Column("queue_wait_seconds", "", "seconds", "from the queue to a person's answer, or to leaving it; null if not told"),
+    Column(
+        "queue_wait_seconds", "", "seconds", "from the queue to a person's answer, or to leaving it; null if not told"
+    ),
     Column("wait_seconds", "", "seconds", "from the start to a person's answer, or to the end"),
     Column("talk_seconds", "", "seconds", "time in which a person talked; intervals that overlap count once"),
     Column("hold_seconds", "", "seconds", "time on hold; null if not told"),

@@ -57,7 +57,9 @@ def fold(call: JoinedCall) -> FoldedCall:
     answered_by = min(persons, key=lambda one: (one.answer is None, one.answer or 0), default=None)
     starts = [one.start for one in parts if one.start is not None]
     ends = [one.end for one in parts if one.end is not None]
-    queue = next((one for one in parts if one.party == "queue"), None) or next((one for one in parts if one.queue), None)
+    queue = next((one for one in parts if one.party == "queue"), None) or next(
+        (one for one in parts if one.queue), None
+    )
     passed = [one for one in parts if one.transfer and (one.role != "caller" or one is first)]
     return FoldedCall(
         parts,
@@ -141,7 +143,7 @@ def _span(part: Part) -> tuple[int, int] | None:
 
 def _is_told(parts: Sequence[Part]) -> bool:
     """Return whether the provider tells that no person talked."""
-    return all(one.answered is not None for one in parts)
+    return _network_answered(parts) is not None
 
 
 def _queue_wait(queue: Part | None, answered_by: Part | None) -> int | None:
@@ -158,10 +160,10 @@ def _queue_wait(queue: Part | None, answered_by: Part | None) -> int | None:
 
 
 def _network_answered(parts: Sequence[Part]) -> bool | None:
-    told = [one.answered for one in parts]
+    told = [one.answered for one in parts if one.role != "caller" or one.answered is not None]
     if True in told:
         return True
-    return None if None in told else False
+    return None if None in told or not told else False
 
 
 def _costs(parts: Sequence[Part]) -> dict[str | None, Decimal]:

@@ -1,8 +1,8 @@
 """Joins the parts of legs into whole calls, in one pass and in memory that does not grow with the window.
 
 Legs come ordered by start. Two legs belong to one call if they share an id: a name of one is a name or a link of the
-other. A call is open until no leg can join it any more, which is `reach` after its last known end. Ids may be used again
-later: what is closed, joins nothing.
+other. A call is open until no leg can join it any more, which is `reach` after its last known end. Ids may be used
+again later: nothing joins a call that is closed.
 """
 
 from __future__ import annotations
@@ -42,21 +42,23 @@ class _Open:
         self.tokens: list[str] = []
 
 
-def join(parts: Iterable[Part], reach: timedelta = REACH) -> Iterator[JoinedCall]:
+def join(parts: Iterable[Part], reach: timedelta = REACH, most: int = MOST_LEGS) -> Iterator[JoinedCall]:
     """Yield calls in the order of their starts, apart from calls that stay open for much longer than others.
 
     Args:
         parts: The parts of all legs, ordered by start. Parts without a start come first or last.
         reach: How long after the end of a call another leg may join it.
+        most: The most legs that one call can have.
     """
-    return _Join(int(reach / timedelta(milliseconds=1))).run(parts)
+    return _Join(int(reach / timedelta(milliseconds=1)), most).run(parts)
 
 
 class _Join:
     """One pass over the parts of legs."""
 
-    def __init__(self, reach: int) -> None:
+    def __init__(self, reach: int, most: int = MOST_LEGS) -> None:
         self._reach = reach
+        self._most = most
         self._by_token: dict[str, _Open] = {}
         self._open: dict[int, _Open] = {}
         self._ends: list[tuple[int, int]] = []
@@ -65,6 +67,7 @@ class _Join:
         self._serial = 0
 
     def run(self, parts: Iterable[Part]) -> Iterator[JoinedCall]:
+        """Yield the calls that the parts make."""
         for part in parts:
             if part.start is not None and self._ends and self._ends[0][0] < part.start:
                 self._close_until(part.start)
@@ -96,7 +99,7 @@ class _Join:
             if self._by_token.get(token) is not call:
                 self._by_token[token] = call
                 call.tokens.append(token)
-        if len(call.parts) > MOST_LEGS:
+        if len(call.parts) > self._most:
             self._split(call)
 
     def _merge(self, one: _Open, other: _Open) -> _Open:
@@ -136,7 +139,7 @@ class _Join:
         for part in call.parts:
             for token in {*part.names, *part.links}:
                 counts[token] = counts.get(token, 0) + 1
-        self._shared |= {token for token, count in counts.items() if count > MOST_LEGS // 100}
+        self._shared |= {token for token, count in counts.items() if count > self._most // 100}
         for part in call.parts:
             self._finish(JoinedCall([part], SHARED_ID))
 

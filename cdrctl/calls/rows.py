@@ -81,7 +81,7 @@ def call_rows(pages: Iterable[Sequence[Any]], told: Told) -> Generator[list[Row]
     """
     in_order = (Part._make(row) for page in sort_pages(pages, _start) for row in page)
     found: list[Row] = []
-    for call in join(_with_boxes(in_order, told.voicemail_numbers), told.reach):
+    for call in join(with_boxes(in_order, told.voicemail_numbers), told.reach):
         if not _is_wanted(call, told.window):
             continue
         found.append(row_of(_at_edge(fold(call), told), told))
@@ -100,7 +100,7 @@ def _start(row: Sequence[Any]) -> tuple[bool, int]:
 _START = Part._fields.index("start")
 
 
-def _with_boxes(parts: Iterable[Part], numbers: frozenset[str]) -> Iterator[Part]:
+def with_boxes(parts: Iterable[Part], numbers: frozenset[str]) -> Iterator[Part]:
     """Yield parts, in which the numbers of boxes are voicemail."""
     if not numbers:
         yield from parts
@@ -226,6 +226,8 @@ def _seconds(step: Part, after: Part | None) -> int | None:
         return step.talk
     since = step.start if step.answer is None else step.answer
     until = step.end
+    if step.role == "service" and step.end is None:
+        return None
     if step.role == "service" and after is not None:
         handed = after.answer if after.answer is not None and step.party in {"queue", "group"} else after.start
         until = handed if until is None or (handed is not None and handed < until) else until
@@ -246,6 +248,20 @@ def story(path: Sequence[Mapping[str, Value]]) -> str:
     return " → ".join(words)
 
 
+def for_people(page: list[Row]) -> list[Row]:
+    """Return rows in which lists are text: the path as a story, names separated by commas."""
+    return [
+        [
+            story(value) if at == _PATH else ", ".join(map(str, value)) if isinstance(value, list) else value
+            for at, value in enumerate(row)
+        ]
+        for row in page
+    ]
+
+
+_PATH = next(at for at, column in enumerate(CALL) if column.name == "path")
+
+
 def selected_rows(
     pages: Iterable[list[Row]], at: Sequence[int], keep: Callable[[list[Row]], list[Row]] | None, *, keys: bool
 ) -> Iterator[list[Row]]:
@@ -263,7 +279,9 @@ def selected_rows(
             yield [[*([key_of(row)] if keys else []), *(row[one] for one in at)] for row in rows]
 
 
-_KEYED = tuple(next(at for at, one in enumerate(CALL) if one.name == name) for name in ("provider", "profile", "call_id"))
+_KEYED = tuple(
+    next(at for at, one in enumerate(CALL) if one.name == name) for name in ("provider", "profile", "call_id")
+)
 
 
 def key_of(row: Row) -> str:

@@ -33,7 +33,6 @@ from cdrctl.cli.request import read_request
 from cdrctl.cli.run import Session
 from cdrctl.errors import UsageError
 from cdrctl.export.request import ExportRequest, TypedWindow
-from cdrctl.export.selection import Selection as Wanted
 from cdrctl.export.selection import row_filter
 from cdrctl.fetchers import Call, Provider, joins_of
 from cdrctl.records.events import Gap, Row
@@ -93,6 +92,12 @@ def calls(session: Session, given: Mapping[str, Any]) -> None:
     request.selection.check(Schema(CALL, lambda _page: []), now)
     request.window.read(None, None, now)
     selection = Selection(given["profile"], given["all"], given["tag"] or (), given["excluded"] or ())
+    if given["file"]:
+        _refuse_profiles(given)
+        from cdrctl.cli.calls_from_files import write_from_files
+
+        write_from_files(session, request, schema, given["file"], given["provider"], joining, started)
+        return
     if given["source"] is not None:
         from cdrctl.cli.together_from_archive import TogetherFromArchive, write_from_archive
 
@@ -109,6 +114,17 @@ def calls(session: Session, given: Mapping[str, Any]) -> None:
     raise_failures(parts, request)
     tally.gaps = [gap for part in parts for gap in part.tally.gaps]
     conclude(tally, request)
+
+
+def _refuse_profiles(given: Mapping[str, Any]) -> None:
+    """Refuse options that choose profiles or an archive beside files.
+
+    Raises:
+        UsageError: There is one.
+    """
+    for name, label in (("profile", "-p"), ("all", "--all"), ("tag", "--tag"), ("source", "--from")):
+        if given[name]:
+            raise UsageError(f"{label} does not apply to files", hint=f"leave {label} out, or name no file")
 
 
 def _tally() -> Tally:
@@ -216,7 +232,7 @@ def wanted_rows(
     pages: Iterable[Sequence[Any]], told: Told, request: ExportRequest, tally: Tally, log: Log, now: datetime
 ) -> Generator[list[Row], None, None]:
     """Yield the wanted rows of calls, and count them; calls at an edge that may lack legs are a gap."""
-    from cdrctl.calls.rows import EDGE, call_rows, selected_rows
+    from cdrctl.calls.rows import EDGE, call_rows, for_people, selected_rows
 
     zone = request.window.zone or windows.zone("UTC")
     whole = Schema(CALL, lambda _page: [])
@@ -229,7 +245,7 @@ def wanted_rows(
         nonlocal at_edge
         for page in call_rows(pages, told):
             at_edge += sum(row[_WHY] == EDGE for row in page)
-            yield page
+            yield for_people(page) if request.output.format == "table" else page
 
     for page in selected_rows(counted(), _positions(request), keep, keys=request.output.record_keys):
         tally.records += len(page)
@@ -249,6 +265,19 @@ COMMANDS = {
         "Join legs into whole calls: one row for each call, of profiles, of an archive, or of files.",
         calls,
         (
+            Argument(
+                "file",
+                "Files of raw or native legs: JSON Lines, JSON, CSV, TSV or Parquet, also with .gz; - is standard "
+                "input. Default: read profiles or an archive.",
+                metavar="FILE",
+                repeat=True,
+            ),
+            option(
+                "--provider",
+                about="Provider of the legs in files. Default: recognise it by their fields.",
+                metavar="PROVIDER",
+                panel="Which records",
+            ),
             ALL,
             option(
                 "-p", "--profile", about="This profile; may be repeated.", metavar="NAME", panel="Profile", repeat=True

@@ -160,6 +160,7 @@ def write_together(
 
 
 def summarize_parts(session: Session, parts: Sequence[Part], whole: Tally, requests: int, started: float) -> None:
+    """Write the closing line of all parts."""
     left_out = sum(part.tally.left_out for part in parts)
     session.reporter.summary(
         {

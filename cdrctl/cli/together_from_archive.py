@@ -153,7 +153,9 @@ def _part(name: str, provider: str, kept: Sequence[KeptCall], kind: TogetherFrom
     if found is not None:
         return ArchivedPart(name_of(found), loaded, kept=found)
     calls = ", ".join(one.call for one in kept)
-    gap = Gap(f"the archive keeps {calls} of profile {name}, but not {names[0]}", f"cdrctl sync {name} --into DIR adds it")
+    gap = Gap(
+        f"the archive keeps {calls} of profile {name}, but not {names[0]}", f"cdrctl sync {name} --into DIR adds it"
+    )
     return ArchivedPart(name, loaded, gap=gap)
 
 

@@ -50,7 +50,7 @@ def parts(leg: Values, common: Values) -> list[Part]:
 
 
 def _service(leg: Values) -> Party:
-    """Return what rang without an employee: the group of the leg, else the operation of its scenario, else a machine."""
+    """Return what rang without an employee: a group, else an operation of a scenario, else a machine."""
     if leg["group_id"] is not None or leg["group_name"] is not None:
         return "group"
     return "menu" if leg["action_id"] is not None else "machine"

@@ -17,6 +17,9 @@ from cdrctl.records.parts import Joins, Part, Party, Role, Values, milliseconds,
 _OWN_LEGS = frozenset({"click2callleg1", "productivecallleg1", "click2ivr"})
 """The first leg of a call that a program dialled: to the extension of the user who calls."""
 
+_DIALED_LEGS = frozenset({"click2callleg2", "productivecallleg2", "click2ivrincoming", "click2queueincoming"})
+"""The second leg of such a call: to the destination."""
+
 _TRANSFERS = {"xfercdr": "blind", "attendedcdrleg2": "consulted"}
 _QUEUES = frozenset({"queue", "click2queueincoming"})
 _INSIDE = re.compile(r"(?i:sip)|[0-9]{1,6}\Z")
@@ -26,7 +29,7 @@ _INSIDE = re.compile(r"(?i:sip)|[0-9]{1,6}\Z")
 def parts(record: Values, common: Values) -> list[Part]:
     """Return the parts of a record: of a menu, a queue and the party that was called, as far as it tells of them."""
     kind = kind_of(record)
-    found = [_service(record, common, *one) for one in _services(record, kind)]
+    found = [_service(record, common, *one, kind) for one in _services(record, kind)]
     reached = record["target_extension"] or record["representative_name"] or record["target_number"]
     if kind == "voicemail" or (found and not common["answered"] and not reached):
         return found
@@ -47,8 +50,9 @@ def _services(record: Values, kind: str) -> list[tuple[Party, str | None]]:
     return found
 
 
-def _service(record: Values, common: Values, party: Party, name: str | None) -> Part:
-    answered = common["answered"] is not False if party == "voicemail" else True
+def _service(record: Values, common: Values, party: Party, name: str | None, kind: str) -> Part:
+    told = party == "voicemail" or kind in _DIALED_LEGS
+    answered = common["answered"] is not False if told else True
     return _part(record, common, "service", party, name=name, answered=answered)
 
 
@@ -56,13 +60,15 @@ def _called(record: Values, common: Values, kind: str) -> Part:
     """Return the part of the party that was called; of the first leg of a dialled call, that of the user who calls."""
     own = kind in _OWN_LEGS
     target = text(record["target_number"]) or text(record["target_extension"]) or ""
-    inward = common["direction"] == "inbound"
+    inward = common["direction"] == "inbound" and kind not in _DIALED_LEGS
     if own or inward or text(record["target_extension"]) or _INSIDE.match(target):
         party: Party = "person"
     else:
         party = "machine" if target.startswith("*") else "outside"
     role: Role = "caller" if own else "service" if party == "machine" else "callee"
-    return _part(record, common, role, party, name=text(common["to_name"]) or None, kind=kind)
+    caller = common["direction"] == "outbound" or kind in _DIALED_LEGS  # then the user is the caller
+    name = text(record["representative_name"]) or text(record["user_name"]) if party == "person" else None
+    return _part(record, common, role, party, name=None if caller and role != "caller" else name, kind=kind)
 
 
 def _part(
@@ -75,10 +81,14 @@ def _part(
     answered: bool | None = None,
     kind: str = "",
 ) -> Part:
-    """Return a part. In a queue, the time of the answer is unknown, because records do not tell the waiting."""
-    queued = kind in _QUEUES
+    """Return a part. After a queue or menu, the time of the answer is unknown: records do not tell the waiting."""
+    queued = kind in _QUEUES or bool(record["dtmf_data"])
     served = role == "service" and kind == ""
     outside = {"inbound": True, "outbound": False, "internal": False}.get(str(common["direction"]))
+    if kind in _DIALED_LEGS:
+        outside = False
+    if answered is None and role != "caller":  # a user who answers his own telephone has not been answered
+        answered = common["answered"]
     return Part(
         str(common["record_id"]),
         _names(record["call_id"]),
@@ -88,10 +98,10 @@ def _part(
         milliseconds(common["start_time"]),
         None if queued or (served and party != "voicemail") else milliseconds(common["answer_time"]),
         None if queued or served else milliseconds(common["end_time"]),
-        common["answered"] if answered is None else answered,
+        answered,
         None if served else whole(common["talk_seconds"]),
         common["outcome"],
-        text(record["target_number"]) or text(record["target_extension"]),
+        None if served else text(record["target_number"]) or text(record["target_extension"]),
         name,
         outside,
         text(common["from_number"]),

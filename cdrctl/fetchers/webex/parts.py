@@ -1,8 +1,8 @@
 """From a Webex leg to its part of a call.
 
-Interaction ID joins all legs of a call where it is there (records of 2026). Correlation ID joins the legs of one session;
-Local call IDs link a consulted transfer, a forwarding and the opposite leg, and a Network call ID is equal on both
-records of one leg (developer.webex.com, "Reports: Detailed Call History").
+Interaction ID joins all legs of a call where it is there (records of 2026). Correlation ID joins the legs of one
+session. Local call IDs link a consulted transfer, a forwarding and the opposite leg, and a Network call ID is equal on
+both records of one leg (developer.webex.com, "Reports: Detailed Call History").
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def parts(leg: Values, common: Values) -> list[Part]:
             text(common["from_name"]),
             text(common["to_number"]),
             text(common["dialed_number"]),
-            transfer=_transfer(leg, placed=placed),
+            transfer=_transfer(leg),
             queue=text(leg["user"]) if kind == "queue" else None,
             hold=whole(leg["hold_duration"]),
             user=text(leg["user"]) if kind == "person" else None,
@@ -86,7 +86,7 @@ def _id(value: Value) -> str:
     return "" if found in _NOTHING else found
 
 
-def _transfer(leg: Values, *, placed: bool) -> str:
+def _transfer(leg: Values) -> str:
     """Return how the party passed the call on; the caller's leg of a consultation has the time of the transfer, too."""
     if leg["call_transfer_time"] is None:
         return ""

@@ -1,0 +1,235 @@
+"""Legs in files: JSON Lines, JSON, CSV, TSV or Parquet, with or without gzip, raw or as cdrctl exported them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from pydantic_core import from_json
+
+from cdrctl.calls.recognition import Recognized, recognize
+from cdrctl.errors import ConfigurationError, UsageError
+from cdrctl.records.events import Page, Record
+from cdrctl.windows import rfc3339
+
+AT_ONCE = 500
+"""How many records are read at a time."""
+
+CELL_LIMIT = 2**31 - 1
+
+
+@dataclass(slots=True)
+class LegFile:
+    """A file of legs that is being read.
+
+    Args:
+        name: Its name, for messages.
+        kind: What its records are; None if it has none.
+        records: Its records. They can be read once.
+        unread: How many lines are no records; counted while the records are read.
+    """
+
+    name: str
+    kind: Recognized | None
+    records: Iterator[Record]
+    unread: list[int] = field(default_factory=list)
+
+    def pages(self, context: Mapping[str, str]) -> Iterator[Page]:
+        """Yield its records in pages.
+
+        Raises:
+            UsageError: A record is of another provider.
+        """
+        keys = None
+        while some := list(islice(self.records, AT_ONCE)):
+            if keys is None:
+                keys = set(some[0])
+            for record in some:
+                if keys.isdisjoint(record):
+                    raise UsageError(
+                        f"{self.name} has records of different kinds", hint="give each kind in a file of its own"
+                    )
+            yield Page(some, {} if self.kind is not None and self.kind.native else context)
+
+
+def open_file(path: str, provider: str | None, stdin: BinaryIO | None) -> LegFile:
+    """Return a file whose first record has been looked at.
+
+    Args:
+        path: The file; `-` for standard input.
+        provider: The provider's name, if the user gave it.
+        stdin: Standard input.
+
+    Raises:
+        UsageError: It cannot be read, or its records are not legs of a known provider.
+        ConfigurationError: It is Parquet, and pyarrow is not installed.
+    """
+    name = "standard input" if path == "-" else path
+    unread: list[int] = []
+    with _read_errors(name):
+        records = _records(path, stdin, unread)
+        first = next(records, None)
+    if first is None:
+        return LegFile(name, None, iter(()), unread)
+    return LegFile(name, recognize(first, provider, name), _guarded(chain([first], records), name), unread)
+
+
+@contextmanager
+def _read_errors(name: str) -> Iterator[None]:
+    """Turn errors of reading into a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}", hint="name a file, or -") from None
+    except (EOFError, zlib.error):
+        raise UsageError(f"{name} is damaged: its compressed data end too early", hint="copy it again") from None
+
+
+def _guarded(records: Iterator[Record], name: str) -> Iterator[Record]:
+    with _read_errors(name):
+        yield from records
+
+
+def _records(path: str, stdin: BinaryIO | None, unread: list[int]) -> Iterator[Record]:
+    bare = path.removesuffix(".gz").casefold()
+    if bare.endswith(".parquet"):
+        yield from _parquet_records(path)
+        return
+    with _open(path, stdin) as file:
+        if bare.endswith((".csv", ".tsv")):
+            yield from _cells(file, "\t" if bare.endswith(".tsv") else ",", unread)
+        else:
+            yield from _objects(file, unread)
+
+
+@contextmanager
+def _open(path: str, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
+    """Open a file, decompressed if it is gzip, whatever its name."""
+    if path == "-":
+        if stdin is None:
+            raise UsageError("standard input is closed", hint="name a file")
+        peek = getattr(stdin, "peek", None)
+        packed = peek is not None and peek(2)[:2] == b"\x1f\x8b"
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=stdin)) if packed else stdin
+        return
+    with Path(path).open("rb") as file:
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=file)) if packed else file
+
+
+def _objects(file: BinaryIO, unread: list[int]) -> Iterator[Record]:
+    """Yield the objects of JSON Lines, one at a time, or of one JSON text, which is read as a whole."""
+    first = b""
+    number = 0
+    for number, line in enumerate(file, 1):
+        first = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if first.strip():
+            break
+    record = _object(first)
+    if record is None and first.strip():
+        yield from _objects_of_text(first + file.read(), unread)
+        return
+    if record is not None:
+        yield record
+    for at, line in enumerate(file, number + 1):
+        if line.strip():
+            found = _object(line)
+            if found is None:
+                unread.append(at)
+            else:
+                yield found
+
+
+def _object(line: bytes) -> Record | None:
+    try:
+        found = from_json(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _objects_of_text(text: bytes, unread: list[int]) -> Iterator[Record]:
+    """Yield the objects of a JSON list, or of the list in a provider's response."""
+    try:
+        found = from_json(text)
+    except ValueError:
+        unread.append(1)
+        return
+    while isinstance(found, dict):
+        inner = [one for one in found.values() if isinstance(one, list | dict)]
+        lists = [one for one in inner if isinstance(one, list) and one and isinstance(one[0], dict)]
+        found = lists[0] if lists else inner[0] if inner else None
+    for at, one in enumerate(found if isinstance(found, list) else (), 1):
+        if isinstance(one, dict):
+            yield one
+        else:
+            unread.append(at)
+
+
+def _cells(file: BinaryIO, separator: str, unread: list[int]) -> Iterator[Record]:
+    """Yield the records of CSV with a header; an empty cell is null, and a cell with a JSON list or object is that."""
+    csv.field_size_limit(CELL_LIMIT)
+    lines = (line.decode("utf-8", "replace") for line in file)
+    rows = csv.reader((line.removeprefix("\ufeff") for line in lines), delimiter=separator)
+    names = next(rows, [])
+    for row in rows:
+        if len(row) != len(names):
+            unread.append(rows.line_num)
+            continue
+        record = {name: _value(cell) for name, cell in zip(names, row, strict=True) if cell != ""}
+        extra = record.pop("extra", None)
+        yield {**record, **(extra if isinstance(extra, dict) else {})}
+
+
+def _value(cell: str) -> Any:
+    if cell[:1] in {"[", "{"}:
+        try:
+            return json.loads(cell)
+        except ValueError:
+            return cell
+    return cell
+
+
+def _parquet_records(path: str) -> Iterator[Record]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ConfigurationError(
+            f"{path} is Parquet, and the package pyarrow is not installed", hint="pip install 'cdrctl[parquet]'"
+        ) from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(AT_ONCE):
+                for row in batch.to_pylist():
+                    yield {name: _plain(value) for name, value in row.items() if value is not None}
+    except pa.ArrowInvalid:
+        raise UsageError(f"{path} is not a Parquet file", hint="name a file of legs") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of Parquet as JSON has it."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return _value(value) if isinstance(value, str) else value
+
+
+def group_by_provider(files: Sequence[LegFile]) -> dict[str, list[LegFile]]:
+    """Return files by the name of their provider; empty ones are left out."""
+    found: dict[str, list[LegFile]] = {}
+    for one in files:
+        if one.kind is not None:
+            found.setdefault(one.kind.provider.name, []).append(one)
+    return found

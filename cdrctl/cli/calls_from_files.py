@@ -1,0 +1,166 @@
+"""`cdrctl calls FILE…`: legs of files, or of standard input, joined into calls."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from cdrctl import windows
+from cdrctl.calls.files import LegFile, group_by_provider, open_file
+from cdrctl.calls.recognition import Recognized, check_provider
+from cdrctl.calls.rows import Told, parts_schema
+from cdrctl.cli.connecting import the_clock
+from cdrctl.cli.exporting import conclude, counted
+from cdrctl.cli.output_options import data, drift, local_zone, render_options
+from cdrctl.cli.run import Session
+from cdrctl.errors import UsageError
+from cdrctl.export.pipeline import write
+from cdrctl.export.rows import Tally, rows
+from cdrctl.fetchers import Call, joins_of
+from cdrctl.records.columns import is_text
+from cdrctl.records.events import Event, Gap, Note, Row
+from cdrctl.records.schemas import Schema, native
+from cdrctl.windows import Window
+
+if TYPE_CHECKING:
+    from cdrctl.cli.calls import Joining
+    from cdrctl.export.request import ExportRequest
+    from cdrctl.export.rows import Log
+
+
+def write_from_files(
+    session: Session,
+    request: ExportRequest,
+    schema: Schema,
+    paths: Sequence[str],
+    provider: str | None,
+    joining: Joining,
+    started: float,
+) -> None:
+    """Write the calls that the legs in files make.
+
+    Raises:
+        UsageError: A file cannot be read, or its records are not legs of a known provider.
+        IncompleteError: Lines cannot be read.
+    """
+    check_provider(provider)
+    if len(set(paths)) < len(paths):
+        raise UsageError("a file is named more than once", hint="name each file once")
+    files = [open_file(path, provider, _stdin(session) if path == "-" else None) for path in paths]
+    log, tally = session.reporter.log, Tally()
+    zone = local_zone(request, request.window.zone, "UTC unless --tz says otherwise", windowed=True)
+    look = render_options(session, request, zone, "calls", None)
+    pages = _rows(session, request, files, joining, tally)
+    with data(session, request.output) as out, closing(pages), counted(session, tally, dict, started):
+        write(_limited(pages, request, tally, log), request, schema, tally, log, out, look)
+    conclude(tally, request)
+
+
+def _stdin(session: Session) -> BinaryIO:
+    """Return standard input as bytes."""
+    stdin = session.process.stdin
+    binary: BinaryIO | None = getattr(stdin, "buffer", None)
+    return io.BytesIO(stdin.read().encode()) if binary is None else binary
+
+
+def _rows(
+    session: Session, request: ExportRequest, files: Sequence[LegFile], joining: Joining, tally: Tally
+) -> Generator[list[Row], None, None]:
+    """Yield the wanted rows of all files, one provider after the other."""
+    from cdrctl.cli.calls import wanted_rows
+
+    log, now = session.reporter.log, the_clock(session).now()
+    asked = _window(request, now)
+    for name, some in group_by_provider(files).items():
+        told = Told(name, "", asked, None, joining.margin, None, joining.boxes)
+        parts = (page for kind, group in _by_kind(some) for page in _parts(session, request, kind, group))
+        yield from wanted_rows(parts, told, request, tally, log, now)
+    for one in files:
+        if one.unread:
+            gap = Gap(f"{len(one.unread)} lines of {one.name} are not records, the first is line {one.unread[0]}")
+            tally.gaps.append(gap)
+            log("warning", f"incomplete: {gap.what}")
+
+
+def _window(request: ExportRequest, now: Any) -> Window | None:
+    """Return the window on the start of the call; None for all calls."""
+    if request.window.since is None and request.window.until is None:
+        return None
+    if request.window.since is None:
+        raise UsageError("--until needs --since for calls of files", hint="give both, or neither for all calls")
+    return request.window.read(None, None, now)
+
+
+def _by_kind(files: Sequence[LegFile]) -> Iterator[tuple[Recognized, list[LegFile]]]:
+    """Yield files of the same call and form together."""
+    found: dict[tuple[str, bool], list[LegFile]] = {}
+    for one in files:
+        if one.kind is not None:
+            found.setdefault((one.kind.call.name, one.kind.native), []).append(one)
+    for some in found.values():
+        kind = some[0].kind
+        assert kind is not None  # noqa: S101 - see above
+        yield kind, some
+
+
+def _parts(
+    session: Session, request: ExportRequest, kind: Recognized, files: Sequence[LegFile]
+) -> Iterator[Sequence[Any]]:
+    """Yield pages of the parts of all legs in files of one call; a leg that comes twice counts once."""
+    log = session.reporter.log
+    call = _native_call(kind.call) if kind.native else kind.call
+    zone = str(request.window.zone or windows.zone("UTC"))
+    context = {"timezone": zone} if any(column.key == "@timezone" for column in call.columns) else {}
+    if context and not kind.native and request.window.zone is None:
+        log("note", f"times of {kind.provider.title} are read as UTC; --tz names the zone of the account")
+    warn = drift(log, f"{kind.provider.name} {call.name}", strict=request.strict)
+    joins = joins_of(kind.provider.name)[kind.call.name]
+    assert call.common is not None  # noqa: S101 - legs are CDRs
+    schema = parts_schema(native(call.columns, None, warn, call.expected), call.common, joins)
+
+    def events() -> Iterator[Event]:
+        for one in files:
+            yield from one.pages(context)
+
+    legs = Tally()
+    yield from rows(events(), replace(call, key_fields=None), schema, None, legs, log)
+    if legs.duplicates:
+        note = Note(f"{legs.duplicates} legs of {kind.provider.title} came more than once, and count once")
+        log(note.level, note.text)
+
+
+def _native_call(call: Call) -> Call:
+    """Return a call whose records are those that cdrctl exported: column names and typed values, or text in CSV."""
+    columns = tuple(
+        replace(
+            column, key=column.name, read=column.read if is_text(column) else None, read_in=None, null_words=frozenset()
+        )
+        for column in call.columns
+    )
+    return replace(call, columns=columns, identity=lambda record: _identity(call, record))
+
+
+def _identity(call: Call, record: Any) -> str:
+    values: dict[str, Any] = {column.name: record.get(column.name) for column in call.columns}
+    found = call.common(values).get("record_id") if call.common is not None else None
+    return str(found) if found else repr(sorted(record.items(), key=str))
+
+
+def _limited(
+    pages: Generator[list[Row], None, None], request: ExportRequest, tally: Tally, log: Log
+) -> Iterator[list[Row]]:
+    """Yield pages until the limit of the request is reached."""
+    room = request.selection.stops_at
+    seen = 0
+    for page in pages:
+        if room is None or seen + len(page) < room:
+            seen += len(page)
+            yield page
+            continue
+        yield page[: room - seen]
+        tally.records = room
+        log("note", f"stopped after {room} records, as --limit says; there may be more")
+        return

@@ -1,0 +1,82 @@
+"""What is true of the exchange's calls, and the parts that each provider's imitation makes of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cdrctl.calls.joining import order
+from cdrctl.calls.rows import parts_schema
+from cdrctl.fetchers import PROVIDERS, Call, Provider, joins_of, load
+from cdrctl.records.events import Page
+from cdrctl.records.parts import Part
+from cdrctl.records.schemas import native
+from cdrctl.sandbox import Call as TrueCall, Exchange
+
+NOW = datetime(2026, 12, 1, 7, 0, 30, tzinfo=UTC)
+CLASSES = {"webex": "Webex", "kazoo": "Kazoo", "callgear": "CallGear", "portsip": "PortSIP", "voicenter": "Voicenter"}
+CONTEXT: Mapping[str, dict[str, str]] = {
+    "callgear": {"timezone": "Europe/Berlin", "app_host": "https://app.callgear.com"}
+}
+HOUR = timedelta(hours=1)
+BOXES = frozenset({"3999"})
+
+
+def joined_call(provider: Provider) -> Call:
+    name = next(iter(joins_of(provider.name)))
+    return next(one for one in provider.calls if one.name == name)
+
+
+def parts_of(name: str, exchange: Exchange, since: datetime, until: datetime) -> list[Part]:
+    """Return the parts of all legs that a provider has of an exchange, by start."""
+    call = joined_call(load(name))
+    imitation: Any = getattr(importlib.import_module(f"cdrctl.sandbox.{name}"), CLASSES[name])
+    records = imitation(exchange, lambda: NOW).truth(call.name, since, until)
+    assert call.common is not None
+    inner = native(call.columns, None, lambda _text: None, call.expected)
+    schema = parts_schema(inner, call.common, joins_of(name)[call.name])
+    rows: list[Any] = list(schema.rows(Page(records, CONTEXT.get(name, {}))))
+    return sorted((Part._make(row) for row in rows), key=order)
+
+
+def legs_of(name: str, call: TrueCall) -> frozenset[str]:
+    """Return the ids of the records that a provider has of one call."""
+    began, ended = (datetime.fromtimestamp(at / 1000, UTC) for at in (call.start, call.end))
+    return frozenset(one.id for one in parts_of(name, Exchange("one", [call]), began - HOUR, ended + HOUR))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of one call, whatever its provider: instants in Unix milliseconds."""
+
+    outcome: str
+    direction: str
+    answer: int | None
+    talk: int
+    transfers: int
+
+
+def truth_of(call: TrueCall) -> Truth:
+    """Return what is true of a call of the exchange."""
+    called = [leg for leg in call.legs if leg.direction == "terminating"]
+    persons = [leg for leg in called if (leg.party.is_user or leg.party.kind == "outside") and leg.answer is not None]
+    spans = sorted((leg.answer, leg.end) for leg in persons if leg.answer is not None)
+    talk, until = 0, 0
+    for since, end in spans:
+        talk += max(0, end - max(since, until))
+        until = max(until, end)
+    first = call.legs[0]
+    outward = any(leg.party.kind == "outside" for leg in called)
+    return Truth(
+        call.outcome,
+        "inbound" if first.party.kind == "outside" else "outbound" if outward else "internal",
+        min((since for since, _ in spans), default=None),
+        talk // 1000,
+        int(call.kind.endswith("_transfer")),
+    )
+
+
+PROVIDER_NAMES = tuple(PROVIDERS)

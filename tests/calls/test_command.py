@@ -8,6 +8,7 @@ import io
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def told(rows: Rows, provider: str, *, without: tuple[str, ...] = ()) -> Rows:
     found = [
         {key: value for key, value in row.items() if key not in out} for row in rows if row["provider"] == provider
     ]
+    for row in found:  # Parquet does not keep zeros at the end
+        row["cost"] = None if row["cost"] is None else Decimal(row["cost"])
     return sorted(found, key=lambda row: str(row["call_id"]))
 
 

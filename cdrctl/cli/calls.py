@@ -18,6 +18,7 @@ from cdrctl.cli.connecting import open_call, the_clock
 from cdrctl.cli.export import (
     Part,
     Together,
+    dry_run_together,
     raise_failures,
     report_parts,
     selected_parts,
@@ -85,7 +86,7 @@ def calls(session: Session, given: Mapping[str, Any]) -> None:
     """Write one row for each call."""
     started = time.monotonic()
     joining = Joining(windows.duration(given["margin"]), frozenset(given["boxes"] or ()))
-    request = read_request(session, {**given, "schema": "common", "dry_run": False}, None, given["output"], SHOWN)
+    request = read_request(session, {**given, "schema": "common"}, None, given["output"], SHOWN)
     prepare_messages(session, request.output.path)
     schema = schema_of(request)
     now = the_clock(session).now()
@@ -106,6 +107,9 @@ def calls(session: Session, given: Mapping[str, Any]) -> None:
         write_from_archive(session, request, Path(given["source"]), selection, schema, started, archived)
         return
     parts = selected_parts(session, selection)
+    if request.dry_run:
+        dry_run_together(session, parts, request, functools.partial(_legs_request, request, joining, now))
+        return
     whole = Together(NAME, call_of, functools.partial(_read_part, joining=joining))
     tally = _tally()
     requests = write_together(session, parts, request, schema, tally, whole)
@@ -219,6 +223,15 @@ def _read_archived_part(
     part.tally.gaps += tally.gaps
 
 
+def _legs_request(
+    request: ExportRequest, joining: Joining, now: datetime, provider: Provider
+) -> tuple[Call, ExportRequest]:
+    """Return the call whose records are joined, and the request for them, for a dry run."""
+    call = call_of(provider)
+    asked = request.window.read(call.timing.default_since, None, now)
+    return call, ExportRequest(window=around(asked, joining.margin, call, now), dry_run=True)
+
+
 def around(window: Window, margin: timedelta, call: Call, now: datetime) -> TypedWindow:
     """Return the window of the legs: with a margin on both sides, as far as the provider can have it."""
     since = window.since - margin
@@ -284,7 +297,7 @@ COMMANDS = {
             ),
             TAG,
             EXCEPT,
-            *(one for name, one in SHARED.items() if name not in {"profile", "schema", "dry_run"}),
+            *(one for name, one in SHARED.items() if name not in {"profile", "schema"}),
             _MARGIN,
             _BOX,
         ),

@@ -118,7 +118,7 @@ def export_together(session: Session, given: Mapping[str, Any]) -> None:
     parts = selected_parts(session, selection)
     note_never_given(session, request, [(part.provider, part.provider.calls[0]) for part in parts if part.provider])
     if request.dry_run:
-        _dry_run(session, parts, request)
+        dry_run_together(session, parts, request, lambda provider: (_main_call(provider), request))
         return
     whole = Tally()
     requests = write_together(session, parts, request, schema, whole, Together(COMMON_NAME, _main_call, _read_part))
@@ -192,8 +192,19 @@ def selected_parts(session: Session, selection: Selection) -> list[Part]:
     return parts
 
 
-def _dry_run(session: Session, parts: Sequence[Part], request: ExportRequest) -> None:
+def dry_run_together(
+    session: Session,
+    parts: Sequence[Part],
+    request: ExportRequest,
+    legs: Callable[[Provider], tuple[Call, ExportRequest]],
+) -> None:
     """Print the requests of all parts, and raise at the end where an export would fail.
+
+    Args:
+        session: The running command.
+        parts: The profiles.
+        request: The request of the user.
+        legs: From a provider to the call that is made, and the request for it.
 
     Raises:
         CdrctlError: A profile cannot be used.
@@ -201,7 +212,8 @@ def _dry_run(session: Session, parts: Sequence[Part], request: ExportRequest) ->
     for part in parts:
         if part.provider is None:
             continue
-        call, own = part.provider.calls[0], replace(request, profile=part.name)
+        call, own = legs(part.provider)
+        own = replace(own, profile=part.name)
         try:
             dry_run(session, part.provider, call, own, usual_options(session, call), part.written)
         except OutputError:

@@ -187,3 +187,8 @@ def test_a_table_tells_the_path_as_a_story(shell: Shell) -> None:
     ran = shell.run("calls", "-p", "webex", "--from", "archive", *DAY, "-f", "table", "--fields", "path")
     assert " → " in ran.ok().out
     assert "kind" not in ran.out
+
+
+def test_a_dry_run_prints_the_requests_for_the_legs(shell: Shell) -> None:
+    ran = shell.run("calls", "-p", "webex", *DAY, "--margin", "2h", "--dry-run").ok()
+    assert "startTime=2026-11-10T22%3A00%3A00" in ran.out

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -191,4 +192,5 @@ def test_a_table_tells_the_path_as_a_story(shell: Shell) -> None:
 
 def test_a_dry_run_prints_the_requests_for_the_legs(shell: Shell) -> None:
     ran = shell.run("calls", "-p", "webex", *DAY, "--margin", "2h", "--dry-run").ok()
-    assert "startTime=2026-11-10T22%3A00%3A00" in ran.out
+    assert "startTime=2026-11-10T21:59:59.99" in unquote(ran.out)
+    assert ran.out.startswith("curl ")

@@ -7,12 +7,16 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from cdrctl.writers.csv import DIALECT
 from cdrctl.writers.separated import join_lines
 from cdrctl.writers.values import utf8
 
 Fields = dict[str, Any]
 """The fields of one line by column name: JSON values, or the texts of CSV cells."""
+
+_decode = msgspec.json.Decoder().decode
 
 CELL_LIMIT = 2**31 - 1
 """The longest CSV cell that is read; Python's default of 131 072 characters is less than a provider may send."""
@@ -53,9 +57,12 @@ def fields_of(line: bytes, columns: Sequence[str]) -> Fields | None:
         cells = _cells(line)
         return dict(zip(columns, cells, strict=True)) if cells is not None and len(cells) == len(columns) else None
     try:
-        found = json.loads(line, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
+        found = _decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # a lone surrogate, a huge number, or no JSON
+        try:
+            found = json.loads(line, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return None
     return found if isinstance(found, dict) else None
 
 

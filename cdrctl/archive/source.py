@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from cdrctl import windows
 from cdrctl.archive.dayfile import DayFile
 from cdrctl.archive.files import load
-from cdrctl.archive.index import reading_archive
+from cdrctl.archive.index import UNPLACED, milliseconds, reading_archive
 from cdrctl.archive.intervals import (
     Reading,
     days,
@@ -31,13 +32,14 @@ from cdrctl.archive.intervals import (
 from cdrctl.archive.ledger import KeptCall
 from cdrctl.archive.ledgers import AnyLedger, open_ledger
 from cdrctl.archive.planning import not_retired
-from cdrctl.archive.records import ArchivedRecord, archived_call, record_reader
+from cdrctl.archive.record_batches import batch_reader
+from cdrctl.archive.records import archived_call, record_reader
 from cdrctl.archive.store import UNKNOWN, Archive, is_there, open_archive
 from cdrctl.archive.sync import BEYOND
 from cdrctl.errors import UsageError
 from cdrctl.export.availability import RECENT, UP_TO_NOW
 from cdrctl.fetchers import Call
-from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, number_of_records
+from cdrctl.records.events import Checkpoint, Event, Gap, Note, Page, Record, number_of_records
 from cdrctl.windows import Window, rfc3339
 
 PAGE = 500
@@ -216,20 +218,18 @@ def read_file(source: ArchivedCall, day: str) -> tuple[DayFile | None, str]:
 
 def _pages(source: ArchivedCall, file: DayFile, part: Window | None) -> Iterator[Event]:
     """Yield the records that started in a part of the day, or all, and a gap for lines that are no records."""
-    read = record_reader(source.call, file.header)
-    records: list[ArchivedRecord] = []
-    unread = 0
-    for row in file.rows():
-        record = read(row)
-        if record is None:
-            unread += 1
-        elif part is None or record.start is None or part.holds(record.start):
-            records.append(record)
-        if len(records) == PAGE:
+    read, read_batch = record_reader(source.call, file.header), batch_reader(source.call)
+    rows, unread = file.rows(), 0
+    until_next = timedelta(microseconds=999)  # records start on whole milliseconds
+    since, until = (0, 0) if part is None else (milliseconds(one + until_next) for one in (part.since, part.until))
+    while some := [*islice(rows, PAGE)]:
+        if part is not None:
+            some = [row for row in some if row.start == UNPLACED or since <= row.start < until]
+        batch = read_batch(some) if some and not file.header else None
+        records: Sequence[Record] = [record for row in some if (record := read(row))] if batch is None else batch
+        unread += len(some) - len(records)
+        if records:
             yield Page(records)
-            records = []
-    if records:
-        yield Page(records)
     if unread:
         yield Gap(f"{number_of_records(unread)} of {source.kept.profile} cannot be read", VERIFY)
 

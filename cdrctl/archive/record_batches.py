@@ -1,0 +1,110 @@
+"""The rows of a day's file as batches of columns, which an export reads as it reads those of a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, overload
+
+from cdrctl.archive.dayfile import Row
+from cdrctl.archive.index import UNPLACED
+from cdrctl.archive.lines import fields_of
+from cdrctl.archive.records import ArchivedRecord
+from cdrctl.fetchers import Call
+from cdrctl.records.batches import KeyFields, RecordBatch
+from cdrctl.records.columns import is_text
+from cdrctl.records.events import Record
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ArchivedBatch(RecordBatch):
+    """Records of the archive as columns.
+
+    Args:
+        columns: The values by the name of the column. In a column of text, an empty string also stands for no value.
+        texts: The names of columns that hold nothing but text.
+        unknown: The names that no column of the call has.
+        rows: The rows, whose key and start the records have; their lines are not used.
+    """
+
+    __slots__ = ("_rows",)
+
+    def __init__(
+        self, columns: dict[str, Sequence[Any]], texts: frozenset[str], unknown: Sequence[str], rows: Sequence[Row]
+    ) -> None:
+        super().__init__(KeyFields("", ""), columns, texts, unknown, len(rows))
+        self._rows = rows
+
+    @overload
+    def __getitem__(self, at: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> ArchivedBatch: ...
+
+    def __getitem__(self, at: int | slice) -> Record | ArchivedBatch:
+        if isinstance(at, slice):
+            return self.only(range(*at.indices(self.length)))
+        fields = {name: (column[at] or None) if name in self.texts else column[at] for name, column in self._items()}
+        return ArchivedRecord(fields, self._rows[at])
+
+    def _items(self) -> Any:
+        return self.columns.items()
+
+    def only(self, positions: Sequence[int]) -> ArchivedBatch:
+        """Return the batch of the records at these positions."""
+        columns: dict[str, Sequence[Any]] = {
+            name: [column[at] for at in positions] for name, column in self.columns.items()
+        }
+        return ArchivedBatch(columns, self.texts, self.unknown, [self._rows[at] for at in positions])
+
+    @property
+    def identities(self) -> Sequence[str]:
+        """The key of each record."""
+        return [row.key.hex() for row in self._rows]
+
+    @property
+    def starts(self) -> Sequence[datetime]:
+        """The start of each record's call.
+
+        Raises:
+            ValueError: One is unknown.
+        """
+        if self._starts is None:
+            if any(row.start == UNPLACED for row in self._rows):
+                raise ValueError
+            self._starts = [_EPOCH + timedelta(milliseconds=row.start) for row in self._rows]
+        return self._starts
+
+
+def batch_reader(call: Call) -> Callable[[Sequence[Row]], ArchivedBatch | None]:
+    """Return the function from rows whose lines are JSON to a batch of their records.
+
+    It returns None where the records must be read one by one: a line cannot be read, not all have the same fields, or
+    one has a field whose name differs from that of a column in letter case alone.
+    """
+    names = [column.name for column in call.columns]
+    known, folded = frozenset(names), {name.casefold() for name in names}
+    texts = {column.name for column in call.columns if is_text(column)}
+
+    def read(rows: Sequence[Row]) -> ArchivedBatch | None:
+        found = [fields_of(row.line, ()) for row in rows]
+        shapes = {None if one is None else (*one,) for one in found}
+        shape = shapes.pop()
+        if shapes or shape is None:
+            return None
+        unknown = [name for name in shape if name not in known]
+        if not folded.isdisjoint(map(str.casefold, unknown)):
+            return None
+        columns: dict[str, Sequence[Any]] = {name: [None] * len(rows) for name in names if name not in shape}
+        columns.update(zip(shape, zip(*(one.values() for one in found if one is not None), strict=True), strict=True))
+        plain = [name for name in texts if set(map(type, columns[name])) <= _TEXT]
+        for name in plain:
+            if None in columns[name]:
+                columns[name] = [value or "" for value in columns[name]]
+        return ArchivedBatch(columns, frozenset(plain), unknown, rows)
+
+    return read
+
+
+_TEXT = {str, type(None)}

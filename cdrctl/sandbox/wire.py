@@ -71,7 +71,13 @@ class Switch:
         return ", ".join((*dict.fromkeys((self.default, *self.words)), *form))
 
 
-LATE = Switch("0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that appear minutes to hours late")
+LATE = Switch(
+    "0",
+    (),
+    r"0|(1|0?\.\d+)(\+[1-9]\d{0,2}d)?",
+    "a share such as 0.05, or 0.05+3d",
+    "share of records that appear minutes to hours late; with +3d, three days later than that",
+)
 CHANGED = Switch(
     "0", (), r"0|1|0?\.\d+", "a share such as 0.05", "share of records that change minutes to hours after the call"
 )

@@ -56,6 +56,20 @@ def test_late_records_appear_in_a_later_export(
 
 
 @pytest.mark.thin
+@pytest.mark.parametrize(("provider", "call"), [one for one in CALLS if one[1] != "stream"])  # it keeps twelve hours
+def test_records_can_be_days_late(
+    providers: Sandbox, clock: HandClock, tmp_path: Path, provider: str, call: str
+) -> None:
+    usual = records(providers, clock, tmp_path, provider, call)
+    providers.switch(provider, "late", "0.5+3d")
+    clock.time = datetime(2026, 11, 15, 16, 0, tzinfo=UTC)
+    some = records(providers, clock, tmp_path, provider, call)
+    assert 0 < len(some) < len(usual)
+    clock.time = datetime(2026, 11, 16, 20, 0, tzinfo=UTC)
+    assert sorted(map(str, records(providers, clock, tmp_path, provider, call))) == sorted(map(str, usual))
+
+
+@pytest.mark.thin
 @pytest.mark.parametrize(
     ("provider", "call"), [one for one in CALLS if one[1] != "interactions"]
 )  # these have no cost to change

@@ -37,14 +37,29 @@ def uuid_text(version: int, *parts: object) -> str:
 
 
 def delay(share: str, what: str, key: str) -> int:
-    """Return a delay in milliseconds: 10 minutes to 20 hours for a share of the keys, such as `0.05`, else 0."""
-    part = float(share)
+    """Return a delay in milliseconds: 10 minutes to 20 hours for a share of the keys, such as `0.05`, else 0.
+
+    With a share such as `0.05+3d`, the delay is three days longer.
+    """
+    part, days = _share_and_days(share)
     if not part:
         return 0
     drawn = int(digest(what, key)[:12], 16)
     if drawn % 10_000 >= part * 10_000:
         return 0
-    return 10 * MINUTE + drawn // 10_000 % (20 * HOUR)
+    return 10 * MINUTE + drawn // 10_000 % (20 * HOUR) + days * DAY
+
+
+def longest_delay(share: str) -> int:
+    """Return an upper bound on the delays of a share, in milliseconds."""
+    part, days = _share_and_days(share)
+    return 21 * HOUR + days * DAY if part else 0
+
+
+def _share_and_days(text: str) -> tuple[float, int]:
+    """Return the parts of a share such as `0.05` or `0.05+3d`."""
+    share, _, days = text.partition("+")
+    return float(share), int(days.removesuffix("d") or 0)
 
 
 def is_gone(share: str, key: str, end: int, now: int) -> bool:

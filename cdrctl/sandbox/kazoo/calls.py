@@ -8,7 +8,7 @@ from typing import Any
 from cdrctl.sandbox.kazoo.accounts import Account
 from cdrctl.sandbox.kazoo.answers import bad_identifier, failure, success
 from cdrctl.sandbox.kazoo.chunks import find_rows
-from cdrctl.sandbox.kazoo.databases import month_database, visible_document
+from cdrctl.sandbox.kazoo.databases import is_hidden, month_database, visible_document
 from cdrctl.sandbox.kazoo.documents import Doc, StoredDocument
 from cdrctl.sandbox.kazoo.filters import selected_fields
 from cdrctl.sandbox.kazoo.keys import OBJECT, binary, pack
@@ -94,7 +94,8 @@ def _interaction_legs(state: State, account: Account, interaction: str) -> list[
     began, _, key = interaction.partition("-")
     now = state.gregorian_now
     documents = month_database(state, account, month_of(int(began))).documents
-    return [one for one in documents if one.interaction == (int(began), key) and one.saved <= now]
+    legs = [one for one in documents if one.interaction == (int(began), key)]
+    return [one for one in legs if one.saved <= now and not is_hidden(state, one)]
 
 
 def _leg_key(interaction: str, stored: StoredDocument) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from cdrctl.sandbox.exchange.clock import is_gone, milliseconds
+from cdrctl.sandbox.exchange.clock import delay, is_gone, milliseconds
 from cdrctl.sandbox.kazoo.accounts import Account
 from cdrctl.sandbox.kazoo.documents import Month, StoredDocument, interaction_documents, save_in_bulks
 from cdrctl.sandbox.kazoo.months import month_before, month_bounds, month_of
@@ -18,7 +18,7 @@ def month_database(state: State, account: Account, month: str) -> Month:
     if not named or month == state.switched["archived"]:
         return Month()
     late, bulk = int(state.switched["late_save"]), int(state.switched["same_second"])
-    return _saved_month(account, month, late, bulk, state.switched["late"])
+    return _saved_month(account, month, late, bulk, state.switched["late"].partition("+")[0])
 
 
 @functools.lru_cache(24)
@@ -52,13 +52,19 @@ def _saved_within(month: str, *databases: Month) -> Month:
 
 
 def visible_document(state: State, account: Account, cdr_id: str) -> StoredDocument | None:
-    """Return the document with this id, once it is saved and as long as it is not dropped."""
+    """Return the document with this id, once it is saved and as long as it is not hidden."""
     found = month_database(state, account, cdr_id[:6]).by_id.get(cdr_id)
-    if found and found.saved <= state.gregorian_now and not is_dropped(state, found):
+    if found and found.saved <= state.gregorian_now and not is_hidden(state, found):
         return found
     return None
 
 
-def is_dropped(state: State, stored: StoredDocument) -> bool:
-    """Return whether a document is gone by now: the switch `dropped`."""
-    return is_gone(state.switched["dropped"], stored.id, stored.leg.end, milliseconds(state.now()))
+def is_hidden(state: State, stored: StoredDocument) -> bool:
+    """Return whether a document is not there although it was saved.
+
+    It is gone by now (the switch `dropped`), or was saved on a node that replicates days later (`late` with days).
+    """
+    now, late = milliseconds(state.now()), state.switched["late"]
+    if is_gone(state.switched["dropped"], stored.id, stored.leg.end, now):
+        return True
+    return "+" in late and stored.leg.end + delay(late, "late", stored.leg.id) > now

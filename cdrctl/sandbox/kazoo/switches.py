@@ -29,7 +29,9 @@ SWITCHES: dict[str, Switch] = {
     "account": Switch("ok", ("expired",), meaning="the account is locked (423)"),
     "reseller": Switch("off", ("on",), meaning="reseller columns"),
     "memory_limit": Switch("off", (), r"\d+", meaning="most rows of an unpaged response (416)"),
-    "late": replace(LATE, meaning="share of documents that are saved seconds to minutes late"),
+    "late": replace(
+        LATE, meaning="share of documents that are saved seconds to minutes late; with +3d, that replicate days later"
+    ),
     "changed": CHANGED,
     "dropped": DROPPED,
     "late_save": Switch("0", (), r"\d+", meaning="seconds a document is saved later than usual"),

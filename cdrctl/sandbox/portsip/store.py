@@ -64,7 +64,7 @@ def _read_records(pbx: PBX, kind: str, low: int, high: int, user: str) -> list[R
 def _delay(pbx: PBX, records: list[Record]) -> list[Record]:
     """Return the records, with a later time of appearance for a share of them."""
     share = pbx.switched["late"]
-    if not float(share):
+    if share == "0":
         return records
     return [replace(one, seen=one.seen + delay(share, "late", str(one.number))) for one in records]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cdrctl.sandbox.exchange import Exchange
-from cdrctl.sandbox.exchange.clock import HOUR, MINUTE, SECOND, delay, is_gone, milliseconds
+from cdrctl.sandbox.exchange.clock import MINUTE, SECOND, delay, is_gone, longest_delay, milliseconds
 from cdrctl.sandbox.exchange.parties import Call
 from cdrctl.sandbox.voicenter.calls import cdrs_of
 from cdrctl.sandbox.voicenter.cdr import Cdr
@@ -48,8 +48,7 @@ class State:
 
     def longest_wait(self) -> int:
         """Return an upper bound on the milliseconds from the start of a call until its record is saved."""
-        late = 21 * HOUR if self.switched["late"] != "0" else 0
-        return self.exchange.longest + self.lag + late + MINUTE
+        return self.exchange.longest + self.lag + longest_delay(self.switched["late"]) + MINUTE
 
     def cdrs_between(self, lo: int, hi: int, lag: int = 0) -> list[Cdr]:
         """List the records that ended `lag` ago or earlier, by second of start in `[lo, hi)` Unix milliseconds."""

@@ -225,7 +225,9 @@ def _convert_call(job: _Job, ledger: AnyLedger, log: Callable[[str], None]) -> N
         if job.only is None:
             _copy_account(job)
             begins = None if kept.begins == _NEVER else kept.begins
-            told = CallLedger(kept.provider, begins, readings, retired=kept.retired)
+            late = ledger.lateness(kept.profile, kept.call)
+            sweeps = ledger.sweeps(kept.profile, kept.call)
+            told = CallLedger(kept.provider, begins, readings, {}, kept.retired, late, sweeps)
             if kept.retired is not None:
                 with writing_archive(job.new.folder):
                     write_retired(job.new, kept.profile, kept.call, Retired(begins, kept.retired))
@@ -314,7 +316,7 @@ def _load(archive: Archive, path: Path) -> DayFile | None:
 
 def _facts(file: DayFile) -> tuple[object, ...]:
     """Return the keys, starts, marks and readings of a file, which are the same in all formats."""
-    return sorted((one.start, one.key) for one in file.entries), file.gone, file.readings
+    return sorted((one.start, one.key) for one in file.entries), file.gone, file.readings, file.lateness
 
 
 def _write_day(job: _Job, file: DayFile, path: Path) -> str:
@@ -333,7 +335,18 @@ def _write_day(job: _Job, file: DayFile, path: Path) -> str:
         return "has a line that cannot be read"
     with writing_archive(path):
         before = "" if there is None else there.sha256
-        save(job.new, path, call.columns, wanted, lambda: rows, len(rows), file.readings, before, unchanged=False)
+        save(
+            job.new,
+            path,
+            call.columns,
+            wanted,
+            lambda: rows,
+            len(rows),
+            file.readings,
+            before,
+            unchanged=False,
+            lateness=file.lateness,
+        )
     return ""
 
 

@@ -13,6 +13,7 @@ from cdrctl.archive.fetching import Fetched, Source, header_of
 from cdrctl.archive.files import load, recover, save
 from cdrctl.archive.index import Entry
 from cdrctl.archive.intervals import Reading, add_reading, done_windows, overlap, subtract, whole_day
+from cdrctl.archive.lateness import Lateness, added, observe
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.lines import columns_of, recast, union_header
@@ -75,11 +76,13 @@ class DayResult:
     Args:
         counts: How it changed the records.
         gone: How many records have been gone at the provider for less than `GONE_ALARM`.
+        beyond_lookback: How many of the late records are of a time that had been settled.
         error: Why the day is incomplete; empty if it is complete.
     """
 
     counts: Counts
     gone: int
+    beyond_lookback: int
     error: str
 
 
@@ -156,6 +159,7 @@ def store_day(
     readings: Sequence[Reading],
     *,
     shrink: bool,
+    lookback: timedelta,
 ) -> DayResult:
     """Merge the records that came into a day's file, write it, then update the ledger, and return the changes.
 
@@ -168,34 +172,46 @@ def store_day(
         there: The state of the day before.
         readings: The readings of the day in the ledger.
         shrink: Remove records that are gone at the provider.
+        lookback: For how long after a call its record may still appear or change.
     """
     with ledger.writing(), writing_archive(archive.path(source.profile, source.call.name, day)):
         known = there.valid_readings(readings)
         lost = _add_unplaced(archive, ledger, source, came.spool.take_unplaced(), came)
         placed = came.spool.count_new()
         rows: Callable[[], Iterable[Row]] = came.spool.rows
+        late_starts: Iterable[int] = ()
         if (old := _file_with(came, there)) is not None:
             # Nothing is merged, so the rows are those of the file: also if another program replaces it by now.
             header, result, rows = old.header, Merged(Counts(), old.records, 0, 0, changed=False), old.rows
         else:
             header, result = _merge_day(source.call, came.spool, came, there, known, shrink=shrink)
+            late_starts = came.spool.late_starts(done_windows(known))
         alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
         lost += max(there.expected - result.records, 0)
         error = _why_incomplete(archive, source, day, came, lost, alarming)
-        reading = Reading(
-            came.window,
-            "failed" if error else "done",
-            came.read_at,
-            placed,
-            error or _note(result.missing),
-        )
-        readings = add_reading(known, reading)
-        entry = None
+        reading = _reading(came, placed, error, result.missing)
+        found = observe(came.window, came.read_at, known, lookback, late_starts, complete=came.complete)
+        late = _total_lateness(ledger, source, day, there.old, found)
+        readings, entry = add_reading(known, reading), None
         if there.old is not None or result.records or not error:  # a complete day without calls has an empty file
             responses = _responses(came, result, there.old)
-            entry = _save(archive, source, day, rows, header, result, readings, there.old, responses)
-        ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at)
-    return DayResult(result.counts if shrink else result.counts._replace(gone=alarming), alarming, error)
+            entry = _save(archive, source, day, rows, header, result, readings, there.old, responses, late)
+        ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at, late)
+    counts = result.counts if shrink else result.counts._replace(gone=alarming)
+    return DayResult(counts, alarming, 0 if found is None else found.beyond, error)
+
+
+def _total_lateness(
+    ledger: AnyLedger, source: Source, day: str, old: DayFile | None, found: Lateness | None
+) -> Lateness | None:
+    """Return how late the records of a day came by all of its readings; None if it is not known.
+
+    What the file says counts; the ledger, if the file is not as cdrctl wrote it.
+    """
+    is_ours = old is not None and old.sha256
+    before = old.lateness if old and is_ours else ledger.lateness(source.profile, source.call.name).get(day)
+    parts = [one for one in (before, found) if one is not None]
+    return added(parts) if parts else None
 
 
 def _file_with(came: Fetched, there: Existing) -> DayFile | None:
@@ -287,6 +303,11 @@ def _recast_rows(old: DayFile, header: bytes) -> Iterator[Row]:
     return (row._replace(line=recast(row.line, old.header, header)) for row in old.rows())
 
 
+def _reading(came: Fetched, placed: int, error: str, missing: int) -> Reading:
+    """Return the reading of a response: failed if there is an error."""
+    return Reading(came.window, "failed" if error else "done", came.read_at, placed, error or _note(missing))
+
+
 def _note(missing: int) -> str:
     """Return the remark of a successful reading about records that have long been gone; empty if there are none."""
     return f"no longer at the provider, and kept: {number_of_records(missing)}" if missing else ""
@@ -302,6 +323,7 @@ def _save(
     readings: Sequence[Reading],
     old: DayFile | None,
     responses: Mapping[str, str] = MappingProxyType({}),
+    lateness: Lateness | None = None,
 ) -> FileEntry:
     """Write the rows of a merged day and its readings, and return the entry of the file for the ledger."""
     path = archive.path(source.profile, source.call.name, day)
@@ -317,6 +339,7 @@ def _save(
         before,
         unchanged=not result.changed,
         responses=responses,
+        lateness=lateness,
     )
     relative = path.relative_to(archive.folder).as_posix()
     return FileEntry(source.profile, source.call.name, day, relative, sha256, result.records, size)

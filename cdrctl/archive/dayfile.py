@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.lateness import Lateness
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +35,7 @@ class DayFile:
         sha256: Its digest; empty if the file is not as cdrctl wrote it.
         header: The header of a CSV file.
         responses: The digests of the last complete responses that are in it, by window, as far as they are known.
+        lateness: How late its records came; None if it is not known.
     """
 
     rows: Callable[[], Iterator[Row]]
@@ -42,6 +44,7 @@ class DayFile:
     sha256: str
     header: bytes
     responses: Mapping[str, str] = field(default_factory=dict)
+    lateness: Lateness | None = None
 
     @property
     def entries(self) -> list[Entry]:
@@ -92,9 +95,11 @@ class Contents(NamedTuple):
         records: How many records it has.
         readings: Its readings.
         responses: The digests of the last complete responses that are in it, by window.
+        lateness: How late its records came; None if it is not known.
     """
 
     sha256: str
     records: int
     readings: list[Reading]
     responses: Mapping[str, str] = MappingProxyType({})
+    lateness: Lateness | None = None

@@ -142,7 +142,16 @@ def _rewrite(archive: Archive, kept: KeptCall, path: Path, file: DayFile, keys: 
     left = file.records - len(keys)
     with writing_archive(path):
         sha256, _ = save(
-            archive, path, call.columns, file.header, rows, left, file.readings, file.sha256, unchanged=False
+            archive,
+            path,
+            call.columns,
+            file.header,
+            rows,
+            left,
+            file.readings,
+            file.sha256,
+            unchanged=False,
+            lateness=file.lateness,
         )
     return _entry(archive, kept, path, sha256, left)
 

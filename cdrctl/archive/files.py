@@ -9,6 +9,7 @@ from types import MappingProxyType
 from cdrctl.archive import layout1, layout2
 from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.recover import recover as recover1
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
 from cdrctl.records.columns import Column
@@ -63,6 +64,7 @@ def save(
     *,
     unchanged: bool,
     responses: Mapping[str, str] = MappingProxyType({}),
+    lateness: Lateness | None = None,
 ) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
@@ -79,10 +81,12 @@ def save(
         old: The digest of the file as it was loaded; empty if there was none.
         unchanged: The file already has these records.
         responses: The digests of complete responses that are in it, by window.
+        lateness: How late its records came; None if it is not known. The first layout has no place for it.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
     """
     if archive.layout == FIRST_LAYOUT:
         return layout1.save(path, header, rows(), readings, old)
-    return layout2.save(path, columns, header, rows, records, readings, old, unchanged=unchanged, responses=responses)
+    about = (path, columns, header, rows, records, readings, old)
+    return layout2.save(*about, unchanged=unchanged, responses=responses, lateness=lateness)

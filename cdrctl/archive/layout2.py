@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, cast
 from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row, file_in_memory
 from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
 from cdrctl.archive.recover import key_of, start_of, text_of_file
 from cdrctl.archive.store import (
@@ -78,7 +79,8 @@ def load(path: Path) -> DayFile | None:
     if known is None:
         return None
     header = _header(path.name, opened.file) if ".csv" in path.name else b""
-    return DayFile(lambda: _rows(opened, path), known.records, known.readings, sha256, header, known.responses)
+    about = (known.records, known.readings, sha256, header, known.responses, known.lateness)
+    return DayFile(lambda: _rows(opened, path), *about)
 
 
 class _OpenFile:
@@ -122,6 +124,7 @@ def save(
     *,
     unchanged: bool,
     responses: Mapping[str, str] = MappingProxyType({}),
+    lateness: Lateness | None = None,
 ) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
@@ -137,6 +140,7 @@ def save(
         old: The digest of the file as it was loaded; empty if there was none.
         unchanged: The file already has these records.
         responses: The digests of complete responses that are in it, by window.
+        lateness: How late its records came; None if it is not known.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
@@ -153,7 +157,7 @@ def save(
             )
         if there not in {None, sha256} and old != there:
             set_aside(path, HIDDEN)
-        _update_sidecar(path, there, Contents(sha256, records, list(readings), dict(responses)))
+        _update_sidecar(path, there, Contents(sha256, records, list(readings), dict(responses), lateness))
         if there != sha256 and temporary is not None:
             temporary.replace(path)
             sync_folder(path.parent)
@@ -371,6 +375,7 @@ def _read_sidecar(path: Path) -> dict[str, Contents]:
                 _count(one["records"]),
                 [reading_of(item) for item in one["readings"]],
                 {str(window): str(digest) for window, digest in dict(one.get("responses", {})).items()},
+                lateness_of(one.get("lateness")),
             )
             for sha256, one in dict(plain["files"]).items()
         }
@@ -400,6 +405,7 @@ def _write_sidecar(path: Path, files: Mapping[str, Contents]) -> None:
             "records": one.records,
             "readings": [plain_reading(reading) for reading in one.readings],
             "responses": dict(one.responses),
+            **({} if one.lateness is None else {"lateness": plain_lateness(one.lateness)}),
         }
         for sha256, one in files.items()
     }

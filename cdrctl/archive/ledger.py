@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from cdrctl.archive.index import aware, reading_of
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.lateness import Lateness
 from cdrctl.archive.store import is_there
 from cdrctl.errors import LockedError, OutputError
 from cdrctl.windows import rfc3339
@@ -75,6 +76,19 @@ class KeptCall:
     provider: str
     begins: datetime
     retired: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepState:
+    """The sweeps of a call by the policy of its archive.
+
+    Args:
+        finished: When the last sweep began that was finished; None if none was.
+        began: When the last sweep began; None if none did.
+    """
+
+    finished: datetime | None = None
+    began: datetime | None = None
 
 
 class Ledger:
@@ -228,8 +242,26 @@ class Ledger:
         with self._parsing():
             return [_file_entry(row) for row in rows]
 
+    def lateness(self, _profile: str, _call: str) -> dict[str, Lateness]:
+        """Return nothing: this ledger has no place for it."""
+        return {}
+
+    def sweeps(self, _profile: str, _call: str) -> SweepState:
+        """Return that there were none: this ledger has no place for them."""
+        return SweepState()
+
+    def write_sweeps(self, _profile: str, _call: str, _sweeps: SweepState) -> None:
+        """Do nothing: this ledger has no place for them."""
+
     def write(
-        self, profile: str, call: str, day: str, readings: Iterable[Reading], entry: FileEntry | None, now: datetime
+        self,
+        profile: str,
+        call: str,
+        day: str,
+        readings: Iterable[Reading],
+        entry: FileEntry | None,
+        now: datetime,
+        lateness: Lateness | None = None,  # noqa: ARG002 - this ledger has no place for it
     ) -> None:
         """Replace the readings of a day, and the entry of its file if one is given."""
         with self._change() as db:

@@ -18,13 +18,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from cdrctl.archive.files import contents_of
 from cdrctl.archive.index import aware
 from cdrctl.archive.intervals import Reading
-from cdrctl.archive.ledger import FileEntry, KeptCall
+from cdrctl.archive.lateness import Lateness
+from cdrctl.archive.ledger import FileEntry, KeptCall, SweepState
 from cdrctl.archive.ledger_days import day_text, file_entry, parse_ledger, read_day, text_of
 from cdrctl.archive.retired import Retired, read_retired, write_retired
 from cdrctl.archive.store import (
@@ -48,8 +50,8 @@ CALLS_IN_MEMORY = 32
 """How many ledgers stay parsed: more than calls that are synced at once."""
 
 
-Written = tuple[bytes | msgspec.Raw, list[Reading], FileEntry | None]
-"""A day as JSON, and the readings and the entry of which it was made."""
+Written = tuple[bytes | msgspec.Raw, list[Reading], FileEntry | None, Lateness | None]
+"""A day as JSON, and the readings, the entry and the lateness of which it was made."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,9 @@ class CallLedger:
         readings: The readings by day, oldest first.
         files: The entries of the files by day.
         retired: The first day that was not removed; None if none was.
-        written: The days as JSON, each with the readings and the entry of which it was made.
+        lateness: How late the records of the days came that have been read again, by day.
+        sweeps: The sweeps by the policy of the archive.
+        written: The days as JSON, each with the readings, the entry and the lateness of which it was made.
     """
 
     provider: str = ""
@@ -70,14 +74,16 @@ class CallLedger:
     readings: dict[str, list[Reading]] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
     retired: date | None = None
+    lateness: dict[str, Lateness] = field(default_factory=dict)
+    sweeps: SweepState = field(default_factory=SweepState)
     written: dict[str, Written] = field(default_factory=dict, repr=False)
 
     def day_text(self, day: str) -> bytes:
         """Return a day as JSON."""
-        readings, entry = self.readings.setdefault(day, []), self.files.get(day)
+        readings, entry, late = self.readings.setdefault(day, []), self.files.get(day), self.lateness.get(day)
         known = self.written.get(day)
-        if known is None or known[1] is not readings or known[2] is not entry:
-            known = self.written[day] = day_text(readings, entry), readings, entry
+        if known is None or known[1] is not readings or known[2] is not entry or known[3] is not late:
+            known = self.written[day] = day_text(readings, entry, late), readings, entry, late
         return bytes(known[0])
 
 
@@ -144,15 +150,42 @@ class JsonLedger:
                 found.begins, found.provider = begins, kept.provider
                 self._save(kept.profile, kept.call, found)
 
+    def lateness(self, profile: str, call: str) -> dict[str, Lateness]:
+        """Return how late the records of a call came, by day, for the days that have been read again."""
+        with self._querying:
+            return dict(self._call(profile, call).lateness)
+
+    def sweeps(self, profile: str, call: str) -> SweepState:
+        """Return the sweeps of a call by the policy of the archive."""
+        with self._querying:
+            return self._call(profile, call).sweeps
+
+    def write_sweeps(self, profile: str, call: str, sweeps: SweepState) -> None:
+        """Replace the sweeps of a call."""
+        with self._querying:
+            found = self._call(profile, call)
+            if found.sweeps != sweeps:
+                found.sweeps = sweeps
+                self._save(profile, call, found)
+
     def write(
-        self, profile: str, call: str, day: str, readings: Iterable[Reading], entry: FileEntry | None, _now: datetime
+        self,
+        profile: str,
+        call: str,
+        day: str,
+        readings: Iterable[Reading],
+        entry: FileEntry | None,
+        _now: datetime,
+        lateness: Lateness | None = None,
     ) -> None:
-        """Replace the readings of a day, and the entry of its file if one is given."""
+        """Replace the readings of a day, and the entry of its file and its lateness if they are given."""
         with self._querying:
             found = self._call(profile, call)
             found.readings[day] = sorted(readings, key=lambda one: one.window.since)
             if entry is not None:
                 found.files[day] = entry
+            if lateness is not None:
+                found.lateness[day] = lateness
             self._save(profile, call, found)
 
     def retire(self, profile: str, call: str, before: date, remove: Callable[[], None]) -> None:
@@ -203,14 +236,17 @@ def read_ledger(archive: Archive, profile: str, call: str) -> CallLedger | None:
         begins = None if plain.begins is None else aware(plain.begins)
         result = CallLedger(text_of(plain.provider), begins)
         result.retired = _first_day_left(archive, profile, call, plain.retired)
+        result.sweeps = _sweep_state(plain.sweeps)
         for day, text in plain.days.items():
             if is_retired(day, result.retired):
                 continue
-            readings, entry = read_day(archive, (profile, call, day), text)
+            readings, entry, late = read_day(archive, (profile, call, day), text)
             result.readings[day] = readings
             if entry is not None:
                 result.files[day] = entry
-            result.written[day] = text, readings, entry
+            if late is not None:
+                result.lateness[day] = late
+            result.written[day] = text, readings, entry, late
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -236,6 +272,7 @@ def write_ledger(archive: Archive, profile: str, call: str, ledger: CallLedger) 
         "provider": ledger.provider,
         "begins": None if ledger.begins is None else rfc3339(ledger.begins),
         **({} if ledger.retired is None else {"retired": ledger.retired.isoformat()}),
+        **_plain_sweeps(ledger.sweeps),
     }
     names = sorted({*ledger.readings, *ledger.files})
     days = b",".join([json.dumps(day).encode() + b":" + ledger.day_text(day) for day in names])
@@ -272,6 +309,7 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
             if told is None:
                 continue
             result.readings[day] = told.readings
+            result.lateness |= {} if told.lateness is None else {day: told.lateness}
             result.files[day] = file_entry(
                 archive, (profile, call, day), told.sha256, told.records, path.stat().st_size
             )
@@ -289,6 +327,20 @@ def ledger_from_files(archive: Archive, profile: str, call: str) -> CallLedger:
     if retired is not None and retired.begins is not None:
         result.begins = min(result.begins or retired.begins, retired.begins)
     return result
+
+
+def _plain_sweeps(sweeps: SweepState) -> dict[str, dict[str, str]]:
+    """Return the sweeps of a call as an entry of a dict for JSON; nothing if there were none."""
+    instants = {"finished": sweeps.finished, "began": sweeps.began}
+    plain = {name: rfc3339(at) for name, at in instants.items() if at is not None}
+    return {"sweeps": plain} if plain else {}
+
+
+def _sweep_state(plain: Any) -> SweepState:
+    """Return the sweeps of a call from their dict, if there is one."""
+    plain = plain or {}
+    finished, began = plain.get("finished"), plain.get("began")
+    return SweepState(None if finished is None else aware(finished), None if began is None else aware(began))
 
 
 def is_retired(day: str, retired: date | None) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 
 from cdrctl.archive.index import LARGEST, aware, plain_reading, reading_of
 from cdrctl.archive.intervals import Reading
+from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.store import CALL, DATE, PROFILE, Archive
 from cdrctl.fetchers import CENTURY
@@ -46,6 +47,7 @@ class _PlainFile(msgspec.Struct):
 class _PlainDay(msgspec.Struct):
     readings: list[_PlainReading]
     file: _PlainFile | None = None
+    lateness: Any = None
 
 
 class PlainLedger(msgspec.Struct):
@@ -55,6 +57,7 @@ class PlainLedger(msgspec.Struct):
     begins: Any
     days: dict[str, msgspec.Raw]
     retired: Any = None
+    sweeps: Any = None
 
 
 _parse_ledger = msgspec.json.Decoder(PlainLedger).decode
@@ -75,13 +78,13 @@ def parse_ledger(content: bytes) -> PlainLedger:
     except msgspec.MsgspecError:  # a lone surrogate, or damaged
         plain = json.loads(content)
         days = {day: msgspec.Raw(json.dumps(one, separators=_TIGHT).encode()) for day, one in plain["days"].items()}
-        return PlainLedger(plain["provider"], plain["begins"], days, plain.get("retired"))
+        return PlainLedger(plain["provider"], plain["begins"], days, plain.get("retired"), plain.get("sweeps"))
 
 
 def read_day(
     archive: Archive, names: tuple[str, str, str], text: msgspec.Raw
-) -> tuple[list[Reading], FileEntry | None]:
-    """Return the readings of a day and the entry of its file.
+) -> tuple[list[Reading], FileEntry | None, Lateness | None]:
+    """Return the readings of a day, the entry of its file, and its lateness.
 
     Raises:
         ValueError: A value is out of range, or the name of the day could lead elsewhere.
@@ -94,7 +97,7 @@ def read_day(
         return _read_day_slowly(archive, names, json.loads(bytes(text)))
     file = plain.file
     entry = None if file is None else _checked_entry(archive, names, file.sha256, file.records, file.bytes)
-    return [_reading(one) for one in plain.readings], entry
+    return [_reading(one) for one in plain.readings], entry, lateness_of(plain.lateness)
 
 
 def _reading(plain: _PlainReading) -> Reading:
@@ -113,16 +116,17 @@ def _window(since: str, until: str) -> Window:
 
 def _read_day_slowly(
     archive: Archive, names: tuple[str, str, str], plain: Mapping[str, Any]
-) -> tuple[list[Reading], FileEntry | None]:
+) -> tuple[list[Reading], FileEntry | None, Lateness | None]:
+    late = lateness_of(plain.get("lateness"))
     readings = [reading_of(one) for one in plain["readings"]]
     if "file" not in plain:
-        return readings, None
+        return readings, None, late
     file = plain["file"]
     sha256, records, size = text_of(file["sha256"]), file["records"], file["bytes"]
     for value in (records, size):
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"not a number of records or of bytes: {value!r}")
-    return readings, _checked_entry(archive, names, sha256, records, size)
+    return readings, _checked_entry(archive, names, sha256, records, size), late
 
 
 def _checked_entry(archive: Archive, names: tuple[str, str, str], sha256: str, records: int, size: int) -> FileEntry:
@@ -162,9 +166,11 @@ def text_of(value: Any) -> str:
     return value
 
 
-def day_text(readings: Sequence[Reading], entry: FileEntry | None) -> bytes:
+def day_text(readings: Sequence[Reading], entry: FileEntry | None, lateness: Lateness | None) -> bytes:
     """Return a day as JSON."""
     plain: dict[str, Any] = {"readings": [plain_reading(one) for one in readings]}
     if entry is not None:
         plain["file"] = {"sha256": entry.sha256, "records": entry.records, "bytes": entry.bytes}
+    if lateness is not None:
+        plain["lateness"] = plain_lateness(lateness)
     return json.dumps(plain, separators=_TIGHT).encode()

@@ -72,7 +72,8 @@ def pseudonymise(folder: Path, target: Path, key: bytes, log: Callable[[str], No
         with reading_archive(folder), closing(open_ledger(old, read_only=True)) as ledger:
             for kept in ledger.kept():
                 before = done.records
-                told = CallLedger(kept.provider, kept.begins, retired=kept.retired)
+                late = ledger.lateness(kept.profile, kept.call)
+                told = CallLedger(kept.provider, kept.begins, retired=kept.retired, lateness=late)
                 for day, readings in ledger.readings(kept.profile, kept.call).items():
                     told.readings[day] = [replace(one, error="") for one in readings]
                 _copy_call(old, new, kept, names, told, done)
@@ -115,7 +116,16 @@ def _copy_day(
     readings = [replace(one, error="") for one in file.readings]
     with writing_archive(target):
         sha256, size = save(
-            new, target, call.columns, file.header, lambda: rows, len(rows), readings, "", unchanged=False
+            new,
+            target,
+            call.columns,
+            file.header,
+            lambda: rows,
+            len(rows),
+            readings,
+            "",
+            unchanged=False,
+            lateness=file.lateness,
         )
     name = target.relative_to(new.folder).as_posix()
     return FileEntry(kept.profile, kept.call, day_of(path), name, sha256, len(rows), size)

@@ -69,6 +69,8 @@ def _with_old(found: CallLedger, before: CallLedger, provider: str) -> CallLedge
     for day, readings in before.readings.items():
         told = found.readings.get(day)
         found.readings[day] = replan(readings) if told is None else _with_attempts(told, readings)
+    found.lateness = {**before.lateness, **found.lateness}
+    found.sweeps = before.sweeps
     instants = [one for one in (found.begins, before.begins) if one is not None]
     found.begins = min(instants, default=None)
     found.provider = found.provider or before.provider or provider

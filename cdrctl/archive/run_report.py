@@ -35,6 +35,7 @@ class CallResult:
         counts: Numbers of days and records, by name.
         failed_days: Why days could not be fetched, by day.
         gone_days: How many records of a day are gone at the provider and kept, by day.
+        beyond_lookback_days: How many records of a day came later than the lookback, by day.
         problem: The error that ended it; None if none did.
     """
 
@@ -45,6 +46,7 @@ class CallResult:
     counts: Mapping[str, int]
     failed_days: Mapping[str, str] = field(default_factory=dict)
     gone_days: Mapping[str, int] = field(default_factory=dict)
+    beyond_lookback_days: Mapping[str, int] = field(default_factory=dict)
     problem: Problem | None = None
 
 
@@ -102,6 +104,7 @@ def plain_result(run: RunResult) -> dict[str, Any]:
                 **one.counts,
                 "failed_days": dict(one.failed_days),
                 "gone_days": dict(one.gone_days),
+                "beyond_lookback_days": dict(one.beyond_lookback_days),
                 "error": _plain_problem(one.problem),
             }
             for one in run.calls
@@ -146,6 +149,9 @@ _COMPLETE = _Metric(
 )
 _HOLES = _Metric("cdrctl_archive_hole_days", "", "Days with missing records that the provider may still have.")
 _BEYOND = _Metric("cdrctl_archive_beyond_days", "", "Days with missing records that the provider no longer keeps.")
+_LATE = _Metric(
+    "cdrctl_archive_late_records", "", "Records that came later than the lookback, if days have been swept."
+)
 _KEPT = _Metric("cdrctl_archive_records", "", "Records in the archive.")
 _SIZE = _Metric("cdrctl_archive_size_bytes", "bytes", "Size of the files in the archive.")
 
@@ -188,7 +194,7 @@ def _run_samples(run: RunResult) -> Iterator[Sample]:
             continue
         yield _DAYS, about, one.counts.get("days", 0)
         yield _FAILED, about, len({*one.failed_days, *one.gone_days})
-        for name in ("fetched", "new", "late", "changed", "gone", "duplicate"):
+        for name in ("fetched", "new", "late", "beyond_lookback", "changed", "gone", "duplicate"):
             yield _RECORDS, {**about, "kind": name}, one.counts.get(name, 0)
 
 
@@ -200,6 +206,8 @@ def _archive_samples(archive: Archive | None, status: Sequence[CallStatus]) -> I
             yield _COMPLETE, about, _end_of(one.newest_complete_day, archive)
             yield _HOLES, about, one.holes
             yield _BEYOND, about, one.beyond
+        if one.late is not None:
+            yield _LATE, about, one.late
         yield _KEPT, about, one.records
         yield _SIZE, about, one.size
 

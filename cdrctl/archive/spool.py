@@ -33,6 +33,9 @@ CREATE TABLE renamed (key BLOB PRIMARY KEY, other BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE missing (key BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 
+_FRESH = "FROM new WHERE key NOT IN (SELECT key FROM old) AND key NOT IN (SELECT other FROM renamed)"
+"""The records that came and are not in the file, neither under their key nor under another one."""
+
 
 class Merged(NamedTuple):
     """How a merge changed a day.
@@ -170,6 +173,17 @@ class Spool:
         query = "SELECT count(*) FROM old WHERE gone > ? AND key IN (SELECT key FROM missing)"
         return self._count(query, milliseconds(instant))
 
+    def late_starts(self, read_before: Sequence[Window]) -> Iterator[int]:
+        """Yield the start of each late record of a merge, in Unix milliseconds.
+
+        Args:
+            read_before: The windows that had been read successfully before.
+        """
+        if not read_before:
+            return
+        late, values = _within([_span(one) for one in read_before])
+        yield from (start for (start,) in self._db.execute(f"SELECT start {_FRESH} AND ({late})", values))
+
     def _count(self, query: str, *values: object) -> int:
         return int(self._db.execute(query, values).fetchone()[0])
 
@@ -226,11 +240,9 @@ class Spool:
 
     def _counts(self, read_before: Sequence[Window]) -> Counts:
         """Return the numbers of new, late and changed records."""
-        fresh = "FROM new WHERE key NOT IN (SELECT key FROM old) AND key NOT IN (SELECT other FROM renamed)"
-        total = self._count(f"SELECT count(*) {fresh}")
-        spans = [_span(one) for one in read_before]
-        before = " OR ".join(["(start >= ? AND start < ?)"] * len(spans)) or "0"
-        late = self._count(f"SELECT count(*) {fresh} AND ({before})", *(at for span in spans for at in span))
+        total = self._count(f"SELECT count(*) {_FRESH}")
+        before, values = _within([_span(one) for one in read_before])
+        late = self._count(f"SELECT count(*) {_FRESH} AND ({before})", *values)
         changed = self._count("SELECT count(*) FROM old JOIN new USING (key) WHERE old.line != new.line") + self._count(
             "SELECT count(*) FROM renamed JOIN old ON old.key = renamed.key JOIN new ON new.key = renamed.other "
             "WHERE old.line != new.line"
@@ -261,6 +273,11 @@ def _on_disk() -> Iterator[None]:
             f"the records of a day cannot be kept among the temporary files: {error}",
             hint="free disk space there, or set TMPDIR to a folder with more",
         ) from error
+
+
+def _within(spans: Sequence[tuple[int, int]]) -> tuple[str, list[int]]:
+    """Return the condition that a start is in one of some spans, and its values."""
+    return " OR ".join(["(start >= ? AND start < ?)"] * len(spans)) or "0", [at for span in spans for at in span]
 
 
 def _span(window: Window) -> tuple[int, int]:

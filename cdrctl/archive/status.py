@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cdrctl.archive.calendar import DayCoverage, coverage
 from cdrctl.archive.erased import erased_counts
 from cdrctl.archive.intervals import Reading, is_dated_after
+from cdrctl.archive.lateness import Lateness, added
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.store import Archive
@@ -26,6 +27,7 @@ class ArchivedCall:
         readings: Its readings by day.
         files: The entries of its files.
         days: Its coverage, oldest day first; empty without `call`.
+        lateness: How late its records came, by day, for the days that have been read again.
     """
 
     kept: KeptCall
@@ -33,6 +35,7 @@ class ArchivedCall:
     readings: Mapping[str, Sequence[Reading]]
     files: Sequence[FileEntry]
     days: Sequence[DayCoverage]
+    lateness: Mapping[str, Lateness] = field(default_factory=dict)
 
 
 def archived_calls(
@@ -56,7 +59,7 @@ def archived_calls(
         counts = erased.get(kept.profile, {}).get(kept.call, {})
         if counts:
             days = [day._replace(erased=counts.get(day.day, 0)) for day in days]
-        yield ArchivedCall(kept, call, readings, files, days)
+        yield ArchivedCall(kept, call, readings, files, days, ledger.lateness(*name))
 
 
 def call_of(kept: KeptCall) -> Call | None:
@@ -77,7 +80,7 @@ class CallStatus:
         newest_complete_day: The last day whose records are all there and final; None if there is none.
         holes: Days in which something is missing that the provider may still have; None if it is not known.
         beyond: Days in which something is missing that the provider no longer keeps; None if it is not known.
-        late: Records that came later than the lookback; None if the ledger does not say.
+        late: Records that came later than the lookback; None if it is not known, because no day has been swept.
         records: Records in all files.
         size: Bytes of all files.
     """
@@ -100,13 +103,14 @@ def call_status(one: ArchivedCall, now: datetime) -> CallStatus:
     """Return the status of a call."""
     states = [day.state for day in one.days]
     complete = [day.day for day in one.days if day.state == "complete"]
+    late = added(one.lateness.values())
     return CallStatus(
         one.kept,
         last_success(one.readings.values(), now),
         complete[-1] if complete else None,
         None if one.call is None else states.count("hole"),
         None if one.call is None else states.count("beyond"),
-        None,
+        late.beyond if late.swept or late.beyond else None,
         sum(file.records for file in one.files),
         sum(file.bytes for file in one.files),
     )

@@ -12,12 +12,13 @@ from typing import TypeVar
 from cdrctl.archive.day import Day, Existing, read_existing, store_day
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
-from cdrctl.archive.ledger import KeptCall
+from cdrctl.archive.ledger import KeptCall, SweepState
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.merge import Counts
 from cdrctl.archive.planning import available_until, day_start_of, first_instant, not_retired, plan_days, retained_since
 from cdrctl.archive.proof import check_records, ensure_owner
-from cdrctl.archive.store import Archive, is_deleted, is_there, writing_archive
+from cdrctl.archive.store import FIRST_LAYOUT, Archive, is_deleted, is_there, writing_archive
+from cdrctl.archive.sweeping import Sweep, call_sweep, sweep_days, with_sweep
 from cdrctl.errors import CdrctlError, ConfigurationError, LockedError, OutputError, SignInError, TemporaryError
 from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
@@ -38,7 +39,10 @@ class Outcome:
     Args:
         gone: Records that the provider no longer has, whether kept or removed.
         failed: Why a day is incomplete, by day.
+        beyond_lookback: Of the late records, those that came later than the lookback.
         gone_on: How many records of a day are gone at the provider and kept, by day.
+        beyond_on: How many records of a day came later than the lookback, by day.
+        swept: How many settled days were read again.
         lost: The missing periods that are newly found to be beyond the provider's retention.
         missing: The days whose file was deleted, which only `fill` reads again.
         error: The error that ended the run.
@@ -48,12 +52,15 @@ class Outcome:
     fetched: int = 0
     new: int = 0
     late: int = 0
+    beyond_lookback: int = 0
     changed: int = 0
     gone: int = 0
     duplicate: int = 0
     pages: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     gone_on: dict[str, int] = field(default_factory=dict)
+    beyond_on: dict[str, int] = field(default_factory=dict)
+    swept: int = 0
     lost: list[Window] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     error: BaseException | None = None
@@ -72,6 +79,7 @@ class _Job:
     shrink: bool
     only_holes: bool
     outcome: Outcome
+    sweep: timedelta | None = None
     missing: frozenset[str] = frozenset()
 
     def present(self) -> datetime:
@@ -96,6 +104,8 @@ class _Plan:
         known: The readings in the ledger by day, as `replan_future` corrects them.
         days: The days to read.
         lost: The missing periods beyond the provider's retention.
+        sweep: The sweep; None if there is none.
+        swept: The days that the sweep reads.
     """
 
     at: datetime
@@ -103,6 +113,8 @@ class _Plan:
     known: dict[str, list[Reading]]
     days: list[Day]
     lost: list[Window]
+    sweep: Sweep | None
+    swept: frozenset[str]
 
 
 def sync(
@@ -113,6 +125,7 @@ def sync(
     *,
     since: datetime | None = None,
     lookback: timedelta | None = None,
+    sweep: timedelta | None = None,
     shrink: bool = False,
     only_holes: bool = False,
     adopt: bool = False,
@@ -123,7 +136,8 @@ def sync(
 
     A day that fails is recorded as failed and does not stop the other days, unless its error would repeat for all.
     Nothing is written before the first response has shown whether the provider's clock agrees with this machine's. If
-    they differ, the provider's clock counts.
+    they differ, the provider's clock counts. Settled days are read again if `sweep` says how long before the lookback,
+    or if the policy of the archive says so.
 
     Raises:
         OutputError: The archive cannot be written.
@@ -132,7 +146,7 @@ def sync(
     outcome = Outcome() if outcome is None else outcome
     call = source.call
     lookback = call.timing.lookback if lookback is None else lookback
-    job = _Job(archive, ledger, source, now, since, lookback, shrink, only_holes, outcome)
+    job = _Job(archive, ledger, source, now, since, lookback, shrink, only_holes, outcome, sweep)
     kept = _kept_call(job)
     if kept is not None and kept.provider not in {source.provider, ""}:
         raise ConfigurationError(
@@ -140,9 +154,17 @@ def sync(
             f"{source.provider}",
             hint="rename the profile, or start another archive",
         )
+    if archive.layout == FIRST_LAYOUT and archive.settings.sweep_of(source.profile) is not None and not only_holes:
+        source.log("warning", "[sweep] in archive.toml needs the present layout: cdrctl archive convert")
     ensure_owner(archive, source, job.reach(), job.present(), adopt=adopt)
     _find_missing_files(job)
     _read_days(job, stop)
+    _log_odd_records(source, outcome)
+    return outcome
+
+
+def _log_odd_records(source: Source, outcome: Outcome) -> None:
+    """Log which days have records that are gone at the provider, and which got records later than the lookback."""
     if outcome.gone_on:
         count, named = sum(outcome.gone_on.values()), ", ".join(outcome.gone_on)
         source.log(
@@ -150,7 +172,12 @@ def sync(
             f"no longer at the provider, and kept in the archive: {number_of_records(count)} of {named}; "
             "--allow-shrink removes such records",
         )
-    return outcome
+    if outcome.beyond_on:
+        source.log(
+            "warning",
+            f"came later than the lookback: {number_of_records(outcome.beyond_lookback)} of "
+            f"{', '.join(outcome.beyond_on)}; cdrctl coverage --lateness suggests a longer --lookback",
+        )
 
 
 def _read_days(job: _Job, stop: Callable[[], bool]) -> None:
@@ -186,6 +213,8 @@ def _read_days(job: _Job, stop: Callable[[], bool]) -> None:
             return
     if not recorded:
         _record_plan(job, plan)
+    if not left:
+        _record_sweep(job, plan)
     if last is not None and not outcome.days:
         outcome.error = last
 
@@ -239,18 +268,24 @@ def _make_plan(job: _Job) -> _Plan:
     readings = job.ledger.readings(job.source.profile, call.name)
     known = {day: replan_future(one, at) for day, one in readings.items()}
     begins = first_instant(job.archive, call, at, job.lookback, job.since, _known_beginning(job, at, readings))
-    kept = _kept_call(job)
+    kept, oldest = _kept_call(job), retained_since(call, at)
+    since = not_retired(job.archive.zone, begins, None if kept is None else kept.retired)
     parts, lost = plan_days(
-        not_retired(job.archive.zone, begins, None if kept is None else kept.retired),
+        since,
         available_until(call, at),
-        retained_since(call, at),
+        oldest,
         known,
         job.archive,
         job.lookback,
         only_holes=job.only_holes,
         with_gone=job.shrink,
     )
-    return _Plan(at, begins, known, [one for one in parts if one.name not in job.missing], lost)
+    sweep = (
+        None if job.only_holes else call_sweep(job.archive, job.ledger, job.source.profile, call.name, at, job.sweep)
+    )
+    swept = [] if sweep is None else sweep_days(sweep, since, at, oldest, known, job.archive, job.lookback)
+    wanted = [one for one in with_sweep(parts, swept) if one.name not in job.missing]
+    return _Plan(at, begins, known, wanted, lost, sweep, frozenset(one.name for one in swept) - job.missing)
 
 
 def _record_plan(job: _Job, plan: _Plan) -> None:
@@ -258,6 +293,9 @@ def _record_plan(job: _Job, plan: _Plan) -> None:
     source, name = job.source, job.source.call.name
     job.ledger.keep(KeptCall(source.profile, name, source.provider, plan.begins))
     job.outcome.lost = _record_lost(job, plan)
+    if plan.sweep is not None and plan.sweep.counts and plan.swept:
+        before = job.ledger.sweeps(source.profile, name)
+        job.ledger.write_sweeps(source.profile, name, replace(before, began=plan.sweep.began))
     if source.clock_ahead() is not None:  # two clocks agree on the time: a reading dated after it is wrong
         before_now = job.ledger.readings(source.profile, name)
         for day_name, readings in plan.known.items():
@@ -269,6 +307,19 @@ def _record_plan(job: _Job, plan: _Plan) -> None:
         if new != old:
             job.ledger.write(source.profile, name, day.name, new, None, plan.at)
             plan.known[day.name] = new
+
+
+def _record_sweep(job: _Job, plan: _Plan) -> None:
+    """Write to the ledger that the sweep is finished, unless one of its days failed.
+
+    A sweep that found nothing to read is only finished if it went on with one that an earlier run began.
+    """
+    profile, call = job.source.profile, job.source.call.name
+    sweep = plan.sweep
+    if sweep is None or not sweep.counts or plan.swept & job.outcome.failed.keys():
+        return
+    if plan.swept or sweep.goes_on:
+        job.ledger.write_sweeps(profile, call, SweepState(sweep.began, sweep.began))
 
 
 def _fail_future_days(job: _Job, ours: _Plan, theirs: _Plan) -> None:
@@ -303,7 +354,8 @@ def _store(job: _Job, day: Day, came: Fetched, there: Existing, plan: _Plan) -> 
     with came.spool:
         check_records(job.archive, source, came, there.old)
         readings = plan.known.get(day.name, [])
-        result = store_day(job.archive, job.ledger, source, day.name, came, there, readings, shrink=job.shrink)
+        about = (job.archive, job.ledger, source, day.name, came, there, readings)
+        result = store_day(*about, shrink=job.shrink, lookback=job.lookback)
     counts, tally = result.counts, came.tally
     outcome.days += 1
     outcome.fetched += tally.records
@@ -313,6 +365,10 @@ def _store(job: _Job, day: Day, came: Fetched, there: Existing, plan: _Plan) -> 
     outcome.late += counts.late
     outcome.changed += counts.changed
     outcome.gone += counts.gone
+    outcome.swept += day.name in plan.swept
+    outcome.beyond_lookback += result.beyond_lookback
+    if result.beyond_lookback:
+        outcome.beyond_on[day.name] = result.beyond_lookback
     if result.gone:
         outcome.gone_on[day.name] = result.gone
     if result.error:

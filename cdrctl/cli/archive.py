@@ -45,6 +45,13 @@ LOOKBACK = option(
     metavar="DURATION",
     panel="Archive",
 )
+SWEEP = option(
+    "--sweep",
+    about="Also re-read the complete days of DURATION before that, once, such as 7d. Default: as [sweep] in "
+    "archive.toml says.",
+    metavar="DURATION",
+    panel="Archive",
+)
 SHRINK = option("--allow-shrink", about="Remove records that the provider no longer has.", kind="flag", panel="Archive")
 JOBS = option(
     "--jobs", about="Profiles to sync in parallel.", metavar="N", panel="Archive", kind="integer", default=8, minimum=1
@@ -70,11 +77,12 @@ FORM = option(
 
 
 @command(
-    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, JOBS, SHRINK, ADOPT, ZONE, FORM),
+    *(PROFILES, ALL, TAG, EXCEPT, INTO, CALLS, SINCE, LOOKBACK, SWEEP, JOBS, SHRINK, ADOPT, ZONE, FORM),
     *(STATUS, METRICS, PING, MAX_WAIT),
     examples=(
         "cdrctl sync sandbox --into archive",
         "cdrctl sync sandbox --into archive --since 3d --call cdrs -f csv.gz",
+        "cdrctl sync sandbox --into archive --since 9d && cdrctl sync sandbox --into archive --sweep 7d",
     ),
 )
 def sync(
@@ -88,6 +96,7 @@ def sync(
     call: list[str],
     since: str | None,
     lookback: str | None,
+    sweep: str | None,
     jobs: int,
     allow_shrink: bool,
     adopt: bool,
@@ -111,6 +120,7 @@ def sync(
             call,
             since,
             lookback,
+            sweep,
             tz,
             form,
             shrink=allow_shrink,
@@ -155,6 +165,7 @@ def fill(
             selection,
             into,
             call,
+            None,
             None,
             None,
             None,
@@ -236,7 +247,7 @@ def _compare(opened: Session, archive: Archive, *, rebuild: bool) -> tuple[list[
 @command(
     *(PROFILES, ALL, TAG, EXCEPT),
     option("--into", about="Folder of the archive, if it exists.", metavar="DIR", panel="Archive"),
-    *(CALLS, SINCE, LOOKBACK, ZONE),
+    *(CALLS, SINCE, LOOKBACK, SWEEP, ZONE),
     examples=(
         "cdrctl plan sandbox --since 30d",
         "cdrctl plan sandbox --since 7d | jq 'map(.requests_at_least) | add'",
@@ -253,6 +264,7 @@ def plan(
     call: list[str],
     since: str | None,
     lookback: str | None,
+    sweep: str | None,
     tz: str | None,
 ) -> None:
     """Show the windows, requests and time a sync would need, without contacting a provider.
@@ -262,7 +274,7 @@ def plan(
     from cdrctl.cli.archive_plan import describe_plan, make_plans, plain_plan
 
     selection = Selection(profile, all, tag, excluded, "PROFILE")
-    plans = make_plans(opened, selection, Path(into) if into else None, call, since, lookback, tz)
+    plans = make_plans(opened, selection, Path(into) if into else None, call, since, lookback, sweep, tz)
     if opened.process.stdout_is_terminal:
         text = "".join(map(describe_plan, plans))
     else:

@@ -18,7 +18,7 @@ from cdrctl.cli.failures import some
 from cdrctl.cli.options import option
 from cdrctl.cli.output_options import colored, standard_output
 from cdrctl.cli.run import Session
-from cdrctl.errors import IncompleteError
+from cdrctl.errors import IncompleteError, UsageError
 from cdrctl.fetchers import PROVIDERS, load
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
         about="Print no calendar; exit with 3 unless every day is complete, and name the days that are not.",
         kind="flag",
     ),
+    option(
+        "--lateness",
+        about="Show how late records came instead: a table on a terminal, JSON in a pipe.",
+        kind="flag",
+    ),
     CALLS,
     option("--since", about="First day: 2026-10, 2026-10-01, 30d.", metavar="TIME", panel="Window"),
     option(
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
     examples=(
         "cdrctl sync sandbox --into archive && cdrctl coverage --into archive",
         "cdrctl sync sandbox --into archive --since 9d && cdrctl coverage --into archive --check --since 8d --until 5d",
+        "cdrctl sync sandbox --into archive --sweep 7d && cdrctl coverage --into archive --lateness",
     ),
 )
 def coverage(
@@ -52,6 +58,7 @@ def coverage(
     profile: list[str],
     into: str,
     check: bool,
+    lateness: bool,
     call: list[str],
     since: str | None,
     until: str | None,
@@ -61,15 +68,24 @@ def coverage(
     A day is complete, still open (not over, or fetched so early that records may still appear), a hole, a hole
     beyond what the provider keeps, missing because its file was deleted, or retired by archive retain.
 
+    With --lateness, it shows how long after the start of their call records were first seen, as far as days were
+    fetched more than once.
+
     Times are read in the time zone of the archive. With --check and without --until, days that are still open do not
     count.
     """
     from cdrctl.archive.store import open_archive
 
+    if check and lateness:
+        raise UsageError("--check and --lateness show different things", hint="leave one of them out")
     archive = open_archive(Path(into))
     bounds = _read_bounds(archive, since, until, the_clock(opened).now())
     found = archived(opened, archive, profile, call)
-    if check:
+    if lateness:
+        from cdrctl.cli.archive_lateness import show_lateness
+
+        show_lateness(opened, archive, bounds, found)
+    elif check:
         _check(opened, archive, bounds, found)
     elif opened.process.stdout_is_terminal:
         _show_calendar(opened, archive, bounds, found)

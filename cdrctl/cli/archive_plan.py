@@ -18,6 +18,7 @@ from cdrctl.cli.run import Session
 
 if TYPE_CHECKING:
     from cdrctl.archive.calendar import Estimate
+    from cdrctl.archive.day import Day
     from cdrctl.archive.ledgers import AnyLedger
     from cdrctl.archive.store import Archive
 
@@ -31,12 +32,14 @@ class CallPlan:
         window: From the first day to read to the end of the last one; None if there is nothing to read.
         least: The number of windows, and lower bounds of requests and seconds.
         lost: Windows that the archive lacks and the provider no longer keeps.
+        swept: How many of the windows are settled days, which a sweep reads again.
     """
 
     about: dict[str, str]
     window: windows.Window | None
     least: Estimate
     lost: tuple[windows.Window, ...]
+    swept: int
 
 
 def make_plans(
@@ -46,6 +49,7 @@ def make_plans(
     calls: Sequence[str] | None,
     since: str | None,
     lookback: str | None,
+    sweep: str | None,
     tz: str | None,
 ) -> list[CallPlan]:
     """Return the plan of each call that a sync with these options would read.
@@ -57,12 +61,13 @@ def make_plans(
         calls: The names of the calls; None for each provider's main call.
         since: The value of --since.
         lookback: The value of --lookback.
+        sweep: The value of --sweep.
         tz: The value of --tz; an archive that exists keeps its own zone.
 
     Raises:
         CdrctlError: A profile, a call or an option cannot be used, or the archive cannot be read.
     """
-    back = windows.duration(lookback) if lookback is not None else None
+    back, again = (windows.duration(one) if one is not None else None for one in (lookback, sweep))
     with _read_archive(folder, tz) as (archive, ledger):
         now = the_clock(session).now()
         begins = windows.instant(since, zone=archive.zone, now=now) if since else None
@@ -70,7 +75,7 @@ def make_plans(
         for part in parts:
             if part.error is not None:
                 raise part.error
-        return [_make_plan(job, archive, ledger, now, begins, back) for job in jobs_for(parts, calls)]
+        return [_make_plan(job, archive, ledger, now, begins, back, again) for job in jobs_for(parts, calls)]
 
 
 @contextmanager
@@ -103,9 +108,11 @@ def _make_plan(
     now: datetime,
     since: datetime | None,
     lookback: timedelta | None,
+    length: timedelta | None,
 ) -> CallPlan:
     from cdrctl.archive import calendar
     from cdrctl.archive.planning import available_until, first_instant, not_retired, plan_days, retained_since
+    from cdrctl.archive.sweeping import with_sweep
 
     assert job.part.provider is not None  # noqa: S101 - a job has one
     known = ledger.readings(job.name, job.call.name) if ledger else {}
@@ -115,9 +122,31 @@ def _make_plan(
     until, oldest = available_until(job.call, now), retained_since(job.call, now)
     start = not_retired(archive.zone, start, None if kept is None else kept.retired)
     days, lost = plan_days(start, until, oldest, known, archive, ago)
+    swept = [] if ledger is None else _swept_days(job, archive, ledger, now, start, ago, length)
+    days = sorted(with_sweep(days, swept), key=lambda one: one.name)
     least = calendar.estimate(job.part.provider, job.call, days, 0 if job.part.name == SANDBOX else None)
     window = windows.Window(days[0].window.since, days[-1].window.until) if days else None
-    return CallPlan(job.about, window, least, tuple(lost))
+    return CallPlan(job.about, window, least, tuple(lost), len(swept))
+
+
+def _swept_days(
+    job: Job,
+    archive: Archive,
+    ledger: AnyLedger,
+    now: datetime,
+    begins: datetime,
+    lookback: timedelta,
+    length: timedelta | None,
+) -> list[Day]:
+    """Return the settled days that a sync would read again."""
+    from cdrctl.archive.planning import retained_since
+    from cdrctl.archive.sweeping import call_sweep, sweep_days
+
+    sweep = call_sweep(archive, ledger, job.name, job.call.name, now, length)
+    if sweep is None:
+        return []
+    known = ledger.readings(job.name, job.call.name)
+    return sweep_days(sweep, begins, now, retained_since(job.call, now), known, archive, lookback)
 
 
 def plain_plan(plan: CallPlan) -> dict[str, Any]:
@@ -127,6 +156,7 @@ def plain_plan(plan: CallPlan) -> dict[str, Any]:
         "since": windows.rfc3339(plan.window.since) if plan.window else None,
         "until": windows.rfc3339(plan.window.until) if plan.window else None,
         "windows": plan.least.windows,
+        "sweep_windows": plan.swept,
         "requests_at_least": plan.least.requests,
         "seconds_at_least": round(plan.least.seconds),
         "beyond_retention": [
@@ -142,8 +172,9 @@ def describe_plan(plan: CallPlan) -> str:
         return f"{head}: nothing to read\n"
     since, until = windows.rfc3339(plan.window.since), windows.rfc3339(plan.window.until)
     length = timedelta(seconds=round(plan.least.seconds))
+    swept = f" ({plan.swept} of them to sweep complete days)" if plan.swept else ""
     text = (
-        f"{head}: {plan.least.windows} windows from {since} to {until}, "
+        f"{head}: {plan.least.windows} windows{swept} from {since} to {until}, "
         f"at least {plan.least.requests} requests, at least {length} at the published rate limit\n"
     )
     for one in plan.lost:

@@ -65,6 +65,7 @@ class Sync:
     Args:
         since: From when on to keep calls; None to go on as before.
         lookback: How long after a call to read it again; None for the call's own value.
+        sweep: How long before that to read settled days again; None for the policy of the archive.
         shrink: Remove records that are gone at the provider.
         adopt: Accept that a profile points to another account than before.
         only_holes: Read only what is missing.
@@ -74,6 +75,7 @@ class Sync:
 
     since: datetime | None
     lookback: timedelta | None
+    sweep: timedelta | None
     shrink: bool
     adopt: bool
     only_holes: bool
@@ -88,6 +90,7 @@ def run_sync(
     calls: Sequence[str] | None,
     since: str | None,
     lookback: str | None,
+    sweep: str | None,
     tz: str | None,
     form: str | None,
     *,
@@ -102,7 +105,7 @@ def run_sync(
 
     started = time.monotonic()
     check_format(form)
-    back = windows.duration(lookback) if lookback is not None else None
+    back, again = (windows.duration(one) if one is not None else None for one in (lookback, sweep))
     zone, now = windows.zone(tz or "UTC"), the_clock(session).now()
     if since is not None:
         windows.instant(since, zone=zone, now=now)
@@ -114,7 +117,8 @@ def run_sync(
         archive, ledger = _open_archive(Path(into), tz, form, opened)
         begins = windows.instant(since, zone=archive.zone, now=now) if since is not None else None
         by_day = session.reporter.as_json or not (session.process.stderr_is_terminal or are_many(jobs))
-        how = Sync(begins, back, shrink=shrink, adopt=adopt, only_holes=only_holes, by_day=by_day, parallel=parallel)
+        when = (begins, back, again)
+        how = Sync(*when, shrink=shrink, adopt=adopt, only_holes=only_holes, by_day=by_day, parallel=parallel)
         _sync_in_parallel(session, archive, ledger, jobs, how, opened)
     requests = sum(part.profile.client.requests for part in parts if part.profile and part.profile.client)
     report(session, parts, jobs, requests, round(time.monotonic() - started, 1))
@@ -236,6 +240,7 @@ def _sync_job(
                 opened.now,
                 since=how.since,
                 lookback=how.lookback,
+                sweep=how.sweep,
                 shrink=how.shrink,
                 only_holes=how.only_holes,
                 adopt=how.adopt,

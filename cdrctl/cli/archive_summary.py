@@ -28,7 +28,7 @@ def are_many(jobs: Sequence[Job]) -> bool:
 
 def facts_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """Return the sums of the numbers of days and records."""
-    names = ("days", "fetched", "new", "late", "changed", "gone", "duplicate")
+    names = ("days", "fetched", "new", "late", "beyond_lookback", "changed", "gone", "duplicate")
     return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
 
 

@@ -258,6 +258,7 @@ class _RunReporter:
             {day: self.session.reporter.clean(why) for day, why in outcome.failed.items()}
             | dict.fromkeys(outcome.missing, "its file was deleted; cdrctl fill reads the day again"),
             dict(outcome.gone_on),
+            dict(outcome.beyond_on),
             self._problem(error),
         )
 

@@ -234,7 +234,9 @@ def test_rows_outside_the_window_stay_if_the_file_changes_before_it_is_written(
         source = Source("acme", "test", bench.call, bench.fetch, lambda *_: None)
         came = fetch_entries(bench.archive, source, half, bench.now)
         with came.spool:
-            day.store_day(bench.archive, bench.ledger, source, DAY, came, there, [], shrink=False)
+            day.store_day(
+                bench.archive, bench.ledger, source, DAY, came, there, [], shrink=False, lookback=timedelta(1)
+            )
         there = day.Existing(load(bench.path(DAY)), half)
     assert ids(bench) == ["a", "b"]
 

@@ -21,7 +21,7 @@ ENDED = datetime(2026, 11, 12, 2, 31, 0, 250_000, tzinfo=UTC)
 COUNTS = {"days": 2, "fetched": 9, "new": 5, "late": 1, "changed": 2, "gone": 0, "duplicate": 3}
 GOOD = CallResult("acme", "webex", "cdrs", 0, COUNTS)
 BAD = CallResult(
-    "lab", "kazoo", "cdrs", 5, {**COUNTS, "days": 1}, {"2026-11-11": "HTTP 503"}, {}, Problem(5, "Kazoo failed")
+    "lab", "kazoo", "cdrs", 5, {**COUNTS, "days": 1}, {"2026-11-11": "HTTP 503"}, {}, {}, Problem(5, "Kazoo failed")
 )
 RUN = RunResult("sync", "1.0", "/var/lib/cdr", BEGAN, ENDED, 5, Problem(5, "1 of 2 failed"), 7, (GOOD, BAD))
 ARCHIVE = Archive(Path("/var/lib/cdr"), Settings("Europe/Berlin", "jsonl"))

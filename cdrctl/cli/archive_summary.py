@@ -32,6 +32,13 @@ def facts_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return {name: sum(getattr(outcome, name) for outcome in outcomes) for name in names}
 
 
+def _shown(session: Session, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a closing line: as text without records later than the lookback where there are none."""
+    if session.reporter.as_json or facts["beyond_lookback"]:
+        return facts
+    return {name: value for name, value in facts.items() if name != "beyond_lookback"}
+
+
 def report(session: Session, parts: Sequence[Part], jobs: Sequence[Job], requests: int, seconds: float) -> None:
     """Report what was done for each call and in total, and why profiles failed.
 
@@ -40,7 +47,7 @@ def report(session: Session, parts: Sequence[Part], jobs: Sequence[Job], request
     failed = list(_errors(parts, jobs).items())
     lines = len(jobs) + (len(failed) if len(parts) > 1 else 0)
     brief = lines > MOST_LINES - OTHER_LINES and not session.reporter.as_json
-    facts: dict[str, Any] = {**facts_of([job.outcome for job in jobs]), "requests": requests, "seconds": seconds}
+    facts = _shown(session, {**facts_of([job.outcome for job in jobs]), "requests": requests, "seconds": seconds})
     if not brief:
         for job in jobs:
             _report_job(session, job)
@@ -60,7 +67,7 @@ def report(session: Session, parts: Sequence[Part], jobs: Sequence[Job], request
 
 
 def _report_job(session: Session, job: Job) -> None:
-    facts: dict[str, Any] = facts_of([job.outcome])
+    facts = _shown(session, {**facts_of([job.outcome])})
     if job.outcome.failed:
         facts["failed days"] = len(job.outcome.failed)
     if job.outcome.missing:

@@ -138,6 +138,7 @@ def test_the_document_has_what_happened_to_each_call() -> None:
         **COUNTS,
         "failed_days": {},
         "gone_days": {},
+        "beyond_lookback_days": {},
         "error": None,
     }
     assert lab["failed_days"] == {"2026-11-11": "HTTP 503"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 
 from cdrctl.archive.dayfile import Row
 from cdrctl.archive.lines import columns_of, csv_line, fields_of
@@ -12,8 +13,12 @@ from cdrctl.records.columns import EXTRA
 from cdrctl.writers.values import json_of, text_of
 
 
-def cast(call: Call, rows: Iterable[Row], header: bytes, wanted: bytes) -> list[Row] | None:
-    """Return records with their lines under another header, or None if a line cannot be read.
+class UnreadableRowError(ValueError):
+    """A row of a day's file cannot be read."""
+
+
+def cast(call: Call, rows: Iterable[Row], header: bytes, wanted: bytes) -> Iterator[Row]:
+    """Yield records with their lines under another header.
 
     A JSON line is one with an empty header. Lines stay as they are if both headers are empty, or neither is.
 
@@ -21,15 +26,24 @@ def cast(call: Call, rows: Iterable[Row], header: bytes, wanted: bytes) -> list[
         call: The call.
         rows: The records.
         header: The CSV header of their lines; empty for JSON.
-        wanted: The CSV header of the lines to return; empty for JSON.
+        wanted: The CSV header of the lines to yield; empty for JSON.
+
+    Raises:
+        UnreadableRowError: A line cannot be read, or the file that the records come from.
     """
-    if bool(header) == bool(wanted):
-        return [*rows]
-    to_line = _as_csv(wanted) if wanted else _as_json(call, header)
-    found = [(row, to_line(row)) for row in rows]
-    if any(line is None for _, line in found):
-        return None
-    return [row._replace(line=line) for row, line in found if line is not None]
+    to_line = (lambda row: row.line) if bool(header) == bool(wanted) else _caster(call, header, wanted)
+    try:
+        for row in rows:
+            line = to_line(row)
+            if line is None:
+                raise UnreadableRowError("a line is no record")
+            yield row._replace(line=line)
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # of reading: writing is not done in here
+        raise UnreadableRowError(str(error)) from error
+
+
+def _caster(call: Call, header: bytes, wanted: bytes) -> Callable[[Row], bytes | None]:
+    return _as_csv(wanted) if wanted else _as_json(call, header)
 
 
 def _as_json(call: Call, header: bytes) -> Callable[[Row], bytes | None]:

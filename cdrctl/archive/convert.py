@@ -8,6 +8,7 @@ a conversion that was interrupted goes on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cdrctl.archive.casting import cast
-from cdrctl.archive.dayfile import DayFile
+from cdrctl.archive.casting import UnreadableRowError, cast
+from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.erased import read_erased, write_erased
 from cdrctl.archive.fetching import header_of
@@ -315,8 +316,13 @@ def _load(archive: Archive, path: Path) -> DayFile | None:
 
 
 def _facts(file: DayFile) -> tuple[object, ...]:
-    """Return the keys, starts, marks and readings of a file, which are the same in all formats."""
-    return sorted((one.start, one.key) for one in file.entries), file.gone, file.readings, file.lateness
+    """Return a digest of the keys, starts and marks of a file, and its readings, which are the same in all formats."""
+    count = total = 0
+    for row in file.rows():
+        told = f"{row.start} {row.key.hex()} {row.gone_at}".encode()
+        total += int.from_bytes(hashlib.blake2b(told, digest_size=32).digest())  # the sum: whatever their order
+        count += 1
+    return count, total, file.readings, file.lateness
 
 
 def _write_day(job: _Job, file: DayFile, path: Path) -> str:
@@ -330,23 +336,20 @@ def _write_day(job: _Job, file: DayFile, path: Path) -> str:
         return "is of a provider that this version does not know: it can only be converted to a similar format"
     call = job.call or _unknown_call(job.kept)
     wanted = _header(job, file.header)
-    rows = cast(call, file.rows(), file.header, wanted)
-    if rows is None:
+    before = "" if there is None else there.sha256
+
+    def rows() -> Iterator[Row]:
+        return cast(call, file.rows(), file.header, wanted)
+
+    try:
+        with writing_archive(path):
+            save(
+                job.new,
+                path,
+                NewDay(call.columns, wanted, rows, file.records, file.readings, before, lateness=file.lateness),
+            )
+    except UnreadableRowError:
         return "has a line that cannot be read"
-    with writing_archive(path):
-        before = "" if there is None else there.sha256
-        save(
-            job.new,
-            path,
-            call.columns,
-            wanted,
-            lambda: rows,
-            len(rows),
-            file.readings,
-            before,
-            unchanged=False,
-            lateness=file.lateness,
-        )
     return ""
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from cdrctl.archive.dayfile import DayFile, Row
+from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.fetching import Fetched, Source, header_of
 from cdrctl.archive.files import load, recover, save
 from cdrctl.archive.index import Entry
@@ -327,20 +327,9 @@ def _save(
 ) -> FileEntry:
     """Write the rows of a merged day and its readings, and return the entry of the file for the ledger."""
     path = archive.path(source.profile, source.call.name, day)
-    before = "" if old is None else old.sha256
-    sha256, size = save(
-        archive,
-        path,
-        source.call.columns,
-        header,
-        rows,
-        result.records,
-        readings,
-        before,
-        unchanged=not result.changed,
-        responses=responses,
-        lateness=lateness,
-    )
+    before, columns = "" if old is None else old.sha256, source.call.columns
+    new = NewDay(columns, header, rows, result.records, readings, before, not result.changed, responses, lateness)
+    sha256, size = save(archive, path, new)
     relative = path.relative_to(archive.folder).as_posix()
     return FileEntry(source.profile, source.call.name, day, relative, sha256, result.records, size)
 

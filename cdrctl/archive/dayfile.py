@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cdrctl.archive.index import Entry, milliseconds
 from cdrctl.archive.intervals import Reading
 from cdrctl.archive.lateness import Lateness
+from cdrctl.records.columns import Column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -55,6 +56,33 @@ class DayFile:
     def gone(self) -> dict[bytes, datetime]:
         """Since when records are known to be gone at the provider, by key."""
         return {row.key: _EPOCH + timedelta(milliseconds=row.gone_at) for row in self.rows() if row.gone_at is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class NewDay:
+    """A day's file that is to be written.
+
+    Args:
+        columns: The columns of the call.
+        header: The CSV header of the lines; empty for JSON Lines and Parquet.
+        rows: Returns its rows, ordered by start.
+        records: How many there are.
+        readings: Its readings.
+        old: The digest of the file as it was loaded; empty if there was none.
+        unchanged: The file already has these records.
+        responses: The digests of complete responses that are in it, by window.
+        lateness: How late its records came; None if it is not known. The first layout has no place for it.
+    """
+
+    columns: Sequence[Column]
+    header: bytes
+    rows: Callable[[], Iterable[Row]]
+    records: int
+    readings: Sequence[Reading]
+    old: str = ""
+    unchanged: bool = False
+    responses: Mapping[str, str] = field(default_factory=dict)
+    lateness: Lateness | None = None
 
 
 def rows_of(entries: Iterable[Entry], gone: Mapping[bytes, datetime]) -> list[Row]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cdrctl.archive.dayfile import DayFile, Row
+from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.erased import Erased, ErasedNumber, add_number, digest_matches, has_line, read_erased, write_erased
 from cdrctl.archive.files import load, save
@@ -141,18 +141,8 @@ def _rewrite(archive: Archive, kept: KeptCall, path: Path, file: DayFile, keys: 
 
     left = file.records - len(keys)
     with writing_archive(path):
-        sha256, _ = save(
-            archive,
-            path,
-            call.columns,
-            file.header,
-            rows,
-            left,
-            file.readings,
-            file.sha256,
-            unchanged=False,
-            lateness=file.lateness,
-        )
+        new = NewDay(call.columns, file.header, rows, left, file.readings, file.sha256, lateness=file.lateness)
+        sha256, _ = save(archive, path, new)
     return _entry(archive, kept, path, sha256, left)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from cdrctl.archive import layout1, layout2
-from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row
-from cdrctl.archive.intervals import Reading
-from cdrctl.archive.lateness import Lateness
+from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile
 from cdrctl.archive.recover import recover as recover1
 from cdrctl.archive.store import FIRST_LAYOUT, Archive
-from cdrctl.records.columns import Column
 from cdrctl.windows import Window
 
 
@@ -52,41 +48,14 @@ def recover(archive: Archive, path: Path, day: Window | None, alike: Sequence[st
     return layout2.recover(path, day, alike, header)
 
 
-def save(
-    archive: Archive,
-    path: Path,
-    columns: Sequence[Column],
-    header: bytes,
-    rows: Callable[[], Iterable[Row]],
-    records: int,
-    readings: Sequence[Reading],
-    old: str,
-    *,
-    unchanged: bool,
-    responses: Mapping[str, str] = MappingProxyType({}),
-    lateness: Lateness | None = None,
-) -> tuple[str, int]:
+def save(archive: Archive, path: Path, day: NewDay) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
-    A file that is not `old` is moved aside first: records that were not read are never replaced.
-
-    Args:
-        archive: The archive.
-        path: The day's file.
-        columns: The columns of the call.
-        header: The CSV header of the lines; empty for JSON Lines and Parquet.
-        rows: Returns its rows, ordered by start.
-        records: How many there are.
-        readings: Its readings.
-        old: The digest of the file as it was loaded; empty if there was none.
-        unchanged: The file already has these records.
-        responses: The digests of complete responses that are in it, by window.
-        lateness: How late its records came; None if it is not known. The first layout has no place for it.
+    A file that is not the one that was loaded is moved aside first: records that were not read are never replaced.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
     """
     if archive.layout == FIRST_LAYOUT:
-        return layout1.save(path, header, rows(), readings, old)
-    about = (path, columns, header, rows, records, readings, old)
-    return layout2.save(*about, unchanged=unchanged, responses=responses, lateness=lateness)
+        return layout1.save(path, day.header, day.rows(), day.readings, day.old)
+    return layout2.save(path, day)

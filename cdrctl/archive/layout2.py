@@ -16,19 +16,18 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any, BinaryIO, cast
 
-from cdrctl.archive.dayfile import Contents, DayFile, RecoveredFile, Row, file_in_memory
+from cdrctl.archive.dayfile import Contents, DayFile, NewDay, RecoveredFile, Row, file_in_memory
 from cdrctl.archive.index import UNPLACED, aware, instant_text, milliseconds, plain_reading, reading_of
-from cdrctl.archive.intervals import Reading
-from cdrctl.archive.lateness import Lateness, lateness_of, plain_lateness
+from cdrctl.archive.lateness import lateness_of, plain_lateness
 from cdrctl.archive.lines import columns_of, csv_line, fields_of, split_lines
 from cdrctl.archive.recover import key_of, start_of, text_of_file
 from cdrctl.archive.store import (
@@ -113,34 +112,10 @@ def contents_of(path: Path) -> Contents | None:
         return _read_sidecar(path).get(hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def save(
-    path: Path,
-    columns: Sequence[Column],
-    header: bytes,
-    rows: Callable[[], Iterable[Row]],
-    records: int,
-    readings: Sequence[Reading],
-    old: str,
-    *,
-    unchanged: bool,
-    responses: Mapping[str, str] = MappingProxyType({}),
-    lateness: Lateness | None = None,
-) -> tuple[str, int]:
+def save(path: Path, day: NewDay) -> tuple[str, int]:
     """Write a day's file and its readings durably, and return the file's digest and size.
 
-    A file that is not `old` is moved aside first: records that were not read are never replaced.
-
-    Args:
-        path: The day's file.
-        columns: The columns of the call.
-        header: The CSV header of the lines; empty for JSON Lines and Parquet.
-        rows: Returns its rows, ordered by start.
-        records: How many there are.
-        readings: Its readings.
-        old: The digest of the file as it was loaded; empty if there was none.
-        unchanged: The file already has these records.
-        responses: The digests of complete responses that are in it, by window.
-        lateness: How late its records came; None if it is not known.
+    A file that is not the one that was loaded is moved aside first: records that were not read are never replaced.
 
     Raises:
         OSError: It cannot be written; then the old file is unchanged.
@@ -149,15 +124,17 @@ def save(
     remove_temporary_files(path.parent)
     there = digest_of(path)
     with ExitStack() as staged:
-        if unchanged and there is not None and there == old:
+        if day.unchanged and there is not None and there == day.old:
             sha256, size, temporary = there, path.stat().st_size, None
         else:
             temporary, sha256, size = staged.enter_context(
-                stage_file(path, lambda out: _write_rows(path.name, columns, header, rows(), out))
+                stage_file(path, lambda out: _write_rows(path.name, day.columns, day.header, day.rows(), out))
             )
-        if there not in {None, sha256} and old != there:
+        if there not in {None, sha256} and day.old != there:
             set_aside(path, HIDDEN)
-        _update_sidecar(path, there, Contents(sha256, records, list(readings), dict(responses), lateness))
+        _update_sidecar(
+            path, there, Contents(sha256, day.records, list(day.readings), dict(day.responses), day.lateness)
+        )
         if there != sha256 and temporary is not None:
             temporary.replace(path)
             sync_folder(path.parent)

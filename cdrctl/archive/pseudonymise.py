@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
-from cdrctl.archive.casting import cast
-from cdrctl.archive.dayfile import Row
+from cdrctl.archive.casting import UnreadableRowError, cast
+from cdrctl.archive.dayfile import DayFile, NewDay, Row
 from cdrctl.archive.difference import Difference
 from cdrctl.archive.files import load, save
 from cdrctl.archive.index import reading_archive
@@ -107,37 +108,42 @@ def _copy_day(
     """Write a day with pseudonyms, and return its entry for the ledger; None if the file cannot be read."""
     try:
         file = load(old, path)
-        rows = None if file is None else _pseudonymised(call, [*file.rows()], file.header, names)
     except (OSError, ValueError, EOFError, zlib.error):
         return None
-    if file is None or rows is None:
+    if file is None:
         return None
     target = new.path(kept.profile, kept.call, day_of(path))
     readings = [replace(one, error="") for one in file.readings]
-    with writing_archive(target):
-        sha256, size = save(
-            new,
-            target,
-            call.columns,
-            file.header,
-            lambda: rows,
-            len(rows),
-            readings,
-            "",
-            unchanged=False,
-            lateness=file.lateness,
-        )
+
+    def rows() -> Iterator[Row]:
+        return cast(call, _pseudonymised(call, file, names), b"", file.header)
+
+    try:
+        with writing_archive(target):
+            sha256, size = save(
+                new, target, NewDay(call.columns, file.header, rows, file.records, readings, lateness=file.lateness)
+            )
+    except UnreadableRowError:
+        with suppress(OSError):
+            target.parent.rmdir()
+        return None
     name = target.relative_to(new.folder).as_posix()
-    return FileEntry(kept.profile, kept.call, day_of(path), name, sha256, len(rows), size)
+    return FileEntry(kept.profile, kept.call, day_of(path), name, sha256, file.records, size)
 
 
-def _pseudonymised(call: Call, rows: list[Row], header: bytes, names: Pseudonyms) -> list[Row] | None:
-    read, change = record_reader(call, header), record_pseudonymiser(call, names)
-    found: list[Row] = []
-    for row in rows:
+def _pseudonymised(call: Call, file: DayFile, names: Pseudonyms) -> Iterator[Row]:
+    """Yield the records of a file with pseudonyms, as JSON, those that start at the same time ordered by key.
+
+    Raises:
+        UnreadableRowError: A line cannot be read.
+    """
+    read, change = record_reader(call, file.header), record_pseudonymiser(call, names)
+
+    def changed(row: Row) -> Row:
         fields = read(row)
         if fields is None:
-            return None
-        line = json_of(change(fields)) + b"\n"
-        found.append(Row(row.start, names.record_key(row.key), line, row.gone_at))
-    return cast(call, sorted(found, key=lambda row: (row.start, row.key)), b"", header)
+            raise UnreadableRowError("a line is no record")
+        return Row(row.start, names.record_key(row.key), json_of(change(fields)) + b"\n", row.gone_at)
+
+    for _, some in groupby(file.rows(), lambda row: row.start):
+        yield from sorted(map(changed, some), key=lambda row: row.key)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -325,10 +326,10 @@ def digest(content: bytes) -> str:
 
 def set_aside(path: Path, prefix: str = "") -> Path:
     """Link a file to a second name, durably, and return that name, which is never overwritten."""
-    content = path.read_bytes()
+    content = digest_of(path)
     for number in range(1, 10_000):
         aside = path.with_name(f"{prefix}{path.name}{ASIDE}{number if number > 1 else ''}")
-        if content_of(aside) == content:  # left by a run that was killed after this step
+        if digest_of(aside) == content:  # left by a run that was killed after this step
             return aside
         try:
             os.link(path, aside)
@@ -337,10 +338,16 @@ def set_aside(path: Path, prefix: str = "") -> Path:
         except OSError:  # a file system without links
             if aside.exists():
                 continue
-            replace_file(aside, content)
+            _copy(path, aside)
         sync_folder(path.parent)
         return aside
     raise OSError(f"{path}{ASIDE} and {number} more names are taken")
+
+
+def _copy(path: Path, new: Path) -> None:
+    """Copy a file durably under a new name."""
+    with path.open("rb") as file, stage_file(new, lambda out: shutil.copyfileobj(file, out)) as (temporary, _, _):
+        temporary.replace(new)
 
 
 def is_there(path: Path) -> bool:

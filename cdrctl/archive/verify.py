@@ -13,7 +13,7 @@ from cdrctl.archive.files import contents_of
 from cdrctl.archive.intervals import Reading, add_reading, replan
 from cdrctl.archive.ledger import NAME, FileEntry, KeptCall, Ledger
 from cdrctl.archive.owner import owner_of
-from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, digest, sync_folder
+from cdrctl.archive.store import FIRST_LAYOUT, Archive, day_files, digest_of, sync_folder
 from cdrctl.errors import ConfigurationError, IncompleteError, OutputError
 
 
@@ -22,15 +22,16 @@ def differences(archive: Archive, files: Sequence[FileEntry]) -> Iterator[Differ
     for filed in files:
         path = archive.folder / filed.path
         try:
-            content = path.read_bytes()
-            found = contents_of(archive, path)
+            sha256 = digest_of(path)
+            found = contents_of(archive, path) if sha256 is not None else None
         except FileNotFoundError:
-            yield Difference(filed.path, "is missing")
-            continue
+            sha256 = None
         except OSError as error:
             yield Difference(filed.path, f"cannot be read: {error.strerror}")
             continue
-        if digest(content) != filed.sha256:
+        if sha256 is None:
+            yield Difference(filed.path, "is missing")
+        elif sha256 != filed.sha256:
             yield Difference(filed.path, "is not what was written")
         elif found is None:
             lost = "has lost its hidden index" if archive.layout == FIRST_LAYOUT else "has no entry in _readings.json"
@@ -88,7 +89,7 @@ def _rebuild_database(archive: Archive, providers: Mapping[str, str], now: datet
         for path in day_files(archive):
             profile, call, day = archive.names(path)
             relative = path.relative_to(archive.folder).as_posix()
-            sha256, size = digest(path.read_bytes()), path.stat().st_size
+            sha256, size = digest_of(path) or "", path.stat().st_size
             found = contents_of(archive, path)
             old_readings = before.readings.get((profile, call, day), [])
             old_file = before.files.get((profile, call, day))

@@ -21,7 +21,7 @@ from hypothesis import given, strategies as st
 from pyarrow.dataset import dataset
 
 from cdrctl.archive import day, files, layout2
-from cdrctl.archive.dayfile import rows_of
+from cdrctl.archive.dayfile import NewDay, rows_of
 from cdrctl.archive.fetching import Source, fetch_entries
 from cdrctl.archive.index import UNPLACED, Entry
 from cdrctl.archive.intervals import Reading
@@ -110,7 +110,7 @@ def test_records_come_back_as_they_were_kept(
     entries = [Entry(at or UNPLACED, bytes([at]) * 15, line) for at, line in enumerate(lines)]
     gone = {entry.key: NOW for entry in entries[::2]}
     rows = rows_of(entries, gone)
-    save(path, COLUMNS, b"", lambda: rows, len(rows), [READING], "", unchanged=False)
+    save(path, NewDay(COLUMNS, b"", lambda: rows, len(rows), [READING]))
     found = load(path)
     assert found is not None
     assert [json.loads(one.line) for one in found.entries] == [json.loads(line) for line in lines]
@@ -129,7 +129,7 @@ def test_csv_records_come_back_as_they_were_kept(
     entries = [Entry(at or UNPLACED, bytes([at]) * 15, line) for at, line in enumerate(lines)]
     gone = {entry.key: NOW for entry in entries[::2]}
     rows = rows_of(entries, gone)
-    save(path, COLUMNS, csv_line(["id", "a", "b"]), lambda: rows, len(rows), [READING], "", unchanged=False)
+    save(path, NewDay(COLUMNS, csv_line(["id", "a", "b"]), lambda: rows, len(rows), [READING]))
     found = load(path)
     assert found is not None
     assert (found.entries, found.gone, found.header) == (entries, gone, csv_line(["id", "a", "b"]))

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from cdrctl.archive import query
-from cdrctl.archive.dayfile import Row
+from cdrctl.archive.dayfile import NewDay, Row
 from cdrctl.archive.files import save
 from cdrctl.archive.index import UNPLACED, milliseconds
 from cdrctl.archive.ledger import KeptCall
@@ -55,7 +55,7 @@ def put(
         gone_at = milliseconds(GONE_AT) if number == 1 and day == "2026-11-09" else None
         rows.append(Row(place, key(number), line, gone_at))
     path = archive.path(profile, "cdrs", day)
-    save(archive, path, columns, header, lambda: rows, len(rows), [], "", unchanged=False)
+    save(archive, path, NewDay(columns, header, lambda: rows, len(rows), []))
     JsonLedger(archive).keep(KeptCall(profile, "cdrs", "webex", datetime(2026, 11, 9, tzinfo=UTC)))
 
 

@@ -21,7 +21,7 @@ from cdrctl.archive.intervals import (
     subtract,
 )
 from cdrctl.archive.ledger import FileEntry, KeptCall
-from cdrctl.archive.planning import available_until, retained_since
+from cdrctl.archive.planning import available_until, is_outdated, retained_since
 from cdrctl.archive.store import Archive, is_deleted
 from cdrctl.fetchers import Call, Provider
 from cdrctl.windows import Window, tile
@@ -41,6 +41,8 @@ class DayCoverage(NamedTuple):
         missing: The windows that have not been read.
         error: Why the last reading failed; empty if it did not.
         erased: How many records were erased because of their number.
+        options: The options of the call with which it was read, as JSON; of several, all that differ.
+        outdated: Some of it was read without what the archive's options ask for now, and the provider still has it.
     """
 
     day: str
@@ -49,6 +51,8 @@ class DayCoverage(NamedTuple):
     missing: tuple[Window, ...]
     error: str
     erased: int = 0
+    options: tuple[str, ...] = ()
+    outdated: bool = False
 
 
 def coverage(
@@ -58,11 +62,33 @@ def coverage(
     known: Mapping[str, Sequence[Reading]],
     files: Sequence[FileEntry],
     now: datetime,
+    options: str | None = None,
 ) -> Iterator[DayCoverage]:
     """Yield the state of each day since the archive began to keep a call, oldest first.
 
-    A window that is so recent that no run can have read it yet is open, not a hole.
+    A window that is so recent that no run can have read it yet is open, not a hole. `options` are those with which the
+    call is read now, as JSON; None if unknown.
     """
+    for day in _states(archive, call, kept, known, files, now):
+        readings = known.get(day.day, ())
+        if not options and not any(one.options for one in readings):
+            yield day
+            continue
+        with_options = tuple(sorted({one.options for one in readings if one.state == "done" and one.options}))
+        judged = options is not None and day.state not in {"retired", "missing"}
+        outdated = judged and any(is_outdated(one, call, options or "", now) for one in readings)
+        yield day._replace(options=with_options, outdated=outdated)
+
+
+def _states(
+    archive: Archive,
+    call: Call,
+    kept: KeptCall,
+    known: Mapping[str, Sequence[Reading]],
+    files: Sequence[FileEntry],
+    now: datetime,
+) -> Iterator[DayCoverage]:
+    """Yield the state of each day, whatever its options."""
     until, oldest = available_until(call, now), retained_since(call, now)
     filed = {one.day: one for one in files if one.profile == kept.profile and one.call == kept.call}
     if kept.begins >= until:

@@ -15,6 +15,8 @@ from cdrctl.windows import Window
 COMPLETE, OPEN, HOLE, BEYOND, RETIRED = "complete", "open", "hole", "beyond", "retired"
 EARLIER = "earlier"
 """The state of a day before the archive began to keep the call, if the provider still has it."""
+OUTDATED = "outdated"
+"""The state of a day that is complete, but lacks what the options of the call ask for now."""
 UNKNOWN = "unknown"
 """The state of a day of a call whose provider this version does not know."""
 
@@ -80,7 +82,7 @@ def _states(one: ArchivedCall, bounds: Bounds, zone: tzinfo, now: datetime) -> I
     retired = one.kept.retired
     since = bounds.since or not_retired(zone, one.kept.begins, retired)
     until = bounds.until or max(now, since + timedelta(seconds=1))
-    known = {day.day: day.state for day in one.days}
+    known = {day.day: OUTDATED if day.outdated and day.state == COMPLETE else day.state for day in one.days}
     oldest = None if one.call is None else retained_since(one.call, now)
     for day, part in days(Window(since, until), zone) if since < until else ():
         if one.call is None:

@@ -9,19 +9,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cdrctl.archive.dayfile import DayFile, NewDay, Row
+from cdrctl.archive.details import keep_details
 from cdrctl.archive.fetching import Fetched, Source, header_of
 from cdrctl.archive.files import load, recover, save
 from cdrctl.archive.index import Entry
-from cdrctl.archive.intervals import Reading, add_reading, done_windows, overlap, subtract, whole_day
+from cdrctl.archive.intervals import Reading, State, add_reading, done_windows, overlap, subtract, whole_day
 from cdrctl.archive.lateness import Lateness, added, observe
 from cdrctl.archive.ledger import FileEntry
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.lines import columns_of, recast, union_header
 from cdrctl.archive.merge import Counts, call_traits
+from cdrctl.archive.options import selects_alike
 from cdrctl.archive.spool import Merged, Spool
 from cdrctl.archive.store import UNKNOWN, Archive, is_there, writing_archive
 from cdrctl.errors import IncompleteError
-from cdrctl.fetchers import Call
 from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
@@ -175,26 +176,26 @@ def store_day(
         lookback: For how long after a call its record may still appear or change.
     """
     with ledger.writing(), writing_archive(archive.path(source.profile, source.call.name, day)):
-        known = there.valid_readings(readings)
+        known, before, mixed = _readings_before(source, came, there, readings)
         lost = _add_unplaced(archive, ledger, source, came.spool.take_unplaced(), came)
         placed = came.spool.count_new()
         rows: Callable[[], Iterable[Row]] = came.spool.rows
         late_starts: Iterable[int] = ()
-        if (old := _file_with(came, there)) is not None:
+        if (old := _file_with(came, there, source)) is not None:
             # Nothing is merged, so the rows are those of the file: also if another program replaces it by now.
             header, result, rows = old.header, Merged(Counts(), old.records, 0, 0, changed=False), old.rows
         else:
-            header, result = _merge_day(source.call, came.spool, came, there, known, shrink=shrink)
-            late_starts = came.spool.late_starts(done_windows(known))
+            header, result = _merge_day(source, came.spool, came, there, before, shrink=shrink, mixed=mixed)
+            late_starts = came.spool.late_starts(done_windows(before))
         alarming = came.spool.gone_since(came.read_at - GONE_ALARM)
         lost += max(there.expected - result.records, 0)
         error = _why_incomplete(archive, source, day, came, lost, alarming)
-        reading = _reading(came, placed, error, result.missing)
-        found = observe(came.window, came.read_at, known, lookback, late_starts, complete=came.complete)
+        reading = _reading(source, came, placed, error, result.missing, mixed=mixed)
+        found = observe(came.window, came.read_at, before, lookback, late_starts, complete=came.complete)
         late = _total_lateness(ledger, source, day, there.old, found)
         readings, entry = add_reading(known, reading), None
         if there.old is not None or result.records or not error:  # a complete day without calls has an empty file
-            responses = _responses(came, result, there.old)
+            responses = _responses(source, came, result, there.old)
             entry = _save(archive, source, day, rows, header, result, readings, there.old, responses, late)
         ledger.write(source.profile, source.call.name, day, readings, entry, came.read_at, late)
     counts = result.counts if shrink else result.counts._replace(gone=alarming)
@@ -214,15 +215,46 @@ def _total_lateness(
     return added(parts) if parts else None
 
 
-def _file_with(came: Fetched, there: Existing) -> DayFile | None:
+def _is_mixed(source: Source, came: Fetched, readings: Sequence[Reading]) -> bool:
+    """Return whether some of the window was read with options that select other records.
+
+    Records that came with the one selection cannot be missed in a response with the other, in either direction, so none
+    of the window is taken for gone any more.
+    """
+    return any(
+        one.mixed or not selects_alike(source.call, one.options, source.options)
+        for one in readings
+        if _concerns(one, came)
+    )
+
+
+def _readings_before(
+    source: Source, came: Fetched, there: Existing, readings: Sequence[Reading]
+) -> tuple[list[Reading], list[Reading], bool]:
+    """Return the readings of the day, those with which the response can be compared, and whether its window is mixed.
+
+    The readings of a mixed window are marked, and there are none to compare with.
+    """
+    mixed = _is_mixed(source, came, readings)
+    known = there.valid_readings(readings)
+    known = [replace(one, mixed=one.mixed or (mixed and _concerns(one, came))) for one in known]
+    return known, [] if mixed else known, mixed
+
+
+def _concerns(reading: Reading, came: Fetched) -> bool:
+    """Return whether the archive may have records of a window from a reading."""
+    return (reading.mixed or reading.read_at is not None) and overlap(reading.window, came.window) is not None
+
+
+def _file_with(came: Fetched, there: Existing, source: Source) -> DayFile | None:
     """Return the day's file if it has this response already, so that a merge would change nothing; else None."""
     old = there.old
     if old is None or not came.complete or there.doubted is not None or old.header != came.header:
         return None
-    return old if old.responses.get(_name(came.window)) == came.digest else None
+    return old if old.responses.get(_name(source, came.window)) == came.digest else None
 
 
-def _responses(came: Fetched, result: Merged, old: DayFile | None) -> dict[str, str]:
+def _responses(source: Source, came: Fetched, result: Merged, old: DayFile | None) -> dict[str, str]:
     """Return the digests of the responses that are in a file after a merge.
 
     None is kept where records are gone at the provider: each run reports them.
@@ -230,11 +262,12 @@ def _responses(came: Fetched, result: Merged, old: DayFile | None) -> dict[str, 
     before = {} if old is None or result.changed else dict(old.responses)
     if not came.complete or result.gone:
         return {}
-    return {**before, _name(came.window): came.digest}
+    return {**before, _name(source, came.window): came.digest}
 
 
-def _name(window: Window) -> str:
-    return f"{rfc3339(window.since)}/{rfc3339(window.until)}"
+def _name(source: Source, window: Window) -> str:
+    """Return the name of a window as it is read with the options of a call."""
+    return f"{rfc3339(window.since)}/{rfc3339(window.until)}{source.options and f' {source.options}'}"
 
 
 def _why_incomplete(archive: Archive, source: Source, day: str, came: Fetched, lost: int, alarming: int) -> str:
@@ -265,7 +298,7 @@ def _why_incomplete(archive: Archive, source: Source, day: str, came: Fetched, l
 
 
 def _merge_day(
-    call: Call,
+    source: Source,
     spool: Spool,
     came: Fetched,
     there: Existing,
@@ -273,10 +306,11 @@ def _merge_day(
     *,
     shrink: bool = False,
     placed: bool = True,
+    mixed: bool = False,
 ) -> tuple[bytes, Merged]:
     """Merge the new and the old records under one header, and return it with the result.
 
-    Records without a start are only added to.
+    Records without a start are only added to, and so are those of a mixed window.
     """
     old = there.old
     header = union_header(came.header, old.header) if old is not None else came.header
@@ -287,10 +321,11 @@ def _merge_day(
     result = spool.merge(
         came.window if placed else None,
         done_windows(known),
-        complete=placed and came.complete,
+        complete=placed and not mixed and came.complete,
         shrink=shrink,
-        traits=call_traits(call.alike, columns_of(header)),
+        traits=call_traits(source.call.alike, columns_of(header)),
         read_at=came.read_at,
+        keep=keep_details(source.call, header, wanted=source.wants_details),
     )
     same = old is not None and old.header == header
     return header, result if same else result._replace(changed=True)
@@ -303,9 +338,10 @@ def _recast_rows(old: DayFile, header: bytes) -> Iterator[Row]:
     return (row._replace(line=recast(row.line, old.header, header)) for row in old.rows())
 
 
-def _reading(came: Fetched, placed: int, error: str, missing: int) -> Reading:
+def _reading(source: Source, came: Fetched, placed: int, error: str, missing: int, *, mixed: bool) -> Reading:
     """Return the reading of a response: failed if there is an error."""
-    return Reading(came.window, "failed" if error else "done", came.read_at, placed, error or _note(missing))
+    state: State = "failed" if error else "done"
+    return Reading(came.window, state, came.read_at, placed, error or _note(missing), source.options, mixed)
 
 
 def _note(missing: int) -> str:
@@ -345,7 +381,7 @@ def _add_unplaced(archive: Archive, ledger: AnyLedger, source: Source, entries: 
     old, expected = _load(archive, ledger, source, path, UNKNOWN, None)
     with Spool() as spool:
         spool.add_new(entries)
-        header, result = _merge_day(source.call, spool, came, Existing(old, came.window), [], placed=False)
+        header, result = _merge_day(source, spool, came, Existing(old, came.window), [], placed=False)
         entry = _save(archive, source, UNKNOWN, spool.rows, header, result, [], old)
     ledger.write(source.profile, source.call.name, UNKNOWN, [], entry, came.read_at)
     return max(expected - result.records, 0)

@@ -99,6 +99,8 @@ def plain_reading(reading: Reading) -> dict[str, Any]:
         "read_at": reading.read_at and windows.rfc3339(reading.read_at),
         "records": reading.records,
         "error": reading.error,
+        **({"options": reading.options} if reading.options else {}),
+        **({"mixed": True} if reading.mixed else {}),
     }
 
 
@@ -110,12 +112,16 @@ def reading_of(plain: Mapping[str, Any]) -> Reading:
         TypeError: A value has the wrong type.
     """
     state, records, error = plain["state"], plain["records"], plain["error"]
+    options, mixed = plain.get("options", ""), plain.get("mixed", False)
     if state not in {"planned", "done", "failed"} or not isinstance(error, str):
         raise ValueError("not a reading")
     if not isinstance(records, int) or isinstance(records, bool) or not 0 <= records < LARGEST:
         raise ValueError("not a number of records")
+    if not isinstance(options, str) or not isinstance(mixed, bool):
+        raise TypeError("not the options of a reading")
     window = Window(aware(plain["since"]), aware(plain["until"]))
-    return Reading(window, state, aware(plain["read_at"]) if plain["read_at"] else None, records, error)
+    read_at = aware(plain["read_at"]) if plain["read_at"] else None
+    return Reading(window, state, read_at, records, error, options, mixed)
 
 
 LARGEST = 2**63

@@ -28,6 +28,9 @@ class Reading:
         read_at: When the provider was queried, in UTC; None if it was not.
         records: How many records came.
         error: Why it failed, in one line.
+        options: The options of the call that decide what it has, as JSON; empty if all have their defaults.
+        mixed: The archive may have records of the window that came with other options. A response without them does not
+            mean that they are gone.
     """
 
     window: Window
@@ -35,6 +38,8 @@ class Reading:
     read_at: datetime | None = None
     records: int = 0
     error: str = ""
+    options: str = ""
+    mixed: bool = False
 
 
 def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:

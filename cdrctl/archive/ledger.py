@@ -220,6 +220,13 @@ class Ledger:
                 (kept.profile, kept.call, kept.provider, rfc3339(kept.begins)),
             )
 
+    def drop(self, profile: str, call: str) -> None:
+        """Forget a call that has no files."""
+        with self._change() as db:
+            for table in ("calls", "intervals"):
+                query = f"DELETE FROM {table} WHERE profile = ? AND call = ?"  # noqa: S608 - a text of ours
+                db.execute(query, (profile, call))
+
     def readings(self, profile: str, call: str) -> dict[str, list[Reading]]:
         """Return all readings of a call by day, oldest first."""
         rows = self._rows(

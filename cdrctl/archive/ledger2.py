@@ -39,6 +39,7 @@ from cdrctl.archive.store import (
     make_folder,
     remove_temporary_files,
     replace_file,
+    writing_archive,
 )
 from cdrctl.errors import CdrctlError, LockedError, OutputError
 from cdrctl.windows import rfc3339
@@ -187,6 +188,13 @@ class JsonLedger:
             if lateness is not None:
                 found.lateness[day] = lateness
             self._save(profile, call, found)
+
+    def drop(self, profile: str, call: str) -> None:
+        """Forget a call that has no files."""
+        with self._querying:
+            self._calls.pop((profile, call), None)
+            with writing_archive(self.archive.folder):
+                ledger_path(self.archive, profile, call).unlink(missing_ok=True)
 
     def retire(self, profile: str, call: str, before: date, remove: Callable[[], None]) -> None:
         """Forget the days before one, for good; `remove` removes their files after that is stored."""

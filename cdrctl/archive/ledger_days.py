@@ -36,6 +36,8 @@ class _PlainReading(msgspec.Struct):
     read_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
     records: int
     error: str
+    options: str = ""
+    mixed: bool = False
 
 
 class _PlainFile(msgspec.Struct):
@@ -106,7 +108,8 @@ def _reading(plain: _PlainReading) -> Reading:
         raise ValueError("not a number of records, or not an instant of this century")
     if read_at is not None and read_at.tzinfo is not UTC:
         read_at = read_at.astimezone(UTC)
-    return Reading(_window(plain.since, plain.until), plain.state, read_at, plain.records, plain.error)
+    window = _window(plain.since, plain.until)
+    return Reading(window, plain.state, read_at, plain.records, plain.error, plain.options, plain.mixed)
 
 
 @functools.lru_cache(WINDOWS_REMEMBERED)

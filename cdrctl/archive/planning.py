@@ -17,6 +17,7 @@ from cdrctl.archive.intervals import (
     subtract,
     union,
 )
+from cdrctl.archive.options import has_all
 from cdrctl.archive.store import Archive
 from cdrctl.fetchers import Call
 from cdrctl.windows import Window
@@ -36,6 +37,21 @@ def retained_since(call: Call, now: datetime) -> datetime | None:
     if call.timing.retention is None:
         return None
     return (now - call.timing.retention + RETENTION_MARGIN).replace(microsecond=0) + timedelta(seconds=1)
+
+
+def is_outdated(reading: Reading, call: Call, options: str, now: datetime) -> bool:
+    """Return whether a success lacks something that options ask for, and the provider still has its window.
+
+    Args:
+        reading: The reading.
+        call: The call.
+        options: The options with which the call is read now, as JSON.
+        now: The present instant.
+    """
+    if reading.state != "done" or has_all(call, reading.options, options):
+        return False
+    oldest = retained_since(call, now)
+    return oldest is None or reading.window.since >= oldest
 
 
 def plan_days(

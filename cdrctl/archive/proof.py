@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cdrctl.archive.dayfile import DayFile, Row, file_in_memory
+from cdrctl.archive.details import no_details
 from cdrctl.archive.fetching import Fetched, Source, fetch_entries
 from cdrctl.archive.files import load, recover
 from cdrctl.archive.index import milliseconds
@@ -99,7 +100,7 @@ def _compare(archive: Archive, source: Source, reach: Window, read_at: datetime,
         some = some or bool(file.records)
         if window is None or not within:
             continue
-        came = fetch_entries(archive, source, window, read_at)
+        came = fetch_entries(archive, source, window, read_at, no_details)
         with came.spool as spool:
             spool.add_old(row for row in file.rows() if _holds(window, row))
             traits = call_traits(source.call.alike, columns_of(file.header))

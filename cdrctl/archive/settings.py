@@ -11,6 +11,15 @@ The layout, the zone and the format are chosen once. Tables say what `sync` does
 
     [profiles.acme.sweep]
     days = 30
+
+    [providers.portsip.cdrs]
+    with_cost = true        # options of a call, for all profiles of a provider
+
+    [profiles.acme]
+    sync = ["cdrs"]         # the calls that sync fetches without --call
+
+    [profiles.acme.cdrs]
+    filter = "direction eq 'INBOUND_CALL'"
 """
 
 from __future__ import annotations
@@ -24,7 +33,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cdrctl import windows
+from cdrctl import PROVIDERS, windows
 from cdrctl.errors import UsageError, did_you_mean
 
 NAME = "archive.toml"
@@ -57,9 +66,14 @@ class ProfileSettings:
 
     Args:
         sweep: Its sweeps; None for those of the archive.
+        sync: The calls that are fetched without `--call`; None for the usual ones.
+        calls: The options of its calls by the name of the call, as they were read: `options.call_options_of` checks
+            them.
     """
 
     sweep: SweepPolicy | None = None
+    sync: tuple[str, ...] | None = None
+    calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class Settings:
         retain_days: How many days are kept; None for all.
         sweep: How often `sync` re-reads days that are settled; None for never.
         profiles: The settings for single profiles, by name.
+        providers: The settings for all profiles of a provider, by its name.
         tables: The tables of the file as they were read, for copies of the archive.
     """
 
@@ -84,6 +99,7 @@ class Settings:
     retain_days: int | None = None
     sweep: SweepPolicy | None = None
     profiles: Mapping[str, ProfileSettings] = field(default_factory=dict)
+    providers: Mapping[str, ProfileSettings] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
 
     def sweep_of(self, profile: str) -> SweepPolicy | None:
@@ -114,14 +130,14 @@ def read_settings(path: Path) -> Settings:
             f"{path} has the layout {layout}, which this version cannot read",
             hint="use the version of cdrctl that created the archive, or a newer one",
         )
-    top.check_keys("layout", "zone", "format", "pseudonymised", "retain", "sweep", "profiles")
+    top.check_keys("layout", "zone", "format", "pseudonymised", "retain", "sweep", "profiles", "providers")
     zone, form = top.text("zone"), top.text("format")
     windows.zone(zone)
     if form not in FORMATS or (layout == FIRST_LAYOUT and form == "parquet"):
         raise UsageError(
             f"{path} has an unknown format: {form}", hint=f"the formats of archives are: {', '.join(FORMATS)}"
         )
-    retain, profiles = top.table("retain"), top.table("profiles")
+    retain, profiles, providers = (top.table(name) for name in ("retain", "profiles", "providers"))
     return Settings(
         zone,
         form,
@@ -130,6 +146,7 @@ def read_settings(path: Path) -> Settings:
         None if retain is None else _retain_days(retain),
         _sweep_policy(top.table("sweep"), None),
         {} if profiles is None else _profiles(profiles, top.table("sweep")),
+        {} if providers is None else _providers(providers),
         MappingProxyType({name: value for name, value in plain.items() if isinstance(value, dict)}),
     )
 
@@ -247,6 +264,29 @@ def _profiles(table: _Table, sweep: _Table | None) -> dict[str, ProfileSettings]
     for name in table.values:
         own = table.table(name)
         assert own is not None  # noqa: S101 - the name is a key
-        own.check_keys("sweep")
-        found[name] = ProfileSettings(_sweep_policy(own.table("sweep"), sweep))
+        found[name] = ProfileSettings(_sweep_policy(own.table("sweep"), sweep), *_calls(own, "sweep"))
     return found
+
+
+def _providers(table: _Table) -> dict[str, ProfileSettings]:
+    """Return the settings for all profiles of a provider, by its name."""
+    table.check_keys(*PROVIDERS)
+    found: dict[str, ProfileSettings] = {}
+    for name in table.values:
+        own = table.table(name)
+        assert own is not None  # noqa: S101 - the name is a key
+        found[name] = ProfileSettings(None, *_calls(own))
+    return found
+
+
+def _calls(own: _Table, *others: str) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]]]:
+    """Return the calls in `sync`, None without it, and the tables of calls: all but those named in `others`."""
+    calls: dict[str, Mapping[str, Any]] = {}
+    for key in own.values:
+        table = None if key in {"sync", *others} else own.table(key)
+        if table is not None:
+            calls[key] = MappingProxyType(dict(table.values))
+    wanted = own.values.get("sync")
+    if wanted is not None and not (isinstance(wanted, list) and wanted and all(isinstance(one, str) for one in wanted)):
+        raise own.error("sync", "a list of calls", 'write: sync = ["cdrs"]')
+    return None if wanted is None else tuple(dict.fromkeys(wanted)), calls

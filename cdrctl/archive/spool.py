@@ -123,6 +123,7 @@ class Spool:
         shrink: bool,
         traits: Traits = lambda _line: None,
         read_at: datetime | None = None,
+        keep: Callable[[bytes, bytes], bytes] | None = None,
     ) -> Merged:
         """Merge the records that came with those of the file, and return how that changed the day.
 
@@ -137,6 +138,7 @@ class Spool:
             shrink: Remove gone records.
             traits: Identifies the call of a line.
             read_at: The time of the request.
+            keep: From the line in the file and the line that came to the line to store; None to store what came.
         """
         with _on_disk():
             self._assign_keys()
@@ -144,6 +146,8 @@ class Spool:
             self._db.execute("CREATE UNIQUE INDEX new_key ON new (key)")
             since, until = (UNPLACED, 2**63 - 1) if window is None else _span(window)
             self._match_renamed(since, until, traits, complete=complete)
+            if keep is not None:
+                self._keep_from_old(keep)
             if complete:
                 self._db.execute(
                     "INSERT INTO missing SELECT key FROM old WHERE start >= ? AND start < ? "
@@ -237,6 +241,15 @@ class Spool:
         theirs = [Entry(*row) for row in self._db.execute(f"SELECT start, key, line {fresh}")]
         pairs = match_renamed(ours, theirs, traits)
         self._db.executemany("INSERT INTO renamed VALUES (?, ?)", [(key, entry.key) for key, entry in pairs.items()])
+
+    def _keep_from_old(self, keep: Callable[[bytes, bytes], bytes]) -> None:
+        """Change the lines of records that came and are in the file with other lines."""
+        self._db.create_function("keep", 2, keep, deterministic=True)
+        same = "SELECT line FROM old WHERE old.key = new.key"
+        moved = "SELECT old.line FROM renamed JOIN old ON old.key = renamed.key WHERE renamed.other = new.key"
+        for old in (same, moved):
+            query = f"UPDATE new SET line = keep(({old}), line) WHERE line != ({old})"  # noqa: S608 - texts of ours
+            self._db.execute(query)
 
     def _counts(self, read_before: Sequence[Window]) -> Counts:
         """Return the numbers of new, late and changed records."""

@@ -13,7 +13,9 @@ from cdrctl.archive.intervals import Reading, is_dated_after
 from cdrctl.archive.lateness import Lateness, added
 from cdrctl.archive.ledger import FileEntry, KeptCall
 from cdrctl.archive.ledgers import AnyLedger
+from cdrctl.archive.options import call_options_of
 from cdrctl.archive.store import Archive
+from cdrctl.errors import ConfigurationError
 from cdrctl.fetchers import PROVIDERS, Call, load
 
 
@@ -55,11 +57,20 @@ def archived_calls(
         if kept is None:
             continue
         call, files, readings = call_of(kept), ledger.files(*name), ledger.readings(*name)
-        days = [] if call is None else [*coverage(archive, call, kept, readings, files, now)]
+        options = None if call is None else _present_options(archive, kept, call)
+        days = [] if call is None else [*coverage(archive, call, kept, readings, files, now, options)]
         counts = erased.get(kept.profile, {}).get(kept.call, {})
         if counts:
             days = [day._replace(erased=counts.get(day.day, 0)) for day in days]
         yield ArchivedCall(kept, call, readings, files, days, ledger.lateness(*name))
+
+
+def _present_options(archive: Archive, kept: KeptCall, call: Call) -> str | None:
+    """Return the options with which a call is read now, as JSON; None if `archive.toml` has a mistake there."""
+    try:
+        return call_options_of(archive.folder, archive.settings, kept.profile, load(kept.provider), call).text
+    except ConfigurationError:
+        return None
 
 
 def call_of(kept: KeptCall) -> Call | None:

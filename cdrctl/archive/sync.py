@@ -4,22 +4,39 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 from cdrctl.archive.day import Day, Existing, read_existing, store_day
-from cdrctl.archive.fetching import Fetched, Source, fetch_entries
+from cdrctl.archive.fetching import Fetched, Source, fetch_entries, known_details
 from cdrctl.archive.intervals import Reading, add_reading, days, is_dated_after, overlap, replan_future, subtract
 from cdrctl.archive.ledger import KeptCall, SweepState
 from cdrctl.archive.ledgers import AnyLedger
 from cdrctl.archive.merge import Counts
-from cdrctl.archive.planning import available_until, day_start_of, first_instant, not_retired, plan_days, retained_since
+from cdrctl.archive.not_offered import is_refusal, was_read
+from cdrctl.archive.planning import (
+    available_until,
+    day_start_of,
+    first_instant,
+    is_outdated,
+    not_retired,
+    plan_days,
+    retained_since,
+)
 from cdrctl.archive.proof import check_records, ensure_owner
 from cdrctl.archive.store import FIRST_LAYOUT, Archive, is_deleted, is_there, writing_archive
 from cdrctl.archive.sweeping import Sweep, call_sweep, sweep_days, with_sweep
-from cdrctl.errors import CdrctlError, ConfigurationError, LockedError, OutputError, SignInError, TemporaryError
+from cdrctl.errors import (
+    CdrctlError,
+    ConfigurationError,
+    LockedError,
+    OutputError,
+    SignInError,
+    TemporaryError,
+)
 from cdrctl.records.events import number_of_records
 from cdrctl.windows import Window, rfc3339
 
@@ -45,6 +62,7 @@ class Outcome:
         swept: How many settled days were read again.
         lost: The missing periods that are newly found to be beyond the provider's retention.
         missing: The days whose file was deleted, which only `fill` reads again.
+        not_offered: Why the provider does not have an optional call; empty if it has.
         error: The error that ended the run.
     """
 
@@ -63,6 +81,7 @@ class Outcome:
     swept: int = 0
     lost: list[Window] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    not_offered: str = ""
     error: BaseException | None = None
 
 
@@ -80,6 +99,7 @@ class _Job:
     only_holes: bool
     outcome: Outcome
     sweep: timedelta | None = None
+    optional: bool = False
     missing: frozenset[str] = frozenset()
 
     def present(self) -> datetime:
@@ -129,6 +149,7 @@ def sync(
     shrink: bool = False,
     only_holes: bool = False,
     adopt: bool = False,
+    optional: bool = False,
     stop: Callable[[], bool] = lambda: False,
     outcome: Outcome | None = None,
 ) -> Outcome:
@@ -137,7 +158,8 @@ def sync(
     A day that fails is recorded as failed and does not stop the other days, unless its error would repeat for all.
     Nothing is written before the first response has shown whether the provider's clock agrees with this machine's. If
     they differ, the provider's clock counts. Settled days are read again if `sweep` says how long before the lookback,
-    or if the policy of the archive says so.
+    or if the policy of the archive says so. An `optional` call that was never read, and that the provider refuses or
+    does not know, is left out.
 
     Raises:
         OutputError: The archive cannot be written.
@@ -146,7 +168,8 @@ def sync(
     outcome = Outcome() if outcome is None else outcome
     call = source.call
     lookback = call.timing.lookback if lookback is None else lookback
-    job = _Job(archive, ledger, source, now, since, lookback, shrink, only_holes, outcome, sweep)
+    optional = optional and not was_read(ledger, source.profile, call.name)
+    job = _Job(archive, ledger, source, now, since, lookback, shrink, only_holes, outcome, sweep, optional)
     kept = _kept_call(job)
     if kept is not None and kept.provider not in {source.provider, ""}:
         raise ConfigurationError(
@@ -198,6 +221,9 @@ def _read_days(job: _Job, stop: Callable[[], bool]) -> None:
             _record_plan(job, plan)
             recorded = corrected = True
             continue
+        if job.optional and is_refusal(answer):
+            outcome.not_offered = answer.message
+            return
         if not recorded:
             _record_plan(job, plan)
             recorded = True
@@ -237,7 +263,10 @@ def _attempt(step: Callable[[], T]) -> T | CdrctlError:
 def _fetch(job: _Job, day: Day) -> tuple[Fetched, Existing]:
     """Return the records of a day from the provider, and the state of the day in the archive."""
     there = read_existing(job.archive, job.ledger, job.source, day, job.reach())
-    return fetch_entries(job.archive, job.source, there.window, job.present().replace(microsecond=0)), there
+    at = job.present().replace(microsecond=0)
+    known = known_details(job.archive, job.source, there.old)
+    with closing(known) if known is not None else nullcontext():
+        return fetch_entries(job.archive, job.source, there.window, at, known), there
 
 
 def _kept_call(job: _Job) -> KeptCall | None:
@@ -274,7 +303,7 @@ def _make_plan(job: _Job) -> _Plan:
         since,
         available_until(call, at),
         oldest,
-        known,
+        _without_outdated(job, known) if job.only_holes else known,
         job.archive,
         job.lookback,
         only_holes=job.only_holes,
@@ -286,6 +315,16 @@ def _make_plan(job: _Job) -> _Plan:
     swept = [] if sweep is None else sweep_days(sweep, since, at, oldest, known, job.archive, job.lookback)
     wanted = [one for one in with_sweep(parts, swept) if one.name not in job.missing]
     return _Plan(at, begins, known, wanted, lost, sweep, frozenset(one.name for one in swept) - job.missing)
+
+
+def _without_outdated(job: _Job, known: Mapping[str, list[Reading]]) -> dict[str, list[Reading]]:
+    """Return the readings, with those planned again that had other options and that the provider can repeat."""
+    source, at = job.source, job.present()
+
+    def planned(one: Reading) -> Reading:
+        return replace(one, state="planned") if is_outdated(one, source.call, source.options, at) else one
+
+    return {day: [planned(one) for one in readings] for day, readings in known.items()}
 
 
 def _record_plan(job: _Job, plan: _Plan) -> None:
@@ -384,7 +423,7 @@ def _record_failure(job: _Job, day: Day, plan: _Plan, error: CdrctlError) -> Non
     parts = (error.message, error.said and f"the provider said: {error.said}")
     reason = source.clean("; ".join(filter(None, parts)))
     job.outcome.failed[day.name] = reason
-    failed = Reading(day.window, "failed", job.present(), 0, reason)
+    failed = Reading(day.window, "failed", job.present(), 0, reason, source.options)
     readings = add_reading(plan.known.get(day.name, []), failed)
     job.ledger.write(source.profile, source.call.name, day.name, readings, None, job.present())
     source.log("warning", f"{day.name} failed: {reason}")

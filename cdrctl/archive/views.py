@@ -157,7 +157,7 @@ def days_of(
         wanted_days: Returns the positions of those days that the statement reads.
     """
     known = {(provider.name, call.name): (provider, call) for provider, call in view.calls}
-    kept = [one for one in scan.archive.kept if (one.provider, one.call) in known]
+    kept = [one for one in scan.archive.kept if (one.provider, one.call) in known and not _is_doubled(scan, view, one)]
     for one in scan.archive.kept:
         if one.provider not in PROVIDERS:
             scan.gaps[f"{one.profile} {one.call}: its provider is unknown"] = None
@@ -171,6 +171,16 @@ def days_of(
         source = ArchivedCall(scan.archive.archive, kept[at], named[at].call, {}, {})  # what files need, and no more
         result += (Day(source, named[at].provider, named[at].profile, day) for day in found if day in possible)
     return result
+
+
+def _is_doubled(scan: Scan, view: View, kept: KeptCall) -> bool:
+    """Return whether a view of common CDRs has the calls of a listing from the main call of the profile already."""
+    if view.names:
+        return False
+    provider = next(provider for provider, _ in view.calls if provider.name == kept.provider)
+    if not provider.call(kept.call).beside:
+        return False
+    return any((one.profile, one.call) == (kept.profile, provider.calls[0].name) for one in scan.archive.kept)
 
 
 def _calendar(scan: Scan, kept: Sequence[KeptCall]) -> Iterator[date]:

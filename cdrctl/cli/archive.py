@@ -28,7 +28,7 @@ INTO = option("--into", about="Folder of the archive.", metavar="DIR", panel="Ar
 PROFILES = Argument("profile", "Profiles to use; or --all.", repeat=True)
 CALLS = option(
     "--call",
-    about="Call to archive; may be repeated. Default: the main call.",
+    about="Call to archive; may be repeated. Default: the main call; of PortSIP also calllogs.",
     metavar="CALL",
     panel="Which records",
     repeat=True,

@@ -81,6 +81,7 @@ def coverage(
     archive = open_archive(Path(into))
     bounds = _read_bounds(archive, since, until, the_clock(opened).now())
     found = archived(opened, archive, profile, call)
+    _note_not_offered(opened, archive, profile, call)
     if lateness:
         from cdrctl.cli.archive_lateness import show_lateness
 
@@ -94,6 +95,15 @@ def coverage(
 
 
 COMMANDS = {"coverage": coverage}
+
+
+def _note_not_offered(opened: Session, archive: Archive, profiles: Sequence[str], calls: Sequence[str]) -> None:
+    """Note the calls that the archive would keep if their providers had them."""
+    from cdrctl.archive.not_offered import not_offered_calls
+
+    for (profile, call), why in not_offered_calls(archive).items():
+        if (not profiles or profile in profiles) and (not calls or call in calls):
+            opened.reporter.log("note", f"{profile} {call}: {why}: it is not archived")
 
 
 def _read_bounds(archive: Archive, since: str | None, until: str | None, now: datetime) -> Bounds:
@@ -174,6 +184,7 @@ _SAYS = {
     "beyond": "missing and no longer kept by the provider",
     "earlier": "before the archive began",
     "open": "still open",
+    "outdated": "fetched without the present options of archive.toml",
     "unknown": "of an unknown provider",
 }
 """What a message says of days in a state; other states are named as they are."""
@@ -191,7 +202,7 @@ def _error(archive: Archive, kept: KeptCall, result: Completeness, now: datetime
 def _next_step(
     archive: Archive, kept: KeptCall, state: str, found: Sequence[date], settled: datetime | None, now: datetime
 ) -> str:
-    if state in {"hole", "missing"}:
+    if state in {"hole", "missing", "outdated"}:
         return _line("fill", archive, kept)
     if state == "beyond":
         return "restore the days that are no longer kept from a backup; sync and fill cannot fetch them"

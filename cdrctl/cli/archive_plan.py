@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdrctl import windows
-from cdrctl.cli.archive_run import Job, jobs_for
+from cdrctl.cli.archive_jobs import Job, jobs_for
 from cdrctl.cli.connecting import SANDBOX, the_clock
 from cdrctl.cli.export import selected_parts
 from cdrctl.cli.profile_selection import Selection
@@ -75,7 +75,11 @@ def make_plans(
         for part in parts:
             if part.error is not None:
                 raise part.error
-        return [_make_plan(job, archive, ledger, now, begins, back, again) for job in jobs_for(parts, calls)]
+        jobs = jobs_for(parts, calls, folder)
+        for part in parts:
+            if part.error is not None:
+                raise part.error
+        return [_make_plan(job, archive, ledger, now, begins, back, again) for job in jobs]
 
 
 @contextmanager

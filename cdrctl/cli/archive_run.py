@@ -5,57 +5,33 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdrctl import windows
+from cdrctl.cli.archive_jobs import Job, jobs_for
 from cdrctl.cli.archive_summary import are_many, conclude, report
 from cdrctl.cli.connecting import SANDBOX, open_call, the_clock
-from cdrctl.cli.export import Part, connect_part, selected_parts, usual_options
+from cdrctl.cli.export import connect_part, selected_parts
 from cdrctl.cli.profile_selection import Selection
 from cdrctl.cli.run import Session
 from cdrctl.cli.run_reports import Run
-from cdrctl.errors import UsageError, did_you_mean
+from cdrctl.errors import ConfigurationError, UsageError
 from cdrctl.export.fetching import OpenCall, fetch_window
 from cdrctl.export.request import ExportRequest
-from cdrctl.fetchers import Call
+from cdrctl.fetchers import Known
+from cdrctl.records.events import Event, Record
 from cdrctl.threads import merge
 
 if TYPE_CHECKING:
+    from cdrctl.archive.fetching import Source
     from cdrctl.archive.ledgers import AnyLedger
+    from cdrctl.archive.options import CallOptions
     from cdrctl.archive.store import Archive
-    from cdrctl.archive.sync import Outcome
-
-
-@dataclass(slots=True)
-class Job:
-    """One call of one profile in a sync.
-
-    Args:
-        part: The profile.
-        name: The name under which the archive keeps it.
-        call: The call.
-        outcome: What has been done so far.
-        error: Why it failed.
-        ended: Whether it has been read to its end, or to its error.
-    """
-
-    part: Part
-    name: str
-    call: Call
-    outcome: Outcome
-    error: BaseException | None = None
-    ended: bool = False
-
-    @property
-    def about(self) -> dict[str, str]:
-        """Its names in messages."""
-        provider = self.part.provider.name if self.part.provider else ""
-        return {"profile": self.name, "provider": provider, "call": self.call.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +86,7 @@ def run_sync(
     if since is not None:
         windows.instant(since, zone=zone, now=now)
     run.parts = parts = selected_parts(session, selection)
-    run.jobs = jobs = jobs_for(parts, calls)
+    run.jobs = jobs = jobs_for(parts, calls, Path(into))
     session.reporter.data_elsewhere = True
     session.reporter.left_behind = "finished days are kept; run it again to go on"
     with ExitStack() as opened:
@@ -155,33 +131,6 @@ def _open_archive(folder: Path, tz: str | None, form: str | None, opened: ExitSt
     return archive, ledger
 
 
-def jobs_for(parts: Sequence[Part], calls: Sequence[str] | None) -> list[Job]:
-    """Return the jobs of a sync: for each profile the named calls that its provider has, or its main call."""
-    from cdrctl.archive.sync import Outcome
-
-    jobs: list[Job] = []
-    for part in parts:
-        if part.provider is None:
-            continue
-        name = f"{part.name}-{part.provider.name}" if part.name == SANDBOX else part.name
-        kept = {call.name: call for call in part.provider.calls if call.archived}
-        for one in calls or [part.provider.calls[0].name]:
-            if one in kept:
-                jobs.append(Job(part, name, kept[one], Outcome()))
-            elif len({other.provider.name for other in parts if other.provider}) == 1:
-                raise UsageError(
-                    f"{part.provider.title} has no call {one!r} that an archive can keep",
-                    hint=f"{did_you_mean(one, kept)}its calls are: {', '.join(kept)}",
-                )
-    if calls and not jobs:
-        every = {call.name for part in parts if part.provider for call in part.provider.calls if call.windowed}
-        raise UsageError(
-            f"none of these profiles has a call {', '.join(calls)}",
-            hint=f"{did_you_mean(calls[0], sorted(every))}their calls are: {', '.join(sorted(every))}",
-        )
-    return jobs
-
-
 def _sync_in_parallel(
     session: Session, archive: Archive, ledger: AnyLedger, jobs: Sequence[Job], how: Sync, opened: ExitStack
 ) -> None:
@@ -217,26 +166,16 @@ def _sync_job(
 ) -> None:
     """Sync one call of one profile; an error is kept in the job."""
     from cdrctl.archive import sync as syncing
-    from cdrctl.archive.fetching import Source
     from cdrctl.archive.ledgers import call_lock
-    from cdrctl.cli.account import account_of
 
-    part, call = job.part, job.call
-    assert part.profile is not None  # noqa: S101 - it was connected
-    assert part.provider is not None  # noqa: S101
-    assert part.profile.settings is not None  # noqa: S101
-    log = _labelled_log(session, f"{job.name} {call.name}", by_day=how.by_day)
-    profile, options = part.profile.with_log(log), usual_options(session, call)
-    opened = open_call(session, part.provider, call, profile, ExportRequest(), options, log)
-    account = account_of(part.provider, part.profile.settings, sandbox=part.name == SANDBOX)
-    fetch = functools.partial(fetch_window, opened)
-    clean = session.reporter.clean
+    log = _labelled_log(session, f"{job.name} {job.call.name}", by_day=how.by_day)
+    source, opened = _open_source(session, archive, job, log)
     try:
-        with call_lock(archive, job.name, call.name):
+        with call_lock(archive, job.name, job.call.name):
             syncing.sync(
                 archive,
                 ledger,
-                Source(job.name, part.provider.name, call, fetch, log, clean, opened.ahead, account),
+                source,
                 opened.now,
                 since=how.since,
                 lookback=how.lookback,
@@ -244,15 +183,72 @@ def _sync_job(
                 shrink=how.shrink,
                 only_holes=how.only_holes,
                 adopt=how.adopt,
+                optional=job.beside,
                 stop=stop,
                 outcome=job.outcome,
             )
+            _note_not_offered(archive, ledger, job, log)
             if not how.only_holes and job.outcome.error is None and not stop():
                 _apply_retention(archive, ledger, job, opened, log)
     except BaseException as error:  # noqa: BLE001 - raised at the end, in the main thread
         job.error = error
     job.error = job.error or job.outcome.error
     job.ended = not stop() or job.error is not None
+
+
+def _open_source(
+    session: Session, archive: Archive, job: Job, log: Callable[[str, str], None]
+) -> tuple[Source, OpenCall]:
+    """Return a call of a profile as an archive reads it, and ready for requests."""
+    from cdrctl.archive.fetching import Source
+    from cdrctl.cli.account import account_of
+
+    part, options = job.part, job.options
+    assert part.profile is not None  # noqa: S101 - it was connected
+    assert part.provider is not None  # noqa: S101
+    assert part.profile.settings is not None  # noqa: S101
+    assert options is not None  # noqa: S101 - `jobs_for` sets them
+    profile = part.profile.with_log(log)
+    opened = open_call(session, part.provider, job.call, profile, ExportRequest(), options.values, log)
+    fetch = functools.partial(_fetch, opened, archive, options)
+    account = account_of(part.provider, part.profile.settings, sandbox=part.name == SANDBOX)
+    clean, provider = session.reporter.clean, part.provider.name
+    source = Source(job.name, provider, job.call, fetch, log, clean, opened.ahead, account, options.text, fetch)
+    return source, opened
+
+
+def _note_not_offered(archive: Archive, ledger: AnyLedger, job: Job, log: Callable[[str, str], None]) -> None:
+    """Store whether the provider has a call, and say so once if it has not."""
+    from cdrctl.archive.not_offered import is_offered, store_not_offered, store_offered
+
+    why = job.outcome.not_offered
+    if not why:
+        store_offered(archive, job.name, job.call.name)
+    elif is_offered(archive, job.name, job.call.name):
+        log("note", f"{why}: it is not archived")
+        store_not_offered(archive, ledger, job.name, job.call.name, why)
+
+
+def _nothing_known(_record: Record, _context: Mapping[str, str]) -> None:
+    """Return that the archive has no details of a record."""
+
+
+def _fetch(
+    opened: OpenCall, archive: Archive, options: CallOptions, window: windows.Window, known: Known = _nothing_known
+) -> Iterator[Event]:
+    """Yield the events of a window, without requests for details that are known.
+
+    Raises:
+        ConfigurationError: The provider, or its fetcher, does not accept an option in `archive.toml`.
+    """
+    try:
+        yield from fetch_window(replace(opened, query=replace(opened.query, known=known)), window)
+    except UsageError as error:
+        if not options.where:
+            raise
+        raise ConfigurationError(
+            f"{archive.folder / 'archive.toml'}: {error.message}, in {options.where}", said=error.said, hint=error.hint
+        ) from error
 
 
 def _apply_retention(

@@ -12,7 +12,7 @@ from cdrctl.errors import IncompleteError
 
 if TYPE_CHECKING:
     from cdrctl.archive.sync import Outcome
-    from cdrctl.cli.archive_run import Job
+    from cdrctl.cli.archive_jobs import Job
 
 MOST_LINES = 20
 """The most closing lines of a run as text; JSON has an object for each call."""

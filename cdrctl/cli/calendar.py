@@ -40,9 +40,11 @@ def about_coverage(kept: KeptCall) -> dict[str, str]:
 
 def plain_coverage(day: DayCoverage) -> dict[str, Any]:
     """Return a day as plain values."""
+    from cdrctl.archive.options import options_in
+
     missing = [{"since": windows.rfc3339(one.since), "until": windows.rfc3339(one.until)} for one in day.missing]
     plain = {"day": day.day, "state": day.state, "records": day.records, "missing": missing}
-    further = {"erased": day.erased, "error": day.error}
+    further = {"erased": day.erased, "error": day.error, "options": [*map(options_in, day.options)]}
     return {**plain, **{name: value for name, value in further.items() if value}}
 
 
@@ -53,7 +55,7 @@ def coverage_line(about: str, day: DayCoverage) -> str:
         about: The call that it belongs to, as a JSON object.
         day: The day; most have nothing but a state and a number, which an f-string writes in a fifth of the time.
     """
-    if day.missing or day.erased or day.error:
+    if day.missing or day.erased or day.error or day.options:
         return f"{about[:-1]}, {json.dumps(plain_coverage(day))[1:]}"
     return f'{about[:-1]}, "day": "{day.day}", "state": "{day.state}", "records": {day.records}, "missing": []}}'
 
@@ -72,6 +74,7 @@ def calendar_text(kept: KeptCall, covered: Sequence[DayCoverage], *, color: bool
             signs.append(f"\x1b[{_COLORS[state]}m{sign}\x1b[0m" if state and color else sign)
         lines.append(f"{month} {''.join(signs)}".rstrip())
     counts = [f"{list(states.values()).count(state)} {state}" for state in SIGNS]  # type: ignore[arg-type]
+    counts.append(f"{sum(day.outdated for day in covered)} to fetch again with the present options (cdrctl fill)")
     counts.append(f"{sum(day.erased for day in covered)} records erased")
     lines.append("        " + ", ".join(one for one in counts if not one.startswith("0 ")))
     return "\n".join([*lines, "", ""])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cdrctl.archive.run_report import CallResult, Problem, RunResult
     from cdrctl.archive.status import CallStatus
     from cdrctl.archive.store import Archive
-    from cdrctl.cli.archive_run import Job
+    from cdrctl.cli.archive_jobs import Job
     from cdrctl.cli.export import Part
     from cdrctl.http.ping import Event
 

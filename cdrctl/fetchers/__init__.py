@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from cdrctl import PROVIDERS
 from cdrctl.duplicates import Span
 from cdrctl.errors import CdrctlError, ConfigurationError, did_you_mean
+from cdrctl.fetchers.details import Details, Known
 from cdrctl.placeholders import FIRST_YEAR
 from cdrctl.records.batches import KeyFields, key_columns
 from cdrctl.records.columns import NOTHING_EXPECTED, Column, Expected
@@ -44,6 +45,8 @@ class Option:
         argument: It is a required positional argument.
         default: Its default, written as on the command line.
         values: Its values, or their beginnings if they end with `=`. They are offered by completion, not enforced.
+        selects: It decides which records come, so that a response without a record does not mean that it is gone.
+        archivable: An archive may use it.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Option:
     default: str | None = None
     metavar: str | None = None
     values: tuple[str, ...] = ()
+    selects: bool = False
+    archivable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ class Query(Generic[S]):
         strict: Raise DriftError if a list of fields in the request would hide a new field.
         once: True for the first part of a window in parallel parts that calls it with a given name.
         whole: The window that was split into parallel parts; None if this query is not a part.
+        known: The details of records that an archive has, if the query is of one; then records come also where their
+            details cannot be fetched.
     """
 
     client: Client
@@ -111,6 +118,7 @@ class Query(Generic[S]):
     strict: bool = False
     once: Once = always
     whole: Window | None = None
+    known: Known | None = None
 
     @property
     def window(self) -> Window:
@@ -209,6 +217,8 @@ class Call:
         alike: The columns that identify a call if its record got a new id: its start, then its parties and type.
         account_column: The column that names the account of a record; empty if there is none.
         further_context: What the context of a page has after the `@` keys of the columns, without options of the call.
+        details: The columns that only further requests fill in; None if there are none.
+        beside: An archive keeps it beside the main call, where the provider has it.
     """
 
     name: str
@@ -235,6 +245,8 @@ class Call:
     account_column: str = ""
     stands_for_many: bool = False
     further_context: Mapping[str, str] = field(default_factory=dict)
+    details: Details | None = None
+    beside: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -459,8 +471,10 @@ __all__ = [
     "PROVIDERS",
     "Call",
     "Console",
+    "Details",
     "Fetch",
     "Gives",
+    "Known",
     "Option",
     "Provider",
     "Query",

@@ -39,7 +39,7 @@ def test_each_profile_has_its_own_line(shell: Shell) -> None:
             line.startswith(f"cdrctl: {name} {name} ") and " fetched, " in line and " 0 late, 0 changed" in line
             for line in ran.err.splitlines()
         ), name
-    assert ran.err.splitlines()[-1].startswith("cdrctl: 10 days, ")
+    assert ran.err.splitlines()[-1].startswith("cdrctl: 12 days, ")
     again = shell.run("--log-format", "json", "sync", "--all", *INTO).ok()
     lines = [json.loads(line) for line in again.err.splitlines()]
     webex = next(line for line in lines if line.get("profile") == "webex")

@@ -10,7 +10,7 @@ import pytest
 
 from cdrctl.archive.sync import Outcome
 from cdrctl.cli import archive_summary
-from cdrctl.cli.archive_run import Job
+from cdrctl.cli.archive_jobs import Job
 from cdrctl.cli.export import Part
 from cdrctl.cli.process import Process
 from cdrctl.cli.reporter import Reporter

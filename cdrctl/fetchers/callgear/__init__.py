@@ -14,13 +14,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from cdrctl.fetchers import Call, Console, Option, Provider, Query, Timing
+from cdrctl.fetchers import Call, Console, Details, Option, Provider, Query, Timing
 from cdrctl.fetchers.callgear.answers import ADMITS, BusyError, error_for, mnemonic_of
-from cdrctl.fetchers.callgear.columns import CALL_COLUMNS, COST_COLUMNS, LEG_COLUMNS, USER_COLUMNS, identity, start
+from cdrctl.fetchers.callgear.columns import (
+    CALL_COLUMNS,
+    COST_COLUMNS,
+    COSTS_OF_LEG,
+    CURRENCY,
+    LEG_COLUMNS,
+    USER_COLUMNS,
+    identity,
+    start,
+)
 from cdrctl.fetchers.callgear.common import GIVES_CALL, GIVES_LEG, common_call, common_leg
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, USERS, Field
 from cdrctl.fetchers.callgear.jsonrpc import error_in, sign
-from cdrctl.fetchers.callgear.listing import LONGEST_WINDOW, calls, costs, legs, users
+from cdrctl.fetchers.callgear.leg_costs import legs
+from cdrctl.fetchers.callgear.listing import LONGEST_WINDOW, calls, costs, users
 from cdrctl.fetchers.callgear.local_time import DAY, span_of, zone_of
 from cdrctl.fetchers.callgear.report import LARGEST_PAGE, report_of
 from cdrctl.fetchers.callgear.settings import TITLE, CallGearSettings
@@ -70,6 +80,7 @@ def _listing_options(fields: Sequence[Field]) -> tuple[Option, ...]:
             "only records that match: field=value, !=, <, <=, >, >=, field~like%, or a JSON object; all must match",
             repeat=True,
             metavar="EXPRESSION",
+            selects=True,
             values=tuple(f"{one.name}=" for one in fields if "F" in one.marks),
         ),
         Option(
@@ -161,7 +172,12 @@ PROVIDER = Provider(
             timing=_TIMING,
             common=common_leg,
             gives=GIVES_LEG,
-            options=(*_listing_options(LEGS), *_LISTING),
+            options=(
+                *_listing_options(LEGS),
+                *_LISTING,
+                Option("with_cost", "add the cost of each leg, which takes the requests of `costs`", kind="flag"),
+            ),
+            details=Details("with_cost", (*COSTS_OF_LEG, CURRENCY)),
             table_columns=(
                 *("start_time", "calling_phone_number", "called_phone_number", "duration", "is_talked", "direction"),
                 *("finish_reason", "employee_full_name", "total_duration", "release_cause_code"),
@@ -191,7 +207,12 @@ PROVIDER = Provider(
             options=(
                 *_listing_options(CALLS),
                 *_LISTING,
-                Option("ongoing", "include calls in progress; their records will still change", kind="flag"),
+                Option(
+                    "ongoing",
+                    "include calls in progress; their records will still change",
+                    kind="flag",
+                    archivable=False,
+                ),
             ),
             table_columns=(
                 *("start_time", "contact_phone_number", "virtual_phone_number", "talk_duration", "is_lost"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from cdrctl.fetchers.callgear.fields import CALLS, COSTS, LEGS, OF_ACCOUNT, USERS, Field
@@ -39,7 +40,20 @@ def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
     return (*columns, *OF_ACCOUNT)
 
 
-LEG_COLUMNS = _columns(LEGS)
+COSTS_OF_LEG = ("direction_type", "chargeable_duration", "cost_per_minute", "total_charge", "bonuses_charge")
+"""The fields of a row of costs that its leg gets."""
+COST_SUMS = ("chargeable_duration", "total_charge", "bonuses_charge")
+CURRENCY = "cost_currency"
+
+
+def _cost_columns() -> tuple[Column, ...]:
+    """Return the columns that legs have only with their costs."""
+    named = {column.name: column for column in _columns(COSTS)}
+    found = [replace(named[name], meaning=f"{named[name].meaning}; only --with-cost") for name in COSTS_OF_LEG]
+    return (*found, Column(CURRENCY, CURRENCY, "text", "currency of the account; only --with-cost"))
+
+
+LEG_COLUMNS = (*_columns(LEGS), *_cost_columns())
 CALL_COLUMNS = _columns(CALLS)
 COST_COLUMNS = _columns(COSTS)
 USER_COLUMNS = tuple(Column(one.name, one.name, one.kind, one.meaning) for one in USERS)

@@ -54,6 +54,8 @@ def common_leg(leg: dict[str, Value]) -> dict[str, Value]:
         "user": employee,
         "queue": leg["group_name"],
         "recording_url": _recording(leg, leg["call_session_id"]),
+        "cost": leg["total_charge"],
+        "currency": leg["cost_currency"],
     }
 
 
@@ -201,7 +203,7 @@ def _employees_rung(call: dict[str, Value]) -> int:
 GIVES_LEG = Gives(
     outcomes=UNANSWERED | {"answered", "failed", "unknown", *_Q850.values()},
     directions=frozenset({"unknown", *_DIRECTIONS.values()}),
-    null=frozenset({"site", "trunk", "cost", "currency"}),
+    null=frozenset({"site", "trunk"}),
 )
 GIVES_CALL = Gives(
     outcomes=UNANSWERED | {"answered", "voicemail", "unknown"},

@@ -30,7 +30,7 @@ YEARS = windows.YEARS
 
 def legs(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the legs of `get.call_legs_report` that started in the window, and some around it."""
-    return _listing(report_of(query, "get.call_legs_report", LEGS, identity), "legs", query)
+    return read_report(report_of(query, "get.call_legs_report", LEGS, identity), "legs", query)
 
 
 def calls(query: Query[CallGearSettings]) -> Iterator[Event]:
@@ -38,14 +38,14 @@ def calls(query: Query[CallGearSettings]) -> Iterator[Event]:
     report = report_of(query, "get.calls_report", CALLS, identity)
     if query.options["ongoing"]:
         report.params = {**report.params, "include_ongoing_calls": True}
-    return _listing(report, "calls", query)
+    return read_report(report, "calls", query)
 
 
 def costs(query: Query[CallGearSettings]) -> Iterator[Event]:
     """Yield the costs of `get.financial_call_legs_report` of legs that started in the window, and some around it."""
     report = report_of(query, "get.financial_call_legs_report", COSTS, fingerprint)
     report.fields = ()  # the service sends all fields unless some are named
-    return _listing(report, "costs", query)
+    return read_report(report, "costs", query)
 
 
 def users(query: Query[CallGearSettings]) -> Iterator[Event]:
@@ -68,7 +68,8 @@ def _refuse_new_fields(report: Report, call: str, window: Window) -> None:
         raise new_fields_error(TITLE, "callgear", call, names)
 
 
-def _listing(report: Report, call: str, query: Query[CallGearSettings]) -> Iterator[Event]:
+def read_report(report: Report, call: str, query: Query[CallGearSettings]) -> Iterator[Event]:
+    """Yield the records of a report that started in the window, and some around it."""
     window = query.window
     _check_years(window)
     account = report.account

@@ -128,13 +128,14 @@ def report_of(
     method: str,
     fields: Sequence[Field],
     identity: Callable[[Record], str],
+    account: Account | None = None,
 ) -> Report:
-    """Return the report that the options describe.
+    """Return the report that the options describe, of a new account or of one that had requests before.
 
     Raises:
         UsageError: The service would refuse them.
     """
-    account, options = Account(query.client, query.settings), query.options
+    account, options = account or Account(query.client, query.settings), query.options
     size = options["page_size"]
     if not 1 <= size <= LARGEST_PAGE:
         raise UsageError(f"--page-size {size} is not a number from 1 to {LARGEST_PAGE}")

@@ -50,16 +50,17 @@ _DOCUMENT_TABLE_COLUMNS = (
     *("callee_id_name", "caller_id_name", "ringing_seconds", "duration_seconds", "hangup_code", "disposition"),
 )
 _OUTCOME_COLUMNS = ("hangup_cause",)
-_ACCOUNT = Option("account", "a sub-account, instead of the profile's account", metavar="ID")
+_ACCOUNT = Option("account", "a sub-account, instead of the profile's account", metavar="ID", selects=True)
 _LISTING = (
-    Option("user", "only legs of this user", metavar="ID"),
+    Option("user", "only legs of this user", metavar="ID", selects=True),
     _ACCOUNT,
-    Option("descendants", "include the account's sub-accounts", kind="flag"),
+    Option("descendants", "include the account's sub-accounts", kind="flag", selects=True),
     Option(
         "filter",
         "only rows whose field has this value; may be repeated",
         repeat=True,
         metavar="FIELD=VALUE",
+        selects=True,
         values=tuple(f"{name}=" for name in FILTERED),
     ),
     Option("utc_offset", "seconds by which Kazoo shifts the column datetime", kind="integer"),

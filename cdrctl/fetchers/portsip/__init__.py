@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from cdrctl.fetchers import Call, Console, Option, Provider, Timing
+from cdrctl.fetchers import Call, Console, Details, Option, Provider, Timing
 from cdrctl.fetchers.portsip.answers import error_for
 from cdrctl.fetchers.portsip.columns import CALLLOGS, CDR, CDRS, FINISHED, LISTED, MADE, REPORT, identity, start
 from cdrctl.fetchers.portsip.common import GIVES, GIVES_LOG, common_cdr, common_leg
@@ -66,8 +66,9 @@ _QUERY = (
         "only records that match, such as \"direction eq 'INBOUND_CALL'\"; may be repeated: all must match",
         repeat=True,
         metavar="FILTER",
+        selects=True,
     ),
-    Option("search", "only records that contain this text", metavar="TEXT"),
+    Option("search", "only records that contain this text", metavar="TEXT", selects=True),
     Option("orderby", "sort order within each window, such as 'caller asc, started_at desc'", metavar="FIELDS"),
     Option("page_size", "records per request, 1 to 100", kind="integer", default=str(LARGEST_PAGE)),
 )
@@ -94,7 +95,8 @@ _TIMING = Timing(
 )
 
 
-_OWN = Option("own", "only the signed-in user's own calls; needs no role", kind="flag")
+_DETAILS = Details("with_cost", ("cost", "billed_account"), each=True)
+_OWN = Option("own", "only the signed-in user's own calls; needs no role", kind="flag", selects=True)
 _ID = Option("id", "id of the record", argument=True, metavar="ID")
 _REPORT_OPTIONS = (
     Option("name", "name of the report", metavar="NAME"),
@@ -184,6 +186,7 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES,
             options=(*_CALLS, _OWN),
+            details=_DETAILS,
             table_columns=_SHOWN,
             outcome_columns=_ENDING,
             examples=(
@@ -205,6 +208,8 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES_LOG,
             options=_CALLS,
+            details=_DETAILS,
+            beside=True,
             table_columns=_SHOWN,
             outcome_columns=_ENDING,
             examples=(

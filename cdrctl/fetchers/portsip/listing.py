@@ -144,15 +144,20 @@ def _listing(query: Query[PortsipSettings], path: str) -> Iterator[Event]:
     if not options["with_cost"]:
         yield from pieces
         return
+    if query.known is None:
+        yield _announcement(listing, window)
+    yield from with_costs(query, path, pieces)
+
+
+def _announcement(listing: Run, window: Window) -> Note:
+    """Return the note that says how many requests the costs take, from one small request."""
     records, total = listing.page(listing.where(window), 0, size=1)
     count = total.rows
     if count is None or (records and not count):
-        yield Note("--with-cost takes one request per record")
-    else:
-        seconds = count * BUDGET.seconds / BUDGET.requests
-        lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
-        yield Note(f"--with-cost takes one request for each of {count} records: {lasts}")
-    yield from with_costs(query.client, path, window, pieces)
+        return Note("--with-cost takes one request per record")
+    seconds = count * BUDGET.seconds / BUDGET.requests
+    lasts = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    return Note(f"--with-cost takes one request for each of {count} records: {lasts}")
 
 
 def run_for(query: Query[PortsipSettings], path: str) -> Run:

@@ -106,23 +106,44 @@ PROVIDER = Provider(
             common=common_cdr,
             gives=GIVES,
             options=(
-                Option("phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER"),
-                Option("extension", "only calls of this extension, by its SIP code; may be repeated", repeat=True),
+                Option(
+                    "phone", "only calls with this number; may be repeated", repeat=True, metavar="NUMBER", selects=True
+                ),
+                Option(
+                    "extension",
+                    "only calls of this extension, by its SIP code; may be repeated",
+                    repeat=True,
+                    selects=True,
+                ),
                 Option(
                     "identity",
                     "scope of the calls: Account, Hierarchical, Department or User",
                     metavar="WHOSE",
                     values=IDENTITIES,
+                    selects=True,
                 ),
-                Option("call_id", "only the records of this call", metavar="ID"),
+                Option("call_id", "only the records of this call", metavar="ID", selects=True),
                 Option(
                     "type",
                     "only this type of call, by number or name; may be repeated",
                     repeat=True,
                     values=tuple(TYPES.values()),
+                    selects=True,
                 ),
-                Option("queue", "only calls of this queue, by its number; may be repeated", repeat=True, metavar="N"),
-                Option("campaign", "only calls of this campaign, by number; may be repeated", repeat=True, metavar="N"),
+                Option(
+                    "queue",
+                    "only calls of this queue, by its number; may be repeated",
+                    repeat=True,
+                    metavar="N",
+                    selects=True,
+                ),
+                Option(
+                    "campaign",
+                    "only calls of this campaign, by number; may be repeated",
+                    repeat=True,
+                    metavar="N",
+                    selects=True,
+                ),
                 Option(
                     "longest_window",
                     "length of the window of one request; halved if a response cannot hold it",

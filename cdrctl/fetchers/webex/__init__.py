@@ -51,7 +51,7 @@ _TABLE_COLUMNS = (
 )
 _OUTCOME_COLUMNS = ("call_outcome_reason", "call_outcome", "answered")
 _OPTIONS = (
-    Option("location", "only this location, by its name in Control Hub; may be repeated", repeat=True),
+    Option("location", "only this location, by its name in Control Hub; may be repeated", repeat=True, selects=True),
     Option(
         "longest_call",
         "longest call: query this far past the window, because the service may select calls by their end",
